@@ -1,0 +1,52 @@
+# Everything a newcomer needs: `make train`, `make test`. The environment is made on the first call.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SWEEP ?= grid
+# Words for the command, such as: make train ARGS="model=srcnn_9315 blur=motion"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-slow test-all grid report tensorboard lint clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "deblur needs Python 3.11 or newer: make train PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+train: $(INSTALLED) ## train one network on drawn faces
+	@$(BIN)/python -m deblur.train $(ARGS)
+
+test: $(INSTALLED) ## run the fast tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(INSTALLED) ## run the slow tests: real processes, real faces
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-all: $(INSTALLED) ## run all tests
+	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+grid: $(INSTALLED) ## train 3 networks x 3 blurs x 2 learning rates
+	@$(BIN)/python -m deblur.train -m model=srcnn_915,srcnn_9315,srcnn_91115 blur=gaussian,box,motion \
+		optimizer.lr=1e-4,1e-3 sweep=$(SWEEP) $(ARGS)
+
+report: $(INSTALLED) ## tabulate a sweep: make report SWEEP=grid
+	@$(BIN)/python -m deblur.report sweep=$(SWEEP) $(ARGS)
+
+tensorboard: $(INSTALLED) ## browse the runs in outputs
+	@$(BIN)/tensorboard --logdir outputs
+
+lint: $(INSTALLED) ## check format, style and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+clean: ## remove caches and build products; outputs and the environment stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

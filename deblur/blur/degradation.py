@@ -1,0 +1,228 @@
+"""The forward model: what happens to a sharp picture before the network sees it."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypedDict, Unpack
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.blur import kernels
+from deblur.blur.convolution import Kernel, convolve
+from deblur.blur.intervals import Interval, ScalarOrPair, WholeNumbers
+from deblur.blur.kernels import Weights
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """All that was drawn for one picture: applying it again gives the same pixels.
+
+    Attributes:
+        kernel: The blur.
+        parameters: The family's parameters that the kernel was made from, by name.
+        noise_sigma: Standard deviation of the noise in grey levels (of 255), at least 0.
+        noise_seed: Seed of the noise's own generator.
+        jpeg_quality: 1..100, or None for no compression.
+    """
+
+    kernel: Kernel
+    parameters: dict[str, float]
+    noise_sigma: float
+    noise_seed: int
+    jpeg_quality: int | None
+
+
+class AfterBlur(TypedDict, total=False):
+    """The settings that every family hands on to `Degradation`, where they are described."""
+
+    noise_sigma: ScalarOrPair
+    jpeg_quality: ScalarOrPair | None
+
+
+class Degradation(ABC):
+    """A family of blurs, with noise, rounding to 8 bits and JPEG compression.
+
+    A new family overrides `draw_kernel` and says in `max_kernel_size` how large its kernels get.
+
+    Attributes:
+        family: Name of the family in tables and file names.
+    """
+
+    family: ClassVar[str]
+
+    def __init__(self, *, noise_sigma: ScalarOrPair = 0.0, jpeg_quality: ScalarOrPair | None = None) -> None:
+        """Set what follows the blur.
+
+        Args:
+            noise_sigma: Standard deviation of gaussian noise in grey levels (of 255), at least 0.
+            jpeg_quality: Whole number in 1..100, or None for no compression.
+
+        Raises:
+            ValueError: If a value is outside what is allowed.
+        """
+        self.noise_sigma = Interval.of(noise_sigma)
+        if self.noise_sigma.low < 0:
+            raise ValueError(f"noise_sigma is {noise_sigma}; it must be at least 0 grey levels.")
+        self.jpeg_quality = None if jpeg_quality is None else WholeNumbers.of(jpeg_quality)
+        if self.jpeg_quality is not None and not 1 <= self.jpeg_quality.low <= self.jpeg_quality.high <= 100:
+            raise ValueError(f"jpeg_quality is {jpeg_quality}; it must be in 1..100.")
+
+    @abstractmethod
+    def draw_kernel(self, rng: np.random.Generator) -> tuple[Kernel, dict[str, float]]:
+        """Draw the kernel of one picture and name the parameters that it was made from."""
+
+    @property
+    @abstractmethod
+    def max_kernel_size(self) -> tuple[int, int]:
+        """The largest (height, width) in px that a drawn kernel can have."""
+
+    def sample(self, rng: np.random.Generator) -> Sampled:
+        """Draw a kernel, noise and compression for one picture."""
+        # The order is part of the result: with the kernel first and the optional quality last, switching noise or
+        # compression on changes nothing else that is drawn from the same generator.
+        kernel, parameters = self.draw_kernel(rng)
+        noise_sigma = self.noise_sigma.draw(rng)
+        noise_seed = int(rng.integers(2**63))
+        jpeg_quality = int(self.jpeg_quality.draw(rng)) if self.jpeg_quality is not None else None
+        return Sampled(kernel, parameters, noise_sigma, noise_seed, jpeg_quality)
+
+    def apply(self, image: NDArray[np.uint8], sampled: Sampled) -> NDArray[np.uint8]:
+        """Degrade a picture: blur the whole of it, add noise, round to 8 bits, compress.
+
+        Args:
+            image: sharp grey picture, shape (H, W).
+            sampled: What was drawn for it.
+
+        Returns:
+            The blurred picture, shape (H, W).
+
+        Raises:
+            ValueError: If the image is not a non-empty two-dimensional uint8 array.
+        """
+        if image.dtype != np.uint8:
+            raise ValueError(f"The image must be uint8, not {image.dtype}.")
+        blurred = convolve(image, sampled.kernel)
+        if sampled.noise_sigma > 0:
+            noise = np.random.default_rng(sampled.noise_seed).standard_normal(image.shape, dtype=np.float32)
+            blurred += noise * np.float32(sampled.noise_sigma)
+        np.rint(blurred, out=blurred)  # in place: at this size, new arrays cost more than the arithmetic
+        rounded = blurred.clip(0, 255, out=blurred).astype(np.uint8)
+        return rounded if sampled.jpeg_quality is None else _through_jpeg(rounded, sampled.jpeg_quality)
+
+
+class ParametricBlur(Degradation):
+    """A family whose kernel is a function of a few numbers.
+
+    Attributes:
+        make_weights: The function, called with the parameters by name.
+    """
+
+    make_weights: ClassVar[Callable[..., Weights]]
+
+    def __init__(self, intervals: Mapping[str, Interval], **after: Unpack[AfterBlur]) -> None:
+        """Set the parameters and make the kernels at both ends of them.
+
+        Args:
+            intervals: What each parameter is drawn from, by name.
+            **after: Noise and compression, as in `Degradation`.
+
+        Raises:
+            ValueError: If a bound of a parameter is not allowed.
+        """
+        super().__init__(**after)
+        self.intervals = dict(intervals)
+        self._lowest = Kernel(self.make_weights(**{name: each.low for name, each in self.intervals.items()}))
+        self._highest = Kernel(self.make_weights(**{name: each.high for name, each in self.intervals.items()}))
+        self._is_fixed = all(interval.is_fixed for interval in self.intervals.values())
+
+    def draw_kernel(self, rng: np.random.Generator) -> tuple[Kernel, dict[str, float]]:
+        """Draw the parameters and make the kernel; the kernel of fixed parameters is made once."""
+        parameters = {name: interval.draw(rng) for name, interval in self.intervals.items()}
+        return self._highest if self._is_fixed else Kernel(self.make_weights(**parameters)), parameters
+
+    @property
+    def max_kernel_size(self) -> tuple[int, int]:
+        """The size of the kernel with the largest parameters."""
+        height, width = self._highest.weights.shape
+        return height, width
+
+
+class NoBlur(ParametricBlur):
+    """No blur: noise, rounding and compression alone."""
+
+    family = "none"
+    make_weights = staticmethod(kernels.identity)
+
+    def __init__(self, **after: Unpack[AfterBlur]) -> None:
+        """Set noise and compression."""
+        super().__init__({}, **after)
+
+
+class Gaussian(ParametricBlur):
+    """A round gaussian."""
+
+    family = "gaussian"
+    make_weights = staticmethod(kernels.gaussian)
+
+    def __init__(self, sigma: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
+        """Set sigma in px, above 0."""
+        super().__init__({"sigma": Interval.of(sigma)}, **after)
+
+
+class Box(ParametricBlur):
+    """The mean of a square."""
+
+    family = "box"
+    make_weights = staticmethod(kernels.box)
+
+    def __init__(self, size: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
+        """Set the size in px, odd; of a pair, the odd sizes are drawn."""
+        super().__init__({"size": WholeNumbers.odd(size)}, **after)
+
+
+class Motion(ParametricBlur):
+    """A straight line, as of a camera or an object that moves evenly."""
+
+    family = "motion"
+    make_weights = staticmethod(kernels.motion)
+
+    def __init__(self, length: ScalarOrPair, angle: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
+        """Set the length in px, at least 1, and the angle in degrees, counter-clockwise."""
+        super().__init__({"length": Interval.of(length), "angle": Interval.of(angle)}, **after)
+
+    @property
+    def max_kernel_size(self) -> tuple[int, int]:
+        """The largest height and width among the angles, for the largest length."""
+        length, angles = self.intervals["length"].high, self.intervals["angle"]
+        high = min(angles.high, angles.low + 180.0)
+        # The corner of a line of width 1 reaches farthest when its diagonal, atan(1 / length) off the line, lies on
+        # an axis; between these angles and the bounds, height and width only rise or fall.
+        diagonal = math.degrees(math.atan(1 / length))
+        axes = range(90 * math.floor(angles.low / 90), math.ceil(high) + 91, 90)
+        turns = [axis + side * diagonal for axis in axes for side in (-1, 1)]
+        candidates = [angles.low, high, *(turn for turn in turns if angles.low < turn < high)]
+        heights, widths = zip(*(kernels.motion(length, angle).shape for angle in candidates), strict=True)
+        return max(heights), max(widths)
+
+
+class Disk(ParametricBlur):
+    """A disk, as of a lens out of focus."""
+
+    family = "disk"
+    make_weights = staticmethod(kernels.disk)
+
+    def __init__(self, radius: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
+        """Set the radius in px, above 0."""
+        super().__init__({"radius": Interval.of(radius)}, **after)
+
+
+def _through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """Compress and decode a grey picture, shape (H, W)."""
+    _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
+    if decoded is None:
+        raise ValueError(f"A picture of {image.shape} cannot be compressed as JPEG.")
+    return decoded.astype(np.uint8, copy=False)

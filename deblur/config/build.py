@@ -1,0 +1,71 @@
+"""The one place that turns a `_target_` of the configuration into an object."""
+
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from deblur.errors import UserError
+
+Built = TypeVar("Built")
+
+TRUSTED = ("deblur", "torch.nn", "torch.optim", "albumentations", "lightning.pytorch")
+
+
+def build(
+    node: Mapping[str, Any],
+    base: type[Built],
+    *arguments: object,
+    trusted: Sequence[str] = (),
+    allowed: Sequence[str] = TRUSTED,
+    **more: object,
+) -> Built:
+    """Build the object that a node of the configuration describes.
+
+    Only classes are built, never functions, and only such as subclass `base` and are defined in a module of `allowed`
+    or `trusted`. The name alone would not do: `torch.utils.collect_env.run` runs a shell.
+
+    Args:
+        node: `_target_`, the import path of the class, and its keyword arguments. `name` is a label and left out.
+        base: what the class has to be a kind of.
+        arguments: positional arguments that come before those of the node.
+        trusted: modules that the user named on the command line.
+        allowed: modules whose classes may be built anyway.
+        more: keyword arguments beside those of the node.
+
+    Raises:
+        UserError: where the class is not found, not allowed, of another kind, or does not know an argument.
+    """
+    target = str(node.get("_target_"))
+    found = _find_class(target, (*allowed, *trusted))
+    if not issubclass(found, base):
+        raise UserError(f"_target_={target} is no {base.__name__}: give a class that is one.")
+    keywords = {key: value for key, value in node.items() if key not in ("_target_", "name")} | more
+    signature = inspect.signature(found)
+    try:
+        signature.bind(*arguments, **keywords)
+    except TypeError as error:
+        known = ", ".join(name for name in list(signature.parameters)[len(arguments) :])
+        raise UserError(f"{target}: {error}. It takes: {known}.") from error
+    return found(*arguments, **keywords)
+
+
+def _find_class(target: str, modules: Sequence[str]) -> type:
+    refusal = UserError(
+        f"_target_={target} is not allowed: give a class that is defined in {', '.join(modules)}, or name the module "
+        f"of your own class with trusted=[{target.split('.')[0]}]."
+    )
+    if not _is_within(target, modules):
+        raise refusal
+    path, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(path), name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"_target_={target} cannot be imported: {error}.") from error
+    if not inspect.isclass(found) or not _is_within(f"{found.__module__}.{name}", modules):
+        raise refusal
+    return found
+
+
+def _is_within(path: str, modules: Sequence[str]) -> bool:
+    return any(path.startswith(f"{module}.") for module in modules)

@@ -1,0 +1,109 @@
+"""The one checker of a composed configuration."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from deblur.config import schema
+from deblur.errors import UserError
+
+Config = dict[str, Any]
+
+_GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer", "paths")
+
+
+def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
+    """Resolve and check a whole configuration, without importing torch.
+
+    Args:
+        cfg: what Hydra composed from conf/train.yaml, or what a run stored.
+
+    Returns:
+        The configuration as plain Python values, `data.root` made absolute, so that it means the same everywhere.
+
+    Raises:
+        UserError: for the first key that is missing, unknown or out of range; the text says what is allowed.
+    """
+    config = _resolve(cfg)
+    _check_section("", config, schema.Train)
+    for group in _GROUPS:
+        section = config[group]
+        if section is None:
+            continue
+        target = section.get("_target_")
+        known = schema.BY_GROUP.get(group) or schema.BY_TARGET.get(str(target))
+        if known is not None:
+            _check_section(group, section, known)
+        elif not isinstance(target, str):
+            raise UserError(f"{group}._target_={target} is not allowed: give the import path of a class.")
+    if "root" in config["data"]:
+        config["data"]["root"] = str(Path(config["data"]["root"]).resolve())
+    return config
+
+
+def check_report(cfg: DictConfig | Mapping[str, Any]) -> Config:
+    """Resolve and check what Hydra composed from conf/report.yaml.
+
+    Raises:
+        UserError: as `check` does.
+    """
+    config = _resolve(cfg)
+    _check_section("", config, schema.Report)
+    _check_section("paths", config["paths"], schema.Paths)
+    return config
+
+
+def _resolve(cfg: DictConfig | Mapping[str, Any]) -> Config:
+    try:
+        container = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True)  # type: ignore[arg-type] # its stubs know no Mapping
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key or 'The configuration'}: {str(error).splitlines()[0]}") from error
+    return {str(key): value for key, value in container.items() if key != "hydra"}  # type: ignore[union-attr] # a mapping
+
+
+def did_you_mean(word: str, words: list[str]) -> str:
+    """Return a question with the nearest word, or nothing where none is near."""
+    near = difflib.get_close_matches(word, words, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _check_section(group: str, section: Any, known: type[schema.Section]) -> None:
+    if not isinstance(section, dict):
+        raise UserError(f"{group}={section} is not allowed: choose an option with {group}=NAME.")
+    for key, field in known.model_fields.items():
+        if section.get(key) == "???":
+            raise UserError(f"{group}{'.' if group else ''}{key} is missing: give {field.description}.")
+    try:
+        known.model_validate(section)
+    except ValidationError as error:
+        raise UserError(_sentence(group, section, known, error.errors()[0])) from None
+
+
+def _sentence(group: str, section: Config, known: type[schema.Section], error: ErrorDetails) -> str:
+    if not error["loc"]:  # a rule over several keys; its text is a sentence already
+        return error["msg"].removeprefix("Value error, ")
+    key = str(error["loc"][0])
+    full_key = f"{group}.{key}" if group else key
+    if error["type"] == "extra_forbidden":
+        names = sorted((field.alias or name) for name, field in known.model_fields.items())
+        shown = ", ".join(name for name in names if name not in ("_target_", "name"))
+        return f"{full_key} is unknown: {group or 'the top level'} has the keys {shown}.{did_you_mean(key, names)}"
+    field = next(field for name, field in known.model_fields.items() if key in (name, field.alias))
+    if error["type"] == "missing":
+        return f"{full_key} is missing: give {field.description}."
+    return f"{full_key}={_shown(section[key])} is not allowed: give {field.description}."
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it is written on a command line."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_shown, value))}]"
+    return (
+        {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, dict) else "{...}"
+    )

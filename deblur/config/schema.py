@@ -1,0 +1,259 @@
+"""What each group of the configuration may hold: types, ranges and choices.
+
+A field's description says what is allowed; error messages quote it. A group is checked by the schema of the class that
+its `_target_` names; a class of the user's own has no schema here and is checked by its signature when it is built.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Number = int | float
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Number) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
+def _fixed_or_drawn(lowest: float, highest: float, *, odd: bool = False, whole: bool = False) -> BeforeValidator:
+    """Accept a number in [lowest, highest], or a pair of them in rising order."""
+
+    def check_one(value: Any) -> None:
+        if not _is_number(value) or not lowest <= value <= highest:
+            raise ValueError("out of range")
+        if (odd or whole) and not isinstance(value, int):
+            raise ValueError("not whole")
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            check_one(value)
+            if odd and value % 2 == 0:
+                raise ValueError("even")
+            return value
+        if len(value) != 2:
+            raise ValueError("not a pair")
+        for bound in value:
+            check_one(bound)
+        if value[0] > value[1] or (odd and value[0] == value[1] and value[0] % 2 == 0):
+            raise ValueError("nothing between")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _odd(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1 or value % 2 == 0:
+        raise ValueError("not odd")
+    return value
+
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Odd = Annotated[int, BeforeValidator(_odd)]
+
+
+class Section(BaseModel):
+    """A part of the configuration in which every key is known."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+class OpenSection(Section):
+    """A part that passes further keys on to a class of another library."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class Target(Section):
+    """A group that names the class to build."""
+
+    target: str = Field(alias="_target_", description="the import path of a class")
+    name: str | None = Field(None, description="a short name for tables and folders")
+
+
+class SRCNN(Target):
+    """Schema of `deblur.models.SRCNN`."""
+
+    kernel_sizes: list[Odd] = Field(
+        min_length=2, description="a list of at least two odd whole numbers, such as [9,1,5]"
+    )
+    widths: list[PositiveInt] = Field(
+        description="a list of positive whole numbers, one fewer than model.kernel_sizes, such as [64,32]"
+    )
+    residual: bool = Field(description="true or false")
+    dropout: float = Field(ge=0, lt=1, description="a number from 0 to below 1")
+
+    @model_validator(mode="after")
+    def _one_width_between_two_layers(self) -> "SRCNN":
+        if len(self.widths) != len(self.kernel_sizes) - 1:
+            raise ValueError(
+                f"model.widths={self.widths} has {len(self.widths)} numbers, but model.kernel_sizes="
+                f"{self.kernel_sizes} needs {len(self.kernel_sizes) - 1}: one between each two layers."
+            )
+        return self
+
+
+class _Degradation(Target):
+    noise_sigma: Annotated[Any, _fixed_or_drawn(0, 255)] = Field(
+        description="a number from 0 to 255 [grey levels], or a pair [lo,hi] of them"
+    )
+    jpeg_quality: Annotated[Any, _fixed_or_drawn(1, 100, whole=True)] | None = Field(
+        description="a whole number from 1 to 100, a pair [lo,hi] of them, or null"
+    )
+
+
+class Gaussian(_Degradation):
+    """Schema of `deblur.blur.Gaussian`."""
+
+    sigma: Annotated[Any, _fixed_or_drawn(0.05, 100)] = Field(
+        description="a number from 0.05 to 100 [px], or a pair [lo,hi] of them"
+    )
+
+
+class Box(_Degradation):
+    """Schema of `deblur.blur.Box`."""
+
+    size: Annotated[Any, _fixed_or_drawn(1, 501, odd=True)] = Field(
+        description="an odd whole number from 1 to 501 [px], or a pair [lo,hi] between which the odd sizes are drawn"
+    )
+
+
+class Motion(_Degradation):
+    """Schema of `deblur.blur.Motion`."""
+
+    length: Annotated[Any, _fixed_or_drawn(1, 501)] = Field(
+        description="a number from 1 to 501 [px], or a pair [lo,hi] of them"
+    )
+    angle: Annotated[Any, _fixed_or_drawn(-360, 360)] = Field(
+        description="a number from -360 to 360 [degrees], or a pair [lo,hi] of them"
+    )
+
+
+class NoBlur(_Degradation):
+    """Schema of `deblur.blur.NoBlur`."""
+
+
+class Optimizer(OpenSection):
+    """Schema of every optimizer: what all of them share."""
+
+    target: str = Field(alias="_target_", description="the import path of a torch.optim class")
+    lr: float = Field(gt=0, allow_inf_nan=False, description="a number above 0")
+    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False, description="a number from 0 up")
+    last_layer_lr_scale: float = Field(1.0, gt=0, allow_inf_nan=False, description="a number above 0")
+
+
+class Scheduler(OpenSection):
+    """Schema of every scheduler."""
+
+    target: str = Field(alias="_target_", description="the import path of a torch.optim.lr_scheduler class")
+
+
+class _Data(Target):
+    seed: int = Field(ge=0, description="a whole number from 0 up")
+    max_bad_fraction: float = Field(ge=0, le=1, description="a number from 0 to 1")
+    patch_size: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
+    patches_per_image: int = Field(ge=1, description="a whole number from 1 up")
+    batch_size: int = Field(ge=1, description="a whole number from 1 up")
+    flips: bool = Field(description="true or false")
+    eval_crop: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
+    eval_batch_size: int = Field(ge=1, description="a whole number from 1 up")
+    num_workers: int = Field(ge=0, description="a whole number from 0 up")
+
+    @model_validator(mode="after")
+    def _whole_images_in_a_batch(self) -> "_Data":
+        if self.patch_size is not None and self.batch_size % self.patches_per_image:
+            raise ValueError(
+                f"data.batch_size={self.batch_size} is no multiple of data.patches_per_image={self.patches_per_image}: "
+                "a batch holds all patches of its images. Change one of the two."
+            )
+        return self
+
+
+class SyntheticData(_Data):
+    """Schema of `deblur.data.SyntheticData`."""
+
+    max_images: int = Field(ge=3, description="a whole number from 3 up: how many faces are drawn")
+
+
+class FolderData(_Data):
+    """Schema of `deblur.data.FolderData`."""
+
+    root: str = Field(description="a folder with images: data.root=DIR")
+    max_images: int | None = Field(ge=3, description="a whole number from 3 up, or null for all images")
+
+    @model_validator(mode="after")
+    def _root_is_a_folder(self) -> "FolderData":
+        root = Path(self.root)
+        if not root.is_dir():
+            state = "is a file" if root.is_file() else "does not exist"
+            raise ValueError(f"data.root={self.root} {state}: give a folder with PNG or JPEG images.")
+        return self
+
+
+class Trainer(OpenSection):
+    """Schema of the trainer: the keys that this project reads itself; the others are Lightning's."""
+
+    target: str = Field(alias="_target_", description="lightning.pytorch.Trainer")
+    max_epochs: int = Field(ge=1, description="a whole number from 1 up")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        description="auto, 32-true, bf16-mixed or 16-mixed"
+    )
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
+    devices: Literal[1] = Field(1, description="1: a run trains on one device")
+    deterministic: Literal["auto"] | bool = Field("auto", description="auto, true or false")
+
+
+class Paths(Section):
+    """Where files go."""
+
+    output_root: str = Field(min_length=1, description="a folder")
+    cache_root: str | None = Field(description="a folder, or null for the user's cache folder")
+
+
+class Train(OpenSection):
+    """The top level of conf/train.yaml; its groups are checked one by one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: dict[str, Any] = Field(description="a group: model=NAME")
+    blur: dict[str, Any] = Field(description="a group: blur=NAME")
+    optimizer: dict[str, Any] = Field(description="a group: optimizer=NAME")
+    scheduler: dict[str, Any] | None = Field(description="a group: scheduler=NAME")
+    data: dict[str, Any] = Field(description="a group: data=NAME")
+    trainer: dict[str, Any] = Field(description="a group: trainer=NAME")
+    callbacks: dict[str, Any] | None = Field(description="a group: callbacks=NAME")
+    logger: dict[str, Any] | None = Field(description="a group: logger=NAME")
+    paths: dict[str, Any] = Field(description="output_root and cache_root")
+    loss: Literal["mse", "l1", "charbonnier"] = Field(description="mse, l1 or charbonnier")
+    seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
+    sweep: str | None = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="a name of letters, digits, dots, underscores and hyphens that does not start with a dot, or null",
+    )
+    resume: str | None = Field(description="a run folder, or null")
+    trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
+
+
+class Report(Section):
+    """The top level of conf/report.yaml."""
+
+    sweep: str = Field(min_length=1, description="the name of a sweep: sweep=NAME")
+    paths: dict[str, Any] = Field(description="output_root and cache_root")
+
+
+BY_TARGET: dict[str, type[Section]] = {
+    "deblur.models.SRCNN": SRCNN,
+    "deblur.blur.Gaussian": Gaussian,
+    "deblur.blur.Box": Box,
+    "deblur.blur.Motion": Motion,
+    "deblur.blur.NoBlur": NoBlur,
+    "deblur.data.SyntheticData": SyntheticData,
+    "deblur.data.FolderData": FolderData,
+}
+
+BY_GROUP: dict[str, type[Section]] = {
+    "optimizer": Optimizer,
+    "scheduler": Scheduler,
+    "trainer": Trainer,
+    "paths": Paths,
+}

@@ -1,0 +1,80 @@
+"""What a run says: to a terminal with colours and progress bars, to anything else plainly, and to train.log."""
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+
+import rich
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from deblur.errors import UserError
+
+TABLE_WIDTH = 100  # characters
+LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric")
+
+
+def is_terminal() -> bool:
+    """Tell whether a person watches."""
+    return sys.stdout.isatty()
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Send the log of this package to the console and to a file, and the warnings of the libraries with it.
+
+    Args:
+        path: the log file; an existing one is continued.
+    """
+    console: logging.Handler = logging.StreamHandler(sys.stdout)
+    console.setFormatter(_Plain())
+    if is_terminal():
+        console = RichHandler(show_time=False, show_level=False, show_path=False, highlighter=None)
+    file = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    root.handlers[:] = [console, file]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("deblur").setLevel(logging.INFO)
+    for name in LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+        library.setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    try:
+        yield
+    except BaseException as error:
+        # The console hears of it from whoever catches it.
+        trace = None if isinstance(error, UserError | KeyboardInterrupt) else sys.exc_info()
+        text = str(error) or type(error).__name__
+        file.handle(logging.LogRecord("deblur", logging.ERROR, __file__, 0, text, None, trace))
+        raise
+    finally:
+        logging.captureWarnings(False)
+        root.handlers[:], level = before
+        root.setLevel(level)
+        file.close()
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as text; the first column is aligned left, the others right."""
+    made = Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD)
+    for index, column in enumerate(columns):
+        made.add_column(column, justify="right" if index else "left", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    text = StringIO()
+    Console(file=text, width=TABLE_WIDTH, color_system=None).print(made)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"

@@ -1,0 +1,213 @@
+"""The LightningDataModule: an image source -> cached gray images -> splits -> batches."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import platformdirs
+import torch
+from torch.utils.data import DataLoader
+
+from deblur.blur import Degradation
+from deblur.data.cache import ImageCache, open_cache
+from deblur.data.datasets import (
+    EpochSampler,
+    EvaluationDataset,
+    Sample,
+    TrainingDataset,
+    batches_of_one_shape,
+    centre_crop_shape,
+    collate_images,
+    collate_patches,
+    single_thread_opencv,
+)
+from deblur.data.sources import FolderSource, ImageSource, SyntheticSource
+from deblur.data.splits import Splits, split
+from deblur.errors import UserError
+
+
+class DeblurDataModule(L.LightningDataModule, ABC):
+    """Batches {blurred, sharp} for training and {blurred, sharp, name, degradation} for evaluation.
+
+    The loaders give uint8, which is cheap to move; on the device the images become float32 in [0, 1], (N, 1, H, W).
+
+    Attributes:
+        images: the cached images, after `setup`.
+        splits: their indices in training, validation and test, after `setup`.
+    """
+
+    images: ImageCache
+    splits: Splits
+
+    def __init__(
+        self,
+        degradation: Degradation,
+        *,
+        seed: int,
+        max_bad_fraction: float,
+        patch_size: int | None,
+        patches_per_image: int,
+        batch_size: int,
+        flips: bool,
+        eval_crop: int | None,
+        eval_batch_size: int,
+        num_workers: int,
+        cache_root: str | None = None,
+        training_seed: int = 0,
+        context: int = 0,
+    ) -> None:
+        """Describe the data; `conf/train.yaml` explains the settings.
+
+        Args:
+            degradation: what blurs the images.
+            seed: of what all networks share: splits, and the degradation of validation and test images.
+            max_bad_fraction: more unreadable files than this fraction are an error.
+            patch_size: side of a training patch [px]; None trains on whole images.
+            patches_per_image: patches cut from one blurred image.
+            batch_size: patches, or whole images, in a training batch.
+            flips: mirror training images at random.
+            eval_crop: side of the centre crop for validation and test [px]; None takes whole images.
+            eval_batch_size: images in a validation or test batch.
+            num_workers: loader processes.
+            cache_root: the folder for decoded images; None is the user's cache folder.
+            training_seed: of the order, flips, drawn blurs and patches of training.
+            context: further blurred pixels on each side of a training patch, for a network that does not pad.
+        """
+        super().__init__()
+        self._degradation = degradation
+        self._seed = seed
+        self._max_bad_fraction = max_bad_fraction
+        self._patch_size = patch_size
+        self._patches_per_image = patches_per_image
+        self._batch_size = batch_size
+        self._flips = flips
+        self._eval_crop = eval_crop
+        self._eval_batch_size = eval_batch_size
+        self._num_workers = num_workers
+        self._cache_root = Path(cache_root) if cache_root else Path(platformdirs.user_cache_path("deblur"))
+        self._training_seed = training_seed
+        self._context = context
+
+    @abstractmethod
+    def source(self) -> ImageSource:
+        """Return where the images come from."""
+
+    def prepare_data(self) -> None:
+        """Decode or draw the images into the cache, where they are not in it."""
+        self._open()
+
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002 # all stages share the images
+        """Open the cache and split the images.
+
+        Raises:
+            UserError: for unreadable images, too few of them, or whole images of several sizes in one batch.
+        """
+        if hasattr(self, "splits"):
+            return
+        single_thread_opencv()
+        self.images = self._open()
+        self.splits = split(self.images.digests, self._seed)
+        sizes = {self.images.shapes[index] for index in self.splits.train}
+        if self._patch_size is None and self._batch_size > 1 and len(sizes) > 1:
+            raise UserError(
+                f"data.patch_size=null with data.batch_size={self._batch_size} needs images of one size, but there are "
+                f"{len(sizes)} sizes: set data.batch_size=1 or a data.patch_size."
+            )
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Return batches of training patches, from the epoch that the trainer stands at."""
+        dataset = TrainingDataset(
+            self.images,
+            self._degradation,
+            seed=self._training_seed,
+            patch_size=self._patch_size,
+            patches_per_image=self._patches_per_image,
+            context=self._context,
+            flips=self._flips,
+        )
+        sampler = EpochSampler(self.splits.train, self._training_seed)
+        if self.trainer is not None:
+            # With loader processes Lightning sets the first epoch after a resume too late.
+            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined] # its stub names a base class
+        images = self._batch_size // (self._patches_per_image if self._patch_size is not None else 1)
+        return DataLoader(dataset, images, sampler=sampler, collate_fn=collate_patches, **self._loading())
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """Return batches of validation images."""
+        return self._evaluation_loader(self.splits.val)
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        """Return batches of test images."""
+        return self._evaluation_loader(self.splits.test)
+
+    def evaluation_dataset(self, indices: Iterable[int]) -> EvaluationDataset:
+        """Return some of the images, degraded as in validation and test."""
+        return EvaluationDataset(self.images, tuple(indices), self._degradation, seed=self._seed, crop=self._eval_crop)
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:  # noqa: ARG002
+        """Turn uint8 images into float32 in [0, 1], on the device."""
+        return {
+            key: value.float().div_(255) if isinstance(value, torch.Tensor) else value for key, value in batch.items()
+        }
+
+    def _open(self) -> ImageCache:
+        return open_cache(self.source(), self._cache_root, max_bad_fraction=self._max_bad_fraction)
+
+    def _evaluation_loader(self, indices: tuple[int, ...]) -> DataLoader[Sample]:
+        shapes = [centre_crop_shape(self.images.shapes[index], self._eval_crop) for index in indices]
+        return DataLoader(
+            self.evaluation_dataset(indices),
+            batch_sampler=batches_of_one_shape(shapes, self._eval_batch_size),
+            collate_fn=collate_images,
+            **self._loading(),
+        )
+
+    def _loading(self) -> dict[str, Any]:
+        return {
+            "num_workers": self._num_workers,
+            "persistent_workers": self._num_workers > 0,
+            "worker_init_fn": single_thread_opencv,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+
+class SyntheticData(DeblurDataModule):
+    """Faces drawn by a program: nothing is downloaded."""
+
+    def __init__(self, degradation: Degradation, *, max_images: int, **settings: Any) -> None:
+        """Describe the data.
+
+        Args:
+            degradation: what blurs the faces.
+            max_images: how many faces are drawn.
+            settings: as for `DeblurDataModule`.
+        """
+        super().__init__(degradation, **settings)
+        self._max_images = max_images
+
+    def source(self) -> ImageSource:
+        """Return the drawn faces."""
+        return SyntheticSource(self._max_images, self._seed)
+
+
+class FolderData(DeblurDataModule):
+    """A tree of image files."""
+
+    def __init__(self, degradation: Degradation, *, root: str, max_images: int | None, **settings: Any) -> None:
+        """Describe the data.
+
+        Args:
+            degradation: what blurs the images.
+            root: the folder.
+            max_images: take this many of the images; None takes all.
+            settings: as for `DeblurDataModule`.
+        """
+        super().__init__(degradation, **settings)
+        self._root = Path(root)
+        self._max_images = max_images
+
+    def source(self) -> ImageSource:
+        """Return the files of the folder; an image has to hold a training patch."""
+        return FolderSource(self._root, self._max_images, self._seed, self._patch_size or 1)

@@ -1,0 +1,234 @@
+"""Cached gray images -> blurred and sharp samples, their order, and batches of them.
+
+Every random number of a sample comes from (seed, epoch, index), none from a global generator: the samples are the same
+for any number of loader processes and after a resume.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import albumentations
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, Sampler
+
+from deblur.blur import Degradation, Sampled
+from deblur.blur.transforms import Degrade
+
+GrayImage = NDArray[np.uint8]
+Sample = dict[str, Any]
+EpochAndIndex = tuple[int, int]
+
+
+class Images(Protocol):
+    """Named gray images (H, W)."""
+
+    @property
+    def names(self) -> Sequence[str]: ...  # noqa: D102 # the class says it
+
+    def __getitem__(self, index: int, /) -> GrayImage: ...  # noqa: D105 # the class says it
+
+
+class TrainingDataset(Dataset[Sample]):
+    """Patches of freshly flipped and blurred images.
+
+    A sample holds the patches of one image: `sharp` (P, S, S) and `blurred` (P, S + 2 context, S + 2 context), uint8.
+    The whole image is blurred before patches are cut, so that they are true at their borders; where a patch lies at the
+    image's edge, the blurred image is continued by its mirror image.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        degradation: Degradation,
+        *,
+        seed: int,
+        patch_size: int | None,
+        patches_per_image: int,
+        context: int,
+        flips: bool,
+    ) -> None:
+        """Describe the samples.
+
+        Args:
+            images: where the sharp images come from.
+            degradation: what blurs them.
+            seed: of flips, blurs and patch positions.
+            patch_size: side of a sharp patch [px]; None takes the whole image as the one patch.
+            patches_per_image: patches from an image; read only where they are smaller than the image.
+            context: further pixels of the blurred image on each side of a patch.
+            flips: mirror images at random in both directions.
+        """
+        self._images = images
+        self._seed = seed
+        self._patch_size = patch_size
+        self._patches_per_image = patches_per_image
+        self._context = context
+        mirrors = [albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5)] if flips else []
+        self._augment = albumentations.Compose([*mirrors, Degrade(degradation)], additional_targets={"sharp": "mask"})
+
+    def __getitem__(self, position: EpochAndIndex) -> Sample:
+        """Return the patches of one image in one epoch."""
+        epoch, index = position
+        state = np.random.SeedSequence([self._seed, epoch, index])
+        augmentation, cutting = state.spawn(2)
+        self._augment.set_random_state(
+            np.random.default_rng(augmentation), random.Random(int(augmentation.generate_state(1)[0]))
+        )
+        image = self._images[index]
+        augmented = self._augment(image=image, sharp=image)
+        return self._cut(augmented["image"], augmented["sharp"], np.random.default_rng(cutting))
+
+    def _cut(self, blurred: GrayImage, sharp: GrayImage, rng: np.random.Generator) -> Sample:
+        around = self._context
+        if around:
+            blurred = pad_symmetric(blurred, around)
+        if self._patch_size is None:
+            return {"blurred": blurred[None], "sharp": sharp[None]}
+        side = self._patch_size
+        tops = rng.integers(0, sharp.shape[0] - side, self._patches_per_image, endpoint=True)
+        lefts = rng.integers(0, sharp.shape[1] - side, self._patches_per_image, endpoint=True)
+        corners = [(slice(top, top + side), slice(left, left + side)) for top, left in zip(tops, lefts, strict=True)]
+        wide = side + 2 * around
+        return {
+            "sharp": np.stack([sharp[corner] for corner in corners]),
+            "blurred": np.stack(
+                [blurred[top : top + wide, left : left + wide] for top, left in zip(tops, lefts, strict=True)]
+            ),
+        }
+
+
+class EvaluationDataset(Dataset[Sample]):
+    """Whole images, or their centre crops, degraded in the same way every time.
+
+    A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, and in `degradation` how it was blurred.
+    What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
+    """
+
+    def __init__(
+        self, images: Images, indices: Sequence[int], degradation: Degradation, *, seed: int, crop: int | None
+    ) -> None:
+        """Describe the samples.
+
+        Args:
+            images: where the sharp images come from.
+            indices: which of them.
+            degradation: what blurs them.
+            seed: of what is drawn.
+            crop: side of the centre crop [px]; smaller images stay whole, None leaves all whole.
+        """
+        self._images = images
+        self._indices = indices
+        self._degradation = degradation
+        self._seed = seed
+        self._crop = crop
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._indices)
+
+    def __getitem__(self, position: int) -> Sample:
+        """Return one degraded image."""
+        index = self._indices[position]
+        name = self._images.names[index]
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+        sampled = self._degradation.sample(np.random.default_rng(np.random.SeedSequence([self._seed, key])))
+        sharp = centre_crop(self._images[index], self._crop)
+        return {
+            "sharp": sharp[None],
+            "blurred": self._degradation.apply(sharp, sampled)[None],
+            "name": name,
+            "degradation": describe(self._degradation, sampled),
+        }
+
+
+class EpochSampler(Sampler[EpochAndIndex]):
+    """The training images in a new order each epoch, a function of (seed, epoch)."""
+
+    def __init__(self, indices: Sequence[int], seed: int) -> None:
+        """Start at epoch 0."""
+        self._indices = np.asarray(indices)
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration belongs to; Lightning calls this."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._indices)
+
+    def __iter__(self) -> Iterator[EpochAndIndex]:
+        """Yield each image once."""
+        order = np.random.default_rng(np.random.SeedSequence([self._seed, self._epoch])).permutation(self._indices)
+        return iter([(self._epoch, int(index)) for index in order])
+
+
+def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[list[int]]:
+    """Group positions, in order, into batches of at most `size` neighbours of the same shape."""
+    batches: list[list[int]] = []
+    for position, shape in enumerate(shapes):
+        if batches and len(batches[-1]) < size and shapes[batches[-1][-1]] == shape:
+            batches[-1].append(position)
+        else:
+            batches.append([position])
+    return batches
+
+
+def collate_patches(samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
+    """Stack the patches of several images to (N, 1, H, W), uint8."""
+    return {
+        key: torch.from_numpy(np.concatenate([sample[key] for sample in samples])[:, None])
+        for key in ("blurred", "sharp")
+    }
+
+
+def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Stack images of one shape to (N, 1, H, W), uint8, and list what else the samples say."""
+    stacked = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in ("blurred", "sharp")}
+    return {
+        **stacked,
+        "name": [sample["name"] for sample in samples],
+        "degradation": [sample["degradation"] for sample in samples],
+    }
+
+
+def describe(degradation: Degradation, sampled: Sampled) -> Mapping[str, Any]:
+    """Return how an image was degraded, as columns of a table."""
+    return {
+        "blur": degradation.family,
+        **sampled.parameters,
+        "noise_sigma": sampled.noise_sigma,
+        "jpeg_quality": sampled.jpeg_quality,
+    }
+
+
+def centre_crop(image: GrayImage, side: int | None) -> GrayImage:
+    """Cut the centre out of an image, where it is larger than `side` [px]."""
+    if side is None:
+        return image
+    top, left = (max(length - side, 0) // 2 for length in image.shape)
+    return image[top : top + side, left : left + side]
+
+
+def centre_crop_shape(shape: tuple[int, int], side: int | None) -> tuple[int, int]:
+    """Return the shape that `centre_crop` leaves."""
+    return shape if side is None else (min(shape[0], side), min(shape[1], side))
+
+
+def pad_symmetric(image: GrayImage, radius: int) -> GrayImage:
+    """Continue an image on each side by its mirror image, the edge pixel repeated."""
+    if radius > min(image.shape):
+        return np.pad(image, radius, mode="symmetric")
+    padded = cv2.copyMakeBorder(image, radius, radius, radius, radius, cv2.BORDER_REFLECT)
+    return np.asarray(padded, dtype=np.uint8)
+
+
+def single_thread_opencv(_worker: int = 0) -> None:
+    """Keep OpenCV from starting threads: at these image sizes they cost time, and in forked processes they can hang."""
+    cv2.setNumThreads(0)

@@ -1,0 +1,75 @@
+"""Writing files so that a reader never sees half of one."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name beside `path` and move it there; parent folders are made.
+
+    Raises:
+        OSError: where the folder cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o666 & ~_UMASK)  # noqa: PTH101 # mkstemp makes files that only the owner may read
+        os.replace(temporary, path)  # noqa: PTH105 # the name that says what it does
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)  # noqa: PTH108 # beside os.replace
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file in one move."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file in one move.
+
+    Raises:
+        ValueError: for a number that is not finite: JSON has none, so it has to be None.
+    """
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV in one move; the columns are the keys of all rows in order of appearance, None is empty."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_gray_png(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write a gray image (H, W) as PNG in one move."""
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, format="PNG")
+    write_bytes(path, content.getvalue())
+
+
+def _current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _current_umask()

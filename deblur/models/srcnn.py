@@ -1,0 +1,116 @@
+"""SRCNN with any number of layers."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+class SRCNN(nn.Module):
+    """A chain of convolutions with ReLUs between them, for one gray channel.
+
+    The network pads its input once, by its receptive-field radius, with a half-sample symmetric border, and then
+    convolves without padding: no border is invented between the layers.
+
+    Dong et al., "Image Super-Resolution Using Deep Convolutional Networks", arXiv 1501.00092, section 3. Unlike there,
+    the network predicts by default the correction to its input (`residual`), and starts with a correction near zero.
+
+    Attributes:
+        radius: how far the receptive field reaches to each side [px].
+    """
+
+    def __init__(
+        self, kernel_sizes: Sequence[int], widths: Sequence[int], residual: bool = True, dropout: float = 0.0
+    ) -> None:
+        """Make the layers.
+
+        Args:
+            kernel_sizes: odd side of each layer's filters [px], such as 9, 1, 5.
+            widths: channels between the layers, one fewer than `kernel_sizes`, such as 64, 32.
+            residual: add the output of the last layer to the input.
+            dropout: share of the activations dropped after each hidden layer, from 0 to below 1.
+
+        Raises:
+            ValueError: for an even kernel size or the wrong number of widths.
+        """
+        super().__init__()
+        if any(size % 2 == 0 or size < 1 for size in kernel_sizes) or len(widths) != len(kernel_sizes) - 1:
+            raise ValueError(f"SRCNN needs odd kernel_sizes and one width between two layers: {kernel_sizes}, {widths}")
+        self.residual = residual
+        self.radius = sum(size - 1 for size in kernel_sizes) // 2
+        channels = [1, *widths, 1]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(before, after, size)
+            for (before, after), size in zip(pairwise(channels), kernel_sizes, strict=True)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for layer in self._layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        if self.residual:
+            nn.init.normal_(self._layers[-1].weight, std=0.001)
+
+    @property
+    def _layers(self) -> list[nn.Conv2d]:
+        return [layer for layer in self.convolutions if isinstance(layer, nn.Conv2d)]
+
+    @property
+    def receptive_field(self) -> int:
+        """Return the side of the square of input pixels that one output pixel depends on [px]."""
+        return 1 + 2 * self.radius
+
+    @property
+    def macs_per_pixel(self) -> int:
+        """Return the multiplications and additions for one output pixel, borders aside."""
+        return sum(layer.weight.numel() for layer in self._layers)
+
+    @property
+    def parameter_count(self) -> int:
+        """Return the number of weights and biases."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def forward(self, blurred: Tensor, pad: bool = True) -> Tensor:
+        """Restore images.
+
+        Args:
+            blurred: (N, 1, H, W), gray in [0, 1].
+            pad: surround the image with its mirror image first. Without it the input has to bring `radius` more pixels
+                on each side, and the output is smaller by as much.
+
+        Returns:
+            (N, 1, H, W), or (N, 1, H - 2 radius, W - 2 radius) without padding; not clamped.
+        """
+        padded = pad_symmetric(blurred, self.radius) if pad else blurred
+        features = padded
+        *hidden, last = self._layers
+        for layer in hidden:
+            features = self.dropout(torch.relu(layer(features)))
+        restored: Tensor = last(features)
+        if self.residual:
+            height, width = restored.shape[-2:]
+            inner = padded[..., self.radius : self.radius + height, self.radius : self.radius + width]
+            restored = restored + inner
+        return restored
+
+
+def pad_symmetric(images: Tensor, radius: int) -> Tensor:
+    """Surround images with their mirror images, the edge pixel repeated (numpy's "symmetric").
+
+    torch has no such mode, and its "reflect" refuses a radius beyond the image, so the pixels are gathered by index.
+
+    Args:
+        images: (..., H, W) of any size from 1x1.
+        radius: pixels to add on each side.
+    """
+    if radius == 0:
+        return images
+    for dimension in (-2, -1):
+        size = images.shape[dimension]
+        position = torch.arange(-radius, size + radius, device=images.device) % (2 * size)
+        images = images.index_select(dimension, torch.minimum(position, 2 * size - 1 - position))
+    return images

@@ -1,0 +1,1 @@
+"""Folders of runs -> tables and figures. Reads files only."""

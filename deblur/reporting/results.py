@@ -1,0 +1,73 @@
+"""Run folders -> one table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deblur.runs import METRICS_FILE, STATUS_FILE, flatten, read_config, read_json
+
+Row = dict[str, Any]
+
+
+def collect(folder: Path) -> list[Row]:
+    """Read every run below a folder.
+
+    Returns:
+        One row a run, by path: its folder, state, settings (`model`, `blur`, `lr`, `seed`) and all of metrics.json,
+        with dotted names; a run that is not done has no metrics.
+
+    Raises:
+        UserError: for a damaged file of a run.
+    """
+    return [_row(status.parent, folder) for status in sorted(folder.rglob(STATUS_FILE))]
+
+
+def _row(run: Path, folder: Path) -> Row:
+    config = read_config(run)
+    row: Row = {
+        "run": run.relative_to(folder).as_posix() if run != folder else run.name,
+        "state": read_json(run / STATUS_FILE)["state"],
+        "model": _label(config["model"]),
+        "blur": _label(config["blur"]),
+        "lr": config["optimizer"]["lr"],
+        "seed": config["seed"],
+    }
+    if (run / METRICS_FILE).is_file():
+        row |= flatten(read_json(run / METRICS_FILE))
+    return row
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the main columns of a table of runs as Markdown, one line a run."""
+    columns = {
+        "model": "model",
+        "blur": "blur",
+        "lr": "learning rate",
+        "seed": "seed",
+        "state": "state",
+        "test.input_psnr": "blurred [dB]",
+        "test.psnr": "restored [dB]",
+        "test.gain": "gain [dB]",
+        "test.input_ssim": "SSIM blurred",
+        "test.ssim": "SSIM restored",
+    }
+    digits = {
+        "test.input_psnr": ".2f",
+        "test.psnr": ".2f",
+        "test.gain": "+.2f",
+        "test.input_ssim": ".4f",
+        "test.ssim": ".4f",
+    }
+    lines = ["| " + " | ".join(columns.values()) + " |", "|" + "---|" * len(columns)]
+    for row in rows:
+        cells = (row.get(column) for column in columns)
+        shown = [
+            "" if cell is None else f"{cell:{digits[column]}}" if column in digits else str(cell)
+            for column, cell in zip(columns, cells, strict=True)
+        ]
+        lines.append("| " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def _label(group: Mapping[str, Any]) -> str:
+    return str(group.get("name") or group["_target_"])

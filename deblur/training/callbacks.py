@@ -1,0 +1,182 @@
+"""What watches a training: run files, pictures, the time left."""
+
+import csv
+import logging
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deblur.data.datamodule import DeblurDataModule
+from deblur.data.datasets import Sample, collate_images
+from deblur.files import write_csv
+from deblur.runs import RunFolder
+
+HISTORY_FILE = "history.csv"
+ERROR_GAIN = 4  # the error's grey levels are shown this much brighter
+
+log = logging.getLogger(__name__)
+
+
+class History(Checkpoint):
+    """Writes history.csv, one row an epoch, and the finished epochs into status.json.
+
+    It is a kind of checkpoint callback for its place: Lightning calls these last, when the epoch's means are there.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        """Describe where the files go."""
+        self._run = run
+        self._path = run.path / HISTORY_FILE
+        self._epoch_start = 0.0
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep the rows of the epochs that a resumed run has behind it."""
+        if self._path.is_file():
+            with self._path.open(newline="", encoding="utf-8") as file:
+                rows = [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file)]
+            self.rows = [row for row in rows if row["epoch"] is not None and row["epoch"] < trainer.current_epoch]
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._epoch_start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the epoch's row."""
+        logged = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(("train/", "val/"))
+        }
+        row = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            **{name: value if math.isfinite(value) else None for name, value in logged.items()},
+            "seconds": round(time.perf_counter() - self._epoch_start, 3),
+        }
+        self.rows.append(row)
+        write_csv(self._path, self.rows)
+        self._run.report_epoch(trainer.current_epoch + 1)
+        if not trainer.progress_bar_callback:
+            shown = {name: row.get(name) for name in ("train/loss", "val/psnr", "val/gain")}
+            numbers = "  ".join(f"{name} {value:.4g}" for name, value in shown.items() if value is not None)
+            log.info(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {numbers}  {row['seconds']:.1f} s")
+
+
+class TimeLeft(Callback):
+    """Says after the first steps how long the training will take."""
+
+    def __init__(self, after_steps: int = 50) -> None:
+        """Choose when to speak.
+
+        Args:
+            after_steps: how many steps are measured. The first ones are slow and left out.
+        """
+        self._after_steps = after_steps
+        self._warm_up = after_steps // 5
+        self._steps = 0
+        self._start = 0.0
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Count steps; speak once."""
+        self._steps += 1
+        if self._steps == self._warm_up:
+            self._start = time.perf_counter()
+        if self._steps == self._after_steps:
+            each = (time.perf_counter() - self._start) / (self._after_steps - self._warm_up)
+            left = trainer.estimated_stepping_batches - trainer.global_step
+            log.info(
+                f"{each * 1e3:.0f} ms a step, {left:.0f} steps left: about {_duration(each * left)} and validation."
+            )
+
+
+class ImageStrips(Callback):
+    """Shows fixed validation images in TensorBoard: blurred | restored | sharp | error, one image a row."""
+
+    def __init__(self, images: int, every_n_epochs: int) -> None:
+        """Choose what to show.
+
+        Args:
+            images: how many validation images.
+            every_n_epochs: how often, besides the start and the end.
+        """
+        self._images = images
+        self._every_n_epochs = every_n_epochs
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show what the untrained network does."""
+        if trainer.current_epoch == 0:
+            self._show(trainer, pl_module, 0)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show the progress."""
+        epoch = trainer.current_epoch + 1
+        if epoch % self._every_n_epochs == 0 or epoch == trainer.max_epochs:
+            self._show(trainer, pl_module, trainer.global_step)
+
+    def _show(self, trainer: L.Trainer, module: L.LightningModule, step: int) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined] # set by fit
+        if not isinstance(data, DeblurDataModule):
+            return
+        strip = np.concatenate(
+            [np.concatenate([*row, error_map(row[1], row[2])], axis=1) for row in self._rows(module, data)]
+        )
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("val/blurred, restored, sharp, error", strip, step, dataformats="HW")
+
+    def _rows(self, module: L.LightningModule, data: DeblurDataModule) -> list[list[NDArray[np.uint8]]]:
+        samples = data.evaluation_dataset(data.splits.val)
+        shown = [samples[index] for index in range(min(self._images, len(samples)))]
+        largest = np.max([sample["sharp"].shape[-2:] for sample in shown], axis=0)
+        return [[_frame(image, largest) for image in restore_sample(module, sample)] for sample in shown]
+
+
+def restore_sample(module: L.LightningModule, sample: Sample) -> list[NDArray[np.uint8]]:
+    """Return a sample's blurred, restored and sharp image (H, W)."""
+    blurred = collate_images([sample])["blurred"].to(module.device).float() / 255
+    was_training = module.training
+    module.eval()
+    with torch.no_grad():
+        restored = to_uint8(module(blurred))
+    module.train(was_training)
+    return [sample["blurred"][0], restored[0, 0], sample["sharp"][0]]
+
+
+def to_uint8(images: Tensor) -> NDArray[np.uint8]:
+    """Return images in [0, 1] as grey levels."""
+    levels = images.float().clamp(0, 1).mul(255).round().byte().numpy(force=True)
+    return np.asarray(levels, dtype=np.uint8)
+
+
+def error_map(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the absolute difference of two images, made brighter to be seen."""
+    difference = np.abs(restored.astype(np.int16) - sharp.astype(np.int16)) * ERROR_GAIN
+    return np.asarray(np.minimum(difference, 255), dtype=np.uint8)
+
+
+def _frame(image: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Put an image onto a white page of a common shape."""
+    page = np.full(tuple(shape), 255, np.uint8)
+    page[: image.shape[0], : image.shape[1]] = image
+    return page
+
+
+def _number(text: str) -> float | int | None:
+    if not text:
+        return None
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

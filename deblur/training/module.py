@@ -1,0 +1,178 @@
+"""The LightningModule: one network, trained to restore what one degradation blurred."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from deblur.config import build
+from deblur.errors import UserError
+from deblur.metrics import psnr, ssim
+from deblur.training.losses import LOSSES
+from deblur.training.optimizers import build_optimizer, build_scheduler
+
+Batch = Mapping[str, Any]
+
+STEPS_BETWEEN_LOSS_CHECKS = 50  # looking at a loss makes a GPU wait, so not every step is looked at
+TESTED = ("psnr", "ssim", "gain", "input_psnr", "input_ssim", "loss")
+VALIDATED = ("loss", "psnr", "ssim", "gain")
+
+
+class DeblurModule(L.LightningModule):
+    """Trains a network on batches {blurred, sharp, name, degradation}, images gray in [0, 1], (N, 1, H, W).
+
+    A network that has a `radius` and takes `pad=False` is trained on patches that bring that much context: the
+    blurred one is `radius` pixels larger on each side than the sharp one. Any other network gets both in one size.
+
+    Attributes:
+        network: blurred -> restored.
+        test_rows: one mapping per test image: its name, its degradation, and PSNR and SSIM of the input and the result.
+    """
+
+    def __init__(
+        self,
+        model: Mapping[str, Any],
+        optimizer: Mapping[str, Any],
+        scheduler: Mapping[str, Any] | None = None,
+        loss: str = "mse",
+        seed: int = 0,
+        blur: Mapping[str, Any] | None = None,  # noqa: ARG002 # kept by save_hyperparameters
+        data: Mapping[str, Any] | None = None,  # noqa: ARG002 # kept by save_hyperparameters
+        trusted: Sequence[str] = (),
+    ) -> None:
+        """Build the network.
+
+        Args:
+            model: the configuration of the network, as plain Python values; so are the next ones.
+            optimizer: the configuration of the optimizer.
+            scheduler: the configuration of the learning-rate scheduler, if there is one.
+            loss: mse, l1 or charbonnier.
+            seed: of the randomness within training, such as dropout.
+            blur: the degradation trained on; kept in the checkpoint for whoever loads it.
+            data: how the data was prepared; kept in the checkpoint as well.
+            trusted: modules of the user's own whose classes may be built. Never read from a checkpoint.
+        """
+        super().__init__()
+        self.save_hyperparameters(ignore=["trusted"], logger=False)
+        self.network: nn.Module = build(model, nn.Module, trusted=trusted)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
+        self.test_rows: list[dict[str, Any]] = []
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+        self._seed = seed
+        self._trusted = trusted
+        self._loss = LOSSES[loss]
+        self._validated = nn.ModuleDict({name: MeanMetric(nan_strategy="ignore") for name in VALIDATED})
+        self._epoch_loss = MeanMetric(nan_strategy="disable")
+
+    @property
+    def context(self) -> int:
+        """Return how many pixels a patch has to bring beyond its own on each side."""
+        return int(getattr(self.network, "radius", 0))
+
+    def forward(self, blurred: Tensor) -> Tensor:
+        """Restore whole images (N, 1, H, W); not clamped."""
+        restored: Tensor = self.network(blurred)
+        return restored
+
+    def on_train_epoch_start(self) -> None:
+        """Seed torch's generator, which no checkpoint holds: a resumed run drops out the same activations."""
+        torch.manual_seed(int(np.random.SeedSequence([self._seed, self.current_epoch]).generate_state(1)[0]))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch.
+
+        Raises:
+            UserError: where the loss is no longer a finite number.
+        """
+        blurred, sharp = batch["blurred"], batch["sharp"]
+        restored = self.network(blurred, pad=False) if self.context else self.network(blurred)
+        loss = self._loss(restored.float(), sharp)
+        if batch_idx % STEPS_BETWEEN_LOSS_CHECKS == 0:
+            self._refuse_divergence(loss)
+        self._epoch_loss.update(loss.detach(), sharp.shape[0])
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean loss over the epoch's patches."""
+        loss = self._epoch_loss.compute()
+        self._refuse_divergence(loss)
+        self.log("train/loss", loss)
+        self._epoch_loss.reset()
+
+    def validation_step(self, batch: Batch) -> None:
+        """Measure restored validation images; infinite values are left out of the means."""
+        measured = measure(self(batch["blurred"]), batch, similarity_of_input=False)
+        for name, metric in self._validated.items():
+            if isinstance(metric, MeanMetric):
+                values = measured[name]
+                metric.update(torch.where(torch.isfinite(values), values, math.nan))
+                self.log(f"val/{name}", metric, on_step=False, on_epoch=True, prog_bar=name in ("psnr", "gain"))
+
+    def on_test_start(self) -> None:
+        """Forget the rows of an earlier test."""
+        self.test_rows.clear()
+
+    def test_step(self, batch: Batch) -> None:
+        """Measure restored test images, in float32 whatever the precision of training."""
+        with torch.autocast(self.device.type, enabled=False):
+            measured = measure(self(batch["blurred"]), batch, similarity_of_input=True)
+        columns = {name: values.tolist() for name, values in measured.items()}
+        for index, name in enumerate(batch["name"]):
+            values = {column: column_values[index] for column, column_values in columns.items()}
+            self.test_rows.append({"name": name, **batch["degradation"][index], **values})
+
+    def on_test_epoch_end(self) -> None:
+        """Log means over the images; infinite values are left out."""
+        for name in TESTED:
+            finite = [row[name] for row in self.test_rows if math.isfinite(row[name])]
+            self.log(f"test/{name}", math.fsum(finite) / len(finite) if finite else math.nan)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Build the optimizer and, if there is one, the scheduler."""
+        optimizer = build_optimizer(self._optimizer, self.network, self._trusted)
+        if self._scheduler is None:
+            return optimizer
+        scheduler = build_scheduler(self._scheduler, optimizer, self._trusted)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
+
+    def _refuse_divergence(self, loss: Tensor) -> None:
+        if not torch.isfinite(loss):
+            rate = self._optimizer["lr"]
+            raise UserError(
+                f"The loss became {loss.item()} in epoch {self.current_epoch} (step {self.global_step}) at "
+                f"optimizer.lr={rate:g}: try optimizer.lr={rate / 10:g}, +trainer.gradient_clip_val=1 or "
+                "trainer.precision=32-true."
+            )
+
+
+def measure(restored: Tensor, batch: Batch, similarity_of_input: bool) -> dict[str, Tensor]:
+    """Compare restored and blurred images with the sharp ones, in float32.
+
+    Args:
+        restored: (N, 1, H, W).
+        batch: with `blurred` and `sharp`.
+        similarity_of_input: whether the SSIM of the blurred images is wanted; it takes as long as that of the restored.
+
+    Returns:
+        (N,) each: psnr, ssim, gain [dB], input_psnr, loss (MSE of the clamped images) and, if wanted, input_ssim. PSNR
+        and gain are infinite where an image is exact.
+    """
+    blurred, sharp = batch["blurred"], batch["sharp"]
+    restored = restored.float().clamp(0, 1)
+    measured = {
+        "input_psnr": psnr(blurred, sharp),
+        "psnr": psnr(restored, sharp),
+        "ssim": ssim(restored, sharp),
+        "loss": (restored - sharp).square().mean(dim=(1, 2, 3)),
+    }
+    measured["gain"] = measured["psnr"] - measured["input_psnr"]
+    if similarity_of_input:
+        measured["input_ssim"] = ssim(blurred, sharp)
+    return measured

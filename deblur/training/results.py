@@ -1,0 +1,125 @@
+"""What a finished run writes down."""
+
+import math
+import platform
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from deblur import __version__
+from deblur.data.datamodule import DeblurDataModule
+from deblur.files import write_csv, write_gray_png
+from deblur.runs import flatten
+from deblur.training.callbacks import restore_sample
+from deblur.training.module import TESTED, DeblurModule
+
+IMAGES_FILE = "images.csv"
+SAMPLES_FOLDER = "samples"
+SAMPLE_COUNT = 4  # test images that are stored as pictures
+LIBRARIES = ("torch", "lightning", "torchmetrics", "albumentations", "opencv-python-headless", "numpy")
+
+
+def mean_results(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the means over test images, infinite and undefined values left out, and how many were infinite.
+
+    A mean over nothing is None: JSON knows no other way to say it.
+    """
+    means: dict[str, Any] = {}
+    for name in TESTED:
+        finite = [row[name] for row in rows if math.isfinite(row[name])]
+        means[name] = math.fsum(finite) / len(finite) if finite else None
+    exact = sum(math.isinf(row["psnr"]) for row in rows)
+    return {**means, "images": len(rows), "exactly_restored": exact}
+
+
+def best_validation(best: Path, history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the validation means of the epoch whose weights are in the best checkpoint."""
+    epoch = torch.load(best, map_location="cpu", weights_only=True)["epoch"]
+    row = next(row for row in history if row["epoch"] == epoch)
+    return {
+        **{name.removeprefix("val/"): value for name, value in row.items() if name.startswith("val/")},
+        "epoch": epoch,
+    }
+
+
+def describe_data(data: DeblurDataModule) -> dict[str, Any]:
+    """Return which images a run saw."""
+    counts = {"train": len(data.splits.train), "val": len(data.splits.val), "test": len(data.splits.test)}
+    return {"fingerprint": data.images.fingerprint, "counts": counts, "left_out": len(data.images.bad)}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this package, of Python and of the libraries that decide a result."""
+    return {"deblur": __version__, "python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def git_state() -> dict[str, Any] | None:
+    """Return the commit of the checkout that this package runs from, or None for an installed one."""
+    source = Path(__file__).resolve().parents[2]
+    if not (source / ".git").exists():
+        return None
+    try:
+        commit, status = (
+            subprocess.run(["git", *words], cwd=source, capture_output=True, text=True, check=True).stdout.strip()
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit, "changed": bool(status)}
+
+
+def write_images_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write images.csv, one row a test image; infinite values are left empty."""
+    write_csv(
+        folder / IMAGES_FILE,
+        [
+            {
+                key: None if isinstance(value, float) and not math.isfinite(value) else value
+                for key, value in row.items()
+            }
+            for row in rows
+        ],
+    )
+
+
+def write_samples(folder: Path, module: DeblurModule, data: DeblurDataModule) -> None:
+    """Write the first test images as samples/<name>/{blurred,restored,sharp}.png.
+
+    They are the first by name, so they are the same in every run of a data set.
+    """
+    samples = data.evaluation_dataset(
+        sorted(data.splits.test, key=lambda index: data.images.names[index])[:SAMPLE_COUNT]
+    )
+    for position in range(len(samples)):
+        sample = samples[position]
+        place = folder / SAMPLES_FOLDER / re.sub(r"[^\w.-]+", "_", Path(sample["name"]).with_suffix("").as_posix())
+        for kind, image in zip(("blurred", "restored", "sharp"), restore_sample(module, sample), strict=True):
+            write_gray_png(place / f"{kind}.png", np.ascontiguousarray(image))
+
+
+def flat_settings(config: Mapping[str, Any], device_name: str) -> dict[str, Any]:
+    """Return the settings that TensorBoard's HPARAMS tab shows and filters by."""
+    model, blur, data = config["model"], config["blur"], config["data"]
+    settings: dict[str, Any] = {
+        "model": model.get("name") or model["_target_"],
+        "blur": blur.get("name") or blur["_target_"],
+        "data": data.get("name") or data["_target_"],
+        "optimizer": config["optimizer"]["_target_"].rpartition(".")[2],
+        "lr": config["optimizer"]["lr"],
+        "scheduler": (config["scheduler"] or {}).get("_target_", "none").rpartition(".")[2],
+        "loss": config["loss"],
+        "seed": config["seed"],
+        "epochs": config["trainer"]["max_epochs"],
+        "device": device_name,
+    }
+    for group in ("model", "blur", "data"):
+        for key, value in flatten(config[group]).items():
+            if key not in ("_target_", "name", "root") and value is not None:
+                settings[f"{group}.{key}"] = value if isinstance(value, bool | int | float | str) else str(value)
+    return settings

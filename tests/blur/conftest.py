@@ -1,0 +1,18 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+
+@pytest.fixture(params=[(37, 31), (64, 48), (1, 29), (23, 1)], ids=lambda shape: "x".join(map(str, shape)))
+def noise_image(request: pytest.FixtureRequest) -> NDArray[np.uint8]:
+    """Independent grey levels in odd and non-square shapes: nothing a wrong axis or border could hide behind."""
+    return np.random.default_rng(0).integers(0, 256, request.param, dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def textured_image() -> NDArray[np.uint8]:
+    """A 121x97 picture of stripes, edges and grain over all grey levels, brighter towards one corner."""
+    rows, columns = np.mgrid[:121, :97]
+    stripes = 60 * np.sin(columns / 2.5) + 50 * (((rows // 13) + (columns // 9)) % 2)
+    grain = np.random.default_rng(1).normal(0, 15, rows.shape)
+    return (stripes + grain + 50 + 0.8 * rows + 0.5 * columns).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,52 @@
+"""Fixtures that several rooms share."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deblur.config import Config, check
+
+FACES = Path(__file__).resolve().parents[2] / "shared" / "data" / "anime_faces"
+
+
+@pytest.fixture(scope="session")
+def cache_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of decoded images that the tests of a session share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def faces_root() -> Path:
+    """The 800 real faces, which are no part of the repository."""
+    if not FACES.is_dir():
+        pytest.skip(f"the real faces are not in {FACES}")
+    return FACES
+
+
+@pytest.fixture
+def compose(tmp_path: Path, cache_root: Path) -> Iterator[Callable[..., Config]]:
+    """Compose and check conf/train.yaml; what it writes goes to a temporary folder."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    from deblur.config.command_line import conf_dir, prepare_words
+
+    def composed(*words: str) -> dict[str, Any]:
+        places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={cache_root}")
+        return check(hydra_compose("train", prepare_words([*places, *words])))
+
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        yield composed
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors are faster on one thread, and results are the same on every machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

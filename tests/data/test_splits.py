@@ -1,0 +1,133 @@
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deblur.data.splits import Splits, split
+from deblur.errors import UserError
+
+FRACTIONS = (0.75, 0.10, 0.15)
+
+few_distinct = st.lists(st.text("abcdef", min_size=1, max_size=2), min_size=3, max_size=60).filter(
+    lambda digests: len(set(digests)) >= 3
+)
+seeds = st.integers(0, 2**32)
+
+
+def distinct(count: int) -> list[str]:
+    return [f"digest {index}" for index in range(count)]
+
+
+def sets(splits: Splits) -> list[tuple[int, ...]]:
+    return [splits.train, splits.val, splits.test]
+
+
+def set_of_each(splits: Splits) -> dict[int, int]:
+    return {index: number for number, indices in enumerate(sets(splits)) for index in indices}
+
+
+@given(few_distinct, seeds)
+def test_every_image_is_in_one_set_and_no_set_is_empty(digests: list[str], seed: int) -> None:
+    parts = sets(split(digests, seed))
+    assert all(parts)
+    assert all(list(part) == sorted(part) for part in parts)
+    assert sorted(index for part in parts for index in part) == list(range(len(digests)))
+
+
+@given(few_distinct, seeds)
+def test_identical_images_share_a_set(digests: list[str], seed: int) -> None:
+    homes: dict[str, set[int]] = {}
+    for index, home in set_of_each(split(digests, seed)).items():
+        homes.setdefault(digests[index], set()).add(home)
+    assert all(len(home) == 1 for home in homes.values())
+
+
+@given(few_distinct, seeds, st.randoms(use_true_random=False))
+def test_order_does_not_matter(digests: list[str], seed: int, random: object) -> None:
+    order = list(range(len(digests)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    home, home_shuffled = set_of_each(split(digests, seed)), set_of_each(split([digests[i] for i in order], seed))
+    assert {order[place]: number for place, number in home_shuffled.items()} == home
+
+
+@given(few_distinct, seeds)
+def test_sizes_miss_the_fractions_by_no_more_than_large_groups_make_them(digests: list[str], seed: int) -> None:
+    largest = max(Counter(digests).values())
+    for part, fraction in zip(sets(split(digests, seed)), FRACTIONS, strict=True):
+        assert abs(len(part) - fraction * len(digests)) <= 2 * largest + 1
+
+
+@given(st.integers(20, 400), seeds)
+def test_sizes_of_distinct_images_miss_the_fractions_by_less_than_one(count: int, seed: int) -> None:
+    for part, fraction in zip(sets(split(distinct(count), seed)), FRACTIONS, strict=True):
+        assert abs(len(part) - fraction * count) < 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_thousand_images(seed: int) -> None:
+    assert [len(part) for part in sets(split(distinct(1000), seed))] == [750, 100, 150]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_thousand_images_with_copies(seed: int) -> None:
+    digests = distinct(700) + 2 * [f"pair {k}" for k in range(100)] + 5 * [f"five {k}" for k in range(20)]
+    assert [len(part) for part in sets(split(digests, seed))] == [750, 100, 150]
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(3, [1, 1, 1]), (4, [2, 1, 1]), (10, [7, 1, 2]), (20, [15, 2, 3]), (23, [17, 2, 4])]
+)
+def test_few_images(count: int, sizes: list[int]) -> None:
+    found = [len(part) for part in sets(split(distinct(count), 0))]
+    assert sum(found) == count
+    assert all(abs(a - b) <= 1 for a, b in zip(found, sizes, strict=True))
+
+
+def test_one_image_with_a_hundred_copies_leaves_the_others_to_the_other_sets() -> None:
+    assert sorted(len(part) for part in sets(split([*["common"] * 100, "a", "b"], 0))) == [1, 1, 100]
+
+
+def test_the_sets_of_a_seed_never_change() -> None:
+    # Published results depend on them.
+    assert split(distinct(12), seed=7) == Splits(train=(1, 2, 3, 4, 6, 7, 8, 9, 11), val=(0,), test=(5, 10))
+
+
+def test_another_seed_gives_other_sets() -> None:
+    assert split(distinct(100), 0) != split(distinct(100), 1)
+
+
+def test_every_image_has_the_same_chances() -> None:
+    digests = [*distinct(40), *["copied"] * 4]
+    count = 600
+    in_test = Counter(index for seed in range(count) for index in split(digests, seed).test)
+    # The binomial standard deviation is 0.015.
+    assert all(abs(in_test[index] / count - 0.15) < 0.06 for index in range(len(digests)))
+
+
+def test_most_images_keep_their_sets_when_some_come() -> None:
+    before, after = (set_of_each(split(distinct(count), 0)) for count in (1000, 1010))
+    assert sum(before[index] != after[index] for index in before) < 30
+
+
+@pytest.mark.parametrize("digests", [[], ["a"], ["a", "b"], ["a", "b"] * 50])
+def test_too_few_distinct_images_are_refused(digests: list[str]) -> None:
+    with pytest.raises(UserError, match=rf"{len(digests)} images, {len(set(digests))} of them distinct.*At least 3"):
+        split(digests, 0)
+
+
+@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.2), (1.0, 0.0, 0.0), (1.2, -0.1, -0.1)])
+def test_wrong_fractions_are_refused(fractions: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="add up to 1"):
+        split(distinct(10), 0, fractions)
+
+
+def test_other_fractions() -> None:
+    assert [len(part) for part in sets(split(distinct(100), 0, (0.5, 0.3, 0.2)))] == [50, 30, 20]
+
+
+def test_a_hundred_thousand_images_are_quick() -> None:
+    started = time.perf_counter()
+    split(distinct(100_000), 0)
+    assert time.perf_counter() - started < 5

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
+
+from deblur.models import SRCNN, pad_symmetric
+
+PRESETS = {
+    "9-1-5": ((9, 1, 5), (64, 32), 13, 8_032),
+    "9-3-1-5": ((9, 3, 1, 5), (64, 32, 16), 15, 24_528),
+    "9-1-1-1-5": ((9, 1, 1, 1, 5), (64, 32, 32, 16), 13, 9_168),
+    "original 9-1-5": ((9, 1, 5), (128, 64), 13, 20_160),
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_cost_and_field_are_those_of_the_layers(name: str) -> None:
+    kernel_sizes, widths, field, macs = PRESETS[name]
+    network = SRCNN(kernel_sizes, widths)
+    assert network.receptive_field == field
+    assert network.macs_per_pixel == macs
+    assert network.parameter_count == macs + sum(widths) + 1
+
+
+def test_macs_are_those_that_torch_counts() -> None:
+    network = SRCNN((9, 3, 1, 5), (8, 4, 3))
+    with FlopCounterMode(display=False) as counter:
+        network(torch.rand(1, 1, 1 + 2 * network.radius, 1 + 2 * network.radius), pad=False)
+    # Without padding the first layers compute a little more than one pixel: 11x11, 9x9, 9x9 of them here.
+    layers = (81 * 8 * 49, 9 * 8 * 4 * 25, 4 * 3 * 25, 25 * 3)
+    assert counter.get_total_flops() == 2 * sum(layers)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_one_output_pixel_depends_on_its_receptive_field_only(residual: bool) -> None:
+    network = SRCNN((5, 3, 3), (4, 3), residual=residual)
+    for parameter in network.parameters():  # no ReLU is closed
+        parameter.data.abs_()
+    blurred = torch.rand(1, 1, 31, 37, requires_grad=True)
+    network(blurred)[0, 0, 15, 18].backward()
+    assert blurred.grad is not None
+    rows, columns = np.nonzero(blurred.grad[0, 0].numpy())
+    half = network.receptive_field // 2
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (15 - half, 15 + half, 18 - half, 18 + half)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (31, 37)])
+def test_output_has_the_size_of_the_input(shape: tuple[int, int]) -> None:
+    assert SRCNN((9, 1, 5), (4, 3))(torch.rand(2, 1, *shape)).shape == (2, 1, *shape)
+
+
+def test_a_patch_with_context_equals_the_same_place_of_the_whole_image() -> None:
+    network = SRCNN((9, 3, 5), (6, 4)).eval()
+    image = torch.rand(1, 1, 50, 41)
+    whole = network(image)
+    patch = network(image[..., 5 : 5 + 20 + 2 * network.radius, 3 : 3 + 16 + 2 * network.radius], pad=False)
+    top, left = 5 + network.radius, 3 + network.radius
+    torch.testing.assert_close(patch, whole[..., top : top + 20, left : left + 16], atol=1e-6, rtol=0)
+
+
+def test_a_residual_network_starts_near_its_input() -> None:
+    torch.manual_seed(0)
+    image = torch.rand(1, 1, 40, 40)
+    assert (SRCNN((9, 1, 5), (64, 32))(image) - image).abs().max() < 0.1
+    assert (SRCNN((9, 1, 5), (64, 32), residual=False)(image) - image).abs().max() > 0.1
+
+
+def test_dropout_acts_in_training_only() -> None:
+    network = SRCNN((3, 3), (16,), residual=False, dropout=0.5)
+    image = torch.rand(1, 1, 20, 20)
+    assert not torch.equal(network(image), network(image))
+    network.eval()
+    assert torch.equal(network(image), network(image))
+
+
+@pytest.mark.parametrize(("kernel_sizes", "widths"), [((9, 2, 5), (4, 4)), ((9, 5), (4, 4)), ((9, 5), ())])
+def test_impossible_layers_are_refused(kernel_sizes: tuple[int, ...], widths: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="odd kernel_sizes and one width"):
+        SRCNN(kernel_sizes, widths)
+
+
+@given(height=st.integers(1, 9), width=st.integers(1, 9), radius=st.integers(0, 20))
+def test_padding_is_numpys_symmetric(height: int, width: int, radius: int) -> None:
+    image = np.arange(height * width, dtype=np.float32).reshape(height, width)
+    padded = pad_symmetric(torch.from_numpy(image), radius)
+    np.testing.assert_array_equal(padded.numpy(), np.pad(image, radius, mode="symmetric"))
