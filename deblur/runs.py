@@ -65,11 +65,12 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
         # A chosen group stands in the configuration as a whole; the command has its name.
         value = text if value is None or OmegaConf.is_dict(value) else value
         parts.append(f"{key.rpartition('.')[2]}_{_slug(value)}")
-    parts.append(f"seed_{config['seed']}")
-    name = "-".join(parts)
-    if len(name) <= LONGEST_RUN_ID:
-        return name
-    return f"{name[: LONGEST_RUN_ID - 7].rstrip('-_.')}-{_digest(name)}"
+    name, seed = "-".join(parts), f"-seed_{config['seed']}"
+    room = LONGEST_RUN_ID - len(seed)
+    if len(name) > room:
+        digest = f"-{_digest(name)}"
+        name = name[: room - len(digest)].rstrip("-_.") + digest
+    return name + seed
 
 
 def run_folder(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:

@@ -149,7 +149,7 @@ class Scheduler(OpenSection):
 
 
 class _Data(Target):
-    seed: int = Field(ge=0, description="a whole number from 0 up")
+    seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
     max_bad_fraction: float = Field(ge=0, le=1, description="a number from 0 to 1")
     patch_size: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
     patches_per_image: int = Field(ge=1, description="a whole number from 1 up")

@@ -63,12 +63,10 @@ class _Index:
             index.shapes = [(height, width) for height, width in index.shapes]
             index.bad = [BadImage(**bad) for bad in content["bad"]]
             ends = [start + h * w for start, (h, w) in zip(index.offsets, index.shapes, strict=True)]
-            whole = [*index.offsets, index.pixels] == [0, *ends]
-            whole = whole and len(index.names) == len(index.digests) == len(index.shapes)
+            if [*index.offsets, index.pixels] != [0, *ends] or not len(index.names) == len(index.digests) == len(ends):
+                raise ValueError(f"{path.name} contradicts itself")
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"{path.name} has another structure: {error}") from error
-        if not whole:
-            raise ValueError(f"{path.name} contradicts itself")
         return index
 
 
@@ -150,8 +148,7 @@ def open_cache(
 ) -> ImageCache:
     """Open the cache of a source; decode its images first if that has not been done, or if they have changed.
 
-    Bad images are left out with a warning. Of processes that need the same cache at once, one decodes and the others
-    wait.
+    Bad images are left out with a warning. Of several processes that need the same cache, one decodes, the others wait.
 
     Args:
         source: Images to decode.
@@ -250,8 +247,7 @@ def _write_pixels(source: ImageSource, file: IO[bytes], workers: int, progress: 
 
 def _write_header(file: IO[bytes], pixels: int) -> None:
     """Write NumPy's header, which leaves room for its number to grow: the final one is known only at the end."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": (pixels,)}
-    np.lib.format.write_array_header_1_0(file, header)
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (pixels,)})
 
 
 def _flush(file: IO[bytes]) -> None:

@@ -170,6 +170,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             "persistent_workers": self._num_workers > 0,
             "worker_init_fn": single_thread_opencv,
             "pin_memory": torch.cuda.is_available(),
+            # A loader draws a seed for its processes; drawn from torch's own generator it would change the dropout.
+            "generator": torch.Generator(),
         }
 
 

@@ -101,9 +101,6 @@ class FolderSource:
         """Hash the folder's place, every file's name, size, time and permissions, the smallest size and the decoder.
 
         Contents are not read: a file that changes but keeps its size and its time to the nanosecond goes unnoticed.
-
-        Returns:
-            Hexadecimal digits.
         """
         files = [(name, _state(self._root / name)) for name in self._names]
         return _hash("folder", DECODER_VERSION, str(self._root), self._min_size, files)
@@ -152,11 +149,7 @@ class SyntheticSource:
         return f"drawn faces (seed {self._seed})"
 
     def cache_key(self) -> str:
-        """Hash the seed, the count and the version of the drawing.
-
-        Returns:
-            Hexadecimal digits.
-        """
+        """Hash the seed, the count and the version of the drawing."""
         return _hash("faces", _FACES_VERSION, self._seed, len(self._names))
 
     def decode(self, index: int) -> NDArray[np.uint8]:

@@ -14,7 +14,8 @@ class SRCNN(nn.Module):
     convolves without padding: no border is invented between the layers.
 
     Dong et al., "Image Super-Resolution Using Deep Convolutional Networks", arXiv 1501.00092, section 3. Unlike there,
-    the network predicts by default the correction to its input (`residual`), and starts with a correction near zero.
+    the network predicts by default the correction to its input (`residual`), and its weights start as torch draws them:
+    measured on faces blurred by a box of 7 px, both reach the same PSNR sooner.
 
     Attributes:
         radius: how far the receptive field reaches to each side [px].
@@ -45,15 +46,6 @@ class SRCNN(nn.Module):
             for (before, after), size in zip(pairwise(channels), kernel_sizes, strict=True)
         )
         self.dropout = nn.Dropout(dropout)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for layer in self._layers:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        if self.residual:
-            nn.init.normal_(self._layers[-1].weight, std=0.001)
 
     @property
     def _layers(self) -> list[nn.Conv2d]:

@@ -1,0 +1,90 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from deblur.blur import Box
+from deblur.data import FolderData, SyntheticData
+from deblur.errors import UserError
+
+SETTINGS: dict[str, Any] = {
+    "seed": 0,
+    "max_bad_fraction": 0.05,
+    "patch_size": 32,
+    "patches_per_image": 2,
+    "batch_size": 8,
+    "flips": True,
+    "eval_crop": 48,
+    "eval_batch_size": 3,
+    "num_workers": 0,
+    "context": 5,
+}
+
+
+def drawn(cache_root: Path, **changes: Any) -> SyntheticData:
+    data = SyntheticData(Box(7), max_images=20, cache_root=str(cache_root), **(SETTINGS | changes))
+    data.setup()
+    return data
+
+
+def folder(root: Path, shapes: list[tuple[int, int]]) -> Path:
+    rng = np.random.default_rng(0)
+    root.mkdir()
+    for index, shape in enumerate(shapes):
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(root / f"{index}.png")
+    return root
+
+
+def test_loaders_give_what_the_device_turns_into_unit_range(cache_root: Path) -> None:
+    data = drawn(cache_root)
+    batches = list(data.train_dataloader())
+    assert [batch["sharp"].shape[0] for batch in batches] == [8, 8, 8, 6]
+    batch = data.on_after_batch_transfer(batches[0], 0)
+    assert batch["sharp"].shape == (8, 1, 32, 32)
+    assert batch["blurred"].shape == (8, 1, 42, 42)
+    for key in ("sharp", "blurred"):
+        assert batch[key].dtype == torch.float32
+        assert 0 <= batch[key].min() < batch[key].max() <= 1
+    tested = [name for batch in data.test_dataloader() for name in batch["name"]]
+    assert tested == [data.images.names[index] for index in data.splits.test]
+    assert next(iter(data.val_dataloader()))["blurred"].shape == (2, 1, 48, 48)
+
+
+def test_splits_depend_on_the_data_seed_alone(cache_root: Path) -> None:
+    one, two = drawn(cache_root, training_seed=1), drawn(cache_root, training_seed=2)
+    assert one.splits == two.splits
+    first, second = (next(iter(data.train_dataloader()))["sharp"] for data in (one, two))
+    assert not torch.equal(first, second)
+
+
+def test_mixed_sizes_are_evaluated_in_batches_of_one_shape(tmp_path: Path, cache_root: Path) -> None:
+    root = folder(tmp_path / "images", [(40 + index % 3, 60) for index in range(20)])
+    data = FolderData(Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **SETTINGS)
+    data.setup()
+    names = [name for batch in data.test_dataloader() for name in batch["name"]]
+    assert names == [data.images.names[index] for index in data.splits.test]
+    assert sum(batch["sharp"].shape[0] for batch in data.train_dataloader()) == 2 * len(data.splits.train)
+
+
+def test_whole_images_of_several_sizes_need_batches_of_one(tmp_path: Path, cache_root: Path) -> None:
+    root = folder(tmp_path / "images", [(40 + index, 60) for index in range(20)])
+    settings = SETTINGS | {"patch_size": None}
+    data = FolderData(Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **settings)
+    with pytest.raises(UserError, match=r"data\.batch_size=1"):
+        data.setup()
+    data = FolderData(
+        Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **settings | {"batch_size": 1}
+    )
+    data.setup()
+    assert len(list(data.train_dataloader())) == len(data.splits.train)
+
+
+def test_images_smaller_than_a_patch_are_left_out(tmp_path: Path, cache_root: Path) -> None:
+    root = folder(tmp_path / "images", [(40, 60)] * 30 + [(31, 60)])
+    data = FolderData(Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **SETTINGS)
+    data.setup()
+    assert len(data.images) == 30
+    assert [bad.name for bad in data.images.bad] == ["30.png"]

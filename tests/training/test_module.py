@@ -1,0 +1,118 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from deblur.config.check import Config
+from deblur.errors import UserError
+from deblur.metrics import psnr, ssim
+from deblur.training.module import DeblurModule, measure
+
+NETWORK = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 3], "widths": [4], "residual": True, "dropout": 0.0}
+ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01, "weight_decay": 0.0, "last_layer_lr_scale": 1.0}
+
+
+def module(**changes: Any) -> DeblurModule:
+    settings: Config = {"model": NETWORK, "optimizer": ADAM} | changes
+    return DeblurModule(**settings)
+
+
+def images(count: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    sharp = torch.rand(count, 1, 20, 24, generator=generator)
+    return (sharp + 0.1 * torch.randn(sharp.shape, generator=generator)).clamp(0, 1), sharp
+
+
+def test_patches_with_context_are_trained_without_padding() -> None:
+    made = module()
+    blurred, sharp = images()
+    inner = sharp[..., made.context : -made.context, made.context : -made.context]
+    loss = made.training_step({"blurred": blurred, "sharp": inner}, 0)
+    expected = torch.nn.functional.mse_loss(made.network(blurred, pad=False), inner)
+    assert made.context == 2
+    assert loss.item() == expected.item()
+
+
+def test_another_network_gets_both_in_one_size() -> None:
+    made = module(model={"_target_": "torch.nn.Conv2d", "in_channels": 1, "out_channels": 1, "kernel_size": 1})
+    blurred, sharp = images()
+    assert made.context == 0
+    assert made.training_step({"blurred": blurred, "sharp": sharp}, 0).isfinite()
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("mse", lambda d: (d * d).mean()),
+        ("l1", lambda d: d.abs().mean()),
+        ("charbonnier", lambda d: (d * d + 1e-6).sqrt().mean()),
+    ],
+)
+def test_losses_are_their_formulas(loss: str, expected: Any) -> None:
+    made = module(loss=loss, model={"_target_": "torch.nn.Identity"})
+    blurred, sharp = images()
+    step = made.training_step({"blurred": blurred, "sharp": sharp}, 0)
+    assert step.item() == pytest.approx(expected(blurred - sharp).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_the_run(value: float) -> None:
+    blurred, sharp = images()
+    with pytest.raises(UserError, match=r"in epoch 0 \(step 0\) at optimizer\.lr=0\.01: try optimizer\.lr=0\.001"):
+        module().training_step({"blurred": blurred * value, "sharp": sharp[..., 2:-2, 2:-2]}, 0)
+
+
+def test_measured_values_are_per_image_and_of_clamped_images() -> None:
+    blurred, sharp = images()
+    restored = sharp + 0.05
+    measured = measure(restored, {"blurred": blurred, "sharp": sharp}, similarity_of_input=True)
+    torch.testing.assert_close(measured["psnr"], psnr(restored, sharp))
+    torch.testing.assert_close(measured["ssim"], ssim(restored, sharp))
+    torch.testing.assert_close(measured["input_ssim"], ssim(blurred, sharp))
+    torch.testing.assert_close(measured["gain"], psnr(restored, sharp) - psnr(blurred, sharp))
+    torch.testing.assert_close(measured["loss"], 10 ** (-measured["psnr"] / 10))
+
+
+def test_an_exact_image_is_left_out_of_the_means() -> None:
+    made = module(model={"_target_": "torch.nn.Identity"})
+    blurred, sharp = images()
+    blurred[0] = sharp[0]
+    made.log = lambda *_, **__: None  # type: ignore[method-assign] # there is no trainer
+    made.validation_step({"blurred": blurred, "sharp": sharp})
+    expected = psnr(blurred[1:], sharp[1:]).mean()
+    torch.testing.assert_close(made._validated["psnr"].compute(), expected)  # type: ignore[operator]
+
+
+def test_test_rows_hold_name_degradation_and_values() -> None:
+    made = module(model={"_target_": "torch.nn.Identity"})
+    blurred, sharp = images(2)
+    degradation = [{"blur": "box", "size": 3}, {"blur": "box", "size": 5}]
+    made.test_step({"blurred": blurred, "sharp": sharp, "name": ["a", "b"], "degradation": degradation})
+    assert [row["name"] for row in made.test_rows] == ["a", "b"]
+    assert [row["size"] for row in made.test_rows] == [3, 5]
+    assert made.test_rows[1]["psnr"] == made.test_rows[1]["input_psnr"] == psnr(blurred, sharp)[1].item()
+    assert made.test_rows[0]["gain"] == 0
+
+
+def test_a_checkpoint_holds_plain_values_and_loads_alone(tmp_path: Any) -> None:
+    made = module(blur={"_target_": "deblur.blur.Box", "size": 7}, data={"seed": 0})
+    path = tmp_path / "net.ckpt"
+    torch.save({"state_dict": made.state_dict(), "hyper_parameters": dict(made.hparams)}, path)
+    content = torch.load(path, weights_only=True)
+    again = DeblurModule(**content["hyper_parameters"])
+    again.load_state_dict(content["state_dict"])
+    blurred, _ = images()
+    assert torch.equal(made(blurred), again(blurred))
+    assert "trusted" not in content["hyper_parameters"]
+
+
+def test_epochs_have_their_own_randomness() -> None:
+    made, other = module(seed=1), module(seed=2)
+    drawn = []
+    for one in (made, made, other):
+        one.on_train_epoch_start()
+        drawn.append(torch.rand(4).numpy())
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])

@@ -1,0 +1,57 @@
+import pytest
+import torch
+from torch import nn
+
+from deblur.errors import UserError
+from deblur.models import SRCNN
+from deblur.training.optimizers import build_optimizer, build_scheduler, last_layer
+
+ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01, "weight_decay": 0.0, "last_layer_lr_scale": 0.1}
+
+
+def test_the_last_layer_has_its_own_rate() -> None:
+    network = SRCNN((9, 3, 5), (4, 3))
+    optimizer = build_optimizer(ADAM, network)
+    rates = {id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]}
+    last = network.convolutions[-1]
+    assert len(rates) == 6
+    for parameter in network.parameters():
+        is_last = any(parameter is one for one in last.parameters())
+        assert rates[id(parameter)] == pytest.approx(0.001 if is_last else 0.01)
+
+
+def test_a_step_moves_the_last_layer_less() -> None:
+    network = SRCNN((3, 3), (4,))
+    before = [parameter.clone() for parameter in network.parameters()]
+    optimizer = build_optimizer({**ADAM, "_target_": "torch.optim.SGD", "momentum": 0.9}, network)
+    network(torch.rand(1, 1, 9, 9)).sum().backward()
+    optimizer.step()
+    moved = [(new - old).abs().max() for new, old in zip(network.parameters(), before, strict=True)]
+    for parameter, distance in zip(network.parameters(), moved, strict=True):
+        assert parameter.grad is not None
+        rate = 0.001 if any(parameter is one for one in network.convolutions[-1].parameters()) else 0.01
+        torch.testing.assert_close(distance, rate * parameter.grad.abs().max(), rtol=1e-4, atol=1e-7)
+
+
+def test_a_network_of_one_layer_has_only_a_last_one() -> None:
+    network = nn.Conv2d(1, 1, 3)
+    assert last_layer(network) is network
+    optimizer = build_optimizer(ADAM, network)
+    assert [group["lr"] for group in optimizer.param_groups] == [pytest.approx(0.001)]
+
+
+def test_the_cosine_ends_at_its_floor() -> None:
+    optimizer = build_optimizer({**ADAM, "last_layer_lr_scale": 1.0}, SRCNN((3, 3), (4,)))
+    node = {"_target_": "torch.optim.lr_scheduler.CosineAnnealingLR", "T_max": 4, "eta_min": 0.0}
+    scheduler = build_scheduler(node, optimizer)
+    rates = []
+    for _ in range(4):
+        optimizer.step()
+        scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.00853553, 0.005, 0.00146447, 0.0], abs=1e-8)
+
+
+def test_an_unknown_argument_is_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"torch\.optim\.Adam: .*'beta'.* It takes: lr, betas"):
+        build_optimizer({**ADAM, "beta": 0.9}, SRCNN((3, 3), (4,)))
