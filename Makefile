@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SWEEP ?= grid
+# Where PyTorch comes from, if not from where pip looks: https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 # Words for the command, such as: make train ARGS="model=srcnn_9315 blur=motion"
 ARGS ?=
 
@@ -17,6 +19,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "deblur needs Python 3.11 or newer: make train PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+ifneq ($(TORCH_INDEX),)
+	$(BIN)/python -m pip install --quiet --index-url $(TORCH_INDEX) $(shell grep '^torch==' requirements.lock)
+endif
 	PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 

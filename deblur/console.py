@@ -14,7 +14,7 @@ from rich.table import Table
 
 from deblur.errors import UserError
 
-TABLE_WIDTH = 100  # characters
+TABLE_WIDTH = 10_000  # characters; a limit that cuts no cell
 LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric")
 
 
@@ -31,35 +31,46 @@ def logging_to(path: Path) -> Iterator[None]:
         path: the log file; an existing one is continued.
     """
     console: logging.Handler = logging.StreamHandler(sys.stdout)
-    console.setFormatter(_Plain())
     if is_terminal():
         console = RichHandler(show_time=False, show_level=False, show_path=False, highlighter=None)
+    console.setFormatter(_Plain())
     file = logging.FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    root.handlers[:] = [console, file]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("deblur").setLevel(logging.INFO)
-    for name in LIBRARIES:
-        library = logging.getLogger(name)
-        library.handlers.clear()
-        library.propagate = True
-        library.setLevel(logging.WARNING)
-    logging.captureWarnings(True)
+    with _loggers_kept("", "deblur", *LIBRARIES):
+        root = logging.getLogger()
+        root.handlers[:] = [console, file]
+        root.setLevel(logging.WARNING)
+        logging.getLogger("deblur").setLevel(logging.INFO)
+        for name in LIBRARIES:
+            library = logging.getLogger(name)
+            library.handlers.clear()
+            library.propagate = True
+            library.setLevel(logging.WARNING)
+        logging.captureWarnings(True)
+        try:
+            yield
+        except BaseException as error:
+            # The console hears of it from whoever catches it.
+            trace = None if isinstance(error, UserError | KeyboardInterrupt) else sys.exc_info()
+            text = str(error) or type(error).__name__
+            file.handle(logging.LogRecord("deblur", logging.ERROR, __file__, 0, text, None, trace))
+            raise
+        finally:
+            logging.captureWarnings(False)
+            file.close()
+
+
+@contextmanager
+def _loggers_kept(*names: str) -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     try:
         yield
-    except BaseException as error:
-        # The console hears of it from whoever catches it.
-        trace = None if isinstance(error, UserError | KeyboardInterrupt) else sys.exc_info()
-        text = str(error) or type(error).__name__
-        file.handle(logging.LogRecord("deblur", logging.ERROR, __file__, 0, text, None, trace))
-        raise
     finally:
-        logging.captureWarnings(False)
-        root.handlers[:], level = before
-        root.setLevel(level)
-        file.close()
+        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+            logger.propagate = propagate
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -70,7 +81,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     for row in rows:
         made.add_row(*row)
     text = StringIO()
-    Console(file=text, width=TABLE_WIDTH, color_system=None).print(made)
+    # Without markup: `[dB]` in a heading is text, and no style.
+    Console(file=text, width=TABLE_WIDTH, color_system=None, markup=False, emoji=False).print(made)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")
 
 

@@ -1,21 +1,21 @@
-"""The identity of a run and the files that tell its state."""
+"""What decides a run's result, and the files that tell its state."""
 
 import hashlib
 import json
 import os
-import re
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped] # it has no types
 
 from deblur.errors import UserError
 from deblur.files import write_json, write_text
@@ -23,15 +23,17 @@ from deblur.files import write_json, write_text
 State = Literal["running", "done", "failed", "interrupted"]
 
 HEARTBEAT = 30.0  # [s] between two signs of life in status.json
-LONGEST_RUN_ID = 120  # characters; file systems allow 255 bytes in a name
 CONFIG_FILE = "config.yaml"
 STATUS_FILE = "status.json"
 METRICS_FILE = "metrics.json"
 LOG_FILE = "train.log"
 
+_SHARED_RUN_FOLDER = "DEBLUR_RUN_FOLDER"  # the environment variable by which a run's processes find it
+
 # Keys that cannot change the result of a run: neither its identity nor its hash depends on them.
 WITHOUT_EFFECT = (
-    "callbacks",
+    "callbacks.image_strips",
+    "callbacks.lr_monitor",
     "data.num_workers",
     "logger",
     "paths",
@@ -42,44 +44,6 @@ WITHOUT_EFFECT = (
     "trainer.log_every_n_steps",
     "trusted",
 )
-# These are part of every run id, in this order, or written out by it.
-_IN_EVERY_ID = ("model", "blur", "optimizer.lr", "seed")
-
-
-def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
-    """Return the readable name of a run: network, blur, rate, whatever else the command changed, seed.
-
-    Args:
-        config: the checked configuration.
-        overrides: the words of the command, such as `blur.sigma=2`; their values are taken from `config`.
-
-    Returns:
-        For example `srcnn_9315-box-lr_0.001-size_9-seed_0`: letters, digits, dots, underscores and hyphens only.
-    """
-    parts = [_label(config["model"]), _label(config["blur"]), f"lr_{_slug(config['optimizer']['lr'])}"]
-    for word in sorted(word.lstrip("+") for word in overrides):
-        key, _, text = word.partition("=")
-        if key in _IN_EVERY_ID or _is_within(key, WITHOUT_EFFECT):
-            continue
-        value = OmegaConf.select(OmegaConf.create(dict(config)), key)
-        # A chosen group stands in the configuration as a whole; the command has its name.
-        value = text if value is None or OmegaConf.is_dict(value) else value
-        parts.append(f"{key.rpartition('.')[2]}_{_slug(value)}")
-    name, seed = "-".join(parts), f"-seed_{config['seed']}"
-    room = LONGEST_RUN_ID - len(seed)
-    if len(name) > room:
-        digest = f"-{_digest(name)}"
-        name = name[: room - len(digest)].rstrip("-_.") + digest
-    return name + seed
-
-
-def run_folder(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:
-    """Return where a new run goes: a folder of its own time, or its fixed place in a sweep."""
-    root: Path = Path(config["paths"]["output_root"]).resolve()
-    name = run_id(config, overrides)
-    if config["sweep"] is not None:
-        return root / "sweeps" / str(config["sweep"]) / name
-    return root / "runs" / name / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -89,7 +53,7 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of a configuration that can change the result, flat: {"optimizer.lr": 0.001, ...}."""
-    return {key: value for key, value in flatten(config).items() if not _is_within(key, WITHOUT_EFFECT)}
+    return {key: value for key, value in flatten(config).items() if not is_within(key, WITHOUT_EFFECT)}
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -109,10 +73,17 @@ def config_without_paths(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def state_of(folder: Path) -> State | None:
-    """Return the state that a folder's status.json tells, or None where there is none."""
-    if not (folder / STATUS_FILE).is_file():
+    """Return the state that a folder's status.json tells, or None where there is none.
+
+    Raises:
+        UserError: where the file is damaged.
+    """
+    path = folder / STATUS_FILE
+    if not path.is_file():
         return None
-    state: State = read_json(folder / STATUS_FILE)["state"]
+    state: State | None = read_json(path).get("state")
+    if state not in get_args(State):
+        raise UserError(f"{path} is damaged: it tells no state.")
     return state
 
 
@@ -132,15 +103,12 @@ def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[
         raise UserError(f"The run {folder} is done: there is nothing to resume.")
     for word in overrides:
         key = word.lstrip("+").partition("=")[0]
-        if not _is_within(key, WITHOUT_EFFECT):
+        if not is_within(key, WITHOUT_EFFECT):
             raise UserError(
                 f"resume={folder} goes on with the run's own configuration: leave out {key}, or start a new run."
             )
         if key != "resume":
-            value = OmegaConf.select(OmegaConf.create(dict(config)), key)
-            changed = OmegaConf.create(stored)
-            OmegaConf.update(changed, key, value)
-            stored = {str(name): one for name, one in OmegaConf.to_container(changed).items()}  # type: ignore[union-attr] # a mapping
+            _take(key, config, stored)
     return stored
 
 
@@ -151,11 +119,13 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: where it is missing or damaged.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: give the folder of a run.") from None
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}).") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged: it holds no mapping.")
     return content
 
 
@@ -163,13 +133,16 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read the configuration that a run stored.
 
     Raises:
-        UserError: where there is none.
+        UserError: where there is none, or it is damaged.
     """
     path = folder / CONFIG_FILE
     if not path.is_file():
         raise UserError(f"{folder} is no run: it has no {CONFIG_FILE}. Give a folder such as outputs/runs/RUN/TIME.")
-    container = OmegaConf.to_container(OmegaConf.load(path))
-    if not isinstance(container, dict):
+    try:
+        container = OmegaConf.to_container(OmegaConf.load(path))
+    except (YAMLError, ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged ({' '.join(str(error).split())}).") from error
+    if not isinstance(container, dict) or not container:
         raise UserError(f"{path} is damaged: it holds no configuration.")
     return {str(key): value for key, value in container.items()}
 
@@ -201,12 +174,38 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
+            self._start()
         except Timeout:
             raise UserError(f"The run {self.path} is alive in another process: wait until it has ended.") from None
         except OSError as error:
+            self._lock.release()
             raise UserError(
                 f"The run folder {self.path} cannot be written ({error.strerror}): choose another paths.output_root."
             ) from error
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write how the run ended and let go of the folder."""
+        self._ended.set()
+        self._heart.join()
+        state: State = "done"
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            state = "interrupted"
+        elif error is not None:
+            state = "failed"
+        self._status["error"] = None if state != "failed" else f"{kind.__name__ if kind else ''}: {error}"
+        self._status |= {"state": state, "ended": _now(), "heartbeat": _now()}
+        try:
+            self._write_status()
+        finally:
+            self._lock.release()
+
+    def _start(self) -> None:
         earlier = self._refuse_another_config()
         write_text(self.path / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(dict(self._config))))
         now = _now()
@@ -223,23 +222,6 @@ class RunFolder:
         }
         self._write_status()
         self._heart.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Write how the run ended and let go of the folder."""
-        self._ended.set()
-        self._heart.join()
-        state: State = "done"
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            state = "interrupted"
-        elif error is not None:
-            state = "failed"
-        self._status["error"] = None if state != "failed" else f"{kind.__name__ if kind else ''}: {error}"
-        self._status |= {"state": state, "ended": _now(), "heartbeat": _now()}
-        self._write_status()
-        self._lock.release()
 
     def _refuse_another_config(self) -> dict[str, Any]:
         """Return the status that an earlier process left here, if any, after comparing the configurations."""
@@ -248,12 +230,16 @@ class RunFolder:
         stored, asked = what_matters(read_config(self.path)), what_matters(self._config)
         differing = sorted(key for key in stored.keys() | asked.keys() if stored.get(key) != asked.get(key))
         if differing:
-            self._lock.release()
             raise UserError(
                 f"The run {self.path} was made with another configuration ({', '.join(differing)} differ): choose "
                 "another sweep name, or delete the folder."
             )
         return read_json(self.path / STATUS_FILE)
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether this process holds the folder, and may write into it."""
+        return self._lock.is_locked
 
     def report_epoch(self, finished: int) -> None:
         """Note how many epochs are finished."""
@@ -263,11 +249,28 @@ class RunFolder:
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT):
             self._status["heartbeat"] = _now()
-            self._write_status()
+            with suppress(OSError):  # a full disk is the training's to report
+                self._write_status()
 
     def _write_status(self) -> None:
         with self._status_lock:
             write_json(self.path / STATUS_FILE, self._status)
+
+
+def shared_run_folder() -> Path | None:
+    """Return the folder of the run that this process was started to take part in, or None in a run's first process."""
+    shared = os.environ.get(_SHARED_RUN_FOLDER)
+    return Path(shared) if shared else None
+
+
+@contextmanager
+def sharing(folder: Path) -> Iterator[None]:
+    """Let the processes that are started meanwhile, one for each further device, take part in this run."""
+    os.environ[_SHARED_RUN_FOLDER] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop(_SHARED_RUN_FOLDER, None)
 
 
 @contextmanager
@@ -280,28 +283,16 @@ def stopwatch(seconds: dict[str, float], name: str) -> Iterator[None]:
         seconds[name] = round(seconds.get(name, 0.0) + time.perf_counter() - start, 3)
 
 
-def _label(group: Mapping[str, Any]) -> str:
-    """Return the name of a group's option, or of its class where the user's file has no name."""
-    return _slug(group.get("name") or str(group["_target_"]).rpartition(".")[2])
+def _take(key: str, source: Mapping[str, Any], target: dict[str, Any]) -> None:
+    """Copy the value of a dotted key from one configuration into another."""
+    *sections, last = key.split(".")
+    for section in sections:
+        source, target = source[section], target.setdefault(section, {})
+    target[last] = source[last]
 
 
-def _slug(value: Any) -> str:
-    """Return a value as part of a file name; what had to be changed is told apart by a hash."""
-    text = ",".join(f"{one:g}" if isinstance(one, float) else str(one) for one in _as_list(value))
-    plain = re.sub(r"[^A-Za-z0-9._]+", "-", text.rstrip("/").rpartition("/")[2]).strip(".") or "x"
-    reversible = re.fullmatch(r"(,?-?[A-Za-z0-9][A-Za-z0-9._]*)+", text)
-    return plain if reversible else f"{plain}-{_digest(text)}"
-
-
-def _as_list(value: Any) -> Sequence[Any]:
-    return value if not isinstance(value, str) and isinstance(value, Sequence) else [value]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
-
-
-def _is_within(key: str, prefixes: Sequence[str]) -> bool:
+def is_within(key: str, prefixes: Sequence[str]) -> bool:
+    """Tell whether a dotted key is one of these or lies in one of them."""
     return any(key == prefix or key.startswith(f"{prefix}.") for prefix in prefixes)
 
 

@@ -9,7 +9,8 @@ from omegaconf import DictConfig
 
 from deblur.config import check
 from deblur.config.command_line import run
-from deblur.runs import resumed_config, run_folder
+from deblur.run_names import run_folder
+from deblur.runs import resumed_config, shared_run_folder
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -27,11 +28,11 @@ def main(words: Sequence[str] | None = None) -> int:
 def _task(composed: DictConfig) -> None:
     config = check(composed)
     overrides = list(HydraConfig.get().overrides.task)
-    if config["resume"] is None:
-        folder = run_folder(config, overrides)
-    else:
+    if config["resume"] is not None:
         folder = Path(config["resume"]).resolve()
         config = resumed_config(folder, config, overrides)
+    else:
+        folder = shared_run_folder() or run_folder(config, overrides)
     from deblur.training.session import train  # seconds of imports, after everything that can be refused without them
 
     train(config, folder)

@@ -5,19 +5,25 @@ from deblur.blur.degradation import (
     Box,
     Degradation,
     Disk,
+    DrawnKernel,
     Gaussian,
     Motion,
     NoBlur,
     ParametricBlur,
     Sampled,
 )
+from deblur.blur.kernel_file import KernelFile
+from deblur.blur.mixed import Mixed
 
 __all__ = [
     "Box",
     "Degradation",
     "Disk",
+    "DrawnKernel",
     "Gaussian",
     "Kernel",
+    "KernelFile",
+    "Mixed",
     "Motion",
     "NoBlur",
     "ParametricBlur",

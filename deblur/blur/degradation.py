@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypedDict, Unpack
+from typing import ClassVar, NamedTuple, TypedDict, Unpack
 
 import cv2
 import numpy as np
@@ -15,6 +15,22 @@ from deblur.blur.convolution import Kernel, convolve
 from deblur.blur.intervals import Interval, ScalarOrPair, WholeNumbers
 from deblur.blur.kernels import Weights
 
+Parameters = Mapping[str, float | str]
+
+
+class DrawnKernel(NamedTuple):
+    """A kernel and where it came from.
+
+    Attributes:
+        kernel: The blur.
+        family: Name of the family that it was drawn from.
+        parameters: What the family made it from, by name.
+    """
+
+    kernel: Kernel
+    family: str
+    parameters: Parameters
+
 
 @dataclass(frozen=True)
 class Sampled:
@@ -22,14 +38,16 @@ class Sampled:
 
     Attributes:
         kernel: The blur.
-        parameters: The family's parameters that the kernel was made from, by name.
+        family: Name of the family that the kernel was drawn from.
+        parameters: What the family made it from, by name.
         noise_sigma: Standard deviation of the noise in grey levels (of 255), at least 0.
         noise_seed: Seed of the noise's own generator.
         jpeg_quality: 1..100, or None for no compression.
     """
 
     kernel: Kernel
-    parameters: dict[str, float]
+    family: str
+    parameters: Parameters
     noise_sigma: float
     noise_seed: int
     jpeg_quality: int | None
@@ -71,8 +89,8 @@ class Degradation(ABC):
             raise ValueError(f"jpeg_quality is {jpeg_quality}; it must be in 1..100.")
 
     @abstractmethod
-    def draw_kernel(self, rng: np.random.Generator) -> tuple[Kernel, dict[str, float]]:
-        """Draw the kernel of one picture and name the parameters that it was made from."""
+    def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
+        """Draw the kernel of one picture."""
 
     @property
     @abstractmethod
@@ -83,11 +101,11 @@ class Degradation(ABC):
         """Draw a kernel, noise and compression for one picture."""
         # The order is part of the result: with the kernel first and the optional quality last, switching noise or
         # compression on changes nothing else that is drawn from the same generator.
-        kernel, parameters = self.draw_kernel(rng)
+        kernel, family, parameters = self.draw_kernel(rng)
         noise_sigma = self.noise_sigma.draw(rng)
         noise_seed = int(rng.integers(2**63))
         jpeg_quality = int(self.jpeg_quality.draw(rng)) if self.jpeg_quality is not None else None
-        return Sampled(kernel, parameters, noise_sigma, noise_seed, jpeg_quality)
+        return Sampled(kernel, family, parameters, noise_sigma, noise_seed, jpeg_quality)
 
     def apply(self, image: NDArray[np.uint8], sampled: Sampled) -> NDArray[np.uint8]:
         """Degrade a picture: blur the whole of it, add noise, round to 8 bits, compress.
@@ -138,10 +156,11 @@ class ParametricBlur(Degradation):
         self._highest = Kernel(self.make_weights(**{name: each.high for name, each in self.intervals.items()}))
         self._is_fixed = all(interval.is_fixed for interval in self.intervals.values())
 
-    def draw_kernel(self, rng: np.random.Generator) -> tuple[Kernel, dict[str, float]]:
+    def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
         """Draw the parameters and make the kernel; the kernel of fixed parameters is made once."""
         parameters = {name: interval.draw(rng) for name, interval in self.intervals.items()}
-        return self._highest if self._is_fixed else Kernel(self.make_weights(**parameters)), parameters
+        kernel = self._highest if self._is_fixed else Kernel(self.make_weights(**parameters))
+        return DrawnKernel(kernel, self.family, parameters)
 
     @property
     def max_kernel_size(self) -> tuple[int, int]:

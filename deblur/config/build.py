@@ -34,12 +34,15 @@ def build(
         more: keyword arguments beside those of the node.
 
     Raises:
-        UserError: where the class is not found, not allowed, of another kind, or does not know an argument.
+        UserError: where the class is not found, not allowed, of another kind, or does not take the arguments.
     """
     target = str(node.get("_target_"))
+    refuse_by_name(target, trusted=trusted, allowed=allowed)
     found = _find_class(target, (*allowed, *trusted))
     if not issubclass(found, base):
         raise UserError(f"_target_={target} is no {base.__name__}: give a class that is one.")
+    if inspect.isabstract(found):
+        raise UserError(f"_target_={target} is abstract: give a class that is derived from it.")
     keywords = {key: value for key, value in node.items() if key not in ("_target_", "name")} | more
     signature = inspect.signature(found)
     try:
@@ -50,21 +53,40 @@ def build(
     return found(*arguments, **keywords)
 
 
+def refuse_by_name(
+    target: str, *, trusted: Sequence[str] = (), allowed: Sequence[str] = TRUSTED, key: str = "_target_"
+) -> None:
+    """Refuse the import path of a class that cannot be allowed, whatever lies there; nothing is imported.
+
+    Args:
+        target: the import path.
+        trusted: modules that the user named on the command line.
+        allowed: modules whose classes may be built anyway.
+        key: where the path stands in the configuration.
+
+    Raises:
+        UserError: where the path leads into no module of `allowed` or `trusted`.
+    """
+    if not _is_within(target, (*allowed, *trusted)):
+        raise UserError(_refusal(key, target, (*allowed, *trusted)))
+
+
 def _find_class(target: str, modules: Sequence[str]) -> type:
-    refusal = UserError(
-        f"_target_={target} is not allowed: give a class that is defined in {', '.join(modules)}, or name the module "
-        f"of your own class with trusted=[{target.split('.')[0]}]."
-    )
-    if not _is_within(target, modules):
-        raise refusal
     path, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(path), name)
     except (ImportError, AttributeError) as error:
         raise UserError(f"_target_={target} cannot be imported: {error}.") from error
     if not inspect.isclass(found) or not _is_within(f"{found.__module__}.{name}", modules):
-        raise refusal
+        raise UserError(_refusal("_target_", target, modules))
     return found
+
+
+def _refusal(key: str, target: str, modules: Sequence[str]) -> str:
+    return (
+        f"{key}={target} is not allowed: give a class that is defined in {', '.join(modules)}, or name the module "
+        f"of your own class with trusted=[{target.split('.')[0]}]."
+    )
 
 
 def _is_within(path: str, modules: Sequence[str]) -> bool:

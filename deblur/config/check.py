@@ -11,11 +11,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from deblur.config import schema
+from deblur.config.build import refuse_by_name
+from deblur.config.schema import shown
 from deblur.errors import UserError
 
 Config = dict[str, Any]
 
-_GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer", "paths")
+_GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer")
+_GROUPS_OF_MANY = ("callbacks", "logger")
 
 
 def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
@@ -32,17 +35,19 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
     """
     config = _resolve(cfg)
     _check_section("", config, schema.Train)
-    for group in _GROUPS:
-        section = config[group]
-        if section is None:
-            continue
-        target = section.get("_target_")
-        known = schema.BY_GROUP.get(group) or schema.BY_TARGET.get(str(target))
-        if known is not None:
-            _check_section(group, section, known)
-        elif not isinstance(target, str):
-            raise UserError(f"{group}._target_={target} is not allowed: give the import path of a class.")
-    if "root" in config["data"]:
+    _check_section("paths", config["paths"], schema.Paths)
+    sections = {group: config[group] for group in _GROUPS}
+    for group in _GROUPS_OF_MANY:
+        sections |= {f"{group}.{name}": section for name, section in (config[group] or {}).items()}
+    for name, section in sections.items():
+        if section is not None:
+            _check_class(name, section, config["trusted"])
+    if config["sweep"] is not None and config["trainer"].get("devices", 1) != 1:
+        raise UserError(
+            f"trainer.devices={config['trainer']['devices']} is not allowed in a sweep: its runs take one device each, "
+            "since every further process of a run would start the whole sweep again. Leave out trainer.devices."
+        )
+    if isinstance(config["data"].get("root"), str):
         config["data"]["root"] = str(Path(config["data"]["root"]).resolve())
     return config
 
@@ -59,23 +64,37 @@ def check_report(cfg: DictConfig | Mapping[str, Any]) -> Config:
     return config
 
 
-def _resolve(cfg: DictConfig | Mapping[str, Any]) -> Config:
-    try:
-        container = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True)  # type: ignore[arg-type] # its stubs know no Mapping
-    except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key or 'The configuration'}: {str(error).splitlines()[0]}") from error
-    return {str(key): value for key, value in container.items() if key != "hydra"}  # type: ignore[union-attr] # a mapping
-
-
 def did_you_mean(word: str, words: list[str]) -> str:
     """Return a question with the nearest word, or nothing where none is near."""
     near = difflib.get_close_matches(word, words, n=1)
     return f" Did you mean {near[0]}?" if near else ""
 
 
+def _resolve(cfg: DictConfig | Mapping[str, Any]) -> Config:
+    try:
+        container = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True)  # type: ignore[arg-type] # its stubs know no Mapping
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UserError(f"{error.full_key or 'The configuration'} cannot be resolved: {reason}.") from error
+    return {str(key): value for key, value in container.items() if key != "hydra"}  # type: ignore[union-attr] # a mapping
+
+
+def _check_class(name: str, section: Any, trusted: list[str]) -> None:
+    """Check what describes an object: by the schema of its class, or else by the name of the class alone."""
+    target = section.get("_target_") if isinstance(section, dict) else None
+    known = schema.BY_GROUP.get(name) or schema.BY_TARGET.get(str(target))
+    if known is not None:
+        _check_section(name, section, known)
+    elif not isinstance(section, dict):
+        raise UserError(f"{name}={shown(section)} is not allowed: give a group with the import path of a class.")
+    elif not isinstance(target, str):
+        raise UserError(f"{name}._target_={shown(target)} is not allowed: give the import path of a class.")
+    refuse_by_name(str(target), trusted=trusted, key=f"{name}._target_")
+
+
 def _check_section(group: str, section: Any, known: type[schema.Section]) -> None:
     if not isinstance(section, dict):
-        raise UserError(f"{group}={section} is not allowed: choose an option with {group}=NAME.")
+        raise UserError(f"{group}={shown(section)} is not allowed: choose an option with {group}=NAME.")
     for key, field in known.model_fields.items():
         if section.get(key) == "???":
             raise UserError(f"{group}{'.' if group else ''}{key} is missing: give {field.description}.")
@@ -92,18 +111,9 @@ def _sentence(group: str, section: Config, known: type[schema.Section], error: E
     full_key = f"{group}.{key}" if group else key
     if error["type"] == "extra_forbidden":
         names = sorted((field.alias or name) for name, field in known.model_fields.items())
-        shown = ", ".join(name for name in names if name not in ("_target_", "name"))
-        return f"{full_key} is unknown: {group or 'the top level'} has the keys {shown}.{did_you_mean(key, names)}"
+        listed = ", ".join(name for name in names if name not in ("_target_", "name"))
+        return f"{full_key} is unknown: {group or 'the top level'} has the keys {listed}.{did_you_mean(key, names)}"
     field = next(field for name, field in known.model_fields.items() if key in (name, field.alias))
     if error["type"] == "missing":
         return f"{full_key} is missing: give {field.description}."
-    return f"{full_key}={_shown(section[key])} is not allowed: give {field.description}."
-
-
-def _shown(value: Any) -> str:
-    """Return a value as it is written on a command line."""
-    if isinstance(value, list):
-        return f"[{','.join(map(_shown, value))}]"
-    return (
-        {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, dict) else "{...}"
-    )
+    return f"{full_key}={shown(section[key])} is not allowed: give {field.description}."

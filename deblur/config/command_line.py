@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import logging
 import math
 import os
 import re
@@ -18,6 +19,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from deblur.config import schema
 from deblur.config.check import did_you_mean
 from deblur.config.sweeps import SweepRefused
 from deblur.errors import UserError
@@ -36,8 +38,10 @@ PATH_KEYS = frozenset(
         "run",
     }
 )
+TEXT_KEYS = PATH_KEYS | {"sweep"}  # their values are text, even where they look like a number or a list
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
+MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)  # what Hydra raises for a wrong command line
 
 
 def conf_dir() -> Path:
@@ -62,7 +66,8 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
     """
     words = prepare_words(sys.argv[1:] if words is None else words)
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    mistakes: list[UserError] = []
+    mistakes: list[str] = []
+    crashes: list[Exception] = []
 
     @functools.wraps(task)
     def job(config: DictConfig) -> float | None:
@@ -71,53 +76,68 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
         except UserError as error:  # the other jobs of a sweep go on
             if wants_traceback:
                 raise
-            mistakes.append(error)
+            mistakes.append(str(error))
             return math.nan
+        except Exception as error:
+            crashes.append(error)
+            raise
 
     program = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(job)
     try:
         # With HYDRA_FULL_ERROR Hydra hands its errors to us instead of printing them.
-        with _environment("HYDRA_FULL_ERROR", "1"), _arguments(words), _terminate_like_interrupt():
+        with _environment("HYDRA_FULL_ERROR", "1"), _arguments(words), _signals(), _logging_kept():
             program()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        mistakes.append(str(stop) or "Stopped.")
         return EXIT_INTERRUPTED
     except SweepRefused as refusal:
-        mistakes.append(refusal.mistake)
-    except (HydraException, OmegaConfBaseException) as error:
-        if wants_traceback:
+        if wants_traceback or not isinstance(refusal.mistake, (UserError, *MISTAKES)):
+            raise refusal.mistake from None
+        reason = explain(refusal.mistake, config_name, words)
+        mistakes.append(f"The job {refusal.job} is refused, so no job of this sweep was started: {reason}")
+    except SystemExit as end:  # after --help, or a flag that does not exist
+        return int(end.code or 0)
+    except MISTAKES as error:
+        if wants_traceback or error in crashes:
             raise
-        mistakes.append(UserError(_explain(error, config_name)))
-    for mistake in mistakes:
-        _say(str(mistake))
+        mistakes.append(explain(error, config_name, words))
+    finally:
+        for mistake in mistakes:
+            _say(mistake)
     return EXIT_MISTAKE if mistakes else 0
 
 
 def prepare_words(words: Sequence[str]) -> list[str]:
     """Return the words of a command line as Hydra's grammar and parser want them.
 
-    The values of path keys are quoted, `~` is expanded, `-m` comes first, and a sweep without a name gets one that is
-    the same for the same command.
+    The values of path keys are quoted and `~` is expanded in them, unless the value stands in quotes already: those
+    are Hydra's own. `-m` comes first, and a sweep without a name gets one that is the same for the same command.
     """
     flags = [word for word in words if word in ("-m", "--multirun")]
-    others = [_quote_path(word) for word in words if word not in ("-m", "--multirun")]
+    others = [_quote_text(word) for word in words if word not in ("-m", "--multirun")]
     if flags and not any(re.match(r"\+*sweep=", word) for word in others):
         digest = hashlib.sha256("\n".join(sorted(others)).encode()).hexdigest()
         others.append(f"sweep=sweep-{digest[:6]}")
     return flags[:1] + others
 
 
-def _quote_path(word: str) -> str:
+def _quote_text(word: str) -> str:
     key, equals, value = word.partition("=")
-    if key.lstrip("+") not in PATH_KEYS or not value or value == "null" or re.fullmatch(r"'.*'|\".*\"", value):
+    key_alone = key.lstrip("+")
+    if key_alone not in TEXT_KEYS or not equals or value == "null" or re.fullmatch(r"'.*'|\".*\"", value, re.DOTALL):
         return word
-    value = str(Path(value).expanduser()) if value.startswith("~") else value
-    # Inside quotes Hydra's grammar wants backslashes doubled before a quote, and OmegaConf would read ${...}.
+    if key_alone in PATH_KEYS:
+        value = os.path.expanduser(value)  # noqa: PTH111 # Path.expanduser raises for a user that does not exist
+    # OmegaConf would read ${...}; inside quotes Hydra's grammar wants backslashes doubled before a quote.
+    value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
     value = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    value = re.sub(r"(\\+)$", r"\1\1", value).replace("${", "\\${")
+    value = re.sub(r"(\\+)$", r"\1\1", value)
     return f"{key}{equals}'{value}'"
 
 
-def _explain(error: Exception, config_name: str) -> str:
+def explain(error: Exception, config_name: str, words: Sequence[str]) -> str:
+    """Return a sentence for an error that Hydra raised while it read a command line."""
+    text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         options = sorted(error.options)
@@ -127,45 +147,71 @@ def _explain(error: Exception, config_name: str) -> str:
             f"{error.override} cannot be read ({error.message.splitlines()[0]}): write KEY=VALUE, lists as [a,b] "
             "without blanks, and put quotes around other values with blanks or signs: \"KEY='a value'\"."
         )
-    if again := re.match(r"Multiple values for (\S+)\.", str(error)):
-        group = again[1]
+    if several := re.match(r"Ambiguous value for argument '(.*)'\n|Sweep parameters '(.*)' requires", text):
+        return (
+            f"{several[1] or several[2]} stands for several values: add -m to train with one after the other, or "
+            "write a list as [a,b]."
+        )
+    if again := re.match(r"Multiple values for (\S+)\.|(\S+) appears more than once", text):
+        group = again[1] or again[2]
         return f"{group} has been chosen by conf/{config_name}.yaml: write {group}=NAME, without a plus sign."
+    if absent := re.match(r"Could not delete from config\. '(.*)' does not exist", text):
+        return f"~{absent[1]} deletes nothing: there is no {absent[1]}."
+    if text.startswith("Config group override must be a string"):
+        return _explain_choice_of_no_name(words)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be written ({error.strerror}): choose another paths.output_root."
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and "is not in struct" in str(cause) and cause.full_key:
-        return _explain_unknown_key(str(cause.full_key), config_name)
-    return " ".join(line.strip() for line in str(error).splitlines()[:2])
+        return _explain_unknown_key(cause, config_name, words)
+    return " ".join(line.strip() for line in text.splitlines()[:2]).strip().rstrip(".") + "."
 
 
-def _explain_unknown_key(full_key: str, config_name: str) -> str:
+def _explain_choice_of_no_name(words: Sequence[str]) -> str:
+    for word in words:
+        group, _, choice = word.lstrip("+").partition("=")
+        options = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+        if group and options and choice not in options:
+            return f"{group}={choice} is not allowed: choose {', '.join(options)}, or leave {group} out."
+    return "An option of a group is chosen by its name: GROUP=NAME."
+
+
+def _explain_unknown_key(error: OmegaConfBaseException, config_name: str, words: Sequence[str]) -> str:
+    full_key = str(error.full_key)
     group, _, key = full_key.rpartition(".")
-    having = [
-        path.stem for path in sorted((conf_dir() / group).glob("*.yaml")) if group and key in OmegaConf.load(path)
-    ]
-    if having:
+    # `in` would leave out what is there but has no value yet, such as data.root
+    having = [path.stem for path in sorted((conf_dir() / group).glob("*.yaml")) if key in list(_read(path))]
+    if group and having and any(re.match(rf"{group}=.*[,(]", word) for word in words):
+        # Hydra tries the other words on the default option before it looks at those that a sweep goes through.
+        return f"{full_key} is unknown where a sweep over {group} starts: write {full_key}=choice(VALUE)."
+    if group and having:
         return f"{full_key} is unknown in the chosen {group}: it belongs to {group}={' or '.join(having)}."
-    primary = DictConfig(OmegaConf.load(conf_dir() / f"{config_name}.yaml"))
-    groups = [next(iter(entry)) for entry in primary.defaults if not isinstance(entry, str)]
-    names = sorted(
-        {str(name) for name in (*primary, *groups) if not str(name).startswith(("defaults", "hydra", "override "))}
-    )
-    if group in names:
-        files = [*(conf_dir() / group).glob("*.yaml")]
-        loaded = [primary.get(group) or {}, *(OmegaConf.load(path) for path in files)]
-        names = sorted({str(name) for keys in loaded for name in keys if not str(name).startswith(("_", "defaults"))})
+    section = error.parent_node if isinstance(error.parent_node, DictConfig) else DictConfig({})
+    names = {str(name) for name in section} - {"_target_", "name", "hydra"}
+    if not group:
+        defaults = _read(conf_dir() / f"{config_name}.yaml").defaults
+        chosen = {str(next(iter(entry))) for entry in defaults if not isinstance(entry, str)}
+        names |= {name for name in chosen if not name.startswith("override ")}
+    if not names:
+        return f"{full_key} is unknown: {group} has no keys."
     known = f"{group} has the keys" if group else "the keys at the top are"
-    return f"{full_key} is unknown: {known} {', '.join(names)}.{did_you_mean(key, names)}"
+    sentence = f"{full_key} is unknown: {known} {', '.join(sorted(names))}.{did_you_mean(key, sorted(names))}"
+    target = str(section.get("_target_"))
+    if "_target_" in section and target not in schema.BY_TARGET:
+        sentence += f" For an argument of {target} write +{full_key}=VALUE."
+    return sentence
+
+
+def _read(path: Path) -> DictConfig:
+    return DictConfig(OmegaConf.load(path))
 
 
 def _say(sentence: str) -> None:
     from rich.console import Console
+    from rich.text import Text
 
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escape(sentence)}", highlight=False)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    # A Text is printed as it is: neither [markup] nor :names: of emojis mean anything in it.
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", sentence))
 
 
 @contextlib.contextmanager
@@ -193,8 +239,11 @@ def _arguments(words: Sequence[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _terminate_like_interrupt() -> Iterator[None]:
-    """Let a polite kill (SIGTERM: batch systems, containers) end a run as Ctrl-C does."""
+def _signals() -> Iterator[None]:
+    """Let a polite kill (SIGTERM: batch systems, containers) end a run as Ctrl-C does; put both back afterwards.
+
+    Lightning ignores Ctrl-C for good once it has heard one.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -202,8 +251,22 @@ def _terminate_like_interrupt() -> Iterator[None]:
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _logging_kept() -> Iterator[None]:
+    """Put the root logger back as it was: Hydra leaves a handler of its own there."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:], level = before
+        root.setLevel(level)

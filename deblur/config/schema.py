@@ -4,6 +4,7 @@ A field's description says what is allowed; error messages quote it. A group is 
 its `_target_` names; a class of the user's own has no schema here and is checked by its signature when it is built.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,6 +41,17 @@ def _fixed_or_drawn(lowest: float, highest: float, *, odd: bool = False, whole: 
         return value
 
     return BeforeValidator(check)
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is written on a command line."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(shown, value))}]"
+    if isinstance(value, dict):
+        return "{...}"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _odd(value: Any) -> int:
@@ -82,13 +94,14 @@ class SRCNN(Target):
     )
     residual: bool = Field(description="true or false")
     dropout: float = Field(ge=0, lt=1, description="a number from 0 to below 1")
+    compile: bool = Field(False, description="true or false")
 
     @model_validator(mode="after")
     def _one_width_between_two_layers(self) -> "SRCNN":
         if len(self.widths) != len(self.kernel_sizes) - 1:
             raise ValueError(
-                f"model.widths={self.widths} has {len(self.widths)} numbers, but model.kernel_sizes="
-                f"{self.kernel_sizes} needs {len(self.kernel_sizes) - 1}: one between each two layers."
+                f"model.widths={shown(self.widths)} does not fit model.kernel_sizes={shown(self.kernel_sizes)}: "
+                f"give {len(self.kernel_sizes) - 1}, one between each two layers."
             )
         return self
 
@@ -178,16 +191,17 @@ class SyntheticData(_Data):
 class FolderData(_Data):
     """Schema of `deblur.data.FolderData`."""
 
-    root: str = Field(description="a folder with images: data.root=DIR")
+    root: str = Field(min_length=1, description="a folder with images: data.root=DIR")
     max_images: int | None = Field(ge=3, description="a whole number from 3 up, or null for all images")
 
     @model_validator(mode="after")
     def _root_is_a_folder(self) -> "FolderData":
-        root = Path(self.root)
-        if not root.is_dir():
-            state = "is a file" if root.is_file() else "does not exist"
-            raise ValueError(f"data.root={self.root} {state}: give a folder with PNG or JPEG images.")
-        return self
+        state = "does not exist"
+        with contextlib.suppress(OSError):  # such as a name that is too long
+            if Path(self.root).is_dir():
+                return self
+            state = "is a file" if Path(self.root).is_file() else state
+        raise ValueError(f"data.root={self.root} {state}: give a folder with PNG or JPEG images.")
 
 
 class Trainer(OpenSection):
@@ -199,8 +213,15 @@ class Trainer(OpenSection):
         description="auto, 32-true, bf16-mixed or 16-mixed"
     )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
-    devices: Literal[1] = Field(1, description="1: a run trains on one device")
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(1, description="a whole number from 1 up, or auto")
     deterministic: Literal["auto"] | bool = Field("auto", description="auto, true or false")
+
+
+class ImageStrips(Target):
+    """Schema of `deblur.training.callbacks.ImageStrips`."""
+
+    images: int = Field(ge=1, description="a whole number from 1 up")
+    every_n_epochs: int = Field(ge=1, description="a whole number from 1 up")
 
 
 class Paths(Section):
@@ -249,6 +270,7 @@ BY_TARGET: dict[str, type[Section]] = {
     "deblur.blur.NoBlur": NoBlur,
     "deblur.data.SyntheticData": SyntheticData,
     "deblur.data.FolderData": FolderData,
+    "deblur.training.callbacks.ImageStrips": ImageStrips,
 }
 
 BY_GROUP: dict[str, type[Section]] = {

@@ -6,7 +6,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from deblur.config.check import check
 from deblur.errors import UserError
@@ -16,12 +16,14 @@ class SweepRefused(SystemExit):
     """Ends the program before job 0. Hydra turns any plain exception of a callback into a warning and goes on.
 
     Attributes:
-        mistake: what the user has to mend.
+        job: the overrides of the job that is refused.
+        mistake: why it is: a mistake of the user, or what Hydra raised.
     """
 
-    def __init__(self, mistake: UserError) -> None:
+    def __init__(self, job: str, mistake: Exception) -> None:
         """Keep the mistake."""
         super().__init__(str(mistake))
+        self.job = job
         self.mistake = mistake
 
 
@@ -36,13 +38,14 @@ class CheckJobs(Callback):
         """
         loader = GlobalHydra.instance().config_loader()
         axes = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-        words = [*axes, *(str(word) for word in config.hydra.overrides.task)]
-        overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
+        words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides([*axes, *map(str, words or [])])
         for job in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
-            composed = loader.load_sweep_config(config, list(job))
             try:
-                if check(composed)["resume"] is not None:
+                composed = check(loader.load_sweep_config(config, list(job)))
+                if composed["resume"] is not None:
                     raise UserError("resume=DIR continues one run: leave out -m.")
-            except UserError as error:
-                refusal = f"The job {' '.join(job)} is refused, so no job of this sweep was started: {error}"
-                raise SweepRefused(UserError(refusal)) from None
+                if composed["sweep"] is None:
+                    raise UserError("sweep=null is no name: give one with sweep=NAME.")
+            except Exception as error:
+                raise SweepRefused(" ".join(job), error) from error

@@ -127,7 +127,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             context=self._context,
             flips=self._flips,
         )
-        sampler = EpochSampler(self.splits.train, self._training_seed)
+        sampler = EpochSampler(self.splits.train, self._training_seed, *self._place())
         if self.trainer is not None:
             # With loader processes Lightning sets the first epoch after a resume too late.
             sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined] # its stub names a base class
@@ -157,12 +157,23 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def _evaluation_loader(self, indices: tuple[int, ...]) -> DataLoader[Sample]:
         shapes = [centre_crop_shape(self.images.shapes[index], self._eval_crop) for index in indices]
+        batches = batches_of_one_shape(shapes, self._eval_batch_size)
+        rank, processes = self._place()
+        if len(batches) < processes:
+            raise UserError(
+                f"{len(indices)} images make {len(batches)} batches for {processes} processes, and each needs one: "
+                "take more images, fewer trainer.devices or a smaller data.eval_batch_size."
+            )
         return DataLoader(
             self.evaluation_dataset(indices),
-            batch_sampler=batches_of_one_shape(shapes, self._eval_batch_size),
+            batch_sampler=batches[rank::processes],
             collate_fn=collate_images,
             **self._loading(),
         )
+
+    def _place(self) -> tuple[int, int]:
+        """Return which process this is, of how many that share the training."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     def _loading(self) -> dict[str, Any]:
         return {

@@ -147,12 +147,18 @@ class EvaluationDataset(Dataset[Sample]):
 
 
 class EpochSampler(Sampler[EpochAndIndex]):
-    """The training images in a new order each epoch, a function of (seed, epoch)."""
+    """The training images in a new order each epoch, a function of (seed, epoch).
 
-    def __init__(self, indices: Sequence[int], seed: int) -> None:
+    Where several processes share a training, each takes its part of the same order; the first images come twice where
+    the parts would not be equal.
+    """
+
+    def __init__(self, indices: Sequence[int], seed: int, rank: int = 0, processes: int = 1) -> None:
         """Start at epoch 0."""
         self._indices = np.asarray(indices)
         self._seed = seed
+        self._rank = rank
+        self._processes = processes
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -160,13 +166,14 @@ class EpochSampler(Sampler[EpochAndIndex]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self._indices)
+        """Return the number of images for this process."""
+        return -(-len(self._indices) // self._processes)
 
     def __iter__(self) -> Iterator[EpochAndIndex]:
-        """Yield each image once."""
+        """Yield each image of this process once."""
         order = np.random.default_rng(np.random.SeedSequence([self._seed, self._epoch])).permutation(self._indices)
-        return iter([(self._epoch, int(index)) for index in order])
+        part = np.resize(order, len(self) * self._processes)[self._rank :: self._processes]
+        return iter([(self._epoch, int(index)) for index in part])
 
 
 def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[list[int]]:

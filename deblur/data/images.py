@@ -24,7 +24,8 @@ _DECODERS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 IMAGE_SUFFIXES: Final = frozenset(_DECODERS)
 
 # Pillow's modes that hold 8 bits or less a channel. A 16-bit grey picture would be clipped, not scaled, by `convert`.
-_READABLE_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+# YCbCr, which neither format gives, would have to become RGB first: its Y alone is not the luma of clipped colours.
+_READABLE_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"})
 
 # Part of every cache key. The first number is raised when `read_gray` gives other pixels than before for any file.
 DECODER_VERSION: Final = f"1-pillow-{PIL.__version__}"
@@ -202,8 +203,6 @@ def _to_gray(image: Image.Image) -> NDArray[np.uint8]:
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    elif image.mode not in {"1", "L"}:
-        image = image.convert("RGB")
     return np.array(image.convert("L"), dtype=np.uint8)
 
 

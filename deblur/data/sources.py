@@ -29,7 +29,7 @@ _FACES_VERSION = 1
 
 # Pixels that travel between processes at once: enough to make the way cheap, few enough for photographs to fit.
 _CHUNK_BYTES = 2 * 1024**2
-_LARGEST_CHUNK = 32  # images
+_LARGEST_CHUNK = 8  # images; after Ctrl-C, processes finish the chunks that they have
 
 
 class ImageSource(Protocol):

@@ -56,6 +56,7 @@ def split(digests: Sequence[str], seed: int, fractions: tuple[float, float, floa
     members: tuple[list[int], ...] = ([], [], [])
     for placed, name in enumerate(order):
         empty = [k for k in range(_SPLITS) if not members[k]]
+        # The last groups go to the sets that would stay empty otherwise.
         candidates = empty if len(order) - placed <= len(empty) else list(range(_SPLITS))
         chosen = _choose(candidates, room, len(groups[name]), _uniform(hashes[name]))
         members[chosen].extend(groups[name])
@@ -65,15 +66,12 @@ def split(digests: Sequence[str], seed: int, fractions: tuple[float, float, floa
 
 
 def _sizes(count: int, fractions: tuple[float, float, float]) -> list[int]:
-    """Round the fractions of `count` to whole numbers with the same sum, none 0 (method of largest remainders)."""
+    """Round the fractions of `count` to whole numbers with the same sum (method of largest remainders)."""
     shares = [count * fraction for fraction in fractions]
     sizes = [math.floor(share) for share in shares]
     by_remainder = sorted(range(_SPLITS), key=lambda k: sizes[k] - shares[k])
     for k in by_remainder[: count - sum(sizes)]:
         sizes[k] += 1
-    while 0 in sizes:
-        sizes[sizes.index(0)] += 1
-        sizes[sizes.index(max(sizes))] -= 1
     return sizes
 
 

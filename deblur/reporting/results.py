@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deblur.runs import METRICS_FILE, STATUS_FILE, flatten, read_config, read_json
+from deblur.errors import UserError
+from deblur.runs import CONFIG_FILE, METRICS_FILE, STATUS_FILE, flatten, read_config, read_json, state_of
 
 Row = dict[str, Any]
 
@@ -24,14 +25,17 @@ def collect(folder: Path) -> list[Row]:
 
 def _row(run: Path, folder: Path) -> Row:
     config = read_config(run)
-    row: Row = {
-        "run": run.relative_to(folder).as_posix() if run != folder else run.name,
-        "state": read_json(run / STATUS_FILE)["state"],
-        "model": _label(config["model"]),
-        "blur": _label(config["blur"]),
-        "lr": config["optimizer"]["lr"],
-        "seed": config["seed"],
-    }
+    try:
+        row: Row = {
+            "run": run.relative_to(folder).as_posix() if run != folder else run.name,
+            "state": state_of(run),
+            "model": _label(config["model"]),
+            "blur": _label(config["blur"]),
+            "lr": config["optimizer"]["lr"],
+            "seed": config["seed"],
+        }
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{run / CONFIG_FILE} is damaged: it lacks {error}.") from error
     if (run / METRICS_FILE).is_file():
         row |= flatten(read_json(run / METRICS_FILE))
     return row

@@ -4,24 +4,18 @@ import csv
 import logging
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as L
-import numpy as np
-import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from numpy.typing import NDArray
-from torch import Tensor
 
 from deblur.data.datamodule import DeblurDataModule
-from deblur.data.datasets import Sample, collate_images
 from deblur.files import write_csv
 from deblur.runs import RunFolder
+from deblur.training.pictures import restore_sample, strip
 
 HISTORY_FILE = "history.csv"
-ERROR_GAIN = 4  # the error's grey levels are shown this much brighter
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +59,8 @@ class History(Checkpoint):
             "seconds": round(time.perf_counter() - self._epoch_start, 3),
         }
         self.rows.append(row)
+        if not trainer.is_global_zero:
+            return
         write_csv(self._path, self.rows)
         self._run.report_epoch(trainer.current_epoch + 1)
         if not trainer.progress_bar_callback:
@@ -126,50 +122,13 @@ class ImageStrips(Callback):
 
     def _show(self, trainer: L.Trainer, module: L.LightningModule, step: int) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined] # set by fit
-        if not isinstance(data, DeblurDataModule):
+        if not isinstance(data, DeblurDataModule) or not trainer.is_global_zero:
             return
-        strip = np.concatenate(
-            [np.concatenate([*row, error_map(row[1], row[2])], axis=1) for row in self._rows(module, data)]
-        )
+        samples = data.evaluation_dataset(data.splits.val[: self._images])
+        shown = strip([restore_sample(module, samples[index]) for index in range(len(samples))], with_error=True)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("val/blurred, restored, sharp, error", strip, step, dataformats="HW")
-
-    def _rows(self, module: L.LightningModule, data: DeblurDataModule) -> list[list[NDArray[np.uint8]]]:
-        samples = data.evaluation_dataset(data.splits.val)
-        shown = [samples[index] for index in range(min(self._images, len(samples)))]
-        largest = np.max([sample["sharp"].shape[-2:] for sample in shown], axis=0)
-        return [[_frame(image, largest) for image in restore_sample(module, sample)] for sample in shown]
-
-
-def restore_sample(module: L.LightningModule, sample: Sample) -> list[NDArray[np.uint8]]:
-    """Return a sample's blurred, restored and sharp image (H, W)."""
-    blurred = collate_images([sample])["blurred"].to(module.device).float() / 255
-    was_training = module.training
-    module.eval()
-    with torch.no_grad():
-        restored = to_uint8(module(blurred))
-    module.train(was_training)
-    return [sample["blurred"][0], restored[0, 0], sample["sharp"][0]]
-
-
-def to_uint8(images: Tensor) -> NDArray[np.uint8]:
-    """Return images in [0, 1] as grey levels."""
-    levels = images.float().clamp(0, 1).mul(255).round().byte().numpy(force=True)
-    return np.asarray(levels, dtype=np.uint8)
-
-
-def error_map(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the absolute difference of two images, made brighter to be seen."""
-    difference = np.abs(restored.astype(np.int16) - sharp.astype(np.int16)) * ERROR_GAIN
-    return np.asarray(np.minimum(difference, 255), dtype=np.uint8)
-
-
-def _frame(image: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8]:
-    """Put an image onto a white page of a common shape."""
-    page = np.full(tuple(shape), 255, np.uint8)
-    page[: image.shape[0], : image.shape[1]] = image
-    return page
+                logger.experiment.add_image("val/blurred, restored, sharp, error", shown, step, dataformats="HW")
 
 
 def _number(text: str) -> float | int | None:

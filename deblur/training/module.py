@@ -60,9 +60,11 @@ class DeblurModule(L.LightningModule):
         """
         super().__init__()
         self.save_hyperparameters(ignore=["trusted"], logger=False)
-        self.network: nn.Module = build(model, nn.Module, trusted=trusted)
+        node = {key: value for key, value in model.items() if key != "compile"}
+        self.network: nn.Module = build(node, nn.Module, trusted=trusted)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
         self.test_rows: list[dict[str, Any]] = []
+        self._compile = bool(model.get("compile", False))
         self._optimizer = optimizer
         self._scheduler = scheduler
         self._seed = seed
@@ -80,6 +82,11 @@ class DeblurModule(L.LightningModule):
         """Restore whole images (N, 1, H, W); not clamped."""
         restored: Tensor = self.network(blurred)
         return restored
+
+    def on_fit_start(self) -> None:
+        """Compile the network where that is asked for; its weights keep their names, so checkpoints load plainly."""
+        if self._compile:
+            self.network.compile()
 
     def on_train_epoch_start(self) -> None:
         """Seed torch's generator, which no checkpoint holds: a resumed run drops out the same activations."""
@@ -103,7 +110,7 @@ class DeblurModule(L.LightningModule):
         """Log the mean loss over the epoch's patches."""
         loss = self._epoch_loss.compute()
         self._refuse_divergence(loss)
-        self.log("train/loss", loss)
+        self.log("train/loss", loss, sync_dist=True)
         self._epoch_loss.reset()
 
     def validation_step(self, batch: Batch) -> None:
@@ -129,18 +136,25 @@ class DeblurModule(L.LightningModule):
             self.test_rows.append({"name": name, **batch["degradation"][index], **values})
 
     def on_test_epoch_end(self) -> None:
-        """Log means over the images; infinite values are left out."""
+        """Gather the rows of all processes; log means over the images, infinite values left out."""
+        if self.trainer.world_size > 1:
+            parts: list[list[dict[str, Any]]] = [[] for _ in range(self.trainer.world_size)]
+            torch.distributed.all_gather_object(parts, self.test_rows)
+            self.test_rows = sorted((row for part in parts for row in part), key=lambda row: str(row["name"]))
         for name in TESTED:
             finite = [row[name] for row in self.test_rows if math.isfinite(row[name])]
-            self.log(f"test/{name}", math.fsum(finite) / len(finite) if finite else math.nan)
+            self.log(f"test/{name}", math.fsum(finite) / len(finite) if finite else math.nan, sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer and, if there is one, the scheduler."""
         optimizer = build_optimizer(self._optimizer, self.network, self._trusted)
         if self._scheduler is None:
             return optimizer
-        scheduler = build_scheduler(self._scheduler, optimizer, self._trusted)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
+        steps = int(self.trainer.estimated_stepping_batches)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": build_scheduler(self._scheduler, optimizer, steps, self._trusted),
+        }
 
     def _refuse_divergence(self, loss: Tensor) -> None:
         if not torch.isfinite(loss):

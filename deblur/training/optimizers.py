@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lightning.pytorch.utilities.types import LRSchedulerConfigType
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from deblur.config import build
+
+ONE_CYCLE = "torch.optim.lr_scheduler.OneCycleLR"
 
 
 def build_optimizer(settings: Mapping[str, Any], network: nn.Module, trusted: Sequence[str] = ()) -> Optimizer:
@@ -29,9 +32,28 @@ def build_optimizer(settings: Mapping[str, Any], network: nn.Module, trusted: Se
     return build(node, Optimizer, groups, trusted=trusted)
 
 
-def build_scheduler(settings: Mapping[str, Any], optimizer: Optimizer, trusted: Sequence[str] = ()) -> LRScheduler:
-    """Build a learning-rate scheduler that steps once an epoch."""
-    return build(settings, LRScheduler, optimizer, trusted=trusted)
+def build_scheduler(
+    settings: Mapping[str, Any], optimizer: Optimizer, steps: int, trusted: Sequence[str] = ()
+) -> LRSchedulerConfigType:
+    """Build a learning-rate scheduler, as Lightning wants to be told of it.
+
+    Args:
+        settings: `_target_` and the arguments of the class; `interval` (epoch or step) says how often it steps, and
+            `monitor` what it watches, if it watches something.
+        optimizer: whose rates are changed. OneCycleLR takes each group's own rate as its highest.
+        steps: of the whole training; OneCycleLR takes it.
+        trusted: modules of the user's own whose classes may be built.
+    """
+    node = {key: value for key, value in settings.items() if key not in ("interval", "monitor")}
+    if node["_target_"] == ONE_CYCLE:
+        node |= {"max_lr": [group["lr"] for group in optimizer.param_groups], "total_steps": steps}
+    told: LRSchedulerConfigType = {
+        "scheduler": build(node, LRScheduler, optimizer, trusted=trusted),
+        "interval": settings.get("interval", "epoch"),
+    }
+    if "monitor" in settings:
+        told["monitor"] = settings["monitor"]
+    return told
 
 
 def last_layer(network: nn.Module) -> nn.Module:

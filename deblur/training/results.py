@@ -16,8 +16,8 @@ from deblur import __version__
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv, write_gray_png
 from deblur.runs import flatten
-from deblur.training.callbacks import restore_sample
 from deblur.training.module import TESTED, DeblurModule
+from deblur.training.pictures import restore_sample, strip
 
 IMAGES_FILE = "images.csv"
 SAMPLES_FOLDER = "samples"
@@ -89,18 +89,19 @@ def write_images_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def write_samples(folder: Path, module: DeblurModule, data: DeblurDataModule) -> None:
-    """Write the first test images as samples/<name>/{blurred,restored,sharp}.png.
+    """Write the first test images as samples/<name>/{blurred,restored,sharp}.png, and all of them as samples/strip.png.
 
     They are the first by name, so they are the same in every run of a data set.
     """
-    samples = data.evaluation_dataset(
-        sorted(data.splits.test, key=lambda index: data.images.names[index])[:SAMPLE_COUNT]
-    )
-    for position in range(len(samples)):
-        sample = samples[position]
-        place = folder / SAMPLES_FOLDER / re.sub(r"[^\w.-]+", "_", Path(sample["name"]).with_suffix("").as_posix())
-        for kind, image in zip(("blurred", "restored", "sharp"), restore_sample(module, sample), strict=True):
-            write_gray_png(place / f"{kind}.png", np.ascontiguousarray(image))
+    first = sorted(data.splits.test, key=lambda index: data.images.names[index])[:SAMPLE_COUNT]
+    dataset = data.evaluation_dataset(first)
+    samples = [dataset[position] for position in range(len(dataset))]
+    restorations = [restore_sample(module, sample) for sample in samples]
+    for sample, restoration in zip(samples, restorations, strict=True):
+        name = re.sub(r"[^\w.-]+", "_", Path(sample["name"]).with_suffix("").as_posix())
+        for kind, image in restoration._asdict().items():
+            write_gray_png(folder / SAMPLES_FOLDER / name / f"{kind}.png", np.ascontiguousarray(image))
+    write_gray_png(folder / SAMPLES_FOLDER / "strip.png", strip(restorations))
 
 
 def flat_settings(config: Mapping[str, Any], device_name: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One training from a checked configuration to a run's files."""
 
 import logging
+import shlex
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,17 @@ from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device, choose_device
 from deblur.files import write_json
-from deblur.runs import LOG_FILE, METRICS_FILE, RunFolder, config_without_paths, read_json, state_of, stopwatch
+from deblur.runs import (
+    LOG_FILE,
+    METRICS_FILE,
+    RunFolder,
+    config_without_paths,
+    read_json,
+    shared_run_folder,
+    sharing,
+    state_of,
+    stopwatch,
+)
 from deblur.training.callbacks import HISTORY_FILE, History, TimeLeft
 from deblur.training.loggers import TensorBoard
 from deblur.training.module import DeblurModule
@@ -50,7 +61,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         folder: the run's folder.
 
     Returns:
-        What metrics.json holds.
+        What metrics.json holds; nothing in the further processes of a training on several devices.
 
     Raises:
         UserError: for what the user can mend.
@@ -60,8 +71,17 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         log.info(f"{folder} is done already.")
         return read_json(folder / METRICS_FILE)
     device = choose_device(config["trainer"])
-    with RunFolder(folder, config) as run, logging_to(folder / LOG_FILE), _known_warnings_ignored():
-        return _train(config, run, device)
+    run = RunFolder(folder, config)
+    if shared_run_folder() is not None:
+        logging.disable(logging.WARNING)  # the first process of the run says it all
+        with _known_warnings_ignored():
+            return _train(config, run, device)
+    try:
+        with run, logging_to(folder / LOG_FILE), sharing(folder), _known_warnings_ignored():
+            return _train(config, run, device)
+    except KeyboardInterrupt as stop:
+        again = shlex.quote(f"resume={folder}")
+        raise KeyboardInterrupt(f"Stopped. Go on with: python -m deblur.train {again}") from stop
 
 
 def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
@@ -96,7 +116,7 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
     if warning:
         log.warning(warning)
 
-    last = _last_checkpoint(run.path)
+    last = _last_checkpoint(run)
     history = History(run)
     trainer = _build_trainer(config, run, device, history, last)
     with stopwatch(seconds, "fit"), _keyboard_interrupt_from_lightning():
@@ -107,6 +127,8 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
     log.info(f"Testing the best epoch's weights, {best}")
     with stopwatch(seconds, "test"), _keyboard_interrupt_from_lightning():
         trainer.test(module, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
+    if not trainer.is_global_zero:
+        return {}
     test = mean_results(module.test_rows)
     metrics = {
         "test": test,
@@ -130,16 +152,17 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
     return metrics
 
 
-def _last_checkpoint(folder: Path) -> Path | None:
+def _last_checkpoint(run: RunFolder) -> Path | None:
     """Return where to go on from; without a checkpoint, clear away what an earlier start left."""
-    last = folder / CHECKPOINTS / "last.ckpt"
+    last = run.path / CHECKPOINTS / "last.ckpt"
     if last.is_file():
         epoch = torch.load(last, map_location="cpu", weights_only=True)["epoch"]
         log.info(f"Going on after epoch {epoch + 1}, from {last}")
         return last
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    for stale in (folder / HISTORY_FILE, *folder.glob("events.out.tfevents.*")):
-        stale.unlink(missing_ok=True)
+    if run.is_held:
+        shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
+        for stale in (run.path / HISTORY_FILE, *run.path.glob("events.out.tfevents.*")):
+            stale.unlink(missing_ok=True)
     return None
 
 
@@ -165,6 +188,7 @@ def _build_trainer(config: Config, run: RunFolder, device: Device, history: Hist
         "logger": [_build_logger(node, run, last, config) for node in (config["logger"] or {}).values() if node],
         "enable_progress_bar": is_terminal(),
         "enable_model_summary": False,
+        "use_distributed_sampler": False,  # the data module shares the images out itself
     }
     return build(settings, L.Trainer, trusted=trusted)
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,3 +18,12 @@ def textured_image() -> NDArray[np.uint8]:
     stripes = 60 * np.sin(columns / 2.5) + 50 * (((rows // 13) + (columns // 9)) % 2)
     grain = np.random.default_rng(1).normal(0, 15, rows.shape)
     return (stripes + grain + 50 + 0.8 * rows + 0.5 * columns).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def kernel_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a kernel of 5x9 px and sum 1 that equals none of its mirror images."""
+    weights = np.random.default_rng(4).random((5, 9)) ** 3
+    path = tmp_path_factory.mktemp("kernels") / "lopsided.npy"
+    np.save(path, weights / weights.sum())
+    return path

@@ -1,5 +1,6 @@
 import pickle
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -10,23 +11,43 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from deblur.blur import Box, Degradation, Disk, Gaussian, Kernel, Motion, NoBlur, Sampled
-
-FAMILIES = [
-    NoBlur(),
-    Gaussian(3),
-    Gaussian([0.5, 4]),
-    Box(7),
-    Box([3, 9]),
-    Motion(15, 0),
-    Motion(15, 30),
-    Motion([1, 20], [0, 180]),
-    Disk(4),
-    Disk([0.4, 8]),
-]
-every_family = pytest.mark.parametrize(
-    "degradation", FAMILIES, ids=[f"{each.family}{number}" for number, each in enumerate(FAMILIES)]
+from deblur.blur import (
+    Box,
+    Degradation,
+    Disk,
+    DrawnKernel,
+    Gaussian,
+    Kernel,
+    KernelFile,
+    Mixed,
+    Motion,
+    NoBlur,
+    Sampled,
 )
+
+FIXED = {
+    "none": NoBlur(),
+    "gaussian": Gaussian(3),
+    "box": Box(7),
+    "horizontal motion": Motion(15, 0),
+    "slanting motion": Motion(15, 30),
+    "disk": Disk(4),
+}
+DRAWN = {
+    "drawn gaussian": Gaussian([0.5, 4]),
+    "drawn box": Box([3, 9]),
+    "drawn motion": Motion([1, 20], [0, 180]),
+    "drawn disk": Disk([0.4, 8]),
+    "mixed": Mixed({"none": {}, "gaussian": {"sigma": 2}, "motion": {"length": [1, 9], "angle": 30}}),
+}
+every_family = pytest.mark.parametrize("degradation", [*FIXED, *DRAWN, "kernel file"], indirect=True)
+
+
+@pytest.fixture
+def degradation(request: pytest.FixtureRequest, kernel_path: Path) -> Degradation:
+    """A degradation by its name above."""
+    by_name = FIXED | DRAWN | {"kernel file": KernelFile(str(kernel_path))}
+    return by_name[request.param]
 
 
 def sampled_with(degradation: Degradation, seed: int = 0) -> Sampled:
@@ -144,7 +165,7 @@ def test_only_8_bit_pictures_are_taken(degradation: Degradation) -> None:
 @every_family
 def test_the_same_seed_draws_the_same(noise_image: NDArray[np.uint8], degradation: Degradation) -> None:
     first, second = sampled_with(degradation, 7), sampled_with(degradation, 7)
-    assert first.parameters == second.parameters
+    assert (first.family, first.parameters) == (second.family, second.parameters)
     assert first.noise_seed == second.noise_seed
     np.testing.assert_array_equal(first.kernel.weights, second.kernel.weights)
     np.testing.assert_array_equal(degradation.apply(noise_image, first), degradation.apply(noise_image, second))
@@ -193,8 +214,8 @@ def test_the_parameters_are_those_of_the_kernel() -> None:
 
 @every_family
 def test_a_fixed_kernel_is_made_once(degradation: Degradation) -> None:
-    is_fixed = degradation in [FAMILIES[number] for number in (0, 1, 3, 5, 6, 8)]
-    assert (sampled_with(degradation, 0).kernel is sampled_with(degradation, 1).kernel) == is_fixed
+    is_drawn = degradation in DRAWN.values()
+    assert (sampled_with(degradation, 0).kernel is not sampled_with(degradation, 2).kernel) == is_drawn
 
 
 @every_family
@@ -255,20 +276,21 @@ def test_settings_that_are_not_allowed_are_refused_at_once(
 
 
 def test_a_new_family_says_how_a_kernel_is_drawn_and_how_large_it_gets(noise_image: NDArray[np.uint8]) -> None:
-    class EitherWay(Degradation):
-        """A random mixture of two families."""
+    class Column(Degradation):
+        """The mean over some rows."""
 
-        family = "either"
-        members = (Gaussian(2), Motion(9, [0, 90]))
+        family = "column"
 
-        def draw_kernel(self, rng: np.random.Generator) -> tuple[Kernel, dict[str, float]]:
-            return self.members[rng.integers(2)].draw_kernel(rng)
+        def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
+            rows = 2 * int(rng.integers(4)) + 1
+            return DrawnKernel(Kernel(np.full((rows, 1), 1 / rows)), self.family, {"rows": rows})
 
         @property
         def max_kernel_size(self) -> tuple[int, int]:
-            return (17, 17)
+            return (7, 1)
 
-    degradation = EitherWay(noise_sigma=2, jpeg_quality=[70, 90])
-    draws = [sampled_with(degradation, seed) for seed in range(20)]
-    assert {tuple(each.parameters) for each in draws} == {("sigma",), ("length", "angle")}
+    degradation = Column(noise_sigma=2, jpeg_quality=[70, 90])
+    draws = [sampled_with(degradation, seed) for seed in range(40)]
+    assert {each.family for each in draws} == {"column"}
+    assert {each.parameters["rows"] for each in draws} == {1, 3, 5, 7}
     assert degradation.apply(noise_image, draws[0]).shape == noise_image.shape

@@ -1,6 +1,7 @@
 import random
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import albumentations as A
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deblur.blur import Degradation, Gaussian, Motion
+from deblur.blur import Degradation, Gaussian, KernelFile, Motion
 from deblur.blur.transforms import Degrade
 
 FLIPS = {
@@ -52,8 +53,12 @@ def test_both_pictures_come_back_gray_in_two_dimensions(shape: tuple[int, int]) 
         assert result[key].dtype == np.uint8
 
 
-def test_the_sharp_picture_is_flipped_alone_and_the_image_is_that_one_blurred(picture: NDArray[np.uint8]) -> None:
-    degradation = Motion(9, 30)  # a direction that a flip before the blur must not turn
+@pytest.mark.parametrize("name", ["motion", "kernel"])
+def test_the_sharp_picture_is_flipped_alone_and_the_image_is_that_one_blurred(
+    picture: NDArray[np.uint8], kernel_path: Path, name: str
+) -> None:
+    # kernels that a flip before the blur must not turn
+    degradation = Motion(9, 30) if name == "motion" else KernelFile(str(kernel_path))
     compose = pipeline(degradation)
     seen = set()
     for index in range(200):

@@ -212,7 +212,7 @@ def cut(name: str, length: int) -> Callable[[Path], None]:
     return lambda cache: os.truncate(cache / name, length)
 
 
-DAMAGES: dict[str, Callable[[Path], None]] = {
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "pixels cut": cut("pixels.npy", 300),
     "pixels without header": cut("pixels.npy", 60),
     "pixels empty": cut("pixels.npy", 0),
@@ -238,7 +238,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 def test_a_damaged_cache_is_built_anew(
     images: Path,
     root: Path,
-    damage: Callable[[Path], None],
+    damage: Callable[[Path], object],
     memory_limit: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -332,12 +332,12 @@ def test_a_cache_root_without_permission_is_named(images: Path, tmp_path: Path) 
 # Several processes. The script opens a cache whose images each take a while, and says what happened.
 
 SLOW_SOURCE = """
-import time
+import os, time
 from deblur.data.sources import FolderSource
 
 class SlowSource(FolderSource):
     def decode(self, index):
-        time.sleep(0.005)
+        time.sleep(float(os.environ["SECONDS_PER_IMAGE"]))
         return super().decode(index)
 """
 SCRIPT = """
@@ -362,11 +362,17 @@ UNLIMITED = -1
 
 
 def start(
-    tmp_path: Path, root: Path, workers: int, largest_file: int = UNLIMITED, stderr: int = subprocess.PIPE
+    tmp_path: Path,
+    root: Path,
+    workers: int,
+    *,
+    seconds_per_image: float = 0.005,
+    largest_file: int = UNLIMITED,
+    stderr: int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
     images = tmp_path / "images"
     if not images.exists():
-        write_images(images, 100)
+        write_images(images, 100, 90, 110)
         (tmp_path / "slow_source.py").write_text(SLOW_SOURCE)
         (tmp_path / "script.py").write_text(SCRIPT)
     command = [sys.executable, str(tmp_path / "script.py"), str(images), str(root), str(workers), str(largest_file)]
@@ -375,7 +381,12 @@ def start(
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "SECONDS_PER_IMAGE": str(seconds_per_image),
+            "TERM": "xterm",
+        },
         start_new_session=True,  # a process group of its own, as a terminal gives to each command
     )
 
@@ -422,16 +433,15 @@ def test_of_two_processes_one_builds_and_the_other_waits(tmp_path: Path, root: P
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize("moment", ["workers start", "images are decoded"])
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, root: Path, moment: str) -> None:
-    process = start(tmp_path, root, workers=2)
+    process = start(tmp_path, root, workers=2, seconds_per_image=0.03)
     if moment == "workers start":
         wait_until(lambda: len(running_processes(process.pid)) >= 4)  # with the tracker of shared resources
     else:
-        wait_until(lambda: pixels_written(root) > 0 or bool(process.poll()))
-        time.sleep(0.2)
+        wait_until(lambda: pixels_written(root) > 50_000)
     interrupted = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     output, log = process.communicate()
-    assert time.monotonic() - interrupted < 2
+    assert time.monotonic() - interrupted < 5
     assert output == "interrupted\n"
     assert "Traceback" not in log
     assert log.count("\n") == 1  # that decoding began
@@ -440,10 +450,22 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, root: Path, moment: str) -
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_a_killed_build_is_no_cache_and_is_cleared_away(tmp_path: Path, root: Path) -> None:
+def test_workers_know_nothing_of_ctrl_c(tmp_path: Path, root: Path) -> None:
     process = start(tmp_path, root, workers=2)
-    wait_until(lambda: bool(list(root.glob(".building-*"))) and len(running_processes(process.pid)) >= 4)
-    time.sleep(0.2)
+    while process.poll() is None:
+        for worker in set(running_processes(process.pid)) - {process.pid}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGINT)
+        time.sleep(0.005)
+    output, log = process.communicate()
+    assert output.startswith("built 100")
+    assert log.count("\n") == 2  # that decoding began and ended
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_killed_build_is_no_cache_and_is_cleared_away(tmp_path: Path, root: Path) -> None:
+    process = start(tmp_path, root, workers=2, seconds_per_image=0.03)
+    wait_until(lambda: pixels_written(root) > 50_000)
     process.kill()
     process.communicate()
     wait_until(lambda: not running_processes(process.pid))  # its workers end as well
@@ -461,7 +483,7 @@ def test_a_killed_build_is_no_cache_and_is_cleared_away(tmp_path: Path, root: Pa
 
 
 def test_a_build_leaves_another_build_alone(tmp_path: Path, root: Path) -> None:
-    process = start(tmp_path, root, workers=1)
+    process = start(tmp_path, root, workers=1, seconds_per_image=0.01)
     wait_until(lambda: bool(list(root.glob(".building-*"))))
     write_images(tmp_path / "other", 3)
     open_cache(folder(tmp_path / "other"), root)

@@ -35,14 +35,14 @@ def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def png_that_claims(width: int, height: int) -> bytes:
     """A gray PNG of a few bytes with any size in its header."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", zlib.compress(bytes(9))) + png_chunk(b"IEND", b"")
 
 
 # Reading
@@ -81,8 +81,9 @@ def test_full_range(tmp_path: Path) -> None:
 
 def test_palette(tmp_path: Path) -> None:
     picture = Image.fromarray(noise(HEIGHT, WIDTH, 3)).quantize(50)
-    picture.save(tmp_path / "a.png")
-    assert np.abs(read_gray(tmp_path / "a.png") - luma(np.asarray(picture.convert("RGB")))).max() <= 1
+    picture.save(tmp_path / "palette.png")
+    picture.convert("RGB").save(tmp_path / "rgb.png")
+    np.testing.assert_array_equal(read_gray(tmp_path / "palette.png"), read_gray(tmp_path / "rgb.png"))
 
 
 def test_palette_with_transparent_entries_lies_on_white(tmp_path: Path) -> None:
@@ -139,6 +140,18 @@ def test_cmyk_jpeg(tmp_path: Path) -> None:
 def test_the_content_decides_not_the_name(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encoded(Image.fromarray(noise(HEIGHT, WIDTH)), "JPEG"))
     assert read_gray(tmp_path / "a.png").shape == (HEIGHT, WIDTH)
+
+
+def test_odd_metadata_give_no_warning(tmp_path: Path) -> None:
+    whole = encoded(Image.fromarray(noise(HEIGHT, WIDTH)), "PNG")
+    after_header = whole.index(b"IDAT") - 4
+    wrong_animation = png_chunk(b"acTL", bytes(8))  # of no frames
+    (tmp_path / "a.png").write_bytes(whole[:after_header] + wrong_animation + whole[after_header:])
+    with pytest.warns(UserWarning, match="APNG"), Image.open(tmp_path / "a.png"):
+        pass
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(read_gray(tmp_path / "a.png"), noise(HEIGHT, WIDTH))
 
 
 # Bad files

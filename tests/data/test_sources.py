@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -149,6 +150,14 @@ class Deadly(Mixed):
         return super().decode(index)
 
 
+class Interrupting(Mixed):
+    """Sends Ctrl-C to this process when it is pickled, which happens while another one starts."""
+
+    def __getstate__(self) -> dict[str, object]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return self.__dict__
+
+
 def comparable(source: ImageSource, workers: int) -> list[object]:
     return [
         (item.pixels.tolist(), item.digest) if isinstance(item, Decoded) else str(item)
@@ -157,12 +166,20 @@ def comparable(source: ImageSource, workers: int) -> list[object]:
 
 
 def test_processes_give_the_same_as_none() -> None:
-    source = Mixed(150)
+    source, main_module = Mixed(150), sys.modules["__main__"]
     alone = comparable(source, workers=1)
     assert alone == comparable(source, workers=3)
     assert alone[9] == "is number 9"
     assert alone[10] == (source.decode(10).tolist(), digest(source.decode(10)))
-    assert sys.modules["__main__"].__name__ == "__main__"
+    assert sys.modules["__main__"] is main_module
+
+
+def test_ctrl_c_while_a_process_starts_is_not_lost() -> None:
+    main_module, handler = sys.modules["__main__"], signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        comparable(Interrupting(100), workers=2)
+    assert sys.modules["__main__"] is main_module
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_process_that_dies_is_reported() -> None:
@@ -179,13 +196,11 @@ print(len(list(decode_all(FolderSource(Path(sys.argv[1]), None, 0, 1), workers=2
 """
 
 
-@pytest.mark.parametrize("kind", ["script", "standard input"])
-def test_the_main_module_is_not_imported_again(tmp_path: Path, kind: str) -> None:
+def test_the_main_module_is_not_imported_again(tmp_path: Path) -> None:
     write_images(tmp_path / "images", 80)
     (tmp_path / "script.py").write_text(SCRIPT_WITHOUT_MAIN_GUARD)
-    name, given = (str(tmp_path / "script.py"), "") if kind == "script" else ("-", SCRIPT_WITHOUT_MAIN_GUARD)
-    command = [sys.executable, name, str(tmp_path / "images")]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, env=environment())
+    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "images")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert (done.stdout, done.stderr) == ("started\n80\n", "")
 
 

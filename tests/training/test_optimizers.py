@@ -43,13 +43,37 @@ def test_a_network_of_one_layer_has_only_a_last_one() -> None:
 def test_the_cosine_ends_at_its_floor() -> None:
     optimizer = build_optimizer({**ADAM, "last_layer_lr_scale": 1.0}, SRCNN((3, 3), (4,)))
     node = {"_target_": "torch.optim.lr_scheduler.CosineAnnealingLR", "T_max": 4, "eta_min": 0.0}
-    scheduler = build_scheduler(node, optimizer)
+    scheduler = build_scheduler(node, optimizer, steps=99)["scheduler"]
     rates = []
     for _ in range(4):
         optimizer.step()
         scheduler.step()
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([0.00853553, 0.005, 0.00146447, 0.0], abs=1e-8)
+
+
+def test_one_cycle_takes_all_steps_and_the_rate_of_each_layer() -> None:
+    optimizer = build_optimizer(ADAM, SRCNN((3, 3), (4,)))
+    node = {"_target_": "torch.optim.lr_scheduler.OneCycleLR", "pct_start": 0.3, "interval": "step"}
+    told = build_scheduler(node, optimizer, steps=10)
+    rates = []
+    for _ in range(9):
+        optimizer.step()
+        told["scheduler"].step()
+        rates.append([group["lr"] for group in optimizer.param_groups])
+    assert told["interval"] == "step"
+    assert [max(one) for one in zip(*rates, strict=True)] == pytest.approx([0.01, 0.001])
+    assert rates[-1][0] < 1e-6
+
+
+def test_a_plateau_watches_what_it_is_told() -> None:
+    optimizer = build_optimizer(ADAM, SRCNN((3, 3), (4,)))
+    node = {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "patience": 0, "monitor": "val/loss"}
+    told = build_scheduler(node, optimizer, steps=10)
+    assert told["monitor"] == "val/loss"
+    for value in (1.0, 2.0):
+        told["scheduler"].step(value)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.001)
 
 
 def test_an_unknown_argument_is_a_sentence() -> None:

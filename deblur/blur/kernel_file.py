@@ -1,0 +1,165 @@
+"""A kernel of one's own, read from a file."""
+
+import hashlib
+import io
+import logging
+from pathlib import Path
+from typing import Final, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from deblur.blur.convolution import Kernel
+from deblur.blur.degradation import AfterBlur, Degradation, DrawnKernel
+from deblur.blur.kernels import Weights
+from deblur.errors import UserError
+
+MAX_SIDE = 501
+"""Largest height and width of a kernel in px."""
+
+MAX_BYTES = 64 * 2**20
+"""Largest size of a file: far more than `MAX_SIDE` px a side take in any format."""
+
+UNIT_SUM_TOLERANCE = 1e-3
+"""How far the sum of an array may be from 1 without a warning: what the digits of a stored kernel can lose."""
+
+ALLOWED: Final = (
+    "Give a .npy array or a PNG, TIFF, BMP, PGM or JPEG picture with one kernel: two dimensions, an odd height and an "
+    f"odd width of at most {MAX_SIDE} px, values that are finite, at least 0 and not all 0."
+)
+
+_NPY_START: Final = b"\x93NUMPY"
+_ZIP_START: Final = b"PK"  # of an .npz archive
+_PICTURE_FORMATS: Final = ("PNG", "TIFF", "BMP", "PPM", "JPEG")
+_DEEP_GRAY_MODES: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's, with more than 8 bits
+_DIGEST_SHOWN: Final = 12  # hexadecimal digits that tell kernels apart in a table
+
+_log = logging.getLogger(__name__)
+
+
+class KernelFile(Degradation):
+    """A blur whose kernel stands in a file: measured, drawn by hand, or made by another program."""
+
+    family = "kernel"
+
+    def __init__(self, path: str, sha256: str | None = None, **after: Unpack[AfterBlur]) -> None:
+        """Read the kernel.
+
+        Args:
+            path: A .npy array or a picture, which Pillow reads as gray: what a single bright pixel becomes. Of a file
+                with several pictures the first is read.
+            sha256: The digest that the file has to have, in 64 hexadecimal digits; None takes any content.
+            **after: Noise and compression, as in `Degradation`.
+
+        Raises:
+            UserError: If the file cannot be read, holds no kernel, or is another one than `sha256` says.
+            ValueError: As in `Degradation`.
+        """
+        super().__init__(**after)
+        content = _read(Path(path))
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 is not None and sha256.lower() != self.sha256:
+            raise UserError(
+                f"blur.path={path} is not the file that blur.sha256 stands for: its SHA-256 is {self.sha256}, not "
+                f"{sha256}. Give the file as it was, or take this one with blur.sha256=null."
+            )
+        try:
+            self._kernel = Kernel(_weights(content, path))
+        except _NoKernelError as error:
+            raise UserError(f"blur.path={path} {error}. {ALLOWED}") from error
+
+    def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:  # noqa: ARG002 # there is nothing to draw
+        """Return the kernel."""
+        return DrawnKernel(self._kernel, self.family, {"kernel": f"sha256-{self.sha256[:_DIGEST_SHOWN]}"})
+
+    @property
+    def max_kernel_size(self) -> tuple[int, int]:
+        """The size of the kernel."""
+        height, width = self._kernel.weights.shape
+        return height, width
+
+
+class _NoKernelError(ValueError):
+    """A file that holds no kernel. Its text is a short reason, to follow the file's name: `is truncated`."""
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            state = "is no file" if path.exists() else "does not exist"
+            raise UserError(f"blur.path={path} {state}. {ALLOWED}")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise UserError(f"blur.path={path} has {size} bytes; at most {MAX_BYTES} are allowed. {ALLOWED}")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"blur.path={path} cannot be read ({error.strerror}). {ALLOWED}") from error
+
+
+def _weights(content: bytes, path: str) -> Weights:
+    """Read a kernel from a file's content and give it the sum 1."""
+    if not content:
+        raise _NoKernelError("is empty (0 bytes)")
+    if content.startswith(_ZIP_START):
+        raise _NoKernelError("is an archive of several arrays (.npz); store the one array with numpy.save")
+    is_array = content.startswith(_NPY_START)
+    levels = _checked(_read_array(content) if is_array else _read_picture(content))
+    largest = float(levels.max())
+    relative = levels / largest  # its sum is finite, whatever the levels
+    total = largest * float(relative.sum())
+    if is_array and not abs(total - 1.0) <= UNIT_SUM_TOLERANCE:
+        _log.warning(
+            "blur.path=%s has the sum %g; it is divided by that, so that the blur keeps the brightness.", path, total
+        )
+    weights: Weights = relative / relative.sum()
+    return weights
+
+
+def _read_array(content: bytes) -> NDArray[np.generic]:
+    try:
+        array: NDArray[np.generic] = np.load(io.BytesIO(content), allow_pickle=False)
+    # A damaged header can raise nearly anything: ValueError, EOFError, SyntaxError, MemoryError, ...
+    except Exception as error:
+        raise _NoKernelError(f"cannot be read ({_text(error)})") from error
+    if array.dtype.kind not in "biuf":
+        raise _NoKernelError(f"holds {array.dtype} values, not real numbers")
+    return array
+
+
+def _read_picture(content: bytes) -> NDArray[np.generic]:
+    try:
+        with Image.open(io.BytesIO(content), formats=_PICTURE_FORMATS) as image:
+            if max(image.size) > MAX_SIDE:  # before anything is decoded
+                raise _NoKernelError(f"has {image.height}x{image.width} px")
+            if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+                raise _NoKernelError("is transparent in places, where it has no level")
+            image.load()
+            return np.array(image if image.mode in _DEEP_GRAY_MODES else image.convert("L"))
+    except _NoKernelError:
+        raise
+    except UnidentifiedImageError as error:
+        raise _NoKernelError("is neither a .npy array nor a picture") from error
+    # A damaged file can raise nearly anything from a decoder.
+    except Exception as error:
+        raise _NoKernelError(f"cannot be read ({_text(error)})") from error
+
+
+def _checked(values: NDArray[np.generic]) -> Weights:
+    if values.ndim != 2:
+        raise _NoKernelError(f"has {values.ndim} dimensions, shape {values.shape}")
+    height, width = values.shape
+    if height % 2 == 0 or width % 2 == 0 or max(height, width) > MAX_SIDE:
+        raise _NoKernelError(f"has {height}x{width} px")
+    levels = values.astype(np.float64)
+    if not np.isfinite(levels).all():
+        raise _NoKernelError("holds values that are not finite")
+    if levels.min() < 0:
+        raise _NoKernelError(f"holds values below 0, down to {levels.min():g}")
+    if not levels.any():
+        raise _NoKernelError("holds nothing but 0")
+    return levels
+
+
+def _text(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

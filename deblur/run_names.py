@@ -1,0 +1,93 @@
+"""Readable, unique names of runs, and where their folders are."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from deblur.runs import WITHOUT_EFFECT, flatten, is_within
+
+LONGEST_RUN_ID = 120  # characters; file systems allow 255 bytes in a name
+
+# A text that stands in a run id as it is: not one that could be taken for a number or for null, nor for two parts.
+_PLAIN = re.compile(
+    r"(?!(?:null|true|false|nan|inf)$)(?:[A-Za-z][A-Za-z0-9._]*|[A-Za-z][A-Za-z0-9.]*(?:-[A-Za-z0-9.]+)+)"
+)
+# These are part of every run id, by their values.
+_IN_EVERY_ID = ("model", "blur", "optimizer.lr", "seed")
+
+
+def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
+    """Return the readable name of a run: network, blur, rate, whatever else the command changed, seed.
+
+    Args:
+        config: the checked configuration.
+        overrides: the words of the command, such as `blur.sigma=2`; their values are taken from `config`.
+
+    Returns:
+        For example `srcnn_9315-box-lr_0.001-size_9-seed_0`: letters, digits, dots, underscores and hyphens only.
+    """
+    words = dict(sorted(word.lstrip("+").partition("=")[::2] for word in overrides))
+    flat = flatten(config)
+    parts = [_label("model", config, words), _label("blur", config, words), f"lr_{_slug(config['optimizer']['lr'])}"]
+    for key, text in words.items():
+        if key in _IN_EVERY_ID or is_within(key.lstrip("~"), WITHOUT_EFFECT):
+            continue
+        if key.startswith("~"):
+            parts.append(f"without_{_slug(key[1:])}")
+            continue
+        # A chosen group stands in the configuration as a whole; the command has its name.
+        value = flat.get(key) if text == "null" or flat.get(key) is not None else text
+        last = key.rpartition(".")[2]
+        is_alone = {one for one in (*flat, *words) if one.rpartition(".")[2] == last} <= {key}
+        parts.append(f"{_slug_key(last if is_alone else key)}_{_slug(value)}")
+    name, seed = "-".join(parts), f"-seed_{config['seed']}"
+    room = LONGEST_RUN_ID - len(seed)
+    if len(name) > room:
+        digest = f"-{_digest(name)}"
+        name = name[: room - len(digest)].rstrip("-_.") + digest
+    return name + seed
+
+
+def run_folder(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:
+    """Return where a new run goes: a folder of its own time, or its fixed place in a sweep."""
+    root: Path = Path(config["paths"]["output_root"]).resolve()
+    name = run_id(config, overrides)
+    if config["sweep"] is not None:
+        return root / "sweeps" / str(config["sweep"]) / name
+    return root / "runs" / name / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def _label(group: str, config: Mapping[str, Any], words: Mapping[str, str]) -> str:
+    """Return the option that the command chose, or the name of the group or its class."""
+    section = config[group]
+    return _slug(words.get(group) or section.get("name") or str(section["_target_"]).rpartition(".")[2])
+
+
+def _slug(value: Any) -> str:
+    """Return a value as part of a file name; one that does not stand there in full is told apart by a hash."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return (short if float(short) == value else str(value)).replace("+", "")
+    if isinstance(value, list) and len(value) > 1 and all(type(one) in (int, float) for one in value):
+        return "-".join(map(_slug, value))
+    text = value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
+    plain = re.sub(r"[^A-Za-z0-9._]+", "-", text.rstrip("/").rpartition("/")[2]).strip("-.")
+    return f"{plain or 'x'}-{_digest(json.dumps(value))}"
+
+
+def _slug_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9._]+", key) else _slug(key)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]

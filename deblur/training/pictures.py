@@ -1,0 +1,59 @@
+"""Blurred, restored and sharp images side by side."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deblur.data.datasets import Sample, collate_images
+
+ERROR_GAIN = 4  # the error's grey levels are shown this much brighter
+PAPER = 255  # grey level around images that are smaller than their place
+
+GrayImage = NDArray[np.uint8]
+
+
+class Restoration(NamedTuple):
+    """One image three times, (H, W) each."""
+
+    blurred: GrayImage
+    restored: GrayImage
+    sharp: GrayImage
+
+
+def restore_sample(module: L.LightningModule, sample: Sample) -> Restoration:
+    """Restore one sample of an evaluation data set, in float32."""
+    blurred = collate_images([sample])["blurred"].to(module.device).float() / 255
+    was_training = module.training
+    module.eval()
+    with torch.no_grad(), torch.autocast(module.device.type, enabled=False):
+        restored = to_uint8(module(blurred))
+    module.train(was_training)
+    return Restoration(sample["blurred"][0], restored[0, 0], sample["sharp"][0])
+
+
+def to_uint8(images: Tensor) -> GrayImage:
+    """Return images in [0, 1] as grey levels."""
+    levels = images.float().clamp(0, 1).mul(255).round().byte().numpy(force=True)
+    return np.asarray(levels, dtype=np.uint8)
+
+
+def error_map(restored: GrayImage, sharp: GrayImage) -> GrayImage:
+    """Return the absolute difference of two images, made brighter to be seen."""
+    difference = np.abs(restored.astype(np.int16) - sharp.astype(np.int16)) * ERROR_GAIN
+    return np.asarray(np.minimum(difference, 255), dtype=np.uint8)
+
+
+def strip(restorations: Sequence[Restoration], with_error: bool = False) -> GrayImage:
+    """Return a picture with one image a row: blurred | restored | sharp, and the error if wanted."""
+    height, width = np.max([one.sharp.shape for one in restorations], axis=0)
+    rows = [[*one, error_map(one.restored, one.sharp)] if with_error else list(one) for one in restorations]
+    page = np.full((len(rows) * height, len(rows[0]) * width), PAPER, np.uint8)
+    for y, row in enumerate(rows):
+        for x, image in enumerate(row):
+            page[y * height :, x * width :][: image.shape[0], : image.shape[1]] = image
+    return page

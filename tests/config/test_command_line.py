@@ -1,0 +1,287 @@
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from deblur import report, train
+from deblur.config.command_line import conf_dir, run
+from deblur.errors import UserError
+
+Accepted = Callable[..., list[dict[str, Any]]]
+Refused = Callable[..., str]
+
+
+def options(group: str) -> str:
+    return ", ".join(sorted(path.stem for path in (conf_dir() / group).glob("*.yaml")))
+
+
+MODELS, BLURS, LOGGERS = options("model"), options("blur"), options("logger")
+TOP = (
+    "the keys at the top are blur, callbacks, data, debug, experiment, logger, loss, model, optimizer, paths, resume, "
+    "scheduler, seed, sweep, trainer, trusted"
+)
+SENTENCES = [
+    # a wrong value
+    ("optimizer.lr=abc", "optimizer.lr=abc is not allowed: give a number above 0."),
+    ("loss=huber", "loss=huber is not allowed: give mse, l1 or charbonnier."),
+    ("model.kernel_sizes=[8,1,5]", "model.kernel_sizes=[8,1,5] is not allowed: give a list of at least two odd"),
+    ("trainer.devices=2", "trainer.devices=2 is not allowed: give 1: a run trains on one device."),
+    ("data=folder data.root=absent", "data.root=absent does not exist: give a folder with PNG or JPEG images."),
+    ("data=folder", "data.root is missing: give a folder with images: data.root=DIR."),
+    ("~data.seed", "data.seed is missing: give a whole number from 0"),
+    # an option that does not exist
+    ("model=srcnn", f"model=srcnn is not allowed: choose {MODELS}. Did you mean srcnn_915?"),
+    ("blur=blox", f"blur=blox is not allowed: choose {BLURS}. Did you mean box?"),
+    ("experiment=none", "experiment=none is not allowed: choose "),
+    ("model=null", f"model=null is not allowed: choose {MODELS}, or leave model out."),
+    ("logger=null", f"logger=null is not allowed: choose {LOGGERS}, or leave logger out."),
+    ("data=3", "data=3 is not allowed: choose folder, synthetic, or leave data out."),
+    ("+blur=box", "blur has been chosen by conf/train.yaml: write blur=NAME, without a plus sign."),
+    ("+model=srcnn_915", "model has been chosen by conf/train.yaml: write model=NAME, without a plus sign."),
+    # a key that does not exist
+    ("optimiser.lr=1", f"optimiser is unknown: {TOP}. Did you mean optimizer?"),
+    ("sed=1", f"sed is unknown: {TOP}. Did you mean seed?"),
+    ("zzz=1", f"zzz is unknown: {TOP}."),
+    ("blur.sizes=7", "blur.sizes is unknown: blur has the keys jpeg_quality, noise_sigma, size. Did you mean size?"),
+    ("+blur.sizes=7", "blur.sizes is unknown: blur has the keys jpeg_quality, noise_sigma, size. Did you mean size?"),
+    ("paths.output=x", "paths.output is unknown: paths has the keys cache_root, output_root."),
+    ("callbacks.image_strip.images=1", "callbacks.image_strip is unknown: callbacks has the keys image_strips. Did"),
+    ("data.max_images.x=3", "data.max_images.x is unknown: data.max_images has no keys."),
+    ("~blur.sigma", "~blur.sigma deletes nothing: there is no blur.sigma."),
+    # a key of another option
+    ("data.root=/x", "data.root is unknown in the chosen data: it belongs to data=folder."),
+    ("blur.angle=30", "blur.angle is unknown in the chosen blur: it belongs to blur=motion"),
+    ("blur=none blur.sigma=30", "blur.sigma is unknown in the chosen blur: it belongs to blur=gaussian."),
+    ("scheduler.T_max=5", "scheduler.T_max is unknown in the chosen scheduler: it belongs to scheduler=cosine"),
+    ("optimizer.momentum=0", "optimizer.momentum is unknown in the chosen optimizer: it belongs to optimizer=sgd"),
+    # an argument of a class of another library
+    ("trainer.gradient_clip_val=1", "For an argument of lightning.pytorch.Trainer write +trainer.gradient_clip_val=V"),
+    ("optimizer.lrr=1", "optimizer has the keys last_layer_lr_scale, lr, weight_decay. Did you mean lr? For an arg"),
+    # words that cannot be read
+    ("seed", "seed cannot be read (Error parsing override 'seed'): write KEY=VALUE, lists as [a,b] without blanks,"),
+    ("model.widths=[64,", "model.widths=[64, cannot be read ("),
+    ("optimizer.lr=1,2", "optimizer.lr=1,2 stands for several values: add -m to train with one after the other, or wr"),
+    ("seed=range(3)", "seed=range(3) stands for several values: add -m to train with one after the other, or write"),
+    ("=3", "An option of a group is chosen by its name: GROUP=NAME."),
+    ("model.name=${nowhere}", "model.name cannot be resolved: Interpolation key 'nowhere' not found."),
+    # a class that is not allowed, refused before it is imported
+    ("model._target_=os.system", "model._target_=os.system is not allowed: give a class that is defined in deblur, t"),
+]
+SWEEPS = [
+    (
+        "-m optimizer.lr=1e-3,-2 sweep=a",
+        "The job optimizer.lr=-2 sweep='a' is refused, so no job of this sweep was started: optimizer.lr=-2 is not al",
+    ),
+    ("-m model=srcnn_915,srcnn", f"was started: model=srcnn is not allowed: choose {MODELS}. Did you mean srcnn_915?"),
+    ("-m blur=gaussian,box blur.sigma=choice(3)", "The job blur=box blur.sigma=3 sweep="),
+    ("-m blur=gaussian,none blur.sigma=3", "is unknown where a sweep over blur starts: write blur.sigma=choice(VALUE)"),
+    ("-m seed=1,2 sweep=a/b", "sweep=a/b is not allowed: give a name of letters,"),
+    ("-m seed=1,2 sweep=null", "sweep=null is no name: give one with sweep=NAME."),
+    ("-m seed=1,2 resume=x", "resume=DIR continues one run: leave out -m."),
+    ("seed=1,2 -m data=folder", "was started: data.root is missing: give a folder with images: data.root=DIR."),
+]
+
+
+ONE_OF_A_KIND = [row for index, row in enumerate(SENTENCES) if index % 6 == 0]
+
+
+@pytest.mark.parametrize(("words", "sentence"), SENTENCES)
+def test_a_mistake_is_explained(explained: Refused, words: str, sentence: str) -> None:
+    assert sentence in explained(*words.split())
+
+
+@pytest.mark.parametrize(("words", "sentence"), [*ONE_OF_A_KIND, *SWEEPS])
+def test_a_mistake_is_one_sentence(refused: Refused, words: str, sentence: str) -> None:
+    assert sentence in refused(*words.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "sentence"), [row for row in SENTENCES if row not in ONE_OF_A_KIND])
+def test_every_mistake_is_one_sentence(refused: Refused, words: str, sentence: str) -> None:
+    assert sentence in refused(*words.split())
+
+
+def test_flags_that_do_not_fit_are_a_sentence(refused: Refused) -> None:
+    assert refused("--resolve") == "The --resolve flag can only be used in conjunction with --cfg or --help."
+
+
+def test_a_sentence_is_no_markup(refused: Refused) -> None:
+    name = "[bold]/:smile:/[/x]"
+    assert refused("data=folder", f"data.root={name}").startswith(f"data.root={name} does not exist: ")
+
+
+def test_a_long_sentence_is_not_broken(refused: Refused) -> None:
+    name = "long name " * 40
+    assert f"data.root={name} does not exist" in refused("data=folder", f"data.root={name}")
+
+
+def test_a_file_in_the_way_of_the_output_is_a_sentence(refused: Refused, workplace: Path) -> None:
+    (workplace / "outputs").touch()
+    assert "outputs/sweeps/a cannot be written (Not a directory): choose another" in refused("-m", "sweep=a")
+
+
+def test_a_report_explains_its_own_keys(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
+    assert report.main(["sweeps=a"]) == 2
+    assert capsys.readouterr().err == (
+        "error: sweeps is unknown: the keys at the top are paths, sweep. Did you mean sweep?\n"
+    )
+    assert report.main([]) == 2
+    assert capsys.readouterr().err == "error: sweep is missing: give the name of a sweep: sweep=NAME.\n"
+
+
+def test_a_flag_that_does_not_exist_has_the_same_exit_code(
+    workplace: Path,  # noqa: ARG001
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert train.main(["--nonsense"]) == 2
+    assert "unrecognized arguments: --nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["loss=huber", "model=srcnn", "-m loss=mse,huber", "sed=1"])
+def test_the_traceback_can_be_had(workplace: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:  # noqa: ARG001
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(Exception, match=r"loss=huber is not|Could not find 'model/srcnn'|Could not override 'sed'"):
+        train.main(words.split())
+    assert os.environ["HYDRA_FULL_ERROR"] == "1"
+
+
+def test_a_key_of_all_swept_options_can_be_set(accepted: Accepted) -> None:
+    configs = accepted("-m", "blur=motion,motion_random", "blur.length=choice(9)")
+    assert [(config["blur"]["name"], config["blur"]["length"]) for config in configs] == [
+        ("motion", 9),
+        ("motion_random", 9),
+    ]
+
+
+def test_a_users_own_option_passes_without_a_schema(accepted: Accepted, workplace: Path) -> None:
+    option = workplace / "own" / "model" / "mine.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: my_nets.Net\nanything: [1, a]\n")
+    words = ("--config-dir", "own", "model=mine", "trusted=[my_nets]")
+    (config,) = accepted(*words)
+    assert config["model"] == {"_target_": "my_nets.Net", "anything": [1, "a"]}
+    (config,) = accepted(*words, "model.anything=3")
+    assert config["model"]["anything"] == 3
+
+
+def test_keys_of_a_users_own_option_are_listed(refused: Refused, workplace: Path) -> None:
+    option = workplace / "own" / "model" / "mine.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: my_nets.Net\ndepth: 3\n")
+    assert refused("--config-dir", "own", "model=mine", "model.dept=4", "trusted=[my_nets]") == (
+        "model.dept is unknown: model has the keys depth. Did you mean depth? "
+        "For an argument of my_nets.Net write +model.dept=VALUE."
+    )
+    assert "model=min is not allowed: choose mine, " in refused("--config-dir", "own", "model=min")
+
+
+def test_a_preset_may_be_a_sweep(accepted: Accepted, refused: Refused, workplace: Path) -> None:
+    preset = workplace / "own" / "experiment" / "mine.yaml"
+    preset.parent.mkdir(parents=True)
+    text = "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      blur: box,motion\n"
+    preset.write_text(text)
+    words = ("--config-dir", "own", "experiment=mine")
+    assert "sweep=null is no name: give one with sweep=NAME." in refused(*words)
+    configs = accepted(*words, "sweep=grid")
+    assert [(config["blur"]["name"], config["sweep"]) for config in configs] == [("box", "grid"), ("motion", "grid")]
+
+
+def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(
+    workplace: Path,  # noqa: ARG001
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seeds = []
+
+    def task(config: DictConfig) -> None:
+        seeds.append(config.seed)
+        if config.seed == 1:
+            raise UserError("Seed 1 is out.")
+
+    assert run("train", task, ["-m", "seed=0,1,2"]) == 2
+    assert seeds == [0, 1, 2]
+    assert capsys.readouterr().err == "error: Seed 1 is out.\n"
+
+
+def test_an_unexpected_error_is_no_sentence_and_hides_none(
+    workplace: Path,  # noqa: ARG001
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def task(config: DictConfig) -> None:
+        if config.seed == 0:
+            raise UserError("Seed 0 is out.")
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match=r"^a bug$"):
+        run("train", task, ["-m", "seed=0,1"])
+    assert "error: Seed 0 is out.\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_a_run(workplace: Path, capsys: pytest.CaptureFixture[str], sent: signal.Signals) -> None:  # noqa: ARG001
+    def task(_: DictConfig) -> None:
+        os.kill(os.getpid(), sent)
+        time.sleep(10)
+
+    assert run("train", task, []) == 130
+    assert capsys.readouterr().err == "error: Stopped.\n"
+
+
+@pytest.mark.parametrize("words", ["seed=1", "-m seed=1,2", "loss=huber", "-m loss=huber", "--help", "sed=1"])
+def test_the_process_is_left_as_it_was(
+    workplace: Path,  # noqa: ARG001
+    capsys: pytest.CaptureFixture[str],  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+) -> None:
+    def state() -> dict[str, Any]:
+        root = logging.getLogger()
+        return {
+            "handlers": root.handlers[:],
+            "level": root.level,
+            "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+            "arguments": sys.argv[:],
+            "environment": dict(os.environ),
+            "folder": Path.cwd(),
+            "hydra": GlobalHydra.instance().is_initialized(),
+        }
+
+    def like_lightning(config: DictConfig) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if config.loss == "huber":
+            raise UserError("huber")
+
+    monkeypatch.setattr(sys, "argv", ["program", "words"])
+    before = state()
+    run("train", like_lightning, words.split())
+    assert state() == before
+
+
+def test_what_needs_no_torch_does_not_import_it(tmp_path: Path) -> None:
+    script = """
+        import sys
+        from deblur import report, train
+        for words in (["--help"], ["--cfg", "job"], ["loss=huber"], ["-m", "loss=mse,huber"], ["resume=absent"]):
+            assert train.main(words) == (0 if words[0].startswith("--") else 2), words
+        assert report.main(["sweep=absent"]) == 2
+        heavy = {"torch", "lightning", "torchmetrics", "albumentations", "cv2", "tensorboard"}
+        print("imported:", *sorted(heavy & set(sys.modules)))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "imported:"
+    assert "== Groups (choose with group=option) ==" in done.stdout
+    assert "  output_root: outputs" in done.stdout
+    assert done.stderr.count("error: ") == done.stderr.count("\n") == 4
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,174 @@
+import functools
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from deblur.config.command_line import PATH_KEYS, prepare_words
+
+Accepted = Callable[..., list[dict[str, Any]]]
+
+NASTY = [
+    "faces",
+    "/a b/c",
+    "my faces (2)/[old]",
+    "a,b",
+    "lr=1,seed=2",
+    "it's",
+    '"quoted" inside',
+    "'",
+    '"',
+    "\\",
+    "C:\\faces\\",
+    "a\\'b",
+    "a\\\\'",
+    "${x}",
+    "${oc.env:HOME}/x",
+    "a\\${x}",
+    "\\\\${x}\\",
+    "a'${x}",
+    "$HOME {1..3} #4 & ; | * ?",
+    "größe/日本語/🙂",
+    "-dash",
+    "+plus",
+    "1e-3",
+    "true",
+    "Null",
+    " ",
+    " leading and trailing ",
+    "tab\there",
+    "line\nbreak",
+    "x:y@z",
+    "a=b=c",
+]
+paths = st.text(min_size=1, max_size=30) | st.text("\\'\"${}~ ,=[]()#a/", min_size=1, max_size=12)
+
+
+def means_itself(path: str) -> bool:
+    """Tell whether a value is neither quoted for Hydra already, nor one of its signs, nor the home folder."""
+    is_quoted = len(path) >= 2 and path[0] == path[-1] and path[0] in "'\""
+    return not is_quoted and path not in ("null", "???") and not path.startswith("~")
+
+
+def arriving(folder: Path, path: str) -> str:
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        config = compose("small", prepare_words([f"data.root={path}"]))
+    root: str = config.data.root
+    return root
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration folder with one file, which is composed faster than the real one."""
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "small.yaml").write_text("data:\n  root: null\n")
+    return folder
+
+
+def test_any_path_arrives_as_it_is(small: Path) -> None:
+    def with_examples(test: Callable[[str], None]) -> Callable[[str], None]:
+        return functools.reduce(lambda made, path: example(path)(made), NASTY, test)
+
+    @with_examples
+    @settings(max_examples=50, deadline=None)
+    @given(paths.filter(means_itself))
+    def arrives(path: str) -> None:
+        assert arriving(small, path) == path
+
+    arrives()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("~", "HOME"),
+        ("~/faces", "HOME/faces"),
+        ("~/my faces/", "HOME/my faces/"),
+        ("~/${x}", "HOME/${x}"),
+        ("~nobody_of_this_name/x", "~nobody_of_this_name/x"),
+        ("a/~/b", "a/~/b"),
+        ("./~", "./~"),
+    ],
+)
+def test_a_tilde_means_the_home_folder(small: Path, monkeypatch: pytest.MonkeyPatch, written: str, meant: str) -> None:
+    monkeypatch.setenv("HOME", "/home/a user's")
+    assert arriving(small, written) == meant.replace("HOME", os.environ["HOME"])
+
+
+@pytest.mark.parametrize("value", ["'a b'", '"a b"', "'a','b'", "''"])
+def test_what_stands_in_quotes_is_left_to_hydra(value: str) -> None:
+    assert prepare_words([f"data.root={value}"]) == [f"data.root={value}"]
+
+
+def test_null_stays_null(small: Path) -> None:
+    assert prepare_words(["data.root=null", "resume=null"]) == ["data.root=null", "resume=null"]
+    assert arriving(small, "null") is None
+
+
+def test_an_empty_path_is_an_empty_text(small: Path) -> None:
+    assert arriving(small, "") == ""
+
+
+@pytest.mark.parametrize("key", sorted(PATH_KEYS))
+@pytest.mark.parametrize("sign", ["", "+", "++"])
+def test_every_path_key_is_quoted(key: str, sign: str) -> None:
+    assert prepare_words([f"{sign}{key}=a b"]) == [f"{sign}{key}='a b'"]
+
+
+@pytest.mark.parametrize(
+    "word", ["blur.size=[1,3]", "model.name=a b", "data=folder", "--config-dir", "data.root", "~data.root", "runs=a b"]
+)
+def test_other_words_are_left_alone(word: str) -> None:
+    assert prepare_words([word]) == [word]
+
+
+@pytest.mark.parametrize("name", ["2024", "1e3", "true", "a,b", "a"])
+def test_a_sweep_name_is_a_text(name: str) -> None:
+    assert prepare_words([f"sweep={name}"]) == [f"sweep='{name}'"]
+
+
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+@pytest.mark.parametrize("place", range(4))
+def test_the_sweep_flag_may_stand_anywhere(flag: str, place: int) -> None:
+    words = ["seed=1,2", "blur=box", "sweep=a"]
+    words.insert(place, flag)
+    assert prepare_words(words) == [flag, "seed=1,2", "blur=box", "sweep='a'"]
+
+
+def test_a_sweep_without_a_name_is_named_by_its_overrides_in_any_order() -> None:
+    words = ["seed=1,2", "blur=gaussian,box", "model.widths=[8,4]", "optimizer.lr=1e-3", "-m"]
+    names = set()
+    for attempt in range(20):
+        random.Random(attempt).shuffle(words)
+        names |= {word for word in prepare_words(words) if word.startswith("sweep=")}
+    (name,) = names
+    assert name.startswith("sweep=sweep-")
+    assert prepare_words([*words, "seed=3"])[-1] != name
+    assert prepare_words(["-m", "seed=1"])[-1] != prepare_words(["-m", "seed=2"])[-1]
+
+
+@pytest.mark.parametrize("word", ["sweep=grid", "+sweep=grid", "++sweep=grid", "sweep=null"])
+def test_a_sweep_with_a_name_keeps_it(word: str) -> None:
+    assert len(prepare_words(["-m", word, "seed=1,2"])) == 3
+
+
+def test_a_single_run_gets_no_sweep_name() -> None:
+    assert prepare_words(["seed=1"]) == ["seed=1"]
+
+
+@pytest.mark.parametrize("name", ["it's, [so] = größe", "a\\${x}'\\"])
+def test_a_path_arrives_in_every_job_of_a_sweep(accepted: Accepted, workplace: Path, name: str) -> None:
+    (workplace / name).mkdir()
+    words = ["data=folder", f"data.root={name}", f"paths.output_root=out {name}", "seed=1,2", "-m"]
+    configs = accepted(*words)
+    assert [config["seed"] for config in configs] == [1, 2]
+    assert {config["data"]["root"] for config in configs} == {str(workplace / name)}
+    assert {config["paths"]["output_root"] for config in configs} == {f"out {name}"}
+    assert {config["sweep"] for config in configs} == {prepare_words(words)[-1].partition("=")[2]}
+    assert (workplace / f"out {name}" / "sweeps").is_dir()

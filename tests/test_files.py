@@ -1,0 +1,148 @@
+import csv
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from deblur.files import write_bytes, write_csv, write_gray_png, write_json, write_text
+
+cells = st.none() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_parent_folders_are_made(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a" / "b" / "file", b"content")
+    assert (tmp_path / "a" / "b" / "file").read_bytes() == b"content"
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["file"]
+
+
+def test_text_is_utf_8_on_every_machine(tmp_path: Path) -> None:
+    write_text(tmp_path / "file", "größe\n日本語\r\n")
+    assert (tmp_path / "file").read_bytes() == "größe\n日本語\r\n".encode()
+
+
+@pytest.mark.parametrize("write", [write_bytes, write_text])
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, write: Callable[..., None]) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.write_text("old")
+    folder.mkdir()
+    with pytest.raises((TypeError, AttributeError)):
+        write(file, 3)
+    with pytest.raises(OSError, match="directory"):
+        write(folder, b"new" if write is write_bytes else "new")
+    with pytest.raises(OSError, match="directory"):
+        write(file / "below", b"new" if write is write_bytes else "new")
+    assert file.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "file").write_text("old")
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(tmp_path / "file", "new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    write_json(path, [0] * 20_000)
+    stop, seen = threading.Event(), set()
+
+    def read() -> None:
+        while not stop.is_set():
+            values = json.loads(path.read_bytes())
+            assert len(values) == 20_000
+            seen.update(values)
+
+    failures: list[Any] = []
+    before = threading.excepthook
+    threading.excepthook = failures.append
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(200):
+        write_bytes(path, json.dumps([number] * 20_000).encode())
+    stop.set()
+    reader.join()
+    threading.excepthook = before
+    assert not failures
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002, 0o000])
+def test_permissions_follow_the_umask(tmp_path: Path, mask: int) -> None:
+    script = "from pathlib import Path; from deblur.files import write_text; write_text(Path('file'), 'text')"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, umask=mask, check=True)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_rewritten_file_is_readable_as_before(tmp_path: Path) -> None:
+    (tmp_path / "touched").touch()
+    write_text(tmp_path / "written", "text")
+    assert (tmp_path / "written").stat().st_mode == (tmp_path / "touched").stat().st_mode
+
+
+@given(st.recursive(cells, lambda inner: st.lists(inner) | st.dictionaries(st.text("ab é"), inner), max_leaves=5))
+def test_any_json_comes_back(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    if "Infinity" in json.dumps(value):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            write_json(path, value)
+    else:
+        write_json(path, value)
+        assert json.loads(path.read_text(encoding="utf-8")) == value
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_json_has_only_finite_numbers(tmp_path: Path, number: float) -> None:
+    write_json(tmp_path / "file", {"psnr": None})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "file", {"test": {"psnr": [number]}})
+    assert json.loads((tmp_path / "file").read_text()) == {"psnr": None}
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_columns_are_those_of_all_rows_in_order_of_appearance(tmp_path: Path) -> None:
+    write_csv(tmp_path / "file", [{"b": 1, "a": None}, {"c": 0.5, "a": "x"}, {}])
+    assert (tmp_path / "file").read_text() == "b,a,c\n1,,\n,x,0.5\n,,\n"
+
+
+def test_no_rows_are_an_empty_table(tmp_path: Path) -> None:
+    write_csv(tmp_path / "file", [])
+    assert rows_of(tmp_path / "file") == []
+
+
+@given(st.lists(st.fixed_dictionaries({"a": cells, 'b,"c"\n': cells}), min_size=1))
+def test_any_table_comes_back(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    write_csv(path, rows)
+    assert rows_of(path) == [{key: "" if cell is None else str(cell) for key, cell in row.items()} for row in rows]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (64, 1)])
+def test_an_image_comes_back(tmp_path: Path, shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    write_gray_png(tmp_path / "samples" / "a.png", image)
+    with Image.open(tmp_path / "samples" / "a.png") as picture:
+        assert (picture.format, picture.mode) == ("PNG", "L")
+        np.testing.assert_array_equal(np.asarray(picture), image)
