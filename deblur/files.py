@@ -34,8 +34,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file in one move."""
-    write_bytes(path, text.encode())
+    """Write a UTF-8 text file in one move; what is no Unicode, as in some file names, is written as an escape."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:

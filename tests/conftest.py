@@ -41,12 +41,9 @@ def compose(tmp_path: Path, cache_root: Path) -> Iterator[Callable[..., Config]]
         yield composed
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
     """Small tensors are faster on one thread, and results are the same on every machine."""
     import torch
 
-    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

@@ -17,7 +17,8 @@ from PIL import Image
 
 from deblur.files import write_bytes, write_csv, write_gray_png, write_json, write_text
 
-cells = st.none() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(exclude_categories=["Cs"]))
+characters = st.characters(exclude_categories=["Cs"], exclude_characters="\r")
+cells = st.none() | st.integers() | st.floats(allow_nan=False) | st.text(characters)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -36,6 +37,11 @@ def test_text_is_utf_8_on_every_machine(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == "größe\n日本語\r\n".encode()
 
 
+def test_a_file_name_that_is_no_unicode_can_be_written(tmp_path: Path) -> None:
+    write_text(tmp_path / "file", os.fsdecode(b"gr\xf6\xdfe"))
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "gr\\udcf6\\udcdfe"
+
+
 @pytest.mark.parametrize("write", [write_bytes, write_text])
 def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, write: Callable[..., None]) -> None:
     file, folder = tmp_path / "file", tmp_path / "folder"
@@ -45,7 +51,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, wr
         write(file, 3)
     with pytest.raises(OSError, match="directory"):
         write(folder, b"new" if write is write_bytes else "new")
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(OSError, match=r"exists|directory"):
         write(file / "below", b"new" if write is write_bytes else "new")
     assert file.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
@@ -66,13 +72,13 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
-    write_json(path, [0] * 20_000)
+    write_json(path, [0] * 5_000)
     stop, seen = threading.Event(), set()
 
     def read() -> None:
         while not stop.is_set():
             values = json.loads(path.read_bytes())
-            assert len(values) == 20_000
+            assert len(values) == 5_000
             seen.update(values)
 
     failures: list[Any] = []
@@ -81,7 +87,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(200):
-        write_bytes(path, json.dumps([number] * 20_000).encode())
+        write_bytes(path, json.dumps([number] * 5_000).encode())
     stop.set()
     reader.join()
     threading.excepthook = before

@@ -1,18 +1,20 @@
 """The one checker of a composed configuration."""
 
 import difflib
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from deblur.config import schema
 from deblur.config.build import refuse_by_name
-from deblur.config.schema import shown
+from deblur.config.sections import Section, shown
 from deblur.errors import UserError
 
 Config = dict[str, Any]
@@ -28,7 +30,8 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
         cfg: what Hydra composed from conf/train.yaml, or what a run stored.
 
     Returns:
-        The configuration as plain Python values, `data.root` made absolute, so that it means the same everywhere.
+        The configuration as plain Python values, `data.root` and `blur.path` made absolute, and
+        `blur.sha256` of that file filled in, so that they mean the same everywhere and ever after.
 
     Raises:
         UserError: for the first key that is missing, unknown or out of range; the text says what is allowed.
@@ -49,6 +52,8 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
         )
     if isinstance(config["data"].get("root"), str):
         config["data"]["root"] = str(Path(config["data"]["root"]).resolve())
+    if isinstance(config["blur"].get("path"), str):
+        config["blur"] |= _identified(config["blur"])
     return config
 
 
@@ -92,7 +97,19 @@ def _check_class(name: str, section: Any, trusted: list[str]) -> None:
     refuse_by_name(str(target), trusted=trusted, key=f"{name}._target_")
 
 
-def _check_section(group: str, section: Any, known: type[schema.Section]) -> None:
+def _identified(blur: Mapping[str, Any]) -> dict[str, str]:
+    """Return where the file of a blur is on this machine and, where a place for it is kept free, its SHA-256."""
+    path = Path(blur["path"]).resolve()
+    if blur.get("sha256", "") is not None:
+        return {"path": str(path)}
+    try:
+        with path.open("rb") as file:
+            return {"path": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    except OSError as error:
+        raise UserError(f"blur.path={path} cannot be read ({error.strerror}): give a file with a kernel.") from error
+
+
+def _check_section(group: str, section: Any, known: type[Section]) -> None:
     if not isinstance(section, dict):
         raise UserError(f"{group}={shown(section)} is not allowed: choose an option with {group}=NAME.")
     for key, field in known.model_fields.items():
@@ -104,16 +121,25 @@ def _check_section(group: str, section: Any, known: type[schema.Section]) -> Non
         raise UserError(_sentence(group, section, known, error.errors()[0])) from None
 
 
-def _sentence(group: str, section: Config, known: type[schema.Section], error: ErrorDetails) -> str:
+def _sentence(group: str, section: Config, known: type[Section], error: ErrorDetails) -> str:
     if not error["loc"]:  # a rule over several keys; its text is a sentence already
         return error["msg"].removeprefix("Value error, ")
     key = str(error["loc"][0])
     full_key = f"{group}.{key}" if group else key
-    if error["type"] == "extra_forbidden":
+    if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
         names = sorted((field.alias or name) for name, field in known.model_fields.items())
         listed = ", ".join(name for name in names if name not in ("_target_", "name"))
         return f"{full_key} is unknown: {group or 'the top level'} has the keys {listed}.{did_you_mean(key, names)}"
     field = next(field for name, field in known.model_fields.items() if key in (name, field.alias))
+    inner = _section_within(field)
+    if inner is not None and len(error["loc"]) > 1:
+        return _sentence(full_key, section[key], inner, error | {"loc": error["loc"][1:]})
     if error["type"] == "missing":
         return f"{full_key} is missing: give {field.description}."
     return f"{full_key}={shown(section[key])} is not allowed: give {field.description}."
+
+
+def _section_within(field: FieldInfo) -> type[Section] | None:
+    """Return the schema of a key that is a section itself."""
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)

@@ -8,50 +8,10 @@ import contextlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-Number = int | float
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Number) and not isinstance(value, bool) and abs(value) < float("inf")
-
-
-def _fixed_or_drawn(lowest: float, highest: float, *, odd: bool = False, whole: bool = False) -> BeforeValidator:
-    """Accept a number in [lowest, highest], or a pair of them in rising order."""
-
-    def check_one(value: Any) -> None:
-        if not _is_number(value) or not lowest <= value <= highest:
-            raise ValueError("out of range")
-        if (odd or whole) and not isinstance(value, int):
-            raise ValueError("not whole")
-
-    def check(value: Any) -> Any:
-        if not isinstance(value, list | tuple):
-            check_one(value)
-            if odd and value % 2 == 0:
-                raise ValueError("even")
-            return value
-        if len(value) != 2:
-            raise ValueError("not a pair")
-        for bound in value:
-            check_one(bound)
-        if value[0] > value[1] or (odd and value[0] == value[1] and value[0] % 2 == 0):
-            raise ValueError("nothing between")
-        return value
-
-    return BeforeValidator(check)
-
-
-def shown(value: Any) -> str:
-    """Return a value as it is written on a command line."""
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(shown, value))}]"
-    if isinstance(value, dict):
-        return "{...}"
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+from deblur.config.blurs import Box, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur
+from deblur.config.sections import OpenSection, Section, Target, shown
 
 
 def _odd(value: Any) -> int:
@@ -62,25 +22,6 @@ def _odd(value: Any) -> int:
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Odd = Annotated[int, BeforeValidator(_odd)]
-
-
-class Section(BaseModel):
-    """A part of the configuration in which every key is known."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
-
-
-class OpenSection(Section):
-    """A part that passes further keys on to a class of another library."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-
-class Target(Section):
-    """A group that names the class to build."""
-
-    target: str = Field(alias="_target_", description="the import path of a class")
-    name: str | None = Field(None, description="a short name for tables and folders")
 
 
 class SRCNN(Target):
@@ -104,46 +45,6 @@ class SRCNN(Target):
                 f"give {len(self.kernel_sizes) - 1}, one between each two layers."
             )
         return self
-
-
-class _Degradation(Target):
-    noise_sigma: Annotated[Any, _fixed_or_drawn(0, 255)] = Field(
-        description="a number from 0 to 255 [grey levels], or a pair [lo,hi] of them"
-    )
-    jpeg_quality: Annotated[Any, _fixed_or_drawn(1, 100, whole=True)] | None = Field(
-        description="a whole number from 1 to 100, a pair [lo,hi] of them, or null"
-    )
-
-
-class Gaussian(_Degradation):
-    """Schema of `deblur.blur.Gaussian`."""
-
-    sigma: Annotated[Any, _fixed_or_drawn(0.05, 100)] = Field(
-        description="a number from 0.05 to 100 [px], or a pair [lo,hi] of them"
-    )
-
-
-class Box(_Degradation):
-    """Schema of `deblur.blur.Box`."""
-
-    size: Annotated[Any, _fixed_or_drawn(1, 501, odd=True)] = Field(
-        description="an odd whole number from 1 to 501 [px], or a pair [lo,hi] between which the odd sizes are drawn"
-    )
-
-
-class Motion(_Degradation):
-    """Schema of `deblur.blur.Motion`."""
-
-    length: Annotated[Any, _fixed_or_drawn(1, 501)] = Field(
-        description="a number from 1 to 501 [px], or a pair [lo,hi] of them"
-    )
-    angle: Annotated[Any, _fixed_or_drawn(-360, 360)] = Field(
-        description="a number from -360 to 360 [degrees], or a pair [lo,hi] of them"
-    )
-
-
-class NoBlur(_Degradation):
-    """Schema of `deblur.blur.NoBlur`."""
 
 
 class Optimizer(OpenSection):
@@ -268,6 +169,9 @@ BY_TARGET: dict[str, type[Section]] = {
     "deblur.blur.Box": Box,
     "deblur.blur.Motion": Motion,
     "deblur.blur.NoBlur": NoBlur,
+    "deblur.blur.Disk": Disk,
+    "deblur.blur.Mixed": Mixed,
+    "deblur.blur.KernelFile": KernelFile,
     "deblur.data.SyntheticData": SyntheticData,
     "deblur.data.FolderData": FolderData,
     "deblur.training.callbacks.ImageStrips": ImageStrips,

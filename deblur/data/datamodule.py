@@ -94,12 +94,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
     def source(self) -> ImageSource:
         """Return where the images come from."""
 
-    def prepare_data(self) -> None:
-        """Decode or draw the images into the cache, where they are not in it."""
-        self._open()
-
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002 # all stages share the images
-        """Open the cache and split the images.
+        """Open the cache, after decoding or drawing the images where they are not in it, and split them.
 
         Raises:
             UserError: for unreadable images, too few of them, or whole images of several sizes in one batch.
@@ -107,7 +103,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         if hasattr(self, "splits"):
             return
         single_thread_opencv()
-        self.images = self._open()
+        self.images = open_cache(self.source(), self._cache_root, max_bad_fraction=self._max_bad_fraction)
         self.splits = split(self.images.digests, self._seed)
         sizes = {self.images.shapes[index] for index in self.splits.train}
         if self._patch_size is None and self._batch_size > 1 and len(sizes) > 1:
@@ -151,9 +147,6 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         return {
             key: value.float().div_(255) if isinstance(value, torch.Tensor) else value for key, value in batch.items()
         }
-
-    def _open(self) -> ImageCache:
-        return open_cache(self.source(), self._cache_root, max_bad_fraction=self._max_bad_fraction)
 
     def _evaluation_loader(self, indices: tuple[int, ...]) -> DataLoader[Sample]:
         shapes = [centre_crop_shape(self.images.shapes[index], self._eval_crop) for index in indices]

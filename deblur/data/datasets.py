@@ -142,7 +142,7 @@ class EvaluationDataset(Dataset[Sample]):
             "sharp": sharp[None],
             "blurred": self._degradation.apply(sharp, sampled)[None],
             "name": name,
-            "degradation": describe(self._degradation, sampled),
+            "degradation": describe(sampled),
         }
 
 
@@ -205,10 +205,10 @@ def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def describe(degradation: Degradation, sampled: Sampled) -> Mapping[str, Any]:
+def describe(sampled: Sampled) -> Mapping[str, Any]:
     """Return how an image was degraded, as columns of a table."""
     return {
-        "blur": degradation.family,
+        "blur": sampled.family,
         **sampled.parameters,
         "noise_sigma": sampled.noise_sigma,
         "jpeg_quality": sampled.jpeg_quality,

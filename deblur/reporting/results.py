@@ -24,18 +24,18 @@ def collect(folder: Path) -> list[Row]:
 
 
 def _row(run: Path, folder: Path) -> Row:
-    config = read_config(run)
-    try:
-        row: Row = {
-            "run": run.relative_to(folder).as_posix() if run != folder else run.name,
-            "state": state_of(run),
-            "model": _label(config["model"]),
-            "blur": _label(config["blur"]),
-            "lr": config["optimizer"]["lr"],
-            "seed": config["seed"],
-        }
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{run / CONFIG_FILE} is damaged: it lacks {error}.") from error
+    settings = flatten(read_config(run))
+    lacking = [key for key in ("model._target_", "blur._target_", "optimizer.lr", "seed") if key not in settings]
+    if lacking:
+        raise UserError(f"{run / CONFIG_FILE} is damaged: it lacks {', '.join(lacking)}.")
+    row: Row = {
+        "run": run.relative_to(folder).as_posix() if run != folder else run.name,
+        "state": state_of(run),
+        "model": settings.get("model.name") or settings["model._target_"],
+        "blur": settings.get("blur.name") or settings["blur._target_"],
+        "lr": settings["optimizer.lr"],
+        "seed": settings["seed"],
+    }
     if (run / METRICS_FILE).is_file():
         row |= flatten(read_json(run / METRICS_FILE))
     return row
@@ -71,7 +71,3 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         ]
         lines.append("| " + " | ".join(shown) + " |")
     return "\n".join(lines)
-
-
-def _label(group: Mapping[str, Any]) -> str:
-    return str(group.get("name") or group["_target_"])

@@ -15,7 +15,7 @@ import torch
 from deblur import __version__
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv, write_gray_png
-from deblur.runs import flatten
+from deblur.runs import config_without_paths, flatten
 from deblur.training.module import TESTED, DeblurModule
 from deblur.training.pictures import restore_sample, strip
 
@@ -104,23 +104,26 @@ def write_samples(folder: Path, module: DeblurModule, data: DeblurDataModule) ->
     write_gray_png(folder / SAMPLES_FOLDER / "strip.png", strip(restorations))
 
 
-def flat_settings(config: Mapping[str, Any], device_name: str) -> dict[str, Any]:
-    """Return the settings that TensorBoard's HPARAMS tab shows and filters by."""
+def flat_settings(config: Mapping[str, Any], accelerator: str) -> dict[str, Any]:
+    """Return the settings that TensorBoard's HPARAMS tab shows and filters by.
+
+    The tab sorts them by name and shows the first few columns: what tells runs apart has the short names.
+    """
     model, blur, data = config["model"], config["blur"], config["data"]
-    settings: dict[str, Any] = {
-        "model": model.get("name") or model["_target_"],
+    shown: dict[str, Any] = {
         "blur": blur.get("name") or blur["_target_"],
         "data": data.get("name") or data["_target_"],
-        "optimizer": config["optimizer"]["_target_"].rpartition(".")[2],
         "lr": config["optimizer"]["lr"],
+        "model": model.get("name") or model["_target_"],
+        "optimizer": config["optimizer"]["_target_"].rpartition(".")[2],
         "scheduler": (config["scheduler"] or {}).get("_target_", "none").rpartition(".")[2],
-        "loss": config["loss"],
         "seed": config["seed"],
-        "epochs": config["trainer"]["max_epochs"],
-        "device": device_name,
+        "set/accelerator": accelerator,
+        "set/epochs": config["trainer"]["max_epochs"],
+        "set/loss": config["loss"],
     }
     for group in ("model", "blur", "data"):
-        for key, value in flatten(config[group]).items():
-            if key not in ("_target_", "name", "root") and value is not None:
-                settings[f"{group}.{key}"] = value if isinstance(value, bool | int | float | str) else str(value)
-    return settings
+        for key, value in flatten(config_without_paths(config[group])).items():
+            if key not in ("_target_", "name") and value is not None:
+                shown[f"set/{group}.{key}"] = value if isinstance(value, bool | int | float | str) else str(value)
+    return shown

@@ -95,7 +95,7 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
         scheduler=config["scheduler"],
         loss=config["loss"],
         seed=config["seed"],
-        blur=config["blur"],
+        blur=config_without_paths(config["blur"]),
         data=config_without_paths(config["data"]),
         trusted=trusted,
     )

@@ -1,0 +1,272 @@
+"""The files in conf/blur: composed, checked, built and run."""
+
+import csv
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra.core.hydra_config import HydraConfig
+
+from deblur.blur import Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur
+from deblur.blur.mixed import FAMILIES
+from deblur.config import Config, build, check
+from deblur.config.command_line import conf_dir
+from deblur.config.schema import BY_TARGET
+from deblur.errors import UserError
+from deblur.runs import config_hash, read_config
+from deblur.train import main
+
+Compose = Callable[..., Config]
+Run = Callable[..., Path]
+
+CLASSES: dict[str, tuple[type[Degradation], tuple[int, int]]] = {
+    "gaussian": (Gaussian, (25, 25)),
+    "box": (Box, (7, 7)),
+    "motion": (Motion, (1, 15)),
+    "motion_random": (Motion, (27, 27)),
+    "disk": (Disk, (11, 11)),
+    "mixed": (Mixed, (27, 27)),
+    "kernel": (KernelFile, (5, 9)),
+    "none": (NoBlur, (1, 1)),
+}
+SMALL = (
+    "debug=fast_dev_run",
+    "data.patch_size=32",
+    "data.eval_crop=64",
+    "model.kernel_sizes=[5,3]",
+    "model.widths=[6]",
+    "trainer.precision=32-true",
+    "trainer.accelerator=cpu",
+    "trainer.limit_test_batches=null",
+    "callbacks=none",
+    "logger=none",
+)
+
+
+@pytest.fixture
+def choose(compose: Compose, kernel_path: Path) -> Callable[..., Config]:
+    """Compose a blur; `kernel` reads the lopsided kernel."""
+
+    def chosen(name: str, *words: str) -> Config:
+        path = (f"blur.path={kernel_path}",) if name == "kernel" else ()
+        return compose(f"blur={name}", *path, *words)
+
+    return chosen
+
+
+def built(config: Config) -> Degradation:
+    return build(config["blur"], Degradation)
+
+
+def families_of(config: Config) -> set[str]:
+    mixture = built(config)
+    assert isinstance(mixture, Mixed)
+    return set(mixture.probabilities)
+
+
+def test_every_preset_is_tried_here() -> None:
+    assert {path.stem for path in (conf_dir() / "blur").glob("*.yaml")} == CLASSES.keys()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_preset_builds_its_class(choose: Compose, name: str) -> None:
+    config = choose(name)
+    degradation = built(config)
+    kind, size = CLASSES[name]
+    assert type(degradation) is kind
+    assert degradation.max_kernel_size == size
+    sampled = degradation.sample(np.random.default_rng(0))
+    assert (sampled.noise_sigma, sampled.jpeg_quality) == (0, None)
+    assert check(config) == config
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_noise_and_jpeg_are_set_alike_for_all(choose: Compose, name: str) -> None:
+    config = choose(name, "blur.noise_sigma=[1,2]", "blur.jpeg_quality=80")
+    sampled = built(config).sample(np.random.default_rng(0))
+    assert 1 <= sampled.noise_sigma <= 2
+    assert sampled.jpeg_quality == 80
+
+
+def test_the_disk_has_the_radius_asked_for(choose: Compose) -> None:
+    assert built(choose("disk", "blur.radius=2.5")).sample(np.random.default_rng(0)).parameters == {"radius": 2.5}
+
+
+def test_random_motion_goes_everywhere(choose: Compose) -> None:
+    degradation = built(choose("motion_random"))
+    rng = np.random.default_rng(0)
+    draws = np.array([list(degradation.sample(rng).parameters.values()) for _ in range(300)], float)
+    assert ((draws >= [5, 0]) & (draws <= [25, 180])).all()
+    np.testing.assert_allclose(draws.min(axis=0), [5, 0], atol=5)
+    np.testing.assert_allclose(draws.max(axis=0), [25, 180], atol=5)
+
+
+# The mixture on the command line
+
+
+@pytest.mark.parametrize(
+    ("words", "families"),
+    [
+        ((), {"gaussian", "box", "motion", "disk"}),
+        (("~blur.families.disk",), {"gaussian", "box", "motion"}),
+        (("blur.families.disk=null", "blur.families.box.weight=0"), {"gaussian", "motion"}),
+        (("blur.families.none.weight=1",), {"gaussian", "box", "motion", "disk", "none"}),
+    ],
+)
+def test_families_are_dropped_and_added(choose: Compose, words: tuple[str, ...], families: set[str]) -> None:
+    assert families_of(choose("mixed", *words)) == families
+
+
+def test_the_preset_and_its_schema_know_every_family(choose: Compose) -> None:
+    families = BY_TARGET["deblur.blur.Mixed"].model_fields["families"].annotation
+    assert choose("mixed")["blur"]["families"].keys() == families.model_fields.keys() == FAMILIES.keys()
+
+
+def test_a_family_is_changed(choose: Compose) -> None:
+    words = ("blur.families.box.size=[11,13]", "blur.families.box.weight=9", "~blur.families.motion")
+    mixture = built(choose("mixed", *words, "blur.families.disk=null"))
+    assert isinstance(mixture, Mixed)
+    assert mixture.probabilities == {"box": 0.9, "gaussian": 0.1}
+    rng = np.random.default_rng(0)
+    assert {each.parameters.get("size") for each in (mixture.sample(rng) for _ in range(100))} == {11, 13, None}
+
+
+@pytest.mark.parametrize("words", [("blur.families.none.weight=1",), ("~blur.families.disk",)])
+def test_another_mixture_is_another_configuration(choose: Compose, words: tuple[str, ...]) -> None:
+    assert config_hash(choose("mixed", *words)) != config_hash(choose("mixed"))
+
+
+# What is refused, without torch
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "sentence"),
+    [
+        ("disk", "blur.radius=0", "blur.radius=0 is not allowed: give a number from 0.5 to 250 [px], or a pair"),
+        ("disk", "blur.radius=[5,1]", "blur.radius=[5,1] is not allowed: give a number from 0.5"),
+        ("disk", "+blur.size=3", "blur.size is unknown: blur has the keys jpeg_quality, noise_sigma, radius."),
+        ("mixed", "blur.families.box.size=4", "blur.families.box.size=4 is not allowed: give an odd whole number"),
+        ("mixed", "~blur.families.disk.radius", "blur.families.disk.radius is missing: give a number from 0.5 to 250"),
+        ("mixed", "blur.families.box=3", "blur.families.box=3 is not allowed: give the parameters of the family"),
+        ("mixed", "blur.families.box.weight=-1", "blur.families.box.weight=-1 is not allowed: give a number from 0 up"),
+        ("mixed", "blur.families.box.weight=nan", "blur.families.box.weight=nan is not allowed: give a number from 0"),
+        ("mixed", "+blur.families.bix.size=3", "blur.families.bix is unknown: blur.families has the keys box, disk, "),
+        (
+            "mixed",
+            "+blur.families.box.noise_sigma=3",
+            "blur.families.box.noise_sigma is unknown: blur.families.box has the keys size, weight.",
+        ),
+        ("mixed", "blur.families=box", "blur.families=box is not allowed: give the families to draw from"),
+        ("mixed", "blur.noise_sigma=-1", "blur.noise_sigma=-1 is not allowed: give a number from 0 to 255"),
+        ("kernel", "blur.path=", "blur.path= is not allowed: give a file with a kernel: blur.path=FILE."),
+        ("kernel", "blur.path=absent.npy", "blur.path=absent.npy does not exist: give a .npy array or a picture"),
+        ("kernel", "blur.path=..", "blur.path=.. is no file: give a .npy array or a picture"),
+        ("kernel", "blur.sha256=abc", "blur.sha256=abc is not allowed: give the SHA-256 of the file, 64 hexadecimal"),
+    ],
+)
+def test_a_wrong_value_is_a_sentence(choose: Compose, name: str, word: str, sentence: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        choose(name, word)
+    assert str(refusal.value).startswith(sentence)
+
+
+def test_a_mixture_of_nothing_is_refused(choose: Compose) -> None:
+    dropped = [f"~blur.families.{name}" for name in ("gaussian", "motion", "disk")]
+    with pytest.raises(UserError, match=r"^blur\.families has nothing to draw from"):
+        choose("mixed", *dropped, "blur.families.box.weight=0")
+
+
+def test_a_kernel_needs_its_file(compose: Compose) -> None:
+    with pytest.raises(UserError, match=r"^blur\.path is missing: give a file with a kernel: blur\.path=FILE\.$"):
+        compose("blur=kernel")
+
+
+# The file of a kernel
+
+
+def test_the_path_is_absolute_and_the_content_noted(
+    compose: Compose, kernel_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(kernel_path.parent)
+    blur = compose("blur=kernel", f"blur.path={kernel_path.name}")["blur"]
+    assert blur["path"] == str(kernel_path.resolve())
+    assert blur["sha256"] == hashlib.sha256(kernel_path.read_bytes()).hexdigest()
+
+
+def test_another_content_is_another_configuration_and_not_taken_for_the_first(compose: Compose, tmp_path: Path) -> None:
+    path = tmp_path / "a kernel, [1] = é.npy"
+    np.save(path, np.full((3, 3), 1 / 9))
+    first = compose("blur=kernel", f"blur.path={path}")
+    np.save(path, np.full((1, 9), 1 / 9))
+    assert config_hash(compose("blur=kernel", f"blur.path={path}")) != config_hash(first)
+    assert check(first) == first
+    with pytest.raises(UserError, match=r"is not the file that blur\.sha256 stands for"):
+        built(first)
+    assert built(check(first | {"blur": first["blur"] | {"sha256": None}})).max_kernel_size == (1, 9)
+
+
+def test_an_unreadable_file_is_a_sentence(compose: Compose, kernel_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(hashlib, "file_digest", refuse)
+    with pytest.raises(UserError, match=r"^blur\.path=.*lopsided\.npy cannot be read \(Permission denied\)"):
+        compose("blur=kernel", f"blur.path={kernel_path}")
+
+
+# Whole runs
+
+
+@pytest.fixture
+def run(tmp_path: Path, cache_root: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Train for two steps and return the run's folder."""
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # Hydra leaves a run's configuration there
+    root = tmp_path / "outputs"
+
+    def trained(*words: str) -> Path:
+        assert main([*words, *SMALL, f"paths.output_root={root}", f"paths.cache_root={cache_root}"]) == 0
+        (folder,) = (path.parent for path in root.rglob("metrics.json"))
+        return folder
+
+    return trained
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "images.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def filled(row: dict[str, str]) -> set[str]:
+    return {key for key in ("sigma", "size", "length", "angle", "radius") if row.get(key)}
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "parameters"),
+    [("disk", "disk", {"radius"}), ("motion_random", "motion", {"length", "angle"})],
+)
+def test_a_run_says_how_each_image_was_blurred(run: Run, name: str, family: str, parameters: set[str]) -> None:
+    rows = rows_of(run(f"blur={name}"))
+    assert {row["blur"] for row in rows} == {family}
+    assert all(filled(row) == parameters for row in rows)
+
+
+def test_a_run_of_a_mixture_says_which_family_was_drawn(run: Run) -> None:
+    rows = rows_of(run("blur=mixed", "~blur.families.gaussian", "data.max_images=40", "data.seed=3"))
+    own = {"box": {"size"}, "motion": {"length", "angle"}, "disk": {"radius"}}
+    assert len({row["blur"] for row in rows}) > 1
+    assert all(filled(row) == own[row["blur"]] for row in rows)
+
+
+def test_a_run_with_a_kernel_notes_it_and_its_checkpoint_no_place(run: Run, kernel_path: Path) -> None:
+    folder = run("blur=kernel", f"blur.path={kernel_path}")
+    digest = hashlib.sha256(kernel_path.read_bytes()).hexdigest()
+    assert {(row["blur"], row["kernel"]) for row in rows_of(folder)} == {("kernel", f"sha256-{digest[:12]}")}
+    stored = read_config(folder)["blur"]
+    assert (stored["path"], stored["sha256"]) == (str(kernel_path.resolve()), digest)
+    settings = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["hyper_parameters"]
+    assert settings["blur"]["sha256"] == digest
+    assert str(kernel_path.parent) not in str(settings)
