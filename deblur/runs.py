@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -147,6 +146,24 @@ def read_config(folder: Path) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()}
 
 
+def earlier_status(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what status.json says of the run that an earlier process left in a folder; nothing where there is none.
+
+    Raises:
+        UserError: where that run has another configuration; the text names the keys.
+    """
+    if not (folder / STATUS_FILE).is_file():
+        return {}
+    stored, asked = what_matters(read_config(folder)), what_matters(config)
+    differing = sorted(key for key in stored.keys() | asked.keys() if stored.get(key) != asked.get(key))
+    if differing:
+        raise UserError(
+            f"The run {folder} was made with another configuration ({', '.join(differing)} differ): choose "
+            "another sweep name, or delete the folder."
+        )
+    return read_json(folder / STATUS_FILE)
+
+
 class RunFolder:
     """The folder of a run that is alive in this process.
 
@@ -206,7 +223,7 @@ class RunFolder:
             self._lock.release()
 
     def _start(self) -> None:
-        earlier = self._refuse_another_config()
+        earlier = earlier_status(self.path, self._config)
         write_text(self.path / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(dict(self._config))))
         now = _now()
         self._status = {
@@ -222,19 +239,6 @@ class RunFolder:
         }
         self._write_status()
         self._heart.start()
-
-    def _refuse_another_config(self) -> dict[str, Any]:
-        """Return the status that an earlier process left here, if any, after comparing the configurations."""
-        if not (self.path / STATUS_FILE).is_file():
-            return {}
-        stored, asked = what_matters(read_config(self.path)), what_matters(self._config)
-        differing = sorted(key for key in stored.keys() | asked.keys() if stored.get(key) != asked.get(key))
-        if differing:
-            raise UserError(
-                f"The run {self.path} was made with another configuration ({', '.join(differing)} differ): choose "
-                "another sweep name, or delete the folder."
-            )
-        return read_json(self.path / STATUS_FILE)
 
     @property
     def is_held(self) -> bool:
@@ -271,16 +275,6 @@ def sharing(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.environ.pop(_SHARED_RUN_FOLDER, None)
-
-
-@contextmanager
-def stopwatch(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Add the time that the block takes to `seconds[name]` [s]."""
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[name] = round(seconds.get(name, 0.0) + time.perf_counter() - start, 3)
 
 
 def _take(key: str, source: Mapping[str, Any], target: dict[str, Any]) -> None:

@@ -26,7 +26,6 @@ from deblur.runs import (
     read_json,
     resumed_config,
     state_of,
-    stopwatch,
     what_matters,
 )
 
@@ -380,13 +379,3 @@ def test_a_damaged_json_file_is_a_sentence(tmp_path: Path, content: bytes) -> No
 def test_a_status_without_a_state_is_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "status.json").write_text(content)
     assert refusal(state_of, tmp_path) == f"{tmp_path / 'status.json'} is damaged: it tells no state."
-
-
-def test_a_stopwatch_adds_up_and_stops_for_errors() -> None:
-    seconds = {"fit": 100.0}
-    with stopwatch(seconds, "fit"):
-        time.sleep(0.01)
-    with pytest.raises(ValueError, match="broken"), stopwatch(seconds, "test"):
-        raise ValueError("broken")
-    assert 100.01 <= seconds["fit"] < 101
-    assert 0 <= seconds["test"] < 1

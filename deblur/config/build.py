@@ -50,7 +50,10 @@ def build(
     except TypeError as error:
         known = ", ".join(name for name in list(signature.parameters)[len(arguments) :])
         raise UserError(f"{target}: {error}. It takes: {known}.") from error
-    return found(*arguments, **keywords)
+    try:
+        return found(*arguments, **keywords)
+    except ValueError as error:
+        raise UserError(f"{target} refuses its arguments: {error}") from error
 
 
 def refuse_by_name(

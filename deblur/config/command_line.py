@@ -65,6 +65,8 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
         The exit code: 0, 2 for a mistake that a sentence on standard error explains, 130 for Ctrl-C.
     """
     words = prepare_words(sys.argv[1:] if words is None else words)
+    if "" not in sys.path:
+        sys.path.append("")  # console scripts find a user's modules in the working folder, as `python -m` does
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     mistakes: list[str] = []
     crashes: list[Exception] = []

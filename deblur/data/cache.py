@@ -17,8 +17,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from deblur.data.decoding import Decoded, decode_all
 from deblur.data.images import BadImage, report_bad_images
-from deblur.data.sources import Decoded, ImageSource, decode_all
+from deblur.data.sources import ImageSource
 from deblur.errors import UserError
 
 _FORMAT_VERSION = 1  # raised when the files of a cache change their meaning
@@ -141,7 +142,7 @@ def open_cache(
     source: ImageSource,
     root: Path,
     *,
-    max_bad_fraction: float = 0.05,
+    max_bad_fraction: float | None = 0.05,
     workers: int | None = None,
     progress: bool = True,
     memory_limit: int = _DEFAULT_MEMORY_LIMIT,
@@ -153,7 +154,7 @@ def open_cache(
     Args:
         source: Images to decode.
         root: Folder of all caches; created if it is missing.
-        max_bad_fraction: Largest share of bad images, 0 to 1.
+        max_bad_fraction: Largest share of bad images, 0 to 1; null leaves it to the caller to speak of them.
         workers: Most processes that decode; null takes the number of CPUs that this process may use.
         progress: Whether a progress bar is shown, if standard error is a terminal.
         memory_limit: Up to this many bytes of pixels are read into memory; more are memory-mapped.
@@ -176,7 +177,8 @@ def open_cache(
             if cache is None:
                 _build(source, root, key, workers or _available_cpus(), progress)
                 cache = ImageCache(root / key, memory_limit, was_built=True)
-    report_bad_images(cache.bad, len(cache), source.description, max_bad_fraction)
+    if max_bad_fraction is not None:
+        report_bad_images(cache.bad, len(cache), source.description, max_bad_fraction)
     cache.seconds = time.perf_counter() - started
     return cache
 
@@ -195,8 +197,8 @@ def _open_finished(folder: Path, memory_limit: int) -> ImageCache | None:
 def _build(source: ImageSource, root: Path, key: str, workers: int, progress: bool) -> None:
     """Decode all images into a folder with a temporary name, and move it when it is complete."""
     workers = max(1, min(workers, len(source.names) // _FEWEST_IMAGES_PER_PROCESS))
-    _log.info("Decoding %d images of %s (processes: %d).", len(source.names), source.description, workers)
     started = time.perf_counter()
+    _log.info("Decoding %d images of %s (processes: %d).", len(source.names), source.description, workers)
     unfinished = root / f"{_UNFINISHED}{key}"
     with _disk_errors(root):
         _remove_leftovers(root, key)

@@ -15,21 +15,48 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from deblur.errors import UserError
 
 # What a file may be called, and the Pillow decoder behind each name. A name only admits a file: any of these decoders
 # may then read it, so a JPEG that is called .png is read.
-_DECODERS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_DECODERS: Final = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
 IMAGE_SUFFIXES: Final = frozenset(_DECODERS)
+_FORMATS: Final = sorted(set(_DECODERS.values()))
 
-# Pillow's modes that hold 8 bits or less a channel. A 16-bit grey picture would be clipped, not scaled, by `convert`.
-# YCbCr, which neither format gives, would have to become RGB first: its Y alone is not the luma of clipped colours.
-_READABLE_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"})
+# Pillow's modes that hold 8 bits or less a channel; `convert` gives the luma of their colours.
+_8_BIT_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK"})
+_16_BIT_MODES: Final = frozenset({"I;16", "I;16B"})  # `convert` would clip these, not scale them
+_UNUSABLE_MODES: Final = {
+    "I": "has whole numbers with a sign or of 32 bits, and no white level is defined for them",
+    "F": "has fractional numbers, and no white level is defined for them",
+}
+_LEVELS_OF_16_BITS_PER_8 = 257  # 65535 / 255
+
+# The tags of TIFF and EXIF that change what the pixels mean
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 0x0102, 0x0106, 0x0112
+_WHITE_IS_ZERO = 0  # a value of the photometric interpretation
+_TRANSPOSITIONS: Final = {  # from the orientation in EXIF to what shows the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # Part of every cache key. The first number is raised when `read_gray` gives other pixels than before for any file.
-DECODER_VERSION: Final = f"1-pillow-{PIL.__version__}"
-
+DECODER_VERSION: Final = f"2-pillow-{PIL.__version__}"
 
 _LISTED_BAD_IMAGES = 20
 
@@ -48,7 +75,7 @@ class BadImage:
     reason: str
 
 
-def find_images(root: Path) -> list[str]:
+def find_images(root: Path, key: str = "data.root") -> list[str]:
     """Find all images in a folder and the folders within it.
 
     Files and folders whose names start with a dot are left out. Links are followed; a folder that is reached in several
@@ -56,6 +83,7 @@ def find_images(root: Path) -> list[str]:
 
     Args:
         root: Folder to search.
+        key: What names the folder in the configuration, for messages.
 
     Returns:
         Names relative to `root` with `/` between their parts, sorted.
@@ -66,21 +94,24 @@ def find_images(root: Path) -> list[str]:
     accepted = f"Accepted are files that end in {', '.join(sorted(IMAGE_SUFFIXES))}, also in folders within it."
     if not root.is_dir():
         problem = "is a file, not a folder" if root.exists() else "does not exist"
-        raise UserError(f"data.root: {root} {problem}. Name a folder of images. {accepted}")
-    names = sorted(_walk(root))
+        raise UserError(f"{key}: {root} {problem}. Name a folder of images. {accepted}")
+    names = sorted(_walk(root, key))
     if not names:
-        raise UserError(f"data.root: there is no image in {root}. {accepted}")
+        raise UserError(f"{key}: there is no image in {root}. {accepted}")
     return names
 
 
 def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
-    """Decode a PNG or JPEG file as a grey image.
+    """Decode a PNG, JPEG, WebP, BMP or TIFF file as a grey image.
 
-    Grey pictures keep their levels. Colours become full-range luma with the weights of ITU-R BT.601, 0.299 R + 0.587 G
-    + 0.114 B, in Pillow's integer arithmetic, from the decoded RGB values (a JPEG's own luma channel differs from that
-    where colours were clipped). Transparent pictures are laid on white, as a page or a browser shows them; fully opaque
-    pixels keep their values. Of an animation the first frame is read. Colour profiles and the orientation in EXIF are
-    ignored.
+    Grey pictures of 8 bits keep their levels; of 16 bits, levels are divided by 257 and rounded. Colours become
+    full-range luma with the weights of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in Pillow's integer arithmetic, from
+    the decoded RGB values (a JPEG's own luma channel differs from that where colours were clipped). Transparent
+    pictures are laid on white, as a page or a browser shows them; fully opaque pixels keep their values. The
+    orientation in EXIF is applied; colour profiles are ignored. Of an animation or of several pages the first is read.
+
+    Colours and transparent greys of 16 bits are read from the high 8 bits of each channel, as Pillow gives them: these
+    levels can be one lower than rounding would make them.
 
     Args:
         path: File to read.
@@ -90,8 +121,9 @@ def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
         Grey levels 0 to 255, shape (H, W).
 
     Raises:
-        BadImageError: The file cannot be read, is damaged or cut short, is no picture of these formats, is smaller than
-            `min_size`, or has so many pixels that it looks like a decompression bomb (`PIL.Image.MAX_IMAGE_PIXELS`).
+        BadImageError: The file cannot be read, is damaged or cut short, is no picture of these formats, has levels of
+            which the white one is not known, is smaller than `min_size`, or has so many pixels that it looks like a
+            decompression bomb (`PIL.Image.MAX_IMAGE_PIXELS`).
     """
     try:
         # Decoders warn of odd metadata, which cannot change a pixel; each would appear once for every such file.
@@ -100,7 +132,7 @@ def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             if os.fstat(file.fileno()).st_size == 0:
                 raise BadImageError("is empty (0 bytes)")
-            with Image.open(file, formats=sorted(set(_DECODERS.values()))) as image:
+            with Image.open(file, formats=_FORMATS) as image:
                 if min(image.size) < min_size:
                     size = f"{image.width}x{image.height}"
                     raise BadImageError(f"is {size}, smaller than {min_size}x{min_size}")
@@ -146,8 +178,7 @@ def report_bad_images(bad: Sequence[BadImage], good: int, description: str, max_
     listed = "".join(lines)
     if good == 0:
         raise UserError(
-            f"data.root: none of the {total} images of {description} can be used. "
-            f"Mend them, or name another folder.{listed}"
+            f"data: none of the {total} images of {description} can be used. Mend them, or choose others.{listed}"
         )
     if len(bad) / total > max_bad_fraction:
         raise UserError(
@@ -158,7 +189,7 @@ def report_bad_images(bad: Sequence[BadImage], good: int, description: str, max_
         _log.warning("%d of %d images of %s cannot be used and are left out:%s", len(bad), total, description, listed)
 
 
-def _walk(root: Path) -> Iterator[str]:
+def _walk(root: Path, key: str) -> Iterator[str]:
     """Give the relative name of every image below `root`, in no useful order."""
     visited: set[tuple[int, int]] = set()
     folders, linked_folders = deque([""]), deque[str]()
@@ -174,7 +205,7 @@ def _walk(root: Path) -> Iterator[str]:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             raise UserError(
-                f"data.root: the folder {root / folder} cannot be listed ({error.strerror}). "
+                f"{key}: the folder {root / folder} cannot be listed ({error.strerror}). "
                 "Make it readable, or move it elsewhere."
             ) from error
         for entry in entries:
@@ -198,18 +229,49 @@ def _mode(entry: os.DirEntry[str]) -> int:
 
 
 def _to_gray(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode not in _READABLE_MODES:
-        raise BadImageError(f"has more than 8 bits a channel (mode {image.mode})")
+    image.load()  # a TIFF is turned upright by it, and forgets its orientation
+    transposition = _TRANSPOSITIONS.get(_orientation(image))
+    gray = Image.fromarray(_scaled_to_8_bits(image)) if image.mode in _16_BIT_MODES else _luma(image)
+    return np.array(gray if transposition is None else gray.transpose(transposition), dtype=np.uint8)
+
+
+def _luma(image: Image.Image) -> Image.Image:
+    if image.mode == "YCbCr":
+        image = image.convert("RGB")  # its Y alone is not the luma of clipped colours
+    if image.mode not in _8_BIT_MODES:
+        raise BadImageError(_UNUSABLE_MODES.get(image.mode, f"has colours of an unknown kind (mode {image.mode})"))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    return np.array(image.convert("L"), dtype=np.uint8)
+    return image.convert("L")
+
+
+def _scaled_to_8_bits(image: Image.Image) -> NDArray[np.uint8]:
+    """Scale grey levels 0 to 65535 to 0 to 255, rounded to the nearest."""
+    levels = np.asarray(image).astype(np.uint32)
+    if isinstance(image, TiffImageFile):
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
+        if bits != (16,):
+            raise BadImageError(f"has {bits[0]} bits a level, neither 8 nor 16")
+        if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow inverts 8 bits, but not 16
+            levels = 65535 - levels
+    scaled = ((levels + _LEVELS_OF_16_BITS_PER_8 // 2) // _LEVELS_OF_16_BITS_PER_8).astype(np.uint8)
+    if image.has_transparency_data:  # one level of a PNG stands for nothing there
+        scaled[levels == image.info["transparency"]] = 255
+    return scaled
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged metadata, of which any error may come, leave the pixels as they are
+        return 1
 
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, UnidentifiedImageError):
-        return f"is not a {' or '.join(sorted(set(_DECODERS.values())))} picture"
+        return f"is not a {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} picture"
     if isinstance(error, OSError) and error.errno is not None:
         return f"cannot be read ({error.strerror})"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):

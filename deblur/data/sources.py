@@ -1,35 +1,19 @@
-"""Where images come from, a folder of files or faces that are drawn, and how all of them are decoded."""
+"""Where images come from: files, or faces that are drawn."""
 
 import hashlib
 import heapq
 import json
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.data.images import DECODER_VERSION, BadImageError, digest, find_images, read_gray
-from deblur.errors import UserError
+from deblur.data.images import DECODER_VERSION, BadImageError, find_images, read_gray
 
 # Part of the cache key of drawn faces: raised when `faces.draw` draws other pixels than before.
 _FACES_VERSION = 1
-
-# Pixels that travel between processes at once: enough to make the way cheap, few enough for photographs to fit.
-_CHUNK_BYTES = 2 * 1024**2
-_LARGEST_CHUNK = 8  # images; after Ctrl-C, processes finish the chunks that they have
 
 
 class ImageSource(Protocol):
@@ -64,32 +48,24 @@ class ImageSource(Protocol):
         """
 
 
-class FolderSource:
-    """The images of a folder and the folders within it, or some of them."""
+class FilesSource:
+    """Image files in a folder and the folders within it."""
 
-    def __init__(self, root: Path, max_images: int | None, seed: int, min_size: int) -> None:
-        """Find the images and choose among them.
+    def __init__(self, root: Path, names: Iterable[str], min_size: int) -> None:
+        """Name the files.
 
         Args:
-            root: Folder to search.
-            max_images: How many images to choose at random; null takes all. Which ones depends on their names and on
-                `seed`, so that a few images more in the folder change few of the choices.
-            seed: Chooses the images.
+            root: The folder.
+            names: The files, relative to the folder, with `/` between their parts.
             min_size: Smallest usable width and height in px; smaller images are bad ones.
-
-        Raises:
-            UserError: The folder is missing, cannot be listed or holds no image.
         """
         self._root = root.resolve()
         self._min_size = min_size
-        names = find_images(root)
-        if max_images is not None:
-            names = sorted(heapq.nsmallest(max_images, names, key=lambda name: _hash(seed, name)))
         self._names = tuple(names)
 
     @property
     def names(self) -> Sequence[str]:
-        """Names relative to the folder, with `/` between their parts, sorted."""
+        """Names relative to the folder, in the order in which they were given."""
         return self._names
 
     @property
@@ -123,6 +99,42 @@ class FolderSource:
         except UnicodeEncodeError as error:
             raise BadImageError("has a name that is not valid UTF-8") from error
         return read_gray(self._root / name, self._min_size)
+
+
+class FolderSource(FilesSource):
+    """The images of a folder and the folders within it, or some of them."""
+
+    def __init__(self, root: Path, max_images: int | None, seed: int, min_size: int) -> None:
+        """Find the images and choose among them.
+
+        Args:
+            root: Folder to search.
+            max_images: How many images to choose at random, as `choose` does; null takes all.
+            seed: Chooses the images.
+            min_size: Smallest usable width and height in px; smaller images are bad ones.
+
+        Raises:
+            UserError: The folder is missing, cannot be listed or holds no image.
+        """
+        super().__init__(root, choose(find_images(root), max_images, seed), min_size)
+
+
+def choose(names: Sequence[str], count: int | None, seed: int) -> Sequence[str]:
+    """Choose some names at random.
+
+    Which ones depends on the names and on `seed`, so that a few more names change few of the choices.
+
+    Args:
+        names: Names to choose from.
+        count: How many; null takes all as they are.
+        seed: Chooses.
+
+    Returns:
+        The chosen names, sorted.
+    """
+    if count is None:
+        return names
+    return sorted(heapq.nsmallest(count, names, key=lambda name: _hash(seed, name)))
 
 
 class SyntheticSource:
@@ -164,125 +176,6 @@ class SyntheticSource:
         from deblur.data.faces import draw  # here, so that folders of images do without the drawing
 
         return draw(self._seed, index)
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A decoded image: grey levels 0 to 255 of shape (H, W), and their digest."""
-
-    pixels: NDArray[np.uint8]
-    digest: str
-
-
-def decode_all(source: ImageSource, workers: int) -> Generator[Decoded | BadImageError]:
-    """Decode all images of a source, in order, holding few of them at a time.
-
-    Processes are started afresh ("spawn"): a forked copy of a process with the threads of torch can hang. Yet the main
-    module is not imported again in them, as it usually is: this takes seconds for one that imports torch, and fails for
-    scripts without a main guard. A source whose class is defined in the main module is therefore decoded in this
-    process, like all sources in a daemonic process, which may not start others.
-
-    Args:
-        source: Images to decode.
-        workers: Processes that decode; with 1, this process does.
-
-    Yields:
-        Each image, or why it cannot be used.
-
-    Raises:
-        UserError: A process cannot be started, or ended unexpectedly.
-    """
-    if workers == 1 or type(source).__module__ == "__main__" or multiprocessing.current_process().daemon:
-        yield from _decode_range(source, 0, len(source.names))
-    else:
-        yield from _decode_in_processes(source, workers)
-
-
-def _decode_range(source: ImageSource, start: int, stop: int) -> Iterator[Decoded | BadImageError]:
-    for index in range(start, stop):
-        try:
-            pixels = source.decode(index)
-        except BadImageError as error:
-            yield error
-        else:
-            yield Decoded(pixels, digest(pixels))
-
-
-def _decode_in_processes(source: ImageSource, workers: int) -> Iterator[Decoded | BadImageError]:
-    count = len(source.names)
-    start, chunk = 0, 1
-    pending: deque[Future[list[Decoded | BadImageError]]] = deque()
-    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (source,))
-    try:
-        while start < count or pending:
-            while start < count and len(pending) < 2 * workers:
-                stop = min(start + chunk, count)
-                with _quiet_start():  # `submit` starts a process when none is idle
-                    pending.append(executor.submit(_decode_chunk, start, stop))
-                start = stop
-            decoded = pending.popleft().result()
-            largest = max((item.pixels.size for item in decoded if isinstance(item, Decoded)), default=1)
-            chunk = max(1, min(_LARGEST_CHUNK, _CHUNK_BYTES // largest))
-            yield from decoded
-    except (BrokenProcessPool, OSError) as error:
-        raise UserError(
-            f"A process that decodes images of {source.description} could not be started or ended unexpectedly "
-            f"({error}). It may have run out of memory: end other programs, or choose smaller images."
-        ) from error
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Let the processes that start within know neither the main module of this one nor Ctrl-C.
-
-    Ctrl-C reaches all processes of a terminal. One that starts with the signal blocked never sees it, not even while it
-    imports. This process sees it when the block ends: a start that is broken off would leave half a process.
-    """
-    main_module = sys.modules["__main__"]
-    interrupts: list[int] = []
-    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set handlers
-    handler = signal.getsignal(signal.SIGINT) if in_main_thread else None
-    if handler is not None:  # blocking is not enough: another thread may take the signal for this one
-        signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if sys.platform != "win32" else None
-    sys.modules["__main__"] = ModuleType("__main__")  # without a name or file that "spawn" could import
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main_module
-        if blocked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        if handler is not None:
-            signal.signal(signal.SIGINT, handler)
-        if interrupts:
-            signal.raise_signal(signal.SIGINT)
-
-
-_worker_source: ImageSource  # set in worker processes only, so that it travels once
-
-
-def _start_worker(source: ImageSource) -> None:
-    import cv2  # here: only drawing needs it
-
-    global _worker_source
-    _worker_source = source
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for systems that cannot block signals
-    cv2.setNumThreads(0)  # the processes share the CPUs already
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent does: a parent that is killed cannot tell its workers, which wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _decode_chunk(start: int, stop: int) -> list[Decoded | BadImageError]:
-    return list(_decode_range(_worker_source, start, stop))
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

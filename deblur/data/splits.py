@@ -46,7 +46,7 @@ def split(digests: Sequence[str], seed: int, fractions: tuple[float, float, floa
         groups[name].append(index)
     if len(groups) < _SPLITS:
         raise UserError(
-            f"data.root: {len(digests)} images, {len(groups)} of them distinct, cannot be divided into training, "
+            f"data: {len(digests)} images, {len(groups)} of them distinct, cannot be divided into training, "
             f"validation and test sets. At least {_SPLITS} distinct images are needed: add images."
         )
     # Large groups first, while every set still has room for them; the single images then fill the sets exactly.

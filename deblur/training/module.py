@@ -20,7 +20,7 @@ from deblur.training.optimizers import build_optimizer, build_scheduler
 Batch = Mapping[str, Any]
 
 STEPS_BETWEEN_LOSS_CHECKS = 50  # looking at a loss makes a GPU wait, so not every step is looked at
-TESTED = ("psnr", "ssim", "gain", "input_psnr", "input_ssim", "loss")
+MEASURED = ("input_psnr", "psnr", "gain", "input_ssim", "ssim", "loss")  # of each test image
 VALIDATED = ("loss", "psnr", "ssim", "gain")
 
 
@@ -141,7 +141,7 @@ class DeblurModule(L.LightningModule):
             parts: list[list[dict[str, Any]]] = [[] for _ in range(self.trainer.world_size)]
             torch.distributed.all_gather_object(parts, self.test_rows)
             self.test_rows = sorted((row for part in parts for row in part), key=lambda row: str(row["name"]))
-        for name in TESTED:
+        for name in MEASURED:
             finite = [row[name] for row in self.test_rows if math.isfinite(row[name])]
             self.log(f"test/{name}", math.fsum(finite) / len(finite) if finite else math.nan, sync_dist=True)
 

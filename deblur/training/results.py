@@ -4,7 +4,9 @@ import math
 import platform
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from deblur import __version__
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv, write_gray_png
 from deblur.runs import config_without_paths, flatten
-from deblur.training.module import TESTED, DeblurModule
+from deblur.training.module import MEASURED, DeblurModule
 from deblur.training.pictures import restore_sample, strip
 
 IMAGES_FILE = "images.csv"
@@ -25,13 +27,23 @@ SAMPLE_COUNT = 4  # test images that are stored as pictures
 LIBRARIES = ("torch", "lightning", "torchmetrics", "albumentations", "opencv-python-headless", "numpy")
 
 
+@contextmanager
+def stopwatch(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the time that the block takes to `seconds[name]` [s]."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = round(seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+
+
 def mean_results(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the means over test images, infinite and undefined values left out, and how many were infinite.
 
     A mean over nothing is None: JSON knows no other way to say it.
     """
     means: dict[str, Any] = {}
-    for name in TESTED:
+    for name in MEASURED:
         finite = [row[name] for row in rows if math.isfinite(row[name])]
         means[name] = math.fsum(finite) / len(finite) if finite else None
     exact = sum(math.isinf(row["psnr"]) for row in rows)
@@ -75,17 +87,16 @@ def git_state() -> dict[str, Any] | None:
 
 
 def write_images_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write images.csv, one row a test image; infinite values are left empty."""
-    write_csv(
-        folder / IMAGES_FILE,
-        [
-            {
-                key: None if isinstance(value, float) and not math.isfinite(value) else value
-                for key, value in row.items()
-            }
-            for row in rows
-        ],
-    )
+    """Write images.csv, one row a test image; infinite values are left empty.
+
+    Names and degradations come first: families of blur have different parameters, and each gets its column.
+    """
+    described = dict.fromkeys(key for row in rows for key in row if key not in MEASURED)
+    write_csv(folder / IMAGES_FILE, [{key: _finite(row.get(key)) for key in (*described, *MEASURED)} for row in rows])
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_samples(folder: Path, module: DeblurModule, data: DeblurDataModule) -> None:

@@ -25,21 +25,22 @@ from deblur.runs import (
     METRICS_FILE,
     RunFolder,
     config_without_paths,
+    earlier_status,
     read_json,
     shared_run_folder,
     sharing,
-    state_of,
-    stopwatch,
 )
 from deblur.training.callbacks import HISTORY_FILE, History, TimeLeft
 from deblur.training.loggers import TensorBoard
 from deblur.training.module import DeblurModule
+from deblur.training.optimizers import build_optimizer, build_scheduler
 from deblur.training.results import (
     best_validation,
     describe_data,
     flat_settings,
     git_state,
     mean_results,
+    stopwatch,
     versions,
     write_images_table,
     write_samples,
@@ -67,7 +68,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         UserError: for what the user can mend.
         KeyboardInterrupt: after Ctrl-C, when the run's files are in order.
     """
-    if state_of(folder) == "done":
+    if earlier_status(folder, config).get("state") == "done":
         log.info(f"{folder} is done already.")
         return read_json(folder / METRICS_FILE)
     device = choose_device(config["trainer"])
@@ -99,6 +100,10 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
         data=config_without_paths(config["data"]),
         trusted=trusted,
     )
+    # Wrong arguments are refused here, before images are decoded or drawn.
+    optimizer = build_optimizer(config["optimizer"], module.network, trusted)
+    if config["scheduler"] is not None:
+        build_scheduler(config["scheduler"], optimizer, steps=100, trusted=trusted)
     data = build(
         config["data"],
         DeblurDataModule,
@@ -108,17 +113,16 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
         context=module.context,
         cache_root=config["paths"]["cache_root"],
     )
+    last = _last_checkpoint(run)
+    history = History(run)
+    trainer = _build_trainer(config, run, device, history, last)
+    log.info(f"{'run':<9} {run.path}")
     with stopwatch(seconds, "data"):
         data.setup()
-    log.info(f"{'run':<9} {run.path}")
     log.info(start_summary(config, module.network, degradation, data.images, data.splits, device))
     warning = receptive_field_warning(module.network, degradation)
     if warning:
         log.warning(warning)
-
-    last = _last_checkpoint(run)
-    history = History(run)
-    trainer = _build_trainer(config, run, device, history, last)
     with stopwatch(seconds, "fit"), _keyboard_interrupt_from_lightning():
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     seconds["epochs"] = round(sum(row["seconds"] for row in history.rows), 3)

@@ -10,6 +10,7 @@ from deblur.console import table
 from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
 from deblur.device import Device
+from deblur.runs import flatten
 
 
 def describe_network(network: nn.Module) -> dict[str, int | None]:
@@ -39,7 +40,7 @@ def start_summary(
         cost.append(f"receptive field {told['receptive_field']} px")
     side = "whole images" if data["patch_size"] is None else f"patches of {data['patch_size']} px"
     origin = f"made in {images.seconds:.1f} s" if images.was_built else f"opened in {images.seconds:.1f} s"
-    blur = {key: value for key, value in config["blur"].items() if key not in ("_target_", "name") and value}
+    blur = {key: value for key, value in flatten(config["blur"]).items() if key not in ("_target_", "name") and value}
     lines = {
         "data": f"{data.get('name', 'own')}, {len(images)} images: {len(splits.train)} to train, {len(splits.val)} to "
         f"validate, {len(splits.test)} to test",
@@ -61,7 +62,7 @@ def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str
     if field is None or field >= extent:
         return None
     return (
-        f"The network sees {field} px, but the {degradation.family} kernel is up to {extent} px wide: part of what is "
+        f"The network sees {field} px, but the blur spreads a pixel over up to {extent} px: part of what is "
         "needed lies outside its field. On anime faces the best linear filter that sees 13, 15 or 27 px reaches 20.0, "
         "21.3 or 23.8 dB for a motion of 15 px, and 23.0, 23.2 or 23.4 dB for a gaussian of 3 px. More layers or "
         "larger model.kernel_sizes see further."

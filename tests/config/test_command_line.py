@@ -80,7 +80,6 @@ SWEEPS = [
     ("-m blur=gaussian,box blur.sigma=choice(3)", "The job blur=box blur.sigma=3 sweep="),
     ("-m blur=gaussian,none blur.sigma=3", "is unknown where a sweep over blur starts: write blur.sigma=choice(VALUE)"),
     ("-m seed=1,2 sweep=a/b", "sweep=a/b is not allowed: give a name of letters,"),
-    ("-m seed=1,2 sweep=null", "sweep=null is no name: give one with sweep=NAME."),
     ("-m seed=1,2 resume=x", "resume=DIR continues one run: leave out -m."),
     ("seed=1,2 -m data=folder", "was started: data.root is missing: give a folder with images: data.root=DIR."),
 ]
@@ -129,14 +128,15 @@ def test_a_flag_that_does_not_exist_has_the_same_exit_code(
     assert "unrecognized arguments: --nonsense" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", ["loss=huber", "model=srcnn", "-m loss=mse,huber", "sed=1"])
+@pytest.mark.parametrize("words", ["loss=huber", "-m loss=mse,huber", "sed=1"])
 def test_the_traceback_can_be_had(workplace: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:  # noqa: ARG001
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    with pytest.raises(Exception, match=r"loss=huber is not|Could not find 'model/srcnn'|Could not override 'sed'"):
+    with pytest.raises(Exception, match=r"loss=huber is not allowed|Could not override 'sed'"):
         train.main(words.split())
     assert os.environ["HYDRA_FULL_ERROR"] == "1"
 
 
+@pytest.mark.slow
 def test_a_key_of_all_swept_options_can_be_set(accepted: Accepted) -> None:
     configs = accepted("-m", "blur=motion,motion_random", "blur.length=choice(9)")
     assert [(config["blur"]["name"], config["blur"]["length"]) for config in configs] == [
@@ -189,8 +189,8 @@ def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(
         if config.seed == 1:
             raise UserError("Seed 1 is out.")
 
-    assert run("train", task, ["-m", "seed=0,1,2"]) == 2
-    assert seeds == [0, 1, 2]
+    assert run("train", task, ["-m", "seed=1,0"]) == 2
+    assert seeds == [1, 0]
     assert capsys.readouterr().err == "error: Seed 1 is out.\n"
 
 
@@ -218,7 +218,7 @@ def test_a_signal_stops_a_run(workplace: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == "error: Stopped.\n"
 
 
-@pytest.mark.parametrize("words", ["seed=1", "-m seed=1,2", "loss=huber", "-m loss=huber", "--help", "sed=1"])
+@pytest.mark.parametrize("words", ["seed=1", "-m seed=1,2 loss=huber", "--help", "sed=1"])
 def test_the_process_is_left_as_it_was(
     workplace: Path,  # noqa: ARG001
     capsys: pytest.CaptureFixture[str],  # noqa: ARG001

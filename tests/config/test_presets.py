@@ -77,7 +77,12 @@ def test_a_file_starts_with_the_command_that_uses_it(path: Path) -> None:
     "path", [path for path in FILES if commands(path)[0].startswith(TRAIN) and "--" not in commands(path)[0]], ids=named
 )
 def test_the_command_of_a_file_is_accepted(path: Path, tmp_path: Path) -> None:
-    words = shlex.split(commands(path)[0].removeprefix(TRAIN).replace("DIR", shlex.quote(str(tmp_path))))
+    words = shlex.split(
+        commands(path)[0]
+        .removeprefix(TRAIN)
+        .replace("DIR", shlex.quote(str(tmp_path)))
+        .replace("FILE", shlex.quote(__file__))
+    )
     config = composed(*prepare_words(words))
     check(config)
     group, option = path.parent.name, path.stem

@@ -1,0 +1,39 @@
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from deblur.training.results import mean_results, stopwatch, write_images_table
+
+
+def row(name: str, psnr: float, **more: object) -> dict[str, object]:
+    values = dict.fromkeys(("input_psnr", "gain", "input_ssim", "ssim", "loss"), 1.0)
+    return {"name": name, **more, **values, "psnr": psnr}
+
+
+def test_means_leave_out_what_is_infinite_or_undefined_and_count_it() -> None:
+    rows = [row("a", 20.0), row("b", 30.0), row("c", math.inf)]
+    rows[0]["ssim"] = math.nan
+    means = mean_results(rows)
+    assert (means["psnr"], means["images"], means["exactly_restored"]) == (25.0, 3, 1)
+    assert means["ssim"] == 1.0
+    assert mean_results([row("c", math.inf)])["psnr"] is None
+
+
+def test_the_table_has_names_then_degradations_then_values(tmp_path: Path) -> None:
+    write_images_table(tmp_path, [row("a", 20.0, blur="box", size=7), row("b", math.inf, blur="disk", radius=5)])
+    lines = (tmp_path / "images.csv").read_text().splitlines()
+    assert lines[0] == "name,blur,size,radius,input_psnr,psnr,gain,input_ssim,ssim,loss"
+    assert lines[1] == "a,box,7,,1.0,20.0,1.0,1.0,1.0,1.0"
+    assert lines[2] == "b,disk,,5,1.0,,1.0,1.0,1.0,1.0"
+
+
+def test_a_stopwatch_adds_up_and_stops_for_errors() -> None:
+    seconds = {"fit": 100.0}
+    with stopwatch(seconds, "fit"):
+        time.sleep(0.01)
+    with pytest.raises(ValueError, match="broken"), stopwatch(seconds, "test"):
+        raise ValueError("broken")
+    assert 100.01 <= seconds["fit"] < 101
+    assert 0 <= seconds["test"] < 1
