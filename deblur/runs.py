@@ -33,6 +33,7 @@ _SHARED_RUN_FOLDER = "DEBLUR_RUN_FOLDER"  # the environment variable by which a 
 WITHOUT_EFFECT = (
     "callbacks.image_strips",
     "callbacks.lr_monitor",
+    "data.cache_memory",
     "data.num_workers",
     "logger",
     "paths",
@@ -68,7 +69,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def config_without_paths(section: Mapping[str, Any]) -> dict[str, Any]:
     """Return a section without the keys that name places on this machine."""
-    return {key: value for key, value in section.items() if key not in ("root", "path")}
+    return {key: value for key, value in section.items() if key not in ("root", "sharp", "blurred", "path")}
 
 
 def state_of(folder: Path) -> State | None:

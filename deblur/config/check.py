@@ -21,6 +21,7 @@ Config = dict[str, Any]
 
 _GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer")
 _GROUPS_OF_MANY = ("callbacks", "logger")
+_FOLDERS_OF_DATA = ("root", "sharp", "blurred")
 
 
 def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
@@ -30,8 +31,8 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
         cfg: what Hydra composed from conf/train.yaml, or what a run stored.
 
     Returns:
-        The configuration as plain Python values, `data.root` and `blur.path` made absolute, and
-        `blur.sha256` of that file filled in, so that they mean the same everywhere and ever after.
+        The configuration as plain Python values, `data.root`, `data.sharp`, `data.blurred` and `blur.path` made
+        absolute, and `blur.sha256` of that file filled in, so that they mean the same everywhere and ever after.
 
     Raises:
         UserError: for the first key that is missing, unknown or out of range; the text says what is allowed.
@@ -50,8 +51,9 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
             f"trainer.devices={config['trainer']['devices']} is not allowed in a sweep: its runs take one device each, "
             "since every further process of a run would start the whole sweep again. Leave out trainer.devices."
         )
-    if isinstance(config["data"].get("root"), str):
-        config["data"]["root"] = str(Path(config["data"]["root"]).resolve())
+    for key in _FOLDERS_OF_DATA:
+        if isinstance(config["data"].get(key), str):
+            config["data"][key] = str(Path(config["data"][key]).resolve())
     if isinstance(config["blur"].get("path"), str):
         config["blur"] |= _identified(config["blur"])
     return config

@@ -27,11 +27,11 @@ from deblur.errors import UserError
 PATH_KEYS = frozenset(
     {
         "blur.path",
+        "data.blurred",
         "data.root",
+        "data.sharp",
         "input",
         "output",
-        "pairs.blurred",
-        "pairs.sharp",
         "paths.cache_root",
         "paths.output_root",
         "resume",

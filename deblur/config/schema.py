@@ -72,6 +72,7 @@ class _Data(Target):
     eval_crop: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
     eval_batch_size: int = Field(ge=1, description="a whole number from 1 up")
     num_workers: int = Field(ge=0, description="a whole number from 0 up")
+    cache_memory: float = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @model_validator(mode="after")
     def _whole_images_in_a_batch(self) -> "_Data":
@@ -97,12 +98,43 @@ class FolderData(_Data):
 
     @model_validator(mode="after")
     def _root_is_a_folder(self) -> "FolderData":
-        state = "does not exist"
-        with contextlib.suppress(OSError):  # such as a name that is too long
-            if Path(self.root).is_dir():
-                return self
-            state = "is a file" if Path(self.root).is_file() else state
-        raise ValueError(f"data.root={self.root} {state}: give a folder with PNG or JPEG images.")
+        _refuse_no_folder("data.root", self.root)
+        return self
+
+
+class PairsData(_Data):
+    """Schema of `deblur.data.PairsData`."""
+
+    sharp: str = Field(min_length=1, description="a folder with sharp images: data.sharp=DIR")
+    blurred: str = Field(min_length=1, description="a folder with the same images, blurred: data.blurred=DIR")
+    max_images: int | None = Field(ge=3, description="a whole number from 3 up, or null for all pairs")
+
+    @model_validator(mode="after")
+    def _two_folders(self) -> "PairsData":
+        _refuse_no_folder("data.sharp", self.sharp)
+        _refuse_no_folder("data.blurred", self.blurred)
+        if Path(self.sharp).samefile(self.blurred):
+            raise ValueError(f"data.blurred={self.blurred} is data.sharp as well: give two folders.")
+        return self
+
+
+class PhotosData(_Data):
+    """Schema of `deblur.data.PhotosData`."""
+
+
+class AnimeFacesData(_Data):
+    """Schema of `deblur.data.AnimeFacesData`."""
+
+    max_images: int | None = Field(ge=3, description="a whole number from 3 up, or null for all images")
+
+
+def _refuse_no_folder(key: str, place: str) -> None:
+    state = "does not exist"
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        if Path(place).is_dir():
+            return
+        state = "is a file" if Path(place).is_file() else state
+    raise ValueError(f"{key}={place} {state}: give a folder with images.")
 
 
 class Trainer(OpenSection):
@@ -174,6 +206,9 @@ BY_TARGET: dict[str, type[Section]] = {
     "deblur.blur.KernelFile": KernelFile,
     "deblur.data.SyntheticData": SyntheticData,
     "deblur.data.FolderData": FolderData,
+    "deblur.data.PairsData": PairsData,
+    "deblur.data.PhotosData": PhotosData,
+    "deblur.data.AnimeFacesData": AnimeFacesData,
     "deblur.training.callbacks.ImageStrips": ImageStrips,
 }
 

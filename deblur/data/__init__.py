@@ -3,14 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deblur.data.datamodule import DeblurDataModule, FolderData, SyntheticData
+    from deblur.data.datamodule import DeblurDataModule
+    from deblur.data.options import AnimeFacesData, FolderData, PairsData, PhotosData, SyntheticData
 
-__all__ = ["DeblurDataModule", "FolderData", "SyntheticData"]
+__all__ = ["AnimeFacesData", "DeblurDataModule", "FolderData", "PairsData", "PhotosData", "SyntheticData"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from deblur.data import datamodule
+    from deblur.data import datamodule, options
 
-    return getattr(datamodule, name)
+    return getattr(datamodule if name == "DeblurDataModule" else options, name)

@@ -23,9 +23,12 @@ from deblur.data.datasets import (
     collate_patches,
     single_thread_opencv,
 )
-from deblur.data.sources import FolderSource, ImageSource, SyntheticSource
+from deblur.data.pairs import open_pairs
+from deblur.data.sources import ImageSource
 from deblur.data.splits import Splits, split
 from deblur.errors import UserError
+
+_GIB = 1024**3  # bytes
 
 
 class DeblurDataModule(L.LightningDataModule, ABC):
@@ -34,11 +37,13 @@ class DeblurDataModule(L.LightningDataModule, ABC):
     The loaders give uint8, which is cheap to move; on the device the images become float32 in [0, 1], (N, 1, H, W).
 
     Attributes:
-        images: the cached images, after `setup`.
+        images: the cached sharp images, after `setup`.
+        inputs: what is degraded, after `setup`: the sharp images, or those that somebody else blurred.
         splits: their indices in training, validation and test, after `setup`.
     """
 
     images: ImageCache
+    inputs: ImageCache
     splits: Splits
 
     def __init__(
@@ -55,6 +60,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         eval_batch_size: int,
         num_workers: int,
         cache_root: str | None = None,
+        cache_memory: float = 1.0,
         training_seed: int = 0,
         context: int = 0,
     ) -> None:
@@ -72,6 +78,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             eval_batch_size: images in a validation or test batch.
             num_workers: loader processes.
             cache_root: the folder for decoded images; None is the user's cache folder.
+            cache_memory: images that decode to more [GiB] are memory-mapped instead of held in memory.
             training_seed: of the order, flips, drawn blurs and patches of training.
             context: further blurred pixels on each side of a training patch, for a network that does not pad.
         """
@@ -87,23 +94,36 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         self._eval_batch_size = eval_batch_size
         self._num_workers = num_workers
         self._cache_root = Path(cache_root) if cache_root else Path(platformdirs.user_cache_path("deblur"))
+        self._memory_limit = int(cache_memory * _GIB)
         self._training_seed = training_seed
         self._context = context
 
     @abstractmethod
     def source(self) -> ImageSource:
-        """Return where the images come from."""
+        """Return where the sharp images come from."""
+
+    def blurred_source(self) -> ImageSource | None:
+        """Return where the image of each sharp one comes from that somebody else blurred, in the same order, if any."""
+        return None
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002 # all stages share the images
         """Open the cache, after decoding or drawing the images where they are not in it, and split them.
 
         Raises:
-            UserError: for unreadable images, too few of them, or whole images of several sizes in one batch.
+            UserError: for unreadable images, too few of them, whole images of several sizes in one batch, or blurred
+                images of another size than the sharp ones.
         """
         if hasattr(self, "splits"):
             return
         single_thread_opencv()
-        self.images = open_cache(self.source(), self._cache_root, max_bad_fraction=self._max_bad_fraction)
+        source, blurred_source = self.source(), self.blurred_source()
+        root, bad, memory = self._cache_root, self._max_bad_fraction, self._memory_limit
+        if blurred_source is None:
+            self.images = self.inputs = open_cache(source, root, max_bad_fraction=bad, memory_limit=memory)
+        else:
+            self.images, self.inputs = open_pairs(
+                source, blurred_source, root, max_bad_fraction=bad, memory_limit=memory
+            )
         self.splits = split(self.images.digests, self._seed)
         sizes = {self.images.shapes[index] for index in self.splits.train}
         if self._patch_size is None and self._batch_size > 1 and len(sizes) > 1:
@@ -122,6 +142,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             patches_per_image=self._patches_per_image,
             context=self._context,
             flips=self._flips,
+            inputs=self.inputs,
         )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place())
         if self.trainer is not None:
@@ -140,7 +161,9 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def evaluation_dataset(self, indices: Iterable[int]) -> EvaluationDataset:
         """Return some of the images, degraded as in validation and test."""
-        return EvaluationDataset(self.images, tuple(indices), self._degradation, seed=self._seed, crop=self._eval_crop)
+        return EvaluationDataset(
+            self.images, tuple(indices), self._degradation, seed=self._seed, crop=self._eval_crop, inputs=self.inputs
+        )
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:  # noqa: ARG002
         """Turn uint8 images into float32 in [0, 1], on the device."""
@@ -177,43 +200,3 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             # A loader draws a seed for its processes; drawn from torch's own generator it would change the dropout.
             "generator": torch.Generator(),
         }
-
-
-class SyntheticData(DeblurDataModule):
-    """Faces drawn by a program: nothing is downloaded."""
-
-    def __init__(self, degradation: Degradation, *, max_images: int, **settings: Any) -> None:
-        """Describe the data.
-
-        Args:
-            degradation: what blurs the faces.
-            max_images: how many faces are drawn.
-            settings: as for `DeblurDataModule`.
-        """
-        super().__init__(degradation, **settings)
-        self._max_images = max_images
-
-    def source(self) -> ImageSource:
-        """Return the drawn faces."""
-        return SyntheticSource(self._max_images, self._seed)
-
-
-class FolderData(DeblurDataModule):
-    """A tree of image files."""
-
-    def __init__(self, degradation: Degradation, *, root: str, max_images: int | None, **settings: Any) -> None:
-        """Describe the data.
-
-        Args:
-            degradation: what blurs the images.
-            root: the folder.
-            max_images: take this many of the images; None takes all.
-            settings: as for `DeblurDataModule`.
-        """
-        super().__init__(degradation, **settings)
-        self._root = Path(root)
-        self._max_images = max_images
-
-    def source(self) -> ImageSource:
-        """Return the files of the folder; an image has to hold a training patch."""
-        return FolderSource(self._root, self._max_images, self._seed, self._patch_size or 1)

@@ -51,19 +51,22 @@ class TrainingDataset(Dataset[Sample]):
         patches_per_image: int,
         context: int,
         flips: bool,
+        inputs: Images | None = None,
     ) -> None:
         """Describe the samples.
 
         Args:
             images: where the sharp images come from.
-            degradation: what blurs them.
+            degradation: what blurs the inputs.
             seed: of flips, blurs and patch positions.
             patch_size: side of a sharp patch [px]; None takes the whole image as the one patch.
             patches_per_image: patches from an image; read only where they are smaller than the image.
             context: further pixels of the blurred image on each side of a patch.
             flips: mirror images at random in both directions.
+            inputs: what is degraded, of the same sizes as the sharp images; None degrades these.
         """
         self._images = images
+        self._inputs = images if inputs is None else inputs
         self._seed = seed
         self._patch_size = patch_size
         self._patches_per_image = patches_per_image
@@ -79,8 +82,7 @@ class TrainingDataset(Dataset[Sample]):
         self._augment.set_random_state(
             np.random.default_rng(augmentation), random.Random(int(augmentation.generate_state(1)[0]))
         )
-        image = self._images[index]
-        augmented = self._augment(image=image, sharp=image)
+        augmented = self._augment(image=self._inputs[index], sharp=self._images[index])
         return self._cut(augmented["image"], augmented["sharp"], np.random.default_rng(cutting))
 
     def _cut(self, blurred: GrayImage, sharp: GrayImage, rng: np.random.Generator) -> Sample:
@@ -110,18 +112,27 @@ class EvaluationDataset(Dataset[Sample]):
     """
 
     def __init__(
-        self, images: Images, indices: Sequence[int], degradation: Degradation, *, seed: int, crop: int | None
+        self,
+        images: Images,
+        indices: Sequence[int],
+        degradation: Degradation,
+        *,
+        seed: int,
+        crop: int | None,
+        inputs: Images | None = None,
     ) -> None:
         """Describe the samples.
 
         Args:
             images: where the sharp images come from.
             indices: which of them.
-            degradation: what blurs them.
+            degradation: what blurs the inputs.
             seed: of what is drawn.
             crop: side of the centre crop [px]; smaller images stay whole, None leaves all whole.
+            inputs: what is degraded, of the same sizes as the sharp images; None degrades these.
         """
         self._images = images
+        self._inputs = images if inputs is None else inputs
         self._indices = indices
         self._degradation = degradation
         self._seed = seed
@@ -137,10 +148,10 @@ class EvaluationDataset(Dataset[Sample]):
         name = self._images.names[index]
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
         sampled = self._degradation.sample(np.random.default_rng(np.random.SeedSequence([self._seed, key])))
-        sharp = centre_crop(self._images[index], self._crop)
+        sharp, given = (centre_crop(images[index], self._crop) for images in (self._images, self._inputs))
         return {
             "sharp": sharp[None],
-            "blurred": self._degradation.apply(sharp, sampled)[None],
+            "blurred": self._degradation.apply(given, sampled)[None],
             "name": name,
             "degradation": describe(sampled),
         }

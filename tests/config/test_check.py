@@ -66,6 +66,7 @@ REFUSED = {
     ("data.eval_crop", PIXELS): "0 1.5 true",
     ("data.eval_batch_size", FROM_1): "0 null",
     ("data.num_workers", FROM_0): "-1 1.5 true null",
+    ("data.cache_memory", "give a number from 0 up [GiB]."): "-1 nan inf true null much",
     ("trainer.max_epochs", FROM_1): "0 -1 1.5 true null",
     ("trainer.precision", PRECISION): "bf16 32 null",
     ("trainer.accelerator", "give auto, cpu, gpu or mps."): "tpu 1",
@@ -163,7 +164,7 @@ def test_a_data_root_that_is_no_folder_is_refused(changed: Change, tmp_path: Pat
     (tmp_path / "file.png").touch()
     config = changed("data=folder")
     config["data"]["root"] = str(tmp_path / name)
-    assert refusal(config) == f"data.root={tmp_path / name} {state}: give a folder with PNG or JPEG images."
+    assert refusal(config) == f"data.root={tmp_path / name} {state}: give a folder with images."
 
 
 def test_an_empty_data_root_is_not_the_working_directory(changed: Change) -> None:
@@ -339,7 +340,8 @@ def sections(changed: Change, tmp_path_factory: pytest.TempPathFactory) -> dict[
         tree = changed(" ".join(f"{group}={option}" for group, option in chosen.items()))
         for group in chosen:
             composed[group].append(tree[group])
-    given = {"root": str(root), "path": str(root / "kernel.npy")}
+    (root / "blurred").mkdir()
+    given = {"root": str(root), "sharp": str(root), "blurred": str(root / "blurred"), "path": str(root / "kernel.npy")}
     for section in itertools.chain(*composed.values()):
         for key, value in (section or {}).items():
             if value == "???":

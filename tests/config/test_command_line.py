@@ -33,7 +33,7 @@ TOP = (
 # One of each kind, tried with the whole command
 COMMANDS = [
     ("optimizer.lr=abc", "optimizer.lr=abc is not allowed: give a number above 0."),
-    ("data=folder data.root=absent", "data.root=absent does not exist: give a folder with PNG or JPEG images."),
+    ("data=folder data.root=absent", "data.root=absent does not exist: give a folder with images."),
     ("blur=blox", f"blur=blox is not allowed: choose {BLURS}. Did you mean box?"),
     ("optimiser.lr=1", f"optimiser is unknown: {TOP}. Did you mean optimizer?"),
     ("data.root=/x", "data.root is unknown in the chosen data: it belongs to data=folder."),

@@ -1,59 +1,20 @@
-import contextlib
 import json
 import logging
 import os
 import pickle
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from image_files import folder, write_bad_files, write_images
 from numpy.typing import NDArray
 from PIL import Image
 
 from deblur.data.cache import ImageCache, open_cache
 from deblur.data.images import read_gray
-from deblur.data.sources import FolderSource
 from deblur.errors import UserError
-
-
-def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
-
-
-def write_images(root: Path, count: int, height: int = 9, width: int = 11) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        Image.fromarray(noise(height + index % 3, width, index)).save(root / f"{index:03d}.png")
-
-
-def write_bad_files(root: Path, count: int) -> None:
-    for index in range(count):
-        (root / f"bad{index:02d}.png").write_text("no picture")
-
-
-def folder(root: Path, min_size: int = 1) -> FolderSource:
-    return FolderSource(root, None, 0, min_size)
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
-    """A folder of five images of mixed sizes, two of them identical."""
-    root = tmp_path / "images"
-    write_images(root, 4)
-    shutil.copy(root / "001.png", root / "copy.png")
-    return root
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """The folder of all caches, not yet there."""
-    return tmp_path / "caches" / "deblur"
 
 
 def content(cache: ImageCache) -> list[object]:
@@ -64,9 +25,6 @@ def content(cache: ImageCache) -> list[object]:
 def only_folder(root: Path) -> Path:
     [found] = [path for path in root.iterdir() if path.is_dir()]
     return found
-
-
-# Content
 
 
 def test_a_cache_holds_the_decoded_images(images: Path, root: Path) -> None:
@@ -116,7 +74,7 @@ def is_mapped(image: NDArray[np.uint8], file: Path) -> bool:
 
 
 def test_a_pickled_cache_is_small_and_equal(tmp_path: Path, root: Path) -> None:
-    write_images(tmp_path / "images", 4, 200, 300)
+    write_images(tmp_path / "images", 4, height=200, width=300)
     cache = open_cache(folder(tmp_path / "images"), root)
     pickled = pickle.dumps(cache)
     assert len(pickled) < 1000
@@ -181,7 +139,7 @@ def test_a_change_builds_anew(images: Path, root: Path, change: str) -> None:
             (images / "000.png").unlink()
         case "smallest size":
             min_size = 10
-    cache = open_cache(folder(images, min_size), root, max_bad_fraction=1)
+    cache = open_cache(folder(images, min_size=min_size), root, max_bad_fraction=1)
     assert cache.was_built
     for index, name in enumerate(cache.names):
         np.testing.assert_array_equal(cache[index], read_gray(images / name))
@@ -266,7 +224,10 @@ def test_bad_files_are_left_out_with_one_warning(images: Path, root: Path, caplo
         [warning] = [record.message for record in caplog.records if record.levelno == logging.WARNING]
         assert "2 of 7 images" in warning
         assert str(images) in warning
-        assert "\n  bad00.png is not a JPEG or PNG picture\n  'line\\nbreak.png' is empty (0 bytes)" in warning
+        assert (
+            "\n  bad00.png is not a BMP, JPEG, PNG, TIFF or WEBP picture\n  'line\\nbreak.png' is empty (0 bytes)"
+            in warning
+        )
     assert not cache.was_built
 
 
@@ -287,7 +248,7 @@ def test_too_many_bad_files_are_refused_whenever_the_cache_is_opened(images: Pat
             open_cache(folder(images), root, max_bad_fraction=0.49)
         message = str(caught.value)
         assert message.startswith("data.max_bad_fraction: ")
-        assert "bad00.png is not a JPEG or PNG picture" in message
+        assert "bad00.png is not a BMP, JPEG, PNG, TIFF or WEBP picture" in message
         assert "raise data.max_bad_fraction" in message
     cache = open_cache(folder(images), root, max_bad_fraction=0.5)
     assert not cache.was_built
@@ -308,7 +269,7 @@ def test_no_good_image_is_refused(tmp_path: Path, root: Path, memory_limit: int)
     (tmp_path / "images").mkdir()
     write_bad_files(tmp_path / "images", 2)
     for _ in ("built", "opened again"):
-        with pytest.raises(UserError, match=r"^data.root: none of the 2 images of .* can be used"):
+        with pytest.raises(UserError, match=r"^data: none of the 2 images of .* can be used"):
             open_cache(folder(tmp_path / "images"), root, max_bad_fraction=1, memory_limit=memory_limit)
 
 
@@ -327,190 +288,3 @@ def test_a_cache_root_without_permission_is_named(images: Path, tmp_path: Path) 
     closed.mkdir(mode=0o500)
     with pytest.raises(UserError, match=r"^paths.cache_root: .*closed.*Permission denied"):
         open_cache(folder(images), closed)
-
-
-# Several processes. The script opens a cache whose images each take a while, and says what happened.
-
-SLOW_SOURCE = """
-import os, time
-from deblur.data.sources import FolderSource
-
-class SlowSource(FolderSource):
-    def decode(self, index):
-        time.sleep(float(os.environ["SECONDS_PER_IMAGE"]))
-        return super().decode(index)
-"""
-SCRIPT = """
-import logging, resource, sys
-from pathlib import Path
-logging.basicConfig(level=logging.INFO, format="%(message)s")
-from deblur.data.cache import open_cache
-from deblur.errors import UserError
-from slow_source import SlowSource
-
-images, root, workers, largest_file = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
-try:
-    cache = open_cache(SlowSource(images, None, 0, 1), root, workers=workers)
-    print("built" if cache.was_built else "opened", len(cache), cache.fingerprint)
-except KeyboardInterrupt:
-    print("interrupted")
-except UserError as error:
-    print("refused:", error)
-"""
-UNLIMITED = -1
-
-
-def start(
-    tmp_path: Path,
-    root: Path,
-    workers: int,
-    *,
-    seconds_per_image: float = 0.005,
-    largest_file: int = UNLIMITED,
-    stderr: int = subprocess.PIPE,
-) -> subprocess.Popen[str]:
-    images = tmp_path / "images"
-    if not images.exists():
-        write_images(images, 100, 90, 110)
-        (tmp_path / "slow_source.py").write_text(SLOW_SOURCE)
-        (tmp_path / "script.py").write_text(SCRIPT)
-    command = [sys.executable, str(tmp_path / "script.py"), str(images), str(root), str(workers), str(largest_file)]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "SECONDS_PER_IMAGE": str(seconds_per_image),
-            "TERM": "xterm",
-        },
-        start_new_session=True,  # a process group of its own, as a terminal gives to each command
-    )
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds
-        time.sleep(0.01)
-
-
-def pixels_written(root: Path) -> int:
-    return sum(path.stat().st_size for path in root.glob(".building-*/pixels.npy"))
-
-
-def running_processes(group: int) -> list[int]:
-    """Processes of a group that have not ended; ended ones may wait for their parent for ever."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, process_group = status.read_text().rpartition(")")[2].split()[:3]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(process_group) == group and state != "Z":
-            found.append(int(status.parent.name))
-    return found
-
-
-def leftovers(root: Path) -> list[str]:
-    return [path.name for path in root.iterdir() if path.suffix != ".lock"]
-
-
-def test_of_two_processes_one_builds_and_the_other_waits(tmp_path: Path, root: Path) -> None:
-    processes = [start(tmp_path, root, workers=1) for _ in range(2)]
-    outputs, logs = zip(*(process.communicate() for process in processes), strict=True)
-    built, opened = sorted(output.split() for output in outputs)
-    assert [built[0], opened[0]] == ["built", "opened"]
-    assert built[1:] == opened[1:]
-    assert "".join(logs).count("Another process is building the image cache") == 1
-    assert "".join(logs).count("Decoded 100 images in") == 1
-    assert "\x1b" not in "".join(logs)  # the progress bar is for terminals
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-@pytest.mark.parametrize("moment", ["workers start", "images are decoded"])
-def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, root: Path, moment: str) -> None:
-    process = start(tmp_path, root, workers=2, seconds_per_image=0.03)
-    if moment == "workers start":
-        wait_until(lambda: len(running_processes(process.pid)) >= 4)  # with the tracker of shared resources
-    else:
-        wait_until(lambda: pixels_written(root) > 50_000)
-    interrupted = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)
-    output, log = process.communicate()
-    assert time.monotonic() - interrupted < 5
-    assert output == "interrupted\n"
-    assert "Traceback" not in log
-    assert log.count("\n") == 1  # that decoding began
-    assert leftovers(root) == []
-    wait_until(lambda: not running_processes(process.pid))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_workers_know_nothing_of_ctrl_c(tmp_path: Path, root: Path) -> None:
-    process = start(tmp_path, root, workers=2)
-    while process.poll() is None:
-        for worker in set(running_processes(process.pid)) - {process.pid}:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGINT)
-        time.sleep(0.005)
-    output, log = process.communicate()
-    assert output.startswith("built 100")
-    assert log.count("\n") == 2  # that decoding began and ended
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_a_killed_build_is_no_cache_and_is_cleared_away(tmp_path: Path, root: Path) -> None:
-    process = start(tmp_path, root, workers=2, seconds_per_image=0.03)
-    wait_until(lambda: pixels_written(root) > 50_000)
-    process.kill()
-    process.communicate()
-    wait_until(lambda: not running_processes(process.pid))  # its workers end as well
-    assert [name.startswith(".building-") for name in leftovers(root)] == [True]
-
-    write_images(tmp_path / "other", 3)
-    open_cache(folder(tmp_path / "other"), root)  # another cache clears it away too
-    assert not list(root.glob(".building-*"))
-
-    (root / f".building-{folder(tmp_path / 'images').cache_key()}").mkdir()
-    cache = open_cache(folder(tmp_path / "images"), root)
-    assert cache.was_built
-    assert len(cache) == 100
-    assert not list(root.glob(".building-*"))
-
-
-def test_a_build_leaves_another_build_alone(tmp_path: Path, root: Path) -> None:
-    process = start(tmp_path, root, workers=1, seconds_per_image=0.01)
-    wait_until(lambda: bool(list(root.glob(".building-*"))))
-    write_images(tmp_path / "other", 3)
-    open_cache(folder(tmp_path / "other"), root)
-    assert list(root.glob(".building-*"))
-    assert process.communicate()[0].startswith("built 100")
-
-
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, root: Path) -> None:
-    process = start(tmp_path, root, workers=2, largest_file=5000)
-    output, log = process.communicate()
-    assert output.startswith(f"refused: paths.cache_root: the image cache cannot be written to {root} (File too large)")
-    assert "Traceback" not in log
-    assert leftovers(root) == []
-
-
-# The display
-
-
-def test_a_terminal_shows_progress(tmp_path: Path, root: Path) -> None:
-    ours, theirs = os.openpty()
-    process = start(tmp_path, root, workers=1, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    with contextlib.suppress(OSError):  # how a terminal says that its last program has ended
-        while part := os.read(ours, 10_000):
-            shown += part
-    os.close(ours)
-    assert process.communicate()[0].startswith("built 100")
-    assert b"Decoding images" in shown
-    assert b"\x1b[" in shown

@@ -1,0 +1,113 @@
+"""The options of the data group: what each of them takes its images from."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from deblur.blur import Degradation
+from deblur.data.anime_faces import download_anime_faces
+from deblur.data.datamodule import DeblurDataModule
+from deblur.data.pairs import find_pairs
+from deblur.data.photographs import photographs
+from deblur.data.sources import FilesSource, FolderSource, ImageSource, SyntheticSource, choose
+
+
+class SyntheticData(DeblurDataModule):
+    """Faces drawn by a program: nothing is downloaded."""
+
+    def __init__(self, degradation: Degradation, *, max_images: int, **settings: Any) -> None:
+        """Describe the data.
+
+        Args:
+            degradation: what blurs the faces.
+            max_images: how many faces are drawn.
+            settings: as for `DeblurDataModule`.
+        """
+        super().__init__(degradation, **settings)
+        self._max_images = max_images
+
+    def source(self) -> ImageSource:
+        """Return the drawn faces."""
+        return SyntheticSource(self._max_images, self._seed)
+
+
+class FolderData(DeblurDataModule):
+    """A tree of image files."""
+
+    def __init__(self, degradation: Degradation, *, root: str, max_images: int | None, **settings: Any) -> None:
+        """Describe the data.
+
+        Args:
+            degradation: what blurs the images.
+            root: the folder.
+            max_images: take this many of the images; None takes all.
+            settings: as for `DeblurDataModule`.
+        """
+        super().__init__(degradation, **settings)
+        self._root = Path(root)
+        self._max_images = max_images
+
+    def source(self) -> ImageSource:
+        """Return the files of the folder; an image has to hold a training patch."""
+        return FolderSource(self._root, self._max_images, self._seed, self._patch_size or 1)
+
+
+class PairsData(DeblurDataModule):
+    """Two trees of image files: sharp images, and the same ones as somebody else blurred them."""
+
+    def __init__(
+        self, degradation: Degradation, *, sharp: str, blurred: str, max_images: int | None, **settings: Any
+    ) -> None:
+        """Describe the data.
+
+        Args:
+            degradation: what is done to the blurred images; `NoBlur` leaves them as they are.
+            sharp: the folder of the sharp images.
+            blurred: the folder of the blurred images, of the same names, suffixes aside.
+            max_images: take this many of the pairs; None takes all.
+            settings: as for `DeblurDataModule`.
+        """
+        super().__init__(degradation, **settings)
+        self._sharp = Path(sharp)
+        self._blurred = Path(blurred)
+        self._max_images = max_images
+
+    def source(self) -> ImageSource:
+        """Return the sharp files."""
+        return FilesSource(self._sharp, self._pairs, self._patch_size or 1)
+
+    def blurred_source(self) -> ImageSource:
+        """Return the blurred file of each sharp one."""
+        return FilesSource(self._blurred, self._pairs.values(), self._patch_size or 1)
+
+    @cached_property
+    def _pairs(self) -> dict[str, str]:
+        pairs = find_pairs(self._sharp, self._blurred)
+        return {name: pairs[name] for name in choose(list(pairs), self._max_images, self._seed)}
+
+
+class PhotosData(DeblurDataModule):
+    """The free photographs that come with scikit-image."""
+
+    def source(self) -> ImageSource:
+        """Return the photographs."""
+        return photographs(self._patch_size or 1)
+
+
+class AnimeFacesData(DeblurDataModule):
+    """The anime faces of the original study, downloaded from Kaggle."""
+
+    def __init__(self, degradation: Degradation, *, max_images: int | None, **settings: Any) -> None:
+        """Describe the data.
+
+        Args:
+            degradation: what blurs the faces.
+            max_images: take this many of the faces; None takes all.
+            settings: as for `DeblurDataModule`.
+        """
+        super().__init__(degradation, **settings)
+        self._max_images = max_images
+
+    def source(self) -> ImageSource:
+        """Download the faces where they are not on this machine; return them."""
+        return FolderSource(download_anime_faces(), self._max_images, self._seed, self._patch_size or 1)

@@ -1,0 +1,126 @@
+"""Pairs of a sharp image and one that somebody else blurred: which files belong together, and their caches."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from deblur.data.cache import ImageCache, open_cache
+from deblur.data.images import BadImage, find_images, report_bad_images
+from deblur.data.sources import ImageSource
+from deblur.errors import UserError
+
+_LISTED = 5  # names in a message
+
+
+def find_pairs(sharp: Path, blurred: Path) -> dict[str, str]:
+    """Match the images of two folders by their relative names without suffixes.
+
+    Args:
+        sharp: Folder of the sharp images.
+        blurred: Folder of the blurred images.
+
+    Returns:
+        For each sharp image, sorted, its blurred one; names relative to their folders.
+
+    Raises:
+        UserError: A folder holds no image or two of one name, or an image has no partner.
+    """
+    sharp_names = _by_stem(find_images(sharp, "data.sharp"), "data.sharp")
+    blurred_names = _by_stem(find_images(blurred, "data.blurred"), "data.blurred")
+    for key, names, others in (
+        ("data.sharp", sharp_names, blurred_names),
+        ("data.blurred", blurred_names, sharp_names),
+    ):
+        alone = [name for stem, name in names.items() if stem not in others]
+        if alone:
+            raise UserError(
+                f"{key}: {len(alone)} of {len(names)} images have no partner of the same name, suffix aside, in the "
+                f"other folder: {_listed(alone)}. Add the partners, or remove these files."
+            )
+    return {name: blurred_names[stem] for stem, name in sharp_names.items()}
+
+
+def open_pairs(
+    sharp_source: ImageSource,
+    blurred_source: ImageSource,
+    root: Path,
+    *,
+    max_bad_fraction: float,
+    memory_limit: int,
+) -> tuple[ImageCache, ImageCache]:
+    """Open the caches of sharp and blurred images, without the pairs of which one image is bad.
+
+    Args:
+        sharp_source: Sharp images.
+        blurred_source: The blurred image of each sharp one, in the same order.
+        root: Folder of all caches.
+        max_bad_fraction: Largest share of pairs with a bad image, 0 to 1.
+        memory_limit: Of each of the two, up to this many bytes of pixels are read into memory.
+
+    Returns:
+        Sharp and blurred images of equal number, order and sizes. The fingerprint and the bad images of the sharp ones
+        are those of the pairs.
+
+    Raises:
+        UserError: As `open_cache` does, or the two images of a pair differ in size.
+    """
+    sharp = open_cache(sharp_source, root, max_bad_fraction=None, memory_limit=memory_limit)
+    blurred = open_cache(blurred_source, root, max_bad_fraction=None, memory_limit=memory_limit)
+    sharp_at, blurred_at = ({name: index for index, name in enumerate(cache.names)} for cache in (sharp, blurred))
+    pairs = list(zip(sharp_source.names, blurred_source.names, strict=True))
+    good = [(sharp_at[name], blurred_at[other]) for name, other in pairs if name in sharp_at and other in blurred_at]
+    sharp_reasons, blurred_reasons = ({image.name: image.reason for image in cache.bad} for cache in (sharp, blurred))
+    bad = tuple(
+        BadImage(name, sharp_reasons[name])
+        if name in sharp_reasons
+        else BadImage(other, f"{blurred_reasons[other]} (the blurred image)")
+        for name, other in pairs
+        if name in sharp_reasons or other in blurred_reasons
+    )
+    description = f"{sharp_source.description}, blurred in {blurred_source.description},"
+    report_bad_images(bad, len(good), description, max_bad_fraction)
+    sharp, blurred = sharp.subset([index for index, _ in good]), blurred.subset([index for _, index in good])
+    _refuse_other_sizes(sharp, blurred)
+    sharp.bad = bad
+    sharp.fingerprint = hashlib.sha256(f"{sharp.fingerprint}:{blurred.fingerprint}".encode()).hexdigest()
+    sharp.was_built = sharp.was_built or blurred.was_built
+    sharp.seconds += blurred.seconds
+    return sharp, blurred
+
+
+def _by_stem(names: Iterable[str], key: str) -> dict[str, str]:
+    by_stem: dict[str, str] = {}
+    for name in names:
+        stem = PurePosixPath(name).with_suffix("").as_posix()
+        if stem in by_stem:
+            raise UserError(
+                f"{key}: {_listed([by_stem[stem], name])} have the same name but for the suffix, and only one of them "
+                "can belong to a pair. Remove one of them."
+            )
+        by_stem[stem] = name
+    return by_stem
+
+
+def _refuse_other_sizes(sharp: ImageCache, blurred: ImageCache) -> None:
+    differing = [
+        f"{other} is {_size(shape)}, {name} {_size(sharp_shape)}"
+        for name, sharp_shape, other, shape in zip(
+            sharp.names, sharp.shapes, blurred.names, blurred.shapes, strict=True
+        )
+        if shape != sharp_shape
+    ]
+    if differing:
+        raise UserError(
+            f"data.blurred: {len(differing)} of {len(sharp)} images are of another size than their sharp ones: "
+            f"{_listed(differing)}. Give pairs of equal sizes."
+        )
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Give the first of some texts, with what would disturb a terminal escaped."""
+    shown = [text if text.isprintable() else ascii(text) for text in texts[:_LISTED]]
+    return ", ".join(shown) + (f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else "")
+
+
+def _size(shape: tuple[int, int]) -> str:
+    return f"{shape[1]}x{shape[0]}"
