@@ -45,6 +45,8 @@ def choose_device(trainer: dict[str, Any]) -> Device:
     precision = trainer["precision"]
     if precision == "auto":
         precision = "bf16-mixed" if _multiplies_bfloat16(accelerator) else "32-true"
+    if accelerator == "cpu" and precision == "16-mixed":
+        raise UserError("trainer.precision=16-mixed needs a GPU: a CPU takes bf16-mixed or 32-true.")
     deterministic = trainer.get("deterministic", "auto")
     return Device(
         accelerator=accelerator,

@@ -1,12 +1,14 @@
-"""The one definition of PSNR and SSIM."""
+"""The one definition of PSNR, SSIM and gain."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
+MEASURED = ("input_psnr", "psnr", "gain", "input_ssim", "ssim", "loss")  # of each test image
 SSIM_SIGMA = 1.5  # [px]
 SSIM_RADIUS = 5  # of the window [px]: 3.5 sigma, as in scikit-image
 _SSIM_C1 = 0.01**2  # K1 and K2 of the paper, for a data range of 1
@@ -49,6 +51,45 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     # One image at a time: its planes stay in the processor's cache, which makes this several times faster.
     pairs = zip(restored.float().clamp(0, 1), sharp.float(), strict=True)
     return torch.stack([_ssim_of_one(first[0], second[0], taps) for first, second in pairs])
+
+
+def measure(restored: Tensor, batch: Mapping[str, Any], similarity_of_input: bool) -> dict[str, Tensor]:
+    """Compare restored and blurred images with the sharp ones, in float32.
+
+    Args:
+        restored: (N, 1, H, W).
+        batch: with `blurred` and `sharp`.
+        similarity_of_input: whether the SSIM of the blurred images is wanted; it takes as long as that of the restored.
+
+    Returns:
+        (N,) each: psnr, ssim, gain [dB], input_psnr, loss (MSE of the clamped images) and, if wanted, input_ssim. PSNR
+        and gain are infinite where an image is exact.
+    """
+    blurred, sharp = batch["blurred"], batch["sharp"]
+    restored = restored.float().clamp(0, 1)
+    measured = {
+        "input_psnr": psnr(blurred, sharp),
+        "psnr": psnr(restored, sharp),
+        "ssim": ssim(restored, sharp),
+        "loss": (restored - sharp).square().mean(dim=(1, 2, 3)),
+    }
+    measured["gain"] = measured["psnr"] - measured["input_psnr"]
+    if similarity_of_input:
+        measured["input_ssim"] = ssim(blurred, sharp)
+    return measured
+
+
+def mean_results(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the means over test images, infinite and undefined values left out, and how many were infinite.
+
+    A mean over nothing is None: JSON knows no other way to say it.
+    """
+    means: dict[str, Any] = {}
+    for name in MEASURED:
+        finite = [row[name] for row in rows if math.isfinite(row[name])]
+        means[name] = math.fsum(finite) / len(finite) if finite else None
+    exact = sum(math.isinf(row["psnr"]) for row in rows)
+    return {**means, "images": len(rows), "exactly_restored": exact}
 
 
 def _ssim_of_one(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:

@@ -87,31 +87,6 @@ def state_of(folder: Path) -> State | None:
     return state
 
 
-def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the configuration with which `resume=FOLDER` goes on: the run's own.
-
-    Args:
-        folder: the run's folder.
-        config: what the command line gave.
-        overrides: its words; only such as cannot change the result are taken.
-
-    Raises:
-        UserError: where the folder is no run, the run is done, or the command changes its result.
-    """
-    stored = read_config(folder)
-    if state_of(folder) == "done":
-        raise UserError(f"The run {folder} is done: there is nothing to resume.")
-    for word in overrides:
-        key = word.lstrip("+").partition("=")[0]
-        if not is_within(key, WITHOUT_EFFECT):
-            raise UserError(
-                f"resume={folder} goes on with the run's own configuration: leave out {key}, or start a new run."
-            )
-        if key != "resume":
-            _take(key, config, stored)
-    return stored
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file of a run.
 
@@ -233,6 +208,7 @@ class RunFolder:
             "started": earlier.get("started", now),
             "ended": None,
             "epoch": earlier.get("epoch"),
+            "data": earlier.get("data"),
             "error": None,
             "host": socket.gethostname(),
             "process": os.getpid(),
@@ -240,6 +216,23 @@ class RunFolder:
         }
         self._write_status()
         self._heart.start()
+
+    def refuse_other_data(self, fingerprint: str) -> None:
+        """Note which images the run sees; refuse others than an earlier process saw.
+
+        Args:
+            fingerprint: of the images' names and pixels.
+
+        Raises:
+            UserError: where the images have changed: test images could have been trained on.
+        """
+        if self._status.get("data") not in (None, fingerprint):
+            raise UserError(
+                f"The images have changed since {self.path} was started, so its splits would change: start a new run."
+            )
+        if self.is_held:
+            self._status["data"] = fingerprint
+            self._write_status()
 
     @property
     def is_held(self) -> bool:
@@ -276,14 +269,6 @@ def sharing(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.environ.pop(_SHARED_RUN_FOLDER, None)
-
-
-def _take(key: str, source: Mapping[str, Any], target: dict[str, Any]) -> None:
-    """Copy the value of a dotted key from one configuration into another."""
-    *sections, last = key.split(".")
-    for section in sections:
-        source, target = source[section], target.setdefault(section, {})
-    target[last] = source[last]
 
 
 def is_within(key: str, prefixes: Sequence[str]) -> bool:

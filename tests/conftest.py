@@ -1,5 +1,6 @@
 """Fixtures that several rooms share."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from deblur.config import Config, check
 
-FACES = Path(__file__).resolve().parents[2] / "shared" / "data" / "anime_faces"
+FACES = os.environ.get("DEBLUR_FACES")
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +21,9 @@ def cache_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def faces_root() -> Path:
     """The 800 real faces, which are no part of the repository."""
-    if not FACES.is_dir():
-        pytest.skip(f"the real faces are not in {FACES}")
-    return FACES
+    if not FACES or not Path(FACES).is_dir():
+        pytest.skip("DEBLUR_FACES does not name a folder with the real faces")
+    return Path(FACES)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblur.errors import UserError
+from deblur.resume import resumed_config
 from deblur.runs import (
     RunFolder,
     config_hash,
@@ -24,7 +25,6 @@ from deblur.runs import (
     flatten,
     read_config,
     read_json,
-    resumed_config,
     state_of,
     what_matters,
 )

@@ -8,7 +8,7 @@ import contextlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from deblur.config.blurs import Box, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur
 from deblur.config.sections import OpenSection, Section, Target, shown
@@ -164,10 +164,8 @@ class Paths(Section):
     cache_root: str | None = Field(description="a folder, or null for the user's cache folder")
 
 
-class Train(OpenSection):
+class Train(Section):
     """The top level of conf/train.yaml; its groups are checked one by one."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     model: dict[str, Any] = Field(description="a group: model=NAME")
     blur: dict[str, Any] = Field(description="a group: blur=NAME")

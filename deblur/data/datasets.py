@@ -107,6 +107,7 @@ class TrainingDataset(Dataset[Sample]):
 class EvaluationDataset(Dataset[Sample]):
     """Whole images, or their centre crops, degraded in the same way every time.
 
+    The whole image is blurred before it is cropped: what lies beyond the crop blurs into it, as in a photograph.
     A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, and in `degradation` how it was blurred.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
     """
@@ -148,10 +149,10 @@ class EvaluationDataset(Dataset[Sample]):
         name = self._images.names[index]
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
         sampled = self._degradation.sample(np.random.default_rng(np.random.SeedSequence([self._seed, key])))
-        sharp, given = (centre_crop(images[index], self._crop) for images in (self._images, self._inputs))
+        blurred = self._degradation.apply(self._inputs[index], sampled)
         return {
-            "sharp": sharp[None],
-            "blurred": self._degradation.apply(given, sampled)[None],
+            "sharp": centre_crop(self._images[index], self._crop)[None],
+            "blurred": centre_crop(blurred, self._crop)[None],
             "name": name,
             "degradation": describe(sampled),
         }

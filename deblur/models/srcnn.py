@@ -61,11 +61,6 @@ class SRCNN(nn.Module):
         """Return the multiplications and additions for one output pixel, borders aside."""
         return sum(layer.weight.numel() for layer in self._layers)
 
-    @property
-    def parameter_count(self) -> int:
-        """Return the number of weights and biases."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
     def forward(self, blurred: Tensor, pad: bool = True) -> Tensor:
         """Restore images.
 

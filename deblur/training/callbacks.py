@@ -31,18 +31,20 @@ class History(Checkpoint):
         self._run = run
         self._path = run.path / HISTORY_FILE
         self._epoch_start = 0.0
+        self._rate = 0.0
         self.rows: list[dict[str, Any]] = []
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the rows of the epochs that a resumed run has behind it."""
+    def keep(self, epochs: int) -> None:
+        """Read the rows of the epochs that a resumed run has behind it; forget what came after them."""
         if self._path.is_file():
             with self._path.open(newline="", encoding="utf-8") as file:
                 rows = [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file)]
-            self.rows = [row for row in rows if row["epoch"] is not None and row["epoch"] < trainer.current_epoch]
+            self.rows = [row for row in rows if row["epoch"] is not None and row["epoch"] < epochs]
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock, and note the rate before a scheduler changes it."""
         self._epoch_start = time.perf_counter()
+        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch's row."""
@@ -54,7 +56,7 @@ class History(Checkpoint):
         row = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
-            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "lr": self._rate,
             **{name: value if math.isfinite(value) else None for name, value in logged.items()},
             "seconds": round(time.perf_counter() - self._epoch_start, 3),
         }
@@ -108,6 +110,7 @@ class ImageStrips(Callback):
         """
         self._images = images
         self._every_n_epochs = every_n_epochs
+        self._shown_at = 0  # steps
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show what the untrained network does."""
@@ -116,14 +119,19 @@ class ImageStrips(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the progress."""
-        epoch = trainer.current_epoch + 1
-        if epoch % self._every_n_epochs == 0 or epoch == trainer.max_epochs:
+        if (trainer.current_epoch + 1) % self._every_n_epochs == 0:
+            self._show(trainer, pl_module, trainer.global_step)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show the end, wherever that is."""
+        if trainer.global_step > self._shown_at:
             self._show(trainer, pl_module, trainer.global_step)
 
     def _show(self, trainer: L.Trainer, module: L.LightningModule, step: int) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined] # set by fit
         if not isinstance(data, DeblurDataModule) or not trainer.is_global_zero:
             return
+        self._shown_at = step
         samples = data.evaluation_dataset(data.splits.val[: self._images])
         shown = strip([restore_sample(module, samples[index]) for index in range(len(samples))], with_error=True)
         for logger in trainer.loggers:

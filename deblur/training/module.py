@@ -9,18 +9,17 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
-from deblur.config import build
 from deblur.errors import UserError
-from deblur.metrics import psnr, ssim
+from deblur.metrics import mean_results, measure
 from deblur.training.losses import LOSSES
-from deblur.training.optimizers import build_optimizer, build_scheduler
+from deblur.training.optimizers import build_network, build_optimizer, build_scheduler
 
 Batch = Mapping[str, Any]
 
 STEPS_BETWEEN_LOSS_CHECKS = 50  # looking at a loss makes a GPU wait, so not every step is looked at
-MEASURED = ("input_psnr", "psnr", "gain", "input_ssim", "ssim", "loss")  # of each test image
 VALIDATED = ("loss", "psnr", "ssim", "gain")
 
 
@@ -32,6 +31,7 @@ class DeblurModule(L.LightningModule):
 
     Attributes:
         network: blurred -> restored.
+        trusted: modules of the user's own from which optimizers and schedulers may be built.
         test_rows: one mapping per test image: its name, its degradation, and PSNR and SSIM of the input and the result.
     """
 
@@ -44,9 +44,9 @@ class DeblurModule(L.LightningModule):
         seed: int = 0,
         blur: Mapping[str, Any] | None = None,  # noqa: ARG002 # kept by save_hyperparameters
         data: Mapping[str, Any] | None = None,  # noqa: ARG002 # kept by save_hyperparameters
-        trusted: Sequence[str] = (),
+        network: nn.Module | None = None,
     ) -> None:
-        """Build the network.
+        """Take the network, or build it.
 
         Args:
             model: the configuration of the network, as plain Python values; so are the next ones.
@@ -56,19 +56,22 @@ class DeblurModule(L.LightningModule):
             seed: of the randomness within training, such as dropout.
             blur: the degradation trained on; kept in the checkpoint for whoever loads it.
             data: how the data was prepared; kept in the checkpoint as well.
-            trusted: modules of the user's own whose classes may be built. Never read from a checkpoint.
+            network: what `model` describes, where it is there already. Without it only classes of `deblur.models` are
+                built: this is how a checkpoint is loaded, and a stranger's must not run a stranger's code.
+
+        Raises:
+            UserError: for a class of another module.
         """
         super().__init__()
-        self.save_hyperparameters(ignore=["trusted"], logger=False)
-        node = {key: value for key, value in model.items() if key != "compile"}
-        self.network: nn.Module = build(node, nn.Module, trusted=trusted)
+        self.save_hyperparameters(ignore=["network"], logger=False)
+        self.network = network or build_network(model, allowed=("deblur.models",))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
         self.test_rows: list[dict[str, Any]] = []
         self._compile = bool(model.get("compile", False))
         self._optimizer = optimizer
         self._scheduler = scheduler
         self._seed = seed
-        self._trusted = trusted
+        self.trusted: Sequence[str] = ()
         self._loss = LOSSES[loss]
         self._validated = nn.ModuleDict({name: MeanMetric(nan_strategy="ignore") for name in VALIDATED})
         self._epoch_loss = MeanMetric(nan_strategy="disable")
@@ -112,6 +115,10 @@ class DeblurModule(L.LightningModule):
         self._refuse_divergence(loss)
         self.log("train/loss", loss, sync_dist=True)
         self._epoch_loss.reset()
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, ReduceLROnPlateau) and self._scheduler is not None:
+            # Lightning steps it after the last checkpoint is written, so that a resumed run would lose a step.
+            scheduler.step(self.trainer.callback_metrics[self._scheduler["monitor"]])
 
     def validation_step(self, batch: Batch) -> None:
         """Measure restored validation images; infinite values are left out of the means."""
@@ -141,19 +148,19 @@ class DeblurModule(L.LightningModule):
             parts: list[list[dict[str, Any]]] = [[] for _ in range(self.trainer.world_size)]
             torch.distributed.all_gather_object(parts, self.test_rows)
             self.test_rows = sorted((row for part in parts for row in part), key=lambda row: str(row["name"]))
-        for name in MEASURED:
-            finite = [row[name] for row in self.test_rows if math.isfinite(row[name])]
-            self.log(f"test/{name}", math.fsum(finite) / len(finite) if finite else math.nan, sync_dist=True)
+        for name, value in mean_results(self.test_rows).items():
+            if value is not None:
+                self.log(f"test/{name}", float(value), sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer and, if there is one, the scheduler."""
-        optimizer = build_optimizer(self._optimizer, self.network, self._trusted)
+        optimizer = build_optimizer(self._optimizer, self.network, self.trusted)
         if self._scheduler is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
         return {
             "optimizer": optimizer,
-            "lr_scheduler": build_scheduler(self._scheduler, optimizer, steps, self._trusted),
+            "lr_scheduler": build_scheduler(self._scheduler, optimizer, steps, self.trusted),
         }
 
     def _refuse_divergence(self, loss: Tensor) -> None:
@@ -164,29 +171,3 @@ class DeblurModule(L.LightningModule):
                 f"optimizer.lr={rate:g}: try optimizer.lr={rate / 10:g}, +trainer.gradient_clip_val=1 or "
                 "trainer.precision=32-true."
             )
-
-
-def measure(restored: Tensor, batch: Batch, similarity_of_input: bool) -> dict[str, Tensor]:
-    """Compare restored and blurred images with the sharp ones, in float32.
-
-    Args:
-        restored: (N, 1, H, W).
-        batch: with `blurred` and `sharp`.
-        similarity_of_input: whether the SSIM of the blurred images is wanted; it takes as long as that of the restored.
-
-    Returns:
-        (N,) each: psnr, ssim, gain [dB], input_psnr, loss (MSE of the clamped images) and, if wanted, input_ssim. PSNR
-        and gain are infinite where an image is exact.
-    """
-    blurred, sharp = batch["blurred"], batch["sharp"]
-    restored = restored.float().clamp(0, 1)
-    measured = {
-        "input_psnr": psnr(blurred, sharp),
-        "psnr": psnr(restored, sharp),
-        "ssim": ssim(restored, sharp),
-        "loss": (restored - sharp).square().mean(dim=(1, 2, 3)),
-    }
-    measured["gain"] = measured["psnr"] - measured["input_psnr"]
-    if similarity_of_input:
-        measured["input_ssim"] = ssim(blurred, sharp)
-    return measured

@@ -1,4 +1,4 @@
-"""Optimizers with a learning rate of their own for the last layer."""
+"""Networks, schedulers, and optimizers with a learning rate of their own for the last layer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,8 +9,19 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from deblur.config import build
+from deblur.config.build import TRUSTED
+from deblur.errors import UserError
 
+NEVER = 10**9  # [epochs]
 ONE_CYCLE = "torch.optim.lr_scheduler.OneCycleLR"
+
+
+def build_network(
+    settings: Mapping[str, Any], trusted: Sequence[str] = (), allowed: Sequence[str] = TRUSTED
+) -> nn.Module:
+    """Build a network; `compile` in its settings is left to the training."""
+    node = {key: value for key, value in settings.items() if key != "compile"}
+    return build(node, nn.Module, trusted=trusted, allowed=allowed)
 
 
 def build_optimizer(settings: Mapping[str, Any], network: nn.Module, trusted: Sequence[str] = ()) -> Optimizer:
@@ -52,11 +63,15 @@ def build_scheduler(
         "interval": settings.get("interval", "epoch"),
     }
     if "monitor" in settings:
-        told["monitor"] = settings["monitor"]
+        told |= {"monitor": settings["monitor"], "frequency": NEVER}  # the LightningModule steps it
     return told
 
 
 def last_layer(network: nn.Module) -> nn.Module:
     """Return the last module, in order of registration, that has parameters of its own."""
     layers = [module for module in network.modules() if any(True for _ in module.parameters(recurse=False))]
+    if not layers:
+        raise UserError(
+            f"{type(network).__name__} has no parameters, so there is nothing to train: choose another model."
+        )
     return layers[-1]

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from deblur import __version__
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv, write_gray_png
+from deblur.metrics import MEASURED
 from deblur.runs import config_without_paths, flatten
-from deblur.training.module import MEASURED, DeblurModule
+from deblur.training.module import DeblurModule
 from deblur.training.pictures import restore_sample, strip
 
 IMAGES_FILE = "images.csv"
@@ -37,27 +37,11 @@ def stopwatch(seconds: dict[str, float], name: str) -> Iterator[None]:
         seconds[name] = round(seconds.get(name, 0.0) + time.perf_counter() - start, 3)
 
 
-def mean_results(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the means over test images, infinite and undefined values left out, and how many were infinite.
-
-    A mean over nothing is None: JSON knows no other way to say it.
-    """
-    means: dict[str, Any] = {}
-    for name in MEASURED:
-        finite = [row[name] for row in rows if math.isfinite(row[name])]
-        means[name] = math.fsum(finite) / len(finite) if finite else None
-    exact = sum(math.isinf(row["psnr"]) for row in rows)
-    return {**means, "images": len(rows), "exactly_restored": exact}
-
-
-def best_validation(best: Path, history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the validation means of the epoch whose weights are in the best checkpoint."""
-    epoch = torch.load(best, map_location="cpu", weights_only=True)["epoch"]
+def best_validation(epoch: int, history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the validation means of one epoch."""
     row = next(row for row in history if row["epoch"] == epoch)
-    return {
-        **{name.removeprefix("val/"): value for name, value in row.items() if name.startswith("val/")},
-        "epoch": epoch,
-    }
+    means = {name.removeprefix("val/"): value for name, value in row.items() if name.startswith("val/")}
+    return {**means, "epoch": epoch}
 
 
 def describe_data(data: DeblurDataModule) -> dict[str, Any]:

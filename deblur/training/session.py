@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from deblur.blur import Degradation
@@ -20,6 +20,7 @@ from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device, choose_device
 from deblur.files import write_json
+from deblur.metrics import mean_results
 from deblur.runs import (
     LOG_FILE,
     METRICS_FILE,
@@ -31,23 +32,21 @@ from deblur.runs import (
     sharing,
 )
 from deblur.training.callbacks import HISTORY_FILE, History, TimeLeft
+from deblur.training.checkpoints import CHECKPOINTS, KeptCheckpoint, LastEpoch, find_last, load_checkpoint
 from deblur.training.loggers import TensorBoard
 from deblur.training.module import DeblurModule
-from deblur.training.optimizers import build_optimizer, build_scheduler
+from deblur.training.optimizers import build_network, build_optimizer, build_scheduler
 from deblur.training.results import (
     best_validation,
     describe_data,
     flat_settings,
     git_state,
-    mean_results,
     stopwatch,
     versions,
     write_images_table,
     write_samples,
 )
 from deblur.training.summary import describe_network, receptive_field_warning, result_table, start_summary
-
-CHECKPOINTS = "checkpoints"
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +88,7 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     trusted = config["trusted"]
     L.seed_everything(config["seed"], verbose=False)
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32: the test and precision=32-true rely on it
     degradation = build(config["blur"], Degradation, trusted=trusted)
     module = DeblurModule(
         model=config["model"],
@@ -98,8 +98,9 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
         seed=config["seed"],
         blur=config_without_paths(config["blur"]),
         data=config_without_paths(config["data"]),
-        trusted=trusted,
+        network=build_network(config["model"], trusted),
     )
+    module.trusted = trusted
     # Wrong arguments are refused here, before images are decoded or drawn.
     optimizer = build_optimizer(config["optimizer"], module.network, trusted)
     if config["scheduler"] is not None:
@@ -113,22 +114,27 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
         context=module.context,
         cache_root=config["paths"]["cache_root"],
     )
-    last = _last_checkpoint(run)
+    git = git_state()
+    last = _last_epoch(run)
     history = History(run)
+    if last is not None:
+        history.keep(last.epochs)
     trainer = _build_trainer(config, run, device, history, last)
     log.info(f"{'run':<9} {run.path}")
     with stopwatch(seconds, "data"):
         data.setup()
+    run.refuse_other_data(data.images.fingerprint)
     log.info(start_summary(config, module.network, degradation, data.images, data.splits, device))
     warning = receptive_field_warning(module.network, degradation)
     if warning:
         log.warning(warning)
     with stopwatch(seconds, "fit"), _keyboard_interrupt_from_lightning():
-        trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=last.path if last else None, weights_only=True)
     seconds["epochs"] = round(sum(row["seconds"] for row in history.rows), 3)
 
     best = run.path / CHECKPOINTS / "best.ckpt"
-    log.info(f"Testing the best epoch's weights, {best}")
+    best_epoch = load_checkpoint(best)["epoch"]
+    log.info(f"Testing the weights of the best epoch, {best_epoch + 1}: {best}")
     with stopwatch(seconds, "test"), _keyboard_interrupt_from_lightning():
         trainer.test(module, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
     if not trainer.is_global_zero:
@@ -136,14 +142,14 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
     test = mean_results(module.test_rows)
     metrics = {
         "test": test,
-        "val": best_validation(best, history.rows),
+        "val": best_validation(best_epoch, history.rows),
         "model": describe_network(module.network),
         "seconds": seconds,
         "data": describe_data(data),
         "versions": versions(),
-        "git": git_state(),
+        "git": git,
         "seed": config["seed"],
-        "device": {"accelerator": device.accelerator, "name": device.name},
+        "device": {"accelerator": device.accelerator, "name": device.name, "devices": trainer.world_size},
         "threads": device.threads,
         "precision": device.precision,
     }
@@ -156,12 +162,11 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
     return metrics
 
 
-def _last_checkpoint(run: RunFolder) -> Path | None:
+def _last_epoch(run: RunFolder) -> LastEpoch | None:
     """Return where to go on from; without a checkpoint, clear away what an earlier start left."""
-    last = run.path / CHECKPOINTS / "last.ckpt"
-    if last.is_file():
-        epoch = torch.load(last, map_location="cpu", weights_only=True)["epoch"]
-        log.info(f"Going on after epoch {epoch + 1}, from {last}")
+    last = find_last(run.path)
+    if last is not None:
+        log.info(f"Going on after epoch {last.epochs}, from {last.path}")
         return last
     if run.is_held:
         shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
@@ -170,15 +175,17 @@ def _last_checkpoint(run: RunFolder) -> Path | None:
     return None
 
 
-def _build_trainer(config: Config, run: RunFolder, device: Device, history: History, last: Path | None) -> L.Trainer:
+def _build_trainer(
+    config: Config, run: RunFolder, device: Device, history: History, last: LastEpoch | None
+) -> L.Trainer:
     trusted = config["trusted"]
     callbacks = [
         *(build(node, Callback, trusted=trusted) for node in (config["callbacks"] or {}).values() if node),
         TimeLeft(),
-        _keep_checkpoint(run, "best", monitor="val/psnr"),
+        KeptCheckpoint(run.path, "best", monitor="val/psnr"),
         history,
         # The last one: it holds the state of the others, and a run goes on from it.
-        _keep_checkpoint(run, "last"),
+        KeptCheckpoint(run.path, "last"),
     ]
     if is_terminal():
         callbacks.insert(0, RichProgressBar(leave=False))
@@ -197,22 +204,10 @@ def _build_trainer(config: Config, run: RunFolder, device: Device, history: Hist
     return build(settings, L.Trainer, trusted=trusted)
 
 
-def _keep_checkpoint(run: RunFolder, name: str, monitor: str | None = None) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        run.path / CHECKPOINTS,
-        name,
-        monitor=monitor,
-        mode="max",
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
-
-
-def _build_logger(node: Mapping[str, Any], run: RunFolder, last: Path | None, config: Config) -> Logger:
-    purge = {}
+def _build_logger(node: Mapping[str, Any], run: RunFolder, last: LastEpoch | None, config: Config) -> Logger:
+    purge: dict[str, Any] = {}
     if last is not None and str(node.get("_target_")).endswith(".TensorBoard"):
-        purge["purge_step"] = torch.load(last, map_location="cpu", weights_only=True)["global_step"] + 1
+        purge["purge_step"] = last.steps + 1
     return build({"save_dir": str(run.path), **node}, Logger, trusted=config["trusted"], **purge)
 
 

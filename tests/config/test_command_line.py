@@ -49,7 +49,7 @@ EXPLAINED = [
     # an option that does not exist
     ("experiment=none", "experiment=none is not allowed: choose "),
     ("logger=null", f"logger=null is not allowed: choose {LOGGERS}, or leave logger out."),
-    ("data=3", "data=3 is not allowed: choose folder, synthetic, or leave data out."),
+    ("data=3", "data=3 is not allowed: choose anime_faces, folder, pairs, photos, synthetic, or leave data out."),
     ("+blur=box", "blur has been chosen by conf/train.yaml: write blur=NAME, without a plus sign."),
     ("+model=srcnn_915", "model has been chosen by conf/train.yaml: write model=NAME, without a plus sign."),
     ("=3", "An option of a group is chosen by its name: GROUP=NAME."),

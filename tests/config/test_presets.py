@@ -80,6 +80,7 @@ def test_the_command_of_a_file_is_accepted(path: Path, tmp_path: Path) -> None:
     words = shlex.split(
         commands(path)[0]
         .removeprefix(TRAIN)
+        .replace("data.blurred=DIR", f"data.blurred={shlex.quote(str(tmp_path.parent))}")
         .replace("DIR", shlex.quote(str(tmp_path)))
         .replace("FILE", shlex.quote(__file__))
     )

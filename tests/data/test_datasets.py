@@ -142,12 +142,13 @@ def test_evaluation_images_are_degraded_the_same_way_every_time() -> None:
     assert not np.array_equal(dataset[0]["blurred"], other_seed[0]["blurred"])
 
 
-def test_evaluation_crops_the_centre_before_it_blurs() -> None:
+def test_evaluation_blurs_the_whole_image_and_crops_the_centre() -> None:
     images, blur = Noise(1, (60, 30)), Box(5)
     sample = EvaluationDataset(images, [0], blur, seed=0, crop=40)[0]
     centre = images[0][10:50]
     np.testing.assert_array_equal(sample["sharp"][0], centre)
-    np.testing.assert_array_equal(sample["blurred"][0], blur.apply(centre, blur.sample(np.random.default_rng(0))))
+    whole = blur.apply(images[0], blur.sample(np.random.default_rng(0)))
+    np.testing.assert_array_equal(sample["blurred"][0], whole[10:50])
 
 
 def test_centre_crop_leaves_small_images_whole() -> None:

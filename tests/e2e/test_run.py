@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,8 @@ class Workplace:
     def train(self, *words: str) -> int:
         return main([*self._places, *words])
 
-    def resume(self) -> int:
-        return main([f"resume={self.run}"])
+    def resume(self, *words: str) -> int:
+        return main([f"resume={self.run}", *words])
 
     @property
     def run(self) -> Path:
@@ -209,7 +210,8 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     assert torch.load(workplace.run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 0
     assert not (workplace.run / "metrics.json").exists()
 
-    assert workplace.resume() == 0
+    assert main([f"resume={workplace.run}"]) == 2  # the run needs a module that this command does not trust
+    assert workplace.resume("trusted=[stopper]") == 0
     assert workplace.read("metrics.json")["test"] == finished.read("metrics.json")["test"]
     without_time = [
         [{key: value for key, value in row.items() if key != "seconds"} for row in place.rows("history.csv")]
@@ -219,6 +221,85 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     steps = [event.step for event in EventAccumulator(str(workplace.run)).Reload().Scalars("val/psnr")]
     assert steps == sorted(set(steps))
     assert len(steps) == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("scheduler=plateau", "scheduler.patience=0", "scheduler.mode=max"),
+        ("scheduler=onecycle",),
+        ("scheduler=cosine", "callbacks=[default,ema,early_stopping]"),
+    ],
+)
+def test_schedules_and_averages_go_on(
+    tmp_path: Path, cache_root: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "stopper.py").write_text(STOPPER)
+    monkeypatch.syspath_prepend(tmp_path)
+    flag = tmp_path / "flag"
+    stop = (f"+callbacks.stop.flag='{flag}'", "+callbacks.stop._target_=stopper.StopOnce", "trusted=[stopper]")
+    whole, stopped = (Workplace(tmp_path / name, cache_root) for name in ("whole", "stopped"))
+    assert whole.train(*words, *SMALL, *stop) == 0
+    flag.touch()
+    assert stopped.train(*words, *SMALL, *stop) == 130
+    moved = tmp_path / "moved"
+    shutil.move(stopped.run, moved)
+    assert main([f"resume={moved}", "trusted=[stopper]"]) == 0
+    stopped.root = moved
+    assert stopped.read("metrics.json")["test"] == whole.read("metrics.json")["test"]
+    rates = [[row["lr"] for row in place.rows("history.csv")] for place in (stopped, whole)]
+    assert rates[0] == rates[1]
+
+
+def test_a_run_that_was_stopped_in_its_test_is_finished(finished: Workplace, workplace: Workplace) -> None:
+    shutil.copytree(finished.run, workplace.root / "copy")
+    (workplace.run / "metrics.json").unlink()
+    status = workplace.read("status.json")
+    (workplace.run / "status.json").write_text(json.dumps(status | {"state": "interrupted"}))
+    assert workplace.resume() == 0
+    assert workplace.read("metrics.json")["test"] == finished.read("metrics.json")["test"]
+    assert workplace.read("metrics.json")["val"] == finished.read("metrics.json")["val"]
+
+
+def test_other_images_are_refused(
+    finished: Workplace, workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished.run, workplace.root / "copy")
+    status = workplace.read("status.json")
+    (workplace.run / "status.json").write_text(json.dumps(status | {"state": "interrupted", "data": "others"}))
+    assert workplace.resume() == 2
+    assert "The images have changed" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_a_sentence(
+    finished: Workplace, workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished.run, workplace.root / "copy")
+    status = workplace.read("status.json")
+    (workplace.run / "status.json").write_text(json.dumps(status | {"state": "interrupted"}))
+    (workplace.run / "checkpoints" / "last.ckpt").write_bytes(b"nothing")
+    assert workplace.resume() == 2
+    assert "last.ckpt is no checkpoint of this program, or is damaged" in capsys.readouterr().err
+
+
+def test_a_rate_in_the_history_is_the_one_trained_with(workplace: Workplace) -> None:
+    assert workplace.train("scheduler=cosine", "logger=none", *SMALL) == 0
+    assert [float(row["lr"]) for row in workplace.rows("history.csv")] == pytest.approx([1e-3, 0.75e-3, 0.25e-3])
+
+
+@pytest.mark.parametrize("word", ["+trainer.limit_val_batches=0", "+trainer.limit_train_batches=-3"])
+def test_options_that_cannot_work_are_sentences(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    assert workplace.train(*SMALL, word) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_trust_comes_from_the_command_line_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "sly.yaml").write_text("# @package _global_\ntrusted: [evil]\n")
+    assert main(["--config-dir", str(tmp_path / "conf"), "experiment=sly", *SMALL]) == 2
+    assert "add trusted=[evil] to the command line" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_not_resumed(finished: Workplace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ def test_cost_and_field_are_those_of_the_layers(name: str) -> None:
     network = SRCNN(kernel_sizes, widths)
     assert network.receptive_field == field
     assert network.macs_per_pixel == macs
-    assert network.parameter_count == macs + sum(widths) + 1
+    assert sum(parameter.numel() for parameter in network.parameters()) == macs + sum(widths) + 1
 
 
 def test_macs_are_those_that_torch_counts() -> None:

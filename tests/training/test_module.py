@@ -1,9 +1,11 @@
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from deblur.config.check import Config
 from deblur.errors import UserError
@@ -36,7 +38,7 @@ def test_patches_with_context_are_trained_without_padding() -> None:
 
 
 def test_another_network_gets_both_in_one_size() -> None:
-    made = module(model={"_target_": "torch.nn.Conv2d", "in_channels": 1, "out_channels": 1, "kernel_size": 1})
+    made = module(network=nn.Conv2d(1, 1, 1))
     blurred, sharp = images()
     assert made.context == 0
     assert made.training_step({"blurred": blurred, "sharp": sharp}, 0).isfinite()
@@ -51,7 +53,7 @@ def test_another_network_gets_both_in_one_size() -> None:
     ],
 )
 def test_losses_are_their_formulas(loss: str, expected: Any) -> None:
-    made = module(loss=loss, model={"_target_": "torch.nn.Identity"})
+    made = module(loss=loss, network=nn.Identity())
     blurred, sharp = images()
     step = made.training_step({"blurred": blurred, "sharp": sharp}, 0)
     assert step.item() == pytest.approx(expected(blurred - sharp).item(), rel=1e-5)
@@ -76,7 +78,7 @@ def test_measured_values_are_per_image_and_of_clamped_images() -> None:
 
 
 def test_an_exact_image_is_left_out_of_the_means() -> None:
-    made = module(model={"_target_": "torch.nn.Identity"})
+    made = module(network=nn.Identity())
     blurred, sharp = images()
     blurred[0] = sharp[0]
     made.log = lambda *_, **__: None  # type: ignore[method-assign] # there is no trainer
@@ -86,7 +88,7 @@ def test_an_exact_image_is_left_out_of_the_means() -> None:
 
 
 def test_test_rows_hold_name_degradation_and_values() -> None:
-    made = module(model={"_target_": "torch.nn.Identity"})
+    made = module(network=nn.Identity())
     blurred, sharp = images(2)
     degradation = [{"blur": "box", "size": 3}, {"blur": "box", "size": 5}]
     made.test_step({"blurred": blurred, "sharp": sharp, "name": ["a", "b"], "degradation": degradation})
@@ -105,7 +107,20 @@ def test_a_checkpoint_holds_plain_values_and_loads_alone(tmp_path: Any) -> None:
     again.load_state_dict(content["state_dict"])
     blurred, _ = images()
     assert torch.equal(made(blurred), again(blurred))
-    assert "trusted" not in content["hyper_parameters"]
+
+
+@pytest.mark.parametrize("target", ["evil.Net", "torch.nn.Identity", "torch.utils.collect_env.run", "os.system"])
+def test_a_checkpoint_cannot_name_classes_beyond_our_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    hyper_parameters = {"model": {"_target_": target}, "optimizer": ADAM, "trusted": ["evil"], "network": None}
+    content = {"state_dict": {}, "hyper_parameters": hyper_parameters, "pytorch-lightning_version": "2.6.6"}
+    torch.save(content, tmp_path / "hostile.ckpt")
+    with pytest.raises(UserError, match="is not allowed"):
+        DeblurModule.load_from_checkpoint(tmp_path / "hostile.ckpt", weights_only=True)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_epochs_have_their_own_randomness() -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deblur.training.results import mean_results, stopwatch, write_images_table
+from deblur.metrics import mean_results
+from deblur.training.results import stopwatch, write_images_table
 
 
 def row(name: str, psnr: float, **more: object) -> dict[str, object]:

@@ -1,0 +1,214 @@
+"""The options of the data group from the command line: what is composed, refused, and trained on."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from image_files import write_images
+from numpy.typing import NDArray
+from PIL import Image
+
+from deblur.blur import Degradation
+from deblur.config.build import build
+from deblur.data import DeblurDataModule
+from deblur.errors import UserError
+from deblur.runs import config_without_paths, what_matters
+from deblur.train import main
+
+Compose = Callable[..., dict[str, Any]]
+
+SMALL = (
+    "data.patch_size=32",
+    "data.eval_crop=64",
+    "model.kernel_sizes=[5,3]",
+    "model.widths=[6]",
+    "trainer.max_epochs=1",
+    "trainer.precision=32-true",
+    "trainer.accelerator=cpu",
+    "+trainer.limit_train_batches=2",
+)
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> tuple[str, str]:
+    """The words that choose twelve pairs, in folders whose names Hydra's grammar would refuse."""
+    sharp, blurred = tmp_path / "the sharp, ones", tmp_path / "[blurred] = é"
+    write_images(sharp, 12, height=70, width=81)
+    blurred.mkdir()
+    for path in sharp.iterdir():
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(blurred / f"{path.stem}.tif")
+    return f"data.sharp={sharp}", f"data.blurred={blurred}"
+
+
+def trained(tmp_path: Path, cache_root: Path, *words: str) -> Path:
+    """Train and return the folder of the run."""
+    root = tmp_path / "outputs"
+    assert main([f"paths.output_root={root}", f"paths.cache_root={cache_root}", *SMALL, *words]) == 0
+    (status,) = root.rglob("status.json")
+    assert json.loads(status.read_text())["state"] == "done"
+    return status.parent
+
+
+def built(config: dict[str, Any], cache_root: Path | None) -> DeblurDataModule:
+    root = None if cache_root is None else str(cache_root)
+    return build(config["data"], DeblurDataModule, build(config["blur"], Degradation), cache_root=root)
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "images.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# Pairs
+
+
+def test_a_run_on_pairs(tmp_path: Path, cache_root: Path, trees: tuple[str, str]) -> None:
+    run = trained(tmp_path, cache_root, "data=pairs", *trees, "data.max_images=10")
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert sum(metrics["data"]["counts"].values()) == 10
+    for row in rows(run):
+        assert (row["blur"], row["noise_sigma"]) == ("none", "0.0")
+        assert float(row["input_psnr"]) < 10  # the given image, not the sharp one
+    settings = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["hyper_parameters"]
+    assert settings["data"]["name"] == "pairs"
+    assert str(tmp_path) not in json.dumps(settings)
+
+
+def test_noise_on_pairs(tmp_path: Path, cache_root: Path, trees: tuple[str, str]) -> None:
+    run = trained(tmp_path, cache_root, "data=pairs", *trees, "blur.noise_sigma=5")
+    assert {row["noise_sigma"] for row in rows(run)} == {"5.0"}
+
+
+@pytest.mark.parametrize(
+    ("words", "blur"),
+    [((), "none"), (("blur=box",), "box"), (("experiment=quick",), "none"), (("debug=overfit",), "none")],
+)
+def test_pairs_choose_no_blur_unless_one_is_chosen(
+    compose: Compose, trees: tuple[str, str], words: tuple[str, ...], blur: str
+) -> None:
+    for order in (("data=pairs", *words), (*words, "data=pairs")):
+        config = compose(*order, *trees)
+        assert (config["data"]["name"], config["blur"]["name"]) == ("pairs", blur)
+        assert "defaults" not in config["data"]
+
+
+def test_the_folders_of_pairs_are_made_absolute_and_stay_out_of_checkpoints(
+    compose: Compose, tmp_path: Path, trees: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = compose("data=pairs", *(word.replace(f"{tmp_path}/", "") for word in trees))
+    for word in trees:
+        key, _, place = word.removeprefix("data.").partition("=")
+        assert config["data"][key] == place
+    assert not {"sharp", "blurred"} & config_without_paths(config["data"]).keys()
+
+
+@pytest.mark.parametrize("key", ["sharp", "blurred"])
+def test_wrong_folders_of_pairs_are_sentences(
+    compose: Compose, tmp_path: Path, trees: tuple[str, str], key: str
+) -> None:
+    def refusal(*words: str) -> str:
+        with pytest.raises(UserError) as caught:
+            compose("data=pairs", *words)
+        return str(caught.value)
+
+    (other,) = (word for word in trees if not word.startswith(f"data.{key}="))
+    assert refusal(other).startswith(f"data.{key} is missing: give a folder with ")
+    assert refusal(other, f"data.{key}=").startswith(f"data.{key}= is not allowed: give a folder with ")
+    (tmp_path / "file.png").touch()
+    for name, state in (("absent", "does not exist"), ("file.png", "is a file"), ("x" * 300, "does not exist")):
+        place = tmp_path / name
+        assert refusal(other, f"data.{key}={place}") == f"data.{key}={place} {state}: give a folder with images."
+    same = other.partition("=")[2]
+    assert (
+        refusal(other, f"data.{key}={same}/")
+        == f"data.blurred={same}{'/' if key == 'blurred' else ''} is data.sharp as well: give two folders."
+    )
+
+
+def test_a_refused_pair_leaves_no_cache(
+    tmp_path: Path, trees: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (Path(trees[0].partition("=")[2]) / "alone.png").touch()
+    words = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}", "data=pairs")
+    assert main([*words, *SMALL, *trees]) == 2
+    assert "data.sharp: 1 of 13 images have no partner of the same name" in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
+
+
+# The others
+
+
+def test_a_run_on_photographs(tmp_path: Path, cache_root: Path) -> None:
+    run = trained(tmp_path, cache_root, "data=photos")
+    assert json.loads((run / "metrics.json").read_text())["data"]["counts"] == {"train": 8, "val": 1, "test": 2}
+    assert all(row["name"].endswith((".png", ".jpg")) for row in rows(run))
+
+
+def test_a_run_on_pictures_of_every_format(tmp_path: Path, cache_root: Path) -> None:
+    root = tmp_path / "images"
+    write_images(root, 12, height=70, width=81)
+    for index, suffix in enumerate(("jpg", "webp", "bmp", "tif", "TIFF")):
+        path = root / f"{index:03d}.png"
+        Image.open(path).save(root / f"{index:03d}.{suffix}")
+        path.unlink()
+    run = trained(tmp_path, cache_root, "data=folder", f"data.root={root}")
+    assert json.loads((run / "metrics.json").read_text())["data"]["left_out"] == 0
+
+
+def test_anime_faces_are_composed_but_not_downloaded(compose: Compose) -> None:
+    config = compose("data=anime_faces")
+    assert config["data"]["max_images"] == 1000
+    assert compose("data=anime_faces", "data.max_images=null")["data"]["max_images"] is None
+    built(config, None)
+
+
+def test_an_option_without_a_choice_of_images_says_so(compose: Compose) -> None:
+    with pytest.raises(UserError, match=r"^data.root is unknown: data has the keys "):
+        compose("data=photos", "+data.root=x")
+
+
+# Memory
+
+
+@pytest.fixture
+def mapping(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each of the files of pixels that are opened from now on is memory-mapped."""
+    seen = []
+    load = np.load
+
+    def noted(path: Path, mmap_mode: Literal["r"] | None) -> NDArray[np.uint8]:
+        seen.append(mmap_mode == "r")
+        opened: NDArray[np.uint8] = load(path, mmap_mode=mmap_mode)
+        return opened
+
+    monkeypatch.setattr(np, "load", noted)
+    return seen
+
+
+@pytest.mark.parametrize(("memory", "is_mapped"), [("0", True), ("1.0", False), ("2.4e-5", True), ("2.5e-5", False)])
+def test_cache_memory_decides_what_is_mapped(
+    compose: Compose, tmp_path: Path, mapping: list[bool], memory: str, is_mapped: bool
+) -> None:
+    write_images(tmp_path / "images", 4, height=79, width=83)  # 26,477 bytes of pixels: 2.47e-5 GiB
+    built(
+        compose("data=folder", f"data.root={tmp_path / 'images'}", f"data.cache_memory={memory}"), tmp_path / "cache"
+    ).setup()
+    assert mapping == [is_mapped]
+
+
+@pytest.mark.parametrize(("memory", "is_mapped"), [("0", True), ("1", False)])
+def test_cache_memory_holds_for_both_images_of_a_pair(
+    compose: Compose, tmp_path: Path, trees: tuple[str, str], mapping: list[bool], memory: str, is_mapped: bool
+) -> None:
+    built(compose("data=pairs", *trees, f"data.cache_memory={memory}"), tmp_path / "cache").setup()
+    assert mapping == [is_mapped, is_mapped]
+
+
+def test_cache_memory_is_without_effect_on_results(compose: Compose) -> None:
+    assert what_matters(compose("data.cache_memory=0")) == what_matters(compose())
