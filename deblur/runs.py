@@ -21,9 +21,11 @@ from deblur.files import write_json, write_text
 
 State = Literal["running", "done", "failed", "interrupted"]
 
+LONGEST_SILENCE = 300.0  # [s] without a heartbeat, after which a run on another host is dead
 HEARTBEAT = 30.0  # [s] between two signs of life in status.json
 CONFIG_FILE = "config.yaml"
 STATUS_FILE = "status.json"
+LOCK_FILE = ".lock"
 METRICS_FILE = "metrics.json"
 LOG_FILE = "train.log"
 
@@ -75,6 +77,8 @@ def config_without_paths(section: Mapping[str, Any]) -> dict[str, Any]:
 def state_of(folder: Path) -> State | None:
     """Return the state that a folder's status.json tells, or None where there is none.
 
+    A run whose process was killed could not write how it ended: it is `interrupted`.
+
     Raises:
         UserError: where the file is damaged.
     """
@@ -84,7 +88,22 @@ def state_of(folder: Path) -> State | None:
     state: State | None = read_json(path).get("state")
     if state not in get_args(State):
         raise UserError(f"{path} is damaged: it tells no state.")
-    return state
+    return "interrupted" if state == "running" and not _is_alive(folder) else state
+
+
+def _is_alive(folder: Path) -> bool:
+    """Tell whether a process trains in a folder: by its lock, and on another host by its heartbeat."""
+    status = read_json(folder / STATUS_FILE)
+    if status.get("host") != socket.gethostname() and status.get("heartbeat"):
+        last = datetime.fromisoformat(str(status["heartbeat"]))
+        return (datetime.now(UTC) - last).total_seconds() < LONGEST_SILENCE
+    if not (folder / LOCK_FILE).exists():
+        return False
+    try:
+        with FileLock(folder / LOCK_FILE, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -152,7 +171,7 @@ class RunFolder:
         """Describe the run; nothing is written yet."""
         self.path = path
         self._config = config
-        self._lock = FileLock(path / ".lock")
+        self._lock = FileLock(path / LOCK_FILE)
         self._status: dict[str, Any] = {}
         self._status_lock = threading.Lock()
         self._ended = threading.Event()

@@ -241,7 +241,7 @@ def test_a_killed_run_can_be_entered_at_once(tmp_path: Path) -> None:
     with another_process(tmp_path) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert state_of(tmp_path) == "running"
+        assert state_of(tmp_path) == "interrupted"
         assert enter(tmp_path)["process"] == os.getpid()
     assert state_of(tmp_path) == "done"
 

@@ -121,6 +121,8 @@ class PairsData(_Data):
 class PhotosData(_Data):
     """Schema of `deblur.data.PhotosData`."""
 
+    max_images: int | None = Field(ge=3, description="a whole number from 3 up, or null for all images")
+
 
 class AnimeFacesData(_Data):
     """Schema of `deblur.data.AnimeFacesData`."""
@@ -148,6 +150,19 @@ class Trainer(OpenSection):
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(1, description="a whole number from 1 up, or auto")
     deterministic: Literal["auto"] | bool = Field("auto", description="auto, true or false")
+
+    @model_validator(mode="after")
+    def _keys_of_others(self) -> "Trainer":
+        instead = {
+            "callbacks": "the group callbacks",
+            "logger": "the group logger",
+            "default_root_dir": "paths.output_root",
+            "fast_dev_run": "debug=fast_dev_run",
+            "overfit_batches": "debug=overfit",
+        }
+        for key in instead.keys() & (self.model_extra or {}).keys():
+            raise ValueError(f"trainer.{key} is not allowed: use {instead[key]}.")
+        return self
 
 
 class ImageStrips(Target):

@@ -89,9 +89,20 @@ class PairsData(DeblurDataModule):
 class PhotosData(DeblurDataModule):
     """The free photographs that come with scikit-image."""
 
+    def __init__(self, degradation: Degradation, *, max_images: int | None, **settings: Any) -> None:
+        """Describe the data.
+
+        Args:
+            degradation: what blurs the photographs.
+            max_images: take this many of them; None takes all.
+            settings: as for `DeblurDataModule`.
+        """
+        super().__init__(degradation, **settings)
+        self._max_images = max_images
+
     def source(self) -> ImageSource:
         """Return the photographs."""
-        return photographs(self._patch_size or 1)
+        return photographs(self._max_images, self._seed, self._patch_size or 1)
 
 
 class AnimeFacesData(DeblurDataModule):

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from deblur.data.sources import FilesSource
+from deblur.data.sources import FilesSource, choose
 from deblur.errors import UserError
 
 # Files in scikit-image's wheel that are photographs and that its documentation (`skimage.data`) says to be free:
@@ -22,10 +22,12 @@ PHOTOGRAPHS = (
 )
 
 
-def photographs(min_size: int) -> FilesSource:
+def photographs(max_images: int | None, seed: int, min_size: int) -> FilesSource:
     """Name the photographs that come with scikit-image, of 384x303 to 1411x1411 px; most are in colour.
 
     Args:
+        max_images: How many to choose; null takes all.
+        seed: Chooses them.
         min_size: Smallest usable width and height in px; smaller images are bad ones.
 
     Raises:
@@ -37,4 +39,4 @@ def photographs(min_size: int) -> FilesSource:
             "data=photos takes the photographs that come with scikit-image, which is not installed: "
             'run pip install "deblur-lab[baselines]".'
         )
-    return FilesSource(Path(found.origin).parent / "data", PHOTOGRAPHS, min_size)
+    return FilesSource(Path(found.origin).parent / "data", choose(PHOTOGRAPHS, max_images, seed), min_size)

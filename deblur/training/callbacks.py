@@ -84,14 +84,19 @@ class TimeLeft(Callback):
         self._warm_up = after_steps // 5
         self._steps = 0
         self._start = 0.0
+        self._seconds = 0.0
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Start the clock."""
+        self._start = time.perf_counter()
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Count steps; speak once."""
         self._steps += 1
-        if self._steps == self._warm_up:
-            self._start = time.perf_counter()
+        if self._steps > self._warm_up:
+            self._seconds += time.perf_counter() - self._start
         if self._steps == self._after_steps:
-            each = (time.perf_counter() - self._start) / (self._after_steps - self._warm_up)
+            each = self._seconds / (self._after_steps - self._warm_up)
             left = trainer.estimated_stepping_batches - trainer.global_step
             log.info(
                 f"{each * 1e3:.0f} ms a step, {left:.0f} steps left: about {_duration(each * left)} and validation."

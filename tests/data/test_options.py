@@ -85,7 +85,7 @@ def test_downloaded_faces_are_read_from_their_folder(
 
 
 def test_the_photographs_are_in_scikit_image(cache_root: Path) -> None:
-    data = PhotosData(Box(3), cache_root=str(cache_root), **(SETTINGS | {"patch_size": 64}))
+    data = PhotosData(Box(3), max_images=None, cache_root=str(cache_root), **(SETTINGS | {"patch_size": 64}))
     data.setup()
     assert data.images.names == PHOTOGRAPHS
     assert data.images.bad == ()
@@ -102,7 +102,7 @@ def test_photographs_that_are_not_there_are_named(
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "skimage", raising=False)
-    data = PhotosData(Box(3), cache_root=str(cache_root), **SETTINGS)
+    data = PhotosData(Box(3), max_images=None, cache_root=str(cache_root), **SETTINGS)
     with pytest.raises(UserError, match=r"none of the 11 images of .*skimage/data can be used") as caught:
         data.setup()
     assert "astronaut.png cannot be read (No such file" in str(caught.value)
@@ -111,7 +111,7 @@ def test_photographs_that_are_not_there_are_named(
 def test_photographs_without_scikit_image_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(UserError) as caught:
-        photographs(1)
+        photographs(None, 0, 1)
     assert str(caught.value) == (
         "data=photos takes the photographs that come with scikit-image, which is not installed: "
         'run pip install "deblur-lab[baselines]".'

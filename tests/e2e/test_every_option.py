@@ -16,7 +16,6 @@ GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer", "callbac
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((conf_dir() / group).glob("*.yaml"))]
 REASONS = {
     "data=anime_faces": "downloads",
-    "data=photos": "has its own test, since it needs an extra",
     "trainer=ddp": "starts processes; tests/e2e/test_processes.py runs it",
     "debug=overfit": "trains a hundred epochs",
 }

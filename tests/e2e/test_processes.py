@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from deblur.runs import state_of
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = (
     "data.max_images=24",
@@ -71,6 +73,7 @@ def test_a_stopped_process_goes_on_to_the_same_result(tmp_path: Path, cache_root
     _, errors = process.communicate(timeout=60)
     run = only_run(stopped)
     assert "Traceback" not in errors
+    assert state_of(run) == "interrupted"
     if how == signal.SIGKILL:
         assert state(run) == "running"
     else:
@@ -90,6 +93,7 @@ def test_two_processes_do_not_share_a_run(tmp_path: Path, cache_root: Path) -> N
     first = subprocess.Popen(command(*words), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: epochs_done(tmp_path) >= 1)
+        assert state_of(only_run(tmp_path)) == "running"
         second = subprocess.run(command(*words), env=env, capture_output=True, text=True, timeout=120)
         assert second.returncode == 2
         assert "is alive in another process" in second.stderr

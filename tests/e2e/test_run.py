@@ -219,8 +219,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     ]
     assert without_time[0] == without_time[1]
     steps = [event.step for event in EventAccumulator(str(workplace.run)).Reload().Scalars("val/psnr")]
-    assert steps == sorted(set(steps))
-    assert len(steps) == 3
+    assert sorted(steps) == [2, 5, 8]  # files of the same second are read in any order
 
 
 @pytest.mark.parametrize(

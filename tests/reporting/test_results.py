@@ -24,7 +24,7 @@ def test_every_run_is_a_row_by_path(sweep: Path) -> None:
         ("a_failed", "failed", "gaussian"),
         ("b_done", "done", "box"),
         ("c_interrupted", "interrupted", "box"),
-        ("d_running", "running", "box"),
+        ("d_running", "interrupted", "box"),
         ("e_perfect", "done", "none"),
     ]
     assert {(row["model"], row["lr"], row["seed"]) for row in rows} == {("srcnn_915", 0.001, 0)}
