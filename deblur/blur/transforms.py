@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from deblur.blur.degradation import Degradation, Sampled
 
 
-class Degrade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
+class Degrade(albumentations.ImageOnlyTransform):  # type: ignore[misc] # albumentations has no types
     """Degrade the target `image` of every call; masks and targets added as masks stay as they are.
 
     Give the sharp picture twice, as `image` and as a target added with `additional_targets={"sharp": "mask"}`, and the

@@ -21,8 +21,7 @@ def download_anime_faces() -> Path:
         import kagglehub
     except ImportError as error:
         raise UserError(
-            "data=anime_faces is downloaded by kagglehub, which is not installed: "
-            f'run pip install "deblur-lab[data]", {by_hand}'
+            f"data=anime_faces is downloaded by kagglehub, which is not installed: run pip install kagglehub, {by_hand}"
         ) from error
     try:
         return Path(kagglehub.dataset_download(DATASET))

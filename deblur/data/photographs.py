@@ -37,6 +37,6 @@ def photographs(max_images: int | None, seed: int, min_size: int) -> FilesSource
     if found is None or found.origin is None:
         raise UserError(
             "data=photos takes the photographs that come with scikit-image, which is not installed: "
-            'run pip install "deblur-lab[baselines]".'
+            "run pip install scikit-image."
         )
     return FilesSource(Path(found.origin).parent / "data", choose(PHOTOGRAPHS, max_images, seed), min_size)

@@ -20,7 +20,7 @@ Tree = dict[str, Any]
 @functools.cache
 def _composed(choices: tuple[str, ...]) -> Tree:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return OmegaConf.to_container(compose("train", list(choices)))  # type: ignore[return-value]
+        return OmegaConf.to_container(compose("train", list(choices)))
 
 
 @pytest.fixture(scope="session")

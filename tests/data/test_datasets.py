@@ -32,7 +32,7 @@ class Noise:
 
 def training(images: Noise, **changes: object) -> TrainingDataset:
     settings = {"seed": 3, "patch_size": 16, "patches_per_image": 5, "context": 6, "flips": True} | changes
-    return TrainingDataset(images, settings.pop("degradation", Box(5)), **settings)  # type: ignore[arg-type]
+    return TrainingDataset(images, settings.pop("degradation", Box(5)), **settings)
 
 
 def places(part: np.ndarray, whole: np.ndarray) -> list[tuple[int, int]]:

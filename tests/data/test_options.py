@@ -51,8 +51,7 @@ def answer(tmp_path: Path, module: str) -> str:
 
 def test_anime_faces_without_the_package_are_a_sentence(tmp_path: Path) -> None:
     assert answer(tmp_path, "raise ImportError") == (
-        "data=anime_faces is downloaded by kagglehub, which is not installed: "
-        f'run pip install "deblur-lab[data]", {BY_HAND}'
+        f"data=anime_faces is downloaded by kagglehub, which is not installed: run pip install kagglehub, {BY_HAND}"
     )
 
 
@@ -114,7 +113,7 @@ def test_photographs_without_scikit_image_are_a_sentence(monkeypatch: pytest.Mon
         photographs(None, 0, 1)
     assert str(caught.value) == (
         "data=photos takes the photographs that come with scikit-image, which is not installed: "
-        'run pip install "deblur-lab[baselines]".'
+        "run pip install scikit-image."
     )
 
 

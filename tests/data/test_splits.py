@@ -47,7 +47,7 @@ def test_identical_images_share_a_set(digests: list[str], seed: int) -> None:
 @given(few_distinct, seeds, st.randoms(use_true_random=False))
 def test_order_does_not_matter(digests: list[str], seed: int, random: object) -> None:
     order = list(range(len(digests)))
-    random.shuffle(order)  # type: ignore[attr-defined]
+    random.shuffle(order)
     home, home_shuffled = set_of_each(split(digests, seed)), set_of_each(split([digests[i] for i in order], seed))
     assert {order[place]: number for place, number in home_shuffled.items()} == home
 

@@ -34,7 +34,7 @@ def environment(cache: Path) -> dict[str, str]:
 
 def wait_for(condition: object, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
 

@@ -84,7 +84,7 @@ def test_an_exact_image_is_left_out_of_the_means() -> None:
     made.log = lambda *_, **__: None  # type: ignore[method-assign] # there is no trainer
     made.validation_step({"blurred": blurred, "sharp": sharp})
     expected = psnr(blurred[1:], sharp[1:]).mean()
-    torch.testing.assert_close(made._validated["psnr"].compute(), expected)  # type: ignore[operator]
+    torch.testing.assert_close(made._validated["psnr"].compute(), expected)
 
 
 def test_test_rows_hold_name_degradation_and_values() -> None:
