@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from deblur.device import choose_device
+from deblur.device import Device, taken_device
 from deblur.metrics import ssim
 from deblur.models import SRCNN
 from deblur.training.module import measure
@@ -28,8 +28,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
+    """Measure on the processor."""
+    with taken_device({"accelerator": "cpu", "precision": "auto"}) as device:
+        compare(device)
+
+
+def compare(device: Device) -> None:
     """Measure steps and their SSIM in turn, and print the medians."""
-    device = choose_device({"accelerator": "cpu", "precision": "auto"})
     batch = {name: torch.rand(IMAGES, 1, 256, 256) for name in ("blurred", "sharp")}
     print(f"{device.name}, {device.threads} threads, {device.precision}, {IMAGES} images of 256x256 px")
     for name, network in NETWORKS.items():

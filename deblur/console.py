@@ -11,11 +11,28 @@ import rich
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
+from rich.text import Text
 
 from deblur.errors import UserError
 
 TABLE_WIDTH = 10_000  # characters; a limit that cuts no cell
 LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric")
+
+
+def say(line: str) -> None:
+    """Print a line; a progress bar that is being shown stays below it."""
+    rich.get_console().print(Text(line), soft_wrap=True)
+
+
+def say_error(sentence: str) -> None:
+    """Print what went wrong on standard error."""
+    # A Text is printed as it is: neither [markup] nor :names: of emojis mean anything in it.
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", sentence))
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def is_terminal() -> bool:
@@ -24,11 +41,12 @@ def is_terminal() -> bool:
 
 
 @contextmanager
-def logging_to(path: Path) -> Iterator[None]:
+def logging_to(path: Path, *, console_too: bool = True) -> Iterator[None]:
     """Send the log of this package to the console and to a file, and the warnings of the libraries with it.
 
     Args:
         path: the log file; an existing one is continued.
+        console_too: whether the console shows all of it, or nothing.
     """
     console: logging.Handler = logging.StreamHandler(sys.stdout)
     if is_terminal():
@@ -38,7 +56,7 @@ def logging_to(path: Path) -> Iterator[None]:
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     with _loggers_kept("", "deblur", *LIBRARIES):
         root = logging.getLogger()
-        root.handlers[:] = [console, file]
+        root.handlers[:] = [console, file] if console_too else [file]
         root.setLevel(logging.WARNING)
         logging.getLogger("deblur").setLevel(logging.INFO)
         for name in LIBRARIES:

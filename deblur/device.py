@@ -1,11 +1,15 @@
 """What the machine can do: which device a run takes and which precision suits it."""
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from deblur.errors import UserError
+from deblur.gpus import claimed
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Device:
         precision: Lightning's name, such as bf16-mixed.
         deterministic: whether only deterministic algorithms are used.
         threads: torch's threads on the CPU.
+        devices: how many, or the indices of which.
     """
 
     accelerator: str
@@ -25,49 +30,74 @@ class Device:
     precision: str
     deterministic: bool
     threads: int
+    devices: int | str | list[int]
 
 
-def choose_device(trainer: dict[str, Any]) -> Device:
-    """Resolve every `auto` of the trainer's settings.
+@contextmanager
+def taken_device(trainer: Mapping[str, Any]) -> Iterator[Device]:
+    """Resolve every `auto` of the trainer's settings; of several GPUs, take one that no other run of this user holds.
 
     Raises:
         UserError: where a GPU is asked for and none is there; there is no silent way back to the CPU.
     """
-    accelerator = trainer["accelerator"]
+    accelerator = _accelerator(trainer["accelerator"])
+    devices = trainer.get("devices", 1)
+    _keep_to_the_share_of_a_batch_job()
+    if accelerator != "gpu" or devices != 1 or torch.cuda.device_count() == 1:
+        yield _describe(trainer, accelerator, devices, index=0)
+        return
+    names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
+    with claimed(names) as index:
+        yield _describe(trainer, accelerator, [index], index)
+
+
+def _accelerator(asked: str) -> str:
     available = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if accelerator == "auto":
-        accelerator = next(name for name, there in available.items() if there)
-    if not available[accelerator]:
+    if asked == "auto":
+        return next(name for name, there in available.items() if there)
+    if not available[asked]:
         raise UserError(
-            f"trainer.accelerator={accelerator} needs a device that torch {torch.__version__} does not see "
+            f"trainer.accelerator={asked} needs a device that torch {torch.__version__} does not see "
             "on this machine: take trainer=cpu, or install the GPU's driver and a build of torch for it."
         )
+    return asked
+
+
+def _keep_to_the_share_of_a_batch_job() -> None:
+    """Take no more threads than Slurm has given this job: torch counts the cores of the whole machine."""
+    share = os.environ.get("SLURM_CPUS_PER_TASK")
+    if share and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(int(share))
+
+
+def _describe(trainer: Mapping[str, Any], accelerator: str, devices: int | str | list[int], index: int) -> Device:
     precision = trainer["precision"]
     if precision == "auto":
-        precision = "bf16-mixed" if _multiplies_bfloat16(accelerator) else "32-true"
+        precision = "bf16-mixed" if _multiplies_bfloat16(accelerator, index) else "32-true"
     if accelerator == "cpu" and precision == "16-mixed":
         raise UserError("trainer.precision=16-mixed needs a GPU: a CPU takes bf16-mixed or 32-true.")
     deterministic = trainer.get("deterministic", "auto")
     return Device(
         accelerator=accelerator,
-        name=_device_name(accelerator),
+        name=_device_name(accelerator, index),
         precision=precision,
         deterministic=accelerator == "cpu" if deterministic == "auto" else deterministic,
         threads=torch.get_num_threads(),
+        devices=devices,
     )
 
 
-def _multiplies_bfloat16(accelerator: str) -> bool:
+def _multiplies_bfloat16(accelerator: str, index: int) -> bool:
     """Tell whether the hardware has native bf16 products; emulated ones are slower than fp32."""
     if accelerator == "gpu":
-        return torch.cuda.get_device_capability() >= (8, 0)
+        return torch.cuda.get_device_capability(index) >= (8, 0)
     if accelerator == "cpu":
         capabilities = torch.cpu.get_capabilities()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
 
 
-def _device_name(accelerator: str) -> str:
+def _device_name(accelerator: str, index: int) -> str:
     if accelerator == "gpu":
-        return torch.cuda.get_device_name()
+        return torch.cuda.get_device_name(index)
     return str(torch.cpu.get_capabilities().get("cpu_name") or accelerator)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from deblur.config import check
 from deblur.config.command_line import run
 from deblur.errors import UserError
-from deblur.resume import resumed_config
-from deblur.run_names import run_folder
-from deblur.runs import shared_run_folder
+from deblur.runs import resumed_config, run_folder, shared_run_folder
+from deblur.sweeps.watch import watching
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -24,12 +24,19 @@ def main(words: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    return run("train", _task, words)
+    with watching() as watch:
+        code = run("train", _task, words)
+    if watch.sweep is None:
+        return code
+    from deblur.sweeps.conclusion import conclude
+
+    return conclude(watch.sweep, code)
 
 
-def _task(composed: DictConfig) -> None:
+def _task(composed: DictConfig) -> float | None:
     config = check(composed)
-    overrides = list(HydraConfig.get().overrides.task)
+    hydra = HydraConfig.get()
+    overrides = list(hydra.overrides.task)
     if config["trusted"] and not any(word.lstrip("+").startswith("trusted=") for word in overrides):
         raise UserError(
             f"A configuration file asks to trust the modules {', '.join(config['trusted'])}: if you do, add "
@@ -40,9 +47,14 @@ def _task(composed: DictConfig) -> None:
         config = check(resumed_config(folder, config, overrides))
     else:
         folder = shared_run_folder() or run_folder(config, overrides)
+    if hydra.mode == RunMode.MULTIRUN:
+        from deblur.sweeps.job import train_job
+
+        return train_job(config, folder, alone=str(hydra.launcher._target_).endswith(".BasicLauncher"))
     from deblur.training.session import train  # seconds of imports, after everything that can be refused without them
 
     train(config, folder)
+    return None
 
 
 if __name__ == "__main__":

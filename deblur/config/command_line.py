@@ -23,6 +23,7 @@ from deblur.config import schema
 from deblur.config.check import did_you_mean
 from deblur.config.sweeps import SweepRefused
 from deblur.errors import UserError
+from deblur.runs.identity import WITHOUT_EFFECT, is_within
 
 PATH_KEYS = frozenset(
     {
@@ -104,8 +105,11 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
             raise
         mistakes.append(explain(error, config_name, words))
     finally:
-        for mistake in mistakes:
-            _say(mistake)
+        if mistakes:
+            from deblur.console import say_error  # rich takes a while to import
+
+            for mistake in mistakes:
+                say_error(mistake)
     return EXIT_MISTAKE if mistakes else 0
 
 
@@ -117,10 +121,23 @@ def prepare_words(words: Sequence[str]) -> list[str]:
     """
     flags = [word for word in words if word in ("-m", "--multirun")]
     others = [_quote_text(word) for word in words if word not in ("-m", "--multirun")]
-    if flags and not any(re.match(r"\+*sweep=", word) for word in others):
-        digest = hashlib.sha256("\n".join(sorted(others)).encode()).hexdigest()
+    if flags and not any(map(_names_a_sweep, others)):
+        deciding = sorted(word for word in others if not _is_without_effect(word))
+        digest = hashlib.sha256("\n".join(deciding).encode()).hexdigest()
         others.append(f"sweep=sweep-{digest[:6]}")
     return flags[:1] + others
+
+
+def _names_a_sweep(word: str) -> bool:
+    """Tell whether a word gives a sweep's name, or chooses a preset that does."""
+    key, _, value = word.lstrip("+").partition("=")
+    preset = conf_dir() / "experiment" / f"{value}.yaml"
+    return key == "sweep" or (key == "experiment" and preset.is_file() and "sweep" in _read(preset))
+
+
+def _is_without_effect(word: str) -> bool:
+    key = word.lstrip("+~").partition("=")[0]
+    return key.startswith(("hydra.", "hydra/")) or is_within(key, WITHOUT_EFFECT)
 
 
 def _quote_text(word: str) -> str:
@@ -206,14 +223,6 @@ def _explain_unknown_key(error: OmegaConfBaseException, config_name: str, words:
 
 def _read(path: Path) -> DictConfig:
     return DictConfig(OmegaConf.load(path))
-
-
-def _say(sentence: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    # A Text is printed as it is: neither [markup] nor :names: of emojis mean anything in it.
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", sentence))
 
 
 @contextlib.contextmanager

@@ -198,6 +198,8 @@ class Train(Section):
         description="a name of letters, digits, dots, underscores and hyphens that does not start with a dot, or null",
     )
     resume: str | None = Field(description="a run folder, or null")
+    overwrite: bool = Field(False, description="true or false")
+    fail_fast: bool = Field(False, description="true or false")
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
 
 

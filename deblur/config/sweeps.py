@@ -1,14 +1,11 @@
-"""What happens to a sweep before its first job."""
-
-from typing import Any
+"""The jobs of a sweep, before the first of them starts."""
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from deblur.config.check import check
+from deblur.config.check import Config, check
 from deblur.errors import UserError
 
 
@@ -27,25 +24,31 @@ class SweepRefused(SystemExit):
         self.mistake = mistake
 
 
-class CheckJobs(Callback):
-    """Check the configurations of all jobs of a sweep before job 0 starts."""
+def checked_jobs(config: DictConfig) -> list[tuple[list[str], Config]]:
+    """Compose and check the configurations of all jobs of a sweep.
 
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Compose and check each job.
+    Args:
+        config: what Hydra composed for the sweep as a whole, with its own section `hydra`.
 
-        Raises:
-            SweepRefused: for the first job that is refused, naming its overrides.
-        """
-        loader = GlobalHydra.instance().config_loader()
-        axes = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-        words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-        overrides = OverridesParser.create(config_loader=loader).parse_overrides([*axes, *map(str, words or [])])
-        for job in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
-            try:
-                composed = check(loader.load_sweep_config(config, list(job)))
-                if composed["resume"] is not None:
-                    raise UserError("resume=DIR continues one run: leave out -m.")
-                if composed["sweep"] is None:
-                    raise UserError("sweep=null is no name: give one with sweep=NAME.")
-            except Exception as error:
-                raise SweepRefused(" ".join(job), error) from error
+    Returns:
+        The overrides and the checked configuration of each job.
+
+    Raises:
+        SweepRefused: for the first job that is refused, naming its overrides.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    axes = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides([*axes, *map(str, words or [])])
+    jobs = []
+    for job in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
+        try:
+            composed = check(loader.load_sweep_config(config, list(job)))
+            if composed["resume"] is not None:
+                raise UserError("resume=DIR continues one run: leave out -m.")
+            if composed["sweep"] is None:
+                raise UserError("sweep=null is no name: give one with sweep=NAME.")
+        except Exception as error:
+            raise SweepRefused(" ".join(job), error) from error
+        jobs.append((list(job), composed))
+    return jobs

@@ -10,6 +10,7 @@ import lightning.pytorch as L
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from deblur.console import duration
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv
 from deblur.runs import RunFolder
@@ -99,7 +100,7 @@ class TimeLeft(Callback):
             each = self._seconds / (self._after_steps - self._warm_up)
             left = trainer.estimated_stepping_batches - trainer.global_step
             log.info(
-                f"{each * 1e3:.0f} ms a step, {left:.0f} steps left: about {_duration(each * left)} and validation."
+                f"{each * 1e3:.0f} ms a step, {left:.0f} steps left: about {duration(each * left)} and validation."
             )
 
 
@@ -148,7 +149,3 @@ def _number(text: str) -> float | int | None:
     if not text:
         return None
     return int(text) if text.lstrip("-").isdecimal() else float(text)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

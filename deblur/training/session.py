@@ -11,22 +11,22 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback, ProgressBar, RichProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
-from deblur.device import Device, choose_device
+from deblur.device import Device, taken_device
 from deblur.files import write_json
 from deblur.metrics import mean_results
 from deblur.runs import (
     LOG_FILE,
     METRICS_FILE,
     RunFolder,
+    RunIsDone,
     config_without_paths,
-    earlier_status,
     read_json,
     shared_run_folder,
     sharing,
@@ -51,7 +51,7 @@ from deblur.training.summary import describe_network, receptive_field_warning, r
 log = logging.getLogger(__name__)
 
 
-def train(config: Config, folder: Path) -> dict[str, Any]:
+def train(config: Config, folder: Path, *, log_to_console: bool = True, progress_bar: bool = True) -> dict[str, Any]:
     """Train a network, test its best checkpoint, and write everything into the run's folder.
 
     A run that an earlier process left unfinished there goes on from its last checkpoint; a finished one stays as it is.
@@ -59,6 +59,8 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     Args:
         config: a checked configuration.
         folder: the run's folder.
+        log_to_console: whether the console shows what train.log holds.
+        progress_bar: whether a terminal shows one.
 
     Returns:
         What metrics.json holds; nothing in the further processes of a training on several devices.
@@ -67,24 +69,25 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         UserError: for what the user can mend.
         KeyboardInterrupt: after Ctrl-C, when the run's files are in order.
     """
-    if earlier_status(folder, config).get("state") == "done":
+    run = RunFolder(folder, config, overwrite=config.get("overwrite", False))
+    bar = progress_bar and is_terminal()
+    try:
+        run.refuse_if_done()
+        with taken_device(config["trainer"]) as device, _known_warnings_ignored():
+            if shared_run_folder() is not None:
+                logging.disable(logging.WARNING)  # the first process of the run says it all
+                return _train(config, run, device, bar)
+            with run, logging_to(folder / LOG_FILE, console_too=log_to_console), sharing(folder):
+                return _train(config, run, device, bar)
+    except RunIsDone:
         log.info(f"{folder} is done already.")
         return read_json(folder / METRICS_FILE)
-    device = choose_device(config["trainer"])
-    run = RunFolder(folder, config)
-    if shared_run_folder() is not None:
-        logging.disable(logging.WARNING)  # the first process of the run says it all
-        with _known_warnings_ignored():
-            return _train(config, run, device)
-    try:
-        with run, logging_to(folder / LOG_FILE), sharing(folder), _known_warnings_ignored():
-            return _train(config, run, device)
     except KeyboardInterrupt as stop:
         again = shlex.quote(f"resume={folder}")
         raise KeyboardInterrupt(f"Stopped. Go on with: python -m deblur.train {again}") from stop
 
 
-def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
+def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     trusted = config["trusted"]
     L.seed_everything(config["seed"], verbose=False)
@@ -119,7 +122,16 @@ def _train(config: Config, run: RunFolder, device: Device) -> dict[str, Any]:
     history = History(run)
     if last is not None:
         history.keep(last.epochs)
-    trainer = _build_trainer(config, run, device, history, last)
+    callbacks: list[Callback] = [RichProgressBar(leave=False)] if progress_bar else []
+    callbacks += [
+        *(build(node, Callback, trusted=trusted) for node in (config["callbacks"] or {}).values() if node),
+        TimeLeft(),
+        KeptCheckpoint(run.path, "best", monitor="val/psnr"),
+        history,
+        # The last one: it holds the state of the others, and a run goes on from it.
+        KeptCheckpoint(run.path, "last"),
+    ]
+    trainer = _build_trainer(config, run, device, callbacks, last)
     log.info(f"{'run':<9} {run.path}")
     with stopwatch(seconds, "data"):
         data.setup()
@@ -176,32 +188,22 @@ def _last_epoch(run: RunFolder) -> LastEpoch | None:
 
 
 def _build_trainer(
-    config: Config, run: RunFolder, device: Device, history: History, last: LastEpoch | None
+    config: Config, run: RunFolder, device: Device, callbacks: list[Callback], last: LastEpoch | None
 ) -> L.Trainer:
-    trusted = config["trusted"]
-    callbacks = [
-        *(build(node, Callback, trusted=trusted) for node in (config["callbacks"] or {}).values() if node),
-        TimeLeft(),
-        KeptCheckpoint(run.path, "best", monitor="val/psnr"),
-        history,
-        # The last one: it holds the state of the others, and a run goes on from it.
-        KeptCheckpoint(run.path, "last"),
-    ]
-    if is_terminal():
-        callbacks.insert(0, RichProgressBar(leave=False))
     settings = dict(config["trainer"])
     settings |= {
         "accelerator": device.accelerator,
+        "devices": device.devices,
         "precision": device.precision,
         "deterministic": device.deterministic,
         "default_root_dir": run.path,
         "callbacks": callbacks,
         "logger": [_build_logger(node, run, last, config) for node in (config["logger"] or {}).values() if node],
-        "enable_progress_bar": is_terminal(),
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
         "enable_model_summary": False,
         "use_distributed_sampler": False,  # the data module shares the images out itself
     }
-    return build(settings, L.Trainer, trusted=trusted)
+    return build(settings, L.Trainer, trusted=config["trusted"])
 
 
 def _build_logger(node: Mapping[str, Any], run: RunFolder, last: LastEpoch | None, config: Config) -> Logger:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deblur.runs import WITHOUT_EFFECT, flatten, is_within
+from deblur.runs.identity import WITHOUT_EFFECT, flatten, is_within
 
 LONGEST_RUN_ID = 120  # characters; file systems allow 255 bytes in a name
 
@@ -36,6 +36,8 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
     for key, text in words.items():
         if key in _IN_EVERY_ID or is_within(key.lstrip("~"), WITHOUT_EFFECT):
             continue
+        if key == "experiment" and text == config["sweep"]:
+            continue  # the folder of the sweep has this name
         if key.startswith("~"):
             parts.append(f"without_{_slug(key[1:])}")
             continue

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from deblur.errors import UserError
-from deblur.runs import WITHOUT_EFFECT, is_within, read_config, state_of
+from deblur.runs.identity import WITHOUT_EFFECT, is_within
+from deblur.runs.records import read_config, state_of
 
 
 def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -30,8 +31,8 @@ def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[
             )
         if key != "resume":
             _take(key, config, stored)
-    # What a configuration file trusts is no word of the user's.
-    return {**stored, "trusted": config.get("trusted", [])}
+    # What a configuration file trusts is no word of the user's; and what is resumed is not to be replaced.
+    return {**stored, "trusted": config.get("trusted", []), "overwrite": False}
 
 
 def _take(key: str, source: Mapping[str, Any], target: dict[str, Any]) -> None:

@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblur.errors import UserError
-from deblur.resume import resumed_config
 from deblur.runs import (
     RunFolder,
     config_hash,
@@ -25,6 +24,7 @@ from deblur.runs import (
     flatten,
     read_config,
     read_json,
+    resumed_config,
     state_of,
     what_matters,
 )
@@ -173,7 +173,7 @@ def test_a_run_is_running_and_then_done(tmp_path: Path) -> None:
     ("error", "state", "text"),
     [
         (ValueError("no such thing"), "failed", "ValueError: no such thing"),
-        (UserError("Mend this."), "failed", "UserError: Mend this."),
+        (UserError("Mend this."), "failed", "Mend this."),
         (MemoryError(), "failed", "MemoryError: "),
         (KeyboardInterrupt("Stopped."), "interrupted", None),
         (SystemExit(1), "interrupted", None),
@@ -204,7 +204,7 @@ def test_the_configuration_is_stored(tmp_path: Path) -> None:
 
 
 def test_the_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deblur.runs.HEARTBEAT", 0.02)
+    monkeypatch.setattr("deblur.runs.folder.HEARTBEAT", 0.02)
     with RunFolder(tmp_path, CONFIG):
         started = read_json(tmp_path / "status.json")["started"]
         assert eventually(lambda: read_json(tmp_path / "status.json")["heartbeat"] > started)
@@ -215,7 +215,7 @@ def test_the_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_heart_beats_on_after_it_could_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deblur.runs.HEARTBEAT", 0.02)
+    monkeypatch.setattr("deblur.runs.folder.HEARTBEAT", 0.02)
     folder, away = tmp_path / "run", tmp_path / "away"
     with RunFolder(folder, CONFIG):
         folder.rename(away)

@@ -1,0 +1,44 @@
+"""Runs: what decides their result, what they are called, and the files that tell their state."""
+
+from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone
+from deblur.runs.identity import WITHOUT_EFFECT, config_hash, config_without_paths, flatten, is_within, what_matters
+from deblur.runs.names import run_folder, run_id
+from deblur.runs.records import (
+    CONFIG_FILE,
+    LOG_FILE,
+    METRICS_FILE,
+    STATUS_FILE,
+    State,
+    earlier_status,
+    read_config,
+    read_json,
+    state_of,
+)
+from deblur.runs.resume import resumed_config
+from deblur.runs.sharing import shared_run_folder, sharing
+
+__all__ = [
+    "CONFIG_FILE",
+    "LOG_FILE",
+    "METRICS_FILE",
+    "STATUS_FILE",
+    "WITHOUT_EFFECT",
+    "RunFolder",
+    "RunIsAlive",
+    "RunIsDone",
+    "State",
+    "config_hash",
+    "config_without_paths",
+    "earlier_status",
+    "flatten",
+    "is_within",
+    "read_config",
+    "read_json",
+    "resumed_config",
+    "run_folder",
+    "run_id",
+    "shared_run_folder",
+    "sharing",
+    "state_of",
+    "what_matters",
+]

@@ -1,0 +1,200 @@
+"""The folder of a run that is alive."""
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+from omegaconf import OmegaConf
+
+from deblur.errors import UserError
+from deblur.files import write_json, write_text
+from deblur.runs.identity import config_hash
+from deblur.runs.records import (
+    CONFIG_FILE,
+    LOCK_FILE,
+    STATUS_FILE,
+    State,
+    earlier_status,
+    is_replaceable,
+    lives_elsewhere,
+)
+
+HEARTBEAT = 30.0  # [s] between two signs of life in status.json
+_PATIENCE = 1.0  # [s] somebody who only looks whether the run is alive holds the lock for a moment
+
+
+class RunIsAlive(UserError):
+    """Another process trains in the folder."""
+
+
+class RunIsDone(Exception):
+    """The run that is asked for has been finished before."""
+
+
+class RunFolder:
+    """The folder of a run that is alive in this process.
+
+    While it is entered, nobody else can enter it, status.json says `running`, and a thread refreshes the heartbeat. It
+    ends as `done`, `failed` or `interrupted`. The lock is the operating system's, so it ends with the process, however
+    that ends.
+    """
+
+    def __init__(self, path: Path, config: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        """Describe the run; nothing is written yet.
+
+        Args:
+            path: the folder.
+            config: the checked configuration.
+            overwrite: replace a failed run, or one of another configuration, that lies there.
+        """
+        self.path = path
+        self._config = config
+        self._overwrite = overwrite
+        self._lock = FileLock(path / LOCK_FILE)
+        self._status: dict[str, Any] = {}
+        self._status_lock = threading.Lock()
+        self._ended = threading.Event()
+        self._heart = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+
+    def __enter__(self) -> Self:
+        """Take the folder and store the configuration in it.
+
+        Raises:
+            RunIsAlive: where another process holds it.
+            RunIsDone: where the run is finished; nothing is changed then.
+            UserError: where it holds another run, or cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=_PATIENCE)
+            self._start()
+        except Timeout:
+            raise RunIsAlive(f"The run {self.path} is alive in another process: wait until it has ended.") from None
+        except OSError as error:
+            self._lock.release()
+            raise UserError(
+                f"The run folder {self.path} cannot be written ({error.strerror}): choose another paths.output_root."
+            ) from error
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def refuse_if_done(self) -> None:
+        """Look into the folder without taking it.
+
+        Raises:
+            RunIsDone: where the run is finished.
+            UserError: where the folder holds another run, which is not to be replaced.
+        """
+        if not self._replaces() and earlier_status(self.path, self._config).get("state") == "done":
+            raise RunIsDone
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write how the run ended and let go of the folder."""
+        self._ended.set()
+        self._heart.join()
+        state: State = "done"
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            state = "interrupted"
+        elif error is not None:
+            state = "failed"
+        self._status["error"] = None if state != "failed" else _sentence(error)
+        self._status |= {"state": state, "ended": _now(), "heartbeat": _now()}
+        try:
+            self._write_status()
+        finally:
+            self._lock.release()
+
+    def _start(self) -> None:
+        if self._replaces():
+            self._clear()
+        self.refuse_if_done()  # another process may have finished it just now
+        earlier = earlier_status(self.path, self._config)
+        if lives_elsewhere(earlier):
+            raise RunIsAlive(
+                f"The run {self.path} is alive on {earlier['host']} (its last sign of life: {earlier['heartbeat']}): "
+                "wait until it has ended. Without one for five minutes it can be taken over."
+            )
+        write_text(self.path / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(dict(self._config))))
+        now = _now()
+        self._status = {
+            "state": "running",
+            "config_hash": config_hash(self._config),
+            "started": earlier.get("started", now),
+            "ended": None,
+            "epoch": earlier.get("epoch"),
+            "data": earlier.get("data"),
+            "error": None,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "heartbeat": now,
+        }
+        self._write_status()
+        self._heart.start()
+
+    def _replaces(self) -> bool:
+        return self._overwrite and is_replaceable(self.path, self._config)
+
+    def _clear(self) -> None:
+        """Delete everything but the lock, which this process holds; the status last, as it tells what is there."""
+        for path in sorted(self.path.iterdir(), key=lambda path: path.name in (CONFIG_FILE, STATUS_FILE)):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK_FILE:
+                path.unlink()
+
+    def refuse_other_data(self, fingerprint: str) -> None:
+        """Note which images the run sees; refuse others than an earlier process saw.
+
+        Args:
+            fingerprint: of the images' names and pixels.
+
+        Raises:
+            UserError: where the images have changed: test images could have been trained on.
+        """
+        if self._status.get("data") not in (None, fingerprint):
+            raise UserError(
+                f"The images have changed since {self.path} was started, so its splits would change: start a new run."
+            )
+        if self.is_held:
+            self._status["data"] = fingerprint
+            self._write_status()
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether this process holds the folder, and may write into it."""
+        return self._lock.is_locked
+
+    def report_epoch(self, finished: int) -> None:
+        """Note how many epochs are finished."""
+        self._status["epoch"] = finished
+        self._write_status()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT):
+            self._status["heartbeat"] = _now()
+            with suppress(OSError):  # a full disk is the training's to report
+                self._write_status()
+
+    def _write_status(self) -> None:
+        with self._status_lock:
+            write_json(self.path / STATUS_FILE, self._status)
+
+
+def _sentence(error: BaseException | None) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

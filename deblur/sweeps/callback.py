@@ -1,0 +1,35 @@
+"""What Hydra calls when a sweep starts."""
+
+import shlex
+import sys
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from deblur.config.sweeps import SweepRefused, checked_jobs
+from deblur.runs import run_folder
+from deblur.sweeps.sweep import Job, Sweep
+from deblur.sweeps.watch import watch
+
+
+class WatchSweep(Callback):
+    """Checks all jobs of a sweep before the first one, notes them, and has them watched."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Check, note, watch.
+
+        Raises:
+            SweepRefused: for the first job that cannot be.
+        """
+        jobs = [Job(tuple(words), checked, run_folder(checked, words)) for words, checked in checked_jobs(config)]
+        sweep = Sweep(jobs[0].folder.parent, tuple(jobs))
+        try:
+            conflict = sweep.first_conflict()
+            if conflict is None:
+                sweep.note(f"python -m deblur.train {shlex.join(sys.argv[1:])}")
+        except Exception as error:  # a damaged or unwritable folder
+            raise SweepRefused(" ".join(jobs[0].overrides), error) from error
+        if conflict is not None:
+            raise SweepRefused(" ".join(conflict[0].overrides), conflict[1])
+        watch(sweep, config.hydra.launcher)

@@ -1,0 +1,63 @@
+"""One run of a sweep: whatever happens to it, the others go on."""
+
+import gc
+import math
+from datetime import datetime
+from pathlib import Path
+
+from deblur.config import Config
+from deblur.console import say, say_error
+from deblur.errors import UserError
+from deblur.runs import STATUS_FILE, RunIsAlive, read_json
+from deblur.sweeps.sweep import SWEEP_FILE
+
+
+def train_job(config: Config, folder: Path, *, alone: bool) -> float:
+    """Train one run of a sweep; what goes wrong is told by its train.log and status.json.
+
+    Args:
+        config: the checked configuration.
+        folder: the run's folder.
+        alone: whether no other run of the sweep is trained at the same time on this terminal.
+
+    Returns:
+        The mean PSNR of the restored test images [dB]; nan where there is none.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C.
+    """
+    if config["fail_fast"] and _has_failed(folder.parent):
+        return math.nan
+    from deblur.training.session import train  # seconds of imports
+
+    try:
+        psnr = train(config, folder, log_to_console=False, progress_bar=alone)["test"]["psnr"]
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt from None  # how the sweep goes on is said at its end
+    except RunIsAlive:
+        say(f"{folder.name} is alive in another process, and left to it.")
+        return math.nan
+    except Exception as error:
+        if _state(folder) != "failed":  # it ended before it had a folder to tell so in
+            say_error(f"{folder.name}: {error}")
+        return math.nan
+    finally:
+        gc.collect()  # trainers and their modules refer to each other; a sweep's memory must not grow with its runs
+    return math.nan if psnr is None else float(psnr)
+
+
+def _state(folder: Path) -> object:
+    try:
+        return read_json(folder / STATUS_FILE).get("state")
+    except UserError:
+        return None
+
+
+def _has_failed(sweep: Path) -> bool:
+    """Tell whether a run of the sweep has failed since its command was given."""
+    issued = datetime.fromisoformat(read_json(sweep / SWEEP_FILE)["issued"])
+    for path in sweep.glob(f"*/{STATUS_FILE}"):
+        status = read_json(path)
+        if status.get("state") == "failed" and datetime.fromisoformat(status["ended"]) >= issued.replace(microsecond=0):
+            return True
+    return False

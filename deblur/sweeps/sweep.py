@@ -1,0 +1,118 @@
+"""What a sweep is: its jobs, its folder, and the sweep.json in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from deblur.config import Config
+from deblur.errors import UserError
+from deblur.files import write_json
+from deblur.runs import earlier_status, flatten, read_json
+
+SWEEP_FILE = "sweep.json"
+_LOCK_FILE = ".sweep.lock"
+
+# How training images are cut and loaded; all other keys of the group decide which images are tested on.
+_TRAINING_KEYS = frozenset(
+    f"data.{key}"
+    for key in (
+        "batch_size",
+        "cache_memory",
+        "eval_batch_size",
+        "flips",
+        "num_workers",
+        "patch_size",
+        "patches_per_image",
+    )
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run that a sweep asks for.
+
+    Attributes:
+        overrides: the words that make its configuration.
+        config: the checked configuration.
+        folder: of the run.
+    """
+
+    overrides: tuple[str, ...]
+    config: Config
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The jobs of one command, which share a folder.
+
+    Attributes:
+        folder: of the sweep.
+        jobs: in the order in which they start.
+    """
+
+    folder: Path
+    jobs: tuple[Job, ...]
+
+    def first_conflict(self) -> tuple[Job, UserError] | None:
+        """Return the first job that cannot join what the folder holds, and why; None where all can.
+
+        A job conflicts with a run of another configuration in its place, unless `overwrite` replaces that, and with
+        runs on other images: their results could not be compared.
+        """
+        known: Mapping[str, Any] = {}
+        if (self.folder / SWEEP_FILE).is_file():
+            known = read_json(self.folder / SWEEP_FILE).get("data", {})
+        for job in self.jobs:
+            try:
+                if not job.config.get("overwrite"):
+                    earlier_status(job.folder, job.config)
+                self._refuse_other_data(job, known)
+            except UserError as error:
+                return job, error
+        return None
+
+    def _refuse_other_data(self, job: Job, known: Mapping[str, Any]) -> None:
+        asked = _data_settings(job.config)
+        for key, value in known.items():
+            if asked.get(key) != value:
+                raise UserError(
+                    f"the sweep {self.folder.name} was made with {key}={value}, and its runs could not be compared "
+                    f"with one on {key}={asked.get(key)}: choose another name with sweep=NAME."
+                )
+
+    def note(self, command: str) -> None:
+        """Write into sweep.json what is asked for, beside what earlier commands asked for.
+
+        Args:
+            command: the command, as a shell takes it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / _LOCK_FILE):
+            path = self.folder / SWEEP_FILE
+            noted = read_json(path) if path.is_file() else {}
+            asked = [job.folder.name for job in self.jobs]
+            content = {
+                "name": self.folder.name,
+                "issued": datetime.now(UTC).isoformat(),
+                "commands": list(dict.fromkeys([*noted.get("commands", []), command])),
+                "runs": list(dict.fromkeys([*noted.get("runs", []), *asked])),
+                "data": noted.get("data", _common([_data_settings(job.config) for job in self.jobs])),
+            }
+            write_json(path, content)
+
+
+def _data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that decide which images a run is tested on."""
+    data = flatten(config["data"], "data.")
+    return {key: value for key, value in data.items() if key not in _TRAINING_KEYS and key != "data.name"}
+
+
+def _common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what all of them agree on: a sweep may go through a setting of the data."""
+    first = settings[0]
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in settings)}

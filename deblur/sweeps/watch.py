@@ -1,0 +1,141 @@
+"""One line for each run of a sweep that ends, wherever it is trained, and how long the others will take."""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from deblur.console import duration, say
+from deblur.errors import UserError
+from deblur.runs import METRICS_FILE, STATUS_FILE, read_json
+from deblur.sweeps.estimate import seconds_left
+from deblur.sweeps.sweep import Job, Sweep
+
+SECONDS_BETWEEN_LOOKS = 1.0
+_ENDED = ("done", "failed", "interrupted")
+_OPENMP_THREADS = "OMP_NUM_THREADS"
+
+
+class Watch:
+    """Follows the files of a sweep's runs while the sweep goes on; they tell the same for every launcher.
+
+    Attributes:
+        sweep: what is watched, once it has started.
+    """
+
+    def __init__(self) -> None:
+        """Wait for a sweep to start."""
+        self.sweep: Sweep | None = None
+        self._still: dict[Job, Mapping[str, Any]] = {}  # the runs that have not ended, and how they were last seen
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True, name="watch")
+
+    def start(self, sweep: Sweep) -> None:
+        """Say what is there already, and follow what comes."""
+        self.sweep = sweep
+        seen = {job: _status(job) for job in sweep.jobs}
+        self._still = {job: status for job, status in seen.items() if status.get("state") != "done"}
+        done = len(seen) - len(self._still)
+        behind = f", {done} done already" if done else ""
+        say(f"{len(sweep.jobs)} runs in {sweep.folder}{behind}. Each writes its train.log there.")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell of the last runs and look no more."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._over.wait(SECONDS_BETWEEN_LOOKS):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        for job, before in list(self._still.items()):
+            status = _status(job)
+            self._still[job] = status
+            # An interrupted run that has not been taken up yet ended before.
+            if status.get("state") in _ENDED and status.get("ended") != before.get("ended"):
+                del self._still[job]
+                say(self._line(job, status))
+
+    def _line(self, job: Job, status: Mapping[str, Any]) -> str:
+        jobs = self.sweep.jobs if self.sweep else ()
+        parts = [f"{len(jobs) - len(self._still)}/{len(jobs)}", job.folder.name, _outcome(job, status)]
+        if self._still:
+            running = sum(other.get("state") == "running" for other in self._still.values())
+            left = seconds_left(jobs, self._still, at_once=max(1, running))
+            parts.append(f"about {duration(left)} left" if left is not None else "")
+        return "  ".join(part for part in parts if part)
+
+
+def _status(job: Job) -> Mapping[str, Any]:
+    """Return what status.json says; nothing where it is not there or damaged, which the run itself will tell."""
+    try:
+        return read_json(job.folder / STATUS_FILE)
+    except (UserError, OSError):
+        return {}
+
+
+def _outcome(job: Job, status: Mapping[str, Any]) -> str:
+    if status["state"] == "failed":
+        return f"failed: {status.get('error')}"
+    if status["state"] != "done":
+        return str(status["state"])
+    try:
+        metrics = read_json(job.folder / METRICS_FILE)
+    except UserError:
+        return "done"
+    test, seconds = metrics["test"], sum(metrics["seconds"].get(part, 0.0) for part in ("data", "fit", "test"))
+    if test["psnr"] is None or test["input_psnr"] is None:
+        return f"done in {duration(seconds)}"
+    return f"{test['input_psnr']:.2f} -> {test['psnr']:.2f} dB ({test['gain']:+.2f}) in {duration(seconds)}"
+
+
+_watches: list[Watch] = []
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """Watch the sweep that is started meanwhile, if one is."""
+    found = Watch()
+    _watches.append(found)
+    threads = os.environ.get(_OPENMP_THREADS)
+    try:
+        yield found
+    finally:
+        _watches.remove(found)
+        found.stop()
+        if threads is None:
+            os.environ.pop(_OPENMP_THREADS, None)
+
+
+def watch(sweep: Sweep, launcher: Mapping[str, Any]) -> None:
+    """Begin to watch a sweep, if somebody waits for one, and share the processor among its processes.
+
+    Args:
+        sweep: what starts.
+        launcher: Hydra's settings of what starts it.
+    """
+    at_once = min(_processes(launcher, len(sweep.jobs)), len(sweep.jobs))
+    if at_once > 1:
+        # Two processes with two threads each on two cores train ten times slower than with one each.
+        os.environ.setdefault(_OPENMP_THREADS, str(max(1, _cores() // at_once)))
+    if _watches:
+        _watches[-1].start(sweep)
+
+
+def _processes(launcher: Mapping[str, Any], jobs: int) -> int:
+    """Return how many runs a launcher trains at once on this machine."""
+    kind = str(launcher["_target_"]).rpartition(".")[2]
+    if kind == "JoblibLauncher":
+        asked = int(launcher["n_jobs"])
+        return asked if asked > 0 else max(1, _cores() + 1 + asked)
+    return jobs if kind == "LocalLauncher" else 1
+
+
+def _cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
