@@ -2,6 +2,7 @@
 
 import gc
 import math
+import multiprocessing
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def train_job(config: Config, folder: Path, *, alone: bool) -> float:
     Raises:
         KeyboardInterrupt: after Ctrl-C.
     """
+    _allow_processes_within_joblib()
     if config["fail_fast"] and _has_failed(folder.parent):
         return math.nan
     from deblur.training.session import train  # seconds of imports
@@ -44,6 +46,12 @@ def train_job(config: Config, folder: Path, *, alone: bool) -> float:
     finally:
         gc.collect()  # trainers and their modules refer to each other; a sweep's memory must not grow with its runs
     return math.nan if psnr is None else float(psnr)
+
+
+def _allow_processes_within_joblib() -> None:
+    """Let a process of joblib's start processes of its own, which do not know its way to start one."""
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
 
 
 def _state(folder: Path) -> object:
