@@ -1,48 +1,31 @@
-import copy
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from run_settings import CONFIG, changed, enter, refusal
 
 from deblur.errors import UserError
 from deblur.runs import (
     RunFolder,
+    RunIsAlive,
+    RunIsDone,
     config_hash,
-    config_without_paths,
-    flatten,
     read_config,
     read_json,
-    resumed_config,
     state_of,
-    what_matters,
 )
 
-CONFIG: dict[str, Any] = {
-    "model": {"name": "srcnn_915", "kernel_sizes": [9, 1, 5]},
-    "optimizer": {"lr": 0.001},
-    "data": {"root": "/faces", "num_workers": 0},
-    "trainer": {"max_epochs": 20, "accelerator": "auto", "devices": 1},
-    "callbacks": {"image_strips": {"images": 4}},
-    "logger": {"tensorboard": {"_target_": "deblur.training.loggers.TensorBoard"}},
-    "paths": {"output_root": "outputs", "cache_root": None},
-    "scheduler": None,
-    "seed": 0,
-    "sweep": None,
-    "resume": None,
-    "trusted": [],
-}
 HOLDER = """
     import json, sys, time
     from pathlib import Path
@@ -51,29 +34,6 @@ HOLDER = """
         print("inside", flush=True)
         time.sleep(60)
 """
-
-
-def changed(key: str, value: object) -> dict[str, Any]:
-    config = copy.deepcopy(CONFIG)
-    *sections, last = key.split(".")
-    node = config
-    for section in sections:
-        node = node[section]
-    node[last] = value
-    return config
-
-
-def refusal(call: Callable[..., object], *arguments: object) -> str:
-    with pytest.raises(UserError) as caught:
-        call(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def enter(folder: Path, config: dict[str, Any] = CONFIG) -> dict[str, Any]:
-    """Run nothing in a folder; return the status while it ran."""
-    with RunFolder(folder, config):
-        return read_json(folder / "status.json")
 
 
 def files_of(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -104,60 +64,11 @@ def eventually(happens: Callable[[], bool], seconds: float = 10.0) -> bool:
     return False
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("paths.output_root", "/elsewhere"),
-        ("paths.cache_root", "/tmp/cache"),
-        ("data.num_workers", 4),
-        ("trainer.accelerator", "gpu"),
-        ("trainer.devices", 2),
-        ("callbacks.image_strips.images", 1),
-        ("logger", None),
-        ("sweep", "grid"),
-        ("resume", "outputs/x"),
-        ("trusted", ["my_nets"]),
-    ],
-)
-def test_the_hash_is_blind_to_what_cannot_change_the_result(key: str, value: object) -> None:
-    assert config_hash(changed(key, value)) == config_hash(CONFIG)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("optimizer.lr", 0.002),
-        ("optimizer.momentum", 0.9),
-        ("model.kernel_sizes", [9, 5, 1]),
-        ("model.name", "other"),
-        ("data.root", "/other"),
-        ("trainer.max_epochs", 21),
-        ("scheduler", {"_target_": "x"}),
-        ("seed", 1),
-    ],
-)
-def test_the_hash_sees_what_can_change_the_result(key: str, value: object) -> None:
-    assert config_hash(changed(key, value)) != config_hash(CONFIG)
-
-
-@given(st.permutations(list(CONFIG)), st.permutations(list(CONFIG["trainer"])))
-def test_the_hash_is_blind_to_the_order_of_keys(order: list[str], inner: list[str]) -> None:
-    shuffled = {key: CONFIG[key] for key in order}
-    shuffled["trainer"] = {key: CONFIG["trainer"][key] for key in inner}
-    assert config_hash(shuffled) == config_hash(CONFIG)
-
-
-def test_sections_are_flattened() -> None:
-    assert flatten({"a": {"b": {"c": 1}, "d": [2]}, "e": None, "f": {}}) == {"a.b.c": 1, "a.d": [2], "e": None}
-    assert "paths.output_root" not in what_matters(CONFIG)
-    assert what_matters(CONFIG)["optimizer.lr"] == 0.001
-    assert config_without_paths({"root": "/faces", "path": "/kernel", "seed": 0}) == {"seed": 0}
-
-
 def test_a_run_is_running_and_then_done(tmp_path: Path) -> None:
     start = datetime.now(UTC).replace(microsecond=0)
     folder = tmp_path / "runs" / "a"
-    status = enter(folder)
+    with RunFolder(folder, CONFIG):
+        status = read_json(folder / "status.json")
     assert status["state"] == "running"
     assert status["ended"] is status["error"] is status["epoch"] is None
     assert status["process"] == os.getpid()
@@ -188,9 +99,8 @@ def test_a_run_that_breaks_off_says_so(tmp_path: Path, error: BaseException, sta
 
 
 def test_a_run_that_goes_on_keeps_its_start_and_epoch(tmp_path: Path) -> None:
-    with RunFolder(tmp_path, CONFIG) as run:
-        run.report_epoch(3)
-    first = read_json(tmp_path / "status.json") | {"started": "2020-01-01T00:00:00+00:00"}
+    enter(tmp_path)
+    first = read_json(tmp_path / "status.json") | {"started": "2020-01-01T00:00:00+00:00", "epoch": 3}
     (tmp_path / "status.json").write_text(json.dumps(first))
     again = enter(tmp_path)
     assert (again["state"], again["epoch"], again["started"]) == ("running", 3, first["started"])
@@ -243,7 +153,7 @@ def test_a_killed_run_can_be_entered_at_once(tmp_path: Path) -> None:
         process.wait()
         assert state_of(tmp_path) == "interrupted"
         assert enter(tmp_path)["process"] == os.getpid()
-    assert state_of(tmp_path) == "done"
+    assert state_of(tmp_path) == "interrupted"
 
 
 @pytest.mark.parametrize(
@@ -262,7 +172,7 @@ def test_another_configuration_is_refused_and_changes_nothing(
     before = files_of(tmp_path)
     assert refusal(enter, tmp_path, changed(key, value)) == (
         f"The run {tmp_path} was made with another configuration ({named} differ): choose another sweep name, or "
-        "delete the folder."
+        "replace it with overwrite=true."
     )
     assert files_of(tmp_path) == before
     enter(tmp_path)
@@ -317,65 +227,62 @@ def test_the_lock_is_let_go_when_the_last_status_cannot_be_written(tmp_path: Pat
     enter(folder)
 
 
-@pytest.mark.parametrize("state", [None, "running", "failed", "interrupted"])
-def test_a_resumed_run_goes_on_with_its_own_configuration(tmp_path: Path, state: str | None) -> None:
+def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
+    with RunFolder(tmp_path, CONFIG) as run:
+        run.report_epoch(20)
+    before = files_of(tmp_path)
+    for overwrite in (False, True):
+        again = RunFolder(tmp_path, CONFIG, overwrite=overwrite)
+        with pytest.raises(RunIsDone):
+            again.refuse_if_done()
+        with pytest.raises(RunIsDone), again:
+            pass
+    assert files_of(tmp_path) == before
+    assert "lr differ" in refusal(RunFolder(tmp_path, changed("optimizer.lr", 0.1)).refuse_if_done)
+
+
+@pytest.mark.parametrize(
+    ("state", "config", "is_replaced"),
+    [
+        ("done", changed("optimizer.lr", 0.1), True),
+        ("interrupted", changed("optimizer.lr", 0.1), True),
+        ("failed", CONFIG, True),
+        ("interrupted", CONFIG, False),
+        ("running", CONFIG, False),
+    ],
+)
+def test_overwrite_replaces_failed_and_differing_runs(
+    tmp_path: Path, state: str, config: dict[str, Any], is_replaced: bool
+) -> None:
     enter(tmp_path)
-    if state is None:
-        (tmp_path / "status.json").unlink()
+    status = read_json(tmp_path / "status.json") | {"state": state, "epoch": 7}
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    again = enter(tmp_path, config, overwrite=True)
+    assert (tmp_path / "checkpoints").exists() is not is_replaced
+    assert again["epoch"] == (None if is_replaced else 7)
+    assert read_config(tmp_path) == config
+
+
+def test_overwrite_takes_no_living_run(tmp_path: Path) -> None:
+    with another_process(tmp_path):
+        before = files_of(tmp_path)
+        run = RunFolder(tmp_path, changed("optimizer.lr", 0.1), overwrite=True)
+        with pytest.raises(RunIsAlive), run:
+            pass
+        assert files_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(("silence", "is_alive"), [(10, True), (290, True), (310, False)])
+def test_a_run_on_another_host_lives_as_long_as_its_heart_beats(tmp_path: Path, silence: int, is_alive: bool) -> None:
+    enter(tmp_path)
+    last = (datetime.now(UTC) - timedelta(seconds=silence)).isoformat()
+    status = read_json(tmp_path / "status.json") | {"state": "running", "host": "elsewhere", "heartbeat": last}
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    assert state_of(tmp_path) == ("running" if is_alive else "interrupted")
+    if is_alive:
+        assert f"is alive on elsewhere (its last sign of life: {last})" in refusal(enter, tmp_path)
+        assert read_json(tmp_path / "status.json") == status
     else:
-        (tmp_path / "status.json").write_text(json.dumps({"state": state}))
-    asked = changed("optimizer.lr", 0.5) | {"resume": str(tmp_path)}
-    assert resumed_config(tmp_path, asked, [f"resume={tmp_path}"]) == CONFIG
-
-
-def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
-    enter(tmp_path)
-    assert refusal(resumed_config, tmp_path, CONFIG, []) == f"The run {tmp_path} is done: there is nothing to resume."
-
-
-@pytest.mark.parametrize("word", ["optimizer.lr=1", "+optimizer.x=1", "model=srcnn_9315", "~data.root", "seed=0"])
-def test_a_resumed_run_takes_no_words_that_change_its_result(tmp_path: Path, word: str) -> None:
-    with pytest.raises(KeyboardInterrupt), RunFolder(tmp_path, CONFIG):
-        raise KeyboardInterrupt
-    key = word.lstrip("+").partition("=")[0]
-    assert refusal(resumed_config, tmp_path, CONFIG, [f"resume={tmp_path}", word]) == (
-        f"resume={tmp_path} goes on with the run's own configuration: leave out {key}, or start a new run."
-    )
-
-
-def test_a_resumed_run_takes_words_without_effect(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), RunFolder(tmp_path, CONFIG):
-        raise KeyboardInterrupt
-    asked = changed("data.num_workers", 4) | {"logger": {"csv": {"_target_": "x"}}, "trusted": ["my_nets"]}
-    words = ["data.num_workers=4", "logger=csv", "trusted=[my_nets]", f"resume={tmp_path}"]
-    assert resumed_config(tmp_path, asked, words) == asked
-    assert read_config(tmp_path) == CONFIG
-
-
-def test_what_is_no_run_is_a_sentence(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "absent"):
-        assert refusal(read_config, folder) == (
-            f"{folder} is no run: it has no config.yaml. Give a folder such as outputs/runs/RUN/TIME."
-        )
-    assert state_of(tmp_path) is None
-    path = tmp_path / "status.json"
-    assert refusal(read_json, path) == f"{path} does not exist: give the folder of a run."
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"a: [1", b"3", b"- 1", b"\xff\xfe\xff", b"a: 1\n  b: 2"])
-def test_a_damaged_configuration_is_a_sentence(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "config.yaml").write_bytes(content)
-    assert refusal(read_config, tmp_path).startswith(f"{tmp_path / 'config.yaml'} is damaged")
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b'{"state": "done"', b"[]", b"3", b"null", b"\xff\xfe"])
-def test_a_damaged_json_file_is_a_sentence(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "status.json").write_bytes(content)
-    assert refusal(read_json, tmp_path / "status.json").startswith(f"{tmp_path / 'status.json'} is damaged")
-    assert refusal(state_of, tmp_path).startswith(f"{tmp_path / 'status.json'} is damaged")
-
-
-@pytest.mark.parametrize("content", ["{}", '{"state": "finished"}', '{"state": null}', '{"state": ["done"]}'])
-def test_a_status_without_a_state_is_a_sentence(tmp_path: Path, content: str) -> None:
-    (tmp_path / "status.json").write_text(content)
-    assert refusal(state_of, tmp_path) == f"{tmp_path / 'status.json'} is damaged: it tells no state."
+        assert enter(tmp_path)["host"] == socket.gethostname()

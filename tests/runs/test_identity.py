@@ -1,0 +1,56 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from run_settings import CONFIG, changed
+
+from deblur.runs import config_hash, config_without_paths, flatten, what_matters
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("paths.output_root", "/elsewhere"),
+        ("paths.cache_root", "/tmp/cache"),
+        ("data.num_workers", 4),
+        ("trainer.accelerator", "gpu"),
+        ("trainer.devices", 2),
+        ("callbacks.image_strips.images", 1),
+        ("logger", None),
+        ("sweep", "grid"),
+        ("resume", "outputs/x"),
+        ("trusted", ["my_nets"]),
+    ],
+)
+def test_the_hash_is_blind_to_what_cannot_change_the_result(key: str, value: object) -> None:
+    assert config_hash(changed(key, value)) == config_hash(CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("optimizer.lr", 0.002),
+        ("optimizer.momentum", 0.9),
+        ("model.kernel_sizes", [9, 5, 1]),
+        ("model.name", "other"),
+        ("data.root", "/other"),
+        ("trainer.max_epochs", 21),
+        ("scheduler", {"_target_": "x"}),
+        ("seed", 1),
+    ],
+)
+def test_the_hash_sees_what_can_change_the_result(key: str, value: object) -> None:
+    assert config_hash(changed(key, value)) != config_hash(CONFIG)
+
+
+@given(st.permutations(list(CONFIG)), st.permutations(list(CONFIG["trainer"])))
+def test_the_hash_is_blind_to_the_order_of_keys(order: list[str], inner: list[str]) -> None:
+    shuffled = {key: CONFIG[key] for key in order}
+    shuffled["trainer"] = {key: CONFIG["trainer"][key] for key in inner}
+    assert config_hash(shuffled) == config_hash(CONFIG)
+
+
+def test_sections_are_flattened() -> None:
+    assert flatten({"a": {"b": {"c": 1}, "d": [2]}, "e": None, "f": {}}) == {"a.b.c": 1, "a.d": [2], "e": None}
+    assert "paths.output_root" not in what_matters(CONFIG)
+    assert what_matters(CONFIG)["optimizer.lr"] == 0.001
+    assert config_without_paths({"root": "/faces", "path": "/kernel", "seed": 0}) == {"seed": 0}

@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+from run_settings import CONFIG, changed, enter, refusal
+
+from deblur.runs import RunFolder, read_config, read_json, resumed_config, state_of
+
+
+@pytest.mark.parametrize("state", [None, "running", "failed", "interrupted"])
+def test_a_resumed_run_goes_on_with_its_own_configuration(tmp_path: Path, state: str | None) -> None:
+    enter(tmp_path)
+    if state is None:
+        (tmp_path / "status.json").unlink()
+    else:
+        (tmp_path / "status.json").write_text(json.dumps({"state": state}))
+    asked = changed("optimizer.lr", 0.5) | {"resume": str(tmp_path)}
+    assert resumed_config(tmp_path, asked, [f"resume={tmp_path}"]) == CONFIG
+
+
+def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
+    with RunFolder(tmp_path, CONFIG):
+        pass
+    assert refusal(resumed_config, tmp_path, CONFIG, []) == f"The run {tmp_path} is done: there is nothing to resume."
+
+
+@pytest.mark.parametrize("word", ["optimizer.lr=1", "+optimizer.x=1", "model=srcnn_9315", "~data.root", "seed=0"])
+def test_a_resumed_run_takes_no_words_that_change_its_result(tmp_path: Path, word: str) -> None:
+    enter(tmp_path)
+    key = word.lstrip("+").partition("=")[0]
+    assert refusal(resumed_config, tmp_path, CONFIG, [f"resume={tmp_path}", word]) == (
+        f"resume={tmp_path} goes on with the run's own configuration: leave out {key}, or start a new run."
+    )
+
+
+def test_a_resumed_run_takes_words_without_effect(tmp_path: Path) -> None:
+    enter(tmp_path)
+    asked = changed("data.num_workers", 4) | {"logger": {"csv": {"_target_": "x"}}, "trusted": ["my_nets"]}
+    words = ["data.num_workers=4", "logger=csv", "trusted=[my_nets]", f"resume={tmp_path}"]
+    assert resumed_config(tmp_path, asked, words) == asked
+    assert read_config(tmp_path) == CONFIG
+
+
+def test_what_is_no_run_is_a_sentence(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "absent"):
+        assert refusal(read_config, folder) == (
+            f"{folder} is no run: it has no config.yaml. Give a folder such as outputs/runs/RUN/TIME."
+        )
+    assert state_of(tmp_path) is None
+    path = tmp_path / "status.json"
+    assert refusal(read_json, path) == f"{path} does not exist: give the folder of a run."
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"a: [1", b"3", b"- 1", b"\xff\xfe\xff", b"a: 1\n  b: 2"])
+def test_a_damaged_configuration_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.yaml").write_bytes(content)
+    assert refusal(read_config, tmp_path).startswith(f"{tmp_path / 'config.yaml'} is damaged")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"state": "done"', b"[]", b"3", b"null", b"\xff\xfe"])
+def test_a_damaged_json_file_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "status.json").write_bytes(content)
+    assert refusal(read_json, tmp_path / "status.json").startswith(f"{tmp_path / 'status.json'} is damaged")
+    assert refusal(state_of, tmp_path).startswith(f"{tmp_path / 'status.json'} is damaged")
+
+
+@pytest.mark.parametrize("content", ["{}", '{"state": "finished"}', '{"state": null}', '{"state": ["done"]}'])
+def test_a_status_without_a_state_is_a_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "status.json").write_text(content)
+    assert refusal(state_of, tmp_path) == f"{tmp_path / 'status.json'} is damaged: it tells no state."
