@@ -51,6 +51,10 @@ def chosen(tree: Mapping[str, Any]) -> dict[str, str]:
 def finds_each_key(preset: Path, config: DictConfig) -> int:
     tree = OmegaConf.to_container(OmegaConf.load(preset))
     assert isinstance(tree, dict)
+    of_hydra = tree.pop("hydra", {})
+    if "sweeper" in of_hydra:
+        assert config.hydra.mode.name == of_hydra["mode"]
+        assert config.hydra.sweeper.params == of_hydra["sweeper"]["params"]
     found = dict(settings(tree))
     for key, value in found.items():
         assert OmegaConf.select(config, key) == value, key

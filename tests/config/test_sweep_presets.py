@@ -1,0 +1,98 @@
+"""The presets that are sweeps, and the jobs that they and the words beside them come to."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deblur.config.command_line import prepare_words
+from deblur.models import SRCNN
+from deblur.runs import run_id
+
+Accepted = Callable[..., list[dict[str, Any]]]
+
+
+def cells(configs: list[dict[str, Any]]) -> set[tuple[str, str, float, int]]:
+    return {
+        (config["model"]["name"], config["blur"]["name"], config["optimizer"]["lr"], config["seed"])
+        for config in configs
+    }
+
+
+def network(config: dict[str, Any]) -> SRCNN:
+    model = config["model"]
+    return SRCNN(model["kernel_sizes"], model["widths"], residual=model["residual"], dropout=model["dropout"])
+
+
+def test_the_grid_is_the_studys(accepted: Accepted) -> None:
+    configs = accepted("experiment=grid")
+    models, blurs, rates = ("srcnn_915", "srcnn_9315", "srcnn_91115"), ("gaussian", "box", "motion"), (1e-4, 1e-3)
+    assert len(configs) == 18
+    assert cells(configs) == {(model, blur, rate, 0) for model in models for blur in blurs for rate in rates}
+    assert {config["sweep"] for config in configs} == {"grid"}
+
+
+@pytest.mark.parametrize(
+    ("words", "jobs", "name"),
+    [
+        (("blur=box",), 6, "grid"),
+        (("seed=0,1,2",), 54, "grid"),
+        (("-m", "seed=0,1,2"), 54, "grid"),
+        (("model=srcnn_915,srcnn_9315", "optimizer.lr=1e-3", "sweep=mine"), 6, "mine"),
+        (("loss=mse,l1",), 36, "grid"),
+    ],
+)
+def test_words_narrow_and_widen_the_grid(accepted: Accepted, words: tuple[str, ...], jobs: int, name: str) -> None:
+    configs = accepted("experiment=grid", *words)
+    assert len(configs) == jobs
+    assert {config["sweep"] for config in configs} == {name}
+
+
+def test_a_narrowed_grid_has_the_runs_of_the_whole_one(accepted: Accepted) -> None:
+    def ids(*words: str) -> set[str]:
+        return {run_id(config, ["experiment=grid", *words]) for config in accepted("experiment=grid", *words)}
+
+    narrow = ids("blur=box")
+    assert narrow < ids()
+    assert "srcnn_9315-box-lr_0.001-seed_0" in narrow
+
+
+def test_the_original_grid_trains_the_original_way(accepted: Accepted) -> None:
+    configs = accepted("experiment=original_grid")
+    assert len(cells(configs)) == len(configs) == 18
+    assert {config["optimizer"]["lr"] for config in configs} == {1e-4, 5e-5}
+    for config in configs:
+        assert config["model"]["name"].startswith("original_")
+        assert config["sweep"] == "original_grid"
+        data = config["data"]
+        assert (data["patch_size"], data["batch_size"], data["flips"]) == (None, 1, False)
+        assert config["trainer"]["max_epochs"] == 20
+
+
+def test_each_claim_changes_one_thing(accepted: Accepted) -> None:
+    configs = accepted("experiment=claims")
+    assert len(configs) == 24
+    counts = Counter(config["model"]["name"] for config in configs)
+    assert counts == dict.fromkeys(("srcnn_915", "deeper_91115", "larger_935"), 8)
+    assert {config["optimizer"]["last_layer_lr_scale"] for config in configs} == {1, 0.1}
+    assert {config["blur"]["name"] for config in configs} == {"box", "motion"}
+    assert {config["seed"] for config in configs} == {0, 1}
+    nets = {config["model"]["name"]: network(config) for config in configs}
+    sizes = {name: sum(each.numel() for each in net.parameters()) for name, net in nets.items()}
+    assert sizes == {"srcnn_915": 8129, "deeper_91115": 8173, "larger_935": 8173}
+    fields = {name: net.receptive_field for name, net in nets.items()}
+    assert fields == {"srcnn_915": 13, "deeper_91115": 13, "larger_935": 15}
+
+
+@pytest.mark.parametrize(
+    "word", ["overwrite=true", "fail_fast=true", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "logger=none"]
+)
+def test_how_a_sweep_is_run_does_not_name_it(word: str) -> None:
+    assert prepare_words(["-m", "seed=1,2", word])[-1] == prepare_words(["-m", "seed=1,2"])[-1]
+
+
+def test_a_preset_without_a_name_for_its_sweep_gets_one() -> None:
+    assert prepare_words(["-m", "experiment=quick", "seed=1,2"])[-1].startswith("sweep=sweep-")
+    assert prepare_words(["-m", "experiment=quick,grid", "seed=1,2"])[-1].startswith("sweep=sweep-")
+    assert prepare_words(["-m", "experiment=grid", "seed=1,2"])[-1] == "seed=1,2"

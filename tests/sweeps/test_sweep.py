@@ -1,0 +1,90 @@
+import copy
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deblur.errors import UserError
+from deblur.runs import RunFolder, read_json
+from deblur.sweeps.sweep import Job, Sweep
+
+CONFIG: dict[str, Any] = {
+    "model": {"name": "srcnn_915"},
+    "data": {"_target_": "deblur.data.FolderData", "name": "folder", "root": "/a", "seed": 0, "batch_size": 16},
+    "optimizer": {"lr": 0.001},
+    "seed": 0,
+    "overwrite": False,
+}
+
+
+def job(folder: Path, name: str, **changes: Any) -> Job:
+    config = copy.deepcopy(CONFIG)
+    for key, value in changes.items():
+        *sections, last = key.split("__")
+        node = config
+        for section in sections:
+            node = node[section]
+        node[last] = value
+    return Job((name,), config, folder / name)
+
+
+def conflict(sweep: Sweep) -> str | None:
+    found = sweep.first_conflict()
+    return None if found is None else f"{found[0].folder.name}: {found[1]}"
+
+
+def noted(folder: Path) -> dict[str, Any]:
+    return read_json(folder / "sweep.json")
+
+
+def test_what_is_asked_for_is_noted_beside_what_was_asked_for_before(tmp_path: Path) -> None:
+    Sweep(tmp_path, (job(tmp_path, "a"), job(tmp_path, "b"))).note("first")
+    Sweep(tmp_path, (job(tmp_path, "b"), job(tmp_path, "c"))).note("second")
+    Sweep(tmp_path, (job(tmp_path, "a"),)).note("first")
+    assert noted(tmp_path)["runs"] == ["a", "b", "c"]
+    assert noted(tmp_path)["commands"] == ["first", "second"]
+
+
+def test_commands_given_at_once_are_all_noted(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for name in "abcdefgh":
+            pool.submit(Sweep(tmp_path, (job(tmp_path, name),)).note, name)
+    assert sorted(noted(tmp_path)["runs"]) == sorted(noted(tmp_path)["commands"]) == list("abcdefgh")
+
+
+def test_other_images_are_a_conflict(tmp_path: Path) -> None:
+    Sweep(tmp_path, (job(tmp_path, "a"),)).note("first")
+    assert conflict(Sweep(tmp_path, (job(tmp_path, "a"), job(tmp_path, "b", data__batch_size=4)))) is None
+    assert conflict(Sweep(tmp_path, (job(tmp_path, "a"), job(tmp_path, "b", data__root="/b")))) == (
+        f"b: the sweep {tmp_path.name} was made with data.root=/a, and its runs could not be compared with one on "
+        "data.root=/b: choose another name with sweep=NAME."
+    )
+
+
+def test_a_sweep_may_go_through_a_setting_of_its_images(tmp_path: Path) -> None:
+    jobs = tuple(job(tmp_path, f"seed_{seed}", data__seed=seed) for seed in range(2))
+    Sweep(tmp_path, jobs).note("first")
+    assert conflict(Sweep(tmp_path, (job(tmp_path, "seed_2", data__seed=2),))) is None
+    assert "data.root" in str(conflict(Sweep(tmp_path, (job(tmp_path, "seed_2", data__root="/b"),))))
+
+
+def test_another_configuration_in_its_place_is_a_conflict_that_can_be_overwritten(tmp_path: Path) -> None:
+    first = job(tmp_path, "a")
+    with RunFolder(first.folder, first.config):
+        pass
+    assert conflict(Sweep(tmp_path, (first,))) is None
+    sentence = conflict(Sweep(tmp_path, (job(tmp_path, "b"), job(tmp_path, "a", optimizer__lr=1.0))))
+    assert sentence is not None
+    assert sentence.startswith(f"a: The run {tmp_path / 'a'} was made with another configuration (optimizer.lr differ)")
+    assert conflict(Sweep(tmp_path, (job(tmp_path, "a", optimizer__lr=1.0, overwrite=True),))) is None
+
+
+def test_a_damaged_note_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        Sweep(tmp_path, (job(tmp_path, "a"),)).first_conflict()
+    (tmp_path / "sweep.json").write_text(json.dumps([]))
+    with pytest.raises(UserError, match="is damaged"):
+        Sweep(tmp_path, (job(tmp_path, "a"),)).note("first")
