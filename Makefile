@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SWEEP ?= grid
+# How many runs of the grid are trained at once
+JOBS ?= 1
 # Where PyTorch comes from, if not from where pip looks: https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 # Words for the command, such as: make train ARGS="model=srcnn_9315 blur=motion"
@@ -37,11 +39,11 @@ test-slow: $(INSTALLED) ## run the slow tests: real processes, real faces
 test-all: $(INSTALLED) ## run all tests
 	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
 
-grid: $(INSTALLED) ## train 3 networks x 3 blurs x 2 learning rates
-	@$(BIN)/python -m deblur.train -m model=srcnn_915,srcnn_9315,srcnn_91115 blur=gaussian,box,motion \
-		optimizer.lr=1e-4,1e-3 sweep=$(SWEEP) $(ARGS)
+grid: GRID_LAUNCHER := $(if $(filter-out 1,$(JOBS)),hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS))
+grid: $(INSTALLED) ## train 3 networks x 3 blurs x 2 learning rates; two at once: make grid JOBS=2
+	@$(BIN)/python -m deblur.train experiment=grid sweep=$(SWEEP) $(GRID_LAUNCHER) $(ARGS)
 
-report: $(INSTALLED) ## tabulate a sweep: make report SWEEP=grid
+report: $(INSTALLED) ## write the report of a sweep: make report SWEEP=grid
 	@$(BIN)/python -m deblur.report sweep=$(SWEEP) $(ARGS)
 
 tensorboard: $(INSTALLED) ## browse the runs in outputs

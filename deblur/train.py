@@ -1,5 +1,6 @@
 """Train one network, or one for each job of a sweep: `python -m deblur.train`."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from deblur.config import check
 from deblur.config.command_line import run
 from deblur.errors import UserError
 from deblur.runs import resumed_config, run_folder, shared_run_folder
+from deblur.sweeps.conclusion import conclude, launcher_failed
 from deblur.sweeps.watch import watching
 
 
@@ -25,12 +27,14 @@ def main(words: Sequence[str] | None = None) -> int:
         The exit code.
     """
     with watching() as watch:
-        code = run("train", _task, words)
-    if watch.sweep is None:
-        return code
-    from deblur.sweeps.conclusion import conclude
-
-    return conclude(watch.sweep, code)
+        try:
+            code = run("train", _task, words)
+        except Exception as error:
+            if watch.sweep is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
+                raise
+            # Each run keeps its own troubles to itself, so this is the launcher's.
+            code = launcher_failed(error)
+    return code if watch.sweep is None else conclude(watch.sweep, code)
 
 
 def _task(composed: DictConfig) -> float | None:

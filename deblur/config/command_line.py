@@ -40,6 +40,11 @@ PATH_KEYS = frozenset(
     }
 )
 TEXT_KEYS = PATH_KEYS | {"sweep"}  # their values are text, even where they look like a number or a list
+LAUNCHERS = {  # that Hydra does not bring along
+    "joblib": "hydra-joblib-launcher==1.2.0",
+    "submitit_local": "hydra-submitit-launcher==1.2.0",
+    "submitit_slurm": "hydra-submitit-launcher==1.2.0",
+}
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)  # what Hydra raises for a wrong command line
@@ -160,6 +165,8 @@ def explain(error: Exception, config_name: str, words: Sequence[str]) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         options = sorted(error.options)
+        if group == "hydra/launcher" and choice in LAUNCHERS:
+            return f'{group}={choice} needs a package that is not installed: pip install "{LAUNCHERS[choice]}".'
         return f"{group}={choice} is not allowed: choose {', '.join(options)}.{did_you_mean(choice, options)}"
     if isinstance(error, OverrideParseException):
         return (

@@ -9,6 +9,15 @@ from deblur.sweeps.sweep import Sweep
 EXIT_INCOMPLETE = 1
 
 
+def launcher_failed(error: Exception) -> int:
+    """Say that what starts the runs has failed, and return the exit code."""
+    say_error(
+        f"The launcher failed ({type(error).__name__}: {error}). The same command goes on with the sweep; "
+        "HYDRA_FULL_ERROR=1 before it shows where it failed."
+    )
+    return EXIT_INCOMPLETE
+
+
 def conclude(sweep: Sweep, code: int) -> int:
     """Show the states of all runs in a sweep's folder and write its report.
 
@@ -23,6 +32,8 @@ def conclude(sweep: Sweep, code: int) -> int:
     if code == EXIT_INTERRUPTED:
         say(f"{states.count('done')} of {len(states)} runs are done. The same command goes on with the sweep.")
         return code
+    if not any(states):
+        return code or EXIT_INCOMPLETE  # no run could start, and why has been said
     from deblur.reporting import state_table, write_report  # drawing is slow to import
 
     say("")

@@ -119,12 +119,13 @@ def watch(sweep: Sweep, launcher: Mapping[str, Any]) -> None:
         sweep: what starts.
         launcher: Hydra's settings of what starts it.
     """
+    if not _watches:
+        return
     at_once = min(_processes(launcher, len(sweep.jobs)), len(sweep.jobs))
     if at_once > 1:
         # Two processes with two threads each on two cores train ten times slower than with one each.
         os.environ.setdefault(_OPENMP_THREADS, str(max(1, _cores() // at_once)))
-    if _watches:
-        _watches[-1].start(sweep)
+    _watches[-1].start(sweep)
 
 
 def _processes(launcher: Mapping[str, Any], jobs: int) -> int:
