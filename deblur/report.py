@@ -1,4 +1,4 @@
-"""Tabulate the runs of a sweep: `python -m deblur.report sweep=NAME`."""
+"""Turn the runs of a sweep into a report: `python -m deblur.report sweep=NAME`."""
 
 import sys
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 from deblur.config import check_report
 from deblur.config.command_line import run
 from deblur.errors import UserError
-from deblur.files import write_csv
-from deblur.reporting.results import collect, markdown
+from deblur.reporting.listing import folders_in, listing, state_table
+from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -27,17 +27,30 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _task(composed: DictConfig) -> None:
     config = check_report(composed)
-    sweeps = Path(config["paths"]["output_root"]) / "sweeps"
-    folder = sweeps / config["sweep"]
-    if not folder.is_dir():
-        known = ", ".join(sorted(path.name for path in sweeps.glob("*") if path.is_dir())) or "none"
-        raise UserError(f"sweep={config['sweep']} does not exist in {sweeps}: the sweeps there are {known}.")
-    rows = collect(folder)
-    if not rows:
-        raise UserError(f"{folder} holds no runs.")
-    table = folder / "report" / "results.csv"
-    write_csv(table, rows)
-    sys.stdout.write(f"{markdown(rows)}\n\nAll columns are in {table}\n")
+    root = Path(config["paths"]["output_root"])
+    folders = [_folder(root / "sweeps", name) for name in config["sweep"]]
+    if config["list"]:
+        sys.stdout.write("\n\n".join(map(state_table, folders)) if folders else listing(root))
+        sys.stdout.write("\n")
+        return
+    together = root / "reports" / "+".join(config["sweep"])
+    usual = folders[0] / "report" if len(folders) == 1 else together
+    output = usual if config["output"] is None else Path(config["output"])
+    findings = read_findings(folders)
+    try:
+        page = write_findings(findings, output, strips=config["strips"])
+    except OSError as error:
+        raise UserError(f"{output} cannot be written ({error.strerror}): choose another with output=DIR.") from error
+    parts = [*map(state_table, folders), *(found.sentence for found in findings.answers)]
+    parts.append(f"The report is {page}\nAll numbers are in {page.with_name(RESULTS_FILE)}")
+    sys.stdout.write("\n\n".join(parts) + "\n")
+
+
+def _folder(sweeps: Path, name: str) -> Path:
+    known = [path.name for path in folders_in(sweeps)]
+    if name not in known:
+        raise UserError(f"sweep={name} does not exist in {sweeps}: the sweeps there are {', '.join(known) or 'none'}.")
+    return sweeps / name
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from deblur.config import check
 from deblur.config.command_line import run
 from deblur.errors import UserError
-from deblur.runs import resumed_config, run_folder, shared_run_folder
+from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
 from deblur.sweeps.conclusion import conclude, launcher_failed
 from deblur.sweeps.watch import watching
 
@@ -50,7 +50,7 @@ def _task(composed: DictConfig) -> float | None:
         folder = Path(config["resume"]).resolve()
         config = check(resumed_config(folder, config, overrides))
     else:
-        folder = shared_run_folder() or run_folder(config, overrides)
+        folder = shared_run_folder() or run_folder(config, naming_words(overrides, hydra.sweeper.get("params")))
     if hydra.mode == RunMode.MULTIRUN:
         from deblur.sweeps.job import train_job
 

@@ -62,13 +62,17 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
 def check_report(cfg: DictConfig | Mapping[str, Any]) -> Config:
     """Resolve and check what Hydra composed from conf/report.yaml.
 
+    Returns:
+        The configuration as plain Python values; `sweep` is a list of names, which may be empty for `list=true`.
+
     Raises:
         UserError: as `check` does.
     """
     config = _resolve(cfg)
-    _check_section("", config, schema.Report)
+    names_a_sweep = config["sweep"] != "???" or config["list"] is not True
+    _check_section("", config if names_a_sweep else config | {"sweep": "all"}, schema.Report)
     _check_section("paths", config["paths"], schema.Paths)
-    return config
+    return config | {"sweep": schema.sweep_names(config["sweep"]) if names_a_sweep else []}
 
 
 def did_you_mean(word: str, words: list[str]) -> str:

@@ -203,10 +203,29 @@ class Train(Section):
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
 
 
+def sweep_names(value: Any) -> list[str]:
+    """Return the names of sweeps: of one, of a list, or of a list in a text such as `[a,b]`.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        value = [name.strip() for name in value[1:-1].split(",")]
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("no names")
+    return list(dict.fromkeys(names))
+
+
 class Report(Section):
     """The top level of conf/report.yaml."""
 
-    sweep: str = Field(min_length=1, description="the name of a sweep: sweep=NAME")
+    sweep: Annotated[list[str], BeforeValidator(sweep_names)] = Field(
+        description="the name of a sweep: sweep=NAME, or several: sweep=[a,b]"
+    )
+    listing: bool = Field(alias="list", description="true or false")
+    strips: bool = Field(description="true or false")
+    output: str | None = Field(min_length=1, description="a folder, or null")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
 
 

@@ -2,7 +2,7 @@
 
 from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone
 from deblur.runs.identity import WITHOUT_EFFECT, config_hash, config_without_paths, flatten, is_within, what_matters
-from deblur.runs.names import run_folder, run_id
+from deblur.runs.names import naming_words, run_folder, run_id
 from deblur.runs.records import (
     CONFIG_FILE,
     LOG_FILE,
@@ -32,6 +32,7 @@ __all__ = [
     "earlier_status",
     "flatten",
     "is_within",
+    "naming_words",
     "read_config",
     "read_json",
     "resumed_config",

@@ -36,8 +36,6 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
     for key, text in words.items():
         if key in _IN_EVERY_ID or is_within(key.lstrip("~"), WITHOUT_EFFECT):
             continue
-        if key == "experiment" and text == config["sweep"]:
-            continue  # the folder of the sweep has this name
         if key.startswith("~"):
             parts.append(f"without_{_slug(key[1:])}")
             continue
@@ -61,6 +59,17 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:
     if config["sweep"] is not None:
         return root / "sweeps" / str(config["sweep"]) / name
     return root / "runs" / name / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def naming_words(overrides: Sequence[str], axes: Mapping[str, Any] | None) -> list[str]:
+    """Return the words of a command that tell a run's name.
+
+    Args:
+        overrides: the words of the command.
+        axes: what a preset has its sweep go through, as in Hydra's `sweeper.params`. They are among the words of each
+            run, so the preset's name would say nothing more.
+    """
+    return [word for word in overrides if not (axes and word.startswith("experiment="))]
 
 
 def _label(group: str, config: Mapping[str, Any], words: Mapping[str, str]) -> str:

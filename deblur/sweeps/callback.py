@@ -8,7 +8,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from deblur.config.sweeps import SweepRefused, checked_jobs
-from deblur.runs import run_folder
+from deblur.runs import naming_words, run_folder
 from deblur.sweeps.sweep import Job, Sweep
 from deblur.sweeps.watch import watch
 
@@ -22,7 +22,11 @@ class WatchSweep(Callback):
         Raises:
             SweepRefused: for the first job that cannot be.
         """
-        jobs = [Job(tuple(words), checked, run_folder(checked, words)) for words, checked in checked_jobs(config)]
+        axes = config.hydra.sweeper.get("params")
+        jobs = [
+            Job(tuple(words), checked, run_folder(checked, naming_words(words, axes)))
+            for words, checked in checked_jobs(config)
+        ]
         sweep = Sweep(jobs[0].folder.parent, tuple(jobs))
         try:
             conflict = sweep.first_conflict()

@@ -8,7 +8,7 @@ import pytest
 
 from deblur.config.command_line import prepare_words
 from deblur.models import SRCNN
-from deblur.runs import run_id
+from deblur.runs import naming_words, run_id
 
 Accepted = Callable[..., list[dict[str, Any]]]
 
@@ -51,7 +51,9 @@ def test_words_narrow_and_widen_the_grid(accepted: Accepted, words: tuple[str, .
 
 def test_a_narrowed_grid_has_the_runs_of_the_whole_one(accepted: Accepted) -> None:
     def ids(*words: str) -> set[str]:
-        return {run_id(config, ["experiment=grid", *words]) for config in accepted("experiment=grid", *words)}
+        axes = {"model": "", "blur": "", "optimizer.lr": ""}
+        named = naming_words(["experiment=grid", *words], axes)
+        return {run_id(config, named) for config in accepted("experiment=grid", *words)}
 
     narrow = ids("blur=box")
     assert narrow < ids()

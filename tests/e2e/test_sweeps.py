@@ -1,81 +1,30 @@
 """Sweeps as users start them: processes, signals, files."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from deblur.runs import state_of
+from sweep_processes import AXES, BOMB, SMALL, Sweeps
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 pytestmark = pytest.mark.slow
 
-SMALL = (
-    "data.max_images=16",
-    "data.patch_size=32",
-    "data.eval_crop=64",
-    "model.kernel_sizes=[5,3]",
-    "model.widths=[6]",
-    "trainer.max_epochs=2",
-    "trainer.precision=32-true",
-    "trainer.accelerator=cpu",
-)
-AXES = ("-m", "blur=gaussian,box", "optimizer.lr=1e-3,1e-2", "sweep=four")
-BOMB = """
+LONGER = tuple(word.replace("max_epochs=2", "max_epochs=6") for word in SMALL)
+GATE = """
+import time
+from pathlib import Path
 from lightning.pytorch import Callback
 
-class Bomb(Callback):
-    def on_train_epoch_start(self, trainer, module):
-        if trainer.optimizers[0].param_groups[0]["lr"] == 0.01:
-            raise RuntimeError("boom")
+class Gate(Callback):
+    def on_train_start(self, trainer, module):
+        while not Path("open").exists():
+            time.sleep(0.02)
 """
-
-
-class Sweeps:
-    """Starts sweeps in an output folder of their own."""
-
-    def __init__(self, place: Path, cache: Path) -> None:
-        self.folder = place / "outputs" / "sweeps" / "four"
-        self.place = place
-        self.environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(cache)}
-
-    def start(self, *words: str, program: str = "train") -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", f"deblur.{program}", *words],
-            cwd=self.place,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *words: str, program: str = "train") -> tuple[int, str, str]:
-        process = self.start(*words, program=program)
-        out, err = process.communicate(timeout=300)
-        return process.returncode, out, err
-
-    def tests(self) -> dict[str, Any]:
-        """Return the test means of every finished run."""
-        return {
-            path.parent.name: json.loads(path.read_text())["test"]
-            for path in sorted(self.folder.glob("*/metrics.json"))
-        }
-
-    def states(self) -> dict[str, str | None]:
-        return {path.parent.name: state_of(path.parent) for path in sorted(self.folder.glob("*/status.json"))}
-
-    def files(self, run: str) -> dict[str, int]:
-        """Return when each file of a run was last written."""
-        return {path.name: path.stat().st_mtime_ns for path in (self.folder / run).rglob("*") if path.name != ".lock"}
-
-    def has_a_report(self) -> bool:
-        return all((self.folder / "report" / name).is_file() for name in ("results.csv", "report.md", "report.html"))
 
 
 @pytest.fixture
@@ -91,6 +40,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Sweeps:
     assert (code, err) == (0, "")
     assert "4 runs in " in out
     assert [line for line in out.splitlines() if line.startswith("4/4  srcnn_915-box-lr_0.01")]
+    return place
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Sweeps:
+    """A sweep of longer runs that nothing has disturbed."""
+    place = Sweeps(tmp_path_factory.mktemp("undisturbed"), cache_root)
+    assert place.run(*AXES, *LONGER)[0] == 0
     return place
 
 
@@ -118,6 +75,22 @@ def test_a_grid_ends_with_its_table_and_its_report(whole: Sweeps) -> None:
     noted = json.loads((whole.folder / "sweep.json").read_text())
     assert sorted(noted["runs"]) == sorted(whole.states())
     assert noted["commands"][0].startswith("python -m deblur.train -m blur=gaussian,box")
+
+
+def test_tensorboard_can_filter_the_runs_by_what_they_vary(whole: Sweeps) -> None:
+    seen = {}
+    for run, test in whole.tests().items():
+        events = EventAccumulator(str(whole.folder / run))
+        events.Reload()
+        assert "val/psnr" in events.Tags()["scalars"]
+        assert events.Scalars("hp/psnr")[0].value == pytest.approx(test["psnr"])
+        content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+        hparams = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
+        seen[run] = (hparams["model"].string_value, hparams["blur"].string_value, hparams["lr"].number_value)
+    assert sorted(seen.values()) == [
+        ("srcnn_915", blur, rate) for blur in ("box", "gaussian") for rate in (0.001, 0.01)
+    ]
+    assert all(run.startswith(f"{model}-{blur}-lr_{rate}-") for run, (model, blur, rate) in seen.items())
 
 
 def test_the_same_command_again_changes_no_run(whole: Sweeps) -> None:
@@ -186,14 +159,9 @@ def test_fail_fast_starts_no_run_after_a_failure(sweeps: Sweeps, tmp_path: Path)
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_sweep_goes_on_to_the_same_results(
-    sweeps: Sweeps, whole: Sweeps, stopped: list[subprocess.Popen[str]], how: signal.Signals
+    sweeps: Sweeps, undisturbed: Sweeps, stopped: list[subprocess.Popen[str]], how: signal.Signals
 ) -> None:
-    words = (*AXES, *SMALL[:-3], "trainer.max_epochs=6", *SMALL[-2:])
-    undisturbed = Sweeps(whole.folder.parents[2] / how.name, Path(whole.environment["XDG_CACHE_HOME"]))
-    undisturbed.place.mkdir()
-    assert undisturbed.run(*words)[0] == 0
-
-    process = sweeps.start(*words)
+    process = sweeps.start(*AXES, *LONGER)
     stopped.append(process)
 
     def second_is_under_way() -> bool:
@@ -215,7 +183,7 @@ def test_a_stopped_sweep_goes_on_to_the_same_results(
     assert code == 0
     assert "interrupted" in out
 
-    code, out, _ = sweeps.run(*words)
+    code, out, _ = sweeps.run(*AXES, *LONGER)
     assert code == 0
     assert "1 done already" in out
     assert sweeps.files(done) == before
@@ -223,15 +191,17 @@ def test_a_stopped_sweep_goes_on_to_the_same_results(
     assert sweeps.tests() == undisturbed.tests()
 
 
-def test_two_sweeps_at_once_share_the_work(sweeps: Sweeps, stopped: list[subprocess.Popen[str]]) -> None:
-    words = (*AXES, *SMALL[:-3], "trainer.max_epochs=8", *SMALL[-2:])
-    first = sweeps.start(*words)
-    stopped.append(first)
-    wait_for(lambda: bool(list(sweeps.folder.glob("*/history.csv"))))
-    second = sweeps.start(*words)
-    stopped.append(second)
-    ends = [process.communicate(timeout=300) for process in (first, second)]
-    assert [process.returncode for process in (first, second)] == [0, 0]
+def test_two_sweeps_at_once_share_the_work(
+    sweeps: Sweeps, tmp_path: Path, stopped: list[subprocess.Popen[str]]
+) -> None:
+    (tmp_path / "gates.py").write_text(GATE)
+    words = (*AXES, *SMALL, "+callbacks.gate._target_=gates.Gate", "trusted=[gates]")
+    for runs in (1, 2):
+        stopped.append(sweeps.start(*words))
+        wait_for(lambda runs=runs: len(sweeps.states()) == runs)
+    (tmp_path / "open").touch()
+    ends = [process.communicate(timeout=300) for process in stopped]
+    assert [process.returncode for process in stopped] == [0, 0]
     assert "is alive in another process, and left to it." in ends[1][0]
     assert len(sweeps.tests()) == 4
     assert set(sweeps.states().values()) == {"done"}
@@ -262,42 +232,3 @@ def test_a_changed_configuration_is_refused_and_can_be_replaced(sweeps: Sweeps, 
     files = {run: sweeps.files(run) for run in after}
     assert sweeps.run(*words, "overwrite=true")[0] == 0  # what is done with this configuration stays
     assert {run: sweeps.files(run) for run in after} == files
-
-
-@pytest.mark.parametrize(
-    "launcher",
-    [
-        ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
-        ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10"),
-    ],
-)
-def test_launchers_train_the_same_runs(sweeps: Sweeps, whole: Sweeps, launcher: tuple[str, ...]) -> None:
-    pytest.importorskip(f"hydra_plugins.hydra_{launcher[0].partition('=')[2].split('_')[0]}_launcher")
-    code, out, err = sweeps.run(*AXES, *SMALL, *launcher)
-    assert (code, err) == (0, "")
-    assert sum(line.startswith(("1/4", "2/4", "3/4", "4/4")) for line in out.splitlines()) == 4
-    theirs = whole.tests()
-    assert sweeps.tests() == {run: theirs[run] for run in sweeps.tests()}
-    assert len(sweeps.tests()) == 4
-    assert sweeps.has_a_report()
-
-
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_launchers_tell_of_failures(sweeps: Sweeps, tmp_path: Path, launcher: str) -> None:
-    pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
-    (tmp_path / "bombs.py").write_text(BOMB)
-    words = (*AXES, *SMALL, "+callbacks.bomb._target_=bombs.Bomb", "trusted=[bombs]")
-    code, out, _ = sweeps.run(*words, f"hydra/launcher={launcher}")
-    assert code == 1
-    assert sorted(filter(None, sweeps.states().values())) == ["done", "done", "failed", "failed"]
-    assert out.count("failed: RuntimeError: boom") == 2
-
-
-def test_joblib_shares_the_cores_among_its_processes(sweeps: Sweeps) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    sweeps.environment.pop("OMP_NUM_THREADS")
-    words = (*AXES, *SMALL, "data.num_workers=1")  # loader processes within joblib's
-    assert sweeps.run(*words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")[0] == 0
-    cores = len(os.sched_getaffinity(0))
-    threads = {json.loads(path.read_text())["threads"] for path in sweeps.folder.glob("*/metrics.json")}
-    assert threads == {max(1, cores // 2)}

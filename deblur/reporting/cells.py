@@ -1,0 +1,245 @@
+"""Runs -> problems (the same test images, degraded the same way) and their cells (one network, trained one way)."""
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.reporting.labels import (
+    blur_settings,
+    describe,
+    frozen,
+    image_settings,
+    labels_with_names,
+    model_settings,
+    other_settings,
+    shortened,
+    varying,
+)
+from deblur.reporting.results import Run, Sweep, name_of
+
+Values = NDArray[np.float64]
+
+SAME_INPUT = 0.01  # [dB] by which the blurred images of two runs may differ and still be the same
+BLURS = ("gaussian", "box", "motion")  # the order of those where nothing tells one
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A network, trained in one way, on one problem; its runs differ in their seeds."""
+
+    model: str
+    rest: str  # the other settings that vary, such as `lr 0.001`; may be empty
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The label of the cell."""
+        return ", ".join(filter(None, (self.model, self.rest)))
+
+    @property
+    def done(self) -> list[Run]:
+        """The runs that have a result."""
+        return [run for run in self.runs if run.measured]
+
+    @cached_property
+    def images(self) -> tuple[str, ...]:
+        """The names of the test images."""
+        return tuple(self.done[0].images) if self.done else ()
+
+    def per_image(self, key: str) -> Values:
+        """Return the value of each test image, averaged over the seeds; nan where one was infinite."""
+        values = [[run.images[name][key] for name in self.images] for run in self.done if run.images]
+        return np.mean(values, axis=0) if values else np.empty(0)
+
+    def mean(self, key: str) -> float | None:
+        """Return the mean over test images and seeds."""
+        values = self.per_image(key)
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            return float(np.mean(finite))
+        return self.average(f"test.{key}")
+
+    def average(self, key: str) -> float | None:
+        """Return the mean over seeds of a number of metrics.json."""
+        known = [number for run in self.done if (number := run.number(key)) is not None]
+        return float(np.mean(known)) if known else None
+
+    def deviation(self, key: str) -> float | None:
+        """Return the standard deviation over seeds of the means; None with fewer than two seeds."""
+        known = [number for run in self.done if (number := run.number(f"test.{key}")) is not None]
+        return float(np.std(known, ddof=1)) if len(known) > 1 else None
+
+
+@dataclass
+class Problem:
+    """The test images of a data set, degraded in one way: only cells of one problem are compared."""
+
+    label: str
+    blur: str  # the label of the blur; problems of the same blur differ in their images
+    cells: list[Cell]
+
+    @property
+    def done(self) -> list[Cell]:
+        """The cells that have a result."""
+        return [cell for cell in self.cells if cell.done]
+
+    @property
+    def left_out(self) -> int:
+        """How many test images have an infinite PSNR in some cell."""
+        bad = {name for cell in self.done for name in _infinite(cell)}
+        return len(bad)
+
+
+def _infinite(cell: Cell) -> list[str]:
+    finite = np.isfinite(cell.per_image("psnr") + cell.per_image("gain"))
+    return [name for name, is_finite in zip(cell.images, finite, strict=True) if not is_finite]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All problems of some sweeps, with the labels of rows and columns in order."""
+
+    problems: list[Problem]
+    models: list[str]
+    rests: list[str]
+    varied: dict[str, dict[str, dict[str, Any]]]  # sweep -> run -> setting that varies -> value
+
+
+def arrange(sweeps: Sequence[Sweep]) -> Table:
+    """Sort the runs of sweeps into problems and cells; a missing run has no settings and belongs to none."""
+    runs = sorted((run for sweep in sweeps for run in sweep.runs if run.config), key=_order(sweeps))
+    groups = _by_problem(runs)
+    blurs = labels_with_names(runs, "blur")
+    blur_labels = [blurs[frozen(blur_settings(group[0]))] for group in groups]
+    models = labels_with_names(runs, "model")
+    rests = _rest_labels(runs, sweeps)
+    problems = []
+    for label, blur, group in zip(_problem_labels(blur_labels, groups), blur_labels, groups, strict=True):
+        cells: dict[tuple[str, str], Cell] = {}
+        for run in group:
+            model, rest = models[frozen(model_settings(run))], rests[_identity(run)]
+            cells.setdefault((model, rest), Cell(model, rest)).runs.append(run)
+        problems.append(Problem(label, blur, list(cells.values())))
+    return Table(
+        problems,
+        list(dict.fromkeys(models[frozen(model_settings(run))] for run in runs)),
+        list(dict.fromkeys(rests[_identity(run)] for run in runs)),
+        _varied_settings(runs),
+    )
+
+
+def _order(sweeps: Sequence[Sweep]) -> Callable[[Run], tuple[Any, ...]]:
+    """Return the key that sorts runs as they were asked for, else by blur, size of network and rate."""
+    places = {_identity(run): place for sweep in sweeps if sweep.is_ordered for place, run in enumerate(sweep.runs)}
+    names = [sweep.name for sweep in sweeps]
+    sizes: dict[str, float] = {}
+    for sweep in sweeps:
+        for run in sweep.runs:
+            size = run.number("model.parameters")
+            if size is not None:
+                sizes.setdefault(name_of(run, "model"), size)
+
+    def key(run: Run) -> tuple[Any, ...]:
+        blur, model = name_of(run, "blur"), name_of(run, "model")
+        rank = BLURS.index(blur) if blur in BLURS else len(BLURS)
+        place = places.get(_identity(run), math.inf)
+        return names.index(run.sweep), place, rank, blur, sizes.get(model, math.inf), model, _rate(run), run.name
+
+    return key
+
+
+def _rate(run: Run) -> float:
+    rate = run.config.get("optimizer.lr")
+    return float(rate) if isinstance(rate, int | float) else math.inf
+
+
+def _identity(run: Run) -> tuple[str, str]:
+    return run.sweep, run.name
+
+
+def _by_problem(runs: Sequence[Run]) -> list[list[Run]]:
+    groups: list[list[Run]] = []
+    for run in sorted(runs, key=lambda run: not run.images):  # those with images first: they tell what a problem is
+        fits = _has_same_images if run.images else _may_have_same_images
+        group = next((group for group in groups if _same_blur(group[0], run) and fits(group[0], run)), None)
+        if group is None:
+            groups.append([run])
+        else:
+            group.append(run)
+    places = {_identity(run): place for place, run in enumerate(runs)}
+    for group in groups:
+        group.sort(key=lambda run: places[_identity(run)])
+    return sorted(groups, key=lambda group: places[_identity(group[0])])
+
+
+def _same_blur(one: Run, other: Run) -> bool:
+    return not varying([blur_settings(one), blur_settings(other)])
+
+
+def _has_same_images(one: Run, other: Run) -> bool:
+    """Tell whether two runs were tested on the same images: by names, fingerprint and how blurred they are."""
+    if one.images.keys() != other.images.keys() or len({one.fingerprint, other.fingerprint} - {None}) > 1:
+        return False
+    first, second = ([run.images[name]["input_psnr"] for name in one.images] for run in (one, other))
+    return bool(np.allclose(first, second, rtol=0, atol=SAME_INPUT, equal_nan=True))
+
+
+def _may_have_same_images(one: Run, other: Run) -> bool:
+    """Tell whether a run that has no results yet is asked to be tested on the images of another."""
+    if one.fingerprint and other.fingerprint and one.fingerprint != other.fingerprint:
+        return False
+    return not varying([image_settings(one), image_settings(other)])
+
+
+def _problem_labels(labels: Sequence[str], groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Return a label for each problem: its blur, and what else tells it from others of the same blur."""
+    made = list(labels)
+    for label in {label for label in labels if labels.count(label) > 1}:
+        alike = [index for index, other in enumerate(labels) if other == label]
+        images = [image_settings(groups[index][0]) for index in alike]
+        told = [
+            key for key in varying(images) if key in ("data.max_images", "data.seed", "data.eval_crop", "data.name")
+        ]
+        ways = (
+            [describe(one, told) for one in images],
+            ["sweep " + ", ".join(dict.fromkeys(run.sweep for run in groups[index])) for index in alike],
+            [f"images {(groups[index][0].fingerprint or '')[:8]}" for index in alike],
+            [f"images {number}" for number in range(1, len(alike) + 1)],
+        )
+        extra = next(way for way in ways if len(set(way)) == len(alike))
+        for index, text in zip(alike, extra, strict=True):
+            made[index] = shortened(", ".join(filter(None, (label, text))))
+    return made
+
+
+def _rest_labels(runs: Sequence[Run], sweeps: Sequence[Sweep]) -> dict[tuple[str, str], str]:
+    varied = varying([other_settings(run) for run in runs])
+    labels: dict[tuple[str, str], str] = {}
+    taken: dict[str, Hashable] = {}
+    for run in runs:
+        settings = other_settings(run)
+        text = describe(settings, varied)
+        parts = [run.sweep, text] if len(sweeps) > 1 else [text]
+        label = shortened(", ".join(filter(None, parts)))
+        values = frozen({key: settings.get(key) for key in varied} | {"sweep": run.sweep})
+        number = 2
+        while taken.setdefault(label, values) != values:  # cut to the same text
+            label = f"{label.partition(' (')[0]} ({number})"
+            number += 1
+        labels[_identity(run)] = label
+    return labels
+
+
+def _varied_settings(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the settings that vary over all runs, but those that every row of results.csv has."""
+    shown = ("model.name", "blur.name", "optimizer.lr", "seed")
+    keys = [key for key in varying([run.settings for run in runs]) if key not in shown]
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for run in runs:
+        found.setdefault(run.sweep, {})[run.name] = {key: run.settings[key] for key in keys if key in run.settings}
+    return found

@@ -1,0 +1,143 @@
+"""Validation curves: a panel for each blur and network, a line for each setting."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from deblur.reporting.cells import Cell, Table, Values
+from deblur.reporting.pictures import GREY, LineStyle, Picture, line_styles, picture, styled
+from deblur.reporting.results import Run
+
+PANEL = (3.1, 1.9)  # [inch]
+LEAST_WIDTH = 5.5  # [inch], which a legend needs
+MANY_EPOCHS = 25  # from here on not every epoch gets a marker
+BAND = 0.2  # opacity
+
+
+def curves(table: Table) -> list[Picture]:
+    """Return the panels of validation PSNR and validation loss; none where no epoch is finished."""
+    if not any(_series(cell, "val/psnr") for problem in table.problems for cell in problem.cells):
+        return []
+    return [_panels(table, "val/psnr"), _panels(table, "val/loss")]
+
+
+def _panels(table: Table, key: str) -> Picture:
+    is_psnr = key == "val/psnr"
+    what = "Validation PSNR" if is_psnr else "Validation loss"
+    looks = line_styles(table.rests)
+    rows, columns = len(table.problems), len(table.models)
+    with styled():
+        width, height = max(LEAST_WIDTH, PANEL[0] * columns + 0.6), PANEL[1] * rows + 0.9
+        figure = Figure(figsize=(width, height), layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False)
+        told = []
+        for problem, line in zip(table.problems, grid, strict=True):
+            for model, axes in zip(table.models, line, strict=True):
+                cells = [cell for cell in problem.cells if cell.model == model]
+                told.append(_draw(axes, cells, key, looks, f"{problem.label}, {model}"))
+        for axes, model in zip(grid[0], table.models, strict=True):
+            axes.set_title(model, fontweight="bold")
+        for axes, problem in zip(grid[:, 0], table.problems, strict=True):
+            axes.set_ylabel(f"{problem.label}\n{'PSNR [dB]' if is_psnr else 'loss'}")
+        for axes in grid[-1]:
+            axes.set_xlabel("epoch")
+        _legend(figure, looks, has_input=is_psnr)
+        return picture(
+            figure,
+            "curves_psnr.png" if is_psnr else "curves_loss.png",
+            f"{what} over the epochs",
+            f"{what} at the last epoch. {' '.join(filter(None, told))}",
+            _caption(table, is_psnr),
+        )
+
+
+def _caption(table: Table, is_psnr: bool) -> str:
+    text = "Rows are blurs, columns networks; the panels of a row share their axes."
+    if is_psnr:
+        text += " The dashed grey line is the blurred input."
+    else:
+        text += " The scale is logarithmic."
+    if any(len(cell.runs) > 1 for problem in table.problems for cell in problem.cells):
+        text += " Lines are means over the seeds, bands reach from the lowest to the highest seed."
+    return text
+
+
+def _draw(axes: Axes, cells: Sequence[Cell], key: str, looks: dict[str, LineStyle], place: str) -> str:
+    """Draw the lines of a panel and return its numbers in words."""
+    told = []
+    digits = ".2f" if key == "val/psnr" else ".5f"
+    for cell in cells:
+        series = _series(cell, key)
+        if not series:
+            continue
+        epochs, values = _aligned(series)
+        look = looks[cell.rest]
+        mean = np.nanmean(values, axis=0)
+        every = max(1, -(-len(epochs) // MANY_EPOCHS))
+        style: dict[str, Any] = {"color": look.colour, "linestyle": look.line, "marker": look.marker}
+        axes.plot(epochs, mean, markersize=3.5, linewidth=1.4, markevery=every, **style)
+        if len(series) > 1:
+            low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+            axes.fill_between(epochs, low, high, color=look.colour, alpha=BAND, linewidth=0)
+        told.append(f"{cell.rest or 'restored'} {mean[-1]:{digits}}")
+    if key == "val/loss":
+        _log_scale(axes)
+    else:
+        level = _input_level([run for cell in cells for run in cell.runs])
+        if level is not None:
+            axes.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1)
+            told.append(f"blurred input {level:.2f}")
+    if not told:
+        axes.text(0.5, 0.5, "no epoch finished", transform=axes.transAxes, ha="center", va="center", color=GREY)
+        return ""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    return f"{place}: {', '.join(told)}."
+
+
+def _log_scale(axes: Axes) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _series(cell: Cell, key: str) -> list[dict[int, float]]:
+    """Return the epochs of each run, counted from 1, where the key is a number."""
+    found = [
+        {int(row["epoch"]) + 1: row[key] for row in run.history if np.isfinite(row.get(key, np.nan))}
+        for run in cell.runs
+    ]
+    return [one for one in found if one]
+
+
+def _aligned(series: Sequence[dict[int, float]]) -> tuple[list[int], Values]:
+    epochs = sorted({epoch for one in series for epoch in one})
+    return epochs, np.array([[one.get(epoch, np.nan) for epoch in epochs] for one in series])
+
+
+def _input_level(runs: Sequence[Run]) -> float | None:
+    """Return the PSNR of the blurred validation images, which is the same in every epoch and run."""
+    for run in runs:
+        for row in run.history:
+            level = row.get("val/psnr", np.nan) - row.get("val/gain", np.nan)
+            if np.isfinite(level):
+                return float(level)
+    return None
+
+
+def _legend(figure: Figure, looks: dict[str, LineStyle], has_input: bool) -> None:
+    lines = [
+        Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker, markersize=3.5, label=label)
+        for label, look in looks.items()
+        if label
+    ]
+    if has_input:
+        lines.append(Line2D([], [], color=GREY, linestyle=(0, (4, 3)), label="blurred input"))
+    if lines:
+        columns = max(1, int(figure.get_size_inches()[0] // 1.8))
+        figure.legend(handles=lines, loc="outside upper center", ncols=min(len(lines), columns), frameon=False)

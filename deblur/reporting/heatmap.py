@@ -1,0 +1,115 @@
+"""The gains of all cells as a heat map."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from deblur.reporting.cells import Cell, Table, Values
+from deblur.reporting.pictures import GREY, Picture, picture, styled
+from deblur.reporting.tables import NOTHING
+
+COLOURS = "cividis"
+HARM = "#F3C3B0"  # under the cells that are worse than their input
+HARM_EDGE = "#A63603"
+CELL = (1.05, 0.5)  # [inch]
+LETTER = 0.075  # width of a letter [inch]
+
+
+def heatmap(table: Table) -> Picture | None:
+    """Return the heat map, blurs in rows, networks and settings in columns; None where no run is done."""
+    columns = [
+        (model, rest)
+        for model in table.models
+        for rest in table.rests
+        if any((cell.model, cell.rest) == (model, rest) for problem in table.problems for cell in problem.cells)
+    ]
+    found = {
+        (row, (cell.model, cell.rest)): cell for row, problem in enumerate(table.problems) for cell in problem.cells
+    }
+    gains = np.full((len(table.problems), len(columns)), np.nan)
+    for (row, column), cell in found.items():
+        gain = cell.mean("gain")
+        gains[row, columns.index(column)] = np.nan if gain is None else gain
+    if not np.isfinite(gains).any():
+        return None
+    with styled():
+        figure, axes = _axes(table, columns)
+        best = [int(np.nanargmax(line)) if np.isfinite(line).any() else None for line in gains]
+        _paint(axes, gains)
+        for row in range(len(table.problems)):
+            for column, place in enumerate(columns):
+                _write(axes, found.get((row, place)), gains[row, column], (row, column), best[row] == column)
+        alt = " ".join(_words(table.problems[row].label, gains[row], columns) for row in range(len(gains)))
+        caption = (
+            "PSNR of the restored minus that of the blurred test images. The best of each row has a star and a frame."
+        )
+        if (gains < 0).any():
+            caption += " Hatched: worse than the blurred input."
+        return picture(figure, "gains.png", "Gain over the blurred input", f"Gains in dB. {alt}", caption)
+
+
+def _axes(table: Table, columns: list[tuple[str, str]]) -> tuple[Figure, Axes]:
+    longest = max(len(text) for column in columns for text in column)
+    is_turned = len(columns) > 4 and longest * LETTER > CELL[0]
+    across = CELL[0] if is_turned else max(CELL[0], longest * LETTER + 0.1)
+    label = max(len(problem.label) for problem in table.problems) * LETTER
+    over = 0.6 if not is_turned else 0.3 + longest * LETTER * 0.75
+    size = (across * len(columns) + label + 0.5, CELL[1] * len(table.problems) + over)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.grid(visible=False)
+    axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    names = ["\n".join(filter(None, column)) for column in columns]
+    turned: dict[str, Any] = {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if is_turned else {}
+    axes.set_xticks(range(len(columns)), names, **turned)
+    axes.set_yticks(range(len(table.problems)), [problem.label for problem in table.problems])
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(len(table.problems) - 0.5, -0.5)
+    return figure, axes
+
+
+def _paint(axes: Axes, gains: Values) -> None:
+    helping = np.ma.masked_where(~(gains >= 0), gains)
+    highest = max(float(np.nanmax(gains)), 0.1)
+    axes.imshow(helping, cmap=COLOURS, norm=Normalize(0, highest), aspect="auto", interpolation="nearest")
+    for row, column in np.argwhere(gains < 0):
+        axes.add_patch(
+            Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=HARM, edgecolor="white", hatch="///", linewidth=0)
+        )
+    for row, column in np.argwhere(~np.isfinite(gains)):
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="#F4F4F4", linewidth=0))
+    for edge in np.arange(gains.shape[1] + 1) - 0.5:
+        axes.axvline(edge, color="white", linewidth=1.5)
+    for edge in np.arange(gains.shape[0] + 1) - 0.5:
+        axes.axhline(edge, color="white", linewidth=1.5)
+
+
+def _write(axes: Axes, cell: Cell | None, gain: float, place: tuple[int, int], is_best: bool) -> None:
+    row, column = place
+    if not np.isfinite(gain):
+        state = NOTHING if cell is None or cell.done else cell.runs[0].state
+        axes.text(column, row, state, ha="center", va="center", color=GREY, fontsize=8)
+        return
+    colour = HARM_EDGE
+    if gain >= 0:
+        red, green, blue, _ = axes.images[0].to_rgba(np.array([[gain]]))[0, 0]
+        colour = "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5 else "black"
+    text = f"{gain:+.2f} ★" if is_best else f"{gain:+.2f}"
+    axes.text(column, row, text, ha="center", va="center", color=colour, fontweight="bold" if is_best else "normal")
+    if is_best:
+        axes.add_patch(Rectangle((column - 0.44, row - 0.42), 0.88, 0.84, fill=False, edgecolor=colour, linewidth=1.4))
+
+
+def _words(label: str, gains: Values, columns: list[tuple[str, str]]) -> str:
+    told = [
+        f"{' '.join(filter(None, column))} {gain:+.2f}"
+        for column, gain in zip(columns, gains, strict=True)
+        if np.isfinite(gain)
+    ]
+    return f"{label}: {', '.join(told) or 'no run is done'}."

@@ -1,0 +1,180 @@
+"""The report of one or more sweeps: results.csv, report.md, report.html and the figures."""
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deblur.errors import UserError
+from deblur.files import write_bytes, write_csv, write_text
+from deblur.reporting.answers import Answer, answer
+from deblur.reporting.cells import Table, arrange
+from deblur.reporting.origins import notices, origin_table
+from deblur.reporting.results import Row, Sweep, read_sweep, rows_of
+from deblur.reporting.tables import (
+    TextTable,
+    answer_table,
+    cell_table,
+    cost_table,
+    extremes_table,
+    run_table,
+    unfinished_table,
+)
+
+if TYPE_CHECKING:  # matplotlib and jinja2 are loaded when a report is written
+    from jinja2 import Environment
+
+    from deblur.reporting.pictures import Picture
+
+RESULTS_FILE = "results.csv"
+MARKDOWN_FILE = "report.md"
+PAGE_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What some sweeps tell."""
+
+    sweeps: list[Sweep]
+    table: Table
+    answers: list[Answer]
+
+
+def read_findings(folders: Sequence[Path]) -> Findings:
+    """Read one sweep, or several side by side, and compare their finished runs.
+
+    Raises:
+        UserError: for a damaged file, or where a sweep holds no run.
+    """
+    sweeps = [read_sweep(folder) for folder in folders]
+    for sweep in sweeps:
+        if not sweep.runs:
+            raise UserError(f"{sweep.folder} holds no runs.")
+    table = arrange(sweeps)
+    return Findings(sweeps, table, [found for problem in table.problems if (found := answer(problem)) is not None])
+
+
+def write_report(folders: Sequence[Path], output: Path, *, strips: bool = True) -> Path:
+    """Write the report of one sweep, or of several side by side.
+
+    Args:
+        folders: the folders of the sweeps.
+        output: where results.csv, report.md, report.html and the figures go.
+        strips: whether pictures of test images are part of it.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        UserError: for a damaged file, or where a sweep holds no run.
+    """
+    return write_findings(read_findings(folders), output, strips=strips)
+
+
+def write_findings(findings: Findings, output: Path, *, strips: bool) -> Path:
+    """Write the report of what has been read; see `write_report`."""
+    figures = _figures(findings, strips)
+    content = _texts(findings) | figures
+    write_csv(output / RESULTS_FILE, _rows(findings))
+    if (output / PAGE_FILE).is_file():  # of an earlier report, whose pictures may be others
+        for old in output.glob("strip_*.png"):
+            old.unlink()
+    for picture in (picture for pictures in figures.values() for picture in pictures):
+        write_bytes(output / picture.file, picture.png)
+    write_text(output / MARKDOWN_FILE, _markdown_environment().get_template("report.md.jinja").render(content))
+    write_text(output / PAGE_FILE, _page_environment().get_template("report.html.jinja").render(content))
+    return output / PAGE_FILE
+
+
+def _figures(findings: Findings, with_strips: bool) -> dict[str, list["Picture"]]:
+    from deblur.reporting.curves import curves
+    from deblur.reporting.heatmap import heatmap
+    from deblur.reporting.strips import strips
+
+    gains = heatmap(findings.table)
+    return {
+        "curves": curves(findings.table),
+        "gains": [] if gains is None else [gains],
+        "strips": strips(findings.answers) if with_strips else [],
+    }
+
+
+def _texts(findings: Findings) -> dict[str, Any]:
+    sweeps, problems, answers = findings.sweeps, findings.table.problems, findings.answers
+    return {
+        "names": [sweep.name for sweep in sweeps],
+        "notices": notices(sweeps, problems),
+        "sentences": [found.sentence for found in answers],
+        "answers": answer_table(answers),
+        "comparisons": [(found.problem.label, cell_table(found)) for found in answers if found.rivals],
+        "extremes": extremes_table(answers),
+        "cost": cost_table(problems),
+        "unfinished": unfinished_table(sweeps),
+        "origins": origin_table(sweeps),
+        "commands": [command for sweep in sweeps for command in sweep.commands],
+        "runs": run_table(sweeps),
+        "has_seeds": any(len(cell.done) > 1 for problem in problems for cell in problem.cells),
+    }
+
+
+def _rows(findings: Findings) -> list[Row]:
+    rows = []
+    for sweep in findings.sweeps:
+        first = {"sweep": sweep.name} if len(findings.sweeps) > 1 else {}
+        rows += [first | row for row in rows_of(sweep, findings.table.varied.get(sweep.name))]
+    return rows
+
+
+def _page_environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("deblur.reporting", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["embedded"] = _embedded
+    return made
+
+
+def _embedded(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _markdown_environment() -> "Environment":
+    """Return an environment that escapes every value for Markdown, as the page's does for HTML."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def escaped(value: Any) -> Any:
+        return value if isinstance(value, Markup) else markdown(str(value))
+
+    made = Environment(
+        loader=PackageLoader("deblur.reporting", "templates"),
+        finalize=escaped,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["table"] = lambda table: Markup(_markdown_table(table))
+    made.filters["code"] = lambda text: Markup("\n".join(f"    {line}" for line in str(text).splitlines()))
+    return made
+
+
+def markdown(text: str) -> str:
+    """Return a text of any origin as Markdown that shows it, in one line."""
+    text = re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
+
+
+def _markdown_table(table: TextTable) -> str:
+    lines = ["| " + " | ".join(map(markdown, table.columns)) + " |"]
+    lines.append("|" + "---|" * table.texts + "---:|" * (len(table.columns) - table.texts))
+    for index, row in enumerate(table.rows):
+        cells = [f"**{markdown(cell)}**" if index in table.marked and cell else markdown(cell) for cell in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,155 @@
+"""Test images side by side: blurred, restored by each network, sharp, and a detail of each."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from scipy.ndimage import uniform_filter  # type: ignore[import-untyped] # it has no types
+
+from deblur.errors import UserError
+from deblur.reporting.answers import Answer
+from deblur.reporting.cells import Cell
+from deblur.reporting.pictures import Picture, picture, styled
+from deblur.reporting.results import Run
+
+SAMPLES_FOLDER = "samples"
+MOST_MODELS = 5  # pictures of more do not fit beside one another
+DETAIL = 4  # a detail's side is this part of the image's shorter side
+LEAST_DETAIL = 16  # [px]
+TILE = 1.75  # [inch]
+FRAME = "#D55E00"
+
+Gray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A test image whose pictures the runs keep."""
+
+    name: str
+    folder: str
+    gain: float
+
+
+def strips(answers: Sequence[Answer]) -> list[Picture]:
+    """Return a figure for each problem whose best run keeps pictures of test images.
+
+    Raises:
+        UserError: for a damaged picture.
+    """
+    made = []
+    with styled():
+        for number, answer in enumerate(answers):
+            samples = _samples(answer.best)
+            if samples:
+                made.append(_figure(answer, list(dict.fromkeys([samples[0], samples[-1]])), number))
+    return made
+
+
+def _samples(best: Cell) -> list[_Sample]:
+    """Return the stored test images, that with the largest gain of the best cell first."""
+    run = best.done[0]
+    found: dict[str, _Sample] = {}
+    for name, values in run.images.items():
+        folder = re.sub(r"[^\w.-]+", "_", PurePosixPath(name).with_suffix("").as_posix())  # as the run names them
+        if np.isfinite(values["gain"]) and (run.folder / SAMPLES_FOLDER / folder / "sharp.png").is_file():
+            found.setdefault(folder, _Sample(name, folder, values["gain"]))
+    return sorted(found.values(), key=lambda sample: -sample.gain)
+
+
+def _figure(answer: Answer, samples: Sequence[_Sample], number: int) -> Picture:
+    cells = _best_of_each_model(answer)
+    columns = len(cells) + 2
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    figure = Figure(figsize=(TILE * columns, (2 * TILE + 0.62) * len(samples)), layout=layout)
+    grid = figure.subplots(2 * len(samples), columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    told = [
+        _draw(sample, cells, grid[2 * place : 2 * place + 2], "largest" if place == 0 else "smallest")
+        for place, sample in enumerate(samples)
+    ]
+    label = answer.problem.label
+    which = "largest and the smallest" if len(samples) > 1 else "only known"
+    caption = (
+        f"Of the test images that the runs keep as pictures, those with the {which} gain of the best cell "
+        f"({answer.best.name}). Below each, the detail in the frame, which is where the blurred image differs most "
+        "from the sharp one. One run (seed) of each network at its best setting; numbers are PSNR in dB."
+    )
+    if len(cells) < len({cell.model for cell in answer.problem.done}):
+        caption += f" Only the {len(cells)} best networks are shown."
+    slug = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")[:40]
+    file = f"strip_{number + 1}_{slug}.png" if slug else f"strip_{number + 1}.png"
+    return picture(figure, file, f"Test images: {label}", f"Test images blurred by {label}. {' '.join(told)}", caption)
+
+
+def _best_of_each_model(answer: Answer) -> list[Cell]:
+    best: dict[str, Cell] = {}
+    for cell in (answer.best, *(rival.cell for rival in answer.rivals)):
+        best.setdefault(cell.model, cell)
+    shown = list(best.values())[:MOST_MODELS]
+    places = {cell.model: place for place, cell in enumerate(answer.problem.cells)}
+    return sorted(shown, key=lambda cell: places[cell.model])
+
+
+def _draw(sample: _Sample, cells: Sequence[Cell], grid: NDArray[np.object_], kind: str) -> str:
+    """Draw an image and its details, and return its numbers in words."""
+    run = cells[0].done[0]
+    values = run.images[sample.name]
+    blurred, sharp = _read(run, sample, "blurred"), _read(run, sample, "sharp")
+    pictures = [("blurred", blurred, values["input_psnr"])]
+    for cell in cells:
+        shown = cell.done[0]
+        psnr = shown.images.get(sample.name, {}).get("psnr", np.nan)
+        pictures.append((cell.name.replace(", ", "\n"), _read(shown, sample, "restored"), psnr))
+    pictures.append(("sharp", sharp, np.nan))
+    frame = _detail(blurred, sharp) if blurred is not None and sharp is not None else None
+    for place, ((title, image, psnr), whole, detail) in enumerate(zip(pictures, *grid, strict=True)):
+        heading = f"{sample.name[:40]}\n" if place == 0 else ""
+        whole.set_title(f"{heading}{title}{f' {psnr:.2f}' if np.isfinite(psnr) else ''}", fontsize=8)
+        if image is not None:
+            _show(whole, detail, image, frame)
+    numbers = ", ".join(f"{title} {psnr:.2f} dB".replace("\n", " ") for title, _, psnr in pictures if np.isfinite(psnr))
+    return f"{sample.name}, {kind} gain ({sample.gain:+.2f} dB): {numbers}."
+
+
+def _show(whole: Axes, detail: Axes, image: Gray, frame: tuple[int, int, int] | None) -> None:
+    whole.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
+    if frame is None:
+        return
+    top, left, side = frame
+    whole.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=FRAME, linewidth=1.2))
+    cut = image[top : top + side, left : left + side]
+    detail.imshow(cut, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+
+
+def _detail(blurred: Gray, sharp: Gray) -> tuple[int, int, int] | None:
+    """Return top, left and side of the square in which the two differ most [px]; None where they differ in size."""
+    if blurred.shape != sharp.shape:
+        return None
+    side = min(max(min(sharp.shape) // DETAIL, LEAST_DETAIL), *sharp.shape)
+    energy = uniform_filter((blurred - sharp) ** 2, size=side, mode="constant")
+    before = side // 2  # the filter's window starts this far before its centre
+    inner = energy[before : sharp.shape[0] - side + before + 1, before : sharp.shape[1] - side + before + 1]
+    top, left = np.unravel_index(int(np.argmax(inner)), inner.shape)
+    return int(top), int(left), side
+
+
+def _read(run: Run, sample: _Sample, kind: str) -> Gray | None:
+    """Return a picture of a run, or None where it has none."""
+    path: Path = run.folder / SAMPLES_FOLDER / sample.folder / f"{kind}.png"
+    if not path.is_file():
+        return None
+    try:
+        with Image.open(path) as file:
+            return np.asarray(file.convert("L"), dtype=np.float64)
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise UserError(f"{path} is damaged ({' '.join(str(error).split())}).") from error

@@ -1,0 +1,190 @@
+"""The tables of a report, as texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deblur.reporting.answers import Answer, Rival
+from deblur.reporting.cells import Cell, Problem
+from deblur.reporting.intervals import Interval
+from deblur.reporting.results import Run, Sweep
+
+EXTREMES = 3  # best and worst test images that are named
+NOTHING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table: the first `texts` columns are words, the others numbers."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    texts: int = 1
+    marked: frozenset[int] = frozenset()  # the rows that stand out
+
+
+def number(value: float | None, digits: str) -> str:
+    """Return a number as a text, or a dash for none."""
+    return NOTHING if value is None else f"{value:{digits}}"
+
+
+def interval(found: Interval | None, digits: str = ".2f") -> str:
+    """Return an interval as a text, or a dash for none."""
+    return NOTHING if found is None else f"{found.low:{digits}} to {found.high:{digits}}"
+
+
+def seconds(value: float | None) -> str:
+    """Return a time as a text with its unit."""
+    if value is None:
+        return NOTHING
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def _over_seeds(cell: Cell, key: str, digits: str) -> str:
+    text, deviation = number(cell.mean(key), digits), cell.deviation(key)
+    return text if deviation is None else f"{text} ± {deviation:{digits.lstrip('+')}}"
+
+
+def answer_table(answers: Sequence[Answer]) -> TextTable:
+    """Return the best cell of each problem."""
+    columns = (
+        "blur", "best", "PSNR [dB]", "95 % interval", "SSIM", "gain [dB]", "95 % interval", "not told apart from it",
+    )  # fmt: skip
+    rows = [
+        (
+            one.problem.label,
+            one.best.name,
+            _over_seeds(one.best, "psnr", ".2f"),
+            interval(one.psnr),
+            _over_seeds(one.best, "ssim", ".4f"),
+            _over_seeds(one.best, "gain", "+.2f"),
+            interval(one.gain, "+.2f"),
+            "; ".join(rival.cell.name for rival in one.not_apart) or NOTHING,
+        )
+        for one in answers
+    ]
+    return TextTable(columns, rows, texts=2)
+
+
+def cell_table(found: Answer) -> TextTable:
+    """Return all finished cells of a problem beside its best, the best first."""
+    columns = ("network and settings", "seeds", "PSNR [dB]", "SSIM", "gain [dB]", "below the best [dB]",
+               "95 % interval", "told apart")  # fmt: skip
+    rows = [(*_means(found.best), NOTHING, NOTHING, "best"), *map(_rival_row, found.rivals)]
+    return TextTable(columns, rows, marked=frozenset({0}))
+
+
+def _rival_row(rival: Rival) -> tuple[str, ...]:
+    difference = number(rival.difference, ".2f")
+    return (*_means(rival.cell), difference, interval(rival.interval), "yes" if rival.is_apart else "no")
+
+
+def _means(cell: Cell) -> tuple[str, ...]:
+    return (
+        cell.name,
+        str(len(cell.done)),
+        _over_seeds(cell, "psnr", ".2f"),
+        _over_seeds(cell, "ssim", ".4f"),
+        _over_seeds(cell, "gain", "+.2f"),
+    )
+
+
+def extremes_table(answers: Sequence[Answer]) -> TextTable:
+    """Return the test images that the best cell of each problem helps most and least."""
+    rows = []
+    for one in answers:
+        cell = one.best
+        gains = cell.per_image("gain")
+        known = [int(index) for index in np.argsort(-gains, kind="stable") if np.isfinite(gains[index])]
+        count = min(EXTREMES, len(known) // 2) or len(known)
+        chosen = [("most", index) for index in known[:count]]
+        chosen += [("least", index) for index in known[::-1][:count] if len(known) > 1]
+        for kind, index in chosen:
+            shown = [f"{cell.per_image(key)[index]:.2f}" for key in ("input_psnr", "psnr")]
+            rows.append((one.problem.label, kind, cell.images[index], *shown, f"{gains[index]:+.2f}"))
+    columns = ("blur", "gains", "test image", "blurred [dB]", "restored [dB]", "gain [dB]")
+    return TextTable(columns, rows, texts=3)
+
+
+def cost_table(problems: Sequence[Problem]) -> TextTable:
+    """Return what each network costs, on each machine that trained it."""
+    groups: dict[tuple[str, str, str, str], list[Run]] = {}
+    for problem in problems:
+        for cell in problem.done:
+            for run in cell.done:
+                machine = str(run.metrics.get("device.name") or run.metrics.get("device.accelerator") or NOTHING)
+                where = (machine, str(run.metrics.get("threads", NOTHING)), str(run.metrics.get("precision", NOTHING)))
+                groups.setdefault((cell.model, *where), []).append(run)
+    columns = ("network", "device", "threads", "precision", "parameters", "MACs per pixel", "receptive field [px]",
+               "training", "test images per second", "runs")  # fmt: skip
+    rows = []
+    for where, runs in groups.items():
+        size = [number(runs[0].number(f"model.{key}"), ",.0f") for key in ("parameters", "macs_per_pixel")]
+        field = number(runs[0].number("model.receptive_field"), ".0f")
+        speeds = [speed for run in runs if (speed := _images_per_second(run)) is not None]
+        speed = number(float(np.median(speeds)) if speeds else None, ".1f")
+        rows.append((*where, *size, field, _training_time(runs), speed, str(len(runs))))
+    return TextTable(columns, rows, texts=4)
+
+
+def _training_time(runs: Sequence[Run]) -> str:
+    times = [time for run in runs if (time := run.number("seconds.fit")) is not None]
+    if not times:
+        return NOTHING
+    middle, low, high = seconds(float(np.median(times))), seconds(min(times)), seconds(max(times))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def _images_per_second(run: Run) -> float | None:
+    images, time = run.number("test.images"), run.number("seconds.test")
+    return images / time if images and time else None
+
+
+def unfinished_table(sweeps: Sequence[Sweep]) -> TextTable:
+    """Return the runs without a result, and why."""
+    rows = [
+        (run.sweep, run.name, run.state, str(run.status.get("epoch") or NOTHING), _reason(run))
+        for sweep in sweeps
+        for run in sweep.runs
+        if not run.measured
+    ]
+    table = TextTable(("sweep", "run", "state", "epochs finished", "error"), rows, texts=5)
+    return table if len(sweeps) > 1 else without_column(table, 0)
+
+
+def _reason(run: Run) -> str:
+    return "there are no results in its folder" if run.state == "done" else run.error or NOTHING
+
+
+def run_table(sweeps: Sequence[Sweep]) -> TextTable:
+    """Return all runs."""
+    digits = {
+        "test.input_psnr": ".2f",
+        "test.psnr": ".2f",
+        "test.gain": "+.2f",
+        "test.input_ssim": ".4f",
+        "test.ssim": ".4f",
+        "val.psnr": ".2f",
+        "val.epoch": ".0f",
+    }
+    columns = ("sweep", "run", "state", "blurred [dB]", "restored [dB]", "gain [dB]", "SSIM blurred", "SSIM restored",
+               "validation PSNR [dB]", "best epoch", "training")  # fmt: skip
+    rows = []
+    for sweep in sweeps:
+        for run in sweep.runs:
+            epoch = run.number("val.epoch")
+            values = {key: run.number(key) for key in digits} | {"val.epoch": None if epoch is None else epoch + 1}
+            shown = (number(values[key], text) for key, text in digits.items())
+            rows.append((run.sweep, run.name, run.state, *shown, seconds(run.number("seconds.fit"))))
+    table = TextTable(columns, rows, texts=3)
+    return table if len(sweeps) > 1 else without_column(table, 0)
+
+
+def without_column(table: TextTable, column: int) -> TextTable:
+    """Return a table without one of its columns of words."""
+    rows = [[*row[:column], *row[column + 1 :]] for row in table.rows]
+    columns = [*table.columns[:column], *table.columns[column + 1 :]]
+    return TextTable(columns, rows, table.texts - 1, table.marked)

@@ -1,0 +1,61 @@
+"""Sweeps whose runs are started by joblib and submitit."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from sweep_processes import AXES, BOMB, SMALL, Sweeps
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def sweeps(tmp_path: Path, cache_root: Path) -> Sweeps:
+    return Sweeps(tmp_path, cache_root)
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Sweeps:
+    """The same sweep, its runs trained one after the other."""
+    place = Sweeps(tmp_path_factory.mktemp("one_by_one"), cache_root)
+    assert place.run(*AXES, *SMALL)[0] == 0
+    return place
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+        ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10"),
+    ],
+)
+def test_launchers_train_the_same_runs(sweeps: Sweeps, one_by_one: Sweeps, launcher: tuple[str, ...]) -> None:
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher[0].partition('=')[2].split('_')[0]}_launcher")
+    code, out, err = sweeps.run(*AXES, *SMALL, *launcher)
+    assert (code, err) == (0, "")
+    assert sum(line.startswith(("1/4", "2/4", "3/4", "4/4")) for line in out.splitlines()) == 4
+    assert len(sweeps.tests()) == 4
+    assert sweeps.tests() == one_by_one.tests()
+    assert sweeps.has_a_report()
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_launchers_tell_of_failures(sweeps: Sweeps, tmp_path: Path, launcher: str) -> None:
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
+    (tmp_path / "bombs.py").write_text(BOMB)
+    words = (*AXES, *SMALL, "+callbacks.bomb._target_=bombs.Bomb", "trusted=[bombs]")
+    code, out, _ = sweeps.run(*words, f"hydra/launcher={launcher}")
+    assert code == 1
+    assert sorted(filter(None, sweeps.states().values())) == ["done", "done", "failed", "failed"]
+    assert out.count("failed: RuntimeError: boom") == 2
+
+
+def test_joblib_shares_the_cores_among_its_processes(sweeps: Sweeps) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    sweeps.environment.pop("OMP_NUM_THREADS")
+    words = (*AXES, *SMALL, "data.num_workers=1")  # loader processes within joblib's
+    assert sweeps.run(*words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")[0] == 0
+    cores = len(os.sched_getaffinity(0))
+    threads = {json.loads(path.read_text())["threads"] for path in sweeps.folder.glob("*/metrics.json")}
+    assert threads == {max(1, cores // 2)}
