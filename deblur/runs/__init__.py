@@ -1,7 +1,15 @@
 """Runs: what decides their result, what they are called, and the files that tell their state."""
 
 from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone
-from deblur.runs.identity import WITHOUT_EFFECT, config_hash, config_without_paths, flatten, is_within, what_matters
+from deblur.runs.identity import (
+    WITHOUT_EFFECT,
+    config_hash,
+    config_without_paths,
+    data_settings,
+    flatten,
+    is_within,
+    what_matters,
+)
 from deblur.runs.names import naming_words, run_folder, run_id
 from deblur.runs.records import (
     CONFIG_FILE,
@@ -29,6 +37,7 @@ __all__ = [
     "State",
     "config_hash",
     "config_without_paths",
+    "data_settings",
     "earlier_status",
     "flatten",
     "is_within",

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from deblur.errors import UserError
 from deblur.files import write_json, write_text
-from deblur.runs.identity import config_hash
+from deblur.runs.identity import config_hash, data_settings
 from deblur.runs.records import (
     CONFIG_FILE,
     LOCK_FILE,
@@ -25,6 +25,8 @@ from deblur.runs.records import (
     earlier_status,
     is_replaceable,
     lives_elsewhere,
+    read_config,
+    read_json,
 )
 
 HEARTBEAT = 30.0  # [s] between two signs of life in status.json
@@ -161,15 +163,29 @@ class RunFolder:
             fingerprint: of the images' names and pixels.
 
         Raises:
-            UserError: where the images have changed: test images could have been trained on.
+            UserError: where the images have changed: test images could have been trained on, and a sweep's runs could
+                not be compared.
         """
         if self._status.get("data") not in (None, fingerprint):
             raise UserError(
                 f"The images have changed since {self.path} was started, so its splits would change: start a new run."
             )
+        if self._config["sweep"] is not None:
+            self._refuse_other_data_than_its_sweep(fingerprint)
         if self.is_held:
             self._status["data"] = fingerprint
             self._write_status()
+
+    def _refuse_other_data_than_its_sweep(self, fingerprint: str) -> None:
+        for path in sorted(self.path.parent.glob(f"*/{STATUS_FILE}")):
+            status = read_json(path)
+            if status.get("state") != "done" or status.get("data") in (None, fingerprint):
+                continue
+            if data_settings(read_config(path.parent)) == data_settings(self._config):
+                raise UserError(
+                    f"The images have changed since {path.parent.name} was trained, so that their results could not be "
+                    "compared: choose another name with sweep=NAME."
+                )
 
     @property
     def is_held(self) -> bool:

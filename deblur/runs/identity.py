@@ -24,6 +24,21 @@ WITHOUT_EFFECT = (
 )
 
 
+# How training images are cut and loaded; all other keys of the group decide which images are tested on.
+_OF_TRAINING = frozenset(
+    f"data.{key}"
+    for key in (
+        "batch_size",
+        "cache_memory",
+        "eval_batch_size",
+        "flips",
+        "num_workers",
+        "patch_size",
+        "patches_per_image",
+    )
+)
+
+
 def config_hash(config: Mapping[str, Any]) -> str:
     """Return a hash of everything in a configuration that can change the result."""
     return hashlib.sha256(json.dumps(what_matters(config), sort_keys=True).encode()).hexdigest()[:16]
@@ -32,6 +47,12 @@ def config_hash(config: Mapping[str, Any]) -> str:
 def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of a configuration that can change the result, flat: {"optimizer.lr": 0.001, ...}."""
     return {key: value for key, value in flatten(config).items() if not is_within(key, WITHOUT_EFFECT)}
+
+
+def data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that decide which images a run is tested on, flat: {"data.seed": 0, ...}."""
+    data = flatten(config["data"], "data.")
+    return {key: value for key, value in data.items() if key not in _OF_TRAINING and key != "data.name"}
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,25 +11,10 @@ from filelock import FileLock
 from deblur.config import Config
 from deblur.errors import UserError
 from deblur.files import write_json
-from deblur.runs import earlier_status, flatten, read_json
+from deblur.runs import data_settings, earlier_status, read_json
 
 SWEEP_FILE = "sweep.json"
 _LOCK_FILE = ".sweep.lock"
-
-# How training images are cut and loaded; all other keys of the group decide which images are tested on.
-_TRAINING_KEYS = frozenset(
-    f"data.{key}"
-    for key in (
-        "batch_size",
-        "cache_memory",
-        "eval_batch_size",
-        "flips",
-        "num_workers",
-        "patch_size",
-        "patches_per_image",
-    )
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -77,7 +62,7 @@ class Sweep:
         return None
 
     def _refuse_other_data(self, job: Job, known: Mapping[str, Any]) -> None:
-        asked = _data_settings(job.config)
+        asked = data_settings(job.config)
         for key, value in known.items():
             if asked.get(key) != value:
                 raise UserError(
@@ -101,15 +86,9 @@ class Sweep:
                 "issued": datetime.now(UTC).isoformat(),
                 "commands": list(dict.fromkeys([*noted.get("commands", []), command])),
                 "runs": list(dict.fromkeys([*noted.get("runs", []), *asked])),
-                "data": noted.get("data", _common([_data_settings(job.config) for job in self.jobs])),
+                "data": noted.get("data", _common([data_settings(job.config) for job in self.jobs])),
             }
             write_json(path, content)
-
-
-def _data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that decide which images a run is tested on."""
-    data = flatten(config["data"], "data.")
-    return {key: value for key, value in data.items() if key not in _TRAINING_KEYS and key != "data.name"}
 
 
 def _common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

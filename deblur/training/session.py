@@ -20,6 +20,7 @@ from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device, taken_device
 from deblur.files import write_json
+from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
 from deblur.runs import (
     LOG_FILE,
@@ -90,6 +91,7 @@ def train(config: Config, folder: Path, *, log_to_console: bool = True, progress
 def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     trusted = config["trusted"]
+    keep_freed_memory()
     L.seed_everything(config["seed"], verbose=False)
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32: the test and precision=32-true rely on it
     degradation = build(config["blur"], Degradation, trusted=trusted)
