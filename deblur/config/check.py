@@ -75,6 +75,18 @@ def check_report(cfg: DictConfig | Mapping[str, Any]) -> Config:
     return config | {"sweep": schema.sweep_names(config["sweep"]) if names_a_sweep else []}
 
 
+def check_evaluation(cfg: DictConfig | Mapping[str, Any]) -> Config:
+    """Resolve and check what Hydra composed from conf/evaluate.yaml, but for its groups, which change those of a run.
+
+    Raises:
+        UserError: as `check` does.
+    """
+    config = _resolve(cfg)
+    _check_section("", config, schema.Evaluate)
+    _check_section("paths", config["paths"], schema.Paths)
+    return config
+
+
 def did_you_mean(word: str, words: list[str]) -> str:
     """Return a question with the nearest word, or nothing where none is near."""
     near = difflib.get_close_matches(word, words, n=1)

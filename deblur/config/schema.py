@@ -84,6 +84,9 @@ class _Data(Target):
         return self
 
 
+SHARED_DATA_KEYS = frozenset(_Data.model_fields) - frozenset(Target.model_fields)  # that every data group has
+
+
 class SyntheticData(_Data):
     """Schema of `deblur.data.SyntheticData`."""
 
@@ -220,13 +223,38 @@ def sweep_names(value: Any) -> list[str]:
 class Report(Section):
     """The top level of conf/report.yaml."""
 
-    sweep: Annotated[list[str], BeforeValidator(sweep_names)] = Field(
-        description="the name of a sweep: sweep=NAME, or several: sweep=[a,b]"
-    )
+    sweep: Annotated[list[str], BeforeValidator(sweep_names)] = Field(description="the name of a sweep: sweep=NAME")
     listing: bool = Field(alias="list", description="true or false")
     strips: bool = Field(description="true or false")
     output: str | None = Field(min_length=1, description="a folder, or null")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
+
+
+class Evaluate(Section):
+    """The top level of conf/evaluate.yaml."""
+
+    data: dict[str, Any] | None = Field(description="a group: data=NAME")
+    blur: dict[str, Any] | None = Field(description="a group: blur=NAME")
+    run: str | None = Field(description="a run folder, a checkpoint file, or null")
+    sweep: str | None = Field(description="the name of a sweep, or null")
+    baseline: list[Literal["none", "wiener", "richardson_lucy", "dct_wiener"]] = Field(
+        description="a list of none, wiener, richardson_lucy, dct_wiener"
+    )
+    compare: list[str] = Field(description="a list of two run folders: compare=[DIR,DIR]")
+    split: Literal["train", "val", "test", "all"] | None = Field(description="train, val, test, all or null")
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
+    output: str | None = Field(min_length=1, description="a folder, or null")
+    trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
+    paths: dict[str, Any] = Field(description="output_root and cache_root")
+
+    @model_validator(mode="after")
+    def _something_to_evaluate(self) -> "Evaluate":
+        asked = [self.run is not None, self.sweep is not None, bool(self.compare)]
+        if sum(asked) > 1 or not (any(asked) or self.baseline):
+            raise ValueError("Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] alone.")
+        if self.compare and len(self.compare) != 2:
+            raise ValueError(f"compare={shown(self.compare)} is not allowed: give two run folders.")
+        return self
 
 
 BY_TARGET: dict[str, type[Section]] = {

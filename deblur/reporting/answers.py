@@ -58,8 +58,8 @@ class Answer:
 
     def _what(self) -> str:
         psnr = self.best.mean("psnr")
-        value = "" if psnr is None else f", {psnr:.2f} dB"
-        return f"{self.best.name} restores best{value}" if self.rivals else f"{self.best.name}{value}"
+        name = f"{self.best.name} restores best" if self.rivals else self.best.name
+        return name if psnr is None else f"{name}, {psnr:.2f} dB"
 
     def _gain(self) -> str:
         gain = self.best.mean("gain")
@@ -72,7 +72,7 @@ class Answer:
         if self.gain is None:
             return text
         beyond = "; no gain can be told from it" if 0.0 in self.gain else ""
-        return f"{text} (gain {gain:+.2f}, 95 % interval {self.gain.low:+.2f} to {self.gain.high:+.2f}{beyond})"
+        return f"{text} (95 % interval of the gain {self.gain.low:+.2f} to {self.gain.high:+.2f}{beyond})"
 
 
 def answer(problem: Problem) -> Answer | None:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from deblur.reporting.cells import Cell, Table, Values
 from deblur.reporting.pictures import GREY, LineStyle, Picture, line_styles, picture, styled
@@ -17,6 +17,7 @@ PANEL = (3.1, 1.9)  # [inch]
 LEAST_WIDTH = 5.5  # [inch], which a legend needs
 MANY_EPOCHS = 25  # from here on not every epoch gets a marker
 BAND = 0.2  # opacity
+FACTOR_OF_FEW = 8.0  # between the ends of a logarithmic axis, below which its ticks are evenly spaced numbers
 
 
 def curves(table: Table) -> list[Picture]:
@@ -40,6 +41,8 @@ def _panels(table: Table, key: str) -> Picture:
             for model, axes in zip(table.models, line, strict=True):
                 cells = [cell for cell in problem.cells if cell.model == model]
                 told.append(_draw(axes, cells, key, looks, f"{problem.label}, {model}"))
+            if not is_psnr:
+                _log_ticks(line[0])
         for axes, model in zip(grid[0], table.models, strict=True):
             axes.set_title(model, fontweight="bold")
         for axes, problem in zip(grid[:, 0], table.problems, strict=True):
@@ -86,7 +89,7 @@ def _draw(axes: Axes, cells: Sequence[Cell], key: str, looks: dict[str, LineStyl
             axes.fill_between(epochs, low, high, color=look.colour, alpha=BAND, linewidth=0)
         told.append(f"{cell.rest or 'restored'} {mean[-1]:{digits}}")
     if key == "val/loss":
-        _log_scale(axes)
+        axes.set_yscale("log")
     else:
         level = _input_level([run for cell in cells for run in cell.runs])
         if level is not None:
@@ -95,14 +98,16 @@ def _draw(axes: Axes, cells: Sequence[Cell], key: str, looks: dict[str, LineStyl
     if not told:
         axes.text(0.5, 0.5, "no epoch finished", transform=axes.transAxes, ha="center", va="center", color=GREY)
         return ""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
     return f"{place}: {', '.join(told)}."
 
 
-def _log_scale(axes: Axes) -> None:
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def _log_ticks(axes: Axes) -> None:
+    """Label the shared axis of a row: a logarithmic one has no labels of its own within a power of ten."""
+    low, high = axes.get_ylim()
+    few = MaxNLocator(nbins=5, steps=[1, 2, 5, 10])
+    axes.yaxis.set_major_locator(few if high / low < FACTOR_OF_FEW else LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 

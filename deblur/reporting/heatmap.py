@@ -31,9 +31,9 @@ def heatmap(table: Table) -> Picture | None:
         (row, (cell.model, cell.rest)): cell for row, problem in enumerate(table.problems) for cell in problem.cells
     }
     gains = np.full((len(table.problems), len(columns)), np.nan)
-    for (row, column), cell in found.items():
+    for (row, place), cell in found.items():
         gain = cell.mean("gain")
-        gains[row, columns.index(column)] = np.nan if gain is None else gain
+        gains[row, columns.index(place)] = np.nan if gain is None else gain
     if not np.isfinite(gains).any():
         return None
     with styled():
@@ -42,7 +42,7 @@ def heatmap(table: Table) -> Picture | None:
         _paint(axes, gains)
         for row in range(len(table.problems)):
             for column, place in enumerate(columns):
-                _write(axes, found.get((row, place)), gains[row, column], (row, column), best[row] == column)
+                _write(axes, found.get((row, place)), float(gains[row, column]), (row, column), best[row] == column)
         alt = " ".join(_words(table.problems[row].label, gains[row], columns) for row in range(len(gains)))
         caption = (
             "PSNR of the restored minus that of the blurred test images. The best of each row has a star and a frame."
@@ -101,7 +101,17 @@ def _write(axes: Axes, cell: Cell | None, gain: float, place: tuple[int, int], i
         red, green, blue, _ = axes.images[0].to_rgba(np.array([[gain]]))[0, 0]
         colour = "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5 else "black"
     text = f"{gain:+.2f} ★" if is_best else f"{gain:+.2f}"
-    axes.text(column, row, text, ha="center", va="center", color=colour, fontweight="bold" if is_best else "normal")
+    ground = {"facecolor": HARM, "edgecolor": "none", "pad": 1.5} if gain < 0 else None  # no hatches behind the number
+    axes.text(
+        column,
+        row,
+        text,
+        ha="center",
+        va="center",
+        color=colour,
+        fontweight="bold" if is_best else "normal",
+        bbox=ground,
+    )
     if is_best:
         axes.add_patch(Rectangle((column - 0.44, row - 0.42), 0.88, 0.84, fill=False, edgecolor=colour, linewidth=1.4))
 

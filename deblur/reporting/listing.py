@@ -48,9 +48,9 @@ def listing(root: Path) -> str:
     sweeps = [_sweep_row(folder) for folder in folders_in(root / "sweeps")]
     parts = []
     if runs:
-        parts.append(table("single runs", ("run", "state", "restored [dB]", "gain [dB]", "ended"), runs))
+        parts.append(table("single runs", ("run", "state", "restored [dB]", "gain [dB]", "ended (UTC)"), runs))
     if sweeps:
-        parts.append(table("sweeps", ("sweep", *STATES, "last ended"), sweeps))
+        parts.append(table("sweeps", ("sweep", *STATES, "last ended (UTC)"), sweeps))
     return "\n\n".join(parts) or f"There are no runs and no sweeps in {root}."
 
 

@@ -116,8 +116,8 @@ def cost_table(problems: Sequence[Problem]) -> TextTable:
         for cell in problem.done:
             for run in cell.done:
                 machine = str(run.metrics.get("device.name") or run.metrics.get("device.accelerator") or NOTHING)
-                where = (machine, str(run.metrics.get("threads", NOTHING)), str(run.metrics.get("precision", NOTHING)))
-                groups.setdefault((cell.model, *where), []).append(run)
+                threads, precision = (str(run.metrics.get(key, NOTHING)) for key in ("threads", "precision"))
+                groups.setdefault((cell.model, machine, threads, precision), []).append(run)
     columns = ("network", "device", "threads", "precision", "parameters", "MACs per pixel", "receptive field [px]",
                "training", "test images per second", "runs")  # fmt: skip
     rows = []
@@ -125,8 +125,8 @@ def cost_table(problems: Sequence[Problem]) -> TextTable:
         size = [number(runs[0].number(f"model.{key}"), ",.0f") for key in ("parameters", "macs_per_pixel")]
         field = number(runs[0].number("model.receptive_field"), ".0f")
         speeds = [speed for run in runs if (speed := _images_per_second(run)) is not None]
-        speed = number(float(np.median(speeds)) if speeds else None, ".1f")
-        rows.append((*where, *size, field, _training_time(runs), speed, str(len(runs))))
+        rate = number(float(np.median(speeds)) if speeds else None, ".1f")
+        rows.append((*where, *size, field, _training_time(runs), rate, str(len(runs))))
     return TextTable(columns, rows, texts=4)
 
 

@@ -371,8 +371,18 @@ def test_every_key_says_what_is_allowed(schema: type[Section]) -> None:
 
 def test_a_report_needs_the_name_of_a_sweep() -> None:
     paths = {"output_root": "outputs", "cache_root": None}
+    given = {"sweep": "???", "list": False, "strips": True, "output": None, "paths": paths}
     with pytest.raises(UserError, match=r"^sweep is missing: give the name of a sweep: sweep=NAME.$"):
-        check_report({"sweep": "???", "paths": paths})
+        check_report(given)
     with pytest.raises(UserError, match=r"^paths.output_root=3 is not allowed: give a folder.$"):
-        check_report({"sweep": "grid", "paths": paths | {"output_root": 3}})
-    assert check_report({"sweep": "grid", "paths": paths}) == {"sweep": "grid", "paths": paths}
+        check_report(given | {"sweep": "grid", "paths": paths | {"output_root": 3}})
+    assert check_report(given | {"list": True}) == given | {"list": True, "sweep": []}
+
+
+@pytest.mark.parametrize(
+    ("value", "names"), [("grid", ["grid"]), ("[a,b]", ["a", "b"]), ("[a, b,a]", ["a", "b"]), (["a", "b"], ["a", "b"])]
+)
+def test_a_report_takes_several_sweeps(value: Any, names: list[str]) -> None:
+    paths = {"output_root": "outputs", "cache_root": None}
+    given = {"sweep": value, "list": False, "strips": True, "output": None, "paths": paths}
+    assert check_report(given)["sweep"] == names

@@ -45,6 +45,10 @@ def test_an_option_trains(option: str, pictures: Path, tmp_path: Path, cache_roo
         "data=pairs": [f"data.blurred={pictures.with_name('blurred')}", f"data.sharp={pictures}"],
         "blur=kernel": [f"blur.path={pictures.with_name('kernel.png')}"],
         "experiment=original": ["data.batch_size=1"],
+        # Sweeps, narrowed to two runs each
+        "experiment=grid": ["model=srcnn_915", "blur=box"],
+        "experiment=original_grid": ["model=original_915", "blur=box", "data.batch_size=1"],
+        "experiment=claims": ["model=larger_935", "blur=box", "seed=0"],
     }
     words = [
         option,

@@ -1,10 +1,15 @@
 import csv
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deblur.report import main
+from deblur.reporting.tables import NOTHING
 
 Files = Callable[..., Path]
 
@@ -24,20 +29,29 @@ def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return said.err.removeprefix("error: ").rstrip()
 
 
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 @pytest.mark.usefixtures("runs")
 def test_a_sweep_is_shown_and_written(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep=grid"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
-    table = said.out.partition("\n\n")[0]
-    assert len(table.splitlines()) == 2 + 5
-    assert "| srcnn_915 | box | 0.001 | 0 | done | 22.23 | 25.43 | +3.20 | 0.7000 | 0.8123 |" in table
-    assert said.out.endswith("\n\nAll columns are in outputs/sweeps/grid/report/results.csv\n")
-    with (sweep / "report" / "results.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    lines = [line.split() for line in said.out.splitlines()]
+    assert ["b_done", "done", "22.23", "25.43", "+3.20", "2"] in lines
+    assert ["a_failed", "failed", NOTHING, NOTHING, NOTHING, NOTHING, "ValueError:", "no"] in lines
+    assert "box: srcnn_915, 25.43 dB, 3.20 dB above the blurred input." in said.out
+    assert said.out.endswith(
+        "The report is outputs/sweeps/grid/report/report.html\n"
+        "All numbers are in outputs/sweeps/grid/report/results.csv\n"
+    )
+    rows = table(sweep / "report" / "results.csv")
     assert [row["run"] for row in rows] == ["a_failed", "b_done", "c_interrupted", "d_running", "e_perfect"]
     assert (rows[0]["test.psnr"], rows[1]["test.psnr"], rows[4]["test.psnr"]) == ("", "25.4321", "")
     assert rows[1]["versions.torch"] == "2.13.0"
+    assert "sweep" not in rows[0]
 
 
 @pytest.mark.usefixtures("runs")
@@ -45,7 +59,8 @@ def test_a_second_report_is_the_same(sweep: Path, capsys: pytest.CaptureFixture[
     outputs = []
     for _ in range(2):
         assert main(["sweep=grid"]) == 0
-        outputs.append((capsys.readouterr().out, (sweep / "report" / "results.csv").read_bytes()))
+        files = {path.name: path.read_bytes() for path in (sweep / "report").iterdir()}
+        outputs.append((capsys.readouterr().out, files))
     assert outputs[0] == outputs[1]
 
 
@@ -63,11 +78,45 @@ def test_a_sweep_may_be_called_by_a_number(make_run: Files, sweep: Path, capsys:
     assert "sweeps/2024/report" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", ["sweep=[grid,other]", "sweep=[grid, other]", "sweep=[grid,other,grid]"])
+def test_several_sweeps_have_a_report_of_their_own(
+    make_measured: Files, sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    make_measured("a", [1.0, 2.0])
+    make_measured("a", [2.0, 2.5], into=sweep.parent / "other")
+    assert main([words]) == 0
+    assert "srcnn_915, other restores best" in capsys.readouterr().out
+    rows = table(tmp_path / "outputs" / "reports" / "grid+other" / "results.csv")
+    assert [(row["sweep"], row["run"], row["test.gain"]) for row in rows] == [
+        ("grid", "a", "1.5"),
+        ("other", "a", "2.25"),
+    ]
+    assert not (sweep / "report").exists()
+
+
+def test_a_report_goes_where_it_is_sent(make_run: Files, sweep: Path, tmp_path: Path) -> None:
+    make_run("run", "done")
+    assert main(["sweep=grid", "output=else where", "strips=false"]) == 0
+    assert (tmp_path / "else where" / "report.html").is_file()
+    assert not (sweep / "report").exists()
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(
+    make_run: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run("run", "done")
+    (tmp_path / "file").touch()
+    assert refusal(["sweep=grid", "output=file"], capsys) == (
+        "file cannot be written (File exists): choose another with output=DIR."
+    )
+
+
 def test_an_unknown_sweep_lists_the_known_ones(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (sweep.parent / "a").mkdir()
     assert refusal(["sweep=gird"], capsys) == (
         "sweep=gird does not exist in outputs/sweeps: the sweeps there are a, grid."
     )
+    assert refusal(["sweep=.."], capsys).startswith("sweep=.. does not exist")
     assert refusal(["sweep=a", "paths.output_root=absent"], capsys) == (
         "sweep=a does not exist in absent/sweeps: the sweeps there are none."
     )
@@ -78,14 +127,67 @@ def test_a_sweep_without_runs_is_a_sentence(sweep: Path, capsys: pytest.CaptureF
     assert list(sweep.iterdir()) == []
 
 
+@pytest.mark.parametrize("file", ["metrics.json", "images.csv", "history.csv"])
 def test_a_damaged_file_is_named_and_no_report_is_written(
-    make_run: Files, sweep: Path, capsys: pytest.CaptureFixture[str]
+    make_measured: Files, sweep: Path, capsys: pytest.CaptureFixture[str], file: str
 ) -> None:
-    (make_run("run", "done", {"psnr": 1.0}) / "metrics.json").write_text('{"test": {')
-    assert refusal(["sweep=grid"], capsys).startswith("outputs/sweeps/grid/run/metrics.json is damaged (")
+    (make_measured("run", [1.0, 2.0]) / file).write_text('{"test": {')
+    assert refusal(["sweep=grid"], capsys).startswith(f"outputs/sweeps/grid/run/{file} is damaged")
     assert not (sweep / "report").exists()
 
 
-@pytest.mark.parametrize("word", ["sweep=", "sweep=null"])
+@pytest.mark.parametrize("word", ["sweep=", "sweep=null", "sweep=[]", "sweep=[a,]"])
 def test_a_report_needs_a_name(capsys: pytest.CaptureFixture[str], word: str) -> None:
     assert refusal([word], capsys) == f"{word} is not allowed: give the name of a sweep: sweep=NAME."
+
+
+@pytest.mark.parametrize("word", ["strips=maybe", "list=3", "output="])
+def test_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], word: str) -> None:
+    assert refusal(["sweep=grid", word], capsys).startswith(f"{word} is not allowed: give ")
+
+
+@pytest.mark.usefixtures("runs")
+def test_the_list_shows_runs_and_sweeps(
+    make_run: Files, sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (sweep / "sweep.json").write_text(json.dumps({"runs": ["b_done", "gone", "lost"]}))
+    run = make_run("box/2026", "done", {"psnr": 21.5, "gain": 1.25}, into=tmp_path / "outputs" / "runs")
+    (run / "status.json").write_text(json.dumps({"state": "done", "ended": "2026-01-02T03:04:05+00:00"}))
+    (make_run("broken/2026", "done", into=tmp_path / "outputs" / "runs") / "status.json").write_text("{")
+    assert main(["list=true"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["box/2026", "done", "21.50", "+1.25", "2026-01-02", "03:04"] in lines
+    assert ["broken/2026", "damaged", NOTHING, NOTHING, NOTHING] in lines
+    assert ["grid", "2", NOTHING, "2", "1", "2", NOTHING] in lines
+    assert not (sweep / "report").exists()
+
+
+@pytest.mark.usefixtures("runs")
+def test_the_list_of_a_sweep_shows_its_runs(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list=true", "sweep=grid"]) == 0
+    assert "b_done" in capsys.readouterr().out
+    assert not (sweep / "report").exists()
+
+
+def test_an_empty_folder_lists_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list=true"]) == 0
+    assert capsys.readouterr().out == "There are no runs and no sweeps in outputs.\n"
+
+
+@pytest.mark.parametrize("word", ["--help", "list=true"])
+def test_what_draws_nothing_loads_no_library_for_it(word: str) -> None:
+    """Nor torch: the answer comes within a second."""
+    code = (
+        "import sys; from deblur.report import main; main([sys.argv[1]]); "
+        "print({'torch', 'lightning', 'matplotlib', 'scipy', 'jinja2'} & set(sys.modules))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, env=environment)
+    assert done.stdout.endswith("set()\n")
+
+
+def test_a_report_loads_no_torch(make_measured: Files) -> None:
+    make_measured("run", [1.0, 2.0])
+    code = "import sys; from deblur.report import main; main(['sweep=grid']); sys.exit('torch' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment).returncode == 0

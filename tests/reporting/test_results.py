@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deblur.errors import UserError
-from deblur.reporting.results import collect, markdown
+from deblur.reporting.results import collect, read_sweep
 
 Files = Callable[..., Path]
 
@@ -28,6 +28,7 @@ def test_every_run_is_a_row_by_path(sweep: Path) -> None:
         ("e_perfect", "done", "none"),
     ]
     assert {(row["model"], row["lr"], row["seed"]) for row in rows} == {("srcnn_915", 0.001, 0)}
+    assert [row.get("error") for row in rows] == ["ValueError: no", None, None, None, None]
 
 
 @pytest.mark.usefixtures("runs")
@@ -37,6 +38,11 @@ def test_a_row_has_all_metrics_of_a_finished_run_and_none_of_another(sweep: Path
     assert (done["test.psnr"], done["test.images"], done["seconds.fit"]) == (25.4321, 15, 1.5)
     assert (done["versions.torch"], done["git"]) == ("2.13.0", None)
     assert perfect["test.psnr"] is None
+
+
+def test_metrics_of_an_earlier_attempt_are_no_result(make_run: Files, sweep: Path) -> None:
+    make_run("run", "failed", {"psnr": 1.0})
+    assert "test.psnr" not in collect(sweep)[0]
 
 
 def test_runs_are_found_at_any_depth(make_run: Files, sweep: Path) -> None:
@@ -58,6 +64,18 @@ def test_an_option_without_a_name_is_shown_by_its_class(make_run: Files, sweep: 
     assert collect(sweep)[0]["model"] == "deblur.models.SRCNN"
 
 
+def test_runs_come_in_the_order_of_the_command_and_what_is_missing_is_told(make_run: Files, sweep: Path) -> None:
+    for name in ("a", "b", "later"):
+        make_run(name, "done")
+    asked = {"commands": ["python -m deblur.train -m"], "runs": ["b", "gone", "a"]}
+    (sweep / "sweep.json").write_text(json.dumps(asked))
+    found = read_sweep(sweep)
+    states = [(run.name, run.state) for run in found.runs]
+    assert states == [("b", "done"), ("gone", "missing"), ("a", "done"), ("later", "done")]
+    assert found.commands == ("python -m deblur.train -m",)
+    assert (found.states["done"], found.states["missing"]) == (3, 1)
+
+
 @pytest.mark.parametrize(
     ("file", "content", "reason"),
     [
@@ -69,12 +87,32 @@ def test_an_option_without_a_name_is_shown_by_its_class(make_run: Files, sweep: 
         ("config.yaml", "model: {name", "is damaged (while parsing a flow mapping"),
         ("config.yaml", "seed: 0", "is damaged: it lacks model._target_, blur._target_, optimizer.lr."),
         ("config.yaml", "model: srcnn\nseed: 0", "is damaged: it lacks model._target_, blur._target_, "),
+        ("../sweep.json", '{"runs": 3}', "is damaged: runs is no list of texts."),
+        ("../sweep.json", '{"commands": [1]}', "is damaged: commands is no list of texts."),
+        ("../sweep.json", "{", "is damaged (Expecting property name"),
     ],
 )
 def test_a_damaged_file_is_named(make_run: Files, sweep: Path, file: str, content: str, reason: str) -> None:
-    path = make_run("run", "done", {"psnr": 1.0}) / file
+    path = (make_run("run", "done", {"psnr": 1.0}).resolve() / file).resolve()
     path.write_text(content)
     assert refusal(sweep).startswith(f"{path} {reason}")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("name,psnr\na,1\n", "lacks the columns input_psnr, gain, input_ssim, ssim."),
+        ("name,input_psnr,psnr,gain,input_ssim,ssim\na,1,x,1,1,1\n", "could not convert string to float: 'x'"),
+        ("name,input_psnr,psnr,gain,input_ssim,ssim\na,1,2\n", "damaged ("),
+    ],
+)
+def test_a_damaged_table_is_named(make_measured: Files, sweep: Path, content: str, reason: str) -> None:
+    path = make_measured("run", [1.0]) / "images.csv"
+    path.write_text(content)
+    with pytest.raises(UserError) as caught:
+        _ = read_sweep(sweep).runs[0].images
+    assert str(caught.value).startswith(f"{path} is damaged")
+    assert reason in str(caught.value)
 
 
 def test_a_run_without_its_configuration_is_named(make_run: Files, sweep: Path) -> None:
@@ -83,31 +121,17 @@ def test_a_run_without_its_configuration_is_named(make_run: Files, sweep: Path) 
     assert refusal(sweep).startswith(f"{folder} is no run: it has no config.yaml.")
 
 
-@pytest.mark.usefixtures("runs")
-def test_the_main_columns_are_a_markdown_table(sweep: Path) -> None:
-    assert markdown(collect(sweep)[:2] + collect(sweep)[-1:]).splitlines() == [
-        "| model | blur | learning rate | seed | state | blurred [dB] | restored [dB] | gain [dB] | SSIM blurred | "
-        "SSIM restored |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-        "| srcnn_915 | gaussian | 0.001 | 0 | failed |  |  |  |  |  |",
-        "| srcnn_915 | box | 0.001 | 0 | done | 22.23 | 25.43 | +3.20 | 0.7000 | 0.8123 |",
-        "| srcnn_915 | none | 0.001 | 0 | done | 22.23 |  |  | 0.7000 | 0.8123 |",
-    ]
-
-
-def test_a_loss_has_its_sign(make_run: Files, sweep: Path) -> None:
-    make_run("run", "done", {"gain": -0.5})
-    assert "| -0.50 |" in markdown(collect(sweep))
-
-
-def test_no_runs_are_a_heading() -> None:
-    assert len(markdown([]).splitlines()) == 2
+def test_what_an_infinite_psnr_left_empty_is_no_number(make_measured: Files, sweep: Path) -> None:
+    make_measured("run", [1.0, None])
+    first, second = read_sweep(sweep).runs[0].images.values()
+    assert (first["psnr"], first["gain"]) == (21.0, 1.0)
+    assert second["psnr"] != second["psnr"]
 
 
 @pytest.mark.usefixtures("runs")
 def test_reading_changes_nothing(sweep: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in sweep.rglob("*")}
-    markdown(collect(sweep))
+    collect(sweep)
     assert {path: path.stat().st_mtime_ns for path in sweep.rglob("*")} == before
 
 

@@ -1,0 +1,108 @@
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from run_files import write_history, write_samples
+
+from deblur.reporting.answers import answer
+from deblur.reporting.cells import Table, arrange
+from deblur.reporting.curves import curves
+from deblur.reporting.heatmap import heatmap
+from deblur.reporting.pictures import Picture, line_styles
+from deblur.reporting.results import read_sweep
+from deblur.reporting.strips import _detail, strips
+
+Files = Callable[..., Path]
+
+
+def read(folder: Path) -> Table:
+    return arrange([read_sweep(folder)])
+
+
+def size(picture: Picture) -> tuple[int, int]:
+    return Image.open(io.BytesIO(picture.png)).size
+
+
+def test_lines_differ_in_more_than_colour() -> None:
+    looks = list(line_styles([f"lr {number}" for number in range(4)]).values())
+    assert len({look.line for look in looks}) == len({look.marker for look in looks}) == 4
+
+
+def test_nothing_is_drawn_of_nothing(make_run: Files, sweep: Path) -> None:
+    make_run("a", "running")
+    assert curves(read(sweep)) == []
+    assert heatmap(read(sweep)) is None
+
+
+def test_a_single_epoch_is_drawn(make_measured: Files, sweep: Path) -> None:
+    write_history(make_measured("a", [1.0, 2.0]), [0.25])
+    psnr, loss = curves(read(sweep))
+    assert "box, srcnn_915: restored 20.25, blurred input 20.00." in psnr.alt
+    assert "box, srcnn_915: restored 0.00800." in loss.alt
+
+
+def test_curves_are_averaged_over_seeds(make_measured: Files, sweep: Path) -> None:
+    write_history(make_measured("a", [1.0]), [0.5, 1.0])
+    write_history(make_measured("b", [1.0], seed=1), [0.5, 2.0])
+    psnr, _ = curves(read(sweep))
+    assert "restored 21.50" in psnr.alt
+    assert "bands reach from the lowest to the highest seed" in psnr.caption
+
+
+def test_a_grid_is_as_wide_as_its_networks_and_as_high_as_its_blurs(make_measured: Files, sweep: Path) -> None:
+    for model in ("m1", "m2", "m3"):
+        for blur in ("box", "gaussian"):
+            make_measured(f"{model}-{blur}", [1.0, 2.0], model=model, blur=blur)
+    psnr, _ = curves(read(sweep))
+    wide = size(psnr)
+    assert wide[0] / wide[1] == pytest.approx((3 * 3.1 + 0.6) / (2 * 1.9 + 0.9), rel=0.01)
+
+
+def test_a_name_with_dollars_is_no_formula(make_measured: Files, sweep: Path) -> None:
+    make_measured("a", [1.0, 2.0], model=r"'$\frac{$'")
+    assert len(curves(read(sweep))) == 2
+    assert heatmap(read(sweep)) is not None
+
+
+def test_the_heat_map_marks_harm(make_measured: Files, sweep: Path) -> None:
+    make_measured("a", [1.0, 2.0])
+    harmless = heatmap(read(sweep))
+    make_measured("b", [-1.0, -2.0], lr=0.01)
+    harmful = heatmap(read(sweep))
+    assert harmless is not None
+    assert harmful is not None
+    assert "Hatched" not in harmless.caption
+    assert "Hatched: worse than the blurred input." in harmful.caption
+    assert "srcnn_915 lr 0.01 -1.50" in harmful.alt
+
+
+def test_the_detail_is_where_the_images_differ_most() -> None:
+    sharp = np.zeros((64, 80))
+    blurred = sharp.copy()
+    sharp[40:56, 60:76] = 200
+    sharp[2:6, 2:6] = 50
+    assert _detail(blurred, sharp) == (40, 60, 16)
+
+
+def test_the_detail_fits_into_a_small_image() -> None:
+    assert _detail(np.zeros((9, 12)), np.ones((9, 12))) == (0, 0, 9)
+    assert _detail(np.zeros((9, 12)), np.ones((9, 13))) is None
+
+
+def test_strips_show_the_best_cell_of_each_network(make_measured: Files, sweep: Path) -> None:
+    names = ["p/one.png", "two.png"]
+    for run, gain, model, lr in (("a", 1.0, "m1", 0.1), ("b", 2.0, "m1", 0.01), ("c", 1.5, "m2", 0.1)):
+        folder = make_measured(run, [gain, gain + 0.5], names, model=model, lr=lr)
+        write_samples(folder, "p_one")
+    (found,) = strips([one for problem in read(sweep).problems if (one := answer(problem))])
+    assert "p/one.png, largest gain (+2.00 dB): blurred 20.00 dB, m1 lr 0.01 22.00 dB, m2 lr 0.1 21.50 dB." in found.alt
+    assert "only known gain" in found.caption
+    assert "m1, lr 0.01" in found.caption
+
+
+def test_a_run_without_pictures_has_no_strip(make_measured: Files, sweep: Path) -> None:
+    make_measured("a", [1.0, 2.0])
+    assert strips([one for problem in read(sweep).problems if (one := answer(problem))]) == []
