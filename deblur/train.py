@@ -26,7 +26,7 @@ def main(words: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    with watching() as watch:
+    with watching(sys.argv[1:] if words is None else words) as watch:
         try:
             code = run("train", _task, words)
         except Exception as error:

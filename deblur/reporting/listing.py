@@ -34,7 +34,7 @@ def _state_row(run: Run) -> Sequence[str]:
         number(run.number("test.input_psnr"), ".2f"),
         number(run.number("test.psnr"), ".2f"),
         number(run.number("test.gain"), "+.2f"),
-        number(run.number("seconds.fit"), ".0f"),
+        number(run.training_seconds, ".0f"),
         error if len(error) <= LONGEST_ERROR else f"{error[: LONGEST_ERROR - 1]}…",
     )
 

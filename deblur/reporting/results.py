@@ -62,6 +62,12 @@ class Run:
         """Why the run failed, in its own words."""
         return str(self.status.get("error") or "")
 
+    @property
+    def training_seconds(self) -> float | None:
+        """How long all epochs took, those before an interruption included [s]."""
+        epochs = self.number("seconds.epochs")
+        return self.number("seconds.fit") if epochs is None else epochs
+
     def number(self, key: str) -> float | None:
         """Return a number of metrics.json; None where it is absent or was infinite."""
         return _finite(self.metrics.get(key))

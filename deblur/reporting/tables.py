@@ -131,7 +131,7 @@ def cost_table(problems: Sequence[Problem]) -> TextTable:
 
 
 def _training_time(runs: Sequence[Run]) -> str:
-    times = [time for run in runs if (time := run.number("seconds.fit")) is not None]
+    times = [time for run in runs if (time := run.training_seconds) is not None]
     if not times:
         return NOTHING
     middle, low, high = seconds(float(np.median(times))), seconds(min(times)), seconds(max(times))
@@ -178,7 +178,7 @@ def run_table(sweeps: Sequence[Sweep]) -> TextTable:
             epoch = run.number("val.epoch")
             values = {key: run.number(key) for key in digits} | {"val.epoch": None if epoch is None else epoch + 1}
             shown = (number(values[key], text) for key, text in digits.items())
-            rows.append((run.sweep, run.name, run.state, *shown, seconds(run.number("seconds.fit"))))
+            rows.append((run.sweep, run.name, run.state, *shown, seconds(run.training_seconds)))
     table = TextTable(columns, rows, texts=3)
     return table if len(sweeps) > 1 else without_column(table, 0)
 

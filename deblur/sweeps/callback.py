@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from deblur.config.sweeps import SweepRefused, checked_jobs
 from deblur.runs import naming_words, run_folder
 from deblur.sweeps.sweep import Job, Sweep
-from deblur.sweeps.watch import watch
+from deblur.sweeps.watch import current_watch, watch
 
 
 class WatchSweep(Callback):
@@ -31,7 +31,9 @@ class WatchSweep(Callback):
         try:
             conflict = sweep.first_conflict()
             if conflict is None:
-                sweep.note(f"python -m deblur.train {shlex.join(sys.argv[1:])}")
+                waiting = current_watch()
+                words = sys.argv[1:] if waiting is None else waiting.words
+                sweep.note(f"python -m deblur.train {shlex.join(words)}")
         except Exception as error:  # a damaged or unwritable folder
             raise SweepRefused(" ".join(jobs[0].overrides), error) from error
         if conflict is not None:

@@ -16,6 +16,7 @@ from deblur.runs import data_settings, earlier_status, read_json
 SWEEP_FILE = "sweep.json"
 _LOCK_FILE = ".sweep.lock"
 
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """One run that a sweep asks for.

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,11 +21,13 @@ class Watch:
     """Follows the files of a sweep's runs while the sweep goes on; they tell the same for every launcher.
 
     Attributes:
+        words: of the command, as they were given.
         sweep: what is watched, once it has started.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, words: Sequence[str]) -> None:
         """Wait for a sweep to start."""
+        self.words = words
         self.sweep: Sweep | None = None
         self._still: dict[Job, Mapping[str, Any]] = {}  # the runs that have not ended, and how they were last seen
         self._over = threading.Event()
@@ -98,9 +100,13 @@ _watches: list[Watch] = []
 
 
 @contextmanager
-def watching() -> Iterator[Watch]:
-    """Watch the sweep that is started meanwhile, if one is."""
-    found = Watch()
+def watching(words: Sequence[str]) -> Iterator[Watch]:
+    """Watch the sweep that is started meanwhile, if one is.
+
+    Args:
+        words: of the command, as they were given.
+    """
+    found = Watch(words)
     _watches.append(found)
     threads = os.environ.get(_OPENMP_THREADS)
     try:
@@ -112,6 +118,11 @@ def watching() -> Iterator[Watch]:
             os.environ.pop(_OPENMP_THREADS, None)
 
 
+def current_watch() -> Watch | None:
+    """Return who waits for a sweep, if somebody does."""
+    return _watches[-1] if _watches else None
+
+
 def watch(sweep: Sweep, launcher: Mapping[str, Any]) -> None:
     """Begin to watch a sweep, if somebody waits for one, and share the processor among its processes.
 
@@ -119,13 +130,14 @@ def watch(sweep: Sweep, launcher: Mapping[str, Any]) -> None:
         sweep: what starts.
         launcher: Hydra's settings of what starts it.
     """
-    if not _watches:
+    waiting = current_watch()
+    if waiting is None:
         return
     at_once = min(_processes(launcher, len(sweep.jobs)), len(sweep.jobs))
     if at_once > 1:
         # Two processes with two threads each on two cores train ten times slower than with one each.
         os.environ.setdefault(_OPENMP_THREADS, str(max(1, _cores() // at_once)))
-    _watches[-1].start(sweep)
+    waiting.start(sweep)
 
 
 def _processes(launcher: Mapping[str, Any], jobs: int) -> int:
