@@ -233,13 +233,15 @@ class Report(Section):
 class Evaluate(Section):
     """The top level of conf/evaluate.yaml."""
 
-    data: dict[str, Any] | None = Field(description="a group: data=NAME")
-    blur: dict[str, Any] | None = Field(description="a group: blur=NAME")
+    data: dict[str, Any] = Field(description="a group: data=NAME")
+    blur: dict[str, Any] = Field(description="a group: blur=NAME")
     run: str | None = Field(description="a run folder, a checkpoint file, or null")
     sweep: str | None = Field(description="the name of a sweep, or null")
     baseline: list[Literal["none", "wiener", "richardson_lucy", "dct_wiener"]] = Field(
         description="a list of none, wiener, richardson_lucy, dct_wiener"
     )
+    cross: bool = Field(description="true or false")
+    fir: bool = Field(description="true or false")
     compare: list[str] = Field(description="a list of two run folders: compare=[DIR,DIR]")
     split: Literal["train", "val", "test", "all"] | None = Field(description="train, val, test, all or null")
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
@@ -250,8 +252,10 @@ class Evaluate(Section):
     @model_validator(mode="after")
     def _something_to_evaluate(self) -> "Evaluate":
         asked = [self.run is not None, self.sweep is not None, bool(self.compare)]
-        if sum(asked) > 1 or not (any(asked) or self.baseline):
-            raise ValueError("Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] alone.")
+        if sum(asked) > 1 or not (any(asked) or self.baseline or self.fir):
+            raise ValueError("Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or fir=true alone.")
+        if self.cross and self.sweep is None:
+            raise ValueError("cross=true needs the networks of a sweep: add sweep=NAME.")
         if self.compare and len(self.compare) != 2:
             raise ValueError(f"compare={shown(self.compare)} is not allowed: give two run folders.")
         return self

@@ -153,11 +153,11 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Return batches of validation images."""
-        return self._evaluation_loader(self.splits.val)
+        return self.evaluation_dataloader(self.splits.val)
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """Return batches of test images."""
-        return self._evaluation_loader(self.splits.test)
+        return self.evaluation_dataloader(self.splits.test)
 
     def evaluation_dataset(self, indices: Iterable[int]) -> EvaluationDataset:
         """Return some of the images, degraded as in validation and test."""
@@ -171,7 +171,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             key: value.float().div_(255) if isinstance(value, torch.Tensor) else value for key, value in batch.items()
         }
 
-    def _evaluation_loader(self, indices: tuple[int, ...]) -> DataLoader[Sample]:
+    def evaluation_dataloader(self, indices: tuple[int, ...]) -> DataLoader[Sample]:
+        """Return batches of some of the images, degraded as in validation and test."""
         shapes = [centre_crop_shape(self.images.shapes[index], self._eval_crop) for index in indices]
         batches = batches_of_one_shape(shapes, self._eval_batch_size)
         rank, processes = self._place()

@@ -108,7 +108,8 @@ class EvaluationDataset(Dataset[Sample]):
     """Whole images, or their centre crops, degraded in the same way every time.
 
     The whole image is blurred before it is cropped: what lies beyond the crop blurs into it, as in a photograph.
-    A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, and in `degradation` how it was blurred.
+    A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, its `kernel`, and in `degradation` how it
+    was blurred.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
     """
 
@@ -155,6 +156,7 @@ class EvaluationDataset(Dataset[Sample]):
             "blurred": centre_crop(blurred, self._crop)[None],
             "name": name,
             "degradation": describe(sampled),
+            "kernel": sampled.kernel.weights,
         }
 
 
@@ -214,6 +216,7 @@ def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
         **stacked,
         "name": [sample["name"] for sample in samples],
         "degradation": [sample["degradation"] for sample in samples],
+        "kernel": [sample["kernel"] for sample in samples],
     }
 
 

@@ -39,7 +39,7 @@ def heatmap(table: Table) -> Picture | None:
     with styled():
         figure, axes = _axes(table, columns)
         best = [int(np.nanargmax(line)) if np.isfinite(line).any() else None for line in gains]
-        _paint(axes, gains)
+        paint(axes, gains, float(np.nanmax(gains)))
         for row in range(len(table.problems)):
             for column, place in enumerate(columns):
                 _write(axes, found.get((row, place)), float(gains[row, column]), (row, column), best[row] == column)
@@ -74,10 +74,16 @@ def _axes(table: Table, columns: list[tuple[str, str]]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _paint(axes: Axes, gains: Values) -> None:
+def paint(axes: Axes, gains: Values, highest: float) -> None:
+    """Colour a grid of gains: from 0 to the highest, harm hatched, what is unknown pale.
+
+    Args:
+        axes: with nothing in it.
+        gains: (rows, columns) [dB], nan where unknown.
+        highest: the gain of the brightest colour [dB].
+    """
     helping = np.ma.masked_where(~(gains >= 0), gains)
-    highest = max(float(np.nanmax(gains)), 0.1)
-    axes.imshow(helping, cmap=COLOURS, norm=Normalize(0, highest), aspect="auto", interpolation="nearest")
+    axes.imshow(helping, cmap=COLOURS, norm=Normalize(0, max(highest, 0.1)), aspect="auto", interpolation="nearest")
     for row, column in np.argwhere(gains < 0):
         axes.add_patch(
             Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=HARM, edgecolor="white", hatch="///", linewidth=0)
@@ -96,24 +102,32 @@ def _write(axes: Axes, cell: Cell | None, gain: float, place: tuple[int, int], i
         state = NOTHING if cell is None or cell.done else cell.runs[0].state
         axes.text(column, row, state, ha="center", va="center", color=GREY, fontsize=8)
         return
+    colour = write_number(axes, place, gain, f"{gain:+.2f} ★" if is_best else f"{gain:+.2f}", is_bold=is_best)
+    if is_best:
+        axes.add_patch(Rectangle((column - 0.44, row - 0.42), 0.88, 0.84, fill=False, edgecolor=colour, linewidth=1.4))
+
+
+def write_number(axes: Axes, place: tuple[int, int], gain: float, text: str, is_bold: bool = False) -> str:
+    """Write into a cell of a painted grid, in a colour that is seen there.
+
+    Args:
+        axes: which `paint` has painted.
+        place: row and column.
+        gain: of the cell [dB].
+        text: what to write.
+        is_bold: whether it stands out.
+
+    Returns:
+        The colour.
+    """
     colour = HARM_EDGE
     if gain >= 0:
         red, green, blue, _ = axes.images[0].to_rgba(np.array([[gain]]))[0, 0]
         colour = "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5 else "black"
-    text = f"{gain:+.2f} ★" if is_best else f"{gain:+.2f}"
     ground = {"facecolor": HARM, "edgecolor": "none", "pad": 1.5} if gain < 0 else None  # no hatches behind the number
-    axes.text(
-        column,
-        row,
-        text,
-        ha="center",
-        va="center",
-        color=colour,
-        fontweight="bold" if is_best else "normal",
-        bbox=ground,
-    )
-    if is_best:
-        axes.add_patch(Rectangle((column - 0.44, row - 0.42), 0.88, 0.84, fill=False, edgecolor=colour, linewidth=1.4))
+    weight = "bold" if is_bold else "normal"
+    axes.text(place[1], place[0], text, ha="center", va="center", color=colour, fontweight=weight, bbox=ground)
+    return colour
 
 
 def _words(label: str, gains: Values, columns: list[tuple[str, str]]) -> str:

@@ -89,14 +89,19 @@ def write_findings(findings: Findings, output: Path, *, strips: bool) -> Path:
 
 
 def _figures(findings: Findings, with_strips: bool) -> dict[str, list["Picture"]]:
+    from deblur.reporting.crossing import crossing, read_cross
     from deblur.reporting.curves import curves
     from deblur.reporting.heatmap import heatmap
     from deblur.reporting.strips import strips
 
     gains = heatmap(findings.table)
+    crossed = [
+        crossing(read_cross(sweep.folder), f"crossing_{number}.png") for number, sweep in enumerate(findings.sweeps, 1)
+    ]
     return {
         "curves": curves(findings.table),
         "gains": [] if gains is None else [gains],
+        "crossings": [picture for picture in crossed if picture is not None],
         "strips": strips(findings.answers) if with_strips else [],
     }
 

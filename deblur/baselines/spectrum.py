@@ -1,0 +1,77 @@
+"""Mean power spectra of training images: how much to expect of each frequency, of the images and of the noise."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage  # type: ignore[import-untyped] # it has no types
+
+from deblur.baselines.base import GRAY_LEVELS
+from deblur.blur.kernels import Weights
+
+
+class PowerSpectrum:
+    """The mean power of pictures at each frequency of the orthonormal DCT-II.
+
+    For a stationary texture this power does not depend on the picture's size, except that of the mean, which every
+    filter of this room keeps as it is. So a spectrum serves pictures of other sizes than those it was taken from.
+    """
+
+    def __init__(
+        self,
+        pictures: Iterable[NDArray[np.uint8] | NDArray[np.float32]],
+        shape: tuple[int, int],
+        least: float,
+        smoothing: int = 1,
+    ) -> None:
+        """Average over pictures.
+
+        Args:
+            pictures: In grey levels; at least one.
+            shape: Height and width whose frequencies are kept [px]; those of pictures of other shapes are interpolated.
+            least: Power below which none is taken to be, for pictures in [0, 1]; above 0.
+            smoothing: Width of a square of frequencies to average over.
+        """
+        rows, columns = (dct_frequencies(size) for size in shape)
+        total = np.zeros(shape)
+        count = 0
+        for picture in pictures:
+            power = fft.dctn(picture / GRAY_LEVELS, norm="ortho") ** 2
+            total += power if power.shape == shape else _interpolated(power, rows, columns)
+            count += 1
+        smooth = ndimage.uniform_filter(total / count, smoothing, mode="nearest")
+        self._shape = shape
+        self._power: Weights = np.maximum(smooth, least)
+
+    @property
+    def mean(self) -> float:
+        """The power of a pixel: that of all frequencies on average."""
+        return float(self._power.mean())
+
+    def at(self, rows: Weights, columns: Weights) -> Weights:
+        """Interpolate the power, evenly on a log scale, for it spans many orders of magnitude.
+
+        Args:
+            rows: Vertical frequencies in 0..1, 1 being the highest there is, half a cycle per px; shape (R,).
+            columns: Horizontal frequencies, shape (C,).
+
+        Returns:
+            Power for pictures in [0, 1], shape (R, C), above 0.
+        """
+        height, width = self._shape
+        if np.array_equal(rows, dct_frequencies(height)) and np.array_equal(columns, dct_frequencies(width)):
+            return self._power
+        return np.exp(_interpolated(np.log(self._power), rows, columns))
+
+
+def dct_frequencies(size: int) -> Weights:
+    """Return the frequencies of a DCT-II of that size, as parts of the highest one, half a cycle per px."""
+    return np.arange(size) / size
+
+
+def _interpolated(values: Weights, rows: Weights, columns: Weights) -> Weights:
+    """Interpolate values on the frequencies of a DCT-II at other frequencies."""
+    height, width = values.shape
+    grid = np.meshgrid(rows * height, columns * width, indexing="ij")
+    found: Weights = ndimage.map_coordinates(values, grid, order=1, mode="nearest")
+    return found

@@ -1,0 +1,1 @@
+"""Trained networks and classical baselines, measured on any images and any blur."""

@@ -1,0 +1,86 @@
+"""Two runs on the same test images, image by image."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deblur.errors import UserError
+from deblur.files import write_csv, write_json
+from deblur.reporting.intervals import mean_interval
+from deblur.reporting.results import Run, read_sweep
+
+SAME_INPUT = 0.01  # [dB] by which the blurred images of two runs may differ and still be the same
+
+
+def compare(places: Sequence[str], output: Path) -> str:
+    """Compare the test results of two runs, which have to be of the same blurred images.
+
+    Args:
+        places: two run folders.
+        output: where the differences and their summary go.
+
+    Returns:
+        What to show.
+
+    Raises:
+        UserError: where one is no finished run, or they were tested on different images.
+    """
+    first, second = (_read(Path(place)) for place in places)
+    if first.images.keys() != second.images.keys() or any(
+        abs(row["input_psnr"] - second.images[name]["input_psnr"]) > SAME_INPUT for name, row in first.images.items()
+    ):
+        raise UserError(
+            f"{places[0]} and {places[1]} were tested on different images, or on images degraded differently: compare "
+            "runs of one data set and one blur."
+        )
+    apart = {name: row["psnr"] - second.images[name]["psnr"] for name, row in first.images.items()}
+    finite = {name: difference for name, difference in apart.items() if math.isfinite(difference)}
+    if not finite:
+        raise UserError(f"{places[0]} and {places[1]} have no test image with a finite PSNR in common.")
+    differences = np.array(list(finite.values()))
+    interval = mean_interval(differences)
+    worst = min(finite, key=lambda name: finite[name])
+    better = float(np.mean(differences > 0))
+    summary: dict[str, Any] = {
+        "first": str(places[0]),
+        "second": str(places[1]),
+        "images": len(finite),
+        "left_out": len(apart) - len(finite),
+        "difference": float(np.mean(differences)),
+        "interval": None if interval is None else list(interval),
+        "share_better": better,
+        "worst": {"name": worst, "difference": finite[worst]},
+    }
+    rows = [
+        {
+            "name": name,
+            "first_psnr": _finite(first.images[name]["psnr"]),
+            "second_psnr": _finite(second.images[name]["psnr"]),
+            "difference": _finite(difference),
+        }
+        for name, difference in apart.items()
+    ]
+    write_csv(output / "differences.csv", rows)
+    write_json(output / "metrics.json", summary)
+    reach = "" if interval is None else f" (95 % interval {interval.low:+.3f} to {interval.high:+.3f})"
+    return (
+        f"first:  {first.name}\nsecond: {second.name}\n\n"
+        f"On {len(finite)} test images the first is {summary['difference']:+.3f} dB from the second{reach}.\n"
+        f"It is better on {better:.0%} of them; at worst {finite[worst]:+.2f} dB, on {worst}.\n"
+        f"The interval covers the choice of test images, not what another training would give.\n\n"
+        f"All differences are in {output}"
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _read(place: Path) -> Run:
+    found = read_sweep(place).runs if place.is_dir() else ()
+    if len(found) != 1 or not found[0].images:
+        raise UserError(f"compare: {place} is no finished run: give a run's folder, with its images.csv.")
+    return found[0]

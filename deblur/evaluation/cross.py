@@ -1,0 +1,133 @@
+"""Where a network begins to do harm: the best of a sweep on every blur, stronger, weaker, noisy, compressed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from deblur.blur import Degradation
+from deblur.config import Config, build
+from deblur.data.datamodule import DeblurDataModule
+from deblur.errors import UserError
+from deblur.evaluation.restorers import NetworkRestorer, load_trained
+from deblur.metrics import psnr
+from deblur.runs import METRICS_FILE, read_config, read_json
+
+STRENGTHS = {"gaussian": "sigma", "box": "size", "motion": "length", "disk": "radius"}  # the parameter of each family
+FACTORS = (0.5, 1.0, 2.0)
+NOISE_SIGMAS = (2.0, 8.0)  # [grey levels]
+JPEG_QUALITIES = (95, 75, 50)
+HARM = -0.1  # [dB] a gain below this is harm
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way in which the test images are degraded.
+
+    Attributes:
+        family: of the blur.
+        label: what differs from the blur that networks were trained on.
+        blur: its configuration.
+    """
+
+    family: str
+    label: str
+    blur: Mapping[str, Any]
+
+
+def conditions(blur: Mapping[str, Any]) -> Iterator[Condition]:
+    """Yield a blur at half, full and double strength, with noise, and compressed.
+
+    Args:
+        blur: its configuration, of a family with one strength that is a number.
+    """
+    family = str(blur["name"])
+    key = STRENGTHS[family]
+    for factor in FACTORS:
+        value = _odd(blur[key] * factor) if key == "size" else blur[key] * factor
+        yield Condition(family, f"{key} {value:g}", {**blur, key: value})
+    for sigma in NOISE_SIGMAS:
+        yield Condition(family, f"noise {sigma:g}", {**blur, "noise_sigma": sigma})
+    for quality in JPEG_QUALITIES:
+        yield Condition(family, f"JPEG {quality}", {**blur, "jpeg_quality": quality})
+
+
+def _odd(size: float) -> int:
+    """Return the odd whole number at or above a size, and at least 3."""
+    return max(3, int(size) // 2 * 2 + 1)
+
+
+def best_runs(runs: Sequence[Path]) -> dict[str, Path]:
+    """Return the run with the best validation PSNR of each blur that was trained on; no test image decides."""
+    best: dict[str, tuple[float, Path]] = {}
+    for run in runs:
+        blur = str(read_config(run)["blur"].get("name"))
+        score = read_json(run / METRICS_FILE)["val"].get("psnr")
+        if blur in STRENGTHS and score is not None and score > best.get(blur, (-np.inf, run))[0]:
+            best[blur] = (float(score), run)
+    if not best:
+        raise UserError(f"cross=true needs networks that were trained on one of {', '.join(STRENGTHS)}: there is none.")
+    return {blur: run for blur, (_, run) in best.items()}
+
+
+def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> list[Row]:
+    """Measure the best network of each blur under every condition of every blur, on the test images of its training.
+
+    Args:
+        runs: the finished runs of a sweep.
+        asked: the checked configuration of the evaluation.
+        device: where networks run.
+
+    Returns:
+        One row for each network and condition: what it was trained on, the condition, mean PSNR of input and result,
+        mean gain [dB], and the share of images that it harms.
+    """
+    chosen = best_runs(runs)
+    networks = {blur: load_trained(run, asked["trusted"]) for blur, run in chosen.items()}
+    restorers = {blur: NetworkRestorer(one.name, one.network) for blur, one in networks.items()}
+    for restorer in restorers.values():
+        restorer.to(device)
+    settings = next(iter(networks.values())).config["data"]
+    rows: list[Row] = []
+    for trained in networks.values():
+        for condition in conditions(trained.config["blur"]):
+            degradation = build(condition.blur, Degradation, trusted=asked["trusted"])
+            data = build(settings, DeblurDataModule, degradation, cache_root=asked["paths"]["cache_root"])
+            data.setup()
+            rows += _measured(restorers, data, condition, device)
+    return rows
+
+
+def _measured(
+    restorers: Mapping[str, NetworkRestorer], data: DeblurDataModule, condition: Condition, device: torch.device
+) -> list[Row]:
+    inputs: list[float] = []
+    results: dict[str, list[float]] = {blur: [] for blur in restorers}
+    with torch.inference_mode():
+        for batch in data.test_dataloader():
+            images = {key: batch[key].to(device).float() / 255 for key in ("blurred", "sharp")}
+            inputs += psnr(images["blurred"], images["sharp"]).tolist()
+            for blur, restorer in restorers.items():
+                results[blur] += psnr(restorer.restore(images["blurred"], ()), images["sharp"]).tolist()
+    rows = []
+    for blur, restorer in restorers.items():
+        gains = np.subtract(results[blur], inputs)
+        known = np.isfinite(gains)
+        rows.append(
+            {
+                "network": restorer.name,
+                "trained_on": blur,
+                "family": condition.family,
+                "condition": condition.label,
+                "input_psnr": float(np.mean(np.array(inputs)[known])),
+                "psnr": float(np.mean(np.array(results[blur])[known])),
+                "gain": float(np.mean(gains[known])),
+                "harmed": float(np.mean(gains[known] < HARM)),
+                "images": int(known.sum()),
+            }
+        )
+    return rows

@@ -1,0 +1,54 @@
+"""Restorers on images -> one row an image, and means."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from deblur.data.datamodule import DeblurDataModule
+from deblur.evaluation.restorers import NetworkRestorer, Restorer
+from deblur.metrics import measure
+
+Row = dict[str, Any]
+
+
+def measure_restorers(
+    restorers: Sequence[Restorer], data: DeblurDataModule, indices: Iterable[int], device: torch.device
+) -> list[Row]:
+    """Restore images with each restorer and compare them with the sharp ones, as a training's test does.
+
+    Args:
+        restorers: what is compared.
+        data: the images, set up.
+        indices: which of them.
+        device: where networks run.
+
+    Returns:
+        One row for each restorer and image: the restorer's name, the image's name, its degradation, and what
+        `deblur.metrics.measure` tells, as plain numbers; infinite where an image is exact.
+    """
+    for restorer in restorers:
+        if isinstance(restorer, NetworkRestorer):
+            restorer.to(device)
+    rows: list[Row] = []
+    with torch.inference_mode():
+        for batch in data.evaluation_dataloader(tuple(indices)):
+            moved = {
+                key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()
+            }
+            images = data.on_after_batch_transfer(moved, 0)
+            for restorer in restorers:
+                restored = restorer.restore(images["blurred"], images["kernel"])
+                measured = measure(restored, images, similarity_of_input=True)
+                columns = {name: values.tolist() for name, values in measured.items()}
+                rows += [
+                    {
+                        "restorer": restorer.name,
+                        "name": name,
+                        **images["degradation"][index],
+                        **{column: values[index] for column, values in columns.items()},
+                    }
+                    for index, name in enumerate(images["name"])
+                ]
+    order = {restorer.name: place for place, restorer in enumerate(restorers)}
+    return sorted(rows, key=lambda row: order[row["restorer"]])

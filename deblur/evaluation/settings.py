@@ -1,0 +1,47 @@
+"""On which images and with which blur is evaluated: a run's own settings, changed by the command line."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from deblur.config import Config, check
+from deblur.config.schema import SHARED_DATA_KEYS
+from deblur.errors import UserError
+
+Settings = Mapping[str, Any]
+
+
+def evaluation_config(base: Settings, defaults: Settings, asked: Settings) -> Config:
+    """Return a whole configuration for an evaluation.
+
+    Args:
+        base: the configuration of the run, or the part of it that a checkpoint holds.
+        defaults: a training's configuration, for what `base` does not hold.
+        asked: what the command line gave. Its `data` and `blur` replace those of `base` where they name an option
+            (`blur=motion`), and change keys in them where they do not (`blur.size=9`).
+
+    Raises:
+        UserError: for what is missing, unknown or out of range.
+    """
+    config = {key: deepcopy(base.get(key, value)) for key, value in defaults.items()}
+    config["data"] = {**{key: defaults["data"][key] for key in SHARED_DATA_KEYS}, **config["data"]}
+    for group in ("data", "blur"):
+        change = asked[group]
+        if "_target_" in change:
+            shared = {key: config["data"][key] for key in SHARED_DATA_KEYS} if group == "data" else {}
+            config[group] = shared | change
+        else:
+            if "path" in change:
+                config[group].pop("sha256", None)  # of the file that was trained with
+            config[group] = _merged(config[group], change, group)
+    config |= {"paths": asked["paths"], "trusted": asked["trusted"], "sweep": None, "resume": None}
+    return check(config)
+
+
+def _merged(settings: Settings, change: Settings, place: str) -> dict[str, Any]:
+    merged = dict(settings)
+    for key, value in change.items():
+        if isinstance(value, Mapping) and not isinstance(merged.get(key), Mapping):
+            raise UserError(f"{place}.{key} is unknown: {place} has no such section.")
+        merged[key] = _merged(merged[key], value, f"{place}.{key}") if isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,73 @@
+"""Networks on blurs that they were not trained on, as a heat map."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from deblur.errors import UserError
+from deblur.reporting.heatmap import paint, write_number
+from deblur.reporting.pictures import Picture, picture, styled
+
+CROSS_FILE = "cross.csv"  # which `python -m deblur.evaluate sweep=NAME cross=true` writes
+NEEDED = ("network", "trained_on", "family", "condition", "gain", "harmed")
+CELL = (0.82, 0.42)  # [inch]
+
+Row = Mapping[str, str]
+
+
+def read_cross(sweep: Path) -> list[Row]:
+    """Read what `cross=true` measured in a sweep; nothing where it has not been asked for.
+
+    Raises:
+        UserError: for a damaged file.
+    """
+    path = sweep / CROSS_FILE
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows: list[Row] = list(csv.DictReader(file))
+    if not rows or any(key not in rows[0] for key in NEEDED):
+        raise UserError(f"{path} is damaged: it lacks some of the columns {', '.join(NEEDED)}.")
+    return rows
+
+
+def crossing(rows: Sequence[Row], file: str) -> Picture | None:
+    """Return the gains of each network under each condition, a panel for each family of blurs; None without rows."""
+    if not rows:
+        return None
+    trained = list(dict.fromkeys(row["trained_on"] for row in rows))
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    widest = max(len({row["condition"] for row in rows if row["family"] == family}) for family in families)
+    told = []
+    with styled():
+        size = (CELL[0] * widest + 1.6, (CELL[1] * len(trained) + 0.75) * len(families))
+        figure = Figure(figsize=size, layout="constrained")
+        for axes, family in zip(figure.subplots(len(families), squeeze=False)[:, 0], families, strict=True):
+            panel = [row for row in rows if row["family"] == family]
+            conditions = list(dict.fromkeys(row["condition"] for row in panel))
+            gains = np.full((len(trained), len(conditions)), np.nan)
+            for row in panel:
+                gains[trained.index(row["trained_on"]), conditions.index(row["condition"])] = float(row["gain"])
+            axes.grid(visible=False)
+            axes.tick_params(length=0)
+            axes.spines[:].set_visible(False)
+            paint(axes, gains, highest=max(float(row["gain"]) for row in rows))
+            for (line, column), gain in np.ndenumerate(gains):
+                write_number(axes, (line, column), float(gain), f"{gain:+.1f}")
+            axes.set_xticks(range(len(conditions)), conditions)
+            axes.set_yticks(range(len(trained)), [f"trained on {blur}" for blur in trained])
+            axes.set_title(f"tested on {family}", loc="left", fontweight="bold")
+            told += [
+                f"trained on {blur}, tested on {family}: "
+                + ", ".join(f"{name} {gain:+.1f}" for name, gain in zip(conditions, line, strict=True))
+                for blur, line in zip(trained, gains, strict=True)
+            ]
+        caption = (
+            "PSNR of the restored minus that of the blurred test images [dB], for the best network of each blur. "
+            "Strengths are half, once and twice what was trained on; noise in grey levels of 255. Hatched: worse than "
+            "the input."
+        )
+        return picture(figure, file, "Other blurs, noise and JPEG", f"Gains in dB. {'; '.join(told)}.", caption)

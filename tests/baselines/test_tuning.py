@@ -1,0 +1,79 @@
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from deblur.baselines.tuning import climb, climb_whole, mean_psnr
+from deblur.blur import kernels
+
+
+def bell(peak: float) -> Callable[[float], float]:
+    return lambda value: -(math.log(value / peak) ** 2)
+
+
+@pytest.mark.parametrize("peak", [3e-4, 0.02, 1.0, 777.0])
+def test_the_peak_is_found_to_the_last_step(peak: float) -> None:
+    found = climb(bell(peak), start=0.1, low=1e-6, high=1e6, steps=(10.0, 2.0, 1.1))
+    assert max(found / peak, peak / found) <= 1.1**0.5 + 1e-9
+
+
+@pytest.mark.parametrize(("peak", "end"), [(1e-9, 1e-3), (1e9, 1e3)])
+def test_the_search_stays_within_its_bounds(peak: float, end: float) -> None:
+    tried: list[float] = []
+
+    def score(value: float) -> float:
+        tried.append(value)
+        return bell(peak)(value)
+
+    assert climb(score, start=1.0, low=1e-3, high=1e3, steps=(10.0, 2.0)) == pytest.approx(end)
+    assert min(tried) >= 1e-3
+    assert max(tried) <= 1e3
+    assert len(tried) == len(set(tried))  # none is tried twice
+
+
+def test_a_flat_function_ends_the_search_where_it_began() -> None:
+    assert climb(lambda _: math.inf, start=0.1, low=1e-3, high=1e3, steps=(10.0, 2.0)) == 0.1
+
+
+@pytest.mark.parametrize("peak", [1, 2, 7, 40, 100])
+def test_whole_numbers_are_searched_as_such(peak: int) -> None:
+    tried: list[int] = []
+
+    def score(value: int) -> float:
+        tried.append(value)
+        return bell(peak)(value)
+
+    found = climb_whole(score, start=25, high=100, steps=(2.0, 1.41))
+    assert max(found / peak, peak / found) <= 1.25
+    assert all(isinstance(value, int) and 1 <= value <= 100 for value in tried)
+    assert len(tried) == len(set(tried))
+
+
+def test_psnr_is_the_mean_over_images_of_clamped_results() -> None:
+    sharp = [np.full((4, 5), 255, np.uint8), np.full((6, 3), 51, np.uint8)]
+    blurred = [np.full((4, 5), 204, np.uint8), np.full((6, 3), 53, np.uint8)]
+    own = [kernels.identity()] * 2
+    expected = (-20 * math.log10(51 / 255) - 20 * math.log10(2 / 255)) / 2
+    assert mean_psnr(lambda picture, _: picture, sharp, blurred, own) == pytest.approx(expected, abs=1e-4)
+    # 2.0 is clamped to white: one image is exact, and counts with 120 dB
+    shifted = mean_psnr(lambda picture, _: picture + (1.2 if picture[0, 0] > 0.5 else 0), sharp, blurred, own)
+    assert shifted == pytest.approx((120 - 20 * math.log10(2 / 255)) / 2, abs=1e-4)
+
+
+def test_psnr_is_that_of_the_metrics() -> None:
+    import torch
+
+    from deblur.metrics import psnr
+
+    rng = np.random.default_rng(0)
+    sharp = [rng.integers(0, 256, (9, 11), dtype=np.uint8) for _ in range(3)]
+    pictures = [(each / 255 + rng.normal(0, 0.1, each.shape)).astype(np.float32) for each in sharp]
+    expected = [
+        psnr(*(torch.tensor(each)[None, None] for each in pair))
+        for pair in zip(pictures, [(each / 255).astype(np.float32) for each in sharp], strict=True)
+    ]
+    remaining = iter(pictures)
+    own = [kernels.identity()] * 3
+    found = mean_psnr(lambda *_: next(remaining), sharp, sharp, own)
+    assert found == pytest.approx(float(torch.stack(expected).mean()), abs=1e-4)

@@ -1,0 +1,71 @@
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deblur import evaluate, report
+from deblur.config import check
+from deblur.evaluation.cross import conditions
+
+BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
+
+
+@pytest.fixture
+def copied(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the sweep of two runs, which a test may write into."""
+    shutil.copytree(trained, tmp_path / "outputs")
+    return tmp_path / "outputs"
+
+
+def test_the_conditions_are_half_to_double_with_noise_and_jpeg() -> None:
+    made = list(conditions(BOX))
+    assert [one.label for one in made] == [
+        "size 3", "size 7", "size 15", "noise 2", "noise 8", "JPEG 95", "JPEG 75", "JPEG 50",
+    ]  # fmt: skip
+    assert [one.blur["size"] for one in made] == [3, 7, 15, 7, 7, 7, 7, 7]
+    assert made[4].blur["noise_sigma"] == 8
+    assert made[7].blur["jpeg_quality"] == 50
+    sigmas = [one.blur["sigma"] for one in conditions({"name": "gaussian", "sigma": 3.0})][:3]
+    assert sigmas == [1.5, 3.0, 6.0]
+
+
+def test_every_condition_is_a_configuration(compose: Callable[..., dict[str, object]]) -> None:
+    for blur in ("gaussian", "box", "motion", "disk"):
+        config = compose(f"blur={blur}")
+        for condition in conditions(config["blur"]):  # type: ignore[arg-type]
+            check({**config, "blur": dict(condition.blur)})
+
+
+def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Path) -> None:
+    places = (f"paths.output_root={copied}", f"paths.cache_root={cache_root}")
+    assert evaluate.main(["sweep=two", "cross=true", "accelerator=cpu", *places]) == 0
+    sweep = copied / "sweeps" / "two"
+    with (sweep / "cross.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 * 8
+    for blur, condition in (("box", "size 7"), ("gaussian", "sigma 3")):
+        (own,) = (row for row in rows if (row["trained_on"], row["condition"]) == (blur, condition))
+        (run,) = sweep.glob(f"*-{blur}-*/metrics.json")
+        test = json.loads(run.read_text())["test"]
+        assert float(own["gain"]) == pytest.approx(test["gain"], abs=1e-5)
+        assert float(own["input_psnr"]) == pytest.approx(test["input_psnr"], abs=1e-5)
+    inputs = {row["condition"]: float(row["input_psnr"]) for row in rows if row["family"] == "box"}
+    assert inputs["size 3"] > inputs["size 7"] > inputs["size 15"]
+    assert inputs["size 7"] > inputs["noise 2"] > inputs["noise 8"]
+    assert report.main(["sweep=two", "strips=false", *places]) == 0
+    page = (sweep / "report" / "report.html").read_text()
+    assert "On other blurs" in page
+    assert "trained on box, tested on gaussian: " in page
+
+
+def test_a_damaged_table_is_a_sentence(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copied / "sweeps" / "two" / "cross.csv").write_text("network\na\n")
+    assert report.main(["sweep=two", f"paths.output_root={copied}"]) == 2
+    assert "cross.csv is damaged" in capsys.readouterr().err
+
+
+def test_cross_needs_a_sweep(refused: Callable[..., str], run: Path) -> None:
+    assert refused(f"run={run}", "cross=true") == "cross=true needs the networks of a sweep: add sweep=NAME."

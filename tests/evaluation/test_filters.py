@@ -1,0 +1,30 @@
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from deblur import evaluate
+
+WORDS = ("fir=true", "data.max_images=16", "data.eval_crop=64", "accelerator=cpu")
+
+
+def test_wider_filters_restore_more(tmp_path: Path, cache_root: Path) -> None:
+    places = (f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
+    assert evaluate.main([*WORDS, "blur=box", *places]) == 0
+    with (tmp_path / "out" / "filters.csv").open(newline="") as file:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    assert [row["size"] for row in rows] == list(range(5, 42, 2))
+    by_size = {row["size"]: row["gain"] for row in rows}
+    assert 0 < by_size[5] < by_size[9] < by_size[13]
+    with Image.open(tmp_path / "out" / "filters.png") as figure:
+        assert min(figure.size) > 300
+
+
+def test_the_networks_of_a_sweep_stand_beside_the_filters(
+    trained: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = (f"paths.output_root={trained}", f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
+    assert evaluate.main([*WORDS, "sweep=two", "blur=box", *places]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("7 px"))
+    assert "srcnn_915, lr 0.001" in line  # two layers of 5 and 3 px see 7 px
