@@ -33,6 +33,15 @@ class Device:
     devices: int | str | list[int]
 
 
+def refuse_absent_device(trainer: Mapping[str, Any]) -> None:
+    """Refuse a device that is not there, and a precision that it does not have, before anything is written.
+
+    Raises:
+        UserError: where a GPU is asked for and none is there; there is no silent way back to the CPU.
+    """
+    _describe(trainer, _accelerator(trainer["accelerator"]), trainer.get("devices", 1), index=0)
+
+
 @contextmanager
 def taken_device(trainer: Mapping[str, Any]) -> Iterator[Device]:
     """Resolve every `auto` of the trainer's settings; of several GPUs, take one that no other run of this user holds.

@@ -2,6 +2,7 @@
 
 import getpass
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ def claimed(names: Sequence[str], folder: Path | None = None) -> Iterator[int]:
     Yields:
         The index of the GPU in `names`.
     """
-    place = folder or Path(tempfile.gettempdir()) / f"deblur-gpus-{getpass.getuser()}"
+    place = folder or Path(tempfile.gettempdir()) / f"deblur-gpus-{_user()}"
     place.mkdir(parents=True, exist_ok=True)
     # Claim 0 of every GPU is tried before claim 1 of any.
     for index, claim in (
@@ -39,3 +40,8 @@ def claimed(names: Sequence[str], folder: Path | None = None) -> Iterator[int]:
         finally:
             lock.release()
         return
+
+
+def _user() -> str:
+    """Return what tells users apart; in a container a user may have a number and no name."""
+    return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()

@@ -5,7 +5,7 @@ import platform
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt(3)
 _ALL = 2**31 - 1  # bytes; the largest value that it takes
-_GIB = 2**30
+_THRESHOLDS = (2**30, 2**25)  # bytes; glibc before 2.35 takes no more than the second
 
 
 def keep_freed_memory() -> None:
@@ -17,5 +17,5 @@ def keep_freed_memory() -> None:
     """
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)
-        library.mallopt(_M_MMAP_THRESHOLD, _GIB)
-        library.mallopt(_M_TRIM_THRESHOLD, _ALL)
+        if any(library.mallopt(_M_MMAP_THRESHOLD, threshold) for threshold in _THRESHOLDS):
+            library.mallopt(_M_TRIM_THRESHOLD, _ALL)

@@ -9,11 +9,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from deblur.config import check
+from deblur.config import check, refuse_trust_in_files
 from deblur.config.command_line import run
-from deblur.errors import UserError
 from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
 from deblur.sweeps.conclusion import conclude, launcher_failed
+from deblur.sweeps.sweep import join
 from deblur.sweeps.watch import watching
 
 
@@ -41,11 +41,7 @@ def _task(composed: DictConfig) -> float | None:
     config = check(composed)
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
-    if config["trusted"] and not any(word.lstrip("+").startswith("trusted=") for word in overrides):
-        raise UserError(
-            f"A configuration file asks to trust the modules {', '.join(config['trusted'])}: if you do, add "
-            f"trusted=[{','.join(config['trusted'])}] to the command line."
-        )
+    refuse_trust_in_files(config, overrides)
     if config["resume"] is not None:
         folder = Path(config["resume"]).resolve()
         config = check(resumed_config(folder, config, overrides))
@@ -55,6 +51,8 @@ def _task(composed: DictConfig) -> float | None:
         from deblur.sweeps.job import train_job
 
         return train_job(config, folder, alone=str(hydra.launcher._target_).endswith(".BasicLauncher"))
+    if config["sweep"] is not None and config["resume"] is None:
+        join(config, folder, sys.argv[1:])
     from deblur.training.session import train  # seconds of imports, after everything that can be refused without them
 
     train(config, folder)

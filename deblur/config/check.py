@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -85,6 +85,23 @@ def check_evaluation(cfg: DictConfig | Mapping[str, Any]) -> Config:
     _check_section("", config, schema.Evaluate)
     _check_section("paths", config["paths"], schema.Paths)
     return config
+
+
+def refuse_trust_in_files(config: Config, overrides: Sequence[str]) -> None:
+    """Let modules be trusted on the command line only.
+
+    Args:
+        config: a checked configuration.
+        overrides: the words of the command line.
+
+    Raises:
+        UserError: where a file names modules to trust, and the command line does not.
+    """
+    if config["trusted"] and not any(word.lstrip("+").startswith("trusted=") for word in overrides):
+        raise UserError(
+            f"A configuration file asks to trust the modules {', '.join(config['trusted'])}: if you do, add "
+            f"trusted=[{','.join(config['trusted'])}] to the command line."
+        )
 
 
 def did_you_mean(word: str, words: list[str]) -> str:

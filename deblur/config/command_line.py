@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from deblur.config import schema
 from deblur.config.check import did_you_mean
+from deblur.config.places import conf_dir
 from deblur.config.sweeps import SweepRefused
 from deblur.errors import UserError
 from deblur.runs.identity import WITHOUT_EFFECT, is_within
@@ -48,15 +49,6 @@ LAUNCHERS = {  # that Hydra does not bring along
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)  # what Hydra raises for a wrong command line
-
-
-def conf_dir() -> Path:
-    """Return the folder with the configuration files: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "conf", package.parent / "conf"):
-        if (folder / "train.yaml").is_file():
-            return folder
-    raise UserError(f"There is no conf folder in or beside {package}: install the package again.")
 
 
 def run(config_name: str, task: Callable[[DictConfig], float | None], words: Sequence[str] | None) -> int:
@@ -181,6 +173,8 @@ def explain(error: Exception, config_name: str, words: Sequence[str]) -> str:
     if again := re.match(r"Multiple values for (\S+)\.|(\S+) appears more than once", text):
         group = again[1] or again[2]
         return f"{group} has been chosen by conf/{config_name}.yaml: write {group}=NAME, without a plus sign."
+    if re.match(r"Could not override 'hydra\.launcher\.", text):
+        return f"{text.split(chr(39))[1]} belongs to a launcher that is not chosen: add hydra/launcher=joblib, for one."
     if absent := re.match(r"Could not delete from config\. '(.*)' does not exist", text):
         return f"~{absent[1]} deletes nothing: there is no {absent[1]}."
     if text.startswith("Config group override must be a string"):

@@ -1,11 +1,14 @@
 """The jobs of a sweep, before the first of them starts."""
 
+from collections.abc import Sequence
+
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from deblur.config.check import Config, check
+from deblur.config.check import Config, check, refuse_trust_in_files
+from deblur.config.places import conf_dir
 from deblur.errors import UserError
 
 
@@ -43,7 +46,9 @@ def checked_jobs(config: DictConfig) -> list[tuple[list[str], Config]]:
     jobs = []
     for job in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
         try:
+            _refuse_sweep_within(config, job)
             composed = check(loader.load_sweep_config(config, list(job)))
+            refuse_trust_in_files(composed, job)
             if composed["resume"] is not None:
                 raise UserError("resume=DIR continues one run: leave out -m.")
             if composed["sweep"] is None:
@@ -52,3 +57,13 @@ def checked_jobs(config: DictConfig) -> list[tuple[list[str], Config]]:
             raise SweepRefused(" ".join(job), error) from error
         jobs.append((list(job), composed))
     return jobs
+
+
+def _refuse_sweep_within(config: DictConfig, job: Sequence[str]) -> None:
+    """Refuse a preset that is a sweep where it is one value of an axis: Hydra would leave out its own axes silently."""
+    for word in job:
+        key, _, name = word.partition("=")
+        preset = conf_dir() / "experiment" / f"{name}.yaml"
+        is_axis = key == "experiment" and not config.hydra.sweeper.get("params") and preset.is_file()
+        if is_axis and "hydra" in DictConfig(OmegaConf.load(preset)):
+            raise UserError(f"experiment={name} is a sweep itself: give it alone, one command for each.")

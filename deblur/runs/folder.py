@@ -30,6 +30,7 @@ from deblur.runs.records import (
 )
 
 HEARTBEAT = 30.0  # [s] between two signs of life in status.json
+_LAST = (CONFIG_FILE, STATUS_FILE)  # to be deleted, in this order
 _PATIENCE = 1.0  # [s] somebody who only looks whether the run is alive holds the lock for a moment
 
 
@@ -119,15 +120,12 @@ class RunFolder:
             self._lock.release()
 
     def _start(self) -> None:
+        if (self.path / STATUS_FILE).is_file():
+            self._refuse_life_elsewhere(read_json(self.path / STATUS_FILE))
         if self._replaces():
             self._clear()
         self.refuse_if_done()  # another process may have finished it just now
         earlier = earlier_status(self.path, self._config)
-        if lives_elsewhere(earlier):
-            raise RunIsAlive(
-                f"The run {self.path} is alive on {earlier['host']} (its last sign of life: {earlier['heartbeat']}): "
-                "wait until it has ended. Without one for five minutes it can be taken over."
-            )
         write_text(self.path / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(dict(self._config))))
         now = _now()
         self._status = {
@@ -145,12 +143,19 @@ class RunFolder:
         self._write_status()
         self._heart.start()
 
+    def _refuse_life_elsewhere(self, status: Mapping[str, Any]) -> None:
+        if lives_elsewhere(status):
+            raise RunIsAlive(
+                f"The run {self.path} is alive on {status['host']} (its last sign of life: {status['heartbeat']}): "
+                "wait until it has ended. Without one for five minutes it can be taken over."
+            )
+
     def _replaces(self) -> bool:
         return self._overwrite and is_replaceable(self.path, self._config)
 
     def _clear(self) -> None:
         """Delete everything but the lock, which this process holds; the status last, as it tells what is there."""
-        for path in sorted(self.path.iterdir(), key=lambda path: path.name in (CONFIG_FILE, STATUS_FILE)):
+        for path in sorted(self.path.iterdir(), key=lambda path: _LAST.index(path.name) if path.name in _LAST else -1):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             elif path.name != LOCK_FILE:

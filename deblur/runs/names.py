@@ -16,6 +16,8 @@ LONGEST_RUN_ID = 120  # characters; file systems allow 255 bytes in a name
 _PLAIN = re.compile(
     r"(?!(?:null|true|false|nan|inf)$)(?:[A-Za-z][A-Za-z0-9._]*|[A-Za-z][A-Za-z0-9.]*(?:-[A-Za-z0-9.]+)+)"
 )
+# Choices among devices, which cannot change the result.
+_DEVICES = {("trainer", name) for name in ("default", "cpu", "gpu")}
 # These are part of every run id, by their values.
 _IN_EVERY_ID = ("model", "blur", "optimizer.lr", "seed")
 
@@ -34,7 +36,7 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
     flat = flatten(config)
     parts = [_label("model", config, words), _label("blur", config, words), f"lr_{_slug(config['optimizer']['lr'])}"]
     for key, text in words.items():
-        if key in _IN_EVERY_ID or is_within(key.lstrip("~"), WITHOUT_EFFECT):
+        if key in _IN_EVERY_ID or is_within(key.lstrip("~"), WITHOUT_EFFECT) or (key, text) in _DEVICES:
             continue
         if key.startswith("~"):
             parts.append(f"without_{_slug(key[1:])}")

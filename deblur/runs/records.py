@@ -63,8 +63,11 @@ def lives_elsewhere(status: Mapping[str, Any]) -> bool:
     """
     if status.get("state") != "running" or status.get("host") == socket.gethostname() or not status.get("heartbeat"):
         return False
-    last = datetime.fromisoformat(str(status["heartbeat"]))
-    return (datetime.now(UTC) - last).total_seconds() < LONGEST_SILENCE
+    try:
+        silence = datetime.now(UTC) - datetime.fromisoformat(str(status["heartbeat"]))
+    except (ValueError, TypeError):  # no date, or one without a time zone
+        return False
+    return silence.total_seconds() < LONGEST_SILENCE
 
 
 def earlier_status(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from deblur.config.sweeps import SweepRefused, checked_jobs
 from deblur.runs import naming_words, run_folder
 from deblur.sweeps.sweep import Job, Sweep
-from deblur.sweeps.watch import current_watch, watch
+from deblur.sweeps.watch import current_watch
 
 
 class WatchSweep(Callback):
@@ -28,14 +28,15 @@ class WatchSweep(Callback):
             for words, checked in checked_jobs(config)
         ]
         sweep = Sweep(jobs[0].folder.parent, tuple(jobs))
+        waiting = current_watch()
         try:
             conflict = sweep.first_conflict()
             if conflict is None:
-                waiting = current_watch()
                 words = sys.argv[1:] if waiting is None else waiting.words
                 sweep.note(f"python -m deblur.train {shlex.join(words)}")
         except Exception as error:  # a damaged or unwritable folder
             raise SweepRefused(" ".join(jobs[0].overrides), error) from error
         if conflict is not None:
             raise SweepRefused(" ".join(conflict[0].overrides), conflict[1])
-        watch(sweep, config.hydra.launcher)
+        if waiting is not None:
+            waiting.start(sweep, config.hydra.launcher)

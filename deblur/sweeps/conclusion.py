@@ -1,18 +1,21 @@
 """How a sweep ends: its table, its report, its exit code."""
 
+from collections import Counter
+
 from deblur.config.command_line import EXIT_INTERRUPTED
 from deblur.console import say, say_error
 from deblur.errors import UserError
-from deblur.runs import state_of
-from deblur.sweeps.sweep import Sweep
+from deblur.runs import METRICS_FILE, state_of
+from deblur.sweeps.sweep import Job, Sweep
 
 EXIT_INCOMPLETE = 1
 
 
 def launcher_failed(error: Exception) -> int:
     """Say that what starts the runs has failed, and return the exit code."""
+    reason = next(iter(str(error).strip().splitlines()), "")
     say_error(
-        f"The launcher failed ({type(error).__name__}: {error}). The same command goes on with the sweep; "
+        f"The launcher failed ({type(error).__name__}: {reason}). The same command goes on with the sweep; "
         "HYDRA_FULL_ERROR=1 before it shows where it failed."
     )
     return EXIT_INCOMPLETE
@@ -26,23 +29,43 @@ def conclude(sweep: Sweep, code: int) -> int:
         code: the exit code so far.
 
     Returns:
-        The exit code: the one so far, or 1 where that is 0 and a run is neither done nor alive in another process.
+        The exit code: the one so far, or 1 where that is 0 and a run is not done.
     """
-    states = [state_of(job.folder) for job in sweep.jobs]
+    states = Counter(_state(job) for job in sweep.jobs)
     if code == EXIT_INTERRUPTED:
-        say(f"{states.count('done')} of {len(states)} runs are done. The same command goes on with the sweep.")
+        say(f"{states['done']} of {len(sweep.jobs)} runs are done. The same command goes on with the sweep.")
+        if states["running"]:
+            say(f"{states['running']} are still alive: what a cluster has taken ends by itself, or with scancel.")
         return code
-    if not any(states):
-        return code or EXIT_INCOMPLETE  # no run could start, and why has been said
+    if states["missing"] < len(sweep.jobs):  # else no run could start, and why has been said
+        code = _report(sweep, code)
+    if states["running"]:
+        say(f"{states['running']} runs are alive in other processes; this command did not wait for them.")
+    if any(job.config["fail_fast"] for job in sweep.jobs) and states["failed"] and states["missing"]:
+        say(f"fail_fast=true: after the failure {states['missing']} runs were not started.")
+    return code or (0 if states["done"] == len(sweep.jobs) else EXIT_INCOMPLETE)
+
+
+def _state(job: Job) -> str:
+    """Return the state of a run; one without its results is not done."""
+    try:
+        state = state_of(job.folder) or "missing"
+    except UserError:
+        return "damaged"
+    return "damaged" if state == "done" and not (job.folder / METRICS_FILE).is_file() else state
+
+
+def _report(sweep: Sweep, code: int) -> int:
     from deblur.reporting import state_table, write_report  # drawing is slow to import
 
-    say("")
-    say(state_table(sweep.folder))
     try:
+        say(f"\n{state_table(sweep.folder)}")
         page = write_report([sweep.folder], sweep.folder / "report")
-    except (UserError, OSError) as error:
-        say_error(f"The report was not written: {error}")
+    except KeyboardInterrupt:
+        say_error(f"Stopped. The report can be made with: python -m deblur.report sweep={sweep.folder.name}")
+        return EXIT_INTERRUPTED
+    except Exception as error:  # the runs are done, and whatever is wrong here must not hide it
+        say_error(f"The report was not written: {error if isinstance(error, UserError) else repr(error)}")
         return code or EXIT_INCOMPLETE
     say(f"\nThe report is {page}\nCurves and pictures: tensorboard --logdir {sweep.folder}")
-    is_complete = all(state in ("done", "running") for state in states)
-    return code or (0 if is_complete else EXIT_INCOMPLETE)
+    return code

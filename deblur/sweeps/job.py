@@ -3,14 +3,15 @@
 import gc
 import math
 import multiprocessing
+import os
 from datetime import datetime
 from pathlib import Path
 
 from deblur.config import Config
-from deblur.console import say, say_error
+from deblur.console import is_terminal, say, say_error
 from deblur.errors import UserError
 from deblur.runs import STATUS_FILE, RunIsAlive, read_json
-from deblur.sweeps.sweep import SWEEP_FILE
+from deblur.sweeps.sweep import ISSUED
 
 
 def train_job(config: Config, folder: Path, *, alone: bool) -> float:
@@ -28,20 +29,23 @@ def train_job(config: Config, folder: Path, *, alone: bool) -> float:
         KeyboardInterrupt: after Ctrl-C.
     """
     _allow_processes_within_joblib()
-    if config["fail_fast"] and _has_failed(folder.parent):
-        return math.nan
-    from deblur.training.session import train  # seconds of imports
-
+    before = _end(folder)
     try:
-        psnr = train(config, folder, log_to_console=False, progress_bar=alone)["test"]["psnr"]
+        if config["fail_fast"] and _has_failed(folder.parent):
+            return math.nan
+        if alone and is_terminal():
+            say(f"training {folder.name}")
+        from deblur.training.session import train  # seconds of imports
+
+        psnr = train(config, folder, in_sweep=True, progress_bar=alone)["test"]["psnr"]
     except KeyboardInterrupt:
         raise KeyboardInterrupt from None  # how the sweep goes on is said at its end
-    except RunIsAlive:
-        say(f"{folder.name} is alive in another process, and left to it.")
+    except RunIsAlive as alive:
+        say(f"left to another process: {alive}")
         return math.nan
     except Exception as error:
-        if _state(folder) != "failed":  # it ended before it had a folder to tell so in
-            say_error(f"{folder.name}: {error}")
+        if _end(folder) == before:  # it could not write how it ended
+            say_error(f"{folder.name}: {error if isinstance(error, UserError) else repr(error)}")
         return math.nan
     finally:
         gc.collect()  # trainers and their modules refer to each other; a sweep's memory must not grow with its runs
@@ -54,18 +58,19 @@ def _allow_processes_within_joblib() -> None:
         multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
 
 
-def _state(folder: Path) -> object:
+def _end(folder: Path) -> object:
+    """Return when the last attempt at a run ended."""
     try:
-        return read_json(folder / STATUS_FILE).get("state")
-    except UserError:
+        return read_json(folder / STATUS_FILE).get("ended")
+    except (UserError, OSError):
         return None
 
 
 def _has_failed(sweep: Path) -> bool:
     """Tell whether a run of the sweep has failed since its command was given."""
-    issued = datetime.fromisoformat(read_json(sweep / SWEEP_FILE)["issued"])
+    issued = datetime.fromisoformat(os.environ[ISSUED])
     for path in sweep.glob(f"*/{STATUS_FILE}"):
         status = read_json(path)
-        if status.get("state") == "failed" and datetime.fromisoformat(status["ended"]) >= issued.replace(microsecond=0):
+        if status.get("state") == "failed" and datetime.fromisoformat(status["ended"]) >= issued:
             return True
     return False

@@ -1,6 +1,8 @@
 """What a sweep is: its jobs, its folder, and the sweep.json in it."""
 
+import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +16,9 @@ from deblur.files import write_json
 from deblur.runs import data_settings, earlier_status, read_json
 
 SWEEP_FILE = "sweep.json"
+ISSUED = "DEBLUR_SWEEP_ISSUED"  # the environment variable that tells a command's runs when it was given
 _LOCK_FILE = ".sweep.lock"
+_LONGEST_WAIT = 60.0  # [s] for another command to write sweep.json
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,10 @@ class Sweep:
                     f"with one on {key}={asked.get(key)}: choose another name with sweep=NAME."
                 )
 
+    def _locked(self) -> AbstractContextManager[object]:
+        """Return a lock on sweep.json, which other commands read and write as well."""
+        return FileLock(self.folder / _LOCK_FILE, timeout=_LONGEST_WAIT)
+
     def note(self, command: str) -> None:
         """Write into sweep.json what is asked for, beside what earlier commands asked for.
 
@@ -78,7 +86,7 @@ class Sweep:
             command: the command, as a shell takes it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / _LOCK_FILE):
+        with self._locked():
             path = self.folder / SWEEP_FILE
             noted = read_json(path) if path.is_file() else {}
             asked = [job.folder.name for job in self.jobs]
@@ -90,6 +98,24 @@ class Sweep:
                 "data": noted.get("data", _common([data_settings(job.config) for job in self.jobs])),
             }
             write_json(path, content)
+
+
+def join(config: Config, folder: Path, words: Sequence[str]) -> None:
+    """Let a single run join what a sweep's folder holds.
+
+    Args:
+        config: the checked configuration of the run.
+        folder: of the run, in the sweep's.
+        words: of the command.
+
+    Raises:
+        UserError: where it conflicts with what is there.
+    """
+    sweep = Sweep(folder.parent, (Job((), config, folder),))
+    conflict = sweep.first_conflict()
+    if conflict is not None:
+        raise conflict[1]
+    sweep.note(f"python -m deblur.train {shlex.join(words)}")
 
 
 def _common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -4,13 +4,14 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from deblur.console import duration, say
 from deblur.errors import UserError
 from deblur.runs import METRICS_FILE, STATUS_FILE, read_json
 from deblur.sweeps.estimate import seconds_left
-from deblur.sweeps.sweep import Job, Sweep
+from deblur.sweeps.sweep import ISSUED, Job, Sweep
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _ENDED = ("done", "failed", "interrupted")
@@ -30,17 +31,29 @@ class Watch:
         self.words = words
         self.sweep: Sweep | None = None
         self._still: dict[Job, Mapping[str, Any]] = {}  # the runs that have not ended, and how they were last seen
+        self._at_once = 1
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True, name="watch")
 
-    def start(self, sweep: Sweep) -> None:
-        """Say what is there already, and follow what comes."""
+    def start(self, sweep: Sweep, launcher: Mapping[str, Any]) -> None:
+        """Say what is there already, share the processor among what starts, and follow it.
+
+        Args:
+            sweep: what starts.
+            launcher: Hydra's settings of what starts it.
+        """
         self.sweep = sweep
         seen = {job: _status(job) for job in sweep.jobs}
         self._still = {job: status for job, status in seen.items() if status.get("state") != "done"}
         done = len(seen) - len(self._still)
         behind = f", {done} done already" if done else ""
-        say(f"{len(sweep.jobs)} runs in {sweep.folder}{behind}. Each writes its train.log there.")
+        several = "1 run" if len(sweep.jobs) == 1 else f"{len(sweep.jobs)} runs"
+        say(f"{several} in {sweep.folder}{behind}. Each writes its train.log there.")
+        self._at_once = max(1, min(_processes(launcher, len(self._still)), len(self._still)))
+        if self._at_once > 1:
+            # Two processes with two threads each on two cores train ten times slower than with one each.
+            os.environ.setdefault(_OPENMP_THREADS, str(max(1, _cores() // self._at_once)))
+        os.environ[ISSUED] = datetime.now(UTC).isoformat(timespec="seconds")
         self._thread.start()
 
     def stop(self) -> None:
@@ -55,20 +68,18 @@ class Watch:
         self._look()
 
     def _look(self) -> None:
-        for job, before in list(self._still.items()):
-            status = _status(job)
-            self._still[job] = status
+        before, self._still = self._still, {job: _status(job) for job in self._still}
+        for job, status in list(self._still.items()):
             # An interrupted run that has not been taken up yet ended before.
-            if status.get("state") in _ENDED and status.get("ended") != before.get("ended"):
+            if status.get("state") in _ENDED and status.get("ended") != before[job].get("ended"):
                 del self._still[job]
                 say(self._line(job, status))
 
     def _line(self, job: Job, status: Mapping[str, Any]) -> str:
         jobs = self.sweep.jobs if self.sweep else ()
         parts = [f"{len(jobs) - len(self._still)}/{len(jobs)}", job.folder.name, _outcome(job, status)]
-        if self._still:
-            running = sum(other.get("state") == "running" for other in self._still.values())
-            left = seconds_left(jobs, self._still, at_once=max(1, running))
+        if self._still and not self._over.is_set():
+            left = seconds_left(jobs, self._still, min(self._at_once, len(self._still)))
             parts.append(f"about {duration(left)} left" if left is not None else "")
         return "  ".join(part for part in parts if part)
 
@@ -108,36 +119,20 @@ def watching(words: Sequence[str]) -> Iterator[Watch]:
     """
     found = Watch(words)
     _watches.append(found)
-    threads = os.environ.get(_OPENMP_THREADS)
+    before = {name: os.environ.get(name) for name in (_OPENMP_THREADS, ISSUED)}
     try:
         yield found
     finally:
         _watches.remove(found)
         found.stop()
-        if threads is None:
-            os.environ.pop(_OPENMP_THREADS, None)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
 
 
 def current_watch() -> Watch | None:
     """Return who waits for a sweep, if somebody does."""
     return _watches[-1] if _watches else None
-
-
-def watch(sweep: Sweep, launcher: Mapping[str, Any]) -> None:
-    """Begin to watch a sweep, if somebody waits for one, and share the processor among its processes.
-
-    Args:
-        sweep: what starts.
-        launcher: Hydra's settings of what starts it.
-    """
-    waiting = current_watch()
-    if waiting is None:
-        return
-    at_once = min(_processes(launcher, len(sweep.jobs)), len(sweep.jobs))
-    if at_once > 1:
-        # Two processes with two threads each on two cores train ten times slower than with one each.
-        os.environ.setdefault(_OPENMP_THREADS, str(max(1, _cores() // at_once)))
-    waiting.start(sweep)
 
 
 def _processes(launcher: Mapping[str, Any], jobs: int) -> int:

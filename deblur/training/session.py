@@ -18,7 +18,7 @@ from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
-from deblur.device import Device, taken_device
+from deblur.device import Device, refuse_absent_device, taken_device
 from deblur.files import write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
@@ -52,7 +52,7 @@ from deblur.training.summary import describe_network, receptive_field_warning, r
 log = logging.getLogger(__name__)
 
 
-def train(config: Config, folder: Path, *, log_to_console: bool = True, progress_bar: bool = True) -> dict[str, Any]:
+def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True) -> dict[str, Any]:
     """Train a network, test its best checkpoint, and write everything into the run's folder.
 
     A run that an earlier process left unfinished there goes on from its last checkpoint; a finished one stays as it is.
@@ -60,7 +60,8 @@ def train(config: Config, folder: Path, *, log_to_console: bool = True, progress
     Args:
         config: a checked configuration.
         folder: the run's folder.
-        log_to_console: whether the console shows what train.log holds.
+        in_sweep: whether the run tells nothing on the console, and everything in its own files: also that there is no
+            such device.
         progress_bar: whether a terminal shows one.
 
     Returns:
@@ -74,12 +75,20 @@ def train(config: Config, folder: Path, *, log_to_console: bool = True, progress
     bar = progress_bar and is_terminal()
     try:
         run.refuse_if_done()
-        with taken_device(config["trainer"]) as device, _known_warnings_ignored():
-            if shared_run_folder() is not None:
-                logging.disable(logging.WARNING)  # the first process of the run says it all
+        if not in_sweep:
+            refuse_absent_device(config["trainer"])
+        if shared_run_folder() is not None:
+            logging.disable(logging.WARNING)  # the first process of the run says it all
+            with taken_device(config["trainer"]) as device, _known_warnings_ignored():
                 return _train(config, run, device, bar)
-            with run, logging_to(folder / LOG_FILE, console_too=log_to_console), sharing(folder):
-                return _train(config, run, device, bar)
+        with (
+            run,
+            logging_to(folder / LOG_FILE, console_too=not in_sweep),
+            sharing(folder),
+            taken_device(config["trainer"]) as device,
+            _known_warnings_ignored(),
+        ):
+            return _train(config, run, device, bar)
     except RunIsDone:
         log.info(f"{folder} is done already.")
         return read_json(folder / METRICS_FILE)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from sweep_processes import AXES, BOMB, SMALL, Sweeps
 
 pytestmark = pytest.mark.slow
@@ -51,11 +52,25 @@ def test_launchers_tell_of_failures(sweeps: Sweeps, tmp_path: Path, launcher: st
     assert out.count("failed: RuntimeError: boom") == 2
 
 
-def test_joblib_shares_the_cores_among_its_processes(sweeps: Sweeps) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_launchers_share_the_cores_among_their_processes(sweeps: Sweeps, launcher: str) -> None:
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
     sweeps.environment.pop("OMP_NUM_THREADS")
-    words = (*AXES, *SMALL, "data.num_workers=1")  # loader processes within joblib's
-    assert sweeps.run(*words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")[0] == 0
+    words = (*AXES, *SMALL, "data.num_workers=1")  # loader processes within theirs
+    assert sweeps.run(*words, f"hydra/launcher={launcher}")[0] == 0
     cores = len(os.sched_getaffinity(0))
+    at_once = 4 if launcher == "submitit_local" else min(4, cores)
     threads = {json.loads(path.read_text())["threads"] for path in sweeps.folder.glob("*/metrics.json")}
-    assert threads == {max(1, cores // 2)}
+    assert threads == {max(1, cores // at_once)}
+
+
+def test_a_run_that_cannot_begin_says_so_in_its_files(sweeps: Sweeps) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    words = ("-m", "blur=box", "optimizer.lr=1e-3", "sweep=four", *SMALL[:-1], "trainer.accelerator=gpu")
+    code, out, _ = sweeps.run(*words, "hydra/launcher=submitit_local")
+    assert code == 1
+    assert "failed: trainer.accelerator=gpu needs a device that torch" in out
+    (log,) = sweeps.folder.glob("*/train.log")
+    assert "trainer.accelerator=gpu needs a device" in log.read_text()

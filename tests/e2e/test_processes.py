@@ -95,8 +95,9 @@ def test_two_processes_do_not_share_a_run(tmp_path: Path, cache_root: Path) -> N
         wait_for(lambda: epochs_done(tmp_path) >= 1)
         assert state_of(only_run(tmp_path)) == "running"
         second = subprocess.run(command(*words), env=env, capture_output=True, text=True, timeout=120)
-        assert second.returncode == 0
-        assert "is alive in another process, and left to it" in second.stdout
+        assert second.returncode == 1
+        assert "is alive in another process" in second.stdout
+        assert "1 runs are alive in other processes; this command did not wait for them." in second.stdout
     finally:
         first.send_signal(signal.SIGINT)
         assert first.wait(timeout=60) == 130

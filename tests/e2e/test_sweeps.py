@@ -201,8 +201,9 @@ def test_two_sweeps_at_once_share_the_work(
         wait_for(lambda runs=runs: len(sweeps.states()) == runs)
     (tmp_path / "open").touch()
     ends = [process.communicate(timeout=300) for process in stopped]
-    assert [process.returncode for process in stopped] == [0, 0]
-    assert "is alive in another process, and left to it." in ends[1][0]
+    # Who ends first may leave a run that the other still trains.
+    assert sorted(process.returncode for process in stopped) in ([0, 0], [0, 1])
+    assert "left to another process: " in ends[1][0]
     assert len(sweeps.tests()) == 4
     assert set(sweeps.states().values()) == {"done"}
     for run in sweeps.states():

@@ -282,6 +282,9 @@ def test_a_run_on_another_host_lives_as_long_as_its_heart_beats(tmp_path: Path, 
     (tmp_path / "status.json").write_text(json.dumps(status))
     assert state_of(tmp_path) == ("running" if is_alive else "interrupted")
     if is_alive:
+        replacing = RunFolder(tmp_path, changed("optimizer.lr", 0.1), overwrite=True)
+        with pytest.raises(RunIsAlive), replacing:
+            pass
         assert f"is alive on elsewhere (its last sign of life: {last})" in refusal(enter, tmp_path)
         assert read_json(tmp_path / "status.json") == status
     else:

@@ -223,3 +223,9 @@ def test_a_run_of_a_sweep_has_a_fixed_folder(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     folder = run_folder(CONFIG | {"sweep": "grid"}, ["seed=0", "sweep=grid"])
     assert folder == tmp_path / "outputs" / "sweeps" / "grid" / "srcnn_9315-box-lr_0.001-seed_0"
+
+
+@pytest.mark.parametrize("name", ["default", "cpu", "gpu"])
+def test_the_device_is_no_part_of_the_name(name: str) -> None:
+    assert given_the_words(f"trainer={name}") == given_the_words()
+    assert given_the_words("trainer=mine") != given_the_words()
