@@ -1,0 +1,87 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from deblur.config.command_line import EXIT_INTERRUPTED, EXIT_MISTAKE
+from deblur.sweeps.conclusion import EXIT_INCOMPLETE, conclude, launcher_failed
+from deblur.sweeps.sweep import Job, Sweep
+
+CONFIG = """
+model: {name: srcnn_915, _target_: deblur.models.SRCNN}
+blur: {name: box, _target_: deblur.blur.Box}
+optimizer: {_target_: torch.optim.Adam, lr: 0.001}
+seed: 0
+"""
+METRICS = {
+    "test": {"psnr": 26.0, "ssim": 0.8, "gain": 5.0, "input_psnr": 21.0, "input_ssim": 0.6, "images": 2},
+    "val": {"psnr": 26.0, "epoch": 0},
+}
+IMAGES = "name,input_psnr,psnr,gain,input_ssim,ssim\na,20,25,5,0.6,0.8\nb,22,27,5,0.6,0.8\n"
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    """Two finished runs."""
+    for name in "ab":
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.yaml").write_text(CONFIG)
+        (folder / "status.json").write_text(json.dumps({"state": "done", "ended": "2020-01-01T00:00:00+00:00"}))
+        (folder / "metrics.json").write_text(json.dumps(METRICS))
+        (folder / "images.csv").write_text(IMAGES)
+    return Sweep(tmp_path, tuple(Job((name,), {"fail_fast": False}, tmp_path / name) for name in "ab"))
+
+
+def test_a_finished_sweep_ends_well(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    assert conclude(sweep, 0) == 0
+    assert (sweep.folder / "report" / "report.html").is_file()
+    assert f"The report is {sweep.folder / 'report' / 'report.html'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("state", ["failed", "interrupted", "running"])
+def test_a_run_that_is_not_done_shows_in_the_exit_code(sweep: Sweep, state: str) -> None:
+    (sweep.folder / "b" / "status.json").write_text(json.dumps({"state": state}))
+    assert conclude(sweep, 0) == EXIT_INCOMPLETE
+    assert (sweep.folder / "report" / "report.html").is_file()
+    assert conclude(sweep, EXIT_MISTAKE) == EXIT_MISTAKE
+
+
+def test_a_run_without_its_results_is_not_done(sweep: Sweep) -> None:
+    (sweep.folder / "b" / "metrics.json").unlink()
+    assert conclude(sweep, 0) == EXIT_INCOMPLETE
+
+
+def test_a_damaged_run_is_a_sentence(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    (sweep.folder / "b" / "status.json").write_text("{")
+    assert conclude(sweep, 0) == EXIT_INCOMPLETE
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: The report was not written: {sweep.folder / 'b' / 'status.json'} is damaged")
+
+
+def test_an_interrupted_sweep_says_how_it_goes_on(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    (sweep.folder / "b" / "status.json").write_text(json.dumps({"state": "interrupted"}))
+    assert conclude(sweep, EXIT_INTERRUPTED) == EXIT_INTERRUPTED
+    assert capsys.readouterr().out == "1 of 2 runs are done. The same command goes on with the sweep.\n"
+    assert not (sweep.folder / "report").exists()
+
+
+def test_what_fail_fast_left_out_is_counted(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    (sweep.folder / "b" / "status.json").write_text(json.dumps({"state": "failed", "error": "boom"}))
+    jobs = (*sweep.jobs, Job(("c",), {"fail_fast": True}, sweep.folder / "c"))
+    assert conclude(Sweep(sweep.folder, jobs), 0) == EXIT_INCOMPLETE
+    assert "fail_fast=true: after the failure 1 runs were not started." in capsys.readouterr().out
+
+
+def test_a_sweep_of_which_no_run_began_has_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert conclude(Sweep(tmp_path, (Job(("a",), {"fail_fast": False}, tmp_path / "a"),)), 0) == EXIT_INCOMPLETE
+    assert capsys.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_launcher_that_fails_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert launcher_failed(RuntimeError("No srun.\n\nMany more words.")) == EXIT_INCOMPLETE
+    assert capsys.readouterr().err == (
+        "error: The launcher failed (RuntimeError: No srun.). The same command goes on with the sweep; "
+        "HYDRA_FULL_ERROR=1 before it shows where it failed.\n"
+    )

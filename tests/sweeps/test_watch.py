@@ -1,0 +1,90 @@
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from deblur.sweeps.sweep import ISSUED, Job, Sweep
+from deblur.sweeps.watch import watching
+
+BASIC = {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}
+JOBLIB = {"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", "n_jobs": 2}
+LOCAL = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"}
+TEST = {"psnr": 26.0, "input_psnr": 21.0, "gain": 5.0}
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    """Four runs of one network, of which the first is done and the second was interrupted."""
+    monkeypatch.setattr("deblur.sweeps.watch.SECONDS_BETWEEN_LOOKS", 0.02)
+    config = {"model": {"name": "net"}, "trainer": {"max_epochs": 10}}
+    made = Sweep(tmp_path, tuple(Job((name,), config, tmp_path / name) for name in "abcd"))
+    write(tmp_path / "a", "done", ended=1, epochs=10)
+    write(tmp_path / "b", "interrupted", ended=1, epochs=4)
+    return made
+
+
+def write(run: Path, state: str, ended: int | None, epochs: int, error: str | None = None) -> None:
+    """Write the files of a run, 6 s an epoch; `ended` stands for a time."""
+    run.mkdir(exist_ok=True)
+    rows = "".join(f"{epoch},6.0\n" for epoch in range(epochs))
+    (run / "history.csv").write_text(f"epoch,seconds\n{rows}")
+    seconds = {"data": 1.0, "fit": 60.0, "test": 2.0}
+    (run / "metrics.json").write_text(json.dumps({"test": TEST, "seconds": seconds}))
+    status = {"state": state, "ended": None if ended is None else f"{ended}", "epoch": epochs, "error": error}
+    (run / "status.json").write_text(json.dumps(status))
+
+
+def lines(capsys: pytest.CaptureFixture[str], count: int) -> list[str]:
+    """Return what was said, once there are so many lines."""
+    said: list[str] = []
+    deadline = time.monotonic() + 10
+    while len(said) < count and time.monotonic() < deadline:
+        said += capsys.readouterr().out.splitlines()
+        time.sleep(0.01)
+    return said
+
+
+def test_each_run_that_ends_gets_one_line(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    with watching(["-m"]) as watch:
+        watch.start(sweep, BASIC)
+        assert lines(capsys, 1) == [f"4 runs in {sweep.folder}, 1 done already. Each writes its train.log there."]
+        write(sweep.folder / "b", "done", ended=2, epochs=10)
+        assert lines(capsys, 1) == ["2/4  b  21.00 -> 26.00 dB (+5.00) in 63 s  about 2 min left"]
+        write(sweep.folder / "c", "running", ended=None, epochs=9)
+        write(sweep.folder / "d", "failed", ended=3, epochs=0, error="boom")
+        assert lines(capsys, 1) == ["3/4  d  failed: boom  about 6 s left"]
+        write(sweep.folder / "c", "interrupted", ended=4, epochs=9)
+        assert lines(capsys, 1) == ["4/4  c  interrupted"]
+        assert watch.sweep is sweep
+    assert capsys.readouterr().out == ""
+
+
+def test_several_at_once_take_less_time(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    with watching([]) as watch:
+        watch.start(sweep, JOBLIB)
+        lines(capsys, 1)
+        write(sweep.folder / "b", "failed", ended=2, epochs=0, error="boom")
+        assert lines(capsys, 1) == ["2/4  b  failed: boom  about 60 s left"]
+
+
+@pytest.mark.parametrize(("launcher", "at_once"), [(BASIC, 1), (JOBLIB, 2), (LOCAL, 3)])
+def test_processes_share_the_cores(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, launcher: dict[str, object], at_once: int
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("deblur.sweeps.watch._cores", lambda: 12)
+    with watching([]) as watch:
+        watch.start(sweep, launcher)  # three of the four runs are open
+        assert os.environ.get("OMP_NUM_THREADS") == (None if at_once == 1 else str(12 // at_once))
+        assert ISSUED in os.environ
+    assert not {"OMP_NUM_THREADS", ISSUED} & os.environ.keys()
+
+
+def test_a_number_of_threads_that_the_user_has_chosen_stays(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    with watching([]) as watch:
+        watch.start(sweep, JOBLIB)
+        assert os.environ["OMP_NUM_THREADS"] == "5"
+    assert os.environ["OMP_NUM_THREADS"] == "5"
