@@ -68,3 +68,16 @@ def test_a_damaged_json_file_is_a_sentence(tmp_path: Path, content: bytes) -> No
 def test_a_status_without_a_state_is_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "status.json").write_text(content)
     assert refusal(state_of, tmp_path) == f"{tmp_path / 'status.json'} is damaged: it tells no state."
+
+
+def test_a_run_of_a_sweep_sees_the_images_of_the_others(tmp_path: Path) -> None:
+    config = CONFIG | {"sweep": "grid"}
+    with RunFolder(tmp_path / "a", config) as run:
+        run.refuse_other_data("first")
+    with RunFolder(tmp_path / "b", config) as run:
+        run.refuse_other_data("first")
+        assert refusal(run.refuse_other_data, "second").startswith("The images have changed since")
+    with RunFolder(tmp_path / "c", config) as run:
+        assert refusal(run.refuse_other_data, "second").startswith("The images have changed since a was trained")
+    with RunFolder(tmp_path / "d", config | {"data": {"root": "/others", "num_workers": 0}}) as run:
+        run.refuse_other_data("second")  # a sweep may go through folders

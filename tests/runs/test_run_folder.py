@@ -289,16 +289,3 @@ def test_a_run_on_another_host_lives_as_long_as_its_heart_beats(tmp_path: Path, 
         assert read_json(tmp_path / "status.json") == status
     else:
         assert enter(tmp_path)["host"] == socket.gethostname()
-
-
-def test_a_run_of_a_sweep_sees_the_images_of_the_others(tmp_path: Path) -> None:
-    config = CONFIG | {"sweep": "grid"}
-    with RunFolder(tmp_path / "a", config) as run:
-        run.refuse_other_data("first")
-    with RunFolder(tmp_path / "b", config) as run:
-        run.refuse_other_data("first")
-        assert refusal(run.refuse_other_data, "second").startswith("The images have changed since")
-    with RunFolder(tmp_path / "c", config) as run:
-        assert refusal(run.refuse_other_data, "second").startswith("The images have changed since a was trained")
-    with RunFolder(tmp_path / "d", config | {"data": {"root": "/others", "num_workers": 0}}) as run:
-        run.refuse_other_data("second")  # a sweep may go through folders
