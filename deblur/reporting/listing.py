@@ -76,7 +76,7 @@ def _sweep_row(folder: Path) -> Sequence[str]:
         asked, _ = read_sweep_file(folder)
         found = {run.relative_to(folder).as_posix(): run for run in run_folders(folder)}
         states = [state_of(run) for run in found.values()]
-        ended = max((_ended(run) for run in found.values()), default=NOTHING)
+        ended = max((end for run in found.values() if (end := _ended(run)) != NOTHING), default=NOTHING)
     except UserError:
         return folder.name, *(DAMAGED for _ in STATES), NOTHING
     missing = len([name for name in asked if name not in found])

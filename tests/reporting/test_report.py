@@ -154,11 +154,13 @@ def test_the_list_shows_runs_and_sweeps(
     run = make_run("box/2026", "done", {"psnr": 21.5, "gain": 1.25}, into=tmp_path / "outputs" / "runs")
     (run / "status.json").write_text(json.dumps({"state": "done", "ended": "2026-01-02T03:04:05+00:00"}))
     (make_run("broken/2026", "done", into=tmp_path / "outputs" / "runs") / "status.json").write_text("{")
+    ended = {"state": "done", "ended": "2026-05-06T07:08:09+00:00"}
+    (sweep / "b_done" / "status.json").write_text(json.dumps(ended))  # the others tell no time
     assert main(["list=true"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["box/2026", "done", "21.50", "+1.25", "2026-01-02", "03:04"] in lines
     assert ["broken/2026", "damaged", NOTHING, NOTHING, NOTHING] in lines
-    assert ["grid", "2", NOTHING, "2", "1", "2", NOTHING] in lines
+    assert ["grid", "2", NOTHING, "2", "1", "2", "2026-05-06", "07:08"] in lines
     assert not (sweep / "report").exists()
 
 
