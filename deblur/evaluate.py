@@ -10,8 +10,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from deblur.config.check import check, check_evaluation
+from deblur.config import Config, check
+from deblur.config.check import check_evaluation
 from deblur.config.command_line import run
+from deblur.errors import UserError
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -30,24 +32,30 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _task(composed: DictConfig) -> None:
     config = check_evaluation(composed)
-    if config["compare"]:
-        from deblur.evaluation.comparison import compare
+    try:
+        said = _compared(config) if config["compare"] else _measured(config)
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be written ({error.strerror}): choose another output=DIR.") from error
+    sys.stdout.write(f"{said}\n")
 
-        name = f"compare-{hashlib.sha256('|'.join(config['compare']).encode()).hexdigest()[:6]}"
-        output = Path(config["output"] or Path(config["paths"]["output_root"]) / "evaluations" / name)
-        sys.stdout.write(f"{compare(config['compare'], output)}\n")
-        return
+
+def _compared(config: Config) -> str:
+    from deblur.evaluation.comparison import compare
+
+    name = f"compare-{hashlib.sha256('|'.join(config['compare']).encode()).hexdigest()[:6]}"
+    return compare(
+        config["compare"], Path(config["output"] or Path(config["paths"]["output_root"]) / "evaluations" / name)
+    )
+
+
+def _measured(config: Config) -> str:
     loaded = GlobalHydra.instance().config_loader().load_configuration("train", overrides=[], run_mode=RunMode.RUN)
     defaults = check({str(key): loaded[key] for key in loaded if key != "hydra"})
     from deblur.evaluation.session import cross, evaluate, filters  # seconds of imports
 
     if config["cross"]:
-        said = cross(config)
-    elif config["fir"]:
-        said = filters(config, defaults)
-    else:
-        said = evaluate(config, defaults)
-    sys.stdout.write(f"{said}\n")
+        return cross(config)
+    return filters(config, defaults) if config["fir"] else evaluate(config, defaults)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ def keep_freed_memory() -> None:
     """Keep freed memory for what is allocated next, instead of giving it back to the system; glibc only.
 
     Each training step on a CPU allocates and frees the same tens of megabytes. Given back, their pages are cleared by
-    the system and mapped again in the next step, which takes about a fifth of its time (see
+    the system and mapped again in the next step, which takes 17 to 30 % of its time (see
     `python -m benchmarks.freed_memory`). The largest amount in use stays as it is.
     """
     if platform.libc_ver()[0] == "glibc":

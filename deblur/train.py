@@ -14,7 +14,7 @@ from deblur.config.command_line import run
 from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
 from deblur.sweeps.conclusion import conclude, launcher_failed
 from deblur.sweeps.sweep import join
-from deblur.sweeps.watch import watching
+from deblur.sweeps.watch import current_watch, watching
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -52,7 +52,8 @@ def _task(composed: DictConfig) -> float | None:
 
         return train_job(config, folder, alone=str(hydra.launcher._target_).endswith(".BasicLauncher"))
     if config["sweep"] is not None and config["resume"] is None:
-        join(config, folder, sys.argv[1:])
+        waiting = current_watch()
+        join(config, folder, sys.argv[1:] if waiting is None else waiting.words)
     from deblur.training.session import train  # seconds of imports, after everything that can be refused without them
 
     train(config, folder)

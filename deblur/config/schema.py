@@ -256,9 +256,23 @@ class Evaluate(Section):
             raise ValueError("Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or fir=true alone.")
         if self.cross and self.sweep is None:
             raise ValueError("cross=true needs the networks of a sweep: add sweep=NAME.")
+        self._refuse_words_without_effect()
         if self.compare and len(self.compare) != 2:
             raise ValueError(f"compare={shown(self.compare)} is not allowed: give two run folders.")
         return self
+
+    def _refuse_words_without_effect(self) -> None:
+        unread = {
+            "cross": ("fir", "baseline", "data", "blur", "split", "output"),
+            "fir": ("run", "baseline", "split"),
+            "compare": ("fir", "baseline", "data", "blur", "split"),
+        }
+        for kind, keys in unread.items():
+            given = [key for key in keys if getattr(self, kind) and getattr(self, key)]
+            if given:
+                raise ValueError(
+                    f"{kind} does not read {', '.join(given)}: leave that out, or give it in a command alone."
+                )
 
 
 BY_TARGET: dict[str, type[Section]] = {

@@ -9,10 +9,9 @@ import numpy as np
 
 from deblur.errors import UserError
 from deblur.files import write_csv, write_json
+from deblur.reporting.cells import have_same_images
 from deblur.reporting.intervals import mean_interval
 from deblur.reporting.results import Run, read_sweep
-
-SAME_INPUT = 0.01  # [dB] by which the blurred images of two runs may differ and still be the same
 
 
 def compare(places: Sequence[str], output: Path) -> str:
@@ -29,9 +28,7 @@ def compare(places: Sequence[str], output: Path) -> str:
         UserError: where one is no finished run, or they were tested on different images.
     """
     first, second = (_read(Path(place)) for place in places)
-    if first.images.keys() != second.images.keys() or any(
-        abs(row["input_psnr"] - second.images[name]["input_psnr"]) > SAME_INPUT for name, row in first.images.items()
-    ):
+    if not have_same_images(first, second):
         raise UserError(
             f"{places[0]} and {places[1]} were tested on different images, or on images degraded differently: compare "
             "runs of one data set and one blur."

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deblur.console import table
-
-_NOTHING = "-"
+from deblur.reporting.tables import number
 
 
 def restorer_table(summary: Mapping[str, Any]) -> str:
     """Return the means of each restorer, the blurred images first."""
     restorers = summary["restorers"]
     first = next(iter(restorers.values()))
-    rows = [["blurred input", _two(first["input_psnr"]), "", _four(first["input_ssim"])]]
+    rows = [["blurred input", number(first["input_psnr"], ".2f"), "", number(first["input_ssim"], ".4f")]]
     rows += [
-        [name, _two(means["psnr"]), _two(means["gain"], "+"), _four(means["ssim"])] for name, means in restorers.items()
+        [name, number(means["psnr"], ".2f"), number(means["gain"], "+.2f"), number(means["ssim"], ".4f")]
+        for name, means in restorers.items()
     ]
     title = f"Means over {first['images']} images ({summary['split']})"
     return table(title, ["", "PSNR, dB", "gain, dB", "SSIM"], rows)
@@ -38,11 +38,3 @@ def filter_table(rows: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[s
         beside = ", ".join(f"{one['name']} {one['psnr']:.2f}" for one in networks if one["size"] == row["size"])
         lines.append([f"{row['size']} px", f"{row['psnr']:.2f}", f"{row['gain']:+.2f}", beside])
     return table("The best linear filter of each size", ["", "PSNR, dB", "gain, dB", "networks that see as far"], lines)
-
-
-def _two(value: float | None, sign: str = "") -> str:
-    return _NOTHING if value is None else f"{value:{sign}.2f}"
-
-
-def _four(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value:.4f}"

@@ -165,7 +165,7 @@ def _identity(run: Run) -> tuple[str, str]:
 def _by_problem(runs: Sequence[Run]) -> list[list[Run]]:
     groups: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: not run.images):  # those with images first: they tell what a problem is
-        fits = _has_same_images if run.images else _may_have_same_images
+        fits = have_same_images if run.images else _may_have_same_images
         group = next((group for group in groups if _same_blur(group[0], run) and fits(group[0], run)), None)
         if group is None:
             groups.append([run])
@@ -181,7 +181,7 @@ def _same_blur(one: Run, other: Run) -> bool:
     return not varying([blur_settings(one), blur_settings(other)])
 
 
-def _has_same_images(one: Run, other: Run) -> bool:
+def have_same_images(one: Run, other: Run) -> bool:
     """Tell whether two runs were tested on the same images: by names, fingerprint and how blurred they are."""
     if one.images.keys() != other.images.keys() or len({one.fingerprint, other.fingerprint} - {None}) > 1:
         return False

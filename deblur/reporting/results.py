@@ -12,8 +12,11 @@ from typing import Any, Literal
 from deblur.errors import UserError
 from deblur.runs import (
     CONFIG_FILE,
+    HISTORY_FILE,
+    IMAGES_FILE,
     METRICS_FILE,
     STATUS_FILE,
+    SWEEP_FILE,
     State,
     flatten,
     read_config,
@@ -25,9 +28,6 @@ from deblur.runs import (
 Row = dict[str, Any]
 RunState = State | Literal["missing"]
 
-SWEEP_FILE = "sweep.json"
-HISTORY_FILE = "history.csv"
-IMAGES_FILE = "images.csv"
 STATES: tuple[RunState, ...] = ("done", "running", "interrupted", "failed", "missing")
 TEXT_COLUMNS = frozenset({"name", "blur"})  # of images.csv; the others that are read are numbers
 NUMBERS = ("input_psnr", "psnr", "gain", "input_ssim", "ssim")

@@ -13,9 +13,12 @@ from deblur.runs.identity import (
 from deblur.runs.names import naming_words, run_folder, run_id
 from deblur.runs.records import (
     CONFIG_FILE,
+    HISTORY_FILE,
+    IMAGES_FILE,
     LOG_FILE,
     METRICS_FILE,
     STATUS_FILE,
+    SWEEP_FILE,
     State,
     earlier_status,
     read_config,
@@ -27,9 +30,12 @@ from deblur.runs.sharing import shared_run_folder, sharing
 
 __all__ = [
     "CONFIG_FILE",
+    "HISTORY_FILE",
+    "IMAGES_FILE",
     "LOG_FILE",
     "METRICS_FILE",
     "STATUS_FILE",
+    "SWEEP_FILE",
     "WITHOUT_EFFECT",
     "RunFolder",
     "RunIsAlive",

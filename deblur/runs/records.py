@@ -21,6 +21,9 @@ CONFIG_FILE = "config.yaml"
 STATUS_FILE = "status.json"
 LOCK_FILE = ".lock"
 METRICS_FILE = "metrics.json"
+HISTORY_FILE = "history.csv"
+IMAGES_FILE = "images.csv"
+SWEEP_FILE = "sweep.json"  # in the folder of a sweep
 LOG_FILE = "train.log"
 
 

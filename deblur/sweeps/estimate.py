@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 from statistics import mean
 from typing import Any
 
+from deblur.runs import HISTORY_FILE
 from deblur.sweeps.sweep import Job
-
-HISTORY_FILE = "history.csv"
 
 
 def seconds_left(jobs: Iterable[Job], still: Mapping[Job, Mapping[str, Any]], at_once: int) -> float | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from deblur.config import Config
 from deblur.console import is_terminal, say, say_error
 from deblur.errors import UserError
-from deblur.runs import STATUS_FILE, RunIsAlive, read_json
+from deblur.runs import STATUS_FILE, SWEEP_FILE, RunIsAlive, read_json
 from deblur.sweeps.sweep import ISSUED
 
 
@@ -68,7 +68,8 @@ def _end(folder: Path) -> object:
 
 def _has_failed(sweep: Path) -> bool:
     """Tell whether a run of the sweep has failed since its command was given."""
-    issued = datetime.fromisoformat(os.environ[ISSUED])
+    # A cluster may not hand on the environment; sweep.json tells when the last command was given.
+    issued = datetime.fromisoformat(os.environ.get(ISSUED) or read_json(sweep / SWEEP_FILE)["issued"])
     for path in sweep.glob(f"*/{STATUS_FILE}"):
         status = read_json(path)
         if status.get("state") == "failed" and datetime.fromisoformat(status["ended"]) >= issued:

@@ -13,9 +13,8 @@ from filelock import FileLock
 from deblur.config import Config
 from deblur.errors import UserError
 from deblur.files import write_json
-from deblur.runs import data_settings, earlier_status, read_json
+from deblur.runs import SWEEP_FILE, data_settings, earlier_status, read_json
 
-SWEEP_FILE = "sweep.json"
 ISSUED = "DEBLUR_SWEEP_ISSUED"  # the environment variable that tells a command's runs when it was given
 _LOCK_FILE = ".sweep.lock"
 _LONGEST_WAIT = 60.0  # [s] for another command to write sweep.json
@@ -92,7 +91,7 @@ class Sweep:
             asked = [job.folder.name for job in self.jobs]
             content = {
                 "name": self.folder.name,
-                "issued": datetime.now(UTC).isoformat(),
+                "issued": datetime.now(UTC).isoformat(timespec="seconds"),
                 "commands": list(dict.fromkeys([*noted.get("commands", []), command])),
                 "runs": list(dict.fromkeys([*noted.get("runs", []), *asked])),
                 "data": noted.get("data", _common([data_settings(job.config) for job in self.jobs])),

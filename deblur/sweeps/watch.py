@@ -126,8 +126,9 @@ def watching(words: Sequence[str]) -> Iterator[Watch]:
         _watches.remove(found)
         found.stop()
         for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def current_watch() -> Watch | None:

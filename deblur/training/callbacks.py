@@ -13,10 +13,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from deblur.console import duration
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv
-from deblur.runs import RunFolder
+from deblur.runs import HISTORY_FILE, RunFolder
 from deblur.training.pictures import restore_sample, strip
-
-HISTORY_FILE = "history.csv"
 
 log = logging.getLogger(__name__)
 

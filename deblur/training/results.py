@@ -17,11 +17,10 @@ from deblur import __version__
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv, write_gray_png
 from deblur.metrics import MEASURED
-from deblur.runs import config_without_paths, flatten
+from deblur.runs import IMAGES_FILE, config_without_paths, flatten
 from deblur.training.module import DeblurModule
 from deblur.training.pictures import restore_sample, strip
 
-IMAGES_FILE = "images.csv"
 SAMPLES_FOLDER = "samples"
 SAMPLE_COUNT = 4  # test images that are stored as pictures
 LIBRARIES = ("torch", "lightning", "torchmetrics", "albumentations", "opencv-python-headless", "numpy")

@@ -23,6 +23,7 @@ from deblur.files import write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
 from deblur.runs import (
+    HISTORY_FILE,
     LOG_FILE,
     METRICS_FILE,
     RunFolder,
@@ -32,7 +33,7 @@ from deblur.runs import (
     shared_run_folder,
     sharing,
 )
-from deblur.training.callbacks import HISTORY_FILE, History, TimeLeft
+from deblur.training.callbacks import History, TimeLeft
 from deblur.training.checkpoints import CHECKPOINTS, KeptCheckpoint, LastEpoch, find_last, load_checkpoint
 from deblur.training.loggers import TensorBoard
 from deblur.training.module import DeblurModule

@@ -1,0 +1,48 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deblur import evaluate
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("sweep=two", "cross=true", "blur=box"), "cross does not read blur"),
+        (("sweep=two", "cross=true", "fir=true"), "cross does not read fir"),
+        (("fir=true", "baseline=[none]", "split=val"), "fir does not read baseline, split"),
+        (("compare=[a,b]", "data.max_images=9"), "compare does not read data"),
+    ],
+)
+def test_words_that_nothing_would_read_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], named: str
+) -> None:
+    assert evaluate.main([*words, f"paths.output_root={tmp_path}"]) == 2
+    assert capsys.readouterr().err == f"error: {named}: leave that out, or give it in a command alone.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_cannot_be_written_is_a_sentence(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert evaluate.main([f"compare=['{run}','{run}']", f"output={tmp_path / 'file' / 'out'}"]) == 2
+    assert capsys.readouterr().err.endswith("cannot be written (Not a directory): choose another output=DIR.\n")
+
+
+def test_pairs_of_somebody_else_are_all_taken(run: Path, evaluated: Callable[..., object], tmp_path: Path) -> None:
+    from PIL import Image
+
+    from deblur.data.faces import draw
+
+    for kind, shift in (("sharp", 0), ("blurred", 1)):
+        (tmp_path / kind).mkdir()
+        for index in range(4):
+            Image.fromarray(draw(5, index)[shift : 128 + shift, :128]).save(tmp_path / kind / f"{index}.png")
+    words = ("data=pairs", f"data.sharp={tmp_path / 'sharp'}", f"data.blurred={tmp_path / 'blurred'}", "blur=none")
+    rows = evaluated(f"run={run}", *words).rows  # type: ignore[attr-defined] # of the fixture's own class
+    assert [row["name"] for row in rows] == [f"{index}.png" for index in range(4)]
+    (tmp_path / "blurred" / "3.png").unlink()
+    assert evaluate.main([f"run={run}", *words, f"output={tmp_path / 'again'}"]) == 2
+    assert not (tmp_path / "again").exists()
