@@ -76,6 +76,7 @@ class DctWiener(Baseline):
         self._noise = PowerSpectrum(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
         methods = [method(kernel) for kernel in kernels]
         self._methods = frozenset(methods)
+        self._noise_factor = USUAL_NOISE_FACTOR
         uneven = [index for index, each in enumerate(methods) if each == "fft"]
         if uneven:
             self._noise_factor = self._tuned_factor(

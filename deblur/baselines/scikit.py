@@ -14,8 +14,12 @@ from deblur.blur.kernels import Weights
 from deblur.errors import UserError
 
 LEAST_MARGIN = 32
-"""Width in px of the mirrored margin for Richardson and Lucy, whose convolutions take the picture as black beyond its
-border: without a margin results are worse than the blurred picture."""
+"""Least width in px of the mirrored margin for Richardson and Lucy, whose convolutions take the picture as black beyond
+its border: without a margin results are worse than the blurred picture."""
+
+KERNELS_PER_MARGIN = 4
+"""Width of that margin in kernels, where this is more: with each iteration the black comes further in. Four real faces
+blurred by motion of 15 px reach 23.9, 24.9 and 25.9 dB at best with margins of 32, 45 and 60 px."""
 
 MOST_ITERATIONS = 100
 """Limit of Richardson and Lucy's iterations, 1.1 s for 256x256. Without noise more would still gain: three real
@@ -125,7 +129,7 @@ class RichardsonLucy(_Padded):
         return climb_whole(score, start=25, high=MOST_ITERATIONS, steps=(2.0, 1.41))
 
     def _margins(self, shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> list[tuple[int, int]]:
-        margin = max(LEAST_MARGIN, *kernel_shape)
+        margin = max(LEAST_MARGIN, KERNELS_PER_MARGIN * max(kernel_shape))
         return [(margin, margin)] * len(shape)
 
     def _deconvolved(self, padded: Weights, kernel: Weights, parameter: float) -> Weights:

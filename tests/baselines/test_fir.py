@@ -52,7 +52,7 @@ def test_a_small_filter_is_found_exactly_whatever_its_size() -> None:
         expected = np.zeros((size, size))
         middle = slice(size // 2 - 1, size // 2 + 2)
         expected[middle, middle] = known
-        np.testing.assert_allclose(weights, expected, atol=1e-6)
+        np.testing.assert_allclose(weights, expected, atol=1e-8)
 
 
 def test_a_larger_filter_never_has_a_larger_training_error(small_faces: Images, degrade: Degrade) -> None:

@@ -18,6 +18,17 @@ def test_the_peak_is_found_to_the_last_step(peak: float) -> None:
     assert max(found / peak, peak / found) <= 1.1**0.5 + 1e-9
 
 
+def test_coarse_steps_come_first_so_that_a_far_peak_takes_few_tries() -> None:
+    tried: list[float] = []
+
+    def score(value: float) -> float:
+        tried.append(value)
+        return bell(1e5)(value)
+
+    climb(score, start=1e-4, low=1e-6, high=1e6, steps=(10.0, 1.1))
+    assert len(tried) <= 11 + 1 + 8  # nine decades and a look beyond on either side; then at most half a decade
+
+
 @pytest.mark.parametrize(("peak", "end"), [(1e-9, 1e-3), (1e9, 1e3)])
 def test_the_search_stays_within_its_bounds(peak: float, end: float) -> None:
     tried: list[float] = []
@@ -59,6 +70,17 @@ def test_psnr_is_the_mean_over_images_of_clamped_results() -> None:
     # 2.0 is clamped to white: one image is exact, and counts with 120 dB
     shifted = mean_psnr(lambda picture, _: picture + (1.2 if picture[0, 0] > 0.5 else 0), sharp, blurred, own)
     assert shifted == pytest.approx((120 - 20 * math.log10(2 / 255)) / 2, abs=1e-4)
+
+
+def test_every_picture_is_restored_by_its_own_kernel() -> None:
+    # A kernel of sum 1.1 here makes a picture brighter by 0.1.
+    sharp = [np.full((4, 5), 102, np.uint8), np.full((6, 3), 51, np.uint8)]
+    blurred = [np.full((4, 5), 51, np.uint8), np.full((6, 3), 51, np.uint8)]
+    own = [np.full((1, 3), 1.1 / 3), np.full((3, 1), 1.01 / 3)]
+    found = mean_psnr(lambda picture, kernel: picture + (kernel.sum() - 1), sharp, blurred, own)
+    assert found == pytest.approx((20 + 40) / 2, abs=1e-4)
+    with pytest.raises(ValueError, match="shorter"):
+        mean_psnr(lambda picture, _: picture, sharp, blurred, own[:1])
 
 
 def test_psnr_is_that_of_the_metrics() -> None:
