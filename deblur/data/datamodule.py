@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from deblur.data.datasets import (
     Sample,
     TrainingDataset,
     batches_of_one_shape,
-    centre_crop_shape,
     collate_images,
     collate_patches,
     single_thread_opencv,
 )
+from deblur.data.frames import Border, Frame
 from deblur.data.pairs import open_pairs
 from deblur.data.sources import ImageSource
 from deblur.data.splits import Splits, split
@@ -59,6 +60,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         eval_crop: int | None,
         eval_batch_size: int,
         num_workers: int,
+        border: Border = "symmetric",
         cache_root: str | None = None,
         cache_memory: float = 1.0,
         training_seed: int = 0,
@@ -77,6 +79,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             eval_crop: side of the centre crop for validation and test [px]; None takes whole images.
             eval_batch_size: images in a validation or test batch.
             num_workers: loader processes.
+            border: symmetric where the blur continues an image by its mirror image; real where it blurs a larger scene
+                of which the frame is a part, the image without the outer pixels that the kernel reaches beyond.
             cache_root: the folder for decoded images; None is the user's cache folder.
             cache_memory: images that decode to more [GiB] are memory-mapped instead of held in memory.
             training_seed: of the order, flips, drawn blurs and patches of training.
@@ -93,6 +97,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         self._eval_crop = eval_crop
         self._eval_batch_size = eval_batch_size
         self._num_workers = num_workers
+        self._border: Border = border
         self._cache_root = Path(cache_root) if cache_root else Path(platformdirs.user_cache_path("deblur"))
         self._memory_limit = int(cache_memory * _GIB)
         self._training_seed = training_seed
@@ -110,8 +115,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         """Open the cache, after decoding or drawing the images where they are not in it, and split them.
 
         Raises:
-            UserError: for unreadable images, too few of them, whole images of several sizes in one batch, or blurred
-                images of another size than the sharp ones.
+            UserError: for unreadable images, too few of them, images that are too small for the blur, whole images of
+                several sizes in one batch, or blurred images of another size than the sharp ones.
         """
         if hasattr(self, "splits"):
             return
@@ -124,6 +129,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             self.images, self.inputs = open_pairs(
                 source, blurred_source, root, max_bad_fraction=bad, memory_limit=memory
             )
+        self._refuse_small_images(self._training_frame, self._patch_size or 1)
         self.splits = split(self.images.digests, self._seed)
         sizes = {self.images.shapes[index] for index in self.splits.train}
         if self._patch_size is None and self._batch_size > 1 and len(sizes) > 1:
@@ -142,6 +148,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             patches_per_image=self._patches_per_image,
             context=self._context,
             flips=self._flips,
+            frame=self._training_frame,
             inputs=self.inputs,
         )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place())
@@ -153,16 +160,41 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Return batches of validation images."""
-        return self.evaluation_dataloader(self.splits.val)
+        return self.evaluation_dataloader(self.splits.val, self.frame())
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """Return batches of test images."""
-        return self.evaluation_dataloader(self.splits.test)
+        return self.evaluation_dataloader(self.splits.test, self.frame())
 
-    def evaluation_dataset(self, indices: Iterable[int]) -> EvaluationDataset:
-        """Return some of the images, degraded as in validation and test."""
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many rows and columns beyond a frame blur into it at most [px]."""
+        height, width = self._degradation.max_kernel_size
+        return height // 2, width // 2
+
+    def frame(self) -> Frame:
+        """Return what validation and test see of each image."""
+        return Frame(self._border, self.reach if self._border == "real" else (0, 0), self._eval_crop)
+
+    def frames_of_both_borders(self) -> tuple[Frame, Frame]:
+        """Return the same part of each image, once with a symmetric and once with a real border, after `setup`.
+
+        Raises:
+            UserError: where nothing is left of an image.
+        """
+        real = Frame("real", self.reach, self._eval_crop)
+        self._refuse_small_images(real, 1)
+        return replace(real, border="symmetric"), real
+
+    def evaluation_dataset(self, indices: Iterable[int], frame: Frame | None = None) -> EvaluationDataset:
+        """Return some of the images, degraded as in validation and test, or in another frame."""
         return EvaluationDataset(
-            self.images, tuple(indices), self._degradation, seed=self._seed, crop=self._eval_crop, inputs=self.inputs
+            self.images,
+            tuple(indices),
+            self._degradation,
+            seed=self._seed,
+            frame=frame or self.frame(),
+            inputs=self.inputs,
         )
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:  # noqa: ARG002
@@ -171,9 +203,9 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             key: value.float().div_(255) if isinstance(value, torch.Tensor) else value for key, value in batch.items()
         }
 
-    def evaluation_dataloader(self, indices: tuple[int, ...]) -> DataLoader[Sample]:
-        """Return batches of some of the images, degraded as in validation and test."""
-        shapes = [centre_crop_shape(self.images.shapes[index], self._eval_crop) for index in indices]
+    def evaluation_dataloader(self, indices: tuple[int, ...], frame: Frame) -> DataLoader[Sample]:
+        """Return batches of some of the images, degraded as in validation and test, in a frame."""
+        shapes = [frame.shape(self.images.shapes[index]) for index in indices]
         batches = batches_of_one_shape(shapes, self._eval_batch_size)
         rank, processes = self._place()
         if len(batches) < processes:
@@ -182,11 +214,30 @@ class DeblurDataModule(L.LightningDataModule, ABC):
                 "take more images, fewer trainer.devices or a smaller data.eval_batch_size."
             )
         return DataLoader(
-            self.evaluation_dataset(indices),
+            self.evaluation_dataset(indices, frame),
             batch_sampler=batches[rank::processes],
             collate_fn=collate_images,
             **self._loading(),
         )
+
+    @property
+    def _training_frame(self) -> Frame:
+        return replace(self.frame(), crop=None)
+
+    @property
+    def _least_side(self) -> int:
+        """The smallest width and height of an image that training can use [px]."""
+        return (self._patch_size or 1) + 2 * max(self.frame().margin)
+
+    def _refuse_small_images(self, frame: Frame, least: int) -> None:
+        for name, shape in zip(self.images.names, self.images.shapes, strict=True):
+            if min(frame.shape(shape)) < least:
+                height, width = shape
+                raise UserError(
+                    f"{name} is {width}x{height} px, too small for a real border: the blur reaches "
+                    f"{max(frame.margin)} px, and less than {least} px are left within. Take larger images, a smaller "
+                    "blur or data.border=symmetric."
+                )
 
     def _place(self) -> tuple[int, int]:
         """Return which process this is, of how many that share the training."""

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset, Sampler
 
 from deblur.blur import Degradation, Sampled
 from deblur.blur.transforms import Degrade
+from deblur.data.frames import Frame
 
 GrayImage = NDArray[np.uint8]
 Sample = dict[str, Any]
@@ -38,7 +39,7 @@ class TrainingDataset(Dataset[Sample]):
 
     A sample holds the patches of one image: `sharp` (P, S, S) and `blurred` (P, S + 2 context, S + 2 context), uint8.
     The whole image is blurred before patches are cut, so that they are true at their borders; where a patch lies at the
-    image's edge, the blurred image is continued by its mirror image.
+    frame's edge, the blurred image is continued by its mirror image.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class TrainingDataset(Dataset[Sample]):
         patches_per_image: int,
         context: int,
         flips: bool,
+        frame: Frame,
         inputs: Images | None = None,
     ) -> None:
         """Describe the samples.
@@ -59,10 +61,11 @@ class TrainingDataset(Dataset[Sample]):
             images: where the sharp images come from.
             degradation: what blurs the inputs.
             seed: of flips, blurs and patch positions.
-            patch_size: side of a sharp patch [px]; None takes the whole image as the one patch.
-            patches_per_image: patches from an image; read only where they are smaller than the image.
+            patch_size: side of a sharp patch [px]; None takes the whole frame as the one patch.
+            patches_per_image: patches from an image; read only where they are smaller than the frame.
             context: further pixels of the blurred image on each side of a patch.
             flips: mirror images at random in both directions.
+            frame: what patches are cut from: the whole image, or what a real border leaves of it.
             inputs: what is degraded, of the same sizes as the sharp images; None degrades these.
         """
         self._images = images
@@ -71,6 +74,7 @@ class TrainingDataset(Dataset[Sample]):
         self._patch_size = patch_size
         self._patches_per_image = patches_per_image
         self._context = context
+        self._frame = frame
         mirrors = [albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5)] if flips else []
         self._augment = albumentations.Compose([*mirrors, Degrade(degradation)], additional_targets={"sharp": "mask"})
 
@@ -83,7 +87,8 @@ class TrainingDataset(Dataset[Sample]):
             np.random.default_rng(augmentation), random.Random(int(augmentation.generate_state(1)[0]))
         )
         augmented = self._augment(image=self._inputs[index], sharp=self._images[index])
-        return self._cut(augmented["image"], augmented["sharp"], np.random.default_rng(cutting))
+        blurred, sharp = (self._frame.cut(augmented[key]) for key in ("image", "sharp"))
+        return self._cut(blurred, sharp, np.random.default_rng(cutting))
 
     def _cut(self, blurred: GrayImage, sharp: GrayImage, rng: np.random.Generator) -> Sample:
         around = self._context
@@ -105,9 +110,8 @@ class TrainingDataset(Dataset[Sample]):
 
 
 class EvaluationDataset(Dataset[Sample]):
-    """Whole images, or their centre crops, degraded in the same way every time.
+    """Whole images, or a frame within them, degraded in the same way every time.
 
-    The whole image is blurred before it is cropped: what lies beyond the crop blurs into it, as in a photograph.
     A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, its `kernel`, and in `degradation` how it
     was blurred.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
@@ -120,7 +124,7 @@ class EvaluationDataset(Dataset[Sample]):
         degradation: Degradation,
         *,
         seed: int,
-        crop: int | None,
+        frame: Frame,
         inputs: Images | None = None,
     ) -> None:
         """Describe the samples.
@@ -130,7 +134,7 @@ class EvaluationDataset(Dataset[Sample]):
             indices: which of them.
             degradation: what blurs the inputs.
             seed: of what is drawn.
-            crop: side of the centre crop [px]; smaller images stay whole, None leaves all whole.
+            frame: what is seen of each image.
             inputs: what is degraded, of the same sizes as the sharp images; None degrades these.
         """
         self._images = images
@@ -138,7 +142,7 @@ class EvaluationDataset(Dataset[Sample]):
         self._indices = indices
         self._degradation = degradation
         self._seed = seed
-        self._crop = crop
+        self._frame = frame
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -150,10 +154,9 @@ class EvaluationDataset(Dataset[Sample]):
         name = self._images.names[index]
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
         sampled = self._degradation.sample(np.random.default_rng(np.random.SeedSequence([self._seed, key])))
-        blurred = self._degradation.apply(self._inputs[index], sampled)
         return {
-            "sharp": centre_crop(self._images[index], self._crop)[None],
-            "blurred": centre_crop(blurred, self._crop)[None],
+            "sharp": self._frame.cut(self._images[index])[None],
+            "blurred": self._frame.degrade(self._inputs[index], self._degradation, sampled)[None],
             "name": name,
             "degradation": describe(sampled),
             "kernel": sampled.kernel.weights,
@@ -228,19 +231,6 @@ def describe(sampled: Sampled) -> Mapping[str, Any]:
         "noise_sigma": sampled.noise_sigma,
         "jpeg_quality": sampled.jpeg_quality,
     }
-
-
-def centre_crop(image: GrayImage, side: int | None) -> GrayImage:
-    """Cut the centre out of an image, where it is larger than `side` [px]."""
-    if side is None:
-        return image
-    top, left = (max(length - side, 0) // 2 for length in image.shape)
-    return image[top : top + side, left : left + side]
-
-
-def centre_crop_shape(shape: tuple[int, int], side: int | None) -> tuple[int, int]:
-    """Return the shape that `centre_crop` leaves."""
-    return shape if side is None else (min(shape[0], side), min(shape[1], side))
 
 
 def pad_symmetric(image: GrayImage, radius: int) -> GrayImage:

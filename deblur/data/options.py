@@ -49,7 +49,7 @@ class FolderData(DeblurDataModule):
 
     def source(self) -> ImageSource:
         """Return the files of the folder; an image has to hold a training patch."""
-        return FolderSource(self._root, self._max_images, self._seed, self._patch_size or 1)
+        return FolderSource(self._root, self._max_images, self._seed, self._least_side)
 
 
 class PairsData(DeblurDataModule):
@@ -74,11 +74,11 @@ class PairsData(DeblurDataModule):
 
     def source(self) -> ImageSource:
         """Return the sharp files."""
-        return FilesSource(self._sharp, self._pairs, self._patch_size or 1)
+        return FilesSource(self._sharp, self._pairs, self._least_side)
 
     def blurred_source(self) -> ImageSource:
         """Return the blurred file of each sharp one."""
-        return FilesSource(self._blurred, self._pairs.values(), self._patch_size or 1)
+        return FilesSource(self._blurred, self._pairs.values(), self._least_side)
 
     @cached_property
     def _pairs(self) -> dict[str, str]:
@@ -102,7 +102,7 @@ class PhotosData(DeblurDataModule):
 
     def source(self) -> ImageSource:
         """Return the photographs."""
-        return photographs(self._max_images, self._seed, self._patch_size or 1)
+        return photographs(self._max_images, self._seed, self._least_side)
 
 
 class AnimeFacesData(DeblurDataModule):
@@ -121,4 +121,4 @@ class AnimeFacesData(DeblurDataModule):
 
     def source(self) -> ImageSource:
         """Download the faces where they are not on this machine; return them."""
-        return FolderSource(download_anime_faces(), self._max_images, self._seed, self._patch_size or 1)
+        return FolderSource(download_anime_faces(), self._max_images, self._seed, self._least_side)

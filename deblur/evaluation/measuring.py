@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from deblur.data.datamodule import DeblurDataModule
+from deblur.data.frames import Frame
 from deblur.evaluation.restorers import NetworkRestorer, Restorer
 from deblur.metrics import measure
 
@@ -13,7 +14,11 @@ Row = dict[str, Any]
 
 
 def measure_restorers(
-    restorers: Sequence[Restorer], data: DeblurDataModule, indices: Iterable[int], device: torch.device
+    restorers: Sequence[Restorer],
+    data: DeblurDataModule,
+    indices: Iterable[int],
+    frame: Frame,
+    device: torch.device,
 ) -> list[Row]:
     """Restore images with each restorer and compare them with the sharp ones, as a training's test does.
 
@@ -21,10 +26,11 @@ def measure_restorers(
         restorers: what is compared.
         data: the images, set up.
         indices: which of them.
+        frame: what is seen of each.
         device: where networks run.
 
     Returns:
-        One row for each restorer and image: the restorer's name, the image's name, its degradation, and what
+        One row for each restorer and image: border, names of restorer and image, the degradation, and what
         `deblur.metrics.measure` tells, as plain numbers; infinite where an image is exact.
     """
     for restorer in restorers:
@@ -32,7 +38,7 @@ def measure_restorers(
             restorer.to(device)
     rows: list[Row] = []
     with torch.inference_mode():
-        for batch in data.evaluation_dataloader(tuple(indices)):
+        for batch in data.evaluation_dataloader(tuple(indices), frame):
             moved = {
                 key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()
             }
@@ -43,6 +49,7 @@ def measure_restorers(
                 columns = {name: values.tolist() for name, values in measured.items()}
                 rows += [
                     {
+                        "border": frame.border,
                         "restorer": restorer.name,
                         "name": name,
                         **images["degradation"][index],

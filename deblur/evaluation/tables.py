@@ -8,16 +8,36 @@ from deblur.reporting.tables import number
 
 
 def restorer_table(summary: Mapping[str, Any]) -> str:
-    """Return the means of each restorer, the blurred images first."""
-    restorers = summary["restorers"]
-    first = next(iter(restorers.values()))
-    rows = [["blurred input", number(first["input_psnr"], ".2f"), "", number(first["input_ssim"], ".4f")]]
-    rows += [
-        [name, number(means["psnr"], ".2f"), number(means["gain"], "+.2f"), number(means["ssim"], ".4f")]
-        for name, means in restorers.items()
+    """Return the means of each restorer for each border, the blurred images first."""
+    borders = summary["borders"]
+    first = [next(iter(border["restorers"].values())) for border in borders.values()]
+    rows = [["blurred input", *_side_by_side(first, "input_psnr", None, "input_ssim")]]
+    for name in next(iter(borders.values()))["restorers"]:
+        means = [border["restorers"][name] for border in borders.values()]
+        rows.append([name, *_side_by_side(means, "psnr", "gain", "ssim")])
+    is_both = len(borders) > 1
+    columns = [
+        column
+        for border in borders
+        for column in (f"{border}: PSNR, dB" if is_both else "PSNR, dB", "gain, dB", "SSIM")
     ]
-    title = f"Means over {first['images']} images ({summary['split']})"
-    return table(title, ["", "PSNR, dB", "gain, dB", "SSIM"], rows)
+    images = f"{first[0]['images']} images ({summary['split']})"
+    if is_both:
+        top, left = borders["real"]["margin"]
+        images += f" for a symmetric and a real border, both within {top} px of top and bottom, {left} px of the sides"
+    return table(f"Means over {images}", ["", *columns], rows)
+
+
+def _side_by_side(means: Sequence[Mapping[str, Any]], psnr: str, gain: str | None, ssim: str) -> list[str]:
+    return [
+        text
+        for one in means
+        for text in (
+            number(one[psnr], ".2f"),
+            "" if gain is None else number(one[gain], "+.2f"),
+            number(one[ssim], ".4f"),
+        )
+    ]
 
 
 def crossing_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -31,10 +51,12 @@ def crossing_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return table("Gain [dB], and the share of images that are harmed", columns, list(lines.values()))
 
 
-def filter_table(rows: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]]) -> str:
+def filter_table(rows: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]], blur: str) -> str:
     """Return the best linear filters, each with the networks that see as far."""
     lines = []
     for row in rows:
         beside = ", ".join(f"{one['name']} {one['psnr']:.2f}" for one in networks if one["size"] == row["size"])
         lines.append([f"{row['size']} px", f"{row['psnr']:.2f}", f"{row['gain']:+.2f}", beside])
-    return table("The best linear filter of each size", ["", "PSNR, dB", "gain, dB", "networks that see as far"], lines)
+    return table(
+        f"{blur}: the best linear filter of each size", ["", "PSNR, dB", "gain, dB", "networks that see as far"], lines
+    )

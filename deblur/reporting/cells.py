@@ -202,9 +202,8 @@ def _problem_labels(labels: Sequence[str], groups: Sequence[Sequence[Run]]) -> l
     for label in {label for label in labels if labels.count(label) > 1}:
         alike = [index for index, other in enumerate(labels) if other == label]
         images = [image_settings(groups[index][0]) for index in alike]
-        told = [
-            key for key in varying(images) if key in ("data.max_images", "data.seed", "data.eval_crop", "data.name")
-        ]
+        shown = ("data.max_images", "data.seed", "data.border", "data.eval_crop", "data.name")
+        told = [key for key in varying(images) if key in shown]
         ways = (
             [describe(one, told) for one in images],
             ["sweep " + ", ".join(dict.fromkeys(run.sweep for run in groups[index])) for index in alike],

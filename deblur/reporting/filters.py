@@ -1,22 +1,72 @@
 """The best linear filters of all sizes beside networks, as a figure."""
 
+import csv
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from deblur.errors import UserError
+from deblur.reporting.cells import Problem
 from deblur.reporting.pictures import COLOURS, GREY, MARKERS, Picture, picture, styled
 
+FILTERS_FILE = "filters.csv"  # which `python -m deblur.evaluate sweep=NAME fir=true` writes
+NUMBERS = ("size", "psnr", "input_psnr", "gain")
 SIZE = (6.4, 3.6)  # [inch]
+CAPTION = (
+    "The best linear filter of each size was fitted to the training images, and measured on the test images as the "
+    "networks are. A network that sees as far and lies above the line makes use of being nonlinear."
+)
+
+Filters = list[dict[str, float]]
 
 
-def filter_figure(filters: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]], blur: str) -> Picture:
+def read_filters(sweep: Path) -> dict[str, Filters]:
+    """Read what `fir=true` measured in a sweep, by the name of a run on the same images; nothing where it was not.
+
+    Raises:
+        UserError: for a damaged file.
+    """
+    path = sweep / FILTERS_FILE
+    found: dict[str, Filters] = {}
+    if path.is_file():
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    found.setdefault(row["run"], []).append({key: float(row[key]) for key in NUMBERS})
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is damaged: it needs the columns run, {', '.join(NUMBERS)}.") from error
+    return found
+
+
+def filter_figures(sweep: Path, problems: Sequence[Problem]) -> list[Picture]:
+    """Return a figure for each problem of a sweep whose linear filters have been measured."""
+    figures: list[Picture] = []
+    for name, filters in read_filters(sweep).items():
+        problem = next((one for one in problems for cell in one.done for run in cell.done if run.name == name), None)
+        if problem is None:
+            continue
+        networks = [
+            {"name": cell.name, "size": size, "psnr": psnr}
+            for cell in problem.done
+            if (size := cell.average("model.receptive_field")) is not None and (psnr := cell.mean("psnr")) is not None
+        ]
+        file = f"filters_{sweep.name}_{len(figures) + 1}.png"
+        figures.append(filter_figure(filters, networks, problem.label, file))
+    return figures
+
+
+def filter_figure(
+    filters: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]], blur: str, file: str
+) -> Picture:
     """Return the PSNR of linear filters over their size, and networks at their receptive fields.
 
     Args:
         filters: `size` [px], `psnr` and `input_psnr` [dB] of each.
         networks: `name`, `size` [px] and `psnr` [dB] of each.
         blur: what is removed.
+        file: the name of the figure's file.
     """
     with styled():
         figure = Figure(figsize=SIZE, layout="constrained")
@@ -31,7 +81,7 @@ def filter_figure(filters: Sequence[Mapping[str, Any]], networks: Sequence[Mappi
         axes.set_ylabel("PSNR [dB]")
         axes.set_title(f"{blur}: how far one has to see", loc="left", fontweight="bold")
         figure.legend(loc="outside right upper")
-        told = ", ".join(f"{row['size']} px {row['psnr']:.2f}" for row in filters)
-        beside = ", ".join(f"{one['name']} ({one['size']} px) {one['psnr']:.2f}" for one in networks)
+        told = ", ".join(f"{row['size']:g} px {row['psnr']:.2f}" for row in filters)
+        beside = ", ".join(f"{one['name']} ({one['size']:g} px) {one['psnr']:.2f}" for one in networks)
         alt = f"PSNR in dB of the best linear filter by its side: {told}. Networks: {beside or 'none'}."
-        return picture(figure, "filters.png", "Best linear filters", alt, "")
+        return picture(figure, file, f"{blur}: the best linear filters", alt, CAPTION)

@@ -14,6 +14,7 @@ LONGEST_LABEL = 60  # characters
 _IMAGES = (
     "data._target_",
     "data.blurred",
+    "data.border",
     "data.eval_crop",
     "data.max_bad_fraction",
     "data.max_images",

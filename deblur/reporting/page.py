@@ -83,7 +83,7 @@ def write_findings(findings: Findings, output: Path, *, strips: bool) -> Path:
             old.unlink()
     for picture in (picture for pictures in figures.values() for picture in pictures):
         write_bytes(output / picture.file, picture.png)
-    write_text(output / MARKDOWN_FILE, _markdown_environment().get_template("report.md.jinja").render(content))
+    write_text(output / MARKDOWN_FILE, markdown_environment().get_template("report.md.jinja").render(content))
     write_text(output / PAGE_FILE, _page_environment().get_template("report.html.jinja").render(content))
     return output / PAGE_FILE
 
@@ -91,6 +91,7 @@ def write_findings(findings: Findings, output: Path, *, strips: bool) -> Path:
 def _figures(findings: Findings, with_strips: bool) -> dict[str, list["Picture"]]:
     from deblur.reporting.crossing import crossing, read_cross
     from deblur.reporting.curves import curves
+    from deblur.reporting.filters import filter_figures
     from deblur.reporting.heatmap import heatmap
     from deblur.reporting.strips import strips
 
@@ -101,6 +102,9 @@ def _figures(findings: Findings, with_strips: bool) -> dict[str, list["Picture"]
     return {
         "curves": curves(findings.table),
         "gains": [] if gains is None else [gains],
+        "filters": [
+            figure for sweep in findings.sweeps for figure in filter_figures(sweep.folder, findings.table.problems)
+        ],
         "crossings": [picture for picture in crossed if picture is not None],
         "strips": strips(findings.answers) if with_strips else [],
     }
@@ -150,7 +154,7 @@ def _embedded(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _markdown_environment() -> "Environment":
+def markdown_environment() -> "Environment":
     """Return an environment that escapes every value for Markdown, as the page's does for HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup

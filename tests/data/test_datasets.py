@@ -9,11 +9,13 @@ from deblur.data.datasets import (
     EvaluationDataset,
     TrainingDataset,
     batches_of_one_shape,
-    centre_crop,
     collate_images,
     collate_patches,
     pad_symmetric,
 )
+from deblur.data.frames import Frame
+
+WHOLE = Frame("symmetric")
 
 
 class Noise:
@@ -31,7 +33,14 @@ class Noise:
 
 
 def training(images: Noise, **changes: object) -> TrainingDataset:
-    settings = {"seed": 3, "patch_size": 16, "patches_per_image": 5, "context": 6, "flips": True} | changes
+    settings = {
+        "seed": 3,
+        "patch_size": 16,
+        "patches_per_image": 5,
+        "context": 6,
+        "flips": True,
+        "frame": WHOLE,
+    } | changes
     return TrainingDataset(images, settings.pop("degradation", Box(5)), **settings)
 
 
@@ -132,29 +141,14 @@ def test_the_order_is_new_each_epoch_and_holds_each_image_once() -> None:
 
 def test_evaluation_images_are_degraded_the_same_way_every_time() -> None:
     images, blur = Noise(), Motion([3, 15], [0, 180], noise_sigma=[0, 5], jpeg_quality=[50, 90])
-    dataset = EvaluationDataset(images, [4, 1], blur, seed=7, crop=None)
-    other_order = EvaluationDataset(images, [1, 2, 4], blur, seed=7, crop=None)
+    dataset = EvaluationDataset(images, [4, 1], blur, seed=7, frame=WHOLE)
+    other_order = EvaluationDataset(images, [1, 2, 4], blur, seed=7, frame=WHOLE)
     np.testing.assert_array_equal(dataset[0]["blurred"], other_order[2]["blurred"])
     assert dataset[0]["degradation"] == other_order[2]["degradation"]
     assert dataset[0]["degradation"] != dataset[1]["degradation"]
     assert set(dataset[0]["degradation"]) == {"blur", "length", "angle", "noise_sigma", "jpeg_quality"}
-    other_seed = EvaluationDataset(images, [4], blur, seed=8, crop=None)
+    other_seed = EvaluationDataset(images, [4], blur, seed=8, frame=WHOLE)
     assert not np.array_equal(dataset[0]["blurred"], other_seed[0]["blurred"])
-
-
-def test_evaluation_blurs_the_whole_image_and_crops_the_centre() -> None:
-    images, blur = Noise(1, (60, 30)), Box(5)
-    sample = EvaluationDataset(images, [0], blur, seed=0, crop=40)[0]
-    centre = images[0][10:50]
-    np.testing.assert_array_equal(sample["sharp"][0], centre)
-    whole = blur.apply(images[0], blur.sample(np.random.default_rng(0)))
-    np.testing.assert_array_equal(sample["blurred"][0], whole[10:50])
-
-
-def test_centre_crop_leaves_small_images_whole() -> None:
-    image = Noise(1, (9, 20))[0]
-    np.testing.assert_array_equal(centre_crop(image, 12), image[:, 4:16])
-    np.testing.assert_array_equal(centre_crop(image, None), image)
 
 
 def test_batches_hold_neighbours_of_one_shape() -> None:
@@ -164,7 +158,7 @@ def test_batches_hold_neighbours_of_one_shape() -> None:
 
 
 def test_collated_images_keep_names_and_degradations() -> None:
-    dataset = EvaluationDataset(Noise(), [0, 1], Box(3), seed=0, crop=16)
+    dataset = EvaluationDataset(Noise(), [0, 1], Box(3), seed=0, frame=Frame("symmetric", crop=16))
     batch = collate_images([dataset[0], dataset[1]])
     assert batch["blurred"].shape == batch["sharp"].shape == (2, 1, 16, 16)
     assert batch["blurred"].dtype == torch.uint8

@@ -1,10 +1,11 @@
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from deblur import evaluate
+from deblur import evaluate, report
 
 WORDS = ("fir=true", "data.max_images=16", "data.eval_crop=64", "accelerator=cpu")
 
@@ -28,3 +29,26 @@ def test_the_networks_of_a_sweep_stand_beside_the_filters(
     assert evaluate.main([*WORDS, "sweep=two", "blur=box", *places]) == 0
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("7 px"))
     assert "srcnn_915, lr 0.001" in line  # two layers of 5 and 3 px see 7 px
+
+
+def test_all_blurs_of_a_sweep_are_studied_and_shown_in_its_report(
+    trained: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "outputs"
+    shutil.copytree(trained, root)
+    places = (f"paths.output_root={root}", f"paths.cache_root={cache_root}")
+    assert evaluate.main(["sweep=two", "fir=true", "accelerator=cpu", *places]) == 0
+    path = root / "sweeps" / "two" / "filters.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * len(range(5, 42, 2))
+    assert {row["run"].split("-")[1] for row in rows} == {"box", "gaussian"}
+    assert report.main(["sweep=two", *places]) == 0
+    page = (root / "sweeps" / "two" / "report" / "report.md").read_text()
+    for blur in ("box", "gaussian"):
+        assert f"*{blur}: the best linear filters." in page
+    assert page.count("Networks: srcnn_915 (7 px)") == 2  # each beside the filters of its own blur
+    path.write_text(path.read_text().replace("psnr", "PSNR"))
+    capsys.readouterr()
+    assert report.main(["sweep=two", *places]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {path} is damaged: it needs the columns run, size")

@@ -13,6 +13,7 @@ from deblur import evaluate
         (("sweep=two", "cross=true", "fir=true"), "cross does not read fir"),
         (("fir=true", "baseline=[none]", "split=val"), "fir does not read baseline, split"),
         (("compare=[a,b]", "data.max_images=9"), "compare does not read data"),
+        (("compare=[a,b]", "both_borders=true"), "compare does not read both_borders"),
     ],
 )
 def test_words_that_nothing_would_read_are_refused(

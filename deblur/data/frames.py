@@ -1,0 +1,54 @@
+"""What is seen of an image, and whether its scene goes on past that."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.blur import Degradation, Sampled
+
+Border = Literal["symmetric", "real"]
+GrayImage = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The part of an image that is measured, and what blurs into it from beyond.
+
+    With a symmetric border the frame is all there is: it is cut out, then blurred, continued by its mirror image. With
+    a real border the image is blurred and then cut, as a camera does it: the scene goes on past the frame, and the
+    margin keeps the image's own end out of sight.
+
+    Attributes:
+        border: how the scene goes on.
+        margin: rows above and below, and columns left and right, that are not part of the frame [px].
+        crop: side of the centre that is left of the rest [px]; where it is smaller it stays whole, None leaves all.
+    """
+
+    border: Border
+    margin: tuple[int, int] = (0, 0)
+    crop: int | None = None
+
+    def shape(self, image: tuple[int, int]) -> tuple[int, int]:
+        """Return the frame's height and width in an image of such a shape; below 1 where nothing is left of it."""
+        height, width = (side - 2 * margin for side, margin in zip(image, self.margin, strict=True))
+        return (height, width) if self.crop is None else (min(height, self.crop), min(width, self.crop))
+
+    def cut(self, image: GrayImage) -> GrayImage:
+        """Cut the frame out of the middle of an image."""
+        height, width = self.shape((image.shape[0], image.shape[1]))
+        top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+        return image[top : top + height, left : left + width]
+
+    def degrade(self, image: GrayImage, degradation: Degradation, sampled: Sampled) -> GrayImage:
+        """Degrade an image and return the frame of the result.
+
+        Args:
+            image: sharp, or what is to be blurred further, (H, W).
+            degradation: what blurs it.
+            sampled: what was drawn for it.
+        """
+        if self.border == "real":
+            return self.cut(degradation.apply(image, sampled))
+        return degradation.apply(np.ascontiguousarray(self.cut(image)), sampled)

@@ -1,0 +1,43 @@
+"""Numbers for a symmetric and for a real border."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Evaluate = Callable[..., Any]
+
+
+def test_networks_and_baselines_are_measured_with_both_borders(run: Path, evaluated: Evaluate) -> None:
+    found = evaluated(f"run={run}", "baseline=[none,dct_wiener]", "data.eval_crop=null")
+    borders = found.summary["borders"]
+    assert list(borders) == ["symmetric", "real"]
+    assert [border["margin"] for border in borders.values()] == [[3, 3], [3, 3]]  # of a box of 7 px
+    symmetric, real = (border["restorers"] for border in borders.values())
+    assert list(symmetric) == list(real)
+    network = next(name for name in real if name not in ("none", "dct_wiener"))
+    gains = {name: (symmetric[name]["gain"], real[name]["gain"]) for name in real}
+    assert gains["none"] == (0, 0)
+    assert gains["dct_wiener"][0] > gains["dct_wiener"][1] + 1  # it leans on the mirror image
+    assert gains[network][0] == pytest.approx(gains[network][1], abs=0.2)  # it sees 7 px
+    assert {(row["border"], row["restorer"]) for row in found.rows} == {(b, r) for b in borders for r in real}
+
+
+def test_one_border_is_that_of_the_data(run: Path, evaluated: Evaluate) -> None:
+    real = evaluated(f"run={run}", "data.border=real", "data.eval_crop=null").summary
+    both = evaluated(f"run={run}", "both_borders=true", "data.eval_crop=null").summary
+    assert list(real["borders"]) == ["real"]
+    assert real["borders"]["real"] == both["borders"]["real"]
+    alone = evaluated(f"run={run}", "baseline=[dct_wiener]", "both_borders=false").summary
+    assert list(alone["borders"]) == ["symmetric"]
+
+
+def test_without_a_blur_there_is_no_border_to_tell_apart(evaluated: Evaluate) -> None:
+    summary = evaluated("baseline=[dct_wiener]", "blur=none", "data.max_images=12").summary
+    assert list(summary["borders"]) == ["symmetric"]
+
+
+def test_a_frame_that_the_blur_leaves_nothing_of_is_refused(refused: Callable[..., str]) -> None:
+    words = ("baseline=[none]", "both_borders=true", "blur=box", "blur.size=257", "data.max_images=12")
+    assert "too small for a real border" in refused(*words)
