@@ -11,6 +11,7 @@ from deblur.config.command_line import run
 from deblur.errors import UserError
 from deblur.reporting.listing import folders_in, listing, state_table
 from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings
+from deblur.reporting.study import write_study
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -38,9 +39,15 @@ def _task(composed: DictConfig) -> None:
     output = usual if config["output"] is None else Path(config["output"])
     findings = read_findings(folders)
     try:
-        page = write_findings(findings, output, strips=config["strips"])
+        if config["study"]:
+            page = write_study(findings, output)
+        else:
+            page = write_findings(findings, output, strips=config["strips"])
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror}): choose another with output=DIR.") from error
+    if config["study"]:
+        sys.stdout.write(f"The page is {page}\nIts figures are in {page.with_suffix('')}\n")
+        return
     parts = [*map(state_table, folders), *(found.sentence for found in findings.answers)]
     parts.append(f"The report is {page}\nAll numbers are in {page.with_name(RESULTS_FILE)}")
     sys.stdout.write("\n\n".join(parts) + "\n")

@@ -72,6 +72,7 @@ class _Data(Target):
     eval_crop: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
     eval_batch_size: int = Field(ge=1, description="a whole number from 1 up")
     num_workers: int = Field(ge=0, description="a whole number from 0 up")
+    border: Literal["symmetric", "real"] = Field("symmetric", description="symmetric or real")
     cache_memory: float = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @model_validator(mode="after")
@@ -225,9 +226,18 @@ class Report(Section):
 
     sweep: Annotated[list[str], BeforeValidator(sweep_names)] = Field(description="the name of a sweep: sweep=NAME")
     listing: bool = Field(alias="list", description="true or false")
+    study: bool = Field(description="true or false")
     strips: bool = Field(description="true or false")
     output: str | None = Field(min_length=1, description="a folder, or null")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
+
+    @model_validator(mode="after")
+    def _one_thing_at_a_time(self) -> "Report":
+        if self.study and self.listing:
+            raise ValueError("study=true writes a page and list=true a list: give one of them.")
+        if self.study and not self.strips:
+            raise ValueError("study does not read strips: its page has no pictures of test images. Leave strips out.")
+        return self
 
 
 class Evaluate(Section):
@@ -243,6 +253,7 @@ class Evaluate(Section):
     cross: bool = Field(description="true or false")
     fir: bool = Field(description="true or false")
     compare: list[str] = Field(description="a list of two run folders: compare=[DIR,DIR]")
+    both_borders: bool | None = Field(description="true, false or null")
     split: Literal["train", "val", "test", "all"] | None = Field(description="train, val, test, all or null")
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
     output: str | None = Field(min_length=1, description="a folder, or null")
@@ -263,9 +274,9 @@ class Evaluate(Section):
 
     def _refuse_words_without_effect(self) -> None:
         unread = {
-            "cross": ("fir", "baseline", "data", "blur", "split", "output"),
-            "fir": ("run", "baseline", "split"),
-            "compare": ("fir", "baseline", "data", "blur", "split"),
+            "cross": ("fir", "baseline", "both_borders", "data", "blur", "split", "output"),
+            "fir": ("run", "baseline", "both_borders", "split"),
+            "compare": ("fir", "baseline", "both_borders", "data", "blur", "split"),
         }
         for kind, keys in unread.items():
             given = [key for key in keys if getattr(self, kind) and getattr(self, key)]

@@ -66,6 +66,7 @@ REFUSED = {
     ("data.eval_crop", PIXELS): "0 1.5 true",
     ("data.eval_batch_size", FROM_1): "0 null",
     ("data.num_workers", FROM_0): "-1 1.5 true null",
+    ("data.border", "give symmetric or real."): "mirror 1 null",
     ("data.cache_memory", "give a number from 0 up [GiB]."): "-1 nan inf true null much",
     ("trainer.max_epochs", FROM_1): "0 -1 1.5 true null",
     ("trainer.precision", PRECISION): "bf16 32 null",
@@ -371,7 +372,7 @@ def test_every_key_says_what_is_allowed(schema: type[Section]) -> None:
 
 def test_a_report_needs_the_name_of_a_sweep() -> None:
     paths = {"output_root": "outputs", "cache_root": None}
-    given = {"sweep": "???", "list": False, "strips": True, "output": None, "paths": paths}
+    given = {"sweep": "???", "list": False, "strips": True, "study": False, "output": None, "paths": paths}
     with pytest.raises(UserError, match=r"^sweep is missing: give the name of a sweep: sweep=NAME.$"):
         check_report(given)
     with pytest.raises(UserError, match=r"^paths.output_root=3 is not allowed: give a folder.$"):
@@ -384,5 +385,5 @@ def test_a_report_needs_the_name_of_a_sweep() -> None:
 )
 def test_a_report_takes_several_sweeps(value: Any, names: list[str]) -> None:
     paths = {"output_root": "outputs", "cache_root": None}
-    given = {"sweep": value, "list": False, "strips": True, "output": None, "paths": paths}
+    given = {"sweep": value, "list": False, "strips": True, "study": False, "output": None, "paths": paths}
     assert check_report(given)["sweep"] == names

@@ -1,0 +1,200 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from study_runs import write_run
+from test_filters_beside import write_filters
+
+from deblur.report import main
+from deblur.reporting.page import read_findings
+from deblur.reporting.study import write_study
+from deblur.reporting.study.page import without_places
+
+Lines = Callable[[Path], Sequence[str]]
+GAINS = (1.0, 2.0, 3.0)
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+WORDS = ("study=true", "sweep=[grid,original_box,claims]")
+
+
+@pytest.fixture(autouse=True)
+def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A grid, the study's way and the claims, with two runs or more of each."""
+    root = tmp_path_factory.mktemp("study") / "sweeps"
+    run = write_run(root / "grid", GAINS, losses=(0.006, 0.004))
+    write_run(root / "grid", GAINS, lr=0.0001)
+    write_run(root / "grid", (2.0, 3.0, 4.0), model="srcnn_9315", field=15)
+    for model in ("original_915", "original_9315"):
+        write_run(root / "original_box", GAINS, model=model, lr=0.0001, losses=(0.009, 0.008))
+    for seed in (0, 1):
+        write_run(root / "claims", GAINS, seed=seed)
+        write_run(root / "claims", (0.5, 1.5, 2.4), scale=0.1, seed=seed)
+        write_run(root / "claims", (1.5, 2.5, 3.4), model="larger_935", seed=seed)
+    command = "python -m deblur.train experiment=grid 'data.root='\"'\"'/home/me/faces'\"'\"'' paths.output_root=/tmp/x"
+    (root / "grid" / "sweep.json").write_text(json.dumps({"commands": [command], "runs": []}))
+    write_filters(run, {13: 23.0, 15: 24.0, 27: 25.0, 41: 26.0})
+    return root.parent
+
+
+@pytest.fixture(scope="module")
+def page(outputs: Path) -> Path:
+    """The page of all three."""
+    assert main([*WORDS, f"paths.output_root={outputs}", f"output={outputs / 'docs'}"]) == 0
+    return outputs / "docs" / "original_study.md"
+
+
+def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    return said.err.removeprefix("error: ").rstrip()
+
+
+def headings(lines: Sequence[str]) -> list[str]:
+    return [line.removeprefix("## ") for line in lines if line.startswith("## ")]
+
+
+def test_the_page_answers_first(page: Path, lines_of: Lines) -> None:
+    lines = lines_of(page)
+    assert headings(lines) == [
+        "The answer",
+        "Published and ours",
+        "The study's networks in its own way of training",
+        "The three claims",
+        "The receptive field explains the table",
+        "How it was made",
+    ]
+    answer = [line for line in lines if line.startswith("- ")][:5]
+    assert answer[0] == (
+        "- On box blur the best published network (9-3-1-5 at 0.0001) left 49 % of the blurred input's mean squared "
+        "error (MSE), read off a plot to within 4 %. Ours (9-1-5 at 0.001) leaves 69 % on the test images: more than "
+        "the study's."
+    )
+    assert answer[1].startswith(
+        "- On box blur the study's networks, trained in its way on our images, leave at best 69 %"
+    )
+    assert 'last layer helps": refuted. In 1 comparison: worse in 1' in answer[2]
+    assert answer[3].endswith("not known yet.")
+    assert 'larger filters are better": supported.' in answer[4]
+
+
+def test_the_verdicts_and_what_is_left_out_are_told(page: Path, lines_of: Lines) -> None:
+    lines = lines_of(page)
+    assert [line for line in lines if line.startswith("**Verdict")] == [
+        "**Verdict: refuted.**",
+        "**Verdict: not known yet.** There are too few finished runs to compare. This command makes them:",
+        "**Verdict: supported.**",
+    ]
+    (left_out,) = [line for line in lines if "further finished run" in line]
+    assert left_out.startswith("2 further finished runs of these networks are not in the tables")
+
+
+def test_every_figure_is_a_file_with_words(page: Path, lines_of: Lines) -> None:
+    linked = re.findall(r"^!\[(.+)\]\((.+)\)$", "\n".join(lines_of(page)), re.MULTILINE)
+    assert [file for _, file in linked] == ["original_study/epochs.png", "original_study/filters_box.png"]
+    assert all((page.parent / file).read_bytes().startswith(PNG) for _, file in linked)
+    assert all(len(alt) > 50 for alt, _ in linked)
+
+
+def test_the_page_names_no_place_on_a_machine(page: Path, lines_of: Lines) -> None:
+    lines = lines_of(page)
+    assert "    python -m deblur.train experiment=grid data.root=faces paths.output_root=x" in lines
+    assert "/home" not in "\n".join(lines)
+
+
+def test_a_second_page_is_the_same(outputs: Path, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*WORDS, f"paths.output_root={outputs}", "output=docs"]) == 0
+    assert capsys.readouterr().out == "The page is docs/original_study.md\nIts figures are in docs/original_study\n"
+    first, second = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (page.parent, Path("docs"))
+    )
+    assert first == second
+    assert len(first) == 3
+
+
+def test_what_has_no_runs_names_its_command(tmp_path: Path, lines_of: Lines) -> None:
+    write_run(tmp_path / "other", GAINS, model="larger_935")
+    lines = lines_of(write_study(read_findings([tmp_path / "other"]), tmp_path / "out"))
+    assert len(headings(lines)) == 6
+    text = "\n".join(lines)
+    assert "No run of our own networks is done yet" in text
+    commands = [line.strip() for line in lines if line.startswith("    python")]
+    assert commands == [
+        "python -m deblur.train experiment=grid",
+        "python -m deblur.train -m experiment=original sweep=original_box "
+        "model=original_915,original_9315,original_91115 blur=box",
+        "python -m deblur.train experiment=original_grid",
+        *["python -m deblur.train experiment=claims"] * 3,
+        "python -m deblur.evaluate fir=true sweep=grid",
+    ]
+    assert "![" not in text
+    assert not (tmp_path / "out" / "original_study").exists()
+
+
+def test_an_earlier_page_leaves_no_figure_behind(tmp_path: Path) -> None:
+    filters = write_filters(write_run(tmp_path / "grid", GAINS), {13: 23.0})
+    write_study(read_findings([tmp_path / "grid"]), tmp_path / "out")
+    (tmp_path / "out" / "original_study" / "mine.png").touch()
+    filters.unlink()
+    write_study(read_findings([tmp_path / "grid"]), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out" / "original_study").iterdir()] == ["mine.png"]
+
+
+def test_the_usual_place_is_that_of_a_report(tmp_path: Path) -> None:
+    write_run(tmp_path / "outputs" / "sweeps" / "grid", GAINS)
+    assert main(["study=true", "sweep=grid"]) == 0
+    assert (tmp_path / "outputs" / "sweeps" / "grid" / "report" / "original_study.md").is_file()
+
+
+def test_words_that_the_page_would_not_read_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusal(["study=true", "sweep=grid", "list=true"], capsys) == (
+        "study=true writes a page and list=true a list: give one of them."
+    )
+    assert refusal(["study=true", "sweep=grid", "strips=false"], capsys) == (
+        "study does not read strips: its page has no pictures of test images. Leave strips out."
+    )
+    assert refusal(["study=maybe", "sweep=grid"], capsys) == "study=maybe is not allowed: give true or false."
+    assert refusal(["study=true"], capsys).endswith("give the name of a sweep: sweep=NAME.")
+
+
+def test_a_place_that_cannot_be_written_to_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "outputs" / "sweeps" / "grid", GAINS)
+    Path("file").touch()
+    assert refusal(["study=true", "sweep=grid", "output=file"], capsys) == (
+        "file cannot be written (File exists): choose another with output=DIR."
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("python a.py data.root=/a/b/faces", "python a.py data.root=faces"),
+        ("python a.py data.root=faces/new", "python a.py data.root=faces/new"),
+        ("python a.py \"data.root='/a b/two words'\"", "python a.py 'data.root='\"'\"'two words'\"'\"''"),
+        ("python a.py run=[/a/x,/a/y] url=http://h/x", "python a.py 'run=[x,y]' url=http://h/x"),
+        ("python /opt/a.py 'open", "python a.py ''\"'\"'open'"),
+    ],
+)
+def test_commands_are_shown_without_places(command: str, shown: str) -> None:
+    assert without_places(command) == shown
+
+
+def test_the_page_loads_no_torch(outputs: Path) -> None:
+    words = [*WORDS, f"paths.output_root={outputs}", "output=docs"]
+    code = "import sys; from deblur.report import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    assert subprocess.run([sys.executable, "-c", code, *words], capture_output=True, env=environment).returncode == 0
+    assert Path("docs/original_study.md").is_file()
