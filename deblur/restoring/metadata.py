@@ -1,13 +1,13 @@
 """What picture files say beside their pixels: taken from one format, fit for another."""
 
 import logging
-import math
 import re
 import struct
+import warnings
 from typing import Any, Final
 
 from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from deblur.data.orientation import ORIENTATION, UPRIGHT
 from deblur.restoring.pictures import Metadata
@@ -19,6 +19,7 @@ _XMP, _ICC_PROFILE, _EXIF_FOLDER, _GPS_FOLDER, _INTEROPERABILITY_FOLDER = 0x02BC
 _DESCRIPTIVE_TAGS: Final = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298)
 _SHORT: Final = 3  # the type of a tag's value: a whole number of 16 bits
 _ENTRY_BYTES: Final = 12  # of a tag
+_RESOLUTIONS: Final = (1, 65_535)  # px per inch, that every format can hold
 
 _EXIF_PREFIX: Final = b"Exif\0\0"
 _XMP_ORIENTATION: Final = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)\d+")
@@ -52,16 +53,33 @@ def prefixed(exif: bytes | None) -> bytes:
 
 
 def tiff_tags(metadata: Metadata) -> dict[int, Any]:
-    """Return the tags of a TIFF that say the same as the metadata; its EXIF becomes dictionaries of tags."""
+    """Return the tags of a TIFF that say the same as the metadata; its EXIF becomes dictionaries of tags.
+
+    EXIF with values that cannot be written are left out, which is logged.
+    """
     tags: dict[int, Any] = {}
     if metadata.exif:
-        exif = Image.Exif()
-        exif.load(_EXIF_PREFIX + metadata.exif)
-        tags.update(_described(exif))
+        try:
+            tags = _written_tags(metadata.exif)
+        except Exception as error:  # as in `_exif`
+            _log.warning("the picture's EXIF is damaged and left out (%s)", error)
     if metadata.xmp:
         tags[_XMP] = metadata.xmp
     if metadata.icc_profile:
         tags[_ICC_PROFILE] = metadata.icc_profile
+    return tags
+
+
+def _written_tags(exif: bytes) -> dict[int, Any]:
+    """Return the tags in EXIF; raises anything where a TIFF of them cannot be written."""
+    loaded, trial = Image.Exif(), ImageFileDirectory_v2()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded.load(_EXIF_PREFIX + exif)
+        tags = _described(loaded)
+        for tag, value in tags.items():
+            trial[tag] = value
+        trial.tobytes()
     return tags
 
 
@@ -134,5 +152,6 @@ def _resolution(image: Image.Image) -> tuple[float, float] | None:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    usable = all(math.isfinite(value) and value > 0 for value in (across, down))
+    lowest, highest = _RESOLUTIONS
+    usable = all(lowest <= value <= highest for value in (across, down))
     return (across, down) if usable else None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from deblur.errors import UserError
 from deblur.models import mirrored
 
-DEFAULT_TILE: Final = 256  # px; of 64 to 1024 the fastest for 9-3-1-5 on a processor: its layers fit into the cache
+DEFAULT_TILE: Final = 256  # px; of 64 to 1024, the fastest for 9-3-1-5 on a CPU
 
 
 class TiledNetwork:
@@ -35,9 +35,9 @@ class TiledNetwork:
                 receptive field, it also takes `pad=False`, as `deblur.models.SRCNN` does.
             device: where to compute.
             tile: largest side of a tile [px]; it decides speed and memory, not the result.
-            bfloat16: compute the products in bfloat16 (see `deblur.device.multiplies_bfloat16`): on processors that have
-                them twice as fast, for about 0.01 dB of a residual network and errors of up to 4 levels of 255. Too
-                coarse for pictures of 16 bits, and for a network that predicts the picture itself.
+            bfloat16: compute the products in bfloat16: where the hardware has them (`deblur.device` tells), twice as
+                fast, for about 0.01 dB of a residual network and errors of up to 4 levels of 255. Too coarse for
+                pictures of 16 bits, and for a network that predicts the picture itself.
 
         Raises:
             ValueError: for a tile smaller than 1.

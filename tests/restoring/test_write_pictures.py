@@ -8,6 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from picture_files import HEIGHT, ICC_PROFILE, SIZES, WIDTH, XMP, deep_noise, exif, noise, png_16, save, smooth
 from PIL import Image
@@ -189,6 +191,30 @@ def test_metadata_that_do_not_fit_are_left_out_and_logged(tmp_path: Path, caplog
     caplog.clear()
     assert written(tmp_path / "a.png", replace(made, metadata=long)).metadata.xmp == long.xmp
     assert not caplog.records
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.dictionaries(st.integers(8, len(EXIF) - 1), st.integers(0, 255), min_size=1, max_size=5))
+def test_damaged_exif_is_no_reason_to_lose_a_picture(tmp_path: Path, changes: dict[int, int]) -> None:
+    damaged = bytearray(EXIF)
+    for place, value in changes.items():
+        damaged[place] = value
+    made = picture(noise(3, 4, 3), Metadata(exif=bytes(damaged)))
+    for suffix in (".tif", ".png", ".jpg"):
+        write_picture(tmp_path / f"a{suffix}", made)
+    same(read_picture(tmp_path / "a.tif"), made)
+
+
+def test_damaged_exif_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    damaged = b"II*\0\x08\0\0\0" + b"\x01\0" + b"\x0f\x01\x05\0\x01\0\0\0\x1a\0\0\0" + bytes(4) + b"\xff" * 8
+    made = picture(noise(3, 4, 3), Metadata(exif=damaged, icc_profile=ICC_PROFILE))
+    assert written(tmp_path / "a.tif", made).metadata.icc_profile == ICC_PROFILE
+    assert "EXIF is damaged" in caplog.text
+
+
+def test_an_impossible_resolution_is_left_out(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", Image.fromarray(noise(3, 4, 3)), dpi=(1e9, 1e9))
+    assert read_picture(path).metadata.dpi is None
 
 
 # What is refused
