@@ -1,4 +1,4 @@
-"""Picture files that the tests of this folder write, without the code under test."""
+"""Picture files that the tests of this folder write, without the code under test, and what they compare."""
 
 import io
 import struct
@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from deblur.restoring.pictures import Picture
 
 HEIGHT, WIDTH = 23, 31  # odd and not square, to catch swaps
 SIZES = [(1, 1), (1, 9), (7, 1), (HEIGHT, WIDTH)]
 ICC_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/>\xc3\xa9</x:xmpmeta>'
+# By suffix, the options with which Pillow stores exactly
+LOSSLESS = {"png": {}, "bmp": {}, "tif": {}, "webp": {"lossless": True, "exact": True}}
 PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 # Tags of EXIF
@@ -80,3 +85,34 @@ def upright(pixels: NDArray[np.generic], orientation: int) -> NDArray[np.generic
     ]
     turned = np.rot90(pixels, quarters)
     return turned[:, ::-1] if mirrored else turned
+
+
+def tiff_16(levels: NDArray[np.uint16], order: bytes = b"II", **tags: object) -> bytes:
+    """A TIFF of one strip, not compressed."""
+    height, width, channels = levels.shape
+    names = {"photometric": 0x0106, "extra": 0x0152, "planes": 0x011C, "orientation": 0x0112}
+    directory = ImageFileDirectory_v2(prefix=order)
+    data = levels.astype("<u2" if order == b"II" else ">u2").tobytes()
+    settings = {256: width, 257: height, 258: (16,) * channels, 259: 1, 262: 2 if channels >= 3 else 1, 273: 0}
+    settings |= {277: channels, 278: height, 279: len(data)} | {names[name]: value for name, value in tags.items()}
+    for tag, value in settings.items():
+        directory[tag] = value
+    content = io.BytesIO()
+    directory.save(content)
+    return content.getvalue() + data
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def same(picture: Picture, pixels: NDArray[np.generic], alpha: NDArray[np.generic] | None = None) -> None:
+    assert picture.pixels.dtype == pixels.dtype
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    assert picture.pixels.flags.c_contiguous
+    assert (picture.alpha is None) == (alpha is None)
+    if alpha is not None:
+        assert picture.alpha is not None
+        assert picture.alpha.dtype == pixels.dtype
+        np.testing.assert_array_equal(picture.alpha, alpha)
