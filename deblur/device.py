@@ -82,7 +82,7 @@ def _keep_to_the_share_of_a_batch_job() -> None:
 def _describe(trainer: Mapping[str, Any], accelerator: str, devices: int | str | list[int], index: int) -> Device:
     precision = trainer["precision"]
     if precision == "auto":
-        precision = "bf16-mixed" if _multiplies_bfloat16(accelerator, index) else "32-true"
+        precision = "bf16-mixed" if multiplies_bfloat16(accelerator, index) else "32-true"
     if accelerator == "cpu" and precision == "16-mixed":
         raise UserError("trainer.precision=16-mixed needs a GPU: a CPU takes bf16-mixed or 32-true.")
     deterministic = trainer.get("deterministic", "auto")
@@ -96,8 +96,13 @@ def _describe(trainer: Mapping[str, Any], accelerator: str, devices: int | str |
     )
 
 
-def _multiplies_bfloat16(accelerator: str, index: int) -> bool:
-    """Tell whether the hardware has native bf16 products; emulated ones are slower than fp32."""
+def multiplies_bfloat16(accelerator: str, index: int) -> bool:
+    """Tell whether the hardware has native bf16 products; emulated ones are slower than fp32.
+
+    Args:
+        accelerator: cpu, gpu or mps.
+        index: of the GPU.
+    """
     if accelerator == "gpu":
         return torch.cuda.get_device_capability(index) >= (8, 0)
     if accelerator == "cpu":

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
+from deblur.data.orientation import orientation, upright
 from deblur.errors import UserError
 
 # What a file may be called, and the Pillow decoder behind each name. A name only admits a file: any of these decoders
 # may then read it, so a JPEG that is called .png is read.
-_DECODERS: Final = {
+DECODERS: Final = {
     ".png": "PNG",
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -30,30 +31,21 @@ _DECODERS: Final = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
-IMAGE_SUFFIXES: Final = frozenset(_DECODERS)
-_FORMATS: Final = sorted(set(_DECODERS.values()))
+IMAGE_SUFFIXES: Final = frozenset(DECODERS)
+FORMATS: Final = sorted(set(DECODERS.values()))
 
 # Pillow's modes that hold 8 bits or less a channel; `convert` gives the luma of their colours.
 _8_BIT_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK"})
-_16_BIT_MODES: Final = frozenset({"I;16", "I;16B"})  # `convert` would clip these, not scale them
-_UNUSABLE_MODES: Final = {
+GRAY_16_BIT_MODES: Final = frozenset({"I;16", "I;16B"})  # `convert` would clip these, not scale them
+UNUSABLE_MODES: Final = {
     "I": "has whole numbers with a sign or of 32 bits, and no white level is defined for them",
     "F": "has fractional numbers, and no white level is defined for them",
 }
 _LEVELS_OF_16_BITS_PER_8 = 257  # 65535 / 255
 
-# The tags of TIFF and EXIF that change what the pixels mean
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 0x0102, 0x0106, 0x0112
+# The tags of TIFF that change what the pixels mean
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 0x0102, 0x0106
 _WHITE_IS_ZERO = 0  # a value of the photometric interpretation
-_TRANSPOSITIONS: Final = {  # from the orientation in EXIF to what shows the picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 # Part of every cache key. The first number is raised when `read_gray` gives other pixels than before for any file.
 DECODER_VERSION: Final = f"2-pillow-{PIL.__version__}"
@@ -132,7 +124,7 @@ def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             if os.fstat(file.fileno()).st_size == 0:
                 raise BadImageError("is empty (0 bytes)")
-            with Image.open(file, formats=_FORMATS) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 if min(image.size) < min_size:
                     size = f"{image.width}x{image.height}"
                     raise BadImageError(f"is {size}, smaller than {min_size}x{min_size}")
@@ -141,7 +133,29 @@ def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
         raise
     # A damaged file can raise nearly anything from a decoder: OSError, SyntaxError, struct.error, KeyError, ...
     except Exception as error:
-        raise BadImageError(_reason(error)) from error
+        raise BadImageError(reason_for(error)) from error
+
+
+def gray_of_16_bits(image: Image.Image) -> NDArray[np.uint16]:
+    """Return the levels of a grey picture of 16 bits.
+
+    Args:
+        image: A loaded picture of one of `GRAY_16_BIT_MODES`.
+
+    Returns:
+        Grey levels 0 to 65535, shape (H, W), as stored: not turned.
+
+    Raises:
+        BadImageError: The levels have another number of bits.
+    """
+    levels = np.asarray(image).astype(np.uint16)
+    if isinstance(image, TiffImageFile):
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
+        if bits != (16,):
+            raise BadImageError(f"has {bits[0]} bits a level, neither 8 nor 16")
+        if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow inverts 8 bits, but not 16
+            levels = 65535 - levels
+    return levels
 
 
 def digest(image: NDArray[np.uint8]) -> str:
@@ -172,7 +186,7 @@ def report_bad_images(bad: Sequence[BadImage], good: int, description: str, max_
         UserError: The share of bad images is larger, or there are no good ones.
     """
     total = len(bad) + good
-    lines = [f"\n  {_printable(image.name)} {image.reason}" for image in bad[:_LISTED_BAD_IMAGES]]
+    lines = [f"\n  {printable(image.name)} {image.reason}" for image in bad[:_LISTED_BAD_IMAGES]]
     if len(bad) > _LISTED_BAD_IMAGES:
         lines.append(f"\n  and {len(bad) - _LISTED_BAD_IMAGES} more")
     listed = "".join(lines)
@@ -230,16 +244,15 @@ def _mode(entry: os.DirEntry[str]) -> int:
 
 def _to_gray(image: Image.Image) -> NDArray[np.uint8]:
     image.load()  # a TIFF is turned upright by it, and forgets its orientation
-    transposition = _TRANSPOSITIONS.get(_orientation(image))
-    gray = Image.fromarray(_scaled_to_8_bits(image)) if image.mode in _16_BIT_MODES else _luma(image)
-    return np.array(gray if transposition is None else gray.transpose(transposition), dtype=np.uint8)
+    gray = _scaled_to_8_bits(image) if image.mode in GRAY_16_BIT_MODES else np.asarray(_luma(image))
+    return np.array(upright(gray, orientation(image)), order="C")
 
 
 def _luma(image: Image.Image) -> Image.Image:
     if image.mode == "YCbCr":
         image = image.convert("RGB")  # its Y alone is not the luma of clipped colours
     if image.mode not in _8_BIT_MODES:
-        raise BadImageError(_UNUSABLE_MODES.get(image.mode, f"has colours of an unknown kind (mode {image.mode})"))
+        raise BadImageError(UNUSABLE_MODES.get(image.mode, f"has colours of an unknown kind (mode {image.mode})"))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -248,30 +261,19 @@ def _luma(image: Image.Image) -> Image.Image:
 
 def _scaled_to_8_bits(image: Image.Image) -> NDArray[np.uint8]:
     """Scale grey levels 0 to 65535 to 0 to 255, rounded to the nearest."""
-    levels = np.asarray(image).astype(np.uint32)
-    if isinstance(image, TiffImageFile):
-        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
-        if bits != (16,):
-            raise BadImageError(f"has {bits[0]} bits a level, neither 8 nor 16")
-        if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow inverts 8 bits, but not 16
-            levels = 65535 - levels
-    scaled = ((levels + _LEVELS_OF_16_BITS_PER_8 // 2) // _LEVELS_OF_16_BITS_PER_8).astype(np.uint8)
+    levels = gray_of_16_bits(image)
+    half = _LEVELS_OF_16_BITS_PER_8 // 2
+    scaled = ((levels.astype(np.uint32) + half) // _LEVELS_OF_16_BITS_PER_8).astype(np.uint8)
     if image.has_transparency_data:  # one level of a PNG stands for nothing there
         scaled[levels == image.info["transparency"]] = 255
     return scaled
 
 
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged metadata, of which any error may come, leave the pixels as they are
-        return 1
-
-
-def _reason(error: Exception) -> str:
+def reason_for(error: Exception) -> str:
+    """Say why a file cannot be used, to follow its name, from what reading it raised."""
     text = " ".join(str(error).split())
     if isinstance(error, UnidentifiedImageError):
-        return f"is not a {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} picture"
+        return f"is not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture"
     if isinstance(error, OSError) and error.errno is not None:
         return f"cannot be read ({error.strerror})"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
@@ -281,6 +283,6 @@ def _reason(error: Exception) -> str:
     return f"is damaged ({text or type(error).__name__})"
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """Escape what would disturb a terminal or cannot be encoded for a log file."""
     return name if name.isprintable() else ascii(name)

@@ -1,5 +1,5 @@
 """The networks."""
 
-from deblur.models.srcnn import SRCNN, pad_symmetric
+from deblur.models.srcnn import SRCNN, mirrored, pad_symmetric
 
-__all__ = ["SRCNN", "pad_symmetric"]
+__all__ = ["SRCNN", "mirrored", "pad_symmetric"]

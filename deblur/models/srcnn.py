@@ -98,6 +98,20 @@ def pad_symmetric(images: Tensor, radius: int) -> Tensor:
         return images
     for dimension in (-2, -1):
         size = images.shape[dimension]
-        position = torch.arange(-radius, size + radius, device=images.device) % (2 * size)
-        images = images.index_select(dimension, torch.minimum(position, 2 * size - 1 - position))
+        position = torch.arange(-radius, size + radius, device=images.device)
+        images = images.index_select(dimension, mirrored(position, size))
     return images
+
+
+def mirrored(position: Tensor, size: int) -> Tensor:
+    """Return which pixel of a row shows at each position of its half-sample symmetric continuation.
+
+    Args:
+        position: whole numbers, also below 0 and beyond the row.
+        size: of the row, from 1.
+
+    Returns:
+        Indices from 0 to `size` - 1, of the shape of `position`.
+    """
+    position = position % (2 * size)
+    return torch.minimum(position, 2 * size - 1 - position)
