@@ -75,7 +75,8 @@ def filter_figure(
         axes.plot(sizes, [row["psnr"] for row in filters], color=COLOURS[0], marker=".", label="best linear filter")
         axes.axhline(filters[0]["input_psnr"], color=GREY, linestyle="--", linewidth=1, label="blurred input")
         for number, one in enumerate(networks, 1):
-            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+            turn = number // len(COLOURS)  # with more networks than colours, a colour comes back with another marker
+            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[(number + turn) % len(MARKERS)]
             axes.plot(one["size"], one["psnr"], linestyle="none", color=colour, marker=marker, label=one["name"])
         axes.set_xlabel("side of the filter, receptive field of a network [px]")
         axes.set_ylabel("PSNR [dB]")

@@ -59,7 +59,7 @@ def _rank(found: Losses) -> tuple[float, float]:
 
 
 def _named(place: Place) -> str:
-    return f"{place.network} at {rate_text(place.rate)}"
+    return f"{place.network} at a learning rate of {rate_text(place.rate)}"
 
 
 def _percent(share: float) -> str:

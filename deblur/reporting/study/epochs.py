@@ -102,6 +102,27 @@ def comparison(published: Published, curves: Mapping[Place, Curve]) -> str:
     return f"{only} These runs have {trained} epochs, so that no row of theirs is after as many epochs as the study's."
 
 
+def opposed(selection: Selection) -> list[str]:
+    """Return in words which networks validate worse and worse while their training loss falls."""
+    told = []
+    for place, runs in selection.cells.items():
+        ends = [(run.history[0], run.history[-1]) for run in runs if run.history]
+        if ends and all(_is_opposed(first, last) for first, last in ends):
+            first, last = ends[0]
+            told.append(
+                f"On {place.blur} blur {place.network} validates worse while it trains better: from its first epoch to "
+                f"its last the validation loss rises from {first['val/loss']:.5f} to {last['val/loss']:.5f}, the "
+                f"training loss, with dropout, falls from {first['train/loss']:.5f} to {last['train/loss']:.5f}."
+            )
+    return told
+
+
+def _is_opposed(first: Mapping[str, float], last: Mapping[str, float]) -> bool:
+    kinds = ("val/loss", "train/loss")
+    validation, training = (last.get(kind, np.nan) - first.get(kind, np.nan) for kind in kinds)
+    return bool(validation > 0 > training)
+
+
 def _panels(curves: Mapping[Place, Curve]) -> list[Panel]:
     return list(dict.fromkeys((place.blur, place.rate) for place in curves))
 

@@ -95,7 +95,7 @@ def _content(findings: Findings) -> tuple[dict[str, Any], list["Picture"]]:
 
 def _studys_way(published: Published, selection: Selection) -> dict[str, Any] | None:
     """Return what the page tells of the study's networks in its way of training; None without runs."""
-    from deblur.reporting.study.epochs import comparison, curves_of, epoch_figure, epoch_tables, time_table
+    from deblur.reporting.study.epochs import comparison, curves_of, epoch_figure, epoch_tables, opposed, time_table
 
     curves = curves_of(selection)
     if not curves:
@@ -106,6 +106,7 @@ def _studys_way(published: Published, selection: Selection) -> dict[str, Any] | 
         "tables": epoch_tables(published, curves),
         "times": time_table(published, selection.runs, IN_THE_STUDYS_WAY),
         "comparison": comparison(published, curves),
+        "opposed": opposed(selection),
         "shares": share_table(published, cells, {place.blur for place in cells}),
         "left_out": selection.left_out,
     }

@@ -28,12 +28,13 @@ def write_run(
     scale: float = 1.0,
     seed: int = 0,
     losses: Sequence[float] = (0.006, 0.005),
+    training: Sequence[float] | None = None,
     inputs: Sequence[float] = INPUTS,
     fingerprint: str = "f" * 64,
     field: int = 13,
     settings: dict[str, Any] | None = None,
 ) -> Path:
-    """Write a run whose test images have these gains and whose epochs have these validation losses.
+    """Write a run whose test images have these gains and whose epochs have these validation and training losses.
 
     `settings` holds further settings of the data, such as {"flips": False}.
     """
@@ -78,7 +79,8 @@ def write_run(
     ]
     write_table(folder / "images.csv", rows)
     epochs = [
-        {"epoch": n, "lr": lr, "val/loss": loss, "val/psnr": 25.0, "val/gain": 2.5} for n, loss in enumerate(losses)
+        {"epoch": n, "lr": lr, "val/loss": loss, "val/psnr": 25.0, "val/gain": 2.5, "train/loss": of_training}
+        for n, (loss, of_training) in enumerate(zip(losses, training or losses, strict=True))
     ]
     write_table(folder / "history.csv", epochs)
     return folder

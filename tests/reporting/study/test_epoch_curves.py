@@ -6,7 +6,14 @@ from PIL import Image
 from study_runs import write_run
 
 from deblur.reporting.results import Run
-from deblur.reporting.study.epochs import comparison, curves_of, epoch_figure, epoch_tables, time_table
+from deblur.reporting.study.epochs import (
+    comparison,
+    curves_of,
+    epoch_figure,
+    epoch_tables,
+    opposed,
+    time_table,
+)
 from deblur.reporting.study.matching import IN_THE_STUDYS_WAY, Selection, select
 from deblur.reporting.study.published import read_published
 from deblur.reporting.tables import NOTHING
@@ -56,6 +63,16 @@ def test_equal_epochs_are_called_so(tmp_path: Path, runs_of: Read) -> None:
     assert "These runs have 7 epochs, so that no row of theirs is after as many epochs as the study's." in short
     assert "after equal epochs" in whole
     assert "after equal epochs" not in short
+
+
+def test_a_network_that_validates_worse_while_it_trains_better_is_told(tmp_path: Path, runs_of: Read) -> None:
+    write_run(tmp_path, GAINS, model="original_915", losses=(0.5, 0.7, 0.75), training=(0.5, 0.6, 0.625))  # both are worse
+    write_run(tmp_path, GAINS, model="original_9315", losses=(0.5, 0.3, 0.25), training=(0.5, 0.2, 0.125))  # both are better
+    write_run(tmp_path, GAINS, model="original_91115", losses=(0.5, 0.25, 0.75), training=(0.5, 0.25, 0.125))
+    assert opposed(selected(runs_of(tmp_path))) == [
+        "On box blur 9-1-1-1-5 validates worse while it trains better: from its first epoch to its last the validation "
+        "loss rises from 0.50000 to 0.75000, the training loss, with dropout, falls from 0.50000 to 0.12500."
+    ]
 
 
 def test_the_figure_is_told_in_words(tmp_path: Path, runs_of: Read) -> None:

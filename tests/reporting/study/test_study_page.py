@@ -78,9 +78,9 @@ def test_the_page_answers_first(page: Path, lines_of: Lines) -> None:
     ]
     answer = [line for line in lines if line.startswith("- ")][:5]
     assert answer[0] == (
-        "- On box blur the best published network (9-3-1-5 at 0.0001) left 49 % of the blurred input's mean squared "
-        "error (MSE), read off a plot to within 4 %. Ours (9-1-5 at 0.001) leaves 69 % on the test images: more than "
-        "the study's."
+        "- On box blur the best published network (9-3-1-5 at a learning rate of 0.0001) left 49 % of the blurred "
+        "input's mean squared error (MSE), read off a plot to within 4 %. Ours (9-1-5 at a learning rate of 0.001) "
+        "leaves 69 % on the test images: more than the study's."
     )
     assert answer[1].startswith(
         "- On box blur the study's networks, trained in its way on our images, leave at best 69 %"
