@@ -12,8 +12,9 @@ from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
-from deblur.evaluation.restorers import NetworkRestorer, load_trained
+from deblur.evaluation.restorers import NetworkRestorer
 from deblur.metrics import psnr
+from deblur.networks.trained import load_trained
 from deblur.runs import METRICS_FILE, read_config, read_json
 
 STRENGTHS = {"gaussian": "sigma", "box": "size", "motion": "length", "disk": "radius"}  # the parameter of each family

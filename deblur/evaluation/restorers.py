@@ -1,10 +1,7 @@
 """What can restore a blurred image: a trained network, or a classical baseline that knows the kernel."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,13 +9,6 @@ from torch import Tensor, nn
 
 from deblur.baselines import Baseline
 from deblur.blur.kernels import Weights
-from deblur.errors import UserError
-from deblur.runs import CONFIG_FILE, METRICS_FILE, read_config, read_json
-from deblur.training.checkpoints import CHECKPOINTS, load_checkpoint
-from deblur.training.optimizers import build_network
-
-_PREFIX = "network."  # of the network's weights in a checkpoint
-_SETTINGS = ("model", "optimizer", "scheduler", "loss", "seed", "blur", "data")  # that a checkpoint holds
 
 
 class Restorer(ABC):
@@ -74,74 +64,3 @@ class BaselineRestorer(Restorer):
         images = blurred[:, 0].numpy(force=True)
         restored = [self._baseline.restore(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
         return torch.from_numpy(np.stack(restored)[:, None].astype(np.float32)).to(blurred.device)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained network and what is known of its training.
-
-    Attributes:
-        name: of the run, or of the checkpoint's file.
-        network: with the trained weights.
-        config: the run's configuration, or the part of it that a checkpoint holds.
-        fingerprint: of the images that it was trained and tested on, where that is known.
-    """
-
-    name: str
-    network: nn.Module
-    config: Mapping[str, Any]
-    fingerprint: str | None
-
-
-def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
-    """Load a network from a run's folder (its best epoch), or from a checkpoint alone.
-
-    Only classes of `deblur.models` are built, and such as the user trusts; no code in a checkpoint can run.
-
-    Args:
-        place: the folder or the file.
-        trusted: modules that the user named on the command line.
-
-    Raises:
-        UserError: where there is none, it is damaged, of another program, or its network is not allowed.
-    """
-    if place.is_dir():
-        config = read_config(place)
-        checkpoint = place / CHECKPOINTS / "best.ckpt"
-        if not checkpoint.is_file():
-            raise UserError(f"{place} has no {CHECKPOINTS}/best.ckpt: the run has not finished an epoch yet.")
-        has_metrics = (place / METRICS_FILE).is_file()
-        fingerprint = read_json(place / METRICS_FILE).get("data", {}).get("fingerprint") if has_metrics else None
-        content = load_checkpoint(checkpoint)
-        return Trained(_name_of(place), _restored_network(config, content, checkpoint, trusted), config, fingerprint)
-    if not place.is_file():
-        raise UserError(
-            f"run={place} does not exist: give a run's folder, with its {CONFIG_FILE}, or a checkpoint file."
-        )
-    content = load_checkpoint(place)
-    settings = content.get("hyper_parameters")
-    if not isinstance(settings, dict) or not {"model", "blur", "data"} <= settings.keys():
-        raise UserError(f"{place} is no checkpoint of this program: it holds no settings of a network.")
-    config = {key: settings[key] for key in _SETTINGS if key in settings}
-    return Trained(place.stem, _restored_network(config, content, place, trusted), config, None)
-
-
-def _name_of(folder: Path) -> str:
-    """Return the name of a run; that of a single run is its folder's parent, above its time."""
-    folder = folder.resolve()
-    return folder.parent.name if folder.parent.parent.name == "runs" else folder.name
-
-
-def _restored_network(
-    config: Mapping[str, Any], content: Mapping[str, Any], path: Path, trusted: Sequence[str]
-) -> nn.Module:
-    network = build_network(config["model"], trusted, allowed=("deblur.models",))
-    weights = {
-        key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)
-    }
-    try:
-        network.load_state_dict(weights)
-    except (RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} does not fit its network ({reason[:200]}): it is damaged.") from error
-    return network

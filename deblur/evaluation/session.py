@@ -19,12 +19,13 @@ from deblur.errors import UserError
 from deblur.evaluation.cross import cross_table
 from deblur.evaluation.measuring import Row, measure_restorers
 from deblur.evaluation.receptive_field import filter_study, networks_on
-from deblur.evaluation.restorers import BaselineRestorer, NetworkRestorer, Restorer, Trained, load_trained
+from deblur.evaluation.restorers import BaselineRestorer, NetworkRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import crossing_table, filter_table, restorer_table
 from deblur.files import write_bytes, write_csv, write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
+from deblur.networks.trained import Trained, load_trained
 from deblur.reporting.crossing import CROSS_FILE
 from deblur.reporting.filters import FILTERS_FILE, filter_figure
 from deblur.runs import METRICS_FILE, STATUS_FILE, data_settings, read_config, state_of

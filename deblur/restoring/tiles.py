@@ -1,17 +1,35 @@
 """Restore planes of any size with a network, tile by tile, in bounded memory."""
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from deblur.errors import UserError
-from deblur.models import mirrored
 
-DEFAULT_TILE: Final = 256  # px; of 64 to 1024, the fastest for 9-3-1-5 on a CPU
+DEFAULT_TILE: Final = 256  # px; the fastest of 64 to 1024 for 9-3-1-5 on a CPU
+
+Plane: TypeAlias = NDArray[np.float32]
+
+
+class PlaneNetwork(Protocol):
+    """A trained network, whatever computes it."""
+
+    @property
+    def radius(self) -> int | None:
+        """How far the receptive field reaches [px]; None where it is not known."""
+
+    def __call__(self, surrounded: Plane, /) -> Plane:
+        """Restore a part of a plane.
+
+        Args:
+            surrounded: (H + 2 radius, W + 2 radius) in [0, 1]: the part, and what lies around it. Where the radius is
+                not known, the whole plane (H, W).
+
+        Returns:
+            (H, W) in float32, not clamped.
+        """
 
 
 class TiledNetwork:
@@ -21,42 +39,32 @@ class TiledNetwork:
     mirror image, as in the network's own padding. All tiles of a plane have one shape: the last of a row is moved
     inwards rather than cut.
 
-    A network without `radius` pads as it likes, so that no tile of it equals the whole: it is given whole planes, and
-    needs the memory for them.
+    A network without a known radius pads as it likes, so that no tile of it equals the whole: it is given whole planes,
+    and needs the memory for them.
     """
 
-    def __init__(
-        self, network: nn.Module, device: torch.device, tile: int = DEFAULT_TILE, bfloat16: bool = False
-    ) -> None:
-        """Prepare a network: move it to the device, lay its weights out for speed, and end its training mode.
+    def __init__(self, network: PlaneNetwork, tile: int = DEFAULT_TILE) -> None:
+        """Take a network.
 
         Args:
-            network: takes and gives (N, 1, H, W), gray in [0, 1]; with an attribute `radius` [px], the reach of its
-                receptive field, it also takes `pad=False`, as `deblur.models.SRCNN` does.
-            device: where to compute.
+            network: what restores a tile.
             tile: largest side of a tile [px]; it decides speed and memory, not the result.
-            bfloat16: compute the products in bfloat16: where the hardware has them (`deblur.device` tells), twice as
-                fast, for about 0.01 dB of a residual network and errors of up to 4 levels of 255. Too coarse for
-                pictures of 16 bits, and for a network that predicts the picture itself.
 
         Raises:
             ValueError: for a tile smaller than 1.
         """
         if tile < 1:
             raise ValueError(f"a tile has at least 1 px a side, not {tile}")
-        self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
-        self._device = device
+        self._network = network
         self._tile = tile
-        self._bfloat16 = bfloat16
-        self._radius: int | None = getattr(network, "radius", None)
 
     def count(self, height: int, width: int) -> int:
         """Return the number of tiles of a plane, for a progress bar."""
-        if self._radius is None:
+        if self._network.radius is None:
             return 1
         return len(_starts(height, self._tile)) * len(_starts(width, self._tile))
 
-    def restore(self, plane: NDArray[np.float32], advance: Callable[[], object] | None = None) -> NDArray[np.float32]:
+    def restore(self, plane: Plane, advance: Callable[[], object] | None = None) -> Plane:
         """Restore a plane.
 
         Args:
@@ -69,23 +77,21 @@ class TiledNetwork:
         Raises:
             UserError: where the network gives something that is no number.
         """
-        restored = np.empty_like(plane)
-        source = torch.from_numpy(np.ascontiguousarray(plane))
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
-            for rows, columns in self._places(*plane.shape):
-                tile = self._restore_tile(source, rows, columns)
-                if not bool(torch.isfinite(tile).all()):
-                    raise UserError(
-                        "The network gives values that are no numbers (NaN or infinite): its training has failed; "
-                        "take another run, or an earlier checkpoint of it."
-                    )
-                restored[rows, columns] = tile.numpy(force=True)
-                if advance is not None:
-                    advance()
+        restored = np.empty(plane.shape, np.float32)
+        for rows, columns in self._places(*plane.shape):
+            tile = self._restore_tile(plane, rows, columns)
+            if not np.isfinite(tile).all():
+                raise UserError(
+                    "The network gives values that are no numbers (NaN or infinite): its training has failed; "
+                    "take another run, or an earlier checkpoint of it."
+                )
+            restored[rows, columns] = tile
+            if advance is not None:
+                advance()
         return restored
 
     def _places(self, height: int, width: int) -> Iterator[tuple[slice, slice]]:
-        if self._radius is None:
+        if self._network.radius is None:
             yield slice(0, height), slice(0, width)
             return
         for top in _starts(height, self._tile):
@@ -93,18 +99,21 @@ class TiledNetwork:
                 bottom, right = top + _side(height, self._tile), left + _side(width, self._tile)
                 yield slice(top, bottom), slice(left, right)
 
-    def _restore_tile(self, plane: Tensor, rows: slice, columns: slice) -> Tensor:
-        """Restore one tile; returns (rows, columns) in float32."""
-        if self._radius is None:
-            restored = self._network(plane.to(self._device)[None, None])
-        else:
-            height, width = plane.shape
-            above = mirrored(torch.arange(rows.start - self._radius, rows.stop + self._radius), height)
-            beside = mirrored(torch.arange(columns.start - self._radius, columns.stop + self._radius), width)
-            surrounded = plane[above[:, None], beside].to(self._device)[None, None]
-            restored = self._network(surrounded.contiguous(memory_format=torch.channels_last), pad=False)
-        tile: Tensor = restored[0, 0].float()
-        return tile
+    def _restore_tile(self, plane: Plane, rows: slice, columns: slice) -> Plane:
+        radius = self._network.radius
+        if radius is None:
+            return self._network(np.ascontiguousarray(plane))
+        above, beside = (
+            _mirrored(np.arange(part.start - radius, part.stop + radius), size)
+            for part, size in zip((rows, columns), plane.shape, strict=True)
+        )
+        return self._network(plane[above[:, None], beside])
+
+
+def _mirrored(position: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Return which pixel of a row shows at each place of its half-sample symmetric continuation, as in a network."""
+    position = position % (2 * size)
+    return np.minimum(position, 2 * size - 1 - position)
 
 
 def _side(size: int, tile: int) -> int:

@@ -4,12 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from deblur.errors import UserError
-
-CHECKPOINTS = "checkpoints"
+from deblur.networks.checkpoints import CHECKPOINTS, load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -67,25 +64,3 @@ def find_last(run: Path) -> LastEpoch | None:
         return None
     content = load_checkpoint(path)
     return LastEpoch(path, content["epoch"] + 1, content["global_step"])
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint's plain values and tensors; no code in it can run.
-
-    Raises:
-        UserError: where it is missing, damaged, or holds anything else.
-    """
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} is missing: no epoch was validated, so there is nothing to test. Leave out what shortens the "
-            "validation or the training, or use debug=fast_dev_run."
-        ) from None
-    except Exception as error:  # torch raises what its unpickler and its archive reader raise
-        raise UserError(
-            f"{path} is no checkpoint of this program, or is damaged: {str(error).splitlines()[0]}"
-        ) from error
-    if not {"epoch", "global_step", "state_dict"} <= content.keys():
-        raise UserError(f"{path} is no checkpoint of a training.")
-    return content

@@ -14,8 +14,9 @@ from torchmetrics import MeanMetric
 
 from deblur.errors import UserError
 from deblur.metrics import mean_results, measure
+from deblur.networks.building import build_network
 from deblur.training.losses import LOSSES
-from deblur.training.optimizers import build_network, build_optimizer, build_scheduler
+from deblur.training.optimizers import build_optimizer, build_scheduler
 
 Batch = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""Networks, schedulers, and optimizers with a learning rate of their own for the last layer."""
+"""Schedulers, and optimizers with a learning rate of their own for the last layer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,19 +9,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from deblur.config import build
-from deblur.config.build import TRUSTED
 from deblur.errors import UserError
 
 NEVER = 10**9  # [epochs]
 ONE_CYCLE = "torch.optim.lr_scheduler.OneCycleLR"
-
-
-def build_network(
-    settings: Mapping[str, Any], trusted: Sequence[str] = (), allowed: Sequence[str] = TRUSTED
-) -> nn.Module:
-    """Build a network; `compile` in its settings is left to the training."""
-    node = {key: value for key, value in settings.items() if key != "compile"}
-    return build(node, nn.Module, trusted=trusted, allowed=allowed)
 
 
 def build_optimizer(settings: Mapping[str, Any], network: nn.Module, trusted: Sequence[str] = ()) -> Optimizer:

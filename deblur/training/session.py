@@ -22,6 +22,8 @@ from deblur.device import Device, refuse_absent_device, taken_device
 from deblur.files import write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
+from deblur.networks.building import build_network
+from deblur.networks.checkpoints import CHECKPOINTS, load_checkpoint
 from deblur.runs import (
     HISTORY_FILE,
     LOG_FILE,
@@ -34,10 +36,10 @@ from deblur.runs import (
     sharing,
 )
 from deblur.training.callbacks import History, TimeLeft
-from deblur.training.checkpoints import CHECKPOINTS, KeptCheckpoint, LastEpoch, find_last, load_checkpoint
+from deblur.training.checkpoints import KeptCheckpoint, LastEpoch, find_last
 from deblur.training.loggers import TensorBoard
 from deblur.training.module import DeblurModule
-from deblur.training.optimizers import build_network, build_optimizer, build_scheduler
+from deblur.training.optimizers import build_optimizer, build_scheduler
 from deblur.training.results import (
     best_validation,
     describe_data,

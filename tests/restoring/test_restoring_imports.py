@@ -7,8 +7,16 @@ HEAVY = ("lightning", "hydra", "omegaconf", "albumentations", "torchmetrics", "s
 
 
 MODULES = {
-    "import deblur.restoring.colour, deblur.restoring.reading, deblur.restoring.writing": (*HEAVY, "torch", "cv2"),
-    "import deblur.restoring.tiles": HEAVY,
+    "import deblur.restoring." + ", deblur.restoring.".join(("colour", "reading", "writing", "tiles")): (
+        *HEAVY,
+        "torch",
+        "cv2",
+    ),
+    "import deblur.restoring.torch_network, deblur.networks.trained": tuple(
+        name
+        for name in HEAVY
+        if name != "omegaconf"  # reads the configuration of a run
+    ),
 }
 
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from deblur.errors import UserError
 from deblur.models import SRCNN
 from deblur.restoring.tiles import DEFAULT_TILE, TiledNetwork
+from deblur.restoring.torch_network import TorchNetwork
 
-CPU = torch.device("cpu")
 NETWORKS = {"9-3-1-5": (9, 3, 1, 5), "1": (1,), "21-11": (21, 11)}
 SHAPES = [(1, 1), (1, 40), (3, 2), (16, 16), (17, 33), (61, 47)]
 
@@ -16,6 +16,10 @@ SHAPES = [(1, 1), (1, 40), (3, 2), (16, 16), (17, 33), (61, 47)]
 def network(kernel_sizes: tuple[int, ...], residual: bool = True) -> SRCNN:
     torch.manual_seed(0)
     return SRCNN(kernel_sizes, [4] * (len(kernel_sizes) - 1), residual=residual)
+
+
+def tiles_of(net: nn.Module, tile: int = DEFAULT_TILE, device: str = "cpu", bfloat16: bool = False) -> TiledNetwork:
+    return TiledNetwork(TorchNetwork(net, torch.device(device), bfloat16), tile)
 
 
 def plane(height: int, width: int) -> NDArray[np.float32]:
@@ -33,7 +37,7 @@ def whole(net: nn.Module, image: NDArray[np.float32]) -> NDArray[np.float32]:
 def test_tiles_are_those_of_the_whole(name: str, shape: tuple[int, int], tile: int) -> None:
     net, image = network(NETWORKS[name]), plane(*shape)
     expected = whole(net, image)
-    restored = TiledNetwork(net, CPU, tile).restore(image)
+    restored = tiles_of(net, tile).restore(image)
     assert restored.dtype == np.float32
     assert restored.flags.writeable
     np.testing.assert_allclose(restored, expected, rtol=0, atol=1e-6)
@@ -41,18 +45,18 @@ def test_tiles_are_those_of_the_whole(name: str, shape: tuple[int, int], tile: i
 
 def test_tiles_of_a_pixel() -> None:
     net, image = network((9, 1, 5)), plane(3, 5)
-    np.testing.assert_allclose(TiledNetwork(net, CPU, 1).restore(image), whole(net, image), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(tiles_of(net, 1).restore(image), whole(net, image), rtol=0, atol=1e-6)
 
 
 def test_a_plain_network_as_well() -> None:
     net, image = network((9, 1, 5), residual=False), plane(50, 41)
-    np.testing.assert_allclose(TiledNetwork(net, CPU, 16).restore(image), whole(net, image), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(tiles_of(net, 16).restore(image), whole(net, image), rtol=0, atol=1e-6)
 
 
 def test_views_of_a_picture_are_planes() -> None:
     net, colours = network((5, 3)), np.random.default_rng(0).random((20, 30, 3), dtype=np.float32)
     expected = whole(net, np.ascontiguousarray(colours[::-1, :, 1]))
-    np.testing.assert_allclose(TiledNetwork(net, CPU, 16).restore(colours[::-1, :, 1]), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(tiles_of(net, 16).restore(colours[::-1, :, 1]), expected, rtol=0, atol=1e-6)
 
 
 class Recorder(nn.Module):
@@ -74,7 +78,7 @@ class Recorder(nn.Module):
 @pytest.mark.parametrize("shape", [(100, 130), (33, 32), (1, 500), (64, 64), (5, 5)])
 def test_tiles_have_one_shape_and_are_counted(shape: tuple[int, int]) -> None:
     net, image, calls = Recorder(3), plane(*shape), []
-    tiled = TiledNetwork(net, CPU, 32)
+    tiled = tiles_of(net, 32)
     np.testing.assert_array_equal(tiled.restore(image, lambda: calls.append(1)), image)
     assert len(set(net.shapes)) == 1
     assert max(net.shapes[0]) <= 32 + 2 * net.radius
@@ -84,7 +88,7 @@ def test_tiles_have_one_shape_and_are_counted(shape: tuple[int, int]) -> None:
 
 def test_little_is_computed_twice() -> None:
     net = Recorder(1)
-    TiledNetwork(net, CPU, 256).restore(plane(257, 300))
+    tiles_of(net, 256).restore(plane(257, 300))
     assert sum((height - 2) * (width - 2) for _, _, height, width in net.shapes) <= 1.01 * 257 * 300
 
 
@@ -103,20 +107,20 @@ class Padding(nn.Module):
 def test_a_network_without_radius_is_given_the_whole_plane() -> None:
     torch.manual_seed(0)
     net, image, calls = Padding(), plane(40, 50), []
-    tiled = TiledNetwork(net, CPU, 16)
+    tiled = tiles_of(net, 16)
     np.testing.assert_allclose(tiled.restore(image, lambda: calls.append(1)), whole(net, image), rtol=0, atol=1e-6)
     assert len(calls) == tiled.count(40, 50) == 1
 
 
 def test_dropout_is_off() -> None:
     net = SRCNN((5, 3), (8,), dropout=0.5).train()
-    tiled, image = TiledNetwork(net, CPU, 16), plane(30, 30)
+    tiled, image = tiles_of(net, 16), plane(30, 30)
     np.testing.assert_array_equal(tiled.restore(image), tiled.restore(image))
 
 
 def test_bfloat16_is_near_and_not_the_same() -> None:
     net, image = network((9, 3, 1, 5)), plane(40, 50)
-    exact, near = (TiledNetwork(net, CPU, 32, bfloat16=asked).restore(image) for asked in (False, True))
+    exact, near = (tiles_of(net, 32, bfloat16=asked).restore(image) for asked in (False, True))
     assert near.dtype == np.float32
     assert 0 < np.abs(near - exact).max() < 0.01
 
@@ -125,12 +129,12 @@ def test_what_is_no_number_is_named() -> None:
     net = network((5, 3))
     net.convolutions[1].bias.data.fill_(float("nan"))
     with pytest.raises(UserError, match="no numbers"):
-        TiledNetwork(net, CPU).restore(plane(9, 9))
+        tiles_of(net).restore(plane(9, 9))
 
 
 def test_a_tile_has_a_pixel() -> None:
     with pytest.raises(ValueError, match="not 0"):
-        TiledNetwork(network((5, 3)), CPU, 0)
+        tiles_of(network((5, 3)), 0)
     assert DEFAULT_TILE >= 1
 
 
@@ -141,5 +145,5 @@ def test_a_gpu_gives_the_same() -> None:
     net, image = network((9, 3, 1, 5)), plane(100, 70)
     expected = whole(net, image)
     with torch.backends.cudnn.flags(allow_tf32=False):
-        restored = TiledNetwork(net, torch.device("cuda"), 32).restore(image)
+        restored = tiles_of(net, 32, "cuda").restore(image)
     np.testing.assert_allclose(restored, expected, rtol=0, atol=1e-5)

@@ -66,8 +66,12 @@ def test_equal_epochs_are_called_so(tmp_path: Path, runs_of: Read) -> None:
 
 
 def test_a_network_that_validates_worse_while_it_trains_better_is_told(tmp_path: Path, runs_of: Read) -> None:
-    write_run(tmp_path, GAINS, model="original_915", losses=(0.5, 0.7, 0.75), training=(0.5, 0.6, 0.625))  # both are worse
-    write_run(tmp_path, GAINS, model="original_9315", losses=(0.5, 0.3, 0.25), training=(0.5, 0.2, 0.125))  # both are better
+    write_run(
+        tmp_path, GAINS, model="original_915", losses=(0.5, 0.7, 0.75), training=(0.5, 0.6, 0.625)
+    )  # both are worse
+    write_run(
+        tmp_path, GAINS, model="original_9315", losses=(0.5, 0.3, 0.25), training=(0.5, 0.2, 0.125)
+    )  # both are better
     write_run(tmp_path, GAINS, model="original_91115", losses=(0.5, 0.25, 0.75), training=(0.5, 0.25, 0.125))
     assert opposed(selected(runs_of(tmp_path))) == [
         "On box blur 9-1-1-1-5 validates worse while it trains better: from its first epoch to its last the validation "

@@ -1,0 +1,103 @@
+"""Runs, checkpoints and exported files -> trained networks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from torch import Tensor, nn
+
+from deblur.errors import UserError
+from deblur.networks.building import build_network
+from deblur.networks.checkpoints import CHECKPOINTS, load_checkpoint
+from deblur.networks.weights import SUFFIX, read_weights
+from deblur.runs import CONFIG_FILE, METRICS_FILE, read_config, read_json
+
+_PREFIX: Final = "network."  # of the network's weights in a checkpoint
+_SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "seed", "blur", "data")  # that a checkpoint holds
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network and what is known of its training.
+
+    Attributes:
+        name: of the run, or of the file.
+        network: with the trained weights.
+        config: the run's configuration, or the part of it that a file holds.
+        metrics: what the run's metrics.json holds; empty where it is not known.
+    """
+
+    name: str
+    network: nn.Module
+    config: Mapping[str, Any]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The fingerprint of the images that it was trained and tested on, where it is known."""
+        found = self.metrics.get("data", {}).get("fingerprint")
+        return None if found is None else str(found)
+
+
+def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
+    """Load a network from a run's folder (its best epoch), from a checkpoint alone, or from an exported file.
+
+    Only classes of `deblur.models` are built, and such as the user trusts; no code in a file can run.
+
+    Args:
+        place: the folder or the file.
+        trusted: modules that the user named on the command line.
+
+    Raises:
+        UserError: where there is none, it is damaged, of another program, or its network is not allowed.
+    """
+    if place.is_dir():
+        return _of_run(place, trusted)
+    if not place.is_file():
+        raise UserError(
+            f"run={place} does not exist: give a run's folder, with its {CONFIG_FILE}, or a checkpoint file."
+        )
+    if place.suffix == SUFFIX:
+        weights, description = read_weights(place)
+        config = description["settings"]
+        network = _restored_network(config["model"], weights, place, trusted)
+        return Trained(str(description.get("name") or place.stem), network, config, description.get("metrics") or {})
+    content = load_checkpoint(place)
+    settings = content.get("hyper_parameters")
+    if not isinstance(settings, dict) or not {"model", "blur", "data"} <= settings.keys():
+        raise UserError(f"{place} is no checkpoint of this program: it holds no settings of a network.")
+    config = {key: settings[key] for key in _SETTINGS if key in settings}
+    return Trained(place.stem, _restored_network(config["model"], _weights(content), place, trusted), config)
+
+
+def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
+    config = read_config(folder)
+    checkpoint = folder / CHECKPOINTS / "best.ckpt"
+    if not checkpoint.is_file():
+        raise UserError(f"{folder} has no {CHECKPOINTS}/best.ckpt: the run has not finished an epoch yet.")
+    metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
+    weights = _weights(load_checkpoint(checkpoint))
+    return Trained(_name_of(folder), _restored_network(config["model"], weights, checkpoint, trusted), config, metrics)
+
+
+def _name_of(folder: Path) -> str:
+    """Return the name of a run; that of a single run is its folder's parent, above its time."""
+    folder = folder.resolve()
+    return folder.parent.name if folder.parent.parent.name == "runs" else folder.name
+
+
+def _weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
+
+
+def _restored_network(
+    settings: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path, trusted: Sequence[str]
+) -> nn.Module:
+    network = build_network(settings, trusted, allowed=("deblur.models",))
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} does not fit its network ({reason[:200]}): it is damaged.") from error
+    return network.eval()

@@ -1,0 +1,41 @@
+"""A network that torch computes, for the tiles of a picture."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from deblur.restoring.tiles import Plane
+
+
+class TorchNetwork:
+    """A trained network of torch, on a device."""
+
+    def __init__(self, network: nn.Module, device: torch.device, bfloat16: bool = False) -> None:
+        """Move a network to the device, lay its weights out for speed, and end its training mode.
+
+        Args:
+            network: takes and gives (N, 1, H, W), gray in [0, 1]; with an attribute `radius` [px], the reach of its
+                receptive field, it also takes `pad=False`, as `deblur.models.SRCNN` does.
+            device: where to compute.
+            bfloat16: compute the products in bfloat16.
+        """
+        self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
+        self._device = device
+        self._bfloat16 = bfloat16
+        self._radius: int | None = getattr(network, "radius", None)
+
+    @property
+    def radius(self) -> int | None:
+        """How far the receptive field reaches [px]; None where it is not known."""
+        return self._radius
+
+    def __call__(self, surrounded: Plane) -> Plane:
+        """Restore a part of a plane; see `PlaneNetwork`."""
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+            given = torch.from_numpy(surrounded).to(self._device)[None, None]
+            if self._radius is None:
+                restored = self._network(given)
+            else:
+                restored = self._network(given.contiguous(memory_format=torch.channels_last), pad=False)
+            tile: Plane = restored[0, 0].float().numpy(force=True).astype(np.float32, copy=False)
+        return tile
