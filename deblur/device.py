@@ -39,7 +39,7 @@ def refuse_absent_device(trainer: Mapping[str, Any]) -> None:
     Raises:
         UserError: where a GPU is asked for and none is there; there is no silent way back to the CPU.
     """
-    _describe(trainer, _accelerator(trainer["accelerator"]), trainer.get("devices", 1), index=0)
+    _describe(trainer, accelerator_of(trainer["accelerator"]), trainer.get("devices", 1), index=0)
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def taken_device(trainer: Mapping[str, Any]) -> Iterator[Device]:
     Raises:
         UserError: where a GPU is asked for and none is there; there is no silent way back to the CPU.
     """
-    accelerator = _accelerator(trainer["accelerator"])
+    accelerator = accelerator_of(trainer["accelerator"])
     devices = trainer.get("devices", 1)
     _keep_to_the_share_of_a_batch_job()
     if accelerator != "gpu" or devices != 1 or torch.cuda.device_count() == 1:
@@ -60,7 +60,12 @@ def taken_device(trainer: Mapping[str, Any]) -> Iterator[Device]:
         yield _describe(trainer, accelerator, [index], index)
 
 
-def _accelerator(asked: str) -> str:
+def accelerator_of(asked: str) -> str:
+    """Return the accelerator that is asked for; of auto, the best there is.
+
+    Raises:
+        UserError: where it is not there.
+    """
     available = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if asked == "auto":
         return next(name for name, there in available.items() if there)

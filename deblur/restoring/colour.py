@@ -1,26 +1,26 @@
 """Restore a colour picture with a network for one gray channel."""
 
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.restoring.pictures import Levels
+from deblur.restoring.tiles import Plane
 
 Colour: TypeAlias = Literal["luma", "channels"]
-Plane: TypeAlias = NDArray[np.float32]
+Pixels: TypeAlias = NDArray[Any]
 
 _BT601: Final = np.array([0.299, 0.587, 0.114], np.float32)  # the weights of red, green and blue in the luma
 _BLOCK_ROWS: Final = 256  # put together at once, so that no second picture in float32 is held
 
 
-def plane_count(pixels: Levels, colour: Colour = "luma") -> int:
+def plane_count(pixels: Pixels, colour: Colour = "luma") -> int:
     """Return how many planes `restore_pixels` restores, for a progress bar."""
-    return 3 if pixels.ndim == 3 and colour == "channels" else 1
+    return 3 if pixels.ndim == 3 and pixels.shape[2] >= 3 and colour == "channels" else 1
 
 
-def restore_pixels(pixels: Levels, restore: Callable[[Plane], Plane], colour: Colour = "luma") -> Levels:
+def restore_pixels(pixels: Pixels, restore: Callable[[Plane], Plane], colour: Colour = "luma") -> Pixels:
     """Split a picture into gray planes, restore these one after the other, and put them together again.
 
     With `luma`, the Y of full-range YCbCr (ITU-R BT.601, the gray that networks are trained on) is restored and clipped
@@ -34,12 +34,12 @@ def restore_pixels(pixels: Levels, restore: Callable[[Plane], Plane], colour: Co
     A plane that is restored to itself gives exactly the pixels that it came from.
 
     Args:
-        pixels: (H, W) or (H, W, 3), uint8 or uint16, full range.
+        pixels: (H, W) or (H, W, 3), uint8 or uint16 of full range, or floating point in [0, 1].
         restore: takes a plane (H, W) in [0, 1] and returns one of the same size, clamped or not.
         colour: `luma` or `channels`.
 
     Returns:
-        New pixels of the same shape and type, rounded to the nearest level.
+        New pixels of the same shape and type; whole numbers are rounded to the nearest level.
     """
     if pixels.ndim == 2:
         return _levels(restore(_plane(pixels)), pixels)
@@ -56,19 +56,22 @@ def restore_pixels(pixels: Levels, restore: Callable[[Plane], Plane], colour: Co
     white = _white(pixels)
     for rows in blocks:
         change = np.clip(restored_luma[rows], 0, 1) - luma[rows]
-        restored[rows] = np.clip(np.rint(pixels[rows] + change[..., None] * white), 0, white)
+        restored[rows] = np.clip(_rounded(pixels[rows] + change[..., None] * white, pixels), 0, white)
     return restored
 
 
-def _white(pixels: Levels) -> np.float32:
-    return np.float32(np.iinfo(pixels.dtype).max)
+def _white(pixels: Pixels) -> np.float32:
+    return np.float32(1 if np.issubdtype(pixels.dtype, np.floating) else np.iinfo(pixels.dtype).max)
 
 
-def _plane(pixels: Levels) -> Plane:
+def _plane(pixels: Pixels) -> Plane:
     return pixels.astype(np.float32) / _white(pixels)
 
 
-def _levels(plane: Plane, like: Levels) -> Levels:
-    """Round a plane to levels of the type of other pixels."""
-    levels: Levels = np.rint(np.clip(plane, 0, 1) * _white(like)).astype(like.dtype)
-    return levels
+def _levels(plane: Plane, like: Pixels) -> Pixels:
+    """Bring a plane to the levels of the type of other pixels."""
+    return _rounded(np.clip(plane, 0, 1) * _white(like), like).astype(like.dtype)
+
+
+def _rounded(levels: Pixels, like: Pixels) -> Pixels:
+    return levels if np.issubdtype(like.dtype, np.floating) else np.rint(levels)

@@ -1,0 +1,152 @@
+"""A trained network as a function from a picture to a picture."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.errors import UserError
+from deblur.networks.shipped import SHIPPED, shipped_file
+from deblur.restoring.colour import Colour, plane_count, restore_pixels
+from deblur.restoring.pictures import Picture
+from deblur.restoring.tiles import Plane, PlaneNetwork, TiledNetwork
+
+Accelerator = Literal["auto", "cpu", "gpu", "mps"]
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+Advance = Callable[[], object]
+
+ONNX_SUFFIX = ".onnx"
+_WITH_ALPHA = (2, 4)  # channels
+
+
+class Restorer:
+    """Restores pictures with one network.
+
+    Attributes:
+        name: of the network.
+        settings: of its training: the sections `model` and `blur`, and others where they are known.
+    """
+
+    def __init__(
+        self, name: str, settings: Mapping[str, Any], exact: PlaneNetwork, fast: PlaneNetwork | None = None
+    ) -> None:
+        """Take a network.
+
+        Args:
+            name: of the network.
+            settings: of its training.
+            exact: the network in float32.
+            fast: the same in lower precision, good enough for pictures of 8 bits.
+        """
+        self.name = name
+        self.settings = settings
+        self._exact = TiledNetwork(exact)
+        self._fast = self._exact if fast is None else TiledNetwork(fast)
+
+    def __call__(self, image: NDArray[Any], color: Colour = "luma", advance: Advance | None = None) -> NDArray[Any]:
+        """Restore a picture.
+
+        Args:
+            image: gray (H, W) or (H, W, 1), RGB (H, W, 3), either with alpha as last channel (H, W, 2) or (H, W, 4);
+                uint8 or uint16 of full range, or floating point in [0, 1]. Alpha is kept.
+            color: `luma` restores the brightness and keeps the colour differences, `channels` restores red, green and
+                blue one by one.
+            advance: called after each tile; `count` tells how many there are.
+
+        Returns:
+            A new picture of the same shape and type.
+
+        Raises:
+            ValueError: for another shape, type or range.
+        """
+        pixels = np.asarray(image)
+        _refuse_no_picture(pixels)
+        if pixels.ndim == 3 and pixels.shape[2] != 3:
+            return self._restored_beside_alpha(pixels, color, advance)
+        tiled = self._fast if pixels.dtype == np.uint8 else self._exact
+
+        def restore(plane: Plane) -> Plane:
+            return tiled.restore(plane, advance)
+
+        return restore_pixels(pixels, restore, color)
+
+    def restore_picture(self, picture: Picture, color: Colour = "luma", advance: Advance | None = None) -> Picture:
+        """Restore the pixels of a picture that was read from a file."""
+        return replace(picture, pixels=self(picture.pixels, color, advance))
+
+    def count(self, image: NDArray[Any], color: Colour = "luma") -> int:
+        """Return how many tiles a picture has, for a progress bar."""
+        return plane_count(image, color) * self._exact.count(image.shape[0], image.shape[1])
+
+    def _restored_beside_alpha(self, pixels: NDArray[Any], color: Colour, advance: Advance | None) -> NDArray[Any]:
+        channels = pixels.shape[2]
+        restored = pixels.copy()
+        colours = channels - (channels in _WITH_ALPHA)
+        if colours == 1:
+            restored[..., 0] = self(pixels[..., 0], color, advance)
+        else:
+            restored[..., :3] = self(pixels[..., :3], color, advance)
+        return restored
+
+
+def load(
+    network: str | Path = "mixed",
+    *,
+    accelerator: Accelerator = "auto",
+    precision: Precision = "auto",
+    trusted: Sequence[str] = (),
+) -> Restorer:
+    """Load a network that restores pictures.
+
+        import deblur
+        restorer = deblur.load("mixed")  # or the folder of a run, a checkpoint, an exported file
+        sharper = restorer(image)  # a NumPy array (H, W) or (H, W, 3), uint8, uint16 or in [0, 1]
+
+    Args:
+        network: the name of one that comes with the package (mixed, gaussian, box, motion, disk), or the path of a
+            run's folder, a checkpoint, or an exported .safetensors or .onnx file.
+        accelerator: auto takes a GPU where there is one.
+        precision: auto computes 8-bit pictures in bfloat16 where the hardware multiplies it, all others in float32.
+        trusted: modules of one's own whose classes may be built.
+
+    Raises:
+        UserError: where there is no such network, it is damaged, or its class is not allowed.
+    """
+    place = shipped_file(str(network)) if str(network) in SHIPPED else Path(network)
+    if place.suffix == ONNX_SUFFIX:
+        from deblur.restoring.onnx_network import open_onnx
+
+        description, exported = open_onnx(place)
+        return Restorer(str(description.get("name") or place.stem), description["settings"], exported)
+    if not place.exists():
+        raise UserError(
+            f"There is no network {network}: give {', '.join(SHIPPED)}, a run's folder, a checkpoint, or an exported "
+            f".safetensors or {ONNX_SUFFIX} file."
+        )
+    import torch  # two seconds, which an .onnx file does without
+
+    from deblur.device import accelerator_of, multiplies_bfloat16
+    from deblur.networks.trained import load_trained
+    from deblur.restoring.torch_network import TorchNetwork
+
+    trained = load_trained(place, trusted)
+    found = accelerator_of(accelerator)
+    device = torch.device({"gpu": "cuda"}.get(found, found))
+    is_fast = precision == "bf16-mixed" or (precision == "auto" and multiplies_bfloat16(found, 0))
+    exact, fast = (TorchNetwork(trained.network, device, bfloat16) for bfloat16 in (False, True))
+    return Restorer(trained.name, trained.config, exact, fast if is_fast else None)
+
+
+def _refuse_no_picture(pixels: NDArray[Any]) -> None:
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if pixels.ndim not in (2, 3) or not 1 <= channels <= 4 or pixels.size == 0:
+        raise ValueError(f"a picture has the shape (H, W) or (H, W, C) with 1 to 4 channels, not {pixels.shape}")
+    if pixels.dtype in (np.uint8, np.uint16):
+        return
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise ValueError(f"a picture is uint8, uint16 or floating point in [0, 1], not {pixels.dtype}")
+    if not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise ValueError("a picture in floating point has values in [0, 1]: divide 8-bit levels by 255")
