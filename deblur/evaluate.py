@@ -27,7 +27,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if words is None else words
     # A key of a group that is the run's own is not in conf/evaluate.yaml: `++` takes it, and is checked with the run's.
-    return run("evaluate", _task, [re.sub(r"^(?=(data|blur)\.)", "++", word) for word in given])
+    taken = [re.sub(r"^(?=(data|blur)\.)", "++", word) for word in given]
+    if "data=pairs" in taken and not any(word.startswith("blur=") for word in taken):
+        taken.append("blur=none")  # conf/data/pairs.yaml says so, which Hydra applies to a blur that is chosen alone
+    return run("evaluate", _task, taken)
 
 
 def _task(composed: DictConfig) -> None:
@@ -35,7 +38,9 @@ def _task(composed: DictConfig) -> None:
     try:
         said = _compared(config) if config["compare"] else _measured(config)
     except OSError as error:
-        raise UserError(f"{error.filename} cannot be written ({error.strerror}): choose another output=DIR.") from error
+        raise UserError(
+            f"{error.filename} cannot be read or written ({error.strerror}): make it so, or choose another output=DIR."
+        ) from error
     sys.stdout.write(f"{said}\n")
 
 
@@ -51,7 +56,9 @@ def _compared(config: Config) -> str:
 def _measured(config: Config) -> str:
     loaded = GlobalHydra.instance().config_loader().load_configuration("train", overrides=[], run_mode=RunMode.RUN)
     defaults = check({str(key): loaded[key] for key in loaded if key != "hydra"})
-    from deblur.evaluation.session import cross, evaluate, filters  # seconds of imports
+    from deblur.evaluation.cross import cross  # seconds of imports
+    from deblur.evaluation.receptive_field import filters
+    from deblur.evaluation.session import evaluate
 
     if config["cross"]:
         return cross(config)

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from deblur.config import schema
 from deblur.config.build import refuse_by_name
+from deblur.config.export_schema import Export
 from deblur.config.sections import Section, shown
 from deblur.errors import UserError
 
@@ -84,6 +85,37 @@ def check_evaluation(cfg: DictConfig | Mapping[str, Any]) -> Config:
     config = _resolve(cfg)
     _check_section("", config, schema.Evaluate)
     _check_section("paths", config["paths"], schema.Paths)
+    return config
+
+
+def check_restoration(cfg: DictConfig | Mapping[str, Any]) -> Config:
+    """Resolve and check what Hydra composed from conf/restore.yaml, but for its blur, which changes a network's own.
+
+    Raises:
+        UserError: as `check` does.
+    """
+    config = _resolve(cfg)
+    _check_section("", config, schema.Restore)
+    return config
+
+
+def check_blur(blur: Config, trusted: list[str]) -> None:
+    """Check the settings of a blur alone.
+
+    Raises:
+        UserError: as `check` does.
+    """
+    _check_class("blur", blur, trusted)
+
+
+def check_export(cfg: DictConfig | Mapping[str, Any]) -> Config:
+    """Resolve and check what Hydra composed from conf/export.yaml.
+
+    Raises:
+        UserError: as `check` does.
+    """
+    config = _resolve(cfg)
+    _check_section("", config, Export)
     return config
 
 

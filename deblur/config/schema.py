@@ -270,6 +270,8 @@ class Evaluate(Section):
         self._refuse_words_without_effect()
         if self.compare and len(self.compare) != 2:
             raise ValueError(f"compare={shown(self.compare)} is not allowed: give two run folders.")
+        if len(set(self.baseline)) < len(self.baseline):
+            raise ValueError(f"baseline={shown(self.baseline)} is not allowed: name each restorer once.")
         return self
 
     def _refuse_words_without_effect(self) -> None:
@@ -284,6 +286,37 @@ class Evaluate(Section):
                 raise ValueError(
                     f"{kind} does not read {', '.join(given)}: leave that out, or give it in a command alone."
                 )
+
+
+class Restore(Section):
+    """The top level of conf/restore.yaml."""
+
+    input: str = Field(min_length=1, description="a picture or a folder of pictures: input=FILE")
+    output: str | None = Field(min_length=1, description="a file or a folder, or null")
+    network: str | None = Field(min_length=1, description="the name of a network that ships, list, or null")
+    run: str | None = Field(min_length=1, description="a run folder, a checkpoint or an exported file, or null")
+    color: Literal["luma", "channels"] = Field(description="luma or channels")
+    side_by_side: bool = Field(description="true or false")
+    simulate: bool = Field(description="true or false")
+    blur: dict[str, Any] = Field(description="a group: blur=NAME")
+    overwrite: bool = Field(description="true or false")
+    max_megapixels: float = Field(gt=0, allow_inf_nan=False, description="a number above 0")
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
+    precision: Literal["auto", "32-true", "bf16-mixed"] = Field(description="auto, 32-true or bf16-mixed")
+    trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
+
+    @model_validator(mode="after")
+    def _no_word_without_effect(self) -> "Restore":
+        if self.network is not None and self.run is not None:
+            raise ValueError(f"network={self.network} and run={self.run} are two networks: leave out one.")
+        if self.blur and not self.simulate:
+            raise ValueError("blur is read by simulate=true alone: add that, or leave blur out.")
+        if self.side_by_side and (self.simulate or self.network == "list"):
+            other = "simulate=true" if self.simulate else "network=list"
+            raise ValueError(f"side_by_side=true and {other} do not go together: {other} shows pictures side by side.")
+        if self.simulate and self.network == "list":
+            raise ValueError("simulate=true needs one network: network=NAME in place of network=list.")
+        return self
 
 
 BY_TARGET: dict[str, type[Section]] = {

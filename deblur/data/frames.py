@@ -18,7 +18,8 @@ class Frame:
 
     With a symmetric border the frame is all there is: it is cut out, then blurred, continued by its mirror image. With
     a real border the image is blurred and then cut, as a camera does it: the scene goes on past the frame, and the
-    margin keeps the image's own end out of sight.
+    margin keeps the image's own end out of sight. Noise and JPEG come before the cut as well, so that the blocks of a
+    JPEG do not begin at the frame's edge.
 
     Attributes:
         border: how the scene goes on.

@@ -11,10 +11,17 @@ import torch
 from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.data.datamodule import DeblurDataModule
+from deblur.data.frames import Border
+from deblur.device import taken_device
 from deblur.errors import UserError
+from deblur.evaluation.opening import finished_runs, torch_device
 from deblur.evaluation.restorers import NetworkRestorer
+from deblur.evaluation.tables import crossing_table
+from deblur.files import write_csv
+from deblur.memory import keep_freed_memory
 from deblur.metrics import psnr
 from deblur.networks.trained import load_trained
+from deblur.reporting.crossing import CROSS_FILE
 from deblur.runs import METRICS_FILE, read_config, read_json
 
 STRENGTHS = {"gaussian": "sigma", "box": "size", "motion": "length", "disk": "radius"}  # the parameter of each family
@@ -33,15 +40,17 @@ class Condition:
         family: of the blur.
         label: what differs from the blur that networks were trained on.
         blur: its configuration.
+        border: real, or None for that of the training.
     """
 
     family: str
     label: str
     blur: Mapping[str, Any]
+    border: Border | None = None
 
 
 def conditions(blur: Mapping[str, Any]) -> Iterator[Condition]:
-    """Yield a blur at half, full and double strength, with noise, and compressed.
+    """Yield a blur at half, full and double strength, with a real border, with noise, and compressed.
 
     Args:
         blur: its configuration, of a family with one strength that is a number.
@@ -51,6 +60,7 @@ def conditions(blur: Mapping[str, Any]) -> Iterator[Condition]:
     for factor in FACTORS:
         value = _odd(blur[key] * factor) if key == "size" else blur[key] * factor
         yield Condition(family, f"{key} {value:g}", {**blur, key: value})
+    yield Condition(family, "real border", blur, "real")
     for sigma in NOISE_SIGMAS:
         yield Condition(family, f"noise {sigma:g}", {**blur, "noise_sigma": sigma})
     for quality in JPEG_QUALITIES:
@@ -75,6 +85,26 @@ def best_runs(runs: Sequence[Path]) -> dict[str, Path]:
     return {blur: run for blur, (_, run) in best.items()}
 
 
+def cross(asked: Config) -> str:
+    """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
+
+    Args:
+        asked: the checked configuration of the evaluation.
+
+    Returns:
+        What to show.
+
+    Raises:
+        UserError: where there is no such network.
+    """
+    keep_freed_memory()
+    sweep = Path(asked["paths"]["output_root"]) / "sweeps" / asked["sweep"]
+    with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
+        rows = cross_table(finished_runs(sweep), asked, torch_device(device))
+    write_csv(sweep / CROSS_FILE, rows)
+    return f"{crossing_table(rows)}\n\nAll numbers are in {sweep / CROSS_FILE}; the report of the sweep shows them."
+
+
 def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> list[Row]:
     """Measure the best network of each blur under every condition of every blur, on the test images of its training.
 
@@ -97,7 +127,9 @@ def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> li
     for trained in networks.values():
         for condition in conditions(trained.config["blur"]):
             degradation = build(condition.blur, Degradation, trusted=asked["trusted"])
-            data = build(settings, DeblurDataModule, degradation, cache_root=asked["paths"]["cache_root"])
+            border = {"border": condition.border} if condition.border else {}
+            changed = settings | border
+            data = build(changed, DeblurDataModule, degradation, cache_root=asked["paths"]["cache_root"])
             data.setup()
             rows += _measured(restorers, data, condition, device)
     return rows

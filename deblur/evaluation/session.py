@@ -2,36 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from deblur.baselines import Baseline, make
-from deblur.blur import Degradation
-from deblur.config import Config, build
+from deblur.config import Config
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Frame
 from deblur.device import Device, taken_device
 from deblur.errors import UserError
-from deblur.evaluation.cross import cross_table
 from deblur.evaluation.measuring import Row, measure_restorers
-from deblur.evaluation.receptive_field import filter_study, networks_on
+from deblur.evaluation.opening import finished_runs, opened, torch_device
 from deblur.evaluation.restorers import BaselineRestorer, NetworkRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
-from deblur.evaluation.tables import crossing_table, filter_table, restorer_table
-from deblur.files import write_bytes, write_csv, write_json
+from deblur.evaluation.tables import restorer_table
+from deblur.files import write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
+from deblur.networks.checkpoints import digest_of
 from deblur.networks.trained import Trained, load_trained
-from deblur.reporting.crossing import CROSS_FILE
-from deblur.reporting.filters import FILTERS_FILE, filter_figure
-from deblur.runs import METRICS_FILE, STATUS_FILE, data_settings, read_config, state_of
+from deblur.runs import METRICS_FILE
 from deblur.training.results import describe_data, versions, write_images_table
-
-_DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and torch's
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> str:
     root = Path(asked["paths"]["output_root"])
     places: list[Path | None] = [None if asked["run"] is None else Path(asked["run"])]
     if asked["sweep"] is not None:
-        places = list(_finished_runs(root / "sweeps" / asked["sweep"]))
+        places = list(finished_runs(root / "sweeps" / asked["sweep"]))
     with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
         found = [_evaluate_one(place, asked, defaults, device) for place in places]
     parts = []
@@ -79,109 +72,11 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def cross(asked: Config) -> str:
-    """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
-
-    Args:
-        asked: the checked configuration of the evaluation.
-
-    Returns:
-        What to show.
-
-    Raises:
-        UserError: where there is no such network.
-    """
-    keep_freed_memory()
-    sweep = Path(asked["paths"]["output_root"]) / "sweeps" / asked["sweep"]
-    with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
-        rows = cross_table(_finished_runs(sweep), asked, torch.device(_DEVICES[device.accelerator]))
-    write_csv(sweep / CROSS_FILE, rows)
-    return f"{crossing_table(rows)}\n\nAll numbers are in {sweep / CROSS_FILE}; the report of the sweep shows them."
-
-
-def filters(asked: Config, defaults: Mapping[str, Any]) -> str:
-    """Measure the best linear filter of each size, beside the networks of a sweep on the same images.
-
-    Where only a sweep is named, each of its blurs is studied and the table is left to the sweep's report.
-
-    Args:
-        asked: the checked configuration of the evaluation.
-        defaults: a training's configuration, for what the command does not tell.
-
-    Returns:
-        What to show.
-
-    Raises:
-        UserError: for what the user can mend.
-    """
-    root = Path(asked["paths"]["output_root"])
-    sweep = None if asked["sweep"] is None else root / "sweeps" / asked["sweep"]
-    runs = [] if sweep is None else _finished_runs(sweep)
-    if sweep is None or asked["data"] or asked["blur"] or asked["output"]:
-        config = evaluation_config(read_config(runs[0]) if runs else {}, defaults, asked)
-        study = _studied(config, runs, asked)
-        label = "-".join([config[group].get("name") or "own" for group in ("data", "blur")])
-        digest = hashlib.sha256(json.dumps([config["data"], config["blur"]], sort_keys=True).encode()).hexdigest()[:6]
-        folder = Path(asked["output"] or root / "evaluations" / f"filters-on-{label}-{digest}")
-        figure = filter_figure(study.filters, study.networks, study.blur, "filters.png")
-        write_csv(folder / FILTERS_FILE, study.filters)
-        write_bytes(folder / figure.file, figure.png)
-        return f"{filter_table(study.filters, study.networks, study.blur)}\n\nThe table and its figure are in {folder}"
-    rows: list[Row] = []
-    parts = []
-    for run in _one_of_each_problem(runs):
-        study = _studied(evaluation_config(read_config(run), defaults, asked), runs, asked)
-        rows += [{"run": run.relative_to(sweep).as_posix(), **row} for row in study.filters]
-        parts.append(filter_table(study.filters, study.networks, study.blur))
-    write_csv(sweep / FILTERS_FILE, rows)
-    parts.append(f"All numbers are in {sweep / FILTERS_FILE}; the report of the sweep shows them.")
-    return "\n\n".join(parts)
-
-
-@dataclass(frozen=True)
-class _Study:
-    """The best linear filters on one set of blurred images, and the networks that were tested on it."""
-
-    blur: str
-    filters: list[Row]
-    networks: list[Row]
-
-
-def _studied(config: Config, runs: Sequence[Path], asked: Config) -> _Study:
-    data = _opened(config, asked)
-    networks = networks_on(runs, config["blur"], data.images.fingerprint)
-    return _Study(str(config["blur"].get("name")), filter_study(data), networks)
-
-
-def _one_of_each_problem(runs: Sequence[Path]) -> list[Path]:
-    """Return the first run of each blur and set of images."""
-    found: dict[str, Path] = {}
-    for run in runs:
-        config = read_config(run)
-        found.setdefault(json.dumps([config["blur"], data_settings(config)], sort_keys=True), run)
-    return list(found.values())
-
-
-def _opened(config: Config, asked: Config) -> DeblurDataModule:
-    degradation = build(config["blur"], Degradation, trusted=asked["trusted"])
-    cache_root = asked["paths"]["cache_root"]
-    data = build(config["data"], DeblurDataModule, degradation, trusted=asked["trusted"], cache_root=cache_root)
-    data.setup()
-    return data
-
-
-def _finished_runs(sweep: Path) -> list[Path]:
-    found = [path.parent for path in sorted(sweep.glob(f"*/{STATUS_FILE}")) if state_of(path.parent) == "done"]
-    if not found:
-        raise UserError(f"{sweep} holds no finished run: give the name of a sweep with sweep=NAME.")
-    return found
-
-
 def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any], device: Device) -> Evaluation:
     trained = None if place is None else load_trained(place, asked["trusted"])
     config = evaluation_config({} if trained is None else trained.config, defaults, asked)
-    data = _opened(config, asked)
-    split = asked["split"] or _split_for(trained, data, has_baselines=bool(asked["baseline"]))
+    data = opened(config, asked)
+    split, images, left_out = _chosen(trained, data, asked)
     frames = data.frames_of_both_borders() if _wants_both_borders(asked, data) else (data.frame(),)
     networks = [] if trained is None else [NetworkRestorer(trained.name, trained.network)]
     rows: list[Row] = []
@@ -189,9 +84,7 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     for frame in frames:
         baselines = [_fitted(name, data, frame) for name in asked["baseline"]]
         restorers: list[Restorer] = [*networks, *map(BaselineRestorer, baselines)]
-        found = measure_restorers(
-            restorers, data, _indices(data, split), frame, torch.device(_DEVICES[device.accelerator])
-        )
+        found = measure_restorers(restorers, data, images, frame, torch_device(device))
         rows += found
         borders[frame.border] = {
             "restorers": {
@@ -209,6 +102,7 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     summary = {
         "run": None if place is None else str(place),
         "split": split,
+        "seen_left_out": left_out,
         "borders": borders,
         "blur": config["blur"],
         "data": {"settings": config["data"], **describe_data(data)},
@@ -221,6 +115,8 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
 
 def _wants_both_borders(asked: Config, data: DeblurDataModule) -> bool:
     """Tell whether the border matters and is asked for: a baseline that knows the kernel leans on it."""
+    if asked["both_borders"] and max(data.reach) == 0:
+        raise UserError("both_borders=true needs a blur: without one nothing reaches in from beyond the border.")
     if asked["both_borders"] is not None:
         return bool(asked["both_borders"])
     return bool(asked["baseline"]) and max(data.reach) > 0
@@ -236,14 +132,35 @@ def _fitted(name: str, data: DeblurDataModule, frame: Frame) -> Baseline:
     return baseline
 
 
-def _split_for(trained: Trained | None, data: DeblurDataModule, has_baselines: bool) -> str:
-    """Return which images tell the truth: all of them where nothing was learned from any."""
-    is_new = trained is not None and trained.fingerprint not in (None, data.images.fingerprint)
-    return "all" if is_new and not has_baselines else "test"
+def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> tuple[str, list[int], int]:
+    """Return which images tell the truth: of those that are not asked for by name, none that the network has seen.
+
+    Returns:
+        The split, the images' places in the data set, and how many were left out since the network has seen them.
+
+    Raises:
+        UserError: where nothing is left.
+    """
+    seen = _seen(trained, data)
+    split = asked["split"] or ("test" if seen or asked["baseline"] or trained is None else "all")
+    images = list(range(len(data.images))) if split == "all" else list(getattr(data.splits, split))
+    if asked["split"] is not None:
+        return split, images, 0
+    left = [index for index in images if index not in seen]
+    if not left:
+        raise UserError(
+            "The network was trained or validated on all of these images, which would flatter it: give others, or "
+            "split=test to measure on them all the same."
+        )
+    return split, left, len(images) - len(left)
 
 
-def _indices(data: DeblurDataModule, split: str) -> Sequence[int]:
-    if split == "all":
-        return range(len(data.images))
-    chosen: Sequence[int] = getattr(data.splits, split)
-    return chosen
+def _seen(trained: Trained | None, data: DeblurDataModule) -> frozenset[int]:
+    """Return the places of the images that a network was trained or validated on."""
+    if trained is None:
+        return frozenset()
+    if trained.seen is not None:
+        return frozenset(i for i, digest in enumerate(data.images.digests) if digest_of(digest) in trained.seen)
+    # A checkpoint of an earlier version: its own data set, if it is known to be that, is split as it was.
+    is_other = trained.fingerprint not in (None, data.images.fingerprint)
+    return frozenset() if is_other else frozenset((*data.splits.train, *data.splits.val))

@@ -33,15 +33,25 @@ def evaluation_config(base: Settings, defaults: Settings, asked: Settings) -> Co
         else:
             if "path" in change:
                 config[group].pop("sha256", None)  # of the file that was trained with
-            config[group] = _merged(config[group], change, group)
+            config[group] = merged(config[group], change, group)
     config |= {"paths": asked["paths"], "trusted": asked["trusted"], "sweep": None, "resume": None}
     return check(config)
 
 
-def _merged(settings: Settings, change: Settings, place: str) -> dict[str, Any]:
-    merged = dict(settings)
+def merged(settings: Settings, change: Settings, place: str) -> dict[str, Any]:
+    """Return a section with some of its keys changed.
+
+    Args:
+        settings: the section.
+        change: the keys to change, nested as they are.
+        place: what the section is called.
+
+    Raises:
+        UserError: for a section within it that is not there.
+    """
+    changed = dict(settings)
     for key, value in change.items():
-        if isinstance(value, Mapping) and not isinstance(merged.get(key), Mapping):
+        if isinstance(value, Mapping) and not isinstance(changed.get(key), Mapping):
             raise UserError(f"{place}.{key} is unknown: {place} has no such section.")
-        merged[key] = _merged(merged[key], value, f"{place}.{key}") if isinstance(value, Mapping) else value
-    return merged
+        changed[key] = merged(changed[key], value, f"{place}.{key}") if isinstance(value, Mapping) else value
+    return changed

@@ -22,9 +22,13 @@ def restorer_table(summary: Mapping[str, Any]) -> str:
         for column in (f"{border}: PSNR, dB" if is_both else "PSNR, dB", "gain, dB", "SSIM")
     ]
     images = f"{first[0]['images']} images ({summary['split']})"
+    if summary["seen_left_out"]:
+        images += f", without {summary['seen_left_out']} that the network was trained or validated on"
+    if summary["split"] in ("all", "train") and borders[next(iter(borders))]["baselines"]:
+        images += ", some of which the baselines were tuned on"
     if is_both:
         top, left = borders["real"]["margin"]
-        images += f" for a symmetric and a real border, both within {top} px of top and bottom, {left} px of the sides"
+        images += f", without the outer {top} px above and below and {left} px left and right"
     return table(f"Means over {images}", ["", *columns], rows)
 
 
@@ -54,9 +58,10 @@ def crossing_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def filter_table(rows: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]], blur: str) -> str:
     """Return the best linear filters, each with the networks that see as far."""
     lines = []
+    has_real = "real_psnr" in rows[0]
     for row in rows:
         beside = ", ".join(f"{one['name']} {one['psnr']:.2f}" for one in networks if one["size"] == row["size"])
-        lines.append([f"{row['size']} px", f"{row['psnr']:.2f}", f"{row['gain']:+.2f}", beside])
-    return table(
-        f"{blur}: the best linear filter of each size", ["", "PSNR, dB", "gain, dB", "networks that see as far"], lines
-    )
+        real = [f"{row['real_psnr']:.2f}", f"{row['real_gain']:+.2f}"] if has_real else []
+        lines.append([f"{row['size']} px", f"{row['psnr']:.2f}", f"{row['gain']:+.2f}", *real, beside])
+    columns = ["", "PSNR, dB", "gain, dB", *(["real border: PSNR, dB", "gain, dB"] if has_real else [])]
+    return table(f"{blur}: the best linear filter of each size", [*columns, "networks that see as far"], lines)

@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from deblur.errors import UserError
 from deblur.networks.building import build_network
-from deblur.networks.checkpoints import CHECKPOINTS, load_checkpoint
+from deblur.networks.checkpoints import CHECKPOINTS, SEEN, load_checkpoint
+from deblur.networks.description import has_settings
 from deblur.networks.weights import SUFFIX, read_weights
 from deblur.runs import CONFIG_FILE, METRICS_FILE, read_config, read_json
 
 _PREFIX: Final = "network."  # of the network's weights in a checkpoint
-_SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "seed", "blur", "data")  # that a checkpoint holds
+SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "seed", "blur", "data")
+"""The sections of a configuration that a checkpoint or an exported file holds."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,15 @@ class Trained:
         network: with the trained weights.
         config: the run's configuration, or the part of it that a file holds.
         metrics: what the run's metrics.json holds; empty where it is not known.
+        seen: digests of the images that it was trained or validated on, as `digest_of` cuts them; None where they are
+            not known.
     """
 
     name: str
     network: nn.Module
     config: Mapping[str, Any]
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    seen: frozenset[str] | None = None
 
     @property
     def fingerprint(self) -> str | None:
@@ -62,13 +67,15 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
         weights, description = read_weights(place)
         config = description["settings"]
         network = _restored_network(config["model"], weights, place, trusted)
-        return Trained(str(description.get("name") or place.stem), network, config, description.get("metrics") or {})
+        name, metrics = str(description.get("name") or place.stem), description.get("metrics") or {}
+        return Trained(name, network, config, metrics, _seen(description))
     content = load_checkpoint(place)
-    settings = content.get("hyper_parameters")
-    if not isinstance(settings, dict) or not {"model", "blur", "data"} <= settings.keys():
+    settings: Any = content.get("hyper_parameters")
+    if not has_settings(settings):
         raise UserError(f"{place} is no checkpoint of this program: it holds no settings of a network.")
-    config = {key: settings[key] for key in _SETTINGS if key in settings}
-    return Trained(place.stem, _restored_network(config["model"], _weights(content), place, trusted), config)
+    config = {key: settings[key] for key in SETTINGS if key in settings}
+    network = _restored_network(config["model"], _weights(content, place), place, trusted)
+    return Trained(place.stem, network, config, seen=_seen(content))
 
 
 def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
@@ -77,8 +84,11 @@ def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
     if not checkpoint.is_file():
         raise UserError(f"{folder} has no {CHECKPOINTS}/best.ckpt: the run has not finished an epoch yet.")
     metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
-    weights = _weights(load_checkpoint(checkpoint))
-    return Trained(_name_of(folder), _restored_network(config["model"], weights, checkpoint, trusted), config, metrics)
+    if not has_settings(config):
+        raise UserError(f"{folder / CONFIG_FILE} is damaged: it lacks the sections model and blur.")
+    content = load_checkpoint(checkpoint)
+    network = _restored_network(config["model"], _weights(content, checkpoint), checkpoint, trusted)
+    return Trained(_name_of(folder), network, config, metrics, _seen(content))
 
 
 def _name_of(folder: Path) -> str:
@@ -87,8 +97,16 @@ def _name_of(folder: Path) -> str:
     return folder.parent.name if folder.parent.parent.name == "runs" else folder.name
 
 
-def _weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
+def _seen(content: Mapping[str, Any]) -> frozenset[str] | None:
+    found = content.get(SEEN)
+    return None if found is None else frozenset(map(str, found))
+
+
+def _weights(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+    held = content["state_dict"]
+    if not isinstance(held, dict) or not all(isinstance(key, str) for key in held):
+        raise UserError(f"{path} is damaged: it holds no weights by name.")
+    return {key.removeprefix(_PREFIX): value for key, value in held.items() if key.startswith(_PREFIX)}
 
 
 def _restored_network(

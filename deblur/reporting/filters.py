@@ -13,10 +13,12 @@ from deblur.reporting.pictures import COLOURS, GREY, MARKERS, Picture, picture, 
 
 FILTERS_FILE = "filters.csv"  # which `python -m deblur.evaluate sweep=NAME fir=true` writes
 NUMBERS = ("size", "psnr", "input_psnr", "gain")
+NUMBERS_OF_REAL_BORDER = ("real_psnr", "real_input_psnr", "real_gain")  # beside a symmetric one
 SIZE = (6.4, 3.6)  # [inch]
 CAPTION = (
     "The best linear filter of each size was fitted to the training images, and measured on the test images as the "
-    "networks are. A network that sees as far and lies above the line makes use of being nonlinear."
+    "networks are. A network that sees as far and lies above the line makes use of being nonlinear. With a real border "
+    "the scene goes on past the frame, and a filter cannot lean on the mirror image beyond it."
 )
 
 Filters = list[dict[str, float]]
@@ -34,7 +36,9 @@ def read_filters(sweep: Path) -> dict[str, Filters]:
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 for row in csv.DictReader(file):
-                    found.setdefault(row["run"], []).append({key: float(row[key]) for key in NUMBERS})
+                    numbers = {key: float(row[key]) for key in NUMBERS}
+                    numbers |= {key: float(row[key]) for key in NUMBERS_OF_REAL_BORDER if row.get(key)}
+                    found.setdefault(row["run"], []).append(numbers)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged: it needs the columns run, {', '.join(NUMBERS)}.") from error
     return found
@@ -73,6 +77,9 @@ def filter_figure(
         axes = figure.subplots()
         sizes = [row["size"] for row in filters]
         axes.plot(sizes, [row["psnr"] for row in filters], color=COLOURS[0], marker=".", label="best linear filter")
+        if "real_psnr" in filters[0]:
+            level = [row["real_psnr"] for row in filters]
+            axes.plot(sizes, level, color=COLOURS[0], linestyle=":", marker=".", label="the same, real border")
         axes.axhline(filters[0]["input_psnr"], color=GREY, linestyle="--", linewidth=1, label="blurred input")
         for number, one in enumerate(networks, 1):
             turn = number // len(COLOURS)  # with more networks than colours, a colour comes back with another marker
@@ -82,7 +89,13 @@ def filter_figure(
         axes.set_ylabel("PSNR [dB]")
         axes.set_title(f"{blur}: how far one has to see", loc="left", fontweight="bold")
         figure.legend(loc="outside right upper")
-        told = ", ".join(f"{row['size']:g} px {row['psnr']:.2f}" for row in filters)
+        told = ", ".join(_told(row, "psnr") for row in filters)
         beside = ", ".join(f"{one['name']} ({one['size']:g} px) {one['psnr']:.2f}" for one in networks)
         alt = f"PSNR in dB of the best linear filter by its side: {told}. Networks: {beside or 'none'}."
+        if "real_psnr" in filters[0]:
+            alt += f" With a real border: {', '.join(_told(row, 'real_psnr') for row in filters)}."
         return picture(figure, file, f"{blur}: the best linear filters", alt, CAPTION)
+
+
+def _told(row: Mapping[str, Any], key: str) -> str:
+    return f"{row['size']:g} px {row[key]:.2f}"

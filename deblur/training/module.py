@@ -15,6 +15,7 @@ from torchmetrics import MeanMetric
 from deblur.errors import UserError
 from deblur.metrics import mean_results, measure
 from deblur.networks.building import build_network
+from deblur.networks.checkpoints import SEEN, digest_of
 from deblur.training.losses import LOSSES
 from deblur.training.optimizers import build_optimizer, build_scheduler
 
@@ -86,6 +87,12 @@ class DeblurModule(L.LightningModule):
         """Restore whole images (N, 1, H, W); not clamped."""
         restored: Tensor = self.network(blurred)
         return restored
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember which images the network has seen: a later evaluation leaves them out."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined] # of a trainer that fits
+        seen = (*data.splits.train, *data.splits.val)
+        checkpoint[SEEN] = sorted({digest_of(data.images.digests[index]) for index in seen})
 
     def on_fit_start(self) -> None:
         """Compile the network where that is asked for; its weights keep their names, so checkpoints load plainly."""

@@ -24,11 +24,12 @@ def copied(trained: Path, tmp_path: Path) -> Path:
 def test_the_conditions_are_half_to_double_with_noise_and_jpeg() -> None:
     made = list(conditions(BOX))
     assert [one.label for one in made] == [
-        "size 3", "size 7", "size 15", "noise 2", "noise 8", "JPEG 95", "JPEG 75", "JPEG 50",
+        "size 3", "size 7", "size 15", "real border", "noise 2", "noise 8", "JPEG 95", "JPEG 75", "JPEG 50",
     ]  # fmt: skip
-    assert [one.blur["size"] for one in made] == [3, 7, 15, 7, 7, 7, 7, 7]
-    assert made[4].blur["noise_sigma"] == 8
-    assert made[7].blur["jpeg_quality"] == 50
+    assert [one.blur["size"] for one in made] == [3, 7, 15, 7, 7, 7, 7, 7, 7]
+    assert [one.border for one in made] == [None, None, None, "real", None, None, None, None, None]
+    assert made[5].blur["noise_sigma"] == 8
+    assert made[8].blur["jpeg_quality"] == 50
     sigmas = [one.blur["sigma"] for one in conditions({"name": "gaussian", "sigma": 3.0})][:3]
     assert sigmas == [1.5, 3.0, 6.0]
 
@@ -46,7 +47,7 @@ def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Pa
     sweep = copied / "sweeps" / "two"
     with (sweep / "cross.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 2 * 8
+    assert len(rows) == 2 * 2 * 9
     for blur, condition in (("box", "size 7"), ("gaussian", "sigma 3")):
         (own,) = (row for row in rows if (row["trained_on"], row["condition"]) == (blur, condition))
         (run,) = sweep.glob(f"*-{blur}-*/metrics.json")

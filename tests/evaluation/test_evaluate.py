@@ -1,5 +1,6 @@
 """Evaluations of a small network in this process."""
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -49,11 +50,35 @@ def test_another_blur_and_other_keys_are_taken(run: Path, evaluated: Evaluate) -
     assert "size" not in motion["blur"]
 
 
-def test_other_images_are_all_taken(run: Path, evaluated: Evaluate) -> None:
-    found = evaluated(f"run={run}", "data.max_images=9")
-    assert found.summary["split"] == "all"
-    assert only(found.summary)["images"] == 9
-    assert only(evaluated(f"run={run}", "data.max_images=9", "split=test").summary)["images"] < 9
+def test_images_that_the_network_has_seen_are_left_out(run: Path, evaluated: Evaluate) -> None:
+    """The first 16 of 20 drawn faces are those of the training, whose splits are others for 20."""
+    found = evaluated(f"run={run}", "data.max_images=20")
+    assert found.summary["split"] == "test"
+    unseen = {row["name"] for row in csv.DictReader((run / "images.csv").open())}
+    unseen |= {f"face-{index:06d}" for index in range(16, 20)}
+    assert {row["name"] for row in found.rows} <= unseen
+    whole = evaluated(f"run={run}", "data.max_images=20", "split=test").summary
+    assert only(whole)["images"] == only(found.summary)["images"] + found.summary["seen_left_out"]
+    checkpoint = run / "checkpoints" / "best.ckpt"
+    assert evaluated(f"run={checkpoint}", "data.max_images=20").summary["borders"].keys() == {"symmetric"}
+    assert [row["name"] for row in evaluated(f"run={checkpoint}", "data.seed=5", "data.max_images=9").rows] == [
+        f"face-{index:06d}" for index in range(9)
+    ]
+
+
+def test_nothing_but_seen_images_is_refused(run: Path, evaluated: Evaluate, refused: Refuse, tmp_path: Path) -> None:
+    content = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    assert len(content["seen_images"]) == 14  # 12 to train and 2 to validate
+    from deblur.data.faces import draw
+    from deblur.files import write_gray_png
+
+    seen = [row["name"] for row in csv.DictReader((run / "images.csv").open())]
+    known = [index for index in range(16) if f"face-{index:06d}" not in seen]
+    for index in known[:4]:
+        write_gray_png(tmp_path / "seen" / f"{index}.png", draw(0, index))
+    words = (f"run={run}", "data=folder", f"data.root={tmp_path / 'seen'}")
+    assert "trained or validated on all of these images" in refused(*words)
+    assert only(evaluated(*words, "split=all").summary)["images"] == 4
 
 
 def test_a_split_can_be_chosen(run: Path, evaluated: Evaluate) -> None:

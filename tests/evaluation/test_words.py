@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from deblur import evaluate
 
@@ -29,7 +30,9 @@ def test_an_output_that_cannot_be_written_is_a_sentence(
 ) -> None:
     (tmp_path / "file").touch()
     assert evaluate.main([f"compare=['{run}','{run}']", f"output={tmp_path / 'file' / 'out'}"]) == 2
-    assert capsys.readouterr().err.endswith("cannot be written (Not a directory): choose another output=DIR.\n")
+    assert capsys.readouterr().err.endswith(
+        "cannot be read or written (Not a directory): make it so, or choose another output=DIR.\n"
+    )
 
 
 def test_pairs_of_somebody_else_are_all_taken(run: Path, evaluated: Callable[..., object], tmp_path: Path) -> None:
@@ -41,9 +44,35 @@ def test_pairs_of_somebody_else_are_all_taken(run: Path, evaluated: Callable[...
         (tmp_path / kind).mkdir()
         for index in range(4):
             Image.fromarray(draw(5, index)[shift : 128 + shift, :128]).save(tmp_path / kind / f"{index}.png")
-    words = ("data=pairs", f"data.sharp={tmp_path / 'sharp'}", f"data.blurred={tmp_path / 'blurred'}", "blur=none")
+    words = ("data=pairs", f"data.sharp={tmp_path / 'sharp'}", f"data.blurred={tmp_path / 'blurred'}")
     rows = evaluated(f"run={run}", *words).rows  # type: ignore[attr-defined] # of the fixture's own class
     assert [row["name"] for row in rows] == [f"{index}.png" for index in range(4)]
     (tmp_path / "blurred" / "3.png").unlink()
     assert evaluate.main([f"run={run}", *words, f"output={tmp_path / 'again'}"]) == 2
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("baseline=[none,none]",), "baseline=[none,none] is not allowed: name each restorer once."),
+        (("baseline=[none]", "blur=none", "both_borders=true", "data.max_images=9"), "both_borders=true needs a blur"),
+        (("fir=true", "blur=none", "data.max_images=9"), "fir=true needs images that are blurred"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused(refused: Callable[..., str], words: tuple[str, ...], said: str) -> None:
+    assert refused(*words).startswith(said)
+
+
+@pytest.mark.parametrize("content", [b"", b"words", b"PK\x03\x04"])
+def test_a_file_that_is_no_checkpoint_is_a_sentence(
+    refused: Callable[..., str], tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "no.ckpt"
+    path.write_bytes(content)
+    assert refused(f"run={path}").startswith(f"{path} is no checkpoint of this program, or is damaged (")
+
+
+def test_a_checkpoint_of_something_else_is_a_sentence(refused: Callable[..., str], tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "list.ckpt")
+    assert refused(f"run={tmp_path / 'list.ckpt'}").endswith("is no checkpoint of a training.")
