@@ -8,6 +8,7 @@ from PIL import Image
 from deblur.models import SRCNN
 from deblur.restoring.colour import Colour, Plane, plane_count, restore_pixels
 from deblur.restoring.tiles import TiledNetwork
+from deblur.restoring.torch_network import TorchNetwork
 
 COLOURS: list[Colour] = ["luma", "channels"]
 MAKERS = {"8 bits": noise, "16 bits": deep_noise}
@@ -44,7 +45,7 @@ def test_an_identity_network_in_tiles(colour: Colour) -> None:
     network = SRCNN((5, 3), (4,))
     for parameter in network.parameters():  # it corrects nothing
         parameter.data.zero_()
-    tiled = TiledNetwork(network, torch.device("cpu"), 16)
+    tiled = TiledNetwork(TorchNetwork(network, torch.device("cpu")), 16)
     for pixels in (noise(37, 41, 3), deep_noise(37, 41, 3), deep_noise(37, 41)):
         np.testing.assert_array_equal(restore_pixels(pixels, tiled.restore, colour), pixels)
 

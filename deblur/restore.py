@@ -1,0 +1,39 @@
+"""Restore one's own pictures: `python -m deblur.restore input=photo.jpg`."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from deblur.config.check import check_restoration
+from deblur.config.command_line import run
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; see `python -m deblur.restore --help`.
+
+    Args:
+        words: the words of the command line; by default those of this process.
+
+    Returns:
+        The exit code: 0 where every picture was restored, or had been before.
+    """
+    given = sys.argv[1:] if words is None else words
+    # A key of the network's own blur is not in conf/restore.yaml: `++` takes it, and is checked with that blur.
+    return run("restore", _task, [re.sub(r"^(?=blur\.)", "++", word) for word in given])
+
+
+def _task(composed: DictConfig) -> None:
+    config = check_restoration(composed)
+    from deblur.restoring.places import plan
+    from deblur.restoring.session import compare_networks, restore_pictures
+
+    tasks = plan(Path(config["input"]), None if config["output"] is None else Path(config["output"]))
+    said = compare_networks(tasks, config) if config["network"] == "list" else restore_pictures(tasks, config)
+    sys.stdout.write(f"{said}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

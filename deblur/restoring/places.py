@@ -1,0 +1,67 @@
+"""Which picture is restored to which file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deblur.data.images import IMAGE_SUFFIXES, find_images, printable
+from deblur.errors import UserError
+from deblur.restoring.pictures import output_format
+
+RESTORED: Final = "-restored"  # ends the usual name of an output
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture and where its results go.
+
+    Attributes:
+        name: of the picture, within the folder that was given.
+        source: its file.
+        target: the restored picture's file.
+        stem: begins the names of further results.
+    """
+
+    name: str
+    source: Path
+    target: Path
+    stem: str
+
+    def beside(self, ending: str, suffix: str | None = None) -> Path:
+        """Return the path of a further result beside the target, with its suffix or another."""
+        return self.target.with_name(f"{self.stem}-{ending}{suffix or self.target.suffix}")
+
+
+def plan(source: Path, output: Path | None) -> list[Task]:
+    """Return what is to be restored, and to where.
+
+    Args:
+        source: a picture, or a folder, whose structure is kept.
+        output: for a picture a file or a folder, for a folder a folder; None takes NAME-restored beside the source.
+
+    Raises:
+        UserError: where there is no picture, or an output would lie where the input is.
+    """
+    if source.is_dir():
+        return _of_folder(source, output)
+    if not source.exists():
+        raise UserError(f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures.")
+    target = source.with_name(f"{source.stem}{RESTORED}{source.suffix}") if output is None else output
+    if target.is_dir() or (output is not None and not target.suffix):
+        target = target / source.name
+    output_format(target)
+    if target.exists() and target.samefile(source):
+        raise UserError(f"output={printable(str(target))} is the input: give another, so that the picture is kept.")
+    return [Task(source.name, source, target, source.stem if output is None else target.stem)]
+
+
+def _of_folder(source: Path, output: Path | None) -> list[Task]:
+    folder = source.resolve().with_name(f"{source.resolve().name}{RESTORED}") if output is None else output
+    if folder.is_file() or folder.suffix.lower() in IMAGE_SUFFIXES:
+        raise UserError(f"output={printable(str(folder))} is no folder, but input is one: give a folder.")
+    if folder.resolve().is_relative_to(source.resolve()):
+        raise UserError(
+            f"output={printable(str(folder))} lies in the input's folder, where the next command would take the "
+            "restored pictures for blurred ones: give a folder elsewhere."
+        )
+    return [Task(name, source / name, folder / name, Path(name).stem) for name in find_images(source, "input")]

@@ -1,0 +1,170 @@
+"""One command that restores pictures, from what was asked for to what is said in the end."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from deblur.config import Config
+from deblur.config.build import build
+from deblur.config.check import check_blur
+from deblur.console import say_error, table
+from deblur.errors import UserError
+from deblur.networks.shipped import DEFAULT, SHIPPED
+from deblur.restoring.batch import restore_all
+from deblur.restoring.panels import contact_sheet, eight_bits, liveliest_detail, row, side_by_side
+from deblur.restoring.pictures import Picture
+from deblur.restoring.places import Task
+from deblur.restoring.progress import progress
+from deblur.restoring.reading import read_picture
+from deblur.restoring.restorer import Restorer, load
+from deblur.restoring.simulation import Gain, degraded, gain
+from deblur.restoring.writing import write_picture
+
+UNKNOWN_GAIN = (
+    "How much sharper it is cannot be told without the sharp picture: look at it, or try simulate=true on a sharp one."
+)
+Advance = Callable[[], object]
+
+
+def restore_pictures(tasks: Sequence[Task], config: Config) -> str:
+    """Restore pictures, or blur and restore them, each to its place.
+
+    Args:
+        tasks: what is to be done.
+        config: checked.
+
+    Returns:
+        What to show.
+
+    Raises:
+        UserError: where the network or the blur is not allowed, or a picture failed; the others are restored then.
+    """
+    restorer = _loaded(config["network"] or DEFAULT if config["run"] is None else config["run"], config)
+    strips = _Simulation(restorer, config) if config["simulate"] else None
+    targets = [task.beside("simulated", ".png") if strips else task.target for task in tasks]
+    todo = [task for task, path in zip(tasks, targets, strict=True) if config["overwrite"] or not path.exists()]
+    failures: list[UserError] = []
+
+    def failed(_: Task, error: UserError) -> None:
+        failures.append(error)
+        if len(tasks) > 1:
+            say_error(str(error))
+
+    with progress(len(todo)) as bar:
+
+        def work(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
+            advance = bar.tiles(task.name, restorer.count(picture.pixels, config["color"]))
+            if strips is not None:
+                yield task.beside("simulated", ".png"), strips.of(task, picture, advance)
+                return
+            restored = restorer.restore_picture(picture, config["color"], advance)
+            yield task.target, restored
+            if config["side_by_side"]:
+                yield task.beside("side-by-side"), side_by_side(picture, restored)
+
+        restore_all(todo, work, failed, config["max_megapixels"], bar.done)
+    return _told(tasks, todo, failures, restorer, strips)
+
+
+def compare_networks(tasks: Sequence[Task], config: Config) -> str:
+    """Restore the liveliest detail of one picture with every network that ships, on one sheet.
+
+    Args:
+        tasks: one picture.
+        config: checked.
+
+    Returns:
+        What to show.
+
+    Raises:
+        UserError: where there are several pictures, or the picture cannot be read.
+    """
+    if len(tasks) != 1:
+        raise UserError(f"network=list compares networks on one picture, and input has {len(tasks)}: give one of them.")
+    (task,) = tasks
+    sheet = task.beside("networks", ".png")
+    if sheet.exists() and not config["overwrite"]:
+        return f"{sheet} is there already: overwrite=true makes it anew."
+    picture = read_picture(task.source, config["max_megapixels"])
+    rows, columns = liveliest_detail(picture.pixels)
+    restorers = {name: _loaded(name, config) for name in SHIPPED}
+    # The receptive field reaches beyond the detail: more than that is restored, and the detail cut out of it.
+    around = 32
+    above, left = max(rows.start - around, 0), max(columns.start - around, 0)
+    part = eight_bits(picture.pixels[above : rows.stop + around, left : columns.stop + around])
+    inner = (slice(rows.start - above, rows.stop - above), slice(columns.start - left, columns.stop - left))
+    panels = {"as it is": part[inner]}
+    panels |= {name: restorer(part, config["color"])[inner] for name, restorer in restorers.items()}
+    write_picture(sheet, contact_sheet(panels))
+    return (
+        f"{sheet} shows the picture from row {rows.start} and column {columns.start} as each network restores it.\n"
+        "Take the one that you like best with network=NAME."
+    )
+
+
+class _Simulation:
+    """Blurs sharp pictures and keeps what the network gains on each."""
+
+    def __init__(self, restorer: Restorer, config: Config) -> None:
+        from deblur.blur import Degradation  # OpenCV
+
+        own = dict(restorer.settings["blur"])
+        asked: dict[str, Any] = config["blur"]
+        self.blur = asked if "_target_" in asked else own | asked
+        check_blur(self.blur, config["trusted"])
+        self._degradation = build(self.blur, Degradation, trusted=config["trusted"])
+        self._restorer = restorer
+        self._color = config["color"]
+        self.gains: dict[str, Gain] = {}
+
+    def of(self, task: Task, picture: Picture, advance: Advance | None) -> Picture:
+        """Return a picture blurred, restored and sharp, next to each other."""
+        sharp = eight_bits(picture.pixels)
+        blurred = degraded(sharp, self._degradation, task.name)
+        restored = self._restorer(blurred, self._color, advance)
+        self.gains[task.name] = gain(blurred, restored, sharp)
+        return row([blurred, restored, sharp])
+
+    def table(self) -> str:
+        """Return the gains."""
+        rows = [
+            [name, f"{one.blurred:.2f}", f"{one.restored:.2f}", f"{one.difference:+.2f}"]
+            for name, one in self.gains.items()
+        ]
+        title = f"PSNR of the brightness, blurred by {self.blur.get('name') or self.blur['_target_']}"
+        return table(title, ["", "blurred, dB", "restored, dB", "gain, dB"], rows)
+
+
+def _loaded(network: str, config: Config) -> Restorer:
+    return load(network, accelerator=config["accelerator"], precision=config["precision"], trusted=config["trusted"])
+
+
+def _told(
+    tasks: Sequence[Task],
+    todo: Sequence[Task],
+    failures: Sequence[UserError],
+    restorer: Restorer,
+    strips: _Simulation | None,
+) -> str:
+    """Return the end of the story.
+
+    Raises:
+        UserError: where a picture failed.
+    """
+    restored, skipped = len(todo) - len(failures), len(tasks) - len(todo)
+    where = tasks[0].target.parent if len(tasks) > 1 else tasks[0].target
+    skips = f" {skipped} had been there already: overwrite=true makes them anew." if skipped else ""
+    if failures and len(tasks) == 1:
+        raise failures[0]
+    if failures:
+        raise UserError(f"{len(failures)} of {len(tasks)} pictures failed, {restored} are restored.{skips}")
+    if strips is not None:
+        done = (
+            f"{strips.table()}\n\nblurred | restored | sharp: {tasks[0].beside('simulated', '.png')}"
+            if restored
+            else ""
+        )
+        return f"{done}{skips}".strip()
+    pictures = f"{restored} pictures are" if restored != 1 else "1 picture is"
+    done = f"{pictures} restored by the network {restorer.name}: {where}." if restored else "Nothing was to be done."
+    return f"{done}{skips}\n{UNKNOWN_GAIN}" if restored else f"{done}{skips}"

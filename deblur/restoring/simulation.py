@@ -1,0 +1,55 @@
+"""Blur a sharp picture, to see what a network brings back."""
+
+import hashlib
+import math
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.blur import Degradation
+
+_BT601: Final = np.array([0.299, 0.587, 0.114])  # the weights of red, green and blue in the luma
+
+
+class Gain(NamedTuple):
+    """PSNR of the luma before and after [dB]; infinite where pictures are equal."""
+
+    blurred: float
+    restored: float
+
+    @property
+    def difference(self) -> float:
+        """What the network has gained [dB]."""
+        return self.restored - self.blurred
+
+
+def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> NDArray[np.uint8]:
+    """Blur a picture, each colour in the same way.
+
+    Args:
+        pixels: (H, W) or (H, W, 3).
+        degradation: what is done to it.
+        name: of the picture; what is drawn depends on it alone.
+    """
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+    sampled = degradation.sample(np.random.default_rng(seed))
+    if pixels.ndim == 2:
+        return degradation.apply(pixels, sampled)
+    planes = [degradation.apply(np.ascontiguousarray(pixels[..., channel]), sampled) for channel in range(3)]
+    return np.stack(planes, axis=2)
+
+
+def gain(blurred: NDArray[Any], restored: NDArray[Any], sharp: NDArray[Any]) -> Gain:
+    """Return how near two pictures are to the sharp one; all of 8 bits and one shape."""
+    return Gain(_psnr(blurred, sharp), _psnr(restored, sharp))
+
+
+def _psnr(picture: NDArray[Any], sharp: NDArray[Any]) -> float:
+    error = float(np.mean((_luma(picture) - _luma(sharp)) ** 2))
+    return math.inf if error == 0 else 20 * math.log10(255) - 10 * math.log10(error)
+
+
+def _luma(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    levels = pixels.astype(np.float64)
+    return levels if levels.ndim == 2 else levels @ _BT601
