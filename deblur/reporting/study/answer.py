@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from deblur.reporting.study.beside import Losses
 from deblur.reporting.study.evidence import Evidence
-from deblur.reporting.study.losses import Losses
 from deblur.reporting.study.published import Place, Published, rate_text
 
 
@@ -16,6 +16,8 @@ def sentences(
 ) -> list[str]:
     """Return how our networks do beside the published losses on each blur, and the verdict on each claim.
 
+    What is judged is the validation loss after the last epoch: that is what the study published.
+
     Args:
         published: the study's numbers.
         ours: the losses of our networks.
@@ -24,8 +26,8 @@ def sentences(
     """
     told = [_on(published, ours, best) for blur in published.blurs if (best := _best(blur, ours))]
     told += [
-        f"On {blur} blur the study's networks, trained in its way on our images, leave at best "
-        f"{_percent(studys_way[best].share)} ({_named(best)})."
+        f"On {blur} blur the study's networks were trained in its way on our images for {studys_way[best].epochs} "
+        f"epochs (the study's: {published.epochs}). The best ({_named(best)}) {_judged(published, studys_way, best)}"
         for blur in published.blurs
         if (best := _best(blur, studys_way))
     ]
@@ -33,18 +35,32 @@ def sentences(
 
 
 def _on(published: Published, ours: Mapping[Place, Losses], best: Place) -> str:
-    blur = best.blur
-    study, of = published.best(blur), published.inputs[blur]
-    left, reading = published.losses[study] / of, published.accuracy / of
-    share = ours[best].share
-    if abs(share - left) <= reading:
-        told = "as much as the study's, as far as its plot can be read"
-    else:
-        told = f"{'less' if share < left else 'more'} than the study's"
+    study, of = published.best(best.blur), published.inputs[best.blur]
     return (
-        f"On {blur} blur the best published network ({_named(study)}) left {_percent(left)} of the blurred input's "
-        f"mean squared error (MSE), read off a plot to within {_percent(reading)}. Ours ({_named(best)}) leaves "
-        f"{_percent(share)} on the test images: {told}."
+        f"On {best.blur} blur the best published network ({_named(study)}) left "
+        f"{_percent(published.losses[study] / of)} of the blurred input's mean squared error (MSE), read off a plot to "
+        f"within {_percent(published.accuracy / of)}. Ours ({_named(best)}) {_judged(published, ours, best)}"
+    )
+
+
+def _judged(published: Published, cells: Mapping[Place, Losses], place: Place) -> str:
+    """Return what a cell leaves, against the best published cell of its blur."""
+    of = published.inputs[place.blur]
+    left, reading = published.losses[published.best(place.blur)] / of, published.accuracy / of
+    found = cells[place]
+    share, test = found.validation_share, _percent(found.test_share)
+    if share is None:
+        return (
+            f"leaves {test} on the test images after its best epoch; its validation loss after the last epoch, which "
+            "is what the study published, is not known."
+        )
+    if abs(share - left) <= reading:
+        told = "as much as the study's best, as far as its plot can be read"
+    else:
+        told = f"{'less' if share < left else 'more'} than the study's best"
+    return (
+        f"leaves {_percent(share)} on the validation images after its last epoch: {told}. On the test images, after "
+        f"its best epoch, it leaves {test}."
     )
 
 
@@ -55,7 +71,7 @@ def _best(blur: str, cells: Mapping[Place, Losses]) -> Place | None:
 
 
 def _rank(found: Losses) -> tuple[float, float]:
-    return math.inf if found.validation is None else found.validation, found.share
+    return math.inf if found.validation is None else found.validation, found.test_share
 
 
 def _named(place: Place) -> str:

@@ -1,8 +1,13 @@
-"""The cells of the study's grid beside those of our runs, as tables."""
+"""The mean squared errors of our runs beside those that the study published, as tables."""
 
-from collections.abc import Callable, Container, Mapping
+import math
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
 
-from deblur.reporting.study.losses import Losses, losses, psnr_of
+import numpy as np
+
+from deblur.reporting.cells import Values
+from deblur.reporting.results import Run
 from deblur.reporting.study.matching import Selection
 from deblur.reporting.study.published import Place, Published, rate_text
 from deblur.reporting.tables import NOTHING, TextTable, number
@@ -12,9 +17,76 @@ INPUT = "blurred input"
 Shown = Callable[[float, float], str]  # an MSE, and that of the blurred input, as a text
 
 
+@dataclass(frozen=True)
+class Losses:
+    """What the runs of a cell reached, averaged over their seeds.
+
+    Attributes:
+        validation: MSE of the validation images after the last epoch, not clamped; None where it is not known.
+        test: MSE of the restored test images, clamped to [0, 1], after the epoch of the best validation PSNR.
+        test_input: MSE of the blurred test images.
+        psnr: mean of the PSNR of each restored test image [dB].
+        input_psnr: the same of the blurred ones [dB].
+        epochs: of the longest training.
+        seeds: how many runs there are.
+    """
+
+    validation: float | None
+    test: float
+    test_input: float
+    psnr: float
+    input_psnr: float
+    epochs: int
+    seeds: int
+
+    @property
+    def test_share(self) -> float:
+        """The part of the blurred test images' MSE that is left of the test images."""
+        return self.test / self.test_input
+
+    @property
+    def validation_share(self) -> float | None:
+        """The part of the blurred test images' MSE that is left of the validation images."""
+        return None if self.validation is None else self.validation / self.test_input
+
+
+def losses(runs: Sequence[Run]) -> Losses:
+    """Return the losses of finished runs that differ in their seeds."""
+    last = [run.history[-1].get("val/loss", math.nan) if run.history else math.nan for run in runs]
+    return Losses(
+        float(np.mean(last)) if np.isfinite(last).all() else None,
+        float(np.mean([_image_mse(run, "psnr") for run in runs])),
+        float(np.mean([_image_mse(run, "input_psnr") for run in runs])),
+        float(np.mean([_image_psnr(run, "psnr") for run in runs])),
+        float(np.mean([_image_psnr(run, "input_psnr") for run in runs])),
+        max(len(run.history) for run in runs),
+        len(runs),
+    )
+
+
+def psnr_of(mse: float) -> float:
+    """Return the PSNR of an MSE of images in [0, 1] [dB]."""
+    return -10 * math.log10(mse) if mse > 0 else math.inf
+
+
 def cells_of(selection: Selection) -> dict[Place, Losses]:
     """Return the losses of all cells."""
     return {place: losses(runs) for place, runs in selection.cells.items()}
+
+
+def seeds_sentence(ours: Mapping[Place, Losses]) -> str:
+    """Return in words which cells are means of several seeds."""
+    counts = sorted({found.seeds for found in ours.values()})
+    if counts == [1]:
+        return "Each cell was trained once."
+    if len(counts) == 1:
+        return f"Each cell is the mean of {counts[0]} seeds."
+    told = []
+    for count in (one for one in counts if one > 1):
+        places = [place for place, found in ours.items() if found.seeds == count]
+        named = "; ".join(f"{place.network} on {place.blur} blur at {rate_text(place.rate)}" for place in places)
+        told.append(f"Means of {count} seeds: {named}.")
+    return " ".join([*told, *(["Each other cell was trained once."] if 1 in counts else [])])
 
 
 def share_table(published: Published, ours: Mapping[Place, Losses], blurs: Container[str] | None = None) -> TextTable:
@@ -92,3 +164,23 @@ def _of(ours: Mapping[Place, Losses], blur: str, network: str, rate: float, key:
 def _input(ours: Mapping[Place, Losses], blur: str, key: str) -> float | None:
     """Return a number of the blurred test images, which are the same for all runs on a blur."""
     return next((float(getattr(found, key)) for place, found in ours.items() if place.blur == blur), None)
+
+
+def _image_mse(run: Run, key: str) -> float:
+    """Return the MSE of all test images that follows from the PSNR of each.
+
+    An infinite PSNR is an MSE of 0. It is the only one that is not finite here: runs with an undefined one are in no
+    cell.
+    """
+    psnr = _each_psnr(run, key)
+    return float(np.mean(np.where(np.isfinite(psnr), 10 ** (-psnr / 10), 0.0)))
+
+
+def _image_psnr(run: Run, key: str) -> float:
+    """Return the mean of the finite PSNRs of the test images [dB]."""
+    psnr = _each_psnr(run, key)
+    return float(np.mean(psnr[np.isfinite(psnr)]))
+
+
+def _each_psnr(run: Run, key: str) -> Values:
+    return np.array([values[key] for values in run.images.values()])

@@ -32,10 +32,15 @@ class Evidence:
         return self.claim.rule(self.comparisons)
 
     @property
+    def judged(self) -> list[Comparison]:
+        """The comparisons of enough seeds and test images."""
+        return [one for one in self.comparisons if one.judged[0] is not Outcome.UNKNOWN]
+
+    @property
     def sentence(self) -> str:
         """The verdict in words, with the outcomes that it rests on."""
         told = f'Claim {self.claim.number}, "{self.claim.title}": {self.verdict}.'
-        judged = [one for one in self.comparisons if one.judged[0] is not Outcome.UNKNOWN]
+        judged = self.judged
         means = [one.mean for one in judged if one.mean is not None]
         if not means:
             return told

@@ -3,20 +3,25 @@
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deblur.files import write_bytes, write_text
+from deblur.reporting.answers import answer
+from deblur.reporting.cells import arrange
 from deblur.reporting.origins import notices, origin_table
 from deblur.reporting.page import Findings, markdown_environment
 from deblur.reporting.results import Run
 from deblur.reporting.study.answer import sentences
-from deblur.reporting.study.beside import cells_of, mse_table, psnr_table, share_table
+from deblur.reporting.study.beside import cells_of, mse_table, psnr_table, seeds_sentence, share_table
 from deblur.reporting.study.claims import CLAIMS, COMMAND
+from deblur.reporting.study.classical import COMMAND as CLASSICAL_COMMAND
+from deblur.reporting.study.classical import classical_table, evaluations_beside
 from deblur.reporting.study.evidence import evidence, evidence_table
-from deblur.reporting.study.matching import IN_THE_STUDYS_WAY, OURS, Selection, select
+from deblur.reporting.study.matching import IN_THE_STUDYS_WAY, OURS, Selection, has_undefined, select
 from deblur.reporting.study.published import Published, read_published
 from deblur.reporting.study.settings import setting_table
 from deblur.reporting.study.verdicts import LEAST_SEEDS, SMALLEST, Verdict
@@ -62,23 +67,32 @@ def _content(findings: Findings) -> tuple[dict[str, Any], list["Picture"]]:
     runs = [run for sweep in findings.sweeps for run in sweep.runs]
     ours, studys_way = select(runs, OURS), select(runs, IN_THE_STUDYS_WAY)
     cells = cells_of(ours)
-    found = [evidence(claim, runs, published) for claim in CLAIMS]
-    seen = sights(findings.sweeps, findings.answers, published.blurs)
+    defined = _without_undefined(findings)
+    compared = [run for sweep in defined.sweeps for run in sweep.runs]
+    found = [evidence(claim, compared, published) for claim in CLAIMS]
+    seen = sights(defined.sweeps, defined.answers, published.blurs)
+    classical = evaluations_beside(defined.sweeps, defined.answers, published.blurs)
     figures = sight_figures(seen)
     way = _studys_way(published, studys_way)
     content = {
         "folder": FIGURES_FOLDER,
         "published": published,
-        "notices": notices(findings.sweeps, findings.table.problems),
+        "notices": [*notices(findings.sweeps, findings.table.problems), *_undefined_notice(runs)],
         "sentences": sentences(published, cells, cells_of(studys_way), found),
         "left_out": ours.left_out,
         "shares": share_table(published, cells) if cells else None,
         "losses": mse_table(published, cells) if cells else None,
         "psnrs": psnr_table(published, cells) if cells else None,
+        "seeds": seeds_sentence(cells),
         "input_apart": _input_apart(ours),
         "settings": setting_table({"ours": ours, "ours in the study's way": studys_way}),
         "way": way,
+        "way_left_out": studys_way.left_out,
         "evidence": [(one, evidence_table(one), one.verdict is not Verdict.UNKNOWN) for one in found],
+        "classical": classical_table(classical) if classical else None,
+        "border": _border(runs),
+        "has_dotted_lines": any("real_psnr" in row for one in seen for row in one.filters),
+        "classical_command": CLASSICAL_COMMAND,
         "claims_command": COMMAND,
         "smallest": SMALLEST,
         "least_seeds": LEAST_SEEDS,
@@ -108,8 +122,29 @@ def _studys_way(published: Published, selection: Selection) -> dict[str, Any] | 
         "comparison": comparison(published, curves),
         "opposed": opposed(selection),
         "shares": share_table(published, cells, {place.blur for place in cells}),
-        "left_out": selection.left_out,
+        "seeds": seeds_sentence(cells),
     }
+
+
+def _without_undefined(findings: Findings) -> Findings:
+    """Return the findings without runs that lack the PSNR of test images: the mean of the others would flatter them."""
+    if not any(has_undefined(run) for sweep in findings.sweeps for run in sweep.runs):
+        return findings
+    sweeps = [replace(one, runs=tuple(run for run in one.runs if not has_undefined(run))) for one in findings.sweeps]
+    table = arrange(sweeps)
+    return Findings(sweeps, table, [found for problem in table.problems if (found := answer(problem)) is not None])
+
+
+def _undefined_notice(runs: Sequence[Run]) -> list[str]:
+    names = [run.name for run in runs if has_undefined(run)]
+    told = "These runs have test images whose PSNR is not defined, and are left out of all comparisons"
+    return [f"{told}: {', '.join(names)}."] if names else []
+
+
+def _border(runs: Sequence[Run]) -> str | None:
+    """Return the border of all runs; older versions knew the symmetric one alone."""
+    borders = {str(run.config.get("data.border", "symmetric")) for run in runs if run.measured}
+    return borders.pop() if len(borders) == 1 else None
 
 
 def _input_apart(selection: Selection) -> float | None:

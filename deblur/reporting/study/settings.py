@@ -108,7 +108,10 @@ def _fixed(text: str) -> Told:
 _TOLD: dict[str, Told] = {
     "images": _images,
     "split": _split,
-    "measured_on": _fixed("the test images; where it is said, the validation images"),
+    "measured_on": _fixed(
+        "validation: after the last epoch, restored images not clamped; test: after the epoch of the best validation "
+        "PSNR, restored images clamped to [0, 1]"
+    ),
     "blurs": _blurs,
     "storage": _fixed("rounded to 8 bits, no JPEG"),
     "9-1-5": _widths("9-1-5"),

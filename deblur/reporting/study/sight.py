@@ -8,7 +8,8 @@ from deblur.reporting.answers import Answer
 from deblur.reporting.cells import SAME_INPUT, Cell
 from deblur.reporting.filters import filter_figure, read_filters
 from deblur.reporting.pictures import Picture
-from deblur.reporting.results import Sweep, name_of
+from deblur.reporting.results import Sweep
+from deblur.reporting.study.matching import in_order
 from deblur.reporting.study.published import rate_text
 from deblur.reporting.tables import NOTHING, TextTable, number
 
@@ -38,7 +39,7 @@ def sights(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[s
         UserError: for a damaged file.
     """
     found = []
-    for answer in sorted(answers, key=lambda one: _rank(one, order)):
+    for answer in in_order(answers, order):
         filters = next((known for sweep in sweeps if (known := _filters(sweep, answer))), None)
         if filters:
             found.append(Sight(answer.problem.label, filters, _best_of_each_network(answer)))
@@ -105,14 +106,6 @@ def sight_figures(found: Sequence[Sight]) -> list[Picture]:
         slug = re.sub(r"[^A-Za-z0-9]+", "_", one.blur).strip("_")
         made.append(filter_figure(filters, networks, one.blur, f"filters_{slug}.png"))
     return made
-
-
-def _rank(answer: Answer, order: Sequence[str]) -> int:
-    return order.index(_blur(answer)) if _blur(answer) in order else len(order)
-
-
-def _blur(answer: Answer) -> str:
-    return name_of(answer.best.done[0], "blur")
 
 
 def _best_of_each_network(answer: Answer) -> list[Cell]:

@@ -65,6 +65,11 @@ class Comparison:
         """The part of the test images that are better."""
         return float(np.mean(self.images > 0)) if self.images.size else None
 
+    @property
+    def excludes_a_gain(self) -> bool:
+        """Tell whether the whole interval lies below the smallest gain that counts."""
+        return self.interval is not None and self.interval.high < SMALLEST
+
     @cached_property
     def judged(self) -> tuple[Outcome, str]:
         """The outcome, and why a difference does not count; see `judge`."""
@@ -112,11 +117,17 @@ def general_verdict(comparisons: Sequence[Comparison]) -> Verdict:
 
 
 def existence_verdict(comparisons: Sequence[Comparison]) -> Verdict:
-    """Return the verdict on "this is not always better": one comparison in which it is not better supports it."""
-    kinds = {outcome for _, outcome in _judged(comparisons)}
-    if not kinds:
-        return Verdict.UNKNOWN
-    return Verdict.REFUTED if kinds == {Outcome.BETTER} else Verdict.SUPPORTED
+    """Return the verdict on "this is not always better".
+
+    One comparison supports it that is worse, or whose interval excludes a gain that counts. That a gain was not found
+    is no support: there may have been too few test images or seeds to find it. It is refuted where all that can be
+    judged are better.
+    """
+    judged = [one for one in comparisons if one.judged[0] is not Outcome.UNKNOWN]
+    if any(one.judged[0] is Outcome.WORSE or one.excludes_a_gain for one in judged):
+        return Verdict.SUPPORTED
+    is_always_better = bool(judged) and all(one.judged[0] is Outcome.BETTER for one in judged)
+    return Verdict.REFUTED if is_always_better else Verdict.UNKNOWN
 
 
 def _judged(comparisons: Sequence[Comparison]) -> list[tuple[str, Outcome]]:

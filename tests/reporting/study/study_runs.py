@@ -33,10 +33,13 @@ def write_run(
     fingerprint: str = "f" * 64,
     field: int = 13,
     settings: dict[str, Any] | None = None,
+    no_psnr: Sequence[int] = (),
+    exact: int = 0,
 ) -> Path:
     """Write a run whose test images have these gains and whose epochs have these validation and training losses.
 
-    `settings` holds further settings of the data, such as {"flips": False}.
+    `settings` holds further settings of the data, such as {"flips": False}; `no_psnr` the images whose PSNR is not
+    finite, of which `exact` ones are restored exactly.
     """
     name = "-".join([model, blur, f"{lr:g}", f"{scale:g}", str(seed), *map(str, (settings or {}).values())])
     folder = sweep / name
@@ -64,7 +67,8 @@ def write_run(
     (folder / "status.json").write_text(json.dumps({"state": "done", "epoch": len(losses)}))
     restored = np.add(inputs, gains)
     metrics = {
-        "test": {"psnr": restored.mean(), "gain": np.mean(gains), "input_psnr": np.mean(inputs), "images": len(gains)},
+        "test": {"psnr": restored.mean(), "gain": np.mean(gains), "input_psnr": np.mean(inputs), "images": len(gains)}
+        | {"exactly_restored": exact},
         "model": {"parameters": 8129, "macs_per_pixel": 8032, "receptive_field": field},
         "seconds": {"epochs": 3.0 * len(losses)},
         "data": {"fingerprint": fingerprint, "counts": {"train": 6, "val": 2, "test": len(gains)}},
@@ -77,6 +81,7 @@ def write_run(
         {"name": f"{n}.png", "input_psnr": given, "psnr": reached, "gain": gain, "input_ssim": 0.6, "ssim": 0.8}
         for n, (given, reached, gain) in enumerate(zip(inputs, restored, gains, strict=True))
     ]
+    rows = [row | ({"psnr": "", "gain": ""} if n in no_psnr else {}) for n, row in enumerate(rows)]
     write_table(folder / "images.csv", rows)
     epochs = [
         {"epoch": n, "lr": lr, "val/loss": loss, "val/psnr": 25.0, "val/gain": 2.5, "train/loss": of_training}

@@ -1,15 +1,20 @@
-import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from run_files import write_table
 from study_runs import write_run
 
 from deblur.reporting.results import Run
-from deblur.reporting.study.beside import cells_of, mse_table, psnr_table, share_table
-from deblur.reporting.study.losses import losses, psnr_of
+from deblur.reporting.study.beside import (
+    cells_of,
+    losses,
+    mse_table,
+    psnr_of,
+    psnr_table,
+    seeds_sentence,
+    share_table,
+)
 from deblur.reporting.study.matching import OURS, select
 from deblur.reporting.study.published import read_published
 from deblur.reporting.tables import NOTHING
@@ -28,9 +33,11 @@ def test_an_mse_follows_from_the_psnr_of_each_image(tmp_path: Path, runs_of: Rea
     write_run(tmp_path, GAINS, inputs=INPUTS, losses=(0.5, 0.25))
     found = losses(runs_of(tmp_path))
     assert (found.test, found.test_input) == (pytest.approx(0.0055), pytest.approx(0.055))
-    assert found.share == pytest.approx(0.1)
+    assert found.test_share == pytest.approx(0.1)
     assert (found.psnr, found.input_psnr) == (pytest.approx(25), pytest.approx(15))
     assert found.validation == 0.25
+    assert found.validation_share == pytest.approx(0.25 / 0.055)
+    assert (found.epochs, found.seeds) == (2, 1)
 
 
 def test_seeds_are_averaged(tmp_path: Path, runs_of: Read) -> None:
@@ -42,13 +49,29 @@ def test_seeds_are_averaged(tmp_path: Path, runs_of: Read) -> None:
 
 
 def test_an_image_without_error_is_an_mse_of_zero(tmp_path: Path, runs_of: Read) -> None:
-    path = write_run(tmp_path, GAINS, inputs=INPUTS) / "images.csv"
-    with path.open(newline="") as file:
-        first, second = csv.DictReader(file)
-    write_table(path, [first, second | {"psnr": "", "gain": ""}])
+    write_run(tmp_path, GAINS, inputs=INPUTS, no_psnr=[1], exact=1)
     found = losses(runs_of(tmp_path))
     assert found.test == pytest.approx(0.005)
     assert found.psnr == pytest.approx(20)
+
+
+def test_a_validation_loss_that_is_not_finite_is_not_known(tmp_path: Path, runs_of: Read) -> None:
+    write_run(tmp_path, GAINS, inputs=INPUTS)
+    write_run(tmp_path, GAINS, inputs=INPUTS, losses=(0.5, math.nan), seed=1)
+    found = losses(runs_of(tmp_path))
+    assert (found.validation, found.validation_share) == (None, None)
+
+
+def test_cells_of_several_seeds_are_named(tmp_path: Path, runs_of: Read) -> None:
+    def told() -> str:
+        return seeds_sentence(cells_of(select(runs_of(tmp_path), OURS)))
+
+    write_run(tmp_path, GAINS, inputs=INPUTS)
+    assert told() == "Each cell was trained once."
+    write_run(tmp_path, GAINS, inputs=INPUTS, seed=1)
+    assert told() == "Each cell is the mean of 2 seeds."
+    write_run(tmp_path, GAINS, inputs=INPUTS, model="srcnn_9315", lr=0.0001)
+    assert told() == "Means of 2 seeds: 9-1-5 on box blur at 0.001. Each other cell was trained once."
 
 
 def test_the_psnr_of_an_mse() -> None:

@@ -59,7 +59,7 @@ def test_cells_are_filled_from_any_sweep(tmp_path: Path, runs_of: Read) -> None:
         Place("box", "9-1-5", 0.001): [0, 1],
         Place("motion", "9-3-1-5", 0.0001): [0],
     }
-    assert (found.rates, found.left_out) == ([0.001, 0.0001], 0)
+    assert (found.rates, found.left_out) == ([0.001, 0.0001], "")
 
 
 def test_cells_agree_in_their_other_settings(tmp_path: Path, runs_of: Read) -> None:
@@ -70,7 +70,28 @@ def test_cells_agree_in_their_other_settings(tmp_path: Path, runs_of: Read) -> N
     found = select(runs_of(tmp_path), OURS)
     assert list(found.cells) == [Place("box", "9-1-5", 0.001), Place("motion", "9-1-5", 0.001)]
     assert all(run.config["data.flips"] for run in found.runs)
-    assert found.left_out == 2
+    assert found.left_out == (
+        "2 further finished runs of these networks are not in the tables: 1 differs in last_layer_lr_scale; 1 differs "
+        "in flips."
+    )
+    write_run(tmp_path, GAINS, scale=0.1, blur="gaussian", fingerprint="0" * 64)
+    assert "; 1 differs in last_layer_lr_scale and the images." in select(runs_of(tmp_path), OURS).left_out
+
+
+def test_a_run_whose_psnr_is_not_defined_fills_nothing(tmp_path: Path, runs_of: Read) -> None:
+    write_run(tmp_path, GAINS, no_psnr=[0, 2], exact=1)
+    write_run(tmp_path, GAINS, no_psnr=[1], exact=1, seed=1)
+    found = select(runs_of(tmp_path), OURS)
+    assert [run.config["seed"] for run in found.runs] == [1]
+    assert found.left_out == (
+        "1 further finished run of these networks is not in the tables: 1 has test images whose PSNR is not defined."
+    )
+
+
+def test_a_defined_run_stands_for_its_undefined_double(tmp_path: Path, runs_of: Read) -> None:
+    write_run(tmp_path / "a", GAINS, no_psnr=[0])
+    write_run(tmp_path / "b", GAINS)
+    assert [run.sweep for run in select(runs_of(tmp_path / "a", tmp_path / "b"), OURS).runs] == ["b"]
 
 
 @pytest.mark.parametrize("change", [{"size": 9}, {"noise_sigma": 2.0}, {"jpeg_quality": 80}])

@@ -15,6 +15,7 @@ from deblur.reporting.study.verdicts import (
 )
 
 BETTER, WORSE, NONE, UNKNOWN = (0.2, 0.3), (-0.2, -0.3), (0.01, 0.02), (0.5,)  # the differences of each seed [dB]
+OPEN = (-0.05, 0.15)  # [dB]: neither a gain nor its lack
 
 
 def comparison(seeds: Sequence[float], blur: str = "box") -> Comparison:
@@ -84,6 +85,11 @@ def test_the_verdict_on_what_is_said_to_be_better(
         ([BETTER, BETTER, NONE], Verdict.SUPPORTED),
         ([BETTER, WORSE], Verdict.SUPPORTED),
         ([NONE], Verdict.SUPPORTED),
+        ([OPEN], Verdict.UNKNOWN),
+        ([OPEN, BETTER], Verdict.UNKNOWN),
+        ([OPEN, WORSE], Verdict.SUPPORTED),
+        ([OPEN, NONE], Verdict.SUPPORTED),
+        ([UNKNOWN, OPEN], Verdict.UNKNOWN),
         ([BETTER, BETTER], Verdict.REFUTED),
         ([BETTER, UNKNOWN], Verdict.REFUTED),
         ([UNKNOWN], Verdict.UNKNOWN),
