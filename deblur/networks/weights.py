@@ -1,20 +1,19 @@
 """A trained network in one safetensors file: its weights, and in the header what it is and what it was trained on."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from deblur.errors import UserError
 from deblur.files import write_bytes
+from deblur.networks.description import KEY, read_description, write_description
 
 SUFFIX: Final = ".safetensors"
-_KEY: Final = "deblur"  # of our JSON in the header
-_FORMAT: Final = 1  # raised when the header changes its meaning
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
@@ -28,8 +27,9 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], description: Mappin
     Raises:
         OSError: where it cannot be written; nothing is left behind.
     """
-    header = json.dumps({"format": _FORMAT, **description}, sort_keys=True)
-    write_bytes(path, save({name: weight.contiguous() for name, weight in weights.items()}, {_KEY: header}))
+    # Copies: the format refuses parameters that share their memory.
+    copies = {name: weight.detach().clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
+    write_bytes(path, save(copies, {KEY: write_description(description)}))
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -40,27 +40,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(_KEY)
+            header = (file.metadata() or {}).get(KEY)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 # it is no mapping
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is no safetensors file, or is damaged ({error}).") from error
     return weights, read_description(header, path)
-
-
-def read_description(header: str | None, path: Path) -> dict[str, Any]:
-    """Return what the header of an exported network says.
-
-    Raises:
-        UserError: where it says nothing, or something else than ours.
-    """
-    try:
-        description = json.loads(header or "")
-        settings = description["settings"]
-        is_ours = isinstance(settings["model"], dict) and isinstance(settings["blur"], dict)
-    except (ValueError, KeyError, TypeError):
-        is_ours = False
-    if not is_ours:
-        raise UserError(f"{path} was not exported by this program: it does not tell the settings of its network.")
-    if description["format"] != _FORMAT:
-        raise UserError(f"{path} is of the format {description['format']}, of another version of this program.")
-    return dict(description)

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -36,7 +37,8 @@ def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> 
     sampled = degradation.sample(np.random.default_rng(seed))
     if pixels.ndim == 2:
         return degradation.apply(pixels, sampled)
-    planes = [degradation.apply(np.ascontiguousarray(pixels[..., channel]), sampled) for channel in range(3)]
+    each = [replace(sampled, noise_seed=sampled.noise_seed + channel) for channel in range(3)]  # its own noise
+    planes = [degradation.apply(np.ascontiguousarray(pixels[..., channel]), one) for channel, one in enumerate(each)]
     return np.stack(planes, axis=2)
 
 

@@ -1,0 +1,35 @@
+"""Show in the browser what a network makes of a blurred picture: `python -m deblur.demo`."""
+
+import sys
+from collections.abc import Sequence
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from deblur.config import refuse_trust_in_files
+from deblur.config.command_line import run
+from deblur.config.demo_schema import check_demo
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; see `python -m deblur.demo --help`.
+
+    Args:
+        words: the words of the command line; by default those of this process.
+
+    Returns:
+        The exit code: 130 after Ctrl-C, which is how the page is ended.
+    """
+    return run("demo", _task, words)
+
+
+def _task(composed: DictConfig) -> None:
+    config = check_demo(composed)
+    refuse_trust_in_files(config, list(HydraConfig.get().overrides.task))
+    from deblur.demonstration.server import serve
+
+    serve(config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

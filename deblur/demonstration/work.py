@@ -1,0 +1,171 @@
+"""Blur a picture and restore it: what the page does, without the page."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from deblur.blur import Box, Degradation, Disk, Gaussian, Motion
+from deblur.data.faces import draw
+from deblur.data.images import printable
+from deblur.errors import UserError
+from deblur.restoring.panels import eight_bits
+from deblur.restoring.pictures import Picture
+from deblur.restoring.reading import read_picture
+from deblur.restoring.restorer import Restorer
+from deblur.restoring.simulation import Gain, degraded, gain
+
+FACES: Final = 100  # to choose from
+_FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
+_BYTES_PER_PIXEL: Final = 8  # four channels of 16 bits, not compressed
+_BYTES_BESIDE_PIXELS: Final = 2**20  # metadata
+
+
+@dataclass(frozen=True)
+class Strength:
+    """A parameter of a family of blurs, and what may be chosen for it.
+
+    Attributes:
+        name: of the parameter.
+        label: what it means, with its unit.
+        lowest: value.
+        highest: value.
+        step: from one value to the next.
+        start: value that is chosen first.
+    """
+
+    name: str
+    label: str
+    lowest: float
+    highest: float
+    step: float
+    start: float
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of blurs to choose.
+
+    Attributes:
+        make: its class.
+        label: its name on the page.
+        strengths: its parameters.
+    """
+
+    make: Callable[..., Degradation]
+    label: str
+    strengths: tuple[Strength, ...]
+
+
+FAMILIES: Final[Mapping[str, Family]] = {
+    "gaussian": Family(Gaussian, "Gaussian", (Strength("sigma", "Sigma (px)", 0.5, 6, 0.1, 2),)),
+    "box": Family(Box, "Box", (Strength("size", "Side of the square (px, odd)", 3, 21, 2, 7),)),
+    "motion": Family(
+        Motion,
+        "Motion",
+        (
+            Strength("length", "Length (px)", 1, 41, 1, 11),
+            Strength("angle", "Angle (degrees, counter-clockwise)", 0, 180, 5, 0),
+        ),
+    ),
+    "disk": Family(Disk, "Disk", (Strength("radius", "Radius (px)", 0.5, 10, 0.5, 3),)),
+}
+"""By the name of the family."""
+
+NOISE: Final = Strength("noise_sigma", "Noise after the blur (grey levels of 255)", 0, 25, 0.5, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A picture before and after.
+
+    Attributes:
+        before: what the network was given.
+        after: what it made of it.
+        gain: how near both are to the sharp picture; None where that is not known.
+    """
+
+    before: Picture
+    after: Picture
+    gain: Gain | None
+
+
+def largest_upload(max_megapixels: float) -> int:
+    """Return the size of the largest file that a picture of so many megapixels needs [bytes]."""
+    return int(max_megapixels * 1e6) * _BYTES_PER_PIXEL + _BYTES_BESIDE_PIXELS
+
+
+def sample_face(number: int) -> Picture:
+    """Draw one of the sample faces, gray; the first is 1.
+
+    Raises:
+        UserError: for a number that is none of them.
+    """
+    if number not in range(1, FACES + 1):
+        raise UserError(f"There is no face {number}: choose one from 1 to {FACES}.")
+    return Picture(draw(_FACES_SEED, number - 1), None, "PNG")
+
+
+def read_upload(path: Path, max_megapixels: float) -> Picture:
+    """Read a picture that somebody dropped on the page.
+
+    Raises:
+        UserError: as `read_picture` does; of the file, it tells the name alone.
+    """
+    try:
+        return read_picture(path, max_megapixels)
+    except UserError as error:
+        raise UserError(str(error).replace(printable(str(path)), printable(path.name))) from error
+
+
+def blur_of(family: str, strengths: Mapping[str, float], noise_sigma: float) -> Degradation:
+    """Make the blur that was chosen.
+
+    Args:
+        family: a key of `FAMILIES`.
+        strengths: its parameters by name; others are left out.
+        noise_sigma: standard deviation of the noise [grey levels of 255].
+
+    Raises:
+        UserError: for another family, or for values that it cannot have.
+    """
+    if family not in FAMILIES:
+        raise UserError(f"There is no blur {family}: choose {', '.join(FAMILIES)}.")
+    chosen = FAMILIES[family]
+    for strength, value in [(each, strengths[each.name]) for each in chosen.strengths] + [(NOISE, noise_sigma)]:
+        if not strength.lowest <= value <= strength.highest:
+            raise UserError(f"{strength.label}: {value:g} is not from {strength.lowest:g} to {strength.highest:g}.")
+    parameters = {each.name: strengths[each.name] for each in chosen.strengths}
+    try:
+        return chosen.make(**parameters, noise_sigma=noise_sigma)
+    except ValueError as error:
+        raise UserError(f"{chosen.label}: {error}") from error
+
+
+def blur_and_restore(
+    picture: Picture, restorer: Restorer, blur: Degradation | None = None, *, is_sharp: bool = False
+) -> Outcome:
+    """Blur a picture, or leave it as it is, and restore it.
+
+    Args:
+        picture: to restore. Where it is blurred, 16 bits become 8, as in training; its alpha stays as it is.
+        restorer: the network; of a colour picture it restores the luma.
+        blur: what is done to the picture first.
+        is_sharp: whether the picture is known to be sharp, so that a result can be compared with it. One that is
+            blurred here is taken as sharp.
+
+    Returns:
+        Both pictures, with the metadata of the given one.
+    """
+    before = picture if blur is None else _blurred(picture, blur)
+    after = restorer.restore_picture(before)
+    if blur is None and not is_sharp:
+        return Outcome(before, after, None)
+    found = gain(*(eight_bits(each.pixels) for each in (before, after, picture)))
+    return Outcome(before, after, found)
+
+
+def _blurred(picture: Picture, blur: Degradation) -> Picture:
+    alpha = None if picture.alpha is None else eight_bits(picture.alpha)
+    # One name for all: the noise changes with the settings alone.
+    return replace(picture, pixels=degraded(eight_bits(picture.pixels), blur, "demo"), alpha=alpha)

@@ -1,0 +1,44 @@
+"""Write a trained network into one file that goes anywhere: `python -m deblur.export run=DIR format=onnx`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from deblur.config.check import check_export
+from deblur.config.command_line import run
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; see `python -m deblur.export --help`.
+
+    Args:
+        words: the words of the command line; by default those of this process.
+
+    Returns:
+        The exit code.
+    """
+    return run("export", _task, words)
+
+
+def _task(composed: DictConfig) -> None:
+    config = check_export(composed)
+    from deblur.exporting.session import export  # seconds of imports
+
+    exported = export(
+        config["run"],
+        config["format"],
+        output=None if config["output"] is None else Path(config["output"]),
+        overwrite=config["overwrite"],
+        trusted=config["trusted"],
+    )
+    if exported.difference is not None:
+        sys.stdout.write(
+            f"onnxruntime and torch differ by at most {exported.difference:.1e} on three sizes of images\n"
+        )
+    sys.stdout.write(f"The network is {exported.file}\nIts model card is {exported.card}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""The model card of an exported network, in Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from deblur import __version__
+from deblur.config.export_schema import Format
+from deblur.networks.trained import Trained
+from deblur.reporting.page import markdown
+from deblur.runs import config_without_paths, flatten
+from deblur.training.summary import describe_network
+
+_UNITS: Final = {
+    "sigma": "px",
+    "size": "px",
+    "length": "px",
+    "radius": "px",
+    "angle": "degrees",
+    "noise_sigma": "grey levels of 255",
+}
+_DECIMALS: Final = {"psnr": 2, "gain": 2, "input_psnr": 2, "ssim": 4, "input_ssim": 4, "images": 0}
+
+
+def model_card(trained: Trained, stem: str, formats: Sequence[Format]) -> str:
+    """Return the model card of a network.
+
+    Args:
+        trained: the network and what is known of its training.
+        stem: the name of the exported files, without their suffix.
+        formats: in which it was exported.
+    """
+    config, metrics = trained.config, trained.metrics
+    content = {
+        "name": trained.name,
+        "stem": stem,
+        "formats": formats,
+        "architecture": _architecture(config["model"]),
+        "told": describe_network(trained.network),
+        "blur": _parameters(config["blur"]),
+        "blur_name": _label(config["blur"]),
+        "data": _data(_section(config, "data"), _section(metrics, "data")),
+        "training": _training(config, _section(metrics, "val")),
+        "test": _test(_section(metrics, "test")),
+        "version": __version__,
+    }
+    return _environment().get_template("card.md.jinja").render(content)
+
+
+def _environment() -> Environment:
+    """Return an environment that escapes every value, which may come from a stranger's file, for Markdown."""
+
+    def escaped(value: Any) -> Any:
+        return value if isinstance(value, Markup) else markdown(str(value))
+
+    made = Environment(
+        loader=PackageLoader("deblur.exporting", "templates"),
+        finalize=escaped,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters["code"] = Markup  # the name of a file, which a code block shows as it is
+    return made
+
+
+def _section(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a section; an empty one where the file has none, or something else in its place."""
+    section = config.get(key)
+    return section if isinstance(section, Mapping) else {}
+
+
+def _label(section: Mapping[str, Any]) -> str:
+    return str(section.get("name") or str(section.get("_target_")).rpartition(".")[2])
+
+
+def _architecture(model: Mapping[str, Any]) -> dict[str, str]:
+    shown = {"Class": str(model.get("_target_"))}
+    for key, value in flatten(model).items():
+        if key not in ("_target_", "name", "compile"):
+            text = "-".join(map(str, value)) if isinstance(value, list) else _text(value)
+            shown[key.replace("_", " ").capitalize()] = text
+    return shown
+
+
+def _parameters(blur: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of a blur with their units."""
+    shown = {}
+    for key, value in flatten(config_without_paths(blur)).items():
+        last = key.rpartition(".")[2]
+        if last in ("_target_", "name", "sha256") or value is None:
+            continue
+        text = " to ".join(map(_text, value)) if isinstance(value, list) else _text(value)
+        shown[key.removeprefix("families.")] = f"{text} {_UNITS[last]}" if last in _UNITS else text
+    return shown
+
+
+def _data(data: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, str]:
+    """Return which images the network was trained on, as far as that is known."""
+    counts = _section(seen, "counts")
+    shown = {
+        "Source": _label(data) if data else "",
+        "Split": ", ".join(f"{counts[part]} {part}" for part in ("train", "val", "test") if part in counts),
+        "Fingerprint": str(seen.get("fingerprint") or ""),
+    }
+    return {key: text for key, text in shown.items() if text}
+
+
+def _training(config: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, str]:
+    optimizer, epoch = _section(config, "optimizer"), best.get("epoch")
+    shown = {
+        "Loss": config.get("loss"),
+        "Optimizer": _label(optimizer) if optimizer else None,
+        "Learning rate": optimizer.get("lr"),
+        "Seed": config.get("seed"),
+        "Epochs until the best": epoch + 1 if isinstance(epoch, int) else None,
+    }
+    return {key: _text(value) for key, value in shown.items() if value is not None}
+
+
+def _test(test: Mapping[str, Any]) -> dict[str, str]:
+    """Return the numbers on the test images; none where they are not known."""
+    return {key: _rounded(test.get(key), decimals) for key, decimals in _DECIMALS.items()} if test else {}
+
+
+def _rounded(value: Any, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if isinstance(value, int | float) else "not known"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
