@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow test-all grid report tensorboard lint clean
+.PHONY: help train test test-slow test-all grid report pretrained tensorboard lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
