@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from deblur.config import refuse_trust_in_files
 from deblur.config.command_line import run
-from deblur.config.demo_schema import check_demo
+from deblur.config.commands import Demo, check_command
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _task(composed: DictConfig) -> None:
-    config = check_demo(composed)
+    config = check_command(composed, Demo)
     refuse_trust_in_files(config, list(HydraConfig.get().overrides.task))
     from deblur.demonstration.server import serve
 

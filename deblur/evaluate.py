@@ -11,8 +11,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from deblur.config import Config, check
-from deblur.config.check import check_evaluation
 from deblur.config.command_line import run
+from deblur.config.commands import Evaluate, check_command
 from deblur.errors import UserError
 
 
@@ -34,7 +34,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _task(composed: DictConfig) -> None:
-    config = check_evaluation(composed)
+    config = check_command(composed, Evaluate)
     try:
         said = _compared(config) if config["compare"] else _measured(config)
     except OSError as error:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from deblur.config.check import check_export
 from deblur.config.command_line import run
+from deblur.config.commands import Export, check_command
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _task(composed: DictConfig) -> None:
-    config = check_export(composed)
+    config = check_command(composed, Export)
     from deblur.exporting.session import export  # seconds of imports
 
     exported = export(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from deblur.config import check_report
 from deblur.config.command_line import run
+from deblur.config.commands import check_report
 from deblur.errors import UserError
 from deblur.reporting.listing import folders_in, listing, state_table
 from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from deblur.config.check import check_restoration
 from deblur.config.command_line import run
+from deblur.config.commands import Restore, check_command
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -26,7 +26,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _task(composed: DictConfig) -> None:
-    config = check_restoration(composed)
+    config = check_command(composed, Restore)
     from deblur.restoring.places import plan
     from deblur.restoring.session import compare_networks, restore_pictures
 

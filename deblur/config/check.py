@@ -14,7 +14,6 @@ from pydantic_core import ErrorDetails
 
 from deblur.config import schema
 from deblur.config.build import refuse_by_name
-from deblur.config.export_schema import Export
 from deblur.config.sections import Section, shown
 from deblur.errors import UserError
 
@@ -38,9 +37,9 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
     Raises:
         UserError: for the first key that is missing, unknown or out of range; the text says what is allowed.
     """
-    config = _resolve(cfg)
-    _check_section("", config, schema.Train)
-    _check_section("paths", config["paths"], schema.Paths)
+    config = resolve(cfg)
+    check_section("", config, schema.Train)
+    check_section("paths", config["paths"], schema.Paths)
     sections = {group: config[group] for group in _GROUPS}
     for group in _GROUPS_OF_MANY:
         sections |= {f"{group}.{name}": section for name, section in (config[group] or {}).items()}
@@ -60,45 +59,6 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
     return config
 
 
-def check_report(cfg: DictConfig | Mapping[str, Any]) -> Config:
-    """Resolve and check what Hydra composed from conf/report.yaml.
-
-    Returns:
-        The configuration as plain Python values; `sweep` is a list of names, which may be empty for `list=true`.
-
-    Raises:
-        UserError: as `check` does.
-    """
-    config = _resolve(cfg)
-    names_a_sweep = config["sweep"] != "???" or config["list"] is not True
-    _check_section("", config if names_a_sweep else config | {"sweep": "all"}, schema.Report)
-    _check_section("paths", config["paths"], schema.Paths)
-    return config | {"sweep": schema.sweep_names(config["sweep"]) if names_a_sweep else []}
-
-
-def check_evaluation(cfg: DictConfig | Mapping[str, Any]) -> Config:
-    """Resolve and check what Hydra composed from conf/evaluate.yaml, but for its groups, which change those of a run.
-
-    Raises:
-        UserError: as `check` does.
-    """
-    config = _resolve(cfg)
-    _check_section("", config, schema.Evaluate)
-    _check_section("paths", config["paths"], schema.Paths)
-    return config
-
-
-def check_restoration(cfg: DictConfig | Mapping[str, Any]) -> Config:
-    """Resolve and check what Hydra composed from conf/restore.yaml, but for its blur, which changes a network's own.
-
-    Raises:
-        UserError: as `check` does.
-    """
-    config = _resolve(cfg)
-    _check_section("", config, schema.Restore)
-    return config
-
-
 def check_blur(blur: Config, trusted: list[str]) -> None:
     """Check the settings of a blur alone.
 
@@ -106,17 +66,6 @@ def check_blur(blur: Config, trusted: list[str]) -> None:
         UserError: as `check` does.
     """
     _check_class("blur", blur, trusted)
-
-
-def check_export(cfg: DictConfig | Mapping[str, Any]) -> Config:
-    """Resolve and check what Hydra composed from conf/export.yaml.
-
-    Raises:
-        UserError: as `check` does.
-    """
-    config = _resolve(cfg)
-    _check_section("", config, Export)
-    return config
 
 
 def refuse_trust_in_files(config: Config, overrides: Sequence[str]) -> None:
@@ -142,7 +91,12 @@ def did_you_mean(word: str, words: list[str]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def _resolve(cfg: DictConfig | Mapping[str, Any]) -> Config:
+def resolve(cfg: DictConfig | Mapping[str, Any]) -> Config:
+    """Return a configuration as plain Python values, without Hydra's own section.
+
+    Raises:
+        UserError: for a value that refers to one that is not there.
+    """
     try:
         container = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True)  # type: ignore[arg-type] # its stubs know no Mapping
     except OmegaConfBaseException as error:
@@ -156,7 +110,7 @@ def _check_class(name: str, section: Any, trusted: list[str]) -> None:
     target = section.get("_target_") if isinstance(section, dict) else None
     known = schema.BY_GROUP.get(name) or schema.BY_TARGET.get(str(target))
     if known is not None:
-        _check_section(name, section, known)
+        check_section(name, section, known)
     elif not isinstance(section, dict):
         raise UserError(f"{name}={shown(section)} is not allowed: give a group with the import path of a class.")
     elif not isinstance(target, str):
@@ -176,7 +130,17 @@ def _identified(blur: Mapping[str, Any]) -> dict[str, str]:
         raise UserError(f"blur.path={path} cannot be read ({error.strerror}): give a file with a kernel.") from error
 
 
-def _check_section(group: str, section: Any, known: type[Section]) -> None:
+def check_section(group: str, section: Any, known: type[Section]) -> None:
+    """Check a section by its schema.
+
+    Args:
+        group: its key; empty at the top.
+        section: its values.
+        known: the schema.
+
+    Raises:
+        UserError: for the first key that is missing, unknown or out of range.
+    """
     if not isinstance(section, dict):
         raise UserError(f"{group}={shown(section)} is not allowed: choose an option with {group}=NAME.")
     for key, field in known.model_fields.items():

@@ -23,7 +23,7 @@ def serve(config: Config) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
-        config: checked by `check_demo`.
+        config: checked by `check_command`.
 
     Raises:
         UserError: where gradio is not installed, the address cannot be used, or the network is not allowed.

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from deblur import __version__
-from deblur.config.export_schema import Format
+from deblur.config.commands import Format
 from deblur.networks.trained import Trained
-from deblur.reporting.page import markdown
+from deblur.reporting.markdown import markdown_environment
 from deblur.runs import config_without_paths, flatten
 from deblur.training.summary import describe_network
 
@@ -46,25 +45,9 @@ def model_card(trained: Trained, stem: str, formats: Sequence[Format]) -> str:
         "test": _test(_section(metrics, "test")),
         "version": __version__,
     }
-    return _environment().get_template("card.md.jinja").render(content)
-
-
-def _environment() -> Environment:
-    """Return an environment that escapes every value, which may come from a stranger's file, for Markdown."""
-
-    def escaped(value: Any) -> Any:
-        return value if isinstance(value, Markup) else markdown(str(value))
-
-    made = Environment(
-        loader=PackageLoader("deblur.exporting", "templates"),
-        finalize=escaped,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    made.filters["code"] = Markup  # the name of a file, which a code block shows as it is
-    return made
+    made = markdown_environment("deblur.exporting")
+    made.filters["bare"] = Markup  # the name of a file, which a block of code shows as it is
+    return made.get_template("card.md.jinja").render(content) + "\n"
 
 
 def _section(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:

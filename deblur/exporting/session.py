@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from deblur.config.export_schema import Format
+from deblur.config.commands import Format
 from deblur.errors import UserError
 from deblur.exporting.card import model_card
 from deblur.exporting.describing import describe

@@ -1,7 +1,6 @@
 """The report of one or more sweeps: results.csv, report.md, report.html and the figures."""
 
 import base64
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from deblur.errors import UserError
 from deblur.files import write_bytes, write_csv, write_text
 from deblur.reporting.answers import Answer, answer
 from deblur.reporting.cells import Table, arrange
+from deblur.reporting.markdown import markdown_environment
 from deblur.reporting.origins import notices, origin_table
 from deblur.reporting.results import Row, Sweep, read_sweep, rows_of
 from deblur.reporting.tables import (
-    TextTable,
     answer_table,
     cell_table,
     cost_table,
@@ -152,38 +151,3 @@ def _page_environment() -> "Environment":
 
 def _embedded(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def markdown_environment() -> "Environment":
-    """Return an environment that escapes every value for Markdown, as the page's does for HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    def escaped(value: Any) -> Any:
-        return value if isinstance(value, Markup) else markdown(str(value))
-
-    made = Environment(
-        loader=PackageLoader("deblur.reporting", "templates"),
-        finalize=escaped,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["table"] = lambda table: Markup(_markdown_table(table))
-    made.filters["code"] = lambda text: Markup("\n".join(f"    {line}" for line in str(text).splitlines()))
-    return made
-
-
-def markdown(text: str) -> str:
-    """Return a text of any origin as Markdown that shows it, in one line."""
-    text = re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
-
-
-def _markdown_table(table: TextTable) -> str:
-    lines = ["| " + " | ".join(map(markdown, table.columns)) + " |"]
-    lines.append("|" + "---|" * table.texts + "---:|" * (len(table.columns) - table.texts))
-    for index, row in enumerate(table.rows):
-        cells = [f"**{markdown(cell)}**" if index in table.marked and cell else markdown(cell) for cell in row]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deblur.config import check, check_report
+from deblur.config import check
 from deblur.config.command_line import conf_dir
-from deblur.config.schema import BY_GROUP, BY_TARGET, Report, Section, Train
+from deblur.config.commands import Demo, Evaluate, Export, Report, Restore
+from deblur.config.schema import BY_GROUP, BY_TARGET, Section, Train
 from deblur.errors import UserError
 
 Change = Callable[..., dict[str, Any]]
@@ -365,25 +366,8 @@ def test_any_combination_of_options_passes(
     check(changed("") | {group: choice.draw(st.sampled_from(sections[group]), label=group) for group in GROUPS})
 
 
-@pytest.mark.parametrize("schema", [Train, Report, *BY_GROUP.values(), *BY_TARGET.values()])
+@pytest.mark.parametrize(
+    "schema", [Train, Report, Evaluate, Restore, Export, Demo, *BY_GROUP.values(), *BY_TARGET.values()]
+)
 def test_every_key_says_what_is_allowed(schema: type[Section]) -> None:
     assert all(field.description for field in schema.model_fields.values())
-
-
-def test_a_report_needs_the_name_of_a_sweep() -> None:
-    paths = {"output_root": "outputs", "cache_root": None}
-    given = {"sweep": "???", "list": False, "strips": True, "study": False, "output": None, "paths": paths}
-    with pytest.raises(UserError, match=r"^sweep is missing: give the name of a sweep: sweep=NAME.$"):
-        check_report(given)
-    with pytest.raises(UserError, match=r"^paths.output_root=3 is not allowed: give a folder.$"):
-        check_report(given | {"sweep": "grid", "paths": paths | {"output_root": 3}})
-    assert check_report(given | {"list": True}) == given | {"list": True, "sweep": []}
-
-
-@pytest.mark.parametrize(
-    ("value", "names"), [("grid", ["grid"]), ("[a,b]", ["a", "b"]), ("[a, b,a]", ["a", "b"]), (["a", "b"], ["a", "b"])]
-)
-def test_a_report_takes_several_sweeps(value: Any, names: list[str]) -> None:
-    paths = {"output_root": "outputs", "cache_root": None}
-    given = {"sweep": value, "list": False, "strips": True, "study": False, "output": None, "paths": paths}
-    assert check_report(given)["sweep"] == names

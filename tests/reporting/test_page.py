@@ -10,7 +10,7 @@ from run_files import write_history, write_samples
 
 from deblur.errors import UserError
 from deblur.reporting import state_table, write_report
-from deblur.reporting.page import markdown
+from deblur.reporting.markdown import markdown
 from deblur.reporting.tables import NOTHING
 
 Files = Callable[..., Path]

@@ -12,8 +12,9 @@ import numpy as np
 from deblur.files import write_bytes, write_text
 from deblur.reporting.answers import answer
 from deblur.reporting.cells import arrange
+from deblur.reporting.markdown import markdown_environment
 from deblur.reporting.origins import notices, origin_table
-from deblur.reporting.page import Findings, markdown_environment
+from deblur.reporting.page import Findings
 from deblur.reporting.results import Run
 from deblur.reporting.study.answer import sentences
 from deblur.reporting.study.beside import cells_of, mse_table, psnr_table, seeds_sentence, share_table

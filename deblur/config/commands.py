@@ -1,0 +1,182 @@
+"""What the commands beside the training take, and the check of it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig
+from pydantic import BeforeValidator, Field, model_validator
+
+from deblur.config.check import Config, check_section, resolve
+from deblur.config.schema import Paths
+from deblur.config.sections import Section, shown
+
+Format = Literal["onnx", "safetensors"]
+
+
+def sweep_names(value: Any) -> list[str]:
+    """Return the names of sweeps: of one, of a list, or of a list in a text such as `[a,b]`.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        value = [name.strip() for name in value[1:-1].split(",")]
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("no names")
+    return list(dict.fromkeys(names))
+
+
+class Report(Section):
+    """The top level of conf/report.yaml."""
+
+    sweep: Annotated[list[str], BeforeValidator(sweep_names)] = Field(description="the name of a sweep: sweep=NAME")
+    listing: bool = Field(alias="list", description="true or false")
+    study: bool = Field(description="true or false")
+    strips: bool = Field(description="true or false")
+    output: str | None = Field(min_length=1, description="a folder, or null")
+    paths: dict[str, Any] = Field(description="output_root and cache_root")
+
+    @model_validator(mode="after")
+    def _one_thing_at_a_time(self) -> "Report":
+        if self.study and self.listing:
+            raise ValueError("study=true writes a page and list=true a list: give one of them.")
+        if self.study and not self.strips:
+            raise ValueError("study does not read strips: its page has no pictures of test images. Leave strips out.")
+        return self
+
+
+class Evaluate(Section):
+    """The top level of conf/evaluate.yaml."""
+
+    data: dict[str, Any] = Field(description="a group: data=NAME")
+    blur: dict[str, Any] = Field(description="a group: blur=NAME")
+    run: str | None = Field(description="a run folder, a checkpoint file, or null")
+    sweep: str | None = Field(description="the name of a sweep, or null")
+    baseline: list[Literal["none", "wiener", "richardson_lucy", "dct_wiener"]] = Field(
+        description="a list of none, wiener, richardson_lucy, dct_wiener"
+    )
+    cross: bool = Field(description="true or false")
+    fir: bool = Field(description="true or false")
+    compare: list[str] = Field(description="a list of two run folders: compare=[DIR,DIR]")
+    both_borders: bool | None = Field(description="true, false or null")
+    split: Literal["train", "val", "test", "all"] | None = Field(description="train, val, test, all or null")
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
+    output: str | None = Field(min_length=1, description="a folder, or null")
+    trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
+    paths: dict[str, Any] = Field(description="output_root and cache_root")
+
+    @model_validator(mode="after")
+    def _something_to_evaluate(self) -> "Evaluate":
+        asked = [self.run is not None, self.sweep is not None, bool(self.compare)]
+        if sum(asked) > 1 or not (any(asked) or self.baseline or self.fir):
+            raise ValueError("Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or fir=true alone.")
+        if self.cross and self.sweep is None:
+            raise ValueError("cross=true needs the networks of a sweep: add sweep=NAME.")
+        self._refuse_words_without_effect()
+        if self.compare and len(self.compare) != 2:
+            raise ValueError(f"compare={shown(self.compare)} is not allowed: give two run folders.")
+        if len(set(self.baseline)) < len(self.baseline):
+            raise ValueError(f"baseline={shown(self.baseline)} is not allowed: name each restorer once.")
+        return self
+
+    def _refuse_words_without_effect(self) -> None:
+        unread = {
+            "cross": ("fir", "baseline", "both_borders", "data", "blur", "split", "output"),
+            "fir": ("run", "baseline", "both_borders", "split"),
+            "compare": ("fir", "baseline", "both_borders", "data", "blur", "split"),
+        }
+        for kind, keys in unread.items():
+            given = [key for key in keys if getattr(self, kind) and getattr(self, key)]
+            if given:
+                raise ValueError(
+                    f"{kind} does not read {', '.join(given)}: leave that out, or give it in a command alone."
+                )
+
+
+class Restore(Section):
+    """The top level of conf/restore.yaml."""
+
+    input: str = Field(min_length=1, description="a picture or a folder of pictures: input=FILE")
+    output: str | None = Field(min_length=1, description="a file or a folder, or null")
+    network: str | None = Field(min_length=1, description="the name of a network that ships, list, or null")
+    run: str | None = Field(min_length=1, description="a run folder, a checkpoint or an exported file, or null")
+    color: Literal["luma", "channels"] = Field(description="luma or channels")
+    side_by_side: bool = Field(description="true or false")
+    simulate: bool = Field(description="true or false")
+    blur: dict[str, Any] = Field(description="a group: blur=NAME")
+    overwrite: bool = Field(description="true or false")
+    max_megapixels: float = Field(gt=0, allow_inf_nan=False, description="a number above 0")
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
+    precision: Literal["auto", "32-true", "bf16-mixed"] = Field(description="auto, 32-true or bf16-mixed")
+    trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
+
+    @model_validator(mode="after")
+    def _no_word_without_effect(self) -> "Restore":
+        if self.network is not None and self.run is not None:
+            raise ValueError(f"network={self.network} and run={self.run} are two networks: leave out one.")
+        if self.blur and not self.simulate:
+            raise ValueError("blur is read by simulate=true alone: add that, or leave blur out.")
+        if self.side_by_side and (self.simulate or self.network == "list"):
+            other = "simulate=true" if self.simulate else "network=list"
+            raise ValueError(f"side_by_side=true and {other} do not go together: {other} shows pictures side by side.")
+        if self.simulate and self.network == "list":
+            raise ValueError("simulate=true needs one network: network=NAME in place of network=list.")
+        return self
+
+
+class Export(Section):
+    """The top level of conf/export.yaml."""
+
+    run: str = Field(min_length=1, description="a run folder, a checkpoint file or a network that ships: run=DIR")
+    format: Format = Field(description="onnx or safetensors")
+    output: str | None = Field(min_length=1, description="a file or a folder, or null")
+    overwrite: bool = Field(description="true or false")
+    trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
+
+
+class Demo(Section):
+    """The top level of conf/demo.yaml."""
+
+    run: str | None = Field(min_length=1, description="a run folder, a checkpoint or an exported file, or null")
+    port: int | None = Field(ge=0, le=65_535, description="a whole number from 0 to 65535, or null for a free one")
+    host: str = Field(min_length=1, description="an address of this computer, such as 127.0.0.1 or 0.0.0.0")
+    open_browser: bool = Field(description="true or false")
+    max_megapixels: float = Field(gt=0, allow_inf_nan=False, description="a number above 0")
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
+    trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
+
+
+def check_command(cfg: DictConfig | Mapping[str, Any], known: type[Section]) -> Config:
+    """Resolve and check what Hydra composed for a command; groups that change a run's own are left to that command.
+
+    Args:
+        cfg: what was composed.
+        known: the schema of its top level.
+
+    Returns:
+        The configuration as plain Python values.
+
+    Raises:
+        UserError: for the first key that is missing, unknown or out of range.
+    """
+    config = resolve(cfg)
+    check_section("", config, known)
+    if "paths" in known.model_fields:
+        check_section("paths", config["paths"], Paths)
+    return config
+
+
+def check_report(cfg: DictConfig | Mapping[str, Any]) -> Config:
+    """Resolve and check what Hydra composed from conf/report.yaml.
+
+    Returns:
+        The configuration as plain Python values; `sweep` is a list of names, which may be empty for `list=true`.
+
+    Raises:
+        UserError: as `check_command` does.
+    """
+    config = resolve(cfg)
+    names_a_sweep = config["sweep"] != "???" or config["list"] is not True
+    checked = check_command(config if names_a_sweep else config | {"sweep": "all"}, Report)
+    return checked | {"sweep": sweep_names(config["sweep"]) if names_a_sweep else []}

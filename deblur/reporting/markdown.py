@@ -1,0 +1,48 @@
+"""Markdown that shows values of any origin as they are."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from deblur.reporting.tables import TextTable
+
+if TYPE_CHECKING:  # jinja2 is loaded when a page is written
+    from jinja2 import Environment
+
+
+def markdown_environment(package: str = "deblur.reporting") -> "Environment":
+    """Return an environment that escapes every value for Markdown, as the page's does for HTML.
+
+    Args:
+        package: whose folder `templates` has the templates.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def escaped(value: Any) -> Any:
+        return value if isinstance(value, Markup) else markdown(str(value))
+
+    made = Environment(
+        loader=PackageLoader(package, "templates"),
+        finalize=escaped,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["table"] = lambda table: Markup(_markdown_table(table))
+    made.filters["code"] = lambda text: Markup("\n".join(f"    {line}" for line in str(text).splitlines()))
+    return made
+
+
+def markdown(text: str) -> str:
+    """Return a text of any origin as Markdown that shows it, in one line."""
+    text = re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
+
+
+def _markdown_table(table: TextTable) -> str:
+    lines = ["| " + " | ".join(map(markdown, table.columns)) + " |"]
+    lines.append("|" + "---|" * table.texts + "---:|" * (len(table.columns) - table.texts))
+    for index, row in enumerate(table.rows):
+        cells = [f"**{markdown(cell)}**" if index in table.marked and cell else markdown(cell) for cell in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
