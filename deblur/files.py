@@ -21,7 +21,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         OSError: where the folder cannot be written; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name[:20]}."
+    )  # a name may be as long as is allowed
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -64,9 +65,10 @@ def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
                 verbose=False,
             )
     except Exception as error:  # the exporter raises what any operator of a network of one's own makes it raise
-        raise UserError(
-            f"The network cannot be converted to ONNX ({' '.join(str(error).split())[:200]}): take format=safetensors."
-        ) from error
+        if _was_stopped(error):
+            raise KeyboardInterrupt from error
+        reason = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:200]
+        raise UserError(f"The network cannot be converted to ONNX ({reason}): take format=safetensors.") from error
     model = program.model_proto
     for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
         del node.metadata_props[:]  # where on this machine the line stands that it comes from
@@ -76,6 +78,15 @@ def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
         del value.metadata_props[:]
     helper.set_model_props(model, {KEY: write_description(description)})
     return bytes(model.SerializeToString())
+
+
+def _was_stopped(error: BaseException | None) -> bool:
+    """Tell whether Ctrl-C lies behind an error: the exporter takes it for a failure of its own."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _difference(content: bytes, network: nn.Module) -> float:

@@ -76,5 +76,9 @@ def _telling(task: Task, failed: Failed) -> Iterator[None]:
         yield
     except MemoryError:
         failed(task, UserError(f"{task.source} needs more memory than there is: give a smaller picture."))
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        failed(task, UserError(f"{task.source} needs more memory than the device has: give a smaller picture."))
     except UserError as error:
         failed(task, error)

@@ -31,7 +31,7 @@ def restore_pixels(pixels: Pixels, restore: Callable[[Plane], Plane], colour: Co
     With `channels`, red, green and blue are restored each on its own and clipped; this follows blurs that differ
     between colours, takes three times as long, and can leave coloured fringes. A gray picture is one plane either way.
 
-    A plane that is restored to itself gives exactly the pixels that it came from.
+    A plane that is restored to itself gives exactly the whole numbers that it came from.
 
     Args:
         pixels: (H, W) or (H, W, 3), uint8 or uint16 of full range, or floating point in [0, 1].

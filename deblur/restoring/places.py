@@ -1,6 +1,8 @@
 """Which picture is restored to which file."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -47,15 +49,15 @@ def plan(source: Path, output: Path | None) -> list[Task]:
     if not source.exists():
         raise UserError(f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures.")
     target = source.with_name(f"{source.stem}{RESTORED}{source.suffix}") if output is None else output
-    if target.is_dir() or (output is not None and not target.suffix):
+    if target.is_dir() or (output is not None and not target.suffix and not target.exists()):
         target = target / source.name
     output_format(target)
-    if target.exists() and target.samefile(source):
-        raise UserError(f"output={printable(str(target))} is the input: give another, so that the picture is kept.")
     return [Task(source.name, source, target, source.stem if output is None else target.stem)]
 
 
 def _of_folder(source: Path, output: Path | None) -> list[Task]:
+    if output is None and not source.resolve().name:
+        raise UserError(f"input={source} has nothing beside it: say where the restored pictures go with output=DIR.")
     folder = source.resolve().with_name(f"{source.resolve().name}{RESTORED}") if output is None else output
     if folder.is_file() or folder.suffix.lower() in IMAGE_SUFFIXES:
         raise UserError(f"output={printable(str(folder))} is no folder, but input is one: give a folder.")
@@ -64,4 +66,36 @@ def _of_folder(source: Path, output: Path | None) -> list[Task]:
             f"output={printable(str(folder))} lies in the input's folder, where the next command would take the "
             "restored pictures for blurred ones: give a folder elsewhere."
         )
-    return [Task(name, source / name, folder / name, Path(name).stem) for name in find_images(source, "input")]
+    tasks = [Task(name, source / name, folder / name, Path(name).stem) for name in find_images(source, "input")]
+    alike = Counter((task.target.parent, task.stem) for task in tasks)  # such as a.png and a.jpg
+    return [
+        task if alike[task.target.parent, task.stem] == 1 else replace(task, stem=task.target.name.replace(".", "_"))
+        for task in tasks
+    ]
+
+
+def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Path]]) -> None:
+    """Refuse to write a file over an input, whatever links lead there, or two results into one file.
+
+    Args:
+        tasks: what is to be done.
+        files_of: all files that a task writes.
+
+    Raises:
+        UserError: for the first such file.
+    """
+    sources = {task.source.resolve() for task in tasks}
+    writers: dict[Path, Task] = {}
+    for task in tasks:
+        for path in files_of(task):
+            place = path.resolve()
+            if place in sources or (place.exists() and place.samefile(task.source)):
+                raise UserError(
+                    f"output={printable(str(path))} is an input: give another, so that the picture is kept."
+                )
+            other = writers.setdefault(place, task)
+            if other is not task:
+                raise UserError(
+                    f"{printable(other.name)} and {printable(task.name)} would both be written to "
+                    f"{printable(str(path))}: rename one of them, or restore them into two folders."
+                )

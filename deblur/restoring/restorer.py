@@ -119,6 +119,11 @@ def load(
     if place.suffix == ONNX_SUFFIX:
         from deblur.restoring.onnx_network import open_onnx
 
+        if accelerator not in ("auto", "cpu") or precision == "bf16-mixed":
+            raise UserError(
+                f"{network} is computed by onnxruntime on the CPU in float32: leave accelerator={accelerator} and "
+                f"precision={precision} out, or give the run that it was made from."
+            )
         description, exported = open_onnx(place)
         return Restorer(str(description.get("name") or place.stem), description["settings"], exported)
     if not place.exists():

@@ -1,5 +1,6 @@
 """One command that restores pictures, from what was asked for to what is said in the end."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from deblur.networks.shipped import DEFAULT, SHIPPED
 from deblur.restoring.batch import restore_all
 from deblur.restoring.panels import contact_sheet, eight_bits, liveliest_detail, row, side_by_side
 from deblur.restoring.pictures import Picture
-from deblur.restoring.places import Task
+from deblur.restoring.places import Task, refuse_losses
 from deblur.restoring.progress import progress
 from deblur.restoring.reading import read_picture
 from deblur.restoring.restorer import Restorer, load
@@ -23,6 +24,8 @@ from deblur.restoring.writing import write_picture
 UNKNOWN_GAIN = (
     "How much sharper it is cannot be told without the sharp picture: look at it, or try simulate=true on a sharp one."
 )
+AROUND = 32  # px of a picture that are restored beyond the detail on a sheet: more than the networks that ship see
+
 Advance = Callable[[], object]
 
 
@@ -39,10 +42,14 @@ def restore_pictures(tasks: Sequence[Task], config: Config) -> str:
     Raises:
         UserError: where the network or the blur is not allowed, or a picture failed; the others are restored then.
     """
+    refuse_losses(tasks, lambda task: _files(task, config))
     restorer = _loaded(config["network"] or DEFAULT if config["run"] is None else config["run"], config)
     strips = _Simulation(restorer, config) if config["simulate"] else None
-    targets = [task.beside("simulated", ".png") if strips else task.target for task in tasks]
-    todo = [task for task, path in zip(tasks, targets, strict=True) if config["overwrite"] or not path.exists()]
+
+    def wanted(task: Task) -> list[Path]:
+        return [path for path in _files(task, config) if config["overwrite"] or not path.exists()]
+
+    todo = [task for task in tasks if wanted(task)]
     failures: list[UserError] = []
 
     def failed(_: Task, error: UserError) -> None:
@@ -55,12 +62,12 @@ def restore_pictures(tasks: Sequence[Task], config: Config) -> str:
         def work(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
             advance = bar.tiles(task.name, restorer.count(picture.pixels, config["color"]))
             if strips is not None:
-                yield task.beside("simulated", ".png"), strips.of(task, picture, advance)
-                return
-            restored = restorer.restore_picture(picture, config["color"], advance)
-            yield task.target, restored
-            if config["side_by_side"]:
-                yield task.beside("side-by-side"), side_by_side(picture, restored)
+                results = [strips.of(task, picture, advance)]
+            else:
+                restored = restorer.restore_picture(picture, config["color"], advance)
+                results = [restored, side_by_side(picture, restored)] if config["side_by_side"] else [restored]
+            asked = wanted(task)
+            yield from (pair for pair in zip(_files(task, config), results, strict=True) if pair[0] in asked)
 
         restore_all(todo, work, failed, config["max_megapixels"], bar.done)
     return _told(tasks, todo, failures, restorer, strips)
@@ -81,17 +88,16 @@ def compare_networks(tasks: Sequence[Task], config: Config) -> str:
     """
     if len(tasks) != 1:
         raise UserError(f"network=list compares networks on one picture, and input has {len(tasks)}: give one of them.")
+    refuse_losses(tasks, lambda task: _files(task, config))
     (task,) = tasks
-    sheet = task.beside("networks", ".png")
+    (sheet,) = _files(task, config)
     if sheet.exists() and not config["overwrite"]:
         return f"{sheet} is there already: overwrite=true makes it anew."
     picture = read_picture(task.source, config["max_megapixels"])
     rows, columns = liveliest_detail(picture.pixels)
     restorers = {name: _loaded(name, config) for name in SHIPPED}
-    # The receptive field reaches beyond the detail: more than that is restored, and the detail cut out of it.
-    around = 32
-    above, left = max(rows.start - around, 0), max(columns.start - around, 0)
-    part = eight_bits(picture.pixels[above : rows.stop + around, left : columns.stop + around])
+    above, left = max(rows.start - AROUND, 0), max(columns.start - AROUND, 0)
+    part = eight_bits(picture.pixels[above : rows.stop + AROUND, left : columns.stop + AROUND])
     inner = (slice(rows.start - above, rows.stop - above), slice(columns.start - left, columns.stop - left))
     panels = {"as it is": part[inner]}
     panels |= {name: restorer(part, config["color"])[inner] for name, restorer in restorers.items()}
@@ -100,6 +106,15 @@ def compare_networks(tasks: Sequence[Task], config: Config) -> str:
         f"{sheet} shows the picture from row {rows.start} and column {columns.start} as each network restores it.\n"
         "Take the one that you like best with network=NAME."
     )
+
+
+def _files(task: Task, config: Config) -> list[Path]:
+    """Return all files that a task writes, those that are there already included."""
+    if config["network"] == "list":
+        return [task.beside("networks", ".png")]
+    if config["simulate"]:
+        return [task.beside("simulated", ".png")]
+    return [task.target, task.beside("side-by-side")] if config["side_by_side"] else [task.target]
 
 
 class _Simulation:
@@ -128,11 +143,16 @@ class _Simulation:
     def table(self) -> str:
         """Return the gains."""
         rows = [
-            [name, f"{one.blurred:.2f}", f"{one.restored:.2f}", f"{one.difference:+.2f}"]
+            [name, _decibels(one.blurred, ".2f"), _decibels(one.restored, ".2f"), _decibels(one.difference, "+.2f")]
             for name, one in self.gains.items()
         ]
         title = f"PSNR of the brightness, blurred by {self.blur.get('name') or self.blur['_target_']}"
         return table(title, ["", "blurred, dB", "restored, dB", "gain, dB"], rows)
+
+
+def _decibels(value: float, digits: str) -> str:
+    """Return a number; a picture that equals the sharp one has none."""
+    return f"{value:{digits}}" if math.isfinite(value) else "exact" if value > 0 else "-"
 
 
 def _loaded(network: str, config: Config) -> Restorer:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deblur.blur import Degradation
 
+_BLOCK_ROWS: Final = 256
 _BT601: Final = np.array([0.299, 0.587, 0.114])  # the weights of red, green and blue in the luma
 
 
@@ -48,7 +49,11 @@ def gain(blurred: NDArray[Any], restored: NDArray[Any], sharp: NDArray[Any]) -> 
 
 
 def _psnr(picture: NDArray[Any], sharp: NDArray[Any]) -> float:
-    error = float(np.mean((_luma(picture) - _luma(sharp)) ** 2))
+    squares = 0.0
+    for top in range(0, len(sharp), _BLOCK_ROWS):  # so that no second picture in float64 is held
+        rows = slice(top, top + _BLOCK_ROWS)
+        squares += float(np.sum((_luma(picture[rows]) - _luma(sharp[rows])) ** 2))
+    error = squares / (sharp.shape[0] * sharp.shape[1])
     return math.inf if error == 0 else 20 * math.log10(255) - 10 * math.log10(error)
 
 

@@ -11,7 +11,7 @@ from picture_files import noise
 from PIL import Image
 
 from deblur.errors import UserError
-from deblur.restoring.batch import AHEAD, restore_all
+from deblur.restoring.batch import restore_all
 from deblur.restoring.pictures import Picture
 from deblur.restoring.places import Task
 
@@ -60,18 +60,21 @@ def test_each_failure_is_told_once_whoever_fails(tmp_path: Path) -> None:
 
 
 def test_few_pictures_are_held_at_once(tmp_path: Path) -> None:
-    read: list[int] = []
+    made = tasks(tmp_path, 12)
+    threads: list[int] = []
+    failed: list[str] = []
 
     def restore(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
-        read.append(threading.active_count())
-        time.sleep(0.01)
+        threads.append(threading.active_count())
+        time.sleep(0.05)  # time enough to read all of them, if nothing held the reader back
+        made[-1].source.unlink(missing_ok=True)
         yield task.target, picture
 
     before = threading.active_count()
-    restore_all(tasks(tmp_path, 12), restore, lambda *_: None, 1.0, lambda _: None)
-    assert max(read) <= before + 2  # one reads, one writes
+    restore_all(made, restore, lambda task, _: failed.append(task.name), 1.0, lambda _: None)
+    assert failed == ["11.png"]  # it was not yet read while the first was restored
+    assert max(threads) <= before + 2  # one reads, one writes
     assert threading.active_count() == before
-    assert AHEAD < 12
 
 
 def test_a_crash_ends_all_and_leaves_no_thread(tmp_path: Path) -> None:

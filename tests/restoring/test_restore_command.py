@@ -144,7 +144,7 @@ def test_mistakes_are_sentences_and_leave_nothing(command: Command, identity: Pa
         (f"input={tmp_path / 'absent.png'}", run): "does not exist: give a picture, or a folder of pictures.",
         (f"input={tmp_path / 'empty'}", run): "there is no image in",
         (f"input={tmp_path / 'text.png'}", run): "text.png is not a BMP, JPEG, PNG, TIFF or WEBP picture",
-        (picture, run, f"output={tmp_path / 'a.png'}"): "is the input: give another",
+        (picture, run, f"output={tmp_path / 'a.png'}"): "is an input: give another",
         (picture, run, f"output={tmp_path / 'b.gif'}"): "ends in .gif, which names no format",
         (f"input={tmp_path / 'alpha.png'}", run, f"output={tmp_path / 'x.jpg'}"): "JPEG holds no transparency",
         (f"input={tmp_path / 'in'}", run, f"output={tmp_path / 'in' / 'out'}"): "lies in the input's folder",
@@ -184,3 +184,77 @@ def test_a_folder_that_cannot_be_written_is_told_for_each_picture(
     assert told.code == 2
     assert "a.png" in told.err
     assert (tmp_path / "out" / "b.png").is_file()
+
+
+def test_no_result_is_written_over_an_input(command: Command, identity: Path, tmp_path: Path) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    for name in ("x-side-by-side.png", "q-simulated.png", "in/deep/a.png"):
+        Image.fromarray(noise(8, 8)).save(tmp_path / name)
+    (tmp_path / "out" / "deep").symlink_to(tmp_path / "in" / "deep")
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "q-simulated.png")
+    before = snapshot(tmp_path)
+    for words in (
+        (f"input={tmp_path / 'x-side-by-side.png'}", f"output={tmp_path / 'x.png'}", "side_by_side=true"),
+        (f"input={tmp_path / 'q-simulated.png'}", f"output={tmp_path / 'q.png'}", "simulate=true"),
+        (f"input={tmp_path / 'q-simulated.png'}", f"output={tmp_path / 'hard.png'}"),
+        (f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}"),
+    ):
+        told = command(*words, f"run={identity}", "overwrite=true")
+        assert told.code == 2
+        assert "is an input: give another, so that the picture is kept." in told.err
+        assert snapshot(tmp_path) == before
+
+
+def test_pictures_of_one_stem_keep_their_own_results(command: Command, identity: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for suffix, side in (("png", 20), ("bmp", 30)):
+        Image.fromarray(noise(side, side)).save(tmp_path / "in" / f"a.{suffix}")
+    words = (f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}")
+    assert command(*words, "simulate=true").code == 0
+    widths = {path.name: Image.open(path).width for path in (tmp_path / "out").iterdir()}
+    assert widths == {"a_png-simulated.png": 60, "a_bmp-simulated.png": 90}
+
+
+def test_two_results_are_not_written_into_one_file(command: Command, identity: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "a-side-by-side.png"):
+        Image.fromarray(noise(8, 8)).save(tmp_path / "in" / name)
+    told = command(f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}", "side_by_side=true")
+    assert told.code == 2
+    assert "would both be written to" in told.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_missing_beside_a_restored_picture_is_added(command: Command, brighter: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 10, np.uint8)).save(tmp_path / "a.png")
+    words = (f"input={tmp_path / 'a.png'}", f"run={brighter}")
+    assert command(*words).code == 0
+    restored = tmp_path / "a-restored.png"
+    before = restored.stat().st_mtime_ns
+    assert command(*words, "side_by_side=true").code == 0
+    assert pixels(tmp_path / "a-side-by-side.png").shape == (8, 16)
+    assert restored.stat().st_mtime_ns == before
+
+
+def test_all_networks_on_one_sheet(command: Command, tmp_path: Path) -> None:
+    from deblur.data.faces import draw
+
+    Image.fromarray(draw(4, 1)).save(tmp_path / "face.png")
+    told = command(f"input={tmp_path / 'face.png'}", "network=list")
+    assert told.code == 0
+    assert "network=NAME" in told.out
+    sheet = pixels(tmp_path / "face-networks.png")
+    assert sheet.shape == (2 * (320 + 28) + 8, 3 * (320 + 8) - 8, 3)
+    panels = [sheet[top : top + 320, left : left + 320] for top in (0, 356) for left in (0, 328, 656)]
+    assert len({panel.tobytes() for panel in panels}) == 6  # the picture and five networks, all different
+    Image.fromarray(noise(8, 8)).save(tmp_path / "other.png")
+    assert "compares networks on one picture" in command(f"input={tmp_path}", "network=list").err
+
+
+def test_a_long_name_is_no_mistake(command: Command, identity: Path, tmp_path: Path) -> None:
+    name = "x" * 240 + ".png"
+    (tmp_path / "in").mkdir()
+    Image.fromarray(noise(8, 8)).save(tmp_path / "in" / name)
+    assert command(f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}").code == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
