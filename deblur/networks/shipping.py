@@ -12,14 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from hydra import compose, initialize_config_dir
+
 from deblur import evaluate, train
+from deblur.config import check
+from deblur.config.places import conf_dir
 from deblur.exporting.card import model_card
 from deblur.exporting.describing import describe
 from deblur.files import write_text
 from deblur.networks.shipped import FOLDER, shipped_file
 from deblur.networks.trained import load_trained
 from deblur.networks.weights import write_weights
-from deblur.runs import read_config, state_of
+from deblur.runs import config_hash, read_config
 
 OUTPUTS: Final = Path("outputs")
 SWEEP: Final = "pretrained"  # as conf/experiment/pretrained.yaml says
@@ -46,7 +50,7 @@ def main(faces: str | None = None) -> int:
         code = train.main(["experiment=pretrained", *words])
         if code:
             return code
-        run = _run_on(words[0].partition("=")[2])
+        run = _run_of(words)
         trained = replace(load_trained(run), name=name)
         sets = {"drawn faces": (), "photographs": PHOTOS}
         if faces:
@@ -60,9 +64,12 @@ def main(faces: str | None = None) -> int:
     return 0
 
 
-def _run_on(blur: str) -> Path:
-    done = (path.parent for path in sorted((OUTPUTS / "sweeps" / SWEEP).glob("*/status.json")))
-    return next(run for run in done if state_of(run) == "done" and read_config(run)["blur"]["name"] == blur)
+def _run_of(words: tuple[str, ...]) -> Path:
+    """Return the folder of the run that a command has made."""
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = check(compose("train", ["experiment=pretrained", *words]))
+    found = (OUTPUTS / "sweeps" / SWEEP).glob("*/status.json")
+    return next(path.parent for path in found if config_hash(read_config(path.parent)) == config_hash(config))
 
 
 def _measured(run: Path, words: tuple[str, ...]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from deblur.networks.shipped import SHIPPED, shipped_file
 from deblur.restoring.colour import Colour, plane_count, restore_pixels
 from deblur.restoring.pictures import Picture
 from deblur.restoring.tiles import Plane, PlaneNetwork, TiledNetwork
+from deblur.restoring.transparency import with_hidden, without_hidden
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -51,7 +52,7 @@ class Restorer:
 
         Args:
             image: gray (H, W) or (H, W, 1), RGB (H, W, 3), either with alpha as last channel (H, W, 2) or (H, W, 4);
-                uint8 or uint16 of full range, or floating point in [0, 1]. Alpha is kept.
+                uint8 or uint16 of full range, or floating point in [0, 1]. Alpha is kept, and so is what it hides.
             color: `luma` restores the brightness and keeps the colour differences, `channels` restores red, green and
                 blue one by one.
             advance: called after each tile; `count` tells how many there are.
@@ -75,7 +76,10 @@ class Restorer:
 
     def restore_picture(self, picture: Picture, color: Colour = "luma", advance: Advance | None = None) -> Picture:
         """Restore the pixels of a picture that was read from a file."""
-        return replace(picture, pixels=self(picture.pixels, color, advance))
+        if picture.alpha is None:
+            return replace(picture, pixels=self(picture.pixels, color, advance))
+        restored = self(without_hidden(picture.pixels, picture.alpha), color, advance)
+        return replace(picture, pixels=with_hidden(restored, picture.pixels, picture.alpha))
 
     def count(self, image: NDArray[Any], color: Colour = "luma") -> int:
         """Return how many tiles a picture has, for a progress bar."""
@@ -83,13 +87,12 @@ class Restorer:
 
     def _restored_beside_alpha(self, pixels: NDArray[Any], color: Colour, advance: Advance | None) -> NDArray[Any]:
         channels = pixels.shape[2]
-        restored = pixels.copy()
-        colours = channels - (channels in _WITH_ALPHA)
-        if colours == 1:
-            restored[..., 0] = self(pixels[..., 0], color, advance)
-        else:
-            restored[..., :3] = self(pixels[..., :3], color, advance)
-        return restored
+        colours = pixels[..., 0] if channels < 3 else pixels[..., :3]
+        if channels not in _WITH_ALPHA:
+            return self(colours, color, advance)[..., None]
+        alpha = pixels[..., -1]
+        restored = with_hidden(self(without_hidden(colours, alpha), color, advance), colours, alpha)
+        return np.dstack([restored, alpha])
 
 
 def load(

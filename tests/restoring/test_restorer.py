@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import write_network
 
 import deblur
 from deblur.errors import UserError
+from deblur.models import SRCNN
 
 
 def picture(*shape: int) -> np.ndarray:
@@ -85,3 +87,32 @@ def test_loading_needs_no_trainer(identity: Path) -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.split() == []
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_what_is_hidden_is_not_drawn_into_what_is_seen(kind: type, tmp_path: Path) -> None:
+    """A network that blurs would mix the black below an alpha of 0 into the rest."""
+    from deblur.networks.weights import write_weights
+
+    network = SRCNN((3, 1), [1], residual=False)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    torch.nn.init.constant_(network.convolutions[0].weight, 1 / 9)  # type: ignore[arg-type] # the mean of 3x3 px
+    torch.nn.init.constant_(network.convolutions[1].weight, 1.0)  # type: ignore[arg-type] # as it is
+    model = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 1], "widths": [1], "residual": False}
+    settings = {"model": model | {"dropout": 0.0}, "blur": {"name": "box"}}
+    write_weights(tmp_path / "mean.safetensors", network.state_dict(), {"settings": settings})
+    restorer = deblur.load(tmp_path / "mean.safetensors", precision="32-true", accelerator="cpu")
+    image = np.zeros((6, 8, 4), kind)
+    image[:, 4:, :3] = 200
+    image[:, 4:, 3] = 255
+    image[0, 0, :3] = 7  # hidden, and kept
+    np.testing.assert_array_equal(restorer(image), image)
+    gray = np.ascontiguousarray(image[..., [0, 3]])
+    np.testing.assert_array_equal(restorer(gray), gray)
+    bare = restorer(np.ascontiguousarray(image[..., :3]))
+    assert bare[3, 4, 0] < 200  # without alpha nothing is hidden
+    from deblur.restoring.pictures import Picture
+
+    picture = Picture(np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3]), "PNG")
+    np.testing.assert_array_equal(restorer.restore_picture(picture).pixels, picture.pixels)
