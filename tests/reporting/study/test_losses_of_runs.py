@@ -17,15 +17,15 @@ from deblur.reporting.study.beside import (
 )
 from deblur.reporting.study.matching import OURS, select
 from deblur.reporting.study.published import read_published
-from deblur.reporting.tables import NOTHING
+from deblur.reporting.tables import NOTHING, TextTable
 
 Read = Callable[..., list[Run]]
 INPUTS = (10.0, 20.0)  # [dB]: MSE 0.1 and 0.01, in the mean 0.055
 GAINS = (10.0, 10.0)  # MSE 0.01 and 0.001, in the mean 0.0055
 
 
-def row(table: object, blur: str, network: str) -> list[str]:
-    (found,) = [list(one) for one in table.rows if tuple(one[:2]) == (blur, network)]  # type: ignore[attr-defined]
+def row(table: TextTable, blur: str, network: str) -> list[str]:
+    (found,) = [list(one) for one in table.rows if tuple(one[:2]) == (blur, network)]
     return found[2:]
 
 
