@@ -11,7 +11,9 @@ from deblur.restoring.tiles import Plane
 Colour: TypeAlias = Literal["luma", "channels"]
 Pixels: TypeAlias = NDArray[Any]
 
-_BT601: Final = np.array([0.299, 0.587, 0.114], np.float32)  # the weights of red, green and blue in the luma
+BT601: Final = np.array([0.299, 0.587, 0.114], np.float32)
+"""The weights of red, green and blue in the luma (ITU-R BT.601)."""
+
 _BLOCK_ROWS: Final = 256  # put together at once, so that no second picture in float32 is held
 
 
@@ -51,7 +53,7 @@ def restore_pixels(pixels: Pixels, restore: Callable[[Plane], Plane], colour: Co
     luma = np.empty(pixels.shape[:2], np.float32)
     blocks = [slice(top, top + _BLOCK_ROWS) for top in range(0, len(pixels), _BLOCK_ROWS)]
     for rows in blocks:
-        luma[rows] = _plane(pixels[rows]) @ _BT601
+        luma[rows] = _plane(pixels[rows]) @ BT601
     restored_luma = restore(luma)
     white = _white(pixels)
     for rows in blocks:

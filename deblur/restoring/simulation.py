@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur import Degradation
+from deblur.restoring.colour import BT601
 
 _BLOCK_ROWS: Final = 256
-_BT601: Final = np.array([0.299, 0.587, 0.114])  # the weights of red, green and blue in the luma
 
 
 class Gain(NamedTuple):
@@ -59,4 +59,4 @@ def _psnr(picture: NDArray[Any], sharp: NDArray[Any]) -> float:
 
 def _luma(pixels: NDArray[Any]) -> NDArray[np.float64]:
     levels = pixels.astype(np.float64)
-    return levels if levels.ndim == 2 else levels @ _BT601
+    return levels if levels.ndim == 2 else levels @ BT601
