@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow test-all grid report pretrained tensorboard lint clean
+.PHONY: help train test test-slow test-all test-demo grid report pretrained tensorboard lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ test-slow: $(INSTALLED) ## run the slow tests: real processes, real faces
 
 test-all: $(INSTALLED) ## run all tests
 	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+test-demo: ## run the tests of the web page, browser included, in an environment of its own: gradio wants an older Pillow
+	$(PYTHON) -m venv $(VENV)-demo
+	$(VENV)-demo/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(shell grep '^torch==' requirements.lock)
+	$(VENV)-demo/bin/python -m pip install --quiet --editable '.[demo,dev]' playwright
+	@$(VENV)-demo/bin/python -m pytest -m "slow or not slow" tests/demonstration
 
 grid: GRID_LAUNCHER := $(if $(filter-out 1,$(JOBS)),hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS))
 grid: $(INSTALLED) ## train 3 networks x 3 blurs x 2 learning rates; two at once: make grid JOBS=2

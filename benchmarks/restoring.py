@@ -1,17 +1,18 @@
 """How fast pictures are restored: `python -m benchmarks.restoring`."""
 
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.timing import seconds
 from deblur.device import Device, taken_device
 from deblur.models import SRCNN
 from deblur.restoring.batch import restore_all
@@ -24,15 +25,9 @@ from deblur.restoring.torch_network import TorchNetwork
 SHAPE = (1500, 2000)  # 3 megapixels
 PRODUCT = 2048  # side of the matrices whose product tells what the machine can do
 PICTURES, SIDE = 200, 256
+LARGE = (6720, 4480)  # px
 REPEATS = 7
 START = "import deblur; deblur.load()"
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long a piece of work takes [s]."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -45,6 +40,7 @@ def main() -> None:
         measure_batch(network, device)
     starts = [seconds(lambda: subprocess.run([sys.executable, "-c", START], check=True)) for _ in range(REPEATS)]
     print(f"start-up: a network is loaded {statistics.median(starts):.1f} s after the command")
+    measure_memory()
 
 
 def measure_rate(network: SRCNN, is_fast: bool) -> None:
@@ -97,6 +93,18 @@ def measure_batch(network: SRCNN, device: Device) -> None:
         f"{statistics.median(ratios):.2f} "
         f"of the network's own {statistics.median(alone):.1f} s"
     )
+
+
+def measure_memory() -> None:
+    """Print the largest memory of a command that restores a picture of 30 megapixels."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.jpg"
+        detail = np.random.default_rng(0).integers(0, 256, (112, 168, 3), dtype=np.uint8)
+        Image.fromarray(detail).resize(LARGE).save(path)
+        command = [sys.executable, "-m", "deblur.restore", f"input={path}", "network=gaussian", "accelerator=cpu"]
+        subprocess.run(command, check=True, capture_output=True)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # kB on Linux
+    print(f"a colour JPEG of {LARGE[0] * LARGE[1] / 1e6:.0f} megapixels: {peak:.0f} MiB in all")
 
 
 if __name__ == "__main__":

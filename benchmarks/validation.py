@@ -1,11 +1,10 @@
 """Which share of a validation step is spent on SSIM: `python -m benchmarks.validation`."""
 
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
 
+from benchmarks.timing import seconds
 from deblur.device import Device, taken_device
 from deblur.metrics import ssim
 from deblur.models import SRCNN
@@ -18,13 +17,6 @@ NETWORKS = {
 }
 IMAGES = 4  # in a validation batch, 256x256 px each
 REPEATS = 20
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long a piece of work takes [s]."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main() -> None:

@@ -11,9 +11,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from deblur.config import Config, check
-from deblur.config.command_line import run
+from deblur.config.command_line import disk_errors_told, run
 from deblur.config.commands import Evaluate, check_command
-from deblur.errors import UserError
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -35,12 +34,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _task(composed: DictConfig) -> None:
     config = check_command(composed, Evaluate)
-    try:
+    with disk_errors_told():
         said = _compared(config) if config["compare"] else _measured(config)
-    except OSError as error:
-        raise UserError(
-            f"{error.filename} cannot be read or written ({error.strerror}): make it so, or choose another output=DIR."
-        ) from error
     sys.stdout.write(f"{said}\n")
 
 

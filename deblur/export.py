@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from deblur.config.command_line import run
+from deblur.config.command_line import disk_errors_told, run
 from deblur.config.commands import Export, check_command
 
 
@@ -26,13 +26,14 @@ def _task(composed: DictConfig) -> None:
     config = check_command(composed, Export)
     from deblur.exporting.session import export  # seconds of imports
 
-    exported = export(
-        config["run"],
-        config["format"],
-        output=None if config["output"] is None else Path(config["output"]),
-        overwrite=config["overwrite"],
-        trusted=config["trusted"],
-    )
+    with disk_errors_told():
+        exported = export(
+            config["run"],
+            config["format"],
+            output=None if config["output"] is None else Path(config["output"]),
+            overwrite=config["overwrite"],
+            trusted=config["trusted"],
+        )
     if exported.difference is not None:
         sys.stdout.write(
             f"onnxruntime and torch differ by at most {exported.difference:.1e} on three sizes of images\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from deblur.config.command_line import run
+from deblur.config.command_line import disk_errors_told, run
 from deblur.config.commands import Restore, check_command
 
 
@@ -30,8 +30,9 @@ def _task(composed: DictConfig) -> None:
     from deblur.restoring.places import plan
     from deblur.restoring.session import compare_networks, restore_pictures
 
-    tasks = plan(Path(config["input"]), None if config["output"] is None else Path(config["output"]))
-    said = compare_networks(tasks, config) if config["network"] == "list" else restore_pictures(tasks, config)
+    with disk_errors_told():
+        tasks = plan(Path(config["input"]), None if config["output"] is None else Path(config["output"]))
+        said = compare_networks(tasks, config) if config["network"] == "list" else restore_pictures(tasks, config)
     sys.stdout.write(f"{said}\n")
 
 

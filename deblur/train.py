@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from deblur.config import check, refuse_trust_in_files
+from deblur.config import check
 from deblur.config.command_line import run
 from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
 from deblur.sweeps.conclusion import conclude, launcher_failed
@@ -41,7 +41,6 @@ def _task(composed: DictConfig) -> float | None:
     config = check(composed)
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
-    refuse_trust_in_files(config, overrides)
     if config["resume"] is not None:
         folder = Path(config["resume"]).resolve()
         config = check(resumed_config(folder, config, overrides))

@@ -68,20 +68,22 @@ def check_blur(blur: Config, trusted: list[str]) -> None:
     _check_class("blur", blur, trusted)
 
 
-def refuse_trust_in_files(config: Config, overrides: Sequence[str]) -> None:
+def refuse_trust_in_files(config: Mapping[str, Any] | DictConfig, overrides: Sequence[str]) -> None:
     """Let modules be trusted on the command line only.
 
     Args:
-        config: a checked configuration.
+        config: a configuration, checked or not.
         overrides: the words of the command line.
 
     Raises:
         UserError: where a file names modules to trust, and the command line does not.
     """
-    if config["trusted"] and not any(word.lstrip("+").startswith("trusted=") for word in overrides):
+    trusted = config.get("trusted")
+    if trusted and not any(word.lstrip("+").startswith("trusted=") for word in overrides):
+        named = list(map(str, [trusted] if isinstance(trusted, str | int) else trusted))
         raise UserError(
-            f"A configuration file asks to trust the modules {', '.join(config['trusted'])}: if you do, add "
-            f"trusted=[{','.join(config['trusted'])}] to the command line."
+            f"A configuration file asks to trust the modules {', '.join(named)}: if you do, add "
+            f"trusted=[{','.join(named)}] to the command line."
         )
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from types import FrameType
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from deblur.config import schema
-from deblur.config.check import did_you_mean
+from deblur.config.check import did_you_mean, refuse_trust_in_files
 from deblur.config.places import conf_dir
 from deblur.config.sweeps import SweepRefused
 from deblur.errors import UserError
@@ -72,6 +73,7 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
     @functools.wraps(task)
     def job(config: DictConfig) -> float | None:
         try:
+            refuse_trust_in_files(config, HydraConfig.get().overrides.task)
             return task(config)
         except UserError as error:  # the other jobs of a sweep go on
             if wants_traceback:
@@ -108,6 +110,23 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
             for mistake in mistakes:
                 say_error(mistake)
     return EXIT_MISTAKE if mistakes else 0
+
+
+@contextlib.contextmanager
+def disk_errors_told() -> Iterator[None]:
+    """Turn what the operating system refuses, with a file or its name, into a sentence.
+
+    Raises:
+        UserError: for such an error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise UserError(
+            f"{error.filename} cannot be read or written ({error.strerror}): make it so, or choose another."
+        ) from error
 
 
 def prepare_words(words: Sequence[str]) -> list[str]:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from deblur.blur import Degradation
-from deblur.config import Config, build
+from deblur.config import Config
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Border
 from deblur.device import taken_device
 from deblur.errors import UserError
-from deblur.evaluation.opening import finished_runs, torch_device
+from deblur.evaluation.opening import finished_runs, opened, torch_device
 from deblur.evaluation.restorers import NetworkRestorer
 from deblur.evaluation.tables import crossing_table
 from deblur.files import write_csv
@@ -126,11 +125,8 @@ def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> li
     rows: list[Row] = []
     for trained in networks.values():
         for condition in conditions(trained.config["blur"]):
-            degradation = build(condition.blur, Degradation, trusted=asked["trusted"])
             border = {"border": condition.border} if condition.border else {}
-            changed = settings | border
-            data = build(changed, DeblurDataModule, degradation, cache_root=asked["paths"]["cache_root"])
-            data.setup()
+            data = opened({"data": settings | border, "blur": condition.blur}, asked)
             rows += _measured(restorers, data, condition, device)
     return rows
 

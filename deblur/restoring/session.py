@@ -179,12 +179,8 @@ def _told(
     if failures:
         raise UserError(f"{len(failures)} of {len(tasks)} pictures failed, {restored} are restored.{skips}")
     if strips is not None:
-        done = (
-            f"{strips.table()}\n\nblurred | restored | sharp: {tasks[0].beside('simulated', '.png')}"
-            if restored
-            else ""
-        )
-        return f"{done}{skips}".strip()
+        where = where if len(tasks) > 1 else tasks[0].beside("simulated", ".png")
+        return f"{strips.table()}\n\nblurred | restored | sharp: {where}{skips}" if restored else skips.strip()
     pictures = f"{restored} pictures are" if restored != 1 else "1 picture is"
     done = f"{pictures} restored by the network {restorer.name}: {where}." if restored else "Nothing was to be done."
     return f"{done}{skips}\n{UNKNOWN_GAIN}" if restored else f"{done}{skips}"

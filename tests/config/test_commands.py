@@ -1,9 +1,11 @@
 """What the commands beside the training take."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deblur import demo, evaluate, export, restore
 from deblur.config.commands import check_report
 from deblur.errors import UserError
 
@@ -25,3 +27,49 @@ def test_a_report_takes_several_sweeps(value: Any, names: list[str]) -> None:
     paths = {"output_root": "outputs", "cache_root": None}
     given = {"sweep": value, "list": False, "strips": True, "study": False, "output": None, "paths": paths}
     assert check_report(given)["sweep"] == names
+
+
+COMMANDS = {
+    "demo": (demo, ()),
+    "evaluate": (evaluate, ("baseline=[none]",)),
+    "export": (export, ("run=mixed", "format=onnx")),
+    "restore": (restore, ("input=a.png",)),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_file_can_trust_a_module(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of options of one's own may hold a file that trusts; only the command line counts."""
+    command, words = COMMANDS[name]
+    (tmp_path / "extra").mkdir()
+    (tmp_path / "extra" / "trusting.yaml").write_text("# @package _global_\ntrusted: [evil]\n")
+    given = ("--config-dir", str(tmp_path), "+extra=trusting", *words)
+    assert command.main(given) == 2
+    assert capsys.readouterr().err == (
+        "error: A configuration file asks to trust the modules evil: if you do, add trusted=[evil] to the command "
+        "line.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (evaluate, ("run={long}",)),
+        (export, ("run={long}", "format=onnx")),
+        (restore, ("run={long}", "input=a.png")),
+        (restore, ("input={long}",)),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_a_sentence(
+    words: tuple[Any, tuple[str, ...]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").touch()
+    command, given = words
+    assert command.main([word.format(long="x" * 300) for word in given]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be read or written (File name too long)" in said
+    assert said.count("\n") == 1

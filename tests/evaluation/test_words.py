@@ -31,11 +31,13 @@ def test_an_output_that_cannot_be_written_is_a_sentence(
     (tmp_path / "file").touch()
     assert evaluate.main([f"compare=['{run}','{run}']", f"output={tmp_path / 'file' / 'out'}"]) == 2
     assert capsys.readouterr().err.endswith(
-        "cannot be read or written (Not a directory): make it so, or choose another output=DIR.\n"
+        "cannot be read or written (Not a directory): make it so, or choose another.\n"
     )
 
 
-def test_pairs_of_somebody_else_are_all_taken(run: Path, evaluated: Callable[..., object], tmp_path: Path) -> None:
+def test_pairs_of_somebody_else_are_all_taken(
+    run: Path, evaluated: Callable[..., object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from PIL import Image
 
     from deblur.data.faces import draw
@@ -47,8 +49,12 @@ def test_pairs_of_somebody_else_are_all_taken(run: Path, evaluated: Callable[...
     words = ("data=pairs", f"data.sharp={tmp_path / 'sharp'}", f"data.blurred={tmp_path / 'blurred'}")
     rows = evaluated(f"run={run}", *words).rows  # type: ignore[attr-defined] # of the fixture's own class
     assert [row["name"] for row in rows] == [f"{index}.png" for index in range(4)]
+    Image.fromarray(draw(5, 3)[:100, :100]).save(tmp_path / "blurred" / "3.png")
+    assert evaluate.main([f"run={run}", *words, f"output={tmp_path / 'again'}"]) == 2
+    assert "3.png is 100x100" in capsys.readouterr().err
     (tmp_path / "blurred" / "3.png").unlink()
     assert evaluate.main([f"run={run}", *words, f"output={tmp_path / 'again'}"]) == 2
+    assert "have no partner of the same name" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()
 
 
