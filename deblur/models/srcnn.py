@@ -6,6 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from deblur.models import processor
+
 
 class SRCNN(nn.Module):
     """A chain of convolutions with ReLUs between them, for one gray channel.
@@ -75,9 +77,13 @@ class SRCNN(nn.Module):
         padded = pad_symmetric(blurred, self.radius) if pad else blurred
         features = padded
         *hidden, last = self._layers
+        if padded.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            features = padded.to(torch.get_autocast_dtype("cpu"))
+        is_fast = processor.is_fast_for(features)
         for layer in hidden:
-            features = self.dropout(torch.relu(layer(features)))
-        restored: Tensor = last(features)
+            rectified = processor.convolve_rectified(features, layer) if is_fast else torch.relu(layer(features))
+            features = self.dropout(rectified)
+        restored: Tensor = processor.convolve_to_plane(features, last) if is_fast else last(features)
         if self.residual:
             height, width = restored.shape[-2:]
             inner = padded[..., self.radius : self.radius + height, self.radius : self.radius + width]
