@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetrics_psnr
 
 from deblur.metrics import psnr, ssim
 
@@ -14,6 +15,14 @@ def _pair(seed: int, shape: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor
     sharp = torch.nn.functional.interpolate(coarse, shape, mode="bicubic").clamp(0, 1)
     noise = torch.randn(sharp.shape, generator=generator)
     return sharp + noise * (0.01 + 0.02 * seed), sharp
+
+
+def test_psnr_is_torchmetrics_mean_over_images() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sharp = torch.rand(5, 1, 20, 30, generator=generator)
+    restored = sharp + 0.2 * torch.randn(sharp.shape, generator=generator)  # beyond [0, 1] as well
+    theirs = torchmetrics_psnr(restored, sharp, data_range=(0.0, 1.0), dim=(1, 2, 3), reduction="none")
+    torch.testing.assert_close(psnr(restored, sharp), theirs)
 
 
 @pytest.mark.parametrize("seed", range(20))

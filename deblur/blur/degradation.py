@@ -63,7 +63,8 @@ class AfterBlur(TypedDict, total=False):
 class Degradation(ABC):
     """A family of blurs, with noise, rounding to 8 bits and JPEG compression.
 
-    A new family overrides `draw_kernel` and says in `max_kernel_size` how large its kernels get.
+    A new family overrides `draw_kernel` and says in `max_kernel_size` how large its kernels get. One that always has
+    the same kernel tells it in `fixed_kernel` too, which saves time.
 
     Attributes:
         family: Name of the family in tables and file names.
@@ -96,6 +97,27 @@ class Degradation(ABC):
     @abstractmethod
     def max_kernel_size(self) -> tuple[int, int]:
         """The largest (height, width) in px that a drawn kernel can have."""
+
+    @property
+    def fixed_kernel(self) -> Kernel | None:
+        """The kernel of all pictures, or None where it is drawn."""
+        return None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether nothing is drawn: a picture is degraded in the same way each time."""
+        if type(self).sample is not Degradation.sample or type(self).apply is not Degradation.apply:
+            return False  # what a class of somebody else's draws there is not known
+        is_compression_fixed = self.jpeg_quality is None or self.jpeg_quality.is_fixed
+        return self.fixed_kernel is not None and self.noise_sigma.high == 0 and is_compression_fixed
+
+    @property
+    def commutes_with_mirroring(self) -> tuple[bool, bool]:
+        """Whether a mirrored picture is degraded to the mirrored result: left-right, and top-bottom."""
+        if self.fixed_kernel is None or not self.is_fixed or self.jpeg_quality is not None:
+            return False, False  # the blocks of a JPEG begin at the top left
+        weights = self.fixed_kernel.weights
+        return np.array_equal(weights, weights[:, ::-1]), np.array_equal(weights, weights[::-1])
 
     def sample(self, rng: np.random.Generator) -> Sampled:
         """Draw a kernel, noise and compression for one picture."""
@@ -161,6 +183,12 @@ class ParametricBlur(Degradation):
         parameters = {name: interval.draw(rng) for name, interval in self.intervals.items()}
         kernel = self._highest if self._is_fixed else Kernel(self.make_weights(**parameters))
         return DrawnKernel(kernel, self.family, parameters)
+
+    @property
+    def fixed_kernel(self) -> Kernel | None:
+        """The kernel of fixed parameters."""
+        is_ours = type(self).draw_kernel is ParametricBlur.draw_kernel
+        return self._highest if self._is_fixed and is_ours else None
 
     @property
     def max_kernel_size(self) -> tuple[int, int]:

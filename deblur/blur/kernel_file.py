@@ -74,6 +74,11 @@ class KernelFile(Degradation):
         return DrawnKernel(self._kernel, self.family, {"kernel": f"sha256-{self.sha256[:_DIGEST_SHOWN]}"})
 
     @property
+    def fixed_kernel(self) -> Kernel:
+        """The kernel."""
+        return self._kernel
+
+    @property
     def max_kernel_size(self) -> tuple[int, int]:
         """The size of the kernel."""
         height, width = self._kernel.weights.shape

@@ -51,6 +51,12 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
             f"trainer.devices={config['trainer']['devices']} is not allowed in a sweep: its runs take one device each, "
             "since every further process of a run would start the whole sweep again. Leave out trainer.devices."
         )
+    trainer = config["trainer"]
+    if trainer["precision"] == "16-mixed" and trainer.get("gradient_clip_val") and config["optimizer"].get("fused"):
+        raise UserError(
+            f"trainer.gradient_clip_val={trainer['gradient_clip_val']} at trainer.precision=16-mixed needs "
+            "optimizer.fused=false: a fused optimizer sees the gradients only after they are clipped at their scale."
+        )
     for key in _FOLDERS_OF_DATA:
         if isinstance(config["data"].get(key), str):
             config["data"][key] = str(Path(config["data"][key]).resolve())

@@ -17,14 +17,14 @@ from deblur.data.datasets import (
     EpochSampler,
     EvaluationDataset,
     Sample,
-    TrainingDataset,
     batches_of_one_shape,
     collate_images,
-    collate_patches,
     single_thread_opencv,
 )
 from deblur.data.frames import Border, Frame
 from deblur.data.pairs import open_pairs
+from deblur.data.patches import TrainingDataset, collate_patches
+from deblur.data.pictures import TrainingPictures
 from deblur.data.sources import ImageSource
 from deblur.data.splits import Splits, split
 from deblur.errors import UserError
@@ -82,7 +82,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             border: symmetric where the blur continues an image by its mirror image; real where it blurs a larger scene
                 of which the frame is a part, the image without the outer pixels that the kernel reaches beyond.
             cache_root: the folder for decoded images; None is the user's cache folder.
-            cache_memory: images that decode to more [GiB] are memory-mapped instead of held in memory.
+            cache_memory: images that decode to more [GiB] are memory-mapped instead of held in memory; blurred images
+                that would take more are blurred anew in each epoch.
             training_seed: of the order, flips, drawn blurs and patches of training.
             context: further blurred pixels on each side of a training patch, for a network that does not pad.
         """
@@ -140,16 +141,25 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return batches of training patches, from the epoch that the trainer stands at."""
-        dataset = TrainingDataset(
+        pictures = TrainingPictures(
             self.images,
+            self.inputs,
+            self.splits.train,
             self._degradation,
+            seed=self._training_seed,
+            frame=self._training_frame,
+            context=self._context,
+            mirrored=self._flips,
+            memory_limit=self._memory_limit,
+        )
+        dataset = TrainingDataset(
+            pictures,
+            len(self.images),
             seed=self._training_seed,
             patch_size=self._patch_size,
             patches_per_image=self._patches_per_image,
             context=self._context,
             flips=self._flips,
-            frame=self._training_frame,
-            inputs=self.inputs,
         )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place())
         if self.trainer is not None:

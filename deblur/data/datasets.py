@@ -1,15 +1,9 @@
-"""Cached gray images -> blurred and sharp samples, their order, and batches of them.
-
-Every random number of a sample comes from (seed, epoch, index), none from a global generator: the samples are the same
-for any number of loader processes and after a resume.
-"""
+"""Cached gray images -> blurred and sharp samples for validation and test; the order of a training."""
 
 import hashlib
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-import albumentations
 import cv2
 import numpy as np
 import torch
@@ -17,7 +11,6 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from deblur.blur import Degradation, Sampled
-from deblur.blur.transforms import Degrade
 from deblur.data.frames import Frame
 
 GrayImage = NDArray[np.uint8]
@@ -31,82 +24,10 @@ class Images(Protocol):
     @property
     def names(self) -> Sequence[str]: ...  # noqa: D102 # the class says it
 
+    @property
+    def shapes(self) -> Sequence[tuple[int, int]]: ...  # noqa: D102 # the class says it
+
     def __getitem__(self, index: int, /) -> GrayImage: ...  # noqa: D105 # the class says it
-
-
-class TrainingDataset(Dataset[Sample]):
-    """Patches of freshly flipped and blurred images.
-
-    A sample holds the patches of one image: `sharp` (P, S, S) and `blurred` (P, S + 2 context, S + 2 context), uint8.
-    The whole image is blurred before patches are cut, so that they are true at their borders; where a patch lies at the
-    frame's edge, the blurred image is continued by its mirror image.
-    """
-
-    def __init__(
-        self,
-        images: Images,
-        degradation: Degradation,
-        *,
-        seed: int,
-        patch_size: int | None,
-        patches_per_image: int,
-        context: int,
-        flips: bool,
-        frame: Frame,
-        inputs: Images | None = None,
-    ) -> None:
-        """Describe the samples.
-
-        Args:
-            images: where the sharp images come from.
-            degradation: what blurs the inputs.
-            seed: of flips, blurs and patch positions.
-            patch_size: side of a sharp patch [px]; None takes the whole frame as the one patch.
-            patches_per_image: patches from an image; read only where they are smaller than the frame.
-            context: further pixels of the blurred image on each side of a patch.
-            flips: mirror images at random in both directions.
-            frame: what patches are cut from: the whole image, or what a real border leaves of it.
-            inputs: what is degraded, of the same sizes as the sharp images; None degrades these.
-        """
-        self._images = images
-        self._inputs = images if inputs is None else inputs
-        self._seed = seed
-        self._patch_size = patch_size
-        self._patches_per_image = patches_per_image
-        self._context = context
-        self._frame = frame
-        mirrors = [albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5)] if flips else []
-        self._augment = albumentations.Compose([*mirrors, Degrade(degradation)], additional_targets={"sharp": "mask"})
-
-    def __getitem__(self, position: EpochAndIndex) -> Sample:
-        """Return the patches of one image in one epoch."""
-        epoch, index = position
-        state = np.random.SeedSequence([self._seed, epoch, index])
-        augmentation, cutting = state.spawn(2)
-        self._augment.set_random_state(
-            np.random.default_rng(augmentation), random.Random(int(augmentation.generate_state(1)[0]))
-        )
-        augmented = self._augment(image=self._inputs[index], sharp=self._images[index])
-        blurred, sharp = (self._frame.cut(augmented[key]) for key in ("image", "sharp"))
-        return self._cut(blurred, sharp, np.random.default_rng(cutting))
-
-    def _cut(self, blurred: GrayImage, sharp: GrayImage, rng: np.random.Generator) -> Sample:
-        around = self._context
-        if around:
-            blurred = pad_symmetric(blurred, around)
-        if self._patch_size is None:
-            return {"blurred": blurred[None], "sharp": sharp[None]}
-        side = self._patch_size
-        tops = rng.integers(0, sharp.shape[0] - side, self._patches_per_image, endpoint=True)
-        lefts = rng.integers(0, sharp.shape[1] - side, self._patches_per_image, endpoint=True)
-        corners = [(slice(top, top + side), slice(left, left + side)) for top, left in zip(tops, lefts, strict=True)]
-        wide = side + 2 * around
-        return {
-            "sharp": np.stack([sharp[corner] for corner in corners]),
-            "blurred": np.stack(
-                [blurred[top : top + wide, left : left + wide] for top, left in zip(tops, lefts, strict=True)]
-            ),
-        }
 
 
 class EvaluationDataset(Dataset[Sample]):
@@ -204,14 +125,6 @@ def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[l
     return batches
 
 
-def collate_patches(samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
-    """Stack the patches of several images to (N, 1, H, W), uint8."""
-    return {
-        key: torch.from_numpy(np.concatenate([sample[key] for sample in samples])[:, None])
-        for key in ("blurred", "sharp")
-    }
-
-
 def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
     """Stack images of one shape to (N, 1, H, W), uint8, and list what else the samples say."""
     stacked = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in ("blurred", "sharp")}
@@ -231,14 +144,6 @@ def describe(sampled: Sampled) -> Mapping[str, Any]:
         "noise_sigma": sampled.noise_sigma,
         "jpeg_quality": sampled.jpeg_quality,
     }
-
-
-def pad_symmetric(image: GrayImage, radius: int) -> GrayImage:
-    """Continue an image on each side by its mirror image, the edge pixel repeated."""
-    if radius > min(image.shape):
-        return np.pad(image, radius, mode="symmetric")
-    padded = cv2.copyMakeBorder(image, radius, radius, radius, radius, cv2.BORDER_REFLECT)
-    return np.asarray(padded, dtype=np.uint8)
 
 
 def single_thread_opencv(_worker: int = 0) -> None:

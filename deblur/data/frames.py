@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,3 +54,11 @@ class Frame:
         if self.border == "real":
             return self.cut(degradation.apply(image, sampled))
         return degradation.apply(np.ascontiguousarray(self.cut(image)), sampled)
+
+
+def pad_symmetric(image: GrayImage, radius: int) -> GrayImage:
+    """Continue an image on each side by its mirror image, the edge pixel repeated."""
+    if radius > min(image.shape):
+        return np.pad(image, radius, mode="symmetric")
+    padded = cv2.copyMakeBorder(image, radius, radius, radius, radius, cv2.BORDER_REFLECT)
+    return np.asarray(padded, dtype=np.uint8)

@@ -1,6 +1,5 @@
 """The LightningModule: one network, trained to restore what one degradation blurred."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,14 +8,15 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torchmetrics import MeanMetric
 
 from deblur.errors import UserError
 from deblur.metrics import mean_results, measure
 from deblur.networks.building import build_network
 from deblur.networks.checkpoints import SEEN, digest_of
 from deblur.training.losses import LOSSES
+from deblur.training.means import FiniteMean
 from deblur.training.optimizers import build_optimizer, build_scheduler
 
 Batch = Mapping[str, Any]
@@ -75,8 +75,8 @@ class DeblurModule(L.LightningModule):
         self._seed = seed
         self.trusted: Sequence[str] = ()
         self._loss = LOSSES[loss]
-        self._validated = nn.ModuleDict({name: MeanMetric(nan_strategy="ignore") for name in VALIDATED})
-        self._epoch_loss = MeanMetric(nan_strategy="disable")
+        self._validated = nn.ModuleDict({name: FiniteMean() for name in VALIDATED})
+        self._losses: list[tuple[Tensor, int]] = []  # of the epoch's batches, and how many patches each had
 
     @property
     def context(self) -> int:
@@ -102,6 +102,7 @@ class DeblurModule(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed torch's generator, which no checkpoint holds: a resumed run drops out the same activations."""
         torch.manual_seed(int(np.random.SeedSequence([self._seed, self.current_epoch]).generate_state(1)[0]))
+        self._losses.clear()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch.
@@ -114,15 +115,15 @@ class DeblurModule(L.LightningModule):
         loss = self._loss(restored.float(), sharp)
         if batch_idx % STEPS_BETWEEN_LOSS_CHECKS == 0:
             self._refuse_divergence(loss)
-        self._epoch_loss.update(loss.detach(), sharp.shape[0])
+        self._losses.append((loss.detach(), sharp.shape[0]))
         return loss
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss over the epoch's patches."""
-        loss = self._epoch_loss.compute()
+        losses, counts = zip(*self._losses, strict=True)
+        loss = torch.dot(torch.stack(losses), torch.tensor(counts, device=self.device).float()) / sum(counts)
         self._refuse_divergence(loss)
         self.log("train/loss", loss, sync_dist=True)
-        self._epoch_loss.reset()
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau) and self._scheduler is not None:
             # Lightning steps it after the last checkpoint is written, so that a resumed run would lose a step.
@@ -132,9 +133,8 @@ class DeblurModule(L.LightningModule):
         """Measure restored validation images; infinite values are left out of the means."""
         measured = measure(self(batch["blurred"]), batch, similarity_of_input=False)
         for name, metric in self._validated.items():
-            if isinstance(metric, MeanMetric):
-                values = measured[name]
-                metric.update(torch.where(torch.isfinite(values), values, math.nan))
+            if isinstance(metric, FiniteMean):
+                metric.update(measured[name])
                 self.log(f"val/{name}", metric, on_step=False, on_epoch=True, prog_bar=name in ("psnr", "gain"))
 
     def on_test_start(self) -> None:
@@ -159,6 +159,25 @@ class DeblurModule(L.LightningModule):
         for name, value in mean_results(self.test_rows).items():
             if value is not None:
                 self.log(f"test/{name}", float(value), sync_dist=True)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip gradients as Lightning does, also for a fused optimizer, which it refuses at any mixed precision.
+
+        Only at 16-mixed is there a reason: the gradients are scaled until such an optimizer takes its step.
+        """
+        if not gradient_clip_val:
+            return
+        if self.trainer.precision == "16-mixed":
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_algorithm == "value":
+            nn.utils.clip_grad_value_(self.network.parameters(), gradient_clip_val)
+        else:
+            nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer and, if there is one, the scheduler."""

@@ -217,6 +217,15 @@ def test_several_devices_are_no_matter_of_a_sweep(changed: Change) -> None:
     assert sentence.startswith("trainer.devices=2 is not allowed in a sweep: its runs take one device each, ")
 
 
+def test_a_fused_optimizer_is_not_clipped_where_gradients_are_scaled(changed: Change) -> None:
+    words = ["+trainer.gradient_clip_val=1", "trainer.precision=16-mixed"]
+    assert refusal(changed("", *words)).startswith(
+        "trainer.gradient_clip_val=1 at trainer.precision=16-mixed needs optimizer.fused=false: "
+    )
+    for other in ("optimizer.fused=false", "trainer.precision=bf16-mixed"):
+        check(changed("", *words, other))
+
+
 @pytest.mark.parametrize(
     "word",
     [

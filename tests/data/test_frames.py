@@ -10,8 +10,10 @@ from scipy import ndimage
 
 from deblur.blur import Box, Degradation, Gaussian, Mixed, Motion
 from deblur.data import FolderData, SyntheticData
-from deblur.data.datasets import EvaluationDataset, TrainingDataset
+from deblur.data.datasets import EvaluationDataset
 from deblur.data.frames import Border, Frame
+from deblur.data.patches import TrainingDataset
+from deblur.data.pictures import TrainingPictures
 from deblur.errors import UserError
 
 SETTINGS: dict[str, Any] = {
@@ -34,6 +36,7 @@ class One:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        self.shapes = (shape,)
 
     def __getitem__(self, index: int) -> np.ndarray:
         return self.pixels
@@ -83,16 +86,11 @@ def test_a_real_border_shows_what_lies_beyond_and_a_symmetric_one_mirrors(degrad
 
 def test_training_patches_come_from_the_frame_alone() -> None:
     images, margin = One((40, 44)), (3, 3)
-    patches = TrainingDataset(
-        images,
-        Box(7),
-        seed=0,
-        patch_size=33,
-        patches_per_image=200,
-        context=0,
-        flips=False,
-        frame=Frame("real", margin),
-    )[0, 0]["sharp"]
+    pictures = TrainingPictures(
+        images, images, [0], Box(7), seed=0, frame=Frame("real", margin), context=0, mirrored=False, memory_limit=0
+    )
+    dataset = TrainingDataset(pictures, 1, seed=0, patch_size=33, patches_per_image=200, context=0, flips=False)
+    patches = dataset[0, 0]["sharp"]
     places = {
         (int(top), int(left))
         for patch in patches
