@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow test-all test-demo grid report pretrained tensorboard lint clean
+.PHONY: help train test test-slow test-all test-demo bench-gpu grid report pretrained tensorboard lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ test-demo: ## run the tests of the web page, browser included, in an environment
 	$(VENV)-demo/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(shell grep '^torch==' requirements.lock)
 	$(VENV)-demo/bin/python -m pip install --quiet --editable '.[demo,dev]' playwright
 	@$(VENV)-demo/bin/python -m pytest -m "slow or not slow" tests/demonstration
+
+bench-gpu: $(INSTALLED) ## on a machine with a CUDA GPU: run the tests that need one, then measure it
+	@$(BIN)/python -m pytest -m gpu
+	@$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 grid: GRID_LAUNCHER := $(if $(filter-out 1,$(JOBS)),hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS))
 grid: $(INSTALLED) ## train 3 networks x 3 blurs x 2 learning rates; two at once: make grid JOBS=2

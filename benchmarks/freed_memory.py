@@ -7,10 +7,12 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import torch
 from torch.nn.functional import mse_loss
 
+from benchmarks.results import Row, median_ratio, tell
 from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN
 
@@ -19,17 +21,17 @@ NETWORKS = {
     "9-3-1-5": ([9, 3, 1, 5], [64, 32, 16]),
     "9-1-1-1-5": ([9, 1, 1, 1, 5], [64, 32, 32, 16]),
 }
-REPEATS = 5
-WARM_UP, STEPS = 5, 40
+WARM_UP = 5  # steps
 PATCHES, SIDE = 16, 64
 
 
-def measure(network: str, keep: bool) -> dict[str, float]:
+def measure(network: str, keep: bool, steps: int) -> dict[str, float]:
     """Train one network in this process; return milliseconds and page faults a step, and peak memory [MiB]."""
     if keep:
         keep_freed_memory()
     kernel_sizes, widths = NETWORKS[network]
-    net = SRCNN(kernel_sizes, widths, residual=True, dropout=0.0).to(memory_format=torch.channels_last)
+    net = SRCNN(kernel_sizes, widths, residual=True, dropout=0.0)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
     blurred = torch.rand(PATCHES, 1, SIDE + 2 * net.radius, SIDE + 2 * net.radius)
     sharp = torch.rand(PATCHES, 1, SIDE, SIDE)
@@ -38,44 +40,60 @@ def measure(network: str, keep: bool) -> dict[str, float]:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             restored = net(blurred, pad=False)
-        mse_loss(restored.float(), sharp).backward()
+        mse_loss(restored.float(), sharp).backward()  # type: ignore[no-untyped-call] # of torch
         optimizer.step()
 
     for _ in range(WARM_UP):
         step()
     start, faults = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(STEPS):
+    for _ in range(steps):
         step()
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
-        "ms": (time.perf_counter() - start) / STEPS * 1e3,
-        "faults": (used.ru_minflt - faults) / STEPS,
-        "peak_mib": used.ru_maxrss / 1024,
+        "ms": (time.perf_counter() - start) / steps * 1e3,
+        "page faults": (used.ru_minflt - faults) / steps,
+        "peak MiB": used.ru_maxrss / 1024,
     }
 
 
-def main() -> None:
-    """Measure both ways in turn, each time in a process of its own, and print medians."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure both ways in turn, each time in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5, help="of each pair of measurements (default: 5)")
+    parser.add_argument("--steps", type=int, default=40, help="for each measurement (default: 40)")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.measure:
-        print(json.dumps(measure(options.measure[0], options.measure[1] == "keep")))
+        network, way = options.measure
+        print(json.dumps(measure(network, way == "keep", options.steps)))
         return
-    for network in NETWORKS:
-        pairs = []
-        for _ in range(REPEATS):
-            both = []
-            for way in ("give", "keep"):
-                words = [sys.executable, "-m", "benchmarks.freed_memory", "--measure", network, way]
-                both.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
-            pairs.append(both)
-        given, kept = (
-            {name: statistics.median(pair[way][name] for pair in pairs) for name in pairs[0][way]} for way in (0, 1)
-        )
-        ratio = statistics.median(pair[1]["ms"] / pair[0]["ms"] for pair in pairs)
-        told = (f"{way['ms']:.0f} ms, {way['faults']:.0f} faults, {way['peak_mib']:.0f} MiB" for way in (given, kept))
-        print(f"{network:10} a step given back: {'; kept: '.join(told)}; time ratio {ratio:.2f}")
+    tell(
+        "freed_memory",
+        "Training steps in bf16 that keep freed memory or give it back",
+        [compare(network, options.repeats, options.steps) for network in NETWORKS],
+    )
+
+
+def compare(network: str, repeats: int, steps: int) -> Row:
+    """Measure both ways of one network in turn."""
+    pairs = [(measured(network, "keep", steps), measured(network, "give", steps)) for _ in range(repeats)]
+    kept, given = (
+        {name: statistics.median(pair[way][name] for pair in pairs) for name in pairs[0][way]} for way in (0, 1)
+    )
+    return {
+        "network": network,
+        "kept / given back": median_ratio([(keep["ms"], give["ms"]) for keep, give in pairs]),
+        **{f"{name}, kept": value for name, value in kept.items()},
+        **{f"{name}, given back": value for name, value in given.items()},
+    }
+
+
+def measured(network: str, way: str, steps: int) -> dict[str, float]:
+    """Measure in a process of its own: what is set there cannot be taken back."""
+    words = ["--steps", str(steps), "--measure", network, way]
+    done = subprocess.run([sys.executable, "-m", "benchmarks.freed_memory", *words], check=True, stdout=subprocess.PIPE)
+    read: dict[str, float] = json.loads(done.stdout)
+    return read
 
 
 if __name__ == "__main__":

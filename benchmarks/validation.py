@@ -1,50 +1,58 @@
 """Which share of a validation step is spent on SSIM: `python -m benchmarks.validation`."""
 
+import argparse
 import statistics
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 
+from benchmarks.results import Row, median_ratio, tell
 from benchmarks.timing import seconds
 from deblur.device import Device, taken_device
-from deblur.metrics import ssim
+from deblur.metrics import measure, ssim
 from deblur.models import SRCNN
-from deblur.training.module import measure
 
 NETWORKS = {
-    "9-1-5": SRCNN((9, 1, 5), (64, 32)),
-    "9-3-1-5": SRCNN((9, 3, 1, 5), (64, 32, 16)),
-    "9-1-1-1-5": SRCNN((9, 1, 1, 1, 5), (64, 32, 32, 16)),
+    "9-1-5": ((9, 1, 5), (64, 32)),
+    "9-3-1-5": ((9, 3, 1, 5), (64, 32, 16)),
+    "9-1-1-1-5": ((9, 1, 1, 1, 5), (64, 32, 32, 16)),
 }
-IMAGES = 4  # in a validation batch, 256x256 px each
-REPEATS = 20
+SIDE = 256  # of the images [px]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure on the processor."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=4, help="in a validation batch (default: 4)")
+    parser.add_argument("--repeats", type=int, default=20, help="of each pair of measurements (default: 20)")
+    options = parser.parse_args(arguments)
     with taken_device({"accelerator": "cpu", "precision": "auto"}) as device:
-        compare(device)
+        rows = [compare(name, device, options.images, options.repeats) for name in NETWORKS]
+    tell("validation", f"A validation step, {options.images} images of {SIDE}x{SIDE} px", rows)
 
 
-def compare(device: Device) -> None:
-    """Measure steps and their SSIM in turn, and print the medians."""
-    batch = {name: torch.rand(IMAGES, 1, 256, 256) for name in ("blurred", "sharp")}
-    print(f"{device.name}, {device.threads} threads, {device.precision}, {IMAGES} images of 256x256 px")
-    for name, network in NETWORKS.items():
-        network.eval().to(memory_format=torch.channels_last)
+def compare(name: str, device: Device, images: int, repeats: int) -> Row:
+    """Measure steps of one network and their SSIM in turn."""
+    batch = {kind: torch.rand(images, 1, SIDE, SIDE) for kind in ("blurred", "sharp")}
+    network = SRCNN(*NETWORKS[name]).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
 
-        def step(network: SRCNN = network) -> None:
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=device.precision == "bf16-mixed"):
-                measure(network(batch["blurred"]), batch, similarity_of_input=False)
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=device.precision == "bf16-mixed"):
+            restored = network(batch["blurred"])
+        measure(restored, batch, similarity_of_input=False)
 
-        def similarity() -> None:
-            with torch.no_grad():
-                ssim(batch["blurred"], batch["sharp"])
-
+    with torch.no_grad():
         step()
-        pairs = [(seconds(step), seconds(similarity)) for _ in range(REPEATS)]
-        whole, part = (statistics.median(values) for values in zip(*pairs, strict=True))
-        shares = statistics.median(one[1] / one[0] for one in pairs)
-        print(f"{name:10} step {whole * 1e3:5.0f} ms, SSIM {part * 1e3:4.0f} ms, share {shares:.2f}")
+        pairs = [(seconds(partial(ssim, batch["blurred"], batch["sharp"])), seconds(step)) for _ in range(repeats)]
+    similarity, whole = (statistics.median(times) for times in zip(*pairs, strict=True))
+    return {
+        "network": name,
+        "precision": device.precision,
+        "step ms": whole * 1e3,
+        "SSIM ms": similarity * 1e3,
+        "share of SSIM": median_ratio(pairs),
+    }
 
 
 if __name__ == "__main__":

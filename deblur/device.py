@@ -44,7 +44,10 @@ def refuse_absent_device(trainer: Mapping[str, Any]) -> None:
 
 @contextmanager
 def taken_device(trainer: Mapping[str, Any]) -> Iterator[Device]:
-    """Resolve every `auto` of the trainer's settings; of several GPUs, take one that no other run of this user holds.
+    """Resolve every `auto` of the trainer's settings; of several GPUs, take the one with the fewest runs of this user.
+
+    While the block runs, float32 means float32, which the test and precision=32-true rely on: by default cuDNN rounds
+    the factors of a convolution to the 10 bits of TF32.
 
     Raises:
         UserError: where a GPU is asked for and none is there; there is no silent way back to the CPU.
@@ -52,12 +55,13 @@ def taken_device(trainer: Mapping[str, Any]) -> Iterator[Device]:
     accelerator = accelerator_of(trainer["accelerator"])
     devices = trainer.get("devices", 1)
     _keep_to_the_share_of_a_batch_job()
-    if accelerator != "gpu" or devices != 1 or torch.cuda.device_count() == 1:
-        yield _describe(trainer, accelerator, devices, index=0)
-        return
-    names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
-    with claimed(names) as index:
-        yield _describe(trainer, accelerator, [index], index)
+    with _without_tf32():
+        if accelerator != "gpu" or devices != 1 or torch.cuda.device_count() == 1:
+            yield _describe(trainer, accelerator, devices, index=0)
+            return
+        names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
+        with claimed(names) as index:
+            yield _describe(trainer, accelerator, [index], index)
 
 
 def accelerator_of(asked: str) -> str:
@@ -75,6 +79,16 @@ def accelerator_of(asked: str) -> str:
             "on this machine: take trainer=cpu, or install the GPU's driver and a build of torch for it."
         )
     return asked
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _keep_to_the_share_of_a_batch_job() -> None:

@@ -5,7 +5,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 @contextmanager
 def claimed(names: Sequence[str], folder: Path | None = None) -> Iterator[int]:
-    """Take the first free GPU while the block runs; where none is free, share the first of those with fewest runs.
+    """Take the GPU with the fewest runs while the block runs, the first of several: a free one, or one to share.
 
     The claims are locks of the operating system, so they end with the process. They tell of this user's runs alone.
 
@@ -26,20 +26,36 @@ def claimed(names: Sequence[str], folder: Path | None = None) -> Iterator[int]:
     """
     place = folder or Path(tempfile.gettempdir()) / f"deblur-gpus-{_user()}"
     place.mkdir(parents=True, exist_ok=True)
-    # Claim 0 of every GPU is tried before claim 1 of any.
-    for index, claim in (
-        (index, f"{name}.{claims}") for claims in itertools.count() for index, name in enumerate(names)
-    ):
-        lock = FileLock(place / claim)
+    # One at a time looks at the claims of the others: the first claim of a GPU may have ended before its second.
+    with FileLock(place / "choosing"):
+        _, index = min((_runs_on(place, name), index) for index, name in enumerate(names))
+        claim = _first_free_claim(place, names[index])
+    try:
+        yield index
+    finally:
+        claim.release()
+
+
+def _runs_on(place: Path, name: str) -> int:
+    """Count the claims on a GPU that are held."""
+    held = 0
+    for path in place.glob(f"{name}.*"):
         try:
-            lock.acquire(timeout=0)
+            with FileLock(path).acquire(timeout=0):
+                pass
         except Timeout:
-            continue
-        try:
-            yield index
-        finally:
-            lock.release()
-        return
+            held += 1
+    return held
+
+
+def _first_free_claim(place: Path, name: str) -> FileLock:
+    """Take the first claim on a GPU that nobody holds."""
+    for number in itertools.count():
+        claim = FileLock(place / f"{name}.{number}")
+        with suppress(Timeout):
+            claim.acquire(timeout=0)
+            break
+    return claim
 
 
 def _user() -> str:

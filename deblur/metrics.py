@@ -46,9 +46,11 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     if min(sharp.shape[-2:]) < 2 * SSIM_RADIUS + 1:
         return torch.full((sharp.shape[0],), math.nan, device=sharp.device)
     taps = _gaussian_taps()
+    first, second = restored.float().clamp(0, 1)[:, 0], sharp.float()[:, 0]
+    if sharp.device.type != "cpu":
+        return _ssim_of(first, second, taps)
     # One image at a time: its planes stay in the processor's cache, which makes this several times faster.
-    pairs = zip(restored.float().clamp(0, 1), sharp.float(), strict=True)
-    return torch.stack([_ssim_of_one(first[0], second[0], taps) for first, second in pairs])
+    return torch.stack([_ssim_of(*pair, taps) for pair in zip(first, second, strict=True)])
 
 
 def measure(restored: Tensor, batch: Mapping[str, Any], similarity_of_input: bool) -> dict[str, Tensor]:
@@ -90,7 +92,7 @@ def mean_results(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {**means, "images": len(rows), "exactly_restored": exact}
 
 
-def _ssim_of_one(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:
+def _ssim_of(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:
     # Both factors written by way of the difference, 2ab = a^2 + b^2 - (a - b)^2: four planes to smooth instead of five,
     # and no cancellation where a window is flat.
     difference = first - second
@@ -100,7 +102,7 @@ def _ssim_of_one(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor
     squared_difference = mean_difference.square()
     luminance = 1 - squared_difference / (squared_means + _SSIM_C1)
     contrast = 1 - (mean_error - squared_difference) / (mean_squares - squared_means + _SSIM_C2)
-    return torch.mean(luminance * contrast)
+    return torch.mean(luminance * contrast, dim=(-2, -1))
 
 
 def _smooth(planes: Tensor, dimension: int, taps: Sequence[float]) -> Tensor:

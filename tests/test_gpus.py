@@ -58,6 +58,14 @@ def test_a_gpu_whose_process_was_killed_is_free(claim: Callable[..., Claim]) -> 
     assert claim().index == 1
 
 
+def test_runs_that_end_in_any_order_leave_the_others_even(claim: Callable[..., Claim]) -> None:
+    claims = [claim(NAMES[:2]) for _ in range(6)]
+    claims[1].kill()
+    claims[3].kill()
+    claims[0].kill()  # two are left on the first, one on the second
+    assert [claim(NAMES[:2]).index for _ in range(3)] == [1, 0, 1]
+
+
 def test_the_name_counts_whatever_the_place_in_the_list(claim: Callable[..., Claim]) -> None:
     claim(["GPU-b"])  # a process that sees one of the GPUs only
     assert [claim().index, claim().index] == [0, 2]

@@ -6,7 +6,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetrics_psnr
 
-from deblur.metrics import psnr, ssim
+from deblur.metrics import _gaussian_taps, _ssim_of, psnr, ssim
 
 
 def _pair(seed: int, shape: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,3 +68,10 @@ def test_half_precision_is_measured_in_float32() -> None:
 def test_images_below_the_window_have_no_similarity() -> None:
     assert math.isnan(ssim(torch.rand(1, 1, 10, 30), torch.rand(1, 1, 10, 30)).item())
     assert np.isfinite(ssim(torch.rand(1, 1, 11, 11), torch.rand(1, 1, 11, 11)).item())
+
+
+def test_a_gpu_computes_all_images_at_once_to_the_same_values() -> None:
+    pairs = [_pair(seed, (40, 33)) for seed in range(3)]
+    restored, sharp = (torch.cat(images) for images in zip(*pairs, strict=True))
+    together = _ssim_of(restored.clamp(0, 1)[:, 0], sharp[:, 0], _gaussian_taps())
+    torch.testing.assert_close(together, ssim(restored, sharp))

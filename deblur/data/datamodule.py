@@ -258,7 +258,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             "num_workers": self._num_workers,
             "persistent_workers": self._num_workers > 0,
             "worker_init_fn": single_thread_opencv,
-            "pin_memory": torch.cuda.is_available(),
+            # Only memory that is pinned is copied to a GPU while the processor goes on.
+            "pin_memory": self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             # A loader draws a seed for its processes; drawn from torch's own generator it would change the dropout.
             "generator": torch.Generator(),
         }

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import stat
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -226,20 +225,32 @@ def _walk(root: Path, key: str) -> Iterator[str]:
             name = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name.startswith("."):
                 continue
-            mode = _mode(entry)
-            if stat.S_ISDIR(mode):
+            is_folder, is_file = _kind(entry)
+            if is_folder:
                 (linked_folders if entry.is_symlink() else folders).append(name)
             # Pipes and devices are left out: reading them would block.
-            elif stat.S_ISREG(mode) and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
+            elif is_file and os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 # 5 times as fast
                 yield name
 
 
-def _mode(entry: os.DirEntry[str]) -> int:
-    """Tell what a name leads to; a broken link passes for a file, to be reported as a bad image."""
+def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
+    """Tell whether a name leads to a folder, and whether to a file; a broken link passes for a file, a bad image.
+
+    Where it is no link, the folder's own listing has said so: most systems need not look at the file for it.
+    """
     try:
-        return entry.stat().st_mode
-    except OSError:
-        return stat.S_IFREG
+        is_folder = entry.is_dir()
+        return is_folder, entry.is_file() or (not is_folder and entry.is_symlink() and not _exists(entry))
+    except OSError:  # such as links that lead to each other
+        return False, True
+
+
+def _exists(entry: os.DirEntry[str]) -> bool:
+    try:
+        entry.stat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _to_gray(image: Image.Image) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """Divide images into training, validation and test sets by their pixels alone."""
 
 import hashlib
+import heapq
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,32 +14,47 @@ _SPLITS = 3
 
 @dataclass(frozen=True)
 class Splits:
-    """Indices of the images of each set, ascending."""
+    """Indices of the images of each set, ascending; an image that a cap has left out is in none."""
 
     train: tuple[int, ...]
     val: tuple[int, ...]
     test: tuple[int, ...]
 
 
-def split(digests: Sequence[str], seed: int, fractions: tuple[float, float, float] = (0.75, 0.10, 0.15)) -> Splits:
+def split(
+    digests: Sequence[str],
+    seed: int,
+    fractions: tuple[float, float, float] = (0.75, 0.10, 0.15),
+    *,
+    max_val: int | None = None,
+    max_test: int | None = None,
+) -> Splits:
     """Divide images at random into three sets, identical images always into the same one.
 
     The division depends on the seed and the digests alone: images keep their sets when they are renamed or reordered,
     and most keep them when a few images come or go. Without identical images the sets have exactly the sizes that
     are nearest to the fractions, but at least one image each.
 
+    A cap takes some of the validation or test images at random, and a smaller one some of these. What it leaves out is
+    not used at all: training images are the same with any cap, and an image that one cap has left out of the test is
+    never trained on with another.
+
     Args:
         digests: One text for each image, equal for identical images only.
         seed: Chooses the division.
         fractions: Shares of the training, validation and test sets, each above 0, together 1.
+        max_val: Most validation images, at least 1; None takes all.
+        max_test: Most test images, at least 1; None takes all.
 
     Returns:
-        The three sets, none empty, together every index once.
+        The three sets, none empty, no index twice; without a cap, together every index once.
 
     Raises:
         UserError: There are fewer than three distinct images.
-        ValueError: A fraction is not above 0, or their sum is not 1.
+        ValueError: A fraction is not above 0, their sum is not 1, or a cap is below 1.
     """
+    if any(cap is not None and cap < 1 for cap in (max_val, max_test)):
+        raise ValueError(f"max_val and max_test must be at least 1, not {max_val} and {max_test}")
     if min(fractions) <= 0 or not math.isclose(sum(fractions), 1.0):
         raise ValueError(f"fractions must be above 0 and add up to 1, not {fractions}")
     groups: dict[str, list[int]] = defaultdict(list)
@@ -54,15 +70,29 @@ def split(digests: Sequence[str], seed: int, fractions: tuple[float, float, floa
     order = sorted(groups, key=lambda name: (-len(groups[name]), hashes[name]))
     room = _sizes(len(digests), fractions)
     members: tuple[list[int], ...] = ([], [], [])
+    everywhere = list(range(_SPLITS))
     for placed, name in enumerate(order):
-        empty = [k for k in range(_SPLITS) if not members[k]]
+        empty = [] if all(members) else [k for k in everywhere if not members[k]]
         # The last groups go to the sets that would stay empty otherwise.
-        candidates = empty if len(order) - placed <= len(empty) else list(range(_SPLITS))
+        candidates = empty if len(order) - placed <= len(empty) else everywhere
         chosen = _choose(candidates, room, len(groups[name]), _uniform(hashes[name]))
         members[chosen].extend(groups[name])
         room[chosen] -= len(groups[name])
-    train, val, test = (tuple(sorted(indices)) for indices in members)
-    return Splits(train, val, test)
+    train, val, test = members
+    val, test = (
+        _capped(indices, cap, digests, f"{seed}:{name}")
+        for indices, cap, name in ((val, max_val, "val"), (test, max_test, "test"))
+    )
+    return Splits(*(tuple(sorted(indices)) for indices in (train, val, test)))
+
+
+def _capped(indices: list[int], cap: int | None, digests: Sequence[str], key: str) -> list[int]:
+    """Choose images by their pixels; of identical ones, those that come first."""
+    if cap is None or len(indices) <= cap:
+        return indices
+    return heapq.nsmallest(
+        cap, indices, key=lambda index: (hashlib.sha256(f"{key}:{digests[index]}".encode()).digest(), index)
+    )
 
 
 def _sizes(count: int, fractions: tuple[float, float, float]) -> list[int]:

@@ -31,7 +31,11 @@ class TorchNetwork:
 
     def __call__(self, surrounded: Plane) -> Plane:
         """Restore a part of a plane; see `PlaneNetwork`."""
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # float32 means float32, on a GPU too
+        ):
             given = torch.from_numpy(surrounded).to(self._device)[None, None]
             if self._radius is None:
                 restored = self._network(given)

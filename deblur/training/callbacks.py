@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import lightning.pytorch as L
+import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -83,19 +84,21 @@ class TimeLeft(Callback):
         self._warm_up = after_steps // 5
         self._steps = 0
         self._start = 0.0
-        self._seconds = 0.0
 
-    def on_train_batch_start(self, *_: Any) -> None:
-        """Start the clock."""
-        self._start = time.perf_counter()
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """Count anew where an epoch ended too soon: what it does at its end is no step."""
+        if self._steps < self._after_steps:
+            self._steps = 0
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Count steps; speak once."""
         self._steps += 1
-        if self._steps > self._warm_up:
-            self._seconds += time.perf_counter() - self._start
+        if self._steps in (self._warm_up, self._after_steps) and pl_module.device.type == "cuda":
+            torch.cuda.synchronize()  # the steps are given to a GPU before it takes them
+        if self._steps == self._warm_up:
+            self._start = time.perf_counter()
         if self._steps == self._after_steps:
-            each = self._seconds / (self._after_steps - self._warm_up)
+            each = (time.perf_counter() - self._start) / (self._after_steps - self._warm_up)
             left = trainer.estimated_stepping_batches - trainer.global_step
             log.info(
                 f"{each * 1e3:.0f} ms a step, {left:.0f} steps left: about {duration(each * left)} and validation."

@@ -105,7 +105,6 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     trusted = config["trusted"]
     keep_freed_memory()
     L.seed_everything(config["seed"], verbose=False)
-    torch.backends.cudnn.allow_tf32 = False  # float32 means float32: the test and precision=32-true rely on it
     # Nothing here reads memory before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # missing in torch's stub
     degradation = build(config["blur"], Degradation, trusted=trusted)

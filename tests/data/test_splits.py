@@ -1,5 +1,6 @@
 import time
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -125,6 +126,55 @@ def test_wrong_fractions_are_refused(fractions: tuple[float, float, float]) -> N
 
 def test_other_fractions() -> None:
     assert [len(part) for part in sets(split(distinct(100), 0, (0.5, 0.3, 0.2)))] == [50, 30, 20]
+
+
+# Caps
+
+caps = st.none() | st.integers(1, 20)
+
+
+@given(few_distinct, seeds, caps, caps)
+def test_a_cap_takes_some_of_a_set_and_leaves_training_as_it_is(
+    digests: list[str], seed: int, max_val: int | None, max_test: int | None
+) -> None:
+    whole, capped = split(digests, seed), split(digests, seed, max_val=max_val, max_test=max_test)
+    assert capped.train == whole.train
+    for part, of, cap in ((capped.val, whole.val, max_val), (capped.test, whole.test, max_test)):
+        assert set(part) <= set(of)
+        assert list(part) == sorted(part)
+        assert len(part) == (len(of) if cap is None else min(cap, len(of)))
+
+
+@given(few_distinct, seeds, st.randoms(use_true_random=False), st.integers(1, 10))
+def test_what_a_cap_takes_depends_on_the_pixels_alone(digests: list[str], seed: int, random: object, cap: int) -> None:
+    shuffled = list(digests)
+    random.shuffle(shuffled)
+    first, second = (
+        [sorted(given[index] for index in part) for part in sets(split(given, seed, max_val=cap, max_test=cap))]
+        for given in (digests, shuffled)
+    )
+    assert first == second
+
+
+def test_a_smaller_cap_takes_some_of_what_a_larger_one_takes() -> None:
+    splits = [split(distinct(1000), 0, max_val=cap, max_test=cap) for cap in (5, 20, 60)]
+    assert all(
+        set(small.val) < set(large.val) and set(small.test) < set(large.test) for small, large in pairwise(splits)
+    )
+
+
+def test_what_a_cap_takes_is_random() -> None:
+    parts = [split(distinct(1000), seed, max_val=50).val for seed in (0, 0, 1)]
+    assert parts[0] == parts[1] != parts[2]
+    whole = split(distinct(1000), 0).val
+    assert parts[0] not in (whole[:50], whole[-50:])
+
+
+@pytest.mark.parametrize("cap", [0, -1])
+@pytest.mark.parametrize("name", ["max_val", "max_test"])
+def test_a_cap_below_one_is_refused(name: str, cap: int) -> None:
+    with pytest.raises(ValueError, match="max_val and max_test must be at least 1"):
+        split(distinct(10), 0, **{name: cap})
 
 
 def test_a_hundred_thousand_images_are_quick() -> None:

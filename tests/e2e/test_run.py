@@ -326,15 +326,6 @@ def test_a_missing_gpu_is_a_sentence(workplace: Workplace, capsys: pytest.Captur
     assert not workplace.root.exists() or not list(workplace.root.rglob("*"))
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
-def test_a_run_on_a_gpu(workplace: Workplace) -> None:
-    assert workplace.train(*SMALL[:-2], "trainer=gpu", "data.num_workers=2") == 0
-    metrics = workplace.read("metrics.json")
-    assert metrics["device"]["accelerator"] == "gpu"
-    assert math.isfinite(metrics["test"]["psnr"])
-
-
 def test_a_folder_of_ones_own(workplace: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "my pictures, [2020] = é"
     (root / "more").mkdir(parents=True)

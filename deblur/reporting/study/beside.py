@@ -22,7 +22,8 @@ class Losses:
     """What the runs of a cell reached, averaged over their seeds.
 
     Attributes:
-        validation: MSE of the restored validation images, clamped to [0, 1], after the last epoch; None where it is not known.
+        validation: MSE of the restored validation images, clamped to [0, 1], after the last epoch; None where it is not
+            known.
         test: MSE of the restored test images, clamped to [0, 1], after the epoch of the best validation PSNR.
         test_input: MSE of the blurred test images.
         psnr: mean of the PSNR of each restored test image [dB].

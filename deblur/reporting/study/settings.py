@@ -109,8 +109,8 @@ _TOLD: dict[str, Told] = {
     "images": _images,
     "split": _split,
     "measured_on": _fixed(
-        "validation: after the last epoch; test: after the epoch of the best validation PSNR; restored images clamped to "
-        "[0, 1] in both"
+        "validation: after the last epoch; test: after the epoch of the best validation PSNR; restored images clamped "
+        "to [0, 1] in both"
     ),
     "blurs": _blurs,
     "storage": _fixed("rounded to 8 bits, no JPEG"),

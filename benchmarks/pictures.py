@@ -1,0 +1,57 @@
+"""Folders of pictures to measure with: variants of drawn faces, as many as are wanted."""
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.data.cache import ImageCache, open_cache
+from deblur.data.sources import SyntheticSource
+
+FILES_IN_A_FOLDER = 500
+JPEG_QUALITY = 90
+
+
+def drawn_faces(count: int, scratch: Path) -> ImageCache:
+    """Draw faces of 256x256 px, unless they lie in the scratch folder already."""
+    return open_cache(SyntheticSource(count, 0), scratch / "faces", progress=False)
+
+
+def write_pictures(faces: ImageCache, root: Path, count: int) -> int:
+    """Write colour JPEG files in nested folders, all different, in several processes.
+
+    Args:
+        faces: what the pictures are variants of: shifted, mirrored, tinted, brighter or darker.
+        root: the folder, created if it is missing; the first pictures are the same for any count.
+        count: how many.
+
+    Returns:
+        Bytes in all files.
+    """
+    starts = range(0, count, FILES_IN_A_FOLDER)
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as executor:
+        return sum(executor.map(partial(_write_folder, faces, root, count), starts))
+
+
+def _write_folder(faces: ImageCache, root: Path, count: int, start: int) -> int:
+    cv2.setNumThreads(0)
+    folder = root / f"{start // FILES_IN_A_FOLDER // 20:03d}" / f"{start // FILES_IN_A_FOLDER:04d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = 0
+    for index in range(start, min(start + FILES_IN_A_FOLDER, count)):
+        encoded = cv2.imencode(".jpg", variant(faces, index), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+        (folder / f"{index:06d}.jpg").write_bytes(encoded.tobytes())
+        written += encoded.size
+    return written
+
+
+def variant(faces: ImageCache, index: int) -> NDArray[np.uint8]:
+    """Return one of any number of different pictures, (256, 256, 3)."""
+    rng = np.random.default_rng(index)
+    face = np.roll(faces[index % len(faces)], rng.integers(0, 256, 2), axis=(0, 1))[:, :: rng.choice((-1, 1))]
+    return np.stack([cv2.convertScaleAbs(face, alpha=gain) for gain in rng.uniform(0.8, 1.2, 3)], axis=-1)

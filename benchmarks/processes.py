@@ -1,0 +1,73 @@
+"""Python in processes of their own: what they say, how long they take, and the memory that they hold."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+KIB = 1024
+SECONDS_BETWEEN_LOOKS = 0.01  # at the memory of a process
+STARTED = "SCALE_STARTED"  # the variable of the environment that says when a process was started
+
+
+class Told(NamedTuple):
+    """What a process said, and the most memory that it and the largest of its own processes held [MiB]."""
+
+    said: dict[str, Any]
+    seconds: float
+    peak_mib: float
+    worker_mib: float
+
+
+def since_start() -> float:
+    """Return the seconds since this process was started."""
+    return time.time() - float(os.environ[STARTED])
+
+
+def run(*words: str) -> Told:
+    """Run Python in a process of its own; look at its memory until it ends. Its last line that is JSON is what it says.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    began = time.time()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words], stdout=output, env=os.environ | {STARTED: str(began)}
+        )
+        peak = worker = 0.0
+        while process.poll() is None:
+            peak = max(peak, anonymous_mib(process.pid))
+            worker = max([worker, *map(anonymous_mib, children(process.pid))])
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        output.seek(0)
+        text = output.read()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(words)} failed:\n{text}")
+    said = [line for line in text.splitlines() if line.startswith("{")]
+    return Told(json.loads(said[-1]) if said else {}, time.time() - began, peak, worker)
+
+
+def anonymous_mib(process: int) -> float:
+    """Return the memory of a process that is no page of a file [MiB]; 0 where it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / KIB
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started."""
+    try:
+        return [
+            int(child)
+            for task in Path(f"/proc/{process}/task").iterdir()
+            for child in (task / "children").read_text(encoding="ascii").split()
+        ]
+    except OSError:
+        return []

@@ -1,0 +1,153 @@
+"""How fast pictures are restored, and in how much memory: `python -m benchmarks.restore`.
+
+Four tables, all of the processor: the rate of 9-3-1-5 in tiles beside that of a matrix product; many small files, read,
+restored and written, beside the network alone; a command as a whole; and pictures of 0.1 to 30 megapixels beside
+scikit-image and onnxruntime.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.restore_sizes import MEGAPIXELS, RICHARDSON_LUCY, WIENER, export, rows_of_sizes
+from benchmarks.results import Row, median_ratio, tell
+from benchmarks.timing import seconds
+from deblur.device import Device, taken_device
+from deblur.models import SRCNN
+from deblur.restoring.batch import restore_all
+from deblur.restoring.pictures import Picture
+from deblur.restoring.places import Task
+from deblur.restoring.restorer import Restorer
+from deblur.restoring.tiles import TiledNetwork
+from deblur.restoring.torch_network import TorchNetwork
+
+SHAPE = (1500, 2000)  # 3 megapixels
+PRODUCT = 2048  # side of the matrices whose product tells what the machine can do
+SIDE = 256  # px, of the small files
+LARGE = (6720, 4480)  # px
+START = "import deblur; deblur.load()"
+# Told by the process itself: its peak as its parent sees it would contain that of the parent.
+COMMAND = (
+    "import sys; from deblur.restore import main; from benchmarks.restore_sizes import peak_memory; "
+    "code = main(sys.argv[1:]); print(peak_memory()); sys.exit(code)"
+)
+
+
+def main() -> None:
+    """Measure on the processor, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5, help="rounds of each measurement (default 5)")
+    parser.add_argument("--pictures", type=int, default=200, help="small files to restore (default 200)")
+    parser.add_argument(
+        "--sizes", type=float, nargs="+", default=list(MEGAPIXELS), help="[megapixels] (default 0.1 to 30)"
+    )
+    parser.add_argument("--size-repeats", type=int, default=3, help="rounds of the sizes (default 3)")
+    parser.add_argument(
+        "--largest-baseline", type=float, default=2, help="for Richardson-Lucy [megapixels] (default 2)"
+    )
+    parser.add_argument("--largest-wiener", type=float, default=30, help="for Wiener, 7 GB at 30 (default 30)")
+    options = parser.parse_args()
+    with taken_device({"accelerator": "cpu", "precision": "auto"}) as device:
+        network = SRCNN((9, 3, 1, 5), (64, 32, 16))
+        kinds = (False, True) if device.precision == "bf16-mixed" else (False,)
+        rates = [measure_rate(network, is_fast, options.repeats) for is_fast in kinds]
+        tell("restore_rate", "9-3-1-5 on 3 megapixels, and a matrix product", rates)
+        batch = measure_batch(network, device, options.pictures, options.repeats)
+        tell("restore_batch", f"JPEG files of {SIDE}x{SIDE} px: read, restored and written", [batch])
+    tell("restore_command", "A command as a whole", [measure_start(options.repeats), measure_memory()])
+    with tempfile.TemporaryDirectory() as folder:
+        exported = export(Path(folder) / "network.onnx")
+        largest = {RICHARDSON_LUCY: options.largest_baseline, WIENER: options.largest_wiener}
+        sizes = rows_of_sizes(exported, options.size_repeats, largest, options.sizes)
+    tell("restore_sizes", "Pictures of growing sizes", sizes)
+
+
+def measure_rate(network: SRCNN, is_fast: bool, repeats: int) -> Row:
+    """Return the megapixels a second of 9-3-1-5, and its share of the rate of matrix products, measured in turn."""
+    tiled = TiledNetwork(TorchNetwork(network, torch.device("cpu"), is_fast))
+    plane = np.random.default_rng(0).random(SHAPE, dtype=np.float32)
+    kind = torch.bfloat16 if is_fast else torch.float32
+    left, right = (torch.rand(PRODUCT, PRODUCT).to(kind) for _ in range(2))
+    tiled.restore(plane[:256, :256])
+    pairs = [(seconds(lambda: tiled.restore(plane)), seconds(lambda: left @ right)) for _ in range(repeats)]
+    rates = [2 * network.macs_per_pixel * plane.size / restoring / 1e9 for restoring, _ in pairs]
+    limits = [2 * PRODUCT**3 / product / 1e9 for _, product in pairs]
+    return {
+        "precision": "bf16" if is_fast else "float32",
+        "MP/s": plane.size / 1e6 / statistics.median(restoring for restoring, _ in pairs),
+        "GFLOP/s": statistics.median(rates),
+        "matrix product [GFLOP/s]": statistics.median(limits),
+        "share": median_ratio(list(zip(rates, limits, strict=True))),
+    }
+
+
+def measure_batch(network: SRCNN, device: Device, count: int, repeats: int) -> Row:
+    """Return how much longer reading, restoring and writing many small pictures takes than the network alone."""
+    is_fast = device.precision == "bf16-mixed"
+    restorer = Restorer("9-3-1-5", {}, TorchNetwork(network, torch.device("cpu"), is_fast))
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        tasks = []
+        for index in range(count):
+            smooth = Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).resize((SIDE, SIDE))
+            smooth.save(root / f"{index}.jpg")
+            name = f"{index}.jpg"
+            tasks.append(Task(name, root / name, root / "out" / name, str(index)))
+
+        def work(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
+            yield task.target, restorer.restore_picture(picture)
+
+        def everything() -> None:
+            restore_all(tasks, work, lambda _, error: sys.exit(str(error)), 1.0, lambda _: None)
+
+        picture = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+        restorer(picture)
+
+        def network_alone() -> None:
+            for _ in range(count):
+                restorer(picture)
+
+        pairs = [(seconds(everything), seconds(network_alone)) for _ in range(repeats)]
+    return {
+        "files": count,
+        "everything [s]": statistics.median(whole for whole, _ in pairs),
+        "network alone [s]": statistics.median(alone for _, alone in pairs),
+        "ratio": median_ratio(pairs),
+    }
+
+
+def measure_start(repeats: int) -> Row:
+    """Return how long it takes from a command until a network is loaded."""
+    taken = [seconds(lambda: subprocess.run([sys.executable, "-c", START], check=True)) for _ in range(repeats)]
+    return {"what": "start until a network is loaded", "seconds": statistics.median(taken), "peak [MiB]": None}
+
+
+def measure_memory() -> Row:
+    """Return the largest memory, and the time, of a command that restores a colour picture of 30 megapixels."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.jpg"
+        detail = np.random.default_rng(0).integers(0, 256, (112, 168, 3), dtype=np.uint8)
+        Image.fromarray(detail).resize(LARGE).save(path)
+        words = [sys.executable, "-c", COMMAND, f"input={path}", "network=gaussian", "accelerator=cpu"]
+        told: list[str] = []
+
+        def command() -> None:
+            told.append(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+        taken = seconds(command)
+    size = LARGE[0] * LARGE[1] / 1e6
+    peak = float(told[0].splitlines()[-1])
+    return {"what": f"a colour JPEG of {size:.0f} megapixels restored", "seconds": taken, "peak [MiB]": peak}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""What many images cost in time and memory: `python -m benchmarks.scale`.
+
+Each figure comes from a process of its own. Memory is what such a process holds beyond the page cache, in which the
+system keeps the pages of mapped files as long as it has no other use for them (RssAnon of /proc/PID/status, Linux).
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from numpy.typing import NDArray
+from torch.nn.functional import mse_loss
+
+from benchmarks.pictures import drawn_faces, write_pictures
+from benchmarks.processes import Told, run, since_start
+from benchmarks.results import Row, tell
+from deblur.blur import Box
+from deblur.data import FolderData
+from deblur.data.building import PIXELS
+from deblur.data.cache import ImageCache
+from deblur.data.order import epoch_order
+from deblur.device import multiplies_bfloat16
+from deblur.memory import keep_freed_memory
+from deblur.models import SRCNN
+
+GIB, MIB = 1024**3, 1024**2
+BYTES_OF_A_PICTURE = 256 * 256 + 32 * 1024  # decoded, and as a file
+STEPS = 200
+READ = 2000  # images
+REPEATS = 3
+UNTOLD = "random order, as the system reads by itself"
+READING = {  # the window of the order, and how many images are announced at a time
+    "random order": (None, 0),
+    "random order, announced": (None, 32),
+    "order in windows": (READ, 0),
+}
+
+
+class FirstStep(Callback):
+    """Says how long after the start of the process a training has made its first step."""
+
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+        """Print the seconds once."""
+        if not hasattr(self, "said"):
+            self.said = since_start()
+            print(json.dumps({"first_step": self.said}), flush=True)
+
+
+def data_of(root: Path, cache_root: Path, gib: float) -> FolderData:
+    """Describe a folder as training does."""
+    settings = {"seed": 0, "max_bad_fraction": 0.05, "patch_size": 64, "patches_per_image": 4, "batch_size": 16}
+    more = {"flips": True, "eval_crop": 256, "eval_batch_size": 4, "num_workers": 0, "context": 6}
+    return FolderData(
+        Box(7), root=str(root), max_images=None, cache_root=str(cache_root), cache_memory=gib, **settings, **more
+    )
+
+
+def open_data(root: Path, cache_root: Path, gib: float) -> dict[str, float]:
+    """Time the opening of the data."""
+    start = time.perf_counter()
+    data_of(root, cache_root, gib).setup()
+    return {"seconds": time.perf_counter() - start}
+
+
+def train(root: Path, cache_root: Path, gib: float, *, cold: bool) -> dict[str, float]:
+    """Time the first step of a training and those that follow, with the pixels in the page cache or not."""
+    if cold:
+        forget(cache_root)
+    keep_freed_memory()
+    start = time.perf_counter()
+    data = data_of(root, cache_root, gib)
+    data.setup()
+    network = SRCNN((9, 1, 5), (64, 32)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+
+    def steps() -> Iterator[int]:
+        for number, raw in enumerate(data.train_dataloader()):
+            batch = data.on_after_batch_transfer(raw, 0)
+            with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16("cpu", 0)):
+                restored = network(batch["blurred"], pad=False)
+            optimizer.zero_grad()
+            mse_loss(restored.float(), batch["sharp"]).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            yield number
+
+    ended = [time.perf_counter() for _ in islice(steps(), STEPS + 1)]
+    rate = (len(ended) - 1) / (ended[-1] - ended[0])
+    return {"seconds": ended[0] - start, "first_step": since_start() - (ended[-1] - ended[0]), "rate": rate}
+
+
+def read_cold(cache_root: Path) -> dict[str, float]:
+    """Compare ways of reading images that are not in the page cache [images/s], in turn."""
+    [folder] = {path.parent for path in cache_root.rglob(PIXELS)}
+    rates: dict[str, list[float]] = {name: [] for name in (*READING, UNTOLD)}
+    for repeat in range(REPEATS):
+        for name, (window, ahead) in READING.items():
+            images = ImageCache(folder, memory_limit=0)
+            forget(cache_root)
+            order = epoch_order(np.arange(len(images)), 0, repeat, window)[:READ]
+            start = time.perf_counter()
+            for place, index in enumerate(order):
+                if ahead and place % ahead == 0:
+                    images.announce(order[place : place + 2 * ahead])
+                images[int(index)].max()
+            rates[name].append(len(order) / (time.perf_counter() - start))
+        order = epoch_order(np.arange(len(images)), 0, repeat)[:READ]
+        del images  # the system keeps what is mapped
+        rates[UNTOLD].append(plain_rate(cache_root, folder / PIXELS, order))
+    return {name: statistics.median(values) for name, values in rates.items()}
+
+
+def plain_rate(cache_root: Path, path: Path, order: NDArray[np.int64]) -> float:
+    """Read 256x256 px for each image from a mapping that nothing is told of; return images a second."""
+    forget(cache_root)
+    pixels = np.load(path, mmap_mode="r")
+    start = time.perf_counter()
+    for index in order:
+        pixels[index * 256**2 : (index + 1) * 256**2].max()
+    return len(order) / (time.perf_counter() - start)
+
+
+def forget(cache_root: Path) -> None:
+    """Drop the pixels of all caches from the page cache, as far as no process maps them."""
+    for path in cache_root.rglob(PIXELS):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def measure(count: int, scratch: Path, faces: int, gib: float) -> Iterator[Row]:
+    """Write pictures and measure what they cost; yield the lines of the table."""
+    root, caches, outputs = (scratch / f"{count}" / name for name in ("pictures", "cache", "outputs"))
+    file_bytes = write_pictures(drawn_faces(faces, scratch), root, count)
+    print(f"{count} JPEG files of 256x256 px, {file_bytes / MIB:.0f} MiB, {count / 16:.0f} MiB decoded", flush=True)
+
+    def row(what: str, seconds: float, told: Told, *, rate: float | None = None) -> Row:
+        memory = {"beyond the page cache [MiB]": told.peak_mib, "largest worker [MiB]": told.worker_mib or None}
+        print(f"  {what}: {seconds:.3g} s, {told.peak_mib:.0f} MiB", flush=True)
+        return {"images": count, "what": what, "seconds": seconds, "rate [1/s]": rate, **memory}
+
+    def phase(name: str) -> Told:
+        return run("benchmarks.scale", "--phase", name, str(root), str(caches), "--cache-memory", str(gib))
+
+    built = phase("open")
+    yield row("index and cache", built.said["seconds"], built, rate=count / built.said["seconds"])
+    opened = min((phase("open") for _ in range(REPEATS)), key=lambda told: told.said["seconds"])
+    yield row("open again (best of 3)", opened.said["seconds"], opened)
+    for name, what in (("warm", "in the page cache"), ("cold", "not in the page cache")):
+        told = phase(name)
+        yield row(f"to the first step, pixels {what}", told.said["seconds"], told)
+        yield row("the same, from the start of the process", told.said["first_step"], told)
+        yield row(f"{STEPS} further steps of 9-1-5", STEPS / told.said["rate"], told, rate=told.said["rate"])
+    words = ["data=folder", f"data.root={root}", f"paths.cache_root={caches}", f"paths.output_root={outputs}"]
+    words += [f"data.cache_memory={gib}", "trainer.max_epochs=1", "trusted=[benchmarks.scale]", "logger=none"]
+    words += [f"+trainer.limit_{kind}_batches=10" for kind in ("train", "val", "test")]
+    told = run("deblur.train", *words, "+callbacks.first={_target_: benchmarks.scale.FirstStep}")
+    yield row("deblur.train, to its first step", told.said["first_step"], told)
+    told, read = phase("read"), min(READ, count)
+    for name, rate in told.said.items():
+        yield row(f"read {read} images not in the page cache, {name}", read / rate, told, rate=rate)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Measure each count of images, and remove what was written for it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000, 100_000], help="numbers of images")
+    parser.add_argument("--faces", type=int, default=2000, help="faces drawn, of which the images are variants")
+    parser.add_argument("--scratch", type=Path, help="folder to write to (default: a temporary one)")
+    parser.add_argument("--cache-memory", type=float, default=1.0, help="data.cache_memory [GiB]")
+    parser.add_argument("--phase", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args(args)
+    if options.phase:
+        L.seed_everything(0, verbose=False)
+        name, root, caches = options.phase[0], Path(options.phase[1]), Path(options.phase[2])
+        gib = options.cache_memory
+        phases = {"open": lambda: open_data(root, caches, gib), "read": lambda: read_cold(caches)}
+        phases |= {each: lambda: train(root, caches, gib, cold=name == "cold") for each in ("warm", "cold")}
+        print(json.dumps(phases[name]()))
+        return
+    with tempfile.TemporaryDirectory(dir=options.scratch) as temporary:
+        needed = max(options.counts) * BYTES_OF_A_PICTURE
+        free = shutil.disk_usage(temporary).free
+        if free < needed:
+            parser.error(f"{temporary} has {free / GIB:.1f} GiB left, {needed / GIB:.1f} GiB are needed: --scratch DIR")
+        rows: list[Row] = []
+        for count in options.counts:
+            rows += measure(count, Path(temporary), options.faces, options.cache_memory)
+            shutil.rmtree(Path(temporary) / str(count))
+    tell("scale", "What many images cost", rows)
+
+
+if __name__ == "__main__":
+    main()
