@@ -70,6 +70,8 @@ class _Data(Target):
     batch_size: int = Field(ge=1, description="a whole number from 1 up")
     flips: bool = Field(description="true or false")
     eval_crop: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
+    max_val_images: int | None = Field(None, ge=1, description="a whole number from 1 up, or null for all")
+    max_test_images: int | None = Field(None, ge=1, description="a whole number from 1 up, or null for all")
     eval_batch_size: int = Field(ge=1, description="a whole number from 1 up")
     num_workers: int = Field(ge=0, description="a whole number from 0 up")
     border: Literal["symmetric", "real"] = Field("symmetric", description="symmetric or real")

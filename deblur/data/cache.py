@@ -59,6 +59,7 @@ class ImageCache:
         if pixels.dtype != np.uint8 or pixels.shape != (index.pixels,):
             raise ValueError(f"{PIXELS} does not hold what {INDEX} says")
         self._folder = folder
+        self._is_held = in_memory
         self._mapping = _read_as_told(pixels)
         self._first_pixel = 0 if in_memory else pixels.offset  # in the file
         self._pixels: NDArray[np.uint8] = pixels.view(np.ndarray)  # slices of a memmap are slow to make
@@ -106,6 +107,11 @@ class ImageCache:
             first = self._first_pixel + start
             page = first - first % mmap.PAGESIZE
             self._mapping.madvise(mmap.MADV_WILLNEED, page, first + length - page)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the pixels take in this process; none where they are mapped."""
+        return self._pixels.nbytes if self._is_held else 0
 
     def subset(self, indices: Sequence[int]) -> "ImageCache":
         """Give some of the images, on the same pixels, with a fingerprint of their own.

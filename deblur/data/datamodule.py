@@ -1,7 +1,7 @@
 """The LightningDataModule: an image source -> cached gray images -> splits -> batches."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         eval_batch_size: int,
         num_workers: int,
         border: Border = "symmetric",
+        max_val_images: int | None = None,
+        max_test_images: int | None = None,
         cache_root: str | None = None,
         cache_memory: float = 1.0,
         training_seed: int = 0,
@@ -81,6 +83,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             num_workers: loader processes.
             border: symmetric where the blur continues an image by its mirror image; real where it blurs a larger scene
                 of which the frame is a part, the image without the outer pixels that the kernel reaches beyond.
+            max_val_images: most validation images; the others set aside for it are not used.
+            max_test_images: most test images.
             cache_root: the folder for decoded images; None is the user's cache folder.
             cache_memory: images that decode to more [GiB] are memory-mapped instead of held in memory; blurred images
                 that would take more are blurred anew in each epoch.
@@ -99,6 +103,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         self._eval_batch_size = eval_batch_size
         self._num_workers = num_workers
         self._border: Border = border
+        self._max_val_images = max_val_images
+        self._max_test_images = max_test_images
         self._cache_root = Path(cache_root) if cache_root else Path(platformdirs.user_cache_path("deblur"))
         self._memory_limit = int(cache_memory * _GIB)
         self._training_seed = training_seed
@@ -131,7 +137,9 @@ class DeblurDataModule(L.LightningDataModule, ABC):
                 source, blurred_source, root, max_bad_fraction=bad, memory_limit=memory
             )
         self._refuse_small_images(self._training_frame, self._patch_size or 1)
-        self.splits = split(self.images.digests, self._seed)
+        self.splits = split(
+            self.images.digests, self._seed, max_val=self._max_val_images, max_test=self._max_test_images
+        )
         sizes = {self.images.shapes[index] for index in self.splits.train}
         if self._patch_size is None and self._batch_size > 1 and len(sizes) > 1:
             raise UserError(
@@ -150,7 +158,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             frame=self._training_frame,
             context=self._context,
             mirrored=self._flips,
-            memory_limit=self._memory_limit,
+            memory_limit=self._memory_limit - self.images.held_bytes,
         )
         dataset = TrainingDataset(
             pictures,
@@ -161,7 +169,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             context=self._context,
             flips=self._flips,
         )
-        sampler = EpochSampler(self.splits.train, self._training_seed, *self._place())
+        sampler = EpochSampler(self.splits.train, self._training_seed, *self._place(), announce=self._announce)
         if self.trainer is not None:
             # With loader processes Lightning sets the first epoch after a resume too late.
             sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined] # its stub names a base class
@@ -248,6 +256,11 @@ class DeblurDataModule(L.LightningDataModule, ABC):
                     f"{max(frame.margin)} px, and less than {least} px are left within. Take larger images, a smaller "
                     "blur or data.border=symmetric."
                 )
+
+    def _announce(self, indices: Sequence[int]) -> None:
+        self.images.announce(indices)
+        if self.inputs is not self.images:
+            self.inputs.announce(indices)
 
     def _place(self) -> tuple[int, int]:
         """Return which process this is, of how many that share the training."""

@@ -1,7 +1,7 @@
 """Cached gray images -> blurred and sharp samples for validation and test; the order of a training."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import cv2
@@ -16,6 +16,8 @@ from deblur.data.frames import Frame
 GrayImage = NDArray[np.uint8]
 Sample = dict[str, Any]
 EpochAndIndex = tuple[int, int]
+
+ANNOUNCED = 32  # images ahead
 
 
 class Images(Protocol):
@@ -91,8 +93,24 @@ class EpochSampler(Sampler[EpochAndIndex]):
     the parts would not be equal.
     """
 
-    def __init__(self, indices: Sequence[int], seed: int, rank: int = 0, processes: int = 1) -> None:
-        """Start at epoch 0."""
+    def __init__(
+        self,
+        indices: Sequence[int],
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        announce: Callable[[Sequence[int]], None] | None = None,
+    ) -> None:
+        """Start at epoch 0.
+
+        Args:
+            indices: the training images.
+            seed: of the order.
+            rank: which process this is.
+            processes: how many share the training.
+            announce: is told of images some time before they are asked for.
+        """
+        self._announce = announce
         self._indices = np.asarray(indices)
         self._seed = seed
         self._rank = rank
@@ -111,7 +129,11 @@ class EpochSampler(Sampler[EpochAndIndex]):
         """Yield each image of this process once."""
         order = np.random.default_rng(np.random.SeedSequence([self._seed, self._epoch])).permutation(self._indices)
         part = np.resize(order, len(self) * self._processes)[self._rank :: self._processes]
-        return iter([(self._epoch, int(index)) for index in part])
+        epoch = self._epoch
+        for place, index in enumerate(part.tolist()):
+            if self._announce is not None and place % ANNOUNCED == 0:
+                self._announce(part[place : place + 2 * ANNOUNCED].tolist())
+            yield epoch, index
 
 
 def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[list[int]]:

@@ -46,6 +46,11 @@ class KeptCheckpoint(ModelCheckpoint):
         )
         self._path = str(run.absolute() / CHECKPOINTS / f"{name}.ckpt")
 
+    @property
+    def state_key(self) -> str:
+        """Tell the two apart; Lightning's own key is made anew several times a step."""
+        return f"{type(self).__name__}.{self.filename}"
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best score with this folder's paths: Lightning forgets it where the folder has moved."""
         here = {"dirpath": self.dirpath, "best_model_path": self._path, "kth_best_model_path": self._path}

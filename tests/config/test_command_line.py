@@ -65,7 +65,10 @@ EXPLAINED = [
     ("scheduler.T_max=5", "scheduler.T_max is unknown in the chosen scheduler: it belongs to scheduler=cosine"),
     # an argument of a class of another library
     ("trainer.gradient_clip_val=1", "For an argument of lightning.pytorch.Trainer write +trainer.gradient_clip_val=V"),
-    ("optimizer.lrr=1", "optimizer has the keys last_layer_lr_scale, lr, weight_decay. Did you mean lr? For an arg"),
+    (
+        "optimizer.lrr=1",
+        "optimizer has the keys fused, last_layer_lr_scale, lr, weight_decay. Did you mean lr? For an arg",
+    ),
     # words that cannot be read
     ("seed", "seed cannot be read (Error parsing override 'seed'): write KEY=VALUE, lists as [a,b] without blanks,"),
     ("optimizer.lr=1,2", "optimizer.lr=1,2 stands for several values: add -m to train with one after the other, or wr"),

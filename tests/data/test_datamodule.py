@@ -88,3 +88,13 @@ def test_images_smaller_than_a_patch_are_left_out(tmp_path: Path, cache_root: Pa
     data.setup()
     assert len(data.images) == 30
     assert [bad.name for bad in data.images.bad] == ["30.png"]
+
+
+def test_validation_and_test_can_be_capped_without_another_training_set(cache_root: Path) -> None:
+    whole = drawn(cache_root, max_val_images=None)
+    capped = drawn(cache_root, max_val_images=1, max_test_images=2)
+    assert capped.splits.train == whole.splits.train
+    assert len(capped.splits.val) == 1
+    assert len(capped.splits.test) == 2
+    assert set(capped.splits.val) <= set(whole.splits.val)
+    assert [len(batch["name"]) for batch in capped.test_dataloader()] == [2]

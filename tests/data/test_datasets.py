@@ -65,3 +65,13 @@ def test_collated_images_keep_names_and_degradations() -> None:
 def test_padding_is_symmetric(radius: int) -> None:
     image = Noise(1, (9, 5))[0]
     np.testing.assert_array_equal(pad_symmetric(image, radius), np.pad(image, radius, mode="symmetric"))
+
+
+def test_images_are_announced_before_they_are_asked_for() -> None:
+    announced: list[int] = []
+    sampler = EpochSampler(range(200), seed=0, announce=announced.extend)
+    for _, index in sampler:
+        assert index in announced
+    assert set(announced) == set(range(200))
+    assert len(announced) < 2 * 200 + 64
+    assert list(sampler) == list(EpochSampler(range(200), seed=0))
