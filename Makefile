@@ -31,7 +31,7 @@ train: $(INSTALLED) ## train one network on drawn faces
 	@$(BIN)/python -m deblur.train $(ARGS)
 
 test: $(INSTALLED) ## run the fast tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
 
 test-slow: $(INSTALLED) ## run the slow tests: real processes, real faces
 	@$(BIN)/python -m pytest -m slow $(ARGS)

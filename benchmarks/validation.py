@@ -1,13 +1,13 @@
-"""Which share of a validation step is spent on SSIM: `python -m benchmarks.validation`."""
+"""What a validation step costs in batches of several sizes, and SSIM's share: `python -m benchmarks.validation`."""
 
 import argparse
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 
-from benchmarks.results import Row, median_ratio, tell
+from benchmarks.results import Row, tell
 from benchmarks.timing import seconds
 from deblur.device import Device, taken_device
 from deblur.metrics import measure, ssim
@@ -24,35 +24,46 @@ SIDE = 256  # of the images [px]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure on the processor."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=4, help="in a validation batch (default: 4)")
-    parser.add_argument("--repeats", type=int, default=20, help="of each pair of measurements (default: 20)")
+    sizes = [1, 2, 4, 8, 16]
+    parser.add_argument("--images", type=int, nargs="+", default=sizes, help=f"in a batch (default: {sizes})")
+    parser.add_argument("--repeats", type=int, default=10, help="of each measurement (default: 10)")
     options = parser.parse_args(arguments)
-    with taken_device({"accelerator": "cpu", "precision": "auto"}) as device:
-        rows = [compare(name, device, options.images, options.repeats) for name in NETWORKS]
-    tell("validation", f"A validation step, {options.images} images of {SIDE}x{SIDE} px", rows)
+    with taken_device({"accelerator": "cpu", "precision": "auto"}) as device, torch.no_grad():
+        rows = [row for name in NETWORKS for row in compare(name, device, options.images, options.repeats)]
+    tell("validation", f"Validation of images of {SIDE}x{SIDE} px", rows)
 
 
-def compare(name: str, device: Device, images: int, repeats: int) -> Row:
-    """Measure steps of one network and their SSIM in turn."""
-    batch = {kind: torch.rand(images, 1, SIDE, SIDE) for kind in ("blurred", "sharp")}
+def compare(name: str, device: Device, sizes: Sequence[int], repeats: int) -> list[Row]:
+    """Measure steps of one network in batches of each size, and their SSIM, in turn."""
     network = SRCNN(*NETWORKS[name]).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
+    times: dict[int, list[tuple[float, float]]] = {size: [] for size in sizes}
+    works = {size: _works(network, device, size) for size in sizes}
+    for repeat in range(repeats + 1):
+        for size, (step, similarity) in works.items():
+            pair = (seconds(step) / size, seconds(similarity) / size)
+            times[size] += [pair] if repeat else []  # the first one warms up
+    return [
+        {
+            "network": name,
+            "precision": device.precision,
+            "images in a batch": size,
+            "ms an image": 1e3 * statistics.median(step for step, _ in pairs),
+            "share of SSIM": statistics.median(similarity / step for step, similarity in pairs),
+        }
+        for size, pairs in times.items()
+    ]
+
+
+def _works(network: SRCNN, device: Device, images: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Return a validation step and the SSIM in it."""
+    batch = {kind: torch.rand(images, 1, SIDE, SIDE) for kind in ("blurred", "sharp")}
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=device.precision == "bf16-mixed"):
             restored = network(batch["blurred"])
         measure(restored, batch, similarity_of_input=False)
 
-    with torch.no_grad():
-        step()
-        pairs = [(seconds(partial(ssim, batch["blurred"], batch["sharp"])), seconds(step)) for _ in range(repeats)]
-    similarity, whole = (statistics.median(times) for times in zip(*pairs, strict=True))
-    return {
-        "network": name,
-        "precision": device.precision,
-        "step ms": whole * 1e3,
-        "SSIM ms": similarity * 1e3,
-        "share of SSIM": median_ratio(pairs),
-    }
+    return step, partial(ssim, batch["blurred"], batch["sharp"])
 
 
 if __name__ == "__main__":
