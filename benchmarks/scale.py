@@ -30,7 +30,7 @@ from deblur.blur import Box
 from deblur.data import FolderData
 from deblur.data.building import PIXELS
 from deblur.data.cache import ImageCache
-from deblur.data.order import epoch_order
+from deblur.data.datasets import ANNOUNCED
 from deblur.device import multiplies_bfloat16
 from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN
@@ -41,11 +41,7 @@ STEPS = 200
 READ = 2000  # images
 REPEATS = 3
 UNTOLD = "random order, as the system reads by itself"
-READING = {  # the window of the order, and how many images are announced at a time
-    "random order": (None, 0),
-    "random order, announced": (None, 32),
-    "order in windows": (READ, 0),
-}
+READING = {"random order": 0, "random order, announced": ANNOUNCED}  # how many images are announced at a time
 
 
 class FirstStep(Callback):
@@ -105,17 +101,16 @@ def read_cold(cache_root: Path) -> dict[str, float]:
     [folder] = {path.parent for path in cache_root.rglob(PIXELS)}
     rates: dict[str, list[float]] = {name: [] for name in (*READING, UNTOLD)}
     for repeat in range(REPEATS):
-        for name, (window, ahead) in READING.items():
+        order = np.random.default_rng(repeat).permutation(len(ImageCache(folder, memory_limit=0)))[:READ]
+        for name, ahead in READING.items():
             images = ImageCache(folder, memory_limit=0)
             forget(cache_root)
-            order = epoch_order(np.arange(len(images)), 0, repeat, window)[:READ]
             start = time.perf_counter()
             for place, index in enumerate(order):
                 if ahead and place % ahead == 0:
                     images.announce(order[place : place + 2 * ahead])
                 images[int(index)].max()
             rates[name].append(len(order) / (time.perf_counter() - start))
-        order = epoch_order(np.arange(len(images)), 0, repeat)[:READ]
         del images  # the system keeps what is mapped
         rates[UNTOLD].append(plain_rate(cache_root, folder / PIXELS, order))
     return {name: statistics.median(values) for name, values in rates.items()}
