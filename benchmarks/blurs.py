@@ -1,6 +1,7 @@
 """Our blurs beside plain OpenCV and the transforms of albumentations."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,20 +82,33 @@ def filter_by(degradation: Degradation) -> Way:
     return apply
 
 
+def degrade(degradation: Degradation, rng: np.random.Generator, images: Sequence[GrayImage]) -> list[GrayImage]:
+    """Blur images as training does, each with a kernel of its own."""
+    return [degradation.apply(image, degradation.sample(rng)) for image in images]
+
+
+def filter_all(way: Way, images: Sequence[GrayImage]) -> list[object]:
+    """Blur images in a plain way."""
+    return [way(image) for image in images]
+
+
+def transform(ours_or_theirs: Any, images: Sequence[GrayImage]) -> list[Any]:
+    """Blur images with a transform of albumentations."""
+    return [ours_or_theirs(image=image) for image in images]
+
+
 def blurring(faces: ImageCache, scratch: Path) -> list[Row]:
     """Compare our blurs with plain OpenCV, and as transforms with those of albumentations."""
     images = [faces[index].copy() for index in range(IMAGES)]
     rows = []
     for name, degradation, plain, theirs in families(scratch):
-        rng = np.random.default_rng(0)
-        ours = Degrade(degradation)
         ways: list[Callable[[], object]] = [
-            lambda degradation=degradation, rng=rng: [degradation.apply(x, degradation.sample(rng)) for x in images],  # type: ignore[misc]
-            lambda plain=plain: [plain(x) for x in images],  # type: ignore[misc]
-            lambda ours=ours: [ours(image=x) for x in images],  # type: ignore[misc]
+            partial(degrade, degradation, np.random.default_rng(0), images),
+            partial(filter_all, plain, images),
+            partial(transform, Degrade(degradation), images),
         ]
         if theirs is not None:
-            ways.append(lambda theirs=theirs: [theirs(image=x) for x in images])  # type: ignore[misc]
+            ways.append(partial(transform, theirs, images))
         rates = interleaved(ways, IMAGES)
         rate, ratio = rates[3] if theirs is not None else (None, None)
         row = {"blur": name, "deblur [images/s]": rates[0][0], "OpenCV [images/s]": rates[1][0]}

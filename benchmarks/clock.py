@@ -10,6 +10,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from benchmarks.processes import since_start
 from deblur.files import write_json
 from deblur.runs import METRICS_FILE
 
@@ -31,7 +32,8 @@ class Clock(Callback):
         self._seconds: dict[str, float] = defaultdict(float)
         self._since = time.perf_counter()
         self._began = time.time()
-        self._first_step: float | None = None
+        self._first_step: float | None = None  # its beginning and its end, since the process was started [s]
+        self._first_step_made: float | None = None
         self._validated_within = ""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002 # Lightning's
@@ -42,7 +44,7 @@ class Clock(Callback):
     def on_train_batch_start(self, *_: Any) -> None:
         """Waiting for data is over, or what comes before an epoch's first step."""
         if self._first_step is None:
-            self._first_step = _age_of_process()
+            self._first_step = since_start()
             self._end("before the first step")
         else:
             self._end(self._validated_within or "waiting for data")
@@ -51,6 +53,7 @@ class Clock(Callback):
     def on_train_batch_end(self, *_: Any) -> None:
         """A step is over."""
         self._end("steps")
+        self._first_step_made = self._first_step_made or since_start()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 # Lightning's
         """An epoch's steps are over."""
@@ -73,6 +76,7 @@ class Clock(Callback):
         measured = {
             "seconds": {name: round(self._seconds[name], 3) for name in PARTS},
             "first_step": self._first_step,
+            "first_step_made": self._first_step_made,
             "process": os.getpid(),
             "began": self._began,
             "ended": time.time(),
@@ -94,9 +98,3 @@ def runs_in(folder: Path) -> list[Run]:
         metrics = json.loads((path.parent / METRICS_FILE).read_text())
         runs.append({"name": path.parent.name, "clock": json.loads(path.read_text()), "metrics": metrics})
     return sorted(runs, key=lambda run: float(run["clock"]["ended"]))
-
-
-def _age_of_process() -> float:
-    """Return how long ago this process was started [s]; proc(5)."""
-    started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])  # field 22, in clock ticks
-    return float(Path("/proc/uptime").read_text().split()[0]) - started / os.sysconf("SC_CLK_TCK")

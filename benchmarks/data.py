@@ -14,9 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch.nn.functional import mse_loss
 
+from benchmarks.bare import BareLoop
 from benchmarks.blurs import FIXED, MIXED, blurring
+from benchmarks.networks import NETWORKS
 from benchmarks.pictures import drawn_faces, write_pictures
 from benchmarks.results import Row, tell
 from benchmarks.timing import interleaved, seconds
@@ -31,11 +32,6 @@ from deblur.models import SRCNN
 
 FILES = 200  # decoded in one repeat
 EPOCHS_KEPT = 3  # timed once what is kept of blurred images is kept
-NETWORKS = {
-    "9-1-5": ((9, 1, 5), (64, 32)),
-    "9-3-1-5": ((9, 3, 1, 5), (64, 32, 16)),
-    "9-1-1-1-5": ((9, 1, 1, 1, 5), (64, 32, 32, 16)),
-}
 
 
 def decoding(root: Path) -> list[Row]:
@@ -118,17 +114,11 @@ def waiting(root: Path, device: Device, steps: int, workers: int) -> list[Row]:
 def stepper(network: SRCNN, data: FolderData, device: Device) -> Callable[[Any], None]:
     """Return what makes one step of a training with a batch."""
     kind = {"gpu": "cuda"}.get(device.accelerator, device.accelerator)
-    network.to(kind, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+    loop = BareLoop(network, kind, bfloat16=device.precision == "bf16-mixed")
 
     def step(batch: Any) -> None:
         moved = {key: value.to(kind, non_blocking=True) for key, value in batch.items()}
-        moved = data.on_after_batch_transfer(moved, 0)
-        with torch.autocast(kind, torch.bfloat16, enabled=device.precision == "bf16-mixed"):
-            restored = network(moved["blurred"], pad=False)
-        optimizer.zero_grad()
-        mse_loss(restored.float(), moved["sharp"]).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        loop.step(data.on_after_batch_transfer(moved, 0))
         if kind == "cuda":
             torch.cuda.synchronize()  # or the wait for the device would count as one for data
 

@@ -9,45 +9,26 @@ import sys
 import time
 from collections.abc import Sequence
 
-import torch
-from torch.nn.functional import mse_loss
-
+from benchmarks.bare import BareLoop, random_batch
+from benchmarks.networks import NETWORKS
 from benchmarks.results import Row, median_ratio, tell
 from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN
 
-NETWORKS = {
-    "9-1-5": ([9, 1, 5], [64, 32]),
-    "9-3-1-5": ([9, 3, 1, 5], [64, 32, 16]),
-    "9-1-1-1-5": ([9, 1, 1, 1, 5], [64, 32, 32, 16]),
-}
 WARM_UP = 5  # steps
-PATCHES, SIDE = 16, 64
 
 
 def measure(network: str, keep: bool, steps: int) -> dict[str, float]:
     """Train one network in this process; return milliseconds and page faults a step, and peak memory [MiB]."""
     if keep:
         keep_freed_memory()
-    kernel_sizes, widths = NETWORKS[network]
-    net = SRCNN(kernel_sizes, widths, residual=True, dropout=0.0)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
-    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
-    blurred = torch.rand(PATCHES, 1, SIDE + 2 * net.radius, SIDE + 2 * net.radius)
-    sharp = torch.rand(PATCHES, 1, SIDE, SIDE)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16):
-            restored = net(blurred, pad=False)
-        mse_loss(restored.float(), sharp).backward()  # type: ignore[no-untyped-call] # of torch
-        optimizer.step()
-
+    net = SRCNN(*NETWORKS[network])
+    loop, batch = BareLoop(net, "cpu", bfloat16=True), random_batch(net.radius)
     for _ in range(WARM_UP):
-        step()
+        loop.step(batch)
     start, faults = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(steps):
-        step()
+        loop.step(batch)
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "ms": (time.perf_counter() - start) / steps * 1e3,

@@ -23,6 +23,7 @@ import torch
 from benchmarks.clock import Run, runs_in
 from benchmarks.gpu_steps import BareTraining, Setting, Training
 from benchmarks.grid import STAGES, launcher, train
+from benchmarks.networks import NETWORKS
 from benchmarks.results import Row, median_ratio, tell
 from benchmarks.timing import seconds
 from benchmarks.train_step import operations
@@ -30,11 +31,6 @@ from deblur.models import SRCNN
 from deblur.restoring.tiles import TiledNetwork
 from deblur.restoring.torch_network import TorchNetwork
 
-NETWORKS = {
-    "9-1-5": ((9, 1, 5), (64, 32)),
-    "9-3-1-5": ((9, 3, 1, 5), (64, 32, 16)),
-    "9-1-1-1-5": ((9, 1, 1, 1, 5), (64, 32, 32, 16)),
-}
 SETTINGS = (
     Setting("float32", "32-true"),
     Setting("float32, TF32", "32-true", tf32=True),

@@ -7,13 +7,12 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from torch import Tensor
-from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.bare import BareLoop, random_batch
 from deblur.models import SRCNN
 from deblur.training.module import DeblurModule
 
-PATCHES, SIDE = 16, 64  # in a batch, as conf/train.yaml has them
 WARM_UP = 20  # steps; of a compiled network the first ones take seconds
 RATE = 1e-4
 
@@ -49,9 +48,7 @@ class Batches(Dataset[dict[str, Tensor]]):
 
     def __init__(self, radius: int, count: int) -> None:
         """Make the batch: patches that bring their context."""
-        generator = torch.Generator().manual_seed(0)
-        sides = {"blurred": SIDE + 2 * radius, "sharp": SIDE}
-        self.batch = {name: torch.rand(PATCHES, 1, side, side, generator=generator) for name, side in sides.items()}
+        self.batch = random_batch(radius)
         self._count = count
 
     def __len__(self) -> int:
@@ -126,12 +123,17 @@ class BareTraining:
 
     def __init__(self, network: SRCNN, setting: Setting, device: torch.device, steps: int) -> None:
         """Take a network; see `Training`."""
-        self._network = network.to(device).to(memory_format=setting.memory_format)  # type: ignore[call-overload] # missing in torch's stub
+        self._loop = BareLoop(
+            network,
+            device,
+            bfloat16=setting.precision == "bf16-mixed",
+            rate=RATE,
+            fused=True,
+            memory_format=setting.memory_format,
+        )
         if setting.compiled:
-            self._network.compile()
-        self._batch = {name: values.to(device) for name, values in Batches(network.radius, 1).batch.items()}
-        self._optimizer = torch.optim.Adam(network.parameters(), RATE, fused=True)
-        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=setting.precision == "bf16-mixed")
+            network.compile()
+        self._batch = {name: values.to(device) for name, values in random_batch(network.radius).items()}
         self._setting = setting
         self._device = device
         self._steps = steps
@@ -140,18 +142,11 @@ class BareTraining:
         """Train on, and return the time of a step [s]."""
         torch.backends.cudnn.benchmark = self._setting.benchmark
         for _ in range(WARM_UP):
-            self._step()
+            self._loop.step(self._batch)
         start = finished(self._device)
         for _ in range(self._steps):
-            self._step()
+            self._loop.step(self._batch)
         return (finished(self._device) - start) / self._steps
-
-    def _step(self) -> None:
-        self._optimizer.zero_grad()
-        with self._autocast:
-            restored = self._network(self._batch["blurred"], pad=False)
-        mse_loss(restored.float(), self._batch["sharp"]).backward()  # type: ignore[no-untyped-call] # of torch
-        self._optimizer.step()
 
 
 def finished(device: torch.device) -> float:

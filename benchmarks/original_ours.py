@@ -11,17 +11,15 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch.nn.functional import mse_loss
 
-from benchmarks.original_study import NETWORKS, SHARP, SIDE
+from benchmarks.bare import BareLoop, random_batch
+from benchmarks.original_study import NETWORKS, SHARP
 from deblur.device import taken_device
 from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN
 from deblur.reporting.study.matching import OURS
 from deblur.train import main as train
 
-PATCH = 64  # px, our default
-PATCHES = (SIDE // PATCH) ** 2  # as many pixels as an image of the study; also our default batch
 MODELS = {network: model for model, network in OURS.items()}
 WARM_UP = 3  # steps that are not measured
 
@@ -100,20 +98,13 @@ def measure_step(network: str, steps: int) -> float:
     with taken_device({"accelerator": "auto", "precision": "auto"}) as device:
         kind = "cuda" if device.accelerator == "gpu" else "cpu"
         layers = NETWORKS[network]
-        net = SRCNN(layers.kernel_sizes, layers.widths, residual=False, dropout=0.2).to(kind)
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
-        optimizer = torch.optim.Adam(net.parameters(), 1e-3)
-        surrounded = PATCH + 2 * net.radius
-        blurred = torch.rand(PATCHES, 1, surrounded, surrounded, device=kind)
-        sharp = torch.rand(PATCHES, 1, PATCH, PATCH, device=kind)
+        net = SRCNN(layers.kernel_sizes, layers.widths, residual=False, dropout=0.2)
+        loop = BareLoop(net, kind, bfloat16=device.precision == "bf16-mixed")
+        batch = {name: values.to(kind) for name, values in random_batch(net.radius).items()}
         taken = []
         for _ in range(WARM_UP + steps):
             start = _now()
-            optimizer.zero_grad()
-            with torch.autocast(kind, torch.bfloat16, enabled=device.precision == "bf16-mixed"):
-                restored = net(blurred, pad=False)
-            mse_loss(restored.float(), sharp).backward()  # type: ignore[no-untyped-call] # of torch
-            optimizer.step()
+            loop.step(batch)
             taken.append(_now() - start)
     return statistics.median(taken[WARM_UP:])
 

@@ -14,15 +14,14 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as L
 import numpy as np
-import torch
-from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
-from torch.nn.functional import mse_loss
 
+from benchmarks.bare import BareLoop
+from benchmarks.clock import WORDS, runs_in
+from benchmarks.networks import NETWORKS
 from benchmarks.pictures import drawn_faces, write_pictures
 from benchmarks.processes import Told, run, since_start
 from benchmarks.results import Row, tell
@@ -42,16 +41,6 @@ READ = 2000  # images
 REPEATS = 3
 UNTOLD = "random order, as the system reads by itself"
 READING = {"random order": 0, "random order, announced": ANNOUNCED}  # how many images are announced at a time
-
-
-class FirstStep(Callback):
-    """Says how long after the start of the process a training has made its first step."""
-
-    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-        """Print the seconds once."""
-        if not hasattr(self, "said"):
-            self.said = since_start()
-            print(json.dumps({"first_step": self.said}), flush=True)
 
 
 def data_of(root: Path, cache_root: Path, gib: float) -> FolderData:
@@ -78,20 +67,11 @@ def train(root: Path, cache_root: Path, gib: float, *, cold: bool) -> dict[str, 
     start = time.perf_counter()
     data = data_of(root, cache_root, gib)
     data.setup()
-    network = SRCNN((9, 1, 5), (64, 32)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-
-    def steps() -> Iterator[int]:
-        for number, raw in enumerate(data.train_dataloader()):
-            batch = data.on_after_batch_transfer(raw, 0)
-            with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16("cpu", 0)):
-                restored = network(batch["blurred"], pad=False)
-            optimizer.zero_grad()
-            mse_loss(restored.float(), batch["sharp"]).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            yield number
-
-    ended = [time.perf_counter() for _ in islice(steps(), STEPS + 1)]
+    loop = BareLoop(SRCNN(*NETWORKS["9-1-5"]), "cpu", bfloat16=multiplies_bfloat16("cpu", 0))
+    ended = []
+    for batch in islice(data.train_dataloader(), STEPS + 1):
+        loop.step(data.on_after_batch_transfer(batch, 0))
+        ended.append(time.perf_counter())
     rate = (len(ended) - 1) / (ended[-1] - ended[0])
     return {"seconds": ended[0] - start, "first_step": since_start() - (ended[-1] - ended[0]), "rate": rate}
 
@@ -158,10 +138,11 @@ def measure(count: int, scratch: Path, faces: int, gib: float) -> Iterator[Row]:
         yield row("the same, from the start of the process", told.said["first_step"], told)
         yield row(f"{STEPS} further steps of 9-1-5", STEPS / told.said["rate"], told, rate=told.said["rate"])
     words = ["data=folder", f"data.root={root}", f"paths.cache_root={caches}", f"paths.output_root={outputs}"]
-    words += [f"data.cache_memory={gib}", "trainer.max_epochs=1", "trusted=[benchmarks.scale]", "logger=none"]
+    words += [f"data.cache_memory={gib}", "trainer.max_epochs=1", "logger=none", *WORDS]
     words += [f"+trainer.limit_{kind}_batches=10" for kind in ("train", "val", "test")]
-    told = run("deblur.train", *words, "+callbacks.first={_target_: benchmarks.scale.FirstStep}")
-    yield row("deblur.train, to its first step", told.said["first_step"], told)
+    told = run("deblur.train", *words)
+    [trained] = runs_in(outputs)
+    yield row("deblur.train, to its first step", trained["clock"]["first_step_made"], told)
     told, read = phase("read"), min(READ, count)
     for name, rate in told.said.items():
         yield row(f"read {read} images not in the page cache, {name}", read / rate, told, rate=rate)

@@ -10,14 +10,15 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from benchmarks import train_step
+from benchmarks.bare import BareLoop
 from benchmarks.results import Row, median_ratio, tell
 from benchmarks.timing import seconds
 from deblur.models import SRCNN
@@ -60,25 +61,12 @@ class PlainSRCNN(SRCNN):
         return restored
 
 
-class Loop:
-    """A bare training loop over batches in memory."""
-
-    def __init__(self, network: SRCNN, settings: dict[str, Any], device: torch.device, bfloat16: bool) -> None:
-        """Take the network and the optimizer's settings."""
-        self._network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._optimizer = torch.optim.Adam(network.parameters(), settings["lr"], fused=settings.get("fused", False))
-        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
-
-    def run(self, batches: list[dict[str, Tensor]]) -> None:
-        """Take one step for each batch."""
-        for batch in batches:
-            self._optimizer.zero_grad()
-            with self._autocast:
-                restored = self._network(batch["blurred"], pad=False)
-            F.mse_loss(restored.float(), batch["sharp"]).backward()  # type: ignore[no-untyped-call]
-            self._optimizer.step()
-        if batches[0]["sharp"].is_cuda:
-            torch.cuda.synchronize()
+def run(loop: BareLoop, batches: list[dict[str, Tensor]]) -> None:
+    """Take one step for each batch, until the device has done them."""
+    for batch in batches:
+        loop.step(batch)
+    if batches[0]["sharp"].is_cuda:
+        torch.cuda.synchronize()
 
 
 class Interleaved(Callback):
@@ -97,8 +85,10 @@ class Interleaved(Callback):
         widths = [layer.out_channels for layer in network._layers[:-1]]
         bfloat16 = trainer.precision == "bf16-mixed"
         settings = pl_module.hparams["optimizer"]
+        adam = {"rate": settings["lr"], "fused": settings.get("fused", False)}
         self._loops = [
-            Loop(kind(kernel_sizes, widths), settings, pl_module.device, bfloat16) for kind in (SRCNN, PlainSRCNN)
+            BareLoop(kind(kernel_sizes, widths), pl_module.device, bfloat16=bfloat16, **adam)
+            for kind in (SRCNN, PlainSRCNN)
         ]
         factor = torch.rand(PRODUCT, PRODUCT, device=pl_module.device)
         self._factor = factor.bfloat16() if bfloat16 else factor
@@ -116,7 +106,7 @@ class Interleaved(Callback):
                 self._batches.append({name: batch[name].clone() for name in ("blurred", "sharp")})
             elif batch_idx % BLOCK == 0:
                 for loop in self._loops:  # warm-up
-                    loop.run(self._batches[:3])
+                    run(loop, self._batches[:3])
             return
         self._steps += 1
         if self._steps < BLOCK:
@@ -126,9 +116,10 @@ class Interleaved(Callback):
             torch.cuda.synchronize()
         blocks.ours.append((time.perf_counter() - self._start) / BLOCK)
         for loop, times in zip(self._loops, (blocks.bare, blocks.plain), strict=True):
-            times.append(seconds(lambda loop=loop: loop.run(self._batches)) / BLOCK)  # type: ignore[misc]
+            times.append(seconds(partial(run, loop, self._batches)) / BLOCK)
         blocks.product.append(seconds(self._multiply) / PRODUCTS)
-        blocks.operations = operations(pl_module.network, batch["sharp"].shape)  # type: ignore[arg-type]
+        network: Any = pl_module.network
+        blocks.operations = operations(network, batch["sharp"].shape)
         self._begin()
 
     def _multiply(self) -> None:

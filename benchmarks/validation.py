@@ -7,17 +7,13 @@ from functools import partial
 
 import torch
 
+from benchmarks.networks import NETWORKS
 from benchmarks.results import Row, tell
 from benchmarks.timing import seconds
 from deblur.device import Device, taken_device
 from deblur.metrics import measure, ssim
 from deblur.models import SRCNN
 
-NETWORKS = {
-    "9-1-5": ((9, 1, 5), (64, 32)),
-    "9-3-1-5": ((9, 3, 1, 5), (64, 32, 16)),
-    "9-1-1-1-5": ((9, 1, 1, 1, 5), (64, 32, 32, 16)),
-}
 SIDE = 256  # of the images [px]
 
 

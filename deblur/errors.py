@@ -1,4 +1,7 @@
-"""The one exception for mistakes that a user can mend."""
+"""The one exception for mistakes that a user can mend, and what turns those of the disk into it."""
+
+import contextlib
+from collections.abc import Iterator
 
 
 class UserError(Exception):
@@ -7,3 +10,20 @@ class UserError(Exception):
     Its text is shown alone, without a traceback. It says what is wrong and where (key, file, value), what is allowed,
     and what to do.
     """
+
+
+@contextlib.contextmanager
+def disk_errors_told() -> Iterator[None]:
+    """Turn what the operating system refuses, with a file or its name, into a sentence.
+
+    Raises:
+        UserError: for such an error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise UserError(
+            f"{error.filename} cannot be read or written ({error.strerror}): make it so, or choose another."
+        ) from error

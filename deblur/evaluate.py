@@ -11,8 +11,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from deblur.config import Config, check
-from deblur.config.command_line import disk_errors_told, run
+from deblur.config.command_line import run
 from deblur.config.commands import Evaluate, check_command
+from deblur.errors import disk_errors_told
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from deblur.config.command_line import disk_errors_told, run
+from deblur.config.command_line import run
 from deblur.config.commands import Export, check_command
+from deblur.errors import disk_errors_told
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -112,23 +112,6 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
     return EXIT_MISTAKE if mistakes else 0
 
 
-@contextlib.contextmanager
-def disk_errors_told() -> Iterator[None]:
-    """Turn what the operating system refuses, with a file or its name, into a sentence.
-
-    Raises:
-        UserError: for such an error.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise UserError(
-            f"{error.filename} cannot be read or written ({error.strerror}): make it so, or choose another."
-        ) from error
-
-
 def prepare_words(words: Sequence[str]) -> list[str]:
     """Return the words of a command line as Hydra's grammar and parser want them.
 

@@ -78,27 +78,30 @@ class TimeLeft(Callback):
         """Choose when to speak.
 
         Args:
-            after_steps: how many steps are measured. The first ones are slow and left out.
+            after_steps: how many steps are measured, over several epochs where those are short. The first ones are
+                slow and left out, and so is what happens between two epochs.
         """
         self._after_steps = after_steps
         self._warm_up = after_steps // 5
         self._steps = 0
+        self._seconds = 0.0
         self._start = 0.0
 
-    def on_train_epoch_start(self, *_: Any) -> None:
-        """Count anew where an epoch ended too soon: what it does at its end is no step."""
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
         if self._steps < self._after_steps:
-            self._steps = 0
+            self._start = _now(pl_module.device)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Count steps; speak once."""
         self._steps += 1
-        if self._steps in (self._warm_up, self._after_steps) and pl_module.device.type == "cuda":
-            torch.cuda.synchronize()  # the steps are given to a GPU before it takes them
         if self._steps == self._warm_up:
-            self._start = time.perf_counter()
+            self._start = _now(pl_module.device)
+        elif self._steps == self._after_steps or (self._steps < self._after_steps and trainer.is_last_batch):
+            measured = self._steps > self._warm_up
+            self._seconds += _now(pl_module.device) - self._start if measured else 0.0
         if self._steps == self._after_steps:
-            each = (time.perf_counter() - self._start) / (self._after_steps - self._warm_up)
+            each = self._seconds / (self._after_steps - self._warm_up)
             left = trainer.estimated_stepping_batches - trainer.global_step
             log.info(
                 f"{each * 1e3:.0f} ms a step, {left:.0f} steps left: about {duration(each * left)} and validation."
@@ -144,6 +147,12 @@ class ImageStrips(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("val/blurred, restored, sharp, error", shown, step, dataformats="HW")
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)  # the steps are given to a GPU before it takes them
+    return time.perf_counter()
 
 
 def _number(text: str) -> float | int | None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
+from small_trainings import SMALLEST
 
 from deblur.blur import Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur
 from deblur.blur.mixed import FAMILIES
@@ -35,12 +36,7 @@ CLASSES: dict[str, tuple[type[Degradation], tuple[int, int]]] = {
 }
 SMALL = (
     "debug=fast_dev_run",
-    "data.patch_size=32",
-    "data.eval_crop=64",
-    "model.kernel_sizes=[5,3]",
-    "model.widths=[6]",
-    "trainer.precision=32-true",
-    "trainer.accelerator=cpu",
+    *SMALLEST,
     "trainer.limit_test_batches=null",
     "callbacks=none",
     "logger=none",

@@ -12,6 +12,7 @@ import torch
 from image_files import write_images
 from numpy.typing import NDArray
 from PIL import Image
+from small_trainings import SMALLEST
 
 from deblur.blur import Degradation
 from deblur.config.build import build
@@ -22,16 +23,7 @@ from deblur.train import main
 
 Compose = Callable[..., dict[str, Any]]
 
-SMALL = (
-    "data.patch_size=32",
-    "data.eval_crop=64",
-    "model.kernel_sizes=[5,3]",
-    "model.widths=[6]",
-    "trainer.max_epochs=1",
-    "trainer.precision=32-true",
-    "trainer.accelerator=cpu",
-    "+trainer.limit_train_batches=2",
-)
+SMALL = (*SMALLEST, "trainer.max_epochs=1", "+trainer.limit_train_batches=2")
 
 
 @pytest.fixture

@@ -1,26 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from noise_images import Noise
 
 from deblur.blur import Box, Motion
 from deblur.data.datasets import EpochSampler, EvaluationDataset, batches_of_one_shape, collate_images
 from deblur.data.frames import Frame, pad_symmetric
 
 WHOLE = Frame("symmetric")
-
-
-class Noise:
-    """A few named images of random gray, of different sizes."""
-
-    def __init__(self, count: int = 6, shape: tuple[int, int] = (50, 43), growth: int = 0) -> None:
-        rng = np.random.default_rng(0)
-        self.names = [f"folder/{index}.png" for index in range(count)]
-        self._images = [
-            rng.integers(0, 256, (shape[0] + growth * index, shape[1]), dtype=np.uint8) for index in range(count)
-        ]
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return self._images[index]
 
 
 def test_the_order_is_new_each_epoch_and_holds_each_image_once() -> None:

@@ -87,11 +87,7 @@ print(len(list(decode_all(FolderSource(Path(sys.argv[1]), None, 0, 1), workers=2
 
 
 def test_the_main_module_is_not_imported_again(tmp_path: Path) -> None:
-    write_images(tmp_path / "images", 80)
-    (tmp_path / "script.py").write_text(SCRIPT_WITHOUT_MAIN_GUARD)
-    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "images")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment())
-    assert (done.stdout, done.stderr) == ("started\n80\n", "")
+    assert said_by(tmp_path, SCRIPT_WITHOUT_MAIN_GUARD) == ("started\n80\n", "")
 
 
 SOURCE_IN_THE_MAIN_MODULE = """
@@ -118,11 +114,16 @@ if __name__ == "__main__":
 
 
 def test_where_no_process_can_be_started_this_one_decodes(tmp_path: Path) -> None:
+    assert said_by(tmp_path, SOURCE_IN_THE_MAIN_MODULE) == ("True\n80\n", "")
+
+
+def said_by(tmp_path: Path, script: str) -> tuple[str, str]:
+    """Run a script on 80 images; return what it wrote to its standard output and error."""
     write_images(tmp_path / "images", 80)
-    (tmp_path / "script.py").write_text(SOURCE_IN_THE_MAIN_MODULE)
+    (tmp_path / "script.py").write_text(script)
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "images")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
-    assert (done.stdout, done.stderr) == ("True\n80\n", "")
+    return done.stdout, done.stderr
 
 
 def environment() -> dict[str, str]:

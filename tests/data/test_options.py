@@ -1,27 +1,15 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from data_settings import SETTINGS
 from image_files import write_images
 
 from deblur.blur import Box
 from deblur.data import AnimeFacesData, PhotosData
 from deblur.data.photographs import PHOTOGRAPHS, photographs
 from deblur.errors import UserError
-
-SETTINGS: dict[str, Any] = {
-    "seed": 0,
-    "max_bad_fraction": 0.05,
-    "patch_size": 8,
-    "patches_per_image": 2,
-    "batch_size": 4,
-    "flips": True,
-    "eval_crop": 10,
-    "eval_batch_size": 3,
-    "num_workers": 0,
-}
 
 # What a fresh process says when it asks for the anime faces, beside a module kagglehub of these lines.
 ASK = """

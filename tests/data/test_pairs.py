@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data_settings import SETTINGS
 from image_files import noise, write_images
 from numpy.typing import NDArray
 from PIL import Image
@@ -13,19 +14,6 @@ from deblur.data import PairsData
 from deblur.data.images import digest
 from deblur.data.pairs import find_pairs
 from deblur.errors import UserError
-
-SETTINGS: dict[str, Any] = {
-    "seed": 0,
-    "max_bad_fraction": 0.05,
-    "max_images": None,
-    "patch_size": 8,
-    "patches_per_image": 2,
-    "batch_size": 4,
-    "flips": True,
-    "eval_crop": 10,
-    "eval_batch_size": 3,
-    "num_workers": 0,
-}
 
 
 def blurred(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -49,7 +37,11 @@ def trees(tmp_path: Path) -> tuple[Path, Path]:
 def data(trees: tuple[Path, Path], cache_root: Path, degradation: Any = None, **changes: Any) -> PairsData:
     sharp, other = map(str, trees)
     module = PairsData(
-        degradation or NoBlur(), sharp=sharp, blurred=other, cache_root=str(cache_root), **(SETTINGS | changes)
+        degradation or NoBlur(),
+        sharp=sharp,
+        blurred=other,
+        cache_root=str(cache_root),
+        **({"max_images": None} | SETTINGS | changes),
     )
     module.setup()
     return module

@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from noise_images import Noise
 from torch.utils.data import DataLoader
 
 from deblur.blur import Box, Disk, DrawnKernel, Gaussian, Mixed, Motion, NoBlur, Sampled, kernels
@@ -12,24 +13,6 @@ from deblur.data.patches import TrainingDataset, collate_patches
 from deblur.data.pictures import TrainingPictures
 
 WHOLE = Frame("symmetric")
-
-
-class Noise:
-    """A few named images of random gray, of different sizes."""
-
-    def __init__(self, count: int = 6, shape: tuple[int, int] = (50, 43), growth: int = 0) -> None:
-        rng = np.random.default_rng(0)
-        self.names = [f"folder/{index}.png" for index in range(count)]
-        self._images = [
-            rng.integers(0, 256, (shape[0] + growth * index, shape[1]), dtype=np.uint8) for index in range(count)
-        ]
-
-    @property
-    def shapes(self) -> list[tuple[int, int]]:
-        return [image.shape for image in self._images]
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return self._images[index]
 
 
 def training(images: Noise, **changes: Any) -> TrainingDataset:

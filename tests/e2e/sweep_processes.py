@@ -7,18 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from small_trainings import SMALLEST
+
 from deblur.runs import state_of
 
-SMALL = (
-    "data.max_images=16",
-    "data.patch_size=32",
-    "data.eval_crop=64",
-    "model.kernel_sizes=[5,3]",
-    "model.widths=[6]",
-    "trainer.max_epochs=2",
-    "trainer.precision=32-true",
-    "trainer.accelerator=cpu",
-)
+SMALL = ("data.max_images=16", "trainer.max_epochs=2", *SMALLEST)
 AXES = ("-m", "blur=gaussian,box", "optimizer.lr=1e-3,1e-2", "sweep=four")
 BOMB = """
 from lightning.pytorch import Callback

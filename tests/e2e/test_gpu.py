@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sweep_processes import Sweeps
+from workplaces import Workplace
 
 import deblur
 from deblur.metrics import psnr, ssim
@@ -23,54 +24,14 @@ pytestmark = [
 ]
 ON_GPU = ("trainer=gpu",)
 SMALL = ("data.max_images=120", "data.eval_crop=128", "optimizer.lr=1e-3", "trainer.max_epochs=3", "callbacks=none")
+TRUSTED = "trusted=[watchers]"
 MIB = 2**20  # bytes
 
-WATCHERS = """
-from pathlib import Path
 
-import torch
-from lightning.pytorch import Callback
-
-class NeverWaits(Callback):
-    '''Has torch raise where the processor waits for the GPU, within an epoch and between two looks at the loss.'''
-
-    def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        assert trainer.train_dataloader.pin_memory
-        if batch_idx == 2:
-            torch.cuda.set_sync_debug_mode("error")
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        if batch_idx == 40:
-            torch.cuda.set_sync_debug_mode("default")
-
-    def on_exception(self, trainer, module, exception):
-        torch.cuda.set_sync_debug_mode("default")
-
-class StopOnce(Callback):
-    '''Presses Ctrl-C in the second epoch, as long as the file is there.'''
-
-    def __init__(self, flag):
-        self.flag = Path(flag)
-
-    def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        if trainer.current_epoch == 1 and batch_idx == 1 and self.flag.exists():
-            self.flag.unlink()
-            raise KeyboardInterrupt
-"""
-
-
-class Workplace:
-    """Trains in an output folder of its own."""
-
-    def __init__(self, root: Path, cache_root: Path) -> None:
-        self.root = root
-        self._places = (f"paths.output_root={root}", f"paths.cache_root={cache_root}")
-
-    def train(self, *words: str) -> int:
-        return main([*words, *self._places])
+class WorkplaceOnGPU(Workplace):
+    """Tells what the runs measured, all of them on a GPU."""
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return what each run measured; each was on a GPU."""
         read = [json.loads(path.read_text()) for path in sorted(self.root.rglob("metrics.json"))]
         assert {metrics["device"]["accelerator"] for metrics in read} == {"gpu"}
         return read
@@ -81,52 +42,44 @@ class Workplace:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, cache_root: Path) -> Workplace:
-    return Workplace(tmp_path / "outputs", cache_root)
-
-
-@pytest.fixture
-def watchers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the word that trusts the callbacks above."""
-    (tmp_path / "watchers.py").write_text(WATCHERS)
-    monkeypatch.syspath_prepend(tmp_path)
-    return "trusted=[watchers]"
+def workplace(tmp_path: Path, cache_root: Path) -> WorkplaceOnGPU:
+    return WorkplaceOnGPU(tmp_path / "outputs", cache_root)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_training_removes_blur_and_no_step_waits_for_the_gpu(
-    workplace: Workplace, watchers: str, precision: str, workers: int
+    workplace: WorkplaceOnGPU, precision: str, workers: int
 ) -> None:
-    watch = ("+callbacks.watch._target_=watchers.NeverWaits", watchers, "data.batch_size=4")  # 60 steps or more
+    watch = ("+callbacks.watch._target_=watchers.NeverWaits", TRUSTED, "data.batch_size=4")  # 60 steps or more
     words = (f"trainer.precision={precision}", f"data.num_workers={workers}")
     assert workplace.train(*ON_GPU, *SMALL[:-1], *words, *watch) == 0
     assert workplace.gain() > 0.3
 
 
-def test_a_compiled_network_trains_and_its_checkpoint_loads_plainly(workplace: Workplace) -> None:
+def test_a_compiled_network_trains_and_its_checkpoint_loads_plainly(workplace: WorkplaceOnGPU) -> None:
     assert workplace.train(*ON_GPU, *SMALL, "model.compile=true") == 0
     assert workplace.gain() > 0.1
     (best,) = workplace.root.rglob("best.ckpt")
     DeblurModule.load_from_checkpoint(best, weights_only=True)
 
 
-def test_a_moved_interrupted_run_goes_on(workplace: Workplace, tmp_path: Path, cache_root: Path, watchers: str) -> None:
+def test_a_moved_interrupted_run_goes_on(workplace: WorkplaceOnGPU, tmp_path: Path, cache_root: Path) -> None:
     flag = tmp_path / "flag"
-    stop = (f"+callbacks.stop.flag='{flag}'", "+callbacks.stop._target_=watchers.StopOnce", watchers)
+    stop = (f"+callbacks.stop.flag='{flag}'", "+callbacks.stop._target_=watchers.StopOnce", TRUSTED)
     words = (*ON_GPU, *SMALL[:-1], "model.dropout=0.1", "trainer.precision=32-true")
-    whole = Workplace(tmp_path / "whole", cache_root)
+    whole = WorkplaceOnGPU(tmp_path / "whole", cache_root)
     assert whole.train(*words, *stop) == 0
     flag.touch()
     assert workplace.train(*words, *stop) == 130
     (status,) = workplace.root.rglob("status.json")
     shutil.move(status.parent, tmp_path / "moved")
-    assert main([f"resume={tmp_path / 'moved'}", watchers]) == 0
+    assert main([f"resume={tmp_path / 'moved'}", TRUSTED]) == 0
     workplace.root = tmp_path / "moved"
     assert workplace.gain() == pytest.approx(whole.gain(), abs=0.05)  # sums on a GPU come in any order
 
 
-def test_runs_of_a_sweep_leave_no_memory_behind(workplace: Workplace) -> None:
+def test_runs_of_a_sweep_leave_no_memory_behind(workplace: WorkplaceOnGPU) -> None:
     left = []
     for seeds in ("0,1", "2,3,4"):
         words = ("sweep=memory", f"seed={seeds}", "trainer.max_epochs=1")
@@ -136,9 +89,8 @@ def test_runs_of_a_sweep_leave_no_memory_behind(workplace: Workplace) -> None:
     assert left[1] < left[0] + MIB
 
 
-def test_two_runs_share_a_gpu(tmp_path: Path, cache_root: Path) -> None:
+def test_two_runs_share_a_gpu(sweeps: Sweeps) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    sweeps = Sweeps(tmp_path, cache_root)
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     code, _, errors = sweeps.run("-m", "seed=0,1", "sweep=four", *ON_GPU, *SMALL, *launcher)
     assert (code, errors) == (0, "")

@@ -11,11 +11,6 @@ from sweep_processes import AXES, BOMB, SMALL, Sweeps
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def sweeps(tmp_path: Path, cache_root: Path) -> Sweeps:
-    return Sweeps(tmp_path, cache_root)
-
-
 @pytest.fixture(scope="module")
 def one_by_one(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Sweeps:
     """The same sweep, its runs trained one after the other."""

@@ -27,11 +27,6 @@ class Gate(Callback):
 """
 
 
-@pytest.fixture
-def sweeps(tmp_path: Path, cache_root: Path) -> Sweeps:
-    return Sweeps(tmp_path, cache_root)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Sweeps:
     """A sweep of four runs that nothing has disturbed; tests look at it but do not change its results."""

@@ -7,19 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_trainings import SMALLEST
 
 from deblur import evaluate, train
 
-SMALL = (
-    "data.max_images=16",
-    "data.patch_size=32",
-    "data.eval_crop=64",
-    "model.kernel_sizes=[5,3]",
-    "model.widths=[6]",
-    "trainer.max_epochs=1",
-    "trainer.precision=32-true",
-    "trainer.accelerator=cpu",
-)
+SMALL = ("data.max_images=16", "trainer.max_epochs=1", *SMALLEST)
 
 
 @pytest.fixture(scope="session")

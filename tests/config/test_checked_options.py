@@ -1,0 +1,63 @@
+"""Every option of every group passes, alone and with any others."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from checking import Change, few
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deblur.config import check
+from deblur.config.command_line import conf_dir
+from deblur.config.commands import Demo, Evaluate, Export, Report, Restore
+from deblur.config.schema import BY_GROUP, BY_TARGET, Section, Train
+
+GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer", "callbacks", "logger")
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def sections(changed: Change, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """The composed section of every option of every group, keys that have to be given filled in."""
+    root = tmp_path_factory.mktemp("images")
+    np.save(root / "kernel.npy", np.ones((3, 3)))
+    composed: dict[str, list[Any]] = {group: [] for group in GROUPS}
+    for index in range(max(len(options(group)) for group in GROUPS)):
+        chosen = {group: options(group)[index] for group in GROUPS if index < len(options(group))}
+        tree = changed(" ".join(f"{group}={option}" for group, option in chosen.items()))
+        for group in chosen:
+            composed[group].append(tree[group])
+    (root / "blurred").mkdir()
+    given = {"root": str(root), "sharp": str(root), "blurred": str(root / "blurred"), "path": str(root / "kernel.npy")}
+    for section in itertools.chain(*composed.values()):
+        for key, value in (section or {}).items():
+            if value == "???":
+                section[key] = given[key]
+    return composed
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_option_passes(changed: Change, sections: dict[str, list[Any]], group: str) -> None:
+    assert len(sections[group]) == len(options(group)) >= 2
+    for section in sections[group]:
+        check(changed("") | {group: section})
+
+
+@few
+@given(choice=st.data())
+def test_any_combination_of_options_passes(
+    changed: Change, sections: dict[str, list[Any]], choice: st.DataObject
+) -> None:
+    check(changed("") | {group: choice.draw(st.sampled_from(sections[group]), label=group) for group in GROUPS})
+
+
+@pytest.mark.parametrize(
+    "schema", [Train, Report, Evaluate, Restore, Export, Demo, *BY_GROUP.values(), *BY_TARGET.values()]
+)
+def test_every_key_says_what_is_allowed(schema: type[Section]) -> None:
+    assert all(field.description for field in schema.model_fields.values())

@@ -1,0 +1,37 @@
+"""Callbacks that stop trainings, or watch them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+
+class StopOnce(Callback):
+    """Presses Ctrl-C in the second epoch, as long as the file is there."""
+
+    def __init__(self, flag: str) -> None:
+        self.flag = Path(flag)
+
+    def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, _batch: Any, batch_idx: int) -> None:
+        if trainer.current_epoch == 1 and batch_idx == 1 and self.flag.exists():
+            self.flag.unlink()
+            raise KeyboardInterrupt
+
+
+class NeverWaits(Callback):
+    """Has torch raise where the processor waits for the GPU, within an epoch and between two looks at the loss."""
+
+    def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, _batch: Any, batch_idx: int) -> None:
+        assert trainer.train_dataloader.pin_memory
+        if batch_idx == 2:
+            torch.cuda.set_sync_debug_mode("error")
+
+    def on_train_batch_end(
+        self, _trainer: Trainer, _module: LightningModule, _outputs: Any, _batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx == 40:
+            torch.cuda.set_sync_debug_mode("default")
+
+    def on_exception(self, *_: Any) -> None:
+        torch.cuda.set_sync_debug_mode("default")
