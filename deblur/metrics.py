@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 MEASURED = ("input_psnr", "psnr", "gain", "input_ssim", "ssim", "loss")  # of each test image
+GUIDED = ("guide_psnr",)  # of those that a guide was made of
 SSIM_SIGMA = 1.5  # [px]
 SSIM_RADIUS = 5  # of the window [px]: 3.5 sigma, as in scikit-image
 _SSIM_C1 = 0.01**2  # K1 and K2 of the paper, for a data range of 1
@@ -58,12 +59,13 @@ def measure(restored: Tensor, batch: Mapping[str, Any], similarity_of_input: boo
 
     Args:
         restored: (N, 1, H, W).
-        batch: with `blurred` and `sharp`.
+        batch: with `blurred` and `sharp`, and `guide` (N, G, H, W) for a network that wants one.
         similarity_of_input: whether the SSIM of the blurred images is wanted; it takes as long as that of the restored.
 
     Returns:
-        (N,) each: psnr, ssim, gain [dB], input_psnr, loss (MSE of the clamped images) and, if wanted, input_ssim. PSNR
-        and gain are infinite where an image is exact.
+        (N,) each: psnr, ssim, gain [dB], input_psnr, loss (MSE of the clamped images), guide_psnr of the first plane of
+        the guide, which is what the linear filter alone restores, if there is one, and, if wanted, input_ssim. PSNR and
+        gain are infinite where an image is exact.
     """
     blurred, sharp = batch["blurred"], batch["sharp"]
     restored = restored.float().clamp(0, 1)
@@ -74,6 +76,8 @@ def measure(restored: Tensor, batch: Mapping[str, Any], similarity_of_input: boo
         "loss": (restored - sharp).square().mean(dim=(1, 2, 3)),
     }
     measured["gain"] = measured["psnr"] - measured["input_psnr"]
+    if "guide" in batch:
+        measured["guide_psnr"] = psnr(batch["guide"][:, :1], sharp)
     if similarity_of_input:
         measured["input_ssim"] = ssim(blurred, sharp)
     return measured
@@ -85,7 +89,7 @@ def mean_results(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     A mean over nothing is None: JSON knows no other way to say it.
     """
     means: dict[str, Any] = {}
-    for name in MEASURED:
+    for name in (*MEASURED, *(GUIDED if rows and GUIDED[0] in rows[0] else ())):
         finite = [row[name] for row in rows if math.isfinite(row[name])]
         means[name] = math.fsum(finite) / len(finite) if finite else None
     exact = sum(math.isinf(row["psnr"]) for row in rows)

@@ -17,13 +17,22 @@ class PowerSpectrum:
     filter of this room keeps as it is. So a spectrum serves pictures of other sizes than those it was taken from.
     """
 
-    def __init__(
-        self,
+    def __init__(self, power: Weights) -> None:
+        """Take powers that were measured before.
+
+        Args:
+            power: For pictures in [0, 1], above 0, of the frequencies of a DCT-II of that shape (H, W).
+        """
+        self.power = power
+
+    @classmethod
+    def measured(
+        cls,
         pictures: Iterable[NDArray[np.uint8] | NDArray[np.float32]],
         shape: tuple[int, int],
         least: float,
         smoothing: int = 1,
-    ) -> None:
+    ) -> "PowerSpectrum":
         """Average over pictures.
 
         Args:
@@ -40,13 +49,12 @@ class PowerSpectrum:
             total += power if power.shape == shape else _interpolated(power, rows, columns)
             count += 1
         smooth = ndimage.uniform_filter(total / count, smoothing, mode="nearest")
-        self._shape = shape
-        self._power: Weights = np.maximum(smooth, least)
+        return cls(np.maximum(smooth, least))
 
     @property
     def mean(self) -> float:
         """The power of a pixel: that of all frequencies on average."""
-        return float(self._power.mean())
+        return float(self.power.mean())
 
     def at(self, rows: Weights, columns: Weights) -> Weights:
         """Interpolate the power, evenly on a log scale, for it spans many orders of magnitude.
@@ -58,10 +66,10 @@ class PowerSpectrum:
         Returns:
             Power for pictures in [0, 1], shape (R, C), above 0.
         """
-        height, width = self._shape
+        height, width = self.power.shape
         if np.array_equal(rows, dct_frequencies(height)) and np.array_equal(columns, dct_frequencies(width)):
-            return self._power
-        return np.exp(_interpolated(np.log(self._power), rows, columns))
+            return self.power
+        return np.exp(_interpolated(np.log(self.power), rows, columns))
 
 
 def dct_frequencies(size: int) -> Weights:
@@ -70,8 +78,15 @@ def dct_frequencies(size: int) -> Weights:
 
 
 def _interpolated(values: Weights, rows: Weights, columns: Weights) -> Weights:
-    """Interpolate values on the frequencies of a DCT-II at other frequencies."""
-    height, width = values.shape
-    grid = np.meshgrid(rows * height, columns * width, indexing="ij")
-    found: Weights = ndimage.map_coordinates(values, grid, order=1, mode="nearest")
-    return found
+    """Interpolate values on the frequencies of a DCT-II, linearly, at other frequencies; beyond them the last goes on.
+
+    One axis after the other: at once it would take four times the memory of a large picture.
+    """
+    for axis, wanted in enumerate((rows, columns)):
+        size = values.shape[axis]
+        place = np.clip(wanted * size, 0, size - 1)
+        below = np.minimum(place.astype(np.intp), max(size - 2, 0))
+        share = (place - below).reshape(-1, *[1] * (1 - axis))
+        lower, upper = values.take(below, axis), values.take(np.minimum(below + 1, size - 1), axis)
+        values = lower + (upper - lower) * share
+    return values

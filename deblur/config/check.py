@@ -21,6 +21,7 @@ Config = dict[str, Any]
 
 _GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer")
 _GROUPS_OF_MANY = ("callbacks", "logger")
+_AFTER_BLUR = ("noise_sigma", "jpeg_quality")
 _FOLDERS_OF_DATA = ("root", "sharp", "blurred")
 
 
@@ -51,6 +52,7 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
             f"trainer.devices={config['trainer']['devices']} is not allowed in a sweep: its runs take one device each, "
             "since every further process of a run would start the whole sweep again. Leave out trainer.devices."
         )
+    _refuse_unknown_kernels(config["model"], config["blur"])
     trainer = config["trainer"]
     if trainer["precision"] == "16-mixed" and trainer.get("gradient_clip_val") and config["optimizer"].get("fused"):
         raise UserError(
@@ -63,6 +65,16 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
     if isinstance(config["blur"].get("path"), str):
         config["blur"] |= _identified(config["blur"])
     return config
+
+
+def _refuse_unknown_kernels(model: Config, blur: Config) -> None:
+    """Refuse a network that is made for one kernel where the blur draws them."""
+    drawn = [key for key, value in blur.items() if isinstance(value, list | dict) and key not in _AFTER_BLUR]
+    if model.get("kernel_given") is False and drawn:
+        raise UserError(
+            f"model.kernel_given=false is for one kernel, and blur.{drawn[0]}={shown(blur[drawn[0]])} draws one for "
+            "each image: take one value, or model.kernel_given=true for a network that is told each picture's kernel."
+        )
 
 
 def check_blur(blur: Config, trusted: list[str]) -> None:

@@ -115,8 +115,8 @@ class Restore(Section):
     def _no_word_without_effect(self) -> "Restore":
         if self.network is not None and self.run is not None:
             raise ValueError(f"network={self.network} and run={self.run} are two networks: leave out one.")
-        if self.blur and not self.simulate:
-            raise ValueError("blur is read by simulate=true alone: add that, or leave blur out.")
+        if self.blur and not self.simulate and self.run is None:
+            raise ValueError("blur is read by simulate=true, and by a run that is told the kernel: leave blur out.")
         if self.side_by_side and (self.simulate or self.network == "list"):
             other = "simulate=true" if self.simulate else "network=list"
             raise ValueError(f"side_by_side=true and {other} do not go together: {other} shows pictures side by side.")

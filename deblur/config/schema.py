@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from deblur.config.blurs import Box, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur
+from deblur.config.blurs import Box, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur, Trajectory
 from deblur.config.sections import OpenSection, Section, Target, shown
 
 
@@ -24,27 +24,47 @@ PositiveInt = Annotated[int, Field(ge=1)]
 Odd = Annotated[int, BeforeValidator(_odd)]
 
 
-class SRCNN(Target):
-    """Schema of `deblur.models.SRCNN`."""
-
+class _Chain(Target):
     kernel_sizes: list[Odd] = Field(
         min_length=2, description="a list of at least two odd whole numbers, such as [9,1,5]"
     )
     widths: list[PositiveInt] = Field(
         description="a list of positive whole numbers, one fewer than model.kernel_sizes, such as [64,32]"
     )
-    residual: bool = Field(description="true or false")
+    dilations: list[PositiveInt] | None = Field(
+        None, description="a list of positive whole numbers, one for each of model.kernel_sizes, or null for 1"
+    )
     dropout: float = Field(ge=0, lt=1, description="a number from 0 to below 1")
     compile: bool = Field(False, description="true or false")
 
     @model_validator(mode="after")
-    def _one_width_between_two_layers(self) -> "SRCNN":
+    def _lists_fit_each_other(self) -> "_Chain":
         if len(self.widths) != len(self.kernel_sizes) - 1:
             raise ValueError(
                 f"model.widths={shown(self.widths)} does not fit model.kernel_sizes={shown(self.kernel_sizes)}: "
                 f"give {len(self.kernel_sizes) - 1}, one between each two layers."
             )
+        if self.dilations is not None and len(self.dilations) != len(self.kernel_sizes):
+            raise ValueError(
+                f"model.dilations={shown(self.dilations)} does not fit model.kernel_sizes={shown(self.kernel_sizes)}: "
+                f"give {len(self.kernel_sizes)}, one for each layer."
+            )
         return self
+
+
+class SRCNN(_Chain):
+    """Schema of `deblur.models.SRCNN`."""
+
+    residual: bool = Field(description="true or false")
+
+
+class WienerSRCNN(_Chain):
+    """Schema of `deblur.models.WienerSRCNN`."""
+
+    noise_factors: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        min_length=1, description="a list of numbers above 0, such as [1.0]"
+    )
+    kernel_given: bool = Field(description="true or false")
 
 
 class Optimizer(OpenSection):
@@ -197,7 +217,7 @@ class Train(Section):
     callbacks: dict[str, Any] | None = Field(description="a group: callbacks=NAME")
     logger: dict[str, Any] | None = Field(description="a group: logger=NAME")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
-    loss: Literal["mse", "l1", "charbonnier"] = Field(description="mse, l1 or charbonnier")
+    loss: Literal["mse", "l1", "charbonnier", "psnr"] = Field(description="mse, l1, charbonnier or psnr")
     seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
     sweep: str | None = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
@@ -211,11 +231,13 @@ class Train(Section):
 
 BY_TARGET: dict[str, type[Section]] = {
     "deblur.models.SRCNN": SRCNN,
+    "deblur.models.WienerSRCNN": WienerSRCNN,
     "deblur.blur.Gaussian": Gaussian,
     "deblur.blur.Box": Box,
     "deblur.blur.Motion": Motion,
     "deblur.blur.NoBlur": NoBlur,
     "deblur.blur.Disk": Disk,
+    "deblur.blur.Trajectory": Trajectory,
     "deblur.blur.Mixed": Mixed,
     "deblur.blur.KernelFile": KernelFile,
     "deblur.data.SyntheticData": SyntheticData,

@@ -12,11 +12,15 @@ import torch
 from torch.utils.data import DataLoader
 
 from deblur.blur import Degradation
+from deblur.blur.kernels import Weights
 from deblur.data.cache import ImageCache, open_cache
 from deblur.data.datasets import (
     EpochSampler,
     EvaluationDataset,
+    GrayImage,
+    Preparation,
     Sample,
+    as_float,
     batches_of_one_shape,
     collate_images,
     single_thread_opencv,
@@ -41,6 +45,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         images: the cached sharp images, after `setup`.
         inputs: what is degraded, after `setup`: the sharp images, or those that somebody else blurred.
         splits: their indices in training, validation and test, after `setup`.
+        preparation: makes the guide of each blurred picture, for a network that wants one; batches hold it then in
+            `guide`, (N, planes, H, W).
     """
 
     images: ImageCache
@@ -92,6 +98,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             context: further blurred pixels on each side of a training patch, for a network that does not pad.
         """
         super().__init__()
+        self.preparation: Preparation | None = None
         self._degradation = degradation
         self._seed = seed
         self._max_bad_fraction = max_bad_fraction
@@ -159,6 +166,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             context=self._context,
             mirrored=self._flips,
             memory_limit=self._memory_limit - self.images.held_bytes,
+            preparation=self.preparation,
         )
         dataset = TrainingDataset(
             pictures,
@@ -213,13 +221,27 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             seed=self._seed,
             frame=frame or self.frame(),
             inputs=self.inputs,
+            preparation=self.preparation,
         )
 
+    def fitting_images(self, count: int, frame: Frame) -> tuple[list[GrayImage], list[GrayImage], list[Weights]]:
+        """Return training images to fit a restorer on, degraded as in validation and test.
+
+        Args:
+            count: how many at most.
+            frame: what is seen of each.
+
+        Returns:
+            Sharp and blurred images (H, W) in uint8, and what each was blurred with.
+        """
+        dataset = self.evaluation_dataset(self.splits.train[:count], frame)
+        samples = [dataset[position] for position in range(len(dataset))]
+        sharp, blurred = ([sample[key][0] for sample in samples] for key in ("sharp", "blurred"))
+        return sharp, blurred, [sample["kernel"] for sample in samples]
+
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:  # noqa: ARG002
-        """Turn uint8 images into float32 in [0, 1], on the device."""
-        return {
-            key: value.float().div_(255) if isinstance(value, torch.Tensor) else value for key, value in batch.items()
-        }
+        """Turn uint8 images into float32 in [0, 1], on the device, and guides into float32."""
+        return {key: as_float(value) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
 
     def evaluation_dataloader(self, indices: tuple[int, ...], frame: Frame) -> DataLoader[Sample]:
         """Return batches of some of the images, degraded as in validation and test, in a frame."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from deblur.blur import Degradation, Sampled
+from deblur.blur.kernels import Weights
 from deblur.data.frames import Frame
 
 GrayImage = NDArray[np.uint8]
@@ -32,11 +33,27 @@ class Images(Protocol):
     def __getitem__(self, index: int, /) -> GrayImage: ...  # noqa: D105 # the class says it
 
 
+class Preparation(Protocol):
+    """What makes the guide of a whole blurred picture, for a network that wants one."""
+
+    @property
+    def planes(self) -> int: ...  # noqa: D102 # how many a guide has
+
+    def __call__(self, blurred: NDArray[np.float32], kernel: Weights, /) -> NDArray[np.float32]:
+        """Return the guide (planes, H, W) of a picture (H, W) in [0, 1] and of the kernel that blurred it."""
+        ...
+
+
+def guide_of(blurred: GrayImage, kernel: Weights, preparation: Preparation) -> NDArray[np.float32]:
+    """Return the guide (planes, H, W) of a blurred picture in grey levels."""
+    return preparation(blurred.astype(np.float32) / np.float32(255), kernel)
+
+
 class EvaluationDataset(Dataset[Sample]):
     """Whole images, or a frame within them, degraded in the same way every time.
 
     A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, its `kernel`, and in `degradation` how it
-    was blurred.
+    was blurred; in `guide` (planes, H, W) float32 what was prepared for a network that wants it.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
     """
 
@@ -49,6 +66,7 @@ class EvaluationDataset(Dataset[Sample]):
         seed: int,
         frame: Frame,
         inputs: Images | None = None,
+        preparation: Preparation | None = None,
     ) -> None:
         """Describe the samples.
 
@@ -59,6 +77,7 @@ class EvaluationDataset(Dataset[Sample]):
             seed: of what is drawn.
             frame: what is seen of each image.
             inputs: what is degraded, of the same sizes as the sharp images; None degrades these.
+            preparation: makes the guide, where one is wanted.
         """
         self._images = images
         self._inputs = images if inputs is None else inputs
@@ -66,6 +85,7 @@ class EvaluationDataset(Dataset[Sample]):
         self._degradation = degradation
         self._seed = seed
         self._frame = frame
+        self._preparation = preparation
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -77,13 +97,16 @@ class EvaluationDataset(Dataset[Sample]):
         name = self._images.names[index]
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
         sampled = self._degradation.sample(np.random.default_rng(np.random.SeedSequence([self._seed, key])))
-        return {
+        sample: Sample = {
             "sharp": self._frame.cut(self._images[index])[None],
             "blurred": self._frame.degrade(self._inputs[index], self._degradation, sampled)[None],
             "name": name,
             "degradation": describe(sampled),
             "kernel": sampled.kernel.weights,
         }
+        if self._preparation is not None:
+            sample["guide"] = guide_of(sample["blurred"][0], sampled.kernel.weights, self._preparation)
+        return sample
 
 
 class EpochSampler(Sampler[EpochAndIndex]):
@@ -148,14 +171,20 @@ def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[l
 
 
 def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Stack images of one shape to (N, 1, H, W), uint8, and list what else the samples say."""
-    stacked = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in ("blurred", "sharp")}
+    """Stack images of one shape to (N, 1, H, W), uint8, and their guides; list what else the samples say."""
+    pictures = [key for key in ("blurred", "sharp", "guide") if key in samples[0]]
+    stacked: dict[str, Any] = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in pictures}
     return {
         **stacked,
         "name": [sample["name"] for sample in samples],
         "degradation": [sample["degradation"] for sample in samples],
         "kernel": [sample["kernel"] for sample in samples],
     }
+
+
+def as_float(pixels: torch.Tensor) -> torch.Tensor:
+    """Return grey levels as float32 in [0, 1], and what is floating point already as float32."""
+    return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels.float()
 
 
 def describe(sampled: Sampled) -> Mapping[str, Any]:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from deblur.data.datasets import EpochAndIndex, Sample
-from deblur.data.pictures import MIRRORS, GrayImage, TrainingPictures
+from deblur.data.pictures import MIRRORS, TrainingPicture, TrainingPictures
 
-Patches = Mapping[str, NDArray[np.uint8]]
+Patches = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -80,29 +80,40 @@ class TrainingDataset(Dataset[Sample]):
         self._draws: EpochDraws | None = None
 
     def __getitem__(self, position: EpochAndIndex) -> Sample:
-        """Return the patches of one image: `sharp` (P, S, S), `blurred` (P, S + 2 context, S + 2 context), uint8."""
-        return {name: patches[:, 0] for name, patches in self.__getitems__([position]).items()}
+        """Return the patches of one image, as `__getitems__` does."""
+        return dict(self.__getitems__([position]))
 
     def __getitems__(self, positions: Sequence[EpochAndIndex]) -> Patches:
-        """Return the patches of several images, stacked to (N, 1, ...): what a loader asks for, in one go."""
+        """Return the patches of several images, in one go, which is what a loader asks for.
+
+        Returns:
+            `sharp` (N, 1, S, S) and `blurred` (N, 1, S + 2 context, S + 2 context) in uint8, and where the pictures
+            bring a `guide`, it (N, planes, S + 2 context, S + 2 context) in float16.
+        """
         pictures = [self._picture(*position) for position in positions]
         if self._patch_size is None:
-            blurred, sharp = (np.stack(images)[:, None] for images in zip(*pictures, strict=True))
-            return {"blurred": blurred, "sharp": sharp}
+            whole = [_planes(picture) for picture in pictures]
+            return {name: np.stack([planes[name] for planes in whole]) for name in whole[0]}
         side, wide = self._patch_size, self._patch_size + 2 * self._context
         count = len(pictures) * self._patches_per_image
-        sharp, blurred = (np.empty((count, 1, size, size), np.uint8) for size in (side, wide))
+        sides = {"sharp": side, "blurred": wide, "guide": wide}
+        patches = {
+            name: np.empty((count, len(planes), sides[name], sides[name]), planes.dtype)
+            for name, planes in _planes(pictures[0]).items()
+        }
         patch = 0
-        for (_, index), (whole_blurred, whole_sharp) in zip(positions, pictures, strict=True):
-            room = np.array(whole_sharp.shape) - side + 1
+        for (_, index), picture in zip(positions, pictures, strict=True):
+            room = np.array(picture.sharp.shape) - side + 1
             places = self._drawn(positions[0][0]).places[index] * room
+            planes = _planes(picture)
             for top, left in places.astype(np.intp).tolist():
-                sharp[patch, 0] = whole_sharp[top : top + side, left : left + side]
-                blurred[patch, 0] = whole_blurred[top : top + wide, left : left + wide]
+                for name, whole_planes in planes.items():
+                    size = sides[name]
+                    patches[name][patch] = whole_planes[:, top : top + size, left : left + size]
                 patch += 1
-        return {"blurred": blurred, "sharp": sharp}
+        return patches
 
-    def _picture(self, epoch: int, index: int) -> tuple[GrayImage, GrayImage]:
+    def _picture(self, epoch: int, index: int) -> TrainingPicture:
         mirror = MIRRORS[self._drawn(epoch).mirrors[index] if self._flips else 0]
         return self._pictures(epoch, index, mirror)
 
@@ -112,6 +123,11 @@ class TrainingDataset(Dataset[Sample]):
         return self._draws
 
 
+def _planes(picture: TrainingPicture) -> dict[str, NDArray[Any]]:
+    planes: dict[str, NDArray[Any]] = {"blurred": picture.blurred[None], "sharp": picture.sharp[None]}
+    return planes if picture.guide is None else {**planes, "guide": picture.guide}
+
+
 def collate_patches(patches: Any) -> dict[str, torch.Tensor]:
-    """Turn the `Patches` of `TrainingDataset.__getitems__`, for which a loader's type is a list, into uint8 tensors."""
+    """Turn the `Patches` of `TrainingDataset.__getitems__`, for which a loader's type is a list, into tensors."""
     return {name: torch.from_numpy(values) for name, values in patches.items()}

@@ -2,15 +2,17 @@
 
 import random
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import albumentations
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
-from deblur.blur import Degradation
+from deblur.blur import Degradation, Sampled
+from deblur.blur.kernels import Weights
 from deblur.blur.transforms import Degrade
-from deblur.data.datasets import Images
+from deblur.data.datasets import Images, Preparation, guide_of
 from deblur.data.frames import Frame, pad_symmetric
 
 GrayImage = NDArray[np.uint8]
@@ -19,8 +21,27 @@ Mirror = tuple[bool, bool]  # left-right, top-bottom
 MIRRORS: tuple[Mirror, ...] = ((False, False), (True, False), (False, True), (True, True))
 
 
+class TrainingPicture(NamedTuple):
+    """One picture of one epoch; read-only.
+
+    Attributes:
+        blurred: (H + 2 context, W + 2 context).
+        sharp: (H, W).
+        guide: (planes, H + 2 context, W + 2 context) in float16, where one is wanted.
+    """
+
+    blurred: GrayImage
+    sharp: GrayImage
+    guide: NDArray[np.float16] | None
+
+    def mirrored(self, mirror: Mirror) -> "TrainingPicture":
+        """Return the picture mirrored left-right, and top-bottom."""
+        turn = (..., slice(None, None, -1 if mirror[1] else 1), slice(None, None, -1 if mirror[0] else 1))
+        return TrainingPicture(self.blurred[turn], self.sharp[turn], None if self.guide is None else self.guide[turn])
+
+
 class TrainingPictures:
-    """The frame of each picture, mirrored as asked for and then degraded: blurred and sharp.
+    """The frame of each picture, mirrored as asked for and then degraded, and the guide made of that.
 
     A degradation that draws nothing gives the same pixels each time, so its results are kept, where they fit into
     memory: one for each picture, and one more for each mirror image that the blur treats differently. Loader processes
@@ -39,6 +60,7 @@ class TrainingPictures:
         context: int,
         mirrored: bool,
         memory_limit: int,
+        preparation: Preparation | None = None,
     ) -> None:
         """Describe the pictures.
 
@@ -52,28 +74,27 @@ class TrainingPictures:
             context: further pixels around the blurred frame, its mirror image [px].
             mirrored: whether mirror images are asked for.
             memory_limit: results are kept if they all take no more [bytes].
+            preparation: makes the guide, where one is wanted.
         """
         self._images = images
         self._inputs = inputs
         self._seed = seed
         self._frame = frame
         self._context = context
+        self._preparation = preparation
         self._pipelines = {mirror: _pipeline(mirror, degradation) for mirror in MIRRORS}
-        self._kept: dict[tuple[int, Mirror], tuple[GrayImage, GrayImage]] = {}
+        self._kept: dict[tuple[int, Mirror], TrainingPicture] = {}
         self._commutes = degradation.commutes_with_mirroring
         ways = 2 ** self._commutes.count(False) if mirrored else 1
         self._keeps = degradation.is_fixed and self._size(indices, ways) <= memory_limit
 
-    def __call__(self, epoch: int, index: int, mirror: Mirror) -> tuple[GrayImage, GrayImage]:
+    def __call__(self, epoch: int, index: int, mirror: Mirror) -> TrainingPicture:
         """Return a picture of one epoch.
 
         Args:
             epoch: of what is drawn.
             index: of the image.
             mirror: whether it is mirrored left-right, and top-bottom.
-
-        Returns:
-            blurred (H + 2 context, W + 2 context) and sharp (H, W); read-only.
         """
         # Where the blur treats both the same, the blurred image is mirrored: it serves twice.
         before, after = (
@@ -85,29 +106,41 @@ class TrainingPictures:
             picture = self._make(epoch, index, before)
             if self._keeps and get_worker_info() is None:
                 self._kept[key] = picture
-        if after == (False, False):
-            return picture
-        turn = (slice(None, None, -1 if after[1] else 1), slice(None, None, -1 if after[0] else 1))
-        return picture[0][turn], picture[1][turn]
+        return picture if after == (False, False) else picture.mirrored(after)
 
-    def _make(self, epoch: int, index: int, mirror: Mirror) -> tuple[GrayImage, GrayImage]:
+    def _make(self, epoch: int, index: int, mirror: Mirror) -> TrainingPicture:
         state = np.random.SeedSequence([self._seed, epoch, index])
         pipeline = self._pipelines[mirror]
         pipeline.set_random_state(np.random.default_rng(state), random.Random(int(state.generate_state(1)[0])))
         made = pipeline(image=self._inputs[index], sharp=self._images[index])
-        return pad_symmetric(self._frame.cut(made["image"]), self._context), self._frame.cut(made["sharp"])
+        blurred, sharp = self._frame.cut(made["image"]), self._frame.cut(made["sharp"])
+        guide = None
+        if self._preparation is not None:
+            around = ((0, 0), *[(self._context, self._context)] * 2)
+            prepared = guide_of(blurred, _kernel(made), self._preparation).astype(np.float16)
+            guide = np.pad(prepared, around, mode="symmetric")
+        return TrainingPicture(pad_symmetric(blurred, self._context), sharp, guide)
 
     def _size(self, indices: Sequence[int], ways: int) -> int:
-        """Return what keeping everything takes: the blurred frames, and the sharp ones that are mirrored [bytes]."""
+        """Return what keeping everything takes: blurred frames, guides, sharp frames that are mirrored [bytes]."""
         around = 2 * self._context
+        deep = 1 + (0 if self._preparation is None else 2 * self._preparation.planes)  # bytes a pixel
         total = 0
         for index in indices:
             height, width = self._frame.shape(self._images.shapes[index])
-            total += ways * (height + around) * (width + around) + (ways - 1) * height * width
+            total += ways * deep * (height + around) * (width + around) + (ways - 1) * height * width
         return total
 
 
 def _pipeline(mirror: Mirror, degradation: Degradation) -> albumentations.Compose:
     flips = (albumentations.HorizontalFlip(p=1.0), albumentations.VerticalFlip(p=1.0))
     wanted = [flip for flip, is_wanted in zip(flips, mirror, strict=True) if is_wanted]
-    return albumentations.Compose([*wanted, Degrade(degradation)], additional_targets={"sharp": "mask"})
+    steps = [*wanted, Degrade(degradation)]
+    return albumentations.Compose(steps, additional_targets={"sharp": "mask"}, save_applied_params=True)
+
+
+def _kernel(made: dict[str, Any]) -> Weights:
+    """Return the kernel that the last step of a pipeline has drawn."""
+    _, drawn = made["applied_transforms"][-1]
+    sampled: Sampled = drawn["sampled"]
+    return sampled.kernel.weights

@@ -18,6 +18,7 @@ _UNITS: Final = {
     "length": " px",
     "angle": "°",
     "radius": " px",
+    "extent": " px",
     "noise_sigma": " grey levels",
 }
 _NAMES: Final = {"noise_sigma": "noise", "jpeg_quality": "JPEG quality"}

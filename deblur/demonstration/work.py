@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from deblur.blur import Box, Degradation, Disk, Gaussian, Motion
+from deblur.blur import Box, Degradation, Disk, Gaussian, Motion, Trajectory
 from deblur.data.faces import draw
 from deblur.data.images import printable
 from deblur.errors import UserError
@@ -13,9 +13,10 @@ from deblur.restoring.panels import eight_bits
 from deblur.restoring.pictures import Picture
 from deblur.restoring.reading import read_picture
 from deblur.restoring.restorer import Restorer
-from deblur.restoring.simulation import Gain, degraded, gain
+from deblur.restoring.simulation import Gain, degraded, drawn, gain
 
 FACES: Final = 100  # to choose from
+_DRAWN_FOR: Final = "demo"  # one name for all pictures: what is drawn changes with the settings alone
 _FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
 _BYTES_PER_PIXEL: Final = 8  # four channels of 16 bits, not compressed
 _BYTES_BESIDE_PIXELS: Final = 2**20  # metadata
@@ -69,6 +70,14 @@ FAMILIES: Final[Mapping[str, Family]] = {
         ),
     ),
     "disk": Family(Disk, "Disk", (Strength("radius", "Radius (px)", 0.5, 10, 0.5, 3),)),
+    "trajectory": Family(
+        Trajectory,
+        "Camera shake",
+        (
+            Strength("extent", "Extent of the path (px)", 1, 41, 1, 15),
+            Strength("shake", "Shake (0 is steady, 1 very unsteady)", 0, 1, 0.05, 0.5),
+        ),
+    ),
 }
 """By the name of the family."""
 
@@ -156,9 +165,20 @@ def blur_and_restore(
 
     Returns:
         Both pictures, with the metadata of the given one.
+
+    Raises:
+        UserError: where the network has to be told what blurred a picture, and nobody knows.
     """
     before = picture if blur is None else _blurred(picture, blur)
-    after = restorer.restore_picture(before)
+    kernel = None
+    if restorer.needs_kernel:
+        if blur is None:
+            raise UserError(
+                f"The network {restorer.name} has to be told what blurred a picture, which nobody knows of this one: "
+                "choose another network, or have a picture blurred here."
+            )
+        kernel = drawn(blur, _DRAWN_FOR).kernel.weights
+    after = restorer.restore_picture(before, kernel=kernel)
     if blur is None and not is_sharp:
         return Outcome(before, after, None)
     found = gain(*(eight_bits(each.pixels) for each in (before, after, picture)))
@@ -167,5 +187,4 @@ def blur_and_restore(
 
 def _blurred(picture: Picture, blur: Degradation) -> Picture:
     alpha = None if picture.alpha is None else eight_bits(picture.alpha)
-    # One name for all: the noise changes with the settings alone.
-    return replace(picture, pixels=degraded(eight_bits(picture.pixels), blur, "demo"), alpha=alpha)
+    return replace(picture, pixels=degraded(eight_bits(picture.pixels), blur, _DRAWN_FOR), alpha=alpha)

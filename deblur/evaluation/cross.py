@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from deblur.blur.mixed import FAMILIES
 from deblur.config import Config
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Border
@@ -23,8 +24,16 @@ from deblur.networks.trained import load_trained
 from deblur.reporting.crossing import CROSS_FILE
 from deblur.runs import METRICS_FILE, read_config, read_json
 
-STRENGTHS = {"gaussian": "sigma", "box": "size", "motion": "length", "disk": "radius"}  # the parameter of each family
-FACTORS = (0.5, 1.0, 2.0)
+STRENGTHS = {  # the parameter of each family
+    "gaussian": "sigma",
+    "box": "size",
+    "motion": "length",
+    "disk": "radius",
+    "trajectory": "extent",
+}
+MIXTURE = "mixed"
+AFTER_BLUR = ("noise_sigma", "jpeg_quality")
+FACTORS = (0.5, 2.0)
 NOISE_SIGMAS = (2.0, 8.0)  # [grey levels]
 JPEG_QUALITIES = (95, 75, 50)
 HARM = -0.1  # [dB] a gain below this is harm
@@ -49,21 +58,38 @@ class Condition:
 
 
 def conditions(blur: Mapping[str, Any]) -> Iterator[Condition]:
-    """Yield a blur at half, full and double strength, with a real border, with noise, and compressed.
+    """Yield a blur at several strengths, with a real border, with noise, and compressed; each family of a mixture.
+
+    A strength that is a number is halved and doubled. Of one that is drawn, the ends and the middle of its range are
+    taken, and everything else is measured on the whole range.
 
     Args:
-        blur: its configuration, of a family with one strength that is a number.
+        blur: its configuration, of a family of `STRENGTHS`, or a mixture of them.
     """
-    family = str(blur["name"])
+    if "families" not in blur:
+        yield from _of_family(str(blur["name"]), blur)
+        return
+    shared = {key: blur[key] for key in AFTER_BLUR if key in blur}
+    for family, settings in blur["families"].items():
+        if family in STRENGTHS and settings is not None and settings.get("weight", 1):
+            own = {key: value for key, value in settings.items() if key != "weight"}
+            target = f"{FAMILIES[family].__module__}.{FAMILIES[family].__qualname__}"
+            yield from _of_family(family, {"name": family, "_target_": target, **own, **shared})
+
+
+def _of_family(family: str, blur: Mapping[str, Any]) -> Iterator[Condition]:
     key = STRENGTHS[family]
-    for factor in FACTORS:
-        value = _odd(blur[key] * factor) if key == "size" else blur[key] * factor
-        yield Condition(family, f"{key} {value:g}", {**blur, key: value})
-    yield Condition(family, "real border", blur, "real")
+    is_drawn = isinstance(blur[key], Sequence)
+    low, high = blur[key] if is_drawn else (blur[key] * min(FACTORS), blur[key] * max(FACTORS))
+    for value in (low, (low + high) / 2 if is_drawn else blur[key], high):
+        strength = _odd(value) if key == "size" else value
+        yield Condition(family, f"{key} {strength:g}", {**blur, key: strength})
+    whole = f"any {key}, " if is_drawn else ""
+    yield Condition(family, f"{whole}real border", blur, "real")
     for sigma in NOISE_SIGMAS:
-        yield Condition(family, f"noise {sigma:g}", {**blur, "noise_sigma": sigma})
+        yield Condition(family, f"{whole}noise {sigma:g}", {**blur, "noise_sigma": sigma})
     for quality in JPEG_QUALITIES:
-        yield Condition(family, f"JPEG {quality}", {**blur, "jpeg_quality": quality})
+        yield Condition(family, f"{whole}JPEG {quality}", {**blur, "jpeg_quality": quality})
 
 
 def _odd(size: float) -> int:
@@ -77,10 +103,12 @@ def best_runs(runs: Sequence[Path]) -> dict[str, Path]:
     for run in runs:
         blur = str(read_config(run)["blur"].get("name"))
         score = read_json(run / METRICS_FILE)["val"].get("psnr")
-        if blur in STRENGTHS and score is not None and score > best.get(blur, (-np.inf, run))[0]:
+        if (blur in STRENGTHS or blur == MIXTURE) and score is not None and score > best.get(blur, (-np.inf, run))[0]:
             best[blur] = (float(score), run)
     if not best:
-        raise UserError(f"cross=true needs networks that were trained on one of {', '.join(STRENGTHS)}: there is none.")
+        raise UserError(
+            f"cross=true needs networks that were trained on one of {', '.join((*STRENGTHS, MIXTURE))}: there is none."
+        )
     return {blur: run for blur, (_, run) in best.items()}
 
 
@@ -141,7 +169,7 @@ def _measured(
             images = {key: batch[key].to(device).float() / 255 for key in ("blurred", "sharp")}
             inputs += psnr(images["blurred"], images["sharp"]).tolist()
             for blur, restorer in restorers.items():
-                results[blur] += psnr(restorer.restore(images["blurred"], ()), images["sharp"]).tolist()
+                results[blur] += psnr(restorer.restore(images["blurred"], batch["kernel"]), images["sharp"]).tolist()
     rows = []
     for blur, restorer in restorers.items():
         gains = np.subtract(results[blur], inputs)

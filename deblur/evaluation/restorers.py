@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from deblur.baselines import Baseline
 from deblur.blur.kernels import Weights
+from deblur.networks.guides import preparation_of
 
 
 class Restorer(ABC):
@@ -34,20 +35,26 @@ class Restorer(ABC):
 
 
 class NetworkRestorer(Restorer):
-    """A network, which does not need the kernels."""
+    """A network; it is told the kernels only if it cannot do without."""
 
     def __init__(self, name: str, network: nn.Module) -> None:
         """Take a trained network."""
         self.name = name
+        self._preparation = preparation_of(network)
         self._network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
 
     def to(self, device: torch.device) -> None:
         """Move the network."""
         self._network.to(device)
 
-    def restore(self, blurred: Tensor, kernels: Sequence[Weights]) -> Tensor:  # noqa: ARG002 # it saw enough of them
+    def restore(self, blurred: Tensor, kernels: Sequence[Weights]) -> Tensor:
         """Restore a batch in float32."""
-        restored: Tensor = self._network(blurred)
+        given = [blurred]
+        if self._preparation is not None:
+            images = blurred[:, 0].numpy(force=True)
+            guides = [self._preparation(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
+            given.append(torch.from_numpy(np.stack(guides)).to(blurred.device))
+        restored: Tensor = self._network(*given)
         return restored
 
 

@@ -22,6 +22,7 @@ from deblur.files import write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
 from deblur.networks.checkpoints import digest_of
+from deblur.networks.guides import preparation_of
 from deblur.networks.trained import Trained, load_trained
 from deblur.runs import METRICS_FILE
 from deblur.training.results import describe_data, versions, write_images_table
@@ -77,7 +78,7 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     config = evaluation_config({} if trained is None else trained.config, defaults, asked)
     data = opened(config, asked)
     split, images, left_out = _chosen(trained, data, asked)
-    frames = data.frames_of_both_borders() if _wants_both_borders(asked, data) else (data.frame(),)
+    frames = data.frames_of_both_borders() if _wants_both_borders(asked, trained, data) else (data.frame(),)
     networks = [] if trained is None else [NetworkRestorer(trained.name, trained.network)]
     rows: list[Row] = []
     borders = {}
@@ -113,22 +114,20 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     return Evaluation("-".join([subject, "on", *labels, digest]), rows, summary)
 
 
-def _wants_both_borders(asked: Config, data: DeblurDataModule) -> bool:
-    """Tell whether the border matters and is asked for: a baseline that knows the kernel leans on it."""
+def _wants_both_borders(asked: Config, trained: Trained | None, data: DeblurDataModule) -> bool:
+    """Tell whether the border matters and is asked for: what knows the kernel leans on it, a guided network too."""
     if asked["both_borders"] and max(data.reach) == 0:
         raise UserError("both_borders=true needs a blur: without one nothing reaches in from beyond the border.")
     if asked["both_borders"] is not None:
         return bool(asked["both_borders"])
-    return bool(asked["baseline"]) and max(data.reach) > 0
+    leans = bool(asked["baseline"]) or (trained is not None and preparation_of(trained.network) is not None)
+    return leans and max(data.reach) > 0
 
 
 def _fitted(name: str, data: DeblurDataModule, frame: Frame) -> Baseline:
     """Return a baseline that was tuned on training images as the frame shows them."""
     baseline = make(name)
-    dataset = data.evaluation_dataset(data.splits.train[: baseline.images_to_fit], frame)
-    samples = [dataset[position] for position in range(len(dataset))]
-    sharp, blurred = ([sample[key][0] for sample in samples] for key in ("sharp", "blurred"))
-    baseline.fit(sharp, blurred, [sample["kernel"] for sample in samples])
+    baseline.fit(*data.fitting_images(baseline.images_to_fit, frame))
     return baseline
 
 

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from deblur import __version__
 from deblur.config.commands import Format
+from deblur.networks.guides import preparation_of
 from deblur.networks.trained import Trained
 from deblur.reporting.markdown import markdown_environment
 from deblur.runs import config_without_paths, flatten
@@ -43,6 +44,7 @@ def model_card(trained: Trained, stem: str, formats: Sequence[Format]) -> str:
         "data": _data(_section(config, "data"), _section(metrics, "data")),
         "training": _training(config, _section(metrics, "val")),
         "test": _test(_section(metrics, "test")),
+        "guide": _guide(trained),
         "version": __version__,
     }
     made = markdown_environment("deblur.exporting")
@@ -107,6 +109,15 @@ def _training(config: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, s
 def _test(test: Mapping[str, Any]) -> dict[str, str]:
     """Return the numbers on the test images; none where they are not known."""
     return {key: _rounded(test.get(key), decimals) for key, decimals in _DECIMALS.items()} if test else {}
+
+
+def _guide(trained: Trained) -> dict[str, Any] | None:
+    """Return what the guide of a network assumes; None where it wants none."""
+    preparation = preparation_of(trained.network)
+    if preparation is None:
+        return None
+    is_real = _section(trained.config, "data").get("border") == "real"
+    return {"planes": preparation.planes, "needs_kernel": preparation.needs_kernel, "is_real": is_real}
 
 
 def _rounded(value: Any, decimals: int) -> str:

@@ -9,12 +9,15 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deblur.errors import UserError
 from deblur.networks.description import KEY, write_description
+from deblur.networks.guides import preparation_of
 
 INPUT: Final = "blurred"
+GUIDE: Final = "guide"
 OUTPUT: Final = "restored"
 OPSET: Final = 18  # the exporter's own; converting to older ones fails for some operators
 LARGEST_DIFFERENCE: Final = 1e-5  # between torch and onnxruntime, of a white level of 1
@@ -26,12 +29,13 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
     """Convert a network, and check that onnxruntime computes with it what torch does.
 
     Args:
-        network: takes and gives (N, 1, H, W) of any N, H and W from 1.
+        network: takes and gives (N, 1, H, W) of any N, H and W from 1; where it has a `preparation`, it takes the guide
+            (N, G, H, W) as well.
         description: plain values that tell what it is; they go into the file.
 
     Returns:
-        The content of the file, with an input `blurred` and an output `restored`, and the largest difference from torch
-        on three sizes of images.
+        The content of the file, with an input `blurred`, an input `guide` if there is one, and an output `restored`,
+        and the largest difference from torch on three sizes of images.
 
     Raises:
         UserError: where a library is missing, or the network cannot be converted or gives something else there.
@@ -51,16 +55,20 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
 def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
     from onnx import helper
 
+    inputs = _inputs(network, _TRACED)
+    # The sizes of the guide are those of the picture: only that may name them.
+    named = {0: "batch", 2: "height", 3: "width"}
+    sizes = {name: named if name == INPUT else dict.fromkeys(named, torch.export.Dim.DYNAMIC) for name in inputs}
     try:
         with _quiet():
             program: Any = torch.onnx.export(
-                _Alone(network).eval(),
-                (torch.rand(_TRACED),),
-                input_names=[INPUT],
+                (_Guided if GUIDE in inputs else _Alone)(network).eval(),
+                tuple(map(torch.from_numpy, inputs.values())),
+                input_names=list(inputs),
                 output_names=[OUTPUT],
                 opset_version=OPSET,
                 dynamo=True,
-                dynamic_shapes={INPUT: {0: "batch", 2: "height", 3: "width"}},
+                dynamic_shapes=sizes,
                 custom_translation_table={torch.ops.aten.remainder.Scalar: _remainder},
                 verbose=False,
             )
@@ -92,19 +100,16 @@ def _was_stopped(error: BaseException | None) -> bool:
 def _difference(content: bytes, network: nn.Module) -> float:
     import onnxruntime
 
-    random = np.random.default_rng(0)
     largest = 0.0
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         for shape in _SIZES:
-            given = random.random(shape, dtype=np.float32)
-            (restored,) = session.run([OUTPUT], {INPUT: given})
+            given = _inputs(network, shape)
+            (restored,) = session.run([OUTPUT], given)
             with torch.inference_mode():
-                expected = network(torch.from_numpy(given)).numpy()
-            if restored.shape != given.shape or expected.shape != given.shape:
-                raise UserError(
-                    f"The network gives {restored.shape} for an image of {given.shape}: no file is written."
-                )
+                expected = network(*map(torch.from_numpy, given.values())).numpy()
+            if restored.shape != shape or expected.shape != shape:
+                raise UserError(f"The network gives {restored.shape} for an image of {shape}: no file is written.")
             if not (np.isfinite(restored).all() and np.isfinite(expected).all()):
                 raise UserError(
                     "The network gives values that are no numbers (NaN or infinite): its training has failed."
@@ -124,6 +129,28 @@ def _difference(content: bytes, network: nn.Module) -> float:
             "format=safetensors."
         ) from error
     return largest
+
+
+def _inputs(network: nn.Module, shape: tuple[int, int, int, int]) -> dict[str, NDArray[np.float32]]:
+    """Return random images of a shape by the names of a network's inputs, and guides if it wants them."""
+    random = np.random.default_rng(0)
+    inputs = {INPUT: random.random(shape, dtype=np.float32)}
+    preparation = preparation_of(network)
+    if preparation is not None:
+        inputs[GUIDE] = random.random((shape[0], preparation.planes, *shape[2:]), dtype=np.float32)
+    return inputs
+
+
+class _Guided(nn.Module):
+    """A network that wants a guide, as it is called on whole images, without its optional arguments."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, blurred: Tensor, guide: Tensor) -> Tensor:
+        restored: Tensor = self.network(blurred, guide)
+        return restored
 
 
 class _Alone(nn.Module):

@@ -12,6 +12,7 @@ from deblur.errors import UserError
 from deblur.exporting.card import model_card
 from deblur.exporting.describing import describe
 from deblur.files import write_bytes, write_text
+from deblur.networks.guides import preparation_of
 from deblur.networks.shipped import SHIPPED, shipped_file
 from deblur.networks.trained import Trained, load_trained
 from deblur.networks.weights import SUFFIX, write_weights
@@ -112,6 +113,9 @@ def _prepared(trained: Trained, file_format: Format) -> tuple[Callable[[Path], N
         return partial(write_weights, weights=trained.network.state_dict(), description=description), None
     from deblur.exporting.onnx import as_onnx
 
+    preparation = preparation_of(trained.network)
+    if preparation is not None:
+        description["preparation"] = preparation.as_plain()
     content, difference = as_onnx(trained.network, description)
     return partial(write_bytes, content=content), difference
 

@@ -1,5 +1,6 @@
 """The networks."""
 
 from deblur.models.srcnn import SRCNN, mirrored, pad_symmetric
+from deblur.models.wiener_srcnn import WienerSRCNN
 
-__all__ = ["SRCNN", "mirrored", "pad_symmetric"]
+__all__ = ["SRCNN", "WienerSRCNN", "mirrored", "pad_symmetric"]

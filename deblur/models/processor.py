@@ -34,7 +34,7 @@ def convolve_rectified(features: Tensor, layer: nn.Conv2d) -> Tensor:
         features: (N, C, H, W).
         layer: an unpadded convolution of C channels, with a bias.
     """
-    rectified: Tensor = _ConvolutionReLU.apply(features, layer.weight, layer.bias)  # type: ignore[no-untyped-call] # of torch
+    rectified: Tensor = _ConvolutionReLU.apply(features, layer.weight, layer.bias, layer.dilation)  # type: ignore[no-untyped-call] # of torch
     return rectified
 
 
@@ -57,14 +57,15 @@ class _ConvolutionReLU(torch.autograd.Function):
     """A convolution whose ReLU costs no pass of its own, forth, and no memory of its own, back."""
 
     @staticmethod
-    def forward(context: Any, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(context: Any, features: Tensor, weight: Tensor, bias: Tensor, dilation: tuple[int, int]) -> Tensor:
         weight, bias = weight.to(features.dtype), bias.to(features.dtype)
         if _FUSES:
             fused: Any = torch.ops.mkldnn._convolution_pointwise
-            rectified: Tensor = fused(features, weight, bias, [0, 0], [1, 1], [1, 1], 1, "relu", [], "")
+            rectified: Tensor = fused(features, weight, bias, [0, 0], [1, 1], dilation, 1, "relu", [], "")
         else:
-            rectified = F.conv2d(features, weight, bias).relu_()
+            rectified = F.conv2d(features, weight, bias, dilation=dilation).relu_()
         context.save_for_backward(features, weight, rectified)
+        context.dilation = dilation
         return rectified
 
     @staticmethod
@@ -73,7 +74,8 @@ class _ConvolutionReLU(torch.autograd.Function):
         features, weight, rectified = context.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)  # one that is expanded cannot be overwritten
         gradient = _aten.threshold_backward.grad_input(gradient, rectified, 0, grad_input=gradient)
-        return _gradients(gradient, features, weight, (context.needs_input_grad[0], True, True))
+        wanted = (context.needs_input_grad[0], True, True)
+        return *_gradients(gradient, features, weight, wanted, context.dilation), None
 
 
 class _ConvolutionToPlane(torch.autograd.Function):
@@ -111,10 +113,14 @@ class _ConvolutionToPlane(torch.autograd.Function):
 
 
 def _gradients(
-    gradient: Tensor, features: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]
+    gradient: Tensor,
+    features: Tensor,
+    weight: Tensor,
+    wanted: tuple[bool, bool, bool],
+    dilation: tuple[int, ...] = (1, 1),
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Compute the gradients of features, weight and bias; None for what is not wanted."""
     gradients: tuple[Tensor | None, Tensor | None, Tensor | None] = _aten.convolution_backward(
-        gradient, features, weight, [len(weight)], [1, 1], [0, 0], [1, 1], False, [0, 0], 1, wanted
+        gradient, features, weight, [len(weight)], [1, 1], [0, 0], dilation, False, [0, 0], 1, wanted
     )
     return gradients

@@ -9,43 +9,44 @@ from torch import Tensor, nn
 from deblur.models import processor
 
 
-class SRCNN(nn.Module):
-    """A chain of convolutions with ReLUs between them, for one gray channel.
-
-    The network pads its input once, by its receptive-field radius, with a half-sample symmetric border, and then
-    convolves without padding: no border is invented between the layers.
-
-    Dong et al., "Image Super-Resolution Using Deep Convolutional Networks", arXiv 1501.00092, section 3. Unlike there,
-    the network predicts by default the correction to its input (`residual`), and its weights start as torch draws them:
-    measured on faces blurred by a box of 7 px, both reach the same PSNR sooner.
+class Chain(nn.Module):
+    """Convolutions with ReLUs between them, from several planes to one.
 
     Attributes:
         radius: how far the receptive field reaches to each side [px].
     """
 
     def __init__(
-        self, kernel_sizes: Sequence[int], widths: Sequence[int], residual: bool = True, dropout: float = 0.0
+        self,
+        planes: int,
+        kernel_sizes: Sequence[int],
+        widths: Sequence[int],
+        dilations: Sequence[int] | None,
+        dropout: float,
     ) -> None:
         """Make the layers.
 
         Args:
+            planes: channels of the input.
             kernel_sizes: odd side of each layer's filters [px], such as 9, 1, 5.
             widths: channels between the layers, one fewer than `kernel_sizes`, such as 64, 32.
-            residual: add the output of the last layer to the input.
+            dilations: for each layer, how far the taps of its filters lie apart [px]; None is 1 for all.
             dropout: share of the activations dropped after each hidden layer, from 0 to below 1.
 
         Raises:
-            ValueError: for an even kernel size or the wrong number of widths.
+            ValueError: for an even kernel size, or the wrong number of widths or dilations.
         """
         super().__init__()
         if any(size % 2 == 0 or size < 1 for size in kernel_sizes) or len(widths) != len(kernel_sizes) - 1:
             raise ValueError(f"SRCNN needs odd kernel_sizes and one width between two layers: {kernel_sizes}, {widths}")
-        self.residual = residual
-        self.radius = sum(size - 1 for size in kernel_sizes) // 2
-        channels = [1, *widths, 1]
+        steps = [1] * len(kernel_sizes) if dilations is None else list(dilations)
+        if len(steps) != len(kernel_sizes) or min(steps) < 1:
+            raise ValueError(f"SRCNN needs a dilation of at least 1 for each layer: {kernel_sizes}, {dilations}")
+        self.radius = sum(step * (size - 1) for step, size in zip(steps, kernel_sizes, strict=True)) // 2
+        channels = [planes, *widths, 1]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, size)
-            for (before, after), size in zip(pairwise(channels), kernel_sizes, strict=True)
+            nn.Conv2d(before, after, size, dilation=step)
+            for (before, after), size, step in zip(pairwise(channels), kernel_sizes, steps, strict=True)
         )
         self.dropout = nn.Dropout(dropout)
 
@@ -63,6 +64,55 @@ class SRCNN(nn.Module):
         """Return the multiplications and additions for one output pixel, borders aside."""
         return sum(layer.weight.numel() for layer in self._layers)
 
+    def convolve(self, padded: Tensor) -> Tensor:
+        """Return (N, 1, H, W) of planes (N, planes, H + 2 radius, W + 2 radius)."""
+        features = padded
+        *hidden, last = self._layers
+        if padded.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            features = padded.to(torch.get_autocast_dtype("cpu"))
+        is_fast = processor.is_fast_for(features)
+        for layer in hidden:
+            rectified = processor.convolve_rectified(features, layer) if is_fast else torch.relu(layer(features))
+            features = self.dropout(rectified)
+        is_fast = is_fast and last.dilation == (1, 1)
+        plane: Tensor = processor.convolve_to_plane(features, last) if is_fast else last(features)
+        return plane
+
+
+class SRCNN(Chain):
+    """A chain of convolutions with ReLUs between them, for one gray channel.
+
+    The network pads its input once, by its receptive-field radius, with a half-sample symmetric border, and then
+    convolves without padding: no border is invented between the layers.
+
+    Dong et al., "Image Super-Resolution Using Deep Convolutional Networks", arXiv 1501.00092, section 3. Unlike there,
+    the network predicts by default the correction to its input (`residual`), and its weights start as torch draws them:
+    measured on faces blurred by a box of 7 px, both reach the same PSNR sooner.
+    """
+
+    def __init__(
+        self,
+        kernel_sizes: Sequence[int],
+        widths: Sequence[int],
+        residual: bool = True,
+        dropout: float = 0.0,
+        dilations: Sequence[int] | None = None,
+    ) -> None:
+        """Make the layers.
+
+        Args:
+            kernel_sizes: odd side of each layer's filters [px], such as 9, 1, 5.
+            widths: channels between the layers, one fewer than `kernel_sizes`, such as 64, 32.
+            residual: add the output of the last layer to the input.
+            dropout: share of the activations dropped after each hidden layer, from 0 to below 1.
+            dilations: for each layer, how far the taps of its filters lie apart [px]; None is 1 for all.
+
+        Raises:
+            ValueError: for an even kernel size, or the wrong number of widths or dilations.
+        """
+        super().__init__(1, kernel_sizes, widths, dilations, dropout)
+        self.residual = residual
+
     def forward(self, blurred: Tensor, pad: bool = True) -> Tensor:
         """Restore images.
 
@@ -75,20 +125,14 @@ class SRCNN(nn.Module):
             (N, 1, H, W), or (N, 1, H - 2 radius, W - 2 radius) without padding; not clamped.
         """
         padded = pad_symmetric(blurred, self.radius) if pad else blurred
-        features = padded
-        *hidden, last = self._layers
-        if padded.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            features = padded.to(torch.get_autocast_dtype("cpu"))
-        is_fast = processor.is_fast_for(features)
-        for layer in hidden:
-            rectified = processor.convolve_rectified(features, layer) if is_fast else torch.relu(layer(features))
-            features = self.dropout(rectified)
-        restored: Tensor = processor.convolve_to_plane(features, last) if is_fast else last(features)
-        if self.residual:
-            height, width = restored.shape[-2:]
-            inner = padded[..., self.radius : self.radius + height, self.radius : self.radius + width]
-            restored = restored + inner
-        return restored
+        restored = self.convolve(padded)
+        return restored + inner(padded, restored.shape) if self.residual else restored
+
+
+def inner(padded: Tensor, shape: torch.Size) -> Tensor:
+    """Return the middle of planes, of the height and width of a shape."""
+    top, left = ((outer - size) // 2 for outer, size in zip(padded.shape[-2:], shape[-2:], strict=True))
+    return padded[..., top : top + shape[-2], left : left + shape[-1]]
 
 
 def pad_symmetric(images: Tensor, radius: int) -> Tensor:

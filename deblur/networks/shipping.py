@@ -28,7 +28,7 @@ from deblur.runs import config_hash, read_config
 OUTPUTS: Final = Path("outputs")
 SWEEP: Final = "pretrained"  # as conf/experiment/pretrained.yaml says
 BLURS: Final[Mapping[str, tuple[str, ...]]] = {
-    "mixed": ("blur=mixed", "blur.families.none.weight=0.5"),
+    "mixed": ("blur=mixed", "blur.families.none.weight=0.5", "blur.families.trajectory=null"),
     "gaussian": ("blur=gaussian", "blur.sigma=[0.5,4.0]"),
     "box": ("blur=box", "blur.size=[3,11]"),
     "motion": ("blur=motion", "blur.length=[3.0,21.0]", "blur.angle=[0.0,180.0]"),

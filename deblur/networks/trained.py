@@ -11,6 +11,7 @@ from deblur.errors import UserError
 from deblur.networks.building import build_network
 from deblur.networks.checkpoints import CHECKPOINTS, SEEN, load_checkpoint
 from deblur.networks.description import has_settings
+from deblur.networks.guides import preparation_of
 from deblur.networks.weights import SUFFIX, read_weights
 from deblur.runs import CONFIG_FILE, METRICS_FILE, read_config, read_json
 
@@ -115,7 +116,8 @@ def _restored_network(
     network = build_network(settings, trusted, allowed=("deblur.models",))
     try:
         network.load_state_dict(weights)
-    except (RuntimeError, TypeError) as error:
+        preparation_of(network)
+    except (RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} does not fit its network ({reason[:200]}): it is damaged.") from error
     return network.eval()

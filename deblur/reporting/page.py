@@ -93,6 +93,7 @@ def _figures(findings: Findings, with_strips: bool) -> dict[str, list["Picture"]
     from deblur.reporting.filters import filter_figures
     from deblur.reporting.heatmap import heatmap
     from deblur.reporting.strips import strips
+    from deblur.reporting.tradeoff import tradeoff
 
     gains = heatmap(findings.table)
     crossed = [
@@ -101,6 +102,7 @@ def _figures(findings: Findings, with_strips: bool) -> dict[str, list["Picture"]
     return {
         "curves": curves(findings.table),
         "gains": [] if gains is None else [gains],
+        "tradeoff": tradeoff(findings.table),
         "filters": [
             figure for sweep in findings.sweeps for figure in filter_figures(sweep.folder, findings.table.problems)
         ],

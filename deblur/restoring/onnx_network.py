@@ -1,14 +1,19 @@
 """A network that onnxruntime computes, for the tiles of a picture; without torch."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from deblur.errors import UserError
 from deblur.networks.description import KEY, read_description
-from deblur.restoring.tiles import Plane, PlaneNetwork
+from deblur.restoring.tiles import Plane, PlaneNetwork, Planes, with_guide
+
+if TYPE_CHECKING:  # SciPy is loaded for a network that wants a guide
+    from deblur.baselines.preparation import Preparation
+    from deblur.blur.kernels import Weights
 
 _FATAL: Final = 4  # of onnxruntime's levels of its log: what is wrong is told by an exception
 _PROBE: Final = (3, 5)  # px
@@ -41,9 +46,9 @@ def open_onnx(path: Path) -> tuple[dict[str, Any], PlaneNetwork]:
             f"{path} is no ONNX file of a network, or is damaged ({' '.join(str(error).split())[:200]})."
         ) from error
     description = read_description(session.get_modelmeta().custom_metadata_map.get(KEY), path)
-    network = OnnxNetwork(session, description.get("radius"))
+    network = OnnxNetwork(session, description.get("radius"), _preparation(description, path))
     try:
-        probed = network.run(np.zeros(_PROBE, np.float32))
+        probed = network.run(np.zeros((network.planes, *_PROBE), np.float32))
     except Exception as error:  # as above
         raise UserError(
             f"{path} is damaged: its network cannot be computed ({' '.join(str(error).split())[:200]})."
@@ -53,26 +58,55 @@ def open_onnx(path: Path) -> tuple[dict[str, Any], PlaneNetwork]:
     return description, network
 
 
+def _preparation(description: Mapping[str, Any], path: Path) -> "Preparation | None":
+    told = description.get("preparation")
+    if told is None:
+        return None
+    from deblur.baselines.preparation import Preparation
+
+    try:
+        return Preparation.of_plain(told)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise UserError(f"{path} is damaged: what it tells of its guide cannot be so ({error}).") from error
+
+
 class OnnxNetwork:
     """An exported network, which pads by itself."""
 
-    def __init__(self, session: Any, radius: int | None) -> None:
+    def __init__(self, session: Any, radius: int | None, preparation: "Preparation | None" = None) -> None:
         """Take an open network.
 
         Args:
-            session: of onnxruntime, with one input and one output (N, 1, H, W), gray in [0, 1].
+            session: of onnxruntime, with an input and an output (N, 1, H, W), gray in [0, 1]; where there is a guide it
+                is a second input (N, G, H, W).
             radius: how far its receptive field reaches [px]; None where it is not known.
+            preparation: makes the guide, if there is one.
         """
         self._session = session
-        self._input = session.get_inputs()[0].name
+        self._inputs = [given.name for given in session.get_inputs()]
         self._radius = radius
+        self._preparation = preparation
 
     @property
     def radius(self) -> int | None:
         """How far the receptive field reaches [px]; None where it is not known."""
         return self._radius
 
-    def __call__(self, surrounded: Plane) -> Plane:
+    @property
+    def planes(self) -> int:
+        """How many planes the network is given: the blurred one and its guide."""
+        return 1 if self._preparation is None else 1 + self._preparation.planes
+
+    @property
+    def needs_kernel(self) -> bool:
+        """Whether it has to be told what blurred each plane."""
+        return self._preparation is not None and self._preparation.needs_kernel
+
+    def prepare(self, plane: Plane, kernel: "Weights | None") -> Planes:
+        """Return what the network is given; see `PlaneNetwork`."""
+        return with_guide(plane, kernel, self._preparation)
+
+    def __call__(self, surrounded: Planes) -> Plane:
         """Restore a part of a plane; see `PlaneNetwork`."""
         restored = self.run(surrounded)
         if not self._radius:
@@ -80,9 +114,10 @@ class OnnxNetwork:
         # What the network invents beyond the given surroundings reaches no further than these.
         return restored[self._radius : -self._radius, self._radius : -self._radius]
 
-    def run(self, plane: Plane) -> Plane:
-        """Return what the network gives for a whole plane (H, W)."""
-        (restored,) = self._session.run(None, {self._input: plane[None, None]})
+    def run(self, planes: Planes) -> Plane:
+        """Return what the network gives (H, W) for all of what was prepared (C, H, W)."""
+        given = [planes[None]] if self._preparation is None else [planes[None, :1], planes[None, 1:]]
+        (restored,) = self._session.run(None, dict(zip(self._inputs, given, strict=True)))
         plane_restored: Plane = restored[0, 0]
         return plane_restored
 

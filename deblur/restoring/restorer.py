@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.blur.kernels import Weights
 from deblur.errors import UserError
 from deblur.networks.shipped import SHIPPED, shipped_file
 from deblur.restoring.colour import Colour, plane_count, restore_pixels
@@ -47,7 +48,18 @@ class Restorer:
         self._exact = TiledNetwork(exact)
         self._fast = self._exact if fast is None else TiledNetwork(fast)
 
-    def __call__(self, image: NDArray[Any], color: Colour = "luma", advance: Advance | None = None) -> NDArray[Any]:
+    @property
+    def needs_kernel(self) -> bool:
+        """Whether the network has to be told what blurred each picture."""
+        return self._exact.needs_kernel
+
+    def __call__(
+        self,
+        image: NDArray[Any],
+        color: Colour = "luma",
+        advance: Advance | None = None,
+        kernel: Weights | None = None,
+    ) -> NDArray[Any]:
         """Restore a picture.
 
         Args:
@@ -56,42 +68,53 @@ class Restorer:
             color: `luma` restores the brightness and keeps the colour differences, `channels` restores red, green and
                 blue one by one.
             advance: called after each tile; `count` tells how many there are.
+            kernel: what blurred the picture, an array of odd sides and of sum 1, for a network that is to be told it.
 
         Returns:
             A new picture of the same shape and type.
 
         Raises:
-            ValueError: for another shape, type or range.
+            ValueError: for another shape, type or range, for a kernel that is none or that nothing reads, and where one
+                is missing.
         """
+        _refuse_kernel(kernel, self.needs_kernel)
         pixels = np.asarray(image)
         _refuse_no_picture(pixels)
         if pixels.ndim == 3 and pixels.shape[2] != 3:
-            return self._restored_beside_alpha(pixels, color, advance)
+            return self._restored_beside_alpha(pixels, color, advance, kernel)
         tiled = self._fast if pixels.dtype == np.uint8 else self._exact
 
         def restore(plane: Plane) -> Plane:
-            return tiled.restore(plane, advance)
+            return tiled.restore(plane, advance, kernel)
 
         return restore_pixels(pixels, restore, color)
 
-    def restore_picture(self, picture: Picture, color: Colour = "luma", advance: Advance | None = None) -> Picture:
+    def restore_picture(
+        self,
+        picture: Picture,
+        color: Colour = "luma",
+        advance: Advance | None = None,
+        kernel: Weights | None = None,
+    ) -> Picture:
         """Restore the pixels of a picture that was read from a file."""
         if picture.alpha is None:
-            return replace(picture, pixels=self(picture.pixels, color, advance))
-        restored = self(without_hidden(picture.pixels, picture.alpha), color, advance)
+            return replace(picture, pixels=self(picture.pixels, color, advance, kernel))
+        restored = self(without_hidden(picture.pixels, picture.alpha), color, advance, kernel)
         return replace(picture, pixels=with_hidden(restored, picture.pixels, picture.alpha))
 
     def count(self, image: NDArray[Any], color: Colour = "luma") -> int:
         """Return how many tiles a picture has, for a progress bar."""
         return plane_count(image, color) * self._exact.count(image.shape[0], image.shape[1])
 
-    def _restored_beside_alpha(self, pixels: NDArray[Any], color: Colour, advance: Advance | None) -> NDArray[Any]:
+    def _restored_beside_alpha(
+        self, pixels: NDArray[Any], color: Colour, advance: Advance | None, kernel: Weights | None
+    ) -> NDArray[Any]:
         channels = pixels.shape[2]
         colours = pixels[..., 0] if channels < 3 else pixels[..., :3]
         if channels not in _WITH_ALPHA:
-            return self(colours, color, advance)[..., None]
+            return self(colours, color, advance, kernel)[..., None]
         alpha = pixels[..., -1]
-        restored = with_hidden(self(without_hidden(colours, alpha), color, advance), colours, alpha)
+        restored = with_hidden(self(without_hidden(colours, alpha), color, advance, kernel), colours, alpha)
         return np.dstack([restored, alpha])
 
 
@@ -146,6 +169,17 @@ def load(
     is_fast = precision == "bf16-mixed" or (precision == "auto" and multiplies_bfloat16(found, 0))
     exact, fast = (TorchNetwork(trained.network, device, bfloat16) for bfloat16 in (False, True))
     return Restorer(trained.name, trained.config, exact, fast if is_fast else None)
+
+
+def _refuse_kernel(kernel: Weights | None, is_needed: bool) -> None:
+    if kernel is None and is_needed:
+        raise ValueError("the network has to be told what blurred the picture: give it the kernel")
+    if kernel is not None:
+        from deblur.blur import Kernel  # OpenCV
+
+        if not is_needed:
+            raise ValueError("the network is not told the kernel: leave it out")
+        Kernel(kernel)
 
 
 def _refuse_no_picture(pixels: NDArray[Any]) -> None:

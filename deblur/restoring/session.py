@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from deblur.blur.kernels import Weights
 from deblur.config import Config
 from deblur.config.build import build
 from deblur.config.check import check_blur
@@ -18,7 +19,7 @@ from deblur.restoring.places import Task, refuse_losses
 from deblur.restoring.progress import progress
 from deblur.restoring.reading import read_picture
 from deblur.restoring.restorer import Restorer, load
-from deblur.restoring.simulation import Gain, degraded, gain
+from deblur.restoring.simulation import Gain, degraded, drawn, gain
 from deblur.restoring.writing import write_picture
 
 UNKNOWN_GAIN = (
@@ -45,6 +46,7 @@ def restore_pictures(tasks: Sequence[Task], config: Config) -> str:
     refuse_losses(tasks, lambda task: _files(task, config))
     restorer = _loaded(config["network"] or DEFAULT if config["run"] is None else config["run"], config)
     strips = _Simulation(restorer, config) if config["simulate"] else None
+    kernel = None if config["simulate"] else _kernel(restorer, config)
 
     def wanted(task: Task) -> list[Path]:
         return [path for path in _files(task, config) if config["overwrite"] or not path.exists()]
@@ -64,7 +66,7 @@ def restore_pictures(tasks: Sequence[Task], config: Config) -> str:
             if strips is not None:
                 results = [strips.of(task, picture, advance)]
             else:
-                restored = restorer.restore_picture(picture, config["color"], advance)
+                restored = restorer.restore_picture(picture, config["color"], advance, kernel)
                 results = [restored, side_by_side(picture, restored)] if config["side_by_side"] else [restored]
             asked = wanted(task)
             yield from (pair for pair in zip(_files(task, config), results, strict=True) if pair[0] in asked)
@@ -136,7 +138,8 @@ class _Simulation:
         """Return a picture blurred, restored and sharp, next to each other."""
         sharp = eight_bits(picture.pixels)
         blurred = degraded(sharp, self._degradation, task.name)
-        restored = self._restorer(blurred, self._color, advance)
+        kernel = drawn(self._degradation, task.name).kernel.weights if self._restorer.needs_kernel else None
+        restored = self._restorer(blurred, self._color, advance, kernel)
         self.gains[task.name] = gain(blurred, restored, sharp)
         return row([blurred, restored, sharp])
 
@@ -148,6 +151,31 @@ class _Simulation:
         ]
         title = f"PSNR of the brightness, blurred by {self.blur.get('name') or self.blur['_target_']}"
         return table(title, ["", "blurred, dB", "restored, dB", "gain, dB"], rows)
+
+
+def _kernel(restorer: Restorer, config: Config) -> Weights | None:
+    """Return what blurred the pictures, for a network that is to be told.
+
+    Raises:
+        UserError: where that is missing, draws something, or is not wanted.
+    """
+    told = config["blur"]
+    if not restorer.needs_kernel:
+        if told:
+            raise UserError(
+                f"The network {restorer.name} is not told what blurred a picture: leave blur out, or add simulate=true."
+            )
+        return None
+    advice = "give blur=motion blur.length=9 blur.angle=30, or blur=kernel blur.path=FILE."
+    if "_target_" not in told:
+        raise UserError(f"The network {restorer.name} has to be told what blurred the pictures: {advice}")
+    from deblur.blur import Degradation  # OpenCV
+
+    check_blur(told, config["trusted"])
+    known = build(told, Degradation, trusted=config["trusted"]).fixed_kernel
+    if known is None:
+        raise UserError(f"The network {restorer.name} has to be told one kernel, and this blur draws them: {advice}")
+    return known.weights
 
 
 def _decibels(value: float, digits: str) -> str:

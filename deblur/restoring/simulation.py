@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur import Degradation
+from deblur.blur import Degradation, Sampled
 from deblur.restoring.colour import BT601
 
 _BLOCK_ROWS: Final = 256
@@ -26,6 +26,12 @@ class Gain(NamedTuple):
         return self.restored - self.blurred
 
 
+def drawn(degradation: Degradation, name: str) -> Sampled:
+    """Return how a picture is degraded; what is drawn depends on its name alone."""
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+    return degradation.sample(np.random.default_rng(seed))
+
+
 def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> NDArray[np.uint8]:
     """Blur a picture, each colour in the same way.
 
@@ -34,8 +40,7 @@ def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> 
         degradation: what is done to it.
         name: of the picture; what is drawn depends on it alone.
     """
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
-    sampled = degradation.sample(np.random.default_rng(seed))
+    sampled = drawn(degradation, name)
     if pixels.ndim == 2:
         return degradation.apply(pixels, sampled)
     each = [replace(sampled, noise_seed=sampled.noise_seed + channel) for channel in range(3)]  # its own noise

@@ -1,16 +1,21 @@
 """Restore planes of any size with a network, tile by tile, in bounded memory."""
 
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deblur.errors import UserError
 
+if TYPE_CHECKING:  # SciPy and OpenCV are loaded for a network that wants a guide
+    from deblur.baselines.preparation import Preparation
+    from deblur.blur.kernels import Weights
+
 DEFAULT_TILE: Final = 256  # px; the fastest of 64 to 1024 for 9-3-1-5 on a CPU
 
-Plane: TypeAlias = NDArray[np.float32]
+Plane: TypeAlias = NDArray[np.float32]  # (H, W)
+Planes: TypeAlias = NDArray[np.float32]  # (C, H, W)
 
 
 class PlaneNetwork(Protocol):
@@ -20,12 +25,28 @@ class PlaneNetwork(Protocol):
     def radius(self) -> int | None:
         """How far the receptive field reaches [px]; None where it is not known."""
 
-    def __call__(self, surrounded: Plane, /) -> Plane:
+    @property
+    def needs_kernel(self) -> bool:
+        """Whether it has to be told what blurred each plane."""
+
+    def prepare(self, plane: Plane, kernel: "Weights | None", /) -> Planes:
+        """Return what the network is given: the blurred plane, and its guide if the network wants one.
+
+        Args:
+            plane: the whole one, (H, W) in [0, 1].
+            kernel: what blurred it, where that is known.
+
+        Returns:
+            (C, H, W).
+        """
+        ...
+
+    def __call__(self, surrounded: Planes, /) -> Plane:
         """Restore a part of a plane.
 
         Args:
-            surrounded: (H + 2 radius, W + 2 radius) in [0, 1]: the part, and what lies around it. Where the radius is
-                not known, the whole plane (H, W).
+            surrounded: (C, H + 2 radius, W + 2 radius): the part of what was prepared, and what lies around it. Where
+                the radius is not known, all of it (C, H, W).
 
         Returns:
             (H, W) in float32, not clamped.
@@ -58,28 +79,38 @@ class TiledNetwork:
         self._network = network
         self._tile = tile
 
+    @property
+    def needs_kernel(self) -> bool:
+        """Whether the network has to be told what blurred each plane."""
+        return self._network.needs_kernel
+
     def count(self, height: int, width: int) -> int:
         """Return the number of tiles of a plane, for a progress bar."""
         if self._network.radius is None:
             return 1
         return len(_starts(height, self._tile)) * len(_starts(width, self._tile))
 
-    def restore(self, plane: Plane, advance: Callable[[], object] | None = None) -> Plane:
+    def restore(
+        self, plane: Plane, advance: Callable[[], object] | None = None, kernel: "Weights | None" = None
+    ) -> Plane:
         """Restore a plane.
 
         Args:
             plane: (H, W) in [0, 1], from 1x1.
             advance: called after each tile.
+            kernel: what blurred it, for a network that is to be told.
 
         Returns:
             (H, W), not clamped.
 
         Raises:
             UserError: where the network gives something that is no number.
+            ValueError: where the network has to be told a kernel, and there is none.
         """
+        planes = self._network.prepare(np.ascontiguousarray(plane), kernel)
         restored = np.empty(plane.shape, np.float32)
         for rows, columns in self._places(*plane.shape):
-            tile = self._restore_tile(plane, rows, columns)
+            tile = self._restore_tile(planes, rows, columns)
             if not np.isfinite(tile).all():
                 raise UserError(
                     "The network gives values that are no numbers (NaN or infinite): its training has failed; "
@@ -99,15 +130,20 @@ class TiledNetwork:
                 bottom, right = top + _side(height, self._tile), left + _side(width, self._tile)
                 yield slice(top, bottom), slice(left, right)
 
-    def _restore_tile(self, plane: Plane, rows: slice, columns: slice) -> Plane:
+    def _restore_tile(self, planes: Planes, rows: slice, columns: slice) -> Plane:
         radius = self._network.radius
         if radius is None:
-            return self._network(np.ascontiguousarray(plane))
+            return self._network(planes)
         above, beside = (
             _mirrored(np.arange(part.start - radius, part.stop + radius), size)
-            for part, size in zip((rows, columns), plane.shape, strict=True)
+            for part, size in zip((rows, columns), planes.shape[1:], strict=True)
         )
-        return self._network(plane[above[:, None], beside])
+        return self._network(planes[:, above[:, None], beside])
+
+
+def with_guide(plane: Plane, kernel: "Weights | None", preparation: "Preparation | None") -> Planes:
+    """Return a plane and the guide that a preparation makes of it, if there is one, (C, H, W)."""
+    return plane[None] if preparation is None else np.concatenate([plane[None], preparation(plane, kernel)])
 
 
 def _mirrored(position: NDArray[np.intp], size: int) -> NDArray[np.intp]:

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from deblur.restoring.tiles import Plane
+from deblur.blur.kernels import Weights
+from deblur.networks.guides import preparation_of
+from deblur.restoring.tiles import Plane, Planes, with_guide
 
 
 class TorchNetwork:
@@ -14,12 +16,14 @@ class TorchNetwork:
         """Move a network to the device, lay its weights out for speed, and end its training mode.
 
         Args:
-            network: takes and gives (N, 1, H, W), gray in [0, 1]; with an attribute `radius` [px], the reach of its
+            network: takes and gives (N, 1, H, W), gray in [0, 1], and takes a guide as well where it has a
+                `preparation`; with an attribute `radius` [px], the reach of its
                 receptive field, it also takes `pad=False`, as `deblur.models.SRCNN` does.
             device: where to compute.
             bfloat16: compute the products in bfloat16.
         """
         self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
+        self._preparation = preparation_of(network)
         self._device = device
         self._bfloat16 = bfloat16
         self._radius: int | None = getattr(network, "radius", None)
@@ -29,17 +33,27 @@ class TorchNetwork:
         """How far the receptive field reaches [px]; None where it is not known."""
         return self._radius
 
-    def __call__(self, surrounded: Plane) -> Plane:
+    @property
+    def needs_kernel(self) -> bool:
+        """Whether it has to be told what blurred each plane."""
+        return self._preparation is not None and self._preparation.needs_kernel
+
+    def prepare(self, plane: Plane, kernel: Weights | None) -> Planes:
+        """Return what the network is given; see `PlaneNetwork`."""
+        return with_guide(plane, kernel, self._preparation)
+
+    def __call__(self, surrounded: Planes) -> Plane:
         """Restore a part of a plane; see `PlaneNetwork`."""
         with (
             torch.inference_mode(),
             torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16),
             torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # float32 means float32, on a GPU too
         ):
-            given = torch.from_numpy(surrounded).to(self._device)[None, None]
+            planes = torch.from_numpy(surrounded).to(self._device)[None]
+            blurred, *guide = [planes] if self._preparation is None else [planes[:, :1], planes[:, 1:]]
             if self._radius is None:
-                restored = self._network(given)
+                restored = self._network(blurred, *guide)
             else:
-                restored = self._network(given.contiguous(memory_format=torch.channels_last), pad=False)
+                restored = self._network(blurred.contiguous(memory_format=torch.channels_last), *guide, pad=False)
             tile: Plane = restored[0, 0].float().numpy(force=True).astype(np.float32, copy=False)
         return tile

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHARBONNIER_EPSILON = 1e-3  # in units of the [0, 1] range
+LEAST_ERROR = 1e-6  # mean squared error below which nothing more is to be gained: 60 dB
 
 
 def charbonnier(restored: Tensor, sharp: Tensor) -> Tensor:
@@ -17,8 +18,19 @@ def charbonnier(restored: Tensor, sharp: Tensor) -> Tensor:
     return torch.sqrt((restored - sharp).square() + CHARBONNIER_EPSILON**2).mean()
 
 
+def negative_psnr(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Compute minus the mean PSNR of the patches [dB].
+
+    A patch that is nearly right counts as much as one that is far off, which has nearly all of the mean squared error:
+    of blurs of all strengths, the weak ones are not given up for the strong ones.
+    """
+    errors = (restored - sharp).square().mean(dim=(1, 2, 3))
+    return 10 * torch.log10(errors + LEAST_ERROR).mean()
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,
     "l1": F.l1_loss,
     "charbonnier": charbonnier,
+    "psnr": negative_psnr,
 }

@@ -31,6 +31,8 @@ class DeblurModule(L.LightningModule):
     A network that has a `radius` and takes `pad=False` is trained on patches that bring that much context: the
     blurred one is `radius` pixels larger on each side than the sharp one. Any other network gets both in one size.
 
+    A network that has a `preparation` is called with the guide as well, which the batches bring.
+
     Attributes:
         network: blurred -> restored.
         trusted: modules of the user's own from which optimizers and schedulers may be built.
@@ -54,7 +56,7 @@ class DeblurModule(L.LightningModule):
             model: the configuration of the network, as plain Python values; so are the next ones.
             optimizer: the configuration of the optimizer.
             scheduler: the configuration of the learning-rate scheduler, if there is one.
-            loss: mse, l1 or charbonnier.
+            loss: mse, l1, charbonnier or psnr.
             seed: of the randomness within training, such as dropout.
             blur: the degradation trained on; kept in the checkpoint for whoever loads it.
             data: how the data was prepared; kept in the checkpoint as well.
@@ -83,9 +85,9 @@ class DeblurModule(L.LightningModule):
         """Return how many pixels a patch has to bring beyond its own on each side."""
         return int(getattr(self.network, "radius", 0))
 
-    def forward(self, blurred: Tensor) -> Tensor:
-        """Restore whole images (N, 1, H, W); not clamped."""
-        restored: Tensor = self.network(blurred)
+    def forward(self, blurred: Tensor, guide: Tensor | None = None) -> Tensor:
+        """Restore whole images (N, 1, H, W), with the guide (N, planes, H, W) if the network wants one; not clamped."""
+        restored: Tensor = self.network(blurred) if guide is None else self.network(blurred, guide)
         return restored
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -110,8 +112,9 @@ class DeblurModule(L.LightningModule):
         Raises:
             UserError: where the loss is no longer a finite number.
         """
-        blurred, sharp = batch["blurred"], batch["sharp"]
-        restored = self.network(blurred, pad=False) if self.context else self.network(blurred)
+        sharp = batch["sharp"]
+        given = [batch[name] for name in ("blurred", "guide") if name in batch]
+        restored = self.network(*given, pad=False) if self.context else self.network(*given)
         loss = self._loss(restored.float(), sharp)
         if batch_idx % STEPS_BETWEEN_LOSS_CHECKS == 0:
             self._refuse_divergence(loss)
@@ -131,7 +134,8 @@ class DeblurModule(L.LightningModule):
 
     def validation_step(self, batch: Batch) -> None:
         """Measure restored validation images; infinite values are left out of the means."""
-        measured = measure(self(batch["blurred"]), batch, similarity_of_input=False)
+        restored = self(batch["blurred"], batch.get("guide"))
+        measured = measure(restored, batch, similarity_of_input=False)
         for name, metric in self._validated.items():
             if isinstance(metric, FiniteMean):
                 metric.update(measured[name])
@@ -144,7 +148,8 @@ class DeblurModule(L.LightningModule):
     def test_step(self, batch: Batch) -> None:
         """Measure restored test images, in float32 whatever the precision of training."""
         with torch.autocast(self.device.type, enabled=False):
-            measured = measure(self(batch["blurred"]), batch, similarity_of_input=True)
+            restored = self(batch["blurred"], batch.get("guide"))
+            measured = measure(restored, batch, similarity_of_input=True)
         columns = {name: values.tolist() for name, values in measured.items()}
         for index, name in enumerate(batch["name"]):
             values = {column: column_values[index] for column, column_values in columns.items()}

@@ -27,11 +27,13 @@ class Restoration(NamedTuple):
 
 def restore_sample(module: L.LightningModule, sample: Sample) -> Restoration:
     """Restore one sample of an evaluation data set, in float32."""
-    blurred = collate_images([sample])["blurred"].to(module.device).float() / 255
+    batch = collate_images([sample])
+    blurred = batch["blurred"].to(module.device).float() / 255
+    guide = batch["guide"].to(module.device) if "guide" in batch else None
     was_training = module.training
     module.eval()
     with torch.no_grad(), torch.autocast(module.device.type, enabled=False):
-        restored = to_uint8(module(blurred))
+        restored = to_uint8(module(blurred, guide))
     module.train(was_training)
     return Restoration(sample["blurred"][0], restored[0, 0], sample["sharp"][0])
 

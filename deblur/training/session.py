@@ -35,6 +35,7 @@ from deblur.runs import (
     shared_run_folder,
     sharing,
 )
+from deblur.training.calibration import calibrate
 from deblur.training.callbacks import History, TimeLeft
 from deblur.training.checkpoints import KeptCheckpoint, LastEpoch, find_last
 from deblur.training.loggers import TensorBoard
@@ -151,6 +152,8 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     with stopwatch(seconds, "data"):
         data.setup()
     run.refuse_other_data(data.images.fingerprint)
+    with stopwatch(seconds, "calibration"):
+        calibrate(module.network, data)
     log.info(start_summary(config, module.network, degradation, data.images, data.splits, device))
     warning = receptive_field_warning(module.network, degradation)
     if warning:

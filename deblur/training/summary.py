@@ -80,7 +80,12 @@ def result_table(test: Mapping[str, Any]) -> str:
             _four(None if None in (test["ssim"], test["input_ssim"]) else test["ssim"] - test["input_ssim"], sign=True),
         ],
     ]
-    return table(f"Means over {test['images']} test images", ["", "blurred", "restored", "gain"], rows)
+    columns = ["", "blurred", "restored", "gain"]
+    if "guide_psnr" in test:
+        columns.insert(2, "linear filter")
+        rows[0].insert(2, _two(test["guide_psnr"]))
+        rows[1].insert(2, "")
+    return table(f"Means over {test['images']} test images", columns, rows)
 
 
 def _two(value: float | None, sign: bool = False) -> str:

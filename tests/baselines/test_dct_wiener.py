@@ -7,9 +7,9 @@ from scipy import fft, ndimage
 
 from deblur.baselines import DctWiener
 from deblur.baselines.base import to_unit
-from deblur.baselines.dct_wiener import NOISE_SMOOTHING, USUAL_NOISE_FACTOR, eigenvalues, method
 from deblur.baselines.spectrum import PowerSpectrum
 from deblur.baselines.tuning import mean_psnr
+from deblur.baselines.wiener_filter import NOISE_SMOOTHING, USUAL_NOISE_FACTOR, eigenvalues, method
 from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.kernels import Weights
 
@@ -204,7 +204,7 @@ def test_far_from_the_border_both_ways_agree(kernel: Weights, faces: Images, deg
     baseline = fitted(faces, kernel, degrade, noise_sigma=8.0)
     picture = to_unit(degrade(faces[0], kernel, 8.0))
     inner = (slice(80, -80), slice(80, -80))
-    by_dct, by_fft = baseline.restore(picture, kernel)[inner], baseline._by_fft(picture, kernel, 1.0)[inner]
+    by_dct, by_fft = baseline.restore(picture, kernel)[inner], baseline._filter.by_fft(picture, kernel, 1.0)[inner]
     assert np.square(by_fft - by_dct).mean() < 0.1 * np.square(by_dct - picture[inner]).mean()
 
 
@@ -216,13 +216,13 @@ def test_the_tuned_noise_factor_is_the_one_that_is_used(small_faces: Images, deg
     factor = float(baseline.settings["noise_factor"])
     assert factor != USUAL_NOISE_FACTOR
     best, *neighbours = (
-        mean_psnr(lambda picture, own, tried=tried: baseline._by_fft(picture, own, tried), *pairs)
+        mean_psnr(lambda picture, own, tried=tried: baseline._filter.by_fft(picture, own, tried), *pairs)
         for tried in (factor, factor / 1.4, factor * 1.4)
     )
     assert best > max(neighbours)
     blurred = to_unit(pairs[1][0])
     used, usual = (
-        np.abs(baseline.restore(blurred, tilted) - baseline._by_fft(blurred, tilted, tried)).max()
+        np.abs(baseline.restore(blurred, tilted) - baseline._filter.by_fft(blurred, tilted, tried)).max()
         for tried in (factor, USUAL_NOISE_FACTOR)
     )
     assert used < 1e-4 < 1e-2 < usual
@@ -245,7 +245,7 @@ def test_a_spectrum_knows_rows_from_columns() -> None:
     # Stripes: all power is in one row of frequencies, whatever the shape of the picture
     stripes = np.zeros((40, 64), np.uint8)
     stripes[:, ::2] = 200
-    spectrum = PowerSpectrum([stripes], (40, 64), least=1e-9)
+    spectrum = PowerSpectrum.measured([stripes], (40, 64), least=1e-9)
     rows, columns = np.arange(20) / 20, np.arange(96) / 96
     power = spectrum.at(rows, columns)
     assert power.shape == (20, 96)
@@ -257,4 +257,4 @@ def test_a_long_tilted_motion_needs_the_faded_margin(small_faces: Images, degrad
     tilted = kernels.motion(15, 30)
     baseline = fitted(small_faces[:2], kernels.box(3), degrade)
     pairs = small_faces[:3], [degrade(each, tilted) for each in small_faces[:3]], [tilted] * 3
-    assert mean_psnr(lambda picture, own: baseline._by_fft(picture, own, 100.0), *pairs) > 22.7
+    assert mean_psnr(lambda picture, own: baseline._filter.by_fft(picture, own, 100.0), *pairs) > 22.7

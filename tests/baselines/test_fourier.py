@@ -15,11 +15,11 @@ LOPSIDED = np.array([[0.0, 0.05, 0.1, 0.0, 0.0], [0.0, 0.1, 0.3, 0.2, 0.1], [0.0
 
 def flat(power: float) -> PowerSpectrum:
     """The same power at all frequencies."""
-    return PowerSpectrum([np.zeros(SHAPE, np.uint8)], SHAPE, least=power)
+    return PowerSpectrum.measured([np.zeros(SHAPE, np.uint8)], SHAPE, least=power)
 
 
 def measured(picture: NDArray[np.uint8]) -> PowerSpectrum:
-    return PowerSpectrum([picture], (picture.shape[0], picture.shape[1]), least=1e-6, smoothing=5)
+    return PowerSpectrum.measured([picture], (picture.shape[0], picture.shape[1]), least=1e-6, smoothing=5)
 
 
 @pytest.fixture(scope="module")

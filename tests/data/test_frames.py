@@ -90,7 +90,7 @@ def test_training_patches_come_from_the_frame_alone() -> None:
         images, images, [0], Box(7), seed=0, frame=Frame("real", margin), context=0, mirrored=False, memory_limit=0
     )
     dataset = TrainingDataset(pictures, 1, seed=0, patch_size=33, patches_per_image=200, context=0, flips=False)
-    patches = dataset[0, 0]["sharp"]
+    patches = dataset[0, 0]["sharp"][:, 0]
     places = {
         (int(top), int(left))
         for patch in patches

@@ -63,16 +63,17 @@ def test_patches_are_cut_from_the_whole_blurred_image(context: int) -> None:
     whole_sharp = images[1]
     whole_blurred = blur.apply(whole_sharp, blur.sample(np.random.default_rng(0)))
     sample = training(images, flips=False, context=context)[0, 1]
-    assert sample["sharp"].shape == (5, 16, 16)
-    assert sample["blurred"].shape == (5, 16 + 2 * context, 16 + 2 * context)
+    assert sample["sharp"].shape == (5, 1, 16, 16)
+    assert sample["blurred"].shape == (5, 1, 16 + 2 * context, 16 + 2 * context)
+    assert "guide" not in sample
     around = np.pad(whole_blurred, context, mode="symmetric")
-    for sharp, blurred in zip(sample["sharp"], sample["blurred"], strict=True):
+    for sharp, blurred in zip(sample["sharp"][:, 0], sample["blurred"][:, 0], strict=True):
         assert places(sharp, whole_sharp)[0] in places(blurred, around)
 
 
 def test_patches_reach_every_edge() -> None:
     sample = training(Noise(1, (18, 17)), flips=False, patches_per_image=200)[0, 0]
-    assert {places(patch, Noise(1, (18, 17))[0])[0] for patch in sample["sharp"]} == {
+    assert {places(patch, Noise(1, (18, 17))[0])[0] for patch in sample["sharp"][:, 0]} == {
         (y, x) for y in range(3) for x in range(2)
     }
 
@@ -90,7 +91,7 @@ def test_flips_mirror_in_both_directions_independently() -> None:
     }
     dataset = training(images, patch_size=None, degradation=NoBlur(), context=0)
     seen = [
-        next(name for name, image in mirrored.items() if np.array_equal(image, dataset[epoch, 0]["sharp"][0]))
+        next(name for name, image in mirrored.items() if np.array_equal(image, dataset[epoch, 0]["sharp"][0, 0]))
         for epoch in range(80)
     ]
     assert {name: 8 < seen.count(name) < 32 for name in mirrored} == dict.fromkeys(mirrored, True)
@@ -98,8 +99,8 @@ def test_flips_mirror_in_both_directions_independently() -> None:
 
 def test_whole_images_are_one_patch_each() -> None:
     sample = training(Noise(), patch_size=None, context=4)[0, 0]
-    assert sample["sharp"].shape == (1, 50, 43)
-    assert sample["blurred"].shape == (1, 58, 51)
+    assert sample["sharp"].shape == (1, 1, 50, 43)
+    assert sample["blurred"].shape == (1, 1, 58, 51)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -121,7 +122,7 @@ def test_batches_are_the_same_for_any_number_of_workers(workers: int) -> None:
         order = list(sampler)
         for start in range(0, 6, 2):
             patches = np.concatenate([dataset[position]["blurred"] for position in order[start : start + 2]])
-            reference.append(patches.sum(axis=(1, 2)).tolist())
+            reference.append(patches.sum(axis=(1, 2, 3)).tolist())
     assert seen == reference
 
 

@@ -50,6 +50,7 @@ MIXED = {
         ({"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0}, "box (size 7 px)"),
         ({"name": "box", "noise_sigma": 2, "size": 7}, "box (size 7 px, noise 2 grey levels)"),
         ({"_target_": "my.Fog", "density": 0.25, "jpeg_quality": None}, "Fog (density 0.25)"),
+        ({"name": "trajectory", "extent": [5.0, 25.0], "shake": 1}, "trajectory (extent 5 to 25 px, shake 1)"),
         ({"name": "none", "_target_": "deblur.blur.NoBlur", "noise_sigma": 0.0}, "no blur"),
         ({"name": "kernel", "path": "/home/me/shake.npy", "sha256": "0" * 64}, "kernel (path shake.npy)"),
         (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblur.blur import Box, Disk, Gaussian, Motion
+from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
 from deblur.demonstration.work import (
     FACES,
     FAMILIES,
@@ -137,6 +137,7 @@ def test_the_noise_has_its_strength_and_is_the_same_again() -> None:
         ("box", Box, {"size": 9}),
         ("motion", Motion, {"length": 13, "angle": 30}),
         ("disk", Disk, {"radius": 4.5}),
+        ("trajectory", Trajectory, {"extent": 9, "shake": 0.25}),
     ],
 )
 def test_a_blur_has_the_chosen_parameters(family: str, kind: type, parameters: dict[str, float]) -> None:
@@ -157,7 +158,7 @@ def test_every_blur_that_can_be_chosen_is_allowed(family: str, which: str) -> No
 @pytest.mark.parametrize(
     ("family", "changed", "noise", "sentence"),
     [
-        ("blox", {}, 0, "There is no blur blox: choose gaussian, box, motion, disk."),
+        ("blox", {}, 0, "There is no blur blox: choose gaussian, box, motion, disk, trajectory."),
         ("gaussian", {"sigma": 60}, 0, "Sigma (px): 60 is not from 0.5 to 6."),
         ("disk", {"radius": math.nan}, 0, "Radius (px): nan is not from 0.5 to 10."),
         ("box", {"size": 8}, 0, "Box: 8 holds no odd number."),

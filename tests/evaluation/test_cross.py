@@ -34,6 +34,25 @@ def test_the_conditions_are_half_to_double_with_noise_and_jpeg() -> None:
     assert sigmas == [1.5, 3.0, 6.0]
 
 
+def test_of_a_range_the_ends_and_the_middle_are_taken() -> None:
+    made = list(conditions({**BOX, "size": [3, 9], "noise_sigma": [0.0, 3.0]}))
+    assert [one.label for one in made][:4] == ["size 3", "size 7", "size 9", "any size, real border"]
+    assert [one.blur["size"] for one in made] == [3, 7, 9, *[[3, 9]] * 6]
+    assert made[1].blur["noise_sigma"] == [0.0, 3.0]
+    assert made[4].blur["noise_sigma"] == 2
+
+
+def test_a_mixture_is_crossed_family_by_family(compose: Callable[..., dict[str, Any]]) -> None:
+    words = ["blur=mixed", "blur.noise_sigma=[0,3]", "blur.families.none.weight=1", "blur.families.disk.weight=0"]
+    config = compose(*words, "blur.families.gaussian=null")
+    made = list(conditions(config["blur"]))
+    assert list(dict.fromkeys(one.family for one in made)) == ["box", "motion", "trajectory"]
+    assert [one.label for one in made if one.family == "motion"][:3] == ["length 5", "length 15", "length 25"]
+    assert {str(one.blur["noise_sigma"]) for one in made} == {"[0, 3]", "2.0", "8.0"}
+    for one in made:
+        assert check({**config, "blur": dict(one.blur)})["blur"]["name"] == one.family
+
+
 def test_every_condition_is_a_configuration(compose: Callable[..., dict[str, Any]]) -> None:
     for blur in ("gaussian", "box", "motion", "disk"):
         config = compose(f"blur={blur}")

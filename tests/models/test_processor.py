@@ -56,6 +56,21 @@ def test_values_and_gradients_are_those_of_torch(
 
 
 @pytest.mark.usefixtures("both_ways")
+@pytest.mark.parametrize("dilation", [2, 3])
+def test_taps_may_lie_apart(dilation: int) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(5, 4, 3, dilation=dilation)
+    results = []
+    for convolve in (processor.convolve_rectified, plain_rectified):
+        features = torch.rand(2, 5, 14, 17, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        output = convolve(features, layer)
+        weights = torch.linspace(-1, 1, output.numel()).reshape(output.shape)
+        results.append((output, *torch.autograd.grad((output * weights).sum(), [features, *layer.parameters()])))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("both_ways")
 def test_a_network_trains_as_its_plain_form_does() -> None:
     torch.manual_seed(0)
     fast = SRCNN((5, 1, 3), (6, 4))

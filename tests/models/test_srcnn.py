@@ -47,6 +47,25 @@ def test_one_output_pixel_depends_on_its_receptive_field_only(residual: bool) ->
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (15 - half, 15 + half, 18 - half, 18 + half)
 
 
+def test_taps_that_lie_apart_see_further_at_the_same_cost() -> None:
+    dense, wide = SRCNN((5, 3, 3, 5), (4, 4, 4)), SRCNN((5, 3, 3, 5), (4, 4, 4), dilations=(1, 2, 4, 2))
+    assert (dense.receptive_field, wide.receptive_field) == (13, 1 + 4 + 4 + 8 + 8)
+    assert dense.macs_per_pixel == wide.macs_per_pixel
+    for parameter in wide.parameters():  # no ReLU is closed
+        parameter.data.abs_()
+    blurred = torch.rand(1, 1, 31, 37, requires_grad=True)
+    wide(blurred)[0, 0, 15, 18].backward()
+    assert blurred.grad is not None
+    rows, columns = np.nonzero(blurred.grad[0, 0].numpy())
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (3, 27, 6, 30)
+
+
+def test_a_dilation_is_wanted_for_each_layer() -> None:
+    for dilations in ([1, 2], [1, 0, 1], [1, 1, 1, 1]):
+        with pytest.raises(ValueError, match="a dilation of at least 1 for each layer"):
+            SRCNN((5, 3, 3), (4, 4), dilations=dilations)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40), (31, 37)])
 def test_output_has_the_size_of_the_input(shape: tuple[int, int]) -> None:
     assert SRCNN((9, 1, 5), (4, 3))(torch.rand(2, 1, *shape)).shape == (2, 1, *shape)

@@ -5,26 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from network_files import write_network
 
 from deblur import restore
-from deblur.models import SRCNN
-from deblur.networks.weights import write_weights
-
-BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 5, "noise_sigma": 0.0, "jpeg_quality": None}
-
-
-def write_network(path: Path, kernel_sizes: tuple[int, ...], brighter: float = 0.0) -> Path:
-    """Write a network that gives what it gets, or a little brighter."""
-    widths = [2] * (len(kernel_sizes) - 1)
-    network = SRCNN(kernel_sizes, widths, residual=True)
-    for parameter in network.parameters():
-        torch.nn.init.zeros_(parameter)
-    torch.nn.init.constant_(network.convolutions[-1].bias, brighter)  # type: ignore[arg-type] # it has one
-    model = {"_target_": "deblur.models.SRCNN", "kernel_sizes": list(kernel_sizes), "widths": widths, "residual": True}
-    description = {"name": path.stem, "settings": {"model": model | {"dropout": 0.0}, "blur": BOX}}
-    write_weights(path, network.state_dict(), description)
-    return path
 
 
 @pytest.fixture(scope="session")

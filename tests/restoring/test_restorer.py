@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_network
+from network_files import write_network
 
 import deblur
 from deblur.errors import UserError

@@ -1,0 +1,117 @@
+"""How a linear filter copes with a border that is not mirrored: `python -m benchmarks.borders data.root=FACES`.
+
+Each picture is the middle of a larger one that was blurred as a whole, so that unknown pixels have come in over its
+border. The filters know the kernel; those that assume more noise than there is leave less of what the border does.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from scipy import fft  # type: ignore[import-untyped] # it has no types
+
+from benchmarks.results import Row, tell
+from deblur.baselines.base import EightBit, Picture
+from deblur.baselines.fourier import _filtered, _transfer
+from deblur.baselines.tuning import mean_psnr
+from deblur.baselines.wiener_filter import WienerFilter
+from deblur.blur.kernels import Weights
+from deblur.config import check
+from deblur.config.places import conf_dir
+from deblur.data.datamodule import DeblurDataModule
+from deblur.evaluation.opening import opened
+
+BLURS = ("gaussian", "box", "motion")
+NOISE_SIGMAS = (0, 2)  # [grey levels]
+FACTORS = (1.0, 10.0, 100.0, 1000.0)  # of the noise
+FITTED_ON, TESTED_ON = 120, 60  # images
+MARGIN = 32  # [px]
+
+Restore = Callable[[Picture, Weights], Picture]
+
+
+def main(words: Sequence[str]) -> None:
+    """Measure each way on test images of each blur."""
+    rows: list[Row] = []
+    for blur in BLURS:
+        for noise_sigma in NOISE_SIGMAS:
+            settings = [f"blur={blur}", f"blur.noise_sigma={noise_sigma}", *words]
+            mirrored, real = (_data([f"data.border={border}", *settings]) for border in ("symmetric", "real"))
+            clean = WienerFilter.measured(*mirrored.fitting_images(FITTED_ON, mirrored.frame()))
+            fitted = WienerFilter.measured(*real.fitting_images(FITTED_ON, real.frame()))
+            test = _test_images(real)
+            rows.append(
+                {
+                    "blur": blur,
+                    "noise": noise_sigma,
+                    "blurred": mean_psnr(lambda picture, _: picture, *test),
+                    **{name: _best(ways, *test) for name, ways in _ways(clean, fitted).items()},
+                }
+            )
+    tell("borders", "PSNR [dB] of linear filters with a real border, each with its best assumption of the noise", rows)
+
+
+def _data(words: Sequence[str]) -> DeblurDataModule:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = check(compose("train", ["data=folder", *words]))
+    return opened(config, config)
+
+
+def _test_images(data: DeblurDataModule) -> tuple[list[EightBit], list[EightBit], list[Weights]]:
+    dataset = data.evaluation_dataset(data.splits.test[:TESTED_ON])
+    samples = [dataset[position] for position in range(len(dataset))]
+    sharp, blurred = ([sample[key][0] for sample in samples] for key in ("sharp", "blurred"))
+    return sharp, blurred, [sample["kernel"] for sample in samples]
+
+
+def _best(
+    ways: Sequence[Restore], sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Weights]
+) -> float:
+    return max(mean_psnr(way, sharp, blurred, kernels) for way in ways)
+
+
+def _ways(clean: WienerFilter, fitted: WienerFilter) -> Mapping[str, Sequence[Restore]]:
+    """Return the filters by name, one for each assumption of the noise."""
+    return {
+        "DCT, noise of a mirrored border": [partial(_by_dct, clean, factor) for factor in FACTORS],
+        "FFT, border made in rounds": [partial(_by_fft, clean, factor) for factor in FACTORS],
+        "FFT, edge taper": [partial(_tapered, clean, factor, 0) for factor in FACTORS],
+        "FFT, mirrored margin and edge taper": [partial(_tapered, clean, factor, MARGIN) for factor in FACTORS],
+        "DCT, noise measured with the border": [partial(_by_dct, fitted, 1.0)],
+    }
+
+
+def _by_dct(known: WienerFilter, factor: float, picture: Picture, kernel: Weights) -> Picture:
+    restored: Picture = known(picture, kernel, [factor])[0]
+    return restored
+
+
+def _by_fft(known: WienerFilter, factor: float, picture: Picture, kernel: Weights) -> Picture:
+    return known.by_fft(picture, kernel, factor)
+
+
+def _tapered(known: WienerFilter, factor: float, margin: int, picture: Picture, kernel: Weights) -> Picture:
+    """Blend a picture near its border into its periodically blurred self, then filter it as a periodic one."""
+    observed = np.pad(picture, margin, mode="symmetric").astype(np.float64)
+    height, width = observed.shape
+    transfer = _transfer(kernel, height, width)
+    share = np.outer(_inside(kernel.sum(axis=1), height), _inside(kernel.sum(axis=0), width))
+    observed = share * observed + (1 - share) * _filtered(observed, transfer)
+    rows, columns = 2 * np.abs(fft.fftfreq(height)), 2 * fft.rfftfreq(width)
+    power, noise = known.power.at(rows, columns), factor * known.noise.at(rows, columns)
+    restored = _filtered(observed, np.conj(transfer) * power / (np.abs(transfer) ** 2 * power + noise))
+    return restored[margin : height - margin, margin : width - margin].astype(np.float32)
+
+
+def _inside(profile: Weights, size: int) -> Weights:
+    """Return 1 where the autocorrelation of a kernel's profile does not reach over the border, and 0 at it."""
+    spectrum = np.abs(fft.rfft(profile, size - 1)) ** 2
+    autocorrelation = fft.irfft(spectrum, size - 1)
+    shares: Weights = 1 - np.append(autocorrelation, autocorrelation[0]) / autocorrelation.max()
+    return shares
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

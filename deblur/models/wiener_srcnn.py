@@ -1,0 +1,145 @@
+"""SRCNN that repairs what a Wiener filter restores."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deblur.models.srcnn import Chain, inner, pad_symmetric
+
+if TYPE_CHECKING:  # SciPy is loaded for a network that is used, not for the others beside it
+    from deblur.baselines.base import EightBit
+    from deblur.baselines.preparation import Preparation
+    from deblur.blur.kernels import Weights
+
+_MEASURED = ("kernel", "power", "noise")
+
+
+class WienerSRCNN(Chain):
+    """A chain of convolutions that sees the blurred picture and what Wiener filters make of it, its guide.
+
+    The filter is a global one: a picture's part restored alone misses what lies around it. So it belongs to
+    `preparation`, which takes whole pictures, and the rest of the network is local: it may be given patches and tiles
+    of the blurred picture and its guide. It predicts the correction to the first of the Wiener filter's results.
+
+    To deconvolve first and to let a network repair the result follows Schuler et al., "A machine learning approach for
+    non-blind image deconvolution", CVPR 2013.
+
+    Attributes:
+        kernel_given: whether each picture comes with its kernel; else all have the one that the network was calibrated
+            with.
+    """
+
+    kernel: Tensor
+    power: Tensor
+    noise: Tensor
+    noise_factor: Tensor
+
+    def __init__(
+        self,
+        kernel_sizes: Sequence[int],
+        widths: Sequence[int],
+        noise_factors: Sequence[float] = (1.0,),
+        kernel_given: bool = False,
+        dropout: float = 0.0,
+        dilations: Sequence[int] | None = None,
+    ) -> None:
+        """Make the layers; the filter comes with `calibrate` or with the weights of a file.
+
+        Args:
+            kernel_sizes: odd side of each layer's filters [px], such as 9, 3, 5.
+            widths: channels between the layers, one fewer than `kernel_sizes`.
+            noise_factors: a Wiener filter for each; how much more noise than there was in the calibration it assumes.
+            kernel_given: each picture comes with its kernel.
+            dropout: share of the activations dropped after each hidden layer, from 0 to below 1.
+            dilations: for each layer, how far the taps of its filters lie apart [px]; None is 1 for all.
+
+        Raises:
+            ValueError: for an even kernel size, the wrong number of widths or dilations, or no noise factor above 0.
+        """
+        super().__init__(1 + len(noise_factors), kernel_sizes, widths, dilations, dropout)
+        if not noise_factors or min(noise_factors) <= 0:
+            raise ValueError(f"noise_factors are numbers above 0, at least one: {noise_factors}")
+        self.kernel_given = kernel_given
+        self._noise_factors = tuple(noise_factors)
+        for name in _MEASURED:
+            self.register_buffer(name, torch.zeros(0, 0))
+        self.register_buffer("noise_factor", torch.ones(()))
+
+    def calibrate(
+        self, sharp: "Sequence[EightBit]", blurred: "Sequence[EightBit]", kernels: "Sequence[Weights]"
+    ) -> None:
+        """Measure what the Wiener filter has to know.
+
+        Args:
+            sharp: training images, of any sizes; at least one.
+            blurred: the same ones degraded, rounded to 8 bits.
+            kernels: what each was blurred with.
+
+        Raises:
+            ValueError: where the kernels differ, unless each picture comes with its own.
+        """
+        from deblur.baselines.wiener_filter import WienerFilter
+
+        if not self.kernel_given:
+            if any(not np.array_equal(kernel, kernels[0]) for kernel in kernels):
+                raise ValueError("the images are blurred with several kernels: take kernel_given=true")
+            self.kernel = self._buffer(kernels[0])
+        found = WienerFilter.measured(sharp, blurred, kernels)
+        self.power, self.noise = self._buffer(found.power.power), self._buffer(found.noise.power)
+        self.noise_factor = torch.tensor(found.noise_factor, device=self.noise_factor.device)
+
+    def preparation(self) -> "Preparation":
+        """Return what makes the guide of a picture, without torch.
+
+        Raises:
+            RuntimeError: where the network has not been calibrated.
+            ValueError: where its weights are those of a damaged file.
+        """
+        from deblur.baselines.preparation import Preparation
+
+        if self.power.numel() == 0:
+            raise RuntimeError("Call calibrate() first: what it measures on training images is needed here.")
+        return Preparation(
+            kernel=None if self.kernel_given else _array(self.kernel),
+            power=_array(self.power),
+            noise=_array(self.noise),
+            noise_factor=self.noise_factor.item(),
+            noise_factors=self._noise_factors,
+        )
+
+    def forward(self, blurred: Tensor, guide: Tensor, pad: bool = True) -> Tensor:
+        """Restore images.
+
+        Args:
+            blurred: (N, 1, H, W), gray in [0, 1].
+            guide: (N, G, H, W), what `preparation` makes of the whole picture.
+            pad: surround both with their mirror images first. Without it they have to bring `radius` more pixels on
+                each side, and the output is smaller by as much.
+
+        Returns:
+            (N, 1, H, W), or (N, 1, H - 2 radius, W - 2 radius) without padding; not clamped.
+        """
+        given = torch.cat([blurred, guide], dim=1)
+        padded = pad_symmetric(given, self.radius) if pad else given
+        correction = self.convolve(padded)
+        return correction + inner(padded[:, 1:2], correction.shape)
+
+    def _buffer(self, values: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(values.astype(np.float32)).to(self.power.device)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *others: Any) -> None:
+        # The shapes are those of the training's images and of its kernel, which a network that is not calibrated
+        # does not know.
+        for name in _MEASURED:
+            held = state_dict.get(f"{prefix}{name}")
+            if isinstance(held, Tensor) and held.ndim == 2:
+                setattr(self, name, torch.empty_like(held, device=self.power.device))
+        super()._load_from_state_dict(state_dict, prefix, *others)
+
+
+def _array(values: Tensor) -> NDArray[np.float32]:
+    return values.float().numpy(force=True)  # NumPy knows no bfloat16

@@ -1,0 +1,70 @@
+"""Quality against cost: the PSNR of networks over what they compute for a pixel."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from deblur.reporting.cells import Cell, Problem, Table
+from deblur.reporting.pictures import GREY, Picture, line_styles, picture, styled
+
+PANEL = (6.4, 2.6)  # [inch]
+COST = "model.macs_per_pixel"
+CAPTION = (
+    "Mean PSNR of the test images over the multiplications and additions for a pixel. The line is the Wiener filter "
+    "that guided networks start from. With a symmetric border and a kernel equal to its mirror images, no linear "
+    "filter is better on average; with a real border it is the same filter, fitted to such images."
+)
+
+
+def tradeoff(table: Table) -> list[Picture]:
+    """Return a panel for each problem; none where fewer than two networks of different cost are done."""
+    shown = [(problem, known) for problem in table.problems if (known := _known(problem))]
+    if len({cell.average(COST) for _, cells in shown for cell in cells}) < 2:
+        return []
+    looks = line_styles(list(dict.fromkeys(cell.name for _, cells in shown for cell in cells)))
+    with styled():
+        figure = Figure(figsize=(PANEL[0], PANEL[1] * len(shown) + 0.4), layout="constrained")
+        panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+        told = []
+        for (problem, cells), axes in zip(shown, panels, strict=True):
+            for cell in cells:
+                look = looks[cell.name]
+                axes.plot(*_place(cell), linestyle="none", color=look.colour, marker=look.marker, label=cell.name)
+            axes.set_xscale("log")
+            axes.set_ylabel("PSNR [dB]")
+            axes.set_title(problem.label, loc="left", fontweight="bold")
+            told.append(_describe(problem, cells, _line(axes, cells)))
+        panels[-1].set_xlabel("products a pixel")
+        handles = [axes.get_legend_handles_labels() for axes in panels]
+        entries = {label: line for lines, labels in handles for line, label in zip(lines, labels, strict=True)}
+        figure.legend(list(entries.values()), list(entries), loc="outside right upper")
+        return [picture(figure, "tradeoff.png", "Quality against cost", " ".join(told), CAPTION)]
+
+
+def _known(problem: Problem) -> list[Cell]:
+    """Return the cells whose cost and result are known, the cheapest first."""
+    return sorted((cell for cell in problem.done if _place(cell)), key=lambda cell: (_place(cell), cell.name))
+
+
+def _place(cell: Cell) -> tuple[float, float] | tuple[()]:
+    cost, psnr = cell.average(COST), cell.mean("psnr")
+    return () if cost is None or psnr is None else (cost, psnr)
+
+
+def _line(axes: Axes, cells: Sequence[Cell]) -> float | None:
+    """Draw the level of the linear filter that was measured on these images, if a network was guided by one."""
+    levels = [level for cell in cells if (level := cell.average("test.guide_psnr")) is not None]
+    if not levels:
+        return None
+    level = float(np.max(levels))
+    axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label="best linear filter")
+    return level
+
+
+def _describe(problem: Problem, cells: Sequence[Cell], level: float | None) -> str:
+    networks = ", ".join(f"{cell.name} {cell.mean('psnr'):.2f} at {cell.average(COST):,.0f}" for cell in cells)
+    return f"{problem.label}: PSNR in dB at products a pixel: {networks}" + (
+        "." if level is None else f"; linear filter {level:.2f}."
+    )

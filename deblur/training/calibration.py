@@ -1,0 +1,37 @@
+"""What a network measures on training images before it is trained."""
+
+from typing import Any, Final, Protocol, runtime_checkable
+
+from torch import nn
+
+from deblur.data.datamodule import DeblurDataModule
+from deblur.errors import UserError
+from deblur.networks.guides import preparation_of
+
+IMAGES: Final = 200  # training images that suffice
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """A network that has to measure something on training images, as `deblur.models.WienerSRCNN` does."""
+
+    def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:
+        """Take sharp images (H, W) in uint8, the same blurred, and what each was blurred with."""
+
+
+def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
+    """Let a network measure what it needs, and the data module make the guides that it wants.
+
+    Args:
+        network: any one; most need nothing.
+        data: set up.
+
+    Raises:
+        UserError: where the network cannot take these images.
+    """
+    if isinstance(network, Calibrated):
+        try:
+            network.calibrate(*data.fitting_images(IMAGES, data.frame()))
+        except ValueError as error:
+            raise UserError(f"The network cannot be calibrated on these images: {error}.") from error
+    data.preparation = preparation_of(network)

@@ -1,0 +1,81 @@
+"""A network that is made for one kernel is refused where kernels are drawn, and no guide is of no noise."""
+
+import pytest
+from checking import Change, refusal
+
+from deblur.config import check
+
+GUIDED = "model=wiener_srcnn"
+FACTORS = "give a list of numbers above 0, such as [1.0]."
+
+
+@pytest.mark.parametrize(
+    "value", ["[]", "[0]", "[-1]", "[1,0.0]", "[nan]", "[inf]", "[true]", "[a]", "1", "null", "[[1]]"]
+)
+def test_noise_factors_are_numbers_above_0(changed: Change, value: str) -> None:
+    sentence = refusal(changed(GUIDED, f"model.noise_factors={value}"))
+    assert sentence == f"model.noise_factors={value} is not allowed: {FACTORS}"
+
+
+@pytest.mark.parametrize("value", ["1", "yes", "null", "[true]"])
+def test_that_a_kernel_is_given_is_true_or_false(changed: Change, value: str) -> None:
+    sentence = refusal(changed(GUIDED, f"model.kernel_given={value}"))
+    assert sentence == f"model.kernel_given={value} is not allowed: give true or false."
+
+
+@pytest.mark.parametrize(
+    ("word", "allowed"),
+    [
+        ("model.kernel_sizes=[8,5]", "give a list of at least two odd whole numbers"),
+        ("model.widths=[4]", "does not fit model.kernel_sizes=[5,3,3,3,3,3,5]: give 6, one between each two layers."),
+        ("model.dropout=1", "give a number from 0 to below 1."),
+        ("model.residual=true", "is unknown: model has the keys"),
+    ],
+)
+def test_layers_are_those_of_every_chain(changed: Change, word: str, allowed: str) -> None:
+    sentence = refusal(changed(GUIDED, word))
+    assert sentence.startswith(f"{word.partition('=')[0]}")
+    assert allowed in sentence
+
+
+DRAWN = {
+    "blur=box blur.size=[3,7]": "blur.size=[3,7]",
+    "blur=gaussian blur.sigma=[1,3]": "blur.sigma=[1,3]",
+    "blur=motion blur.angle=[0,180]": "blur.angle=[0,180]",
+    "blur=motion blur.length=[3,9]": "blur.length=[3,9]",
+    "blur=motion_random": "blur.",
+    "blur=disk blur.radius=[1,2]": "blur.radius=[1,2]",
+    "blur=mixed": "blur.families={",
+}
+
+
+def composed(changed: Change, words: str, *others: str) -> dict[str, object]:
+    option, *values = words.split()
+    return changed(f"{GUIDED} {option}", *values, *others)
+
+
+@pytest.mark.parametrize("words", DRAWN)
+def test_kernels_that_are_drawn_have_to_be_given(changed: Change, words: str) -> None:
+    sentence = refusal(composed(changed, words))
+    assert sentence.startswith(f"model.kernel_given=false is for one kernel, and {DRAWN[words]}")
+    assert "draws one for each image" in sentence
+    assert "or model.kernel_given=true for a network that is told" in sentence
+    assert check(composed(changed, words, "model.kernel_given=true"))["model"]["kernel_given"] is True
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "blur=box",
+        "blur=gaussian blur.noise_sigma=[0,2]",
+        "blur=motion blur.jpeg_quality=[50,90]",
+        "blur=disk blur.noise_sigma=[0,2] blur.jpeg_quality=[50,90]",
+        "blur=none",
+    ],
+)
+def test_noise_and_compression_may_be_drawn(changed: Change, words: str) -> None:
+    assert check(composed(changed, words))["model"]["kernel_given"] is False
+
+
+def test_other_networks_take_what_is_drawn(changed: Change) -> None:
+    check(changed("blur=mixed"))

@@ -1,0 +1,254 @@
+"""Guides are made of whole blurred pictures and the kernels that blurred them, and cut where the pictures are."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from guided_networks import LOPSIDED, calibrated
+from noise_images import Noise
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from deblur.baselines.preparation import Preparation
+from deblur.blur import Box, Degradation, Gaussian, KernelFile, Mixed, Motion
+from deblur.blur.kernels import Weights
+from deblur.data import SyntheticData
+from deblur.data.datasets import EpochSampler, EvaluationDataset, collate_images
+from deblur.data.frames import Frame
+from deblur.data.patches import TrainingDataset, collate_patches
+from deblur.data.pictures import TrainingPictures
+
+WHOLE = Frame("symmetric")
+REAL = Frame("real", (4, 4))
+HALF = 1e-3  # what a value up to 2 may be off in float16
+
+
+class Revealing:
+    """A preparation whose guide tells the picture, the mean of all of it, and the height and width of the kernel."""
+
+    planes = 4
+
+    def __call__(self, blurred: NDArray[np.float32], kernel: Weights) -> NDArray[np.float32]:
+        told = (blurred.mean(), *kernel.shape)
+        return np.stack([blurred, *(np.full_like(blurred, value) for value in told)])
+
+
+def training(images: Noise, preparation: Any = None, **changes: Any) -> TrainingDataset:
+    settings: dict[str, Any] = {
+        "degradation": Box(5),
+        "frame": WHOLE,
+        "flips": True,
+        "memory_limit": 2**24,
+        "patch_size": 16,
+        "patches_per_image": 5,
+        "context": 6,
+    } | changes
+    shared = {"seed": 3, "context": settings["context"]}
+    pictures = TrainingPictures(
+        images,
+        images,
+        range(len(images.names)),
+        settings["degradation"],
+        frame=settings["frame"],
+        mirrored=settings["flips"],
+        memory_limit=settings["memory_limit"],
+        preparation=Revealing() if preparation is None else preparation,
+        **shared,
+    )
+    own = {name: settings[name] for name in ("patch_size", "patches_per_image", "flips")}
+    return TrainingDataset(pictures, len(images.names), **own, **shared)
+
+
+def lopsided(folder: Path) -> Degradation:
+    np.save(folder / "kernel.npy", LOPSIDED)
+    return KernelFile(str(folder / "kernel.npy"))
+
+
+def halves(levels: NDArray[np.uint8]) -> NDArray[np.float16]:
+    return (levels.astype(np.float32) / 255).astype(np.float16)
+
+
+BLURS = ["box", "gaussian", "motion", "tilted", "lopsided"]
+
+
+def blur(name: str, folder: Path) -> Degradation:
+    given = {"box": Box(5), "gaussian": Gaussian(1.3), "motion": Motion(7, 0), "tilted": Motion(9, 30)}
+    return given[name] if name in given else lopsided(folder)
+
+
+@pytest.mark.parametrize("limit", [0, 2**24], ids=["anew", "kept"])
+@pytest.mark.parametrize("frame", [WHOLE, REAL], ids=["symmetric", "real"])
+@pytest.mark.parametrize("context", [0, 6, 60])
+@pytest.mark.parametrize("name", BLURS)
+def test_guides_are_cut_where_the_pictures_are(
+    name: str, context: int, frame: Frame, limit: int, tmp_path: Path
+) -> None:
+    settings = {"degradation": blur(name, tmp_path), "frame": frame, "context": context, "memory_limit": limit}
+    dataset = training(Noise(2, (60, 49)), **settings)
+    for epoch in range(6):
+        for index in range(2):
+            patches = dataset[epoch, index]
+            assert patches["guide"].shape == (5, 4, 16 + 2 * context, 16 + 2 * context)
+            assert patches["guide"].dtype == np.float16
+            np.testing.assert_array_equal(patches["guide"][:, :1], halves(patches["blurred"]))
+
+
+@pytest.mark.parametrize("frame", [WHOLE, REAL], ids=["symmetric", "real"])
+def test_the_whole_frame_is_prepared_and_nothing_beyond_it(frame: Frame) -> None:
+    images, box = Noise(2, (60, 49)), Box(5)
+    sampled = box.sample(np.random.default_rng(0))
+    patches = training(images, degradation=box, frame=frame, flips=False)[0, 1]
+    expected = frame.degrade(images[1], box, sampled)
+    assert expected.shape == frame.shape((60, 49))
+    np.testing.assert_array_equal(patches["guide"][:, 1], halves(expected.mean(keepdims=True))[0, 0])
+    means = halves(patches["blurred"]).mean(axis=(1, 2, 3))
+    assert np.abs(means - patches["guide"][:, 1, 0, 0]).max() > HALF  # a patch has another mean than the whole
+
+
+@pytest.mark.parametrize("limit", [0, 2**24], ids=["anew", "kept"])
+@pytest.mark.parametrize("frame", [WHOLE, REAL], ids=["symmetric", "real"])
+@pytest.mark.parametrize("name", BLURS)
+def test_the_guide_of_a_mirrored_picture_is_that_of_its_own_pixels(
+    name: str, frame: Frame, limit: int, tmp_path: Path
+) -> None:
+    degradation = blur(name, tmp_path)
+    kernel = degradation.sample(np.random.default_rng(0)).kernel.weights
+    prepare = calibrated(kernel, noise_factors=(1.0, 30.0)).preparation()
+    settings = {"degradation": degradation, "frame": frame, "context": 3, "memory_limit": limit, "patch_size": None}
+    dataset, images = training(Noise(1, (53, 48)), prepare, **settings), set()
+    for epoch in range(8):
+        patches = dataset[epoch, 0]
+        images.add(patches["sharp"].tobytes())
+        blurred = patches["blurred"][0, 0, 3:-3, 3:-3].astype(np.float32) / 255
+        expected = np.pad(prepare(blurred), ((0, 0), (3, 3), (3, 3)), mode="symmetric")
+        np.testing.assert_allclose(patches["guide"][0], expected, rtol=HALF, atol=2 * HALF)
+    assert len(images) > 2  # mirrored in several ways
+
+
+def test_whole_pictures_bring_their_guides() -> None:
+    patches = training(Noise(), patch_size=None, context=4).__getitems__([(0, 1), (0, 4)])
+    assert patches["sharp"].shape == (2, 1, 50, 43)
+    assert patches["guide"].shape == (2, 4, 58, 51)
+    np.testing.assert_array_equal(patches["guide"][:, :1], halves(patches["blurred"]))
+
+
+@pytest.mark.parametrize("flips", [False, True])
+@pytest.mark.parametrize("name", ["box", "lopsided"])
+@pytest.mark.parametrize("enough", [True, False])
+def test_guides_take_of_the_memory_for_results(enough: bool, name: str, flips: bool, tmp_path: Path) -> None:
+    images, degradation = Noise(4, (40, 40)), blur(name, tmp_path)
+    ways = 4 if flips and name == "lopsided" else 1  # ways that the blur tells apart
+    whole = 4 * ways * 52 * 52 * (1 + 2 * Revealing.planes) + 4 * (ways - 1) * 40 * 40
+    settings = {"degradation": degradation, "flips": flips, "patch_size": None}
+    dataset = training(images, memory_limit=whole - (not enough), **settings)
+    before = {patches["guide"].tobytes() for patches in (dataset[epoch, 0] for epoch in range(24))}
+    images[0][:] = 0
+    after = {patches["guide"].tobytes() for patches in (dataset[epoch, 0] for epoch in range(24))}
+    assert (after == before) is enough
+
+
+@pytest.mark.parametrize(
+    "degradation",
+    [Box(5), Motion([3, 15], [0, 180], noise_sigma=2), Mixed({"box": {"size": [3, 9]}, "disk": {"radius": 2.5}})],
+)
+def test_loader_processes_change_nothing(degradation: Degradation) -> None:
+    prepare = calibrated(kernel_given=True).preparation()
+    seen = []
+    for workers in (0, 2):
+        sampler = EpochSampler(range(6), 1)
+        loader = DataLoader(
+            training(Noise(), prepare, degradation=degradation),
+            2,
+            sampler=sampler,
+            collate_fn=collate_patches,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
+        batches = []
+        for epoch in (0, 1):
+            sampler.set_epoch(epoch)
+            batches += list(loader)
+        seen.append({name: torch.cat([batch[name] for batch in batches]) for name in ("guide", "blurred")})
+    assert seen[0]["guide"].shape == (60, 1, 28, 28)
+    assert all(torch.equal(seen[0][name], seen[1][name]) for name in seen[0])
+
+
+def spark() -> Noise:
+    """An image with a single bright pixel: blurred it shows the kernel."""
+    images = Noise(1, (41, 45))
+    images[0][:] = 0
+    images[0][20, 21] = 255
+    return images
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_the_kernel_is_the_one_that_was_drawn_for_the_picture(flips: bool) -> None:
+    dataset = training(spark(), degradation=Box([3, 13]), flips=flips, patch_size=None, context=0)
+    sizes = set()
+    for epoch in range(20):
+        patches = dataset[epoch, 0]
+        drawn = int(np.count_nonzero(patches["blurred"]) ** 0.5)
+        assert patches["guide"][0, 2:, 0, 0].tolist() == [drawn, drawn]
+        sizes.add(drawn)
+    assert len(sizes) > 3
+
+
+@pytest.mark.parametrize("frame", [WHOLE, REAL, Frame("symmetric", crop=16)], ids=["symmetric", "real", "crop"])
+def test_evaluated_pictures_bring_the_guide_of_what_is_seen(frame: Frame) -> None:
+    dataset = EvaluationDataset(Noise(), [4, 1], Box([3, 9]), seed=0, frame=frame, preparation=Revealing())
+    samples = [dataset[0], dataset[1]]
+    for sample in samples:
+        picture, mean, height, width = sample["guide"]
+        assert sample["guide"].dtype == np.float32
+        np.testing.assert_array_equal(picture, sample["blurred"][0].astype(np.float32) / 255)
+        assert mean == pytest.approx(picture.mean(), abs=1e-6)
+        assert (height[0, 0], width[0, 0]) == sample["kernel"].shape == (sample["degradation"]["size"],) * 2
+    batch = collate_images(samples)
+    assert batch["guide"].dtype == torch.float32
+    np.testing.assert_array_equal(batch["guide"].numpy(), np.stack([sample["guide"] for sample in samples]))
+
+
+def test_without_a_preparation_there_is_no_guide() -> None:
+    dataset = EvaluationDataset(Noise(), [0], Box(5), seed=0, frame=WHOLE)
+    assert "guide" not in dataset[0]
+    assert "guide" not in collate_images([dataset[0]])
+
+
+SETTINGS: dict[str, Any] = {
+    "seed": 0,
+    "max_bad_fraction": 0.05,
+    "patch_size": 32,
+    "patches_per_image": 2,
+    "batch_size": 8,
+    "flips": True,
+    "eval_crop": 48,
+    "eval_batch_size": 3,
+    "num_workers": 0,
+    "context": 5,
+}
+
+
+def test_batches_are_in_float32_on_the_device(cache_root: Path) -> None:
+    data = SyntheticData(Box(7), max_images=20, cache_root=str(cache_root), **SETTINGS)
+    data.setup()
+    data.preparation = Revealing()
+    loaders = data.train_dataloader(), data.val_dataloader(), data.test_dataloader()
+    for loader, kind in zip(loaders, (torch.float16, torch.float32, torch.float32), strict=True):
+        given = next(iter(loader))
+        assert (given["blurred"].dtype, given["guide"].dtype) == (torch.uint8, kind)
+        batch = data.on_after_batch_transfer(given, 0)
+        assert {batch[name].dtype for name in ("blurred", "sharp", "guide")} == {torch.float32}
+        torch.testing.assert_close(batch["guide"][:, :1], batch["blurred"], atol=HALF, rtol=0)
+        assert batch["guide"][:, 2:].unique().tolist() == [7.0]  # what is no picture is not scaled
+
+
+def test_a_preparation_of_files_is_taken_as_well(cache_root: Path) -> None:
+    network = calibrated()
+    data = SyntheticData(Box(5), max_images=10, cache_root=str(cache_root), **SETTINGS)
+    data.setup()
+    data.preparation = Preparation.of_plain(network.preparation().as_plain())
+    batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
+    guide = network.preparation()(batch["blurred"][0, 0].numpy())
+    np.testing.assert_array_equal(batch["guide"][0].numpy(), guide)

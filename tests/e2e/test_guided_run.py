@@ -1,0 +1,141 @@
+"""A network that wants a guide, from its training to restored pictures."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_trainings import SMALLEST
+from workplaces import Workplace
+
+import deblur
+from deblur import evaluate, export, restore
+from deblur.data.faces import draw
+
+GUIDED = (
+    "model=wiener_srcnn",
+    "model.noise_factors=[1.0,9.0]",
+    "model.dropout=0.3",
+    "blur=box",
+    "blur.noise_sigma=[0,2]",
+    "data.max_images=16",
+    "trainer.max_epochs=3",
+    *SMALLEST,
+)
+TESTED = ("psnr", "ssim", "gain", "input_psnr", "input_ssim", "images")
+
+
+@pytest.fixture(scope="session")
+def guided(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Workplace:
+    """A run of three epochs; tests look at it but do not change it."""
+    place = Workplace(tmp_path_factory.mktemp("guided"), cache_root)
+    assert place.train(*GUIDED) == 0
+    return place
+
+
+def test_the_checkpoint_holds_what_was_measured(guided: Workplace) -> None:
+    held = torch.load(guided.run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    assert held["network.kernel"].shape == (7, 7)
+    assert held["network.power"].shape == held["network.noise"].shape == (64, 64)
+    assert guided.read("metrics.json")["test"]["gain"] > 1
+
+
+def test_an_evaluation_gives_what_the_training_measured(guided: Workplace, cache_root: Path, tmp_path: Path) -> None:
+    places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
+    words = (f"run={guided.run}", "split=test", "baseline=[]", "accelerator=cpu", *places)
+    assert evaluate.main(words) == 0
+    (found,) = json.loads((tmp_path / "out" / "metrics.json").read_text())["borders"]["symmetric"]["restorers"].values()
+    trained = guided.read("metrics.json")["test"]
+    assert {name: found[name] for name in TESTED} == {name: trained[name] for name in TESTED}
+    with (tmp_path / "out" / "images.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    ours = guided.rows("images.csv")
+    assert [{key: row[key] for key in ours[0]} for row in rows] == ours
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
+    guided: Workplace, workplace: Workplace, tmp_path: Path, workers: int
+) -> None:
+    flag = tmp_path / "flag"
+    flag.touch()
+    stop = (f"+callbacks.stop.flag='{flag}'", "+callbacks.stop._target_=watchers.StopOnce", "trusted=[watchers]")
+    assert workplace.train(*GUIDED, *stop, f"data.num_workers={workers}") == 130
+    assert not (workplace.run / "metrics.json").exists()
+    assert workplace.resume("trusted=[watchers]") == 0
+    assert workplace.read("metrics.json")["test"] == guided.read("metrics.json")["test"]
+    assert workplace.rows("images.csv") == guided.rows("images.csv")
+    weights = [
+        torch.load(place.run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for place in (workplace, guided)
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.fixture(scope="session")
+def blurred(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of gray, coloured and 16-bit pictures."""
+    folder, face = tmp_path_factory.mktemp("blurred"), draw(5, 0)
+    Image.fromarray(face[:101, :83]).save(folder / "gray.png")
+    Image.fromarray(np.stack([face, face[::-1], face[:, ::-1]], axis=-1)).save(folder / "colour.png")
+    Image.fromarray(face.astype(np.uint16) * 257).save(folder / "deep.png")
+    return folder
+
+
+def test_pictures_are_restored_by_the_run_and_by_what_was_exported(
+    guided: Workplace, blurred: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(guided.run, run)
+    networks = {"run": run}
+    for file_format in ("onnx", "safetensors"):
+        networks[file_format] = tmp_path / f"net.{file_format}"
+        assert export.main([f"run={run}", f"format={file_format}", f"output={networks[file_format]}"]) == 0
+    assert capfd.readouterr().err == ""
+    results = {}
+    for name, network in networks.items():
+        words = [f"run={network}", f"input={blurred}", f"output={tmp_path / name}", "accelerator=cpu"]
+        assert restore.main(words if name == "onnx" else [*words, "precision=32-true"]) == 0
+        files = sorted((tmp_path / name).rglob("*.png"))
+        assert len(files) == 3
+        results[name] = [np.asarray(Image.open(file)).astype(int) for file in files]
+    for before, *after in zip(
+        (np.asarray(Image.open(file)).astype(int) for file in sorted(blurred.iterdir())), *results.values(), strict=True
+    ):
+        by_run, by_onnx, by_safetensors = after
+        assert by_run.shape == before.shape
+        assert np.abs(by_run - before).mean() > 1
+        np.testing.assert_array_equal(by_safetensors, by_run)
+        assert np.abs(by_onnx - by_run).max() <= 1  # a level, where a rounding differs
+
+
+def test_an_onnx_file_is_exact_to_a_hundred_thousandth(guided: Workplace, tmp_path: Path) -> None:
+    assert export.main([f"run={guided.run}", "format=onnx", f"output={tmp_path / 'net.onnx'}"]) == 0
+    picture = np.random.default_rng(0).random((301, 277), dtype=np.float32)
+    expected = deblur.load(guided.run, accelerator="cpu", precision="32-true")(picture)
+    np.testing.assert_allclose(deblur.load(tmp_path / "net.onnx")(picture), expected, rtol=0, atol=1e-5)
+
+
+def test_a_network_that_is_told_the_kernels_is_trained_and_evaluated(
+    workplace: Workplace, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("blur=motion_random", "model.kernel_given=true", "trainer.max_epochs=1")
+    assert workplace.train(*GUIDED[:3], *GUIDED[5:], *words) == 0
+    places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
+    assert evaluate.main([f"run={workplace.run}", "split=test", "baseline=[]", "accelerator=cpu", *places]) == 0
+    (found,) = json.loads((tmp_path / "out" / "metrics.json").read_text())["borders"]["symmetric"]["restorers"].values()
+    assert found["psnr"] == workplace.read("metrics.json")["test"]["psnr"]
+    Image.fromarray(draw(5, 0)).save(tmp_path / "face.png")
+    capsys.readouterr()
+    asked = (f"run={workplace.run}", f"input={tmp_path / 'face.png'}", f"output={tmp_path / 'restored'}")
+    assert restore.main([*asked, "accelerator=cpu"]) == 2
+    said = capsys.readouterr().err
+    assert "has to be told what blurred the pictures: give blur=motion" in said
+    assert said.count("\n") == 1
+    assert restore.main([*asked, "accelerator=cpu", "blur=motion", "blur.length=9", "blur.angle=30"]) == 0
+    assert len(list((tmp_path / "restored").rglob("*.png"))) == 1

@@ -1,0 +1,119 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from deblur.blur import Box, Degradation, Motion
+from deblur.data import SyntheticData
+from deblur.errors import UserError
+from deblur.models import SRCNN, WienerSRCNN
+from deblur.training.calibration import calibrate
+from deblur.training.module import DeblurModule
+
+GUIDED = {
+    "_target_": "deblur.models.WienerSRCNN",
+    "kernel_sizes": [5, 3],
+    "widths": [4],
+    "noise_factors": [1.0],
+    "kernel_given": False,
+}
+ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01, "weight_decay": 0.0, "last_layer_lr_scale": 1.0}
+
+
+def drawn(cache_root: Path, degradation: Degradation, **changes: Any) -> SyntheticData:
+    settings: dict[str, Any] = {
+        "seed": 0,
+        "max_bad_fraction": 0.05,
+        "patch_size": 32,
+        "patches_per_image": 2,
+        "batch_size": 8,
+        "flips": True,
+        "eval_crop": 48,
+        "eval_batch_size": 3,
+        "num_workers": 0,
+    }
+    data = SyntheticData(degradation, max_images=20, cache_root=str(cache_root), **settings | changes)
+    data.setup()
+    return data
+
+
+@pytest.mark.parametrize("network", [SRCNN([5, 3], [4]), nn.Conv2d(1, 1, 3)], ids=["SRCNN", "of torch"])
+def test_a_network_that_measures_nothing_is_left_as_it_is(network: nn.Module, cache_root: Path) -> None:
+    data = drawn(cache_root, Box([3, 7]))
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    calibrate(network, data)
+    after = network.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert data.preparation is None
+    assert "guide" not in next(iter(data.train_dataloader()))
+
+
+def test_the_data_make_the_guides_of_a_network_that_wants_them(cache_root: Path) -> None:
+    network, data = WienerSRCNN([5, 3], [4], noise_factors=(1.0, 4.0)), drawn(cache_root, Box(5))
+    calibrate(network, data)
+    np.testing.assert_array_equal(network.kernel.numpy(), np.full((5, 5), 1 / 25, np.float32))
+    assert network.power.shape == network.noise.shape == (48, 48)
+    for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
+        assert next(iter(loader))["guide"].shape[1] == 2
+
+
+@pytest.mark.parametrize("border", ["symmetric", "real"])
+def test_training_images_alone_are_measured_as_validation_sees_them(cache_root: Path, border: str) -> None:
+    given = []
+
+    class Watching(nn.Module):
+        def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:
+            given.extend(zip(sharp, blurred, kernels, strict=True))
+
+    data = drawn(cache_root, Box([3, 7]), border=border)
+    calibrate(Watching(), data)
+    samples = data.evaluation_dataset(data.splits.train)
+    assert len(given) == len(samples) == len(data.splits.train)
+    for (sharp, blurred, kernel), sample in zip(given, (samples[place] for place in range(len(samples))), strict=True):
+        np.testing.assert_array_equal(sharp, sample["sharp"][0])
+        np.testing.assert_array_equal(blurred, sample["blurred"][0])
+        np.testing.assert_array_equal(kernel, sample["kernel"])
+
+
+def test_several_kernels_are_a_sentence_unless_the_network_is_told_them(cache_root: Path) -> None:
+    data = drawn(cache_root, Motion([3, 9], [0, 180]))
+    with pytest.raises(UserError) as caught:
+        calibrate(WienerSRCNN([5, 3], [4]), data)
+    assert str(caught.value) == (
+        "The network cannot be calibrated on these images: the images are blurred with several kernels: take "
+        "kernel_given=true."
+    )
+    calibrate(WienerSRCNN([5, 3], [4], kernel_given=True), data)
+    assert next(iter(data.test_dataloader()))["guide"].isfinite().all()
+
+
+def test_a_checkpoint_holds_what_was_measured(cache_root: Path, tmp_path: Path) -> None:
+    before = DeblurModule(model=GUIDED, optimizer=ADAM)
+    calibrate(before.network, drawn(cache_root, Box(5)))
+    path = tmp_path / "net.ckpt"
+    torch.save({"state_dict": before.state_dict(), "hyper_parameters": dict(before.hparams)}, path)
+    content = torch.load(path, weights_only=True)
+    assert {"network.kernel", "network.power", "network.noise", "network.noise_factor"} < content["state_dict"].keys()
+    after = DeblurModule(**content["hyper_parameters"])
+    after.load_state_dict(content["state_dict"])
+    blurred = np.random.default_rng(0).random((30, 41), dtype=np.float32)
+    guides = [module.network.preparation()(blurred) for module in (before, after)]
+    np.testing.assert_array_equal(*guides)
+    given = (torch.from_numpy(planes)[None] for planes in (blurred[None], guides[0]))
+    picture, guide = given
+    assert torch.equal(before(picture, guide), after(picture, guide))
+
+
+def test_patches_with_context_bring_as_much_of_the_guide(cache_root: Path) -> None:
+    module = DeblurModule(model=GUIDED, optimizer=ADAM)
+    data = drawn(cache_root, Box(5), context=module.context)
+    calibrate(module.network, data)
+    batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+    expected = nn.functional.mse_loss(module.network(batch["blurred"], batch["guide"], pad=False), batch["sharp"])
+    assert module.context == 3
+    assert batch["guide"].shape[-2:] == batch["blurred"].shape[-2:] == (38, 38)
+    assert module.training_step(batch, 0).item() == expected.item()
