@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.results import Row
 from benchmarks.timing import interleaved
-from deblur.blur import Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion
+from deblur.blur import Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion, Trajectory
 from deblur.blur.transforms import Degrade
 from deblur.data.cache import ImageCache
 
@@ -55,6 +55,7 @@ def families(scratch: Path) -> Iterator[tuple[str, Degradation, Way, Any]]:
         "disk": (Disk(5.0), defocus),
         "kernel from a file": (KernelFile(str(scratch / "kernel.npy")), None),
         "motion_random": (Motion((5.0, 25.0), (0.0, 180.0)), motion),
+        "trajectory": (Trajectory((5.0, 25.0), (0.0, 1.0)), None),
         "mixed": (MIXED, albumentations.OneOf(spread, p=1)),
     }
     gaussian, box = FIXED["gaussian"], FIXED["box"]

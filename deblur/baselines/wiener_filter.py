@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -32,6 +32,12 @@ USUAL_NOISE_FACTOR = 100.0
 """Where to begin the search for how much to exaggerate the noise for the Fourier transform, and what is used if no
 training image has a kernel that needs one."""
 
+KEPT_GAINS = 8
+"""How many filters are kept for the next picture of the same kernel and size."""
+
+LARGEST_KEPT = 2**20
+"""Pixels of a picture up to which its filter is kept."""
+
 Method = Literal["dct", "fft"]
 
 
@@ -59,6 +65,9 @@ class WienerFilter:
     power: PowerSpectrum
     noise: PowerSpectrum
     noise_factor: float = USUAL_NOISE_FACTOR
+    _gains: dict[tuple[bytes, tuple[int, ...], tuple[int, ...], float], NDArray[np.float32]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def measured(
@@ -125,17 +134,29 @@ class WienerFilter:
         """
         if method(kernel) == "fft":
             return np.stack([self.by_fft(blurred, kernel, self.noise_factor * factor) for factor in noise_factors])
-        response = eigenvalues(kernel, *blurred.shape).astype(np.float32)
-        rows, columns = (dct_frequencies(size) for size in blurred.shape)
-        power, noise = (spectrum.at(rows, columns).astype(np.float32) for spectrum in (self.power, self.noise))
         # In float32, like the picture: of 30 megapixels each array in float64 would take 240 MB.
-        coefficients = fft.dctn(blurred.astype(np.float32, copy=False), norm="ortho") * (response * power)
-        passed = response**2 * power
+        coefficients = fft.dctn(blurred.astype(np.float32, copy=False), norm="ortho")
         restored = np.empty((len(noise_factors), *blurred.shape), np.float32)
         for place, factor in enumerate(noise_factors):
-            denominator = passed + np.float32(factor) * noise
-            restored[place] = fft.idctn(coefficients / denominator, norm="ortho", overwrite_x=True)
+            gain = self._gain(kernel, blurred.shape, factor)
+            restored[place] = fft.idctn(coefficients * gain, norm="ortho", overwrite_x=True)
         return restored
+
+    def _gain(self, kernel: Weights, shape: tuple[int, ...], noise_factor: float) -> NDArray[np.float32]:
+        """Return what each coefficient of the DCT is multiplied with; the last ones are kept, for the next picture."""
+        key = (kernel.tobytes(), kernel.shape, shape, noise_factor)
+        if key not in self._gains:
+            response = eigenvalues(kernel, shape[0], shape[1]).astype(np.float32)
+            rows, columns = (dct_frequencies(size) for size in shape)
+            power, noise = (spectrum.at(rows, columns).astype(np.float32) for spectrum in (self.power, self.noise))
+            blurred_power = response * power
+            gain: NDArray[np.float32] = blurred_power / (response * blurred_power + np.float32(noise_factor) * noise)
+            if gain.size > LARGEST_KEPT:
+                return gain
+            if len(self._gains) >= KEPT_GAINS:
+                self._gains.clear()
+            self._gains[key] = gain
+        return self._gains[key]
 
     def by_fft(self, blurred: Picture, kernel: Weights, noise_factor: float) -> Picture:
         """Restore a picture by Fourier transform, whatever its kernel; shape (H, W)."""

@@ -14,6 +14,7 @@ from deblur.blur.degradation import (
 )
 from deblur.blur.kernel_file import KernelFile
 from deblur.blur.mixed import Mixed
+from deblur.blur.trajectories import Trajectory
 
 __all__ = [
     "Box",
@@ -28,5 +29,6 @@ __all__ = [
     "NoBlur",
     "ParametricBlur",
     "Sampled",
+    "Trajectory",
     "convolve",
 ]

@@ -86,7 +86,7 @@ def motion(length: float, angle: float) -> Weights:
     across = np.array([sine, cosine]) / 2
     corners = np.array([along - across, along + across, across - along, -along - across])
     width, height = (_odd_size(extent) for extent in corners.max(axis=0))
-    return _normalised(_polygon_coverage(corners, height, width))
+    return normalised(_polygon_coverage(corners, height, width))
 
 
 def disk(radius: float) -> Weights:
@@ -111,7 +111,7 @@ def disk(radius: float) -> Weights:
     meeting = np.minimum(x, _height_of_circle(y, radius))
     quadrant = y * meeting + _area_under_circle(x, radius) - _area_under_circle(meeting, radius)
     cumulative = np.sign(edges)[:, np.newaxis] * np.sign(edges)[np.newaxis, :] * quadrant
-    return _normalised(np.diff(np.diff(cumulative, axis=0), axis=1))
+    return normalised(np.diff(np.diff(cumulative, axis=0), axis=1))
 
 
 def _require(condition: bool, sentence: str) -> None:
@@ -174,8 +174,12 @@ def _mean_of_clipped(start: Weights, end: Weights) -> Weights:
     return mean
 
 
-def _normalised(areas: Weights) -> Weights:
-    """Drop rounding errors, trim empty outer rows and columns in opposite pairs and scale the sum to 1."""
+def normalised(areas: Weights) -> Weights:
+    """Drop rounding errors, trim empty outer rows and columns in opposite pairs and scale the sum to 1.
+
+    Args:
+        areas: What is covered of each pixel, odd height and width; below `NEGLIGIBLE_COVERAGE` is a rounding error.
+    """
     weights = np.where(areas < NEGLIGIBLE_COVERAGE, 0.0, areas)
     filled = np.argwhere(weights)
     top, left = np.minimum(filled.min(axis=0), np.array(weights.shape) - 1 - filled.max(axis=0))

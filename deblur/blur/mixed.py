@@ -7,8 +7,11 @@ from typing import Any, Unpack
 import numpy as np
 
 from deblur.blur.degradation import AfterBlur, Box, Degradation, Disk, DrawnKernel, Gaussian, Motion, NoBlur
+from deblur.blur.trajectories import Trajectory
 
-FAMILIES: Mapping[str, type[Degradation]] = {each.family: each for each in (Gaussian, Box, Motion, Disk, NoBlur)}
+FAMILIES: Mapping[str, type[Degradation]] = {
+    each.family: each for each in (Gaussian, Box, Motion, Disk, Trajectory, NoBlur)
+}
 """What a mixture can hold, by name."""
 
 

@@ -69,6 +69,17 @@ Radius = Annotated[
     Field(description="a number from 0.5 to 250 [px], or a pair [lo,hi] of them"),
 ]
 
+Extent = Annotated[
+    Any,
+    _fixed_or_drawn(1, 250),
+    Field(description="a number from 1 to 250 [px], or a pair [lo,hi] of them"),
+]
+Shake = Annotated[
+    Any,
+    _fixed_or_drawn(0, 1),
+    Field(description="a number from 0 to 1, or a pair [lo,hi] of them"),
+]
+
 
 class _Degradation(Target):
     noise_sigma: Annotated[Any, _fixed_or_drawn(0, 255)] = Field(
@@ -104,6 +115,13 @@ class Disk(_Degradation):
     radius: Radius
 
 
+class Trajectory(_Degradation):
+    """Schema of `deblur.blur.Trajectory`."""
+
+    extent: Extent
+    shake: Shake
+
+
 class NoBlur(_Degradation):
     """Schema of `deblur.blur.NoBlur`."""
 
@@ -129,6 +147,11 @@ class _DiskFamily(_Family):
     radius: Radius
 
 
+class _TrajectoryFamily(_Family):
+    extent: Extent
+    shake: Shake
+
+
 _FAMILY = "the parameters of the family, or null to leave it out"
 
 
@@ -137,6 +160,7 @@ class _Families(Section):
     box: _BoxFamily | None = Field(None, description=_FAMILY)
     motion: _MotionFamily | None = Field(None, description=_FAMILY)
     disk: _DiskFamily | None = Field(None, description=_FAMILY)
+    trajectory: _TrajectoryFamily | None = Field(None, description=_FAMILY)
     none: _Family | None = Field(None, description=_FAMILY)
 
 

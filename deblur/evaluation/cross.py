@@ -169,7 +169,9 @@ def _measured(
             images = {key: batch[key].to(device).float() / 255 for key in ("blurred", "sharp")}
             inputs += psnr(images["blurred"], images["sharp"]).tolist()
             for blur, restorer in restorers.items():
-                results[blur] += psnr(restorer.restore(images["blurred"], batch["kernel"]), images["sharp"]).tolist()
+                given = images["blurred"], batch["kernel"]
+                restored = restorer.restore(*given, restorer.guide(*given))
+                results[blur] += psnr(restored, images["sharp"]).tolist()
     rows = []
     for blur, restorer in restorers.items():
         gains = np.subtract(results[blur], inputs)

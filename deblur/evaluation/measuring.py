@@ -44,8 +44,11 @@ def measure_restorers(
             }
             images = data.on_after_batch_transfer(moved, 0)
             for restorer in restorers:
-                restored = restorer.restore(images["blurred"], images["kernel"])
-                measured = measure(restored, images, similarity_of_input=True)
+                given = images["blurred"], images["kernel"]
+                guide = restorer.guide(*given)
+                restored = restorer.restore(*given, guide)
+                compared = images if guide is None else {**images, "guide": guide}
+                measured = measure(restored, compared, similarity_of_input=True)
                 columns = {name: values.tolist() for name, values in measured.items()}
                 rows += [
                     {

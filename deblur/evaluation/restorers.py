@@ -21,13 +21,23 @@ class Restorer(ABC):
 
     name: str
 
+    def guide(self, blurred: Tensor, kernels: Sequence[Weights]) -> Tensor | None:  # noqa: ARG002 # most want none
+        """Return what is prepared of whole images beforehand, (N, G, H, W), where anything is.
+
+        Args:
+            blurred: (N, 1, H, W) in [0, 1], float32.
+            kernels: what each image was blurred with.
+        """
+        return None
+
     @abstractmethod
-    def restore(self, blurred: Tensor, kernels: Sequence[Weights]) -> Tensor:
+    def restore(self, blurred: Tensor, kernels: Sequence[Weights], guide: Tensor | None) -> Tensor:
         """Restore a batch.
 
         Args:
             blurred: (N, 1, H, W) in [0, 1], float32.
             kernels: what each image was blurred with.
+            guide: what `guide` returned for them.
 
         Returns:
             (N, 1, H, W), not clamped.
@@ -47,14 +57,17 @@ class NetworkRestorer(Restorer):
         """Move the network."""
         self._network.to(device)
 
-    def restore(self, blurred: Tensor, kernels: Sequence[Weights]) -> Tensor:
+    def guide(self, blurred: Tensor, kernels: Sequence[Weights]) -> Tensor | None:
+        """Return the guides that the network wants, made on the processor."""
+        if self._preparation is None:
+            return None
+        images = blurred[:, 0].numpy(force=True)
+        guides = [self._preparation(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
+        return torch.from_numpy(np.stack(guides)).to(blurred.device)
+
+    def restore(self, blurred: Tensor, kernels: Sequence[Weights], guide: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
         """Restore a batch in float32."""
-        given = [blurred]
-        if self._preparation is not None:
-            images = blurred[:, 0].numpy(force=True)
-            guides = [self._preparation(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
-            given.append(torch.from_numpy(np.stack(guides)).to(blurred.device))
-        restored: Tensor = self._network(*given)
+        restored: Tensor = self._network(blurred) if guide is None else self._network(blurred, guide)
         return restored
 
 
@@ -66,7 +79,7 @@ class BaselineRestorer(Restorer):
         self.name = baseline.name
         self._baseline = baseline
 
-    def restore(self, blurred: Tensor, kernels: Sequence[Weights]) -> Tensor:
+    def restore(self, blurred: Tensor, kernels: Sequence[Weights], guide: Tensor | None) -> Tensor:  # noqa: ARG002 # it wants none
         """Restore a batch, image by image, on the processor."""
         images = blurred[:, 0].numpy(force=True)
         restored = [self._baseline.restore(image, kernel) for image, kernel in zip(images, kernels, strict=True)]

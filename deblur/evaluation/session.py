@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,7 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
         found = measure_restorers(restorers, data, images, frame, torch_device(device))
         rows += found
         borders[frame.border] = {
-            "restorers": {
-                restorer.name: mean_results([row for row in found if row["restorer"] == restorer.name])
-                for restorer in restorers
-            },
+            "restorers": _means(found, [each.name for each in restorers], [each.name for each in networks]),
             "baselines": {baseline.name: dict(baseline.settings) for baseline in baselines},
             "margin": list(frame.margin),
         }
@@ -112,6 +109,17 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
         "versions": versions(),
     }
     return Evaluation("-".join([subject, "on", *labels, digest]), rows, summary)
+
+
+def _means(rows: Sequence[Row], names: Sequence[str], networks: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the means of each restorer; of a baseline also the share of images on which the network is above it."""
+    parts = {name: [row for row in rows if row["restorer"] == name] for name in names}
+    means = {name: mean_results(part) for name, part in parts.items()}
+    for network in networks:
+        for name in set(names) - set(networks):
+            above = [own["psnr"] > other["psnr"] for own, other in zip(parts[network], parts[name], strict=True)]
+            means[name]["network_above"] = sum(above) / len(above)
+    return means
 
 
 def _wants_both_borders(asked: Config, trained: Trained | None, data: DeblurDataModule) -> bool:

@@ -12,15 +12,22 @@ def restorer_table(summary: Mapping[str, Any]) -> str:
     borders = summary["borders"]
     first = [next(iter(border["restorers"].values())) for border in borders.values()]
     rows = [["blurred input", *_side_by_side(first, "input_psnr", None, "input_ssim")]]
-    for name in next(iter(borders.values()))["restorers"]:
+    names = list(next(iter(borders.values()))["restorers"])
+    is_compared = any("network_above" in each for border in borders.values() for each in border["restorers"].values())
+    for name in names:
         means = [border["restorers"][name] for border in borders.values()]
         rows.append([name, *_side_by_side(means, "psnr", "gain", "ssim")])
+        if is_compared:
+            rows[-1].append(" / ".join(f"{one['network_above']:.0%}" for one in means if "network_above" in one))
     is_both = len(borders) > 1
     columns = [
         column
         for border in borders
         for column in (f"{border}: PSNR, dB" if is_both else "PSNR, dB", "gain, dB", "SSIM")
     ]
+    if is_compared:
+        rows[0].append("")
+        columns.append("network above it on")
     images = f"{first[0]['images']} images ({summary['split']})"
     if summary["seen_left_out"]:
         images += f", without {summary['seen_left_out']} that the network was trained or validated on"

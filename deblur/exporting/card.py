@@ -18,6 +18,7 @@ _UNITS: Final = {
     "size": "px",
     "length": "px",
     "radius": "px",
+    "extent": "px",
     "angle": "degrees",
     "noise_sigma": "grey levels of 255",
 }

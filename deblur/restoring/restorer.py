@@ -3,18 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur.kernels import Weights
 from deblur.errors import UserError
 from deblur.networks.shipped import SHIPPED, shipped_file
 from deblur.restoring.colour import Colour, plane_count, restore_pixels
 from deblur.restoring.pictures import Picture
 from deblur.restoring.tiles import Plane, PlaneNetwork, TiledNetwork
 from deblur.restoring.transparency import with_hidden, without_hidden
+
+if TYPE_CHECKING:  # OpenCV is loaded for a kernel
+    from deblur.blur.kernels import Weights
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -58,7 +60,7 @@ class Restorer:
         image: NDArray[Any],
         color: Colour = "luma",
         advance: Advance | None = None,
-        kernel: Weights | None = None,
+        kernel: "Weights | None" = None,
     ) -> NDArray[Any]:
         """Restore a picture.
 
@@ -94,7 +96,7 @@ class Restorer:
         picture: Picture,
         color: Colour = "luma",
         advance: Advance | None = None,
-        kernel: Weights | None = None,
+        kernel: "Weights | None" = None,
     ) -> Picture:
         """Restore the pixels of a picture that was read from a file."""
         if picture.alpha is None:
@@ -107,7 +109,7 @@ class Restorer:
         return plane_count(image, color) * self._exact.count(image.shape[0], image.shape[1])
 
     def _restored_beside_alpha(
-        self, pixels: NDArray[Any], color: Colour, advance: Advance | None, kernel: Weights | None
+        self, pixels: NDArray[Any], color: Colour, advance: Advance | None, kernel: "Weights | None"
     ) -> NDArray[Any]:
         channels = pixels.shape[2]
         colours = pixels[..., 0] if channels < 3 else pixels[..., :3]
@@ -171,7 +173,7 @@ def load(
     return Restorer(trained.name, trained.config, exact, fast if is_fast else None)
 
 
-def _refuse_kernel(kernel: Weights | None, is_needed: bool) -> None:
+def _refuse_kernel(kernel: "Weights | None", is_needed: bool) -> None:
     if kernel is None and is_needed:
         raise ValueError("the network has to be told what blurred the picture: give it the kernel")
     if kernel is not None:

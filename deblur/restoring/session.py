@@ -3,9 +3,8 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deblur.blur.kernels import Weights
 from deblur.config import Config
 from deblur.config.build import build
 from deblur.config.check import check_blur
@@ -21,6 +20,9 @@ from deblur.restoring.reading import read_picture
 from deblur.restoring.restorer import Restorer, load
 from deblur.restoring.simulation import Gain, degraded, drawn, gain
 from deblur.restoring.writing import write_picture
+
+if TYPE_CHECKING:  # OpenCV is loaded for a kernel
+    from deblur.blur.kernels import Weights
 
 UNKNOWN_GAIN = (
     "How much sharper it is cannot be told without the sharp picture: look at it, or try simulate=true on a sharp one."
@@ -153,7 +155,7 @@ class _Simulation:
         return table(title, ["", "blurred, dB", "restored, dB", "gain, dB"], rows)
 
 
-def _kernel(restorer: Restorer, config: Config) -> Weights | None:
+def _kernel(restorer: Restorer, config: Config) -> "Weights | None":
     """Return what blurred the pictures, for a network that is to be told.
 
     Raises:

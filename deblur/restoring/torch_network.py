@@ -1,12 +1,16 @@
 """A network that torch computes, for the tiles of a picture."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import nn
 
-from deblur.blur.kernels import Weights
 from deblur.networks.guides import preparation_of
 from deblur.restoring.tiles import Plane, Planes, with_guide
+
+if TYPE_CHECKING:  # OpenCV is loaded for a kernel
+    from deblur.blur.kernels import Weights
 
 
 class TorchNetwork:
@@ -38,7 +42,7 @@ class TorchNetwork:
         """Whether it has to be told what blurred each plane."""
         return self._preparation is not None and self._preparation.needs_kernel
 
-    def prepare(self, plane: Plane, kernel: Weights | None) -> Planes:
+    def prepare(self, plane: Plane, kernel: "Weights | None") -> Planes:
         """Return what the network is given; see `PlaneNetwork`."""
         return with_guide(plane, kernel, self._preparation)
 

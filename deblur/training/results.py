@@ -16,7 +16,7 @@ import numpy as np
 from deblur import __version__
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv, write_gray_png
-from deblur.metrics import MEASURED
+from deblur.metrics import GUIDED, MEASURED
 from deblur.runs import IMAGES_FILE, config_without_paths, flatten
 from deblur.training.module import DeblurModule
 from deblur.training.pictures import restore_sample, strip
@@ -74,8 +74,10 @@ def write_images_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
     Names and degradations come first: families of blur have different parameters, and each gets its column.
     """
-    described = dict.fromkeys(key for row in rows for key in row if key not in MEASURED)
-    write_csv(folder / IMAGES_FILE, [{key: _finite(row.get(key)) for key in (*described, *MEASURED)} for row in rows])
+    given = dict.fromkeys(key for row in rows for key in row)
+    described = [key for key in given if key not in (*MEASURED, *GUIDED)]
+    columns = (*described, *MEASURED, *(key for key in GUIDED if key in given))
+    write_csv(folder / IMAGES_FILE, [{key: _finite(row.get(key)) for key in columns} for row in rows])
 
 
 def _finite(value: Any) -> Any:

@@ -12,12 +12,15 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from small_trainings import SMALLEST
 
-from deblur.blur import Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur
+from deblur.blur import Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur, Trajectory
 from deblur.blur.mixed import FAMILIES
 from deblur.config import Config, build, check
 from deblur.config.command_line import conf_dir
 from deblur.config.schema import BY_TARGET
 from deblur.errors import UserError
+from deblur.networks.shipped import shipped_file
+from deblur.networks.shipping import BLURS
+from deblur.networks.trained import load_trained
 from deblur.runs import config_hash, read_config
 from deblur.train import main
 
@@ -30,7 +33,8 @@ CLASSES: dict[str, tuple[type[Degradation], tuple[int, int]]] = {
     "motion": (Motion, (1, 15)),
     "motion_random": (Motion, (27, 27)),
     "disk": (Disk, (11, 11)),
-    "mixed": (Mixed, (27, 27)),
+    "trajectory": (Trajectory, (51, 51)),
+    "mixed": (Mixed, (51, 51)),
     "kernel": (KernelFile, (5, 9)),
     "none": (NoBlur, (1, 1)),
 }
@@ -107,10 +111,11 @@ def test_random_motion_goes_everywhere(choose: Compose) -> None:
 @pytest.mark.parametrize(
     ("words", "families"),
     [
-        ((), {"gaussian", "box", "motion", "disk"}),
-        (("~blur.families.disk",), {"gaussian", "box", "motion"}),
-        (("blur.families.disk=null", "blur.families.box.weight=0"), {"gaussian", "motion"}),
-        (("blur.families.none.weight=1",), {"gaussian", "box", "motion", "disk", "none"}),
+        ((), {"gaussian", "box", "motion", "disk", "trajectory"}),
+        (("~blur.families.disk",), {"gaussian", "box", "motion", "trajectory"}),
+        (("blur.families.disk=null", "blur.families.box.weight=0"), {"gaussian", "motion", "trajectory"}),
+        (("blur.families.trajectory=null",), {"gaussian", "box", "motion", "disk"}),
+        (("blur.families.none.weight=1",), {"gaussian", "box", "motion", "disk", "trajectory", "none"}),
     ],
 )
 def test_families_are_dropped_and_added(choose: Compose, words: tuple[str, ...], families: set[str]) -> None:
@@ -124,7 +129,7 @@ def test_the_preset_and_its_schema_know_every_family(choose: Compose) -> None:
 
 def test_a_family_is_changed(choose: Compose) -> None:
     words = ("blur.families.box.size=[11,13]", "blur.families.box.weight=9", "~blur.families.motion")
-    mixture = built(choose("mixed", *words, "blur.families.disk=null"))
+    mixture = built(choose("mixed", *words, "blur.families.disk=null", "~blur.families.trajectory"))
     assert isinstance(mixture, Mixed)
     assert mixture.probabilities == {"box": 0.9, "gaussian": 0.1}
     rng = np.random.default_rng(0)
@@ -136,6 +141,18 @@ def test_another_mixture_is_another_configuration(choose: Compose, words: tuple[
     assert config_hash(choose("mixed", *words)) != config_hash(choose("mixed"))
 
 
+def test_the_network_that_ships_can_be_trained_on_the_mixture_that_it_was_trained_on(compose: Compose) -> None:
+    then = build(load_trained(shipped_file("mixed")).config["blur"], Degradation)
+    now = built(compose("experiment=pretrained", *BLURS["mixed"]))
+    assert isinstance(then, Mixed)
+    assert isinstance(now, Mixed)
+    assert now.probabilities == then.probabilities
+    for seed in range(30):
+        first, again = (mixture.sample(np.random.default_rng(seed)) for mixture in (then, now))
+        np.testing.assert_array_equal(again.kernel.weights, first.kernel.weights)
+        assert (again.noise_sigma, again.jpeg_quality) == (first.noise_sigma, first.jpeg_quality)
+
+
 # What is refused, without torch
 
 
@@ -145,6 +162,17 @@ def test_another_mixture_is_another_configuration(choose: Compose, words: tuple[
         ("disk", "blur.radius=0", "blur.radius=0 is not allowed: give a number from 0.5 to 250 [px], or a pair"),
         ("disk", "blur.radius=[5,1]", "blur.radius=[5,1] is not allowed: give a number from 0.5"),
         ("disk", "+blur.size=3", "blur.size is unknown: blur has the keys jpeg_quality, noise_sigma, radius."),
+        ("trajectory", "blur.extent=0", "blur.extent=0 is not allowed: give a number from 1 to 250 [px], or a pair"),
+        ("trajectory", "blur.extent=[9,5]", "blur.extent=[9,5] is not allowed: give a number from 1 to 250 [px]"),
+        ("trajectory", "blur.shake=1.5", "blur.shake=1.5 is not allowed: give a number from 0 to 1, or a pair [lo,hi]"),
+        ("trajectory", "blur.shake=[-1,1]", "blur.shake=[-1,1] is not allowed: give a number from 0 to 1, or a pair"),
+        ("trajectory", "~blur.shake", "blur.shake is missing: give a number from 0 to 1, or a pair [lo,hi] of them."),
+        ("trajectory", "+blur.angle=3", "blur.angle is unknown: blur has the keys extent, jpeg_quality, noise_sigma, "),
+        (
+            "mixed",
+            "blur.families.trajectory.shake=2",
+            "blur.families.trajectory.shake=2 is not allowed: give a number from 0 to 1, or a pair [lo,hi] of them.",
+        ),
         ("mixed", "blur.families.box.size=4", "blur.families.box.size=4 is not allowed: give an odd whole number"),
         ("mixed", "~blur.families.disk.radius", "blur.families.disk.radius is missing: give a number from 0.5 to 250"),
         ("mixed", "blur.families.box=3", "blur.families.box=3 is not allowed: give the parameters of the family"),
@@ -171,7 +199,7 @@ def test_a_wrong_value_is_a_sentence(choose: Compose, name: str, word: str, sent
 
 
 def test_a_mixture_of_nothing_is_refused(choose: Compose) -> None:
-    dropped = [f"~blur.families.{name}" for name in ("gaussian", "motion", "disk")]
+    dropped = [f"~blur.families.{name}" for name in ("gaussian", "motion", "disk", "trajectory")]
     with pytest.raises(UserError, match=r"^blur\.families has nothing to draw from"):
         choose("mixed", *dropped, "blur.families.box.weight=0")
 
@@ -237,12 +265,16 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def filled(row: dict[str, str]) -> set[str]:
-    return {key for key in ("sigma", "size", "length", "angle", "radius") if row.get(key)}
+    return {key for key in ("sigma", "size", "length", "angle", "radius", "extent", "shake") if row.get(key)}
 
 
 @pytest.mark.parametrize(
     ("name", "family", "parameters"),
-    [("disk", "disk", {"radius"}), ("motion_random", "motion", {"length", "angle"})],
+    [
+        ("disk", "disk", {"radius"}),
+        ("motion_random", "motion", {"length", "angle"}),
+        ("trajectory", "trajectory", {"extent", "shake"}),
+    ],
 )
 def test_a_run_says_how_each_image_was_blurred(run: Run, name: str, family: str, parameters: set[str]) -> None:
     rows = rows_of(run(f"blur={name}"))
@@ -252,7 +284,7 @@ def test_a_run_says_how_each_image_was_blurred(run: Run, name: str, family: str,
 
 def test_a_run_of_a_mixture_says_which_family_was_drawn(run: Run) -> None:
     rows = rows_of(run("blur=mixed", "~blur.families.gaussian", "data.max_images=40", "data.seed=3"))
-    own = {"box": {"size"}, "motion": {"length", "angle"}, "disk": {"radius"}}
+    own = {"box": {"size"}, "motion": {"length", "angle"}, "disk": {"radius"}, "trajectory": {"extent", "shake"}}
     assert len({row["blur"] for row in rows}) > 1
     assert all(filled(row) == own[row["blur"]] for row in rows)
 

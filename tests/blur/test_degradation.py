@@ -23,6 +23,7 @@ from deblur.blur import (
     Motion,
     NoBlur,
     Sampled,
+    Trajectory,
 )
 
 FIXED = {
@@ -38,6 +39,8 @@ DRAWN = {
     "drawn box": Box([3, 9]),
     "drawn motion": Motion([1, 20], [0, 180]),
     "drawn disk": Disk([0.4, 8]),
+    "drawn trajectory": Trajectory([0.4, 12], [0, 1]),
+    "trajectory": Trajectory(9, 0.6),
     "mixed": Mixed({"none": {}, "gaussian": {"sigma": 2}, "motion": {"length": [1, 9], "angle": 30}}),
 }
 every_family = pytest.mark.parametrize("degradation", [*FIXED, *DRAWN, "kernel file"], indirect=True)
@@ -261,6 +264,11 @@ def test_no_drawn_motion_is_larger(length: float, angle: float, spread: float, s
         (Box, {"size": [-3, 3]}, "size"),
         (Motion, {"length": [0.5, 3], "angle": 0}, "length"),
         (Disk, {"radius": [0, 3]}, "radius"),
+        (Trajectory, {"extent": 0, "shake": 0.5}, "extent is 0 px; it must be above 0"),
+        (Trajectory, {"extent": [-3, 3], "shake": 0.5}, "extent"),
+        (Trajectory, {"extent": 9, "shake": -0.1}, r"shake is -0.1; it must be in 0..1"),
+        (Trajectory, {"extent": 9, "shake": [0.5, 1.1]}, "shake"),
+        (Trajectory, {"extent": [9, 3], "shake": 0.5}, "rising order"),
         (NoBlur, {"noise_sigma": -1}, "noise_sigma"),
         (NoBlur, {"noise_sigma": [-1, 2]}, "noise_sigma"),
         (NoBlur, {"jpeg_quality": 0}, "jpeg_quality"),

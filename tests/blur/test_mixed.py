@@ -16,9 +16,10 @@ EVERY_FAMILY: dict[str, dict[str, Any]] = {
     "box": {"size": [3, 9]},
     "motion": {"length": [5, 25], "angle": [0, 180]},
     "disk": {"radius": [1, 5]},
+    "trajectory": {"extent": [5, 25], "shake": [0, 1]},
     "none": {},
 }
-ENOUGH_FOR_EACH = 60  # draws; one of five families is missing with a chance of 1e-5
+ENOUGH_FOR_EACH = 80  # draws; one of six families is missing with a chance of 3e-6
 
 
 def drawn(mixture: Mixed, count: int, seed: int = 0) -> list[Sampled]:
@@ -39,8 +40,12 @@ def test_what_is_drawn_is_a_blur_of_the_family_that_is_named() -> None:
     assert {each.family for each in draws} == EVERY_FAMILY.keys()
     for each in draws:
         assert each.parameters.keys() == EVERY_FAMILY[each.family].keys()
-        own = FAMILIES[each.family](**each.parameters).sample(np.random.default_rng(1))
-        np.testing.assert_array_equal(each.kernel.weights, own.kernel.weights)
+        own = FAMILIES[each.family](**each.parameters)
+        if own.fixed_kernel is not None:  # a path is drawn for the same parameters too
+            np.testing.assert_array_equal(each.kernel.weights, own.fixed_kernel.weights)
+        else:
+            assert each.family == "trajectory"
+            assert max(each.kernel.weights.shape) <= max(own.max_kernel_size)
         assert each.kernel.weights.sum() == pytest.approx(1, abs=1e-9)
 
 
@@ -61,8 +66,8 @@ def test_a_bright_pixel_becomes_the_kernel_and_a_constant_picture_stays() -> Non
 @pytest.mark.parametrize(
     "weights",
     [
-        {"gaussian": 1, "box": 1, "motion": 1, "disk": 1, "none": 1},
-        {"gaussian": 0.5, "box": 3, "motion": 0, "disk": 1.5, "none": 0},
+        {"gaussian": 1, "box": 1, "motion": 1, "disk": 1, "trajectory": 1, "none": 1},
+        {"gaussian": 0.5, "box": 3, "motion": 0, "disk": 1.5, "trajectory": 2, "none": 0},
     ],
 )
 def test_families_are_drawn_as_often_as_their_weights_say(weights: dict[str, float]) -> None:

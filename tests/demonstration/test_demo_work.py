@@ -19,7 +19,7 @@ from deblur.demonstration.work import (
 from deblur.errors import UserError
 from deblur.restoring.pictures import Metadata, Picture
 from deblur.restoring.restorer import Restorer
-from deblur.restoring.tiles import Plane
+from deblur.restoring.tiles import Plane, Planes
 from deblur.restoring.writing import write_picture
 
 STARTS = {each.name: each.start for family in FAMILIES.values() for each in family.strengths}
@@ -30,12 +30,16 @@ class Brighter:
     """A network that adds as many grey levels of 255."""
 
     radius = 0
+    needs_kernel = False
 
     def __init__(self, levels: float = 0) -> None:
         self.levels = levels
 
-    def __call__(self, surrounded: Plane) -> Plane:
-        return surrounded + np.float32(self.levels / 255)
+    def prepare(self, plane: Plane, _kernel: None) -> Planes:
+        return plane[None]
+
+    def __call__(self, surrounded: Planes) -> Plane:
+        return surrounded[0] + np.float32(self.levels / 255)
 
 
 def restorer(levels: float = 0) -> Restorer:

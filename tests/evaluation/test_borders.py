@@ -21,6 +21,13 @@ def test_networks_and_baselines_are_measured_with_both_borders(run: Path, evalua
     assert gains["none"] == (0, 0)
     assert gains["dct_wiener"][0] > gains["dct_wiener"][1] + 1  # it leans on the mirror image
     assert gains[network][0] == pytest.approx(gains[network][1], abs=0.2)  # it sees 7 px
+    psnrs = {
+        name: [row["psnr"] for row in found.rows if (row["border"], row["restorer"]) == ("real", name)] for name in real
+    }
+    for name in ("none", "dct_wiener"):
+        above = [ours > theirs for ours, theirs in zip(psnrs[network], psnrs[name], strict=True)]
+        assert real[name]["network_above"] == sum(above) / len(above)
+    assert "network_above" not in real[network]
     assert {(row["border"], row["restorer"]) for row in found.rows} == {(b, r) for b in borders for r in real}
 
 

@@ -243,7 +243,7 @@ def test_the_card_shows_how_to_do_with_and_without_torch() -> None:
     exported, kept = card("onnx"), card("safetensors")
     for text in (exported, kept):
         assert "InferenceSession" not in text
-        assert "what a Wiener filter makes of the whole of it. deblur makes that by itself." in text
+        assert "what a Wiener filter makes of the whole of it.\ndeblur makes that by itself." in text
     assert "a second input `guide`,\n(N, 2, H, W), which deblur makes" in exported
     assert '`deblur.load("net.onnx")` does all of it, without torch.' in exported
     assert "run=net.safetensors format=onnx" in kept
