@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from deblur.models import SRCNN
+from deblur.models import SRCNN, WienerSRCNN
 
 PATCHES, SIDE = 16, 64  # in a batch, as conf/train.yaml has them
 
@@ -16,7 +16,7 @@ class BareLoop:
 
     def __init__(
         self,
-        network: SRCNN,
+        network: SRCNN | WienerSRCNN,
         device: torch.device | str,
         *,
         bfloat16: bool,
@@ -40,10 +40,11 @@ class BareLoop:
         self._autocast = torch.autocast(place.type, torch.bfloat16, enabled=bfloat16)
 
     def step(self, batch: Mapping[str, Tensor]) -> None:
-        """Take one step with blurred patches that bring their context, and sharp ones."""
+        """Take one step with blurred patches that bring their context, sharp ones, and guides if there are any."""
+        given = [batch[name] for name in ("blurred", "guide") if name in batch]
         self._optimizer.zero_grad()
         with self._autocast:
-            restored = self._network(batch["blurred"], pad=False)
+            restored = self._network(*given, pad=False)
         mse_loss(restored.float(), batch["sharp"]).backward()  # type: ignore[no-untyped-call] # of torch
         self._optimizer.step()
 

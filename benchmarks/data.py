@@ -17,18 +17,19 @@ import torch
 
 from benchmarks.bare import BareLoop
 from benchmarks.blurs import FIXED, MIXED, blurring
-from benchmarks.networks import NETWORKS
+from benchmarks.networks import GUIDED, GUIDED_LAYERS, NETWORKS
 from benchmarks.pictures import drawn_faces, write_pictures
 from benchmarks.results import Row, tell
 from benchmarks.timing import interleaved, seconds
-from deblur.blur import Degradation
+from deblur.blur import Box, Degradation
 from deblur.data import FolderData
 from deblur.data.cache import open_cache
 from deblur.data.images import read_gray
 from deblur.data.sources import FolderSource
 from deblur.device import Device, taken_device
 from deblur.memory import keep_freed_memory
-from deblur.models import SRCNN
+from deblur.models import SRCNN, WienerSRCNN
+from deblur.training.calibration import calibrate
 
 FILES = 200  # decoded in one repeat
 EPOCHS_KEPT = 3  # timed once what is kept of blurred images is kept
@@ -93,10 +94,11 @@ def loading(root: Path) -> list[Row]:
 def waiting(root: Path, device: Device, steps: int, workers: int) -> list[Row]:
     """Measure which share of the training steps is spent waiting for data, in the first epoch and later."""
     rows: list[Row] = []
-    for name, (kernel_sizes, widths) in NETWORKS.items():
-        for blur, degradation in {**FIXED, "mixed": MIXED}.items():
-            network = SRCNN(kernel_sizes, widths)
+    for name in (*NETWORKS, GUIDED):
+        for blur, degradation in {**FIXED, "box, noise 2": Box(7, noise_sigma=2), "mixed": MIXED}.items():
+            network = network_for(name, degradation)
             data = data_of(root, degradation, network.radius, workers)
+            calibrate(network, data)
             step = stepper(network, data, device)
             turns = epochs(data.train_dataloader())
             first = next(turns)
@@ -111,7 +113,15 @@ def waiting(root: Path, device: Device, steps: int, workers: int) -> list[Row]:
     return rows
 
 
-def stepper(network: SRCNN, data: FolderData, device: Device) -> Callable[[Any], None]:
+def network_for(name: str, degradation: Degradation) -> SRCNN | WienerSRCNN:
+    """Make a network; a guided one is told the kernels where they are drawn."""
+    if name in NETWORKS:
+        return SRCNN(*NETWORKS[name])
+    kernel_sizes, widths = GUIDED_LAYERS
+    return WienerSRCNN(kernel_sizes, widths, kernel_given=degradation.fixed_kernel is None)
+
+
+def stepper(network: SRCNN | WienerSRCNN, data: FolderData, device: Device) -> Callable[[Any], None]:
     """Return what makes one step of a training with a batch."""
     kind = {"gpu": "cuda"}.get(device.accelerator, device.accelerator)
     loop = BareLoop(network, kind, bfloat16=device.precision == "bf16-mixed")

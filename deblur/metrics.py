@@ -60,12 +60,13 @@ def measure(restored: Tensor, batch: Mapping[str, Any], similarity_of_input: boo
     Args:
         restored: (N, 1, H, W).
         batch: with `blurred` and `sharp`, and `guide` (N, G, H, W) for a network that wants one.
-        similarity_of_input: whether the SSIM of the blurred images is wanted; it takes as long as that of the restored.
+        similarity_of_input: whether it is wanted how similar to the sharp images is what the network was given; the
+            SSIM of the blurred ones takes as long as that of the restored.
 
     Returns:
-        (N,) each: psnr, ssim, gain [dB], input_psnr, loss (MSE of the clamped images), guide_psnr of the first plane of
-        the guide, which is what the linear filter alone restores, if there is one, and, if wanted, input_ssim. PSNR and
-        gain are infinite where an image is exact.
+        (N,) each: psnr, ssim, gain [dB], input_psnr, loss (MSE of the clamped images) and, if wanted, input_ssim, and
+        guide_psnr of the first plane of the guide, which is what the Wiener filter alone restores, if there is one.
+        PSNR and gain are infinite where an image is exact.
     """
     blurred, sharp = batch["blurred"], batch["sharp"]
     restored = restored.float().clamp(0, 1)
@@ -76,10 +77,10 @@ def measure(restored: Tensor, batch: Mapping[str, Any], similarity_of_input: boo
         "loss": (restored - sharp).square().mean(dim=(1, 2, 3)),
     }
     measured["gain"] = measured["psnr"] - measured["input_psnr"]
-    if "guide" in batch:
-        measured["guide_psnr"] = psnr(batch["guide"][:, :1], sharp)
     if similarity_of_input:
         measured["input_ssim"] = ssim(blurred, sharp)
+        if "guide" in batch:
+            measured["guide_psnr"] = psnr(batch["guide"][:, :1], sharp)
     return measured
 
 

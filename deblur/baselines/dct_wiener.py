@@ -42,5 +42,5 @@ class DctWiener(Baseline):
             "noise_sigma": float(f"{GRAY_LEVELS * fitted(self._filter).noise.mean ** 0.5:.4g}"),
         }
         if "fft" in self._methods:
-            found["noise_factor"] = float(f"{fitted(self._filter).noise_factor:.4g}")
+            found["noise_factor"] = float(f"{fitted(self._filter).fft_noise_factor:.4g}")
         return found

@@ -30,7 +30,7 @@ class Preparation:
         kernel: what all pictures are blurred with; None where each picture comes with its own.
         power: what to expect of sharp pictures at each frequency of the DCT-II, for pictures in [0, 1], (H, W).
         noise: what to expect of the noise, likewise.
-        noise_factor: how much more noise is assumed by the Fourier transform.
+        fft_noise_factor: how much more noise is assumed by the Fourier transform.
         noise_factors: a result for each; how much more noise is assumed than there was in the calibration.
 
     Raises:
@@ -40,12 +40,12 @@ class Preparation:
     kernel: NDArray[np.floating] | None
     power: NDArray[np.floating]
     noise: NDArray[np.floating]
-    noise_factor: float
+    fft_noise_factor: float
     noise_factors: Sequence[float]
 
     def __post_init__(self) -> None:
         """Refuse what cannot have been measured, of a damaged file."""
-        factors = np.array([self.noise_factor, *self.noise_factors], dtype=np.float64)
+        factors = np.array([self.fft_noise_factor, *self.noise_factors], dtype=np.float64)
         for name, values in (("power", self.power), ("noise", self.noise), ("noise_factors", factors)):
             if values.size == 0 or not (np.isfinite(values).all() and values.min() > 0):
                 raise ValueError(f"{name} are not numbers above 0")
@@ -89,13 +89,13 @@ class Preparation:
     @cached_property
     def _filter(self) -> WienerFilter:
         power, noise = (PowerSpectrum(each.astype(np.float64)) for each in (self.power, self.noise))
-        return WienerFilter(power, noise, self.noise_factor)
+        return WienerFilter(power, noise, self.fft_noise_factor)
 
     def as_plain(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         return {
-            "noise_factor": self.noise_factor,
+            "fft_noise_factor": self.fft_noise_factor,
             "noise_factors": list(self.noise_factors),
             **{name: None if array is None else _as_plain(array) for name, array in arrays.items()},
         }
@@ -112,7 +112,7 @@ class Preparation:
         if power is None or noise is None:
             raise ValueError("the spectra are missing")
         factors = [float(factor) for factor in told["noise_factors"]]
-        return cls(kernel, power, noise, float(told["noise_factor"]), factors)
+        return cls(kernel, power, noise, float(told["fft_noise_factor"]), factors)
 
 
 def _as_plain(array: NDArray[np.floating]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The Wiener filter for a picture whose blur is known: the best linear one where the border is the mirrored one."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,7 +36,7 @@ KEPT_GAINS = 8
 """How many filters are kept for the next picture of the same kernel and size."""
 
 LARGEST_KEPT = 2**20
-"""Pixels of a picture up to which its filter is kept."""
+"""Pixels of a picture up to which its filter is kept; that of a larger one is made a part at a time."""
 
 Method = Literal["dct", "fft"]
 
@@ -59,12 +59,12 @@ class WienerFilter:
     Attributes:
         power: S, what to expect of sharp pictures.
         noise: s^2, what to expect of the noise.
-        noise_factor: how much more noise is assumed by the Fourier transform.
+        fft_noise_factor: how much more noise is assumed by the Fourier transform.
     """
 
     power: PowerSpectrum
     noise: PowerSpectrum
-    noise_factor: float = USUAL_NOISE_FACTOR
+    fft_noise_factor: float = USUAL_NOISE_FACTOR
     _gains: dict[tuple[bytes, tuple[int, ...], tuple[int, ...], float], NDArray[np.float32]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -133,35 +133,52 @@ class WienerFilter:
             Shape (len(noise_factors), H, W), not clamped.
         """
         if method(kernel) == "fft":
-            return np.stack([self.by_fft(blurred, kernel, self.noise_factor * factor) for factor in noise_factors])
+            return np.stack([self.by_fft(blurred, kernel, self.fft_noise_factor * factor) for factor in noise_factors])
         # In float32, like the picture: of 30 megapixels each array in float64 would take 240 MB.
         coefficients = fft.dctn(blurred.astype(np.float32, copy=False), norm="ortho")
         restored = np.empty((len(noise_factors), *blurred.shape), np.float32)
-        for place, factor in enumerate(noise_factors):
-            gain = self._gain(kernel, blurred.shape, factor)
-            restored[place] = fft.idctn(coefficients * gain, norm="ortho", overwrite_x=True)
+        for plane, factor in zip(restored, noise_factors, strict=True):
+            for top, gain in self._gains_by_rows(kernel, blurred.shape, factor):
+                rows = slice(top, top + len(gain))
+                np.multiply(coefficients[rows], gain, out=plane[rows])
+            plane[:] = fft.idctn(plane, norm="ortho", overwrite_x=True)
         return restored
 
-    def _gain(self, kernel: Weights, shape: tuple[int, ...], noise_factor: float) -> NDArray[np.float32]:
-        """Return what each coefficient of the DCT is multiplied with; the last ones are kept, for the next picture."""
+    def _gains_by_rows(
+        self, kernel: Weights, shape: tuple[int, ...], noise_factor: float
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield what the coefficients of the DCT are multiplied with, some rows at a time, and where these begin.
+
+        Small pictures have all rows at once, which are kept for the next picture of the same size and kernel.
+        """
+        height, width = shape
+        if height * width > LARGEST_KEPT:
+            step = max(1, LARGEST_KEPT // width)
+            for top in range(0, height, step):
+                yield top, self._gain(kernel, (height, width), slice(top, min(top + step, height)), noise_factor)
+            return
         key = (kernel.tobytes(), kernel.shape, shape, noise_factor)
-        if key not in self._gains:
-            response = eigenvalues(kernel, shape[0], shape[1]).astype(np.float32)
-            rows, columns = (dct_frequencies(size) for size in shape)
-            power, noise = (spectrum.at(rows, columns).astype(np.float32) for spectrum in (self.power, self.noise))
-            blurred_power = response * power
-            gain: NDArray[np.float32] = blurred_power / (response * blurred_power + np.float32(noise_factor) * noise)
-            if gain.size > LARGEST_KEPT:
-                return gain
+        gain = self._gains.get(key)
+        if gain is None:
+            gain = self._gain(kernel, (height, width), slice(0, height), noise_factor)
             if len(self._gains) >= KEPT_GAINS:
                 self._gains.clear()
             self._gains[key] = gain
-        return self._gains[key]
+        yield 0, gain
+
+    def _gain(self, kernel: Weights, shape: tuple[int, int], rows: slice, noise_factor: float) -> NDArray[np.float32]:
+        response = eigenvalues(kernel, *shape, rows).astype(np.float32)
+        vertical, horizontal = (dct_frequencies(size) for size in shape)
+        power, noise = (each.at(vertical[rows], horizontal).astype(np.float32) for each in (self.power, self.noise))
+        blurred_power = response * power
+        gain: NDArray[np.float32] = blurred_power / (response * blurred_power + np.float32(noise_factor) * noise)
+        return gain
 
     def by_fft(self, blurred: Picture, kernel: Weights, noise_factor: float) -> Picture:
         """Restore a picture by Fourier transform, whatever its kernel; shape (H, W)."""
-        restored = restore_by_fft(blurred.astype(np.float64), kernel, self.power, self.noise, noise_factor)
-        return restored.astype(np.float32)
+        picture = blurred.astype(np.float32, copy=False)
+        restored = restore_by_fft(picture, kernel, self.power, self.noise, noise_factor)
+        return restored.astype(np.float32, copy=False)
 
 
 def method(kernel: Weights) -> Method:
@@ -173,7 +190,7 @@ def method(kernel: Weights) -> Method:
     return "dct" if difference <= EVENNESS_TOLERANCE else "fft"
 
 
-def eigenvalues(kernel: Weights, height: int, width: int) -> Weights:
+def eigenvalues(kernel: Weights, height: int, width: int, rows: slice = slice(None)) -> Weights:
     """Return what blurring multiplies each DCT-II coefficient of a picture with.
 
     S. A. Martucci, "Symmetric convolution and the discrete sine and cosine transforms", IEEE Trans. Signal Process.
@@ -183,12 +200,13 @@ def eigenvalues(kernel: Weights, height: int, width: int) -> Weights:
         kernel: Equal to its mirror images, and possibly larger than the picture.
         height: Of the picture [px].
         width: Of the picture [px].
+        rows: Of the coefficients, which are wanted.
 
     Returns:
-        Shape (height, width), from -1 to 1; 1 for the mean.
+        Shape (height, width) where all rows are wanted, from -1 to 1; 1 for the mean.
     """
     vertical, horizontal = (_cosines(size, taps) for size, taps in zip((height, width), kernel.shape, strict=True))
-    return vertical @ kernel @ horizontal.T
+    return vertical[rows] @ kernel @ horizontal.T
 
 
 def _cosines(size: int, taps: int) -> Weights:

@@ -22,14 +22,17 @@ Config = dict[str, Any]
 _GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer")
 _GROUPS_OF_MANY = ("callbacks", "logger")
 _AFTER_BLUR = ("noise_sigma", "jpeg_quality")
+_ALWAYS_DRAWN = ("deblur.blur.Trajectory", "deblur.blur.Mixed")
+_PAIRS = "deblur.data.PairsData"
 _FOLDERS_OF_DATA = ("root", "sharp", "blurred")
 
 
-def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
+def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True) -> Config:
     """Resolve and check a whole configuration, without importing torch.
 
     Args:
         cfg: what Hydra composed from conf/train.yaml, or what a run stored.
+        for_training: whether its network is to be trained; one that is trained may be measured on other blurs.
 
     Returns:
         The configuration as plain Python values, `data.root`, `data.sharp`, `data.blurred` and `blur.path` made
@@ -52,7 +55,7 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
             f"trainer.devices={config['trainer']['devices']} is not allowed in a sweep: its runs take one device each, "
             "since every further process of a run would start the whole sweep again. Leave out trainer.devices."
         )
-    _refuse_unknown_kernels(config["model"], config["blur"])
+    _refuse_unknown_kernels(config, for_training=for_training)
     trainer = config["trainer"]
     if trainer["precision"] == "16-mixed" and trainer.get("gradient_clip_val") and config["optimizer"].get("fused"):
         raise UserError(
@@ -67,14 +70,31 @@ def check(cfg: DictConfig | Mapping[str, Any]) -> Config:
     return config
 
 
-def _refuse_unknown_kernels(model: Config, blur: Config) -> None:
-    """Refuse a network that is made for one kernel where the blur draws them."""
-    drawn = [key for key, value in blur.items() if isinstance(value, list | dict) and key not in _AFTER_BLUR]
-    if model.get("kernel_given") is False and drawn:
+def _refuse_unknown_kernels(config: Config, *, for_training: bool) -> None:
+    """Refuse a network that has to know the kernel where nobody can tell it."""
+    model, blur, data = config["model"], config["blur"], config["data"]
+    if "kernel_given" not in model:
+        return
+    if data.get("_target_") == _PAIRS and (for_training or model["kernel_given"]):
         raise UserError(
-            f"model.kernel_given=false is for one kernel, and blur.{drawn[0]}={shown(blur[drawn[0]])} draws one for "
-            "each image: take one value, or model.kernel_given=true for a network that is told each picture's kernel."
+            "A network with a guide has to know what blurred the images, and of data=pairs nobody tells it: take "
+            "another model, or data=folder data.root=DIR with the sharp images."
         )
+    drawn = _drawn_part(blur)
+    if for_training and not model["kernel_given"] and drawn is not None:
+        raise UserError(
+            f"model.kernel_given=false is for one kernel, and {drawn} draws one for each image: take one value, or "
+            "model.kernel_given=true for a network that is told each picture's kernel."
+        )
+
+
+def _drawn_part(blur: Config) -> str | None:
+    """Return the word that makes a blur of ours draw its kernels; None where it draws none, or is not ours."""
+    target = str(blur.get("_target_"))
+    if target in _ALWAYS_DRAWN:
+        return f"blur={blur.get('name') or target}"
+    lists = [key for key, value in blur.items() if isinstance(value, list) and key not in _AFTER_BLUR]
+    return f"blur.{lists[0]}={shown(blur[lists[0]])}" if lists and target in schema.BY_TARGET else None
 
 
 def check_blur(blur: Config, trusted: list[str]) -> None:

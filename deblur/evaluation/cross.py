@@ -57,7 +57,7 @@ class Condition:
     border: Border | None = None
 
 
-def conditions(blur: Mapping[str, Any]) -> Iterator[Condition]:
+def conditions(blur: Mapping[str, Any], border: Border = "symmetric") -> Iterator[Condition]:
     """Yield a blur at several strengths, with a real border, with noise, and compressed; each family of a mixture.
 
     A strength that is a number is halved and doubled. Of one that is drawn, the ends and the middle of its range are
@@ -65,19 +65,20 @@ def conditions(blur: Mapping[str, Any]) -> Iterator[Condition]:
 
     Args:
         blur: its configuration, of a family of `STRENGTHS`, or a mixture of them.
+        border: of the training; where it is real, a strength that is a number has no condition for that.
     """
     if "families" not in blur:
-        yield from _of_family(str(blur["name"]), blur)
+        yield from _of_family(str(blur["name"]), blur, border)
         return
     shared = {key: blur[key] for key in AFTER_BLUR if key in blur}
     for family, settings in blur["families"].items():
         if family in STRENGTHS and settings is not None and settings.get("weight", 1):
             own = {key: value for key, value in settings.items() if key != "weight"}
             target = f"{FAMILIES[family].__module__}.{FAMILIES[family].__qualname__}"
-            yield from _of_family(family, {"name": family, "_target_": target, **own, **shared})
+            yield from _of_family(family, {"name": family, "_target_": target, **own, **shared}, border)
 
 
-def _of_family(family: str, blur: Mapping[str, Any]) -> Iterator[Condition]:
+def _of_family(family: str, blur: Mapping[str, Any], border: Border) -> Iterator[Condition]:
     key = STRENGTHS[family]
     is_drawn = isinstance(blur[key], Sequence)
     low, high = blur[key] if is_drawn else (blur[key] * min(FACTORS), blur[key] * max(FACTORS))
@@ -85,7 +86,8 @@ def _of_family(family: str, blur: Mapping[str, Any]) -> Iterator[Condition]:
         strength = _odd(value) if key == "size" else value
         yield Condition(family, f"{key} {strength:g}", {**blur, key: strength})
     whole = f"any {key}, " if is_drawn else ""
-    yield Condition(family, f"{whole}real border", blur, "real")
+    if is_drawn or border != "real":  # of one strength, that with the training's border is the same
+        yield Condition(family, f"{whole}real border", blur, "real")
     for sigma in NOISE_SIGMAS:
         yield Condition(family, f"{whole}noise {sigma:g}", {**blur, "noise_sigma": sigma})
     for quality in JPEG_QUALITIES:
@@ -152,7 +154,7 @@ def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> li
     settings = next(iter(networks.values())).config["data"]
     rows: list[Row] = []
     for trained in networks.values():
-        for condition in conditions(trained.config["blur"]):
+        for condition in conditions(trained.config["blur"], settings.get("border", "symmetric")):
             border = {"border": condition.border} if condition.border else {}
             data = opened({"data": settings | border, "blur": condition.blur}, asked)
             rows += _measured(restorers, data, condition, device)

@@ -100,7 +100,7 @@ def _one_of_each_problem(runs: Sequence[Path]) -> list[Path]:
 
 
 def networks_on(runs: Iterable[Path], blur: Mapping[str, Any], fingerprint: str, input_psnr: float) -> list[Row]:
-    """Return the networks that were tested on the same blurred images.
+    """Return the networks that were tested on the same blurred images, those with a guide left out.
 
     Args:
         runs: finished ones.
@@ -118,6 +118,9 @@ def networks_on(runs: Iterable[Path], blur: Mapping[str, Any], fingerprint: str,
             metrics["model"].get("receptive_field"),
             *map(metrics["test"].get, ("psnr", "input_psnr")),
         )
+        # A guide tells of the whole picture: its network has no size to stand at. Older runs do not say, and had none.
+        if metrics["model"].get("guided"):
+            continue
         if config["blur"] != blur or metrics["data"]["fingerprint"] != fingerprint or None in (size, quality, level):
             continue
         if abs(level - input_psnr) <= SAME_INPUT:

@@ -58,17 +58,17 @@ def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
     inputs = _inputs(network, _TRACED)
     # The sizes of the guide are those of the picture: only that may name them.
     named = {0: "batch", 2: "height", 3: "width"}
-    sizes = {name: named if name == INPUT else dict.fromkeys(named, torch.export.Dim.DYNAMIC) for name in inputs}
+    sizes = tuple(named if name == INPUT else dict.fromkeys(named, torch.export.Dim.DYNAMIC) for name in inputs)
     try:
         with _quiet():
             program: Any = torch.onnx.export(
-                (_Guided if GUIDE in inputs else _Alone)(network).eval(),
+                _Whole(network).eval(),
                 tuple(map(torch.from_numpy, inputs.values())),
                 input_names=list(inputs),
                 output_names=[OUTPUT],
                 opset_version=OPSET,
                 dynamo=True,
-                dynamic_shapes=sizes,
+                dynamic_shapes=(sizes,),
                 custom_translation_table={torch.ops.aten.remainder.Scalar: _remainder},
                 verbose=False,
             )
@@ -141,27 +141,15 @@ def _inputs(network: nn.Module, shape: tuple[int, int, int, int]) -> dict[str, N
     return inputs
 
 
-class _Guided(nn.Module):
-    """A network that wants a guide, as it is called on whole images, without its optional arguments."""
+class _Whole(nn.Module):
+    """A network as it is called on whole images and their guides, if it wants them, without its optional arguments."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, blurred: Tensor, guide: Tensor) -> Tensor:
-        restored: Tensor = self.network(blurred, guide)
-        return restored
-
-
-class _Alone(nn.Module):
-    """A network as it is called on whole images, without its optional arguments."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, blurred: Tensor) -> Tensor:
-        restored: Tensor = self.network(blurred)
+    def forward(self, *given: Tensor) -> Tensor:
+        restored: Tensor = self.network(*given)
         return restored
 
 

@@ -36,7 +36,7 @@ class WienerSRCNN(Chain):
     kernel: Tensor
     power: Tensor
     noise: Tensor
-    noise_factor: Tensor
+    fft_noise_factor: Tensor
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class WienerSRCNN(Chain):
         self._noise_factors = tuple(noise_factors)
         for name in _MEASURED:
             self.register_buffer(name, torch.zeros(0, 0))
-        self.register_buffer("noise_factor", torch.ones(()))
+        self.register_buffer("fft_noise_factor", torch.ones(()))
 
     def calibrate(
         self, sharp: "Sequence[EightBit]", blurred: "Sequence[EightBit]", kernels: "Sequence[Weights]"
@@ -90,7 +90,7 @@ class WienerSRCNN(Chain):
             self.kernel = self._buffer(kernels[0])
         found = WienerFilter.measured(sharp, blurred, kernels)
         self.power, self.noise = self._buffer(found.power.power), self._buffer(found.noise.power)
-        self.noise_factor = torch.tensor(found.noise_factor, device=self.noise_factor.device)
+        self.fft_noise_factor = torch.tensor(found.fft_noise_factor, device=self.fft_noise_factor.device)
 
     def preparation(self) -> "Preparation":
         """Return what makes the guide of a picture, without torch.
@@ -107,7 +107,7 @@ class WienerSRCNN(Chain):
             kernel=None if self.kernel_given else _array(self.kernel),
             power=_array(self.power),
             noise=_array(self.noise),
-            noise_factor=self.noise_factor.item(),
+            fft_noise_factor=self.fft_noise_factor.item(),
             noise_factors=self._noise_factors,
         )
 
@@ -142,4 +142,4 @@ class WienerSRCNN(Chain):
 
 
 def _array(values: Tensor) -> NDArray[np.float32]:
-    return values.float().numpy(force=True)  # NumPy knows no bfloat16
+    return values.float().numpy(force=True).copy()  # NumPy knows no bfloat16; the weights may change

@@ -23,7 +23,7 @@ from deblur.files import write_text
 from deblur.networks.shipped import FOLDER, shipped_file
 from deblur.networks.trained import load_trained
 from deblur.networks.weights import write_weights
-from deblur.runs import config_hash, read_config
+from deblur.runs import differing_keys
 
 OUTPUTS: Final = Path("outputs")
 SWEEP: Final = "pretrained"  # as conf/experiment/pretrained.yaml says
@@ -69,12 +69,13 @@ def _run_of(words: tuple[str, ...]) -> Path:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = check(compose("train", ["experiment=pretrained", *words]))
     found = (OUTPUTS / "sweeps" / SWEEP).glob("*/status.json")
-    return next(path.parent for path in found if config_hash(read_config(path.parent)) == config_hash(config))
+    return next(path.parent for path in found if not differing_keys(path.parent, config))
 
 
 def _measured(run: Path, words: tuple[str, ...]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        if evaluate.main([f"run={run}", *words, f"output={folder}"]):
+        # One border, the training's: of a network with a guide, both would be measured.
+        if evaluate.main([f"run={run}", *words, "both_borders=false", f"output={folder}"]):
             raise SystemExit(1)
         summary = json.loads((Path(folder) / "metrics.json").read_text())
     (border,) = summary["borders"].values()

@@ -116,8 +116,20 @@ def _restored_network(
     network = build_network(settings, trusted, allowed=("deblur.models",))
     try:
         network.load_state_dict(weights)
-        preparation_of(network)
     except (RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} does not fit its network ({reason[:200]}): it is damaged.") from error
+        raise _damaged(path, error) from error
+    try:
+        preparation_of(network)
+    except RuntimeError as error:
+        raise UserError(
+            f"The network of {path} was never calibrated: train it with python -m deblur.train, which measures on the "
+            "training images what its guide needs."
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
     return network.eval()
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())
+    return UserError(f"{path} does not fit its network ({reason[:200]}): it is damaged.")

@@ -46,6 +46,11 @@ class Cell:
         """The runs that have a result."""
         return [run for run in self.runs if run.measured]
 
+    @property
+    def is_guided(self) -> bool:
+        """Whether the network has a guide of the whole picture, so that no size tells how far it sees."""
+        return any(run.is_guided for run in self.done)
+
     @cached_property
     def images(self) -> tuple[str, ...]:
         """The names of the test images."""

@@ -54,7 +54,9 @@ def filter_figures(sweep: Path, problems: Sequence[Problem]) -> list[Picture]:
         networks = [
             {"name": cell.name, "size": size, "psnr": psnr}
             for cell in problem.done
-            if (size := cell.average("model.receptive_field")) is not None and (psnr := cell.mean("psnr")) is not None
+            if not cell.is_guided
+            and (size := cell.average("model.receptive_field")) is not None
+            and (psnr := cell.mean("psnr")) is not None
         ]
         file = f"filters_{sweep.name}_{len(figures) + 1}.png"
         figures.append(filter_figure(filters, networks, problem.label, file))

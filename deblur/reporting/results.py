@@ -68,6 +68,14 @@ class Run:
         epochs = self.number("seconds.epochs")
         return self.number("seconds.fit") if epochs is None else epochs
 
+    @property
+    def is_guided(self) -> bool:
+        """Whether the network has a guide of the whole picture, so that no size tells how far it sees.
+
+        Older versions did not write it down, and had no such networks.
+        """
+        return self.metrics.get("model.guided") is True
+
     def number(self, key: str) -> float | None:
         """Return a number of metrics.json; None where it is absent or was infinite."""
         return _finite(self.metrics.get(key))

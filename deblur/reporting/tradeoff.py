@@ -8,13 +8,16 @@ from matplotlib.figure import Figure
 
 from deblur.reporting.cells import Cell, Problem, Table
 from deblur.reporting.pictures import GREY, Picture, line_styles, picture, styled
+from deblur.reporting.results import Run
 
 PANEL = (6.4, 2.6)  # [inch]
 COST = "model.macs_per_pixel"
 CAPTION = (
     "Mean PSNR of the test images over the multiplications and additions for a pixel. The line is the Wiener filter "
-    "that guided networks start from. With a symmetric border and a kernel equal to its mirror images, no linear "
-    "filter is better on average; with a real border it is the same filter, fitted to such images."
+    "that guided networks start from; its own cost, a few transforms of the whole picture, is not counted in products "
+    "a pixel. With a symmetric border and a kernel equal to its mirror images, no linear filter is better on average; "
+    "for kernels that are not equal to theirs it is not the best linear one. With a real border it is the same filter, "
+    "fitted to such images."
 )
 
 
@@ -54,17 +57,28 @@ def _place(cell: Cell) -> tuple[float, float] | tuple[()]:
 
 
 def _line(axes: Axes, cells: Sequence[Cell]) -> float | None:
-    """Draw the level of the linear filter that was measured on these images, if a network was guided by one."""
-    levels = [level for cell in cells if (level := cell.average("test.guide_psnr")) is not None]
+    """Draw the level of the Wiener filter that was measured on these images, if a network was guided by one."""
+    levels = [
+        level
+        for cell in cells
+        for run in cell.done
+        if _starts_at_the_filter(run) and (level := run.number("test.guide_psnr")) is not None
+    ]
     if not levels:
         return None
     level = float(np.max(levels))
-    axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label="best linear filter")
+    axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label="Wiener filter (guide)")
     return level
+
+
+def _starts_at_the_filter(run: Run) -> bool:
+    """Tell whether the guide that was measured, the first, assumes the noise as it is: others are worse."""
+    factors = run.config.get("model.noise_factors")
+    return isinstance(factors, Sequence) and list(factors[:1]) == [1]
 
 
 def _describe(problem: Problem, cells: Sequence[Cell], level: float | None) -> str:
     networks = ", ".join(f"{cell.name} {cell.mean('psnr'):.2f} at {cell.average(COST):,.0f}" for cell in cells)
     return f"{problem.label}: PSNR in dB at products a pixel: {networks}" + (
-        "." if level is None else f"; linear filter {level:.2f}."
+        "." if level is None else f"; Wiener filter {level:.2f}."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deblur.config import Config
 from deblur.config.build import build
 from deblur.config.check import check_blur
+from deblur.config.sections import shown
 from deblur.console import say_error, table
 from deblur.errors import UserError
 from deblur.networks.shipped import DEFAULT, SHIPPED
@@ -159,7 +160,7 @@ def _kernel(restorer: Restorer, config: Config) -> "Weights | None":
     """Return what blurred the pictures, for a network that is to be told.
 
     Raises:
-        UserError: where that is missing, draws something, or is not wanted.
+        UserError: where that is missing, draws the kernel, or tells what nothing reads.
     """
     told = config["blur"]
     if not restorer.needs_kernel:
@@ -174,7 +175,15 @@ def _kernel(restorer: Restorer, config: Config) -> "Weights | None":
     from deblur.blur import Degradation  # OpenCV
 
     check_blur(told, config["trusted"])
-    known = build(told, Degradation, trusted=config["trusted"]).fixed_kernel
+    degradation = build(told, Degradation, trusted=config["trusted"])
+    unread = {"noise_sigma": degradation.noise_sigma.high > 0, "jpeg_quality": degradation.jpeg_quality is not None}
+    given = [f"blur.{key}={shown(told[key])}" for key, is_given in unread.items() if is_given and key in told]
+    if given:
+        raise UserError(
+            f"The network {restorer.name} is told the kernel alone: leave out {' and '.join(given)}, or add "
+            "simulate=true."
+        )
+    known = degradation.fixed_kernel
     if known is None:
         raise UserError(f"The network {restorer.name} has to be told one kernel, and this blur draws them: {advice}")
     return known.weights

@@ -20,9 +20,9 @@ class TorchNetwork:
         """Move a network to the device, lay its weights out for speed, and end its training mode.
 
         Args:
-            network: takes and gives (N, 1, H, W), gray in [0, 1], and takes a guide as well where it has a
-                `preparation`; with an attribute `radius` [px], the reach of its
-                receptive field, it also takes `pad=False`, as `deblur.models.SRCNN` does.
+            network: takes and gives (N, 1, H, W), gray in [0, 1]; where it has a `preparation`, it takes the guide
+                (N, G, H, W) as well. With an attribute `radius` [px], the reach of its receptive field, it also takes
+                `pad=False`, as `deblur.models.SRCNN` does.
             device: where to compute.
             bfloat16: compute the products in bfloat16.
         """

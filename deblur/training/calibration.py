@@ -1,5 +1,6 @@
 """What a network measures on training images before it is trained."""
 
+import logging
 from typing import Any, Final, Protocol, runtime_checkable
 
 from torch import nn
@@ -8,11 +9,13 @@ from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
 from deblur.networks.guides import preparation_of
 
+log = logging.getLogger(__name__)
+
 IMAGES: Final = 200  # training images that suffice
 
 
 @runtime_checkable
-class Calibrated(Protocol):
+class NeedsCalibration(Protocol):
     """A network that has to measure something on training images, as `deblur.models.WienerSRCNN` does."""
 
     def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:
@@ -29,7 +32,8 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
     Raises:
         UserError: where the network cannot take these images.
     """
-    if isinstance(network, Calibrated):
+    if isinstance(network, NeedsCalibration):
+        log.info(f"Calibrating the network on {min(IMAGES, len(data.splits.train))} training images.")
         try:
             network.calibrate(*data.fitting_images(IMAGES, data.frame()))
         except ValueError as error:

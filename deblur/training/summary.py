@@ -10,15 +10,20 @@ from deblur.console import table
 from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
 from deblur.device import Device
+from deblur.networks.guides import wants_guide
 from deblur.runs import flatten
 
 
 def describe_network(network: nn.Module) -> dict[str, int | None]:
-    """Return parameters, multiplications per pixel and receptive field [px]; None where a network does not tell."""
+    """Return parameters, multiplications per pixel and receptive field [px]; None where a network does not tell.
+
+    Whether it is `guided` tells what the receptive field means: of a guide, each pixel depends on the whole picture.
+    """
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "macs_per_pixel": getattr(network, "macs_per_pixel", None),
         "receptive_field": getattr(network, "receptive_field", None),
+        "guided": wants_guide(network),
     }
 
 
@@ -38,6 +43,8 @@ def start_summary(
         cost.append(f"{told['macs_per_pixel']:,} products a pixel")
     if told["receptive_field"] is not None:
         cost.append(f"receptive field {told['receptive_field']} px")
+    if told["guided"]:
+        cost.append("a guide of the whole picture")
     side = "whole images" if data["patch_size"] is None else f"patches of {data['patch_size']} px"
     origin = f"made in {images.seconds:.1f} s" if images.was_built else f"opened in {images.seconds:.1f} s"
     blur = {key: value for key, value in flatten(config["blur"]).items() if key not in ("_target_", "name") and value}
@@ -56,10 +63,10 @@ def start_summary(
 
 
 def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str | None:
-    """Return a warning where the blur spreads a pixel further than the network sees."""
+    """Return a warning where the blur spreads a pixel further than the network sees; a guide tells of all of it."""
     field = getattr(network, "receptive_field", None)
     extent = max(degradation.max_kernel_size)
-    if field is None or field >= extent:
+    if field is None or field >= extent or wants_guide(network):
         return None
     return (
         f"The network sees {field} px, but the blur spreads a pixel over up to {extent} px: part of what is "
@@ -82,7 +89,7 @@ def result_table(test: Mapping[str, Any]) -> str:
     ]
     columns = ["", "blurred", "restored", "gain"]
     if "guide_psnr" in test:
-        columns.insert(2, "linear filter")
+        columns.insert(2, "Wiener filter")
         rows[0].insert(2, _two(test["guide_psnr"]))
         rows[1].insert(2, "")
     return table(f"Means over {test['images']} test images", columns, rows)

@@ -88,7 +88,7 @@ def test_a_kernel_may_be_larger_than_picture_and_margin(shape: tuple[int, int]) 
 
 def test_the_margin_fades_to_the_mean_and_the_picture_is_left_alone() -> None:
     padded = np.random.default_rng(2).random((40, 55))
-    faded = _faded(padded, 10)
+    faded = _faded(padded, (10, 10))
     inside = (slice(10, -10), slice(10, -10))
     np.testing.assert_array_equal(faded[inside], padded[inside])
     for edge in (faded[0], faded[-1], faded[:, 0], faded[:, -1]):

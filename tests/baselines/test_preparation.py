@@ -30,7 +30,7 @@ def prepared(kernel: Weights | None, *noise_factors: float, blurred_by: Weights 
     found = measured(tuple(map(tuple, blurred_by.tolist())))
     power, noise = (spectrum.power.astype(np.float32) for spectrum in (found.power, found.noise))
     own = None if kernel is None else kernel.astype(np.float32)
-    return Preparation(own, power, noise, found.noise_factor, noise_factors or (1.0,))
+    return Preparation(own, power, noise, found.fft_noise_factor, noise_factors or (1.0,))
 
 
 def random(shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -90,8 +90,8 @@ DAMAGE: dict[str, Callable[[Plain], object]] = {
     "a factor that is no number": lambda told: told.update(noise_factors=[float("nan")]),
     "a factor too large": lambda told: told.update(noise_factors=[10**400]),
     "factors of text": lambda told: told.update(noise_factors="much"),
-    "a factor of the transform below 0": lambda told: told.update(noise_factor=-1.0),
-    "no factor of the transform": lambda told: told.update(noise_factor=None),
+    "a factor of the transform below 0": lambda told: told.update(fft_noise_factor=-1.0),
+    "no factor of the transform": lambda told: told.update(fft_noise_factor=None),
 }
 
 

@@ -1,9 +1,12 @@
 """A network that is made for one kernel is refused where kernels are drawn, and no guide is of no noise."""
 
+from pathlib import Path
+
 import pytest
 from checking import Change, refusal
 
 from deblur.config import check
+from deblur.errors import UserError
 
 GUIDED = "model=wiener_srcnn"
 FACTORS = "give a list of numbers above 0, such as [1.0]."
@@ -44,8 +47,9 @@ DRAWN = {
     "blur=motion blur.angle=[0,180]": "blur.angle=[0,180]",
     "blur=motion blur.length=[3,9]": "blur.length=[3,9]",
     "blur=motion_random": "blur.",
+    "blur=trajectory blur.extent=5 blur.shake=0.5": "blur=trajectory",
     "blur=disk blur.radius=[1,2]": "blur.radius=[1,2]",
-    "blur=mixed": "blur.families={",
+    "blur=mixed": "blur=mixed",
 }
 
 
@@ -79,3 +83,26 @@ def test_noise_and_compression_may_be_drawn(changed: Change, words: str) -> None
 
 def test_other_networks_take_what_is_drawn(changed: Change) -> None:
     check(changed("blur=mixed"))
+
+
+def test_a_trained_network_may_be_measured_on_blurs_that_are_drawn(changed: Change) -> None:
+    config = changed(f"{GUIDED} blur=mixed")
+    assert check(config, for_training=False)["blur"]["name"] == "mixed"
+
+
+def test_a_list_of_a_blur_of_ones_own_may_mean_anything(changed: Change) -> None:
+    config = changed(GUIDED)
+    config["blur"] = {"_target_": "my_blurs.Taps", "taps": [1, 2, 1]}
+    assert check({**config, "trusted": ["my_blurs"]})["blur"]["taps"] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(("given", "for_training"), [("false", True), ("true", True), ("true", False)])
+def test_pairs_tell_no_kernel(changed: Change, tmp_path: Path, given: str, for_training: bool) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    config = changed(f"data=pairs {GUIDED}", f"model.kernel_given={given}")
+    config["data"] |= {"sharp": str(tmp_path / "a"), "blurred": str(tmp_path / "b")}
+    with pytest.raises(UserError, match="has to know what blurred the images, and of data=pairs nobody tells it"):
+        check(config, for_training=for_training)
+    config["model"]["kernel_given"] = False
+    assert check(config, for_training=False)["data"]["name"] == "pairs"

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from guided_networks import BOX, calibrated
 from PIL import Image
 
 from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
+from deblur.blur.kernels import Weights
 from deblur.demonstration.work import (
     FACES,
     FAMILIES,
@@ -19,7 +22,9 @@ from deblur.demonstration.work import (
 from deblur.errors import UserError
 from deblur.restoring.pictures import Metadata, Picture
 from deblur.restoring.restorer import Restorer
+from deblur.restoring.simulation import drawn
 from deblur.restoring.tiles import Plane, Planes
+from deblur.restoring.torch_network import TorchNetwork
 from deblur.restoring.writing import write_picture
 
 STARTS = {each.name: each.start for family in FAMILIES.values() for each in family.strengths}
@@ -91,6 +96,41 @@ def test_colours_are_blurred_alike_and_restored_by_their_luma() -> None:
     centre, beside = (luma @ [200, 80, 8]) ** 2, (luma @ [25, 10, 1]) ** 2
     assert outcome.gain is not None
     assert outcome.gain.blurred == pytest.approx(psnr((centre + 8 * beside) / 81))
+
+
+def by_guided(kernel: Weights | None) -> Restorer:
+    """A network with a guide: of one kernel, or told each picture's."""
+    network = calibrated(kernel_given=True) if kernel is None else calibrated(kernel)
+    return Restorer("guided", {}, TorchNetwork(network, torch.device("cpu")))
+
+
+def test_a_network_with_a_guide_restores_with_and_without_a_blur() -> None:
+    face, guided = sample_face(1), by_guided(BOX)
+    outcome = blur_and_restore(face, guided, blur_of("box", {"size": 5}, 2))
+    assert np.array_equal(outcome.after.pixels, guided(outcome.before.pixels))
+    assert not np.array_equal(outcome.after.pixels, outcome.before.pixels)
+    assert outcome.gain is not None
+    assert np.array_equal(blur_and_restore(face, guided).after.pixels, guided(face.pixels))
+
+
+@pytest.mark.parametrize(("family", "size"), [("motion", 11), ("trajectory", None)])
+def test_a_network_is_told_what_the_page_blurs_with(family: str, size: int | None) -> None:
+    face, told, blur = sample_face(1), by_guided(None), blur_of(family, STARTS, 1)
+    outcome = blur_and_restore(face, told, blur)
+    kernel = drawn(blur, "demo").kernel.weights
+    assert size is None or kernel.shape == (1, size)
+    assert np.array_equal(outcome.after.pixels, told(outcome.before.pixels, kernel=kernel))
+    assert outcome.gain is not None
+
+
+@pytest.mark.parametrize("is_sharp", [False, True])
+def test_a_network_that_nobody_can_tell_the_kernel_is_refused(is_sharp: bool) -> None:
+    sentence = (
+        "The network guided has to be told what blurred a picture, which nobody knows of this one: choose another "
+        "network, or have a picture blurred here."
+    )
+    with pytest.raises(UserError, match=f"^{re.escape(sentence)}$"):
+        blur_and_restore(impulse(225), by_guided(None), is_sharp=is_sharp)
 
 
 def test_sixteen_bits_stay_where_nothing_is_blurred() -> None:

@@ -15,6 +15,8 @@ from workplaces import Workplace
 import deblur
 from deblur import evaluate, export, restore
 from deblur.data.faces import draw
+from deblur.evaluation.cross import cross_table
+from deblur.networks import shipping
 
 GUIDED = (
     "model=wiener_srcnn",
@@ -57,6 +59,37 @@ def test_an_evaluation_gives_what_the_training_measured(guided: Workplace, cache
     both = [name for name in ours[0] if name in rows[0]]
     assert {"name", "noise_sigma", "psnr", "ssim", "input_psnr", "input_ssim", "gain"} <= set(both)
     assert [[row[name] for name in both] for row in rows] == [[row[name] for name in both] for row in ours]
+
+
+def test_what_the_network_is_stands_beside_its_results(guided: Workplace) -> None:
+    metrics = guided.read("metrics.json")
+    assert metrics["model"]["guided"] is True
+    assert metrics["test"]["guide_psnr"] > metrics["test"]["input_psnr"]
+    assert not any("guide" in name for name in guided.rows("history.csv")[0])
+
+
+def test_both_borders_are_measured_where_nobody_says_which(guided: Workplace, cache_root: Path, tmp_path: Path) -> None:
+    places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
+    assert evaluate.main((f"run={guided.run}", "split=test", "data.eval_crop=null", "accelerator=cpu", *places)) == 0
+    borders = json.loads((tmp_path / "out" / "metrics.json").read_text())["borders"]
+    assert list(borders) == ["symmetric", "real"]
+    gains = [next(iter(border["restorers"].values()))["gain"] for border in borders.values()]
+    assert gains[0] > gains[1]  # it is calibrated with the mirrored border
+
+
+def test_what_ships_is_measured_with_the_border_of_its_training(guided: Workplace, cache_root: Path) -> None:
+    means = shipping._measured(guided.run, ("split=test", "accelerator=cpu", f"paths.cache_root={cache_root}"))
+    trained = guided.read("metrics.json")["test"]
+    assert {name: means[name] for name in TESTED} == {name: trained[name] for name in TESTED}
+
+
+def test_it_is_crossed_with_blurs_that_it_was_not_calibrated_with(guided: Workplace, cache_root: Path) -> None:
+    asked = {"paths": {"cache_root": str(cache_root)}, "trusted": []}
+    rows = {row["condition"]: row for row in cross_table([guided.run], asked, torch.device("cpu"))}
+    trained = guided.read("metrics.json")["test"]
+    assert rows["size 7"]["gain"] == pytest.approx(trained["gain"], abs=1e-5)
+    assert rows["size 7"]["images"] == trained["images"]
+    assert rows["size 15"]["gain"] < rows["size 7"]["gain"] - 1  # its guide is for a box of 7 px all the same
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,10 +1,14 @@
 """Numbers for a symmetric and for a real border."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from deblur.evaluation.session import _means
+from deblur.metrics import MEASURED
 
 Evaluate = Callable[..., Any]
 
@@ -29,6 +33,14 @@ def test_networks_and_baselines_are_measured_with_both_borders(run: Path, evalua
         assert real[name]["network_above"] == sum(above) / len(above)
     assert "network_above" not in real[network]
     assert {(row["border"], row["restorer"]) for row in found.rows} == {(b, r) for b in borders for r in real}
+
+
+def test_a_tie_is_not_above() -> None:
+    values = dict.fromkeys((*MEASURED, "images"), 1.0)
+    psnrs = {"net": [20.0, 21.0, 22.0, math.inf], "same": [20.0, 20.0, 23.0, math.inf], "none": [1.0] * 4}
+    rows = [{**values, "restorer": name, "psnr": psnr} for name, ours in psnrs.items() for psnr in ours]
+    means = _means(rows, list(psnrs), ["net"])
+    assert [means[name].get("network_above") for name in psnrs] == [None, 0.25, 1.0]
 
 
 def test_one_border_is_that_of_the_data(run: Path, evaluated: Evaluate) -> None:

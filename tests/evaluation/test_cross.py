@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
 
 from deblur import evaluate, report
 from deblur.config import check
-from deblur.evaluation.cross import conditions
+from deblur.evaluation.cross import conditions, cross_table
 
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
 
@@ -40,6 +42,25 @@ def test_of_a_range_the_ends_and_the_middle_are_taken() -> None:
     assert [one.blur["size"] for one in made] == [3, 7, 9, *[[3, 9]] * 6]
     assert made[1].blur["noise_sigma"] == [0.0, 3.0]
     assert made[4].blur["noise_sigma"] == 2
+
+
+def test_where_the_border_is_real_already_it_is_no_condition_of_its_own() -> None:
+    assert [one.label for one in conditions(BOX, "real")] == [
+        "size 3", "size 7", "size 15", "noise 2", "noise 8", "JPEG 95", "JPEG 75", "JPEG 50",
+    ]  # fmt: skip
+    # Of a range, no other condition is the whole of it.
+    assert [one.label for one in conditions({**BOX, "size": [3, 9]}, "real")][3] == "any size, real border"
+
+
+def test_the_border_of_the_training_is_heeded(trained: Path, cache_root: Path, tmp_path: Path) -> None:
+    (box,) = trained.glob("sweeps/two/*-box-*")
+    shutil.copytree(box, tmp_path / "run")
+    config = yaml.safe_load((box / "config.yaml").read_text())
+    config["data"]["border"] = "real"
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
+    asked = {"paths": {"cache_root": str(cache_root)}, "trusted": []}
+    rows = cross_table([tmp_path / "run"], asked, torch.device("cpu"))
+    assert [row["condition"] for row in rows][:4] == ["size 3", "size 7", "size 15", "noise 2"]
 
 
 def test_a_mixture_is_crossed_family_by_family(compose: Callable[..., dict[str, Any]]) -> None:

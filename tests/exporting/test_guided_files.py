@@ -164,7 +164,7 @@ DAMAGE: dict[str, Callable[[Tree], object]] = {
     "another number of planes": lambda told: told["preparation"].update(noise_factors=[1.0]),
     "no factors": lambda told: told["preparation"].update(noise_factors=[]),
     "a factor of 0": lambda told: told["preparation"].update(noise_factors=[1.0, 0]),
-    "a factor beyond all numbers": lambda told: told["preparation"].update(noise_factor=10**400),
+    "a factor beyond all numbers": lambda told: told["preparation"].update(fft_noise_factor=10**400),
 }
 
 
@@ -182,7 +182,6 @@ def test_a_damaged_preparation_is_a_sentence(
 
 
 WEIGHTS: dict[str, Tree] = {
-    "not calibrated": {"power": torch.zeros(0, 0)},
     "power of 0": {"power": torch.zeros(4, 4)},
     "noise that is no number": {"noise": torch.full((4, 4), torch.nan)},
     "an even kernel": {"kernel": torch.full((2, 2), 0.25)},
@@ -190,7 +189,7 @@ WEIGHTS: dict[str, Tree] = {
     "a kernel of no sum": {"kernel": torch.zeros(3, 3)},
     "a kernel of one side": {"kernel": torch.ones(1)},
     "power of three sides": {"power": torch.ones(4, 4, 4)},
-    "a factor of the transform below 0": {"noise_factor": torch.tensor(-1.0)},
+    "a factor of the transform below 0": {"fft_noise_factor": torch.tensor(-1.0)},
 }
 
 
@@ -202,6 +201,17 @@ def test_weights_with_a_damaged_calibration_are_a_sentence(kind: str, tmp_path: 
         with pytest.raises(UserError) as caught:
             opener(path)
         assert str(caught.value).startswith(f"{path} does not fit its network (")
+        assert "\n" not in str(caught.value)
+
+
+def test_weights_of_a_network_that_was_never_calibrated_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "given.safetensors"
+    network = WienerSRCNN(LAYERS["kernel_sizes"], LAYERS["widths"], noise_factors=FACTORS)
+    write_weights(path, network.state_dict(), {"name": "net", "settings": settings()})
+    for opener in (load_trained, lambda place: deblur.load(place, accelerator="cpu")):
+        with pytest.raises(UserError) as caught:
+            opener(path)
+        assert str(caught.value).startswith(f"The network of {path} was never calibrated: train it with python -m")
         assert "\n" not in str(caught.value)
 
 
@@ -282,6 +292,8 @@ def test_the_card_tells_what_the_guide_assumes() -> None:
     assert "It was trained with a real border" in real
     assert "mirrored border, as in its training" not in real
     assert "Its guide assumes the kernel that it is told." in told
+    for text in (mirrored, real, told):
+        assert "beyond its reach" not in text  # the guide is of the whole picture
 
 
 def test_other_networks_have_a_card_without_a_guide(exported: Path) -> None:

@@ -253,7 +253,7 @@ from deblur.models import SRCNN
 
 
 class Own(nn.Module):  # without a radius
-    def __init__(self, kernel_sizes, widths, residual, dropout):
+    def __init__(self, kernel_sizes, widths, residual, dropout, dilations):
         super().__init__()
         self.convolutions = SRCNN(kernel_sizes, widths).convolutions
 

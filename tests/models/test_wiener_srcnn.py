@@ -122,7 +122,7 @@ def test_weights_of_another_calibration_replace_the_own_ones() -> None:
     assert torch.equal(guide_of(network, blurred), guide_of(other, blurred))
 
 
-@pytest.mark.parametrize("missing", ["kernel", "power", "noise", "noise_factor"])
+@pytest.mark.parametrize("missing", ["kernel", "power", "noise", "fft_noise_factor"])
 def test_weights_without_a_calibration_are_refused(missing: str) -> None:
     held = calibrated().state_dict()
     del held[missing]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from network_files import write_network
+from network_files import write_network, write_told_network
 
 from deblur import restore
 
@@ -20,6 +20,12 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def brighter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that adds 0.1 everywhere."""
     return write_network(tmp_path_factory.mktemp("networks") / "brighter.safetensors", (5, 3), 0.1)
+
+
+@pytest.fixture(scope="session")
+def told_kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that has to be told the kernel of each picture."""
+    return write_told_network(tmp_path_factory.mktemp("networks") / "told.safetensors")
 
 
 class Told:

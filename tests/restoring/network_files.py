@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from guided_networks import calibrated
 
 from deblur.models import SRCNN
 from deblur.networks.weights import write_weights
@@ -20,4 +21,12 @@ def write_network(path: Path, kernel_sizes: tuple[int, ...], brighter: float = 0
     model = {"_target_": "deblur.models.SRCNN", "kernel_sizes": list(kernel_sizes), "widths": widths, "residual": True}
     description = {"name": path.stem, "settings": {"model": model | {"dropout": 0.0}, "blur": BOX}}
     write_weights(path, network.state_dict(), description)
+    return path
+
+
+def write_told_network(path: Path) -> Path:
+    """Write a network of random weights that is told the kernel of each picture."""
+    model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4], "kernel_given": True}
+    weights = calibrated(kernel_given=True).state_dict()
+    write_weights(path, weights, {"name": path.stem, "settings": {"model": model, "blur": BOX}})
     return path

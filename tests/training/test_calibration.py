@@ -97,7 +97,9 @@ def test_a_checkpoint_holds_what_was_measured(cache_root: Path, tmp_path: Path) 
     path = tmp_path / "net.ckpt"
     torch.save({"state_dict": before.state_dict(), "hyper_parameters": dict(before.hparams)}, path)
     content = torch.load(path, weights_only=True)
-    assert {"network.kernel", "network.power", "network.noise", "network.noise_factor"} < content["state_dict"].keys()
+    assert {"network.kernel", "network.power", "network.noise", "network.fft_noise_factor"} < content[
+        "state_dict"
+    ].keys()
     after = DeblurModule(**content["hyper_parameters"])
     after.load_state_dict(content["state_dict"])
     blurred = np.random.default_rng(0).random((30, 41), dtype=np.float32)

@@ -78,6 +78,15 @@ def test_measured_values_are_per_image_and_of_clamped_images() -> None:
     torch.testing.assert_close(measured["loss"], 10 ** (-measured["psnr"] / 10))
 
 
+def test_what_the_network_was_given_is_measured_where_it_is_asked_for() -> None:
+    blurred, sharp = images()
+    guide = torch.cat([sharp + 0.1, blurred], dim=1)
+    batch = {"blurred": blurred, "sharp": sharp, "guide": guide}
+    with_given, without = (measure(sharp, batch, similarity_of_input=asked) for asked in (True, False))
+    assert with_given.keys() - without.keys() == {"input_ssim", "guide_psnr"}
+    torch.testing.assert_close(with_given["guide_psnr"], psnr(guide[:, :1], sharp))
+
+
 def test_an_exact_image_is_left_out_of_the_means() -> None:
     made = module(network=nn.Identity())
     blurred, sharp = images()

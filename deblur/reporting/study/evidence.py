@@ -139,7 +139,7 @@ def _sizes(pairs: Sequence[tuple[Run, Run]]) -> str:
     told = []
     for name, run in runs.items():
         parameters, field = run.number("model.parameters"), run.number("model.receptive_field")
-        if parameters is not None and field is not None:
+        if parameters is not None and field is not None and not run.is_guided:
             told.append(f"{name} has {parameters:,.0f} parameters and sees {field:.0f} px")
     return f"{'; '.join(told)}." if told else ""
 

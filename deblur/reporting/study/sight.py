@@ -20,7 +20,7 @@ Filter = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Sight:
-    """The best linear filters of a blur, and the best cell of each network on the same images."""
+    """The best linear filters of a blur, and the best cell of each network without a guide on the same images."""
 
     blur: str
     filters: Sequence[Filter]
@@ -109,9 +109,11 @@ def sight_figures(found: Sequence[Sight]) -> list[Picture]:
 
 
 def _best_of_each_network(answer: Answer) -> list[Cell]:
+    """Return the best cell of each network whose sight has a size."""
     best: dict[str, Cell] = {}
     for cell in (answer.best, *(rival.cell for rival in answer.rivals)):
-        best.setdefault(cell.model, cell)
+        if not cell.is_guided:
+            best.setdefault(cell.model, cell)
     return sorted(best.values(), key=lambda cell: (cell.average("model.receptive_field") or 0, cell.model))
 
 

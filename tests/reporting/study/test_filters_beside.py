@@ -1,10 +1,14 @@
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from run_files import write_table
 from study_runs import write_run
 
+from deblur.reporting.cells import arrange
+from deblur.reporting.filters import filter_figures
 from deblur.reporting.page import read_findings
+from deblur.reporting.results import read_sweep
 from deblur.reporting.study.sight import Sight, sight_figures, sight_sentences, sight_table, sights
 from deblur.reporting.tables import NOTHING
 
@@ -49,6 +53,20 @@ def test_networks_stand_beside_the_filter_that_sees_as_far(tmp_path: Path) -> No
     assert figure.file == "filters_box.png"
     assert "15 px 24.00" in figure.alt
     assert "srcnn_9315 (15 px) 25.00" in figure.alt
+
+
+def test_a_network_with_a_guide_has_no_place_among_sizes(tmp_path: Path) -> None:
+    run = write_run(tmp_path, (2.0, 2.0, 2.0))
+    guided = write_run(tmp_path, (3.0, 3.0, 3.0), model="srcnn_9315", field=15)
+    metrics = json.loads((guided / "metrics.json").read_text())
+    metrics["model"]["guided"] = True
+    (guided / "metrics.json").write_text(json.dumps(metrics))
+    write_filters(run, {13: 23.25, 15: 24.0, 27: 26.0})
+    found = seen(tmp_path)
+    assert [row[1] for row in sight_table(found).rows] == ["blurred input", "srcnn_915", NOTHING]
+    assert "no network here sees further than 13 px" in sight_sentences(found)[0]
+    for figure in (*sight_figures(found), *filter_figures(tmp_path, arrange([read_sweep(tmp_path)]).problems)):
+        assert "Networks: srcnn_915 (13 px) 24.00." in figure.alt
 
 
 def test_a_size_that_was_not_measured_is_a_dash(tmp_path: Path) -> None:
