@@ -91,10 +91,10 @@ def loading(root: Path) -> list[Row]:
     return rows
 
 
-def waiting(root: Path, device: Device, steps: int, workers: int) -> list[Row]:
+def waiting(root: Path, device: Device, names: Sequence[str], steps: int, workers: int) -> list[Row]:
     """Measure which share of the training steps is spent waiting for data, in the first epoch and later."""
     rows: list[Row] = []
-    for name in (*NETWORKS, GUIDED):
+    for name in names:
         for blur, degradation in {**FIXED, "box, noise 2": Box(7, noise_sigma=2), "mixed": MIXED}.items():
             network = network_for(name, degradation)
             data = data_of(root, degradation, network.radius, workers)
@@ -157,6 +157,8 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="what to measure")
     parser.add_argument("--images", type=int, default=1000, help="files in the folder that is loaded")
     parser.add_argument("--steps", type=int, default=100, help="training steps that are timed for each share")
+    known = (*NETWORKS, GUIDED)
+    parser.add_argument("--networks", nargs="+", choices=known, default=known, help="that wait for data")
     parser.add_argument("--workers", type=int, default=0, help="loader processes in these trainings")
     options = parser.parse_args(args)
     cv2.setNumThreads(0)
@@ -175,7 +177,7 @@ def main(args: Sequence[str] | None = None) -> None:
         if "loading" in options.parts:
             tell("data_loading", f"The training loader, on {os.cpu_count()} CPUs", loading(root))
         if "waiting" in options.parts:
-            rows = waiting(root, device, options.steps, options.workers)
+            rows = waiting(root, device, options.networks, options.steps, options.workers)
             tell("data_waiting", "Share of the training steps spent waiting for data", rows)
 
 
