@@ -1,16 +1,21 @@
 """Quality against cost: the PSNR of networks over what they compute for a pixel."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from deblur.reporting.cells import Cell, Problem, Table
 from deblur.reporting.pictures import GREY, Picture, line_styles, picture, styled
 from deblur.reporting.results import Run
 
-PANEL = (6.4, 2.6)  # [inch]
+PANEL = (2.9, 2.2)  # [inch]
+COLUMNS = 3
+TITLE = 26  # letters in a line
+LEAST_WIDTH = 4.5  # [inch], which the legend needs
 COST = "model.macs_per_pixel"
 CAPTION = (
     "Mean PSNR of the test images over the multiplications and additions for a pixel. The line is the Wiener filter "
@@ -24,25 +29,34 @@ CAPTION = (
 def tradeoff(table: Table) -> list[Picture]:
     """Return a panel for each problem; none where fewer than two networks of different cost are done."""
     shown = [(problem, known) for problem in table.problems if (known := _known(problem))]
-    if len({cell.average(COST) for _, cells in shown for cell in cells}) < 2:
+    costs = sorted({cell.average(COST) or 0.0 for _, cells in shown for cell in cells})
+    if len(costs) < 2:
         return []
     looks = line_styles(list(dict.fromkeys(cell.name for _, cells in shown for cell in cells)))
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
     with styled():
-        figure = Figure(figsize=(PANEL[0], PANEL[1] * len(shown) + 0.4), layout="constrained")
-        panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+        figure = Figure(figsize=(max(LEAST_WIDTH, PANEL[0] * columns), PANEL[1] * rows + 0.8), layout="constrained")
+        panels = figure.subplots(rows, columns, sharex=True, squeeze=False).flat
         told = []
-        for (problem, cells), axes in zip(shown, panels, strict=True):
+        for (problem, cells), axes in zip(shown, panels, strict=False):
             for cell in cells:
                 look = looks[cell.name]
                 axes.plot(*_place(cell), linestyle="none", color=look.colour, marker=look.marker, label=cell.name)
             axes.set_xscale("log")
+            axes.margins(0.15)
             axes.set_ylabel("PSNR [dB]")
-            axes.set_title(problem.label, loc="left", fontweight="bold")
+            axes.set_title(fill(problem.label, TITLE), loc="left", fontweight="bold")
+            axes.xaxis.set_major_locator(FixedLocator([costs[0], costs[-1]]))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.0f}"))
+            axes.xaxis.set_minor_locator(NullLocator())
             told.append(_describe(problem, cells, _line(axes, cells)))
-        panels[-1].set_xlabel("products a pixel")
+        for axes in panels[len(shown) :]:
+            axes.set_axis_off()
+        figure.supxlabel("products a pixel", fontsize="medium")
         handles = [axes.get_legend_handles_labels() for axes in panels]
         entries = {label: line for lines, labels in handles for line, label in zip(lines, labels, strict=True)}
-        figure.legend(list(entries.values()), list(entries), loc="outside right upper")
+        figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=2)
         return [picture(figure, "tradeoff.png", "Quality against cost", " ".join(told), CAPTION)]
 
 
