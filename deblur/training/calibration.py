@@ -7,7 +7,7 @@ from torch import nn
 
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
-from deblur.networks.guides import preparation_of
+from deblur.networks.guides import preparation_of, wants_guide
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
     Raises:
         UserError: where the network cannot take these images.
     """
-    if isinstance(network, NeedsCalibration):
+    if wants_guide(network) and isinstance(network, NeedsCalibration):
         log.info(f"Calibrating the network on {min(IMAGES, len(data.splits.train))} training images.")
         try:
             network.calibrate(*data.fitting_images(IMAGES, data.frame()))

@@ -1,33 +1,14 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_faces import SETTINGS, drawn
 
 from deblur.blur import Box
-from deblur.data import FolderData, SyntheticData
+from deblur.data import FolderData
 from deblur.errors import UserError
-
-SETTINGS: dict[str, Any] = {
-    "seed": 0,
-    "max_bad_fraction": 0.05,
-    "patch_size": 32,
-    "patches_per_image": 2,
-    "batch_size": 8,
-    "flips": True,
-    "eval_crop": 48,
-    "eval_batch_size": 3,
-    "num_workers": 0,
-    "context": 5,
-}
-
-
-def drawn(cache_root: Path, **changes: Any) -> SyntheticData:
-    data = SyntheticData(Box(7), max_images=20, cache_root=str(cache_root), **(SETTINGS | changes))
-    data.setup()
-    return data
 
 
 def folder(root: Path, shapes: list[tuple[int, int]]) -> Path:
@@ -39,7 +20,7 @@ def folder(root: Path, shapes: list[tuple[int, int]]) -> Path:
 
 
 def test_loaders_give_what_the_device_turns_into_unit_range(cache_root: Path) -> None:
-    data = drawn(cache_root)
+    data = drawn(cache_root, Box(7))
     batches = list(data.train_dataloader())
     assert [batch["sharp"].shape[0] for batch in batches] == [8, 8, 8, 6]
     batch = data.on_after_batch_transfer(batches[0], 0)
@@ -54,7 +35,7 @@ def test_loaders_give_what_the_device_turns_into_unit_range(cache_root: Path) ->
 
 
 def test_splits_depend_on_the_data_seed_alone(cache_root: Path) -> None:
-    one, two = drawn(cache_root, training_seed=1), drawn(cache_root, training_seed=2)
+    one, two = drawn(cache_root, Box(7), training_seed=1), drawn(cache_root, Box(7), training_seed=2)
     assert one.splits == two.splits
     first, second = (next(iter(data.train_dataloader()))["sharp"] for data in (one, two))
     assert not torch.equal(first, second)
@@ -91,8 +72,8 @@ def test_images_smaller_than_a_patch_are_left_out(tmp_path: Path, cache_root: Pa
 
 
 def test_validation_and_test_can_be_capped_without_another_training_set(cache_root: Path) -> None:
-    whole = drawn(cache_root, max_val_images=None)
-    capped = drawn(cache_root, max_val_images=1, max_test_images=2)
+    whole = drawn(cache_root, Box(7), max_val_images=None)
+    capped = drawn(cache_root, Box(7), max_val_images=1, max_test_images=2)
     assert capped.splits.train == whole.splits.train
     assert len(capped.splits.val) == 1
     assert len(capped.splits.test) == 2

@@ -9,12 +9,12 @@ import torch
 from guided_networks import LOPSIDED, calibrated
 from noise_images import Noise
 from numpy.typing import NDArray
+from small_faces import drawn
 from torch.utils.data import DataLoader
 
 from deblur.baselines.preparation import Preparation
 from deblur.blur import Box, Degradation, Gaussian, KernelFile, Mixed, Motion
 from deblur.blur.kernels import Weights
-from deblur.data import SyntheticData
 from deblur.data.datasets import EpochSampler, EvaluationDataset, collate_images
 from deblur.data.frames import Frame
 from deblur.data.patches import TrainingDataset, collate_patches
@@ -216,23 +216,8 @@ def test_without_a_preparation_there_is_no_guide() -> None:
     assert "guide" not in collate_images([dataset[0]])
 
 
-SETTINGS: dict[str, Any] = {
-    "seed": 0,
-    "max_bad_fraction": 0.05,
-    "patch_size": 32,
-    "patches_per_image": 2,
-    "batch_size": 8,
-    "flips": True,
-    "eval_crop": 48,
-    "eval_batch_size": 3,
-    "num_workers": 0,
-    "context": 5,
-}
-
-
 def test_batches_are_in_float32_on_the_device(cache_root: Path) -> None:
-    data = SyntheticData(Box(7), max_images=20, cache_root=str(cache_root), **SETTINGS)
-    data.setup()
+    data = drawn(cache_root, Box(7))
     data.preparation = Revealing()
     loaders = data.train_dataloader(), data.val_dataloader(), data.test_dataloader()
     for loader, kind in zip(loaders, (torch.float16, torch.float32, torch.float32), strict=True):
@@ -246,8 +231,7 @@ def test_batches_are_in_float32_on_the_device(cache_root: Path) -> None:
 
 def test_a_preparation_of_files_is_taken_as_well(cache_root: Path) -> None:
     network = calibrated()
-    data = SyntheticData(Box(5), max_images=10, cache_root=str(cache_root), **SETTINGS)
-    data.setup()
+    data = drawn(cache_root, Box(5), max_images=10)
     data.preparation = Preparation.of_plain(network.preparation().as_plain())
     batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
     guide = network.preparation()(batch["blurred"][0, 0].numpy())

@@ -4,10 +4,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_faces import drawn
 from torch import nn
 
-from deblur.blur import Box, Degradation, Motion
-from deblur.data import SyntheticData
+from deblur.blur import Box, Motion
 from deblur.errors import UserError
 from deblur.models import SRCNN, WienerSRCNN
 from deblur.training.calibration import calibrate
@@ -21,23 +21,6 @@ GUIDED = {
     "kernel_given": False,
 }
 ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01, "weight_decay": 0.0, "last_layer_lr_scale": 1.0}
-
-
-def drawn(cache_root: Path, degradation: Degradation, **changes: Any) -> SyntheticData:
-    settings: dict[str, Any] = {
-        "seed": 0,
-        "max_bad_fraction": 0.05,
-        "patch_size": 32,
-        "patches_per_image": 2,
-        "batch_size": 8,
-        "flips": True,
-        "eval_crop": 48,
-        "eval_batch_size": 3,
-        "num_workers": 0,
-    }
-    data = SyntheticData(degradation, max_images=20, cache_root=str(cache_root), **settings | changes)
-    data.setup()
-    return data
 
 
 @pytest.mark.parametrize("network", [SRCNN([5, 3], [4]), nn.Conv2d(1, 1, 3)], ids=["SRCNN", "of torch"])
@@ -65,18 +48,29 @@ def test_the_data_make_the_guides_of_a_network_that_wants_them(cache_root: Path)
 def test_training_images_alone_are_measured_as_validation_sees_them(cache_root: Path, border: str) -> None:
     given = []
 
-    class Watching(nn.Module):
+    class Watching(WienerSRCNN):
         def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:
             given.extend(zip(sharp, blurred, kernels, strict=True))
+            super().calibrate(sharp, blurred, kernels)
 
     data = drawn(cache_root, Box([3, 7]), border=border)
-    calibrate(Watching(), data)
+    calibrate(Watching([5, 3], [4], kernel_given=True), data)
     samples = data.evaluation_dataset(data.splits.train)
     assert len(given) == len(samples) == len(data.splits.train)
     for (sharp, blurred, kernel), sample in zip(given, (samples[place] for place in range(len(samples))), strict=True):
         np.testing.assert_array_equal(sharp, sample["sharp"][0])
         np.testing.assert_array_equal(blurred, sample["blurred"][0])
         np.testing.assert_array_equal(kernel, sample["kernel"])
+
+
+def test_what_a_network_without_a_guide_calls_so_is_left_alone(cache_root: Path) -> None:
+    class Own(nn.Module):
+        def calibrate(self) -> None:
+            raise AssertionError("called")
+
+    data = drawn(cache_root, Box(5))
+    calibrate(Own(), data)
+    assert data.preparation is None
 
 
 def test_several_kernels_are_a_sentence_unless_the_network_is_told_them(cache_root: Path) -> None:
