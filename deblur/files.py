@@ -8,10 +8,11 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a command that only lists or refuses starts sooner without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -59,7 +60,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def write_gray_png(path: Path, image: NDArray[np.uint8]) -> None:
+def write_gray_png(path: Path, image: "NDArray[np.uint8]") -> None:
     """Write a gray image (H, W) as PNG in one move."""
     from PIL import Image
 
