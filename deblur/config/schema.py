@@ -113,7 +113,8 @@ SHARED_DATA_KEYS = frozenset(_Data.model_fields) - frozenset(Target.model_fields
 class SyntheticData(_Data):
     """Schema of `deblur.data.SyntheticData`."""
 
-    max_images: int = Field(ge=3, description="a whole number from 3 up: how many faces are drawn")
+    max_images: int = Field(ge=3, description="a whole number from 3 up: how many images are drawn")
+    leaves: float = Field(0.0, ge=0, le=1, description="a number from 0 to 1: the share of dead leaves among them")
 
 
 class FolderData(_Data):

@@ -13,22 +13,25 @@ from deblur.data.sources import FilesSource, FolderSource, ImageSource, Syntheti
 
 
 class SyntheticData(DeblurDataModule):
-    """Faces drawn by a program: nothing is downloaded."""
+    """Faces and dead leaves drawn by a program: nothing is downloaded."""
 
-    def __init__(self, degradation: Degradation, *, max_images: int, **settings: Any) -> None:
+    def __init__(self, degradation: Degradation, *, max_images: int, leaves: float = 0.0, **settings: Any) -> None:
         """Describe the data.
 
         Args:
-            degradation: what blurs the faces.
-            max_images: how many faces are drawn.
+            degradation: what blurs the images.
+            max_images: how many images are drawn.
+            leaves: share of them that are dead leaves, the others are faces.
             settings: as for `DeblurDataModule`.
         """
         super().__init__(degradation, **settings)
         self._max_images = max_images
+        self._leaves = leaves
 
     def source(self) -> ImageSource:
-        """Return the drawn faces."""
-        return SyntheticSource(self._max_images, self._seed)
+        """Return the drawn images."""
+        leaves = round(self._leaves * self._max_images)
+        return SyntheticSource(self._max_images - leaves, self._seed, leaves)
 
 
 class FolderData(DeblurDataModule):

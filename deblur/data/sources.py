@@ -15,6 +15,7 @@ from deblur.data.images import DECODER_VERSION, BadImageError, find_images, read
 
 # Part of the cache key of drawn faces: raised when `faces.draw` draws other pixels than before.
 _FACES_VERSION = 1
+_LEAVES_VERSION = 1  # in the same way, for `leaves.draw`
 
 
 class ImageSource(Protocol):
@@ -140,34 +141,40 @@ def choose(names: Sequence[str], count: int | None, seed: int) -> Sequence[str]:
 
 
 class SyntheticSource:
-    """Drawn faces of 256x256 px: data that needs no files."""
+    """Drawn faces, and dead leaves after them, of 256x256 px: data that needs no files."""
 
-    def __init__(self, count: int, seed: int) -> None:
-        """Name the faces.
+    def __init__(self, faces: int, seed: int, leaves: int = 0) -> None:
+        """Name the images.
 
         Args:
-            count: How many faces.
-            seed: Chooses the faces; a larger `count` with the same seed begins with the same faces.
+            faces: How many faces.
+            seed: Chooses the images; larger numbers of them with the same seed begin with the same ones.
+            leaves: How many pictures of dead leaves.
         """
         self._seed = seed
-        self._names = tuple(f"face-{index:06d}" for index in range(count))
+        self._faces = faces
+        self._leaves = leaves
+        numbered = [("face", faces), ("leaves", leaves)]
+        self._names = tuple(f"{kind}-{index:06d}" for kind, count in numbered for index in range(count))
 
     @property
     def names(self) -> Sequence[str]:
-        """Numbered names, `face-000000` and so on."""
+        """Numbered names, `face-000000` and so on, then `leaves-000000` and so on."""
         return self._names
 
     @property
     def description(self) -> str:
-        """The seed."""
-        return f"drawn faces (seed {self._seed})"
+        """What is drawn, and the seed."""
+        kinds = [kind for kind, count in (("faces", self._faces), ("dead leaves", self._leaves)) if count]
+        return f"drawn {' and '.join(kinds)} (seed {self._seed})"
 
     def cache_key(self) -> str:
-        """Hash the seed, the count and the version of the drawing."""
-        return _hash("faces", _FACES_VERSION, self._seed, len(self._names))
+        """Hash the seed, the counts and the versions of the drawings."""
+        leaves = (_LEAVES_VERSION, self._leaves) if self._leaves else ()
+        return _hash("faces", _FACES_VERSION, self._seed, self._faces, *leaves)
 
     def decode(self, index: int) -> NDArray[np.uint8]:
-        """Draw one face.
+        """Draw one image.
 
         Args:
             index: Place in `names`.
@@ -175,9 +182,9 @@ class SyntheticSource:
         Returns:
             Grey levels 0 to 255, shape (256, 256).
         """
-        from deblur.data.faces import draw  # here, so that folders of images do without the drawing
+        from deblur.data import faces, leaves  # here, so that folders of images do without the drawing
 
-        return draw(self._seed, index)
+        return faces.draw(self._seed, index) if index < self._faces else leaves.draw(self._seed, index - self._faces)
 
 
 def _state(path: str) -> tuple[int, ...] | None:

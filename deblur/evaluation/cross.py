@@ -19,7 +19,7 @@ from deblur.evaluation.restorers import NetworkRestorer
 from deblur.evaluation.tables import crossing_table
 from deblur.files import write_csv
 from deblur.memory import keep_freed_memory
-from deblur.metrics import psnr
+from deblur.metrics import HARM, psnr
 from deblur.networks.trained import load_trained
 from deblur.reporting.crossing import CROSS_FILE
 from deblur.runs import METRICS_FILE, read_config, read_json
@@ -36,7 +36,6 @@ AFTER_BLUR = ("noise_sigma", "jpeg_quality")
 FACTORS = (0.5, 2.0)
 NOISE_SIGMAS = (2.0, 8.0)  # [grey levels]
 JPEG_QUALITIES = (95, 75, 50)
-HARM = -0.1  # [dB] a gain below this is harm
 Row = dict[str, Any]
 
 

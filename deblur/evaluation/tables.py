@@ -17,6 +17,7 @@ def restorer_table(summary: Mapping[str, Any]) -> str:
     for name in names:
         means = [border["restorers"][name] for border in borders.values()]
         rows.append([name, *_side_by_side(means, "psnr", "gain", "ssim")])
+        rows[-1].append(" / ".join(f"{one['harmed']:.1%}" for one in means))
         if is_compared:
             rows[-1].append(" / ".join(f"{one['network_above']:.0%}" for one in means if "network_above" in one))
     is_both = len(borders) > 1
@@ -25,9 +26,11 @@ def restorer_table(summary: Mapping[str, Any]) -> str:
         for border in borders
         for column in (f"{border}: PSNR, dB" if is_both else "PSNR, dB", "gain, dB", "SSIM")
     ]
+    columns.append("harmed")
+    rows[0].append("")
     if is_compared:
-        rows[0].append("")
         columns.append("network above it on")
+        rows[0].append("")
     images = f"{first[0]['images']} images ({summary['split']})"
     if summary["seen_left_out"]:
         images += f", without {summary['seen_left_out']} that the network was trained or validated on"
@@ -58,6 +61,10 @@ def crossing_table(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         line = lines.setdefault((row["family"], row["condition"]), [row["family"], row["condition"]])
         line.append(f"{row['gain']:+.2f}  {row['harmed']:.0%}")
+    for blur in trained:
+        part = [row for row in rows if row["trained_on"] == blur]
+        gain, harmed = (sum(row[key] for row in part) / len(part) for key in ("gain", "harmed"))
+        lines.setdefault(("all", ""), ["all", "means of these"]).append(f"{gain:+.2f}  {harmed:.1%}")
     columns = ["tested on", "", *(f"trained on {blur}" for blur in trained)]
     return table("Gain [dB], and the share of images that are harmed", columns, list(lines.values()))
 

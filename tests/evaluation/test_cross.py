@@ -12,6 +12,7 @@ import yaml
 from deblur import evaluate, report
 from deblur.config import check
 from deblur.evaluation.cross import conditions, cross_table
+from deblur.evaluation.tables import crossing_table
 
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
 
@@ -101,6 +102,16 @@ def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Pa
     page = (sweep / "report" / "report.html").read_text()
     assert "On other blurs" in page
     assert "trained on box, tested on gaussian: " in page
+
+
+def test_what_is_shown_ends_with_the_means_of_all_conditions() -> None:
+    measured = [("box", 2.0, 0.0), ("box", 1.0, 0.01), ("disk", -1.0, 0.5)]
+    rows = [
+        {"trained_on": "box", "family": family, "condition": str(place), "gain": gain, "harmed": harmed}
+        for place, (family, gain, harmed) in enumerate(measured)
+    ]
+    *_, last = (line for line in crossing_table(rows).splitlines() if line.strip())
+    assert last.split() == ["all", "means", "of", "these", "+0.67", "17.0%"]
 
 
 def test_a_damaged_table_is_a_sentence(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:

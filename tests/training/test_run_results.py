@@ -8,9 +8,9 @@ from deblur.metrics import mean_results
 from deblur.training.results import stopwatch, write_images_table
 
 
-def row(name: str, psnr: float, **more: object) -> dict[str, object]:
+def row(name: str, psnr: float, gain: float = 1.0, **more: object) -> dict[str, object]:
     values = dict.fromkeys(("input_psnr", "gain", "input_ssim", "ssim", "loss"), 1.0)
-    return {"name": name, **more, **values, "psnr": psnr}
+    return {"name": name, **more, **values, "psnr": psnr, "gain": gain}
 
 
 def test_means_leave_out_what_is_infinite_or_undefined_and_count_it() -> None:
@@ -20,6 +20,12 @@ def test_means_leave_out_what_is_infinite_or_undefined_and_count_it() -> None:
     assert (means["psnr"], means["images"], means["exactly_restored"]) == (25.0, 3, 1)
     assert means["ssim"] == 1.0
     assert mean_results([row("c", math.inf)])["psnr"] is None
+
+
+def test_harm_is_a_gain_that_can_be_seen_to_be_negative() -> None:
+    gains = [1.0, 0.0, -0.09, -0.11, -math.inf, math.nan, math.inf, 2.0]
+    assert mean_results([row("a", 20.0, gain) for gain in gains])["harmed"] == 2 / 8
+    assert mean_results([])["harmed"] is None
 
 
 def test_the_table_has_names_then_degradations_then_values(tmp_path: Path) -> None:
