@@ -32,6 +32,7 @@ class Preparation:
         noise: what to expect of the noise, likewise.
         fft_noise_factor: how much more noise is assumed by the Fourier transform.
         noise_factors: a result for each; how much more noise is assumed than there was in the calibration.
+        noise_estimated: whether the white noise of each picture is estimated from it; `noise` is what comes on top.
 
     Raises:
         ValueError: where a spectrum or a factor is not above 0, or the kernel is none.
@@ -42,6 +43,7 @@ class Preparation:
     noise: NDArray[np.floating]
     fft_noise_factor: float
     noise_factors: Sequence[float]
+    noise_estimated: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot have been measured, of a damaged file."""
@@ -89,7 +91,7 @@ class Preparation:
     @cached_property
     def _filter(self) -> WienerFilter:
         power, noise = (PowerSpectrum(each.astype(np.float64)) for each in (self.power, self.noise))
-        return WienerFilter(power, noise, self.fft_noise_factor)
+        return WienerFilter(power, noise, self.fft_noise_factor, self.noise_estimated)
 
     def as_plain(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -97,6 +99,7 @@ class Preparation:
         return {
             "fft_noise_factor": self.fft_noise_factor,
             "noise_factors": list(self.noise_factors),
+            "noise_estimated": self.noise_estimated,
             **{name: None if array is None else _as_plain(array) for name, array in arrays.items()},
         }
 
@@ -112,7 +115,10 @@ class Preparation:
         if power is None or noise is None:
             raise ValueError("the spectra are missing")
         factors = [float(factor) for factor in told["noise_factors"]]
-        return cls(kernel, power, noise, float(told["fft_noise_factor"]), factors)
+        estimated = told.get("noise_estimated", False)  # files of before have none
+        if not isinstance(estimated, bool):
+            raise ValueError("noise_estimated is neither true nor false")
+        return cls(kernel, power, noise, float(told["fft_noise_factor"]), factors, estimated)
 
 
 def _as_plain(array: NDArray[np.floating]) -> dict[str, Any]:

@@ -51,6 +51,15 @@ class PowerSpectrum:
         smooth = ndimage.uniform_filter(total / count, smoothing, mode="nearest")
         return cls(np.maximum(smooth, least))
 
+    def changed(self, by: float, least: float) -> "PowerSpectrum":
+        """Return the spectrum with as much more or less power at each frequency.
+
+        Args:
+            by: Power of a pixel to add, below 0 to take away, for pictures in [0, 1].
+            least: Power below which none is taken to be, above 0.
+        """
+        return PowerSpectrum(np.maximum(self.power + by, least))
+
     @property
     def mean(self) -> float:
         """The power of a pixel: that of all frequencies on average."""

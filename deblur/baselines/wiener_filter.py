@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -27,6 +27,9 @@ LEAST_NOISE_POWER = (1e-4 / GRAY_LEVELS) ** 2
 
 NOISE_SMOOTHING = 9
 """Width of the square of frequencies over which the noise is averaged: of a few images its spectrum is a rough one."""
+
+MEDIAN_OF_NORMAL = 0.6745
+"""Median of the absolute value of a normal variable of standard deviation 1."""
 
 USUAL_NOISE_FACTOR = 100.0
 """Where to begin the search for how much to exaggerate the noise for the Fourier transform, and what is used if no
@@ -58,20 +61,26 @@ class WienerFilter:
 
     Attributes:
         power: S, what to expect of sharp pictures.
-        noise: s^2, what to expect of the noise.
+        noise: s^2, what to expect of the noise; where it is estimated, what to expect beyond white noise.
         fft_noise_factor: how much more noise is assumed by the Fourier transform.
+        noise_estimated: whether the white noise of each picture is estimated from it.
     """
 
     power: PowerSpectrum
     noise: PowerSpectrum
     fft_noise_factor: float = USUAL_NOISE_FACTOR
+    noise_estimated: bool = False
     _gains: dict[tuple[bytes, tuple[int, ...], tuple[int, ...], float], NDArray[np.float32]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     @classmethod
     def measured(
-        cls, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Weights]
+        cls,
+        sharp: Sequence[EightBit],
+        blurred: Sequence[EightBit],
+        kernels: Sequence[Weights],
+        noise_estimated: bool = False,
     ) -> "WienerFilter":
         """Measure both spectra; tune the noise factor on the images that need a Fourier transform, if any.
 
@@ -84,6 +93,7 @@ class WienerFilter:
             sharp: Training images, of any sizes; at least one.
             blurred: The same ones degraded, rounded to 8 bits.
             kernels: What each was blurred with.
+            noise_estimated: Whether the white noise of each picture is to be estimated from it.
 
         Raises:
             ValueError: The three are not of the same, positive length, or a pair differs in shape.
@@ -94,10 +104,12 @@ class WienerFilter:
             picture - convolve(original, Kernel(kernel))
             for original, picture, kernel in zip(sharp, blurred, kernels, strict=True)
         )
-        found = cls(
-            PowerSpectrum.measured(sharp, (height, width), ROUNDING_POWER),
-            PowerSpectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING),
-        )
+        power = PowerSpectrum.measured(sharp, (height, width), ROUNDING_POWER)
+        noise = PowerSpectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
+        if noise_estimated:
+            white = np.mean([white_noise(picture.astype(np.float32) / GRAY_LEVELS) for picture in blurred])
+            noise = noise.changed(-float(white), LEAST_NOISE_POWER)
+        found = cls(power, noise, noise_estimated=noise_estimated)
         uneven = [index for index, kernel in enumerate(kernels) if method(kernel) == "fft"]
         if not uneven:
             return found
@@ -119,7 +131,7 @@ class WienerFilter:
             return mean_psnr(restore, sharp, blurred, kernels)
 
         factor = climb(score, USUAL_NOISE_FACTOR, low=1.0, high=1e6, steps=(4.0, 2.0, 1.4))
-        return WienerFilter(self.power, self.noise, factor)
+        return replace(self, fft_noise_factor=factor)
 
     def __call__(self, blurred: Picture, kernel: Weights, noise_factors: Sequence[float] = (1.0,)) -> Picture:
         """Restore a picture once for each of several powers of the noise.
@@ -135,50 +147,84 @@ class WienerFilter:
         if method(kernel) == "fft":
             return np.stack([self.by_fft(blurred, kernel, self.fft_noise_factor * factor) for factor in noise_factors])
         # In float32, like the picture: of 30 megapixels each array in float64 would take 240 MB.
+        noise = self._noise_of(blurred)
         coefficients = fft.dctn(blurred.astype(np.float32, copy=False), norm="ortho")
         restored = np.empty((len(noise_factors), *blurred.shape), np.float32)
         for plane, factor in zip(restored, noise_factors, strict=True):
-            for top, gain in self._gains_by_rows(kernel, blurred.shape, factor):
+            for top, gain in self._gains_by_rows(kernel, blurred.shape, noise, factor):
                 rows = slice(top, top + len(gain))
                 np.multiply(coefficients[rows], gain, out=plane[rows])
             plane[:] = fft.idctn(plane, norm="ortho", overwrite_x=True)
         return restored
 
     def _gains_by_rows(
-        self, kernel: Weights, shape: tuple[int, ...], noise_factor: float
+        self, kernel: Weights, shape: tuple[int, ...], noise: PowerSpectrum, noise_factor: float
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield what the coefficients of the DCT are multiplied with, some rows at a time, and where these begin.
 
-        Small pictures have all rows at once, which are kept for the next picture of the same size and kernel.
+        Small pictures have all rows at once, which are kept for the next picture of the same size and kernel, unless
+        each has a noise of its own.
         """
         height, width = shape
-        if height * width > LARGEST_KEPT:
+        if height * width > LARGEST_KEPT or self.noise_estimated:
             step = max(1, LARGEST_KEPT // width)
             for top in range(0, height, step):
-                yield top, self._gain(kernel, (height, width), slice(top, min(top + step, height)), noise_factor)
+                rows = slice(top, min(top + step, height))
+                yield top, self._gain(kernel, (height, width), rows, noise, noise_factor)
             return
         key = (kernel.tobytes(), kernel.shape, shape, noise_factor)
         gain = self._gains.get(key)
         if gain is None:
-            gain = self._gain(kernel, (height, width), slice(0, height), noise_factor)
+            gain = self._gain(kernel, (height, width), slice(0, height), noise, noise_factor)
             if len(self._gains) >= KEPT_GAINS:
                 self._gains.clear()
             self._gains[key] = gain
         yield 0, gain
 
-    def _gain(self, kernel: Weights, shape: tuple[int, int], rows: slice, noise_factor: float) -> NDArray[np.float32]:
+    def _gain(
+        self, kernel: Weights, shape: tuple[int, int], rows: slice, noise: PowerSpectrum, noise_factor: float
+    ) -> NDArray[np.float32]:
         response = eigenvalues(kernel, *shape, rows).astype(np.float32)
         vertical, horizontal = (dct_frequencies(size) for size in shape)
-        power, noise = (each.at(vertical[rows], horizontal).astype(np.float32) for each in (self.power, self.noise))
-        blurred_power = response * power
-        gain: NDArray[np.float32] = blurred_power / (response * blurred_power + np.float32(noise_factor) * noise)
+        expected, disturbing = (each.at(vertical[rows], horizontal).astype(np.float32) for each in (self.power, noise))
+        blurred_power = response * expected
+        gain: NDArray[np.float32] = blurred_power / (response * blurred_power + np.float32(noise_factor) * disturbing)
         return gain
 
     def by_fft(self, blurred: Picture, kernel: Weights, noise_factor: float) -> Picture:
         """Restore a picture by Fourier transform, whatever its kernel; shape (H, W)."""
         picture = blurred.astype(np.float32, copy=False)
-        restored = restore_by_fft(picture, kernel, self.power, self.noise, noise_factor)
+        restored = restore_by_fft(picture, kernel, self.power, self._noise_of(blurred), noise_factor)
         return restored.astype(np.float32, copy=False)
+
+    def _noise_of(self, blurred: Picture) -> PowerSpectrum:
+        """Return what to expect of a picture's noise."""
+        return self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.noise_estimated else self.noise
+
+
+def white_noise(picture: Picture) -> float:
+    """Estimate the variance of the white noise of a picture, that of rounding to 8 bits at least.
+
+    Of the finest diagonal differences most hold nothing but noise, the more so in a blurred picture, and their median
+    does not heed the rest: D. Donoho and I. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika
+    81(3), 1994, section 2.5.
+
+    Args:
+        picture: In [0, 1], shape (H, W); of one row or column, only rounding is assumed.
+    """
+    height, width = (size - size % 2 for size in picture.shape)
+    levels = np.rint(picture[:height, :width] * GRAY_LEVELS).astype(np.int32)
+    differences = levels[::2, ::2] + levels[1::2, 1::2] - levels[1::2, ::2] - levels[::2, 1::2]
+    if differences.size == 0:
+        return ROUNDING_POWER
+    # Whole numbers: their median is that of a histogram, else all weak noise would have one of two strengths.
+    counts = np.bincount(np.abs(differences).ravel())
+    upto = np.cumsum(counts)
+    middle = int(np.searchsorted(upto, upto[-1] / 2))
+    low, high = max(middle - 0.5, 0), middle + 0.5
+    median = high - (upto[middle] - upto[-1] / 2) / counts[middle] * (high - low)
+    deviation = median / 2 / MEDIAN_OF_NORMAL / GRAY_LEVELS
+    return float(max(deviation**2, ROUNDING_POWER))
 
 
 def method(kernel: Weights) -> Method:

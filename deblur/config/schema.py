@@ -65,6 +65,7 @@ class WienerSRCNN(_Chain):
         min_length=1, description="a list of numbers above 0, such as [1.0]"
     )
     kernel_given: bool = Field(description="true or false")
+    noise_estimated: bool = Field(False, description="true or false")
 
 
 class Optimizer(OpenSection):

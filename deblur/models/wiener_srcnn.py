@@ -31,6 +31,7 @@ class WienerSRCNN(Chain):
     Attributes:
         kernel_given: whether each picture comes with its kernel; else all have the one that the network was calibrated
             with.
+        noise_estimated: whether the white noise of each picture is estimated from it.
     """
 
     kernel: Tensor
@@ -44,6 +45,7 @@ class WienerSRCNN(Chain):
         widths: Sequence[int],
         noise_factors: Sequence[float] = (1.0,),
         kernel_given: bool = False,
+        noise_estimated: bool = False,
         dropout: float = 0.0,
         dilations: Sequence[int] | None = None,
     ) -> None:
@@ -54,6 +56,8 @@ class WienerSRCNN(Chain):
             widths: channels between the layers, one fewer than `kernel_sizes`.
             noise_factors: a Wiener filter for each; how much more noise than there was in the calibration it assumes.
             kernel_given: each picture comes with its kernel.
+            noise_estimated: the white noise of each picture is estimated from it; else that of the calibration is
+                assumed for all.
             dropout: share of the activations dropped after each hidden layer, from 0 to below 1.
             dilations: for each layer, how far the taps of its filters lie apart [px]; None is 1 for all.
 
@@ -64,6 +68,7 @@ class WienerSRCNN(Chain):
         if not noise_factors or min(noise_factors) <= 0:
             raise ValueError(f"noise_factors are numbers above 0, at least one: {noise_factors}")
         self.kernel_given = kernel_given
+        self.noise_estimated = noise_estimated
         self._noise_factors = tuple(noise_factors)
         for name in _MEASURED:
             self.register_buffer(name, torch.zeros(0, 0))
@@ -88,7 +93,7 @@ class WienerSRCNN(Chain):
             if any(not np.array_equal(kernel, kernels[0]) for kernel in kernels):
                 raise ValueError("the images are blurred with several kernels: take kernel_given=true")
             self.kernel = self._buffer(kernels[0])
-        found = WienerFilter.measured(sharp, blurred, kernels)
+        found = WienerFilter.measured(sharp, blurred, kernels, self.noise_estimated)
         self.power, self.noise = self._buffer(found.power.power), self._buffer(found.noise.power)
         self.fft_noise_factor = torch.tensor(found.fft_noise_factor, device=self.fft_noise_factor.device)
 
@@ -109,6 +114,7 @@ class WienerSRCNN(Chain):
             noise=_array(self.noise),
             fft_noise_factor=self.fft_noise_factor.item(),
             noise_factors=self._noise_factors,
+            noise_estimated=self.noise_estimated,
         )
 
     def forward(self, blurred: Tensor, guide: Tensor, pad: bool = True) -> Tensor:
