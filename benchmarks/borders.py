@@ -6,6 +6,7 @@ border. The filters know the kernel; those that assume more noise than there is 
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -100,7 +101,7 @@ def _by_dct(known: WienerFilter, factor: float, picture: Picture, kernel: Weight
 
 
 def _by_fft(known: WienerFilter, factor: float, picture: Picture, kernel: Weights) -> Picture:
-    return known.by_fft(picture, kernel, factor)
+    return replace(known, fft_noise_factor=factor).by_fft(picture, kernel)
 
 
 def _tapered(known: WienerFilter, factor: float, margin: int, picture: Picture, kernel: Weights) -> Picture:

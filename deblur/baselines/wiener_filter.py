@@ -62,7 +62,8 @@ class WienerFilter:
     Attributes:
         power: S, what to expect of sharp pictures.
         noise: s^2, what to expect of the noise; where it is estimated, what to expect beyond white noise.
-        fft_noise_factor: how much more noise is assumed by the Fourier transform.
+        fft_noise_factor: how much more noise is assumed by the Fourier transform; where it is estimated, how many times
+            that of rounding comes on top.
         noise_estimated: whether the white noise of each picture is estimated from it.
     """
 
@@ -126,7 +127,7 @@ class WienerFilter:
 
         def score(factor: float) -> float:
             def restore(picture: Picture, kernel: Weights) -> Picture:
-                return self.by_fft(picture, kernel, factor)
+                return replace(self, fft_noise_factor=factor).by_fft(picture, kernel)
 
             return mean_psnr(restore, sharp, blurred, kernels)
 
@@ -145,9 +146,9 @@ class WienerFilter:
             Shape (len(noise_factors), H, W), not clamped.
         """
         if method(kernel) == "fft":
-            return np.stack([self.by_fft(blurred, kernel, self.fft_noise_factor * factor) for factor in noise_factors])
+            return np.stack([self.by_fft(blurred, kernel, factor) for factor in noise_factors])
         # In float32, like the picture: of 30 megapixels each array in float64 would take 240 MB.
-        noise = self._noise_of(blurred)
+        noise = self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.noise_estimated else self.noise
         coefficients = fft.dctn(blurred.astype(np.float32, copy=False), norm="ortho")
         restored = np.empty((len(noise_factors), *blurred.shape), np.float32)
         for plane, factor in zip(restored, noise_factors, strict=True):
@@ -191,15 +192,15 @@ class WienerFilter:
         gain: NDArray[np.float32] = blurred_power / (response * blurred_power + np.float32(noise_factor) * disturbing)
         return gain
 
-    def by_fft(self, blurred: Picture, kernel: Weights, noise_factor: float) -> Picture:
+    def by_fft(self, blurred: Picture, kernel: Weights, noise_factor: float = 1.0) -> Picture:
         """Restore a picture by Fourier transform, whatever its kernel; shape (H, W)."""
+        noise = self.noise
+        if self.noise_estimated:  # what the border leaves is the less to be heard, the more noise there is
+            noise = noise.changed(white_noise(blurred) + self.fft_noise_factor * ROUNDING_POWER, LEAST_NOISE_POWER)
+        else:
+            noise_factor = noise_factor * self.fft_noise_factor
         picture = blurred.astype(np.float32, copy=False)
-        restored = restore_by_fft(picture, kernel, self.power, self._noise_of(blurred), noise_factor)
-        return restored.astype(np.float32, copy=False)
-
-    def _noise_of(self, blurred: Picture) -> PowerSpectrum:
-        """Return what to expect of a picture's noise."""
-        return self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.noise_estimated else self.noise
+        return restore_by_fft(picture, kernel, self.power, noise, noise_factor).astype(np.float32, copy=False)
 
 
 def white_noise(picture: Picture) -> float:

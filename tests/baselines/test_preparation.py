@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,16 @@ def test_what_json_has_held_makes_the_same_guide(kernel: Weights | None) -> None
         np.testing.assert_array_equal(after(random((23, 31)), given), before(random((23, 31)), given))
 
 
+@pytest.mark.parametrize("estimated", [False, True])
+def test_json_holds_whether_the_noise_is_estimated(estimated: bool) -> None:
+    before = replace(prepared(LOPSIDED), noise_estimated=estimated)
+    told = json.loads(json.dumps(before.as_plain()))
+    assert told["noise_estimated"] is estimated
+    np.testing.assert_array_equal(Preparation.of_plain(told)(random((23, 31))), before(random((23, 31))))
+    del told["noise_estimated"]  # as files of before that
+    assert not Preparation.of_plain(told).noise_estimated
+
+
 def test_a_kernel_of_its_own_wins_over_one_that_is_given() -> None:
     own, picture = prepared(BOX), random((23, 31))
     np.testing.assert_array_equal(own(picture, LOPSIDED), own(picture))
@@ -91,6 +102,7 @@ DAMAGE: dict[str, Callable[[Plain], object]] = {
     "a factor too large": lambda told: told.update(noise_factors=[10**400]),
     "factors of text": lambda told: told.update(noise_factors="much"),
     "a factor of the transform below 0": lambda told: told.update(fft_noise_factor=-1.0),
+    "an estimate that is no truth value": lambda told: told.update(noise_estimated="yes"),
     "no factor of the transform": lambda told: told.update(fft_noise_factor=None),
 }
 
