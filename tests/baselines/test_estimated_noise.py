@@ -23,7 +23,7 @@ def faces(first: int, count: int) -> list[NDArray[np.uint8]]:
 @pytest.mark.parametrize("kernel", [kernels.gaussian(2), kernels.motion(9, 30)], ids=["gaussian", "motion"])
 def test_it_is_that_of_the_picture(sigma: float, kernel: Weights) -> None:
     found = [np.sqrt(white_noise(to_unit(noisy(face, kernel, sigma)))) * 255 for face in faces(0, 6)]
-    assert 0.95 * sigma < np.median(found) < np.hypot(sigma, 1.3)  # a little of what is in the picture remains
+    assert 0.95 * sigma < np.median(found) < 1.06 * np.hypot(sigma, 1.3)  # a little of what is in the picture remains
 
 
 def test_the_edges_of_a_sharp_picture_are_hardly_its_noise() -> None:
