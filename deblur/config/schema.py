@@ -219,7 +219,7 @@ class Train(Section):
     callbacks: dict[str, Any] | None = Field(description="a group: callbacks=NAME")
     logger: dict[str, Any] | None = Field(description="a group: logger=NAME")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
-    loss: Literal["mse", "l1", "charbonnier", "psnr", "gain"] = Field(description="mse, l1, charbonnier, psnr or gain")
+    loss: Literal["mse", "l1", "charbonnier", "psnr"] = Field(description="mse, l1, charbonnier or psnr")
     seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
     sweep: str | None = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",

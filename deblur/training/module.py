@@ -13,7 +13,6 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from deblur.errors import UserError
 from deblur.metrics import mean_results, measure
-from deblur.models.srcnn import inner
 from deblur.networks.building import build_network
 from deblur.networks.checkpoints import SEEN, digest_of
 from deblur.training.losses import LOSSES
@@ -116,7 +115,7 @@ class DeblurModule(L.LightningModule):
         sharp = batch["sharp"]
         given = [batch[name] for name in ("blurred", "guide") if name in batch]
         restored = self.network(*given, pad=False) if self.context else self.network(*given)
-        loss = self._loss(restored.float(), sharp, inner(batch["blurred"], sharp.shape))
+        loss = self._loss(restored.float(), sharp)
         if batch_idx % STEPS_BETWEEN_LOSS_CHECKS == 0:
             self._refuse_divergence(loss)
         self._losses.append((loss.detach(), sharp.shape[0]))

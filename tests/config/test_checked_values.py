@@ -75,7 +75,7 @@ REFUSED = {
     ("paths", "give output_root and cache_root."): "x null",
     ("paths.output_root", "give a folder."): "null 3",
     ("paths.cache_root", "give a folder, or null for the user's cache folder."): "3 [a]",
-    ("loss", "give mse, l1, charbonnier, psnr or gain."): "huber 2 null MSE",
+    ("loss", "give mse, l1, charbonnier or psnr."): "huber 2 null MSE",
     ("seed", SEED): "-1 4294967296 0.5 true null zero",
     ("sweep", SWEEP): "a/b ../b .hidden -x 3 a@b [a]",
     ("resume", "give a run folder, or null."): "3 true",
