@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHARBONNIER_EPSILON = 1e-3  # in units of the [0, 1] range
-LEAST_ERROR = 1e-2  # mean squared error (20 dB) below which an error counts as in the mean squared error
+LEAST_ERROR = 1e-3  # mean squared error (30 dB) below which an error counts as in the mean squared error
 
 
 def charbonnier(restored: Tensor, sharp: Tensor) -> Tensor:
