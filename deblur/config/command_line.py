@@ -86,7 +86,7 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
             raise
 
     # Hydra copies its whole store, one to a process, for each group that --help lists: a third of the time that takes.
-    ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined]
+    ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined] # it has none
     program = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(job)
     try:
         # With HYDRA_FULL_ERROR Hydra hands its errors to us instead of printing them.
