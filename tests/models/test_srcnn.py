@@ -1,10 +1,15 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
+from deblur.config.places import conf_dir
 from deblur.models import SRCNN, pad_symmetric
 
 PRESETS = {
@@ -109,3 +114,33 @@ def test_padding_is_numpys_symmetric(height: int, width: int, radius: int) -> No
     image = np.arange(height * width, dtype=np.float32).reshape(height, width)
     padded = pad_symmetric(torch.from_numpy(image), radius)
     np.testing.assert_array_equal(padded.numpy(), np.pad(image, radius, mode="symmetric"))
+
+
+def _is_seen(dilations: Sequence[int]) -> NDArray[np.bool_]:
+    """Tell which pixels around an output pixel of a 9-3-1-5 it depends on; ReLUs and signs cannot hide one."""
+    network = SRCNN((9, 3, 1, 5), (2, 2, 2), residual=False, dilations=dilations)
+    for parameter in network.parameters():
+        torch.nn.init.ones_(parameter)
+    side = network.receptive_field
+    image = torch.zeros(1, 1, side, side, requires_grad=True)
+    network(image, pad=False).sum().backward()
+    assert image.grad is not None
+    return np.asarray(image.grad[0, 0].numpy() != 0)
+
+
+@pytest.mark.parametrize(("step", "side", "has_holes"), [(1, 15, False), (8, 29, False), (14, 41, True)])
+def test_taps_that_lie_apart_leave_no_holes_while_the_squares_before_them_touch(
+    step: int, side: int, has_holes: bool
+) -> None:
+    seen = _is_seen((1, step, 1, 1))
+    assert seen.shape == (side, side)
+    assert (not seen.all()) == has_holes
+
+
+def test_the_wide_preset_is_9315_that_sees_29_px() -> None:
+    narrow, wide = (
+        yaml.safe_load((conf_dir() / "model" / f"{name}.yaml").read_text()) for name in ("srcnn_9315", "wide_9315")
+    )
+    changed = {key for key in narrow if narrow[key] != wide[key]}
+    assert changed == {"name", "dilations"}
+    assert wide["dilations"] == [1, 8, 1, 1]
