@@ -13,7 +13,7 @@ _METRICS: Final = ("test", "val", "model", "data", "versions", "git", "seed", "p
 
 
 def describe(trained: Trained) -> dict[str, Any]:
-    """Return plain values: `settings` and `metrics` of the training, `name`, `radius` [px], and the images it has seen.
+    """Return plain values: `settings`, `metrics` and images of the training, `name`, `radius` and `stride` [px].
 
     Places on this machine are left out.
 
@@ -31,6 +31,7 @@ def describe(trained: Trained) -> dict[str, Any]:
         "settings": {key: _portable(trained.config[key]) for key in SETTINGS if key in trained.config},
         "metrics": {key: trained.metrics[key] for key in _METRICS if key in trained.metrics},
         "radius": radius,
+        "stride": getattr(trained.network, "stride", 1),
         **({} if trained.seen is None else {SEEN: sorted(trained.seen)}),
     }
 

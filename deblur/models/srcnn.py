@@ -135,7 +135,7 @@ def inner(padded: Tensor, shape: torch.Size) -> Tensor:
     return padded[..., top : top + shape[-2], left : left + shape[-1]]
 
 
-def pad_symmetric(images: Tensor, radius: int) -> Tensor:
+def pad_symmetric(images: Tensor, radius: int, multiple: int = 1) -> Tensor:
     """Surround images with their mirror images, the edge pixel repeated (numpy's "symmetric").
 
     torch has no such mode, and its "reflect" refuses a radius beyond the image, so the pixels are gathered by index.
@@ -143,12 +143,13 @@ def pad_symmetric(images: Tensor, radius: int) -> Tensor:
     Args:
         images: (..., H, W) of any size from 1x1.
         radius: pixels to add on each side.
+        multiple: add as many more at the bottom and the right as make both sides multiples of this, the radius aside.
     """
-    if radius == 0:
+    if radius == 0 and multiple == 1:
         return images
     for dimension in (-2, -1):
         size = images.shape[dimension]
-        position = torch.arange(-radius, size + radius, device=images.device)
+        position = torch.arange(-radius, size + radius + -size % multiple, device=images.device)
         images = images.index_select(dimension, mirrored(position, size))
     return images
 

@@ -17,7 +17,7 @@ def write_description(description: Mapping[str, Any]) -> str:
 
     Args:
         description: plain values; `settings` has the sections `model` and `blur` of the training's configuration,
-            `name`, `metrics` and `radius` [px] may be there.
+            `name`, `metrics`, `radius` and `stride` [px] may be there.
     """
     return json.dumps({"format": _FORMAT, **description}, sort_keys=True)
 
@@ -40,7 +40,8 @@ def read_description(text: str | None, path: Path) -> dict[str, Any]:
         raise UserError(f"{path} was not exported by this program: it does not tell the settings of its network.")
     if description.get("format") != _FORMAT:
         raise UserError(f"{path} is of the format {description.get('format')}, of another version of this program.")
-    if not _are_metrics(description.get("metrics") or {}) or not _is_radius(description.get("radius")):
+    radius, stride = description.get("radius"), description.get("stride", 1)
+    if not _are_metrics(description.get("metrics") or {}) or not _is_radius(radius) or not _is_stride(stride):
         raise UserError(f"{path} is damaged: what it tells of its network cannot be so. Export it again.")
     return description
 
@@ -56,3 +57,7 @@ def _are_metrics(value: Any) -> bool:
 
 def _is_radius(value: Any) -> bool:
     return value is None or (type(value) is int and 0 <= value <= LARGEST_RADIUS)
+
+
+def _is_stride(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= LARGEST_RADIUS

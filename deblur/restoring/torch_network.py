@@ -22,7 +22,7 @@ class TorchNetwork:
         Args:
             network: takes and gives (N, 1, H, W), gray in [0, 1]; where it has a `preparation`, it takes the guide
                 (N, G, H, W) as well. With an attribute `radius` [px], the reach of its receptive field, it also takes
-                `pad=False`, as `deblur.models.SRCNN` does.
+                `pad=False`, as `deblur.models.SRCNN` does; `stride` [px] says where a part of a picture may begin.
             device: where to compute.
             bfloat16: compute the products in bfloat16.
         """
@@ -31,11 +31,17 @@ class TorchNetwork:
         self._device = device
         self._bfloat16 = bfloat16
         self._radius: int | None = getattr(network, "radius", None)
+        self._stride: int = getattr(network, "stride", 1)
 
     @property
     def radius(self) -> int | None:
         """How far the receptive field reaches [px]; None where it is not known."""
         return self._radius
+
+    @property
+    def stride(self) -> int:
+        """At multiples of how many pixels a part of a plane may begin and end [px]."""
+        return self._stride
 
     @property
     def needs_kernel(self) -> bool:

@@ -71,8 +71,8 @@ def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str
     return (
         f"The network sees {field} px, but the blur spreads a pixel over up to {extent} px: part of what is "
         "needed lies outside its field. On anime faces the best linear filter that sees 13, 15 or 27 px reaches 20.0, "
-        "21.3 or 23.8 dB for a motion of 15 px, and 23.0, 23.2 or 23.4 dB for a gaussian of 3 px. More layers or "
-        "larger model.kernel_sizes see further."
+        "21.3 or 23.8 dB for a motion of 15 px, and 23.0, 23.2 or 23.4 dB for a gaussian of 3 px. More or larger "
+        "layers see further (model.kernel_sizes, model.dilations, model.blocks)."
     )
 
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deblur.errors import UserError
-from deblur.models import SRCNN
+from deblur.models import SRCNN, ResNet
 from deblur.restoring.tiles import DEFAULT_TILE, TiledNetwork
 from deblur.restoring.torch_network import TorchNetwork
 
@@ -41,6 +41,22 @@ def test_tiles_are_those_of_the_whole(name: str, shape: tuple[int, int], tile: i
     assert restored.dtype == np.float32
     assert restored.flags.writeable
     np.testing.assert_allclose(restored, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("tile", [1, 7, 16, 30, 1000])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("folding", [2, 3])
+def test_tiles_of_a_network_that_folds_pixels_are_those_of_the_whole(
+    folding: int, shape: tuple[int, int], tile: int
+) -> None:
+    torch.manual_seed(0)
+    net, image, calls = ResNet(1, 4, folding, 3), plane(*shape), list[int]()
+    nn.init.normal_(net.last.weight, std=0.1)
+    tiled = tiles_of(net, tile)
+    restored = tiled.restore(image, lambda: calls.append(1))
+    assert restored.shape == shape
+    assert len(calls) == tiled.count(*shape)
+    np.testing.assert_allclose(restored, whole(net, image), rtol=0, atol=1e-6)
 
 
 def test_tiles_of_a_pixel() -> None:

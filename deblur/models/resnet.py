@@ -1,0 +1,129 @@
+"""A residual network on folded pixels."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from deblur.models import processor
+from deblur.models.srcnn import inner, pad_symmetric
+
+MIDDLE_GRAY = 0.5
+"""Taken off the input: what deblurring needs are differences, and weights drawn about zero suit values about zero."""
+
+BRANCH_SCALE = 0.3
+"""The weights of each block's second layer begin as those of He et al. times this: a block begins as a small change."""
+
+
+class Block(nn.Module):
+    """Two layers of 3x3 filters whose result is added to what they were given; ReLUs before each, no padding.
+
+    He et al., "Identity mappings in deep residual networks", ECCV 2016, without normalisation, as in Lim et al.,
+    "Enhanced deep residual networks for single image super-resolution", CVPRW 2017.
+    """
+
+    def __init__(self, width: int) -> None:
+        """Make the layers, of `width` channels."""
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3)
+        self.second = nn.Conv2d(width, width, 3)
+        for layer in (self.first, self.second):
+            _initialise(layer)
+        with torch.no_grad():
+            self.second.weight *= BRANCH_SCALE
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (N, C, H - 4, W - 4) of features (N, C, H, W)."""
+        rectified = torch.relu(features)
+        if processor.is_fast_for(rectified):
+            changes = self.second(processor.convolve_rectified(rectified, self.first))
+        else:
+            changes = self.second(torch.relu(self.first(rectified)))
+        changed: Tensor = inner(features, changes.shape) + changes
+        return changed
+
+
+class ResNet(nn.Module):
+    """Residual blocks on folded pixels, for one gray channel.
+
+    Each square of `folding` x `folding` pixels becomes one of as many channels, and is unfolded again at the end: the
+    blocks see `folding` times further, at that square's part of the cost (Zhang et al., "FFDNet", IEEE Trans. Image
+    Process. 27, 2018, section III-B; Shi et al., "Real-time single image and video super-resolution using an efficient
+    sub-pixel convolutional neural network", CVPR 2016). Where the squares begin matters: a part of a picture gives what
+    the whole one does if it begins at a multiple of `folding`.
+
+    The network predicts the correction to its input. The last layer begins with zeros: an untrained network gives back
+    what it was given. Its hidden layers begin as in He et al., "Delving deep into rectifiers", ICCV 2015.
+
+    Attributes:
+        radius: how far the input has to reach beyond the output on each side [px], a multiple of `stride`.
+        stride: at multiples of this many pixels may a part of a picture begin; the `folding`.
+    """
+
+    def __init__(self, blocks: int, width: int, folding: int = 2, end_kernel_size: int = 5) -> None:
+        """Make the layers.
+
+        Args:
+            blocks: residual blocks of two 3x3 layers each, from 0.
+            width: channels between the layers.
+            folding: side of the squares of pixels that are folded into channels; 1 folds none.
+            end_kernel_size: odd side of the filters of the first and the last layer, in folded pixels.
+
+        Raises:
+            ValueError: for sizes that are too small, or an even kernel size.
+        """
+        super().__init__()
+        if blocks < 0 or width < 1 or folding < 1 or end_kernel_size < 1 or end_kernel_size % 2 == 0:
+            raise ValueError(
+                "ResNet needs blocks from 0, a width and a folding from 1, and an odd end_kernel_size: "
+                f"{blocks}, {width}, {folding}, {end_kernel_size}"
+            )
+        self.stride = folding
+        self.radius = folding * (2 * (end_kernel_size // 2) + 2 * blocks)
+        self.first = nn.Conv2d(folding**2, width, end_kernel_size)
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        self.last = nn.Conv2d(width, folding**2, end_kernel_size)
+        _initialise(self.first)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type] # it has one
+
+    @property
+    def receptive_field(self) -> int:
+        """Return the side of the square of input pixels that one output pixel depends on [px]."""
+        return self.stride + 2 * self.radius
+
+    @property
+    def macs_per_pixel(self) -> int:
+        """Return the multiplications and additions for one output pixel, borders aside, rounded."""
+        products = sum(parameter.numel() for parameter in self.parameters() if parameter.ndim == 4)
+        return round(products / self.stride**2)
+
+    def forward(self, blurred: Tensor, pad: bool = True) -> Tensor:
+        """Restore images.
+
+        Args:
+            blurred: (N, 1, H, W), gray in [0, 1].
+            pad: surround the image with its mirror image first. Without it the input has to bring `radius` more pixels
+                on each side, and the output is smaller by as much.
+
+        Returns:
+            (N, 1, H, W), or (N, 1, H - 2 radius, W - 2 radius) without padding; not clamped. Without padding, sides
+            that are no multiples of `stride` have their last pixels computed with a little of the mirror image.
+        """
+        padded = pad_symmetric(blurred, self.radius if pad else 0, multiple=self.stride)
+        reach = 0 if pad else 2 * self.radius
+        correction = self._correction(padded)[..., : blurred.shape[-2] - reach, : blurred.shape[-1] - reach]
+        return correction + (blurred if pad else inner(blurred, correction.shape))
+
+    def _correction(self, padded: Tensor) -> Tensor:
+        features = padded - MIDDLE_GRAY
+        if padded.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            features = features.to(torch.get_autocast_dtype("cpu"))
+        folded = F.pixel_unshuffle(features, self.stride).contiguous(memory_format=torch.channels_last)
+        changes = self.last(torch.relu(self.blocks(self.first(folded))))
+        correction: Tensor = F.pixel_shuffle(changes, self.stride)
+        return correction.to(padded.dtype)
+
+
+def _initialise(layer: nn.Conv2d) -> None:
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type] # it has one
