@@ -68,6 +68,16 @@ class WienerSRCNN(_Chain):
     noise_estimated: bool = Field(False, description="true or false")
 
 
+class ResNet(Target):
+    """Schema of `deblur.models.ResNet`."""
+
+    blocks: int = Field(ge=0, description="a whole number from 0 up")
+    width: int = Field(ge=1, description="a whole number from 1 up")
+    folding: int = Field(ge=1, description="a whole number from 1 up")
+    end_kernel_size: Odd = Field(description="an odd whole number from 1 up")
+    compile: bool = Field(False, description="true or false")
+
+
 class Optimizer(OpenSection):
     """Schema of every optimizer: what all of them share."""
 
@@ -172,6 +182,7 @@ class Trainer(OpenSection):
 
     target: str = Field(alias="_target_", description="lightning.pytorch.Trainer")
     max_epochs: int = Field(ge=1, description="a whole number from 1 up")
+    check_val_every_n_epoch: int = Field(1, ge=1, description="a whole number from 1 up")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         description="auto, 32-true, bf16-mixed or 16-mixed"
     )
@@ -190,6 +201,16 @@ class Trainer(OpenSection):
         }
         for key in instead.keys() & (self.model_extra or {}).keys():
             raise ValueError(f"trainer.{key} is not allowed: use {instead[key]}.")
+        return self
+
+    @model_validator(mode="after")
+    def _validated_at_all(self) -> "Trainer":
+        every = self.check_val_every_n_epoch
+        if every > self.max_epochs:
+            raise ValueError(
+                f"trainer.check_val_every_n_epoch={every} is more than trainer.max_epochs={self.max_epochs}: no epoch "
+                "would be validated, and none found the best. Give a smaller one."
+            )
         return self
 
 
@@ -232,6 +253,7 @@ class Train(Section):
 
 
 BY_TARGET: dict[str, type[Section]] = {
+    "deblur.models.ResNet": ResNet,
     "deblur.models.SRCNN": SRCNN,
     "deblur.models.WienerSRCNN": WienerSRCNN,
     "deblur.blur.Gaussian": Gaussian,

@@ -32,6 +32,7 @@ class History(Checkpoint):
         self._path = run.path / HISTORY_FILE
         self._epoch_start = 0.0
         self._rate = 0.0
+        self._is_validated = False
         self.rows: list[dict[str, Any]] = []
 
     def keep(self, epochs: int) -> None:
@@ -45,13 +46,18 @@ class History(Checkpoint):
         """Start the clock, and note the rate before a scheduler changes it."""
         self._epoch_start = time.perf_counter()
         self._rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self._is_validated = False
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note that the epoch has means of its own: Lightning goes on telling those of an earlier one."""
+        self._is_validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch's row."""
         logged = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if name.startswith(("train/", "val/"))
+            if name.startswith("train/") or (name.startswith("val/") and self._is_validated)
         }
         row = {
             "epoch": trainer.current_epoch,

@@ -63,6 +63,8 @@ REFUSED = {
     ("data.border", "give symmetric or real."): "mirror 1 null",
     ("data.cache_memory", "give a number from 0 up [GiB]."): "-1 nan inf true null much",
     ("trainer.max_epochs", FROM_1): "0 -1 1.5 true null",
+    ("trainer.check_val_every_n_epoch", FROM_1): "0 -1 1.5 true null",
+    ("trainer.check_val_every_n_epoch", "is more than trainer.max_epochs=20: no epoch would be validated"): "21",
     ("trainer.precision", PRECISION): "bf16 32 null",
     ("trainer.accelerator", "give auto, cpu, gpu or mps."): "tpu 1",
     ("trainer.devices", DEVICES): "0 -1 many true 1.5 [0] null",
@@ -82,6 +84,12 @@ REFUSED = {
     ("trusted", MODULES): "my_nets [1] null",
 }
 REFUSED_IN = {
+    "model=resnet": {
+        ("model.blocks", FROM_0): "-1 1.5 true null",
+        ("model.width", FROM_1): "0 -64 null",
+        ("model.folding", FROM_1): "0 2.0 null",
+        ("model.end_kernel_size", "give an odd whole number from 1 up."): "4 -1 0 true null",
+    },
     "blur=gaussian": {("blur.sigma", SIGMA): "0 0.049 100.1 -1 nan inf true wide null [] [1] [3,1] [1,nan] [1,true]"},
     "blur=motion": {
         ("blur.length", LENGTH): "0.5 502 true [15,5]",

@@ -131,6 +131,17 @@ def test_a_rate_in_the_history_is_the_one_trained_with(workplace: Workplace) -> 
     assert [float(row["lr"]) for row in workplace.rows("history.csv")] == pytest.approx([1e-3, 0.75e-3, 0.25e-3])
 
 
+def test_an_epoch_without_validation_has_no_figures_of_an_earlier_one(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2", "logger=none")
+    assert workplace.train(*SMALL, *words) == 0
+    assert [bool(row["val/psnr"]) for row in workplace.rows("history.csv")] == [False, True, False, True]
+    assert workplace.read("metrics.json")["val"]["epoch"] in (1, 3)
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert ["val/gain" in line for line in told] == [False, True, False, True]
+
+
 def test_a_folder_of_ones_own(workplace: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "my pictures, [2020] = é"
     (root / "more").mkdir(parents=True)
