@@ -59,7 +59,7 @@ class ResNet(nn.Module):
         stride: at multiples of this many pixels may a part of a picture begin; the `folding`.
     """
 
-    def __init__(self, blocks: int, width: int, folding: int = 2, end_kernel_size: int = 5) -> None:
+    def __init__(self, blocks: int, width: int, folding: int = 3, end_kernel_size: int = 3) -> None:
         """Make the layers.
 
         Args:

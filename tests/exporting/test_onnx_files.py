@@ -89,7 +89,7 @@ def test_tiles_are_those_of_the_whole_in_onnx(trained_run: Path, exported: Path,
 @pytest.mark.parametrize("tile", [7, 16, 64])
 def test_tiles_of_folded_pixels_are_those_of_the_whole_in_onnx(tmp_path: Path, tile: int) -> None:
     torch.manual_seed(0)
-    folding = ResNet(1, 4, end_kernel_size=3).eval()
+    folding = ResNet(1, 4, folding=2).eval()
     nn.init.normal_(folding.last.weight, std=0.1)
     content, _ = as_onnx(folding, SETTINGS | {"radius": folding.radius, "stride": folding.stride})
     (tmp_path / "net.onnx").write_bytes(content)

@@ -30,7 +30,7 @@ def test_it_sees_further_the_more_it_folds(folding: int, radius: int, field: int
 
 
 def test_macs_are_those_of_the_filters() -> None:
-    made = ResNet(blocks=3, width=8, folding=2)
+    made = ResNet(blocks=3, width=8, folding=2, end_kernel_size=5)
     assert made.macs_per_pixel == (2 * 25 * 4 * 8 + 6 * 9 * 8 * 8) / 4
 
 
