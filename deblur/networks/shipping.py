@@ -1,6 +1,6 @@
 """Make the networks that come with the package: `python -m deblur.networks.shipping [FACES]`, or `make pretrained`.
 
-Each is trained on drawn faces alone, and measured on their test images, on photographs and, where the folder FACES is
+Each is trained on drawn faces and dead leaves alone, and measured on their test images, on photographs and, where the folder FACES is
 named, on the faces in it. Trainings that are done are not done again.
 """
 
@@ -28,7 +28,7 @@ from deblur.runs import differing_keys
 OUTPUTS: Final = Path("outputs")
 SWEEP: Final = "pretrained"  # as conf/experiment/pretrained.yaml says
 BLURS: Final[Mapping[str, tuple[str, ...]]] = {
-    "mixed": ("blur=mixed", "blur.families.none.weight=0.5", "blur.families.trajectory=null"),
+    "mixed": ("blur=mixed", "blur.families.none.weight=1.0"),
     "gaussian": ("blur=gaussian", "blur.sigma=[0.5,4.0]"),
     "box": ("blur=box", "blur.size=[3,11]"),
     "motion": ("blur=motion", "blur.length=[3.0,21.0]", "blur.angle=[0.0,180.0]"),
@@ -52,7 +52,7 @@ def main(faces: str | None = None) -> int:
             return code
         run = _run_of(words)
         trained = replace(load_trained(run), name=name)
-        sets = {"drawn faces": (), "photographs": PHOTOS}
+        sets = {"drawn images": (), "photographs": PHOTOS}
         if faces:
             sets["real faces"] = ("data=folder", f"data.root={faces}")
         found = {label: _measured(run, more) for label, more in sets.items()}
@@ -97,9 +97,9 @@ def _measurements(words: tuple[str, ...], found: Mapping[str, Mapping[str, Any]]
     ]
     lines += [
         "",
-        "Means over the images, each blurred as in the training. The drawn faces are test images; the real ones are",
-        "of the Kaggle set `scribbless/another-anime-face-dataset`; photographs are those of `data=photos`, their",
-        "middle of 512x512 px. None of these has been trained on. Made with",
+        "Means over the images, each blurred as in the training. The drawn images are the test images of the training,",
+        "faces and dead leaves; the real faces are of the Kaggle set `scribbless/another-anime-face-dataset`; photographs",
+        "are those of `data=photos`, their middle of 512x512 px. None of these has been trained on. Made with",
         "",
         f"    python -m deblur.train experiment=pretrained {' '.join(words)}",
         "    python -m deblur.evaluate run=RUN",

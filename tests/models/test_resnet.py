@@ -41,7 +41,7 @@ def test_an_untrained_network_gives_back_its_input() -> None:
 
 def test_signals_keep_their_strength_through_the_layers() -> None:
     torch.manual_seed(0)
-    made = ResNet(blocks=4, width=32)
+    made = ResNet(blocks=4, width=32, folding=2)
     features = made.blocks(made.first(torch.randn(4, 4, 40, 40)))
     assert 0.5 < features.square().mean().sqrt() < 4
 

@@ -45,7 +45,7 @@ def test_it_is_small_and_says_what_it_is(name: str) -> None:
     card = path.with_suffix(".md").read_text()
     test = description["metrics"]["test"]
     assert f"{test['psnr']:.2f}" in card
-    for images in ("drawn faces", "real faces", "photographs"):
+    for images in ("drawn images", "real faces", "photographs"):
         assert f"| {images} |" in card
 
 
