@@ -134,7 +134,7 @@ def test_a_rate_in_the_history_is_the_one_trained_with(workplace: Workplace) -> 
 def test_an_epoch_without_validation_has_no_figures_of_an_earlier_one(
     workplace: Workplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2", "logger=none")
+    words = ("trainer.max_epochs=4", "+trainer.check_val_every_n_epoch=2", "logger=none")
     assert workplace.train(*SMALL, *words) == 0
     assert [bool(row["val/psnr"]) for row in workplace.rows("history.csv")] == [False, True, False, True]
     assert workplace.read("metrics.json")["val"]["epoch"] in (1, 3)
