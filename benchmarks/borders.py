@@ -10,19 +10,15 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from hydra import compose, initialize_config_dir
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
+from benchmarks.pictures import blurred_pictures, open_folder
 from benchmarks.results import Row, tell
 from deblur.baselines.base import EightBit, Picture
 from deblur.baselines.fourier import filtered, transfer, wiener_gain
 from deblur.baselines.tuning import mean_psnr
 from deblur.baselines.wiener_filter import WienerFilter, method
 from deblur.blur.kernels import Weights
-from deblur.config import check
-from deblur.config.places import conf_dir
-from deblur.data.datamodule import DeblurDataModule
-from deblur.evaluation.opening import opened
 
 BLURS = {
     "gaussian": ["blur=gaussian"],
@@ -45,10 +41,10 @@ def main(words: Sequence[str]) -> None:
     for blur, chosen in BLURS.items():
         for noise_sigma in NOISE_SIGMAS:
             settings = [*chosen, f"blur.noise_sigma={noise_sigma}", *words]
-            mirrored, real = (_data([f"data.border={border}", *settings]) for border in ("symmetric", "real"))
+            mirrored, real = (open_folder([f"data.border={border}", *settings]) for border in ("symmetric", "real"))
             clean = WienerFilter.measured(*mirrored.fitting_images(FITTED_ON, mirrored.frame()))
             fitted = WienerFilter.measured(*real.fitting_images(FITTED_ON, real.frame()))
-            test = _test_images(real)
+            test = blurred_pictures(real, TESTED_ON)
             is_even = method(test[2][0]) == "dct"
             rows.append(
                 {
@@ -62,19 +58,6 @@ def main(words: Sequence[str]) -> None:
                 }
             )
     tell("borders", "PSNR [dB] of linear filters with a real border, each with its best assumption of the noise", rows)
-
-
-def _data(words: Sequence[str]) -> DeblurDataModule:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = check(compose("train", ["data=folder", *words]))
-    return opened(config, config)
-
-
-def _test_images(data: DeblurDataModule) -> tuple[list[EightBit], list[EightBit], list[Weights]]:
-    dataset = data.evaluation_dataset(data.splits.test[:TESTED_ON])
-    samples = [dataset[position] for position in range(len(dataset))]
-    sharp, blurred = ([sample[key][0] for sample in samples] for key in ("sharp", "blurred"))
-    return sharp, blurred, [sample["kernel"] for sample in samples]
 
 
 def _best(

@@ -1,20 +1,43 @@
-"""Folders of pictures to measure with: variants of drawn faces, as many as are wanted."""
+"""Pictures to measure with: variants of drawn faces, as many as are wanted, and the blurred ones of a folder."""
 
 import multiprocessing
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
+from deblur.baselines.base import EightBit
+from deblur.blur.kernels import Weights
+from deblur.config import check
+from deblur.config.places import conf_dir
 from deblur.data.cache import ImageCache, open_cache
+from deblur.data.datamodule import DeblurDataModule
 from deblur.data.sources import SyntheticSource
+from deblur.evaluation.opening import opened
 
 FILES_IN_A_FOLDER = 500
 JPEG_QUALITY = 90
+
+
+def open_folder(words: Sequence[str]) -> DeblurDataModule:
+    """Open a folder of pictures, split and blurred as the words of a training say."""
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = check(compose("train", ["data=folder", *words]))
+    return opened(config, config)
+
+
+def blurred_pictures(data: DeblurDataModule, count: int) -> tuple[list[EightBit], list[EightBit], list[Weights]]:
+    """Return the first test pictures, sharp and blurred, and what each was blurred with."""
+    dataset = data.evaluation_dataset(data.splits.test[:count])
+    samples = [dataset[position] for position in range(len(dataset))]
+    sharp, blurred = ([sample[key][0] for sample in samples] for key in ("sharp", "blurred"))
+    return sharp, blurred, [sample["kernel"] for sample in samples]
 
 
 def drawn_faces(count: int, scratch: Path) -> ImageCache:
