@@ -86,9 +86,11 @@ def _parameters(blur: Mapping[str, Any]) -> dict[str, str]:
 
 def _data(data: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, str]:
     """Return which images the network was trained on, as far as that is known."""
-    counts = _section(seen, "counts")
+    counts, leaves = _section(seen, "counts"), data.get("leaves")
     shown = {
         "Source": _label(data) if data else "",
+        "Dead leaves": f"{leaves:.0%} of the images" if isinstance(leaves, int | float) and leaves > 0 else "",
+        "Border": str(data.get("border") or ""),
         "Split": ", ".join(f"{counts[part]} {part}" for part in ("train", "val", "test") if part in counts),
         "Fingerprint": str(seen.get("fingerprint") or ""),
     }

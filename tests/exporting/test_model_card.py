@@ -33,6 +33,7 @@ def test_the_card_holds_the_numbers(trained_run: Path, exported: Path) -> None:
         "| Blur | kernel |",
         "| noise_sigma | 1 to 2 grey levels of 255 |",
         "| Source | folder |",
+        "| Border | symmetric |",
         "| Loss | mse |",
         "| Epochs until the best | 1 |",
     ):
@@ -40,6 +41,13 @@ def test_the_card_holds_the_numbers(trained_run: Path, exported: Path) -> None:
     assert "It sees 7 px around a pixel: what a blur has spread further is beyond its reach." in card
     assert "MIT licence" in card
     assert "\n\n\n" not in card
+
+
+def test_the_card_tells_of_dead_leaves(trained_run: Path) -> None:
+    trained = load_trained(trained_run)
+    assert "Dead leaves" not in model_card(trained, "net", ["safetensors"])
+    trained.config["data"] = {"name": "synthetic", "leaves": 0.25}
+    assert "| Dead leaves | 25% of the images |" in model_card(trained, "net", ["safetensors"])
 
 
 def test_the_code_of_the_card_runs(exported: Path, tmp_path: Path) -> None:
