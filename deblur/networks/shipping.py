@@ -1,7 +1,7 @@
 """Make the networks that come with the package: `python -m deblur.networks.shipping [FACES]`, or `make pretrained`.
 
-Each is trained on drawn faces and dead leaves alone, and measured on their test images, on photographs and, where the folder FACES is
-named, on the faces in it. Trainings that are done are not done again.
+Each is trained on drawn faces and dead leaves alone, and measured on their test images, on photographs and, where the
+folder FACES is named, on the faces in it. Trainings that are done are not done again.
 """
 
 import json
@@ -98,8 +98,8 @@ def _measurements(words: tuple[str, ...], found: Mapping[str, Mapping[str, Any]]
     lines += [
         "",
         "Means over the images, each blurred as in the training. The drawn images are the test images of the training,",
-        "faces and dead leaves; the real faces are of the Kaggle set `scribbless/another-anime-face-dataset`; photographs",
-        "are those of `data=photos`, their middle of 512x512 px. None of these has been trained on. Made with",
+        "faces and dead leaves; the real faces are of the Kaggle set `scribbless/another-anime-face-dataset`; the",
+        "photographs are those of `data=photos`, their middle of 512x512 px. None of these has been trained on. Made with",
         "",
         f"    python -m deblur.train experiment=pretrained {' '.join(words)}",
         "    python -m deblur.evaluate run=RUN",
