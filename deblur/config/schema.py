@@ -204,12 +204,12 @@ class Trainer(OpenSection):
         return self
 
     @model_validator(mode="after")
-    def _validated_at_all(self) -> "Trainer":
+    def _last_epoch_is_validated(self) -> "Trainer":
         every = self.check_val_every_n_epoch
-        if every > self.max_epochs:
+        if self.max_epochs % every:
             raise ValueError(
-                f"trainer.check_val_every_n_epoch={every} is more than trainer.max_epochs={self.max_epochs}: no epoch "
-                "would be validated, and none found the best. Give a smaller one."
+                f"trainer.max_epochs={self.max_epochs} is no multiple of trainer.check_val_every_n_epoch={every}: the "
+                f"last epoch would not be validated. Give {-(-self.max_epochs // every) * every} epochs."
             )
         return self
 

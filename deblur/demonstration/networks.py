@@ -10,7 +10,7 @@ from deblur.restoring.restorer import Accelerator, Restorer, load
 
 _OWN: Final = "own"  # what the user's own network is called among the others
 _LABELS: Final = {
-    "mixed": "mixed: any of the four blurs",
+    "mixed": "mixed: any of these, or camera shake",
     "gaussian": "gaussian blur",
     "box": "box blur",
     "motion": "motion blur",

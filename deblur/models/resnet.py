@@ -52,11 +52,12 @@ class ResNet(nn.Module):
     the whole one does if it begins at a multiple of `folding`.
 
     The network predicts the correction to its input. The last layer begins with zeros: an untrained network gives back
-    what it was given. Its hidden layers begin as in He et al., "Delving deep into rectifiers", ICCV 2015.
+    what it was given. The others begin as in He et al., "Delving deep into rectifiers", ICCV 2015, but for the second
+    one of each block, which is weaker.
 
     Attributes:
-        radius: how far the input has to reach beyond the output on each side [px], a multiple of `stride`.
-        stride: at multiples of this many pixels may a part of a picture begin; the `folding`.
+        radius: how far the input has to reach beyond the output on each side [px], a multiple of `alignment`.
+        alignment: at multiples of this many pixels may a part of a picture begin; the `folding`.
     """
 
     def __init__(self, blocks: int, width: int, folding: int = 3, end_kernel_size: int = 3) -> None:
@@ -77,7 +78,7 @@ class ResNet(nn.Module):
                 "ResNet needs blocks from 0, a width and a folding from 1, and an odd end_kernel_size: "
                 f"{blocks}, {width}, {folding}, {end_kernel_size}"
             )
-        self.stride = folding
+        self.alignment = folding
         self.radius = folding * (2 * (end_kernel_size // 2) + 2 * blocks)
         self.first = nn.Conv2d(folding**2, width, end_kernel_size)
         self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
@@ -89,13 +90,13 @@ class ResNet(nn.Module):
     @property
     def receptive_field(self) -> int:
         """Return the side of the square of input pixels that one output pixel depends on [px]."""
-        return self.stride + 2 * self.radius
+        return self.alignment + 2 * self.radius
 
     @property
     def macs_per_pixel(self) -> int:
         """Return the multiplications and additions for one output pixel, borders aside, rounded."""
         products = sum(parameter.numel() for parameter in self.parameters() if parameter.ndim == 4)
-        return round(products / self.stride**2)
+        return round(products / self.alignment**2)
 
     def forward(self, blurred: Tensor, pad: bool = True) -> Tensor:
         """Restore images.
@@ -107,9 +108,9 @@ class ResNet(nn.Module):
 
         Returns:
             (N, 1, H, W), or (N, 1, H - 2 radius, W - 2 radius) without padding; not clamped. Without padding, sides
-            that are no multiples of `stride` have their last pixels computed with a little of the mirror image.
+            that are no multiples of `alignment` have their last pixels computed with a little of the mirror image.
         """
-        padded = pad_symmetric(blurred, self.radius if pad else 0, multiple=self.stride)
+        padded = pad_symmetric(blurred, self.radius if pad else 0, multiple=self.alignment)
         reach = 0 if pad else 2 * self.radius
         correction = self._correction(padded)[..., : blurred.shape[-2] - reach, : blurred.shape[-1] - reach]
         return correction + (blurred if pad else inner(blurred, correction.shape))
@@ -118,9 +119,9 @@ class ResNet(nn.Module):
         features = padded - MIDDLE_GRAY
         if padded.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             features = features.to(torch.get_autocast_dtype("cpu"))
-        folded = F.pixel_unshuffle(features, self.stride).contiguous(memory_format=torch.channels_last)
+        folded = F.pixel_unshuffle(features, self.alignment).contiguous(memory_format=torch.channels_last)
         changes = self.last(torch.relu(self.blocks(self.first(folded))))
-        correction: Tensor = F.pixel_shuffle(changes, self.stride)
+        correction: Tensor = F.pixel_shuffle(changes, self.alignment)
         return correction.to(padded.dtype)
 
 

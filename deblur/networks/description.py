@@ -17,7 +17,7 @@ def write_description(description: Mapping[str, Any]) -> str:
 
     Args:
         description: plain values; `settings` has the sections `model` and `blur` of the training's configuration,
-            `name`, `metrics`, `radius` and `stride` [px] may be there.
+            `name`, `metrics`, `radius` and `alignment` [px] may be there.
     """
     return json.dumps({"format": _FORMAT, **description}, sort_keys=True)
 
@@ -40,10 +40,29 @@ def read_description(text: str | None, path: Path) -> dict[str, Any]:
         raise UserError(f"{path} was not exported by this program: it does not tell the settings of its network.")
     if description.get("format") != _FORMAT:
         raise UserError(f"{path} is of the format {description.get('format')}, of another version of this program.")
-    radius, stride = description.get("radius"), description.get("stride", 1)
-    if not _are_metrics(description.get("metrics") or {}) or not _is_radius(radius) or not _is_stride(stride):
+    radius, alignment = description.get("radius"), description.get("alignment", 1)
+    if (
+        not _are_metrics(description.get("metrics") or {})
+        or not _is_radius(radius)
+        or not _is_alignment(alignment, radius)
+    ):
         raise UserError(f"{path} is damaged: what it tells of its network cannot be so. Export it again.")
     return description
+
+
+def alignment_of(network: object) -> int:
+    """Return at multiples of how many pixels a part of a picture may begin for a network, its `alignment` [px].
+
+    Raises:
+        UserError: where that is no such number; its `radius` has to be a multiple of it.
+    """
+    radius, alignment = getattr(network, "radius", None), getattr(network, "alignment", 1)
+    if not _is_alignment(alignment, radius):
+        raise UserError(
+            f"The network's attribute alignment={alignment} is not allowed with radius={radius}: give a whole number "
+            f"from 1 to {LARGEST_RADIUS} [px] of which the radius is a multiple."
+        )
+    return int(alignment)
 
 
 def has_settings(config: Any) -> bool:
@@ -59,5 +78,5 @@ def _is_radius(value: Any) -> bool:
     return value is None or (type(value) is int and 0 <= value <= LARGEST_RADIUS)
 
 
-def _is_stride(value: Any) -> bool:
-    return type(value) is int and 1 <= value <= LARGEST_RADIUS
+def _is_alignment(value: Any, radius: int | None) -> bool:
+    return type(value) is int and 1 <= value <= LARGEST_RADIUS and (radius or 0) % value == 0

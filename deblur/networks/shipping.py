@@ -34,6 +34,7 @@ BLURS: Final[Mapping[str, tuple[str, ...]]] = {
     "motion": ("blur=motion", "blur.length=[3.0,21.0]", "blur.angle=[0.0,180.0]"),
     "disk": ("blur=disk", "blur.radius=[1.0,5.0]"),
 }
+DRAWN: Final = ("experiment=pretrained", "data.leaves=0.5")
 PHOTOS: Final = ("data=photos", "data.eval_crop=512")
 
 
@@ -47,7 +48,7 @@ def main(faces: str | None = None) -> int:
         The exit code.
     """
     for name, words in BLURS.items():
-        code = train.main(["experiment=pretrained", *words])
+        code = train.main([*DRAWN, *words])
         if code:
             return code
         run = _run_of(words)
@@ -67,7 +68,7 @@ def main(faces: str | None = None) -> int:
 def _run_of(words: tuple[str, ...]) -> Path:
     """Return the folder of the run that a command has made."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = check(compose("train", ["experiment=pretrained", *words]))
+        config = check(compose("train", [*DRAWN, *words]))
     found = (OUTPUTS / "sweeps" / SWEEP).glob("*/status.json")
     return next(path.parent for path in found if not differing_keys(path.parent, config))
 
@@ -102,7 +103,7 @@ def _measurements(words: tuple[str, ...], found: Mapping[str, Mapping[str, Any]]
         "photographs are those of `data=photos`, their middle of 512x512 px. None of these has been trained on. Made",
         "with",
         "",
-        f"    python -m deblur.train experiment=pretrained {' '.join(words)}",
+        f"    python -m deblur.train {' '.join((*DRAWN, *words))}",
         "    python -m deblur.evaluate run=RUN",
         f"    python -m deblur.evaluate run=RUN {' '.join(PHOTOS)}",
         "    python -m deblur.evaluate run=RUN data=folder data.root=FACES",

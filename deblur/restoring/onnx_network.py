@@ -23,7 +23,7 @@ def open_onnx(path: Path) -> tuple[dict[str, Any], PlaneNetwork]:
     """Open a network that this program exported; no code in the file can run.
 
     Returns:
-        What it says about itself (`settings`, `name`, `metrics`, `radius`, `stride`), and the network.
+        What it says about itself (`settings`, `name`, `metrics`, `radius`, `alignment`), and the network.
 
     Raises:
         UserError: where onnxruntime or the file is missing, or the file is damaged or of another program.
@@ -46,8 +46,8 @@ def open_onnx(path: Path) -> tuple[dict[str, Any], PlaneNetwork]:
             f"{path} is no ONNX file of a network, or is damaged ({' '.join(str(error).split())[:200]})."
         ) from error
     description = read_description(session.get_modelmeta().custom_metadata_map.get(KEY), path)
-    stride = description.get("stride", 1)
-    network = OnnxNetwork(session, description.get("radius"), stride, _preparation(description, path))
+    alignment = description.get("alignment", 1)
+    network = OnnxNetwork(session, description.get("radius"), alignment, _preparation(description, path))
     try:
         probed = network.run(np.zeros((network.planes, *_PROBE), np.float32))
     except Exception as error:  # as above
@@ -74,20 +74,22 @@ def _preparation(description: Mapping[str, Any], path: Path) -> "Preparation | N
 class OnnxNetwork:
     """An exported network, which pads by itself."""
 
-    def __init__(self, session: Any, radius: int | None, stride: int, preparation: "Preparation | None" = None) -> None:
+    def __init__(
+        self, session: Any, radius: int | None, alignment: int, preparation: "Preparation | None" = None
+    ) -> None:
         """Take an open network.
 
         Args:
             session: of onnxruntime, with an input and an output (N, 1, H, W), gray in [0, 1]; where there is a guide it
                 is a second input (N, G, H, W).
             radius: how far its receptive field reaches [px]; None where it is not known.
-            stride: at multiples of how many pixels a part of a plane may begin and end [px].
+            alignment: at multiples of how many pixels a part of a plane may begin and end [px].
             preparation: makes the guide, if there is one.
         """
         self._session = session
         self._inputs = [given.name for given in session.get_inputs()]
         self._radius = radius
-        self._stride = stride
+        self._alignment = alignment
         self._preparation = preparation
 
     @property
@@ -96,9 +98,9 @@ class OnnxNetwork:
         return self._radius
 
     @property
-    def stride(self) -> int:
+    def alignment(self) -> int:
         """At multiples of how many pixels a part of a plane may begin and end [px]."""
-        return self._stride
+        return self._alignment
 
     @property
     def planes(self) -> int:

@@ -26,8 +26,8 @@ class PlaneNetwork(Protocol):
         """How far the receptive field reaches [px]; None where it is not known."""
 
     @property
-    def stride(self) -> int:
-        """At multiples of how many pixels a part of a plane may begin and end [px]; 1 is anywhere."""
+    def alignment(self) -> int:
+        """At multiples of how many pixels a part of a plane may begin and end [px], which divides the radius."""
 
     @property
     def needs_kernel(self) -> bool:
@@ -62,8 +62,8 @@ class TiledNetwork:
 
     Each tile brings the pixels around it that the network's receptive field reaches; beyond the plane, these are its
     mirror image, as in the network's own padding. All tiles of a plane have one shape: the last of a row is moved
-    inwards rather than cut. Where a network has a stride, the plane is continued up to a multiple of it, and what was
-    added is cut off again.
+    inwards rather than cut. Where a network has an alignment, the plane is continued up to a multiple of it, and what
+    was added is cut off again.
 
     A network without a known radius pads as it likes, so that no tile of it equals the whole: it is given whole planes,
     and needs the memory for them.
@@ -93,8 +93,8 @@ class TiledNetwork:
         """Return the number of tiles of a plane, for a progress bar."""
         if self._network.radius is None:
             return 1
-        stride = self._network.stride
-        return len(_starts(height, self._tile, stride)) * len(_starts(width, self._tile, stride))
+        alignment = self._network.alignment
+        return len(_starts(height, self._tile, alignment)) * len(_starts(width, self._tile, alignment))
 
     def restore(
         self, plane: Plane, advance: Callable[[], object] | None = None, kernel: "Weights | None" = None
@@ -114,8 +114,8 @@ class TiledNetwork:
             ValueError: where the network has to be told a kernel, and there is none.
         """
         planes = self._network.prepare(np.ascontiguousarray(plane), kernel)
-        stride = self._network.stride
-        restored = np.empty([_whole(size, stride) for size in plane.shape], np.float32)
+        alignment = self._network.alignment
+        restored = np.empty([_whole(size, alignment) for size in plane.shape], np.float32)
         for rows, columns in self._places(*plane.shape):
             tile = self._restore_tile(planes, rows, columns)
             if not np.isfinite(tile).all():
@@ -132,10 +132,10 @@ class TiledNetwork:
         if self._network.radius is None:
             yield slice(0, height), slice(0, width)
             return
-        stride = self._network.stride
-        for top in _starts(height, self._tile, stride):
-            for left in _starts(width, self._tile, stride):
-                bottom, right = top + _side(height, self._tile, stride), left + _side(width, self._tile, stride)
+        alignment = self._network.alignment
+        for top in _starts(height, self._tile, alignment):
+            for left in _starts(width, self._tile, alignment):
+                bottom, right = top + _side(height, self._tile, alignment), left + _side(width, self._tile, alignment)
                 yield slice(top, bottom), slice(left, right)
 
     def _restore_tile(self, planes: Planes, rows: slice, columns: slice) -> Plane:
@@ -160,18 +160,18 @@ def _mirrored(position: NDArray[np.intp], size: int) -> NDArray[np.intp]:
     return np.minimum(position, 2 * size - 1 - position)
 
 
-def _whole(size: int, stride: int) -> int:
-    """Return the next multiple of the stride [px]."""
-    return -(-size // stride) * stride
+def _whole(size: int, alignment: int) -> int:
+    """Return the next multiple of the alignment [px]."""
+    return -(-size // alignment) * alignment
 
 
-def _side(size: int, tile: int, stride: int) -> int:
-    """Return the side of tiles that share a row of `size` pixels evenly, `tile` at most, but a stride at least [px]."""
-    strides, most = -(-size // stride), max(1, tile // stride)
-    return -(-strides // -(-strides // most)) * stride
+def _side(size: int, tile: int, alignment: int) -> int:
+    """Return the side of tiles that share a row of `size` pixels evenly, `tile` at most if it can be [px]."""
+    units, most = -(-size // alignment), max(1, tile // alignment)
+    return -(-units // -(-units // most)) * alignment
 
 
-def _starts(size: int, tile: int, stride: int) -> list[int]:
+def _starts(size: int, tile: int, alignment: int) -> list[int]:
     """Return where the tiles of a row begin [px]."""
-    side = _side(size, tile, stride)
-    return [min(start, _whole(size, stride) - side) for start in range(0, size, side)]
+    side = _side(size, tile, alignment)
+    return [min(start, _whole(size, alignment) - side) for start in range(0, size, side)]

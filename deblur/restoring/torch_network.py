@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from deblur.networks.description import alignment_of
 from deblur.networks.guides import preparation_of
 from deblur.restoring.tiles import Plane, Planes, with_guide
 
@@ -22,16 +23,19 @@ class TorchNetwork:
         Args:
             network: takes and gives (N, 1, H, W), gray in [0, 1]; where it has a `preparation`, it takes the guide
                 (N, G, H, W) as well. With an attribute `radius` [px], the reach of its receptive field, it also takes
-                `pad=False`, as `deblur.models.SRCNN` does; `stride` [px] says where a part of a picture may begin.
+                `pad=False`, as `deblur.models.SRCNN` does; `alignment` [px] says where a part of a picture may begin.
             device: where to compute.
             bfloat16: compute the products in bfloat16.
+
+        Raises:
+            UserError: for an `alignment` that cannot be.
         """
         self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
         self._preparation = preparation_of(network)
         self._device = device
         self._bfloat16 = bfloat16
         self._radius: int | None = getattr(network, "radius", None)
-        self._stride: int = getattr(network, "stride", 1)
+        self._alignment = alignment_of(network)
 
     @property
     def radius(self) -> int | None:
@@ -39,9 +43,9 @@ class TorchNetwork:
         return self._radius
 
     @property
-    def stride(self) -> int:
+    def alignment(self) -> int:
         """At multiples of how many pixels a part of a plane may begin and end [px]."""
-        return self._stride
+        return self._alignment
 
     @property
     def needs_kernel(self) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from deblur.networks.checkpoints import CHECKPOINTS, load_checkpoint
@@ -50,6 +51,11 @@ class KeptCheckpoint(ModelCheckpoint):
     def state_key(self) -> str:
         """Tell the two apart; Lightning's own key is made anew several times a step."""
         return f"{type(self).__name__}.{self.filename}"
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep the epoch; before the first validation there is none to be the best."""
+        if self.monitor is None or self.monitor in trainer.callback_metrics:
+            super().on_train_epoch_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best score with this folder's paths: Lightning forgets it where the folder has moved."""

@@ -129,8 +129,11 @@ class DeblurModule(L.LightningModule):
         self.log("train/loss", loss, sync_dist=True)
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau) and self._scheduler is not None:
-            # Lightning steps it after the last checkpoint is written, so that a resumed run would lose a step.
-            scheduler.step(self.trainer.callback_metrics[self._scheduler["monitor"]])
+            monitor = self._scheduler["monitor"]
+            is_validated = (self.current_epoch + 1) % (self.trainer.check_val_every_n_epoch or 1) == 0
+            if is_validated or not monitor.startswith("val/"):  # else what is there is of an earlier epoch
+                # Lightning steps it after the last checkpoint is written, so that a resumed run would lose a step.
+                scheduler.step(self.trainer.callback_metrics[monitor])
 
     def validation_step(self, batch: Batch) -> None:
         """Measure restored validation images; infinite values are left out of the means."""

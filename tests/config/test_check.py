@@ -86,6 +86,15 @@ def test_several_devices_are_no_matter_of_a_sweep(changed: Change) -> None:
     assert sentence.startswith("trainer.devices=2 is not allowed in a sweep: its runs take one device each, ")
 
 
+@pytest.mark.parametrize(("every", "instead"), [(21, 21), (3, 21), (8, 24)])
+def test_the_last_epoch_has_to_be_validated(changed: Change, every: int, instead: int) -> None:
+    sentence = refusal(changed("", f"trainer.check_val_every_n_epoch={every}"))
+    assert sentence == (
+        f"trainer.max_epochs=20 is no multiple of trainer.check_val_every_n_epoch={every}: the last epoch would not be "
+        f"validated. Give {instead} epochs."
+    )
+
+
 def test_a_fused_optimizer_is_not_clipped_where_gradients_are_scaled(changed: Change) -> None:
     words = ["+trainer.gradient_clip_val=1", "trainer.precision=16-mixed"]
     assert refusal(changed("", *words)).startswith(

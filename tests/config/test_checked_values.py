@@ -64,7 +64,6 @@ REFUSED = {
     ("data.cache_memory", "give a number from 0 up [GiB]."): "-1 nan inf true null much",
     ("trainer.max_epochs", FROM_1): "0 -1 1.5 true null",
     ("trainer.check_val_every_n_epoch", FROM_1): "0 -1 1.5 true null",
-    ("trainer.check_val_every_n_epoch", "is more than trainer.max_epochs=20: no epoch would be validated"): "21",
     ("trainer.precision", PRECISION): "bf16 32 null",
     ("trainer.accelerator", "give auto, cpu, gpu or mps."): "tpu 1",
     ("trainer.devices", DEVICES): "0 -1 many true 1.5 [0] null",

@@ -86,18 +86,18 @@ def test_tiles_are_those_of_the_whole_in_onnx(trained_run: Path, exported: Path,
     np.testing.assert_allclose(TiledNetwork(network, tile).restore(plane), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("tile", [7, 16, 64])
-def test_tiles_of_folded_pixels_are_those_of_the_whole_in_onnx(tmp_path: Path, tile: int) -> None:
+@pytest.mark.parametrize(("tile", "folding"), [(7, 2), (16, 3), (64, 3)])
+def test_tiles_of_folded_pixels_are_those_of_the_whole_in_onnx(tmp_path: Path, tile: int, folding: int) -> None:
     torch.manual_seed(0)
-    folding = ResNet(1, 4, folding=2).eval()
-    nn.init.normal_(folding.last.weight, std=0.1)
-    content, _ = as_onnx(folding, SETTINGS | {"radius": folding.radius, "stride": folding.stride})
+    net = ResNet(1, 4, folding).eval()
+    nn.init.normal_(net.last.weight, std=0.1)
+    content, _ = as_onnx(net, SETTINGS | {"radius": net.radius, "alignment": net.alignment})
     (tmp_path / "net.onnx").write_bytes(content)
     _, network = open_onnx(tmp_path / "net.onnx")
-    assert (network.radius, network.stride) == (8, 2)
+    assert (network.radius, network.alignment) == (4 * folding, folding)
     plane = np.random.default_rng(0).random((61, 47), dtype=np.float32)
     with torch.inference_mode():
-        expected = folding(torch.from_numpy(plane)[None, None])[0, 0].numpy()
+        expected = net(torch.from_numpy(plane)[None, None])[0, 0].numpy()
     np.testing.assert_allclose(TiledNetwork(network, tile).restore(plane), expected, rtol=0, atol=1e-5)
 
 
@@ -106,7 +106,7 @@ def test_the_file_describes_itself_as_the_safetensors_does(exported: Path) -> No
     same = load_trained(exported / "net.safetensors")
     assert description["settings"] == same.config
     assert description["metrics"] == same.metrics
-    assert {"name", "radius", "stride", "format"} < description.keys()
+    assert {"name", "radius", "alignment", "format"} < description.keys()
     assert "path" not in description["settings"]["blur"]
     assert "root" not in description["settings"]["data"]
 
@@ -234,7 +234,7 @@ HOSTILE = {
     "no format": (lambda _: graph("Relu", OURS.replace("format", "form")), "is of the format None, of another version"),
     "a new format": (lambda _: graph("Relu", OURS.replace("1", "2")), "is of the format 2, of another version"),
     "a radius of text": (lambda _: graph("Relu", OURS[:-1] + ', "radius": "3"}'), "is damaged: what it tells"),
-    "a stride of 0": (lambda _: graph("Relu", OURS[:-1] + ', "stride": 0}'), "is damaged: what it tells"),
+    "an alignment of 0": (lambda _: graph("Relu", OURS[:-1] + ', "alignment": 0}'), "is damaged: what it tells"),
     "a huge radius": (lambda _: graph("Relu", OURS[:-1] + ', "radius": 99999}'), "is damaged: what it tells"),
     "metrics of text": (lambda _: graph("Relu", OURS[:-1] + ', "metrics": {"test": 3}}'), "is damaged: what it tells"),
     "another size": (lambda _: graph("Transpose", OURS, perm=[0, 1, 3, 2]), "gives a picture of another size"),

@@ -16,7 +16,7 @@ def network(blocks: int = 2, width: int = 6, folding: int = 2, end_kernel_size: 
 @pytest.mark.parametrize(("folding", "radius", "field"), [(1, 8, 17), (2, 16, 34), (3, 24, 51)])
 def test_it_sees_further_the_more_it_folds(folding: int, radius: int, field: int) -> None:
     made = network(folding=folding)
-    assert (made.radius, made.receptive_field, made.stride) == (radius, field, folding)
+    assert (made.radius, made.receptive_field, made.alignment) == (radius, field, folding)
     for parameter in made.parameters():  # no ReLU is closed
         parameter.data.abs_()
     place = 30  # a multiple of all three
