@@ -1,6 +1,7 @@
 """How near the kernel has to be that a network is told: `python -m benchmarks.told_kernels RUN data.root=FACES`.
 
-The test pictures of a folder are blurred by one motion, and a network of `experiment=known_kernel` is told another.
+The test pictures of a folder are blurred by one motion, and a network of `experiment=known_kernel` is told another. The
+folder is to be that of the training, split in the same way: its test pictures are then none that the network has seen.
 """
 
 import sys
@@ -26,7 +27,8 @@ def main(run: str, words: Sequence[str]) -> None:
     sharp, blurred, _ = blurred_pictures(open_folder([*motion, "data.border=real", *words]), TESTED_ON)
     restorer = deblur.load(run)
     rows: list[Row] = []
-    for length, angle in [*((length, ANGLE) for length in LENGTHS), *((LENGTH, angle) for angle in ANGLES)]:
+    told = dict.fromkeys([*((length, ANGLE) for length in LENGTHS), *((LENGTH, angle) for angle in ANGLES)])
+    for length, angle in told:
         kernel = Motion(length, angle).fixed_kernel
         assert kernel is not None  # nothing is drawn
         gains = [
@@ -45,4 +47,6 @@ def main(run: str, words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit("Give the folder of a run of experiment=known_kernel, then data.root=FACES.")
     main(sys.argv[1], sys.argv[2:])

@@ -22,6 +22,10 @@ _UNITS: Final = {
     "angle": "degrees",
     "noise_sigma": "grey levels of 255",
 }
+_BORDERS: Final = {
+    "symmetric": "each image continued by its mirror image, then blurred",
+    "real": "a larger scene blurred, of which the image is a part",
+}
 _DECIMALS: Final = {"psnr": 2, "gain": 2, "input_psnr": 2, "ssim": 4, "input_ssim": 4, "images": 0}
 
 
@@ -87,10 +91,11 @@ def _parameters(blur: Mapping[str, Any]) -> dict[str, str]:
 def _data(data: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, str]:
     """Return which images the network was trained on, as far as that is known."""
     counts, leaves = _section(seen, "counts"), data.get("leaves")
+    is_blurred_here = data.get("name") != "pairs"
     shown = {
         "Source": _label(data) if data else "",
         "Dead leaves": f"{leaves:.0%} of the images" if isinstance(leaves, int | float) and leaves > 0 else "",
-        "Border": str(data.get("border") or ""),
+        "Border": _BORDERS.get(str(data.get("border")), "") if is_blurred_here else "",
         "Split": ", ".join(f"{counts[part]} {part}" for part in ("train", "val", "test") if part in counts),
         "Fingerprint": str(seen.get("fingerprint") or ""),
     }

@@ -33,7 +33,7 @@ def test_the_card_holds_the_numbers(trained_run: Path, exported: Path) -> None:
         "| Blur | kernel |",
         "| noise_sigma | 1 to 2 grey levels of 255 |",
         "| Source | folder |",
-        "| Border | symmetric |",
+        "| Border | each image continued by its mirror image, then blurred |",
         "| Loss | mse |",
         "| Epochs until the best | 1 |",
     ):
@@ -48,6 +48,12 @@ def test_the_card_tells_of_dead_leaves(trained_run: Path) -> None:
     assert "Dead leaves" not in model_card(trained, "net", ["safetensors"])
     trained.config["data"] = {"name": "synthetic", "leaves": 0.25}
     assert "| Dead leaves | 25% of the images |" in model_card(trained, "net", ["safetensors"])
+
+
+def test_the_card_tells_no_border_where_somebody_else_has_blurred(trained_run: Path) -> None:
+    trained = load_trained(trained_run)
+    trained.config["data"] = {"name": "pairs", "border": "symmetric"}
+    assert "Border" not in model_card(trained, "net", ["safetensors"])
 
 
 def test_the_code_of_the_card_runs(exported: Path, tmp_path: Path) -> None:
