@@ -48,6 +48,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     "words",
     [
         ("scheduler=plateau", "scheduler.patience=0", "scheduler.mode=max"),
+        ("scheduler=plateau", "scheduler.patience=0", "scheduler.mode=max", "+trainer.check_val_every_n_epoch=3"),
         ("scheduler=onecycle",),
         ("scheduler=cosine", "callbacks=[default,ema,early_stopping]"),
     ],

@@ -134,12 +134,24 @@ def test_a_rate_in_the_history_is_the_one_trained_with(workplace: Workplace) -> 
 def test_an_epoch_without_validation_has_no_figures_of_an_earlier_one(
     workplace: Workplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("trainer.max_epochs=4", "+trainer.check_val_every_n_epoch=2", "logger=none")
-    assert workplace.train(*SMALL, *words) == 0
+    words = ("trainer.max_epochs=4", "+trainer.check_val_every_n_epoch=2", "logger=none", "scheduler=plateau")
+    assert workplace.train(*SMALL, *words, "scheduler.patience=0", "scheduler.mode=max") == 0
     assert [bool(row["val/psnr"]) for row in workplace.rows("history.csv")] == [False, True, False, True]
     assert workplace.read("metrics.json")["val"]["epoch"] in (1, 3)
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
     assert ["val/gain" in line for line in told] == [False, True, False, True]
+    # The loss falls, which mode=max takes for a failure: the rate goes down after the second validation, not before.
+    assert len({row["lr"] for row in workplace.rows("history.csv")}) == 1
+
+
+def test_a_network_that_folds_pixels_is_trained_on_sizes_that_are_no_multiples(workplace: Workplace) -> None:
+    small = [word for word in SMALL if not word.startswith("model.")]
+    words = ("model=resnet", "model.blocks=1", "model.width=8", "data.patch_size=32", "data.eval_crop=62")
+    assert workplace.train(*small, *words, "logger=none", "optimizer.lr=3e-3") == 0
+    metrics = workplace.read("metrics.json")
+    assert metrics["model"]["receptive_field"] == 27
+    losses = [float(row["train/loss"]) for row in workplace.rows("history.csv")]
+    assert losses[-1] < losses[0]
 
 
 def test_a_folder_of_ones_own(workplace: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -235,6 +235,10 @@ HOSTILE = {
     "a new format": (lambda _: graph("Relu", OURS.replace("1", "2")), "is of the format 2, of another version"),
     "a radius of text": (lambda _: graph("Relu", OURS[:-1] + ', "radius": "3"}'), "is damaged: what it tells"),
     "an alignment of 0": (lambda _: graph("Relu", OURS[:-1] + ', "alignment": 0}'), "is damaged: what it tells"),
+    "an alignment that does not divide the radius": (
+        lambda _: graph("Relu", OURS[:-1] + ', "radius": 4, "alignment": 3}'),
+        "is damaged: what it tells",
+    ),
     "a huge radius": (lambda _: graph("Relu", OURS[:-1] + ', "radius": 99999}'), "is damaged: what it tells"),
     "metrics of text": (lambda _: graph("Relu", OURS[:-1] + ', "metrics": {"test": 3}}'), "is damaged: what it tells"),
     "another size": (lambda _: graph("Transpose", OURS, perm=[0, 1, 3, 2]), "gives a picture of another size"),

@@ -59,6 +59,14 @@ def test_tiles_of_a_network_that_folds_pixels_are_those_of_the_whole(
     np.testing.assert_allclose(restored, whole(net, image), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("alignment", [0, 2, 1.0, (1, 1), "1", 3000])
+def test_an_alignment_that_cannot_be_is_refused(alignment: object) -> None:
+    net = network((5, 3))  # of radius 3
+    net.alignment = alignment  # type: ignore[assignment] # what a network of one's own may hold
+    with pytest.raises(UserError, match=r"The network's attribute alignment=.* is not allowed with radius=3: give"):
+        tiles_of(net)
+
+
 def test_tiles_of_a_pixel() -> None:
     net, image = network((9, 1, 5)), plane(3, 5)
     np.testing.assert_allclose(tiles_of(net, 1).restore(image), whole(net, image), rtol=0, atol=1e-6)
