@@ -35,6 +35,7 @@ class Brighter:
     """A network that adds as many grey levels of 255."""
 
     radius = 0
+    alignment = 1
     needs_kernel = False
 
     def __init__(self, levels: float = 0) -> None:
