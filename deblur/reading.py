@@ -133,7 +133,7 @@ def json_value(text: str | bytes) -> Any:
         ValueError: for anything else; its text is a short reason.
     """
     try:
-        value = json.loads(_text(text), parse_constant=_no_number, parse_float=_finite)
+        value = json.loads(_text(text), parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     _refuse_depth(value)
@@ -160,8 +160,13 @@ def _no_number(word: str) -> NoReturn:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is too large")
+        raise ValueError(f"{text[:20]} is too large")
     return number
+
+
+def _whole(text: str) -> int:
+    _finite(text)  # whoever computes with it may need a float
+    return int(text)
 
 
 def _refuse_depth(value: Any) -> None:
