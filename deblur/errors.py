@@ -1,7 +1,7 @@
 """The one exception for mistakes that a user can mend, and what turns those of the disk into it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 
 class UserError(Exception):
@@ -10,6 +10,19 @@ class UserError(Exception):
     Its text is shown alone, without a traceback. It says what is wrong and where (key, file, value), what is allowed,
     and what to do.
     """
+
+
+class PartlyDone(UserError):
+    """Some of what was asked for could not be done, which the text tells; the rest was.
+
+    Attributes:
+        shown: what to show of the rest.
+    """
+
+    def __init__(self, shown: str, problems: Sequence[str]) -> None:
+        """Tell of both."""
+        super().__init__(" ".join(problems))
+        self.shown = shown
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from deblur.config import Config, check
 from deblur.config.command_line import run
 from deblur.config.commands import Evaluate, check_command
-from deblur.errors import disk_errors_told
+from deblur.errors import PartlyDone, disk_errors_told
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -35,8 +35,12 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _task(composed: DictConfig) -> None:
     config = check_command(composed, Evaluate)
-    with disk_errors_told():
-        said = _compared(config) if config["compare"] else _measured(config)
+    try:
+        with disk_errors_told():
+            said = _compared(config) if config["compare"] else _measured(config)
+    except PartlyDone as partly:
+        sys.stdout.write(f"{partly.shown}\n")
+        raise
     sys.stdout.write(f"{said}\n")
 
 

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from deblur.config.command_line import run
 from deblur.config.commands import check_report
 from deblur.errors import UserError
-from deblur.reporting.listing import folders_in, listing, state_table
+from deblur.reporting.listing import folders_in, listing, state_table, sweep_table
 from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings
 from deblur.reporting.study import write_study
 
@@ -38,19 +38,22 @@ def _task(composed: DictConfig) -> None:
     usual = folders[0] / "report" if len(folders) == 1 else together
     output = usual if config["output"] is None else Path(config["output"])
     findings = read_findings(folders)
+    damages = [damage for sweep in findings.sweeps for damage in sweep.damages]
     try:
         if config["study"]:
             page = write_study(findings, output)
         else:
-            page = write_findings(findings, output, strips=config["strips"])
+            page, damages = write_findings(findings, output, strips=config["strips"])
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror}): choose another with output=DIR.") from error
     if config["study"]:
         sys.stdout.write(f"The page is {page}\nIts figures are in {page.with_suffix('')}\n")
-        return
-    parts = [*map(state_table, folders), *(found.sentence for found in findings.answers)]
-    parts.append(f"The report is {page}\nAll numbers are in {page.with_name(RESULTS_FILE)}")
-    sys.stdout.write("\n\n".join(parts) + "\n")
+    else:
+        parts = [*map(sweep_table, findings.sweeps), *(found.sentence for found in findings.answers)]
+        parts.append(f"The report is {page}\nAll numbers are in {page.with_name(RESULTS_FILE)}")
+        sys.stdout.write("\n\n".join(parts) + "\n")
+    if damages:
+        raise UserError(" ".join(damages))
 
 
 def _folder(sweeps: Path, name: str) -> Path:

@@ -78,6 +78,8 @@ def _finite(value: float) -> float | None:
 
 def _read(place: Path) -> Run:
     found = read_sweep(place).runs if place.is_dir() else ()
+    if len(found) == 1 and found[0].damage:
+        raise UserError(found[0].damage)
     if len(found) != 1 or not found[0].images:
         raise UserError(f"compare: {place} is no finished run: give a run's folder, with its images.csv.")
     return found[0]

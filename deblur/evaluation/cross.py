@@ -14,7 +14,7 @@ from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Border
 from deblur.device import taken_device
 from deblur.errors import UserError
-from deblur.evaluation.opening import finished_runs, opened, torch_device
+from deblur.evaluation.opening import finished_runs, metrics_of, opened, torch_device, with_problems
 from deblur.evaluation.restorers import NetworkRestorer
 from deblur.evaluation.tables import crossing_table
 from deblur.files import write_csv
@@ -22,7 +22,7 @@ from deblur.memory import keep_freed_memory
 from deblur.metrics import HARM, psnr
 from deblur.networks.trained import load_trained
 from deblur.reporting.crossing import CROSS_FILE
-from deblur.runs import METRICS_FILE, read_config, read_json
+from deblur.runs import config_of_run
 
 STRENGTHS = {  # the parameter of each family
     "gaussian": "sigma",
@@ -102,8 +102,8 @@ def best_runs(runs: Sequence[Path]) -> dict[str, Path]:
     """Return the run with the best validation PSNR of each blur that was trained on; no test image decides."""
     best: dict[str, tuple[float, Path]] = {}
     for run in runs:
-        blur = str(read_config(run)["blur"].get("name"))
-        score = read_json(run / METRICS_FILE)["val"].get("psnr")
+        blur = str(config_of_run(run).get("blur", {}).get("name"))
+        score = metrics_of(run).get("val", {}).get("psnr")
         if (blur in STRENGTHS or blur == MIXTURE) and score is not None and score > best.get(blur, (-np.inf, run))[0]:
             best[blur] = (float(score), run)
     if not best:
@@ -123,14 +123,17 @@ def cross(asked: Config) -> str:
         What to show.
 
     Raises:
+        PartlyDone: for runs whose files cannot be used.
         UserError: where there is no such network.
     """
     keep_freed_memory()
     sweep = Path(asked["paths"]["output_root"]) / "sweeps" / asked["sweep"]
+    runs, problems = finished_runs(sweep)
     with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
-        rows = cross_table(finished_runs(sweep), asked, torch_device(device))
+        rows = cross_table(runs, asked, torch_device(device))
     write_csv(sweep / CROSS_FILE, rows)
-    return f"{crossing_table(rows)}\n\nAll numbers are in {sweep / CROSS_FILE}; the report of the sweep shows them."
+    shown = f"{crossing_table(rows)}\n\nAll numbers are in {sweep / CROSS_FILE}; the report of the sweep shows them."
+    return with_problems(shown, problems)
 
 
 def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> list[Row]:

@@ -1,6 +1,8 @@
 """What every evaluation opens: images, finished runs, a device."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -8,8 +10,9 @@ from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device
-from deblur.errors import UserError
-from deblur.runs import STATUS_FILE, state_of
+from deblur.errors import PartlyDone, UserError
+from deblur.reading import MissingFile, UnusableFile
+from deblur.runs import STATUS_FILE, config_of_run, read_metrics, state_of
 
 _DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and torch's
 
@@ -27,16 +30,46 @@ def opened(config: Config, asked: Config) -> DeblurDataModule:
     return data
 
 
-def finished_runs(sweep: Path) -> list[Path]:
-    """Return the folders of a sweep's finished runs.
+def finished_runs(sweep: Path) -> tuple[list[Path], list[str]]:
+    """Return the folders of a sweep's finished runs, and a sentence for each run whose files cannot be used.
 
     Raises:
-        UserError: where there is none.
+        UserError: where there is no finished run.
     """
-    found = [path.parent for path in sorted(sweep.glob(f"*/{STATUS_FILE}")) if state_of(path.parent) == "done"]
+    found: list[Path] = []
+    problems: list[str] = []
+    for path in sorted(status.parent for status in sweep.glob(f"*/{STATUS_FILE}")):
+        try:
+            if state_of(path) == "done":
+                config_of_run(path)
+                metrics_of(path)
+                found.append(path)
+        except UnusableFile as error:
+            problems.append(str(error))
     if not found:
-        raise UserError(f"{sweep} holds no finished run: give the name of a sweep with sweep=NAME.")
-    return found
+        raise UserError(
+            " ".join(problems) or f"{sweep} holds no finished run: give the name of a sweep with sweep=NAME."
+        )
+    return found, problems
+
+
+def metrics_of(run: Path) -> dict[str, Any]:
+    """Return what the metrics.json of a run holds; nothing where it is missing, with no results of a test."""
+    try:
+        return read_metrics(run)
+    except MissingFile:
+        return {"test": {}}
+
+
+def with_problems(shown: str, problems: Sequence[str]) -> str:
+    """Return what to show of a sweep, of which some runs may have been left out.
+
+    Raises:
+        PartlyDone: where that is so.
+    """
+    if problems:
+        raise PartlyDone(shown, problems)
+    return shown
 
 
 def torch_device(device: Device) -> torch.device:

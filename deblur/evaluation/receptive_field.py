@@ -15,14 +15,14 @@ from deblur.config import Config
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Frame
 from deblur.errors import UserError
-from deblur.evaluation.opening import finished_runs, opened
+from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_problems
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import filter_table
 from deblur.files import write_bytes, write_csv
 from deblur.metrics import psnr
 from deblur.reporting.cells import SAME_INPUT
 from deblur.reporting.filters import FILTERS_FILE, filter_figure
-from deblur.runs import METRICS_FILE, data_settings, read_config, read_json
+from deblur.runs import data_settings, read_config
 
 SIZES = range(5, 42, 2)  # [px]
 Row = dict[str, Any]
@@ -41,11 +41,12 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> str:
         What to show.
 
     Raises:
+        PartlyDone: for runs whose files cannot be used.
         UserError: for what the user can mend.
     """
     root = Path(asked["paths"]["output_root"])
     sweep = None if asked["sweep"] is None else root / "sweeps" / asked["sweep"]
-    runs = [] if sweep is None else finished_runs(sweep)
+    runs, problems = ([], []) if sweep is None else finished_runs(sweep)
     if sweep is None or asked["data"] or asked["blur"] or asked["output"]:
         config = evaluation_config(read_config(runs[0]) if runs else {}, defaults, asked)
         study = _studied(config, runs, asked)
@@ -55,7 +56,8 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> str:
         figure = filter_figure(study.filters, study.networks, study.blur, "filters.png")
         write_csv(folder / FILTERS_FILE, study.filters)
         write_bytes(folder / figure.file, figure.png)
-        return f"{filter_table(study.filters, study.networks, study.blur)}\n\nThe table and its figure are in {folder}"
+        shown = f"{filter_table(study.filters, study.networks, study.blur)}\n\nThe table and its figure are in {folder}"
+        return with_problems(shown, problems)
     rows: list[Row] = []
     parts = []
     for run in _one_of_each_problem(runs):
@@ -64,7 +66,7 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> str:
         parts.append(filter_table(study.filters, study.networks, study.blur))
     write_csv(sweep / FILTERS_FILE, rows)
     parts.append(f"All numbers are in {sweep / FILTERS_FILE}; the report of the sweep shows them.")
-    return "\n\n".join(parts)
+    return with_problems("\n\n".join(parts), problems)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _one_of_each_problem(runs: Sequence[Path]) -> list[Path]:
     found: dict[str, Path] = {}
     for run in runs:
         config = read_config(run)
-        found.setdefault(json.dumps([config["blur"], data_settings(config)], sort_keys=True), run)
+        found.setdefault(json.dumps([config.get("blur"), data_settings(config)], sort_keys=True), run)
     return list(found.values())
 
 
@@ -113,18 +115,17 @@ def networks_on(runs: Iterable[Path], blur: Mapping[str, Any], fingerprint: str,
     """
     found = []
     for run in runs:
-        config, metrics = read_config(run), read_json(run / METRICS_FILE)
-        size, quality, level = (
-            metrics["model"].get("receptive_field"),
-            *map(metrics["test"].get, ("psnr", "input_psnr")),
-        )
+        config, metrics = read_config(run), metrics_of(run)
+        network, test = metrics.get("model", {}), metrics["test"]
+        size, quality, level = network.get("receptive_field"), test.get("psnr"), test.get("input_psnr")
         # A guide tells of the whole picture: its network has no size to stand at. Older runs do not say, and had none.
-        if metrics["model"].get("guided"):
+        if network.get("guided") or not isinstance(size, int | float) or quality is None or level is None:
             continue
-        if config["blur"] != blur or metrics["data"]["fingerprint"] != fingerprint or None in (size, quality, level):
+        if config.get("blur") != blur or metrics.get("data", {}).get("fingerprint") != fingerprint:
             continue
         if abs(level - input_psnr) <= SAME_INPUT:
-            name = f"{config['model'].get('name')}, lr {config['optimizer']['lr']:g}"
+            model, rate = config.get("model", {}), config.get("optimizer", {}).get("lr")
+            name = f"{model.get('name')}, lr {rate if rate is None else format(rate, 'g')}"
             found.append({"name": name, "size": size, "psnr": quality})
     return found
 

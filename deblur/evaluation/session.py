@@ -14,7 +14,7 @@ from deblur.data.frames import Frame
 from deblur.device import Device, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.measuring import Row, measure_restorers
-from deblur.evaluation.opening import finished_runs, opened, torch_device
+from deblur.evaluation.opening import finished_runs, opened, torch_device, with_problems
 from deblur.evaluation.restorers import BaselineRestorer, NetworkRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
@@ -54,15 +54,27 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> str:
         What to show.
 
     Raises:
+        PartlyDone: for runs of a sweep that could not be measured; the others were.
         UserError: for what the user can mend; nothing is written then.
     """
     keep_freed_memory()
     root = Path(asked["paths"]["output_root"])
     places: list[Path | None] = [None if asked["run"] is None else Path(asked["run"])]
+    problems: list[str] = []
     if asked["sweep"] is not None:
-        places = list(finished_runs(root / "sweeps" / asked["sweep"]))
+        runs, problems = finished_runs(root / "sweeps" / asked["sweep"])
+        places = [*runs]
+    found = []
     with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
-        found = [_evaluate_one(place, asked, defaults, device) for place in places]
+        for place in places:
+            try:
+                found.append(_evaluate_one(place, asked, defaults, device))
+            except UserError as error:
+                if place is None or asked["sweep"] is None:
+                    raise
+                problems.append(f"{place.name}: {error}")
+    if not found:
+        raise UserError(problems[0])
     parts = []
     for one in found:
         is_alone = asked["output"] is not None and len(found) == 1
@@ -70,7 +82,7 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> str:
         write_images_table(folder, one.rows)
         write_json(folder / METRICS_FILE, one.summary)
         parts.append(f"{restorer_table(one.summary)}\n\nAll numbers are in {folder}")
-    return "\n\n".join(parts)
+    return with_problems("\n\n".join(parts), problems)
 
 
 def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any], device: Device) -> Evaluation:

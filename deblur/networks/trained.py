@@ -13,7 +13,8 @@ from deblur.networks.checkpoints import CHECKPOINTS, SEEN, load_checkpoint
 from deblur.networks.description import has_settings
 from deblur.networks.guides import preparation_of
 from deblur.networks.weights import SUFFIX, read_weights
-from deblur.runs import CONFIG_FILE, METRICS_FILE, read_config, read_json
+from deblur.reading import MissingFile
+from deblur.runs import CONFIG_FILE, read_config, read_metrics
 
 _PREFIX: Final = "network."  # of the network's weights in a checkpoint
 SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "seed", "blur", "data")
@@ -84,7 +85,10 @@ def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
     checkpoint = folder / CHECKPOINTS / "best.ckpt"
     if not checkpoint.is_file():
         raise UserError(f"{folder} has no {CHECKPOINTS}/best.ckpt: the run has not finished an epoch yet.")
-    metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
+    try:
+        metrics = read_metrics(folder)
+    except MissingFile:
+        metrics = {}
     if not has_settings(config):
         raise UserError(f"{folder / CONFIG_FILE} is damaged: it lacks the sections model and blur.")
     content = load_checkpoint(checkpoint)

@@ -1,19 +1,20 @@
 """Networks on blurs that they were not trained on, as a heat map."""
 
-import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from deblur.errors import UserError
+from deblur.reading import MissingFile, damaged, read_csv
 from deblur.reporting.heatmap import paint, write_number
 from deblur.reporting.pictures import Picture, picture, styled
 
 CROSS_FILE = "cross.csv"  # which `python -m deblur.evaluate sweep=NAME cross=true` writes
 NEEDED = ("network", "trained_on", "family", "condition", "gain", "harmed")
 CELL = (0.82, 0.42)  # [inch]
+CURE = "measure again with python -m deblur.evaluate sweep=NAME cross=true, or delete the file"
 
 Row = Mapping[str, str]
 
@@ -22,16 +23,29 @@ def read_cross(sweep: Path) -> list[Row]:
     """Read what `cross=true` measured in a sweep; nothing where it has not been asked for.
 
     Raises:
-        UserError: for a damaged file.
+        UnusableFile: for a file that cannot be read, or is damaged.
     """
     path = sweep / CROSS_FILE
-    if not path.is_file():
+    try:
+        rows: list[Row] = [*read_csv(path, needed=NEEDED, cure=CURE)]
+    except MissingFile:
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows: list[Row] = list(csv.DictReader(file))
-    if not rows or any(key not in rows[0] for key in NEEDED):
-        raise UserError(f"{path} is damaged: it lacks some of the columns {', '.join(NEEDED)}.")
+    if not rows or not all(_is_number(row["gain"]) for row in rows):
+        raise damaged(path, "it lacks gains", CURE)
     return rows
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def crossings_of(sweep: Path, file: str) -> list[Picture]:
+    """Return the figure of what `cross=true` measured in a sweep; see `read_cross` and `crossing`."""
+    made = crossing(read_cross(sweep), file)
+    return [] if made is None else [made]
 
 
 def crossing(rows: Sequence[Row], file: str) -> Picture | None:

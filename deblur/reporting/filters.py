@@ -1,13 +1,13 @@
 """The best linear filters of all sizes beside networks, as a figure."""
 
-import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from deblur.errors import UserError
+from deblur.reading import MissingFile, damaged, read_csv
 from deblur.reporting.cells import Problem
 from deblur.reporting.pictures import COLOURS, GREY, MARKERS, Picture, picture, styled
 
@@ -15,6 +15,7 @@ FILTERS_FILE = "filters.csv"  # which `python -m deblur.evaluate sweep=NAME fir=
 NUMBERS = ("size", "psnr", "input_psnr", "gain")
 NUMBERS_OF_REAL_BORDER = ("real_psnr", "real_input_psnr", "real_gain")  # beside a symmetric one
 SIZE = (6.4, 3.6)  # [inch]
+CURE = "measure again with python -m deblur.evaluate sweep=NAME fir=true, or delete the file"
 CAPTION = (
     "The best linear filter of each size was fitted to the training images, and measured on the test images as the "
     "networks are. A network that sees as far and lies above the line makes use of being nonlinear. With a real border "
@@ -28,19 +29,21 @@ def read_filters(sweep: Path) -> dict[str, Filters]:
     """Read what `fir=true` measured in a sweep, by the name of a run on the same images; nothing where it was not.
 
     Raises:
-        UserError: for a damaged file.
+        UnusableFile: for a file that cannot be read, or is damaged.
     """
     path = sweep / FILTERS_FILE
     found: dict[str, Filters] = {}
-    if path.is_file():
-        try:
-            with path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    numbers = {key: float(row[key]) for key in NUMBERS}
-                    numbers |= {key: float(row[key]) for key in NUMBERS_OF_REAL_BORDER if row.get(key)}
-                    found.setdefault(row["run"], []).append(numbers)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path} is damaged: it needs the columns run, {', '.join(NUMBERS)}.") from error
+    try:
+        for row in read_csv(path, needed=("run", *NUMBERS), cure=CURE):
+            keys = [*NUMBERS, *(key for key in NUMBERS_OF_REAL_BORDER if row.get(key))]
+            numbers = {key: float(row[key]) for key in keys}
+            if not all(map(math.isfinite, numbers.values())):
+                raise ValueError("a number is not finite")
+            found.setdefault(row["run"], []).append(numbers)
+    except MissingFile:
+        return {}
+    except ValueError as error:
+        raise damaged(path, str(error), CURE) from error
     return found
 
 

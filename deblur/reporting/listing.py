@@ -2,32 +2,35 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from deblur.console import table
-from deblur.errors import UserError
-from deblur.reporting.results import STATES, Run, read_sweep, read_sweep_file, run_folders
+from deblur.reporting.results import STATES, Run, RunState, Sweep, read_run, read_sweep, run_folders
 from deblur.reporting.tables import NOTHING, number
-from deblur.runs import METRICS_FILE, STATUS_FILE, flatten, read_json, state_of
 
 LONGEST_ERROR = 100  # characters of an error in a line
 
-DAMAGED = "damaged"
+DAMAGED: RunState = "damaged"
 
 
 def state_table(folder: Path) -> str:
-    """Return all runs of a sweep and their states as a text for the terminal.
+    """Return all runs of a sweep and their states as a text for the terminal, and what is damaged."""
+    return sweep_table(read_sweep(folder), with_damages=True)
 
-    Raises:
-        UserError: for a damaged file.
+
+def sweep_table(sweep: Sweep, *, with_damages: bool = False) -> str:
+    """Return the runs of a sweep that has been read as a text for the terminal.
+
+    Args:
+        sweep: its runs.
+        with_damages: whether a sentence for each file that cannot be used follows, which the table shortens.
     """
-    sweep = read_sweep(folder)
     columns = ("run", "state", "blurred [dB]", "restored [dB]", "gain [dB]", "seconds", "error")
-    return table(f"sweep {sweep.name}", columns, [_state_row(run) for run in sweep.runs])
+    shown = table(f"sweep {sweep.name}", columns, [_state_row(run) for run in sweep.runs])
+    return "\n\n".join([shown, *(sweep.damages if with_damages else [])])
 
 
 def _state_row(run: Run) -> Sequence[str]:
-    error = " ".join(run.error.split())
+    error = " ".join(run.error.replace(f"{run.folder}/", "").split())
     return (
         run.name,
         run.state,
@@ -42,15 +45,20 @@ def _state_row(run: Run) -> Sequence[str]:
 def listing(root: Path) -> str:
     """Return all single runs and all sweeps below an output folder, with their states.
 
-    A damaged one is called so, since a list is where one looks for it.
+    A damaged one is called so, since a list is where one looks for it, and sentences at the end say what is damaged.
     """
-    runs = [_run_row(folder, root / "runs") for folder in run_folders(root / "runs")]
-    sweeps = [_sweep_row(folder) for folder in folders_in(root / "sweeps")]
+    runs = [read_run(folder, root / "runs") for folder in run_folders(root / "runs")]
+    sweeps = [read_sweep(folder) for folder in folders_in(root / "sweeps")]
     parts = []
     if runs:
-        parts.append(table("single runs", ("run", "state", "restored [dB]", "gain [dB]", "ended (UTC)"), runs))
+        columns = ("run", "state", "restored [dB]", "gain [dB]", "ended (UTC)")
+        parts.append(table("single runs", columns, [_run_row(run) for run in runs]))
     if sweeps:
-        parts.append(table("sweeps", ("sweep", *STATES, "last ended (UTC)"), sweeps))
+        states = [state for state in STATES if state != DAMAGED or any(sweep.states[DAMAGED] for sweep in sweeps)]
+        rows = [_sweep_row(sweep, states) for sweep in sweeps]
+        parts.append(table("sweeps", ("sweep", *states, "last ended (UTC)"), rows))
+    parts += [run.damage for run in runs if run.damage]
+    parts += [damage for sweep in sweeps for damage in sweep.damages]
     return "\n\n".join(parts) or f"There are no runs and no sweeps in {root}."
 
 
@@ -59,33 +67,18 @@ def folders_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def _run_row(folder: Path, root: Path) -> Sequence[str]:
-    name = folder.relative_to(root).as_posix()
-    try:
-        state, ended = state_of(folder) or DAMAGED, _ended(folder)
-        has_metrics = state == "done" and (folder / METRICS_FILE).is_file()
-        metrics = flatten(read_json(folder / METRICS_FILE)) if has_metrics else {}
-    except UserError:
-        return name, DAMAGED, NOTHING, NOTHING, NOTHING
-    run = Run("", name, folder, "done", metrics=metrics)
-    return name, state, number(run.number("test.psnr"), ".2f"), number(run.number("test.gain"), "+.2f"), ended
+def _run_row(run: Run) -> Sequence[str]:
+    found = (number(run.number("test.psnr"), ".2f"), number(run.number("test.gain"), "+.2f"))
+    return run.name, run.state, *found, _ended(run)
 
 
-def _sweep_row(folder: Path) -> Sequence[str]:
-    try:
-        asked, _ = read_sweep_file(folder)
-        found = {run.relative_to(folder).as_posix(): run for run in run_folders(folder)}
-        states = [state_of(run) for run in found.values()]
-        ended = max((end for run in found.values() if (end := _ended(run)) != NOTHING), default=NOTHING)
-    except UserError:
-        return folder.name, *(DAMAGED for _ in STATES), NOTHING
-    missing = len([name for name in asked if name not in found])
-    counts = [missing if state == "missing" else states.count(state) for state in STATES]
-    return folder.name, *(str(count) if count else NOTHING for count in counts), ended
+def _sweep_row(sweep: Sweep, states: Sequence[RunState]) -> Sequence[str]:
+    ended = max((end for run in sweep.runs if (end := _ended(run)) != NOTHING), default=NOTHING)
+    counts = [sweep.states[state] for state in states]
+    return sweep.name, *(str(count) if count else NOTHING for count in counts), ended
 
 
-def _ended(folder: Path) -> str:
+def _ended(run: Run) -> str:
     """Return when a run ended, in universal time."""
-    status: dict[str, Any] = read_json(folder / STATUS_FILE)
-    ended = str(status.get("ended") or "")
+    ended = run.status.get("ended") or ""
     return ended[:16].replace("T", " ") if ended else NOTHING

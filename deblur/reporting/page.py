@@ -1,13 +1,15 @@
 """The report of one or more sweeps: results.csv, report.md, report.html and the figures."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deblur.errors import UserError
 from deblur.files import write_bytes, write_csv, write_text
+from deblur.reading import UnusableFile
 from deblur.reporting.answers import Answer, answer
 from deblur.reporting.cells import Table, arrange
 from deblur.reporting.markdown import markdown_environment
@@ -45,9 +47,13 @@ def read_findings(folders: Sequence[Path]) -> Findings:
     """Read one sweep, or several side by side, and compare their finished runs.
 
     Raises:
-        UserError: for a damaged file, or where a sweep holds no run.
+        UserError: where a sweep holds no run.
     """
-    sweeps = [read_sweep(folder) for folder in folders]
+    return findings_of([read_sweep(folder) for folder in folders])
+
+
+def findings_of(sweeps: list[Sweep]) -> Findings:
+    """Compare the finished runs of sweeps that have been read; see `read_findings`."""
     for sweep in sweeps:
         if not sweep.runs:
             raise UserError(f"{sweep.folder} holds no runs.")
@@ -67,15 +73,21 @@ def write_report(folders: Sequence[Path], output: Path, *, strips: bool = True) 
         The path of report.html.
 
     Raises:
-        UserError: for a damaged file, or where a sweep holds no run.
+        UserError: where a sweep holds no run.
     """
-    return write_findings(read_findings(folders), output, strips=strips)
+    page, _ = write_findings(read_findings(folders), output, strips=strips)
+    return page
 
 
-def write_findings(findings: Findings, output: Path, *, strips: bool) -> Path:
-    """Write the report of what has been read; see `write_report`."""
-    figures = _figures(findings, strips)
-    content = _texts(findings) | figures
+def write_findings(findings: Findings, output: Path, *, strips: bool) -> tuple[Path, list[str]]:
+    """Write the report of what has been read; see `write_report`.
+
+    Returns:
+        The path of report.html, and a sentence for each file that could not be used: what is in it is left out.
+    """
+    damages = [damage for sweep in findings.sweeps for damage in sweep.damages]
+    figures = _figures(findings, strips, damages)
+    content = _texts(findings, damages) | figures
     write_csv(output / RESULTS_FILE, _rows(findings))
     if (output / PAGE_FILE).is_file():  # of an earlier report, whose pictures may be others
         for old in output.glob("strip_*.png"):
@@ -84,38 +96,46 @@ def write_findings(findings: Findings, output: Path, *, strips: bool) -> Path:
         write_bytes(output / picture.file, picture.png)
     write_text(output / MARKDOWN_FILE, markdown_environment().get_template("report.md.jinja").render(content))
     write_text(output / PAGE_FILE, _page_environment().get_template("report.html.jinja").render(content))
-    return output / PAGE_FILE
+    return output / PAGE_FILE, damages
 
 
-def _figures(findings: Findings, with_strips: bool) -> dict[str, list["Picture"]]:
-    from deblur.reporting.crossing import crossing, read_cross
+def _figures(findings: Findings, with_strips: bool, damages: list[str]) -> dict[str, list["Picture"]]:
+    """Draw all figures; those of damaged files are left out, and `damages` gets a sentence for each."""
+    from deblur.reporting.crossing import crossings_of
     from deblur.reporting.curves import curves
     from deblur.reporting.filters import filter_figures
     from deblur.reporting.heatmap import heatmap
     from deblur.reporting.strips import strips
     from deblur.reporting.tradeoff import tradeoff
 
+    def drawn(draw: Callable[[], list["Picture"]]) -> list["Picture"]:
+        try:
+            return draw()
+        except UnusableFile as error:
+            damages.append(str(error))
+            return []
+
     gains = heatmap(findings.table)
-    crossed = [
-        crossing(read_cross(sweep.folder), f"crossing_{number}.png") for number, sweep in enumerate(findings.sweeps, 1)
-    ]
+    crossings: list[Picture] = []
+    filters: list[Picture] = []
+    for number, sweep in enumerate(findings.sweeps, 1):
+        crossings += drawn(partial(crossings_of, sweep.folder, f"crossing_{number}.png"))
+        filters += drawn(partial(filter_figures, sweep.folder, findings.table.problems))
     return {
         "curves": curves(findings.table),
         "gains": [] if gains is None else [gains],
         "tradeoff": tradeoff(findings.table),
-        "filters": [
-            figure for sweep in findings.sweeps for figure in filter_figures(sweep.folder, findings.table.problems)
-        ],
-        "crossings": [picture for picture in crossed if picture is not None],
-        "strips": strips(findings.answers) if with_strips else [],
+        "filters": filters,
+        "crossings": crossings,
+        "strips": strips(findings.answers, damages) if with_strips else [],
     }
 
 
-def _texts(findings: Findings) -> dict[str, Any]:
+def _texts(findings: Findings, damages: Sequence[str]) -> dict[str, Any]:
     sweeps, problems, answers = findings.sweeps, findings.table.problems, findings.answers
     return {
         "names": [sweep.name for sweep in sweeps],
-        "notices": notices(sweeps, problems),
+        "notices": [*notices(sweeps, problems), *damages],
         "sentences": [found.sentence for found in answers],
         "answers": answer_table(answers),
         "comparisons": [(found.problem.label, cell_table(found)) for found in answers if found.rivals],

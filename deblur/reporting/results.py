@@ -1,41 +1,46 @@
 """Run folders -> what they hold, and one row a run."""
 
-import csv
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from deblur.errors import UserError
+from deblur.reading import MissingFile, UnusableFile, damaged
 from deblur.runs import (
     CONFIG_FILE,
-    HISTORY_FILE,
-    IMAGES_FILE,
-    METRICS_FILE,
+    CURE,
+    IMAGE_NUMBERS,
     STATUS_FILE,
-    SWEEP_FILE,
     State,
+    config_of_run,
     flatten,
-    read_config,
-    read_json,
+    read_history,
+    read_images,
+    read_metrics,
+    read_status,
+    read_sweep_note,
     state_of,
     what_matters,
 )
 
 Row = dict[str, Any]
-RunState = State | Literal["missing"]
+RunState = State | Literal["missing", "damaged"]
 
-STATES: tuple[RunState, ...] = ("done", "running", "interrupted", "failed", "missing")
-TEXT_COLUMNS = frozenset({"name", "blur"})  # of images.csv; the others that are read are numbers
-NUMBERS = ("input_psnr", "psnr", "gain", "input_ssim", "ssim")
+STATES: tuple[RunState, ...] = ("done", "running", "interrupted", "failed", "missing", "damaged")
+NUMBERS = IMAGE_NUMBERS
+_NEEDED = ("model._target_", "blur._target_", "optimizer.lr", "seed")  # of a configuration
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a sweep, as its files tell; a missing one was asked for and has no files."""
+    """One run of a sweep, as its files tell; a missing one was asked for and has no files.
+
+    A damaged one has a file that cannot be used: it has no result, and of the other files what could be read.
+    """
 
     sweep: str
     name: str
@@ -45,6 +50,7 @@ class Run:
     settings: Mapping[str, Any] = field(default_factory=dict)  # flat, what can change the result
     status: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)  # flat; of a run that is done
+    damage: str = ""  # which file cannot be used, why, and what to do
 
     @property
     def measured(self) -> bool:
@@ -59,8 +65,8 @@ class Run:
 
     @property
     def error(self) -> str:
-        """Why the run failed, in its own words."""
-        return str(self.status.get("error") or "")
+        """Why the run failed, in its own words, or what is damaged."""
+        return self.damage or str(self.status.get("error") or "")
 
     @property
     def training_seconds(self) -> float | None:
@@ -83,15 +89,20 @@ class Run:
     @cached_property
     def images(self) -> dict[str, dict[str, float]]:
         """The test images by name, each with NUMBERS; what was infinite is nan."""
-        if not self.measured:
-            return {}
-        rows = list(_read_rows(self.folder / IMAGES_FILE, ("name", *NUMBERS)))
-        return {str(row["name"]): {key: row[key] for key in NUMBERS} for row in rows}
+        with suppress(MissingFile):
+            return read_images(self.folder) if self.measured else {}
+        return {}
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """The epochs; what was infinite is nan, what is absent is left out."""
-        return list(_read_rows(self.folder / HISTORY_FILE, ("epoch",)))
+        rows: list[dict[str, int | float | None]] = []
+        with suppress(MissingFile):
+            rows = [] if self.damage else read_history(self.folder)
+        return [
+            {key: math.nan if value is None else value for key, value in row.items() if key == "epoch" or "/" in key}
+            for row in rows
+        ]
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,12 @@ class Sweep:
     runs: tuple[Run, ...]
     commands: tuple[str, ...]
     is_ordered: bool  # whether sweep.json told the order
+    damage: str = ""  # why sweep.json cannot be used
+
+    @property
+    def damages(self) -> list[str]:
+        """A sentence for each file that cannot be used."""
+        return [text for text in (self.damage, *(run.damage for run in self.runs)) if text]
 
     @property
     def states(self) -> Counter[RunState]:
@@ -111,34 +128,20 @@ class Sweep:
 
 
 def read_sweep(folder: Path) -> Sweep:
-    """Read every run below a folder.
-
-    Raises:
-        UserError: for a damaged file.
-    """
-    asked, commands = read_sweep_file(folder)
-    found = {run.name: run for run in (_read_run(path, folder) for path in run_folders(folder))}
+    """Read every run below a folder; damaged files are told, and keep no other run from being read."""
+    damage, note = "", {}
+    try:
+        note = read_sweep_note(folder)
+    except MissingFile:
+        pass
+    except UnusableFile as error:
+        damage = str(error)
+    asked, commands = note.get("runs", []), tuple(note.get("commands", []))
+    found = {run.name: run for run in (read_run(path, folder) for path in run_folders(folder))}
     missing = [Run(folder.name, name, folder / name, "missing") for name in asked if name not in found]
     named = found | {run.name: run for run in missing}
     order = dict.fromkeys([*asked, *found])
-    return Sweep(folder.name, folder, tuple(named[name] for name in order), commands, bool(asked))
-
-
-def read_sweep_file(folder: Path) -> tuple[list[str], tuple[str, ...]]:
-    """Return the names of the runs that were asked for and the commands; nothing where there is no sweep.json.
-
-    Raises:
-        UserError: where the file is damaged.
-    """
-    path = folder / SWEEP_FILE
-    if not path.is_file():
-        return [], ()
-    content = read_json(path)
-    runs, commands = content.get("runs", []), content.get("commands", [])
-    for key, value in (("runs", runs), ("commands", commands)):
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise UserError(f"{path} is damaged: {key} is no list of texts.")
-    return runs, tuple(commands)
+    return Sweep(folder.name, folder, tuple(named[name] for name in order), commands, bool(asked), damage)
 
 
 def run_folders(folder: Path) -> list[Path]:
@@ -147,11 +150,7 @@ def run_folders(folder: Path) -> list[Path]:
 
 
 def collect(folder: Path) -> list[Row]:
-    """Return one row a run: what it is, its settings that tell it apart, and all of metrics.json, with dotted names.
-
-    Raises:
-        UserError: for a damaged file of a run.
-    """
+    """Return one row a run: what it is, its settings that tell it apart, and all of metrics.json, with dotted names."""
     return rows_of(read_sweep(folder))
 
 
@@ -177,51 +176,36 @@ def _row(run: Run, varied: Mapping[str, Any]) -> Row:
     return row | dict(varied) | dict(run.metrics) | ({"error": run.error} if run.error else {})
 
 
-def _read_run(path: Path, folder: Path) -> Run:
-    config = read_config(path)
-    flat = flatten(config)
-    lacking = [key for key in ("model._target_", "blur._target_", "optimizer.lr", "seed") if key not in flat]
-    if lacking:
-        raise UserError(f"{path / CONFIG_FILE} is damaged: it lacks {', '.join(lacking)}.")
-    state = state_of(path) or "missing"
-    is_done = state == "done" and (path / METRICS_FILE).is_file()
-    return Run(
-        sweep=folder.name,
-        name=path.relative_to(folder).as_posix() if path != folder else path.name,
-        folder=path,
-        state=state,
-        config=flat,
-        settings=what_matters(config),
-        status=read_json(path / STATUS_FILE),
-        metrics=flatten(read_json(path / METRICS_FILE)) if is_done else {},
-    )
+def read_run(path: Path, folder: Path) -> Run:
+    """Read a run; what is damaged is told by its state.
 
-
-def _read_rows(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Read a CSV file of numbers; there are no rows where there is no file.
-
-    Raises:
-        UserError: where the file is damaged.
+    Args:
+        path: the run's folder.
+        folder: in which its name is looked for, and which is called its sweep.
     """
-    if not path.is_file():
-        return
+    name = path.relative_to(folder).as_posix() if path != folder else path.name
+    status: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    state: RunState = "missing"
+    damage = ""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            lacking = [column for column in needed if column not in (reader.fieldnames or ())]
-            if lacking:
-                raise UserError(f"{path} is damaged: it lacks the columns {', '.join(lacking)}.")
-            for row in reader:
-                yield {key: _value(key, text) for key, text in row.items() if key in needed or "/" in key}
-    except (ValueError, TypeError, csv.Error) as error:
-        raise UserError(f"{path} is damaged ({error}).") from error
-
-
-def _value(column: str, text: str) -> str | float:
-    if column in TEXT_COLUMNS:
-        return text
-    number = float(text) if text != "" else math.nan
-    return number if math.isfinite(number) else math.nan
+        state, status = state_of(path) or "missing", read_status(path)
+        stored = config_of_run(path)
+        lacking = [key for key in _NEEDED if key not in flatten(stored)]
+        if lacking:
+            raise damaged(path / CONFIG_FILE, f"it lacks {', '.join(lacking)}", CURE)
+        config = stored
+        with suppress(MissingFile):
+            metrics = read_metrics(path) if state == "done" else {}
+    except UnusableFile as error:
+        damage = str(error)
+    run = Run(folder.name, name, path, state, flatten(config), what_matters(config), status, flatten(metrics), damage)
+    try:
+        _ = run.images, run.history
+    except UnusableFile as error:
+        run = replace(run, damage=str(error))
+    return replace(run, state="damaged", metrics={}) if run.damage else run
 
 
 def _finite(value: Any) -> float | None:

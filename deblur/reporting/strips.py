@@ -1,9 +1,9 @@
 """Test images side by side: blurred, restored by each network, sharp, and a detail of each."""
 
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import uniform_filter  # type: ignore[import-untyped] # it has no types
 
-from deblur.errors import UserError
+from deblur.reading import MissingFile, UnusableFile, damaged, read_bytes, reason_of
 from deblur.reporting.answers import Answer
 from deblur.reporting.cells import Cell
 from deblur.reporting.pictures import Picture, picture, styled
 from deblur.reporting.results import Run
+from deblur.runs import SAMPLES_FOLDER, sample_folder
 
-SAMPLES_FOLDER = "samples"
+CURE = "delete the file"
+LARGEST_SAMPLE = 2**26  # pixels
 MOST_MODELS = 5  # pictures of more do not fit beside one another
 DETAIL = 4  # a detail's side is this part of the image's shorter side
 LEAST_DETAIL = 16  # [px]
@@ -39,18 +41,22 @@ class _Sample:
     gain: float
 
 
-def strips(answers: Sequence[Answer]) -> list[Picture]:
+def strips(answers: Sequence[Answer], damages: list[str]) -> list[Picture]:
     """Return a figure for each problem whose best run keeps pictures of test images.
 
-    Raises:
-        UserError: for a damaged picture.
+    Args:
+        answers: the problems.
+        damages: gets a sentence for each picture that cannot be used, whose figure is left out.
     """
     made = []
     with styled():
         for number, answer in enumerate(answers):
             samples = _samples(answer.best)
-            if samples:
-                made.append(_figure(answer, list(dict.fromkeys([samples[0], samples[-1]])), number))
+            try:
+                if samples:
+                    made.append(_figure(answer, list(dict.fromkeys([samples[0], samples[-1]])), number))
+            except UnusableFile as error:
+                damages.append(str(error))
     return made
 
 
@@ -59,7 +65,7 @@ def _samples(best: Cell) -> list[_Sample]:
     run = best.done[0]
     found: dict[str, _Sample] = {}
     for name, values in run.images.items():
-        folder = re.sub(r"[^\w.-]+", "_", PurePosixPath(name).with_suffix("").as_posix())  # as the run names them
+        folder = sample_folder(name)
         if np.isfinite(values["gain"]) and (run.folder / SAMPLES_FOLDER / folder / "sharp.png").is_file():
             found.setdefault(folder, _Sample(name, folder, values["gain"]))
     return sorted(found.values(), key=lambda sample: -sample.gain)
@@ -145,11 +151,16 @@ def _detail(blurred: Gray, sharp: Gray) -> tuple[int, int, int] | None:
 
 def _read(run: Run, sample: _Sample, kind: str) -> Gray | None:
     """Return a picture of a run, or None where it has none."""
-    path: Path = run.folder / SAMPLES_FOLDER / sample.folder / f"{kind}.png"
-    if not path.is_file():
+    path = run.folder / SAMPLES_FOLDER / sample.folder / f"{kind}.png"
+    try:
+        content = read_bytes(path, cure=CURE)
+    except MissingFile:
         return None
     try:
-        with Image.open(path) as file:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as file:
+            if file.width * file.height > LARGEST_SAMPLE:
+                raise ValueError(f"it has {file.width}x{file.height} pixels")
             return np.asarray(file.convert("L"), dtype=np.float64)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise UserError(f"{path} is damaged ({' '.join(str(error).split())}).") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = "it is no PNG picture" if isinstance(error, UnidentifiedImageError) else reason_of(error)
+        raise damaged(path, reason, CURE) from error

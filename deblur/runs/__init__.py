@@ -1,6 +1,6 @@
 """Runs: what decides their result, what they are called, and the files that tell their state."""
 
-from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone
+from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone, RunIsLost
 from deblur.runs.identity import (
     WITHOUT_EFFECT,
     config_hash,
@@ -10,40 +10,59 @@ from deblur.runs.identity import (
     is_within,
     what_matters,
 )
+from deblur.runs.locking import FolderIsLocked, FolderLock
 from deblur.runs.names import naming_words, run_folder, run_id
 from deblur.runs.records import (
     CONFIG_FILE,
+    CURE,
     HISTORY_FILE,
+    IMAGE_NUMBERS,
     IMAGES_FILE,
     LOG_FILE,
     METRICS_FILE,
+    SAMPLES_FOLDER,
     STATUS_FILE,
     SWEEP_FILE,
     State,
-    differing_keys,
-    earlier_status,
+    config_of_run,
+    damage_in,
     read_config,
+    read_finished_epochs,
+    read_history,
+    read_images,
     read_json,
-    state_of,
+    read_metrics,
+    read_status,
+    read_sweep_note,
+    sample_folder,
 )
 from deblur.runs.resume import resumed_config
 from deblur.runs.sharing import shared_run_folder, sharing
+from deblur.runs.states import differing_keys, earlier_status, state_of
 
 __all__ = [
     "CONFIG_FILE",
+    "CURE",
     "HISTORY_FILE",
     "IMAGES_FILE",
+    "IMAGE_NUMBERS",
     "LOG_FILE",
     "METRICS_FILE",
+    "SAMPLES_FOLDER",
     "STATUS_FILE",
     "SWEEP_FILE",
     "WITHOUT_EFFECT",
+    "FolderIsLocked",
+    "FolderLock",
     "RunFolder",
     "RunIsAlive",
     "RunIsDone",
+    "RunIsLost",
     "State",
     "config_hash",
+    "config_of_run",
     "config_without_paths",
+    "damage_in",
     "data_settings",
     "differing_keys",
     "earlier_status",
@@ -51,10 +70,17 @@ __all__ = [
     "is_within",
     "naming_words",
     "read_config",
+    "read_finished_epochs",
+    "read_history",
+    "read_images",
     "read_json",
+    "read_metrics",
+    "read_status",
+    "read_sweep_note",
     "resumed_config",
     "run_folder",
     "run_id",
+    "sample_folder",
     "shared_run_folder",
     "sharing",
     "state_of",

@@ -11,23 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from deblur.errors import UserError
 from deblur.files import write_json, write_text
+from deblur.reading import MissingFile, UnusableFile
 from deblur.runs.identity import config_hash, data_settings
-from deblur.runs.records import (
-    CONFIG_FILE,
-    LOCK_FILE,
-    STATUS_FILE,
-    State,
-    earlier_status,
-    is_replaceable,
-    lives_elsewhere,
-    read_config,
-    read_json,
-)
+from deblur.runs.locking import FolderIsLocked, FolderLock
+from deblur.runs.records import CONFIG_FILE, STATUS_FILE, State, read_config, read_status
+from deblur.runs.states import LOCK_FILE, earlier_status, is_replaceable, lives_elsewhere, lives_here
 
 HEARTBEAT = 30.0  # [s] between two signs of life in status.json
 _LAST = (CONFIG_FILE, STATUS_FILE)  # to be deleted, in this order
@@ -36,6 +28,10 @@ _PATIENCE = 1.0  # [s] somebody who only looks whether the run is alive holds th
 
 class RunIsAlive(UserError):
     """Another process trains in the folder."""
+
+
+class RunIsLost(UserError):
+    """The folder of a run that is alive is not its own any more."""
 
 
 class RunIsDone(Exception):
@@ -47,7 +43,7 @@ class RunFolder:
 
     While it is entered, nobody else can enter it, status.json says `running`, and a thread refreshes the heartbeat. It
     ends as `done`, `failed` or `interrupted`. The lock is the operating system's, so it ends with the process, however
-    that ends.
+    that ends. Where the folder is moved, deleted or replaced meanwhile, nothing more is written there.
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], *, overwrite: bool = False) -> None:
@@ -61,7 +57,7 @@ class RunFolder:
         self.path = path
         self._config = config
         self._overwrite = overwrite
-        self._lock = FileLock(path / LOCK_FILE)
+        self._lock = FolderLock(path, LOCK_FILE, patience=_PATIENCE)
         self._status: dict[str, Any] = {}
         self._status_lock = threading.Lock()
         self._ended = threading.Event()
@@ -77,9 +73,9 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=_PATIENCE)
+            self._lock.acquire()
             self._start()
-        except Timeout:
+        except FolderIsLocked:
             raise RunIsAlive(f"The run {self.path} is alive in another process: wait until it has ended.") from None
         except OSError as error:
             self._lock.release()
@@ -116,12 +112,20 @@ class RunFolder:
         self._status |= {"state": state, "ended": _now(), "heartbeat": _now()}
         try:
             self._write_status()
+        except RunIsLost as lost:
+            if not isinstance(error, KeyboardInterrupt | SystemExit):
+                raise lost from error
         finally:
             self._lock.release()
 
     def _start(self) -> None:
-        if (self.path / STATUS_FILE).is_file():
-            self._refuse_life_elsewhere(read_json(self.path / STATUS_FILE))
+        try:
+            self._refuse_another_life(read_status(self.path))
+        except MissingFile:
+            pass
+        except UnusableFile:
+            if not self._overwrite:
+                raise
         if self._replaces():
             self._clear()
         self.refuse_if_done()  # another process may have finished it just now
@@ -143,8 +147,8 @@ class RunFolder:
         self._write_status()
         self._heart.start()
 
-    def _refuse_life_elsewhere(self, status: Mapping[str, Any]) -> None:
-        if lives_elsewhere(status):
+    def _refuse_another_life(self, status: Mapping[str, Any]) -> None:
+        if lives_elsewhere(status) or (lives_here(status) and not self._lock.holds_folder):
             raise RunIsAlive(
                 f"The run {self.path} is alive on {status['host']} (its last sign of life: {status['heartbeat']}): "
                 "wait until it has ended. Without one for five minutes it can be taken over."
@@ -183,19 +187,36 @@ class RunFolder:
 
     def _refuse_other_data_than_its_sweep(self, fingerprint: str) -> None:
         for path in sorted(self.path.parent.glob(f"*/{STATUS_FILE}")):
-            status = read_json(path)
-            if status.get("state") != "done" or status.get("data") in (None, fingerprint):
-                continue
-            if data_settings(read_config(path.parent)) == data_settings(self._config):
+            if self._is_comparable(path.parent) and read_status(path.parent).get("data") not in (None, fingerprint):
                 raise UserError(
                     f"The images have changed since {path.parent.name} was trained, so that their results could not be "
                     "compared: choose another name with sweep=NAME."
                 )
 
+    def _is_comparable(self, other: Path) -> bool:
+        """Tell whether a run is done and has the same settings of the images; one with damaged files is neither."""
+        try:
+            is_done = read_status(other)["state"] == "done"
+            return is_done and data_settings(read_config(other)) == data_settings(self._config)
+        except UnusableFile:
+            return False
+
     @property
     def is_held(self) -> bool:
         """Tell whether this process holds the folder, and may write into it."""
-        return self._lock.is_locked
+        return self._lock.is_held
+
+    def refuse_if_lost(self) -> None:
+        """Refuse to write into a folder that is not this run's any more.
+
+        Raises:
+            RunIsLost: where it was moved, deleted or replaced since it was entered.
+        """
+        if self.is_held and not self._lock.is_in_place():
+            raise RunIsLost(
+                f"The folder {self.path} was moved, deleted or replaced while a run was alive in it, so nothing more "
+                "was written there: resume the run where it is now with resume=DIR, or start it again."
+            )
 
     def report_epoch(self, finished: int) -> None:
         """Note how many epochs are finished."""
@@ -205,11 +226,13 @@ class RunFolder:
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT):
             self._status["heartbeat"] = _now()
-            with suppress(OSError):  # a full disk is the training's to report
+            # A full disk is the training's to report, and a folder that is moved back at once has not been lost.
+            with suppress(OSError, RunIsLost):
                 self._write_status()
 
     def _write_status(self) -> None:
         with self._status_lock:
+            self.refuse_if_lost()
             write_json(self.path / STATUS_FILE, self._status)
 
 

@@ -51,7 +51,7 @@ def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that decide which images a run is tested on, flat: {"data.seed": 0, ...}."""
-    data = flatten(config["data"], "data.")
+    data = flatten(config.get("data") or {}, "data.")
     return {key: value for key, value in data.items() if key not in _OF_TRAINING and key != "data.name"}
 
 

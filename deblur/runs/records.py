@@ -1,142 +1,313 @@
-"""The files of a run, read: its configuration and its state."""
+"""The files of a run and of a sweep, read and checked: they may be damaged, or be made by others."""
 
-import json
-import socket
+import math
+import posixpath
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from filelock import FileLock, Timeout
-from omegaconf import OmegaConf
-from yaml import YAMLError  # type: ignore[import-untyped] # it has no types
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deblur.errors import UserError
-from deblur.runs.identity import what_matters
+from deblur.files import safe_name
+from deblur.reading import (
+    LARGEST_FILE,
+    MEBIBYTE,
+    DamagedFile,
+    MissingFile,
+    UnusableFile,
+    damaged,
+    read_csv,
+    read_yaml,
+)
+from deblur.reading import read_json as read_any_json
 
 State = Literal["running", "done", "failed", "interrupted"]
 
-LONGEST_SILENCE = 300.0  # [s] without a heartbeat, after which a run on another host is dead
 CONFIG_FILE = "config.yaml"
 STATUS_FILE = "status.json"
-LOCK_FILE = ".lock"
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 IMAGES_FILE = "images.csv"
 SWEEP_FILE = "sweep.json"  # in the folder of a sweep
 LOG_FILE = "train.log"
+SAMPLES_FOLDER = "samples"
+
+IMAGE_NUMBERS = ("input_psnr", "psnr", "gain", "input_ssim", "ssim")  # columns of images.csv
+_MOST_EPOCHS = 10**9
+CURE = "restore the file from a copy, or train the run again (in a sweep: with overwrite=true)"
+CURE_OF_SWEEP = "delete the file, and the sweep's command writes it anew"
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_Scalar = _Number | bool | str | None
 
 
-def state_of(folder: Path) -> State | None:
-    """Return the state that a folder's status.json tells, or None where there is none.
+class _Record(BaseModel):
+    """What a file has to hold where it holds it; versions of this program wrote different keys."""
 
-    A run whose process was killed could not write how it ended: it is `interrupted`.
-
-    Raises:
-        UserError: where the file is damaged.
-    """
-    path = folder / STATUS_FILE
-    if not path.is_file():
-        return None
-    status = read_json(path)
-    state: State | None = status.get("state")
-    if state not in get_args(State):
-        raise UserError(f"{path} is damaged: it tells no state.")
-    return "interrupted" if state == "running" and not _is_alive(folder, status) else state
+    model_config = ConfigDict(strict=True, extra="allow")
 
 
-def _is_alive(folder: Path, status: Mapping[str, Any]) -> bool:
-    """Tell whether a process trains in a folder: by its lock, and on another host by its heartbeat."""
-    if lives_elsewhere(status):
-        return True
-    if status.get("host") != socket.gethostname() or not (folder / LOCK_FILE).exists():
-        return False
-    try:
-        with FileLock(folder / LOCK_FILE, timeout=0):
-            return False
-    except Timeout:
-        return True
+class _Status(_Record):
+    state: State
+    config_hash: str | None = None
+    started: str | None = None
+    ended: str | None = None
+    epoch: Annotated[int, Field(ge=0, lt=_MOST_EPOCHS)] | None = None
+    data: str | None = None
+    error: str | None = None
+    host: str | None = None
+    process: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    heartbeat: str | None = None
 
 
-def lives_elsewhere(status: Mapping[str, Any]) -> bool:
-    """Tell whether a run is alive on another host, whose locks this one may not see: by its heartbeat.
+class _Data(_Record):
+    fingerprint: str | None = None
+    counts: dict[str, int] = Field(default_factory=dict)
+    left_out: int | None = None
+
+
+class _Git(_Record):
+    commit: str
+    changed: bool
+
+
+class _Device(_Record):
+    accelerator: str | None = None
+    name: str | None = None
+    devices: int | None = None
+
+
+class _Metrics(_Record):
+    test: dict[str, _Number | None]
+    val: dict[str, _Number | None] = Field(default_factory=dict)
+    model: dict[str, _Scalar] = Field(default_factory=dict)
+    seconds: dict[str, _Number] = Field(default_factory=dict)
+    data: _Data = Field(default_factory=_Data)
+    versions: dict[str, str] = Field(default_factory=dict)
+    git: _Git | None = None
+    seed: int | None = None
+    device: _Device = Field(default_factory=_Device)
+    threads: int | str | None = None  # it is only shown
+    precision: str | None = None
+
+
+class _Sweep(_Record):
+    name: str | None = None
+    issued: str | None = None
+    commands: list[str] = Field(default_factory=list)
+    runs: list[str] = Field(default_factory=list)
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Group(_Record):
+    target: str | None = Field(None, alias="_target_")
+    name: str | None = None
+
+
+class _Optimizer(_Group):
+    lr: _Number | None = None
+
+
+class _Config(_Record):
+    """What readers of a stored configuration take for granted; `deblur.config.check` checks one that is used again."""
+
+    model: _Group = Field(default_factory=_Group)
+    blur: _Group = Field(default_factory=_Group)
+    optimizer: _Optimizer = Field(default_factory=_Optimizer)
+    scheduler: _Group | None = None
+    data: _Group = Field(default_factory=_Group)
+    trainer: _Group = Field(default_factory=_Group)
+    callbacks: dict[str, Any] | None = None
+    logger: dict[str, Any] | None = None
+    paths: dict[str, Any] = Field(default_factory=dict)
+    loss: str | None = None
+    seed: int | None = None
+    sweep: str | None = None
+
+
+def sample_folder(name: str) -> str:
+    """Return the folder in SAMPLES_FOLDER that holds the pictures of a test image.
 
     Args:
-        status: what its status.json holds.
+        name: of the image, with slashes between its folders.
     """
-    if status.get("state") != "running" or status.get("host") == socket.gethostname() or not status.get("heartbeat"):
-        return False
-    try:
-        silence = datetime.now(UTC) - datetime.fromisoformat(str(status["heartbeat"]))
-    except (ValueError, TypeError):  # no date, or one without a time zone
-        return False
-    return silence.total_seconds() < LONGEST_SILENCE
-
-
-def earlier_status(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what status.json says of the run that an earlier process left in a folder; nothing where there is none.
-
-    Raises:
-        UserError: where that run has another configuration; the text names the keys.
-    """
-    if not (folder / STATUS_FILE).is_file():
-        return {}
-    differing = differing_keys(folder, config)
-    if differing:
-        raise UserError(
-            f"The run {folder} was made with another configuration ({', '.join(differing)} differ): choose "
-            "another sweep name, or replace it with overwrite=true."
-        )
-    return read_json(folder / STATUS_FILE)
-
-
-def differing_keys(folder: Path, config: Mapping[str, Any]) -> list[str]:
-    """Return the keys in which the configuration that a run stored differs, of those that can change the result.
-
-    Raises:
-        UserError: where the stored one is missing or damaged.
-    """
-    stored, asked = what_matters(read_config(folder)), what_matters(config)
-    return sorted(key for key in stored.keys() | asked.keys() if stored.get(key) != asked.get(key))
-
-
-def is_replaceable(folder: Path, config: Mapping[str, Any]) -> bool:
-    """Tell whether `overwrite=true` replaces the run in a folder: a failed one, or one of another configuration."""
-    if not (folder / STATUS_FILE).is_file():
-        return False
-    return read_json(folder / STATUS_FILE).get("state") == "failed" or bool(differing_keys(folder, config))
+    return safe_name(posixpath.splitext(name)[0])
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file of a run.
+    """Read a JSON file that holds a mapping of any kind.
 
     Raises:
-        UserError: where it is missing or damaged.
+        UnusableFile: where it is missing, cannot be read, or is damaged.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: give the folder of a run.") from None
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}).") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is damaged: it holds no mapping.")
+    return _mapping(path, "give the folder of a run")
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """Read the status.json of a run.
+
+    Raises:
+        UnusableFile: where it is missing, cannot be read, or is damaged.
+    """
+    path = folder / STATUS_FILE
+    return _checked(path, _mapping(path, CURE, MEBIBYTE), _Status, CURE)
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read the metrics.json of a run.
+
+    Raises:
+        UnusableFile: where it is missing, cannot be read, or is damaged.
+    """
+    path = folder / METRICS_FILE
+    return _checked(path, _mapping(path, CURE, MEBIBYTE), _Metrics, CURE)
+
+
+def read_sweep_note(folder: Path) -> dict[str, Any]:
+    """Read the sweep.json of a sweep.
+
+    Raises:
+        UnusableFile: where it is missing, cannot be read, or is damaged.
+    """
+    path = folder / SWEEP_FILE
+    content = _checked(path, _mapping(path, CURE_OF_SWEEP), _Sweep, CURE_OF_SWEEP)
+    for name in content.get("runs", []):
+        if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
+            raise damaged(path, f"{name} is no name of a run", CURE_OF_SWEEP)
     return content
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read the configuration that a run stored.
+    """Read the configuration that a run stored: plain values, in which nothing is looked up or filled in.
 
     Raises:
-        UserError: where there is none, or it is damaged.
+        UnusableFile: where it is missing, cannot be read, or is damaged.
     """
     path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise UserError(f"{folder} is no run: it has no {CONFIG_FILE}. Give a folder such as outputs/runs/RUN/TIME.")
     try:
-        container = OmegaConf.to_container(OmegaConf.load(path))
-    except (YAMLError, ValueError, OSError) as error:
-        raise UserError(f"{path} is damaged ({' '.join(str(error).split())}).") from error
-    if not isinstance(container, dict) or not container:
-        raise UserError(f"{path} is damaged: it holds no configuration.")
-    return {str(key): value for key, value in container.items()}
+        content = read_yaml(path, cure=CURE)
+    except MissingFile:
+        raise MissingFile(
+            f"{folder} is no run: it has no {CONFIG_FILE}. Give a folder such as outputs/runs/RUN/TIME."
+        ) from None
+    if not isinstance(content, dict) or not content:
+        raise damaged(path, "it holds no configuration", CURE)
+    return _checked(path, content, _Config, CURE)
+
+
+def config_of_run(folder: Path) -> dict[str, Any]:
+    """Read the configuration of a run that has a status.json.
+
+    Raises:
+        UnusableFile: as `read_config` does; a configuration that is missing is damage then.
+    """
+    try:
+        return read_config(folder)
+    except MissingFile:
+        raise DamagedFile(f"{folder} is damaged (it has no {CONFIG_FILE}): {CURE}.") from None
+
+
+def read_history(folder: Path) -> list[dict[str, int | float | None]]:
+    """Read the history.csv of a run, one row an epoch; what is empty or infinite is None.
+
+    Raises:
+        UnusableFile: where it is missing, cannot be read, or is damaged.
+    """
+    path = folder / HISTORY_FILE
+    rows = [
+        {name: _number(text, path) for name, text in row.items()}
+        for row in read_csv(path, needed=("epoch",), cure=CURE)
+    ]
+    for row in rows:
+        if not isinstance(row["epoch"], int) or not 0 <= row["epoch"] < _MOST_EPOCHS:
+            raise damaged(path, f"{row['epoch']} is no epoch", CURE)
+    return rows
+
+
+def read_finished_epochs(folder: Path, epochs: int) -> list[dict[str, int | float | None]]:
+    """Read the history.csv of a run that is resumed, without what came after its checkpoint.
+
+    Args:
+        folder: of the run.
+        epochs: how many its checkpoint has finished.
+
+    Raises:
+        UnusableFile: where the file is missing, cannot be read, is damaged, or lacks one of these epochs.
+    """
+    path = folder / HISTORY_FILE
+    rows = [row for row in read_history(folder) if (row["epoch"] or 0) < epochs]
+    if [row["epoch"] for row in rows] != list(range(epochs)):
+        raise damaged(path, f"it does not hold each of the {epochs} finished epochs once", CURE)
+    if any(row.get("seconds") is None for row in rows):
+        raise damaged(path, "it lacks the seconds of an epoch", CURE)
+    return rows
+
+
+def read_images(folder: Path) -> dict[str, dict[str, float]]:
+    """Read the images.csv of a run: the test images by name, each with IMAGE_NUMBERS; what is empty is nan.
+
+    Raises:
+        UnusableFile: where it is missing, cannot be read, or is damaged.
+    """
+    path = folder / IMAGES_FILE
+    found: dict[str, dict[str, float]] = {}
+    for row in read_csv(path, needed=("name", *IMAGE_NUMBERS), cure=CURE):
+        numbers = {key: _number(row[key], path) for key in IMAGE_NUMBERS}
+        found[row["name"]] = {key: math.nan if value is None else value for key, value in numbers.items()}
+    return found
+
+
+def damage_in(folder: Path) -> UnusableFile | None:
+    """Return why a run's files cannot be used; None where they can, and where there is no run.
+
+    These are the files that say what the run is, how far it has come, and what a finished one has found.
+    """
+    try:
+        status = read_status(folder)
+    except MissingFile:
+        return None
+    except UnusableFile as error:
+        return error
+    try:
+        config_of_run(folder)
+        with suppress(MissingFile):  # before the first epoch has ended
+            read_history(folder)
+        if status["state"] == "done":
+            with suppress(MissingFile):
+                read_images(folder)
+            read_metrics(folder)
+    except MissingFile:
+        return DamagedFile(f"{folder} is damaged (it is done and has no {METRICS_FILE}): {CURE}.")
+    except UnusableFile as error:
+        return error
+    return None
+
+
+def _mapping(path: Path, cure: str, largest: int = LARGEST_FILE) -> dict[str, Any]:
+    content = read_any_json(path, largest=largest, cure=cure)
+    if not isinstance(content, dict):
+        raise damaged(path, "it holds no mapping", cure)
+    return content
+
+
+def _checked(path: Path, content: Mapping[Any, Any], known: type[_Record], cure: str) -> dict[str, Any]:
+    try:
+        known.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][:3])
+        reason = first["msg"][:1].lower() + first["msg"][1:]
+        raise damaged(path, " ".join(f"{place}: {reason}".split()), cure) from None
+    return dict(content)
+
+
+def _number(text: str, path: Path) -> int | float | None:
+    if not text:
+        return None
+    try:
+        number = int(text) if text.lstrip("-").isdecimal() else float(text)
+        return number if math.isfinite(number) else None
+    except (ValueError, OverflowError):
+        raise damaged(path, f"{text[:20]!r} is no number", CURE) from None

@@ -6,7 +6,8 @@ from typing import Any
 
 from deblur.errors import UserError
 from deblur.runs.identity import WITHOUT_EFFECT, is_within
-from deblur.runs.records import read_config, state_of
+from deblur.runs.records import read_config
+from deblur.runs.states import state_of
 
 
 def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

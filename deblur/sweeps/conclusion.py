@@ -5,7 +5,8 @@ from collections import Counter
 from deblur.config.command_line import EXIT_INTERRUPTED
 from deblur.console import say, say_error
 from deblur.errors import UserError
-from deblur.runs import METRICS_FILE, state_of
+from deblur.reading import UnusableFile
+from deblur.runs import damage_in, state_of
 from deblur.sweeps.sweep import Job, Sweep
 
 EXIT_INCOMPLETE = 1
@@ -47,25 +48,27 @@ def conclude(sweep: Sweep, code: int) -> int:
 
 
 def _state(job: Job) -> str:
-    """Return the state of a run; one without its results is not done."""
+    """Return the state of a run; one with damaged files, or without its results, is not done."""
     try:
-        state = state_of(job.folder) or "missing"
-    except UserError:
+        return "damaged" if damage_in(job.folder) is not None else state_of(job.folder) or "missing"
+    except UnusableFile:
         return "damaged"
-    return "damaged" if state == "done" and not (job.folder / METRICS_FILE).is_file() else state
 
 
 def _report(sweep: Sweep, code: int) -> int:
-    from deblur.reporting import state_table, write_report  # drawing is slow to import
+    from deblur.reporting import findings_of, read_sweep, sweep_table, write_findings  # drawing is slow to import
 
     try:
-        say(f"\n{state_table(sweep.folder)}")
-        page = write_report([sweep.folder], sweep.folder / "report")
+        found = read_sweep(sweep.folder)
+        say(f"\n{sweep_table(found)}")
+        page, damages = write_findings(findings_of([found]), sweep.folder / "report", strips=True)
     except KeyboardInterrupt:
         say_error(f"Stopped. The report can be made with: python -m deblur.report sweep={sweep.folder.name}")
         return EXIT_INTERRUPTED
     except Exception as error:  # the runs are done, and whatever is wrong here must not hide it
         say_error(f"The report was not written: {error if isinstance(error, UserError) else repr(error)}")
         return code or EXIT_INCOMPLETE
+    for damage in damages:
+        say_error(damage)
     say(f"\nThe report is {page}\nCurves and pictures: tensorboard --logdir {sweep.folder}")
     return code

@@ -1,11 +1,11 @@
 """How long the rest of a sweep takes, from the epochs that are behind it."""
 
-import csv
 from collections.abc import Iterable, Mapping
 from statistics import mean
 from typing import Any
 
-from deblur.runs import HISTORY_FILE
+from deblur.reading import UnusableFile
+from deblur.runs import read_history
 from deblur.sweeps.sweep import Job
 
 
@@ -38,9 +38,8 @@ def _network(job: Job) -> str:
 
 
 def _epochs(job: Job) -> list[float]:
-    """Return the seconds of each finished epoch of a run."""
+    """Return the seconds of each finished epoch of a run; none where its history cannot be used."""
     try:
-        with (job.folder / HISTORY_FILE).open(newline="", encoding="utf-8") as file:
-            return [float(row["seconds"]) for row in csv.DictReader(file)]
-    except FileNotFoundError:
+        return [float(seconds) for row in read_history(job.folder) if (seconds := row.get("seconds")) is not None]
+    except UnusableFile:
         return []

@@ -4,13 +4,15 @@ import gc
 import math
 import multiprocessing
 import os
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deblur.config import Config
 from deblur.console import is_terminal, say, say_error
 from deblur.errors import UserError
-from deblur.runs import STATUS_FILE, SWEEP_FILE, RunIsAlive, read_json
+from deblur.reading import UnusableFile
+from deblur.runs import STATUS_FILE, RunIsAlive, read_status, read_sweep_note
 from deblur.sweeps.sweep import ISSUED
 
 
@@ -61,17 +63,35 @@ def _allow_processes_within_joblib() -> None:
 def _end(folder: Path) -> object:
     """Return when the last attempt at a run ended."""
     try:
-        return read_json(folder / STATUS_FILE).get("ended")
-    except (UserError, OSError):
+        return read_status(folder).get("ended")
+    except UnusableFile:
         return None
 
 
 def _has_failed(sweep: Path) -> bool:
     """Tell whether a run of the sweep has failed since its command was given."""
-    # A cluster may not hand on the environment; sweep.json tells when the last command was given.
-    issued = datetime.fromisoformat(os.environ.get(ISSUED) or read_json(sweep / SWEEP_FILE)["issued"])
+    issued = _issued(sweep)
     for path in sweep.glob(f"*/{STATUS_FILE}"):
-        status = read_json(path)
-        if status.get("state") == "failed" and datetime.fromisoformat(status["ended"]) >= issued:
-            return True
+        with suppress(UnusableFile):  # which the run itself tells
+            status = read_status(path.parent)
+            ended = _time(status.get("ended"))
+            if status["state"] == "failed" and issued is not None and ended is not None and ended >= issued:
+                return True
     return False
+
+
+def _issued(sweep: Path) -> datetime | None:
+    """Return when the last command was given; a cluster may not hand on the environment, but sweep.json tells."""
+    if ISSUED in os.environ:
+        return _time(os.environ[ISSUED])
+    try:
+        return _time(read_sweep_note(sweep).get("issued"))
+    except UnusableFile:
+        return None
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text or "").astimezone(UTC)
+    except ValueError:
+        return None

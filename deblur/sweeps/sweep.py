@@ -1,19 +1,31 @@
 """What a sweep is: its jobs, its folder, and the sweep.json in it."""
 
+import itertools
+import os
 import shlex
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from deblur.config import Config
+from deblur.console import say
 from deblur.errors import UserError
 from deblur.files import write_json
-from deblur.runs import SWEEP_FILE, data_settings, earlier_status, read_json
+from deblur.reading import MissingFile, UnusableFile
+from deblur.runs import (
+    STATUS_FILE,
+    SWEEP_FILE,
+    FolderIsLocked,
+    FolderLock,
+    damage_in,
+    data_settings,
+    earlier_status,
+    read_config,
+    read_sweep_note,
+)
 
 ISSUED = "DEBLUR_SWEEP_ISSUED"  # the environment variable that tells a command's runs when it was given
 _LOCK_FILE = ".sweep.lock"
@@ -51,19 +63,39 @@ class Sweep:
         """Return the first job that cannot join what the folder holds, and why; None where all can.
 
         A job conflicts with a run of another configuration in its place, unless `overwrite` replaces that, and with
-        runs on other images: their results could not be compared.
+        runs on other images: their results could not be compared. A run whose files are damaged is no conflict: it
+        fails by itself when its turn comes, and the others are trained, unless `fail_fast` wants none of them then.
         """
-        known: Mapping[str, Any] = {}
-        if (self.folder / SWEEP_FILE).is_file():
-            known = read_json(self.folder / SWEEP_FILE).get("data", {})
+        try:
+            known = read_sweep_note(self.folder).get("data", {})
+        except UnusableFile:
+            known = self._settings_of_runs()
         for job in self.jobs:
             try:
                 if not job.config.get("overwrite"):
-                    earlier_status(job.folder, job.config)
+                    self._refuse_other_run(job)
                 self._refuse_other_data(job, known)
             except UserError as error:
                 return job, error
         return None
+
+    def _refuse_other_run(self, job: Job) -> None:
+        with suppress(UnusableFile):
+            earlier_status(job.folder, job.config)
+        damage = damage_in(job.folder)
+        if damage is not None and job.config.get("fail_fast"):
+            raise damage
+
+    def _settings_of_runs(self) -> dict[str, Any]:
+        """Return the settings of the images that the runs in the folder agree on, where no sweep.json tells them."""
+        found = []
+        for name in self._runs_there():
+            with suppress(UnusableFile):
+                found.append(data_settings(read_config(self.folder / name)))
+        return _common(found)
+
+    def _runs_there(self) -> list[str]:
+        return sorted(path.parent.name for path in self.folder.glob(f"*/{STATUS_FILE}"))
 
     def _refuse_other_data(self, job: Job, known: Mapping[str, Any]) -> None:
         asked = data_settings(job.config)
@@ -74,9 +106,37 @@ class Sweep:
                     f"with one on {key}={asked.get(key)}: choose another name with sweep=NAME."
                 )
 
-    def _locked(self) -> AbstractContextManager[object]:
-        """Return a lock on sweep.json, which other commands read and write as well."""
-        return FileLock(self.folder / _LOCK_FILE, timeout=_LONGEST_WAIT)
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Lock sweep.json, which other commands read and write as well."""
+        lock = FolderLock(self.folder, _LOCK_FILE, patience=_LONGEST_WAIT)
+        try:
+            lock.acquire()
+        except FolderIsLocked:
+            raise UserError(
+                f"Another command has held {self.folder / _LOCK_FILE} for {_LONGEST_WAIT:.0f} s: end it, or wait."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _noted(self) -> dict[str, Any]:
+        """Return what sweep.json holds; one that cannot be used is put aside, and told again by the runs.
+
+        The lock has to be held.
+        """
+        try:
+            return read_sweep_note(self.folder)
+        except MissingFile:
+            return {}
+        except UnusableFile as error:
+            path = self.folder / SWEEP_FILE
+            names = (path.with_name(f"{SWEEP_FILE}.damaged-{number}") for number in itertools.count(1))
+            kept = next(name for name in names if not os.path.lexists(name))
+            path.rename(kept)
+            say(f"{error} This command writes it anew, and keeps the old one as {kept.name}.")
+            return {"runs": self._runs_there(), "data": self._settings_of_runs()}
 
     def note(self, command: str) -> None:
         """Write into sweep.json what is asked for, beside what earlier commands asked for.
@@ -86,17 +146,16 @@ class Sweep:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            path = self.folder / SWEEP_FILE
-            noted = read_json(path) if path.is_file() else {}
+            noted = self._noted()
             asked = [job.folder.name for job in self.jobs]
             content = {
                 "name": self.folder.name,
                 "issued": datetime.now(UTC).isoformat(timespec="seconds"),
                 "commands": list(dict.fromkeys([*noted.get("commands", []), command])),
                 "runs": list(dict.fromkeys([*noted.get("runs", []), *asked])),
-                "data": noted.get("data", _common([data_settings(job.config) for job in self.jobs])),
+                "data": noted.get("data") or _common([data_settings(job.config) for job in self.jobs]),
             }
-            write_json(path, content)
+            write_json(self.folder / SWEEP_FILE, content)
 
 
 def join(config: Config, folder: Path, words: Sequence[str]) -> None:
@@ -119,5 +178,5 @@ def join(config: Config, folder: Path, words: Sequence[str]) -> None:
 
 def _common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what all of them agree on: a sweep may go through a setting of the data."""
-    first = settings[0]
+    first = settings[0] if settings else {}
     return {key: value for key, value in first.items() if all(other.get(key) == value for other in settings)}

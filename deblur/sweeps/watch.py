@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deblur.console import duration, say
-from deblur.errors import UserError
-from deblur.runs import METRICS_FILE, STATUS_FILE, read_json
+from deblur.reading import UnusableFile
+from deblur.runs import read_metrics, read_status
 from deblur.sweeps.estimate import seconds_left
 from deblur.sweeps.sweep import ISSUED, Job, Sweep
 
@@ -87,8 +87,8 @@ class Watch:
 def _status(job: Job) -> Mapping[str, Any]:
     """Return what status.json says; nothing where it is not there or damaged, which the run itself will tell."""
     try:
-        return read_json(job.folder / STATUS_FILE)
-    except (UserError, OSError):
+        return read_status(job.folder)
+    except UnusableFile:
         return {}
 
 
@@ -98,13 +98,14 @@ def _outcome(job: Job, status: Mapping[str, Any]) -> str:
     if status["state"] != "done":
         return str(status["state"])
     try:
-        metrics = read_json(job.folder / METRICS_FILE)
-    except UserError:
+        metrics = read_metrics(job.folder)
+    except UnusableFile:
         return "done"
-    test, seconds = metrics["test"], sum(metrics["seconds"].get(part, 0.0) for part in ("data", "fit", "test"))
-    if test["psnr"] is None or test["input_psnr"] is None:
+    seconds = sum(metrics.get("seconds", {}).get(part, 0.0) for part in ("data", "fit", "test"))
+    before, after, gain = (metrics["test"].get(key) for key in ("input_psnr", "psnr", "gain"))
+    if before is None or after is None or gain is None:
         return f"done in {duration(seconds)}"
-    return f"{test['input_psnr']:.2f} -> {test['psnr']:.2f} dB ({test['gain']:+.2f}) in {duration(seconds)}"
+    return f"{before:.2f} -> {after:.2f} dB ({gain:+.2f}) in {duration(seconds)}"
 
 
 _watches: list[Watch] = []

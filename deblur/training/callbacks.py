@@ -1,6 +1,5 @@
 """What watches a training: run files, pictures, the time left."""
 
-import csv
 import logging
 import math
 import time
@@ -14,10 +13,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from deblur.console import duration
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv
-from deblur.runs import HISTORY_FILE, RunFolder
+from deblur.runs import HISTORY_FILE, RunFolder, read_finished_epochs
 from deblur.training.pictures import restore_sample, strip
 
 log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LOOKS = 1.0  # at the folder of the run
 
 
 class History(Checkpoint):
@@ -37,10 +38,7 @@ class History(Checkpoint):
 
     def keep(self, epochs: int) -> None:
         """Read the rows of the epochs that a resumed run has behind it; forget what came after them."""
-        if self._path.is_file():
-            with self._path.open(newline="", encoding="utf-8") as file:
-                rows = [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file)]
-            self.rows = [row for row in rows if row["epoch"] is not None and row["epoch"] < epochs]
+        self.rows = read_finished_epochs(self._run.path, epochs)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock, and note the rate before a scheduler changes it."""
@@ -75,6 +73,25 @@ class History(Checkpoint):
             shown = {name: row.get(name) for name in ("train/loss", "val/psnr", "val/gain")}
             numbers = "  ".join(f"{name} {value:.4g}" for name, value in shown.items() if value is not None)
             log.info(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {numbers}  {row['seconds']:.1f} s")
+
+
+class FolderGuard(Callback):
+    """Ends a training whose folder was moved, deleted or replaced, before anything is written into another's."""
+
+    def __init__(self, run: RunFolder) -> None:
+        """Choose the folder."""
+        self._run = run
+        self._next_look = 0.0
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Look from time to time: an epoch may last for hours."""
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
+            self._run.refuse_if_lost()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look before the checkpoints of the epoch are written, which Lightning does last."""
+        self._run.refuse_if_lost()
 
 
 class TimeLeft(Callback):
@@ -159,9 +176,3 @@ def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)  # the steps are given to a GPU before it takes them
     return time.perf_counter()
-
-
-def _number(text: str) -> float | int | None:
-    if not text:
-        return None
-    return int(text) if text.lstrip("-").isdecimal() else float(text)

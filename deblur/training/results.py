@@ -2,7 +2,6 @@
 
 import math
 import platform
-import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +16,10 @@ from deblur import __version__
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv, write_gray_png
 from deblur.metrics import GUIDED, MEASURED
-from deblur.runs import IMAGES_FILE, config_without_paths, flatten
+from deblur.runs import IMAGES_FILE, SAMPLES_FOLDER, config_without_paths, flatten, sample_folder
 from deblur.training.module import DeblurModule
 from deblur.training.pictures import restore_sample, strip
 
-SAMPLES_FOLDER = "samples"
 SAMPLE_COUNT = 4  # test images that are stored as pictures
 LIBRARIES = ("torch", "lightning", "torchmetrics", "albumentations", "opencv-python-headless", "numpy")
 
@@ -94,7 +92,7 @@ def write_samples(folder: Path, module: DeblurModule, data: DeblurDataModule) ->
     samples = [dataset[position] for position in range(len(dataset))]
     restorations = [restore_sample(module, sample) for sample in samples]
     for sample, restoration in zip(samples, restorations, strict=True):
-        name = re.sub(r"[^\w.-]+", "_", Path(sample["name"]).with_suffix("").as_posix())
+        name = sample_folder(Path(sample["name"]).as_posix())
         for kind, image in restoration._asdict().items():
             write_gray_png(folder / SAMPLES_FOLDER / name / f"{kind}.png", np.ascontiguousarray(image))
     write_gray_png(folder / SAMPLES_FOLDER / "strip.png", strip(restorations))

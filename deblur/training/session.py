@@ -31,12 +31,13 @@ from deblur.runs import (
     RunFolder,
     RunIsDone,
     config_without_paths,
-    read_json,
+    damage_in,
+    read_metrics,
     shared_run_folder,
     sharing,
 )
 from deblur.training.calibration import calibrate
-from deblur.training.callbacks import History, TimeLeft
+from deblur.training.callbacks import FolderGuard, History, TimeLeft
 from deblur.training.checkpoints import KeptCheckpoint, LastEpoch, find_last
 from deblur.training.loggers import TensorBoard
 from deblur.training.module import DeblurModule
@@ -94,8 +95,11 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
         ):
             return _train(config, run, device, bar)
     except RunIsDone:
+        damage = damage_in(folder)
+        if damage is not None:
+            raise damage from None
         log.info(f"{folder} is done already.")
-        return read_json(folder / METRICS_FILE)
+        return read_metrics(folder)
     except KeyboardInterrupt as stop:
         again = shlex.quote(f"resume={folder}")
         raise KeyboardInterrupt(f"Stopped. Go on with: python -m deblur.train {again}") from stop
@@ -141,6 +145,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     callbacks: list[Callback] = [RichProgressBar(leave=False)] if progress_bar else []
     callbacks += [
         *(build(node, Callback, trusted=trusted) for node in (config["callbacks"] or {}).values() if node),
+        FolderGuard(run),
         TimeLeft(),
         KeptCheckpoint(run.path, "best", monitor="val/psnr"),
         history,
@@ -183,6 +188,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
         "threads": device.threads,
         "precision": device.precision,
     }
+    run.refuse_if_lost()
     write_images_table(run.path, module.test_rows)
     write_samples(run.path, module, data)
     _log_hyperparameters(trainer, config, device, test)

@@ -118,6 +118,7 @@ def test_a_damaged_table_is_a_sentence(copied: Path, capsys: pytest.CaptureFixtu
     (copied / "sweeps" / "two" / "cross.csv").write_text("network\na\n")
     assert report.main(["sweep=two", f"paths.output_root={copied}"]) == 2
     assert "cross.csv is damaged" in capsys.readouterr().err
+    assert (copied / "sweeps" / "two" / "report" / "report.html").is_file()
 
 
 def test_cross_needs_a_sweep(refused: Callable[..., str], run: Path) -> None:

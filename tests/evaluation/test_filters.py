@@ -74,4 +74,4 @@ def test_all_blurs_of_a_sweep_are_studied_and_shown_in_its_report(
     path.write_text(path.read_text().replace("psnr", "PSNR"))
     capsys.readouterr()
     assert report.main(["sweep=two", *places]) == 2
-    assert capsys.readouterr().err.startswith(f"error: {path} is damaged: it needs the columns run, size")
+    assert capsys.readouterr().err.startswith(f"error: {path} is damaged (it lacks the columns psnr")

@@ -97,7 +97,7 @@ def test_strips_show_the_best_cell_of_each_network(make_measured: Files, sweep: 
     for run, gain, model, lr in (("a", 1.0, "m1", 0.1), ("b", 2.0, "m1", 0.01), ("c", 1.5, "m2", 0.1)):
         folder = make_measured(run, [gain, gain + 0.5], names, model=model, lr=lr)
         write_samples(folder, "p_one")
-    (found,) = strips([one for problem in read(sweep).problems if (one := answer(problem))])
+    (found,) = strips([one for problem in read(sweep).problems if (one := answer(problem))], [])
     assert "p/one.png, largest gain (+2.00 dB): blurred 20.00 dB, m1 lr 0.01 22.00 dB, m2 lr 0.1 21.50 dB." in found.alt
     assert "only known gain" in found.caption
     assert "m1, lr 0.01" in found.caption
@@ -105,4 +105,4 @@ def test_strips_show_the_best_cell_of_each_network(make_measured: Files, sweep: 
 
 def test_a_run_without_pictures_has_no_strip(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [1.0, 2.0])
-    assert strips([one for problem in read(sweep).problems if (one := answer(problem))]) == []
+    assert strips([one for problem in read(sweep).problems if (one := answer(problem))], []) == []

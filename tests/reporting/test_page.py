@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from run_files import write_history, write_samples
 
-from deblur.errors import UserError
 from deblur.reporting import state_table, write_report
 from deblur.reporting.markdown import markdown
+from deblur.reporting.page import read_findings, write_findings
 from deblur.reporting.tables import NOTHING
 
 Files = Callable[..., Path]
@@ -203,12 +203,13 @@ def test_only_missing_runs_are_a_report_too(sweep: Path, tmp_path: Path) -> None
     assert "0 of 2 runs are done; the answer can change (2 missing)." in text
 
 
-def test_a_damaged_picture_is_named(grid: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"no picture", b"", b"\x89PNG\r\n\x1a\n"])
+def test_a_damaged_picture_is_named_and_the_rest_is_reported(grid: Path, tmp_path: Path, content: bytes) -> None:
     path = grid / "a" / "samples" / "one" / "sharp.png"
-    path.write_bytes(b"no picture")
-    with pytest.raises(UserError, match=re.escape(f"{path} is damaged (")):
-        write_report([grid], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    path.write_bytes(content)
+    page, damages = write_findings(read_findings([grid]), tmp_path / "out", strips=True)
+    assert [text.startswith(f"{path} is damaged (") for text in damages] == [True]
+    assert "sharp.png is damaged (" in Page(page).text
 
 
 def test_the_states_of_a_sweep_are_a_table_for_the_terminal(grid: Path) -> None:

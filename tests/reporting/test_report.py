@@ -128,12 +128,38 @@ def test_a_sweep_without_runs_is_a_sentence(sweep: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("file", ["metrics.json", "images.csv", "history.csv"])
-def test_a_damaged_file_is_named_and_no_report_is_written(
+def test_a_damaged_file_is_named_and_the_other_runs_are_reported(
     make_measured: Files, sweep: Path, capsys: pytest.CaptureFixture[str], file: str
 ) -> None:
     (make_measured("run", [1.0, 2.0]) / file).write_text('{"test": {')
-    assert refusal(["sweep=grid"], capsys).startswith(f"outputs/sweeps/grid/run/{file} is damaged")
-    assert not (sweep / "report").exists()
+    make_measured("sound", [1.5, 2.5])
+    assert main(["sweep=grid"]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: outputs/sweeps/grid/run/{file} is damaged (")
+    assert "Traceback" not in said.err
+    assert ["sound", "done", "20.00", "22.00", "+2.00", "2"] in [line.split() for line in said.out.splitlines()]
+    rows = table(sweep / "report" / "results.csv")
+    assert [(row["run"], row["state"], row["test.gain"]) for row in rows] == [
+        ("run", "damaged", ""),
+        ("sound", "done", "2.0"),
+    ]
+    assert f"{file} is damaged (" in (sweep / "report" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("words", [["list=true"], ["list=true", "sweep=grid"]])
+@pytest.mark.parametrize("file", ["status.json", "config.yaml", "metrics.json", "images.csv", "history.csv"])
+def test_the_list_shows_what_is_damaged(
+    make_measured: Files, capsys: pytest.CaptureFixture[str], words: list[str], file: str
+) -> None:
+    run = make_measured("run", [1.0, 2.0])
+    make_measured("sound", [1.5, 2.5])
+    (run / file).unlink(missing_ok=True)
+    os.mkfifo(run / file)
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert f"outputs/sweeps/grid/run/{file} cannot be read (it is a pipe, no file): restore the file" in said
+    expected = ["grid", "1", *[NOTHING] * 4, "1", NOTHING] if len(words) == 1 else ["run", "damaged", *[NOTHING] * 4]
+    assert expected in [line.split()[: len(expected)] for line in said.splitlines()]
 
 
 @pytest.mark.parametrize("word", ["sweep=", "sweep=null", "sweep=[]", "sweep=[a,]"])

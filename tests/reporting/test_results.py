@@ -4,17 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from deblur.errors import UserError
 from deblur.reporting.results import collect, read_sweep
 
 Files = Callable[..., Path]
 
 
-def refusal(folder: Path) -> str:
-    with pytest.raises(UserError) as caught:
-        collect(folder)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+def damage(folder: Path) -> str:
+    (found,) = read_sweep(folder).damages
+    assert "\n" not in found
+    return found
 
 
 @pytest.mark.usefixtures("runs")
@@ -80,45 +78,92 @@ def test_runs_come_in_the_order_of_the_command_and_what_is_missing_is_told(make_
     ("file", "content", "reason"),
     [
         ("metrics.json", '{"test": {"psnr": 25.', "is damaged (Expecting "),
-        ("metrics.json", "", "is damaged (Expecting value"),
-        ("metrics.json", "[]", "is damaged: it holds no mapping."),
+        ("metrics.json", "", "is damaged (it is empty)"),
+        ("metrics.json", "[]", "is damaged (it holds no mapping)"),
+        ("metrics.json", "{}", "is damaged (test: field required)"),
+        ("metrics.json", '{"test": {"psnr": "high"}}', "is damaged (test.psnr: "),
+        ("metrics.json", '{"test": [1]}', "is damaged (test: "),
+        ("metrics.json", '{"test": {}, "val": 3}', "is damaged (val: "),
+        ("metrics.json", '{"test": {}, "data": {"counts": 5}}', "is damaged (data.counts: "),
+        ("metrics.json", '{"test": {}, "seconds": {"fit": true}}', "is damaged (seconds.fit: "),
+        ("metrics.json", '{"test": {}, "model": {"parameters": [3]}}', "is damaged (model.parameters"),
+        ("metrics.json", '{"test": {"psnr": 1' + "0" * 400 + "}}", "is damaged ("),
+        ("metrics.json", '{"a":' * 10**5, "is damaged (it is nested too deeply)"),
         ("status.json", '{"sta', "is damaged (Unterminated string"),
-        ("status.json", "{}", "is damaged: it tells no state."),
+        ("status.json", "{}", "is damaged (state: field required)"),
+        ("status.json", '{"state": 7}', "is damaged (state: "),
+        ("status.json", '{"state": "done", "epoch": "x"}', "is damaged (epoch: "),
+        ("status.json", '{"state": "done", "epoch": -1}', "is damaged (epoch: "),
+        ("status.json", '{"state": "done", "ended": 5}', "is damaged (ended: "),
+        ("status.json", '{"state": "done", "data": ["a"]}', "is damaged (data: "),
         ("config.yaml", "model: {name", "is damaged (while parsing a flow mapping"),
-        ("config.yaml", "seed: 0", "is damaged: it lacks model._target_, blur._target_, optimizer.lr."),
-        ("config.yaml", "model: srcnn\nseed: 0", "is damaged: it lacks model._target_, blur._target_, "),
-        ("../sweep.json", '{"runs": 3}', "is damaged: runs is no list of texts."),
-        ("../sweep.json", '{"commands": [1]}', "is damaged: commands is no list of texts."),
+        ("config.yaml", "seed: 0", "is damaged (it lacks model._target_, blur._target_, optimizer.lr)"),
+        ("config.yaml", "model: srcnn\nseed: 0", "is damaged (model: "),
+        ("config.yaml", "data: [1]\nseed: 0", "is damaged (data: "),
+        ("config.yaml", "model: {name: [1]}", "is damaged (model.name: "),
+        ("config.yaml", "optimizer: {lr: fast}", "is damaged (optimizer.lr: "),
+        ("config.yaml", "a: &a [*a]", "is damaged (it has aliases"),
+        ("../sweep.json", '{"runs": 3}', "is damaged (runs: "),
+        ("../sweep.json", '{"commands": [1]}', "is damaged (commands.0: "),
+        ("../sweep.json", '{"data": []}', "is damaged (data: "),
         ("../sweep.json", "{", "is damaged (Expecting property name"),
     ],
 )
-def test_a_damaged_file_is_named(make_run: Files, sweep: Path, file: str, content: str, reason: str) -> None:
+def test_a_damaged_file_is_named_and_the_other_runs_are_read(
+    make_run: Files, sweep: Path, file: str, content: str, reason: str
+) -> None:
     path = (make_run("run", "done", {"psnr": 1.0}).resolve() / file).resolve()
+    make_run("sound", "done", {"psnr": 2.0})
     path.write_text(content)
-    assert refusal(sweep).startswith(f"{path} {reason}")
+    assert damage(sweep).startswith(f"{path} {reason}")
+    is_the_sweeps = path.name == "sweep.json"
+    assert [(row["run"], row["state"]) for row in collect(sweep)] == [
+        ("run", "done" if is_the_sweeps else "damaged"),
+        ("sound", "done"),
+    ]
+    assert [row.get("test.psnr") for row in collect(sweep)] == [1.0 if is_the_sweeps else None, 2.0]
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("name,psnr\na,1\n", "lacks the columns input_psnr, gain, input_ssim, ssim."),
-        ("name,input_psnr,psnr,gain,input_ssim,ssim\na,1,x,1,1,1\n", "could not convert string to float: 'x'"),
-        ("name,input_psnr,psnr,gain,input_ssim,ssim\na,1,2\n", "damaged ("),
+        ("", "it is empty"),
+        ("name,psnr\na,1\n", "lacks the columns input_psnr, gain, input_ssim, ssim"),
+        ("name,input_psnr,psnr,gain,input_ssim,ssim\na,1,x,1,1,1\n", "'x' is no number"),
+        ("name,input_psnr,psnr,gain,input_ssim,ssim\na,1,2\n", "line 2 has 3 cells instead of 6"),
     ],
 )
 def test_a_damaged_table_is_named(make_measured: Files, sweep: Path, content: str, reason: str) -> None:
     path = make_measured("run", [1.0]) / "images.csv"
     path.write_text(content)
-    with pytest.raises(UserError) as caught:
-        _ = read_sweep(sweep).runs[0].images
-    assert str(caught.value).startswith(f"{path} is damaged")
-    assert reason in str(caught.value)
+    assert damage(sweep).startswith(f"{path} is damaged (")
+    assert reason in damage(sweep)
+    (run,) = read_sweep(sweep).runs
+    assert (run.state, run.images, run.history, run.measured) == ("damaged", {}, [], False)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "it is empty"),
+        ("step\n1\n", "it lacks the columns epoch"),
+        ("epoch,val/psnr\n0,x\n", "'x' is no number"),
+        ("epoch,val/psnr\n0.5,1\n", "0.5 is no epoch"),
+        ("epoch,val/psnr\n,1\n", "None is no epoch"),
+        ("epoch,val/psnr\n-1,1\n", "-1 is no epoch"),
+        ("epoch,val/psnr\n0\n", "line 2 has 1 cells instead of 2"),
+    ],
+)
+def test_a_damaged_history_is_named(make_measured: Files, sweep: Path, content: str, reason: str) -> None:
+    path = make_measured("run", [1.0]) / "history.csv"
+    path.write_text(content)
+    assert damage(sweep).startswith(f"{path} is damaged ({reason}")
 
 
 def test_a_run_without_its_configuration_is_named(make_run: Files, sweep: Path) -> None:
     folder = make_run("run", "done")
     (folder / "config.yaml").unlink()
-    assert refusal(sweep).startswith(f"{folder} is no run: it has no config.yaml.")
+    assert damage(sweep).startswith(f"{folder} is damaged (it has no config.yaml): ")
 
 
 def test_what_an_infinite_psnr_left_empty_is_no_number(make_measured: Files, sweep: Path) -> None:

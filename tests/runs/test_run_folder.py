@@ -230,6 +230,7 @@ def test_the_lock_is_let_go_when_the_last_status_cannot_be_written(tmp_path: Pat
 def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
     with RunFolder(tmp_path, CONFIG) as run:
         run.report_epoch(20)
+    (tmp_path / "metrics.json").write_text('{"test": {"psnr": 26.0}}')
     before = files_of(tmp_path)
     for overwrite in (False, True):
         again = RunFolder(tmp_path, CONFIG, overwrite=overwrite)

@@ -52,11 +52,39 @@ def test_a_run_without_its_results_is_not_done(sweep: Sweep) -> None:
     assert conclude(sweep, 0) == EXIT_INCOMPLETE
 
 
-def test_a_damaged_run_is_a_sentence(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
-    (sweep.folder / "b" / "status.json").write_text("{")
+@pytest.mark.parametrize("file", ["status.json", "config.yaml", "metrics.json", "images.csv", "history.csv"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\0\xfe"])
+def test_a_damaged_run_is_a_sentence_and_the_others_are_reported(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str], file: str, content: bytes
+) -> None:
+    (sweep.folder / "b" / file).write_bytes(content)
     assert conclude(sweep, 0) == EXIT_INCOMPLETE
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: The report was not written: {sweep.folder / 'b' / 'status.json'} is damaged")
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: {sweep.folder / 'b' / file} is damaged (")
+    assert "overwrite=true" in said.err
+    lines = [line.split() for line in said.out.splitlines()]
+    assert [line[:2] for line in lines if line[:1] in (["a"], ["b"])] == [["a", "done"], ["b", "damaged"]]
+    page = (sweep.folder / "report" / "report.md").read_text()
+    assert "1 of 2 runs is done; the answer can change (1 damaged)." in page
+    assert "26.00" in page
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"\xff\0\xfe", b'{"runs": 3}'])
+def test_a_damaged_note_is_a_sentence_and_the_runs_are_reported(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (sweep.folder / "sweep.json").write_bytes(content)
+    assert conclude(sweep, 0) == 0
+    assert capsys.readouterr().err.startswith(f"error: {sweep.folder / 'sweep.json'} is damaged (")
+    assert (sweep.folder / "report" / "report.html").is_file()
+
+
+def test_only_damaged_runs_are_a_report_too(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        (sweep.folder / name / "status.json").write_text("{")
+    assert conclude(sweep, 0) == EXIT_INCOMPLETE
+    assert capsys.readouterr().err.count(" is damaged (") == 2
+    assert (sweep.folder / "report" / "report.html").is_file()
 
 
 def test_an_interrupted_sweep_says_how_it_goes_on(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:

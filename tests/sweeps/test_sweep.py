@@ -1,5 +1,6 @@
 import copy
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from deblur.errors import UserError
-from deblur.runs import RunFolder, read_json
+from deblur.runs import FolderLock, RunFolder, read_json, read_sweep_note
 from deblur.sweeps.sweep import Job, Sweep
 
 CONFIG: dict[str, Any] = {
@@ -81,10 +82,77 @@ def test_another_configuration_in_its_place_is_a_conflict_that_can_be_overwritte
     assert conflict(Sweep(tmp_path, (job(tmp_path, "a", optimizer__lr=1.0, overwrite=True),))) is None
 
 
-def test_a_damaged_note_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "sweep.json").write_text("{")
-    with pytest.raises(UserError, match="is damaged"):
-        Sweep(tmp_path, (job(tmp_path, "a"),)).first_conflict()
-    (tmp_path / "sweep.json").write_text(json.dumps([]))
-    with pytest.raises(UserError, match="is damaged"):
-        Sweep(tmp_path, (job(tmp_path, "a"),)).note("first")
+def damage(path: Path, how: str) -> None:
+    """Damage a file; `how` names what a disk, a program or a person does to it."""
+    path.unlink(missing_ok=True)
+    if how == "folder":
+        path.mkdir()
+    elif how == "pipe":
+        os.mkfifo(path)
+    elif how == "unreadable":
+        path.symlink_to("/proc/self/mem")  # an input/output error
+    else:
+        contents = {"empty": "", "cut": '{"a', "zeros": "\0" * 99, "nested": "[" * 10**5, "list": "[1]", "text": "3"}
+        path.write_text(contents[how])
+
+
+DAMAGES = ("empty", "cut", "zeros", "nested", "list", "text", "folder", "pipe", "unreadable")
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_note_is_told_and_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str) -> None:
+    first = job(tmp_path, "a")
+    with RunFolder(first.folder, first.config):
+        pass
+    Sweep(tmp_path, (first,)).note("first")
+    damage(tmp_path / "sweep.json", how)
+    # The runs tell which images the sweep is about.
+    assert "was made with data.root=/a" in str(conflict(Sweep(tmp_path, (job(tmp_path, "b", data__root="/b"),))))
+    again = Sweep(tmp_path, (job(tmp_path, "b"),))
+    assert conflict(again) is None
+    assert capsys.readouterr().out == ""
+    again.note("second")
+    said = capsys.readouterr().out
+    assert said.startswith(f"{tmp_path / 'sweep.json'} ")
+    assert said.endswith(" This command writes it anew, and keeps the old one as sweep.json.damaged-1.\n")
+    assert noted(tmp_path)["runs"] == ["a", "b"]
+    assert noted(tmp_path)["commands"] == ["second"]
+    assert noted(tmp_path)["data"]["data.root"] == "/a"
+    assert os.path.lexists(tmp_path / "sweep.json.damaged-1")
+
+
+@pytest.mark.parametrize("file", ["status.json", "config.yaml", "history.csv", "metrics.json", "images.csv"])
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_run_keeps_no_other_from_being_trained(tmp_path: Path, file: str, how: str) -> None:
+    first = job(tmp_path, "a")
+    with RunFolder(first.folder, first.config):
+        pass
+    (first.folder / "metrics.json").write_text('{"test": {}}')
+    damage(first.folder / file, how)
+    assert conflict(Sweep(tmp_path, (first, job(tmp_path, "b")))) is None
+    refused = conflict(Sweep(tmp_path, (job(tmp_path, "b"), job(tmp_path, "a", fail_fast=True))))
+    assert refused is not None
+    assert refused.startswith(f"a: {first.folder / file} ")  # no run would be started after it
+    assert conflict(Sweep(tmp_path, (job(tmp_path, "a", fail_fast=True, overwrite=True),))) is None
+
+
+def test_a_note_that_names_a_place_elsewhere_is_damaged(tmp_path: Path) -> None:
+    for name in ("../evil", "/etc", "..", "a\\b", ""):
+        (tmp_path / "sweep.json").write_text(json.dumps({"runs": ["a", name]}))
+        with pytest.raises(UserError, match="is no name of a run"):
+            read_sweep_note(tmp_path)
+
+
+def test_a_lock_that_cannot_be_had_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deblur.sweeps.sweep._LONGEST_WAIT", 0.1)
+    sweep = Sweep(tmp_path, (job(tmp_path, "a"),))
+    with FolderLock(tmp_path, ".sweep.lock", patience=0), pytest.raises(UserError, match=r"has held .*\.sweep\.lock"):
+        sweep.note("first")
+    (tmp_path / ".sweep.lock").unlink()
+    with FolderLock(tmp_path, ".sweep.lock", patience=0) as lock:
+        (tmp_path / ".sweep.lock").unlink()
+        with pytest.raises(UserError, match="has held"):
+            sweep.note("first")
+        assert lock.is_in_place()
+    sweep.note("first")
+    assert noted(tmp_path)["commands"] == ["first"]
