@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from deblur.data.images import IMAGE_SUFFIXES, find_images, printable
+from deblur.data.folders import find_images
+from deblur.data.images import IMAGE_SUFFIXES, printable
 from deblur.errors import UserError
 from deblur.restoring.pictures import output_format
 

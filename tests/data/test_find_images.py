@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deblur.data.images import find_images
+from deblur.data.folders import find_images
 from deblur.errors import UserError
 
 ODD_NAMES = [
