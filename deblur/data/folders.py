@@ -61,7 +61,7 @@ class LeftOut:
 
     def files(self) -> str:
         """Return how many files of which suffixes there were, as a part of a sentence; empty if there were none."""
-        common = self.suffixes.most_common(_LISTED)
+        common = sorted(self.suffixes.items(), key=lambda item: (-item[1], item[0]))[:_LISTED]
         kinds = [f"{count} {_kind_of_file(suffix)}" for suffix, count in common]
         others = self.suffixes.total() - sum(count for _, count in common)
         return ", ".join([*kinds, *([f"{others} others"] if others else [])])
