@@ -37,7 +37,7 @@ EPOCHS_KEPT = 3  # timed once what is kept of blurred images is kept
 
 def decoding(root: Path) -> list[Row]:
     """Compare ways of decoding JPEG files, and of filling a cache with them."""
-    source = FolderSource(root, FILES, 0, 1)
+    source = FolderSource(root, FILES, 0)
     paths = [root / name for name in source.names]
 
     def cache(workers: int) -> None:

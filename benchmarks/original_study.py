@@ -147,7 +147,8 @@ class Study:
 def prepare(folder: Path, root: Path | None, count: int, blur: str) -> dict[str, int]:
     """Write the images as the study had them: gray JPEG files, the blurred ones made of the decoded sharp ones.
 
-    Larger images are cut to their middle. The division is that of our program, which reads the sharp files.
+    Larger images are cut to their middle, smaller ones are left out. The division is that of our program, which reads
+    the sharp files.
 
     Args:
         folder: where to.
@@ -158,7 +159,7 @@ def prepare(folder: Path, root: Path | None, count: int, blur: str) -> dict[str,
     Returns:
         How many images there are for training and validation.
     """
-    source: ImageSource = SyntheticSource(count, 0) if root is None else FolderSource(root, count, 0, SIDE)
+    source: ImageSource = SyntheticSource(count, 0) if root is None else FolderSource(root, count, 0)
     for kind in (SHARP, BLURRED, UNCOMPRESSED):
         (folder / kind).mkdir(parents=True)
     degradation, rng = BLURS[blur], np.random.default_rng(0)
@@ -167,6 +168,8 @@ def prepare(folder: Path, root: Path | None, count: int, blur: str) -> dict[str,
         try:
             image = source.decode(index)
         except BadImageError:
+            continue
+        if min(image.shape) < SIDE:
             continue
         top, left = ((size - SIDE) // 2 for size in image.shape)
         name = f"{index:06d}.jpg"

@@ -12,6 +12,7 @@ MEASURED = ("input_psnr", "psnr", "gain", "input_ssim", "ssim", "loss")  # of ea
 GUIDED = ("guide_psnr",)  # of those that a guide was made of
 SSIM_SIGMA = 1.5  # [px]
 SSIM_RADIUS = 5  # of the window [px]: 3.5 sigma, as in scikit-image
+SSIM_SIDE = 2 * SSIM_RADIUS + 1  # of the window, and the least of an image [px]
 _SSIM_C1 = 0.01**2  # K1 and K2 of the paper, for a data range of 1
 _SSIM_C2 = 0.03**2
 
@@ -45,7 +46,7 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     Returns:
         (N,) from -1 to 1; not a number for images smaller than the window.
     """
-    if min(sharp.shape[-2:]) < 2 * SSIM_RADIUS + 1:
+    if min(sharp.shape[-2:]) < SSIM_SIDE:
         return torch.full((sharp.shape[0],), math.nan, device=sharp.device)
     taps = _gaussian_taps()
     first, second = restored.float().clamp(0, 1)[:, 0], sharp.float()[:, 0]
@@ -86,7 +87,7 @@ def measure(restored: Tensor, batch: Mapping[str, Any], similarity_of_input: boo
 
 
 def mean_results(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the means over test images, infinite and undefined values left out, and how many were infinite.
+    """Return the means over test images, infinite and undefined values left out, and how many were so.
 
     A mean over nothing is None: JSON knows no other way to say it. `harmed` is the share of images whose gain is below
     `HARM`.
@@ -97,7 +98,8 @@ def mean_results(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         means[name] = math.fsum(finite) / len(finite) if finite else None
     exact = sum(math.isinf(row["psnr"]) for row in rows)
     means["harmed"] = sum(row["gain"] < HARM for row in rows) / len(rows) if rows else None
-    return {**means, "images": len(rows), "exactly_restored": exact}
+    without_ssim = sum(math.isnan(row["ssim"]) for row in rows)
+    return {**means, "images": len(rows), "exactly_restored": exact, "without_ssim": without_ssim}
 
 
 def _ssim_of(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:

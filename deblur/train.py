@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from deblur.config import check
 from deblur.config.command_line import run
+from deblur.data.sizes import refuse_too_large_patch
 from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
 from deblur.sweeps.conclusion import conclude, launcher_failed
 from deblur.sweeps.sweep import join
@@ -50,6 +51,7 @@ def _task(composed: DictConfig) -> float | None:
         from deblur.sweeps.job import train_job
 
         return train_job(config, folder, alone=str(hydra.launcher._target_).endswith(".BasicLauncher"))
+    refuse_too_large_patch(config)
     if config["sweep"] is not None and config["resume"] is None:
         waiting = current_watch()
         join(config, folder, sys.argv[1:] if waiting is None else waiting.words)

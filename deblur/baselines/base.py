@@ -26,7 +26,7 @@ class Baseline(ABC):
 
     Attributes:
         name: Name in commands, tables and file names.
-        images_to_fit: Training images that suffice, for a fit within a minute.
+        images_to_fit: Training images that suffice, for a fit within a minute; 0 if there is nothing to tune.
     """
 
     name: ClassVar[str]
@@ -76,7 +76,7 @@ class Identity(Baseline):
     """No restoration: the blurred picture itself, which every gain is measured from."""
 
     name = "none"
-    images_to_fit = 1
+    images_to_fit = 0
 
     def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Weights]) -> None:
         """Check the images, for there is nothing to tune."""

@@ -56,6 +56,8 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True) -> 
             "since every further process of a run would start the whole sweep again. Leave out trainer.devices."
         )
     _refuse_unknown_kernels(config, for_training=for_training)
+    if for_training:
+        _refuse_too_few_images(config["data"])
     trainer = config["trainer"]
     if trainer["precision"] == "16-mixed" and trainer.get("gradient_clip_val") and config["optimizer"].get("fused"):
         raise UserError(
@@ -86,6 +88,14 @@ def _refuse_unknown_kernels(config: Config, *, for_training: bool) -> None:
             f"model.kernel_given=false is for one kernel, and {drawn} draws one for each image: take one value, or "
             "model.kernel_given=true for a network that is told each picture's kernel."
         )
+
+
+def _refuse_too_few_images(data: Config) -> None:
+    """Refuse a choice of images that cannot be divided into a training, a validation and a test set."""
+    known, count = schema.BY_TARGET.get(str(data.get("_target_"))), data.get("max_images")
+    if known is not None and count is not None and count < schema.FEWEST_TO_DIVIDE:
+        description = known.model_fields["max_images"].description
+        raise UserError(f"data.max_images={shown(count)} is not allowed: give {description}.")
 
 
 def _drawn_part(blur: Config) -> str | None:

@@ -118,13 +118,14 @@ class _Data(Target):
         return self
 
 
+FEWEST_TO_DIVIDE = 3  # images: one for each of the three sets. An evaluation divides none, and takes any number of them
 SHARED_DATA_KEYS = frozenset(_Data.model_fields) - frozenset(Target.model_fields)  # that every data group has
 
 
 class SyntheticData(_Data):
     """Schema of `deblur.data.SyntheticData`."""
 
-    max_images: int = Field(ge=3, description="a whole number from 3 up: how many images are drawn")
+    max_images: int = Field(ge=1, description="a whole number from 3 up: how many images are drawn")
     leaves: float = Field(0.0, ge=0, le=1, description="a number from 0 to 1: the share of dead leaves among them")
 
 
@@ -132,7 +133,7 @@ class FolderData(_Data):
     """Schema of `deblur.data.FolderData`."""
 
     root: str = Field(min_length=1, description="a folder with images: data.root=DIR")
-    max_images: int | None = Field(ge=3, description="a whole number from 3 up, or null for all images")
+    max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all images")
 
     @model_validator(mode="after")
     def _root_is_a_folder(self) -> "FolderData":
@@ -145,7 +146,7 @@ class PairsData(_Data):
 
     sharp: str = Field(min_length=1, description="a folder with sharp images: data.sharp=DIR")
     blurred: str = Field(min_length=1, description="a folder with the same images, blurred: data.blurred=DIR")
-    max_images: int | None = Field(ge=3, description="a whole number from 3 up, or null for all pairs")
+    max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all pairs")
 
     @model_validator(mode="after")
     def _two_folders(self) -> "PairsData":
@@ -159,13 +160,13 @@ class PairsData(_Data):
 class PhotosData(_Data):
     """Schema of `deblur.data.PhotosData`."""
 
-    max_images: int | None = Field(ge=3, description="a whole number from 3 up, or null for all images")
+    max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all images")
 
 
 class AnimeFacesData(_Data):
     """Schema of `deblur.data.AnimeFacesData`."""
 
-    max_images: int | None = Field(ge=3, description="a whole number from 3 up, or null for all images")
+    max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all images")
 
 
 def _refuse_no_folder(key: str, place: str) -> None:

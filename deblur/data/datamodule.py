@@ -1,10 +1,12 @@
 """The LightningDataModule: an image source -> cached gray images -> splits -> batches."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import lightning.pytorch as L
 import platformdirs
@@ -29,11 +31,22 @@ from deblur.data.frames import Border, Frame
 from deblur.data.pairs import open_pairs
 from deblur.data.patches import TrainingDataset, collate_patches
 from deblur.data.pictures import TrainingPictures
+from deblur.data.sizes import (
+    fitting,
+    nothing_left,
+    too_large_patch,
+    too_small_for_patches,
+    too_small_to_measure,
+)
 from deblur.data.sources import ImageSource
 from deblur.data.splits import Splits, split
 from deblur.errors import UserError
 
 _GIB = 1024**3  # bytes
+Kind = Literal["train", "val", "test"]
+_KINDS: Final[dict[Kind, str]] = {"train": "training", "val": "validation", "test": "test"}
+
+_log = logging.getLogger(__name__)
 
 
 class DeblurDataModule(L.LightningDataModule, ABC):
@@ -41,10 +54,14 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     The loaders give uint8, which is cheap to move; on the device the images become float32 in [0, 1], (N, 1, H, W).
 
+    Which images there are and which set each of them belongs to depends on the files and the seed alone. What is too
+    small for one training, its patches or what its blur leaves within a real border, is left out of that training.
+
     Attributes:
-        images: the cached sharp images, after `setup`.
-        inputs: what is degraded, after `setup`: the sharp images, or those that somebody else blurred.
-        splits: their indices in training, validation and test, after `setup`.
+        images: the cached sharp images, after `open_images` or `setup`.
+        inputs: what is degraded, likewise: the sharp images, or those that somebody else blurred.
+        splits: what this training uses of each set, after `setup`.
+        too_small: how many images of each set it does not use, after `setup`.
         preparation: makes the guide of each blurred picture, for a network that wants one; batches hold it then in
             `guide`, (N, planes, H, W).
     """
@@ -52,6 +69,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
     images: ImageCache
     inputs: ImageCache
     splits: Splits
+    too_small: dict[str, int]
 
     def __init__(
         self,
@@ -125,14 +143,13 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         """Return where the image of each sharp one comes from that somebody else blurred, in the same order, if any."""
         return None
 
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002 # all stages share the images
-        """Open the cache, after decoding or drawing the images where they are not in it, and split them.
+    def open_images(self) -> None:
+        """Open the cache, after decoding or drawing the images that are not in it.
 
         Raises:
-            UserError: for unreadable images, too few of them, images that are too small for the blur, whole images of
-                several sizes in one batch, or blurred images of another size than the sharp ones.
+            UserError: for unreadable images, or blurred images of another size than the sharp ones.
         """
-        if hasattr(self, "splits"):
+        if hasattr(self, "images"):
             return
         single_thread_opencv()
         source, blurred_source = self.source(), self.blurred_source()
@@ -143,10 +160,40 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             self.images, self.inputs = open_pairs(
                 source, blurred_source, root, max_bad_fraction=bad, memory_limit=memory
             )
-        self._refuse_small_images(self._training_frame, self._patch_size or 1)
-        self.splits = split(
-            self.images.digests, self._seed, max_val=self._max_val_images, max_test=self._max_test_images
+
+    @cached_property
+    def division(self) -> Splits:
+        """The set that each image belongs to, whatever its size, after `open_images`.
+
+        Raises:
+            UserError: for too few images.
+        """
+        return split(self.images.digests, self._seed, max_val=self._max_val_images, max_test=self._max_test_images)
+
+    @property
+    def can_be_divided(self) -> bool:
+        """Whether there are enough images for a training, a validation and a test set, after `open_images`."""
+        try:
+            return bool(self.division)
+        except UserError:
+            return False
+
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002 # all stages share the images
+        """Open the images, divide them, and take what this training can use; warn of what it cannot.
+
+        Raises:
+            UserError: as `open_images` does, for too few images or none that is large enough, and for whole images of
+                several sizes in one batch.
+        """
+        if hasattr(self, "splits"):
+            return
+        self.open_images()
+        self.splits = Splits(
+            self._large_enough_for_patches(),
+            self._large_enough_to_measure("val"),
+            self._large_enough_to_measure("test"),
         )
+        self.too_small = {kind: len(getattr(self.division, kind)) - len(getattr(self.splits, kind)) for kind in _KINDS}
         sizes = {self.images.shapes[index] for index in self.splits.train}
         if self._patch_size is None and self._batch_size > 1 and len(sizes) > 1:
             raise UserError(
@@ -162,7 +209,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             self.splits.train,
             self._degradation,
             seed=self._training_seed,
-            frame=self._training_frame,
+            frame=replace(self.frame(), crop=None),
             context=self._context,
             mirrored=self._flips,
             memory_limit=self._memory_limit - self.images.held_bytes,
@@ -186,11 +233,11 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Return batches of validation images."""
-        return self.evaluation_dataloader(self.splits.val, self.frame())
+        return self.evaluation_dataloader(self.measurable("val", self.frame()), self.frame())
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """Return batches of test images."""
-        return self.evaluation_dataloader(self.splits.test, self.frame())
+        return self.evaluation_dataloader(self.measurable("test", self.frame()), self.frame())
 
     @property
     def reach(self) -> tuple[int, int]:
@@ -203,14 +250,25 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         return Frame(self._border, self.reach if self._border == "real" else (0, 0), self._eval_crop)
 
     def frames_of_both_borders(self) -> tuple[Frame, Frame]:
-        """Return the same part of each image, once with a symmetric and once with a real border, after `setup`.
+        """Return the same part of each image, once with a symmetric and once with a real border."""
+        real = Frame("real", self.reach, self._eval_crop)
+        return replace(real, border="symmetric"), real
+
+    def fitting(self, indices: Iterable[int], frame: Frame) -> tuple[int, ...]:
+        """Return those of some images of which a frame leaves anything."""
+        return fitting(self.images.shapes, indices, frame)
+
+    def measurable(self, kind: Kind, frame: Frame) -> tuple[int, ...]:
+        """Return the images of one set of which a frame leaves anything.
 
         Raises:
-            UserError: where nothing is left of an image.
+            UserError: where it leaves nothing of any, or there are too few images for a division.
         """
-        real = Frame("real", self.reach, self._eval_crop)
-        self._refuse_small_images(real, 1)
-        return replace(real, border="symmetric"), real
+        every: tuple[int, ...] = getattr(self.division, kind)
+        found = self.fitting(every, frame)
+        if not found:
+            raise nothing_left(self._shapes(every), f"{_KINDS[kind]} images", frame.margin)
+        return found
 
     def evaluation_dataset(self, indices: Iterable[int], frame: Frame | None = None) -> EvaluationDataset:
         """Return some of the images, degraded as in validation and test, or in another frame."""
@@ -227,14 +285,19 @@ class DeblurDataModule(L.LightningDataModule, ABC):
     def fitting_images(self, count: int, frame: Frame) -> tuple[list[GrayImage], list[GrayImage], list[Weights]]:
         """Return training images to fit a restorer on, degraded as in validation and test.
 
+        Which ones does not depend on the size of a patch.
+
         Args:
             count: how many at most.
-            frame: what is seen of each.
+            frame: what is seen of each; images of which it leaves nothing are passed over.
 
         Returns:
             Sharp and blurred images (H, W) in uint8, and what each was blurred with.
+
+        Raises:
+            UserError: where the frame leaves nothing of any training image, or there are too few images for a division.
         """
-        dataset = self.evaluation_dataset(self.splits.train[:count], frame)
+        dataset = self.evaluation_dataset(self.measurable("train", frame)[:count], frame)
         samples = [dataset[position] for position in range(len(dataset))]
         sharp, blurred = ([sample[key][0] for sample in samples] for key in ("sharp", "blurred"))
         return sharp, blurred, [sample["kernel"] for sample in samples]
@@ -260,24 +323,37 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             **self._loading(),
         )
 
-    @property
-    def _training_frame(self) -> Frame:
-        return replace(self.frame(), crop=None)
+    def _large_enough_for_patches(self) -> tuple[int, ...]:
+        """Return the training images with room for a patch; say how many have none.
 
-    @property
-    def _least_side(self) -> int:
-        """The smallest width and height of an image that training can use [px]."""
-        return (self._patch_size or 1) + 2 * max(self.frame().margin)
+        Raises:
+            UserError: where no image has.
+        """
+        every, frame = self.division.train, replace(self.frame(), crop=None)
+        least = self._patch_size or 1
+        found = fitting(self.images.shapes, every, frame, least)
+        if not found:
+            raise too_large_patch(self._patch_size, self._shapes(every), frame.margin, "training images")
+        left_out = self._shapes(sorted(set(every).difference(found)))
+        if left_out:
+            _log.warning(too_small_for_patches(left_out, len(every), least, frame.margin))
+        return found
 
-    def _refuse_small_images(self, frame: Frame, least: int) -> None:
-        for name, shape in zip(self.images.names, self.images.shapes, strict=True):
-            if min(frame.shape(shape)) < least:
-                height, width = shape
-                raise UserError(
-                    f"{name} is {width}x{height} px, too small for a real border: the blur reaches "
-                    f"{max(frame.margin)} px, and less than {least} px are left within. Take larger images, a smaller "
-                    "blur or data.border=symmetric."
-                )
+    def _large_enough_to_measure(self, kind: Kind) -> tuple[int, ...]:
+        """Return the validation or test images of which the frame leaves anything; say of how many it leaves nothing.
+
+        Raises:
+            UserError: where it leaves nothing of any.
+        """
+        every, frame = getattr(self.division, kind), self.frame()
+        found = self.measurable(kind, frame)
+        left_out = self._shapes(sorted(set(every).difference(found)))
+        if left_out:
+            _log.warning(too_small_to_measure(left_out, len(every), f"{_KINDS[kind]} images", frame.margin))
+        return found
+
+    def _shapes(self, indices: Iterable[int]) -> list[tuple[int, int]]:
+        return [self.images.shapes[index] for index in indices]
 
     def _announce(self, indices: Sequence[int]) -> None:
         self.images.announce(indices)

@@ -95,7 +95,7 @@ class EvaluationDataset(Dataset[Sample]):
         """Return one degraded image."""
         index = self._indices[position]
         name = self._images.names[index]
-        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+        key = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8])
         sampled = self._degradation.sample(np.random.default_rng(np.random.SeedSequence([self._seed, key])))
         sample: Sample = {
             "sharp": self._frame.cut(self._images[index])[None],

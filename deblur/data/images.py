@@ -1,11 +1,10 @@
-"""Find image files in a folder and read them as grey images: the one decoding path."""
+"""Read image files as grey images: the one decoding path."""
 
 import hashlib
 import logging
 import os
 import warnings
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,33 +65,7 @@ class BadImage:
     reason: str
 
 
-def find_images(root: Path, key: str = "data.root") -> list[str]:
-    """Find all images in a folder and the folders within it.
-
-    Files and folders whose names start with a dot are left out. Links are followed; a folder that is reached in several
-    ways is visited once, by its own place rather than by a link, so that loops end.
-
-    Args:
-        root: Folder to search.
-        key: What names the folder in the configuration, for messages.
-
-    Returns:
-        Names relative to `root` with `/` between their parts, sorted.
-
-    Raises:
-        UserError: `root` is missing or no folder, a folder cannot be listed, or there is no image.
-    """
-    accepted = f"Accepted are files that end in {', '.join(sorted(IMAGE_SUFFIXES))}, also in folders within it."
-    if not root.is_dir():
-        problem = "is a file, not a folder" if root.exists() else "does not exist"
-        raise UserError(f"{key}: {root} {problem}. Name a folder of images. {accepted}")
-    names = sorted(_walk(root, key))
-    if not names:
-        raise UserError(f"{key}: there is no image in {root}. {accepted}")
-    return names
-
-
-def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
+def read_gray(path: Path) -> NDArray[np.uint8]:
     """Decode a PNG, JPEG, WebP, BMP or TIFF file as a grey image.
 
     Grey pictures of 8 bits keep their levels; of 16 bits, levels are divided by 257 and rounded. Colours become
@@ -106,15 +79,14 @@ def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
 
     Args:
         path: File to read.
-        min_size: Smallest width and height in px.
 
     Returns:
         Grey levels 0 to 255, shape (H, W).
 
     Raises:
         BadImageError: The file cannot be read, is damaged or cut short, is no picture of these formats, has levels of
-            which the white one is not known, is smaller than `min_size`, or has so many pixels that it looks like a
-            decompression bomb (`PIL.Image.MAX_IMAGE_PIXELS`).
+            which the white one is not known, or has so many pixels that it looks like a decompression bomb
+            (`PIL.Image.MAX_IMAGE_PIXELS`).
     """
     try:
         # Decoders warn of odd metadata, which cannot change a pixel; each would appear once for every such file.
@@ -124,9 +96,6 @@ def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
             if os.fstat(file.fileno()).st_size == 0:
                 raise BadImageError("is empty (0 bytes)")
             with Image.open(file, formats=FORMATS) as image:
-                if min(image.size) < min_size:
-                    size = f"{image.width}x{image.height}"
-                    raise BadImageError(f"is {size}, smaller than {min_size}x{min_size}")
                 return _to_gray(image)
     except (BadImageError, MemoryError):
         raise
@@ -200,57 +169,6 @@ def report_bad_images(bad: Sequence[BadImage], good: int, description: str, max_
         )
     if bad:
         _log.warning("%d of %d images of %s cannot be used and are left out:%s", len(bad), total, description, listed)
-
-
-def _walk(root: Path, key: str) -> Iterator[str]:
-    """Give the relative name of every image below `root`, in no useful order."""
-    visited: set[tuple[int, int]] = set()
-    folders, linked_folders = deque([""]), deque[str]()
-    while folders or linked_folders:
-        folder = (folders or linked_folders).popleft()
-        try:
-            place = (root / folder).stat()
-            if (place.st_dev, place.st_ino) in visited:
-                continue
-            visited.add((place.st_dev, place.st_ino))
-            with os.scandir(root / folder) as found:
-                # Sorted, so that of two links to a folder outside the same one is followed everywhere.
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            raise UserError(
-                f"{key}: the folder {root / folder} cannot be listed ({error.strerror}). "
-                "Make it readable, or move it elsewhere."
-            ) from error
-        for entry in entries:
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.name.startswith("."):
-                continue
-            is_folder, is_file = _kind(entry)
-            if is_folder:
-                (linked_folders if entry.is_symlink() else folders).append(name)
-            # Pipes and devices are left out: reading them would block.
-            elif is_file and os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 # 5 times as fast
-                yield name
-
-
-def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
-    """Tell whether a name leads to a folder, and whether to a file; a broken link passes for a file, a bad image.
-
-    Where it is no link, the folder's own listing has said so: most systems need not look at the file for it.
-    """
-    try:
-        is_folder = entry.is_dir()
-        return is_folder, entry.is_file() or (not is_folder and entry.is_symlink() and not _exists(entry))
-    except OSError:  # such as links that lead to each other
-        return False, True
-
-
-def _exists(entry: os.DirEntry[str]) -> bool:
-    try:
-        entry.stat()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _to_gray(image: Image.Image) -> NDArray[np.uint8]:

@@ -51,8 +51,8 @@ class FolderData(DeblurDataModule):
         self._max_images = max_images
 
     def source(self) -> ImageSource:
-        """Return the files of the folder; an image has to hold a training patch."""
-        return FolderSource(self._root, self._max_images, self._seed, self._least_side)
+        """Return the files of the folder."""
+        return FolderSource(self._root, self._max_images, self._seed)
 
 
 class PairsData(DeblurDataModule):
@@ -77,11 +77,11 @@ class PairsData(DeblurDataModule):
 
     def source(self) -> ImageSource:
         """Return the sharp files."""
-        return FilesSource(self._sharp, self._pairs, self._least_side)
+        return FilesSource(self._sharp, self._pairs)
 
     def blurred_source(self) -> ImageSource:
         """Return the blurred file of each sharp one."""
-        return FilesSource(self._blurred, self._pairs.values(), self._least_side)
+        return FilesSource(self._blurred, self._pairs.values())
 
     @cached_property
     def _pairs(self) -> dict[str, str]:
@@ -105,7 +105,7 @@ class PhotosData(DeblurDataModule):
 
     def source(self) -> ImageSource:
         """Return the photographs."""
-        return photographs(self._max_images, self._seed, self._least_side)
+        return photographs(self._max_images, self._seed)
 
 
 class AnimeFacesData(DeblurDataModule):
@@ -124,4 +124,4 @@ class AnimeFacesData(DeblurDataModule):
 
     def source(self) -> ImageSource:
         """Download the faces where they are not on this machine; return them."""
-        return FolderSource(download_anime_faces(), self._max_images, self._seed, self._least_side)
+        return FolderSource(download_anime_faces(), self._max_images, self._seed)

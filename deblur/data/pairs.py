@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from deblur.data.cache import ImageCache, open_cache
-from deblur.data.images import BadImage, find_images, report_bad_images
+from deblur.data.folders import find_images
+from deblur.data.images import BadImage, report_bad_images
 from deblur.data.sources import ImageSource
 from deblur.errors import UserError
 

@@ -22,13 +22,12 @@ PHOTOGRAPHS = (
 )
 
 
-def photographs(max_images: int | None, seed: int, min_size: int) -> FilesSource:
+def photographs(max_images: int | None, seed: int) -> FilesSource:
     """Name the photographs that come with scikit-image, of 384x303 to 1411x1411 px; most are in colour.
 
     Args:
         max_images: How many to choose; null takes all.
         seed: Chooses them.
-        min_size: Smallest usable width and height in px; smaller images are bad ones.
 
     Raises:
         UserError: scikit-image is not installed.
@@ -39,4 +38,4 @@ def photographs(max_images: int | None, seed: int, min_size: int) -> FilesSource
             "data=photos takes the photographs that come with scikit-image, which is not installed: "
             "run pip install scikit-image."
         )
-    return FilesSource(Path(found.origin).parent / "data", choose(PHOTOGRAPHS, max_images, seed), min_size)
+    return FilesSource(Path(found.origin).parent / "data", choose(PHOTOGRAPHS, max_images, seed))

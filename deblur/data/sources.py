@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.data.images import DECODER_VERSION, BadImageError, find_images, read_gray
+from deblur.data.folders import find_images
+from deblur.data.images import DECODER_VERSION, BadImageError, printable, read_gray
 
 # Part of the cache key of drawn faces: raised when `faces.draw` draws other pixels than before.
 _FACES_VERSION = 1
@@ -53,16 +54,14 @@ class ImageSource(Protocol):
 class FilesSource:
     """Image files in a folder and the folders within it."""
 
-    def __init__(self, root: Path, names: Iterable[str], min_size: int) -> None:
+    def __init__(self, root: Path, names: Iterable[str]) -> None:
         """Name the files.
 
         Args:
             root: The folder.
             names: The files, relative to the folder, with `/` between their parts.
-            min_size: Smallest usable width and height in px; smaller images are bad ones.
         """
         self._root = root.resolve()
-        self._min_size = min_size
         self._names = tuple(names)
 
     @property
@@ -70,19 +69,24 @@ class FilesSource:
         """Names relative to the folder, in the order in which they were given."""
         return self._names
 
+    def paths(self) -> list[Path]:
+        """Return where the files are."""
+        return [self._root / name for name in self._names]
+
     @property
     def description(self) -> str:
         """The folder."""
-        return str(self._root)
+        return printable(str(self._root))
 
     def cache_key(self) -> str:
-        """Hash the folder's place, every file's name, size, time and permissions, the smallest size and the decoder.
+        """Hash the folder's place, every file's name, size, time and permissions, and the decoder.
 
-        Contents are not read: a file that changes but keeps its size and its time to the nanosecond goes unnoticed.
+        Nothing that a run chooses is part of it, such as the size of a patch: one folder has one cache. Contents are
+        not read: a file that changes but keeps its size and its time to the nanosecond goes unnoticed.
         """
         root = os.fspath(self._root)
         files = [(name, _state(f"{root}/{name}")) for name in self._names]  # a Path each would take as long again
-        return _hash("folder", DECODER_VERSION, str(self._root), self._min_size, files)
+        return _hash("folder", DECODER_VERSION, str(self._root), files)
 
     def decode(self, index: int) -> NDArray[np.uint8]:
         """Decode one file as a grey image.
@@ -101,25 +105,24 @@ class FilesSource:
             name.encode()
         except UnicodeEncodeError as error:
             raise BadImageError("has a name that is not valid UTF-8") from error
-        return read_gray(self._root / name, self._min_size)
+        return read_gray(self._root / name)
 
 
 class FolderSource(FilesSource):
     """The images of a folder and the folders within it, or some of them."""
 
-    def __init__(self, root: Path, max_images: int | None, seed: int, min_size: int) -> None:
+    def __init__(self, root: Path, max_images: int | None, seed: int) -> None:
         """Find the images and choose among them.
 
         Args:
             root: Folder to search.
             max_images: How many images to choose at random, as `choose` does; null takes all.
             seed: Chooses the images.
-            min_size: Smallest usable width and height in px; smaller images are bad ones.
 
         Raises:
             UserError: The folder is missing, cannot be listed or holds no image.
         """
-        super().__init__(root, choose(find_images(root), max_images, seed), min_size)
+        super().__init__(root, choose(find_images(root), max_images, seed))
 
 
 def choose(names: Sequence[str], count: int | None, seed: int) -> Sequence[str]:

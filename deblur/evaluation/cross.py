@@ -1,5 +1,6 @@
 """Where a network begins to do harm: the best of a sweep on every blur, stronger, weaker, noisy, compressed."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ FACTORS = (0.5, 2.0)
 NOISE_SIGMAS = (2.0, 8.0)  # [grey levels]
 JPEG_QUALITIES = (95, 75, 50)
 Row = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,11 @@ def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> li
 
     Returns:
         One row for each network and condition: what it was trained on, the condition, mean PSNR of input and result,
-        mean gain [dB], and the share of images that it harms.
+        mean gain [dB], the share of images that it harms, and how many there were: fewer than the test images where
+        a real border leaves nothing of some.
+
+    Raises:
+        UserError: where there is no such network, or nothing is left of any image.
     """
     chosen = best_runs(runs)
     networks = {blur: load_trained(run, asked["trusted"]) for blur, run in chosen.items()}
@@ -159,7 +166,15 @@ def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> li
         for condition in conditions(trained.config["blur"], settings.get("border", "symmetric")):
             border = {"border": condition.border} if condition.border else {}
             data = opened({"data": settings | border, "blur": condition.blur}, asked)
-            rows += _measured(restorers, data, condition, device)
+            if data.fitting(data.division.test, data.frame()):
+                rows += _measured(restorers, data, condition, device)
+            else:
+                log.warning(
+                    f"{condition.family}, {condition.label}, is left out of the table: a real border leaves nothing of "
+                    "any test image."
+                )
+    if not rows:
+        raise UserError("cross=true measures nothing: a real border leaves nothing of any test image.")
     return rows
 
 

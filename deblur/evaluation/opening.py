@@ -18,7 +18,9 @@ _DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and 
 
 
 def opened(config: Config, asked: Config) -> DeblurDataModule:
-    """Return the images and the blur of a whole configuration, set up.
+    """Return the images and the blur of a whole configuration, with its images opened.
+
+    They are not set up for a training: the size of its patches decides nothing, and a few images need no division.
 
     Raises:
         UserError: where they cannot be opened.
@@ -26,7 +28,7 @@ def opened(config: Config, asked: Config) -> DeblurDataModule:
     degradation = build(config["blur"], Degradation, trusted=asked["trusted"])
     cache_root = asked["paths"]["cache_root"]
     data = build(config["data"], DeblurDataModule, degradation, trusted=asked["trusted"], cache_root=cache_root)
-    data.setup()
+    data.open_images()
     return data
 
 

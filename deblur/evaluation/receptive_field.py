@@ -144,10 +144,10 @@ def filter_study(data: DeblurDataModule, frame: Frame, sizes: Sequence[int] = SI
     Returns:
         One row for each size: `size`, mean PSNR of the filtered and of the blurred test images, and the gain [dB].
     """
-    training = data.evaluation_dataset(data.splits.train, frame)
+    training = data.evaluation_dataset(data.measurable("train", frame), frame)
     pairs = [training[position] for position in range(len(training))]
     filters = fit_filters([pair["sharp"][0] for pair in pairs], [pair["blurred"][0] for pair in pairs], sizes)
-    testing = data.evaluation_dataset(data.splits.test, frame)
+    testing = data.evaluation_dataset(data.measurable("test", frame), frame)
     results: dict[int, list[float]] = {size: [] for size in sizes}
     inputs = []
     for position in range(len(testing)):

@@ -11,6 +11,7 @@ from deblur.baselines import Baseline, make
 from deblur.config import Config
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Frame
+from deblur.data.sizes import nothing_left
 from deblur.device import Device, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.measuring import Row, measure_restorers
@@ -25,7 +26,7 @@ from deblur.networks.checkpoints import digest_of
 from deblur.networks.guides import preparation_of
 from deblur.networks.trained import Trained, load_trained
 from deblur.runs import METRICS_FILE
-from deblur.training.results import describe_data, versions, write_images_table
+from deblur.training.results import describe_images, versions, write_images_table
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,13 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     trained = None if place is None else load_trained(place, asked["trusted"])
     config = evaluation_config({} if trained is None else trained.config, defaults, asked)
     data = opened(config, asked)
-    split, images, left_out = _chosen(trained, data, asked)
+    split, chosen, seen = _chosen(trained, data, asked)
     frames = data.frames_of_both_borders() if _wants_both_borders(asked, trained, data) else (data.frame(),)
+    images = data.fitting(chosen, frames[-1])
+    if not images:
+        shapes = [data.images.shapes[index] for index in chosen]
+        instead = "both_borders=false" if len(frames) > 1 else "data.border=symmetric"
+        raise nothing_left(shapes, "images", frames[-1].margin, instead)
     networks = [] if trained is None else [NetworkRestorer(trained.name, trained.network)]
     rows: list[Row] = []
     borders = {}
@@ -112,10 +118,11 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     summary = {
         "run": None if place is None else str(place),
         "split": split,
-        "seen_left_out": left_out,
+        "seen_left_out": seen,
+        "small_left_out": len(chosen) - len(images),
         "borders": borders,
         "blur": config["blur"],
-        "data": {"settings": config["data"], **describe_data(data)},
+        "data": {"settings": config["data"], **describe_images(data)},
         "device": {"accelerator": device.accelerator, "name": device.name},
         "threads": device.threads,
         "versions": versions(),
@@ -145,24 +152,37 @@ def _wants_both_borders(asked: Config, trained: Trained | None, data: DeblurData
 
 
 def _fitted(name: str, data: DeblurDataModule, frame: Frame) -> Baseline:
-    """Return a baseline that was tuned on training images as the frame shows them."""
+    """Return a baseline that was tuned on training images as the frame shows them.
+
+    Raises:
+        UserError: where there is no training image.
+    """
     baseline = make(name)
-    baseline.fit(*data.fitting_images(baseline.images_to_fit, frame))
+    if baseline.images_to_fit:
+        if not data.can_be_divided:
+            raise UserError(
+                f"baseline=[{name}] is tuned on training images, and there is none: of {len(data.images)} images not "
+                "even three are distinct. Add images, or leave out the baseline."
+            )
+        baseline.fit(*data.fitting_images(baseline.images_to_fit, frame))
     return baseline
 
 
 def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> tuple[str, list[int], int]:
     """Return which images tell the truth: of those that are not asked for by name, none that the network has seen.
 
+    Images that are too few for a division are all taken, unless a split of them is asked for.
+
     Returns:
         The split, the images' places in the data set, and how many were left out since the network has seen them.
 
     Raises:
-        UserError: where nothing is left.
+        UserError: where nothing is left, or there are too few images for the split that is asked for.
     """
     seen = _seen(trained, data)
-    split = asked["split"] or ("test" if seen or asked["baseline"] or trained is None else "all")
-    images = list(range(len(data.images))) if split == "all" else list(getattr(data.splits, split))
+    is_split = data.can_be_divided and (seen or asked["baseline"] or trained is None)
+    split = asked["split"] or ("test" if is_split else "all")
+    images = list(range(len(data.images))) if split == "all" else list(getattr(data.division, split))
     if asked["split"] is not None:
         return split, images, 0
     left = [index for index in images if index not in seen]
@@ -181,5 +201,5 @@ def _seen(trained: Trained | None, data: DeblurDataModule) -> frozenset[int]:
     if trained.seen is not None:
         return frozenset(i for i, digest in enumerate(data.images.digests) if digest_of(digest) in trained.seen)
     # A checkpoint of an earlier version: its own data set, if it is known to be that, is split as it was.
-    is_other = trained.fingerprint not in (None, data.images.fingerprint)
-    return frozenset() if is_other else frozenset((*data.splits.train, *data.splits.val))
+    is_other = trained.fingerprint not in (None, data.images.fingerprint) or not data.can_be_divided
+    return frozenset() if is_other else frozenset((*data.division.train, *data.division.val))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deblur.console import table
+from deblur.metrics import SSIM_SIDE
 from deblur.reporting.tables import number
 
 
@@ -34,6 +35,10 @@ def restorer_table(summary: Mapping[str, Any]) -> str:
     images = f"{first[0]['images']} images ({summary['split']})"
     if summary["seen_left_out"]:
         images += f", without {summary['seen_left_out']} that the network was trained or validated on"
+    if summary["small_left_out"]:
+        images += f", without {summary['small_left_out']} that are too small for a real border"
+    if first[0]["without_ssim"]:
+        images += f", {first[0]['without_ssim']} of them without an SSIM, which needs {SSIM_SIDE}x{SSIM_SIDE} px"
     if summary["split"] in ("all", "train") and borders[next(iter(borders))]["baselines"]:
         images += ", some of which the baselines were tuned on"
     if is_both:

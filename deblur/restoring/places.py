@@ -1,12 +1,14 @@
 """Which picture is restored to which file."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from deblur.data.images import IMAGE_SUFFIXES, find_images, printable
+from deblur.data.folders import find_images
+from deblur.data.images import IMAGE_SUFFIXES, printable
 from deblur.errors import UserError
 from deblur.restoring.pictures import output_format
 
@@ -61,7 +63,7 @@ def _of_folder(source: Path, output: Path | None) -> list[Task]:
     folder = source.resolve().with_name(f"{source.resolve().name}{RESTORED}") if output is None else output
     if folder.is_file() or folder.suffix.lower() in IMAGE_SUFFIXES:
         raise UserError(f"output={printable(str(folder))} is no folder, but input is one: give a folder.")
-    if folder.resolve().is_relative_to(source.resolve()):
+    if _real(folder).is_relative_to(_real(source)):
         raise UserError(
             f"output={printable(str(folder))} lies in the input's folder, where the next command would take the "
             "restored pictures for blurred ones: give a folder elsewhere."
@@ -84,12 +86,12 @@ def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Pat
     Raises:
         UserError: for the first such file.
     """
-    sources = {task.source.resolve() for task in tasks}
+    sources = {_real(task.source) for task in tasks}
     writers: dict[Path, Task] = {}
     for task in tasks:
         for path in files_of(task):
-            place = path.resolve()
-            if place in sources or (place.exists() and place.samefile(task.source)):
+            place = _real(path)
+            if place in sources or _is_same_file(place, task.source):
                 raise UserError(
                     f"output={printable(str(path))} is an input: give another, so that the picture is kept."
                 )
@@ -99,3 +101,15 @@ def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Pat
                     f"{printable(other.name)} and {printable(task.name)} would both be written to "
                     f"{printable(str(path))}: rename one of them, or restore them into two folders."
                 )
+
+
+def _real(path: Path) -> Path:
+    """Return a path without links; unlike `Path.resolve`, also of links that lead in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def _is_same_file(path: Path, source: Path) -> bool:
+    try:
+        return path.samefile(source)
+    except OSError:  # one of them is not there, such as what a broken link leads to
+        return False

@@ -10,6 +10,7 @@ from deblur.config.build import build
 from deblur.config.check import check_blur
 from deblur.config.sections import shown
 from deblur.console import say_error, table
+from deblur.data.images import printable
 from deblur.errors import UserError
 from deblur.networks.shipped import DEFAULT, SHIPPED
 from deblur.restoring.batch import restore_all
@@ -149,7 +150,12 @@ class _Simulation:
     def table(self) -> str:
         """Return the gains."""
         rows = [
-            [name, _decibels(one.blurred, ".2f"), _decibels(one.restored, ".2f"), _decibels(one.difference, "+.2f")]
+            [
+                printable(name),
+                _decibels(one.blurred, ".2f"),
+                _decibels(one.restored, ".2f"),
+                _decibels(one.difference, "+.2f"),
+            ]
             for name, one in self.gains.items()
         ]
         title = f"PSNR of the brightness, blurred by {self.blur.get('name') or self.blur['_target_']}"
@@ -219,7 +225,12 @@ def _told(
         raise UserError(f"{len(failures)} of {len(tasks)} pictures failed, {restored} are restored.{skips}")
     if strips is not None:
         where = where if len(tasks) > 1 else tasks[0].beside("simulated", ".png")
-        return f"{strips.table()}\n\nblurred | restored | sharp: {where}{skips}" if restored else skips.strip()
+        return (
+            f"{strips.table()}\n\nblurred | restored | sharp: {printable(str(where))}{skips}"
+            if restored
+            else skips.strip()
+        )
+    place = printable(str(where))
     pictures = f"{restored} pictures are" if restored != 1 else "1 picture is"
-    done = f"{pictures} restored by the network {restorer.name}: {where}." if restored else "Nothing was to be done."
+    done = f"{pictures} restored by the network {restorer.name}: {place}." if restored else "Nothing was to be done."
     return f"{done}{skips}\n{UNKNOWN_GAIN}" if restored else f"{done}{skips}"

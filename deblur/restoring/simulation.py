@@ -28,7 +28,7 @@ class Gain(NamedTuple):
 
 def drawn(degradation: Degradation, name: str) -> Sampled:
     """Return how a picture is degraded; what is drawn depends on its name alone."""
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+    seed = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8])
     return degradation.sample(np.random.default_rng(seed))
 
 

@@ -8,6 +8,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from deblur.config.sweeps import SweepRefused, checked_jobs
+from deblur.data.sizes import refuse_too_large_patch
+from deblur.errors import UserError
 from deblur.runs import naming_words, run_folder
 from deblur.sweeps.sweep import Job, Sweep
 from deblur.sweeps.watch import current_watch
@@ -27,6 +29,11 @@ class WatchSweep(Callback):
             Job(tuple(words), checked, run_folder(checked, naming_words(words, axes)))
             for words, checked in checked_jobs(config)
         ]
+        for job in jobs:
+            try:
+                refuse_too_large_patch(job.config)
+            except UserError as error:
+                raise SweepRefused(" ".join(job.overrides), error) from error
         sweep = Sweep(jobs[0].folder.parent, tuple(jobs))
         waiting = current_watch()
         try:

@@ -33,9 +33,10 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
         UserError: where the network cannot take these images.
     """
     if wants_guide(network) and isinstance(network, NeedsCalibration):
-        log.info(f"Calibrating the network on {min(IMAGES, len(data.splits.train))} training images.")
+        given = data.fitting_images(IMAGES, data.frame())
+        log.info(f"Calibrating the network on {len(given[0])} training images.")
         try:
-            network.calibrate(*data.fitting_images(IMAGES, data.frame()))
+            network.calibrate(*given)
         except ValueError as error:
             raise UserError(f"The network cannot be calibrated on these images: {error}.") from error
     data.preparation = preparation_of(network)

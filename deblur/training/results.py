@@ -42,9 +42,14 @@ def best_validation(epoch: int, history: Sequence[Mapping[str, Any]]) -> dict[st
 
 
 def describe_data(data: DeblurDataModule) -> dict[str, Any]:
-    """Return which images a run saw."""
+    """Return which images a run used, and how many it did not use since they are too small for it."""
     counts = {"train": len(data.splits.train), "val": len(data.splits.val), "test": len(data.splits.test)}
-    return {"fingerprint": data.images.fingerprint, "counts": counts, "left_out": len(data.images.bad)}
+    return {**describe_images(data), "counts": counts, "too_small": data.too_small}
+
+
+def describe_images(data: DeblurDataModule) -> dict[str, Any]:
+    """Return which images there are, and how many cannot be read."""
+    return {"fingerprint": data.images.fingerprint, "images": len(data.images), "left_out": len(data.images.bad)}
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from deblur.console import table
 from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
 from deblur.device import Device
+from deblur.metrics import SSIM_SIDE
 from deblur.networks.guides import wants_guide
 from deblur.runs import flatten
 
@@ -92,7 +93,10 @@ def result_table(test: Mapping[str, Any]) -> str:
         columns.insert(2, "Wiener filter")
         rows[0].insert(2, _two(test["guide_psnr"]))
         rows[1].insert(2, "")
-    return table(f"Means over {test['images']} test images", columns, rows)
+    title = f"Means over {test['images']} test images"
+    if test.get("without_ssim"):
+        title += f", {test['without_ssim']} of them without an SSIM, which needs {SSIM_SIDE}x{SSIM_SIDE} px"
+    return table(title, columns, rows)
 
 
 def _two(value: float | None, sign: bool = False) -> str:

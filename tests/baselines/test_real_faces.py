@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from deblur.baselines import fir, make
 from deblur.baselines.tuning import mean_psnr
 from deblur.blur import kernels
-from deblur.data.images import find_images, read_gray
+from deblur.data.folders import find_images
+from deblur.data.images import read_gray
 
 pytestmark = [pytest.mark.slow, pytest.mark.faces]
 
@@ -32,7 +33,7 @@ EVERY = 4
 @pytest.fixture(scope="module")
 def real_faces(faces_root: Path) -> Images:
     """All 800 faces."""
-    return [read_gray(faces_root / name, 1) for name in find_images(faces_root)]
+    return [read_gray(faces_root / name) for name in find_images(faces_root)]
 
 
 @pytest.mark.parametrize("blur", BLURS)

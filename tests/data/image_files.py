@@ -50,5 +50,5 @@ def write_bad_files(root: Path, count: int) -> None:
         (root / f"bad{index:02d}.png").write_text("no picture")
 
 
-def folder(root: Path, max_images: int | None = None, seed: int = 0, min_size: int = 1) -> FolderSource:
-    return FolderSource(root, max_images, seed, min_size)
+def folder(root: Path, max_images: int | None = None, seed: int = 0) -> FolderSource:
+    return FolderSource(root, max_images, seed)

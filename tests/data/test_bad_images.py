@@ -50,13 +50,6 @@ def test_bad_files_have_a_reason_and_leave_standard_error_alone(
     assert not recwarn.list
 
 
-def test_too_small(tmp_path: Path) -> None:
-    Image.fromarray(noise(30, 64)).save(tmp_path / "a.png")
-    with pytest.raises(BadImageError, match=r"^is 64x30, smaller than 64x64$"):
-        read_gray(tmp_path / "a.png", min_size=64)
-    assert read_gray(tmp_path / "a.png", min_size=30).shape == (30, 64)
-
-
 def test_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(BadImageError, match=r"^cannot be read \(No such file"):

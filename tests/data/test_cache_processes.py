@@ -37,7 +37,7 @@ from slow_source import SlowSource
 images, root, workers, largest_file = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
 try:
-    cache = open_cache(SlowSource(images, None, 0, 1), root, workers=workers)
+    cache = open_cache(SlowSource(images, None, 0), root, workers=workers)
     print("built" if cache.was_built else "opened", len(cache), cache.fingerprint)
 except KeyboardInterrupt:
     print("interrupted")

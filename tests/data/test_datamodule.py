@@ -63,14 +63,6 @@ def test_whole_images_of_several_sizes_need_batches_of_one(tmp_path: Path, cache
     assert len(list(data.train_dataloader())) == len(data.splits.train)
 
 
-def test_images_smaller_than_a_patch_are_left_out(tmp_path: Path, cache_root: Path) -> None:
-    root = folder(tmp_path / "images", [(40, 60)] * 30 + [(31, 60)])
-    data = FolderData(Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **SETTINGS)
-    data.setup()
-    assert len(data.images) == 30
-    assert [bad.name for bad in data.images.bad] == ["30.png"]
-
-
 def test_validation_and_test_can_be_capped_without_another_training_set(cache_root: Path) -> None:
     whole = drawn(cache_root, Box(7), max_val_images=None)
     capped = drawn(cache_root, Box(7), max_val_images=1, max_test_images=2)

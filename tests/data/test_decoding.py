@@ -82,7 +82,7 @@ from pathlib import Path
 print("started", flush=True)  # once more for each process that imports this script
 from deblur.data.decoding import decode_all
 from deblur.data.sources import FolderSource
-print(len(list(decode_all(FolderSource(Path(sys.argv[1]), None, 0, 1), workers=2))))
+print(len(list(decode_all(FolderSource(Path(sys.argv[1]), None, 0), workers=2))))
 """
 
 
@@ -103,7 +103,7 @@ class Own:
         return np.full((1, 1), os.getpid() % 251, np.uint8)
 
 def decode_in_daemon():
-    print(len(list(decode_all(FolderSource(Path(sys.argv[1]), None, 0, 1), workers=2))), flush=True)
+    print(len(list(decode_all(FolderSource(Path(sys.argv[1]), None, 0), workers=2))), flush=True)
 
 if __name__ == "__main__":
     print({int(item.pixels[0, 0]) for item in decode_all(Own(), workers=2)} == {os.getpid() % 251}, flush=True)

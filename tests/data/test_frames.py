@@ -5,16 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy import ndimage
 
 from deblur.blur import Box, Degradation, Gaussian, Mixed, Motion
-from deblur.data import FolderData, SyntheticData
+from deblur.data import SyntheticData
 from deblur.data.datasets import EvaluationDataset
 from deblur.data.frames import Border, Frame
 from deblur.data.patches import TrainingDataset
 from deblur.data.pictures import TrainingPictures
-from deblur.errors import UserError
 
 SETTINGS: dict[str, Any] = {
     "seed": 0,
@@ -121,34 +119,3 @@ def test_both_borders_show_the_same_sharp_pixels(cache_root: Path) -> None:
     np.testing.assert_array_equal(one["sharp"], other["sharp"])
     assert one["sharp"].shape == (1, 100, 100)
     assert not np.array_equal(one["blurred"], other["blurred"])
-
-
-def folder(root: Path, sides: list[int]) -> str:
-    root.mkdir()
-    for index, side in enumerate(sides):
-        Image.fromarray(One((side, side + 1)).pixels + np.uint8(index)).save(root / f"{index}.png")
-    return str(root)
-
-
-def test_images_without_room_for_a_patch_in_the_frame_are_left_out(tmp_path: Path, cache_root: Path) -> None:
-    root = folder(tmp_path / "images", [22, 22, 22, 21])
-    data = FolderData(Box(7), root=root, max_images=None, cache_root=str(cache_root), border="real", **SETTINGS)
-    data.setup()
-    assert [bad.name for bad in data.images.bad] == ["3.png"]
-    assert next(iter(data.train_dataloader()))["sharp"].shape == (8, 1, 16, 16)
-
-
-def test_a_blur_that_leaves_no_frame_is_a_sentence(tmp_path: Path, cache_root: Path) -> None:
-    data = SyntheticData(Box(257), max_images=4, cache_root=str(cache_root), border="real", **SETTINGS)
-    with pytest.raises(UserError, match=r"^face-000000 is 256x256 px, too small for a real border: .* 128 px"):
-        data.setup()
-    small = FolderData(
-        Box(7),
-        root=folder(tmp_path / "images", [16, 16, 16, 6]),
-        max_images=None,
-        cache_root=str(cache_root),
-        **SETTINGS | {"patch_size": 5, "patches_per_image": 1},
-    )
-    small.setup()
-    with pytest.raises(UserError, match=r"^3\.png is 7x6 px, too small"):
-        small.frames_of_both_borders()

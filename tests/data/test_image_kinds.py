@@ -16,7 +16,8 @@ from image_files import HEIGHT, WIDTH, encoded, luma, noise, png_chunk
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from deblur.data.images import BadImageError, find_images, read_gray
+from deblur.data.folders import find_images
+from deblur.data.images import BadImageError, read_gray
 
 LOSSLESS = {"PNG": {}, "BMP": {}, "TIFF": {}, "WEBP": {"lossless": True}}
 KINDS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")

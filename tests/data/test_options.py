@@ -98,7 +98,7 @@ def test_photographs_that_are_not_there_are_named(
 def test_photographs_without_scikit_image_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(UserError) as caught:
-        photographs(None, 0, 1)
+        photographs(None, 0)
     assert str(caught.value) == (
         "data=photos takes the photographs that come with scikit-image, which is not installed: "
         "run pip install scikit-image."

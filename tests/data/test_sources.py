@@ -20,13 +20,6 @@ def test_a_folder_gives_all_its_images(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.decode(3), read_gray(tmp_path / "b/001.png"))
 
 
-def test_small_images_are_bad(tmp_path: Path) -> None:
-    write_images(tmp_path, 1)
-    assert folder(tmp_path, min_size=9).decode(0).shape == (9, 11)
-    with pytest.raises(BadImageError, match=r"is 11x9, smaller than 10x10"):
-        folder(tmp_path, min_size=10).decode(0)
-
-
 def test_a_name_that_cannot_be_written_to_files_is_bad(tmp_path: Path) -> None:
     write_images(tmp_path, 1)
     (tmp_path / "000.png").rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
@@ -69,7 +62,6 @@ def test_the_key_of_a_folder_follows_what_decides_the_pixels(tmp_path: Path, mon
     assert folder(Path("root")).cache_key() == keys[0]
     assert folder(root, max_images=3, seed=9).cache_key() == keys[0]
 
-    keys.append(folder(root, min_size=2).cache_key())
     keys.append(folder(root, max_images=2).cache_key())
     status = file.stat()
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))

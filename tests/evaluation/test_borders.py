@@ -59,4 +59,10 @@ def test_without_a_blur_there_is_no_border_to_tell_apart(evaluated: Evaluate) ->
 
 def test_a_frame_that_the_blur_leaves_nothing_of_is_refused(refused: Callable[..., str]) -> None:
     words = ("baseline=[none]", "both_borders=true", "blur=box", "blur.size=257", "data.max_images=12")
-    assert "too small for a real border" in refused(*words)
+    assert refused(*words) == (
+        "A real border leaves nothing of the images: the blur takes 128 px of each side, so that an image needs at "
+        "least 257x257 px, and the largest is 256x256 px. Take a smaller blur, larger images or both_borders=false."
+    )
+    assert refused(*words[:1], *words[2:], "both_borders=false", "data.border=real").endswith(
+        "or data.border=symmetric."
+    )
