@@ -28,6 +28,7 @@ from deblur.data.datasets import (
     single_thread_opencv,
 )
 from deblur.data.frames import Border, Frame
+from deblur.data.loading import ImageLoader
 from deblur.data.pairs import open_pairs
 from deblur.data.patches import TrainingDataset, collate_patches
 from deblur.data.pictures import TrainingPictures
@@ -202,7 +203,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             )
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Return batches of training patches, from the epoch that the trainer stands at."""
+        """Return batches of training patches; an epoch's order is that of the sampler's epoch at its first batch."""
         pictures = TrainingPictures(
             self.images,
             self.inputs,
@@ -225,11 +226,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             flips=self._flips,
         )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place(), announce=self._announce)
-        if self.trainer is not None:
-            # With loader processes Lightning sets the first epoch after a resume too late.
-            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined] # its stub names a base class
         images = self._batch_size // (self._patches_per_image if self._patch_size is not None else 1)
-        return DataLoader(dataset, images, sampler=sampler, collate_fn=collate_patches, **self._loading())
+        return ImageLoader(dataset, images, sampler=sampler, collate_fn=collate_patches, **self._loading())
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Return batches of validation images."""
@@ -316,7 +314,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
                 f"{len(indices)} images make {len(batches)} batches for {processes} processes, and each needs one: "
                 "take more images, fewer trainer.devices or a smaller data.eval_batch_size."
             )
-        return DataLoader(
+        return ImageLoader(
             self.evaluation_dataset(indices, frame),
             batch_sampler=batches[rank::processes],
             collate_fn=collate_images,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_trainings import SMALLEST
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from workplaces import SMALL, Workplace
 
@@ -44,29 +45,77 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     assert sorted(steps) == [2, 5, 8]  # files of the same second are read in any order
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("scheduler=plateau", "scheduler.patience=0", "scheduler.mode=max"),
-        ("scheduler=plateau", "scheduler.patience=0", "scheduler.mode=max", "+trainer.check_val_every_n_epoch=3"),
-        ("scheduler=onecycle",),
-        ("scheduler=cosine", "callbacks=[default,ema,early_stopping]"),
-    ],
-)
-def test_schedules_and_averages_go_on(tmp_path: Path, cache_root: Path, words: tuple[str, ...]) -> None:
+def assert_resumed_equals_uninterrupted(tmp_path: Path, cache_root: Path, *words: str) -> None:
+    """Train once without and once with an interruption in the second epoch, after which the folder is moved."""
     flag = tmp_path / "flag"
     stop = (f"+callbacks.stop.flag='{flag}'", "+callbacks.stop._target_=watchers.StopOnce", "trusted=[watchers]")
     whole, stopped = (Workplace(tmp_path / name, cache_root) for name in ("whole", "stopped"))
-    assert whole.train(*words, *SMALL, *stop) == 0
+    assert whole.train(*words, *stop) == 0
     flag.touch()
-    assert stopped.train(*words, *SMALL, *stop) == 130
+    assert stopped.train(*words, *stop) == 130
     moved = tmp_path / "moved"
     shutil.move(stopped.run, moved)
     assert main([f"resume={moved}", "trusted=[watchers]"]) == 0
     stopped.root = moved
-    assert stopped.read("metrics.json")["test"] == whole.read("metrics.json")["test"]
-    rates = [[row["lr"] for row in place.rows("history.csv")] for place in (stopped, whole)]
-    assert rates[0] == rates[1]
+    both = (stopped, whole)
+    for part in ("test", "val"):
+        assert stopped.read("metrics.json")[part] == whole.read("metrics.json")[part]
+    assert stopped.rows("images.csv") == whole.rows("images.csv")
+    histories = [[row | {"seconds": ""} for row in place.rows("history.csv")] for place in both]
+    assert histories[0] == histories[1]
+    for name in ("best", "last"):
+        held = [torch.load(place.run / "checkpoints" / f"{name}.ckpt", weights_only=True) for place in both]
+        for part in ("state_dict", "current_model_state"):
+            weights = [content.get(part, {}) for content in held]
+            assert weights[0].keys() == weights[1].keys()
+            assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+EVERY_SECOND_STEP = ("+trainer.accumulate_grad_batches=2", "data.batch_size=8")
+SCHEDULERS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "cosine": ("scheduler=cosine",),
+    "onecycle": ("scheduler=onecycle",),
+    "plateau": ("scheduler=plateau", "scheduler.patience=0", "scheduler.mode=max"),
+    "of torch, each step": (
+        "scheduler=cosine",
+        "scheduler._target_=torch.optim.lr_scheduler.CosineAnnealingWarmRestarts",
+        "~scheduler.T_max",
+        "+scheduler.T_0=4",
+        "+scheduler.interval=step",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*SCHEDULERS["plateau"], "+trainer.check_val_every_n_epoch=3"),
+        (*SCHEDULERS["onecycle"], "data.num_workers=1"),
+        (*SCHEDULERS["cosine"], "callbacks=[default,ema,early_stopping]", "data.num_workers=1"),
+    ],
+)
+def test_schedules_and_averages_go_on(tmp_path: Path, cache_root: Path, words: tuple[str, ...]) -> None:
+    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *words, *SMALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("more", [(), EVERY_SECOND_STEP], ids=["each step", "every second step"])
+def test_every_schedule_goes_on_with_any_number_of_loader_processes(
+    tmp_path: Path, cache_root: Path, scheduler: str, workers: int, more: tuple[str, ...]
+) -> None:
+    words = (*SCHEDULERS[scheduler], *more, f"data.num_workers={workers}")
+    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *words, *SMALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("experiment=wiener", "blur=box"), ("experiment=known_kernel",)])
+def test_presets_with_a_loader_process_go_on(tmp_path: Path, cache_root: Path, words: tuple[str, ...]) -> None:
+    network = ("model.kernel_sizes=[5,3]", "model.widths=[4]", "model.dropout=0.2")
+    small = ("data.max_images=16", "data.patch_size=16", "data.eval_crop=48", "trainer.max_epochs=3")
+    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *words, *small, *network, *SMALLEST[-2:])
 
 
 def test_a_run_that_was_stopped_in_its_test_is_finished(finished: Workplace, workplace: Workplace) -> None:
