@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deblur.errors import UserError
-from deblur.files import write_bytes, write_csv, write_text
+from deblur.files import remove_partial_files, write_bytes, write_csv, write_text
 from deblur.reporting.answers import Answer, answer
 from deblur.reporting.cells import Table, arrange
 from deblur.reporting.markdown import markdown_environment
@@ -76,6 +76,7 @@ def write_findings(findings: Findings, output: Path, *, strips: bool) -> Path:
     """Write the report of what has been read; see `write_report`."""
     figures = _figures(findings, strips)
     content = _texts(findings) | figures
+    remove_partial_files(output)
     write_csv(output / RESULTS_FILE, _rows(findings))
     if (output / PAGE_FILE).is_file():  # of an earlier report, whose pictures may be others
         for old in output.glob("strip_*.png"):

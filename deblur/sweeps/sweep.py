@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from deblur.config import Config
 from deblur.errors import UserError
-from deblur.files import write_json
+from deblur.files import remove_partial_files, write_json
 from deblur.runs import SWEEP_FILE, data_settings, earlier_status, read_json
 
 ISSUED = "DEBLUR_SWEEP_ISSUED"  # the environment variable that tells a command's runs when it was given
@@ -86,6 +86,7 @@ class Sweep:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
+            remove_partial_files(self.folder)
             path = self.folder / SWEEP_FILE
             noted = read_json(path) if path.is_file() else {}
             asked = [job.folder.name for job in self.jobs]

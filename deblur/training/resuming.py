@@ -83,8 +83,8 @@ def find_last(run: RunFolder, config: Config, module: DeblurModule, trainer: L.T
         except UnreadableFile as error:
             raise UserError(f"{error} Make it readable, or delete it to resume without it.") from error
         except (_Unusable, UserError) as error:
-            reason = f"it {error}." if isinstance(error, _Unusable) else error
-            log.warning(f"{path} cannot be used to resume: {reason}")
+            flaw = f"{path} {error}." if isinstance(error, _Unusable) else error
+            log.warning(f"{flaw} The run is not resumed from it.")
     if found is None:
         if run.is_held:
             _clear(run)

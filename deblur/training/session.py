@@ -19,7 +19,7 @@ from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device, refuse_absent_device, taken_device
 from deblur.errors import NO_ROOM, disk_error
-from deblur.files import write_json
+from deblur.files import remove_partial_files, write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
 from deblur.networks.building import build_network
@@ -107,6 +107,8 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
 def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     trusted = config["trusted"]
+    if run.is_held:
+        remove_partial_files(run.path, is_held=True)
     keep_freed_memory()
     L.seed_everything(config["seed"], verbose=False)
     # Nothing here reads memory before it is written.
