@@ -3,9 +3,10 @@
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
+from typing import TextIO
 
 import rich
 from rich.console import Console
@@ -48,11 +49,11 @@ def logging_to(path: Path, *, console_too: bool = True) -> Iterator[None]:
         path: the log file; an existing one is continued.
         console_too: whether the console shows all of it, or nothing.
     """
-    console: logging.Handler = logging.StreamHandler(sys.stdout)
+    console: logging.Handler = _Console(sys.stdout)
     if is_terminal():
-        console = RichHandler(show_time=False, show_level=False, show_path=False, highlighter=None)
+        console = _Terminal(show_time=False, show_level=False, show_path=False, highlighter=None)
     console.setFormatter(_Plain())
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = _File(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     with _loggers_kept("", "deblur", *LIBRARIES):
         root = logging.getLogger()
@@ -75,7 +76,8 @@ def logging_to(path: Path, *, console_too: bool = True) -> Iterator[None]:
             raise
         finally:
             logging.captureWarnings(False)
-            file.close()
+            with suppress(OSError):  # what could not be written to a full disk is tried once more
+                file.close()
 
 
 @contextmanager
@@ -108,3 +110,23 @@ class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+
+
+class _Undisturbed(logging.Handler):
+    """A handler that a full disk or a closed console does not disturb, where logging would print a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # logging names it
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
+class _Console(_Undisturbed, logging.StreamHandler[TextIO]):
+    pass
+
+
+class _Terminal(_Undisturbed, RichHandler):
+    pass
+
+
+class _File(_Undisturbed, logging.FileHandler):
+    pass

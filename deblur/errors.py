@@ -1,7 +1,12 @@
 """The one exception for mistakes that a user can mend, and what turns those of the disk into it."""
 
 import contextlib
+import errno
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+# There is no room, the user's quota is used up, or the file would be larger than the file system or a limit allows.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 class UserError(Exception):
@@ -9,7 +14,28 @@ class UserError(Exception):
 
     Its text is shown alone, without a traceback. It says what is wrong and where (key, file, value), what is allowed,
     and what to do.
+
+    Attributes:
+        exit_code: of a command that ends with it.
     """
+
+    exit_code: ClassVar[int] = 2
+
+
+class NoRoomError(UserError):
+    """A file could not be written for want of room. Nothing is wrong with the command: given again, it continues."""
+
+    exit_code: ClassVar[int] = 1
+
+
+def disk_error(error: OSError, sentence: str) -> UserError:
+    """Return a sentence as the error of its kind: `NoRoomError` if the disk is full, else `UserError`.
+
+    Args:
+        error: of the operating system.
+        sentence: what is said.
+    """
+    return (NoRoomError if error.errno in NO_ROOM else UserError)(sentence)
 
 
 class PartlyDone(UserError):
@@ -37,6 +63,6 @@ def disk_errors_told() -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise
-        raise UserError(
-            f"{error.filename} cannot be read or written ({error.strerror}): make it so, or choose another."
+        raise disk_error(
+            error, f"{error.filename} cannot be read or written ({error.strerror}): make it so, or choose another."
         ) from error

@@ -7,8 +7,9 @@ import io
 import json
 import os
 import re
+import socket
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,25 +38,93 @@ def safe_name(text: str) -> str:
     return f"{encoded[: LONGEST_NAME - 7].decode(errors='ignore')}-{digest}"
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write a file under a temporary name beside `path` and move it there; parent folders are made.
 
+    The content is on the disk before the name is, and the name before this returns: whatever ends the process or the
+    machine, `path` is the old file or the new one. A process that is killed leaves its temporary file behind; see
+    `remove_partial_files`.
+
     Raises:
-        OSError: where the folder cannot be written; nothing is left behind.
+        OSError: where the file cannot be written, with its name; nothing is left behind, and the old file is intact.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name[:20]}."
-    )  # a name may be as long as is allowed
+    with _named(path):
+        _make_folder(path.parent)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_partial_prefix(path), suffix=_PARTIAL)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_UMASK)  # noqa: PTH101 # mkstemp makes files that only the owner may read
+            os.replace(temporary, path)  # noqa: PTH105 # the name that says what it does
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)  # noqa: PTH108 # beside os.replace
+            raise
+        _sync_folder(path.parent)
+
+
+def remove_partial_files(folder: Path, *, is_held: bool = False) -> None:
+    """Remove the temporary files that killed processes left in a folder and in those below it.
+
+    Args:
+        folder: which may be missing.
+        is_held: whether no other process can write there now. Else only files of processes of this host that have
+            ended are removed.
+    """
+    for path in folder.rglob(f".*{_PARTIAL}"):
+        writer = _PARTIAL_NAME.search(path.name)
+        if writer is not None and (is_held or _has_ended(writer["host"], int(writer["process"]))):
+            with contextlib.suppress(OSError):  # another process may have removed it
+                path.unlink()
+
+
+def _partial_prefix(path: Path) -> str:
+    """Return how the temporary name of a file begins: with a part of its name, and with who writes it.
+
+    Only a part, for a name may be as long as is allowed, and TensorBoard reads each file with "tfevents" in its name.
+    """
+    return f".{path.name[:12]}.{_HOST}-{os.getpid()}."
+
+
+def _has_ended(host: str, process: int) -> bool:
+    if host != _HOST or os.name == "nt":  # where signal 0 is no question
+        return False
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o666 & ~_UMASK)  # noqa: PTH101 # mkstemp makes files that only the owner may read
-        os.replace(temporary, path)  # noqa: PTH105 # the name that says what it does
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)  # noqa: PTH108 # beside os.replace
-        raise
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # another user's
+        pass
+    return False
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file that is wanted, not the temporary one, in errors of the operating system."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk; not every system and file system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -98,3 +167,6 @@ def _current_umask() -> int:
 
 
 _UMASK = _current_umask()
+_PARTIAL = ".partial"
+_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
+_PARTIAL_NAME = re.compile(rf"\.(?P<host>\w*)-(?P<process>\d+)\.\w{{8}}{re.escape(_PARTIAL)}\Z")

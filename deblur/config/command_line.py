@@ -25,7 +25,7 @@ from deblur.config import schema
 from deblur.config.check import did_you_mean, refuse_trust_in_files
 from deblur.config.places import conf_dir
 from deblur.config.sweeps import SweepRefused
-from deblur.errors import UserError
+from deblur.errors import NO_ROOM, NoRoomError, UserError
 from deblur.runs.identity import WITHOUT_EFFECT, is_within
 
 PATH_KEYS = frozenset(
@@ -62,13 +62,14 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
         words: the words after the program's name; by default those of this process.
 
     Returns:
-        The exit code: 0, 2 for a mistake that a sentence on standard error explains, 130 for Ctrl-C.
+        The exit code: 0, 2 for a mistake that a sentence on standard error explains, 1 for a full disk, 130 for Ctrl-C.
     """
     words = prepare_words(sys.argv[1:] if words is None else words)
     if "" not in sys.path:
         sys.path.append("")  # console scripts find a user's modules in the working folder, as `python -m` does
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     mistakes: list[str] = []
+    codes = [0]
     crashes: list[Exception] = []
 
     @functools.wraps(task)
@@ -80,6 +81,7 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
             if wants_traceback:
                 raise
             mistakes.append(str(error))
+            codes.append(error.exit_code)
             return math.nan
         except Exception as error:
             crashes.append(error)
@@ -100,19 +102,27 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
             raise refusal.mistake from None
         reason = explain(refusal.mistake, config_name, words)
         mistakes.append(f"The job {refusal.job} is refused, so no job of this sweep was started: {reason}")
+        codes.append(_exit_code(refusal.mistake))
     except SystemExit as end:  # after --help, or a flag that does not exist
         return int(end.code or 0)
     except MISTAKES as error:
         if wants_traceback or error in crashes:
             raise
         mistakes.append(explain(error, config_name, words))
+        codes.append(_exit_code(error))
     finally:
         if mistakes:
             from deblur.console import say_error  # rich takes a while to import
 
             for mistake in mistakes:
                 say_error(mistake)
-    return EXIT_MISTAKE if mistakes else 0
+    return max(codes)
+
+
+def _exit_code(error: Exception) -> int:
+    """Return the exit code of a command that an error ends; a full disk is no mistake."""
+    no_room = isinstance(error, OSError) and error.errno in NO_ROOM
+    return NoRoomError.exit_code if no_room else getattr(error, "exit_code", EXIT_MISTAKE)
 
 
 def prepare_words(words: Sequence[str]) -> list[str]:
@@ -185,7 +195,8 @@ def explain(error: Exception, config_name: str, words: Sequence[str]) -> str:
     if text.startswith("Config group override must be a string"):
         return _explain_choice_of_no_name(words)
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename} cannot be written ({error.strerror}): choose another paths.output_root."
+        cure = "make room, or choose" if error.errno in NO_ROOM else "choose"
+        return f"{error.filename} cannot be written ({error.strerror}): {cure} another paths.output_root."
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and "is not in struct" in str(cause) and cause.full_key:
         return _explain_unknown_key(cause, config_name, words)

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from deblur.data.decoding import Decoded, decode_all
 from deblur.data.images import BadImage
 from deblur.data.sources import ImageSource
-from deblur.errors import UserError
+from deblur.errors import disk_error
 
 _FORMAT_VERSION = 1  # raised when the files of a cache change their meaning
 PIXELS = "pixels.npy"
@@ -188,7 +188,8 @@ def _disk_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
+        raise disk_error(
+            error,
             f"paths.cache_root: the image cache cannot be written to {root} ({error.strerror or error}). "
-            "Make it writable, make room on its disk, or choose another folder with paths.cache_root=FOLDER."
+            "Make it writable, make room on its disk, or choose another folder with paths.cache_root=FOLDER.",
         ) from error

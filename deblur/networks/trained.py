@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from deblur.errors import UserError
 from deblur.networks.building import build_network
-from deblur.networks.checkpoints import CHECKPOINTS, SEEN, load_checkpoint
+from deblur.networks.checkpoints import BEST, CHECKPOINTS, SEEN, load_checkpoint
 from deblur.networks.description import has_settings
 from deblur.networks.guides import preparation_of
 from deblur.networks.weights import SUFFIX, read_weights
@@ -70,21 +70,21 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
         config = description["settings"]
         network = _restored_network(config["model"], weights, place, trusted)
         name, metrics = str(description.get("name") or place.stem), description.get("metrics") or {}
-        return Trained(name, network, config, metrics, _seen(description))
+        return Trained(name, network, config, metrics, _seen(description, place))
     content = load_checkpoint(place)
     settings: Any = content.get("hyper_parameters")
     if not has_settings(settings):
         raise UserError(f"{place} is no checkpoint of this program: it holds no settings of a network.")
     config = {key: settings[key] for key in SETTINGS if key in settings}
-    network = _restored_network(config["model"], _weights(content, place), place, trusted)
-    return Trained(place.stem, network, config, seen=_seen(content))
+    network = _restored_network(config["model"], _weights(content), place, trusted)
+    return Trained(place.stem, network, config, seen=_seen(content, place))
 
 
 def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
     config = read_config(folder)
-    checkpoint = folder / CHECKPOINTS / "best.ckpt"
-    if not checkpoint.is_file():
-        raise UserError(f"{folder} has no {CHECKPOINTS}/best.ckpt: the run has not finished an epoch yet.")
+    checkpoint = folder / CHECKPOINTS / BEST
+    if not checkpoint.exists():
+        raise UserError(f"{folder} has no {CHECKPOINTS}/{BEST}: the run has not finished an epoch yet.")
     try:
         metrics = read_metrics(folder)
     except MissingFile:
@@ -92,8 +92,8 @@ def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
     if not has_settings(config):
         raise UserError(f"{folder / CONFIG_FILE} is damaged: it lacks the sections model and blur.")
     content = load_checkpoint(checkpoint)
-    network = _restored_network(config["model"], _weights(content, checkpoint), checkpoint, trusted)
-    return Trained(_name_of(folder), network, config, metrics, _seen(content))
+    network = _restored_network(config["model"], _weights(content), checkpoint, trusted)
+    return Trained(_name_of(folder), network, config, metrics, _seen(content, checkpoint))
 
 
 def _name_of(folder: Path) -> str:
@@ -102,15 +102,17 @@ def _name_of(folder: Path) -> str:
     return folder.parent.name if folder.parent.parent.name == "runs" else folder.name
 
 
-def _seen(content: Mapping[str, Any]) -> frozenset[str] | None:
+def _seen(content: Mapping[str, Any], path: Path) -> frozenset[str] | None:
     found = content.get(SEEN)
-    return None if found is None else frozenset(map(str, found))
+    if found is None:
+        return None
+    if not isinstance(found, list) or not all(isinstance(digest, str) for digest in found):
+        raise UserError(f"{path} is damaged: {SEEN} is no list of texts.")
+    return frozenset(found)
 
 
-def _weights(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+def _weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
     held = content["state_dict"]
-    if not isinstance(held, dict) or not all(isinstance(key, str) for key in held):
-        raise UserError(f"{path} is damaged: it holds no weights by name.")
     return {key.removeprefix(_PREFIX): value for key, value in held.items() if key.startswith(_PREFIX)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deblur.errors import UserError
-from deblur.files import write_bytes, write_csv, write_text
+from deblur.files import remove_partial_files, write_bytes, write_csv, write_text
 from deblur.reading import UnusableFile
 from deblur.reporting.answers import Answer, answer
 from deblur.reporting.cells import Table, arrange
@@ -88,6 +88,7 @@ def write_findings(findings: Findings, output: Path, *, strips: bool) -> tuple[P
     damages = [damage for sweep in findings.sweeps for damage in sweep.damages]
     figures = _figures(findings, strips, damages)
     content = _texts(findings, damages) | figures
+    remove_partial_files(output)
     write_csv(output / RESULTS_FILE, _rows(findings))
     if (output / PAGE_FILE).is_file():  # of an earlier report, whose pictures may be others
         for old in output.glob("strip_*.png"):

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from omegaconf import OmegaConf
 
-from deblur.errors import UserError
+from deblur.errors import UserError, disk_error
 from deblur.files import write_json, write_text
 from deblur.reading import MissingFile, UnusableFile
 from deblur.runs.identity import config_hash, data_settings
@@ -79,8 +79,9 @@ class RunFolder:
             raise RunIsAlive(f"The run {self.path} is alive in another process: wait until it has ended.") from None
         except OSError as error:
             self._lock.release()
-            raise UserError(
-                f"The run folder {self.path} cannot be written ({error.strerror}): choose another paths.output_root."
+            raise disk_error(
+                error,
+                f"The run folder {self.path} cannot be written ({error.strerror}): choose another paths.output_root.",
             ) from error
         except BaseException:
             self._lock.release()

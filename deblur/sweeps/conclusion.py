@@ -66,7 +66,10 @@ def _report(sweep: Sweep, code: int) -> int:
         say_error(f"Stopped. The report can be made with: python -m deblur.report sweep={sweep.folder.name}")
         return EXIT_INTERRUPTED
     except Exception as error:  # the runs are done, and whatever is wrong here must not hide it
-        say_error(f"The report was not written: {error if isinstance(error, UserError) else repr(error)}")
+        reason = str(error) if isinstance(error, UserError) else repr(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            reason = f"{error.filename} cannot be written ({error.strerror})."
+        say_error(f"The report was not written: {reason}")
         return code or EXIT_INCOMPLETE
     for damage in damages:
         say_error(damage)

@@ -13,7 +13,7 @@ from typing import Any
 from deblur.config import Config
 from deblur.console import say
 from deblur.errors import UserError
-from deblur.files import write_json
+from deblur.files import remove_partial_files, write_json
 from deblur.reading import MissingFile, UnusableFile
 from deblur.runs import (
     STATUS_FILE,
@@ -146,6 +146,7 @@ class Sweep:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
+            remove_partial_files(self.folder)
             noted = self._noted()
             asked = [job.folder.name for job in self.jobs]
             content = {

@@ -3,7 +3,8 @@
 import logging
 import math
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import lightning.pytorch as L
 import torch
@@ -13,8 +14,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from deblur.console import duration
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv
-from deblur.runs import HISTORY_FILE, RunFolder, read_finished_epochs
+from deblur.runs import HISTORY_FILE, RunFolder
+from deblur.training.checkpoints import PROGRESS
+from deblur.training.loggers import TensorBoard
 from deblur.training.pictures import restore_sample, strip
+
+TRAIN_LOSS: Final = "train/loss"
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +27,13 @@ SECONDS_BETWEEN_LOOKS = 1.0  # at the folder of the run
 
 
 class History(Checkpoint):
-    """Writes history.csv, one row an epoch, and the finished epochs into status.json.
+    """Holds a row for each epoch, which the checkpoints keep: history.csv and status.json are views of it.
 
-    It is a kind of checkpoint callback for its place: Lightning calls these last, when the epoch's means are there.
+    It is a kind of checkpoint callback for its place: Lightning calls these last, when the epoch's means are there. It
+    comes before those that write checkpoints.
+
+    Attributes:
+        rows: one mapping an epoch, of names to numbers.
     """
 
     def __init__(self, run: RunFolder) -> None:
@@ -36,9 +45,11 @@ class History(Checkpoint):
         self._is_validated = False
         self.rows: list[dict[str, Any]] = []
 
-    def keep(self, epochs: int) -> None:
-        """Read the rows of the epochs that a resumed run has behind it; forget what came after them."""
-        self.rows = read_finished_epochs(self._run.path, epochs)
+    def resume(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take over the rows of the epochs that a resumed run has behind it, and write the files by them."""
+        self.rows = [dict(row) for row in rows]
+        if self._run.is_held:
+            self._write()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock, and note the rate before a scheduler changes it."""
@@ -51,7 +62,7 @@ class History(Checkpoint):
         self._is_validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the epoch's row."""
+        """Add the epoch's row, and log the mean loss, which Lightning would log after the checkpoint is written."""
         logged = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
@@ -65,14 +76,42 @@ class History(Checkpoint):
             "seconds": round(time.perf_counter() - self._epoch_start, 3),
         }
         self.rows.append(row)
+        for logger in trainer.loggers:
+            # At the step of the last batch, as Lightning does.
+            told = {TRAIN_LOSS: logged[TRAIN_LOSS], "epoch": float(trainer.current_epoch)}
+            logger.log_metrics(told, trainer.global_step - 1)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Store the rows, and how long the event file is once all events are on the disk."""
+        lengths = [logger.sync() for logger in trainer.loggers if isinstance(logger, TensorBoard)]
+        checkpoint[PROGRESS] = {"rows": self.rows, "events": next(iter(lengths), None)}
+
+    def publish(self, trainer: L.Trainer) -> None:
+        """Write history.csv and the finished epochs in status.json; say how the last one went."""
         if not trainer.is_global_zero:
             return
-        write_csv(self._path, self.rows)
-        self._run.report_epoch(trainer.current_epoch + 1)
+        self._write()
         if not trainer.progress_bar_callback:
-            shown = {name: row.get(name) for name in ("train/loss", "val/psnr", "val/gain")}
+            row = self.rows[-1]
+            shown = {name: row.get(name) for name in (TRAIN_LOSS, "val/psnr", "val/gain")}
             numbers = "  ".join(f"{name} {value:.4g}" for name, value in shown.items() if value is not None)
             log.info(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {numbers}  {row['seconds']:.1f} s")
+
+    def _write(self) -> None:
+        write_csv(self._path, self.rows)
+        self._run.report_epoch(len(self.rows))
+
+
+class PublishedHistory(Checkpoint):
+    """Writes the files of a `History`. It comes after those that write checkpoints, which these files never precede."""
+
+    def __init__(self, history: History) -> None:
+        """Choose whose."""
+        self._history = history
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write them."""
+        self._history.publish(trainer)
 
 
 class FolderGuard(Callback):
@@ -131,8 +170,12 @@ class TimeLeft(Callback):
             )
 
 
-class ImageStrips(Callback):
-    """Shows fixed validation images in TensorBoard: blurred | restored | sharp | error, one image a row."""
+class ImageStrips(Checkpoint):
+    """Shows fixed validation images in TensorBoard: blurred | restored | sharp | error, one image a row.
+
+    It is a kind of checkpoint callback for its place: before the checkpoints are written, and after what may end the
+    training with this epoch.
+    """
 
     def __init__(self, images: int, every_n_epochs: int) -> None:
         """Choose what to show.
@@ -143,7 +186,6 @@ class ImageStrips(Callback):
         """
         self._images = images
         self._every_n_epochs = every_n_epochs
-        self._shown_at = 0  # steps
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show what the untrained network does."""
@@ -151,25 +193,28 @@ class ImageStrips(Callback):
             self._show(trainer, pl_module, 0)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Show the progress."""
-        if (trainer.current_epoch + 1) % self._every_n_epochs == 0:
-            self._show(trainer, pl_module, trainer.global_step)
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Show the end, wherever that is."""
-        if trainer.global_step > self._shown_at:
+        """Show the progress, and the end, wherever that is."""
+        if (trainer.current_epoch + 1) % self._every_n_epochs == 0 or _is_last_epoch(trainer):
             self._show(trainer, pl_module, trainer.global_step)
 
     def _show(self, trainer: L.Trainer, module: L.LightningModule, step: int) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined] # set by fit
         if not isinstance(data, DeblurDataModule) or not trainer.is_global_zero:
             return
-        self._shown_at = step
         samples = data.evaluation_dataset(data.splits.val[: self._images])
         shown = strip([restore_sample(module, samples[index]) for index in range(len(samples))], with_error=True)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("val/blurred, restored, sharp, error", shown, step, dataformats="HW")
+
+
+def _is_last_epoch(trainer: L.Trainer) -> bool:
+    steps = trainer.max_steps  # -1 is no limit
+    return (
+        trainer.should_stop
+        or trainer.current_epoch + 1 == trainer.max_epochs
+        or (steps >= 0 and trainer.global_step >= steps)
+    )
 
 
 def _now(device: torch.device) -> float:

@@ -1,28 +1,40 @@
 """The two checkpoints of a run: the best epoch's and the last one's."""
 
-from dataclasses import dataclass
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lightning.pytorch as L
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from deblur.networks.checkpoints import CHECKPOINTS, load_checkpoint
+from deblur.files import write_bytes
+from deblur.networks.checkpoints import CHECKPOINTS
+
+PROGRESS: Final = "progress"
+"""Key of what a checkpoint holds of the run's other files: `rows` of history.csv, `events`, the event file's length."""
 
 
-@dataclass(frozen=True)
-class LastEpoch:
-    """Where a run goes on.
+class CheckpointFiles(TorchCheckpointIO):
+    """Writes checkpoints as all files of a run are written: a reader finds the old one or the new one, and whole.
 
-    Attributes:
-        path: the checkpoint.
-        epochs: how many are finished.
-        steps: how many are taken.
+    Lightning writes to the temporary folder and moves. On another file system that is a copy over the old checkpoint,
+    and a full disk or a kill leaves half of it.
     """
 
-    path: Path
-    epochs: int
-    steps: int
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            OSError: where it cannot be written; the old one is intact.
+        """
+        if storage_options is not None or "://" in str(path):  # of another callback, on no disk
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_bytes(Path(path), content.getbuffer())
 
 
 class KeptCheckpoint(ModelCheckpoint):
@@ -57,21 +69,15 @@ class KeptCheckpoint(ModelCheckpoint):
         if self.monitor is None or self.monitor in trainer.callback_metrics:
             super().on_train_epoch_end(trainer, pl_module)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best score, None before there is one; Lightning's holds places on this machine."""
+        return {"best_model_score": self.best_model_score}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the best score with this folder's paths: Lightning forgets it where the folder has moved."""
-        here = {"dirpath": self.dirpath, "best_model_path": self._path, "kth_best_model_path": self._path}
-        scores = dict.fromkeys([self._path] if state_dict["best_k_models"] else [], state_dict["best_model_score"])
-        super().load_state_dict({**state_dict, **here, "best_k_models": scores})
-
-
-def find_last(run: Path) -> LastEpoch | None:
-    """Return the last finished epoch of a run, or None where it has none.
-
-    Raises:
-        UserError: for a damaged checkpoint.
-    """
-    path = run / CHECKPOINTS / "last.ckpt"
-    if not path.is_file():
-        return None
-    content = load_checkpoint(path)
-    return LastEpoch(path, content["epoch"] + 1, content["global_step"])
+        """Take over the best score, with the path in this folder."""
+        score = state_dict["best_model_score"]
+        self.best_model_path = self._path
+        if score is not None:
+            self.best_model_score = self.kth_value = score
+            self.kth_best_model_path = self._path
+            self.best_k_models = {self._path: score}

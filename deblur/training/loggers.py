@@ -1,29 +1,150 @@
 """TensorBoard, with a run's event file in the run's own folder."""
 
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, Final
 
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
+
+from deblur.training.events import EventWriter, keep_events, new_event_file
+
+CURVES: Final = "curves/"
+"""The group of tags that repeats what is logged each epoch.
+
+TensorBoard opens the first two groups of the alphabet. Without this one that would be `test`, single dots, and `train`,
+before `val`.
+"""
+_EACH_EPOCH: Final = ("train/", "val/")
 
 
 class TensorBoard(TensorBoardLogger):
     """Lightning's TensorBoard logger for one run folder: TensorBoard shows the folder's name as the run's."""
 
-    def __init__(self, save_dir: str | Path, purge_step: int | None = None) -> None:
+    def __init__(self, save_dir: str | Path) -> None:
         """Describe the event file.
 
         Args:
             save_dir: the run folder.
-            purge_step: forget what an interrupted run logged from this step on.
         """
-        super().__init__(save_dir, name="", version="", default_hp_metric=False, purge_step=purge_step)
+        super().__init__(save_dir, name="", version="", default_hp_metric=False)
+        self._path: Path | None = None
+        self._has_settings = False
+
+    def resume(self, size: int | None, steps: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Go back to the events of a checkpoint.
+
+        Args:
+            size: what `sync` returned before the checkpoint was written.
+            steps: how many steps were taken then.
+            rows: of the epochs until then, as History holds them: what the event file lacks of them is written again.
+
+        Raises:
+            OSError: where the event file cannot be written.
+        """
+        kept = keep_events(Path(self.log_dir), size, steps)
+        self._path = kept.path
+        self._has_settings = any(tag == metadata.SESSION_START_INFO_TAG for tag, _ in kept.tags)
+        for row in rows:
+            step = row["step"] - 1
+            logged = {name: value for name, value in row.items() if name.startswith(_EACH_EPOCH) and value is not None}
+            lacking = {name: value for name, value in logged.items() if (name, step) not in kept.tags}
+            if lacking:
+                self.log_metrics(lacking, step)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> EventWriter:
+        """Return what writes events; the file is begun, or continued, when it is first asked for."""
+        writer = self._writer
+        if writer is None:
+            self._path = self._path or new_event_file(Path(self.log_dir))
+            self._experiment = writer = EventWriter(self._path)
+        return writer
+
+    @property
+    def _writer(self) -> EventWriter | None:
+        return self._experiment if isinstance(self._experiment, EventWriter) else None
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Write scalars; what is logged each epoch is repeated in the group `curves`.
+
+        The number of the epoch, which Lightning adds, is left out: it is a ramp.
+        """
+        shown = {name: value for name, value in metrics.items() if name != "epoch"}
+        shown |= {f"{CURVES}{name}": value for name, value in shown.items() if name.startswith(_EACH_EPOCH)}
+        for name, value in shown.items():
+            add = self.experiment.add_scalars if isinstance(value, Mapping) else self.experiment.add_scalar
+            add(name, value, step)
+        self.experiment.flush()
+
+    @rank_zero_only
+    def log_settings(self, settings: Mapping[str, bool | int | float | str]) -> None:
+        """Write the settings of the run for the HPARAMS tab, unless a resumed run has them already.
+
+        No experiment is described beside them: TensorBoard would take the first run's for all runs. Without one it goes
+        through the settings and values of all runs, and makes a filter of each.
+        """
+        if self._has_settings:
+            return
+        info = SessionStartInfo(start_time_secs=time.time())
+        for name, value in settings.items():
+            kind = "string" if isinstance(value, str) else "bool" if isinstance(value, bool) else "number"
+            setattr(info.hparams[name], f"{kind}_value", value)
+        self._write_session(metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=info), 0)
+
+    @rank_zero_only
+    def log_success(self, step: int) -> None:
+        """Tell the HPARAMS tab that the run is done.
+
+        Args:
+            step: of the whole training.
+        """
+        info = SessionEndInfo(status=STATUS_SUCCESS, end_time_secs=time.time())
+        self._write_session(metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=info), step)
+
+    def _write_session(self, tag: str, content: HParamsPluginData, step: int) -> None:
+        about = metadata.create_summary_metadata(content)
+        summary = Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])
+        self.experiment._get_file_writer().add_summary(summary, step)
+
+    def sync(self) -> int | None:
+        """Wait until all events are on the disk.
+
+        Returns:
+            How long the event file is [bytes]; None in a process that writes none.
+
+        Raises:
+            OSError: where they cannot be written.
+        """
+        return self._writer.sync() if self._writer is not None else None
 
     def save(self) -> None:
         """Write no hparams.yaml: config.yaml holds the settings, and the event file the HPARAMS tab."""
 
-    def finalize(self, status: str) -> None:  # noqa: ARG002 # Lightning gives it
-        """Keep the event file open between training and test, which would each begin another."""
-        self.experiment.flush()
+    def finalize(self, status: str) -> None:
+        """Keep the event file open between training and test; close it when either has failed.
+
+        Lightning calls this while it handles what has failed, which a full disk must not hide.
+        """
+        if status == "failed":
+            with suppress(OSError):
+                self.close()
 
     def close(self) -> None:
-        """Close the event file."""
-        super().finalize("success")
+        """Close the event file.
+
+        Raises:
+            OSError: where the last events cannot be written.
+        """
+        if self._writer is not None:
+            self._writer.sync()
+            self._writer.close()

@@ -126,7 +126,7 @@ class DeblurModule(L.LightningModule):
         losses, counts = zip(*self._losses, strict=True)
         loss = torch.dot(torch.stack(losses), torch.tensor(counts, device=self.device).float()) / sum(counts)
         self._refuse_divergence(loss)
-        self.log("train/loss", loss, sync_dist=True)
+        self.log("train/loss", loss, logger=False, sync_dist=True)  # History hands it on, before the checkpoint
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau) and self._scheduler is not None:
             monitor = self._scheduler["monitor"]

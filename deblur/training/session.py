@@ -2,7 +2,6 @@
 
 import logging
 import shlex
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,20 +11,21 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar, RichProgressBar
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 
 from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device, refuse_absent_device, taken_device
-from deblur.files import write_json
+from deblur.errors import NO_ROOM, disk_error
+from deblur.files import remove_partial_files, write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
 from deblur.networks.building import build_network
-from deblur.networks.checkpoints import CHECKPOINTS, load_checkpoint
+from deblur.networks.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.runs import (
-    HISTORY_FILE,
+    CONFIG_FILE,
     LOG_FILE,
     METRICS_FILE,
     RunFolder,
@@ -37,8 +37,8 @@ from deblur.runs import (
     sharing,
 )
 from deblur.training.calibration import calibrate
-from deblur.training.callbacks import FolderGuard, History, TimeLeft
-from deblur.training.checkpoints import KeptCheckpoint, LastEpoch, find_last
+from deblur.training.callbacks import FolderGuard, History, PublishedHistory, TimeLeft
+from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
 from deblur.training.loggers import TensorBoard
 from deblur.training.module import DeblurModule
 from deblur.training.optimizers import build_optimizer, build_scheduler
@@ -52,6 +52,7 @@ from deblur.training.results import (
     write_images_table,
     write_samples,
 )
+from deblur.training.resuming import LastEpoch, find_last
 from deblur.training.summary import describe_network, receptive_field_warning, result_table, start_summary
 
 log = logging.getLogger(__name__)
@@ -87,8 +88,10 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
             with taken_device(config["trainer"]) as device, _known_warnings_ignored():
                 return _train(config, run, device, bar)
         with (
+            _disk_errors_told(folder, in_sweep),
             run,
             logging_to(folder / LOG_FILE, console_too=not in_sweep),
+            _disk_errors_told(folder, in_sweep),
             sharing(folder),
             taken_device(config["trainer"]) as device,
             _known_warnings_ignored(),
@@ -108,6 +111,8 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
 def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     trusted = config["trusted"]
+    if run.is_held:
+        remove_partial_files(run.path, is_held=True)
     keep_freed_memory()
     L.seed_everything(config["seed"], verbose=False)
     # Nothing here reads memory before it is written.
@@ -138,27 +143,28 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
         cache_root=config["paths"]["cache_root"],
     )
     git = git_state()
-    last = _last_epoch(run)
     history = History(run)
-    if last is not None:
-        history.keep(last.epochs)
     callbacks: list[Callback] = [RichProgressBar(leave=False)] if progress_bar else []
     callbacks += [
         *(build(node, Callback, trusted=trusted) for node in (config["callbacks"] or {}).values() if node),
         FolderGuard(run),
         TimeLeft(),
-        KeptCheckpoint(run.path, "best", monitor="val/psnr"),
         history,
-        # The last one: it holds the state of the others, and a run goes on from it.
+        KeptCheckpoint(run.path, "best", monitor="val/psnr"),
+        # The last checkpoint: it holds the state of the other callbacks, and a run continues from it.
         KeptCheckpoint(run.path, "last"),
+        PublishedHistory(history),
     ]
-    trainer = _build_trainer(config, run, device, callbacks, last)
+    trainer = _build_trainer(config, run, device, callbacks)
     log.info(f"{'run':<9} {run.path}")
     with stopwatch(seconds, "data"):
         data.setup()
     run.refuse_other_data(data.images.fingerprint)
     with stopwatch(seconds, "calibration"):
         calibrate(module.network, data)
+    last = find_last(run, config, module, trainer)
+    _resume(run, history, trainer, last)
+    _log_settings(trainer, config, device)
     log.info(start_summary(config, module.network, degradation, data.images, data.splits, device))
     warning = receptive_field_warning(module.network, degradation)
     if warning:
@@ -167,7 +173,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
         trainer.fit(module, datamodule=data, ckpt_path=last.path if last else None, weights_only=True)
     seconds["epochs"] = round(sum(row["seconds"] for row in history.rows), 3)
 
-    best = run.path / CHECKPOINTS / "best.ckpt"
+    best = run.path / CHECKPOINTS / BEST
     best_epoch = load_checkpoint(best)["epoch"]
     log.info(f"Testing the weights of the best epoch, {best_epoch + 1}: {best}")
     with stopwatch(seconds, "test"), _keyboard_interrupt_from_lightning():
@@ -191,30 +197,28 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     run.refuse_if_lost()
     write_images_table(run.path, module.test_rows)
     write_samples(run.path, module, data)
-    _log_hyperparameters(trainer, config, device, test)
+    _close_loggers(trainer)
     write_json(run.path / METRICS_FILE, metrics)
     log.info("\n" + result_table(test))
     log.info(f"\nEverything is in {run.path}; look at it with\n  tensorboard --logdir {config['paths']['output_root']}")
     return metrics
 
 
-def _last_epoch(run: RunFolder) -> LastEpoch | None:
-    """Return where to go on from; without a checkpoint, clear away what an earlier start left."""
-    last = find_last(run.path)
-    if last is not None:
-        log.info(f"Going on after epoch {last.epochs}, from {last.path}")
-        return last
-    if run.is_held:
-        shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
-        for stale in (run.path / HISTORY_FILE, *run.path.glob("events.out.tfevents.*")):
-            stale.unlink(missing_ok=True)
-    return None
+def _resume(run: RunFolder, history: History, trainer: L.Trainer, last: LastEpoch | None) -> None:
+    """Bring the files of the run to where its checkpoint is."""
+    if last is None:
+        if run.is_held:
+            run.report_epoch(0)
+        return
+    history.resume(last.rows)
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoard) and run.is_held and Path(logger.log_dir) == run.path:
+            logger.resume(last.events, last.steps, last.rows)
 
 
-def _build_trainer(
-    config: Config, run: RunFolder, device: Device, callbacks: list[Callback], last: LastEpoch | None
-) -> L.Trainer:
+def _build_trainer(config: Config, run: RunFolder, device: Device, callbacks: list[Callback]) -> L.Trainer:
     settings = dict(config["trainer"])
+    plugins = settings.get("plugins") or []
     settings |= {
         "accelerator": device.accelerator,
         "devices": device.devices,
@@ -222,7 +226,8 @@ def _build_trainer(
         "deterministic": device.deterministic,
         "default_root_dir": run.path,
         "callbacks": callbacks,
-        "logger": [_build_logger(node, run, last, config) for node in (config["logger"] or {}).values() if node],
+        "plugins": [*([plugins] if isinstance(plugins, str) else plugins), CheckpointFiles()],
+        "logger": [_build_logger(node, run, config) for node in (config["logger"] or {}).values() if node],
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
         "enable_model_summary": False,
         "use_distributed_sampler": False,  # the data module shares the images out itself
@@ -230,23 +235,47 @@ def _build_trainer(
     return build(settings, L.Trainer, trusted=config["trusted"])
 
 
-def _build_logger(node: Mapping[str, Any], run: RunFolder, last: LastEpoch | None, config: Config) -> Logger:
-    purge: dict[str, Any] = {}
-    if last is not None and str(node.get("_target_")).endswith(".TensorBoard"):
-        purge["purge_step"] = last.steps + 1
-    return build({"save_dir": str(run.path), **node}, Logger, trusted=config["trusted"], **purge)
+def _build_logger(node: Mapping[str, Any], run: RunFolder, config: Config) -> Logger:
+    return build({"save_dir": str(run.path), **node}, Logger, trusted=config["trusted"])
 
 
-def _log_hyperparameters(trainer: L.Trainer, config: Config, device: Device, test: Mapping[str, Any]) -> None:
+def _log_settings(trainer: L.Trainer, config: Config, device: Device) -> None:
     settings = flat_settings(config, device.accelerator)
-    results = {f"hp/{name}": test[name] for name in ("psnr", "ssim", "gain") if test[name] is not None}
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(settings, results)
+        if isinstance(logger, TensorBoard):
+            logger.log_settings(settings)
         else:
             logger.log_hyperparams(settings)
+
+
+def _close_loggers(trainer: L.Trainer) -> None:
+    for logger in trainer.loggers:
         if isinstance(logger, TensorBoard):
+            logger.log_success(trainer.global_step)
             logger.close()
+
+
+@contextmanager
+def _disk_errors_told(folder: Path, in_sweep: bool) -> Iterator[None]:
+    """Say in a sentence that a file of the run cannot be written, or that there is no room for it.
+
+    Raises:
+        UserError: for such an error.
+    """
+    try:
+        yield
+    except OSError as error:
+        file = Path(str(error.filename or "a file"))
+        if error.errno not in NO_ROOM and folder not in (file, *file.parents):
+            raise  # of the user's own code
+        again = "give the same command again"
+        if not in_sweep and (folder / CONFIG_FILE).is_file():
+            again = f"resume with: python -m deblur.train {shlex.quote(f'resume={folder}')}"
+        cure = "make room" if error.errno in NO_ROOM else "make it writable"
+        sentence = (
+            f"{file} cannot be written ({error.strerror}). What was written before is intact: {cure}, and {again}"
+        )
+        raise disk_error(error, sentence) from error
 
 
 @contextmanager
