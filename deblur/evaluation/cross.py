@@ -23,6 +23,7 @@ from deblur.metrics import HARM, psnr
 from deblur.networks.trained import load_trained
 from deblur.reporting.crossing import CROSS_FILE
 from deblur.runs import METRICS_FILE, read_config, read_json
+from deblur.text import Lines, paragraphs
 
 STRENGTHS = {  # the parameter of each family
     "gaussian": "sigma",
@@ -113,7 +114,7 @@ def best_runs(runs: Sequence[Path]) -> dict[str, Path]:
     return {blur: run for blur, (_, run) in best.items()}
 
 
-def cross(asked: Config) -> str:
+def cross(asked: Config) -> Lines:
     """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
 
     Args:
@@ -130,7 +131,9 @@ def cross(asked: Config) -> str:
     with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
         rows = cross_table(finished_runs(sweep), asked, torch_device(device))
     write_csv(sweep / CROSS_FILE, rows)
-    return f"{crossing_table(rows)}\n\nAll numbers are in {sweep / CROSS_FILE}; the report of the sweep shows them."
+    return paragraphs(
+        crossing_table(rows), f"All numbers are in {sweep / CROSS_FILE}; the report of the sweep shows them."
+    )
 
 
 def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> list[Row]:

@@ -25,6 +25,7 @@ from deblur.networks.checkpoints import digest_of
 from deblur.networks.guides import preparation_of
 from deblur.networks.trained import Trained, load_trained
 from deblur.runs import METRICS_FILE
+from deblur.text import Lines, paragraphs
 from deblur.training.results import describe_data, versions, write_images_table
 
 
@@ -43,7 +44,7 @@ class Evaluation:
     summary: dict[str, Any]
 
 
-def evaluate(asked: Config, defaults: Mapping[str, Any]) -> str:
+def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
     """Evaluate a run, all finished runs of a sweep, or baselines alone.
 
     Args:
@@ -63,14 +64,14 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> str:
         places = list(finished_runs(root / "sweeps" / asked["sweep"]))
     with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
         found = [_evaluate_one(place, asked, defaults, device) for place in places]
-    parts = []
+    parts: list[str] = []
     for one in found:
         is_alone = asked["output"] is not None and len(found) == 1
         folder = Path(asked["output"]) if is_alone else Path(asked["output"] or root / "evaluations") / one.name
         write_images_table(folder, one.rows)
         write_json(folder / METRICS_FILE, one.summary)
-        parts.append(f"{restorer_table(one.summary)}\n\nAll numbers are in {folder}")
-    return "\n\n".join(parts)
+        parts += [restorer_table(one.summary), f"All numbers are in {folder}"]
+    return paragraphs(*parts)
 
 
 def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any], device: Device) -> Evaluation:

@@ -9,13 +9,14 @@ from deblur.errors import UserError
 from deblur.reporting.results import STATES, Run, read_sweep, read_sweep_file, run_folders
 from deblur.reporting.tables import NOTHING, number
 from deblur.runs import METRICS_FILE, STATUS_FILE, flatten, read_json, state_of
+from deblur.text import Lines, paragraphs
 
 LONGEST_ERROR = 100  # characters of an error in a line
 
 DAMAGED = "damaged"
 
 
-def state_table(folder: Path) -> str:
+def state_table(folder: Path) -> Lines:
     """Return all runs of a sweep and their states as a text for the terminal.
 
     Raises:
@@ -39,19 +40,19 @@ def _state_row(run: Run) -> Sequence[str]:
     )
 
 
-def listing(root: Path) -> str:
+def listing(root: Path) -> Lines:
     """Return all single runs and all sweeps below an output folder, with their states.
 
     A damaged one is called so, since a list is where one looks for it.
     """
     runs = [_run_row(folder, root / "runs") for folder in run_folders(root / "runs")]
     sweeps = [_sweep_row(folder) for folder in folders_in(root / "sweeps")]
-    parts = []
+    parts: list[str] = []
     if runs:
         parts.append(table("single runs", ("run", "state", "restored [dB]", "gain [dB]", "ended (UTC)"), runs))
     if sweeps:
         parts.append(table("sweeps", ("sweep", *STATES, "last ended (UTC)"), sweeps))
-    return "\n\n".join(parts) or f"There are no runs and no sweeps in {root}."
+    return paragraphs(*(parts or [f"There are no runs and no sweeps in {root}."]))
 
 
 def folders_in(folder: Path) -> list[Path]:
