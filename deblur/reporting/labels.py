@@ -6,6 +6,7 @@ from typing import Any
 
 from deblur.reporting.results import Run, name_of
 from deblur.runs import is_within
+from deblur.text import one_line
 
 Settings = Mapping[str, Any]
 
@@ -128,7 +129,8 @@ def shown(value: Any, is_range: bool = False) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a label that is not longer than a heading can be."""
+    """Return a label as one line that is not longer than a heading can be."""
+    text = one_line(text)
     return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
 
 

@@ -21,6 +21,7 @@ from deblur.reporting.tables import (
     run_table,
     unfinished_table,
 )
+from deblur.text import kept_lines
 
 if TYPE_CHECKING:  # matplotlib and jinja2 are loaded when a report is written
     from jinja2 import Environment
@@ -114,7 +115,7 @@ def _figures(findings: Findings, with_strips: bool) -> dict[str, list["Picture"]
 def _texts(findings: Findings) -> dict[str, Any]:
     sweeps, problems, answers = findings.sweeps, findings.table.problems, findings.answers
     return {
-        "names": [sweep.name for sweep in sweeps],
+        "names": ", ".join(sweep.name for sweep in sweeps),
         "notices": notices(sweeps, problems),
         "sentences": [found.sentence for found in answers],
         "answers": answer_table(answers),
@@ -138,12 +139,18 @@ def _rows(findings: Findings) -> list[Row]:
 
 
 def _page_environment() -> "Environment":
+    """Return an environment that shows texts of any origin as they are: clean, and with HTML escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def clean(value: Any) -> Any:
+        return kept_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     made = Environment(
         loader=PackageLoader("deblur.reporting", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=clean,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -1,6 +1,8 @@
 """TensorBoard, with a run's event file in the run's own folder."""
 
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -15,6 +17,14 @@ class TensorBoard(TensorBoardLogger):
             save_dir: the run folder.
             purge_step: forget what an interrupted run logged from this step on.
         """
+        self._detour: TemporaryDirectory[str] | None = None  # removed with the logger
+        try:
+            os.fspath(save_dir).encode()
+        except UnicodeEncodeError:  # TensorBoard opens no file below a folder whose name is no Unicode
+            self._detour = TemporaryDirectory(prefix="deblur-")
+            link = Path(self._detour.name) / "run"
+            link.symlink_to(save_dir, target_is_directory=True)
+            save_dir = link
         super().__init__(save_dir, name="", version="", default_hp_metric=False, purge_step=purge_step)
 
     def save(self) -> None:
