@@ -15,6 +15,9 @@ _UNSAFE = re.compile(rf"[\x00-\x1f\x7f-\x9f{_INVISIBLE}]|{_JOINERS}")
 _UNSAFE_IN_A_STREAM = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f{_INVISIBLE}]|\x1b(?!\[)|{_JOINERS}")
 
 
+_STARTS_OF_FORMULAS = ("=", "+", "-", "@")
+
+
 class Lines(str):
     """Text in several lines that this program has laid out itself: each of them is clean, as `one_line` makes it.
 
@@ -62,6 +65,17 @@ def safe_in_a_stream(text: str) -> str:
     return _UNSAFE_IN_A_STREAM.sub(_escaped, text)
 
 
+def cell(value: object) -> object:
+    """Return a value as a cell of a table that spreadsheets open, not to be read back by a program.
+
+    A text becomes one line. One that a spreadsheet would run as a formula gets an apostrophe before it; numbers stay.
+    """
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if text.startswith(_STARTS_OF_FORMULAS) and not _is_number(text) else text
+
+
 def counted(number: int, one: str, several: str | None = None) -> str:
     """Return how many there are of something, such as `1 image` and `2 images`.
 
@@ -76,6 +90,14 @@ def counted(number: int, one: str, several: str | None = None) -> str:
 def as_bytes(text: str) -> bytes:
     """Return a text of any origin as bytes, to be hashed; the names of files may hold what is no Unicode."""
     return text.encode(errors="surrogatepass")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from deblur.files import write_csv, write_json
 from deblur.reporting.cells import have_same_images
 from deblur.reporting.intervals import mean_interval
 from deblur.reporting.results import Run, read_sweep
-from deblur.text import Lines, counted, lines, paragraphs
+from deblur.text import Lines, cell, counted, lines, paragraphs
 
 
 def compare(places: Sequence[str], output: Path) -> Lines:
@@ -54,7 +54,7 @@ def compare(places: Sequence[str], output: Path) -> Lines:
     }
     rows = [
         {
-            "name": name,
+            "name": cell(name),
             "first_psnr": _finite(first.images[name]["psnr"]),
             "second_psnr": _finite(second.images[name]["psnr"]),
             "difference": _finite(difference),

@@ -1,19 +1,22 @@
 """Tables for the terminal: the runs of a sweep, all runs and sweeps of a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml  # type: ignore[import-untyped] # it has no types
 
 from deblur.console import table
 from deblur.errors import UserError
 from deblur.reporting.results import STATES, Run, read_sweep, read_sweep_file, run_folders
 from deblur.reporting.tables import NOTHING, number
-from deblur.runs import METRICS_FILE, STATUS_FILE, flatten, read_json, state_of
-from deblur.text import Lines, paragraphs
+from deblur.runs import CONFIG_FILE, METRICS_FILE, STATUS_FILE, flatten, measured_on, read_json, state_of
+from deblur.text import Lines, lines, paragraphs
 
 LONGEST_ERROR = 100  # characters of an error in a line
 
 DAMAGED = "damaged"
+MOST_KINDS = 3  # of blurs or data sets that a line names
 
 
 def state_table(folder: Path) -> Lines:
@@ -24,7 +27,8 @@ def state_table(folder: Path) -> Lines:
     """
     sweep = read_sweep(folder)
     columns = ("run", "state", "blurred [dB]", "restored [dB]", "gain [dB]", "seconds", "error")
-    return table(f"sweep {sweep.name}", columns, [_state_row(run) for run in sweep.runs])
+    title = lines(f"sweep {sweep.name}", *sweep.measured_on)
+    return table(title, columns, [_state_row(run) for run in sweep.runs])
 
 
 def _state_row(run: Run) -> Sequence[str]:
@@ -52,6 +56,10 @@ def listing(root: Path) -> Lines:
         parts.append(table("single runs", ("run", "state", "restored [dB]", "gain [dB]", "ended (UTC)"), runs))
     if sweeps:
         parts.append(table("sweeps", ("sweep", *STATES, "last ended (UTC)"), sweeps))
+    seen = [(run.relative_to(root / "runs").as_posix(), *_data_and_blur([run])) for run in run_folders(root / "runs")]
+    seen += [(folder.name, *_data_and_blur(run_folders(folder))) for folder in folders_in(root / "sweeps")]
+    if seen:
+        parts.append(table("what they are trained and tested on", ("run or sweep", "data", "blur"), seen))
     return paragraphs(*(parts or [f"There are no runs and no sweeps in {root}."]))
 
 
@@ -83,6 +91,28 @@ def _sweep_row(folder: Path) -> Sequence[str]:
     missing = len([name for name in asked if name not in found])
     counts = [missing if state == "missing" else states.count(state) for state in STATES]
     return folder.name, *(str(count) if count else NOTHING for count in counts), ended
+
+
+def _data_and_blur(runs: Sequence[Path]) -> tuple[str, str]:
+    """Return in words what some runs see, each kind once; a dash where no configuration tells it."""
+    tests = [measured_on(config) for run in runs if (config := _sections(run))]
+    data, blur = (list(dict.fromkeys(test[item] for test in tests if item in test)) for item in ("data", "blur"))
+    return _few(data, "data sets"), _few(blur, "blurs")
+
+
+def _few(kinds: Sequence[str], called: str) -> str:
+    return f"{len(kinds)} {called}" if len(kinds) > MOST_KINDS else " or ".join(kinds) or NOTHING
+
+
+def _sections(run: Path) -> Mapping[str, Any]:
+    """Return the data and the blur of a run's configuration, as fast as a list of many runs needs it."""
+    try:
+        with (run / CONFIG_FILE).open("rb") as file:
+            content = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError):  # its report tells what is wrong with it
+        return {}
+    sections = {key: content.get(key) for key in ("data", "blur")} if isinstance(content, Mapping) else {}
+    return {key: section for key, section in sections.items() if isinstance(section, Mapping)}
 
 
 def _ended(folder: Path) -> str:

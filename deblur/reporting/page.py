@@ -18,10 +18,11 @@ from deblur.reporting.tables import (
     cell_table,
     cost_table,
     extremes_table,
+    problem_table,
     run_table,
     unfinished_table,
 )
-from deblur.text import kept_lines
+from deblur.text import cell, kept_lines
 
 if TYPE_CHECKING:  # matplotlib and jinja2 are loaded when a report is written
     from jinja2 import Environment
@@ -116,6 +117,8 @@ def _texts(findings: Findings) -> dict[str, Any]:
     sweeps, problems, answers = findings.sweeps, findings.table.problems, findings.answers
     return {
         "names": ", ".join(sweep.name for sweep in sweeps),
+        "tests": [(sweep.name if len(sweeps) > 1 else "", sweep.measured_on) for sweep in sweeps],
+        "problems": problem_table(problems),
         "notices": notices(sweeps, problems),
         "sentences": [found.sentence for found in answers],
         "answers": answer_table(answers),
@@ -134,8 +137,8 @@ def _rows(findings: Findings) -> list[Row]:
     rows = []
     for sweep in findings.sweeps:
         first = {"sweep": sweep.name} if len(findings.sweeps) > 1 else {}
-        rows += [first | row for row in rows_of(sweep, findings.table.varied.get(sweep.name))]
-    return rows
+        rows += [first | row for row in rows_of(sweep, findings.table.told.get(sweep.name))]
+    return [{str(cell(key)): cell(value) for key, value in row.items()} for row in rows]
 
 
 def _page_environment() -> "Environment":

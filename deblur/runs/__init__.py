@@ -1,5 +1,14 @@
 """Runs: what decides their result, what they are called, and the files that tell their state."""
 
+from deblur.runs.described import (
+    OF_BLUR,
+    blur_in_words,
+    in_sentences,
+    measured_on,
+    place_in_words,
+    shared,
+    value_in_words,
+)
 from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone
 from deblur.runs.identity import (
     WITHOUT_EFFECT,
@@ -35,6 +44,7 @@ __all__ = [
     "IMAGES_FILE",
     "LOG_FILE",
     "METRICS_FILE",
+    "OF_BLUR",
     "STATUS_FILE",
     "SWEEP_FILE",
     "WITHOUT_EFFECT",
@@ -42,21 +52,27 @@ __all__ = [
     "RunIsAlive",
     "RunIsDone",
     "State",
+    "blur_in_words",
     "config_hash",
     "config_without_paths",
     "data_settings",
     "differing_keys",
     "earlier_status",
     "flatten",
+    "in_sentences",
     "is_within",
+    "measured_on",
     "naming_words",
+    "place_in_words",
     "read_config",
     "read_json",
     "resumed_config",
     "run_folder",
     "run_id",
+    "shared",
     "shared_run_folder",
     "sharing",
     "state_of",
+    "value_in_words",
     "what_matters",
 ]
