@@ -1,4 +1,7 @@
-"""What a run says: to a terminal with colours and progress bars, to anything else plainly, and to train.log."""
+"""What a run says: to a terminal with colours and progress bars, to anything else plainly, and to train.log.
+
+Whatever is said may hold names and texts of any origin. They are cleaned here, where they are said: see `deblur.text`.
+"""
 
 import logging
 import sys
@@ -6,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
+from types import TracebackType
 from typing import TextIO
 
 import rich
@@ -15,20 +19,35 @@ from rich.table import Table
 from rich.text import Text
 
 from deblur.errors import UserError
+from deblur.streams import guarded_output
+from deblur.text import Lines, kept_lines, lines, one_line
+
+__all__ = ["duration", "guarded_output", "is_terminal", "logging_to", "say", "say_error", "say_stopped", "table"]
 
 TABLE_WIDTH = 10_000  # characters; a limit that cuts no cell
 LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric")
 
+_ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
-def say(line: str) -> None:
-    """Print a line; a progress bar that is being shown stays below it."""
-    rich.get_console().print(Text(line), soft_wrap=True)
+
+def say(text: str) -> None:
+    """Print a line, or what is laid out as several; a progress bar that is being shown stays below it."""
+    rich.get_console().print(Text(lines(text)), soft_wrap=True)
 
 
 def say_error(sentence: str) -> None:
     """Print what went wrong on standard error."""
     # A Text is printed as it is: neither [markup] nor :names: of emojis mean anything in it.
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", sentence))
+    _errors().print(Text.assemble(("error:", "bold red"), " ", lines(sentence)))
+
+
+def say_stopped(sentence: str) -> None:
+    """Print on standard error how a command that was stopped goes on; that is no error."""
+    _errors().print(Text(lines(sentence)))
+
+
+def _errors() -> Console:
+    return Console(stderr=True, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
@@ -36,9 +55,16 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def is_terminal() -> bool:
-    """Tell whether a person watches."""
-    return sys.stdout.isatty()
+def is_terminal(*, of_errors: bool = False) -> bool:
+    """Return whether a person watches; nobody does where the stream is closed, or a program has no console.
+
+    Args:
+        of_errors: asks for standard error in place of standard output.
+    """
+    stream: TextIO | None = sys.stderr if of_errors else sys.stdout
+    with suppress(ValueError):
+        return stream is not None and stream.isatty()
+    return False
 
 
 @contextmanager
@@ -54,7 +80,7 @@ def logging_to(path: Path, *, console_too: bool = True) -> Iterator[None]:
         console = _Terminal(show_time=False, show_level=False, show_path=False, highlighter=None)
     console.setFormatter(_Plain())
     file = _File(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    file.setFormatter(_Clean("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     with _loggers_kept("", "deblur", *LIBRARIES):
         root = logging.getLogger()
         root.handlers[:] = [console, file] if console_too else [file]
@@ -93,20 +119,38 @@ def _loggers_kept(*names: str) -> Iterator[None]:
             logger.propagate = propagate
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table as text; the first column is aligned left, the others right."""
-    made = Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD)
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
+    """Return a table as text; the first column is aligned left, the others right. Each cell is one line."""
+    made = Table(title=lines(title), title_justify="left", box=rich.box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
-        made.add_column(column, justify="right" if index else "left", no_wrap=True)
+        made.add_column(one_line(column), justify="right" if index else "left", no_wrap=True)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(one_line, row))
     text = StringIO()
     # Without markup: `[dB]` in a heading is text, and no style.
     Console(file=text, width=TABLE_WIDTH, color_system=None, markup=False, emoji=False).print(made)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")
+    return Lines("\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n"))
 
 
-class _Plain(logging.Formatter):
+class _Clean(logging.Formatter):
+    """Shows records of this package as one line unless they are laid out, and those of libraries in their own lines.
+
+    Lines after the first are indented in the latter, so that none of them can pass for a record.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # logging names it
+        message = record.getMessage()
+        is_own = record.name == "deblur" or record.name.startswith("deblur.")
+        record.message = lines(message) if is_own else kept_lines(message).replace("\n", "\n  ")
+        return super().formatMessage(record)
+
+    def formatException(self, ei: _ErrorInfo) -> str:  # logging names it
+        return kept_lines(super().formatException(ei))
+
+
+class _Plain(_Clean):
+    """The same for the console, which shows the level of warnings and errors alone."""
+
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"

@@ -5,6 +5,8 @@ import errno
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from deblur.text import Lines
+
 # There is no room, the user's quota is used up, or the file would be larger than the file system or a limit allows.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
@@ -45,7 +47,7 @@ class PartlyDone(UserError):
         shown: what to show of the rest.
     """
 
-    def __init__(self, shown: str, problems: Sequence[str]) -> None:
+    def __init__(self, shown: Lines, problems: Sequence[str]) -> None:
         """Tell of both."""
         super().__init__(" ".join(problems))
         self.shown = shown

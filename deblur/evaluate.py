@@ -14,6 +14,7 @@ from deblur.config import Config, check
 from deblur.config.command_line import run
 from deblur.config.commands import Evaluate, check_command
 from deblur.errors import PartlyDone, disk_errors_told
+from deblur.text import Lines, as_bytes
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -35,25 +36,27 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _task(composed: DictConfig) -> None:
     config = check_command(composed, Evaluate)
+    from deblur.console import say
+
     try:
         with disk_errors_told():
             said = _compared(config) if config["compare"] else _measured(config)
     except PartlyDone as partly:
-        sys.stdout.write(f"{partly.shown}\n")
+        say(partly.shown)
         raise
-    sys.stdout.write(f"{said}\n")
+    say(said)
 
 
-def _compared(config: Config) -> str:
+def _compared(config: Config) -> Lines:
     from deblur.evaluation.comparison import compare
 
-    name = f"compare-{hashlib.sha256('|'.join(config['compare']).encode()).hexdigest()[:6]}"
+    name = f"compare-{hashlib.sha256(as_bytes('|'.join(config['compare']))).hexdigest()[:6]}"
     return compare(
         config["compare"], Path(config["output"] or Path(config["paths"]["output_root"]) / "evaluations" / name)
     )
 
 
-def _measured(config: Config) -> str:
+def _measured(config: Config) -> Lines:
     loaded = GlobalHydra.instance().config_loader().load_configuration("train", overrides=[], run_mode=RunMode.RUN)
     defaults = check({str(key): loaded[key] for key in loaded if key != "hydra"})
     from deblur.evaluation.cross import cross  # seconds of imports

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from deblur.config.command_line import run
 from deblur.config.commands import Export, check_command
 from deblur.errors import disk_errors_told
+from deblur.text import lines
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -25,6 +26,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _task(composed: DictConfig) -> None:
     config = check_command(composed, Export)
+    from deblur.console import say
     from deblur.exporting.session import export  # seconds of imports
 
     with disk_errors_told():
@@ -36,10 +38,8 @@ def _task(composed: DictConfig) -> None:
             trusted=config["trusted"],
         )
     if exported.difference is not None:
-        sys.stdout.write(
-            f"onnxruntime and torch differ by at most {exported.difference:.1e} on three sizes of images\n"
-        )
-    sys.stdout.write(f"The network is {exported.file}\nIts model card is {exported.card}\n")
+        say(f"onnxruntime and torch differ by at most {exported.difference:.1e} on three sizes of images")
+    say(lines(f"The network is {exported.file}", f"Its model card is {exported.card}"))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,13 @@ from omegaconf import DictConfig
 
 from deblur.config.command_line import run
 from deblur.config.commands import check_report
+from deblur.console import say
 from deblur.errors import UserError
 from deblur.reporting.listing import folders_in, listing, state_table, sweep_table
 from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings
 from deblur.reporting.study import write_study
+from deblur.streams import output_failure
+from deblur.text import lines, paragraphs
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -31,8 +34,10 @@ def _task(composed: DictConfig) -> None:
     root = Path(config["paths"]["output_root"])
     folders = [_folder(root / "sweeps", name) for name in config["sweep"]]
     if config["list"]:
-        sys.stdout.write("\n\n".join(map(state_table, folders)) if folders else listing(root))
-        sys.stdout.write("\n")
+        say(paragraphs(*map(state_table, folders)) if folders else listing(root))
+        lost = output_failure()
+        if lost is not None:  # the list is all that was asked for
+            raise UserError(f"The list could not be written to standard output ({lost.strerror}).")
         return
     together = root / "reports" / "+".join(config["sweep"])
     usual = folders[0] / "report" if len(folders) == 1 else together
@@ -47,11 +52,11 @@ def _task(composed: DictConfig) -> None:
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror}): choose another with output=DIR.") from error
     if config["study"]:
-        sys.stdout.write(f"The page is {page}\nIts figures are in {page.with_suffix('')}\n")
+        say(lines(f"The page is {page}", f"Its figures are in {page.with_suffix('')}"))
     else:
         parts = [*map(sweep_table, findings.sweeps), *(found.sentence for found in findings.answers)]
-        parts.append(f"The report is {page}\nAll numbers are in {page.with_name(RESULTS_FILE)}")
-        sys.stdout.write("\n\n".join(parts) + "\n")
+        parts.append(lines(f"The report is {page}", f"All numbers are in {page.with_name(RESULTS_FILE)}"))
+        say(paragraphs(*parts))
     if damages:
         raise UserError(" ".join(damages))
 

@@ -28,13 +28,14 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _task(composed: DictConfig) -> None:
     config = check_command(composed, Restore)
+    from deblur.console import say  # rich takes a while to import
     from deblur.restoring.places import plan
     from deblur.restoring.session import compare_networks, restore_pictures
 
     with disk_errors_told():
         tasks = plan(Path(config["input"]), None if config["output"] is None else Path(config["output"]))
         said = compare_networks(tasks, config) if config["network"] == "list" else restore_pictures(tasks, config)
-    sys.stdout.write(f"{said}\n")
+    say(said)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from deblur.config import check
 from deblur.config.command_line import run
 from deblur.data.sizes import refuse_too_large_patch
 from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
+from deblur.streams import guarded_output
 from deblur.sweeps.conclusion import conclude, launcher_failed
 from deblur.sweeps.sweep import join
 from deblur.sweeps.watch import current_watch, watching
@@ -27,15 +28,16 @@ def main(words: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    with watching(sys.argv[1:] if words is None else words) as watch:
-        try:
-            code = run("train", _task, words)
-        except Exception as error:
-            if watch.sweep is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
-                raise
-            # Each run keeps its own troubles to itself, so this is the launcher's.
-            code = launcher_failed(error)
-    return code if watch.sweep is None else conclude(watch.sweep, code)
+    with guarded_output():
+        with watching(sys.argv[1:] if words is None else words) as watch:
+            try:
+                code = run("train", _task, words)
+            except Exception as error:
+                if watch.sweep is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
+                    raise
+                # Each run keeps its own troubles to itself, so this is the launcher's.
+                code = launcher_failed(error)
+        return code if watch.sweep is None else conclude(watch.sweep, code)
 
 
 def _task(composed: DictConfig) -> float | None:

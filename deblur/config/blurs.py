@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from deblur.config.sections import Section, Target
+from deblur.config.sections import Place, Section, Target
 
 Number = int | float
 
@@ -180,7 +180,7 @@ class Mixed(_Degradation):
 class KernelFile(_Degradation):
     """Schema of `deblur.blur.KernelFile`."""
 
-    path: str = Field(min_length=1, description="a file with a kernel: blur.path=FILE")
+    path: Place = Field(min_length=1, description="a file with a kernel: blur.path=FILE")
     sha256: str | None = Field(
         pattern=r"^[0-9a-fA-F]{64}$", description="the SHA-256 of the file, 64 hexadecimal digits, or null"
     )

@@ -200,6 +200,8 @@ def check_section(group: str, section: Any, known: type[Section]) -> None:
         known.model_validate(section)
     except ValidationError as error:
         raise UserError(_sentence(group, section, known, error.errors()[0])) from None
+    except UnicodeEncodeError as error:  # pydantic lost the sentence of a rule that names a file of no Unicode
+        raise UserError(str(error.object)) from None
 
 
 def _sentence(group: str, section: Config, known: type[Section], error: ErrorDetails) -> str:

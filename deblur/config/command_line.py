@@ -27,6 +27,8 @@ from deblur.config.places import conf_dir
 from deblur.config.sweeps import SweepRefused
 from deblur.errors import NO_ROOM, NoRoomError, UserError
 from deblur.runs.identity import WITHOUT_EFFECT, is_within
+from deblur.streams import guarded_output
+from deblur.text import as_bytes, one_line
 
 PATH_KEYS = frozenset(
     {
@@ -64,19 +66,25 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
     Returns:
         The exit code: 0, 2 for a mistake that a sentence on standard error explains, 1 for a full disk, 130 for Ctrl-C.
     """
-    words = prepare_words(sys.argv[1:] if words is None else words)
+    with guarded_output():
+        return _run(config_name, task, prepare_words(sys.argv[1:] if words is None else words))
+
+
+def _run(config_name: str, task: Callable[[DictConfig], float | None], words: Sequence[str]) -> int:
     if "" not in sys.path:
         sys.path.append("")  # console scripts find a user's modules in the working folder, as `python -m` does
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     mistakes: list[str] = []
     codes = [0]
     crashes: list[Exception] = []
+    stopped: str | None = None
 
     @functools.wraps(task)
     def job(config: DictConfig) -> float | None:
         try:
             refuse_trust_in_files(config, HydraConfig.get().overrides.task)
-            return task(config)
+            with guarded_output():  # a launcher may have started it in a process of its own
+                return task(config)
         except UserError as error:  # the other jobs of a sweep go on
             if wants_traceback:
                 raise
@@ -95,7 +103,7 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
         with _environment("HYDRA_FULL_ERROR", "1"), _arguments(words), _signals(), _logging_kept():
             program()
     except KeyboardInterrupt as stop:
-        mistakes.append(str(stop) or "Stopped.")
+        stopped = str(stop) or "Stopped."
         return EXIT_INTERRUPTED
     except SweepRefused as refusal:
         if wants_traceback or not isinstance(refusal.mistake, (UserError, *MISTAKES)):
@@ -111,11 +119,13 @@ def run(config_name: str, task: Callable[[DictConfig], float | None], words: Seq
         mistakes.append(explain(error, config_name, words))
         codes.append(_exit_code(error))
     finally:
-        if mistakes:
-            from deblur.console import say_error  # rich takes a while to import
+        if mistakes or stopped:
+            from deblur.console import say_error, say_stopped  # rich takes a while to import
 
             for mistake in mistakes:
                 say_error(mistake)
+            if stopped:
+                say_stopped(stopped)
     return max(codes)
 
 
@@ -132,10 +142,12 @@ def prepare_words(words: Sequence[str]) -> list[str]:
     are Hydra's own. `-m` comes first, and a sweep without a name gets one that is the same for the same command.
     """
     flags = [word for word in words if word in ("-m", "--multirun")]
-    others = [_quote_text(word) for word in words if word not in ("-m", "--multirun")]
+    # A flag that does not exist is shown by argparse, as it is.
+    given = (one_line(word) if word.startswith("-") else word for word in words)
+    others = [_quote_text(word) for word in given if word not in ("-m", "--multirun")]
     if flags and not any(map(_names_a_sweep, others)):
         deciding = sorted(word for word in others if not _is_without_effect(word))
-        digest = hashlib.sha256("\n".join(deciding).encode()).hexdigest()
+        digest = hashlib.sha256(as_bytes("\n".join(deciding))).hexdigest()
         others.append(f"sweep=sweep-{digest[:6]}")
     return flags[:1] + others
 

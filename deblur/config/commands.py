@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from deblur.config.check import Config, check_section, resolve
 from deblur.config.schema import Paths
-from deblur.config.sections import Section, shown
+from deblur.config.sections import Place, Section, shown
 
 Format = Literal["onnx", "safetensors"]
 
@@ -34,7 +34,7 @@ class Report(Section):
     listing: bool = Field(alias="list", description="true or false")
     study: bool = Field(description="true or false")
     strips: bool = Field(description="true or false")
-    output: str | None = Field(min_length=1, description="a folder, or null")
+    output: Place | None = Field(min_length=1, description="a folder, or null")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
 
     @model_validator(mode="after")
@@ -51,18 +51,18 @@ class Evaluate(Section):
 
     data: dict[str, Any] = Field(description="a group: data=NAME")
     blur: dict[str, Any] = Field(description="a group: blur=NAME")
-    run: str | None = Field(description="a run folder, a checkpoint file, or null")
+    run: Place | None = Field(description="a run folder, a checkpoint file, or null")
     sweep: str | None = Field(description="the name of a sweep, or null")
     baseline: list[Literal["none", "wiener", "richardson_lucy", "dct_wiener"]] = Field(
         description="a list of none, wiener, richardson_lucy, dct_wiener"
     )
     cross: bool = Field(description="true or false")
     fir: bool = Field(description="true or false")
-    compare: list[str] = Field(description="a list of two run folders: compare=[DIR,DIR]")
+    compare: list[Place] = Field(description="a list of two run folders: compare=[DIR,DIR]")
     both_borders: bool | None = Field(description="true, false or null")
     split: Literal["train", "val", "test", "all"] | None = Field(description="train, val, test, all or null")
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
-    output: str | None = Field(min_length=1, description="a folder, or null")
+    output: Place | None = Field(min_length=1, description="a folder, or null")
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
 
@@ -97,10 +97,10 @@ class Evaluate(Section):
 class Restore(Section):
     """The top level of conf/restore.yaml."""
 
-    input: str = Field(min_length=1, description="a picture or a folder of pictures: input=FILE")
-    output: str | None = Field(min_length=1, description="a file or a folder, or null")
+    input: Place = Field(min_length=1, description="a picture or a folder of pictures: input=FILE")
+    output: Place | None = Field(min_length=1, description="a file or a folder, or null")
     network: str | None = Field(min_length=1, description="the name of a network that ships, list, or null")
-    run: str | None = Field(min_length=1, description="a run folder, a checkpoint or an exported file, or null")
+    run: Place | None = Field(min_length=1, description="a run folder, a checkpoint or an exported file, or null")
     color: Literal["luma", "channels"] = Field(description="luma or channels")
     side_by_side: bool = Field(description="true or false")
     simulate: bool = Field(description="true or false")
@@ -128,9 +128,9 @@ class Restore(Section):
 class Export(Section):
     """The top level of conf/export.yaml."""
 
-    run: str = Field(min_length=1, description="a run folder, a checkpoint file or a network that ships: run=DIR")
+    run: Place = Field(min_length=1, description="a run folder, a checkpoint file or a network that ships: run=DIR")
     format: Format = Field(description="onnx or safetensors")
-    output: str | None = Field(min_length=1, description="a file or a folder, or null")
+    output: Place | None = Field(min_length=1, description="a file or a folder, or null")
     overwrite: bool = Field(description="true or false")
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
 
@@ -138,7 +138,7 @@ class Export(Section):
 class Demo(Section):
     """The top level of conf/demo.yaml."""
 
-    run: str | None = Field(min_length=1, description="a run folder, a checkpoint or an exported file, or null")
+    run: Place | None = Field(min_length=1, description="a run folder, a checkpoint or an exported file, or null")
     port: int | None = Field(ge=0, le=65_535, description="a whole number from 0 to 65535, or null for a free one")
     host: str = Field(min_length=1, description="an address of this computer, such as 127.0.0.1 or 0.0.0.0")
     open_browser: bool = Field(description="true or false")

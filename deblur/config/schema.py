@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from deblur.config.blurs import Box, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur, Trajectory
-from deblur.config.sections import OpenSection, Section, Target, shown
+from deblur.config.sections import OpenSection, Place, Section, Target, shown
 
 
 def _odd(value: Any) -> int:
@@ -132,7 +132,7 @@ class SyntheticData(_Data):
 class FolderData(_Data):
     """Schema of `deblur.data.FolderData`."""
 
-    root: str = Field(min_length=1, description="a folder with images: data.root=DIR")
+    root: Place = Field(min_length=1, description="a folder with images: data.root=DIR")
     max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all images")
 
     @model_validator(mode="after")
@@ -144,8 +144,8 @@ class FolderData(_Data):
 class PairsData(_Data):
     """Schema of `deblur.data.PairsData`."""
 
-    sharp: str = Field(min_length=1, description="a folder with sharp images: data.sharp=DIR")
-    blurred: str = Field(min_length=1, description="a folder with the same images, blurred: data.blurred=DIR")
+    sharp: Place = Field(min_length=1, description="a folder with sharp images: data.sharp=DIR")
+    blurred: Place = Field(min_length=1, description="a folder with the same images, blurred: data.blurred=DIR")
     max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all pairs")
 
     @model_validator(mode="after")
@@ -225,8 +225,8 @@ class ImageStrips(Target):
 class Paths(Section):
     """Where files go."""
 
-    output_root: str = Field(min_length=1, description="a folder")
-    cache_root: str | None = Field(description="a folder, or null for the user's cache folder")
+    output_root: Place = Field(min_length=1, description="a folder")
+    cache_root: Place | None = Field(description="a folder, or null for the user's cache folder")
 
 
 class Train(Section):
@@ -247,7 +247,7 @@ class Train(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="a name of letters, digits, dots, underscores and hyphens that does not start with a dot, or null",
     )
-    resume: str | None = Field(description="a run folder, or null")
+    resume: Place | None = Field(description="a run folder, or null")
     overwrite: bool = Field(False, description="true or false")
     fail_fast: bool = Field(False, description="true or false")
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")

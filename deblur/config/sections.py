@@ -1,8 +1,8 @@
 """The kinds of sections that a configuration is made of, and how their values are shown."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
 
 
 def shown(value: Any) -> str:
@@ -14,6 +14,15 @@ def shown(value: Any) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _any_name(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Check the name of a file as a text; pydantic knows none that is no Unicode, and file systems do."""
+    check(value.encode(errors="replace").decode() if isinstance(value, str) else value)
+    return value
+
+
+Place = Annotated[str, WrapValidator(_any_name)]  # of a file or folder
 
 
 class Section(BaseModel):

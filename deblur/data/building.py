@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -112,11 +111,13 @@ def _write_pixels(source: ImageSource, file: IO[bytes], workers: int, progress: 
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from deblur.console import is_terminal
+
     index = Index()
     _write_header(file, 0)
     first_pixel = file.tell()
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = not (progress and sys.stderr.isatty())
+    hidden = not (progress and is_terminal(of_errors=True))
     with (
         closing(decode_all(source, workers)) as images,
         Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as bar,

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from deblur.blur import Degradation, Sampled
 from deblur.blur.kernels import Weights
 from deblur.data.frames import Frame
+from deblur.text import as_bytes
 
 GrayImage = NDArray[np.uint8]
 Sample = dict[str, Any]
@@ -95,7 +96,7 @@ class EvaluationDataset(Dataset[Sample]):
         """Return one degraded image."""
         index = self._indices[position]
         name = self._images.names[index]
-        key = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8])
+        key = int.from_bytes(hashlib.sha256(as_bytes(name)).digest()[:8])
         sampled = self._degradation.sample(np.random.default_rng(np.random.SeedSequence([self._seed, key])))
         sample: Sample = {
             "sharp": self._frame.cut(self._images[index])[None],

@@ -17,6 +17,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from deblur.data.orientation import orientation, upright
 from deblur.errors import UserError
+from deblur.text import lines
 
 # What a file may be called, and the Pillow decoder behind each name. A name only admits a file: any of these decoders
 # may then read it, so a JPEG that is called .png is read.
@@ -154,21 +155,21 @@ def report_bad_images(bad: Sequence[BadImage], good: int, description: str, max_
         UserError: The share of bad images is larger, or there are no good ones.
     """
     total = len(bad) + good
-    lines = [f"\n  {printable(image.name)} {image.reason}" for image in bad[:_LISTED_BAD_IMAGES]]
+    listed = [f"  {printable(image.name)} {image.reason}" for image in bad[:_LISTED_BAD_IMAGES]]
     if len(bad) > _LISTED_BAD_IMAGES:
-        lines.append(f"\n  and {len(bad) - _LISTED_BAD_IMAGES} more")
-    listed = "".join(lines)
+        listed.append(f"  and {len(bad) - _LISTED_BAD_IMAGES} more")
     if good == 0:
-        raise UserError(
-            f"data: none of the {total} images of {description} can be used. Mend them, or choose others.{listed}"
-        )
+        told = f"data: none of the {total} images of {description} can be used. Mend them, or choose others."
+        raise UserError(lines(told, *listed))
     if len(bad) / total > max_bad_fraction:
-        raise UserError(
+        told = (
             f"data.max_bad_fraction: {len(bad)} of {total} images of {description} cannot be used; a share of "
-            f"{max_bad_fraction:g} is allowed. Mend or remove these files, or raise data.max_bad_fraction.{listed}"
+            f"{max_bad_fraction:g} is allowed. Mend or remove these files, or raise data.max_bad_fraction."
         )
+        raise UserError(lines(told, *listed))
     if bad:
-        _log.warning("%d of %d images of %s cannot be used and are left out:%s", len(bad), total, description, listed)
+        told = f"{len(bad)} of {total} images of {description} cannot be used and are left out:"
+        _log.warning(lines(told, *listed))
 
 
 def _to_gray(image: Image.Image) -> NDArray[np.uint8]:

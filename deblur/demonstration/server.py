@@ -13,6 +13,7 @@ from deblur.console import say
 from deblur.demonstration.networks import Networks
 from deblur.demonstration.work import largest_upload
 from deblur.errors import UserError
+from deblur.text import lines
 
 _NEEDED: Final = ("gradio", "gradio_client", "fastapi", "uvicorn", "starlette")
 _LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[")  # `[` is what starlette reads of [::1]:7860
@@ -72,7 +73,7 @@ def serve(config: Config) -> None:
                 js=SCRIPT,
             )
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-            say(f"The page is at {address}\nCtrl-C ends it.")
+            say(lines(f"The page is at {address}", "Ctrl-C ends it."))
             if not is_private:
                 say(f"warning: host={config['host']} lets everybody on the network use this page and this computer.")
             if networks.missing:

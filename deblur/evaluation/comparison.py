@@ -12,9 +12,10 @@ from deblur.files import write_csv, write_json
 from deblur.reporting.cells import have_same_images
 from deblur.reporting.intervals import mean_interval
 from deblur.reporting.results import Run, read_sweep
+from deblur.text import Lines, cell, counted, lines, paragraphs
 
 
-def compare(places: Sequence[str], output: Path) -> str:
+def compare(places: Sequence[str], output: Path) -> Lines:
     """Compare the test results of two runs, which have to be of the same blurred images.
 
     Args:
@@ -53,7 +54,7 @@ def compare(places: Sequence[str], output: Path) -> str:
     }
     rows = [
         {
-            "name": name,
+            "name": cell(name),
             "first_psnr": _finite(first.images[name]["psnr"]),
             "second_psnr": _finite(second.images[name]["psnr"]),
             "difference": _finite(difference),
@@ -63,13 +64,13 @@ def compare(places: Sequence[str], output: Path) -> str:
     write_csv(output / "differences.csv", rows)
     write_json(output / "metrics.json", summary)
     reach = "" if interval is None else f" (95 % interval {interval.low:+.3f} to {interval.high:+.3f})"
-    return (
-        f"first:  {first.name}\nsecond: {second.name}\n\n"
-        f"On {len(finite)} test images the first is {summary['difference']:+.3f} dB from the second{reach}.\n"
-        f"It is better on {better:.0%} of them; at worst {finite[worst]:+.2f} dB, on {worst}.\n"
-        f"The interval covers the choice of test images, not what another training would give.\n\n"
-        f"All differences are in {output}"
+    told = lines(
+        f"On {counted(len(finite), 'test image')} the first is {summary['difference']:+.3f} dB from the second{reach}.",
+        f"It is better on {better:.0%} of them; at worst {finite[worst]:+.2f} dB, on {worst}.",
+        "The interval covers the choice of test images, not what another training would give.",
     )
+    names = lines(f"first:  {first.name}", f"second: {second.name}")
+    return paragraphs(names, told, f"All differences are in {output}")
 
 
 def _finite(value: float) -> float | None:

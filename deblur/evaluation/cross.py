@@ -24,6 +24,7 @@ from deblur.metrics import HARM, psnr
 from deblur.networks.trained import load_trained
 from deblur.reporting.crossing import CROSS_FILE
 from deblur.runs import config_of_run
+from deblur.text import Lines, paragraphs
 
 STRENGTHS = {  # the parameter of each family
     "gaussian": "sigma",
@@ -116,7 +117,7 @@ def best_runs(runs: Sequence[Path]) -> dict[str, Path]:
     return {blur: run for blur, (_, run) in best.items()}
 
 
-def cross(asked: Config) -> str:
+def cross(asked: Config) -> Lines:
     """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
 
     Args:
@@ -135,8 +136,8 @@ def cross(asked: Config) -> str:
     with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
         rows = cross_table(runs, asked, torch_device(device))
     write_csv(sweep / CROSS_FILE, rows)
-    shown = f"{crossing_table(rows)}\n\nAll numbers are in {sweep / CROSS_FILE}; the report of the sweep shows them."
-    return with_problems(shown, problems)
+    where = f"All numbers are in {sweep / CROSS_FILE}; the report of the sweep shows them."
+    return with_problems(paragraphs(crossing_table(rows), where), problems)
 
 
 def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> list[Row]:

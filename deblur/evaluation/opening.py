@@ -13,6 +13,7 @@ from deblur.device import Device
 from deblur.errors import PartlyDone, UserError
 from deblur.reading import MissingFile, UnusableFile
 from deblur.runs import STATUS_FILE, config_of_run, read_metrics, state_of
+from deblur.text import Lines
 
 _DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and torch's
 
@@ -63,7 +64,7 @@ def metrics_of(run: Path) -> dict[str, Any]:
         return {"test": {}}
 
 
-def with_problems(shown: str, problems: Sequence[str]) -> str:
+def with_problems(shown: Lines, problems: Sequence[str]) -> Lines:
     """Return what to show of a sweep, of which some runs may have been left out.
 
     Raises:

@@ -23,12 +23,13 @@ from deblur.metrics import psnr
 from deblur.reporting.cells import SAME_INPUT
 from deblur.reporting.filters import FILTERS_FILE, filter_figure
 from deblur.runs import data_settings, read_config
+from deblur.text import Lines, paragraphs
 
 SIZES = range(5, 42, 2)  # [px]
 Row = dict[str, Any]
 
 
-def filters(asked: Config, defaults: Mapping[str, Any]) -> str:
+def filters(asked: Config, defaults: Mapping[str, Any]) -> Lines:
     """Measure the best linear filter of each size, beside the networks of a sweep on the same images.
 
     Where only a sweep is named, each of its blurs is studied and the table is left to the sweep's report.
@@ -56,17 +57,17 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> str:
         figure = filter_figure(study.filters, study.networks, study.blur, "filters.png")
         write_csv(folder / FILTERS_FILE, study.filters)
         write_bytes(folder / figure.file, figure.png)
-        shown = f"{filter_table(study.filters, study.networks, study.blur)}\n\nThe table and its figure are in {folder}"
-        return with_problems(shown, problems)
+        found = filter_table(study.filters, study.networks, study.blur)
+        return with_problems(paragraphs(found, f"The table and its figure are in {folder}"), problems)
     rows: list[Row] = []
-    parts = []
+    parts: list[str] = []
     for run in _one_of_each_problem(runs):
         study = _studied(evaluation_config(read_config(run), defaults, asked), runs, asked)
         rows += [{"run": run.relative_to(sweep).as_posix(), **row} for row in study.filters]
         parts.append(filter_table(study.filters, study.networks, study.blur))
     write_csv(sweep / FILTERS_FILE, rows)
     parts.append(f"All numbers are in {sweep / FILTERS_FILE}; the report of the sweep shows them.")
-    return with_problems("\n\n".join(parts), problems)
+    return with_problems(paragraphs(*parts), problems)
 
 
 @dataclass(frozen=True)

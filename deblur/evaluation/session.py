@@ -26,6 +26,7 @@ from deblur.networks.checkpoints import digest_of
 from deblur.networks.guides import preparation_of
 from deblur.networks.trained import Trained, load_trained
 from deblur.runs import METRICS_FILE
+from deblur.text import Lines, paragraphs
 from deblur.training.results import describe_images, versions, write_images_table
 
 
@@ -44,7 +45,7 @@ class Evaluation:
     summary: dict[str, Any]
 
 
-def evaluate(asked: Config, defaults: Mapping[str, Any]) -> str:
+def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
     """Evaluate a run, all finished runs of a sweep, or baselines alone.
 
     Args:
@@ -76,14 +77,14 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> str:
                 problems.append(f"{place.name}: {error}")
     if not found:
         raise UserError(problems[0])
-    parts = []
+    parts: list[str] = []
     for one in found:
         is_alone = asked["output"] is not None and len(found) == 1
         folder = Path(asked["output"]) if is_alone else Path(asked["output"] or root / "evaluations") / one.name
         write_images_table(folder, one.rows)
         write_json(folder / METRICS_FILE, one.summary)
-        parts.append(f"{restorer_table(one.summary)}\n\nAll numbers are in {folder}")
-    return with_problems("\n\n".join(parts), problems)
+        parts += [restorer_table(one.summary), f"All numbers are in {folder}"]
+    return with_problems(paragraphs(*parts), problems)
 
 
 def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any], device: Device) -> Evaluation:

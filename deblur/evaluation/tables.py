@@ -6,9 +6,10 @@ from typing import Any
 from deblur.console import table
 from deblur.metrics import SSIM_SIDE
 from deblur.reporting.tables import number
+from deblur.text import Lines
 
 
-def restorer_table(summary: Mapping[str, Any]) -> str:
+def restorer_table(summary: Mapping[str, Any]) -> Lines:
     """Return the means of each restorer for each border, the blurred images first."""
     borders = summary["borders"]
     first = [next(iter(border["restorers"].values())) for border in borders.values()]
@@ -59,7 +60,7 @@ def _side_by_side(means: Sequence[Mapping[str, Any]], psnr: str, gain: str | Non
     ]
 
 
-def crossing_table(rows: Sequence[Mapping[str, Any]]) -> str:
+def crossing_table(rows: Sequence[Mapping[str, Any]]) -> Lines:
     """Return the gain of each network under each condition, and the share of images that it harms."""
     trained = list(dict.fromkeys(row["trained_on"] for row in rows))
     lines: dict[tuple[str, str], list[str]] = {}
@@ -74,7 +75,7 @@ def crossing_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return table("Gain [dB], and the share of images that are harmed", columns, list(lines.values()))
 
 
-def filter_table(rows: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]], blur: str) -> str:
+def filter_table(rows: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]], blur: str) -> Lines:
     """Return the best linear filters, each with the networks that see as far."""
     lines = []
     has_real = "real_psnr" in rows[0]

@@ -11,6 +11,7 @@ from deblur.networks.guides import preparation_of
 from deblur.networks.trained import Trained
 from deblur.reporting.markdown import markdown_environment
 from deblur.runs import config_without_paths, flatten
+from deblur.text import one_line
 from deblur.training.summary import describe_network
 
 _UNITS: Final = {
@@ -53,7 +54,8 @@ def model_card(trained: Trained, stem: str, formats: Sequence[Format]) -> str:
         "version": __version__,
     }
     made = markdown_environment("deblur.exporting")
-    made.filters["bare"] = Markup  # the name of a file, which a block of code shows as it is
+    # The name of a file, which a block of code shows as it is.
+    made.filters["bare"] = lambda text: Markup(one_line(text))
     return made.get_template("card.md.jinja").render(content) + "\n"
 
 

@@ -17,6 +17,7 @@ from hydra import compose, initialize_config_dir
 from deblur import evaluate, train
 from deblur.config import check
 from deblur.config.places import conf_dir
+from deblur.console import say
 from deblur.exporting.card import model_card
 from deblur.exporting.describing import describe
 from deblur.files import write_text
@@ -61,7 +62,7 @@ def main(faces: str | None = None) -> int:
         write_weights(file, trained.network.state_dict(), describe(trained))
         card = model_card(trained, name, ["safetensors"])
         write_text(FOLDER / f"{name}.md", f"{card.rstrip()}\n\n{_measurements(words, found)}")
-        sys.stdout.write(f"{file} holds {file.stat().st_size / 1e3:.0f} kB.\n")
+        say(f"{file} holds {file.stat().st_size / 1e3:.0f} kB.")
     return 0
 
 

@@ -21,6 +21,7 @@ from deblur.reporting.labels import (
     varying,
 )
 from deblur.reporting.results import Run, Sweep, name_of
+from deblur.runs import place_in_words, shared
 
 Values = NDArray[np.float64]
 
@@ -94,6 +95,12 @@ class Problem:
         return [cell for cell in self.cells if cell.done]
 
     @property
+    def measured_on(self) -> dict[str, str]:
+        """What is known of the test images and their blur, in words; runs without a result know less of them."""
+        runs = [run for cell in self.cells for run in cell.runs]
+        return shared([run.measured_on for run in runs])[0]
+
+    @property
     def left_out(self) -> int:
         """How many test images have an infinite PSNR in some cell."""
         bad = {name for cell in self.done for name in _infinite(cell)}
@@ -112,7 +119,7 @@ class Table:
     problems: list[Problem]
     models: list[str]
     rests: list[str]
-    varied: dict[str, dict[str, dict[str, Any]]]  # sweep -> run -> setting that varies -> value
+    told: dict[str, dict[str, dict[str, Any]]]  # sweep -> run -> setting that results.csv tells -> value
 
 
 def arrange(sweeps: Sequence[Sweep]) -> Table:
@@ -134,7 +141,7 @@ def arrange(sweeps: Sequence[Sweep]) -> Table:
         problems,
         list(dict.fromkeys(models[frozen(model_settings(run))] for run in runs)),
         list(dict.fromkeys(rests[_identity(run)] for run in runs)),
-        _varied_settings(runs),
+        _told_settings(runs),
     )
 
 
@@ -239,11 +246,16 @@ def _rest_labels(runs: Sequence[Run], sweeps: Sequence[Sweep]) -> dict[tuple[str
     return labels
 
 
-def _varied_settings(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the settings that vary over all runs, but those that every row of results.csv has."""
+def _told_settings(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the settings of the blur and the images, and those that vary over all runs.
+
+    Those that every row of results.csv has are left out; of a place on one machine the last name is told.
+    """
     shown = ("model.name", "blur.name", "optimizer.lr", "seed")
-    keys = [key for key in varying([run.settings for run in runs]) if key not in shown]
+    always = dict.fromkeys(key for run in runs for key in (*blur_settings(run), *image_settings(run)))
+    keys = [key for key in (always | dict.fromkeys(varying([run.settings for run in runs]))) if key not in shown]
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for run in runs:
-        found.setdefault(run.sweep, {})[run.name] = {key: run.settings[key] for key in keys if key in run.settings}
+        told = {key: place_in_words(key, run.settings[key]) for key in keys if key in run.settings}
+        found.setdefault(run.sweep, {})[run.name] = told
     return found

@@ -1,11 +1,11 @@
 """Which settings tell runs apart, and the short texts for them."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 from deblur.reporting.results import Run, name_of
-from deblur.runs import is_within
+from deblur.runs import is_within, place_in_words, value_in_words
+from deblur.text import one_line
 
 Settings = Mapping[str, Any]
 
@@ -16,8 +16,10 @@ _IMAGES = (
     "data.blurred",
     "data.border",
     "data.eval_crop",
+    "data.leaves",
     "data.max_bad_fraction",
     "data.max_images",
+    "data.max_test_images",
     "data.name",
     "data.root",
     "data.seed",
@@ -28,10 +30,9 @@ _NOT_IN_A_LABEL = ("data.eval_batch_size", "seed")
 
 def blur_settings(run: Run) -> dict[str, Any]:
     """Return what decides a run's degradation, without places on one machine."""
-    found = {key: value for key, value in run.settings.items() if key.startswith("blur.")}
-    for key in ("blur.path", "blur.sha256"):
-        if isinstance(found.get(key), str):
-            found[key] = PurePath(found[key]).name if key == "blur.path" else found[key][:8]
+    found = {key: place_in_words(key, value) for key, value in run.settings.items() if key.startswith("blur.")}
+    if isinstance(found.get("blur.sha256"), str):
+        found["blur.sha256"] = found["blur.sha256"][:8]
     return found
 
 
@@ -110,25 +111,13 @@ def _value(key: str, variant: Settings) -> str:
     value = variant.get(key)
     if key.endswith("._target_"):
         value = "none" if value is None else str(value).rpartition(".")[2]
-    text = shown(value, is_range=key.startswith("blur."))
+    text = value_in_words(value, is_range=key.startswith("blur."))
     return text if key == "model.kernel_sizes" else f" {text}"
 
 
-def shown(value: Any, is_range: bool = False) -> str:
-    """Return a value of a setting as a short text."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:g}" if float(f"{value:g}") == value else str(value)
-    if isinstance(value, list):
-        return (" to " if is_range and len(value) == 2 else "-").join(shown(one) for one in value)
-    return " ".join(str(value).split())
-
-
 def shortened(text: str) -> str:
-    """Return a label that is not longer than a heading can be."""
+    """Return a label as one line that is not longer than a heading can be."""
+    text = one_line(text)
     return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
 
 

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from deblur.reporting.tables import TextTable
+from deblur.text import kept_lines, one_line
 
 if TYPE_CHECKING:  # jinja2 is loaded when a page is written
     from jinja2 import Environment
@@ -29,13 +30,14 @@ def markdown_environment(package: str = "deblur.reporting") -> "Environment":
         lstrip_blocks=True,
     )
     made.filters["table"] = lambda table: Markup(_markdown_table(table))
-    made.filters["code"] = lambda text: Markup("\n".join(f"    {line}" for line in str(text).splitlines()))
+    made.filters["code"] = lambda text: Markup("\n".join(f"    {line}" for line in kept_lines(str(text)).split("\n")))
     return made
 
 
 def markdown(text: str) -> str:
-    """Return a text of any origin as Markdown that shows it, in one line."""
-    text = re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", " ".join(text.split()))
+    """Return a text of any origin as Markdown that shows it, in one line, and as no list, heading or formula either."""
+    text = re.sub(r"([\\`*\[\]<>|&~$])", r"\\\1", one_line(" ".join(text.split())))
+    text = re.sub(r"^(\d*)(?=[-+=.)](?:[-+=\s]|$)|#)", r"\1\\", text)
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
 
 

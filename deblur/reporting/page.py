@@ -20,9 +20,11 @@ from deblur.reporting.tables import (
     cell_table,
     cost_table,
     extremes_table,
+    problem_table,
     run_table,
     unfinished_table,
 )
+from deblur.text import cell, kept_lines
 
 if TYPE_CHECKING:  # matplotlib and jinja2 are loaded when a report is written
     from jinja2 import Environment
@@ -135,7 +137,9 @@ def _figures(findings: Findings, with_strips: bool, damages: list[str]) -> dict[
 def _texts(findings: Findings, damages: Sequence[str]) -> dict[str, Any]:
     sweeps, problems, answers = findings.sweeps, findings.table.problems, findings.answers
     return {
-        "names": [sweep.name for sweep in sweeps],
+        "names": ", ".join(sweep.name for sweep in sweeps),
+        "tests": [(sweep.name if len(sweeps) > 1 else "", sweep.measured_on) for sweep in sweeps],
+        "problems": problem_table(problems),
         "notices": [*notices(sweeps, problems), *damages],
         "sentences": [found.sentence for found in answers],
         "answers": answer_table(answers),
@@ -154,17 +158,23 @@ def _rows(findings: Findings) -> list[Row]:
     rows = []
     for sweep in findings.sweeps:
         first = {"sweep": sweep.name} if len(findings.sweeps) > 1 else {}
-        rows += [first | row for row in rows_of(sweep, findings.table.varied.get(sweep.name))]
-    return rows
+        rows += [first | row for row in rows_of(sweep, findings.table.told.get(sweep.name))]
+    return [{str(cell(key)): cell(value) for key, value in row.items()} for row in rows]
 
 
 def _page_environment() -> "Environment":
+    """Return an environment that shows texts of any origin as they are: clean, and with HTML escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def clean(value: Any) -> Any:
+        return kept_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     made = Environment(
         loader=PackageLoader("deblur.reporting", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=clean,
         trim_blocks=True,
         lstrip_blocks=True,
     )

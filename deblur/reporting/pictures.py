@@ -8,6 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from deblur.text import kept_lines
 
 DOTS_PER_INCH = 150
 PIXELS_PER_INCH = 96  # of a browser
@@ -70,7 +73,9 @@ def styled() -> Iterator[None]:
 
 
 def picture(figure: Figure, file: str, title: str, alt: str, caption: str) -> Picture:
-    """Draw a figure."""
+    """Draw a figure, with texts of any origin as clean as those of the page."""
+    for text in figure.findobj(Text):
+        text.set_text(kept_lines(text.get_text()))
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     width = round(figure.get_size_inches()[0] * PIXELS_PER_INCH)

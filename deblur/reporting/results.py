@@ -18,6 +18,8 @@ from deblur.runs import (
     State,
     config_of_run,
     flatten,
+    in_sentences,
+    measured_on,
     read_history,
     read_images,
     read_metrics,
@@ -62,6 +64,12 @@ class Run:
         """The fingerprint of the images that the run saw, where it is known."""
         found = self.metrics.get("data.fingerprint") or self.status.get("data")
         return str(found) if found else None
+
+    @cached_property
+    def measured_on(self) -> dict[str, str]:
+        """What is known of its images and their blur, in words; nothing of a run that is missing."""
+        counts = {split: self.metrics.get(f"data.counts.{split}") for split in ("train", "val", "test")}
+        return measured_on(self.config, counts, self.fingerprint) if self.config else {}
 
     @property
     def error(self) -> str:
@@ -126,6 +134,11 @@ class Sweep:
         """How many runs there are of each state."""
         return Counter(run.state for run in self.runs)
 
+    @property
+    def measured_on(self) -> list[str]:
+        """What is known of the images and the blur of its runs, in sentences."""
+        return in_sentences([run.measured_on for run in self.runs])
+
 
 def read_sweep(folder: Path) -> Sweep:
     """Read every run below a folder; damaged files are told, and keep no other run from being read."""
@@ -154,9 +167,9 @@ def collect(folder: Path) -> list[Row]:
     return rows_of(read_sweep(folder))
 
 
-def rows_of(sweep: Sweep, varied: Mapping[str, Mapping[str, Any]] | None = None) -> list[Row]:
-    """Return one row a run; `varied` holds the further settings to show, by the name of the run."""
-    return [_row(run, (varied or {}).get(run.name, {})) for run in sweep.runs]
+def rows_of(sweep: Sweep, told: Mapping[str, Mapping[str, Any]] | None = None) -> list[Row]:
+    """Return one row a run; `told` holds the further settings to show, by the name of the run."""
+    return [_row(run, (told or {}).get(run.name, {})) for run in sweep.runs]
 
 
 def name_of(run: Run, group: str) -> str:
@@ -164,7 +177,7 @@ def name_of(run: Run, group: str) -> str:
     return str(run.config.get(f"{group}.name") or run.config.get(f"{group}._target_") or "")
 
 
-def _row(run: Run, varied: Mapping[str, Any]) -> Row:
+def _row(run: Run, told: Mapping[str, Any]) -> Row:
     row: Row = {
         "run": run.name,
         "state": run.state,
@@ -173,7 +186,7 @@ def _row(run: Run, varied: Mapping[str, Any]) -> Row:
         "lr": run.config.get("optimizer.lr"),
         "seed": run.config.get("seed"),
     }
-    return row | dict(varied) | dict(run.metrics) | ({"error": run.error} if run.error else {})
+    return row | dict(told) | dict(run.metrics) | ({"error": run.error} if run.error else {})
 
 
 def read_run(path: Path, folder: Path) -> Run:

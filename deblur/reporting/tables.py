@@ -9,6 +9,7 @@ from deblur.reporting.answers import Answer, Rival
 from deblur.reporting.cells import Cell, Problem
 from deblur.reporting.intervals import Interval
 from deblur.reporting.results import Run, Sweep
+from deblur.runs import shared
 
 EXTREMES = 3  # best and worst test images that are named
 NOTHING = "\N{EN DASH}"
@@ -67,6 +68,18 @@ def answer_table(answers: Sequence[Answer]) -> TextTable:
         for one in answers
     ]
     return TextTable(columns, rows, texts=2)
+
+
+def problem_table(problems: Sequence[Problem]) -> TextTable:
+    """Return on what the cells of each problem were tested, as far as the problems differ in it."""
+    tests = [problem.measured_on for problem in problems]
+    differing = shared(tests)[1]
+    rows = [
+        (problem.label, *(test.get(item, NOTHING) for item in differing))
+        for problem, test in zip(problems, tests, strict=True)
+    ]
+    columns = ("tables and figures", *differing)
+    return TextTable(columns, rows if differing else [], texts=len(columns))
 
 
 def cell_table(found: Answer) -> TextTable:
@@ -160,7 +173,8 @@ def _reason(run: Run) -> str:
 
 
 def run_table(sweeps: Sequence[Sweep]) -> TextTable:
-    """Return all runs."""
+    """Return all runs, with what they were tested on as far as they differ in it."""
+    differing = shared([run.measured_on for sweep in sweeps for run in sweep.runs])[1]
     digits = {
         "test.input_psnr": ".2f",
         "test.psnr": ".2f",
@@ -170,16 +184,17 @@ def run_table(sweeps: Sequence[Sweep]) -> TextTable:
         "val.psnr": ".2f",
         "val.epoch": ".0f",
     }
-    columns = ("sweep", "run", "state", "blurred [dB]", "restored [dB]", "gain [dB]", "SSIM blurred", "SSIM restored",
-               "validation PSNR [dB]", "best epoch", "training")  # fmt: skip
+    columns = ("sweep", "run", "state", *differing, "blurred [dB]", "restored [dB]", "gain [dB]", "SSIM blurred",
+               "SSIM restored", "validation PSNR [dB]", "best epoch", "training")  # fmt: skip
     rows = []
     for sweep in sweeps:
         for run in sweep.runs:
             epoch = run.number("val.epoch")
             values = {key: run.number(key) for key in digits} | {"val.epoch": None if epoch is None else epoch + 1}
             shown = (number(values[key], text) for key, text in digits.items())
-            rows.append((run.sweep, run.name, run.state, *shown, seconds(run.training_seconds)))
-    table = TextTable(columns, rows, texts=3)
+            tested = (run.measured_on.get(item, NOTHING) for item in differing)
+            rows.append((run.sweep, run.name, run.state, *tested, *shown, seconds(run.training_seconds)))
+    table = TextTable(columns, rows, texts=3 + len(differing))
     return table if len(sweeps) > 1 else without_column(table, 0)
 
 

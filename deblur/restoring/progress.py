@@ -1,13 +1,15 @@
 """A progress bar over pictures and their tiles, where a person watches."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingColumn
 
+from deblur.console import is_terminal
 from deblur.restoring.places import Task
+from deblur.text import one_line
 
 SEVERAL_TILES = 8  # from here on a picture takes long enough for a bar of its own
 
@@ -26,7 +28,7 @@ class PictureBar:
         self._end_tiles()
         if count < SEVERAL_TILES:
             return None
-        tiles = self._tiles = self._bar.add_task(name, total=count)
+        tiles = self._tiles = self._bar.add_task(escape(one_line(name)), total=count)
         return lambda: self._bar.advance(tiles)
 
     def done(self, _task: Task) -> None:
@@ -43,5 +45,7 @@ class PictureBar:
 def progress(pictures: int) -> Iterator[PictureBar]:
     """Show a bar on standard error, if that is a terminal, while the block works on some pictures."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=not is_terminal(of_errors=True)
+    ) as bar:
         yield PictureBar(bar, pictures)

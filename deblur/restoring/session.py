@@ -10,7 +10,6 @@ from deblur.config.build import build
 from deblur.config.check import check_blur
 from deblur.config.sections import shown
 from deblur.console import say_error, table
-from deblur.data.images import printable
 from deblur.errors import UserError
 from deblur.networks.shipped import DEFAULT, SHIPPED
 from deblur.restoring.batch import restore_all
@@ -22,6 +21,7 @@ from deblur.restoring.reading import read_picture
 from deblur.restoring.restorer import Restorer, load
 from deblur.restoring.simulation import Gain, degraded, drawn, gain
 from deblur.restoring.writing import write_picture
+from deblur.text import Lines, counted, lines, paragraphs
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur.kernels import Weights
@@ -34,7 +34,7 @@ AROUND = 32  # px of a picture that are restored beyond the detail on a sheet: m
 Advance = Callable[[], object]
 
 
-def restore_pictures(tasks: Sequence[Task], config: Config) -> str:
+def restore_pictures(tasks: Sequence[Task], config: Config) -> Lines:
     """Restore pictures, or blur and restore them, each to its place.
 
     Args:
@@ -79,7 +79,7 @@ def restore_pictures(tasks: Sequence[Task], config: Config) -> str:
     return _told(tasks, todo, failures, restorer, strips)
 
 
-def compare_networks(tasks: Sequence[Task], config: Config) -> str:
+def compare_networks(tasks: Sequence[Task], config: Config) -> Lines:
     """Restore the liveliest detail of one picture with every network that ships, on one sheet.
 
     Args:
@@ -98,7 +98,7 @@ def compare_networks(tasks: Sequence[Task], config: Config) -> str:
     (task,) = tasks
     (sheet,) = _files(task, config)
     if sheet.exists() and not config["overwrite"]:
-        return f"{sheet} is there already: overwrite=true makes it anew."
+        return lines(f"{sheet} is there already: overwrite=true makes it anew.")
     picture = read_picture(task.source, config["max_megapixels"])
     rows, columns = liveliest_detail(picture.pixels)
     restorers = {name: _loaded(name, config) for name in SHIPPED}
@@ -108,9 +108,9 @@ def compare_networks(tasks: Sequence[Task], config: Config) -> str:
     panels = {"as it is": part[inner]}
     panels |= {name: restorer(part, config["color"])[inner] for name, restorer in restorers.items()}
     write_picture(sheet, contact_sheet(panels))
-    return (
-        f"{sheet} shows the picture from row {rows.start} and column {columns.start} as each network restores it.\n"
-        "Take the one that you like best with network=NAME."
+    return lines(
+        f"{sheet} shows the picture from row {rows.start} and column {columns.start} as each network restores it.",
+        "Take the one that you like best with network=NAME.",
     )
 
 
@@ -147,11 +147,11 @@ class _Simulation:
         self.gains[task.name] = gain(blurred, restored, sharp)
         return row([blurred, restored, sharp])
 
-    def table(self) -> str:
+    def table(self) -> Lines:
         """Return the gains."""
         rows = [
             [
-                printable(name),
+                name,
                 _decibels(one.blurred, ".2f"),
                 _decibels(one.restored, ".2f"),
                 _decibels(one.difference, "+.2f"),
@@ -210,7 +210,7 @@ def _told(
     failures: Sequence[UserError],
     restorer: Restorer,
     strips: _Simulation | None,
-) -> str:
+) -> Lines:
     """Return the end of the story.
 
     Raises:
@@ -222,15 +222,15 @@ def _told(
     if failures and len(tasks) == 1:
         raise failures[0]
     if failures:
-        raise UserError(f"{len(failures)} of {len(tasks)} pictures failed, {restored} are restored.{skips}")
+        verb = "is" if restored == 1 else "are"
+        raise UserError(f"{len(failures)} of {len(tasks)} pictures failed, {restored} {verb} restored.{skips}")
     if strips is not None:
         where = where if len(tasks) > 1 else tasks[0].beside("simulated", ".png")
         return (
-            f"{strips.table()}\n\nblurred | restored | sharp: {printable(str(where))}{skips}"
+            paragraphs(strips.table(), f"blurred | restored | sharp: {where}{skips}")
             if restored
-            else skips.strip()
+            else lines(skips.strip())
         )
-    place = printable(str(where))
-    pictures = f"{restored} pictures are" if restored != 1 else "1 picture is"
-    done = f"{pictures} restored by the network {restorer.name}: {place}." if restored else "Nothing was to be done."
-    return f"{done}{skips}\n{UNKNOWN_GAIN}" if restored else f"{done}{skips}"
+    pictures = counted(restored, "picture is", "pictures are")
+    done = f"{pictures} restored by the network {restorer.name}: {where}." if restored else "Nothing was to be done."
+    return lines(f"{done}{skips}", UNKNOWN_GAIN) if restored else lines(f"{done}{skips}")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deblur.blur import Degradation, Sampled
 from deblur.restoring.colour import BT601
+from deblur.text import as_bytes
 
 _BLOCK_ROWS: Final = 256
 
@@ -28,7 +29,7 @@ class Gain(NamedTuple):
 
 def drawn(degradation: Degradation, name: str) -> Sampled:
     """Return how a picture is degraded; what is drawn depends on its name alone."""
-    seed = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8])
+    seed = int.from_bytes(hashlib.sha256(as_bytes(name)).digest()[:8])
     return degradation.sample(np.random.default_rng(seed))
 
 

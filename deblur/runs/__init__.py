@@ -1,5 +1,14 @@
 """Runs: what decides their result, what they are called, and the files that tell their state."""
 
+from deblur.runs.described import (
+    OF_BLUR,
+    blur_in_words,
+    in_sentences,
+    measured_on,
+    place_in_words,
+    shared,
+    value_in_words,
+)
 from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone, RunIsLost
 from deblur.runs.identity import (
     WITHOUT_EFFECT,
@@ -47,6 +56,7 @@ __all__ = [
     "IMAGE_NUMBERS",
     "LOG_FILE",
     "METRICS_FILE",
+    "OF_BLUR",
     "SAMPLES_FOLDER",
     "STATUS_FILE",
     "SWEEP_FILE",
@@ -58,6 +68,7 @@ __all__ = [
     "RunIsDone",
     "RunIsLost",
     "State",
+    "blur_in_words",
     "config_hash",
     "config_of_run",
     "config_without_paths",
@@ -66,8 +77,11 @@ __all__ = [
     "differing_keys",
     "earlier_status",
     "flatten",
+    "in_sentences",
     "is_within",
+    "measured_on",
     "naming_words",
+    "place_in_words",
     "read_config",
     "read_history",
     "read_images",
@@ -79,8 +93,10 @@ __all__ = [
     "run_folder",
     "run_id",
     "sample_folder",
+    "shared",
     "shared_run_folder",
     "sharing",
     "state_of",
+    "value_in_words",
     "what_matters",
 ]

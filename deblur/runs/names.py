@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deblur.runs.identity import WITHOUT_EFFECT, flatten, is_within
+from deblur.text import as_bytes
 
 LONGEST_RUN_ID = 120  # characters; file systems allow 255 bytes in a name
 
@@ -103,4 +104,4 @@ def _slug_key(key: str) -> str:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
+    return hashlib.sha256(as_bytes(text)).hexdigest()[:6]

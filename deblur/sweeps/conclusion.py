@@ -3,11 +3,12 @@
 from collections import Counter
 
 from deblur.config.command_line import EXIT_INTERRUPTED
-from deblur.console import say, say_error
+from deblur.console import say, say_error, say_stopped
 from deblur.errors import UserError
 from deblur.reading import UnusableFile
 from deblur.runs import damage_in, state_of
 from deblur.sweeps.sweep import Job, Sweep
+from deblur.text import counted, lines
 
 EXIT_INCOMPLETE = 1
 
@@ -34,16 +35,19 @@ def conclude(sweep: Sweep, code: int) -> int:
     """
     states = Counter(_state(job) for job in sweep.jobs)
     if code == EXIT_INTERRUPTED:
-        say(f"{states['done']} of {len(sweep.jobs)} runs are done. The same command goes on with the sweep.")
+        done = f"{states['done']} of {counted(len(sweep.jobs), 'run is', 'runs are')} done"
+        say(f"{done}. The same command goes on with the sweep.")
         if states["running"]:
-            say(f"{states['running']} are still alive: what a cluster has taken ends by itself, or with scancel.")
+            alive = f"{states['running']} {'is' if states['running'] == 1 else 'are'} still alive"
+            say(f"{alive}: what a cluster has taken ends by itself, or with scancel.")
         return code
     if states["missing"] < len(sweep.jobs):  # else no run could start, and why has been said
         code = _report(sweep, code)
     if states["running"]:
-        say(f"{states['running']} runs are alive in other processes; this command did not wait for them.")
+        alive = counted(states["running"], "run is alive in another process", "runs are alive in other processes")
+        say(f"{alive}; this command did not wait for {'it' if states['running'] == 1 else 'them'}.")
     if any(job.config["fail_fast"] for job in sweep.jobs) and states["failed"] and states["missing"]:
-        say(f"fail_fast=true: after the failure {states['missing']} runs were not started.")
+        say(f"fail_fast=true: after the failure {counted(states['missing'], 'run was', 'runs were')} not started.")
     return code or (0 if states["done"] == len(sweep.jobs) else EXIT_INCOMPLETE)
 
 
@@ -60,10 +64,10 @@ def _report(sweep: Sweep, code: int) -> int:
 
     try:
         found = read_sweep(sweep.folder)
-        say(f"\n{sweep_table(found)}")
+        say(lines("", sweep_table(found)))
         page, damages = write_findings(findings_of([found]), sweep.folder / "report", strips=True)
     except KeyboardInterrupt:
-        say_error(f"Stopped. The report can be made with: python -m deblur.report sweep={sweep.folder.name}")
+        say_stopped(f"Stopped. The report can be made with: python -m deblur.report sweep={sweep.folder.name}")
         return EXIT_INTERRUPTED
     except Exception as error:  # the runs are done, and whatever is wrong here must not hide it
         reason = str(error) if isinstance(error, UserError) else repr(error)
@@ -73,5 +77,5 @@ def _report(sweep: Sweep, code: int) -> int:
         return code or EXIT_INCOMPLETE
     for damage in damages:
         say_error(damage)
-    say(f"\nThe report is {page}\nCurves and pictures: tensorboard --logdir {sweep.folder}")
+    say(lines("", f"The report is {page}", f"Curves and pictures: tensorboard --logdir {sweep.folder}"))
     return code

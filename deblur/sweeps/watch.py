@@ -12,6 +12,7 @@ from deblur.reading import UnusableFile
 from deblur.runs import read_metrics, read_status
 from deblur.sweeps.estimate import seconds_left
 from deblur.sweeps.sweep import ISSUED, Job, Sweep
+from deblur.text import counted
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _ENDED = ("done", "failed", "interrupted")
@@ -47,8 +48,7 @@ class Watch:
         self._still = {job: status for job, status in seen.items() if status.get("state") != "done"}
         done = len(seen) - len(self._still)
         behind = f", {done} done already" if done else ""
-        several = "1 run" if len(sweep.jobs) == 1 else f"{len(sweep.jobs)} runs"
-        say(f"{several} in {sweep.folder}{behind}. Each writes its train.log there.")
+        say(f"{counted(len(sweep.jobs), 'run')} in {sweep.folder}{behind}. Each writes its train.log there.")
         self._at_once = max(1, min(_processes(launcher, len(self._still)), len(self._still)))
         if self._at_once > 1:
             # Two processes with two threads each on two cores train ten times slower than with one each.

@@ -36,6 +36,7 @@ from deblur.runs import (
     shared_run_folder,
     sharing,
 )
+from deblur.text import lines
 from deblur.training.calibration import calibrate
 from deblur.training.callbacks import FolderGuard, History, PublishedHistory, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
@@ -199,8 +200,9 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     write_samples(run.path, module, data)
     _close_loggers(trainer)
     write_json(run.path / METRICS_FILE, metrics)
-    log.info("\n" + result_table(test))
-    log.info(f"\nEverything is in {run.path}; look at it with\n  tensorboard --logdir {config['paths']['output_root']}")
+    log.info(lines("", result_table(test)))
+    look = f"  tensorboard --logdir {config['paths']['output_root']}"
+    log.info(lines("", f"Everything is in {run.path}; look at it with", look))
     return metrics
 
 

@@ -13,6 +13,7 @@ from deblur.device import Device
 from deblur.metrics import SSIM_SIDE
 from deblur.networks.guides import wants_guide
 from deblur.runs import flatten
+from deblur.text import Lines, counted, lines
 
 
 def describe_network(network: nn.Module) -> dict[str, int | None]:
@@ -35,32 +36,36 @@ def start_summary(
     images: ImageCache,
     splits: Splits,
     device: Device,
-) -> str:
+) -> Lines:
     """Return what is about to be trained, on what, with what, as lines of text."""
     data, optimizer, trainer = config["data"], config["optimizer"], config["trainer"]
-    told = describe_network(network)
-    cost = [f"{told['parameters']:,} parameters"]
-    if told["macs_per_pixel"] is not None:
-        cost.append(f"{told['macs_per_pixel']:,} products a pixel")
-    if told["receptive_field"] is not None:
-        cost.append(f"receptive field {told['receptive_field']} px")
-    if told["guided"]:
+    size = describe_network(network)
+    cost = [f"{size['parameters']:,} parameters"]
+    if size["macs_per_pixel"] is not None:
+        cost.append(f"{size['macs_per_pixel']:,} products a pixel")
+    if size["receptive_field"] is not None:
+        cost.append(f"receptive field {size['receptive_field']} px")
+    if size["guided"]:
         cost.append("a guide of the whole picture")
-    side = "whole images" if data["patch_size"] is None else f"patches of {data['patch_size']} px"
+    side = "whole image" if data["patch_size"] is None else "patch"
+    step = counted(data["batch_size"], side, "whole images" if data["patch_size"] is None else "patches")
+    if data["patch_size"] is not None:
+        step += f" of {data['patch_size']} px"
     origin = f"made in {images.seconds:.1f} s" if images.was_built else f"opened in {images.seconds:.1f} s"
     blur = {key: value for key, value in flatten(config["blur"]).items() if key not in ("_target_", "name") and value}
-    lines = {
+    told = {
         "data": f"{data.get('name', 'own')}, {len(images)} images: {len(splits.train)} to train, {len(splits.val)} to "
         f"validate, {len(splits.test)} to test",
         "cache": origin,
         "blur": ", ".join([degradation.family, *(f"{key} {value}" for key, value in blur.items())]),
         "network": f"{config['model'].get('name') or type(network).__name__}: {', '.join(cost)}",
-        "training": f"{trainer['max_epochs']} epochs, {data['batch_size']} {side} a step, "
+        "training": f"{counted(trainer['max_epochs'], 'epoch')}, {step} a step, "
         f"{optimizer['_target_'].rpartition('.')[2]} at {optimizer['lr']:g}, loss {config['loss']}, "
         f"seed {config['seed']}",
-        "device": f"{device.accelerator} ({device.name}), {device.threads} threads, {device.precision}, channels last",
+        "device": f"{device.accelerator} ({device.name}), {counted(device.threads, 'thread')}, {device.precision}, "
+        "channels last",
     }
-    return "\n".join(f"{name:<9} {text}" for name, text in lines.items())
+    return lines(*(f"{name:<9} {text}" for name, text in told.items()))
 
 
 def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str | None:
@@ -77,7 +82,7 @@ def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str
     )
 
 
-def result_table(test: Mapping[str, Any]) -> str:
+def result_table(test: Mapping[str, Any]) -> Lines:
     """Return the test means of the blurred input and the restored images."""
     rows = [
         ["PSNR, dB", _two(test["input_psnr"]), _two(test["psnr"]), _two(test["gain"], sign=True)],
@@ -93,7 +98,7 @@ def result_table(test: Mapping[str, Any]) -> str:
         columns.insert(2, "Wiener filter")
         rows[0].insert(2, _two(test["guide_psnr"]))
         rows[1].insert(2, "")
-    title = f"Means over {test['images']} test images"
+    title = f"Means over {counted(test['images'], 'test image')}"
     if test.get("without_ssim"):
         title += f", {test['without_ssim']} of them without an SSIM, which needs {SSIM_SIDE}x{SSIM_SIDE} px"
     return table(title, columns, rows)

@@ -219,7 +219,7 @@ def test_a_signal_stops_a_run(workplace: Path, capsys: pytest.CaptureFixture[str
         time.sleep(10)
 
     assert run("train", task, []) == 130
-    assert capsys.readouterr().err == "error: Stopped.\n"
+    assert capsys.readouterr().err == "Stopped.\n"
 
 
 @pytest.mark.parametrize("words", ["seed=1", "-m seed=1,2 loss=huber", "--help", "sed=1"])

@@ -98,7 +98,7 @@ def test_what_fail_fast_left_out_is_counted(sweep: Sweep, capsys: pytest.Capture
     (sweep.folder / "b" / "status.json").write_text(json.dumps({"state": "failed", "error": "boom"}))
     jobs = (*sweep.jobs, Job(("c",), {"fail_fast": True}, sweep.folder / "c"))
     assert conclude(Sweep(sweep.folder, jobs), 0) == EXIT_INCOMPLETE
-    assert "fail_fast=true: after the failure 1 runs were not started." in capsys.readouterr().out
+    assert "fail_fast=true: after the failure 1 run was not started." in capsys.readouterr().out
 
 
 def test_a_sweep_of_which_no_run_began_has_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

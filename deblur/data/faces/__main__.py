@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from deblur.console import guarded_output, say_error
 from deblur.data.faces.randomness import SEED_LIMIT
 from deblur.data.faces.sheet import contact_sheet
 from deblur.data.faces.view import IMAGE_SIZE
@@ -32,11 +33,12 @@ def main(words: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 2 for a mistake that a sentence on standard error explains.
     """
-    try:
-        _write_sheet(_parser().parse_args(words))
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_MISTAKE
+    with guarded_output():
+        try:
+            _write_sheet(_parser().parse_args(words))
+        except UserError as error:
+            say_error(str(error))
+            return EXIT_MISTAKE
     return 0
 
 
