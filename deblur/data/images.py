@@ -101,7 +101,7 @@ def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
                 raise BadImageError("is empty (0 bytes)")
             image = open_image(content, path)
             _refuse_size(image, min_size)
-            return np.array(upright(_gray(image.decoded()), image.orientation), order="C")
+            return np.array(upright(_gray(image), image.orientation), order="C")
     except (BadImageError, MemoryError):
         raise
     # A damaged file can raise nearly anything from a decoder: OSError, SyntaxError, struct.error, KeyError, ...
@@ -213,8 +213,13 @@ def _refuse_size(image: Container, min_size: int) -> None:
         raise BadImageError(f"has too many pixels ({pixels} pixels, where {Image.MAX_IMAGE_PIXELS} are allowed)")
 
 
-def _gray(raster: Raster) -> NDArray[np.uint8]:
+def _gray(image: Container) -> NDArray[np.uint8]:
     """Return the luma of pixels on white, 8 bits."""
+    luma = image.opaque_luma()
+    return _on_white(image.decoded()) if luma is None else luma
+
+
+def _on_white(raster: Raster) -> NDArray[np.uint8]:
     if raster.pixels.dtype == np.uint16:
         return _scaled_to_8_bits(_luma_of_16_bits(raster))
     if raster.alpha is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from deblur.data.formats.container import Container
-from deblur.data.formats.kinds import UnreadableKindError
+from deblur.data.formats.kinds import FORMATS_READ, UnreadableKindError
 from deblur.data.formats.opening import open_image
 from deblur.data.images import BadImageError, printable, reason_for
 from deblur.data.orientation import upright
@@ -21,7 +21,7 @@ from deblur.restoring.pictures import Picture
 
 DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes
 
-_ADVICE: Final = "give an undamaged BMP, JPEG, PNG, TIFF, WebP, AVIF or HEIC image"
+_ADVICE: Final = f"give an undamaged {FORMATS_READ} image"
 
 
 def read_picture(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Picture:

@@ -73,7 +73,7 @@ def test_a_root_without_images_is_refused(tmp_path: Path, root: str, problem: st
     message = str(caught.value)
     assert message.startswith("data.root: ")
     assert str(tmp_path / root) in message
-    assert ".bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp" in message
+    assert ".jpeg, .jpg, .png, .tf8, .tif, .tiff, .webp" in message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")

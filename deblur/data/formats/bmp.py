@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deblur.data.formats.container import Container, Levels, Raster, open_with_pillow, raster_of
+from deblur.data.formats.container import Container, Levels, Raster, luma_of, open_with_pillow, raster_of
 from deblur.data.formats.kinds import UnreadableKindError
 from deblur.data.formats.metadata import Metadata, Resolution, per_inch, resolution_of
 
@@ -70,22 +70,29 @@ class BmpFile(Container):
 
     def decoded(self) -> Raster:
         """Decode the pixels."""
-        if self._image is not None:
-            return self._decoded_by_pillow(self._image)
-        return self._decoded_fields()
+        if self._image is None:
+            return self._decoded_fields()
+        self._load(self._image)
+        return raster_of(self._image)
+
+    def opaque_luma(self) -> NDArray[np.uint8] | None:
+        """Return the luma of what Pillow reads."""
+        if self._image is None:
+            return None
+        self._load(self._image)
+        return luma_of(self._image)
 
     def metadata(self) -> Metadata:
         """Return the resolution and the ICC profile."""
         return Metadata(icc_profile=self._profile(), resolution=self._resolution())
 
-    def _decoded_by_pillow(self, image: Image.Image) -> Raster:
+    def _load(self, image: Image.Image) -> None:
         try:
             image.load()
         except OSError as error:
             if str(error).startswith(_UNSUPPORTED):
                 raise UnreadableKindError(f"is a BMP of an unusual kind ({error})") from error
             raise
-        return raster_of(image)
 
     def _bit_fields(self) -> tuple[int, ...] | None:
         """Return the bits of red, green, blue and alpha in a pixel; None for other files and overlapping bits."""

@@ -59,6 +59,13 @@ class Container(ABC):
             Exception: Anything that a decoder raises for a damaged file.
         """
 
+    def opaque_luma(self) -> NDArray[np.uint8] | None:
+        """Return the luma of the pixels (H, W), for images of 8 bits without alpha of which Pillow reckons it at once.
+
+        This is what `decoded` gives, in a third of the time for a large JPEG; None for other images.
+        """
+        return None
+
     @property
     def orientation(self) -> int:
         """How the pixels are to be turned, 1 to 8 as in EXIF; another number leaves them as they are."""
@@ -92,6 +99,14 @@ def raster_of(image: Image.Image) -> Raster:
     return split_alpha(np.asarray(image.convert(f"{kind}A")))
 
 
+def luma_of(image: Image.Image) -> NDArray[np.uint8] | None:
+    """Return the luma of a loaded Pillow image of 8 bits a channel; None if it is transparent, or of other modes."""
+    if image.mode not in _OPAQUE_MODES or image.has_transparency_data:
+        return None
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+_OPAQUE_MODES: Final = frozenset({"1", "L", "P", "RGB", "RGBX"})
 _GRAY_MODES: Final = frozenset({"1", "L", "LA"})
 _COLOR_MODES: Final = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"})
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import features
 
-from deblur.data.formats.container import Container, Raster, open_with_pillow, raster_of, split_alpha, straight
+from deblur.data.formats.container import Container, Raster, luma_of, open_with_pillow, raster_of, split_alpha, straight
 from deblur.data.formats.kinds import UnreadableKindError
 from deblur.data.formats.metadata import ColorSpace, Compression, Metadata
 from deblur.data.orientation import orientation_of
@@ -55,6 +56,11 @@ class AvifFile(Container):
         """Decode the pixels, those of the first frame."""
         self._image.load()
         return raster_of(self._image)
+
+    def opaque_luma(self) -> NDArray[np.uint8] | None:
+        """Return the luma of pixels without alpha."""
+        self._image.load()
+        return luma_of(self._image)
 
     def metadata(self) -> Metadata:
         """Return what the boxes say beside the pixels."""

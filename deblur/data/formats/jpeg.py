@@ -5,9 +5,11 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import JpegImagePlugin
 
-from deblur.data.formats.container import Container, Raster, open_with_pillow, raster_of
+from deblur.data.formats.container import Container, Raster, luma_of, open_with_pillow, raster_of
 from deblur.data.formats.kinds import UnreadableKindError
 from deblur.data.formats.metadata import Compression, Metadata, Resolution, Unit, kept_resources, resolution_of
 from deblur.data.orientation import orientation_of
@@ -114,6 +116,12 @@ class JpegFile(Container):
         image = self._opened()
         image.load()
         return raster_of(image.convert("RGB") if image.mode == "CMYK" else image)
+
+    def opaque_luma(self) -> NDArray[np.uint8] | None:
+        """Return the luma of colors and of gray."""
+        image = self._opened()
+        image.load()
+        return luma_of(image)
 
     def compression(self) -> Compression:
         """Return the quantization tables and the chroma subsampling."""

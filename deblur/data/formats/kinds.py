@@ -27,7 +27,7 @@ FORMAT_BY_SUFFIX: Final = {
     ".heif": "HEIF",
     ".hif": "HEIF",
 }
-FORMATS_READ: Final = "AVIF, BMP, HEIC, JPEG, PNG, TIFF and WebP"
+FORMATS_READ: Final = "AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP"
 
 RAW_SUFFIXES: Final = frozenset(
     [
@@ -189,7 +189,7 @@ def refuse_other_kinds(kind: Kind) -> None:
     if kind.name is not None:
         raise UnreadableKindError(f"is a {kind.name}")
     if kind.format is None:
-        raise BadImageError(f"is no image: {FORMATS_READ} are read")
+        raise BadImageError(f"is no {FORMATS_READ} image")
 
 
 def refuse_raw() -> None:

@@ -1,11 +1,13 @@
 """PNG files: chunks, pixels of every depth, and what else the chunks say."""
 
+import functools
 import struct
 import zlib
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from deblur.data.formats.container import (
@@ -13,6 +15,7 @@ from deblur.data.formats.container import (
     Levels,
     Raster,
     alpha_of_level,
+    luma_of,
     open_with_pillow,
     raster_of,
     split_alpha,
@@ -42,26 +45,29 @@ _LOST: Final = {b"gmAP": "the gain map", b"gdAT": "the gain map", b"caBX": "the 
 
 
 class Chunk(NamedTuple):
-    """A chunk: its kind and data, and the whole of it as stored."""
+    """A chunk: its kind, and the whole of it as stored, without a copy."""
 
     kind: bytes
-    data: bytes
-    stored: bytes
+    stored: memoryview
+
+    @property
+    def data(self) -> bytes:
+        """What it holds, cut short if the file is."""
+        return bytes(self.stored[8 : 8 + int.from_bytes(self.stored[:4], "big")])
 
     @property
     def is_intact(self) -> bool:
         """Whether the checksum is right."""
-        return zlib.crc32(self.kind + self.data).to_bytes(4, "big") == self.stored[-4:]
+        return zlib.crc32(self.stored[4:-4]).to_bytes(4, "big") == self.stored[-4:]
 
 
 def chunks(content: bytes) -> Iterator[Chunk]:
     """Give the chunks of a PNG up to its end, the last one cut short if the file is."""
-    place = len(SIGNATURE)
+    place, whole = len(SIGNATURE), memoryview(content)
     while place < len(content):
-        length = int.from_bytes(content[place : place + 4], "big")
-        end = place + 12 + length
+        end = place + 12 + int.from_bytes(content[place : place + 4], "big")
         kind = content[place + 4 : place + 8]
-        yield Chunk(kind, content[place + 8 : min(end - 4, len(content))], content[place:end])
+        yield Chunk(kind, whole[place:end])
         if kind == b"IEND":
             return
         place = end
@@ -104,7 +110,7 @@ class PngFile(Container):
         """Decode the pixels; a transparent level, color or palette entry becomes alpha."""
         if self._depth == 16:
             return self._decoded_16()
-        image = self._image()
+        image = self._plain
         raster = raster_of(image)
         transparent = self._first(b"tRNS")
         if not transparent:
@@ -114,6 +120,10 @@ class PngFile(Container):
             table[: len(transparent)] = np.frombuffer(transparent[:256], np.uint8)
             return Raster(raster.pixels, table[np.asarray(image)])
         return self._hiding(raster.pixels, transparent)
+
+    def opaque_luma(self) -> NDArray[np.uint8] | None:
+        """Return the luma of pixels of 8 bits or fewer without alpha."""
+        return None if self._depth == 16 or self._first(b"tRNS") else luma_of(self._plain)
 
     def metadata(self) -> Metadata:
         """Return what the chunks say beside the pixels."""
@@ -132,6 +142,11 @@ class PngFile(Container):
     def _first(self, kind: bytes) -> bytes | None:
         found = self._others.get(kind)
         return found[0] if found else None
+
+    @functools.cached_property
+    def _plain(self) -> Image.Image:
+        """The pixels in the mode that Pillow gives those of 8 bits or fewer."""
+        return self._image()
 
     def _image(self, rawmode: str | None = None) -> Image.Image:
         image = open_with_pillow(SIGNATURE + b"".join(self._pixel_chunks), "PNG")

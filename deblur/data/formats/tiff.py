@@ -41,9 +41,13 @@ _UNREAD: Final = {
     52546: "JPEG XL",
 }
 _SPACES: Final = {8: "Lab", 9: "Lab", 10: "Lab", 32844: "LogL", 32845: "LogLuv"}  # by photometric interpretation
-_UNSIGNED, _SIGNED, _FRACTIONS, _VOID = 1, 2, 3, 4  # sample formats
+_UNSIGNED, _SIGNED = 1, 2  # sample formats
+_FRACTIONS: Final = frozenset({3, 5, 6})  # the latter two complex
 _NO_EXTRA, _ASSOCIATED, _STRAIGHT, _COREL_DRAW = 0, 1, 2, 999  # extra samples
 _SEPARATE: Final = 2  # a value of planes
+# Tags of YCbCr and the values for which it is that of a JPEG: coefficients of BT.601, levels of full range
+_USUAL_YCBCR: Final = {tags.COEFFICIENTS: (0.299, 0.587, 0.114), tags.BLACK_AND_WHITE: (0, 255, 128, 255, 128, 255)}
+_ROUNDING: Final = 1e-3  # of such numbers
 _UNITS: Final[dict[int, Unit | None]] = {1: None, 2: "inch", 3: "cm"}
 
 # By the bits of a gray or indexed sample, Pillow's mode and raw mode
@@ -124,8 +128,8 @@ class TiffFile(Container):
         if layout.photometric == tags.INDEXED:
             return self._indexed()
         samples = self._samples()
-        if layout.photometric == tags.YCBCR and layout.samples >= 3:
-            return Raster(samples[..., :3])  # libtiff makes RGB of it
+        if layout.photometric == tags.YCBCR:
+            return Raster(samples[..., :3])
         if layout.photometric == tags.CMYK:
             return Raster(_rgb_of_inks(samples))
         if layout.photometric == tags.WHITE_IS_ZERO:
@@ -159,6 +163,8 @@ class TiffFile(Container):
         """Return the tags that describe the image as EXIF, and what is left out of it."""
         try:
             exif = Image.Exif()
+            exif.endian = "<" if self.directory.order == b"II" else ">"
+            exif.bigtiff = b"+" in self._content[2:4]
             exif.load_from_fp(io.BytesIO(self._content), self.directory.offset)
             described_tags, lost = described(exif)
             return exif_of(described_tags), lost
@@ -167,10 +173,10 @@ class TiffFile(Container):
             return None, (f"the EXIF, which is damaged ({error})",)
 
     def _resolution(self) -> Resolution | None:
-        across, down = (self.directory.real(tag) for tag in (tags.ACROSS, tags.DOWN))
-        if across is None or down is None:
+        found = [self.directory.reals(tag)[:1] for tag in (tags.ACROSS, tags.DOWN)]
+        if not all(found):
             return None
-        return resolution_of(across, down, _UNITS.get(self.directory.number(tags.UNIT, 2)))
+        return resolution_of(found[0][0], found[1][0], _UNITS.get(self.directory.number(tags.UNIT, 2)))
 
     def _checked_layout(self) -> _Layout:
         """Return how the samples are stored.
@@ -235,8 +241,7 @@ class TiffFile(Container):
         """Return the samples (H, W, S) as unsigned numbers of 8 or 16 bits, of which fewer are scaled to 8."""
         layout = self._layout
         if layout.photometric == tags.YCBCR:
-            by_libjpeg = layout.compression == _JPEG and not layout.is_separate
-            return self._decode(*(("RGB", "RGB") if by_libjpeg else ("RGB", "RGBX")))
+            return self._rgb_of_ycbcr()
         if layout.is_separate:
             return np.stack([self._plane(index) for index in range(layout.needed)], axis=-1)
         content, offset = self._as_libtiff_takes_it()
@@ -254,6 +259,25 @@ class TiffFile(Container):
         upper, lower = (self._decode(mode, f"{mode};16{order}", content, offset) for order in (_UPPER, _LOWER))
         combined: NDArray[np.uint16] = upper.astype(np.uint16) << 8 | lower
         return combined
+
+    def _rgb_of_ycbcr(self) -> NDArray[np.uint8]:
+        """Return RGB: by libjpeg, by Pillow if each pixel has its own chroma of the usual levels, or by libtiff."""
+        layout, directory = self._layout, self.directory
+        if layout.compression in (_JPEG, _OLD_JPEG):
+            by_libjpeg = layout.compression == _JPEG and not layout.is_separate
+            return self._decode("RGB", "RGB" if by_libjpeg else "RGBX")
+        told = [(directory.reals(tag), values) for tag, values in _USUAL_YCBCR.items() if tag in directory]
+        is_usual = all(
+            len(found) == len(values) and np.allclose(found, values, atol=_ROUNDING) for found, values in told
+        )
+        if directory.numbers(tags.SUBSAMPLING) != (1, 1) or not is_usual:
+            return self._decode("RGB", "RGBX")
+        if layout.is_separate:
+            samples = np.stack([self._plane(index) for index in range(3)], axis=-1)
+        else:
+            samples = self._decode(*_SAMPLES_OF_8[layout.samples], self._of_segments(layout.samples), 0)[..., :3]
+        whole = np.ascontiguousarray(samples).tobytes()
+        return np.asarray(Image.frombytes("YCbCr", (self.width, self.height), whole).convert("RGB"))
 
     def _plane(self, index: int) -> Levels:
         """Return one of the planes in which samples are stored separately, as a gray image."""
@@ -362,7 +386,7 @@ def _refuse_levels_without_white(formats: set[int], bits: int) -> None:
     Raises:
         UnreadableKindError: for fractions, numbers with a sign, and those of 32 bits.
     """
-    if _FRACTIONS in formats or formats - {_UNSIGNED, _SIGNED, _FRACTIONS, _VOID}:
+    if formats & _FRACTIONS:
         raise UnreadableKindError(f"has fractional numbers ({bits} bits), and no white level is defined for them")
     # Those of 8 bits are read as they are: some writers call all levels numbers with a sign.
     if (_SIGNED in formats and bits > 8) or bits > 16:

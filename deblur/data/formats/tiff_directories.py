@@ -1,7 +1,6 @@
 """The directories of a TIFF: which of its images is the picture, and which are its thumbnails."""
 
 import io
-import warnings
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 
 FILL_ORDER, STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES = 266, 273, 274, 277, 278, 279
 ACROSS, DOWN, PLANES, UNIT, PREDICTOR, PALETTE = 282, 283, 284, 296, 317, 320
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, SUB_DIRECTORIES = 322, 323, 324, 325, 330
+COEFFICIENTS, SUBSAMPLING, BLACK_AND_WHITE = 529, 530, 532
 EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES, XMP, IPTC, PHOTOSHOP, ICC_PROFILE = 338, 339, 347, 700, 33723, 34377, 34675
 
 # Values of photometric interpretation
@@ -27,11 +27,15 @@ _MOST_DIRECTORIES: Final = 1000
 
 
 class Directory:
-    """One image of a TIFF: its tags, of any type and number of values, damaged ones left out."""
+    """One image of a TIFF: its tags, of any type and number of values, damaged ones left out.
+
+    Pillow warns of odd tags: whoever opens images keeps that quiet.
+    """
 
     def __init__(self, tags: ImageFileDirectory_v2) -> None:
         """Take the tags as Pillow has read them."""
         self._tags = tags
+        self._values: dict[int, Any] = {}
         self.offset = int(tags.offset)
         self.order: bytes = tags.prefix
 
@@ -41,12 +45,12 @@ class Directory:
 
     def value(self, tag: int) -> Any:
         """Return what a tag says, as Pillow gives it; None if it is missing or damaged."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return self._tags.get(tag)
-        except Exception:  # a wrong type or number of values can raise nearly anything
-            return None
+        if tag not in self._values:
+            try:
+                self._values[tag] = self._tags.get(tag)
+            except Exception:  # a wrong type or number of values can raise nearly anything
+                self._values[tag] = None
+        return self._values[tag]
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """Return the whole numbers of a tag; none if it is missing or says something else."""
@@ -58,13 +62,13 @@ class Directory:
         """Return the first whole number of a tag."""
         return next(iter(self.numbers(tag)), default)
 
-    def real(self, tag: int) -> float | None:
-        """Return the first number of a tag; None if it is missing or infinite."""
+    def reals(self, tag: int) -> tuple[float, ...]:
+        """Return the numbers of a tag; none if it is missing, or one of them is infinite."""
         value = self.value(tag)
-        value = value[0] if isinstance(value, tuple) and value else value
-        if isinstance(value, IFDRational):
-            return float(value) if value.denominator else None
-        return float(value) if isinstance(value, int | float) else None
+        values = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(one, IFDRational) and not one.denominator for one in values):
+            return ()
+        return tuple(map(float, values)) if all(isinstance(one, int | float | IFDRational) for one in values) else ()
 
     def data(self, tag: int) -> bytes | None:
         """Return the bytes of a tag, whatever type it claims to have; None if it is missing or empty."""
@@ -122,10 +126,8 @@ class Directories:
         self._file = io.BytesIO(content)
         is_big = b"+" in content[2:4]
         self._header = content[: 16 if is_big else 8]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd tags
-            found = list(self._chain())
-            within = [inner for directory in found for inner in self._within(directory)]
+        found = list(self._chain())
+        within = [inner for directory in found for inner in self._within(directory)]
         if not found:
             raise ValueError("truncated before its first directory")
         if any(directory.is_raw for directory in found + within):

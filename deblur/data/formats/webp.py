@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from deblur.data.formats.container import Container, Raster, open_with_pillow, raster_of
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.data.formats.container import Container, Raster, luma_of, open_with_pillow, raster_of
 from deblur.data.formats.metadata import Compression, Metadata
 from deblur.data.orientation import orientation_of
 
@@ -38,6 +41,11 @@ class WebpFile(Container):
         """Decode the pixels, those of the first frame."""
         self._image.load()
         return raster_of(self._image)
+
+    def opaque_luma(self) -> NDArray[np.uint8] | None:
+        """Return the luma of pixels without alpha."""
+        self._image.load()
+        return luma_of(self._image)
 
     def metadata(self) -> Metadata:
         """Return what the chunks say beside the pixels."""
