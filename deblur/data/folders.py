@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from deblur.data.formats.kinds import RAW_SUFFIXES
 from deblur.data.images import IMAGE_SUFFIXES, printable
 from deblur.errors import UserError
 
@@ -34,10 +35,6 @@ SYSTEM_FOLDERS: Final = frozenset(
 )
 _SYSTEM_FILES: Final = frozenset({"desktop.ini", "ehthumbs.db", "icon\r", "thumbs.db"})  # in lower case
 _RECOVERED: Final = "lost+found"  # the system's as well; only root may list it
-_RAW_SUFFIXES: Final = frozenset(
-    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw"}
-    | {".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
-)
 _LISTED = 8  # kinds of files, or links, in a message
 
 _log = logging.getLogger(__name__)
@@ -193,7 +190,7 @@ def _report(left_out: LeftOut, root: Path, key: str) -> None:
 def _kind_of_file(suffix: str) -> str:
     if not suffix:
         return "without one"
-    return f"{printable(suffix)} (raw)" if suffix in _RAW_SUFFIXES else printable(suffix)
+    return f"{printable(suffix)} (raw)" if suffix in RAW_SUFFIXES else printable(suffix)
 
 
 def _accepted() -> str:

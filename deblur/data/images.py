@@ -1,8 +1,8 @@
 """Read image files as grey images: the one decoding path."""
 
 import hashlib
+import importlib.metadata
 import logging
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,50 +12,29 @@ from typing import Final
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL import Image
 
-from deblur.data.orientation import orientation, upright
+from deblur.data.formats.container import LEVELS_OF_16_BITS_PER_8, Container, Raster
+from deblur.data.formats.heif import HAS_HEIF
+from deblur.data.formats.kinds import FORMAT_BY_SUFFIX
+from deblur.data.formats.kinds import BadImageError as BadImageError
+from deblur.data.formats.opening import open_image
+from deblur.data.orientation import upright
 from deblur.errors import UserError
 from deblur.text import lines
 
-# What a file may be called, and the Pillow decoder behind each name. A name only admits a file: any of these decoders
-# may then read it, so a JPEG that is called .png is read.
-DECODERS: Final = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
+DECODERS: Final = FORMAT_BY_SUFFIX
 IMAGE_SUFFIXES: Final = frozenset(DECODERS)
-FORMATS: Final = sorted(set(DECODERS.values()))
-
-# Pillow's modes that hold 8 bits or less a channel; `convert` gives the luma of their colours.
-_8_BIT_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK"})
-GRAY_16_BIT_MODES: Final = frozenset({"I;16", "I;16B"})  # `convert` would clip these, not scale them
-UNUSABLE_MODES: Final = {
-    "I": "has whole numbers with a sign or of 32 bits, and no white level is defined for them",
-    "F": "has fractional numbers, and no white level is defined for them",
-}
-_LEVELS_OF_16_BITS_PER_8 = 257  # 65535 / 255
-
-# The tags of TIFF that change what the pixels mean
-_BITS_PER_SAMPLE, _PHOTOMETRIC = 0x0102, 0x0106
-_WHITE_IS_ZERO = 0  # a value of the photometric interpretation
 
 # Part of every cache key. The first number is raised when `read_gray` gives other pixels than before for any file.
-DECODER_VERSION: Final = f"2-pillow-{PIL.__version__}"
+_HEIF_VERSION: Final = f"-heif-{importlib.metadata.version('pillow_heif')}" if HAS_HEIF else ""
+DECODER_VERSION: Final = f"3-pillow-{PIL.__version__}{_HEIF_VERSION}"
+
+_LUMA: Final = (19595, 38470, 7471)  # weights of ITU-R BT.601 in 65536ths, with which Pillow reckons as well
 
 _LISTED_BAD_IMAGES = 20
 
 _log = logging.getLogger(__name__)
-
-
-class BadImageError(ValueError):
-    """A file that cannot be used as an image. Its text is a short reason, to follow a file's name: `is truncated`."""
 
 
 @dataclass(frozen=True)
@@ -67,64 +46,39 @@ class BadImage:
 
 
 def read_gray(path: Path) -> NDArray[np.uint8]:
-    """Decode a PNG, JPEG, WebP, BMP or TIFF file as a grey image.
+    """Decode a PNG, JPEG, WebP, BMP, TIFF, AVIF or HEIC file as a gray image.
 
-    Grey pictures of 8 bits keep their levels; of 16 bits, levels are divided by 257 and rounded. Colours become
-    full-range luma with the weights of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in Pillow's integer arithmetic, from
-    the decoded RGB values (a JPEG's own luma channel differs from that where colours were clipped). Transparent
-    pictures are laid on white, as a page or a browser shows them; fully opaque pixels keep their values. The
-    orientation in EXIF is applied; colour profiles are ignored. Of an animation or of several pages the first is read.
-
-    Colours and transparent greys of 16 bits are read from the high 8 bits of each channel, as Pillow gives them: these
-    levels can be one lower than rounding would make them.
+    Gray images of 8 bits keep their levels; of 16 bits, levels are divided by 257 and rounded. Colors become full-range
+    luma with the weights of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in integer arithmetic, from the decoded RGB
+    values (a JPEG's own luma channel differs from that where colors were clipped). Transparent images are laid on
+    white, as a page or a browser shows them; fully opaque pixels keep their values. The orientation in EXIF is applied;
+    color profiles are ignored. Of an animation or of several pages the first is read, and no thumbnail.
 
     Args:
         path: File to read.
 
     Returns:
-        Grey levels 0 to 255, shape (H, W).
+        Gray levels 0 to 255, shape (H, W).
 
     Raises:
-        BadImageError: The file cannot be read, is damaged or cut short, is no picture of these formats, has levels of
-            which the white one is not known, or has so many pixels that it looks like a decompression bomb
-            (`PIL.Image.MAX_IMAGE_PIXELS`).
+        BadImageError: The file cannot be read, is damaged or cut short, is of a kind that is not read, or has so many
+            pixels that it looks like a decompression bomb (`PIL.Image.MAX_IMAGE_PIXELS`).
     """
     try:
         # Decoders warn of odd metadata, which cannot change a pixel; each would appear once for every such file.
-        with path.open("rb") as file, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if os.fstat(file.fileno()).st_size == 0:
+            content = path.read_bytes()
+            if not content:
                 raise BadImageError("is empty (0 bytes)")
-            with Image.open(file, formats=FORMATS) as image:
-                return _to_gray(image)
+            image = open_image(content, path)
+            _refuse_bomb(image)
+            return np.array(upright(_gray(image), image.orientation), order="C")
     except (BadImageError, MemoryError):
         raise
     # A damaged file can raise nearly anything from a decoder: OSError, SyntaxError, struct.error, KeyError, ...
     except Exception as error:
         raise BadImageError(reason_for(error)) from error
-
-
-def gray_of_16_bits(image: Image.Image) -> NDArray[np.uint16]:
-    """Return the levels of a grey picture of 16 bits.
-
-    Args:
-        image: A loaded picture of one of `GRAY_16_BIT_MODES`.
-
-    Returns:
-        Grey levels 0 to 65535, shape (H, W), as stored: not turned.
-
-    Raises:
-        BadImageError: The levels have another number of bits.
-    """
-    levels = np.asarray(image).astype(np.uint16)
-    if isinstance(image, TiffImageFile):
-        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
-        if bits != (16,):
-            raise BadImageError(f"has {bits[0]} bits a level, neither 8 nor 16")
-        if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow inverts 8 bits, but not 16
-            levels = 65535 - levels
-    return levels
 
 
 def digest(image: NDArray[np.uint8]) -> str:
@@ -172,41 +126,51 @@ def report_bad_images(bad: Sequence[BadImage], good: int, description: str, max_
         _log.warning(lines(told, *listed))
 
 
-def _to_gray(image: Image.Image) -> NDArray[np.uint8]:
-    image.load()  # a TIFF is turned upright by it, and forgets its orientation
-    gray = _scaled_to_8_bits(image) if image.mode in GRAY_16_BIT_MODES else np.asarray(_luma(image))
-    return np.array(upright(gray, orientation(image)), order="C")
+def _refuse_bomb(image: Container) -> None:
+    pixels = image.width * image.height
+    if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
+        raise BadImageError(f"has too many pixels ({pixels} pixels, where {Image.MAX_IMAGE_PIXELS} are allowed)")
 
 
-def _luma(image: Image.Image) -> Image.Image:
-    if image.mode == "YCbCr":
-        image = image.convert("RGB")  # its Y alone is not the luma of clipped colours
-    if image.mode not in _8_BIT_MODES:
-        raise BadImageError(UNUSABLE_MODES.get(image.mode, f"has colours of an unknown kind (mode {image.mode})"))
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert("L")
+def _gray(image: Container) -> NDArray[np.uint8]:
+    """Return the luma of pixels on white, 8 bits."""
+    luma = image.opaque_luma()
+    return _on_white(image.decoded()) if luma is None else luma
 
 
-def _scaled_to_8_bits(image: Image.Image) -> NDArray[np.uint8]:
-    """Scale grey levels 0 to 65535 to 0 to 255, rounded to the nearest."""
-    levels = gray_of_16_bits(image)
-    half = _LEVELS_OF_16_BITS_PER_8 // 2
-    scaled = ((levels.astype(np.uint32) + half) // _LEVELS_OF_16_BITS_PER_8).astype(np.uint8)
-    if image.has_transparency_data:  # one level of a PNG stands for nothing there
-        scaled[levels == image.info["transparency"]] = 255
-    return scaled
+def _on_white(raster: Raster) -> NDArray[np.uint8]:
+    if raster.pixels.dtype == np.uint16:
+        return _scaled_to_8_bits(_luma_of_16_bits(raster))
+    if raster.alpha is not None:
+        image = Image.fromarray(np.dstack([raster.pixels, raster.alpha])).convert("RGBA")
+        return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("L"))
+    if raster.pixels.ndim == 3:
+        return np.asarray(Image.fromarray(raster.pixels).convert("L"))
+    return raster.pixels.astype(np.uint8, copy=False)
+
+
+def _luma_of_16_bits(raster: Raster) -> NDArray[np.uint32]:
+    """Return the luma of pixels of 16 bits on white."""
+    levels = raster.pixels.astype(np.int64)
+    if levels.ndim == 3:
+        levels = (levels @ np.array(_LUMA, np.int64) + 2**15) >> 16
+    if raster.alpha is not None:
+        alpha = raster.alpha.astype(np.int64)
+        levels = (levels * alpha + 65535 * (65535 - alpha) + 32767) // 65535
+    return levels.astype(np.uint32)
+
+
+def _scaled_to_8_bits(levels: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """Scale levels 0 to 65535 to 0 to 255, rounded to the nearest."""
+    return ((levels + LEVELS_OF_16_BITS_PER_8 // 2) // LEVELS_OF_16_BITS_PER_8).astype(np.uint8)
 
 
 def reason_for(error: Exception) -> str:
     """Say why a file cannot be used, to follow its name, from what reading it raised."""
     text = " ".join(str(error).split())
-    if isinstance(error, UnidentifiedImageError):
-        return f"is not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture"
     if isinstance(error, OSError) and error.errno is not None:
         return f"cannot be read ({error.strerror})"
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+    if isinstance(error, Image.DecompressionBombError):
         return f"has too many pixels ({text})"
     if "truncated" in text.lower():
         return "is truncated"

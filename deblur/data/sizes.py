@@ -157,17 +157,15 @@ def _stored_shapes(data: Mapping[str, Any]) -> Iterator[Shape | None]:
 
 
 def _stored_shape(path: Path) -> Shape | None:
-    from PIL import Image
-
-    from deblur.data.images import FORMATS
+    from deblur.data.formats.opening import open_image
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with Image.open(path, formats=FORMATS) as image:
-                return image.height, image.width
+            image = open_image(path.read_bytes(), path)
         except Exception:  # a damaged file can raise nearly anything
             return None
+    return image.height, image.width
 
 
 def _margin(config: Mapping[str, Any]) -> Shape:

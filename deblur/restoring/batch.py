@@ -1,12 +1,14 @@
 """Restore many pictures: the next one is read and the last one written while the network works."""
 
+import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from deblur.data.images import printable
 from deblur.errors import UserError
 from deblur.restoring.pictures import Picture, refuse_unfit
 from deblur.restoring.places import Task
@@ -14,6 +16,8 @@ from deblur.restoring.reading import read_picture
 from deblur.restoring.writing import write_picture
 
 AHEAD: Final = 2  # pictures that are read before their turn, and restored ones that wait to be written
+
+_log = logging.getLogger(__name__)
 
 Work = Callable[[Task, Picture], Iterator[tuple[Path, Picture]]]
 Failed = Callable[[Task, UserError], None]
@@ -24,6 +28,8 @@ def restore_all(
 ) -> None:
     """Read, restore and write pictures, at the same time for different ones.
 
+    What copies do not hold of their files (metadata, films of motion photos, gain maps) is logged once in the end.
+
     Args:
         tasks: what is to be done.
         work: takes a picture that was read, and yields what is to be written where.
@@ -33,7 +39,8 @@ def restore_all(
     """
     remaining = iter(tasks)
     read: deque[tuple[Task, Future[Picture]]] = deque()
-    written: deque[tuple[Task, list[Future[None]]]] = deque()
+    written: deque[tuple[Task, list[Future[tuple[str, ...]]]]] = deque()
+    left_out: dict[str, list[str]] = {}
     reader, writer = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
 
     def read_next() -> None:
@@ -45,7 +52,8 @@ def restore_all(
         task, futures = written.popleft()
         with _telling(task, failed):
             for future in futures:
-                future.result()
+                for what in future.result():
+                    left_out.setdefault(what, []).append(task.name)
         done(task)
 
     try:
@@ -54,7 +62,7 @@ def restore_all(
         while read:
             task, future = read.popleft()
             read_next()
-            futures: list[Future[None]] = []
+            futures: list[Future[tuple[str, ...]]] = []
             with _telling(task, failed):
                 picture = future.result()
                 refuse_unfit(picture, task.target)
@@ -64,6 +72,7 @@ def restore_all(
                 finish_first()
         while written:
             finish_first()
+        _log_left_out(left_out)
     finally:  # after Ctrl-C what has begun to be written is finished, and nothing else is begun
         for pool in (reader, writer):
             pool.shutdown(cancel_futures=True)
@@ -82,3 +91,11 @@ def _telling(task: Task, failed: Failed) -> Iterator[None]:
         failed(task, UserError(f"{task.source} needs more memory than the device has: give a smaller picture."))
     except UserError as error:
         failed(task, error)
+
+
+def _log_left_out(left_out: Mapping[str, Sequence[str]]) -> None:
+    """Say once for all images what their copies do not hold."""
+    for what, given in left_out.items():
+        names = list(dict.fromkeys(given))
+        where = printable(names[0]) if len(names) == 1 else f"{len(names)} images, such as {printable(names[0])}"
+        _log.warning("left out of the copy of %s: %s", where, what)

@@ -1,9 +1,9 @@
-"""Encode what Pillow cannot: PNG with 16-bit colours, and TIFF that keeps depth, alpha and metadata alike."""
+"""Encode what Pillow cannot: PNG with chunks and 16 bits of ours, TIFF that keeps depth, alpha and metadata alike."""
 
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from deblur.data.formats.metadata import Resolution
+from deblur.data.formats.png import SIGNATURE, chunks
 from deblur.restoring.pictures import Levels
 
 _BLOCK_BYTES: Final = 2**20  # compressed at once
 
-_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_PNG_COLOUR_TYPES: Final = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
+_PNG_COLOR_TYPES: Final = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
 _PNG_LEFT: Final = 1  # the filter that stores a pixel's difference from the one to its left
 
 # Tags of TIFF and their values
@@ -24,43 +25,40 @@ _WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC = 0x0100, 0x0101, 
 _STRIP_OFFSETS, _SAMPLES_PER_PIXEL, _ROWS_PER_STRIP, _STRIP_BYTES = 0x0111, 0x0115, 0x0116, 0x0117
 _HORIZONTAL_RESOLUTION, _VERTICAL_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _PLANES, _PREDICTOR, _EXTRA_SAMPLES = 0x011C, 0x013D, 0x0152
-_DEFLATE, _LEFT_DIFFERENCE, _INTERLEAVED, _INCH, _STRAIGHT_ALPHA = 8, 2, 1, 2, 2
+_DEFLATE, _LEFT_DIFFERENCE, _INTERLEAVED, _STRAIGHT_ALPHA = 8, 2, 1, 2
 _BLACK_IS_ZERO, _RGB = 1, 2
+_UNITS: Final = {None: 1, "inch": 2, "cm": 3}
 
 
-def encode_png_16(pixels: NDArray[np.uint16], **options: Any) -> bytes:
-    """Encode a PNG of 16 bits a channel.
+def encode_png(pixels: Levels, described: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
+    """Encode a PNG of 8 or 16 bits a channel.
 
     Args:
         pixels: (H, W, C): gray, gray and alpha, RGB, or RGB and alpha.
-        options: metadata, as Pillow's PNG writer takes them.
+        described: kinds and data of further chunks, which are written before the pixels.
     """
-    height, width, channels = pixels.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOUR_TYPES[channels], 0, 0, 0)
-    # Pillow writes the chunks of metadata, of a picture of one pixel, and the order of the chunks is right.
-    pattern = io.BytesIO()
-    Image.new("L", (1, 1)).save(pattern, "PNG", **options)
-    written = [_PNG_SIGNATURE]
-    for kind, data in _png_chunks(pattern.getvalue()):
-        if kind == b"IHDR":
-            written.append(_png_chunk(kind, header))
-        elif kind == b"IDAT":
-            written.extend(_png_chunk(kind, block) for block in _png_data(pixels))
-        else:
-            written.append(_png_chunk(kind, data))
-    return b"".join(written)
+    further = [png_chunk(kind, data) for kind, data in described]
+    if pixels.dtype == np.uint16:
+        height, width, channels = pixels.shape
+        header = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOR_TYPES[channels], 0, 0, 0)
+        data = [png_chunk(b"IDAT", block) for block in _png_data(pixels.astype(np.uint16, copy=False))]
+        return b"".join([SIGNATURE, png_chunk(b"IHDR", header), *further, *data, png_chunk(b"IEND", b"")])
+    content = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(content, "PNG")
+    header_chunk, *others = [chunk.stored for chunk in chunks(content.getvalue())]
+    return b"".join([SIGNATURE, header_chunk, *further, *others])
 
 
-def encode_tiff(pixels: Levels, tags: dict[int, Any], dpi: tuple[float, float] | None) -> bytes:
+def encode_tiff(pixels: Levels, tags: dict[int, Any], resolution: Resolution | None) -> bytes:
     """Encode a TIFF of 8 or 16 bits a channel, compressed without loss.
 
     Args:
         pixels: (H, W, C): gray, gray and alpha, RGB, or RGB and alpha.
         tags: what else the file says, by its tags; folders of tags are dictionaries.
-        dpi: resolution [px per inch].
+        resolution: pixels per unit of length.
     """
     height, width, channels = pixels.shape
-    has_alpha, is_colour = channels in (2, 4), channels >= 3
+    has_alpha, is_color = channels in (2, 4), channels >= 3
     rows = max(1, _BLOCK_BYTES // (width * channels * pixels.itemsize))
     strips = [_tiff_strip(pixels[top : top + rows]) for top in range(0, height, rows)]
     sizes = [len(strip) for strip in strips]
@@ -69,13 +67,13 @@ def encode_tiff(pixels: Levels, tags: dict[int, Any], dpi: tuple[float, float] |
         directory[tag] = value
     directory[_WIDTH], directory[_HEIGHT] = width, height
     directory[_SAMPLES_PER_PIXEL], directory[_BITS_PER_SAMPLE] = channels, (8 * pixels.itemsize,) * channels
-    directory[_PHOTOMETRIC] = _RGB if is_colour else _BLACK_IS_ZERO
+    directory[_PHOTOMETRIC] = _RGB if is_color else _BLACK_IS_ZERO
     if has_alpha:
         directory[_EXTRA_SAMPLES] = _STRAIGHT_ALPHA
     directory[_COMPRESSION], directory[_PREDICTOR], directory[_PLANES] = _DEFLATE, _LEFT_DIFFERENCE, _INTERLEAVED
-    if dpi:
-        directory[_HORIZONTAL_RESOLUTION], directory[_VERTICAL_RESOLUTION] = dpi
-        directory[_RESOLUTION_UNIT] = _INCH
+    if resolution is not None:
+        directory[_HORIZONTAL_RESOLUTION], directory[_VERTICAL_RESOLUTION] = resolution.across, resolution.down
+        directory[_RESOLUTION_UNIT] = _UNITS[resolution.unit]
     directory[_ROWS_PER_STRIP], directory[_STRIP_BYTES] = min(rows, height), tuple(sizes)
     # The places of the strips are counted from the end of the tags: Pillow adds where that is.
     directory[_STRIP_OFFSETS] = tuple(int(place) for place in np.cumsum([0, *sizes[:-1]]))
@@ -84,15 +82,8 @@ def encode_tiff(pixels: Levels, tags: dict[int, Any], dpi: tuple[float, float] |
     return b"".join([content.getvalue(), *strips])
 
 
-def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    place = len(_PNG_SIGNATURE)
-    while place < len(content):
-        length, kind = struct.unpack_from(">I4s", content, place)
-        yield kind, content[place + 8 : place + 8 + length]
-        place += 12 + length
-
-
-def _png_chunk(kind: bytes, data: bytes) -> bytes:
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 

@@ -1,48 +1,20 @@
 """A picture as it is restored: its pixels, and what is kept of its file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import features
 
+from deblur.data.formats.container import Levels
+from deblur.data.formats.heif import HAS_HEIF, INSTALL_HEIF
+from deblur.data.formats.metadata import Compression, Metadata
 from deblur.data.images import DECODERS, printable
 from deblur.errors import UserError
+from deblur.restoring.profiles import hdr_of
 
-Levels: TypeAlias = NDArray[np.uint8 | np.uint16]
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What a file says of a picture beside its pixels.
-
-    Attributes:
-        exif: EXIF from its byte order mark on; it says that the pixels are upright, and has no thumbnail.
-        xmp: XMP in UTF-8; an orientation in it says that the pixels are upright.
-        icc_profile: what the colours mean.
-        dpi: horizontal and vertical resolution [px per inch].
-    """
-
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    icc_profile: bytes | None = None
-    dpi: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Compression:
-    """How a file holds its pixels, so that its restored copy is no coarser.
-
-    Attributes:
-        lossless: whether the pixels are stored exactly.
-        jpeg_tables: quantisation tables of a JPEG, 64 steps each.
-        jpeg_subsampling: chroma subsampling of a JPEG: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
-    """
-
-    lossless: bool = True
-    jpeg_tables: tuple[tuple[int, ...], ...] | None = None
-    jpeg_subsampling: int = 0
+__all__ = ["Compression", "Levels", "Metadata", "Picture", "is_transparent", "output_format", "refuse_unfit"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +24,7 @@ class Picture:
     Attributes:
         pixels: gray (H, W) or red, green and blue (H, W, 3), uint8 or uint16, full range.
         alpha: opacity (H, W) of the type of the pixels, or None. Colours are not multiplied by it.
-        format: PNG, JPEG, WEBP, BMP or TIFF, which the file was.
+        format: PNG, JPEG, WEBP, BMP, TIFF, AVIF or HEIF, which the file was.
         metadata: what is kept of the file beside the pixels.
         compression: how the file held the pixels.
     """
@@ -60,8 +32,8 @@ class Picture:
     pixels: Levels
     alpha: Levels | None
     format: str
-    metadata: Metadata = Metadata()
-    compression: Compression = Compression()
+    metadata: Metadata = field(default_factory=Metadata)
+    compression: Compression = field(default_factory=Compression)
 
 
 @dataclass(frozen=True)
@@ -77,7 +49,10 @@ _CAPABILITIES: Final = {
     "WEBP": _Capability(sixteen_bits=False, alpha=True, largest_side=16_383),
     "JPEG": _Capability(sixteen_bits=False, alpha=False, largest_side=65_500),
     "BMP": _Capability(sixteen_bits=False, alpha=False, largest_side=2**31 - 1),
+    "AVIF": _Capability(sixteen_bits=False, alpha=True, largest_side=65_535),
+    "HEIF": _Capability(sixteen_bits=False, alpha=True, largest_side=16_384),
 }
+_TEN_BITS: Final = "HEIF"  # a file of this format of more than 8 bits becomes one of 10
 _HOLDS_ALL: Final = "name a .png or .tif file instead"
 
 
@@ -97,20 +72,32 @@ def output_format(path: Path) -> str:
 
 
 def refuse_unfit(picture: Picture, path: Path) -> None:
-    """Refuse an output whose format cannot hold a picture, before minutes are spent on restoring it.
+    """Refuse an output whose format cannot hold an image, before minutes are spent on restoring it.
 
-    A picture whose alpha is opaque everywhere loses nothing without it, and is not refused.
+    An image whose alpha is opaque everywhere loses nothing without it, and is not refused.
 
     Raises:
-        UserError: the format holds no 16 bits, no alpha or no such size, or the suffix is unknown.
+        UserError: the format holds no 16 bits, no alpha, no such size or no such colors, cannot be written here, or the
+            suffix is unknown.
     """
     file_format = output_format(path)
     capability = _CAPABILITIES[file_format]
     name = f"output={printable(str(path))}"
-    if picture.pixels.dtype == np.uint16 and not capability.sixteen_bits:
+    if file_format == "HEIF" and not HAS_HEIF:
+        raise UserError(f"{name} needs pillow-heif: install it ({INSTALL_HEIF}), or name another format.")
+    if file_format == "AVIF" and not features.check("avif"):
+        raise UserError(f"{name} needs a build of Pillow with AVIF: name another format.")
+    is_deep = picture.pixels.dtype == np.uint16
+    if is_deep and not capability.sixteen_bits and not file_format == picture.format == _TEN_BITS:
         raise UserError(f"{name}: {file_format} holds 8 bits a channel, the picture has 16; {_HOLDS_ALL}.")
     if is_transparent(picture) and not capability.alpha:
         raise UserError(f"{name}: {file_format} holds no transparency, the picture has some; {_HOLDS_ALL}.")
+    transfer = hdr_of(picture.metadata.color)
+    if transfer and file_format != "PNG" and not (file_format == picture.format == "HEIF"):
+        raise UserError(
+            f"{name}: {file_format} cannot say that the image is one of high dynamic range ({transfer}); name a .png "
+            "file instead."
+        )
     height, width = picture.pixels.shape[:2]
     if max(height, width) > capability.largest_side:
         raise UserError(

@@ -22,14 +22,14 @@ GRAY_PNG = encoded(Image.fromarray(noise(HEIGHT, WIDTH)), "PNG")
 COLOR_JPEG = encoded(Image.fromarray(noise(HEIGHT, WIDTH, 3)), "JPEG")
 BAD_FILES = {
     "empty.png": (b"", r"^is empty \(0 bytes\)$"),
-    "text.png": (b"This is no picture.\n", "^is not a BMP, JPEG, PNG, TIFF or WEBP picture$"),
-    "page.jpg": (b"<!DOCTYPE html><html></html>", "^is not a BMP, JPEG, PNG, TIFF or WEBP picture$"),
+    "text.png": (b"This is no picture.\n", "^is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image$"),
+    "page.jpg": (b"<!DOCTYPE html><html></html>", "^is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image$"),
     "cut.png": (GRAY_PNG[: len(GRAY_PNG) // 2], "^is truncated$"),
     "cut.jpg": (COLOR_JPEG[: len(COLOR_JPEG) // 2], "^is truncated$"),
     "start.jpg": (COLOR_JPEG[:30], "^is "),
     "other.png": (
         encoded(Image.fromarray(noise(HEIGHT, WIDTH)), "GIF"),
-        "^is not a BMP, JPEG, PNG, TIFF or WEBP picture$",
+        "^cannot be read: it is a GIF image$",
     ),
     "flipped.png": (GRAY_PNG[:50] + bytes(20) + GRAY_PNG[70:], "^is "),
     "bomb.png": (png_that_claims(20_000, 20_000), r"too many pixels .*\b400000000 pixels"),

@@ -182,8 +182,8 @@ def test_bad_files_are_left_out_with_one_warning(images: Path, root: Path, caplo
         assert "2 of 7 images" in warning
         assert str(images) in warning
         assert (
-            "\n  bad00.png is not a BMP, JPEG, PNG, TIFF or WEBP picture\n  'line\\nbreak.png' is empty (0 bytes)"
-            in warning
+            "\n  bad00.png is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image"
+            "\n  'line\\nbreak.png' is empty (0 bytes)" in warning
         )
     assert not cache.was_built
 
@@ -205,7 +205,7 @@ def test_too_many_bad_files_are_refused_whenever_the_cache_is_opened(images: Pat
             open_cache(folder(images), root, max_bad_fraction=0.49)
         message = str(caught.value)
         assert message.startswith("data.max_bad_fraction: ")
-        assert "bad00.png is not a BMP, JPEG, PNG, TIFF or WEBP picture" in message
+        assert "bad00.png is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image" in message
         assert "raise data.max_bad_fraction" in message
     cache = open_cache(folder(images), root, max_bad_fraction=0.5)
     assert not cache.was_built

@@ -167,8 +167,7 @@ def test_a_transparent_level_of_16_bits_is_white(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_colours_of_16_bits_are_not_clipped(tmp_path: Path, order: str) -> None:
     rgb = deep(HEIGHT, WIDTH, 3)
-    expected = luma((rgb >> 8).astype(np.uint8))
-    assert np.abs(expected - luma(rgb / 257)).max() < 1
+    expected = rgb.astype(np.float64) @ [0.299, 0.587, 0.114] / 257
     for content in (png_16(rgb, 2), tiff(rgb, order=order, photometric=2)):
         assert np.abs(read(tmp_path, content) - expected).max() <= 0.5 + 1e-3
 
@@ -176,7 +175,8 @@ def test_colours_of_16_bits_are_not_clipped(tmp_path: Path, order: str) -> None:
 def test_gray_of_16_bits_with_alpha_is_not_clipped(tmp_path: Path) -> None:
     levels = deep(HEIGHT, WIDTH)
     opaque = np.full_like(levels, 65535)
-    np.testing.assert_array_equal(read(tmp_path, png_16(np.dstack([levels, opaque]), 4)), levels >> 8)
+    expected = np.rint(levels / 257)
+    np.testing.assert_array_equal(read(tmp_path, png_16(np.dstack([levels, opaque]), 4)), expected)
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_gray_of_16_bits_with_alpha_is_not_clipped(tmp_path: Path) -> None:
         (tiff(noise(5, 7).astype(np.int32), kind=2), "no white level is defined"),
         (tiff(noise(5, 7).astype(np.int16), kind=2), "no white level is defined"),
         (tiff(noise(5, 7).astype(np.float32), kind=3), "has fractional numbers"),
-        (tiff(np.zeros((4, 4), np.uint16), bits=12), "^has 12 bits a level"),
-        (encoded(Image.new("LAB", (5, 7)), "TIFF"), r"colours of an unknown kind \(mode LAB\)"),
+        (tiff(np.zeros((4, 4), np.uint16), bits=12), "it has 12 bits a level"),
+        (encoded(Image.new("LAB", (5, 7)), "TIFF"), "it is a TIFF of Lab colors"),
     ],
     ids=["32 bits", "signed", "fractions", "12 bits", "LAB"],
 )

@@ -120,7 +120,7 @@ def test_a_pair_with_a_bad_image_is_left_out_and_counted(trees: tuple[Path, Path
         data(trees, cache_root, max_bad_fraction=0.09)
     module = data(trees, cache_root, max_bad_fraction=0.1)
     assert [(image.name, image.reason) for image in module.images.bad] == [
-        ("003.png", "is not a BMP, JPEG, PNG, TIFF or WEBP picture"),
+        ("003.png", "is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image"),
         ("005.bmp", "is empty (0 bytes) (the blurred image)"),
         ("007.png", "is empty (0 bytes)"),
     ]

@@ -170,7 +170,7 @@ def test_what_is_no_picture_or_too_large_is_refused_in_a_sentence(page: Any, tmp
     (tmp_path / "notes.png").write_text("<script>no picture</script>")
     upload(page, tmp_path / "notes.png")
     restore_button(page).click()
-    page.get_by_text("notes.png is not a BMP, JPEG, PNG, TIFF or WEBP picture: give an undamaged").wait_for()
+    page.get_by_text("notes.png is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image: give an undamaged").wait_for()
     page.get_by_text("Nothing was restored.").wait_for()  # and the result of the face is gone
     assert page.locator("#slider img").count() == 0
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from picture_files import HEIGHT, WIDTH, deep_noise, encoded, exif, noise, png_16, png_that_claims, save
 from PIL import Image
 
+from deblur.data.formats.metadata import Resolution
 from deblur.errors import UserError
 from deblur.restoring.encoding import encode_tiff
 from deblur.restoring.reading import read_picture
@@ -21,13 +22,12 @@ WHOLE = {
     "BMP": encoded(COLOURS, "BMP"),
     "TIFF": encoded(COLOURS, "TIFF", exif=exif(6)),
     "PNG of 16 bits": png_16(deep_noise(HEIGHT, WIDTH, 3)),
-    "TIFF of 16 bits": encode_tiff(deep_noise(HEIGHT, WIDTH, 4), {}, (72, 72)),
+    "TIFF of 16 bits": encode_tiff(deep_noise(HEIGHT, WIDTH, 4), {}, Resolution(72, 72)),
 }
 BAD = {
     "empty.png": (b"", r"is empty \(0 bytes\)"),
-    "text.png": (b"This is no picture.\n", "is not a BMP, JPEG, PNG, TIFF or WEBP picture"),
-    "page.jpg": (b"<!DOCTYPE html><html></html>", "is not a BMP, JPEG, PNG, TIFF or WEBP picture"),
-    "other.png": (encoded(Image.fromarray(noise(9, 9)), "GIF"), "is not a BMP, JPEG, PNG, TIFF or WEBP picture"),
+    "text.png": (b"This is no picture.\n", "is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image"),
+    "page.jpg": (b"<!DOCTYPE html><html></html>", "is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image"),
     "none.png": (png_that_claims(0, 5), "is "),
 } | {
     f"cut {kind}": (whole[: int(len(whole) * 0.7)], "is (truncated|damaged)|cannot be read")
@@ -43,7 +43,7 @@ def test_a_bad_file_is_named_in_a_sentence(tmp_path: Path, name: str, capfd: pyt
         read_picture(tmp_path / name)
     sentence = str(caught.value)
     assert sentence.startswith(str(tmp_path / name))
-    assert sentence.endswith("give an undamaged BMP, JPEG, PNG, TIFF or WebP picture.")
+    assert sentence.endswith("give an undamaged AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image.")
     assert "\n" not in sentence
     assert capfd.readouterr().out == ""
 
@@ -51,10 +51,10 @@ def test_a_bad_file_is_named_in_a_sentence(tmp_path: Path, name: str, capfd: pyt
 def test_what_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"missing\.png does not exist: give"):
         read_picture(tmp_path / "missing.png")
-    with pytest.raises(UserError, match=r"is a folder or a device, not a picture: give"):
+    with pytest.raises(UserError, match=r"is a folder or a device, not an image: give"):
         read_picture(tmp_path)
     os.mkfifo(tmp_path / "pipe.png")  # reading it would wait for ever
-    with pytest.raises(UserError, match=r"is a folder or a device, not a picture: give"):
+    with pytest.raises(UserError, match=r"is a folder or a device, not an image: give"):
         read_picture(tmp_path / "pipe.png")
 
 
@@ -97,14 +97,14 @@ def test_the_limit_can_be_moved_and_pillow_keeps_its_own(tmp_path: Path) -> None
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])
 def test_colours_of_a_print_are_refused(tmp_path: Path, suffix: str) -> None:
     path = save(tmp_path / f"a.{suffix}", COLOURS.convert("CMYK"))
-    with pytest.raises(UserError, match=rf"a\.{suffix} has the CMYK colours of a print: convert it to RGB"):
+    with pytest.raises(UserError, match=rf"a\.{suffix} has the CMYK colors of a print: convert it to RGB"):
         read_picture(path)
 
 
 @pytest.mark.parametrize(("kind", "reason"), [(np.float32, "fractional numbers"), (np.int32, "32 bits")])
 def test_levels_without_a_white_are_refused(tmp_path: Path, kind: type[np.generic], reason: str) -> None:
     path = save(tmp_path / "a.tif", Image.fromarray(noise(9, 9).astype(kind)))
-    with pytest.raises(UserError, match=rf"a\.tif has .*{reason}.*: save it with 8 or 16 bits"):
+    with pytest.raises(UserError, match=rf"a\.tif cannot be read: it has .*{reason}.*: save it with 8 or 16 bits"):
         read_picture(path)
 
 

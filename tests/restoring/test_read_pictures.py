@@ -24,7 +24,7 @@ from PIL import Image
 from deblur.errors import UserError
 from deblur.restoring.reading import read_picture
 
-SUBFILE_TYPE, SEPARATE_PLANES = 0x00FE, 2
+SUBFILE_TYPE = 0x00FE
 
 
 # 8 bits
@@ -116,13 +116,6 @@ def test_transparent_levels_of_16_bits_become_alpha(tmp_path: Path) -> None:
     same(read_picture(path), levels, alpha)
     path = write(tmp_path / "a.png", png_16(levels[..., :1], png_chunk(b"tRNS", struct.pack(">H", 1))))
     same(read_picture(path), levels[..., 0], alpha)
-
-
-@pytest.mark.parametrize("tags", [{"planes": SEPARATE_PLANES}, {"extra": 1}])
-def test_16_bits_that_would_be_misread_are_refused(tmp_path: Path, tags: dict[str, int]) -> None:
-    path = write(tmp_path / "a.tif", tiff_16(deep_noise(HEIGHT, WIDTH, 4), **({"extra": 2} | tags)))
-    with pytest.raises(UserError, match=r"a\.tif .*: "):
-        read_picture(path)
 
 
 # Several pictures in one file

@@ -143,7 +143,7 @@ def test_mistakes_are_sentences_and_leave_nothing(command: Command, identity: Pa
         (): "input is missing: give a picture or a folder of pictures: input=FILE.",
         (f"input={tmp_path / 'absent.png'}", run): "does not exist: give a picture, or a folder of pictures.",
         (f"input={tmp_path / 'empty'}", run): "there is no image in",
-        (f"input={tmp_path / 'text.png'}", run): "text.png is not a BMP, JPEG, PNG, TIFF or WEBP picture",
+        (f"input={tmp_path / 'text.png'}", run): "text.png is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image",
         (picture, run, f"output={tmp_path / 'a.png'}"): "is an input: give another",
         (picture, run, f"output={tmp_path / 'b.gif'}"): "ends in .gif, which names no format",
         (f"input={tmp_path / 'alpha.png'}", run, f"output={tmp_path / 'x.jpg'}"): "JPEG holds no transparency",

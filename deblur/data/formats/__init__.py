@@ -1,0 +1,1 @@
+"""Image files: which formats are read, and what their bytes mean."""

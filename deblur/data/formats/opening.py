@@ -1,0 +1,43 @@
+"""Open an image file of any format that is read."""
+
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Final
+
+from deblur.data.formats.bmp import BmpFile
+from deblur.data.formats.container import Container
+from deblur.data.formats.heif import AvifFile, HeifFile
+from deblur.data.formats.jpeg import JpegFile
+from deblur.data.formats.kinds import RAW_SUFFIXES, kind_of, refuse_other_kinds, refuse_raw
+from deblur.data.formats.png import PngFile
+from deblur.data.formats.tiff import TiffFile
+from deblur.data.formats.webp import WebpFile
+
+_OPENERS: Final[dict[str, Callable[[bytes], Container]]] = {
+    "PNG": PngFile,
+    "JPEG": JpegFile,
+    "WEBP": WebpFile,
+    "BMP": BmpFile,
+    "TIFF": TiffFile,
+    "AVIF": AvifFile,
+    "HEIF": HeifFile,
+}
+
+
+def open_image(content: bytes, path: PurePath) -> Container:
+    """Read the header of an image file; its content decides how, not its name.
+
+    Args:
+        content: of the file.
+        path: of the file. Its suffix tells raw files of cameras from the TIFF that many of them look like.
+
+    Raises:
+        UnreadableKindError: The file is intact, but of a kind that is not read.
+        BadImageError: The file is no image.
+        Exception: Anything that a decoder raises for a damaged file.
+    """
+    kind = kind_of(content)
+    if kind.format == "TIFF" and path.suffix.lower() in RAW_SUFFIXES:
+        refuse_raw()
+    refuse_other_kinds(kind)
+    return _OPENERS[str(kind.format)](content)
