@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -18,9 +19,15 @@ if TYPE_CHECKING:  # a command that only lists or refuses starts sooner without 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file under a temporary name beside `path` and move it there; parent folders are made.
 
+    A link is followed and stays, and a device or a pipe is written into, as when a shell writes.
+
     Raises:
         OSError: where the folder cannot be written; nothing is left behind.
     """
+    path = _followed(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(
         dir=path.parent, prefix=f".{path.name[:20]}."
@@ -34,6 +41,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108 # beside os.replace
         raise
+
+
+def _followed(path: Path) -> Path:
+    """Return the place to which a path leads through links; that need not exist.
+
+    Raises:
+        OSError: for links that lead round in a circle.
+    """
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
 
 
 def write_text(path: Path, text: str) -> None:

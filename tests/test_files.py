@@ -42,6 +42,44 @@ def test_a_file_name_that_is_no_unicode_can_be_written(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text(encoding="utf-8") == "gr\\udcf6\\udcdfe"
 
 
+@pytest.mark.parametrize("where", ["beside.txt", "deep/er/file.txt", "absent.txt"])
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_a_link_is_followed_and_stays(tmp_path: Path, where: str, is_relative: bool) -> None:
+    target = tmp_path / "elsewhere" / where
+    target.parent.mkdir(parents=True)
+    if where != "absent.txt":
+        target.write_text("old")
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.symlink_to(target.relative_to(tmp_path) if is_relative else target)
+    second.symlink_to(first)
+    write_text(second, "new")
+    assert target.read_text() == first.read_text() == "new"
+    assert first.is_symlink()
+    assert second.is_symlink()
+    assert [path.name for path in target.parent.iterdir() if path.is_file()] == [target.name]
+
+
+def test_links_that_lead_nowhere_are_an_error_and_stay(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match=r"symbolic links.*'.*/a'"):
+        write_bytes(tmp_path / "a", b"new")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "c").symlink_to("folder")
+    with pytest.raises(OSError, match="directory"):
+        write_bytes(tmp_path / "c", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_symlink()) == ["a", "b", "c"]
+
+
+def test_a_pipe_is_written_into(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    reader = subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE)
+    write_bytes(tmp_path / "link", b"content")
+    assert reader.communicate(timeout=60)[0] == b"content"
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
 @pytest.mark.parametrize("write", [write_bytes, write_text])
 def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, write: Callable[..., None]) -> None:
     file, folder = tmp_path / "file", tmp_path / "folder"
