@@ -14,6 +14,7 @@ from deblur.config import Config, check
 from deblur.config.command_line import run
 from deblur.config.commands import Evaluate, check_command
 from deblur.errors import disk_errors_told
+from deblur.runs.whereabouts import sweep_folder
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -56,6 +57,8 @@ def _compared(config: Config) -> str:
 
 
 def _measured(config: Config) -> str:
+    if config["sweep"] is not None:
+        sweep_folder(Path(config["paths"]["output_root"]), config["sweep"])
     loaded = GlobalHydra.instance().config_loader().load_configuration("train", overrides=[], run_mode=RunMode.RUN)
     defaults = check({str(key): loaded[key] for key in loaded if key != "hydra"})
     from deblur.evaluation.cross import cross  # seconds of imports

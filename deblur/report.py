@@ -9,9 +9,10 @@ from omegaconf import DictConfig
 from deblur.config.command_line import run
 from deblur.config.commands import check_report
 from deblur.errors import UserError
-from deblur.reporting.listing import folders_in, listing, state_table
+from deblur.reporting.listing import listing, state_table
 from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings
 from deblur.reporting.study import write_study
+from deblur.runs.whereabouts import sweep_folder
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -29,7 +30,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _task(composed: DictConfig) -> None:
     config = check_report(composed)
     root = Path(config["paths"]["output_root"])
-    folders = [_folder(root / "sweeps", name) for name in config["sweep"]]
+    folders = [sweep_folder(root, name) for name in config["sweep"]]
     if config["list"]:
         sys.stdout.write("\n\n".join(map(state_table, folders)) if folders else listing(root))
         sys.stdout.write("\n")
@@ -51,13 +52,6 @@ def _task(composed: DictConfig) -> None:
     parts = [*map(state_table, folders), *(found.sentence for found in findings.answers)]
     parts.append(f"The report is {page}\nAll numbers are in {page.with_name(RESULTS_FILE)}")
     sys.stdout.write("\n\n".join(parts) + "\n")
-
-
-def _folder(sweeps: Path, name: str) -> Path:
-    known = [path.name for path in folders_in(sweeps)]
-    if name not in known:
-        raise UserError(f"sweep={name} does not exist in {sweeps}: the sweeps there are {', '.join(known) or 'none'}.")
-    return sweeps / name
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ def resolve(cfg: DictConfig | Mapping[str, Any]) -> Config:
     Raises:
         UserError: for a value that refers to one that is not there.
     """
-    config = OmegaConf.create(cfg if isinstance(cfg, DictConfig) else _literal(cfg))
+    config = OmegaConf.create(cfg)  # type: ignore[arg-type] # its stubs know no Mapping
     container: Any
     try:
         container = OmegaConf.to_container(config, resolve=True)
@@ -156,13 +156,6 @@ def unresolved(error: OmegaConfBaseException) -> str:
     if variable:
         return f"{key} needs the environment variable {variable[1]}, which is not set: set it, or write the value."
     return f"{key} cannot be resolved: {str(error).splitlines()[0].rstrip('.')}."
-
-
-def _literal(value: Any, key: str = "") -> Any:
-    """Return plain values in which no text is an interpolation: a stored path may hold `${`, which means itself."""
-    if isinstance(value, dict):
-        return {name: _literal(one, f"{key}.{name}".lstrip(".")) for name, one in value.items()}
-    return value.replace("${", "\\${") if isinstance(value, str) and key in TEXT_KEYS else value
 
 
 def _decoded(value: Any, raw: Any, key: str) -> Any:

@@ -132,7 +132,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG_FILE
     if not path.is_file():
-        raise UserError(f"{folder} is no run: it has no {CONFIG_FILE}. Give a folder such as outputs/runs/RUN/TIME.")
+        from deblur.runs.whereabouts import no_run  # which looks for the files that are named here
+
+        raise UserError(no_run(folder))
     try:
         container = OmegaConf.to_container(OmegaConf.load(path))
     except (YAMLError, ValueError, OSError) as error:

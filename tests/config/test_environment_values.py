@@ -9,7 +9,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from deblur.config import check
-from deblur.config.check import resolve
 from deblur.config.command_line import prepare_words, run
 from deblur.config.commands import Restore, check_command
 from deblur.runs import run_id
@@ -136,7 +135,3 @@ def test_other_commands_read_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
     config = check_command(OmegaConf.create(given), Restore)
     assert config["max_megapixels"] == 2.5
     assert (config["input"], config["network"], config["trusted"]) == ("1e3", "1e3", ["1e3"])
-
-
-def test_a_stored_path_means_itself() -> None:
-    assert resolve({"data": {"root": "/a/${x}"}, "seed": 1}) == {"data": {"root": "/a/${x}"}, "seed": 1}
