@@ -14,6 +14,7 @@ from deblur.config import Config, check
 from deblur.config.command_line import run
 from deblur.config.commands import Evaluate, check_command
 from deblur.errors import PartlyDone, disk_errors_told
+from deblur.runs.whereabouts import sweep_folder
 from deblur.text import Lines, as_bytes
 
 
@@ -26,12 +27,18 @@ def main(words: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    given = sys.argv[1:] if words is None else words
-    # A key of a group that is the run's own is not in conf/evaluate.yaml: `++` takes it, and is checked with the run's.
-    taken = [re.sub(r"^(?=(data|blur)\.)", "++", word) for word in given]
-    if "data=pairs" in taken and not any(word.startswith("blur=") for word in taken):
+    return run("evaluate", _task, words, _adapted)
+
+
+def _adapted(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides with `++` before keys of a group that is the run's own: conf/evaluate.yaml has none of them.
+
+    They are checked with the run's configuration.
+    """
+    taken = [re.sub(r"^(?=(data|blur)\.)", "++", override) for override in overrides]
+    if "data=pairs" in taken and not any(override.startswith("blur=") for override in taken):
         taken.append("blur=none")  # conf/data/pairs.yaml says so, which Hydra applies to a blur that is chosen alone
-    return run("evaluate", _task, taken)
+    return taken
 
 
 def _task(composed: DictConfig) -> None:
@@ -57,6 +64,8 @@ def _compared(config: Config) -> Lines:
 
 
 def _measured(config: Config) -> Lines:
+    if config["sweep"] is not None:
+        sweep_folder(Path(config["paths"]["output_root"]), config["sweep"])
     loaded = GlobalHydra.instance().config_loader().load_configuration("train", overrides=[], run_mode=RunMode.RUN)
     defaults = check({str(key): loaded[key] for key in loaded if key != "hydra"})
     from deblur.evaluation.cross import cross  # seconds of imports

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -63,6 +64,36 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
                 os.unlink(temporary)  # noqa: PTH108 # beside os.replace
             raise
         _sync_folder(path.parent)
+
+
+def write_output(path: Path, content: bytes | memoryview) -> None:
+    """Write a file that the user has named, as `write_bytes` does.
+
+    A link is followed and stays, and a device or a pipe is written into, as when a shell writes. In the folder of a
+    run, which may be a stranger's, `write_bytes` follows none.
+
+    Raises:
+        OSError: where the file cannot be written.
+    """
+    path = _followed(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
+    write_bytes(path, content)
+
+
+def _followed(path: Path) -> Path:
+    """Return the place to which a path leads through links; that need not exist.
+
+    Raises:
+        OSError: for links that lead round in a circle.
+    """
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
 
 
 def remove_partial_files(folder: Path, *, is_held: bool = False) -> None:

@@ -10,9 +10,10 @@ from deblur.config.command_line import run
 from deblur.config.commands import check_report
 from deblur.console import say
 from deblur.errors import UserError
-from deblur.reporting.listing import folders_in, listing, state_table, sweep_table
+from deblur.reporting.listing import listing, state_table, sweep_table
 from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings
 from deblur.reporting.study import write_study
+from deblur.runs.whereabouts import sweep_folder
 from deblur.streams import output_failure
 from deblur.text import lines, paragraphs
 
@@ -32,7 +33,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _task(composed: DictConfig) -> None:
     config = check_report(composed)
     root = Path(config["paths"]["output_root"])
-    folders = [_folder(root / "sweeps", name) for name in config["sweep"]]
+    folders = [sweep_folder(root, name) for name in config["sweep"]]
     if config["list"]:
         say(paragraphs(*map(state_table, folders)) if folders else listing(root))
         lost = output_failure()
@@ -59,13 +60,6 @@ def _task(composed: DictConfig) -> None:
         say(paragraphs(*parts))
     if damages:
         raise UserError(" ".join(damages))
-
-
-def _folder(sweeps: Path, name: str) -> Path:
-    known = [path.name for path in folders_in(sweeps)]
-    if name not in known:
-        raise UserError(f"sweep={name} does not exist in {sweeps}: the sweeps there are {', '.join(known) or 'none'}.")
-    return sweeps / name
 
 
 if __name__ == "__main__":

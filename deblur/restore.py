@@ -21,9 +21,12 @@ def main(words: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 where every picture was restored, or had been before.
     """
-    given = sys.argv[1:] if words is None else words
-    # A key of the network's own blur is not in conf/restore.yaml: `++` takes it, and is checked with that blur.
-    return run("restore", _task, [re.sub(r"^(?=blur\.)", "++", word) for word in given])
+    return run("restore", _task, words, _adapted)
+
+
+def _adapted(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides with `++` before keys of the network's own blur, which are checked with that."""
+    return [re.sub(r"^(?=blur\.)", "++", override) for override in overrides]
 
 
 def _task(composed: DictConfig) -> None:

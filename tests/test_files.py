@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from deblur.files import safe_name, write_bytes, write_csv, write_gray_png, write_json, write_text
+from deblur.files import safe_name, write_bytes, write_csv, write_gray_png, write_json, write_output, write_text
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\r")
 cells = st.none() | st.integers() | st.floats(allow_nan=False) | st.text(characters)
@@ -40,6 +40,52 @@ def test_text_is_utf_8_on_every_machine(tmp_path: Path) -> None:
 def test_a_file_name_that_is_no_unicode_can_be_written(tmp_path: Path) -> None:
     write_text(tmp_path / "file", os.fsdecode(b"gr\xf6\xdfe"))
     assert (tmp_path / "file").read_text(encoding="utf-8") == "gr\\udcf6\\udcdfe"
+
+
+@pytest.mark.parametrize("where", ["beside.txt", "deep/er/file.txt", "absent.txt"])
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_a_link_is_followed_and_stays(tmp_path: Path, where: str, is_relative: bool) -> None:
+    target = tmp_path / "elsewhere" / where
+    target.parent.mkdir(parents=True)
+    if where != "absent.txt":
+        target.write_text("old")
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.symlink_to(target.relative_to(tmp_path) if is_relative else target)
+    second.symlink_to(first)
+    write_output(second, b"new")
+    assert target.read_text() == first.read_text() == "new"
+    assert first.is_symlink()
+    assert second.is_symlink()
+    assert [path.name for path in target.parent.iterdir() if path.is_file()] == [target.name]
+
+
+def test_a_file_of_a_run_replaces_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("old")
+    (tmp_path / "status.json").symlink_to(tmp_path / "elsewhere")
+    write_bytes(tmp_path / "status.json", b"new")
+    assert (tmp_path / "elsewhere").read_text() == "old"
+    assert not (tmp_path / "status.json").is_symlink()
+
+
+def test_links_that_lead_nowhere_are_an_error_and_stay(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match=r"symbolic links.*'.*/a'"):
+        write_output(tmp_path / "a", b"new")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "c").symlink_to("folder")
+    with pytest.raises(OSError, match="directory"):
+        write_output(tmp_path / "c", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_symlink()) == ["a", "b", "c"]
+
+
+def test_a_pipe_is_written_into(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    reader = subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE)
+    write_output(tmp_path / "link", b"content")
+    assert reader.communicate(timeout=60)[0] == b"content"
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
 @pytest.mark.parametrize("write", [write_bytes, write_text])

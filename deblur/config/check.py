@@ -1,7 +1,7 @@
 """The one checker of a composed configuration."""
 
-import difflib
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from deblur.config import schema
 from deblur.config.build import refuse_by_name
+from deblur.config.keys import COMMANDS, TEXT_KEYS, did_you_mean, nearest, options, question
 from deblur.config.sections import Section, shown
 from deblur.errors import UserError
 
@@ -25,6 +26,8 @@ _AFTER_BLUR = ("noise_sigma", "jpeg_quality")
 _ALWAYS_DRAWN = ("deblur.blur.Trajectory", "deblur.blur.Mixed")
 _PAIRS = "deblur.data.PairsData"
 _FOLDERS_OF_DATA = ("root", "sharp", "blurred")
+_TEXT_KEYS = TEXT_KEYS | {"compare", "host", "network", "trusted"}
+_TEXTS_ANYWHERE = ("_target_", "name", "sha256")
 
 
 def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True) -> Config:
@@ -135,24 +138,59 @@ def refuse_trust_in_files(config: Mapping[str, Any] | DictConfig, overrides: Seq
         )
 
 
-def did_you_mean(word: str, words: list[str]) -> str:
-    """Return a question with the nearest word, or nothing where none is near."""
-    near = difflib.get_close_matches(word, words, n=1)
-    return f" Did you mean {near[0]}?" if near else ""
-
-
 def resolve(cfg: DictConfig | Mapping[str, Any]) -> Config:
     """Return a configuration as plain Python values, without Hydra's own section.
+
+    What an environment variable says is a text to OmegaConf; it is read here as the command line reads a value, so that
+    `optimizer.lr=${oc.env:RATE}` is a number. Paths and names stay texts.
 
     Raises:
         UserError: for a value that refers to one that is not there.
     """
+    config = OmegaConf.create(cfg)  # type: ignore[arg-type] # its stubs know no Mapping
+    container: Any
     try:
-        container = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True)  # type: ignore[arg-type] # its stubs know no Mapping
+        container = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise UserError(f"{error.full_key or 'The configuration'} cannot be resolved: {reason}.") from error
-    return {str(key): value for key, value in container.items() if key != "hydra"}  # type: ignore[union-attr] # a mapping
+        if str(error.full_key).startswith("hydra."):  # which refers to the key that is meant
+            return resolve(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+        raise UserError(unresolved(error)) from error
+    raw: Any = OmegaConf.to_container(config, resolve=False)
+    return {str(key): _decoded(value, raw[key], str(key)) for key, value in container.items() if key != "hydra"}
+
+
+def unresolved(error: OmegaConfBaseException) -> str:
+    """Return a sentence for a value that refers to one that is not there."""
+    key = error.full_key or "The configuration"
+    variable = re.search(r"Environment variable '(.*)' not found", str(error))
+    if variable:
+        return f"{key} needs the environment variable {variable[1]}, which is not set: set it, or write the value."
+    return f"{key} cannot be resolved: {str(error).splitlines()[0].rstrip('.')}."
+
+
+def _decoded(value: Any, raw: Any, key: str) -> Any:
+    """Return a resolved value with the texts that come from interpolations in it read as values."""
+    if isinstance(value, dict):
+        below = raw if isinstance(raw, dict) else {}
+        return {name: _decoded(one, below.get(name), f"{key}.{name}") for name, one in value.items()}
+    if isinstance(value, list):
+        each = raw if isinstance(raw, list) else [None] * len(value)
+        return [_decoded(one, other, key) for one, other in zip(value, each, strict=True)]
+    is_read = isinstance(value, str) and isinstance(raw, str) and "${" in raw and not _is_text(key)
+    return _read_as_value(value) if is_read else value
+
+
+def _is_text(key: str) -> bool:
+    return key in _TEXT_KEYS or key.rpartition(".")[2] in _TEXTS_ANYWHERE
+
+
+def _read_as_value(text: str) -> Any:
+    """Return what a text means on the command line; the text itself if it is none of a number, truth value or list."""
+    read = OmegaConf.create({"text": text.replace("${", "\\${"), "value": "${oc.decode:${text}}"})
+    try:
+        return OmegaConf.to_container(read, resolve=True)["value"]  # type: ignore[index,call-overload] # a mapping
+    except OmegaConfBaseException:
+        return text
 
 
 def _check_class(name: str, section: Any, trusted: list[str]) -> None:
@@ -212,14 +250,27 @@ def _sentence(group: str, section: Config, known: type[Section], error: ErrorDet
     if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
         names = sorted((field.alias or name) for name, field in known.model_fields.items())
         listed = ", ".join(name for name in names if name not in ("_target_", "name"))
-        return f"{full_key} is unknown: {group or 'the top level'} has the keys {listed}.{did_you_mean(key, names)}"
+        return (
+            f"{full_key} is unknown: {group or 'the top level'} has the keys {listed}.{_meant(full_key, names, known)}"
+        )
     field = next(field for name, field in known.model_fields.items() if key in (name, field.alias))
     inner = _section_within(field)
     if inner is not None and len(error["loc"]) > 1:
         return _sentence(full_key, section[key], inner, error | {"loc": error["loc"][1:]})
     if error["type"] == "missing":
-        return f"{full_key} is missing: give {field.description}."
+        without = f" {full_key}=none is for none." if "none" in options(full_key) else ""
+        return f"{full_key} is missing: give {field.description}.{without}"
     return f"{full_key}={shown(section[key])} is not allowed: give {field.description}."
+
+
+def _meant(unknown: str, names: Sequence[str], known: type[Section]) -> str:
+    """Return a question for a key that a section does not have; nothing if none is near."""
+    group, _, key = unknown.rpartition(".")
+    near = nearest(key, names) if group else None
+    if near is not None:
+        return question([f"{group}.{near}"])
+    command = known.__name__.lower()  # the top level of each command has a schema of its name
+    return did_you_mean(unknown, command if command in COMMANDS else "train")
 
 
 def _section_within(field: FieldInfo) -> type[Section] | None:

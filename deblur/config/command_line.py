@@ -7,73 +7,74 @@ import logging
 import math
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from deblur.config import schema
-from deblur.config.check import did_you_mean, refuse_trust_in_files
+from deblur import __version__
+from deblur.config.arguments import Arguments, read_arguments
+from deblur.config.check import refuse_trust_in_files, resolve
+from deblur.config.explaining import explain
+from deblur.config.keys import PATH_KEYS, TEXT_KEYS, options, read_yaml, top_keys
 from deblur.config.places import conf_dir
-from deblur.config.sweeps import SweepRefused
+from deblur.config.sweeps import SweepRefused, first_job
 from deblur.errors import NO_ROOM, NoRoomError, UserError
 from deblur.runs.identity import WITHOUT_EFFECT, is_within
 from deblur.streams import guarded_output
-from deblur.text import as_bytes, one_line
+from deblur.text import as_bytes
 
-PATH_KEYS = frozenset(
-    {
-        "blur.path",
-        "data.blurred",
-        "data.root",
-        "data.sharp",
-        "input",
-        "output",
-        "paths.cache_root",
-        "paths.output_root",
-        "resume",
-        "run",
-    }
-)
-TEXT_KEYS = PATH_KEYS | {"sweep"}  # their values are text, even where they look like a number or a list
-LAUNCHERS = {  # that Hydra does not bring along
-    "joblib": "hydra-joblib-launcher==1.2.0",
-    "submitit_local": "hydra-submitit-launcher==1.2.0",
-    "submitit_slurm": "hydra-submitit-launcher==1.2.0",
-}
+_INTERPOLATION = re.compile(r"\$\{(?:oc\.\w+:[^{}]*|(?P<key>\w+)(?:\.\w+)*)\}")
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)  # what Hydra raises for a wrong command line
 
 
-def run(config_name: str, task: Callable[[DictConfig], float | None], words: Sequence[str] | None) -> int:
+def run(
+    config_name: str,
+    task: Callable[[DictConfig], float | None],
+    words: Sequence[str] | None,
+    adapted: Callable[[Sequence[str]], Sequence[str]] = list,
+) -> int:
     """Compose `conf/<config_name>.yaml` with a command line and run `task` on it, once or for each job of a sweep.
 
     Args:
         config_name: the file in conf/, without its suffix.
         task: what to run on the composed configuration.
-        words: the words after the program's name; by default those of this process.
+        words: the arguments after the program's name; by default those of this process.
+        adapted: changes the overrides before Hydra reads them; the flags among the arguments are none.
 
     Returns:
         The exit code: 0, 2 for a mistake that a sentence on standard error explains, 1 for a full disk, 130 for Ctrl-C.
     """
     with guarded_output():
-        return _run(config_name, task, prepare_words(sys.argv[1:] if words is None else words))
+        return _run(config_name, task, sys.argv[1:] if words is None else list(words), adapted)
 
 
-def _run(config_name: str, task: Callable[[DictConfig], float | None], words: Sequence[str]) -> int:
+def _run(
+    config_name: str,
+    task: Callable[[DictConfig], float | None],
+    given: Sequence[str],
+    adapted: Callable[[Sequence[str]], Sequence[str]],
+) -> int:
     if "" not in sys.path:
         sys.path.append("")  # console scripts find a user's modules in the working folder, as `python -m` does
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    if "--version" in given:
+        sys.stdout.write(f"deblur {__version__} (Hydra {hydra.__version__})\n")
+        return 0
+    overrides: Sequence[str] = ()
     mistakes: list[str] = []
     codes = [0]
     crashes: list[Exception] = []
@@ -82,7 +83,7 @@ def _run(config_name: str, task: Callable[[DictConfig], float | None], words: Se
     @functools.wraps(task)
     def job(config: DictConfig) -> float | None:
         try:
-            refuse_trust_in_files(config, HydraConfig.get().overrides.task)
+            refuse_trust_in_files(resolve(config), HydraConfig.get().overrides.task)
             with guarded_output():  # a launcher may have started it in a process of its own
                 return task(config)
         except UserError as error:  # the other jobs of a sweep go on
@@ -99,24 +100,41 @@ def _run(config_name: str, task: Callable[[DictConfig], float | None], words: Se
     ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined] # it has none
     program = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(job)
     try:
+        arguments = read_arguments(given, config_name)
+        overrides = arguments.overrides
+        if arguments.shows not in ("shell_completion", "hydra_help"):
+            overrides = adapted([_with_chosen_option(override) for override in overrides])
+            overrides = prepare_overrides(replace(arguments, overrides=tuple(overrides)))
         # With HYDRA_FULL_ERROR Hydra hands its errors to us instead of printing them.
-        with _environment("HYDRA_FULL_ERROR", "1"), _arguments(words), _signals(), _logging_kept():
-            program()
+        with _environment("HYDRA_FULL_ERROR", "1"), _signals(), _logging_kept():
+            if arguments.shows in ("cfg", "help", "info") and config_name == "train":
+                overrides, jobs = first_job(arguments, overrides)
+                is_part = any(flag.startswith("--package") for flag in arguments.flags)
+                if arguments.shows == "cfg" and jobs > 1 and not is_part:
+                    sys.stdout.write(f"# The first of {jobs} jobs: {shlex.join(overrides)}\n")
+            with _arguments(_argv(arguments, overrides)):
+                program()
     except KeyboardInterrupt as stop:
         stopped = str(stop) or "Stopped."
         return EXIT_INTERRUPTED
     except SweepRefused as refusal:
         if wants_traceback or not isinstance(refusal.mistake, (UserError, *MISTAKES)):
             raise refusal.mistake from None
-        reason = explain(refusal.mistake, config_name, words)
-        mistakes.append(f"The job {refusal.job} is refused, so no job of this sweep was started: {reason}")
+        reason = explain(refusal.mistake, config_name, overrides)
+        subject = f"The job {refusal.job} is refused, so no job of this sweep was started: " if refusal.job else ""
+        mistakes.append(f"{subject}{reason}")
         codes.append(_exit_code(refusal.mistake))
-    except SystemExit as end:  # after --help, or a flag that does not exist
-        return int(end.code or 0)
+    except SystemExit as end:  # after --help
+        return EXIT_MISTAKE if end.code else 0
+    except UserError as error:
+        if wants_traceback:
+            raise
+        mistakes.append(str(error))
+        codes.append(error.exit_code)
     except MISTAKES as error:
         if wants_traceback or error in crashes:
             raise
-        mistakes.append(explain(error, config_name, words))
+        mistakes.append(explain(error, config_name, overrides))
         codes.append(_exit_code(error))
     finally:
         if mistakes or stopped:
@@ -136,122 +154,86 @@ def _exit_code(error: Exception) -> int:
 
 
 def prepare_words(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line as Hydra's grammar and parser want them.
+    """Return the arguments of a training as Hydra's parser and grammar want them.
+
+    Raises:
+        UserError: for what is neither a flag nor an override.
+    """
+    arguments = read_arguments(words, "train")
+    return _argv(arguments, prepare_overrides(arguments))
+
+
+def _argv(arguments: Arguments, overrides: Sequence[str]) -> list[str]:
+    """Return the arguments as Hydra's parser takes them: the overrides in one piece, after the flags.
+
+    What shows a text goes without `--multirun`, beside which Hydra allows no other command.
+    """
+    multirun = ["--multirun"] if arguments.multirun and arguments.shows is None else []
+    return [*multirun, *arguments.flags, *overrides]
+
+
+def prepare_overrides(arguments: Arguments) -> list[str]:
+    """Return the overrides of a command as Hydra's grammar wants them.
 
     The values of path keys are quoted and `~` is expanded in them, unless the value stands in quotes already: those
-    are Hydra's own. `-m` comes first, and a sweep without a name gets one that is the same for the same command.
+    are Hydra's own. An option that an environment variable names is put in its place. A sweep without a name gets one
+    that is the same for the same command. What has been prepared stays as it is.
+
+    Raises:
+        UserError: for an environment variable that is not set.
     """
-    flags = [word for word in words if word in ("-m", "--multirun")]
-    # A flag that does not exist is shown by argparse, as it is.
-    given = (one_line(word) if word.startswith("-") else word for word in words)
-    others = [_quote_text(word) for word in given if word not in ("-m", "--multirun")]
-    if flags and not any(map(_names_a_sweep, others)):
-        deciding = sorted(word for word in others if not _is_without_effect(word))
+    overrides = [_quote_text(_with_chosen_option(override)) for override in arguments.overrides]
+    if arguments.multirun and not any(_names_a_sweep(override, arguments) for override in overrides):
+        deciding = sorted(override for override in overrides if not _is_without_effect(override))
         digest = hashlib.sha256(as_bytes("\n".join(deciding))).hexdigest()
-        others.append(f"sweep=sweep-{digest[:6]}")
-    return flags[:1] + others
+        overrides.append(f"sweep=sweep-{digest[:6]}")
+    return overrides
 
 
-def _names_a_sweep(word: str) -> bool:
-    """Tell whether a word gives a sweep's name, or chooses a preset that does."""
-    key, _, value = word.lstrip("+").partition("=")
-    preset = conf_dir() / "experiment" / f"{value}.yaml"
-    return key == "sweep" or (key == "experiment" and preset.is_file() and "sweep" in _read(preset))
+def _names_a_sweep(override: str, arguments: Arguments) -> bool:
+    """Return whether an override gives a sweep's name, or chooses a preset that does."""
+    key, _, value = override.lstrip("+").partition("=")
+    presets = [Path(folder, "experiment", f"{value}.yaml") for folder in arguments.folders]
+    return key == "sweep" or (
+        key == "experiment" and any(preset.is_file() and "sweep" in read_yaml(preset) for preset in presets)
+    )
 
 
-def _is_without_effect(word: str) -> bool:
-    key = word.lstrip("+~").partition("=")[0]
+def _is_without_effect(override: str) -> bool:
+    key = override.lstrip("+~").partition("=")[0]
     return key.startswith(("hydra.", "hydra/")) or is_within(key, WITHOUT_EFFECT)
 
 
-def _quote_text(word: str) -> str:
-    key, equals, value = word.partition("=")
+def _with_chosen_option(override: str) -> str:
+    """Return an override of a group with what an environment variable says: names of runs and sweeps are made of it."""
+    key, _, value = override.partition("=")
+    if "${oc.env:" not in value or not options(key.lstrip("+")):
+        return override
+    return f"{key}={resolve({key: value})[key]}"
+
+
+def _quote_text(override: str) -> str:
+    key, equals, value = override.partition("=")
     key_alone = key.lstrip("+")
     if key_alone not in TEXT_KEYS or not equals or value == "null" or re.fullmatch(r"'.*'|\".*\"", value, re.DOTALL):
-        return word
+        return override
     if key_alone in PATH_KEYS:
         value = os.path.expanduser(value)  # noqa: PTH111 # Path.expanduser raises for a user that does not exist
-    # OmegaConf would read ${...}; inside quotes Hydra's grammar wants backslashes doubled before a quote.
-    value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+    # Inside quotes Hydra's grammar wants backslashes doubled before a quote, and OmegaConf before ${...}.
+    value = re.sub(r"(\\*)(\$\{)", lambda found: found[1] * 2 + _dollar(value, found.start(2)), value)
     value = re.sub(r"(\\*)'", r"\1\1\\'", value)
     value = re.sub(r"(\\+)$", r"\1\1", value)
     return f"{key}{equals}'{value}'"
 
 
-def explain(error: Exception, config_name: str, words: Sequence[str]) -> str:
-    """Return a sentence for an error that Hydra raised while it read a command line."""
-    text = str(error)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
-        group, _, choice = error.missing_cfg_file.rpartition("/")
-        options = sorted(error.options)
-        if group == "hydra/launcher" and choice in LAUNCHERS:
-            return f'{group}={choice} needs a package that is not installed: pip install "{LAUNCHERS[choice]}".'
-        return f"{group}={choice} is not allowed: choose {', '.join(options)}.{did_you_mean(choice, options)}"
-    if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override} cannot be read ({error.message.splitlines()[0]}): write KEY=VALUE, lists as [a,b] "
-            "without blanks, and put quotes around other values with blanks or signs: \"KEY='a value'\"."
-        )
-    if several := re.match(r"Ambiguous value for argument '(.*)'\n|Sweep parameters '(.*)' requires", text):
-        return (
-            f"{several[1] or several[2]} stands for several values: add -m to train with one after the other, or "
-            "write a list as [a,b]."
-        )
-    if again := re.match(r"Multiple values for (\S+)\.|(\S+) appears more than once", text):
-        group = again[1] or again[2]
-        return f"{group} has been chosen by conf/{config_name}.yaml: write {group}=NAME, without a plus sign."
-    if re.match(r"Could not override 'hydra\.launcher\.", text):
-        return f"{text.split(chr(39))[1]} belongs to a launcher that is not chosen: add hydra/launcher=joblib, for one."
-    if absent := re.match(r"Could not delete from config\. '(.*)' does not exist", text):
-        return f"~{absent[1]} deletes nothing: there is no {absent[1]}."
-    if text.startswith("Config group override must be a string"):
-        return _explain_choice_of_no_name(words)
-    if isinstance(error, OSError) and error.filename is not None:
-        cure = "make room, or choose" if error.errno in NO_ROOM else "choose"
-        return f"{error.filename} cannot be written ({error.strerror}): {cure} another paths.output_root."
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException) and "is not in struct" in str(cause) and cause.full_key:
-        return _explain_unknown_key(cause, config_name, words)
-    return " ".join(line.strip() for line in text.splitlines()[:2]).strip().rstrip(".") + "."
+def _dollar(value: str, start: int) -> str:
+    """Return the `${` at a place of a path for OmegaConf, which takes it for the start of an interpolation.
 
-
-def _explain_choice_of_no_name(words: Sequence[str]) -> str:
-    for word in words:
-        group, _, choice = word.lstrip("+").partition("=")
-        options = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
-        if group and options and choice not in options:
-            return f"{group}={choice} is not allowed: choose {', '.join(options)}, or leave {group} out."
-    return "An option of a group is chosen by its name: GROUP=NAME."
-
-
-def _explain_unknown_key(error: OmegaConfBaseException, config_name: str, words: Sequence[str]) -> str:
-    full_key = str(error.full_key)
-    group, _, key = full_key.rpartition(".")
-    # `in` would leave out what is there but has no value yet, such as data.root
-    having = [path.stem for path in sorted((conf_dir() / group).glob("*.yaml")) if key in list(_read(path))]
-    if group and having and any(re.match(rf"{group}=.*[,(]", word) for word in words):
-        # Hydra tries the other words on the default option before it looks at those that a sweep goes through.
-        return f"{full_key} is unknown where a sweep over {group} starts: write {full_key}=choice(VALUE)."
-    if group and having:
-        return f"{full_key} is unknown in the chosen {group}: it belongs to {group}={' or '.join(having)}."
-    section = error.parent_node if isinstance(error.parent_node, DictConfig) else DictConfig({})
-    names = {str(name) for name in section} - {"_target_", "name", "hydra"}
-    if not group:
-        defaults = _read(conf_dir() / f"{config_name}.yaml").defaults
-        chosen = {str(next(iter(entry))) for entry in defaults if not isinstance(entry, str)}
-        names |= {name for name in chosen if not name.startswith("override ")}
-    if not names:
-        return f"{full_key} is unknown: {group} has no keys."
-    known = f"{group} has the keys" if group else "the keys at the top are"
-    sentence = f"{full_key} is unknown: {known} {', '.join(sorted(names))}.{did_you_mean(key, sorted(names))}"
-    target = str(section.get("_target_"))
-    if "_target_" in section and target not in schema.BY_TARGET:
-        sentence += f" For an argument of {target} write +{full_key}=VALUE."
-    return sentence
-
-
-def _read(path: Path) -> DictConfig:
-    return DictConfig(OmegaConf.load(path))
+    It is one if it names an environment variable or a key of the configuration; else it is a part of a file's name.
+    """
+    found = _INTERPOLATION.match(value, start)
+    is_meant = found is not None and (found["key"] is None or found["key"] in top_keys("train"))
+    return "${" if is_meant else "\\${"
 
 
 @contextlib.contextmanager

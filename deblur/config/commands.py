@@ -1,6 +1,10 @@
 """What the commands beside the training take, and the check of it."""
 
+import contextlib
+import mimetypes
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig
@@ -11,6 +15,51 @@ from deblur.config.schema import Paths
 from deblur.config.sections import Place, Section, shown
 
 Format = Literal["onnx", "safetensors"]
+
+
+def names_a_file(output: Path, suffix: str) -> bool:
+    """Return whether the output of an export is a file; else it is a folder.
+
+    Args:
+        output: what was asked for.
+        suffix: of the format.
+
+    Raises:
+        ValueError: for the ending of another kind of file: a folder of that name is not what was meant.
+    """
+    # A new folder may be called release-1.0.
+    if not re.fullmatch(r"\.[A-Za-z]\w*", output.suffix) or _kind(output) == "folder":
+        return False
+    if output.suffix != suffix:
+        raise ValueError(
+            f"output={output} is no name for this format: give one that ends in {suffix}, or a folder that is there or "
+            "whose name has no ending."
+        )
+    return True
+
+
+def _refuse_file(output: str | None) -> None:
+    """Refuse the name of a file where a folder is written, in which several files go.
+
+    Raises:
+        ValueError: for such a name.
+    """
+    kind = None if output is None else _kind(Path(output))
+    if output is None or kind == "folder":
+        return
+    if kind == "file":
+        raise ValueError(f"output={output} is no folder: give one, into which several files go.")
+    if mimetypes.guess_type(output)[0] is not None:
+        raise ValueError(f"output={output} names a file: give a folder, into which several files go.")
+
+
+def _kind(place: Path) -> Literal["folder", "file"] | None:
+    """Return what lies at a place; None for nothing, and for a name that is too long for the file system."""
+    with contextlib.suppress(OSError):
+        if place.is_dir():
+            return "folder"
+        return "file" if place.exists() else None
+    return None
 
 
 def sweep_names(value: Any) -> list[str]:
@@ -43,6 +92,7 @@ class Report(Section):
             raise ValueError("study=true writes a page and list=true a list: give one of them.")
         if self.study and not self.strips:
             raise ValueError("study does not read strips: its page has no pictures of test images. Leave strips out.")
+        _refuse_file(self.output)
         return self
 
 
@@ -78,6 +128,7 @@ class Evaluate(Section):
             raise ValueError(f"compare={shown(self.compare)} is not allowed: give two run folders.")
         if len(set(self.baseline)) < len(self.baseline):
             raise ValueError(f"baseline={shown(self.baseline)} is not allowed: name each restorer once.")
+        _refuse_file(self.output)
         return self
 
     def _refuse_words_without_effect(self) -> None:
@@ -133,6 +184,12 @@ class Export(Section):
     output: Place | None = Field(min_length=1, description="a file or a folder, or null")
     overwrite: bool = Field(description="true or false")
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
+
+    @model_validator(mode="after")
+    def _output_of_this_format(self) -> "Export":
+        if self.output is not None:
+            names_a_file(Path(self.output), f".{self.format}")
+        return self
 
 
 class Demo(Section):

@@ -1,15 +1,23 @@
 """The jobs of a sweep, before the first of them starts."""
 
 from collections.abc import Sequence
+from typing import Final
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from deblur.config.arguments import Arguments
 from deblur.config.check import Config, check, refuse_trust_in_files
-from deblur.config.places import conf_dir
 from deblur.errors import UserError
+
+_SWEEPER: Final = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
 
 
 class SweepRefused(SystemExit):
@@ -27,6 +35,38 @@ class SweepRefused(SystemExit):
         self.mistake = mistake
 
 
+def first_job(arguments: Arguments, overrides: Sequence[str]) -> tuple[list[str], int]:
+    """Return the overrides of the first job that a command starts, and how many there are.
+
+    Hydra shows the configuration of one run alone: `--cfg job` and its kind are given that of the first job.
+
+    Args:
+        arguments: of the command.
+        overrides: its overrides, as Hydra's grammar wants them.
+
+    Raises:
+        HydraException: if Hydra cannot read them.
+    """
+    search_path = create_config_search_path(arguments.folders[0])
+    for folder in arguments.folders[1:]:
+        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+    loader = ConfigLoaderImpl(search_path)
+    config = loader.load_configuration(
+        arguments.config_name, list(overrides), RunMode.MULTIRUN, validate_sweep_overrides=False
+    )
+    if not arguments.multirun and config.hydra.mode != RunMode.MULTIRUN:
+        return list(overrides), 1
+    jobs = _jobs(config, loader, overrides)
+    return jobs[0], len(jobs)
+
+
+def _jobs(config: DictConfig, loader: ConfigLoader, overrides: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of each job that Hydra's own sweeper makes of a command."""
+    axes = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides([*axes, *overrides])
+    return [list(job) for job in BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]]
+
+
 def checked_jobs(config: DictConfig) -> list[tuple[list[str], Config]]:
     """Compose and check the configurations of all jobs of a sweep.
 
@@ -40,14 +80,27 @@ def checked_jobs(config: DictConfig) -> list[tuple[list[str], Config]]:
         SweepRefused: for the first job that is refused, naming its overrides.
     """
     loader = GlobalHydra.instance().config_loader()
-    axes = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides([*axes, *map(str, words or [])])
+    sweeper = str(config.hydra.sweeper.get("_target_"))
+    if sweeper != _SWEEPER:
+        raise SweepRefused(
+            "",
+            UserError(
+                f"hydra/sweeper with the class {sweeper} is not supported: it picks its jobs one after the other, so "
+                "that they cannot be checked before the first one starts. Leave it out, and list the values: "
+                "optimizer.lr=1e-4,1e-3."
+            ),
+        )
+    given = [str(override) for override in OmegaConf.to_container(config.hydra.overrides.task, resolve=False) or []]
+    try:
+        listed = _jobs(config, loader, given)
+    except Exception as error:
+        raise SweepRefused("", error) from error
     jobs = []
-    for job in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
+    for job in listed:
         try:
-            _refuse_sweep_within(config, job)
-            composed = check(loader.load_sweep_config(config, list(job)))
+            merged = loader.load_sweep_config(config, job)
+            _refuse_sweep_within(config, merged)
+            composed = check(merged)
             refuse_trust_in_files(composed, job)
             if composed["resume"] is not None:
                 raise UserError("resume=DIR continues one run: leave out -m.")
@@ -55,15 +108,12 @@ def checked_jobs(config: DictConfig) -> list[tuple[list[str], Config]]:
                 raise UserError("sweep=null is no name: give one with sweep=NAME.")
         except Exception as error:
             raise SweepRefused(" ".join(job), error) from error
-        jobs.append((list(job), composed))
+        jobs.append((job, composed))
     return jobs
 
 
-def _refuse_sweep_within(config: DictConfig, job: Sequence[str]) -> None:
+def _refuse_sweep_within(sweep: DictConfig, job: DictConfig) -> None:
     """Refuse a preset that is a sweep where it is one value of an axis: Hydra would leave out its own axes silently."""
-    for word in job:
-        key, _, name = word.partition("=")
-        preset = conf_dir() / "experiment" / f"{name}.yaml"
-        is_axis = key == "experiment" and not config.hydra.sweeper.get("params") and preset.is_file()
-        if is_axis and "hydra" in DictConfig(OmegaConf.load(preset)):
-            raise UserError(f"experiment={name} is a sweep itself: give it alone, one command for each.")
+    if job.hydra.sweeper.get("params") and not sweep.hydra.sweeper.get("params"):
+        name = job.hydra.runtime.choices.get("experiment")
+        raise UserError(f"experiment={name} is a sweep itself: give it alone, one command for each.")

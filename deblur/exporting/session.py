@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from deblur.config.commands import Format
+from deblur.config.commands import Format, names_a_file
 from deblur.errors import UserError
 from deblur.exporting.card import model_card
 from deblur.exporting.describing import describe
-from deblur.files import write_bytes, write_text
+from deblur.files import write_output
 from deblur.networks.guides import preparation_of
 from deblur.networks.shipped import SHIPPED, shipped_file
 from deblur.networks.trained import Trained, load_trained
@@ -80,7 +80,7 @@ def _exported(trained: Trained, file_format: Format, file: Path, place: Path, ov
     is_new = not file.exists()
     write(file)
     try:
-        write_text(card, text)
+        write_output(card, text.encode())
     except OSError:
         if is_new:
             file.unlink()
@@ -117,7 +117,7 @@ def _prepared(trained: Trained, file_format: Format) -> tuple[Callable[[Path], N
     if preparation is not None:
         description["preparation"] = preparation.as_plain()
     content, difference = as_onnx(trained.network, description)
-    return partial(write_bytes, content=content), difference
+    return partial(write_output, content=content), difference
 
 
 def _usual_folder(run: str) -> Path:
@@ -128,12 +128,13 @@ def _usual_folder(run: str) -> Path:
 
 def _file(output: Path, name: str, suffix: str) -> Path:
     """Return the file to write; a stranger's file must not choose its folder by the name that it tells."""
-    is_file = output.suffix in _SUFFIXES.values() and not output.is_dir()
-    if is_file and output.suffix != suffix:
-        raise UserError(f"output={output} is no name for this format: give one that ends in {suffix}, or a folder.")
+    try:
+        is_file = names_a_file(output, suffix)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     if is_file:
         return output
-    if output.is_file():
+    if output.exists() and not output.is_dir():
         raise UserError(f"output={output} is a file: give a folder, or a name that ends in {suffix}.")
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:_LONGEST_NAME].strip("._") or "network"
     return output / f"{plain}{suffix}"

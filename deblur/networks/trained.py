@@ -15,6 +15,7 @@ from deblur.networks.guides import preparation_of
 from deblur.networks.weights import SUFFIX, read_weights
 from deblur.reading import MissingFile
 from deblur.runs import CONFIG_FILE, read_config, read_metrics
+from deblur.runs.whereabouts import near_place
 
 _PREFIX: Final = "network."  # of the network's weights in a checkpoint
 SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "seed", "blur", "data")
@@ -64,6 +65,7 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
     if not place.is_file():
         raise UserError(
             f"run={place} does not exist: give a run's folder, with its {CONFIG_FILE}, or a checkpoint file."
+            f"{near_place(place)}"
         )
     if place.suffix == SUFFIX:
         weights, description = read_weights(place)

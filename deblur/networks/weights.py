@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from deblur.errors import UserError
-from deblur.files import write_bytes
+from deblur.files import write_output
 from deblur.networks.description import KEY, read_description, write_description
 
 SUFFIX: Final = ".safetensors"
@@ -29,7 +29,7 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], description: Mappin
     """
     # Copies: the format refuses parameters that share their memory.
     copies = {name: weight.detach().clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
-    write_bytes(path, save(copies, {KEY: write_description(description)}))
+    write_output(path, save(copies, {KEY: write_description(description)}))
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

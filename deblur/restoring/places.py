@@ -11,6 +11,7 @@ from deblur.data.folders import find_images
 from deblur.data.images import IMAGE_SUFFIXES, printable
 from deblur.errors import UserError
 from deblur.restoring.pictures import output_format
+from deblur.runs.whereabouts import near_place
 
 RESTORED: Final = "-restored"  # ends the usual name of an output
 
@@ -49,7 +50,10 @@ def plan(source: Path, output: Path | None) -> list[Task]:
     if source.is_dir():
         return _of_folder(source, output)
     if not source.exists():
-        raise UserError(f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures.")
+        raise UserError(
+            f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures."
+            f"{near_place(source)}"
+        )
     target = source.with_name(f"{source.stem}{RESTORED}{source.suffix}") if output is None else output
     if target.is_dir() or (output is not None and not target.suffix and not target.exists()):
         target = target / source.name

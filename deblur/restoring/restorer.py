@@ -1,5 +1,6 @@
 """A trained network as a function from a picture to a picture."""
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from deblur.restoring.colour import Colour, plane_count, restore_pixels
 from deblur.restoring.pictures import Picture
 from deblur.restoring.tiles import Plane, PlaneNetwork, TiledNetwork
 from deblur.restoring.transparency import with_hidden, without_hidden
+from deblur.runs.whereabouts import near_place
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur.kernels import Weights
@@ -157,7 +159,7 @@ def load(
     if not place.exists():
         raise UserError(
             f"There is no network {network}: give {', '.join(SHIPPED)}, a run's folder, a checkpoint, or an exported "
-            f".safetensors or {ONNX_SUFFIX} file."
+            f".safetensors or {ONNX_SUFFIX} file.{_near(network)}"
         )
     import torch  # two seconds, which an .onnx file does without
 
@@ -171,6 +173,11 @@ def load(
     is_fast = precision == "bf16-mixed" or (precision == "auto" and multiplies_bfloat16(found, 0))
     exact, fast = (TorchNetwork(trained.network, device, bfloat16) for bfloat16 in (False, True))
     return Restorer(trained.name, trained.config, exact, fast if is_fast else None)
+
+
+def _near(network: str | Path) -> str:
+    near = difflib.get_close_matches(str(network).lower(), SHIPPED, n=1)
+    return f" Did you mean {near[0]}?" if near else near_place(Path(network))
 
 
 def _refuse_kernel(kernel: "Weights | None", is_needed: bool) -> None:

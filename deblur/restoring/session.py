@@ -1,6 +1,7 @@
 """One command that restores pictures, from what was asked for to what is said in the end."""
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -217,7 +218,9 @@ def _told(
         UserError: where a picture failed.
     """
     restored, skipped = len(todo) - len(failures), len(tasks) - len(todo)
-    where = tasks[0].target.parent if len(tasks) > 1 else tasks[0].target
+    # The results of a folder may lie in several: they are named by the one that holds them all.
+    folder = Path(os.path.commonpath([task.target.parent for task in tasks]))
+    where = folder if len(tasks) > 1 else tasks[0].target
     skips = f" {skipped} had been there already: overwrite=true makes them anew." if skipped else ""
     if failures and len(tasks) == 1:
         raise failures[0]

@@ -28,7 +28,7 @@ from deblur.data.formats.tiff_directories import PHOTOSHOP as TIFF_PHOTOSHOP
 from deblur.data.formats.tiff_directories import XMP as TIFF_XMP
 from deblur.data.images import printable
 from deblur.errors import UserError
-from deblur.files import write_bytes
+from deblur.files import write_output
 from deblur.restoring.encoding import encode_png, encode_tiff
 from deblur.restoring.pictures import Levels, Picture, output_format, refuse_unfit
 from deblur.restoring.profiles import fitting_profile
@@ -86,7 +86,7 @@ def write_picture(path: Path, picture: Picture) -> tuple[str, ...]:
     except (OSError, ValueError, RuntimeError, struct.error) as error:
         raise UserError(f"{name} cannot be encoded as {file_format} ({error}): name a .png file instead.") from error
     try:
-        write_bytes(path, encoded.content)
+        write_output(path, encoded.content)
     except OSError as error:
         raise UserError(
             f"{name} cannot be written ({error.strerror}): name a folder where you may write and where there is space."

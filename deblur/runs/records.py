@@ -189,9 +189,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         content = read_yaml(path, cure=CURE)
     except MissingFile:
-        raise MissingFile(
-            f"{folder} is no run: it has no {CONFIG_FILE}. Give a folder such as outputs/runs/RUN/TIME."
-        ) from None
+        from deblur.runs.whereabouts import no_run  # which looks for the files that are named here
+
+        raise MissingFile(no_run(folder)) from None
     if not isinstance(content, dict) or not content:
         raise damaged(path, "it holds no configuration", CURE)
     return _checked(path, content, _Config, CURE)

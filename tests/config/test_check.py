@@ -14,9 +14,9 @@ from deblur.config import check
         ("model.kernel_size=[9,5]", "model.kernel_size is unknown: model has the keys "),
         (
             "blur.sizes=7",
-            "blur.sizes is unknown: blur has the keys jpeg_quality, noise_sigma, size. Did you mean size?",
+            "blur.sizes is unknown: blur has the keys jpeg_quality, noise_sigma, size. Did you mean blur.size?",
         ),
-        ("data.patchsize=7", "Did you mean patch_size?"),
+        ("data.patchsize=7", "Did you mean data.patch_size?"),
         ("paths.output=x", "paths.output is unknown: paths has the keys cache_root, output_root."),
         ("los=mse", "los is unknown: the top level has the keys blur, callbacks, "),
         ("los=mse", "Did you mean loss?"),

@@ -31,7 +31,7 @@ NASTY = [
     "a\\'b",
     "a\\\\'",
     "${x}",
-    "${oc.env:HOME}/x",
+    "${nowhere.x}/${y:z}",
     "a\\${x}",
     "\\\\${x}\\",
     "a'${x}",
@@ -118,7 +118,7 @@ def test_every_path_key_is_quoted(key: str, sign: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["blur.size=[1,3]", "model.name=a b", "data=folder", "--config-dir", "data.root", "~data.root", "runs=a b"]
+    "word", ["blur.size=[1,3]", "model.name=a b", "data=folder", "--help", "~data.root", "runs=a b", "~"]
 )
 def test_other_words_are_left_alone(word: str) -> None:
     assert prepare_words([word]) == [word]
@@ -134,7 +134,7 @@ def test_a_sweep_name_is_a_text(name: str) -> None:
 def test_the_sweep_flag_may_stand_anywhere(flag: str, place: int) -> None:
     words = ["seed=1,2", "blur=box", "sweep=a"]
     words.insert(place, flag)
-    assert prepare_words(words) == [flag, "seed=1,2", "blur=box", "sweep='a'"]
+    assert prepare_words(words) == ["--multirun", "seed=1,2", "blur=box", "sweep='a'"]
 
 
 def test_a_sweep_without_a_name_is_named_by_its_overrides_in_any_order() -> None:

@@ -123,7 +123,7 @@ def test_the_wrong_words_are_sentences(run: Path, refused: Refuse) -> None:
     assert refused(f"run={run}", "blur=boxx").startswith("blur=boxx is not allowed: choose")
     assert "split=tset is not allowed" in refused(f"run={run}", "split=tset")
     assert refused(f"run={run}/absent").endswith("give a run's folder, with its config.yaml, or a checkpoint file.")
-    assert "holds no finished run" in refused("sweep=absent")
+    assert "the sweeps there are two." in refused("sweep=absent")
     assert refused(f"run={run}", "data=folder").startswith("data.root is missing")
     assert "baseline" in refused("baseline=[best]")
 

@@ -137,6 +137,13 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
         (["run=x", "format=onnx", "form=x"], "form is unknown: the keys at the top are format, output, overwrite, "),
         (["run=x", "format=onnx"], "run=x does not exist: give a run's folder, with its config.yaml, or a checkpoint "),
         (["run=RUN", "format=onnx", "output=OUT/net.safetensors"], "is no name for this format: give one that ends in"),
+        *(
+            (
+                ["run=RUN", "format=onnx", f"output=OUT/n.{ending}"],
+                "is no name for this format: give one that ends in .onnx",
+            )
+            for ending in ("pt", "pth", "ckpt", "onxx", "ONNX", "tflite", "bin")
+        ),
         (["run=RUN", "format=safetensors", "output=FILE"], "is a file: give a folder, or a name that ends in .safet"),
         (["run=RUN", "format=safetensors", "output=FILE/in/net.safetensors"], "cannot be written (Not a directory)"),
         (["run=RUN", "format=safetensors", f"output={'x' * 300}"], "cannot be written (File name too long): choose"),
@@ -153,6 +160,25 @@ def test_a_mistake_is_one_sentence(
     assert sentence in refused(*words)
     assert files(tmp_path) == ["a_file"]
     assert not (trained_run / "export").exists()
+
+
+def test_a_folder_may_have_a_number_at_its_end(trained_run: Path, tmp_path: Path) -> None:
+    for output in ("release-1.0", "there.pt"):
+        (tmp_path / "there.pt").mkdir(exist_ok=True)
+        assert export.main([f"run={trained_run}", "format=safetensors", f"output={tmp_path / output}"]) == 0
+        assert sorted(path.suffix for path in (tmp_path / output).iterdir()) == [".md", ".safetensors"]
+
+
+def test_links_are_written_through(trained_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    for name in ("net.safetensors", "net.md"):
+        (tmp_path / name).symlink_to(tmp_path / "far" / f"the_{name}")
+    words = [f"run={trained_run}", "format=safetensors", f"output={tmp_path / 'net.safetensors'}"]
+    assert export.main(words) == 0
+    assert files(tmp_path / "far") == ["the_net.md", "the_net.safetensors"]
+    assert (tmp_path / "net.safetensors").is_symlink()
+    assert (tmp_path / "net.md").is_symlink()
+    assert load_trained(tmp_path / "net.safetensors").name == load_trained(trained_run).name
 
 
 def test_help_tells_the_formats(capsys: pytest.CaptureFixture[str]) -> None:

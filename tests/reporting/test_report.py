@@ -106,19 +106,26 @@ def test_a_place_that_cannot_be_written_is_a_sentence(
 ) -> None:
     make_run("run", "done")
     (tmp_path / "file").touch()
+    assert refusal(["sweep=grid", "output=file/in"], capsys) == (
+        "file/in cannot be written (Not a directory): choose another with output=DIR."
+    )
     assert refusal(["sweep=grid", "output=file"], capsys) == (
-        "file cannot be written (File exists): choose another with output=DIR."
+        "output=file is no folder: give one, into which several files go."
+    )
+    assert refusal(["sweep=grid", "output=report.html"], capsys) == (
+        "output=report.html names a file: give a folder, into which several files go."
     )
 
 
 def test_an_unknown_sweep_lists_the_known_ones(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (sweep.parent / "a").mkdir()
     assert refusal(["sweep=gird"], capsys) == (
-        "sweep=gird does not exist in outputs/sweeps: the sweeps there are a, grid."
+        "sweep=gird does not exist in outputs/sweeps: the sweeps there are a, grid. Did you mean sweep=grid?"
     )
     assert refusal(["sweep=.."], capsys).startswith("sweep=.. does not exist")
     assert refusal(["sweep=a", "paths.output_root=absent"], capsys) == (
-        "sweep=a does not exist in absent/sweeps: the sweeps there are none."
+        "sweep=a does not exist in absent/sweeps: the sweeps there are none. Give another folder of outputs with "
+        "paths.output_root=DIR."
     )
 
 

@@ -218,6 +218,43 @@ def test_pictures_of_one_stem_keep_their_own_results(command: Command, identity:
     assert widths == {"a_png-simulated.png": 60, "a_bmp-simulated.png": 90}
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_written_through(command: Command, brighter: Path, tmp_path: Path, there: bool) -> None:
+    Image.fromarray(np.full((8, 8), 10, np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "far").mkdir()
+    for name in ("out.png", "out-side-by-side.png", "a-restored.png"):
+        (tmp_path / name).symlink_to(tmp_path / "far" / name)
+        if there:
+            (tmp_path / "far" / name).write_bytes(b"old")
+    words = (f"input={tmp_path / 'a.png'}", f"run={brighter}", "overwrite=true")
+    assert command(*words, f"output={tmp_path / 'out.png'}", "side_by_side=true").code == 0
+    assert command(*words).code == 0
+    for name in ("out.png", "out-side-by-side.png", "a-restored.png"):
+        assert (tmp_path / name).is_symlink()
+        assert pixels(tmp_path / "far" / name).max() > 30
+    assert len(list((tmp_path / "far").iterdir())) == 3
+
+
+def test_a_link_to_an_input_is_not_written_through(command: Command, identity: Path, tmp_path: Path) -> None:
+    Image.fromarray(noise(8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "out.png").symlink_to("a.png")
+    before = snapshot(tmp_path)
+    told = command(f"input={tmp_path / 'a.png'}", f"run={identity}", f"output={tmp_path / 'out.png'}", "overwrite=true")
+    assert told.code == 2
+    assert "is an input: give another, so that the picture is kept." in told.err
+    assert snapshot(tmp_path) == before
+
+
+def test_the_folder_of_all_results_is_named(command: Command, identity: Path, tmp_path: Path) -> None:
+    for name in ("a/deep/1.png", "b/2.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        Image.fromarray(noise(8, 8)).save(tmp_path / "in" / name)
+    told = command(f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}")
+    assert told.out.startswith(f"2 pictures are restored by the network identity: {tmp_path / 'out'}.\n")
+    told = command(f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}", "simulate=true")
+    assert told.out.rstrip().endswith(f"blurred | restored | sharp: {tmp_path / 'out'}")
+
+
 def test_two_results_are_not_written_into_one_file(command: Command, identity: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a.png", "a-side-by-side.png"):

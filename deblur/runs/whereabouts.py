@@ -1,0 +1,85 @@
+"""Where runs and sweeps are, for a folder or a name that is none."""
+
+import difflib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from deblur.errors import UserError
+from deblur.runs.records import CONFIG_FILE, METRICS_FILE, STATUS_FILE, SWEEP_FILE
+
+
+def no_run(folder: Path) -> str:
+    """Return a sentence for a folder that is given as a run and is none, with what it is instead.
+
+    Args:
+        folder: without a config.yaml.
+    """
+    place = folder.resolve()
+    above = next((parent for parent in place.parents if (parent / CONFIG_FILE).is_file()), None)
+    if above is not None:
+        return f"{folder} is no run: it lies in the run {above}. Give that folder."
+    sweep = next((each for each in (place, place.parent) if (each / SWEEP_FILE).is_file()), None)
+    if sweep is not None:
+        kind = "is the sweep" if sweep == place else "lies in the sweep"
+        runs = _runs_in(sweep)
+        example = f", such as {folder if sweep == place else sweep}/{runs[0].name}" if runs else ""
+        return (
+            f"{folder} is no run: it {kind} {sweep.name}. Give one of its {len(runs)} runs{example}; "
+            f"python -m deblur.evaluate and python -m deblur.report take all of them with sweep={sweep.name}."
+        )
+    runs = _runs_in(place)
+    if runs:
+        return f"{folder} is no run: it holds {len(runs)}. Give one of them, such as {folder}/{runs[-1].name}."
+    if (place / METRICS_FILE).is_file() and not (place / STATUS_FILE).is_file():
+        return f"{folder} is no run: it holds the results of an evaluation. Give the folder of the run itself."
+    if any(_deeper_runs(place)):
+        return f"{folder} is no run: runs lie deeper in it. python -m deblur.report list=true shows them."
+    return f"{folder} is no run: it has no {CONFIG_FILE}. Give a folder such as outputs/runs/RUN/TIME."
+
+
+def near_place(place: Path) -> str:
+    """Return a question with the path that is there and spelled most like one that is not; nothing if none is near."""
+    parent, name = place.parent, place.name
+    while not parent.is_dir() and parent != parent.parent:
+        parent, name = parent.parent, parent.name
+    with suppress(OSError):
+        near = difflib.get_close_matches(name, [each.name for each in parent.iterdir()], n=1)
+        if near:
+            return f" Did you mean {parent / near[0]}?"
+    return ""
+
+
+def sweep_folder(root: Path, name: str) -> Path:
+    """Return the folder of a sweep.
+
+    Args:
+        root: the folder of all outputs.
+        name: of the sweep.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    sweeps = root / "sweeps"
+    known = sorted(path.name for path in sweeps.iterdir() if path.is_dir()) if sweeps.is_dir() else []
+    if name in known:
+        return sweeps / name
+    last = Path(name).name
+    near = last if last in known else next(iter(difflib.get_close_matches(name, known, n=1)), None)
+    asked = f" Did you mean sweep={near}?" if near else ""
+    elsewhere = "" if known else " Give another folder of outputs with paths.output_root=DIR."
+    raise UserError(
+        f"sweep={name} does not exist in {sweeps}: the sweeps there are {', '.join(known) or 'none'}.{elsewhere}{asked}"
+    )
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return sorted(path.parent for path in folder.glob(f"*/{CONFIG_FILE}"))
+    return []
+
+
+def _deeper_runs(folder: Path) -> Iterator[Path]:
+    for depth in ("*/*", "*/*/*"):  # of outputs/runs, outputs/sweeps and outputs
+        with suppress(OSError):
+            yield from folder.glob(f"{depth}/{CONFIG_FILE}")
