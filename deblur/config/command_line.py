@@ -26,7 +26,7 @@ from deblur.config.check import did_you_mean, refuse_trust_in_files
 from deblur.config.places import conf_dir
 from deblur.config.sweeps import SweepRefused
 from deblur.errors import UserError
-from deblur.runs.identity import WITHOUT_EFFECT, is_within
+from deblur.runs.identity import DEVICES, is_without_effect
 
 PATH_KEYS = frozenset(
     {
@@ -138,8 +138,9 @@ def _names_a_sweep(word: str) -> bool:
 
 
 def _is_without_effect(word: str) -> bool:
-    key = word.lstrip("+~").partition("=")[0]
-    return key.startswith(("hydra.", "hydra/")) or is_within(key, WITHOUT_EFFECT)
+    key, _, value = word.lstrip("+~").partition("=")
+    # The values of a sweep's runs are checked later, and all of them have one device.
+    return key.startswith(("hydra.", "hydra/")) or is_without_effect(key, 1 if key == DEVICES else value)
 
 
 def _quote_text(word: str) -> str:

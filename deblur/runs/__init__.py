@@ -7,7 +7,9 @@ from deblur.runs.identity import (
     config_without_paths,
     data_settings,
     flatten,
+    is_data_setting,
     is_within,
+    is_without_effect,
     what_matters,
 )
 from deblur.runs.locking import FolderIsLocked, FolderLock
@@ -67,7 +69,9 @@ __all__ = [
     "differing_keys",
     "earlier_status",
     "flatten",
+    "is_data_setting",
     "is_within",
+    "is_without_effect",
     "naming_words",
     "read_config",
     "read_finished_epochs",
