@@ -64,6 +64,14 @@ def taken_device(trainer: Mapping[str, Any]) -> Iterator[Device]:
             yield _describe(trainer, accelerator, [index], index)
 
 
+def number_of_devices(trainer: Mapping[str, Any]) -> int:
+    """Return how many devices share a run: with `auto`, all GPUs that torch sees, or one device of another kind."""
+    devices = trainer.get("devices", 1)
+    if devices != "auto":
+        return int(devices)
+    return torch.cuda.device_count() if accelerator_of(trainer["accelerator"]) == "gpu" else 1
+
+
 def accelerator_of(asked: str) -> str:
     """Return the accelerator that is asked for; of auto, the best there is.
 
@@ -102,6 +110,12 @@ def _describe(trainer: Mapping[str, Any], accelerator: str, devices: int | str |
     precision = trainer["precision"]
     if precision == "auto":
         precision = "bf16-mixed" if multiplies_bfloat16(accelerator, index) else "32-true"
+    there = {"gpu": torch.cuda.device_count(), "mps": 1}.get(accelerator)
+    if there is not None and isinstance(devices, int) and devices > there:
+        raise UserError(
+            f"trainer.devices={devices} is more than torch {torch.__version__} sees on this machine: it has {there}. "
+            "Give fewer, or auto."
+        )
     if accelerator == "cpu" and precision == "16-mixed":
         raise UserError("trainer.precision=16-mixed needs a GPU: a CPU takes bf16-mixed or 32-true.")
     deterministic = trainer.get("deterministic", "auto")

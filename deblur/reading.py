@@ -1,4 +1,4 @@
-"""Reading small files that may be damaged, of any origin, or no files at all."""
+"""Reading small files that may be damaged, of any origin, or no files at all; and the YAML that is read back."""
 
 import csv
 import functools
@@ -193,16 +193,23 @@ def yaml_value(text: str | bytes) -> Any:
     """
     import yaml
 
+    content = _text(text)
+    # The parser written in C refuses the escapes by which file names that are no Unicode are written.
+    base = (
+        yaml.SafeLoader if re.search(r"\\u[dD][89a-fA-F]", content) else getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    )
     try:
-        _refuse_traps(_text(text), yaml)
-        return yaml.load(_text(text), _yaml_loader())
+        _refuse_traps(content, base)
+        return yaml.load(content, _yaml_loader(base))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())[:300]) from error
 
 
-def _refuse_traps(text: str, yaml: Any) -> None:
+def _refuse_traps(text: str, loader: "type[yaml.SafeLoader]") -> None:
+    import yaml
+
     depth = 0
-    for count, event in enumerate(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
+    for count, event in enumerate(yaml.parse(text, loader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("it has aliases, which are not allowed")
@@ -215,11 +222,11 @@ def _refuse_traps(text: str, yaml: Any) -> None:
 
 
 @functools.cache
-def _yaml_loader() -> "type[yaml.SafeLoader]":
-    """Return a loader of plain values that reads numbers as OmegaConf, which writes the files, does."""
+def _yaml_loader(base: "type[yaml.SafeLoader]") -> "type[yaml.SafeLoader]":
+    """Return a loader of plain values that reads numbers as OmegaConf does."""
     import yaml
 
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # the one written in C, if built
+    class Loader(base):  # type: ignore[misc] # it has no types
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
             if len(set(keys)) < len(keys):
@@ -227,15 +234,41 @@ def _yaml_loader() -> "type[yaml.SafeLoader]":
             made: dict[Any, Any] = super().construct_mapping(node, deep)
             return made
 
-    # YAML 1.1 takes 1e-3 for a text, and 2020-01-01 for a date.
-    Loader.yaml_implicit_resolvers = {
+    _take_numbers_of_omegaconf(Loader)
+    return Loader
+
+
+def _take_numbers_of_omegaconf(kind: Any) -> None:
+    """Let a loader or dumper of PyYAML take 1e-3 for a number and 2020-01-01 for a text; YAML 1.1 does not."""
+    kind.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in found if not tag.endswith((":float", ":timestamp"))]
-        for first, found in Loader.yaml_implicit_resolvers.items()
+        for first, found in kind.yaml_implicit_resolvers.items()
     }
     number = r"[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(?:inf|Inf|INF))"
     pattern = re.compile(rf"(?:{number}|\.(?:nan|NaN|NAN))\Z")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+0123456789."))
-    return Loader
+    kind.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+0123456789."))
+
+
+def yaml_text(value: Any) -> str:
+    """Return plain values as YAML that `yaml_value` reads back.
+
+    OmegaConf would take a text with `${` for a reference to look up, and refuse it where it is none.
+    """
+    import yaml
+
+    return str(yaml.dump(value, Dumper=_yaml_dumper(), default_flow_style=False, allow_unicode=True, sort_keys=False))
+
+
+@functools.cache
+def _yaml_dumper() -> "type[yaml.SafeDumper]":
+    import yaml
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc] # it has no types
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 # PyYAML gives it
+            return True
+
+    _take_numbers_of_omegaconf(Dumper)
+    return Dumper
 
 
 def csv_rows(text: str | bytes, needed: Sequence[str] = ()) -> list[dict[str, str]]:

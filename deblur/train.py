@@ -42,11 +42,16 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _task(composed: DictConfig) -> float | None:
     config = check(composed)
+    if config["trainer"].get("devices") == "auto":
+        from deblur.device import number_of_devices  # seconds of imports
+
+        # The number decides how large a step's batch is: a run that goes on elsewhere has to go on with the same.
+        config["trainer"]["devices"] = number_of_devices(config["trainer"])
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
     if config["resume"] is not None:
         folder = Path(config["resume"]).resolve()
-        config = check(resumed_config(folder, config, overrides))
+        config = check(resumed_config(folder, config, overrides), stored=True)
     else:
         folder = shared_run_folder() or run_folder(config, naming_words(overrides, hydra.sweeper.get("params")))
     if hydra.mode == RunMode.MULTIRUN:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from deblur.files import write_csv, write_json
+from deblur.files import write_csv, write_json, write_text
 from deblur.reading import (
     DamagedFile,
     MissingFile,
@@ -23,6 +23,7 @@ from deblur.reading import (
     read_csv,
     read_json,
     read_yaml,
+    yaml_text,
 )
 
 READERS: tuple[Callable[..., Any], ...] = (read_bytes, read_json, read_yaml, read_csv)
@@ -213,6 +214,20 @@ def test_yaml_is_read_as_omegaconf_writes_it(tmp_path_factory: pytest.TempPathFa
     except UnicodeEncodeError:
         return
     assert read_yaml(path) == escaped
+
+
+@given(st.dictionaries(st.sampled_from("abc"), values | st.text("1e-+.0_:${}#'\"\\ \n"), max_size=3))
+def test_yaml_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any]) -> None:
+    path = tmp_path_factory.getbasetemp() / "value.yaml"
+    write_text(path, yaml_text(value))
+    assert read_yaml(path) == value
+
+
+def test_odd_texts_are_written_and_read(tmp_path: Path) -> None:
+    shared = [1]
+    value = {"a": os.fsdecode(b"gr\xf6\xdfe"), "b": "${x", "c": "\0\x7f\u2028", "d": shared, "e": shared, "f": 1e-5}
+    write_text(tmp_path / "file", yaml_text(value))
+    assert read_yaml(tmp_path / "file") == value
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,12 +31,14 @@ _TEXT_KEYS = TEXT_KEYS | {"compare", "host", "network", "trusted"}
 _TEXTS_ANYWHERE = ("_target_", "name", "sha256")
 
 
-def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True) -> Config:
+def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, stored: bool = False) -> Config:
     """Resolve and check a whole configuration, without importing torch.
 
     Args:
         cfg: what Hydra composed from conf/train.yaml, or what a run stored.
         for_training: whether its network is to be trained; one that is trained may be measured on other blurs.
+        stored: whether it is what a run stored. That was resolved before: a `${...}` in it is a text, such as a part of
+            a file's name, and in a stranger's file it could ask for what is in the environment of this process.
 
     Returns:
         The configuration as plain Python values, `data.root`, `data.sharp`, `data.blurred` and `blur.path` made
@@ -44,7 +47,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True) -> 
     Raises:
         UserError: for the first key that is missing, unknown or out of range; the text says what is allowed.
     """
-    config = resolve(cfg)
+    config = {str(key): deepcopy(value) for key, value in cfg.items()} if stored else resolve(cfg)
     check_section("", config, schema.Train)
     check_section("paths", config["paths"], schema.Paths)
     sections = {group: config[group] for group in _GROUPS}

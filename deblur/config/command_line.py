@@ -31,7 +31,7 @@ from deblur.config.keys import PATH_KEYS, TEXT_KEYS, options, read_yaml, top_key
 from deblur.config.places import conf_dir
 from deblur.config.sweeps import SweepRefused, first_job
 from deblur.errors import NO_ROOM, NoRoomError, UserError
-from deblur.runs.identity import WITHOUT_EFFECT, is_within
+from deblur.runs.identity import DEVICES, is_without_effect
 from deblur.streams import guarded_output
 from deblur.text import as_bytes
 
@@ -200,8 +200,9 @@ def _names_a_sweep(override: str, arguments: Arguments) -> bool:
 
 
 def _is_without_effect(override: str) -> bool:
-    key = override.lstrip("+~").partition("=")[0]
-    return key.startswith(("hydra.", "hydra/")) or is_within(key, WITHOUT_EFFECT)
+    key, _, value = override.lstrip("+~").partition("=")
+    # The values of a sweep's runs are checked later, and all of them have one device.
+    return key.startswith(("hydra.", "hydra/")) or is_without_effect(key, 1 if key == DEVICES else value)
 
 
 def _with_chosen_option(override: str) -> str:

@@ -35,7 +35,7 @@ def evaluation_config(base: Settings, defaults: Settings, asked: Settings) -> Co
                 config[group].pop("sha256", None)  # of the file that was trained with
             config[group] = merged(config[group], change, group)
     config |= {"paths": asked["paths"], "trusted": asked["trusted"], "sweep": None, "resume": None}
-    return check(config, for_training=False)
+    return check(config, for_training=False, stored=True)
 
 
 def merged(settings: Settings, change: Settings, place: str) -> dict[str, Any]:

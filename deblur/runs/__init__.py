@@ -16,7 +16,9 @@ from deblur.runs.identity import (
     config_without_paths,
     data_settings,
     flatten,
+    is_data_setting,
     is_within,
+    is_without_effect,
     what_matters,
 )
 from deblur.runs.locking import FolderIsLocked, FolderLock
@@ -78,7 +80,9 @@ __all__ = [
     "earlier_status",
     "flatten",
     "in_sentences",
+    "is_data_setting",
     "is_within",
+    "is_without_effect",
     "measured_on",
     "naming_words",
     "place_in_words",

@@ -11,17 +11,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from omegaconf import OmegaConf
-
 from deblur.errors import UserError, disk_error
 from deblur.files import write_json, write_text
-from deblur.reading import MissingFile, UnusableFile
+from deblur.reading import MissingFile, UnusableFile, yaml_text
 from deblur.runs.identity import config_hash, data_settings
 from deblur.runs.locking import FolderIsLocked, FolderLock
-from deblur.runs.records import CONFIG_FILE, STATUS_FILE, State, read_config, read_status
+from deblur.runs.records import (
+    CONFIG_FILE,
+    HISTORY_FILE,
+    IMAGES_FILE,
+    METRICS_FILE,
+    STATUS_FILE,
+    State,
+    read_config,
+    read_status,
+)
 from deblur.runs.states import LOCK_FILE, earlier_status, is_replaceable, lives_elsewhere, lives_here
 
 HEARTBEAT = 30.0  # [s] between two signs of life in status.json
+_REPLACED = (CONFIG_FILE, STATUS_FILE, METRICS_FILE, HISTORY_FILE, IMAGES_FILE)  # by a new file, with each change
 _LAST = (CONFIG_FILE, STATUS_FILE)  # to be deleted, in this order
 _PATIENCE = 1.0  # [s] somebody who only looks whether the run is alive holds the lock for a moment
 
@@ -129,9 +137,10 @@ class RunFolder:
                 raise
         if self._replaces():
             self._clear()
+        self._refuse_links_out()
         self.refuse_if_done()  # another process may have finished it just now
         earlier = earlier_status(self.path, self._config)
-        write_text(self.path / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(dict(self._config))))
+        write_text(self.path / CONFIG_FILE, yaml_text(dict(self._config)))
         now = _now()
         self._status = {
             "state": "running",
@@ -140,6 +149,8 @@ class RunFolder:
             "ended": None,
             "epoch": earlier.get("epoch"),
             "data": earlier.get("data"),
+            # Of epochs that are finished: the rest has to be trained in the same.
+            "precision": earlier.get("precision") if earlier.get("epoch") else None,
             "error": None,
             "host": socket.gethostname(),
             "process": os.getpid(),
@@ -165,6 +176,20 @@ class RunFolder:
                 shutil.rmtree(path)
             elif path.name != LOCK_FILE:
                 path.unlink()
+
+    def _refuse_links_out(self) -> None:
+        """Refuse links out of the folder: what is written to them would go elsewhere, in a stranger's run anywhere.
+
+        Those in the place of a file that is written in one move are replaced, and harm nothing.
+        """
+        root = os.path.realpath(self.path)
+        for place, folders, files in os.walk(root):
+            for path in (Path(place, name) for name in (*folders, *files) if place != root or name not in _REPLACED):
+                if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                    raise UserError(
+                        f"{path} is a link out of the run's folder, and the run would write there: replace it by what "
+                        "it leads to, or delete it."
+                    )
 
     def refuse_other_data(self, fingerprint: str) -> None:
         """Note which images the run sees; refuse others than an earlier process saw.
@@ -218,6 +243,12 @@ class RunFolder:
                 f"The folder {self.path} was moved, deleted or replaced while a run was alive in it, so nothing more "
                 "was written there: resume the run where it is now with resume=DIR, or start it again."
             )
+
+    def note_precision(self, precision: str) -> None:
+        """Note what `trainer.precision=auto` was taken for: the run goes on in the same, on whatever machine."""
+        if self.is_held:
+            self._status["precision"] = precision
+            self._write_status()
 
     def report_epoch(self, finished: int) -> None:
         """Note how many epochs are finished."""

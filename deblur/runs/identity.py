@@ -18,13 +18,15 @@ WITHOUT_EFFECT = (
     "resume",
     "sweep",
     "trainer.accelerator",
-    "trainer.devices",
     "trainer.log_every_n_steps",
     "trusted",
 )
+# How many devices share a run: each takes a batch, so that two make it twice as large. One is what a run has that says
+# nothing of them, as those of a sweep do.
+DEVICES = "trainer.devices"
 
-
-# How training images are cut and loaded; all other keys of the group decide which images are tested on.
+# How training images are cut and loaded, how many are validated on, and how many may be unreadable; all other keys of
+# the group decide which images are tested on.
 _OF_TRAINING = frozenset(
     f"data.{key}"
     for key in (
@@ -32,6 +34,8 @@ _OF_TRAINING = frozenset(
         "cache_memory",
         "eval_batch_size",
         "flips",
+        "max_bad_fraction",
+        "max_val_images",
         "num_workers",
         "patch_size",
         "patches_per_image",
@@ -46,13 +50,28 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of a configuration that can change the result, flat: {"optimizer.lr": 0.001, ...}."""
-    return {key: value for key, value in flatten(config).items() if not is_within(key, WITHOUT_EFFECT)}
+    return {key: value for key, value in flatten(config).items() if not is_without_effect(key, value)}
+
+
+def is_without_effect(key: str, value: Any) -> bool:
+    """Tell whether a dotted key cannot change the result of a run.
+
+    Args:
+        key: such as `data.num_workers`.
+        value: which matters for the number of devices alone.
+    """
+    return is_within(key, WITHOUT_EFFECT) or (key == DEVICES and value == 1)
 
 
 def data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that decide which images a run is tested on, flat: {"data.seed": 0, ...}."""
     data = flatten(config.get("data") or {}, "data.")
-    return {key: value for key, value in data.items() if key not in _OF_TRAINING and key != "data.name"}
+    return {key: value for key, value in data.items() if is_data_setting(key)}
+
+
+def is_data_setting(key: str) -> bool:
+    """Tell whether a dotted key of the group `data` decides which images a run is tested on."""
+    return key not in _OF_TRAINING and key != "data.name"
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

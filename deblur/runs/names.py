@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deblur.runs.identity import WITHOUT_EFFECT, flatten, is_within
+from deblur.runs.identity import flatten, is_without_effect
 from deblur.text import as_bytes
 
 LONGEST_RUN_ID = 120  # characters; file systems allow 255 bytes in a name
@@ -37,7 +37,8 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
     flat = flatten(config)
     parts = [_label("model", config, words), _label("blur", config, words), f"lr_{_slug(config['optimizer']['lr'])}"]
     for key, text in words.items():
-        if key in _IN_EVERY_ID or is_within(key.lstrip("~"), WITHOUT_EFFECT) or (key, text) in _DEVICES:
+        is_idle = is_without_effect(key.lstrip("~"), flat.get(key))
+        if key in _IN_EVERY_ID or is_idle or (key, text) in _DEVICES:
             continue
         if key.startswith("~"):
             parts.append(f"without_{_slug(key[1:])}")

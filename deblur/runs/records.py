@@ -59,6 +59,7 @@ class _Status(_Record):
     error: str | None = None
     host: str | None = None
     process: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
     heartbeat: str | None = None
 
 

@@ -23,6 +23,7 @@ from deblur.runs import (
     damage_in,
     data_settings,
     earlier_status,
+    is_data_setting,
     read_config,
     read_sweep_note,
 )
@@ -100,7 +101,7 @@ class Sweep:
     def _refuse_other_data(self, job: Job, known: Mapping[str, Any]) -> None:
         asked = data_settings(job.config)
         for key, value in known.items():
-            if asked.get(key) != value:
+            if is_data_setting(key) and asked.get(key) != value:
                 raise UserError(
                     f"the sweep {self.folder.name} was made with {key}={value}, and its runs could not be compared "
                     f"with one on {key}={asked.get(key)}: choose another name with sweep=NAME."

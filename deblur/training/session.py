@@ -24,6 +24,7 @@ from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
 from deblur.networks.building import build_network
 from deblur.networks.checkpoints import BEST, CHECKPOINTS, load_checkpoint
+from deblur.reading import UnusableFile
 from deblur.runs import (
     CONFIG_FILE,
     LOG_FILE,
@@ -33,6 +34,7 @@ from deblur.runs import (
     config_without_paths,
     damage_in,
     read_metrics,
+    read_status,
     shared_run_folder,
     sharing,
 )
@@ -86,7 +88,7 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
             refuse_absent_device(config["trainer"])
         if shared_run_folder() is not None:
             logging.disable(logging.WARNING)  # the first process of the run says it all
-            with taken_device(config["trainer"]) as device, _known_warnings_ignored():
+            with taken_device(_settled(config["trainer"], folder)) as device, _known_warnings_ignored():
                 return _train(config, run, device, bar)
         with (
             _disk_errors_told(folder, in_sweep),
@@ -94,9 +96,10 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
             logging_to(folder / LOG_FILE, console_too=not in_sweep),
             _disk_errors_told(folder, in_sweep),
             sharing(folder),
-            taken_device(config["trainer"]) as device,
+            taken_device(_settled(config["trainer"], folder)) as device,
             _known_warnings_ignored(),
         ):
+            run.note_precision(device.precision)
             return _train(config, run, device, bar)
     except RunIsDone:
         damage = damage_in(folder)
@@ -107,6 +110,16 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
     except KeyboardInterrupt as stop:
         again = shlex.quote(f"resume={folder}")
         raise KeyboardInterrupt(f"Stopped. Go on with: python -m deblur.train {again}") from stop
+
+
+def _settled(trainer: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Return the trainer's settings; where finished epochs of the run were trained in a precision, `auto` is that."""
+    if trainer["precision"] != "auto":
+        return trainer
+    try:
+        return {**trainer, "precision": read_status(folder).get("precision") or "auto"}
+    except UnusableFile:
+        return trainer
 
 
 def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:

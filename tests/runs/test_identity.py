@@ -1,9 +1,11 @@
+import copy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from run_settings import CONFIG, changed
 
-from deblur.runs import config_hash, config_without_paths, flatten, what_matters
+from deblur.runs import config_hash, config_without_paths, data_settings, flatten, what_matters
 
 
 @pytest.mark.parametrize(
@@ -13,7 +15,8 @@ from deblur.runs import config_hash, config_without_paths, flatten, what_matters
         ("paths.cache_root", "/tmp/cache"),
         ("data.num_workers", 4),
         ("trainer.accelerator", "gpu"),
-        ("trainer.devices", 2),
+        ("trainer.devices", 1),
+        ("trainer.log_every_n_steps", 1),
         ("callbacks.image_strips.images", 1),
         ("logger", None),
         ("sweep", "grid"),
@@ -34,6 +37,11 @@ def test_the_hash_is_blind_to_what_cannot_change_the_result(key: str, value: obj
         ("model.name", "other"),
         ("data.root", "/other"),
         ("trainer.max_epochs", 21),
+        ("trainer.devices", 2),
+        ("trainer.devices", 3),
+        ("trainer.num_nodes", 2),
+        ("trainer.accumulate_grad_batches", 2),
+        ("callbacks.ema", {"_target_": "lightning.pytorch.callbacks.EMAWeightAveraging"}),
         ("scheduler", {"_target_": "x"}),
         ("seed", 1),
     ],
@@ -47,6 +55,18 @@ def test_the_hash_is_blind_to_the_order_of_keys(order: list[str], inner: list[st
     shuffled = {key: CONFIG[key] for key in order}
     shuffled["trainer"] = {key: CONFIG["trainer"][key] for key in inner}
     assert config_hash(shuffled) == config_hash(CONFIG)
+
+
+def test_one_device_is_what_a_run_has_that_tells_of_none() -> None:
+    without = copy.deepcopy(CONFIG)
+    del without["trainer"]["devices"]
+    assert config_hash(without) == config_hash(CONFIG)
+
+
+@pytest.mark.parametrize("key", ["batch_size", "cache_memory", "max_bad_fraction", "max_val_images", "num_workers"])
+def test_what_is_trained_and_validated_on_decides_no_test_images(key: str) -> None:
+    assert data_settings(changed(f"data.{key}", 7)) == data_settings(CONFIG)
+    assert data_settings(changed("data.max_test_images", 7)) != data_settings(CONFIG)
 
 
 def test_sections_are_flattened() -> None:

@@ -2,17 +2,13 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import textwrap
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from run_processes import another_process, eventually
 from run_settings import CONFIG, changed, enter, refusal
 
 from deblur.errors import UserError
@@ -21,47 +17,17 @@ from deblur.runs import (
     RunIsAlive,
     RunIsDone,
     config_hash,
+    damage_in,
     read_config,
     read_json,
     state_of,
 )
-
-HOLDER = """
-    import json, sys, time
-    from pathlib import Path
-    from deblur.runs import RunFolder
-    with RunFolder(Path(sys.argv[1]), json.loads(sys.argv[2])):
-        print("inside", flush=True)
-        time.sleep(60)
-"""
 
 
 def files_of(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {
         path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir() if path.name != ".lock"
     }
-
-
-@contextmanager
-def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Hold a run folder in another process."""
-    words = [sys.executable, "-c", textwrap.dedent(HOLDER), str(folder), json.dumps(CONFIG)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "inside\n"
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def eventually(happens: Callable[[], bool], seconds: float = 10.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if happens():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def test_a_run_is_running_and_then_done(tmp_path: Path) -> None:
@@ -180,8 +146,72 @@ def test_another_configuration_is_refused_and_changes_nothing(
 
 def test_a_configuration_that_differs_without_effect_is_taken(tmp_path: Path) -> None:
     enter(tmp_path)
-    enter(tmp_path, changed("trainer.devices", 2))
-    assert read_config(tmp_path)["trainer"]["devices"] == 2
+    enter(tmp_path, changed("data.num_workers", 2))
+    assert read_config(tmp_path)["data"]["num_workers"] == 2
+
+
+def test_other_devices_are_another_configuration(tmp_path: Path) -> None:
+    """Each takes a batch: two train with steps of twice as many images."""
+    enter(tmp_path)
+    assert "(trainer.devices differ)" in refusal(enter, tmp_path, changed("trainer.devices", 2))
+
+
+def train_in_bfloat16(folder: Path, epochs: int) -> None:
+    with RunFolder(folder, CONFIG) as run:
+        run.note_precision("bf16-mixed")
+        for epoch in range(epochs):
+            run.report_epoch(epoch + 1)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_the_precision_of_finished_epochs_is_kept(tmp_path: Path, epochs: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_in_bfloat16(tmp_path, epochs)
+    assert enter(tmp_path)["precision"] == ("bf16-mixed" if epochs else None)
+
+
+@pytest.mark.parametrize(
+    "name", ["train.log", "checkpoints", "samples", "checkpoints/last.ckpt", "samples/a", ".other"]
+)
+def test_a_link_out_of_the_folder_is_not_written_to(tmp_path: Path, name: str) -> None:
+    enter(tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "run" / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "elsewhere")
+    assert refusal(enter, tmp_path / "run").startswith(f"{link} is a link out of the run's folder")
+    link.unlink()
+    link.symlink_to(tmp_path / "run" / "status.json")
+    enter(tmp_path / "run")
+    link.unlink()
+    link.symlink_to(link)  # leads nowhere
+    enter(tmp_path / "run")
+
+
+@pytest.mark.parametrize("file", ["status.json", "config.yaml", "history.csv", "metrics.json", "images.csv"])
+@pytest.mark.parametrize("how", ["empty", "binary", "folder", "pipe", "unreadable"])
+def test_overwrite_replaces_a_run_with_a_damaged_file(tmp_path: Path, file: str, how: str) -> None:
+    with RunFolder(tmp_path, CONFIG):
+        pass
+    (tmp_path / "metrics.json").write_text('{"test": {"psnr": 26.0}}')
+    path = tmp_path / file
+    path.unlink(missing_ok=True)
+    if how == "folder":
+        (path / "within").mkdir(parents=True)
+    elif how == "pipe":
+        os.mkfifo(path)
+    elif how == "unreadable":
+        path.symlink_to("/proc/self/mem")  # an input/output error
+    else:
+        path.write_bytes(b"" if how == "empty" else bytes(range(256)))
+    assert damage_in(tmp_path) is not None
+    if file in ("status.json", "config.yaml"):
+        assert refusal(enter, tmp_path).startswith(f"{path} ")
+        assert "overwrite=true" in refusal(enter, tmp_path)
+    enter(tmp_path, overwrite=True)
+    assert damage_in(tmp_path) is None
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".lock", "config.yaml", "status.json"]
 
 
 @pytest.mark.parametrize("file", ["config.yaml", "status.json"])

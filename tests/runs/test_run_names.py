@@ -126,6 +126,7 @@ def test_two_options_with_one_class_and_no_name_have_two_names() -> None:
         "sweep=grid",
         "trainer.accelerator=cpu",
         "trainer.devices=1",
+        "+trainer.devices=1",
         "trainer.log_every_n_steps=5",
         "trusted=[my_nets]",
         "callbacks.image_strips.images=2",
@@ -135,6 +136,12 @@ def test_two_options_with_one_class_and_no_name_have_two_names() -> None:
 )
 def test_keys_without_effect_are_left_out(word: str) -> None:
     assert given_the_words(word) == given_the_words()
+
+
+def test_several_devices_stand_in_the_name() -> None:
+    assert "-devices_2-" in given_the_words("trainer.devices=2", trainer__devices=2)
+    assert "-devices_2-" in given_the_words("trainer.devices=auto", trainer__devices=2)
+    assert given_the_words("trainer.devices=auto") == given_the_words()
 
 
 @given(keys, values, values)
