@@ -14,17 +14,17 @@ from deblur.data.frames import Frame
 from deblur.device import Device, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.measuring import Row, measure_restorers
-from deblur.evaluation.opening import finished_runs, opened, torch_device
+from deblur.evaluation.opening import finished_runs, opened, seen_images, torch_device
 from deblur.evaluation.restorers import BaselineRestorer, NetworkRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
 from deblur.files import write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
-from deblur.networks.checkpoints import digest_of
 from deblur.networks.guides import preparation_of
 from deblur.networks.trained import Trained, load_trained
-from deblur.runs import METRICS_FILE
+from deblur.runs import METRICS_FILE, measured_on
+from deblur.shares import share_above
 from deblur.text import Lines, paragraphs
 from deblur.training.results import describe_data, versions, write_images_table
 
@@ -98,13 +98,17 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     told = json.dumps([str(place), settings, split, asked["baseline"], list(borders)], sort_keys=True)
     digest = hashlib.sha256(told.encode()).hexdigest()[:6]
     labels = (config[group].get("name") or "own" for group in ("data", "blur"))
+    seen = describe_data(data)
+    words = measured_on(config, seen["counts"], seen["fingerprint"])
+    words["border"] = " and ".join(f"{border} border" for border in borders)
     summary = {
         "run": None if place is None else str(place),
+        "measured_on": words,
         "split": split,
         "seen_left_out": left_out,
         "borders": borders,
         "blur": config["blur"],
-        "data": {"settings": config["data"], **describe_data(data)},
+        "data": {"settings": config["data"], **seen},
         "device": {"accelerator": device.accelerator, "name": device.name},
         "threads": device.threads,
         "versions": versions(),
@@ -118,8 +122,8 @@ def _means(rows: Sequence[Row], names: Sequence[str], networks: Sequence[str]) -
     means = {name: mean_results(part) for name, part in parts.items()}
     for network in networks:
         for name in set(names) - set(networks):
-            above = [own["psnr"] > other["psnr"] for own, other in zip(parts[network], parts[name], strict=True)]
-            means[name]["network_above"] = sum(above) / len(above)
+            ours, theirs = ([row["psnr"] for row in parts[each]] for each in (network, name))
+            means[name]["network_above"] = share_above(ours, theirs)
     return means
 
 
@@ -149,7 +153,7 @@ def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> t
     Raises:
         UserError: where nothing is left.
     """
-    seen = _seen(trained, data)
+    seen = frozenset[int]() if trained is None else seen_images(trained, data)
     split = asked["split"] or ("test" if seen or asked["baseline"] or trained is None else "all")
     images = list(range(len(data.images))) if split == "all" else list(getattr(data.splits, split))
     if asked["split"] is not None:
@@ -161,14 +165,3 @@ def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> t
             "split=test to measure on them all the same."
         )
     return split, left, len(images) - len(left)
-
-
-def _seen(trained: Trained | None, data: DeblurDataModule) -> frozenset[int]:
-    """Return the places of the images that a network was trained or validated on."""
-    if trained is None:
-        return frozenset()
-    if trained.seen is not None:
-        return frozenset(i for i, digest in enumerate(data.images.digests) if digest_of(digest) in trained.seen)
-    # A checkpoint of an earlier version: its own data set, if it is known to be that, is split as it was.
-    is_other = trained.fingerprint not in (None, data.images.fingerprint)
-    return frozenset() if is_other else frozenset((*data.splits.train, *data.splits.val))

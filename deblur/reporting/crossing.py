@@ -1,6 +1,7 @@
 """Networks on blurs that they were not trained on, as a heat map."""
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from matplotlib.figure import Figure
 from deblur.errors import UserError
 from deblur.reporting.heatmap import paint, write_number
 from deblur.reporting.pictures import Picture, picture, styled
+from deblur.runs import OF_IMAGES, in_sentences
+from deblur.text import one_line
 
 CROSS_FILE = "cross.csv"  # which `python -m deblur.evaluate sweep=NAME cross=true` writes
 NEEDED = ("network", "trained_on", "family", "condition", "gain", "harmed")
@@ -28,10 +31,21 @@ def read_cross(sweep: Path) -> list[Row]:
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        rows: list[Row] = list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
     if not rows or any(key not in rows[0] for key in NEEDED):
         raise UserError(f"{path} is damaged: it lacks some of the columns {', '.join(NEEDED)}.")
-    return rows
+    clean = [{str(key): one_line(str(value)) for key, value in row.items()} for row in rows]
+    try:
+        for row in clean:
+            _gain(row)
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: a gain in it is no number.") from error
+    return clean
+
+
+def _gain(row: Row) -> float:
+    """Return a mean gain [dB]; nan where there is none."""
+    return float(row["gain"]) if row["gain"] else math.nan
 
 
 def crossing(rows: Sequence[Row], file: str) -> Picture | None:
@@ -50,19 +64,22 @@ def crossing(rows: Sequence[Row], file: str) -> Picture | None:
             conditions = list(dict.fromkeys(row["condition"] for row in panel))
             gains = np.full((len(trained), len(conditions)), np.nan)
             for row in panel:
-                gains[trained.index(row["trained_on"]), conditions.index(row["condition"])] = float(row["gain"])
+                gains[trained.index(row["trained_on"]), conditions.index(row["condition"])] = _gain(row)
             axes.grid(visible=False)
             axes.tick_params(length=0)
             axes.spines[:].set_visible(False)
-            paint(axes, gains, highest=max(float(row["gain"]) for row in rows))
+            paint(axes, gains, highest=float(np.nanmax([0.0, *map(_gain, rows)])))
             for (line, column), gain in np.ndenumerate(gains):
-                write_number(axes, (line, column), float(gain), f"{gain:+.1f}")
+                if np.isfinite(gain):
+                    write_number(axes, (line, column), float(gain), f"{gain:+.1f}")
             axes.set_xticks(range(len(conditions)), conditions)
             axes.set_yticks(range(len(trained)), [f"trained on {blur}" for blur in trained])
             axes.set_title(f"tested on {family}", loc="left", fontweight="bold")
             told += [
                 f"trained on {blur}, tested on {family}: "
-                + ", ".join(f"{name} {gain:+.1f}" for name, gain in zip(conditions, line, strict=True))
+                + ", ".join(
+                    f"{name} {gain:+.1f}" for name, gain in zip(conditions, line, strict=True) if np.isfinite(gain)
+                )
                 for blur, line in zip(trained, gains, strict=True)
             ]
         caption = (
@@ -70,4 +87,7 @@ def crossing(rows: Sequence[Row], file: str) -> Picture | None:
             "Strengths are half, once and twice what was trained on; noise in grey levels of 255. Hatched: worse than "
             "the input."
         )
+        items = [item for item in OF_IMAGES if item != "images"]  # of those a row has the number
+        tests = in_sentences([{item: row[item] for item in items if row.get(item)} for row in rows])
+        caption = " ".join([caption, *tests])
         return picture(figure, file, "Other blurs, noise and JPEG", f"Gains in dB. {'; '.join(told)}.", caption)
