@@ -120,8 +120,11 @@ def _loggers_kept(*names: str) -> Iterator[None]:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
-    """Return a table as text; the first column is aligned left, the others right. Each cell is one line."""
-    made = Table(title=lines(title), title_justify="left", box=rich.box.SIMPLE_HEAD)
+    """Return a table as text, below its title; the first column is aligned left, the others right.
+
+    Each cell is one line; a title that is laid out may have several.
+    """
+    made = Table(box=rich.box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
         made.add_column(one_line(column), justify="right" if index else "left", no_wrap=True)
     for row in rows:
@@ -129,7 +132,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     text = StringIO()
     # Without markup: `[dB]` in a heading is text, and no style.
     Console(file=text, width=TABLE_WIDTH, color_system=None, markup=False, emoji=False).print(made)
-    return Lines("\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n"))
+    return lines(title, "", Lines("\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")))
 
 
 class _Clean(logging.Formatter):

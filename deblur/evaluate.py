@@ -73,7 +73,7 @@ def _measured(config: Config) -> Lines:
     from deblur.evaluation.session import evaluate
 
     if config["cross"]:
-        return cross(config)
+        return cross(config, defaults)
     return filters(config, defaults) if config["fir"] else evaluate(config, defaults)
 
 

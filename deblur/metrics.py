@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-HARM = -0.1  # [dB] a gain below this is harm
+from deblur.shares import harmed_share
+
 MEASURED = ("input_psnr", "psnr", "gain", "input_ssim", "ssim", "loss")  # of each test image
 GUIDED = ("guide_psnr",)  # of those that a guide was made of
 SSIM_SIGMA = 1.5  # [px]
@@ -86,20 +87,26 @@ def measure(restored: Tensor, batch: Mapping[str, Any], similarity_of_input: boo
     return measured
 
 
-def mean_results(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def mean_results(rows: Sequence[Mapping[str, Any]], names: Sequence[str] = MEASURED) -> dict[str, Any]:
     """Return the means over test images, infinite and undefined values left out, and how many were so.
 
-    A mean over nothing is None: JSON knows no other way to say it. `harmed` is the share of images whose gain is below
-    `HARM`.
+    A mean over nothing is None: JSON knows no other way to say it. `harmed` is the share that
+    `deblur.shares.harmed_share` defines.
+
+    Args:
+        rows: what was measured on each image.
+        names: of what means are taken, besides what is measured of guides; `psnr` and `gain` have to be among them.
     """
     means: dict[str, Any] = {}
-    for name in (*MEASURED, *(GUIDED if rows and GUIDED[0] in rows[0] else ())):
+    for name in (*names, *(GUIDED if rows and GUIDED[0] in rows[0] else ())):
         finite = [row[name] for row in rows if math.isfinite(row[name])]
         means[name] = math.fsum(finite) / len(finite) if finite else None
     exact = sum(math.isinf(row["psnr"]) for row in rows)
-    means["harmed"] = sum(row["gain"] < HARM for row in rows) / len(rows) if rows else None
-    without_ssim = sum(math.isnan(row["ssim"]) for row in rows)
-    return {**means, "images": len(rows), "exactly_restored": exact, "without_ssim": without_ssim}
+    harmed = harmed_share([row["gain"] for row in rows])
+    found = {**means, "harmed": harmed, "images": len(rows), "exactly_restored": exact}
+    if "ssim" in names:
+        found["without_ssim"] = sum(math.isnan(row["ssim"]) for row in rows)
+    return found
 
 
 def _ssim_of(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:

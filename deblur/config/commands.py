@@ -133,7 +133,7 @@ class Evaluate(Section):
 
     def _refuse_words_without_effect(self) -> None:
         unread = {
-            "cross": ("fir", "baseline", "both_borders", "data", "blur", "split", "output"),
+            "cross": ("fir", "baseline", "both_borders", "blur", "split", "output"),
             "fir": ("run", "baseline", "both_borders", "split"),
             "compare": ("fir", "baseline", "both_borders", "data", "blur", "split"),
         }

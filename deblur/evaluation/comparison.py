@@ -1,7 +1,7 @@
 """Two runs on the same test images, image by image."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from deblur.files import write_csv, write_json
 from deblur.reporting.cells import have_same_images
 from deblur.reporting.intervals import mean_interval
 from deblur.reporting.results import Run, read_sweep
+from deblur.runs import in_sentences, shared
+from deblur.shares import HARM, harmed_share, share_above
 from deblur.text import Lines, cell, counted, lines, paragraphs
 
 
@@ -41,7 +43,9 @@ def compare(places: Sequence[str], output: Path) -> Lines:
     differences = np.array(list(finite.values()))
     interval = mean_interval(differences)
     worst = min(finite, key=lambda name: finite[name])
-    better = float(np.mean(differences > 0))
+    better = share_above(first.exact("psnr", apart), second.exact("psnr", apart))
+    harmed = [_harmed(run, apart) for run in (first, second)]
+    tests = [run.measured_on for run in (first, second)]
     summary: dict[str, Any] = {
         "first": str(places[0]),
         "second": str(places[1]),
@@ -50,7 +54,10 @@ def compare(places: Sequence[str], output: Path) -> Lines:
         "difference": float(np.mean(differences)),
         "interval": None if interval is None else list(interval),
         "share_better": better,
+        "first_harmed": harmed[0],
+        "second_harmed": harmed[1],
         "worst": {"name": worst, "difference": finite[worst]},
+        "measured_on": shared(tests)[0],
     }
     rows = [
         {
@@ -64,13 +71,24 @@ def compare(places: Sequence[str], output: Path) -> Lines:
     write_csv(output / "differences.csv", rows)
     write_json(output / "metrics.json", summary)
     reach = "" if interval is None else f" (95 % interval {interval.low:+.3f} to {interval.high:+.3f})"
+    left_out = len(apart) - len(finite)
+    without = f", {counted(left_out, 'image')} without a finite PSNR left out" if left_out else ""
+    of = f"all {len(apart)} images" if left_out else "them"
     told = lines(
-        f"On {counted(len(finite), 'test image')} the first is {summary['difference']:+.3f} dB from the second{reach}.",
-        f"It is better on {better:.0%} of them; at worst {finite[worst]:+.2f} dB, on {worst}.",
+        f"On {counted(len(finite), 'test image')} the first is {summary['difference']:+.3f} dB from the second{reach}"
+        f"{without}.",
+        f"It is better on {better:.0%} of {of}; at worst {finite[worst]:+.2f} dB, on {worst}.",
+        f"The first harms {harmed[0]:.1%} and the second {harmed[1]:.1%}: they are more than {-HARM:g} dB below the "
+        "blurred image.",
         "The interval covers the choice of test images, not what another training would give.",
     )
-    names = lines(f"first:  {first.name}", f"second: {second.name}")
+    names = lines(f"first:  {first.name}", f"second: {second.name}", *in_sentences(tests))
     return paragraphs(names, told, f"All differences are in {output}")
+
+
+def _harmed(run: Run, names: Iterable[str]) -> float | None:
+    pairs = zip(run.exact("psnr", names), run.exact("input_psnr", names), strict=True)
+    return harmed_share([restored - given for restored, given in pairs])
 
 
 def _finite(value: float) -> float | None:

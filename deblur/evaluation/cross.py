@@ -1,12 +1,12 @@
 """Where a network begins to do harm: the best of a sweep on every blur, stronger, weaker, noisy, compressed."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from deblur.blur.mixed import FAMILIES
@@ -15,15 +15,17 @@ from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Border
 from deblur.device import taken_device
 from deblur.errors import UserError
-from deblur.evaluation.opening import finished_runs, metrics_of, opened, torch_device, with_problems
+from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems
 from deblur.evaluation.restorers import NetworkRestorer
+from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import crossing_table
 from deblur.files import write_csv
 from deblur.memory import keep_freed_memory
-from deblur.metrics import HARM, psnr
+from deblur.metrics import mean_results, psnr
 from deblur.networks.trained import load_trained
 from deblur.reporting.crossing import CROSS_FILE
-from deblur.runs import config_of_run
+from deblur.reporting.labels import describe, frozen, varying
+from deblur.runs import config_of_run, data_settings, flatten, measured_on
 from deblur.text import Lines, paragraphs
 
 STRENGTHS = {  # the parameter of each family
@@ -38,7 +40,9 @@ AFTER_BLUR = ("noise_sigma", "jpeg_quality")
 FACTORS = (0.5, 2.0)
 NOISE_SIGMAS = (2.0, 8.0)  # [grey levels]
 JPEG_QUALITIES = (95, 75, 50)
+_NOT_OF_TEST_IMAGES = ("data.max_bad_fraction", "data.max_val_images")  # of those that decide which images there are
 Row = dict[str, Any]
+Settings = Mapping[str, Any]
 
 log = logging.getLogger(__name__)
 
@@ -102,111 +106,205 @@ def _odd(size: float) -> int:
     return max(3, int(size) // 2 * 2 + 1)
 
 
-def best_runs(runs: Sequence[Path]) -> dict[str, Path]:
-    """Return the run with the best validation PSNR of each blur that was trained on; no test image decides."""
-    best: dict[str, tuple[float, Path]] = {}
-    for run in runs:
-        blur = str(config_of_run(run).get("blur", {}).get("name"))
+def best_runs(runs: Mapping[Path, Mapping[str, Any]]) -> dict[str, Path]:
+    """Return the run with the best validation PSNR of each blur that was trained on; no test image decides.
+
+    Blurs of one family that differ in a parameter, or in what follows them, are several: the easiest would win.
+
+    Args:
+        runs: their configurations.
+
+    Returns:
+        By the label of the blur: its name, and what tells it from others of that name.
+    """
+    best: dict[Hashable, tuple[float, Path]] = {}
+    blurs: dict[Hashable, Settings] = {}
+    for run, config in runs.items():
+        blur = config["blur"]
         score = metrics_of(run).get("val", {}).get("psnr")
-        if (blur in STRENGTHS or blur == MIXTURE) and score is not None and score > best.get(blur, (-np.inf, run))[0]:
-            best[blur] = (float(score), run)
-    if not best:
-        raise UserError(
-            f"cross=true needs networks that were trained on one of {', '.join((*STRENGTHS, MIXTURE))}: there is none."
-        )
-    return {blur: run for blur, (_, run) in best.items()}
+        score = -math.inf if score is None else float(score)
+        key = frozen({"name": blur["name"], **plain_settings(blur)})
+        if key not in best or score > best[key][0]:
+            best[key], blurs[key] = (score, run), blur
+    labels = told_apart([(str(blur["name"]), blur) for blur in blurs.values()])
+    return {label: run for label, (_, run) in zip(labels, best.values(), strict=True)}
 
 
-def cross(asked: Config) -> Lines:
+def _can_be_crossed(config: Settings) -> bool:
+    return str(config["blur"].get("name")) in (*STRENGTHS, MIXTURE)
+
+
+def plain_settings(blur: Settings) -> dict[str, Any]:
+    """Return the settings of a blur that decide it, flat: 3 and 3.0 are one value, and a class has one name."""
+    found = {f"blur.{key}": value for key, value in flatten(blur).items() if key not in ("name", "_target_")}
+    return {key: _as_float(value) for key, value in found.items()}
+
+
+def _as_float(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_as_float(one) for one in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def told_apart(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
+    """Return a label for each of some blurs: the given one, and the settings that tell it from others of that label."""
+    made = []
+    for label, blur in blurs:
+        alike = [plain_settings(other) for one, other in blurs if one == label]
+        made.append(", ".join(filter(None, (label, describe(plain_settings(blur), varying(alike))))))
+    return made
+
+
+def cross(asked: Config, defaults: Settings) -> Lines:
     """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
 
     Args:
         asked: the checked configuration of the evaluation.
+        defaults: a training's configuration, for what a run does not tell.
 
     Returns:
         What to show.
 
     Raises:
         PartlyDone: for runs whose files cannot be used.
-        UserError: where there is no such network.
+        UserError: where there is no such network, or they have no test images in common.
     """
     keep_freed_memory()
     sweep = Path(asked["paths"]["output_root"]) / "sweeps" / asked["sweep"]
     runs, problems = finished_runs(sweep)
     with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
-        rows = cross_table(runs, asked, torch_device(device))
+        rows = cross_table(runs, asked, torch_device(device), defaults)
     write_csv(sweep / CROSS_FILE, rows)
     where = f"All numbers are in {sweep / CROSS_FILE}; the report of the sweep shows them."
     return with_problems(paragraphs(crossing_table(rows), where), problems)
 
 
-def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> list[Row]:
-    """Measure the best network of each blur under every condition of every blur, on the test images of its training.
+def cross_table(
+    runs: Sequence[Path], asked: Config, device: torch.device, defaults: Settings | None = None
+) -> list[Row]:
+    """Measure the best network of each blur under every condition of every blur, all on the same test images.
+
+    The images are those that all networks were tested on, or those that the command names; none that one of the
+    networks was trained or validated on is among them.
 
     Args:
         runs: the finished runs of a sweep.
         asked: the checked configuration of the evaluation.
         device: where networks run.
+        defaults: a training's configuration, for what a run does not tell where the command names other images.
 
     Returns:
-        One row for each network and condition: what it was trained on, the condition, mean PSNR of input and result,
-        mean gain [dB], the share of images that it harms, and how many there were: fewer than the test images where
-        a real border leaves nothing of some.
+        One row for each network and condition: what it was trained on, the condition and the images in words, mean
+        PSNR of input and result, mean gain [dB], the share of images that it harms, and how many there were: fewer
+        than the test images where a real border leaves nothing of some.
 
     Raises:
-        UserError: where there is no such network, or nothing is left of any image.
+        UserError: where the runs differ in their images and the command does not name others, where a network has
+            seen all of them, or where nothing is left of any.
     """
-    chosen = best_runs(runs)
-    networks = {blur: load_trained(run, asked["trusted"]) for blur, run in chosen.items()}
-    restorers = {blur: NetworkRestorer(one.name, one.network) for blur, one in networks.items()}
+    configs: dict[Path, Settings] = {run: config for run in runs if _can_be_crossed(config := config_of_run(run))}
+    if not configs:
+        known = ", ".join((*STRENGTHS, MIXTURE))
+        raise UserError(f"cross=true needs networks that were trained on one of {known}: there is none.")
+    if asked.get("data") and defaults is not None:
+        configs = {run: evaluation_config(config, defaults, asked) for run, config in configs.items()}
+    refuse_different_images(configs, is_named=bool(asked.get("data")))
+    chosen = best_runs(configs)
+    networks = {label: load_trained(run, asked["trusted"]) for label, run in chosen.items()}
+    restorers = {label: NetworkRestorer(one.name, one.network) for label, one in networks.items()}
     for restorer in restorers.values():
         restorer.to(device)
-    settings = next(iter(networks.values())).config["data"]
+    settings = configs[next(iter(chosen.values()))]["data"]
     rows: list[Row] = []
-    for trained in networks.values():
-        for condition in conditions(trained.config["blur"], settings.get("border", "symmetric")):
-            border = {"border": condition.border} if condition.border else {}
-            data = opened({"data": settings | border, "blur": condition.blur}, asked)
-            if data.fitting(data.division.test, data.frame()):
-                rows += _measured(restorers, data, condition, device)
-            else:
-                log.warning(
-                    f"{condition.family}, {condition.label}, is left out of the table: a real border leaves nothing of "
-                    "any test image."
-                )
+    for condition in _distinct(
+        condition
+        for run in chosen.values()
+        for condition in conditions(configs[run]["blur"], settings.get("border", "symmetric"))
+    ):
+        config = {"data": settings | ({"border": condition.border} if condition.border else {}), "blur": condition.blur}
+        data = opened(config, asked)
+        seen = frozenset[int]().union(*(seen_images(network, data) for network in networks.values()))
+        images = tuple(index for index in data.division.test if index not in seen)
+        if not images:
+            raise UserError(
+                "Each of these images was trained or validated on by one of the networks, which would flatter it: "
+                "give others with data=folder data.root=DIR."
+            )
+        images = data.fitting(images, data.frame())
+        if images:
+            words = measured_on(config, fingerprint=data.images.fingerprint)
+            rows += [row | words for row in _measured(restorers, data, images, condition, device)]
+        else:
+            log.warning(
+                f"{condition.family}, {condition.label}, is left out of the table: a real border leaves nothing of any "
+                "test image."
+            )
     if not rows:
         raise UserError("cross=true measures nothing: a real border leaves nothing of any test image.")
     return rows
 
 
-def _measured(
-    restorers: Mapping[str, NetworkRestorer], data: DeblurDataModule, condition: Condition, device: torch.device
-) -> list[Row]:
-    inputs: list[float] = []
-    results: dict[str, list[float]] = {blur: [] for blur in restorers}
-    with torch.inference_mode():
-        for batch in data.test_dataloader():
-            images = {key: batch[key].to(device).float() / 255 for key in ("blurred", "sharp")}
-            inputs += psnr(images["blurred"], images["sharp"]).tolist()
-            for blur, restorer in restorers.items():
-                given = images["blurred"], batch["kernel"]
-                restored = restorer.restore(*given, restorer.guide(*given))
-                results[blur] += psnr(restored, images["sharp"]).tolist()
-    rows = []
-    for blur, restorer in restorers.items():
-        gains = np.subtract(results[blur], inputs)
-        known = np.isfinite(gains)
-        rows.append(
-            {
-                "network": restorer.name,
-                "trained_on": blur,
-                "family": condition.family,
-                "condition": condition.label,
-                "input_psnr": float(np.mean(np.array(inputs)[known])),
-                "psnr": float(np.mean(np.array(results[blur])[known])),
-                "gain": float(np.mean(gains[known])),
-                "harmed": float(np.mean(gains[known] < HARM)),
-                "images": int(known.sum()),
-            }
+def refuse_different_images(configs: Mapping[Path, Settings], *, is_named: bool) -> None:
+    """Refuse to cross runs that were tested on different images, or on images that are cut in different ways.
+
+    Args:
+        configs: of the runs, by their folders.
+        is_named: whether the command named the images, so that it is no matter on which ones the runs were tested.
+
+    Raises:
+        UserError: naming what differs.
+    """
+    settings = [data_settings(config) for config in configs.values()]
+    told = different_values([{key: one[key] for key in one if key not in _NOT_OF_TEST_IMAGES} for one in settings])
+    if told:
+        raise UserError(
+            f"cross=true measures all networks on the same images, and these runs differ in {told}: give the value for "
+            "all of them in this command, or a sweep of one data set."
         )
-    return rows
+    found = {metrics_of(run).get("data", {}).get("fingerprint") for run in configs} - {None}
+    if len(found) > 1 and not is_named:
+        raise UserError(
+            "cross=true measures all networks on the same images, and the images of these runs have different "
+            "fingerprints, though their settings are the same: name images with data=folder data.root=DIR."
+        )
+
+
+def _distinct(found: Iterable[Condition]) -> list[Condition]:
+    """Return conditions without those that repeat an earlier one; those that share a label are told apart in it."""
+    known: dict[Hashable, Condition] = {}
+    for one in found:
+        known.setdefault((one.family, one.border, frozen(plain_settings(one.blur))), one)
+    kept = list(known.values())
+    labels = told_apart([(f"{one.family}/{one.label}", one.blur) for one in kept])
+    return [replace(one, label=label.removeprefix(f"{one.family}/")) for one, label in zip(kept, labels, strict=True)]
+
+
+def _measured(
+    restorers: Mapping[str, NetworkRestorer],
+    data: DeblurDataModule,
+    indices: tuple[int, ...],
+    condition: Condition,
+    device: torch.device,
+) -> list[Row]:
+    rows: dict[str, list[dict[str, float]]] = {label: [] for label in restorers}
+    with torch.inference_mode():
+        for batch in data.evaluation_dataloader(indices, data.frame()):
+            images = {key: batch[key].to(device).float() / 255 for key in ("blurred", "sharp")}
+            inputs = psnr(images["blurred"], images["sharp"]).tolist()
+            for label, restorer in restorers.items():
+                given = images["blurred"], batch["kernel"]
+                restored = psnr(restorer.restore(*given, restorer.guide(*given)), images["sharp"]).tolist()
+                rows[label] += [
+                    {"input_psnr": before, "psnr": after, "gain": after - before}
+                    for before, after in zip(inputs, restored, strict=True)
+                ]
+    return [
+        {
+            "network": restorer.name,
+            "trained_on": label,
+            "family": condition.family,
+            "condition": condition.label,
+            **mean_results(rows[label], ("input_psnr", "psnr", "gain")),
+        }
+        for label, restorer in restorers.items()
+    ]

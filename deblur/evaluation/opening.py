@@ -11,6 +11,8 @@ from deblur.config import Config, build
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device
 from deblur.errors import PartlyDone, UserError
+from deblur.networks.checkpoints import digest_of
+from deblur.networks.trained import Trained
 from deblur.reading import MissingFile, UnusableFile
 from deblur.runs import STATUS_FILE, config_of_run, read_metrics, state_of
 from deblur.text import Lines
@@ -73,6 +75,15 @@ def with_problems(shown: Lines, problems: Sequence[str]) -> Lines:
     if problems:
         raise PartlyDone(shown, problems)
     return shown
+
+
+def seen_images(trained: Trained, data: DeblurDataModule) -> frozenset[int]:
+    """Return the places of the images that a network was trained or validated on."""
+    if trained.seen is not None:
+        return frozenset(i for i, digest in enumerate(data.images.digests) if digest_of(digest) in trained.seen)
+    # A checkpoint of an earlier version: its own data set, if it is known to be that, is split as it was.
+    is_other = trained.fingerprint not in (None, data.images.fingerprint) or not data.can_be_divided
+    return frozenset() if is_other else frozenset((*data.division.train, *data.division.val))
 
 
 def torch_device(device: Device) -> torch.device:

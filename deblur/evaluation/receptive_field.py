@@ -16,16 +16,18 @@ from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Frame
 from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_problems
-from deblur.evaluation.settings import evaluation_config
+from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import filter_table
-from deblur.files import write_bytes, write_csv
-from deblur.metrics import psnr
+from deblur.files import write_bytes, write_csv, write_json
+from deblur.metrics import mean_results, psnr
 from deblur.reporting.cells import SAME_INPUT
 from deblur.reporting.filters import FILTERS_FILE, filter_figure
-from deblur.runs import data_settings, read_config
+from deblur.runs import METRICS_FILE, data_settings, flatten, in_sentences, measured_on, read_config
 from deblur.text import Lines, paragraphs
+from deblur.training.results import counts_of
 
 SIZES = range(5, 42, 2)  # [px]
+NUMBERS = ("psnr", "input_psnr", "gain")  # of the filters of each size
 Row = dict[str, Any]
 
 
@@ -49,22 +51,26 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> Lines:
     sweep = None if asked["sweep"] is None else root / "sweeps" / asked["sweep"]
     runs, problems = ([], []) if sweep is None else finished_runs(sweep)
     if sweep is None or asked["data"] or asked["blur"] or asked["output"]:
-        config = evaluation_config(read_config(runs[0]) if runs else {}, defaults, asked)
+        configs = [evaluation_config(read_config(run), defaults, asked) for run in runs]
+        _refuse_different(configs)
+        config = configs[0] if configs else evaluation_config({}, defaults, asked)
         study = _studied(config, runs, asked)
         label = "-".join([config[group].get("name") or "own" for group in ("data", "blur")])
         digest = hashlib.sha256(json.dumps([config["data"], config["blur"]], sort_keys=True).encode()).hexdigest()[:6]
         folder = Path(asked["output"] or root / "evaluations" / f"filters-on-{label}-{digest}")
         figure = filter_figure(study.filters, study.networks, study.blur, "filters.png")
         write_csv(folder / FILTERS_FILE, study.filters)
+        told = {"measured_on": study.measured_on, "blur": config["blur"], "data": {"settings": config["data"]}}
+        write_json(folder / METRICS_FILE, told)
         write_bytes(folder / figure.file, figure.png)
-        found = filter_table(study.filters, study.networks, study.blur)
-        return with_problems(paragraphs(found, f"The table and its figure are in {folder}"), problems)
+        return with_problems(paragraphs(study.table, f"The table and its figure are in {folder}"), problems)
     rows: list[Row] = []
     parts: list[str] = []
     for run in _one_of_each_problem(runs):
         study = _studied(evaluation_config(read_config(run), defaults, asked), runs, asked)
-        rows += [{"run": run.relative_to(sweep).as_posix(), **row} for row in study.filters]
-        parts.append(filter_table(study.filters, study.networks, study.blur))
+        name = run.relative_to(sweep).as_posix()
+        rows += [{"run": name, **row, **study.measured_on} for row in study.filters]
+        parts.append(study.table)
     write_csv(sweep / FILTERS_FILE, rows)
     parts.append(f"All numbers are in {sweep / FILTERS_FILE}; the report of the sweep shows them.")
     return with_problems(paragraphs(*parts), problems)
@@ -72,11 +78,42 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> Lines:
 
 @dataclass(frozen=True)
 class _Study:
-    """The best linear filters on one set of blurred images, and the networks that were tested on it."""
+    """The best linear filters on one set of blurred images, and the networks that were tested on it.
 
-    blur: str
+    Attributes:
+        measured_on: the images and the blur, in words.
+        filters: one row for each size.
+        networks: one row for each.
+    """
+
+    measured_on: Mapping[str, str]
     filters: list[Row]
     networks: list[Row]
+
+    @property
+    def blur(self) -> str:
+        """The blur and its parameters."""
+        return self.measured_on["blur"]
+
+    @property
+    def table(self) -> Lines:
+        """What to show of it."""
+        return filter_table(self.filters, self.networks, self.blur, in_sentences([self.measured_on]))
+
+
+def _refuse_different(configs: Sequence[Config]) -> None:
+    """Refuse runs of which no one tells for all on which images and which blur filters are to be measured.
+
+    Raises:
+        UserError: naming what differs.
+    """
+    told = different_values([data_settings(config) | flatten(config["blur"], "blur.") for config in configs])
+    if told:
+        raise UserError(
+            f"fir=true measures filters on one set of blurred images here, and the runs of the sweep differ in {told}: "
+            "give the value for all of them in this command, or leave out data, blur and output for one set after the "
+            "other."
+        )
 
 
 def _studied(config: Config, runs: Sequence[Path], asked: Config) -> _Study:
@@ -88,9 +125,10 @@ def _studied(config: Config, runs: Sequence[Path], asked: Config) -> _Study:
     if own.border == "symmetric":
         _, frame = data.frames_of_both_borders()
         for row, real in zip(rows, filter_study(data, frame), strict=True):
-            row |= {f"real_{key}": real[key] for key in ("psnr", "input_psnr", "gain")}
+            row |= {f"real_{key}": real[key] for key in NUMBERS}
     networks = networks_on(runs, config["blur"], data.images.fingerprint, rows[0]["input_psnr"])
-    return _Study(str(config["blur"].get("name")), rows, networks)
+    words = measured_on(config, counts_of(data.division), data.images.fingerprint)
+    return _Study(words, rows, networks)
 
 
 def _one_of_each_problem(runs: Sequence[Path]) -> list[Path]:
@@ -143,7 +181,8 @@ def filter_study(data: DeblurDataModule, frame: Frame, sizes: Sequence[int] = SI
         sizes: odd [px].
 
     Returns:
-        One row for each size: `size`, mean PSNR of the filtered and of the blurred test images, and the gain [dB].
+        One row for each size: `size`, mean PSNR of the filtered and of the blurred test images, and the gain [dB], as
+        `deblur.metrics.mean_results` makes them; None without an image whose PSNR is finite.
     """
     training = data.evaluation_dataset(data.measurable("train", frame), frame)
     pairs = [training[position] for position in range(len(training))]
@@ -158,14 +197,12 @@ def filter_study(data: DeblurDataModule, frame: Frame, sizes: Sequence[int] = SI
         inputs.append(psnr(torch.from_numpy(blurred[None, None]), sharp).item())
         for size, taps in filters.items():
             results[size].append(psnr(torch.from_numpy(apply(taps, blurred)[None, None]), sharp).item())
-    # Where an input is exact, or a filter makes one so, no mean is defined for it.
-    known = np.isfinite([inputs, *results.values()]).all(axis=0)
-    return [
-        {
-            "size": size,
-            "psnr": float(np.mean(np.array(values)[known])),
-            "input_psnr": float(np.mean(np.array(inputs)[known])),
-            "gain": float(np.mean(np.subtract(values, inputs)[known])),
-        }
-        for size, values in results.items()
-    ]
+    rows = []
+    for size, values in results.items():
+        measured = [
+            {"psnr": after, "input_psnr": before, "gain": after - before}
+            for before, after in zip(inputs, values, strict=True)
+        ]
+        means = mean_results(measured, NUMBERS)
+        rows.append({"size": size, **{key: means[key] for key in NUMBERS}})
+    return rows

@@ -15,19 +15,19 @@ from deblur.data.sizes import nothing_left
 from deblur.device import Device, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.measuring import Row, measure_restorers
-from deblur.evaluation.opening import finished_runs, opened, torch_device, with_problems
+from deblur.evaluation.opening import finished_runs, opened, seen_images, torch_device, with_problems
 from deblur.evaluation.restorers import BaselineRestorer, NetworkRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
 from deblur.files import write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
-from deblur.networks.checkpoints import digest_of
 from deblur.networks.guides import preparation_of
 from deblur.networks.trained import Trained, load_trained
-from deblur.runs import METRICS_FILE
+from deblur.runs import METRICS_FILE, measured_on
+from deblur.shares import share_above
 from deblur.text import Lines, paragraphs
-from deblur.training.results import describe_images, versions, write_images_table
+from deblur.training.results import counts_of, describe_images, versions, write_images_table
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,12 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     told = json.dumps([str(place), settings, split, asked["baseline"], list(borders)], sort_keys=True)
     digest = hashlib.sha256(told.encode()).hexdigest()[:6]
     labels = (config[group].get("name") or "own" for group in ("data", "blur"))
+    counts = counts_of(data.division) if data.can_be_divided else {"test": len(images)}
+    words = measured_on(config, counts, data.images.fingerprint)
+    words["border"] = " and ".join(f"{border} border" for border in borders)
     summary = {
         "run": None if place is None else str(place),
+        "measured_on": words,
         "split": split,
         "seen_left_out": seen,
         "small_left_out": len(chosen) - len(images),
@@ -137,8 +141,8 @@ def _means(rows: Sequence[Row], names: Sequence[str], networks: Sequence[str]) -
     means = {name: mean_results(part) for name, part in parts.items()}
     for network in networks:
         for name in set(names) - set(networks):
-            above = [own["psnr"] > other["psnr"] for own, other in zip(parts[network], parts[name], strict=True)]
-            means[name]["network_above"] = sum(above) / len(above)
+            ours, theirs = ([row["psnr"] for row in parts[each]] for each in (network, name))
+            means[name]["network_above"] = share_above(ours, theirs)
     return means
 
 
@@ -180,7 +184,7 @@ def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> t
     Raises:
         UserError: where nothing is left, or there are too few images for the split that is asked for.
     """
-    seen = _seen(trained, data)
+    seen = frozenset[int]() if trained is None else seen_images(trained, data)
     is_split = data.can_be_divided and (seen or asked["baseline"] or trained is None)
     split = asked["split"] or ("test" if is_split else "all")
     images = list(range(len(data.images))) if split == "all" else list(getattr(data.division, split))
@@ -193,14 +197,3 @@ def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> t
             "split=test to measure on them all the same."
         )
     return split, left, len(images) - len(left)
-
-
-def _seen(trained: Trained | None, data: DeblurDataModule) -> frozenset[int]:
-    """Return the places of the images that a network was trained or validated on."""
-    if trained is None:
-        return frozenset()
-    if trained.seen is not None:
-        return frozenset(i for i, digest in enumerate(data.images.digests) if digest_of(digest) in trained.seen)
-    # A checkpoint of an earlier version: its own data set, if it is known to be that, is split as it was.
-    is_other = trained.fingerprint not in (None, data.images.fingerprint) or not data.can_be_divided
-    return frozenset() if is_other else frozenset((*data.division.train, *data.division.val))

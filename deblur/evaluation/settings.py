@@ -1,11 +1,13 @@
 """On which images and with which blur is evaluated: a run's own settings, changed by the command line."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from deblur.config import Config, check
 from deblur.config.schema import SHARED_DATA_KEYS
+from deblur.config.sections import shown
 from deblur.errors import UserError
 
 Settings = Mapping[str, Any]
@@ -36,6 +38,17 @@ def evaluation_config(base: Settings, defaults: Settings, asked: Settings) -> Co
             config[group] = merged(config[group], change, group)
     config |= {"paths": asked["paths"], "trusted": asked["trusted"], "sweep": None, "resume": None}
     return check(config, for_training=False, stored=True)
+
+
+def different_values(variants: Sequence[Settings]) -> str:
+    """Return in words in which keys some flat settings differ, with their values; nothing where they are the same."""
+    keys = dict.fromkeys(key for variant in variants for key in variant)
+    told = []
+    for key in keys:
+        values = dict.fromkeys(json.dumps(variant.get(key), sort_keys=True) for variant in variants)
+        if len(values) > 1:
+            told.append(f"{key} ({' or '.join(shown(json.loads(value)) for value in values)})")
+    return " and ".join(told)
 
 
 def merged(settings: Settings, change: Settings, place: str) -> dict[str, Any]:

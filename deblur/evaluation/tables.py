@@ -6,7 +6,8 @@ from typing import Any
 from deblur.console import table
 from deblur.metrics import SSIM_SIDE
 from deblur.reporting.tables import number
-from deblur.text import Lines
+from deblur.runs import OF_IMAGES, in_sentences
+from deblur.text import Lines, counted, lines
 
 
 def restorer_table(summary: Mapping[str, Any]) -> Lines:
@@ -19,7 +20,7 @@ def restorer_table(summary: Mapping[str, Any]) -> Lines:
     for name in names:
         means = [border["restorers"][name] for border in borders.values()]
         rows.append([name, *_side_by_side(means, "psnr", "gain", "ssim")])
-        rows[-1].append(" / ".join(f"{one['harmed']:.1%}" for one in means))
+        rows[-1].append(" / ".join(number(one["harmed"], ".1%") for one in means))
         if is_compared:
             rows[-1].append(" / ".join(f"{one['network_above']:.0%}" for one in means if "network_above" in one))
     is_both = len(borders) > 1
@@ -33,7 +34,7 @@ def restorer_table(summary: Mapping[str, Any]) -> Lines:
     if is_compared:
         columns.append("network above it on")
         rows[0].append("")
-    images = f"{first[0]['images']} images ({summary['split']})"
+    images = f"{counted(first[0]['images'], 'image')} ({summary['split']})"
     if summary["seen_left_out"]:
         images += f", without {summary['seen_left_out']} that the network was trained or validated on"
     if summary["small_left_out"]:
@@ -45,7 +46,8 @@ def restorer_table(summary: Mapping[str, Any]) -> Lines:
     if is_both:
         top, left = borders["real"]["margin"]
         images += f", without the outer {top} px above and below and {left} px left and right"
-    return table(f"Means over {images}", ["", *columns], rows)
+    title = lines(f"Means over {images}", *in_sentences([summary["measured_on"]]))
+    return table(title, ["", *columns], rows)
 
 
 def _side_by_side(means: Sequence[Mapping[str, Any]], psnr: str, gain: str | None, ssim: str) -> list[str]:
@@ -63,25 +65,48 @@ def _side_by_side(means: Sequence[Mapping[str, Any]], psnr: str, gain: str | Non
 def crossing_table(rows: Sequence[Mapping[str, Any]]) -> Lines:
     """Return the gain of each network under each condition, and the share of images that it harms."""
     trained = list(dict.fromkeys(row["trained_on"] for row in rows))
-    lines: dict[tuple[str, str], list[str]] = {}
+    told: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        line = lines.setdefault((row["family"], row["condition"]), [row["family"], row["condition"]])
-        line.append(f"{row['gain']:+.2f}  {row['harmed']:.0%}")
+        line = told.setdefault((row["family"], row["condition"]), [row["family"], row["condition"]])
+        line.append(f"{number(row['gain'], '+.2f')}  {number(row['harmed'], '.0%')}")
     for blur in trained:
         part = [row for row in rows if row["trained_on"] == blur]
-        gain, harmed = (sum(row[key] for row in part) / len(part) for key in ("gain", "harmed"))
-        lines.setdefault(("all", ""), ["all", "means of these"]).append(f"{gain:+.2f}  {harmed:.1%}")
+        gain, harmed = (_mean([row[key] for row in part]) for key in ("gain", "harmed"))
+        told.setdefault(("all", ""), ["all", "means of these"]).append(
+            f"{number(gain, '+.2f')}  {number(harmed, '.1%')}"
+        )
     columns = ["tested on", "", *(f"trained on {blur}" for blur in trained)]
-    return table("Gain [dB], and the share of images that are harmed", columns, list(lines.values()))
+    items = [item for item in OF_IMAGES if item != "images"]  # of those a row has the number
+    tests = in_sentences([{item: row[item] for item in items if item in row} for row in rows])
+    images = {row["images"] for row in rows if "images" in row}
+    tests += [f"{counted(count, 'test image')}, none of which a network was trained on." for count in images]
+    title = lines("Gain [dB], and the share of images that are harmed", *tests)
+    return table(title, columns, list(told.values()))
 
 
-def filter_table(rows: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]], blur: str) -> Lines:
-    """Return the best linear filters, each with the networks that see as far."""
-    lines = []
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def filter_table(
+    rows: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]], blur: str, tests: Sequence[str]
+) -> Lines:
+    """Return the best linear filters, each with the networks that see as far.
+
+    Args:
+        rows: of the filters.
+        networks: with their names, sizes and PSNR.
+        blur: its name.
+        tests: in sentences, on what all of it was measured.
+    """
+    told = []
     has_real = "real_psnr" in rows[0]
     for row in rows:
         beside = ", ".join(f"{one['name']} {one['psnr']:.2f}" for one in networks if one["size"] == row["size"])
-        real = [f"{row['real_psnr']:.2f}", f"{row['real_gain']:+.2f}"] if has_real else []
-        lines.append([f"{row['size']} px", f"{row['psnr']:.2f}", f"{row['gain']:+.2f}", *real, beside])
+        real = [number(row["real_psnr"], ".2f"), number(row["real_gain"], "+.2f")] if has_real else []
+        numbers = [number(row["psnr"], ".2f"), number(row["gain"], "+.2f")]
+        told.append([f"{row['size']} px", *numbers, *real, beside])
     columns = ["", "PSNR, dB", "gain, dB", *(["real border: PSNR, dB", "gain, dB"] if has_real else [])]
-    return table(f"{blur}: the best linear filter of each size", [*columns, "networks that see as far"], lines)
+    title = lines(f"{blur}: the best linear filter of each size", *tests)
+    return table(title, [*columns, "networks that see as far"], told)

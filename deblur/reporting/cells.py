@@ -59,8 +59,12 @@ class Cell:
 
     def per_image(self, key: str) -> Values:
         """Return the value of each test image, averaged over the seeds; nan where one was infinite."""
-        values = [[run.images[name][key] for name in self.images] for run in self.done if run.images]
-        return np.mean(values, axis=0) if values else np.empty(0)
+        values = self._each_seed(key)
+        return values.mean(axis=0) if values.size else np.empty(0)
+
+    def _each_seed(self, key: str) -> Values:
+        """Return the value of each test image with each seed."""
+        return np.array([[run.images[name][key] for name in self.images] for run in self.done if run.images])
 
     def mean(self, key: str) -> float | None:
         """Return the mean over test images and seeds."""
@@ -76,8 +80,16 @@ class Cell:
         return float(np.mean(known)) if known else None
 
     def deviation(self, key: str) -> float | None:
-        """Return the standard deviation over seeds of the means; None with fewer than two seeds."""
-        known = [number for run in self.done if (number := run.number(f"test.{key}")) is not None]
+        """Return the standard deviation over seeds of the means; None with fewer than two seeds.
+
+        The means are those of `mean`, over the images that are finite for all seeds.
+        """
+        values = self._each_seed(key)
+        finite = np.isfinite(values).all(axis=0) if values.size else np.empty(0)
+        if finite.any():
+            known = list(values[:, finite].mean(axis=1))
+        else:
+            known = [number for run in self.done if (number := run.number(f"test.{key}")) is not None]
         return float(np.std(known, ddof=1)) if len(known) > 1 else None
 
 

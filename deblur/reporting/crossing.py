@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from deblur.reading import MissingFile, damaged, read_csv
 from deblur.reporting.heatmap import paint, write_number
 from deblur.reporting.pictures import Picture, picture, styled
+from deblur.runs import OF_IMAGES, in_sentences
+from deblur.text import one_line
 
 CROSS_FILE = "cross.csv"  # which `python -m deblur.evaluate sweep=NAME cross=true` writes
 NEEDED = ("network", "trained_on", "family", "condition", "gain", "harmed")
@@ -30,16 +32,29 @@ def read_cross(sweep: Path) -> list[Row]:
         rows: list[Row] = [*read_csv(path, needed=NEEDED, cure=CURE)]
     except MissingFile:
         return []
-    if not rows or not all(_is_number(row["gain"]) for row in rows):
+    if not rows:
         raise damaged(path, "it lacks gains", CURE)
-    return rows
-
-
-def _is_number(text: str) -> bool:
+    clean: list[Row] = [{key: one_line(value) for key, value in row.items()} for row in rows]
     try:
-        return math.isfinite(float(text))
+        for row in clean:
+            _gain(row)
     except ValueError:
-        return False
+        raise damaged(path, "a gain in it is no number", CURE) from None
+    return clean
+
+
+def _gain(row: Row) -> float:
+    """Return a mean gain [dB]; nan if there is none.
+
+    Raises:
+        ValueError: for anything else than a finite number.
+    """
+    if not row["gain"]:
+        return math.nan
+    gain = float(row["gain"])
+    if not math.isfinite(gain):
+        raise ValueError
+    return gain
 
 
 def crossings_of(sweep: Path, file: str) -> list[Picture]:
@@ -64,19 +79,22 @@ def crossing(rows: Sequence[Row], file: str) -> Picture | None:
             conditions = list(dict.fromkeys(row["condition"] for row in panel))
             gains = np.full((len(trained), len(conditions)), np.nan)
             for row in panel:
-                gains[trained.index(row["trained_on"]), conditions.index(row["condition"])] = float(row["gain"])
+                gains[trained.index(row["trained_on"]), conditions.index(row["condition"])] = _gain(row)
             axes.grid(visible=False)
             axes.tick_params(length=0)
             axes.spines[:].set_visible(False)
-            paint(axes, gains, highest=max(float(row["gain"]) for row in rows))
+            paint(axes, gains, highest=float(np.nanmax([0.0, *map(_gain, rows)])))
             for (line, column), gain in np.ndenumerate(gains):
-                write_number(axes, (line, column), float(gain), f"{gain:+.1f}")
+                if np.isfinite(gain):
+                    write_number(axes, (line, column), float(gain), f"{gain:+.1f}")
             axes.set_xticks(range(len(conditions)), conditions)
             axes.set_yticks(range(len(trained)), [f"trained on {blur}" for blur in trained])
             axes.set_title(f"tested on {family}", loc="left", fontweight="bold")
             told += [
                 f"trained on {blur}, tested on {family}: "
-                + ", ".join(f"{name} {gain:+.1f}" for name, gain in zip(conditions, line, strict=True))
+                + ", ".join(
+                    f"{name} {gain:+.1f}" for name, gain in zip(conditions, line, strict=True) if np.isfinite(gain)
+                )
                 for blur, line in zip(trained, gains, strict=True)
             ]
         caption = (
@@ -84,4 +102,7 @@ def crossing(rows: Sequence[Row], file: str) -> Picture | None:
             "Strengths are half, once and twice what was trained on; noise in grey levels of 255. Hatched: worse than "
             "the input."
         )
+        items = [item for item in OF_IMAGES if item != "images"]  # of those a row has the number
+        tests = in_sentences([{item: row[item] for item in items if row.get(item)} for row in rows])
+        caption = " ".join([caption, *tests])
         return picture(figure, file, "Other blurs, noise and JPEG", f"Gains in dB. {'; '.join(told)}.", caption)

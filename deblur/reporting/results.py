@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -100,6 +100,22 @@ class Run:
         with suppress(MissingFile):
             return read_images(self.folder) if self.measured else {}
         return {}
+
+    @property
+    def has_undefined(self) -> bool:
+        """Whether the PSNR of some restored test image is not defined, as a network that diverged leaves behind.
+
+        In images.csv such a PSNR is as empty as the infinite one of an image that is restored exactly; metrics.json
+        tells how many of those there are.
+        """
+        empty = sum(not math.isfinite(values["psnr"]) for values in self.images.values())
+        return empty > (self.number("test.exactly_restored") or 0)
+
+    def exact(self, key: Literal["psnr", "input_psnr"], names: Iterable[str]) -> list[float]:
+        """Return a PSNR of test images [dB]: infinite where the image is exact, nan where it is not defined."""
+        instead = math.nan if key == "psnr" and self.has_undefined else math.inf
+        values = (self.images[name][key] for name in names)
+        return [value if math.isfinite(value) else instead for value in values]
 
     @cached_property
     def history(self) -> list[dict[str, float]]:

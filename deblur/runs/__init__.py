@@ -2,6 +2,7 @@
 
 from deblur.runs.described import (
     OF_BLUR,
+    OF_IMAGES,
     blur_in_words,
     in_sentences,
     measured_on,
@@ -59,6 +60,7 @@ __all__ = [
     "LOG_FILE",
     "METRICS_FILE",
     "OF_BLUR",
+    "OF_IMAGES",
     "SAMPLES_FOLDER",
     "STATUS_FILE",
     "SWEEP_FILE",

@@ -22,6 +22,7 @@ PLACES: Final = ("data.root", "data.sharp", "data.blurred", "blur.path")
 ITEMS: Final = ("data", "seed", "images", "border", "crop", "fingerprint", "blur", "noise", "JPEG")
 """What is told of a test, in this order."""
 OF_BLUR: Final = ("blur", "noise", "JPEG")
+OF_IMAGES: Final = tuple(item for item in ITEMS if item not in OF_BLUR)
 
 _AFTER_BLUR = ("noise_sigma", "jpeg_quality")
 _MOST_VALUES = 6  # that a sentence names
@@ -104,7 +105,7 @@ def shared(tests: Sequence[Items]) -> tuple[dict[str, str], list[str]]:
 def in_sentences(tests: Sequence[Items]) -> list[str]:
     """Return what some tests were made on, in two sentences: their data, and their blur."""
     told = []
-    for heading, items in (("Data", [item for item in ITEMS if item not in OF_BLUR]), ("Blur", list(OF_BLUR))):
+    for heading, items in (("Data", OF_IMAGES), ("Blur", OF_BLUR)):
         parts = [part for item in items if (part := _either(tests, item))]
         if parts:
             told.append(f"{heading}: {'; '.join(parts)}.")

@@ -14,6 +14,7 @@ import numpy as np
 
 from deblur import __version__
 from deblur.data.datamodule import DeblurDataModule
+from deblur.data.splits import Splits
 from deblur.files import write_csv, write_gray_png
 from deblur.metrics import GUIDED, MEASURED
 from deblur.runs import IMAGES_FILE, SAMPLES_FOLDER, config_without_paths, flatten, sample_folder
@@ -43,8 +44,12 @@ def best_validation(epoch: int, history: Sequence[Mapping[str, Any]]) -> dict[st
 
 def describe_data(data: DeblurDataModule) -> dict[str, Any]:
     """Return which images a run used, and how many it did not use since they are too small for it."""
-    counts = {"train": len(data.splits.train), "val": len(data.splits.val), "test": len(data.splits.test)}
-    return {**describe_images(data), "counts": counts, "too_small": data.too_small}
+    return {**describe_images(data), "counts": counts_of(data.splits), "too_small": data.too_small}
+
+
+def counts_of(splits: Splits) -> dict[str, int]:
+    """Return how many images each set has."""
+    return {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)}
 
 
 def describe_images(data: DeblurDataModule) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Which runs belong together: by what they did, not by the sweep that they are in."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,16 +56,6 @@ def in_order(answers: Sequence[Answer], blurs: Sequence[str]) -> list[Answer]:
     return sorted(answers, key=rank)
 
 
-def has_undefined(run: Run) -> bool:
-    """Tell whether the PSNR of some restored test image is not defined, as a network that diverged leaves behind.
-
-    In images.csv such a PSNR is as empty as the infinite one of an image that is restored exactly; metrics.json tells
-    how many of those there are.
-    """
-    empty = sum(not math.isfinite(values["psnr"]) for values in run.images.values())
-    return empty > (run.number("test.exactly_restored") or 0)
-
-
 @dataclass(frozen=True)
 class Selection:
     """Runs that fill cells of the study's grid; those of one cell differ in their seeds.
@@ -114,7 +103,7 @@ def select(runs: Sequence[Run], networks: Mapping[str, str]) -> Selection:
         networks: the study's name of each network, by that of the model.
     """
     tested = [run for run in runs if run.images and _is_of_the_study(run, networks)]
-    known = distinct([run for run in tested if not has_undefined(run)])
+    known = distinct([run for run in tested if not run.has_undefined])
     groups: list[list[Run]] = []
     for run in known:
         group = next((one for one in groups if alike(one[0], run, *_OF_A_CELL)), None)
@@ -129,7 +118,7 @@ def select(runs: Sequence[Run], networks: Mapping[str, str]) -> Selection:
         for run in known
         if not any(run is other for other in taken)
     )
-    return Selection(cells, others, len(distinct([run for run in tested if has_undefined(run)])))
+    return Selection(cells, others, len(distinct([run for run in tested if run.has_undefined])))
 
 
 def _apart(run: Run, cell: Sequence[Run], taken: Sequence[Run]) -> str:

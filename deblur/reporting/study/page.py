@@ -22,7 +22,7 @@ from deblur.reporting.study.claims import CLAIMS, COMMAND
 from deblur.reporting.study.classical import COMMAND as CLASSICAL_COMMAND
 from deblur.reporting.study.classical import classical_table, evaluations_beside
 from deblur.reporting.study.evidence import evidence, evidence_table
-from deblur.reporting.study.matching import IN_THE_STUDYS_WAY, OURS, Selection, has_undefined, select
+from deblur.reporting.study.matching import IN_THE_STUDYS_WAY, OURS, Selection, select
 from deblur.reporting.study.published import Published, read_published
 from deblur.reporting.study.settings import setting_table
 from deblur.reporting.study.verdicts import LEAST_SEEDS, SMALLEST, Verdict
@@ -129,15 +129,15 @@ def _studys_way(published: Published, selection: Selection) -> dict[str, Any] | 
 
 def _without_undefined(findings: Findings) -> Findings:
     """Return the findings without runs that lack the PSNR of test images: the mean of the others would flatter them."""
-    if not any(has_undefined(run) for sweep in findings.sweeps for run in sweep.runs):
+    if not any(run.has_undefined for sweep in findings.sweeps for run in sweep.runs):
         return findings
-    sweeps = [replace(one, runs=tuple(run for run in one.runs if not has_undefined(run))) for one in findings.sweeps]
+    sweeps = [replace(one, runs=tuple(run for run in one.runs if not run.has_undefined)) for one in findings.sweeps]
     table = arrange(sweeps)
     return Findings(sweeps, table, [found for problem in table.problems if (found := answer(problem)) is not None])
 
 
 def _undefined_notice(runs: Sequence[Run]) -> list[str]:
-    names = [run.name for run in runs if has_undefined(run)]
+    names = [run.name for run in runs if run.has_undefined]
     told = "These runs have test images whose PSNR is not defined, and are left out of all comparisons"
     return [f"{told}: {', '.join(names)}."] if names else []
 
