@@ -1,10 +1,12 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, under names that stay in their folder."""
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +15,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # a command that only lists or refuses starts sooner without numpy
     import numpy as np
     from numpy.typing import NDArray
+
+
+LONGEST_NAME = 80  # bytes of UTF-8; file systems allow 255, and several names may stand in one
+
+
+def safe_name(text: str) -> str:
+    """Return a text of any origin, such as a name in a file, as a part of a file's name.
+
+    A name of letters, digits, dots, underscores and hyphens stays as it is. No other text leads out of a folder, is
+    hidden, empty or too long; two texts can become the same name.
+
+    Args:
+        text: such as `../../evil`, which becomes `_.._evil`.
+    """
+    plain = re.sub(r"[^\w.-]+", "_", text).lstrip(".") or "_"
+    encoded = plain.encode()
+    if len(encoded) <= LONGEST_NAME:
+        return plain
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:6]
+    return f"{encoded[: LONGEST_NAME - 7].decode(errors='ignore')}-{digest}"
 
 
 def write_bytes(path: Path, content: bytes) -> None:

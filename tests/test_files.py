@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from deblur.files import write_bytes, write_csv, write_gray_png, write_json, write_text
+from deblur.files import safe_name, write_bytes, write_csv, write_gray_png, write_json, write_text
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\r")
 cells = st.none() | st.integers() | st.floats(allow_nan=False) | st.text(characters)
@@ -152,3 +152,40 @@ def test_an_image_comes_back(tmp_path: Path, shape: tuple[int, int]) -> None:
     with Image.open(tmp_path / "samples" / "a.png") as picture:
         assert (picture.format, picture.mode) == ("PNG", "L")
         np.testing.assert_array_equal(np.asarray(picture), image)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("srcnn_915-box", "srcnn_915-box"),
+        ("größe.png", "größe.png"),
+        ("../../evil", "_.._evil"),
+        ("/etc/passwd", "_etc_passwd"),
+        ("..", "_"),
+        (".", "_"),
+        ("", "_"),
+        (".hidden", "hidden"),
+        ("a\\b", "a_b"),
+        ("C:/a", "C_a"),
+        ("a\0b\n", "a_b_"),
+        ("a b", "a_b"),
+        ("\ud800", "_"),
+    ],
+)
+def test_a_name_of_any_origin_becomes_one_of_a_file(text: str, name: str) -> None:
+    assert safe_name(text) == name
+
+
+@given(st.text() | st.text("./\\~\0a-", min_size=1, max_size=300))
+def test_no_name_leads_out_of_its_folder(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    name = safe_name(text)
+    folder = tmp_path_factory.getbasetemp() / "names"
+    write_bytes(folder / name / f"{name}.png", b"")
+    assert (folder / name).resolve().parent == folder.resolve()
+    assert name == safe_name(name) == Path(name).name
+    assert not name.startswith(".")
+    assert len(name.encode()) <= 80
+
+
+def test_long_names_that_begin_alike_differ() -> None:
+    assert safe_name("a" * 200 + "b") != safe_name("a" * 200 + "c")

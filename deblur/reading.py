@@ -1,0 +1,262 @@
+"""Reading small files that may be damaged, of any origin, or no files at all."""
+
+import csv
+import functools
+import io
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from deblur.errors import UserError
+
+if TYPE_CHECKING:
+    import yaml  # type: ignore[import-untyped] # it has no types
+
+Value = TypeVar("Value")
+
+MEBIBYTE = 2**20  # bytes
+LARGEST_FILE = 64 * MEBIBYTE  # bytes; a larger one is not read unless its reader says so
+DEEPEST = 40  # nested lists and mappings; what this program writes has fewer than 10
+MOST_YAML_EVENTS = 40_000  # values, and starts and ends of lists and mappings; a configuration has about 200
+
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+class UnusableFile(UserError):
+    """A file that cannot be used; its kinds below say why."""
+
+
+class MissingFile(UnusableFile):
+    """A file that is not there."""
+
+
+class UnreadableFile(UnusableFile):
+    """A file that is there and cannot be read: it is not said to be damaged, which nobody knows."""
+
+
+class DamagedFile(UnusableFile):
+    """A file that was read and holds something else than it should."""
+
+
+def read_bytes(path: Path, *, largest: int = LARGEST_FILE, cure: str = "") -> bytes:
+    """Read a file, but nothing that only looks like one: reading a pipe would wait for ever, a device would never end.
+
+    Args:
+        path: the file.
+        largest: how many bytes it may have.
+        cure: what the user can do, for the end of the error's sentence.
+
+    Raises:
+        MissingFile: where it is not there.
+        UnreadableFile: where the system refuses to read it, or it is no regular file.
+        DamagedFile: where it is too large.
+    """
+    try:
+        _refuse_special_file(path, os.stat(path).st_mode, cure)  # noqa: PTH116 # opening a device can have effects
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            # Again: another file may have come in its place, and the system opens folders for reading.
+            _refuse_special_file(path, os.fstat(descriptor).st_mode, cure)
+            content = file.read(largest + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFile(_sentence(path, "does not exist", cure)) from None
+    except (OSError, ValueError) as error:  # ValueError for a name with a zero byte
+        raise UnreadableFile(_sentence(path, f"cannot be read ({reason_of(error)})", cure)) from error
+    if len(content) > largest:
+        raise damaged(path, f"it has more than {_size(largest)}", cure)
+    return content
+
+
+def _refuse_special_file(path: Path, mode: int, cure: str) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((kind for is_of_kind, kind in _KINDS if is_of_kind(mode)), "a device")
+        raise UnreadableFile(_sentence(path, f"cannot be read (it is {kind}, no file)", cure))
+
+
+def _size(count: int) -> str:
+    return f"{count // MEBIBYTE} MiB" if count >= MEBIBYTE else f"{count} bytes"
+
+
+def read_json(path: Path, *, largest: int = LARGEST_FILE, cure: str = "") -> Any:
+    """Read a JSON file; see `json_value` and `read_bytes`."""
+    return _parsed(path, read_bytes(path, largest=largest, cure=cure), json_value, cure)
+
+
+def read_yaml(path: Path, *, largest: int = MEBIBYTE, cure: str = "") -> Any:
+    """Read a YAML file; see `yaml_value` and `read_bytes`."""
+    return _parsed(path, read_bytes(path, largest=largest, cure=cure), yaml_value, cure)
+
+
+def read_csv(
+    path: Path, *, needed: Sequence[str] = (), largest: int = 4 * LARGEST_FILE, cure: str = ""
+) -> list[dict[str, str]]:
+    """Read a CSV file with a line of names; see `csv_rows` and `read_bytes`."""
+    content = read_bytes(path, largest=largest, cure=cure)
+    return _parsed(path, content, lambda text: csv_rows(text, needed), cure)
+
+
+def _parsed(path: Path, content: bytes, parse: Callable[[bytes], Value], cure: str) -> Value:
+    try:
+        return parse(content)
+    except ValueError as error:
+        raise damaged(path, str(error), cure) from error
+
+
+def damaged(path: Path, reason: str, cure: str = "") -> DamagedFile:
+    """Return the error of a file that holds something else than it should."""
+    return DamagedFile(_sentence(path, f"is damaged ({reason})", cure))
+
+
+def _sentence(path: Path, problem: str, cure: str) -> str:
+    return f"{path} {problem}{f': {cure}' if cure else ''}."
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error of the operating system says, without its number and the file's name."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())
+
+
+def json_value(text: str | bytes) -> Any:
+    """Parse JSON of any origin: numbers are finite, and its nesting is bounded.
+
+    Raises:
+        ValueError: for anything else; its text is a short reason.
+    """
+    try:
+        value = json.loads(_text(text), parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    _refuse_depth(value)
+    return value
+
+
+def _text(content: str | bytes) -> str:
+    if isinstance(content, bytes):
+        if not content.strip(b"\0 \t\r\n"):
+            raise ValueError("it is empty")
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            raise ValueError("it is no UTF-8 text") from None
+    if not content.strip("\0 \t\r\n"):
+        raise ValueError("it is empty")
+    return content
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large")
+    return number
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise ValueError("it is nested too deeply")
+
+
+def yaml_value(text: str | bytes) -> Any:
+    """Parse YAML of any origin: one document of plain values, as this program writes it.
+
+    Aliases, with which a few lines can stand for gigabytes, and tags are refused; size and nesting are bounded.
+
+    Raises:
+        ValueError: for anything else; its text is a short reason.
+    """
+    import yaml
+
+    try:
+        _refuse_traps(_text(text), yaml)
+        return yaml.load(_text(text), _yaml_loader())
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())[:300]) from error
+
+
+def _refuse_traps(text: str, yaml: Any) -> None:
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("it has aliases, which are not allowed")
+        if getattr(event, "tag", None) is not None:
+            raise ValueError(f"it has the tag {event.tag}, which is not allowed")
+        if depth > DEEPEST:
+            raise ValueError("it is nested too deeply")
+        if count > MOST_YAML_EVENTS:
+            raise ValueError("it has too many values")
+
+
+@functools.cache
+def _yaml_loader() -> "type[yaml.SafeLoader]":
+    """Return a loader of plain values that reads numbers as OmegaConf, which writes the files, does."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # the one written in C, if built
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            if len(set(keys)) < len(keys):
+                raise ValueError(f"it has the key {next(key for key in keys if keys.count(key) > 1)} twice")
+            made: dict[Any, Any] = super().construct_mapping(node, deep)
+            return made
+
+    # YAML 1.1 takes 1e-3 for a text, and 2020-01-01 for a date.
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in found if not tag.endswith((":float", ":timestamp"))]
+        for first, found in Loader.yaml_implicit_resolvers.items()
+    }
+    number = r"[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(?:inf|Inf|INF))"
+    pattern = re.compile(rf"(?:{number}|\.(?:nan|NaN|NAN))\Z")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+0123456789."))
+    return Loader
+
+
+def csv_rows(text: str | bytes, needed: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Parse CSV with a line of names; every row has a cell for each.
+
+    Args:
+        text: the content of a file.
+        needed: names that have to be there.
+
+    Raises:
+        ValueError: for anything else; its text is a short reason.
+    """
+    reader = csv.reader(io.StringIO(_text(text), newline=""), strict=True)
+    try:
+        names = next(reader)
+        lacking = [name for name in needed if name not in names]
+        if lacking:
+            raise ValueError(f"it lacks the columns {', '.join(lacking)}")
+        if len(set(names)) < len(names):
+            raise ValueError("two columns have one name")
+        rows = []
+        for cells in reader:
+            if cells and len(cells) != len(names):
+                raise ValueError(f"line {reader.line_num} has {len(cells)} cells instead of {len(names)}")
+            if cells:
+                rows.append(dict(zip(names, cells, strict=True)))
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from error
+    return rows
