@@ -8,9 +8,9 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from deblur.errors import UserError
-from deblur.networks.building import build_network
-from deblur.networks.checkpoints import CHECKPOINTS, SEEN, load_checkpoint
-from deblur.networks.description import has_settings
+from deblur.networks.building import damaged, rebuild_network
+from deblur.networks.checkpoints import CHECKPOINTS, load_checkpoint
+from deblur.networks.description import SEEN, check_metrics, check_settings, checked_seen, has_settings
 from deblur.networks.guides import preparation_of
 from deblur.networks.weights import SUFFIX, read_weights
 from deblur.runs import CONFIG_FILE, METRICS_FILE, read_config, read_json
@@ -42,8 +42,8 @@ class Trained:
     @property
     def fingerprint(self) -> str | None:
         """The fingerprint of the images that it was trained and tested on, where it is known."""
-        found = self.metrics.get("data", {}).get("fingerprint")
-        return None if found is None else str(found)
+        found: str | None = (self.metrics.get("data") or {}).get("fingerprint")
+        return found
 
 
 def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
@@ -68,15 +68,16 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
         weights, description = read_weights(place)
         config = description["settings"]
         network = _restored_network(config["model"], weights, place, trusted)
-        name, metrics = str(description.get("name") or place.stem), description.get("metrics") or {}
-        return Trained(name, network, config, metrics, _seen(description))
+        name, metrics = description.get("name") or place.stem, description.get("metrics") or {}
+        return Trained(name, network, config, metrics, checked_seen(description.get(SEEN), place))
     content = load_checkpoint(place)
     settings: Any = content.get("hyper_parameters")
     if not has_settings(settings):
         raise UserError(f"{place} is no checkpoint of this program: it holds no settings of a network.")
+    check_settings(settings, place)
     config = {key: settings[key] for key in SETTINGS if key in settings}
     network = _restored_network(config["model"], _weights(content, place), place, trusted)
-    return Trained(place.stem, network, config, seen=_seen(content))
+    return Trained(place.stem, network, config, seen=checked_seen(content.get(SEEN), place))
 
 
 def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
@@ -87,9 +88,11 @@ def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
     metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
     if not has_settings(config):
         raise UserError(f"{folder / CONFIG_FILE} is damaged: it lacks the sections model and blur.")
+    check_settings(config, folder / CONFIG_FILE)
+    check_metrics(metrics, folder / METRICS_FILE)
     content = load_checkpoint(checkpoint)
     network = _restored_network(config["model"], _weights(content, checkpoint), checkpoint, trusted)
-    return Trained(_name_of(folder), network, config, metrics, _seen(content))
+    return Trained(_name_of(folder), network, config, metrics, checked_seen(content.get(SEEN), checkpoint))
 
 
 def _name_of(folder: Path) -> str:
@@ -98,26 +101,20 @@ def _name_of(folder: Path) -> str:
     return folder.parent.name if folder.parent.parent.name == "runs" else folder.name
 
 
-def _seen(content: Mapping[str, Any]) -> frozenset[str] | None:
-    found = content.get(SEEN)
-    return None if found is None else frozenset(map(str, found))
-
-
 def _weights(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     held = content["state_dict"]
     if not isinstance(held, dict) or not all(isinstance(key, str) for key in held):
         raise UserError(f"{path} is damaged: it holds no weights by name.")
-    return {key.removeprefix(_PREFIX): value for key, value in held.items() if key.startswith(_PREFIX)}
+    weights = {key.removeprefix(_PREFIX): value for key, value in held.items() if key.startswith(_PREFIX)}
+    if not all(isinstance(value, Tensor) for value in weights.values()):
+        raise UserError(f"{path} is damaged: it holds no weights by name.")
+    return weights
 
 
 def _restored_network(
     settings: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path, trusted: Sequence[str]
 ) -> nn.Module:
-    network = build_network(settings, trusted, allowed=("deblur.models",))
-    try:
-        network.load_state_dict(weights)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise _damaged(path, error) from error
+    network = rebuild_network(settings, weights, path, trusted)
     try:
         preparation_of(network)
     except RuntimeError as error:
@@ -126,10 +123,5 @@ def _restored_network(
             "training images what its guide needs."
         ) from error
     except (TypeError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     return network.eval()
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())
-    return UserError(f"{path} does not fit its network ({reason[:200]}): it is damaged.")
