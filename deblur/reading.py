@@ -61,22 +61,32 @@ def read_bytes(path: Path, *, largest: int = LARGEST_FILE, cure: str = "") -> by
         DamagedFile: where it is too large.
     """
     try:
-        _refuse_special_file(path, os.stat(path).st_mode, cure)  # noqa: PTH116 # opening a device can have effects
+        refuse_special_file(path, os.stat(path).st_mode, cure)  # noqa: PTH116 # opening a device can have effects
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as file:
             # Again: another file may have come in its place, and the system opens folders for reading.
-            _refuse_special_file(path, os.fstat(descriptor).st_mode, cure)
+            refuse_special_file(path, os.fstat(descriptor).st_mode, cure)
             content = file.read(largest + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(_sentence(path, "does not exist", cure)) from None
     except (OSError, ValueError) as error:  # ValueError for a name with a zero byte
-        raise UnreadableFile(_sentence(path, f"cannot be read ({reason_of(error)})", cure)) from error
+        raise unreadable(path, error, cure) from error
     if len(content) > largest:
         raise damaged(path, f"it has more than {_size(largest)}", cure)
     return content
 
 
-def _refuse_special_file(path: Path, mode: int, cure: str) -> None:
+def refuse_special_file(path: Path, mode: int, cure: str = "") -> None:
+    """Refuse what is no regular file.
+
+    Args:
+        path: for the error.
+        mode: what `os.stat` says of it.
+        cure: what the user can do, for the end of the error's sentence.
+
+    Raises:
+        UnreadableFile: for a folder, a pipe, a socket or a device.
+    """
     if not stat.S_ISREG(mode):
         kind = next((kind for is_of_kind, kind in _KINDS if is_of_kind(mode)), "a device")
         raise UnreadableFile(_sentence(path, f"cannot be read (it is {kind}, no file)", cure))
@@ -109,6 +119,11 @@ def _parsed(path: Path, content: bytes, parse: Callable[[bytes], Value], cure: s
         return parse(content)
     except ValueError as error:
         raise damaged(path, str(error), cure) from error
+
+
+def unreadable(path: Path, error: Exception, cure: str = "") -> UnreadableFile:
+    """Return the error of a file that the system refuses to read."""
+    return UnreadableFile(_sentence(path, f"cannot be read ({reason_of(error)})", cure))
 
 
 def damaged(path: Path, reason: str, cure: str = "") -> DamagedFile:

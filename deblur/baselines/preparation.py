@@ -19,6 +19,9 @@ _ARRAYS = ("kernel", "power", "noise")
 KERNEL_SUM_TOLERANCE = 1e-3
 """How far from 1 the sum of a kernel may be, which a file holds in float32."""
 
+LARGEST_KERNEL = 1001
+"""Largest side of a kernel [px]; the blurs of this program have up to half of it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Preparation:
@@ -48,6 +51,9 @@ class Preparation:
     def __post_init__(self) -> None:
         """Refuse what cannot have been measured, of a damaged file."""
         factors = np.array([self.fft_noise_factor, *self.noise_factors], dtype=np.float64)
+        for name, values in (("power", self.power), ("noise", self.noise), ("kernel", self.kernel)):
+            if values is not None and values.ndim != 2:
+                raise ValueError(f"{name} has {values.ndim} dimensions instead of 2")
         for name, values in (("power", self.power), ("noise", self.noise), ("noise_factors", factors)):
             if values.size == 0 or not (np.isfinite(values).all() and values.min() > 0):
                 raise ValueError(f"{name} are not numbers above 0")
@@ -57,6 +63,10 @@ class Preparation:
             return
         if any(size % 2 == 0 for size in self.kernel.shape):
             raise ValueError("the kernel has an even side")
+        if max(self.kernel.shape) > LARGEST_KERNEL:
+            raise ValueError(f"the kernel has a side of {max(self.kernel.shape)} px: {LARGEST_KERNEL} are allowed")
+        if not (np.isfinite(self.kernel).all() and self.kernel.min() >= 0):
+            raise ValueError("the kernel holds what is no number from 0 up")
         if not abs(self.kernel.sum(dtype=np.float64) - 1) <= KERNEL_SUM_TOLERANCE:
             raise ValueError("the sum of the kernel is not 1")
 
@@ -114,11 +124,19 @@ class Preparation:
         power, noise, kernel = arrays["power"], arrays["noise"], arrays["kernel"]
         if power is None or noise is None:
             raise ValueError("the spectra are missing")
-        factors = [float(factor) for factor in told["noise_factors"]]
+        if not isinstance(told["noise_factors"], list):
+            raise ValueError("noise_factors are no list")
+        factors = [_number(factor) for factor in told["noise_factors"]]
         estimated = told.get("noise_estimated", False)  # files of before have none
         if not isinstance(estimated, bool):
             raise ValueError("noise_estimated is neither true nor false")
-        return cls(kernel, power, noise, float(told["fft_noise_factor"]), factors, estimated)
+        return cls(kernel, power, noise, _number(told["fft_noise_factor"]), factors, estimated)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a factor is no number")
+    return float(value)
 
 
 def _as_plain(array: NDArray[np.floating]) -> dict[str, Any]:
@@ -127,5 +145,9 @@ def _as_plain(array: NDArray[np.floating]) -> dict[str, Any]:
 
 
 def _of_plain(told: Mapping[str, Any]) -> NDArray[np.floating]:
-    height, width = (int(size) for size in told["shape"])
-    return np.frombuffer(base64.b64decode(told["float32"]), dtype="<f4").reshape(height, width)
+    shape, text = told["shape"], told["float32"]
+    if not isinstance(shape, list) or len(shape) != 2 or not all(type(size) is int and size > 0 for size in shape):
+        raise ValueError("a shape is not two whole numbers from 1 up")
+    if not isinstance(text, str):
+        raise ValueError("an array is no text")
+    return np.frombuffer(base64.b64decode(text, validate=True), dtype="<f4").reshape(shape)

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from deblur.errors import UserError
-from deblur.networks.checkpoints import SEEN
-from deblur.networks.description import LARGEST_RADIUS, alignment_of
+from deblur.networks.description import LARGEST_RADIUS, SEEN, alignment_of
 from deblur.networks.trained import SETTINGS, Trained
 from deblur.runs import config_without_paths
 

@@ -49,6 +49,7 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
             f"format=onnx needs onnx, onnxscript and onnxruntime: pip install deblur-lab[onnx] ({error})."
         ) from error
     content = _converted(network.eval(), description)
+    _refuse_unusable(content, network)
     return content, _difference(content, network)
 
 
@@ -95,6 +96,20 @@ def _was_stopped(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _refuse_unusable(content: bytes, network: nn.Module) -> None:
+    """Refuse a graph that `restore` would not take: it takes none whose layers it does not know."""
+    from deblur.restoring.onnx_graph import Sizes, UnusableGraph, parsed
+
+    try:
+        sizes = Sizes(parsed(content), getattr(network, "radius", None))
+        for shape in _SIZES:
+            sizes.check({name: given.shape for name, given in _inputs(network, (1, *shape[1:])).items()})
+    except UnusableGraph as error:
+        raise UserError(
+            f"deblur.restore could not take the network as ONNX ({error}): no file is written. Take format=safetensors."
+        ) from error
 
 
 def _difference(content: bytes, network: nn.Module) -> float:

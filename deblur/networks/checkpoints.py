@@ -1,19 +1,27 @@
 """The checkpoints that a training leaves behind, read without a trainer."""
 
-import io
+import pickletools
+import re
 import warnings
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
 
 import torch
 from torch import Tensor
 
 from deblur.errors import UserError
-from deblur.reading import MissingFile, read_bytes
+from deblur.reading import UnusableFile, refuse_special_file, unreadable
 
 CHECKPOINTS = "checkpoints"  # the folder in a run's
 BEST, LAST = "best.ckpt", "last.ckpt"  # in that folder: of the best epoch, and of the last one
-SEEN = "seen_images"  # key of the digests of the images that a network was trained or validated on
+_PICKLE: Final = "data.pkl"  # of the archive: all values but the tensors' numbers
+_LARGEST_PICKLE: Final = 64 * 2**20  # bytes; the digests of a million images have 30
+# What is called when a checkpoint of a training is read. torch itself allows more, such as `bytearray(10**11)`.
+_CALLED: Final = re.compile(
+    r"collections (OrderedDict|Counter)|(builtins|__builtin__) set|torch\._utils _rebuild_(tensor_v2|parameter)|"
+    r"torch\.storage UntypedStorage|torch (\w+Storage|Size|device|float\d+|bfloat16|u?int\d+|bool)"
+)
 
 
 def digest_of(image: str) -> str:
@@ -24,6 +32,8 @@ def digest_of(image: str) -> str:
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Load a checkpoint's plain values and tensors; no code in it can run.
 
+    The numbers of the tensors stay in the file until they are used.
+
     Returns:
         What it holds: `epoch` and `global_step`, from 0 up, `state_dict`, the weights by name, and more.
 
@@ -31,29 +41,29 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         UserError: where it is missing, cannot be read, is damaged, or holds anything else.
     """
     try:
-        archive = io.BytesIO(read_bytes(path, largest=_size(path)))
-    except MissingFile:
+        _refuse_traps(path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # in a pickle, which is then refused
+            content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except FileNotFoundError:
         raise UserError(
             f"{path} is missing: no epoch was validated, so there is nothing to test. Leave out what shortens the "
             "validation or the training, or use debug=fast_dev_run."
         ) from None
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol")  # in a pickle, which is then refused
-            content: Any = torch.load(archive, map_location="cpu", weights_only=True)
+    except UnusableFile:
+        raise
+    except OSError as error:
+        raise unreadable(path, error) from error
     except Exception as error:  # torch raises what its unpickler and its archive reader raise
-        raise UserError(f"{path} is no checkpoint of this program, or is damaged ({type(error).__name__}).") from error
+        reason = str(error) if isinstance(error, _Trap) else type(error).__name__
+        raise UserError(
+            f"{path} is no checkpoint of this program, or is damaged ({reason}): give a run's folder, a checkpoint, or "
+            "an exported .safetensors or .onnx file."
+        ) from error
     flaw = _flaw(content)
     if flaw is not None:
         raise UserError(f"{path} {flaw}.")
     return dict(content)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # reading it says why
-        return 0
 
 
 def mismatch(expected: Any, found: Any, where: str) -> str | None:
@@ -103,3 +113,38 @@ def _flaw(content: Any) -> str | None:
     ):
         return "is damaged: it holds no weights by name"
     return None
+
+
+class _Trap(Exception):
+    """What takes the memory of the machine, or its time, when it is read."""
+
+
+def _refuse_traps(path: Path) -> None:
+    """Refuse a file that is no archive as torch writes it, before anything in it is believed.
+
+    Raises:
+        _Trap: where it is none.
+        UnreadableFile: for a folder or a device.
+        FileNotFoundError, OSError, zipfile.BadZipFile: where it cannot be read.
+    """
+    refuse_special_file(path, path.stat().st_mode)
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise _Trap("it is compressed")  # a kilobyte may then stand for a gigabyte
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise _Trap("it tells of more than it holds")
+        pickles = [entry for entry in entries if entry.filename.rpartition("/")[2] == _PICKLE]
+        if len(pickles) != 1 or pickles[0].file_size > _LARGEST_PICKLE:
+            raise _Trap("it holds no values, or too many")
+        with archive.open(pickles[0]) as file:
+            _refuse_calls(file)
+
+
+def _refuse_calls(file: IO[bytes]) -> None:
+    """Refuse a pickle that calls what no training has left there."""
+    for code, value, _ in pickletools.genops(file):
+        if code.name in ("GLOBAL", "INST") and not _CALLED.fullmatch(str(value)):
+            raise _Trap("it calls what no training leaves behind")
+        if code.name == "STACK_GLOBAL":
+            raise _Trap("it is of a later protocol")

@@ -3,13 +3,132 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from deblur.errors import UserError
+from deblur.reading import json_value
 
 KEY: Final = "deblur"  # of our JSON among a file's metadata
+SEEN: Final = "seen_images"  # key of the digests of the images that a network was trained or validated on
 LARGEST_RADIUS: Final = 1000  # px; a file that tells more would have every tile surrounded by gigabytes
+LARGEST_WIDTH: Final = 4096  # channels of a layer
+LARGEST_PART: Final = 2**32  # bytes that a layer may give for a part of a picture
+MOST_WEIGHTS: Final = 10_000  # arrays of weights; two of each layer
+LARGEST_TEXT: Final = 32 * 2**20  # bytes of the JSON; the digests of a million images have 20
+MOST_VALUES: Final = 20_000  # in the settings of a network, those within lists and sections included
+LONGEST_TEXT: Final = 10_000  # characters of a text in the settings
 _FORMAT: Final = 1  # raised when the JSON changes its meaning
+
+_Kind = TypeVar("_Kind", bound=BaseModel)
+
+
+def _plain(section: Any) -> Any:
+    """Return a section that holds plain values alone, and not so many that to go through them takes for ever."""
+    count, values = 0, [section]
+    while values:
+        value = values.pop()
+        count += 1
+        if count > MOST_VALUES:  # also of one value that stands in many places, as in a pickle
+            raise ValueError("holds too many values")
+        if isinstance(value, dict):
+            if not all(isinstance(key, str) for key in value):
+                raise ValueError("has a key that is no text")
+            values += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple):
+            if len(value) > MOST_VALUES:
+                raise ValueError("holds too many values")
+            values += value
+        elif isinstance(value, str) and len(value) > LONGEST_TEXT:
+            raise ValueError("holds a text that is too long")
+        elif not isinstance(value, str | int | float | None):
+            raise ValueError(f"holds a {type(value).__name__}")
+    return section
+
+
+Plain = Annotated[dict[str, Any], BeforeValidator(_plain)]
+Number = int | float
+
+
+class _Told(BaseModel):
+    """What a file tells; what nothing reads of it may be anything."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _Named(_Told):
+    """A section that describes an object."""
+
+    target: str | None = Field(None, alias="_target_")
+    name: str | None = None
+
+
+class _Blur(_Named):
+    families: dict[str, dict[str, Any] | None] | None = None
+
+    @model_validator(mode="after")
+    def _weights_are_numbers(self) -> "_Blur":
+        for family in (self.families or {}).values():
+            weight = (family or {}).get("weight", 1)
+            if isinstance(weight, bool) or not isinstance(weight, Number):
+                raise ValueError("has a weight that is no number")
+        return self
+
+
+class _Data(_Named):
+    border: str | None = None
+    leaves: Number | None = None
+
+
+class _Sections(_Told):
+    model: Plain
+    blur: Plain
+    data: Plain | None = None
+    optimizer: Plain | None = None
+    scheduler: Plain | None = None
+    loss: str | None = None
+    seed: int | None = None
+
+
+class _Best(_Told):
+    epoch: int | None = None
+
+
+class _Images(_Told):
+    fingerprint: str | None = None
+    counts: dict[str, int] | None = None
+
+
+class _Means(_Told):
+    images: Number | None = None
+    psnr: Number | None = None
+    gain: Number | None = None
+    ssim: Number | None = None
+    input_psnr: Number | None = None
+    input_ssim: Number | None = None
+
+
+class _Metrics(_Told):
+    test: _Means | None = None
+    val: _Best | None = None
+    data: _Images | None = None
+
+
+class _Description(_Told):
+    settings: dict[str, Any]
+    name: str | None = Field(None, max_length=LONGEST_TEXT)
+    metrics: dict[str, Any] | None = None
+    radius: int | None = Field(None, ge=0, le=LARGEST_RADIUS)
+    alignment: int = Field(1, ge=1, le=LARGEST_RADIUS)
+    seen_images: list[str] | None = None
+    preparation: dict[str, Any] | None = None  # `Preparation.of_plain` reads it
+
+    @model_validator(mode="after")
+    def _parts_begin_where_they_can(self) -> "_Description":
+        if not _is_alignment(self.alignment, self.radius):
+            raise ValueError("has a radius that is no multiple of its alignment")
+        return self
 
 
 def write_description(description: Mapping[str, Any]) -> str:
@@ -23,7 +142,7 @@ def write_description(description: Mapping[str, Any]) -> str:
 
 
 def read_description(text: str | None, path: Path) -> dict[str, Any]:
-    """Return what an exported network says about itself.
+    """Return what an exported network says about itself; whatever this program reads of it is there and of its type.
 
     Args:
         text: our JSON; None where the file has none.
@@ -32,22 +151,64 @@ def read_description(text: str | None, path: Path) -> dict[str, Any]:
     Raises:
         UserError: where it says nothing, or something else than ours.
     """
+    if text is not None and len(text) > LARGEST_TEXT:
+        raise UserError(f"{path} is damaged: it tells {len(text) / 2**20:.0f} MiB of its network. Export it again.")
     try:
-        description = json.loads(text or "")
-    except (ValueError, RecursionError):
+        description = json_value(text) if text and text.strip() else None
+    except json.JSONDecodeError:
         description = None
+    except ValueError as error:
+        raise UserError(
+            f"{path} is damaged: what it tells of its network cannot be read ({error}), or it was not exported by this "
+            "program."
+        ) from error
     if not isinstance(description, dict) or not has_settings(description.get("settings")):
         raise UserError(f"{path} was not exported by this program: it does not tell the settings of its network.")
     if description.get("format") != _FORMAT:
         raise UserError(f"{path} is of the format {description.get('format')}, of another version of this program.")
-    radius, alignment = description.get("radius"), description.get("alignment", 1)
-    if (
-        not _are_metrics(description.get("metrics") or {})
-        or not _is_radius(radius)
-        or not _is_alignment(alignment, radius)
-    ):
-        raise UserError(f"{path} is damaged: what it tells of its network cannot be so. Export it again.")
+    _refuse_unfit(_Description, description, path)
+    check_settings(description["settings"], path)
+    check_metrics(description.get("metrics") or {}, path)
     return description
+
+
+def check_settings(settings: Mapping[str, Any], path: Path) -> None:
+    """Check the settings of a training, of any origin: that each section is there and of the type that is read.
+
+    Args:
+        settings: with the sections `model` and `blur`, as `has_settings` tells.
+        path: of the file that holds them, for the error.
+
+    Raises:
+        UserError: for the first value that cannot be so.
+    """
+    _refuse_unfit(_Sections, settings, path, "settings")
+    kinds: dict[str, type[_Named]] = {"model": _Named, "blur": _Blur, "data": _Data, "optimizer": _Named}
+    for section, kind in kinds.items():
+        if settings.get(section) is not None:
+            _refuse_unfit(kind, settings[section], path, f"settings.{section}")
+
+
+def check_metrics(metrics: Any, path: Path) -> None:
+    """Check the results of a training, of any origin, as far as they are read.
+
+    Raises:
+        UserError: for the first value that cannot be so.
+    """
+    _refuse_unfit(_Metrics, metrics, path, "metrics")
+
+
+def checked_seen(seen: Any, path: Path) -> frozenset[str] | None:
+    """Return the digests of the images that a network has seen, of any origin; None where they are not known.
+
+    Raises:
+        UserError: where they are something else.
+    """
+    if seen is None:
+        return None
+    if not isinstance(seen, list) or not all(isinstance(digest, str) for digest in seen):
+        raise _damaged(path, f"{SEEN} is no list of texts")
+    return frozenset(seen)
 
 
 def alignment_of(network: object) -> int:
@@ -70,12 +231,19 @@ def has_settings(config: Any) -> bool:
     return isinstance(config, dict) and all(isinstance(config.get(section), dict) for section in ("model", "blur"))
 
 
-def _are_metrics(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(value.get(part, {}), dict) for part in ("test", "val", "data"))
+def _refuse_unfit(kind: type[_Kind], told: Any, path: Path, place: str = "") -> None:
+    try:
+        kind.model_validate(told)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        # A place that the file names is as long as it likes.
+        where = ".".join([*([place] if place else []), *map(str, first["loc"])])[:100]
+        reason = first["msg"].removeprefix("Value error, ")
+        raise _damaged(path, f"{where}: {reason}" if where else reason) from error
 
 
-def _is_radius(value: Any) -> bool:
-    return value is None or (type(value) is int and 0 <= value <= LARGEST_RADIUS)
+def _damaged(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} is damaged: what it tells of its network cannot be so ({reason}). Export it again.")
 
 
 def _is_alignment(value: Any, radius: int | None) -> bool:

@@ -8,9 +8,9 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from deblur.errors import UserError
-from deblur.networks.building import build_network
-from deblur.networks.checkpoints import BEST, CHECKPOINTS, SEEN, load_checkpoint
-from deblur.networks.description import has_settings
+from deblur.networks.building import damaged, rebuild_network
+from deblur.networks.checkpoints import BEST, CHECKPOINTS, load_checkpoint
+from deblur.networks.description import SEEN, check_settings, checked_seen, has_settings
 from deblur.networks.guides import preparation_of
 from deblur.networks.weights import SUFFIX, read_weights
 from deblur.reading import MissingFile
@@ -44,8 +44,8 @@ class Trained:
     @property
     def fingerprint(self) -> str | None:
         """The fingerprint of the images that it was trained and tested on, where it is known."""
-        found = self.metrics.get("data", {}).get("fingerprint")
-        return None if found is None else str(found)
+        found: str | None = (self.metrics.get("data") or {}).get("fingerprint")
+        return found
 
 
 def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
@@ -71,15 +71,16 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
         weights, description = read_weights(place)
         config = description["settings"]
         network = _restored_network(config["model"], weights, place, trusted)
-        name, metrics = str(description.get("name") or place.stem), description.get("metrics") or {}
-        return Trained(name, network, config, metrics, _seen(description, place))
+        name, metrics = description.get("name") or place.stem, description.get("metrics") or {}
+        return Trained(name, network, config, metrics, checked_seen(description.get(SEEN), place))
     content = load_checkpoint(place)
     settings: Any = content.get("hyper_parameters")
     if not has_settings(settings):
         raise UserError(f"{place} is no checkpoint of this program: it holds no settings of a network.")
+    check_settings(settings, place)
     config = {key: settings[key] for key in SETTINGS if key in settings}
     network = _restored_network(config["model"], _weights(content), place, trusted)
-    return Trained(place.stem, network, config, seen=_seen(content, place))
+    return Trained(place.stem, network, config, seen=checked_seen(content.get(SEEN), place))
 
 
 def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
@@ -93,24 +94,16 @@ def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
         metrics = {}
     if not has_settings(config):
         raise UserError(f"{folder / CONFIG_FILE} is damaged: it lacks the sections model and blur.")
+    check_settings(config, folder / CONFIG_FILE)
     content = load_checkpoint(checkpoint)
     network = _restored_network(config["model"], _weights(content), checkpoint, trusted)
-    return Trained(_name_of(folder), network, config, metrics, _seen(content, checkpoint))
+    return Trained(_name_of(folder), network, config, metrics, checked_seen(content.get(SEEN), checkpoint))
 
 
 def _name_of(folder: Path) -> str:
     """Return the name of a run; that of a single run is its folder's parent, above its time."""
     folder = folder.resolve()
     return folder.parent.name if folder.parent.parent.name == "runs" else folder.name
-
-
-def _seen(content: Mapping[str, Any], path: Path) -> frozenset[str] | None:
-    found = content.get(SEEN)
-    if found is None:
-        return None
-    if not isinstance(found, list) or not all(isinstance(digest, str) for digest in found):
-        raise UserError(f"{path} is damaged: {SEEN} is no list of texts.")
-    return frozenset(found)
 
 
 def _weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -121,11 +114,7 @@ def _weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
 def _restored_network(
     settings: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path, trusted: Sequence[str]
 ) -> nn.Module:
-    network = build_network(settings, trusted, allowed=("deblur.models",))
-    try:
-        network.load_state_dict(weights)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise _damaged(path, error) from error
+    network = rebuild_network(settings, weights, path, trusted)
     try:
         preparation_of(network)
     except RuntimeError as error:
@@ -134,10 +123,5 @@ def _restored_network(
             "training images what its guide needs."
         ) from error
     except (TypeError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     return network.eval()
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())
-    return UserError(f"{path} does not fit its network ({reason[:200]}): it is damaged.")

@@ -11,9 +11,17 @@ from torch import Tensor
 
 from deblur.errors import UserError
 from deblur.files import write_output
-from deblur.networks.description import KEY, read_description, write_description
+from deblur.networks.description import (
+    KEY,
+    LARGEST_TEXT,
+    MOST_WEIGHTS,
+    read_description,
+    write_description,
+)
 
 SUFFIX: Final = ".safetensors"
+_SIZE_OF_SIZE: Final = 8  # bytes with which a file begins: the size of its header
+_LARGEST_HEADER: Final = LARGEST_TEXT + MOST_WEIGHTS * 500  # bytes: what it says of itself, and of each array
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
@@ -39,9 +47,23 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         UserError: where it is damaged, or of another program.
     """
     try:
+        _refuse_long_header(path)
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(KEY)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 # it is no mapping
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is no safetensors file, or is damaged ({error}).") from error
     return weights, read_description(header, path)
+
+
+def _refuse_long_header(path: Path) -> None:
+    """Refuse a file whose header has more than that of any network, before it is parsed.
+
+    Raises:
+        SafetensorError: for such a file; its text is a short reason.
+        OSError: where it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(_SIZE_OF_SIZE), "little")
+    if size > _LARGEST_HEADER:
+        raise SafetensorError(f"its header has {size:,} bytes")

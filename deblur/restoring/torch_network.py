@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from deblur.networks.description import alignment_of
+from deblur.errors import UserError
+from deblur.networks.description import LARGEST_PART, alignment_of
 from deblur.networks.guides import preparation_of
-from deblur.restoring.tiles import Plane, Planes, with_guide
+from deblur.restoring.tiles import DEFAULT_TILE, Plane, Planes, with_guide
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur.kernels import Weights
@@ -28,8 +29,9 @@ class TorchNetwork:
             bfloat16: compute the products in bfloat16.
 
         Raises:
-            UserError: for an `alignment` that cannot be.
+            UserError: for an `alignment` that cannot be, and where a tile would take more memory than there is.
         """
+        _refuse_large_parts(network)
         self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
         self._preparation = preparation_of(network)
         self._device = device
@@ -71,3 +73,20 @@ class TorchNetwork:
                 restored = self._network(blurred.contiguous(memory_format=torch.channels_last), *guide, pad=False)
             tile: Plane = restored[0, 0].float().numpy(force=True).astype(np.float32, copy=False)
         return tile
+
+
+def _refuse_large_parts(network: nn.Module) -> None:
+    """Refuse a network that needs gigabytes for a tile: one that is wide, and sees far.
+
+    Raises:
+        UserError: for such a network.
+    """
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    widest = max((max(layer.in_channels, layer.out_channels) for layer in convolutions), default=1)
+    side = DEFAULT_TILE + 2 * (getattr(network, "radius", None) or 0)
+    needed = 4 * widest * side**2
+    if needed > LARGEST_PART:
+        raise UserError(
+            f"The network would take {needed / 2**30:.0f} GiB for each part of a picture, with layers of {widest} "
+            f"channels and {side} px a side: {LARGEST_PART // 2**30} are allowed. Give another."
+        )

@@ -14,7 +14,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from deblur.errors import UserError
 from deblur.metrics import mean_results, measure
 from deblur.networks.building import build_network
-from deblur.networks.checkpoints import SEEN, digest_of
+from deblur.networks.checkpoints import digest_of
+from deblur.networks.description import SEEN
 from deblur.training.losses import LOSSES
 from deblur.training.means import FiniteMean
 from deblur.training.optimizers import build_optimizer, build_scheduler
