@@ -28,6 +28,7 @@ from deblur.data.datasets import (
     single_thread_opencv,
 )
 from deblur.data.frames import Border, Frame
+from deblur.data.loading import SampleLoader
 from deblur.data.pairs import open_pairs
 from deblur.data.patches import TrainingDataset, collate_patches
 from deblur.data.pictures import TrainingPictures
@@ -110,8 +111,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             max_val_images: most validation images; the others set aside for it are not used.
             max_test_images: most test images.
             cache_root: the folder for decoded images; None is the user's cache folder.
-            cache_memory: images that decode to more [GiB] are memory-mapped instead of held in memory; blurred images
-                that would take more are blurred anew in each epoch.
+            cache_memory: images that decode to more [GiB] are read as they are needed instead of held in memory;
+                blurred images that would take more are blurred anew in each epoch.
             training_seed: of the order, flips, drawn blurs and patches of training.
             context: further blurred pixels on each side of a training patch, for a network that does not pad.
         """
@@ -229,7 +230,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             # With loader processes Lightning sets the first epoch after a resume too late.
             sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined] # its stub names a base class
         images = self._batch_size // (self._patches_per_image if self._patch_size is not None else 1)
-        return DataLoader(dataset, images, sampler=sampler, collate_fn=collate_patches, **self._loading())
+        return SampleLoader(dataset, images, sampler=sampler, collate_fn=collate_patches, **self._loading())
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Return batches of validation images."""
@@ -316,7 +317,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
                 f"{len(indices)} images make {len(batches)} batches for {processes} processes, and each needs one: "
                 "take more images, fewer trainer.devices or a smaller data.eval_batch_size."
             )
-        return DataLoader(
+        return SampleLoader(
             self.evaluation_dataset(indices, frame),
             batch_sampler=batches[rank::processes],
             collate_fn=collate_images,
