@@ -1,13 +1,12 @@
 """Decode images into the files of a cache, once, whichever processes need it and whatever ends them."""
 
-import json
+import hashlib
 import logging
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -16,10 +15,12 @@ from filelock import FileLock, Timeout
 
 from deblur.data.decoding import Decoded, decode_all
 from deblur.data.images import BadImage
+from deblur.data.index import Index
+from deblur.data.pixels import state_of
 from deblur.data.sources import ImageSource
+from deblur.data.verification import note
 from deblur.errors import disk_error
 
-_FORMAT_VERSION = 1  # raised when the files of a cache change their meaning
 PIXELS = "pixels.npy"
 INDEX = "index.json"
 _UNFINISHED = ".building-"  # begins the name of the folder in which a cache is built; the key follows
@@ -27,48 +28,6 @@ _UNFINISHED = ".building-"  # begins the name of the folder in which a cache is 
 _FEWEST_IMAGES_PER_PROCESS = 32  # fewer are decoded before another process has started
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class Index:
-    """What the index file holds: an entry for each good image, and the bad images."""
-
-    names: list[str] = field(default_factory=list)
-    shapes: list[tuple[int, int]] = field(default_factory=list)  # height and width in px
-    offsets: list[int] = field(default_factory=list)  # of the first pixel in the pixel file
-    digests: list[str] = field(default_factory=list)
-    bad: list[BadImage] = field(default_factory=list)
-    pixels: int = 0  # in all images
-
-    def add(self, name: str, image: Decoded) -> None:
-        """Add an image whose pixels follow those of the last one."""
-        height, width = image.pixels.shape
-        self.names.append(name)
-        self.shapes.append((height, width))
-        self.offsets.append(self.pixels)
-        self.digests.append(image.digest)
-        self.pixels += height * width
-
-    @classmethod
-    def read(cls, path: Path) -> "Index":
-        """Read the file and compare what it says with itself.
-
-        Raises:
-            OSError, ValueError: The file is missing, damaged or of another version.
-        """
-        content = json.loads(path.read_text(encoding="utf-8"))
-        try:
-            if content.pop("version") != _FORMAT_VERSION:
-                raise ValueError(f"{path.name} is not of version {_FORMAT_VERSION}")
-            index = cls(**content)
-            index.shapes = [(height, width) for height, width in index.shapes]
-            index.bad = [BadImage(**bad) for bad in content["bad"]]
-            ends = [start + h * w for start, (h, w) in zip(index.offsets, index.shapes, strict=True)]
-            if [*index.offsets, index.pixels] != [0, *ends] or not len(index.names) == len(index.digests) == len(ends):
-                raise ValueError(f"{path.name} contradicts itself")
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"{path.name} has another structure: {error}") from error
-        return index
 
 
 def build(source: ImageSource, root: Path, key: str, workers: int, progress: bool) -> None:
@@ -95,9 +54,11 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
             with (unfinished / PIXELS).open("wb") as file:
                 index = _write_pixels(source, file, workers, progress)
                 _flush(file)
+            content = index.to_bytes()
             with (unfinished / INDEX).open("wb") as file:
-                file.write(json.dumps({"version": _FORMAT_VERSION, **vars(index)}, default=vars).encode())
+                file.write(content)
                 _flush(file)
+            note(unfinished, hashlib.sha256(content).hexdigest(), state_of((unfinished / PIXELS).stat()))
             shutil.rmtree(root / key, ignore_errors=True)  # a damaged cache
             unfinished.replace(root / key)
         except BaseException:

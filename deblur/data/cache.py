@@ -1,26 +1,28 @@
-"""Decoded images on disk: decoded once, then held in memory or memory-mapped."""
+"""Decoded images on disk: decoded once, then held in memory or read image by image."""
 
 import hashlib
 import json
 import logging
-import mmap
 import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.data.building import INDEX, PIXELS, Index, build, locked
-from deblur.data.images import report_bad_images
+from deblur.data.building import INDEX, PIXELS, build, locked
+from deblur.data.images import digest, printable, report_bad_images
+from deblur.data.index import Index
+from deblur.data.pixels import PixelFile
 from deblur.data.sources import ImageSource
+from deblur.data.verification import ensure
+from deblur.errors import UserError
 
 _DEFAULT_MEMORY_LIMIT = 1024**3  # bytes
-_DAMAGE = (OSError, EOFError, ValueError)  # what opening a missing, damaged or older cache raises
+_DAMAGE = (OSError, ValueError)  # what opening a missing, damaged or older cache raises
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +30,8 @@ _log = logging.getLogger(__name__)
 class ImageCache:
     """Decoded images of equal or mixed sizes.
 
-    A copy made by pickling, for another process, holds no pixels: it maps the same files, so that all processes share
-    one copy in memory.
+    A copy made by pickling, for another process, holds no pixels: it reads them from the same files, so that all
+    processes share what the system keeps of them in memory.
 
     Attributes:
         names: Names of the images, in the order of the source, without those of bad images.
@@ -46,31 +48,24 @@ class ImageCache:
 
         Args:
             folder: Folder of the cache.
-            memory_limit: Up to this many bytes of pixels are read into memory; more are memory-mapped.
+            memory_limit: Up to this many bytes of pixels are read into memory; more are read image by image.
             was_built: Whether the images were decoded anew.
             seconds: Time that opening took.
 
         Raises:
-            OSError, EOFError, ValueError: A file is missing, damaged or of another version.
+            OSError, ValueError: A file is missing, damaged or of another version.
         """
         index = Index.read(folder / INDEX)
-        in_memory = index.pixels <= memory_limit or index.pixels == 0  # an empty file cannot be mapped
-        pixels = np.load(folder / PIXELS, mmap_mode=None if in_memory else "r")
-        if pixels.dtype != np.uint8 or pixels.shape != (index.pixels,):
-            raise ValueError(f"{PIXELS} does not hold what {INDEX} says")
+        self._pixels = PixelFile(folder / PIXELS, index.pixels, in_memory=index.pixels <= memory_limit)
+        ensure(folder, index, self._pixels)
         self._folder = folder
-        self._is_held = in_memory
-        self._mapping = _read_as_told(pixels)
-        self._first_pixel = 0 if in_memory else pixels.offset  # in the file
-        self._pixels: NDArray[np.uint8] = pixels.view(np.ndarray)  # slices of a memmap are slow to make
-        self._pixels.flags.writeable = False
         self._subset: dict[str, object] = {}  # what differs from the files
         self._offsets = index.offsets
         self.names = tuple(index.names)
         self.shapes = tuple(index.shapes)
         self.digests = tuple(index.digests)
         self.bad = tuple(index.bad)
-        self.fingerprint = _fingerprint(self.names, self.digests)
+        self.fingerprint = self._fingerprint_of_files = _fingerprint(self.names, self.digests)
         self.was_built = was_built
         self.seconds = seconds
 
@@ -88,9 +83,15 @@ class ImageCache:
             Grey levels 0 to 255, shape (H, W); a read-only view.
         """
         height, width = self.shapes[index]
-        start = self._offsets[index]
-        self._read_ahead(start, height * width)
-        return self._pixels[start : start + height * width].reshape(height, width)
+        try:
+            image = self._pixels.read(self._offsets[index], height * width).reshape(height, width)
+        except (OSError, ValueError) as error:
+            raise _changed_in_use(self._folder, str(error)) from error
+        # After the reading, so that no change before it goes unnoticed.
+        if self._pixels.has_changed and digest(image) != self.digests[index]:
+            name = printable(self.names[index])
+            raise _changed_in_use(self._folder, f"{name} has other pixels than when it was decoded")
+        return image
 
     def announce(self, indices: Iterable[int]) -> None:
         """Have the disk begin to read images that are wanted soon, unless they are in memory; return at once.
@@ -98,20 +99,14 @@ class ImageCache:
         Args:
             indices: Places in `names`.
         """
-        for index in indices if self._mapping is not None else ():
+        for index in () if self._pixels.held_bytes else indices:
             height, width = self.shapes[index]
-            self._read_ahead(self._offsets[index], height * width)
-
-    def _read_ahead(self, start: int, length: int) -> None:
-        if self._mapping is not None:
-            first = self._first_pixel + start
-            page = first - first % mmap.PAGESIZE
-            self._mapping.madvise(mmap.MADV_WILLNEED, page, first + length - page)
+            self._pixels.announce(self._offsets[index], height * width)
 
     @property
     def held_bytes(self) -> int:
-        """How much memory the pixels take in this process; none where they are mapped."""
-        return self._pixels.nbytes if self._is_held else 0
+        """How much memory the pixels take in this process; none if they are read image by image."""
+        return self._pixels.held_bytes
 
     def subset(self, indices: Sequence[int]) -> "ImageCache":
         """Give some of the images, on the same pixels, with a fingerprint of their own.
@@ -132,9 +127,9 @@ class ImageCache:
         return chosen
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle the place of the files; the copy maps them, whatever their size."""
+        """Pickle the place of the files; the copy reads from them, whatever their size."""
         told = {"bad": self.bad, "fingerprint": self.fingerprint}
-        return ImageCache, (self._folder, 0, self.was_built, self.seconds), self._subset | told
+        return _reopened, (self._folder, self.was_built, self.seconds, self._fingerprint_of_files), self._subset | told
 
 
 def open_cache(
@@ -156,7 +151,7 @@ def open_cache(
         max_bad_fraction: Largest share of bad images, 0 to 1; null leaves it to the caller to speak of them.
         workers: Most processes that decode; null takes the number of CPUs that this process may use.
         progress: Whether a progress bar is shown, if standard error is a terminal.
-        memory_limit: Up to this many bytes of pixels are read into memory; more are memory-mapped.
+        memory_limit: Up to this many bytes of pixels are read into memory; more are read image by image.
 
     Returns:
         The good images.
@@ -169,42 +164,60 @@ def open_cache(
     key = source.cache_key()
     cache = None
     with suppress(*_DAMAGE):
-        cache = ImageCache(root / key, memory_limit)
+        cache = _opened(source, root / key, memory_limit)
     if cache is None:
         with locked(root, key):
-            cache = _open_finished(root / key, memory_limit)
+            cache = _open_finished(source, root / key, memory_limit)
             if cache is None:
                 build(source, root, key, workers or _available_cpus(), progress)
-                cache = ImageCache(root / key, memory_limit, was_built=True)
+                cache = _opened(source, root / key, memory_limit, was_built=True)
     if max_bad_fraction is not None:
         report_bad_images(cache.bad, len(cache), source.description, max_bad_fraction)
     cache.seconds = time.perf_counter() - started
     return cache
 
 
-def _read_as_told(pixels: NDArray[np.uint8]) -> mmap.mmap | None:
-    """Keep the system from reading more of a mapped file than it is told to.
+def _reopened(folder: Path, was_built: bool, seconds: float, fingerprint: str) -> ImageCache:
+    """Open the cache that another process has open.
 
-    Where a page is missing the system reads what lies around it as well, megabytes on some machines, of which images in
-    random order need nothing: with 8 MiB this was ten times slower, and in little memory it drives other images out
-    (`python -m benchmarks.scale`).
-
-    Returns:
-        The mapping to tell it; None for pixels in memory, and on Windows, which cannot be told.
+    Raises:
+        UserError: It is no longer there, or no longer the same.
     """
-    mapping: Any = pixels.base if isinstance(pixels, np.memmap) else None
-    if not isinstance(mapping, mmap.mmap) or not hasattr(mapping, "madvise"):
-        return None
-    mapping.madvise(mmap.MADV_RANDOM)
-    return mapping
+    try:
+        cache = ImageCache(folder, 0, was_built, seconds)
+    except _DAMAGE as error:
+        raise _changed_in_use(folder, str(error)) from error
+    if cache.fingerprint != fingerprint:
+        raise _changed_in_use(folder, "it holds other images")
+    return cache
 
 
-def _open_finished(folder: Path, memory_limit: int) -> ImageCache | None:
+def _changed_in_use(folder: Path, reason: str) -> UserError:
+    return UserError(
+        f"The image cache {folder} was changed by another program while it was in use ({reason}). Give the command "
+        "again: the cache is checked, and the images are decoded anew."
+    )
+
+
+def _opened(source: ImageSource, folder: Path, memory_limit: int, was_built: bool = False) -> ImageCache:
+    """Open the cache of a source.
+
+    Raises:
+        OSError, ValueError: A file is missing, damaged, of another version, or of other images.
+    """
+    cache = ImageCache(folder, memory_limit, was_built)
+    bad = {image.name for image in cache.bad}
+    if cache.names != tuple(name for name in source.names if name not in bad):
+        raise ValueError(f"{INDEX} names other images")
+    return cache
+
+
+def _open_finished(source: ImageSource, folder: Path, memory_limit: int) -> ImageCache | None:
     """Open the cache that another process may have finished while this one waited; complain if it is damaged."""
     if not folder.exists():
         return None
     try:
-        return ImageCache(folder, memory_limit)
+        return _opened(source, folder, memory_limit)
     except _DAMAGE as error:
         _log.warning("The image cache %s is damaged and is built anew (%s).", folder, error)
         return None

@@ -111,8 +111,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             max_val_images: most validation images; the others set aside for it are not used.
             max_test_images: most test images.
             cache_root: the folder for decoded images; None is the user's cache folder.
-            cache_memory: images that decode to more [GiB] are memory-mapped instead of held in memory; blurred images
-                that would take more are blurred anew in each epoch.
+            cache_memory: images that decode to more [GiB] are read as they are needed instead of held in memory;
+                blurred images that would take more are blurred anew in each epoch.
             training_seed: of the order, flips, drawn blurs and patches of training.
             context: further blurred pixels on each side of a training patch, for a network that does not pad.
         """

@@ -98,9 +98,11 @@ class EvaluationDataset(Dataset[Sample]):
         name = self._images.names[index]
         key = int.from_bytes(hashlib.sha256(as_bytes(name)).digest()[:8])
         sampled = self._degradation.sample(np.random.default_rng(np.random.SeedSequence([self._seed, key])))
+        sharp = self._images[index]
+        given = sharp if self._inputs is self._images else self._inputs[index]  # read from the disk once
         sample: Sample = {
-            "sharp": self._frame.cut(self._images[index])[None],
-            "blurred": self._frame.degrade(self._inputs[index], self._degradation, sampled)[None],
+            "sharp": self._frame.cut(sharp)[None],
+            "blurred": self._frame.degrade(given, self._degradation, sampled)[None],
             "name": name,
             "degradation": describe(sampled),
             "kernel": sampled.kernel.weights,

@@ -135,11 +135,11 @@ def walk(root: Path, key: str, left_out: LeftOut | None = None) -> Iterator[str]
                     (linked_folders if entry.is_symlink() else folders).append(name)
                 case "loop":
                     left_out.loops.append(name)
-                case "file" if entry.name.lower() not in _SYSTEM_FILES:
+                case "file":
                     suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 # 5 times as fast
                     if suffix in IMAGE_SUFFIXES:
                         yield name
-                    else:
+                    elif entry.name.lower() not in _SYSTEM_FILES:
                         left_out.suffixes[suffix] += 1
 
 

@@ -112,7 +112,9 @@ class TrainingPictures:
         state = np.random.SeedSequence([self._seed, epoch, index])
         pipeline = self._pipelines[mirror]
         pipeline.set_random_state(np.random.default_rng(state), random.Random(int(state.generate_state(1)[0])))
-        made = pipeline(image=self._inputs[index], sharp=self._images[index])
+        sharp = self._images[index]
+        given = sharp if self._inputs is self._images else self._inputs[index]  # read from the disk once
+        made = pipeline(image=given, sharp=sharp)
         blurred, sharp = self._frame.cut(made["image"]), self._frame.cut(made["sharp"])
         guide = None
         if self._preparation is not None:

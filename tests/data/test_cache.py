@@ -123,6 +123,54 @@ def change_index(**changes: object) -> Callable[[Path], None]:
     return damage
 
 
+def flip(name: str, place: int) -> Callable[[Path], None]:
+    """Change one bit of a file, and put the time of its content back."""
+
+    def damage(cache: Path) -> None:
+        path = cache / name
+        status = path.stat()
+        content = bytearray(path.read_bytes())
+        content[place] ^= 1
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    return damage
+
+
+def change_header(**changes: object) -> Callable[[Path], None]:
+    """Write another header before the same pixels, padded to the same length."""
+
+    def damage(cache: Path) -> None:
+        content = (cache / "pixels.npy").read_bytes()
+        header = {"descr": "|u1", "fortran_order": False, "shape": (539,)} | changes
+        text = f"{header!r}".encode()
+        (cache / "pixels.npy").write_bytes(content[:10] + text.ljust(117) + b"\n" + content[128:])
+
+    return damage
+
+
+def exchange(first: str, second: str) -> Callable[[Path], None]:
+    def damage(cache: Path) -> None:
+        path = cache / "index.json"
+        path.write_text(path.read_text().replace(first, "\0").replace(second, first).replace("\0", second))
+
+    return damage
+
+
+def turn_first_image(cache: Path) -> None:
+    path = cache / "index.json"
+    content = json.loads(path.read_text())
+    content["shapes"][0].reverse()
+    path.write_text(json.dumps(content))
+
+
+def exchange_first_digests(cache: Path) -> None:
+    path = cache / "index.json"
+    content = json.loads(path.read_text())
+    content["digests"][:2] = content["digests"][1::-1]
+    path.write_text(json.dumps(content))
+
+
 def cut(name: str, length: int) -> Callable[[Path], None]:
     return lambda cache: os.truncate(cache / name, length)
 
@@ -132,12 +180,35 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "pixels without header": cut("pixels.npy", 60),
     "pixels empty": cut("pixels.npy", 0),
     "pixels gone": lambda cache: (cache / "pixels.npy").unlink(),
+    "one pixel": flip("pixels.npy", 300),
+    "last pixel": flip("pixels.npy", -1),
+    "magic of the header": flip("pixels.npy", 3),
+    "version of the header": flip("pixels.npy", 6),
+    "length of the header": flip("pixels.npy", 8),
+    "text of the header": flip("pixels.npy", 15),
+    "header of a huge array": change_header(shape=(10**18,)),
+    "header of a negative array": change_header(shape=(-1,)),
+    "header of two dimensions": change_header(shape=(7, 77)),
+    "header of wide numbers": change_header(descr="<u8"),
+    "header of objects": change_header(descr="|O"),
+    "header that is no text": flip("pixels.npy", 11),
+    "pixels longer": lambda cache: (cache / "pixels.npy").write_bytes((cache / "pixels.npy").read_bytes() + b"x"),
     "pixels of another kind": lambda cache: np.save(cache / "pixels.npy", np.zeros((5, 110), np.uint8)),
     "index cut": cut("index.json", 100),
     "index empty": cut("index.json", 0),
     "index gone": lambda cache: (cache / "index.json").unlink(),
     "index of another kind": lambda cache: (cache / "index.json").write_text("[]"),
     "index not text": lambda cache: (cache / "index.json").write_bytes(b"\xff\xfe"),
+    "index deep": lambda cache: (cache / "index.json").write_text("[" * 10**5),
+    "a digest": lambda cache: flip("index.json", (cache / "index.json").read_bytes().index(b'"digests": ["') + 20)(
+        cache
+    ),
+    "digests exchanged": exchange_first_digests,
+    "names exchanged": exchange("000.png", "002.png"),
+    "an image turned": turn_first_image,
+    "negative sides": change_index(shapes=[[-9, -11], [10, 11], [11, 11], [9, 11], [10, 11]]),
+    "broken sides": change_index(shapes=[[9.0, 11.0], [10, 11], [11, 11], [9, 11], [10, 11]]),
+    "names of another kind": change_index(names=[0, 1, 2, 3, 4]),
     "another version": change_index(version=0),
     "unknown entry": change_index(other=1),
     "wrong shape": change_index(shapes=[[9, 11], [10, 11], [11, 11], [9, 11], [10, 12]]),
@@ -164,6 +235,78 @@ def test_a_damaged_cache_is_built_anew(
     assert content(cache) == expected
     [warning] = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert "is damaged and is built anew" in warning
+    assert not open_cache(folder(images), root).was_built
+
+
+def test_a_flipped_pixel_is_told(images: Path, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    open_cache(folder(images), root)
+    flip("pixels.npy", 128 + 99 + 5)(only_folder(root))
+    open_cache(folder(images), root)
+    assert "is damaged and is built anew (001.png has other pixels than when it was decoded)" in caplog.text
+
+
+def comparisons(caplog: pytest.LogCaptureFixture) -> int:
+    return sum("with their digests" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("memory_limit", [0, 10**6], ids=["read one by one", "in memory"])
+def test_pixels_are_compared_once_where_files_have_changed(
+    images: Path, root: Path, memory_limit: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    expected = content(open_cache(folder(images), root))
+    changes: dict[str, Callable[[Path], object]] = {
+        "nothing": lambda _: None,
+        "time": lambda cache: os.utime(cache / "pixels.npy", ns=(0, 0)),
+        "permissions": lambda cache: (cache / "pixels.npy").chmod(0o600),
+        "note gone": lambda cache: (cache / "verified.json").unlink(),
+        "note damaged": lambda cache: (cache / "verified.json").write_text("{"),
+        "note of another kind": lambda cache: (cache / "verified.json").write_text("[1]"),
+        "index written in another way": lambda cache: (cache / "index.json").write_text(
+            json.dumps(json.loads((cache / "index.json").read_text()), indent=1)
+        ),
+    }
+    for name, change in changes.items():
+        change(only_folder(root))
+        for attempt in range(2):
+            caplog.clear()
+            cache = open_cache(folder(images), root, memory_limit=memory_limit)
+            assert not cache.was_built
+            assert content(cache) == expected
+            assert comparisons(caplog) == (name != "nothing" and attempt == 0), name
+
+
+def test_a_copy_of_a_cache_is_compared_once(
+    tmp_path: Path, images: Path, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    expected = content(open_cache(folder(images), root))
+    shutil.copytree(root, tmp_path / "copy")  # with the times of the content
+    for count in (1, 0):
+        caplog.clear()
+        cache = open_cache(folder(images), tmp_path / "copy")
+        assert not cache.was_built
+        assert content(cache) == expected
+        assert comparisons(caplog) == count
+
+
+def test_a_cache_that_may_only_be_read_is_compared_each_time(
+    images: Path, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    expected = content(open_cache(folder(images), root))
+    (only_folder(root) / "verified.json").unlink()
+    (only_folder(root) / "verified.json").mkdir()  # where not even root can write a file
+    for _ in range(2):
+        caplog.clear()
+        assert content(open_cache(folder(images), root)) == expected
+        assert comparisons(caplog) == 1
+
+
+def test_a_cache_of_the_version_before_is_kept(images: Path, root: Path) -> None:
+    """It has no note."""
+    open_cache(folder(images), root)
+    (only_folder(root) / "verified.json").unlink()
     assert not open_cache(folder(images), root).was_built
 
 

@@ -182,3 +182,29 @@ def test_a_compiled_network_leaves_plain_checkpoints(tmp_path: Path, cache_root:
         "print(module(torch.rand(1, 1, 8, 9)).shape)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_cache_that_is_cut_while_it_trains_ends_the_run_with_a_sentence(tmp_path: Path, workers: int) -> None:
+    words = [*SMALL, "blur.size=[3,9]", "data.cache_memory=0", f"data.num_workers={workers}", "trainer.max_epochs=500"]
+    places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}")
+    process = subprocess.Popen(
+        command(*words, *places),
+        cwd=REPOSITORY,
+        env=environment(tmp_path),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    wait_for(lambda: epochs_done(tmp_path) >= 2)
+    (pixels,) = (tmp_path / "cache").rglob("pixels.npy")
+    os.truncate(pixels, 4096)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert said.startswith("error: The image cache ")
+    assert "was changed by another program while it was in use (the file of the pixels has been cut short)" in said
+    assert said.count("\n") == 1
+    status = json.loads((only_run(tmp_path) / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert f"error: {status['error']}\n" == said
