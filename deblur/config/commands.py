@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig
 from pydantic import BeforeValidator, Field, model_validator
 
+from deblur.choices import Accelerator, Color, Precision, listed
 from deblur.config.check import Config, check_section, resolve
 from deblur.config.schema import Paths
 from deblur.config.sections import Place, Section, shown
@@ -111,7 +112,7 @@ class Evaluate(Section):
     compare: list[Place] = Field(description="a list of two run folders: compare=[DIR,DIR]")
     both_borders: bool | None = Field(description="true, false or null")
     split: Literal["train", "val", "test", "all"] | None = Field(description="train, val, test, all or null")
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
+    accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
@@ -152,14 +153,14 @@ class Restore(Section):
     output: Place | None = Field(min_length=1, description="a file or a folder, or null")
     network: str | None = Field(min_length=1, description="the name of a network that ships, list, or null")
     run: Place | None = Field(min_length=1, description="a run folder, a checkpoint or an exported file, or null")
-    color: Literal["luma", "channels"] = Field(description="luma or channels")
+    color: Color = Field(description=listed(Color))
     side_by_side: bool = Field(description="true or false")
     simulate: bool = Field(description="true or false")
     blur: dict[str, Any] = Field(description="a group: blur=NAME")
     overwrite: bool = Field(description="true or false")
     max_megapixels: float = Field(gt=0, allow_inf_nan=False, description="a number above 0")
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
-    precision: Literal["auto", "32-true", "bf16-mixed"] = Field(description="auto, 32-true or bf16-mixed")
+    accelerator: Accelerator = Field(description=listed(Accelerator))
+    precision: Precision = Field(description=listed(Precision))
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
 
     @model_validator(mode="after")
@@ -200,7 +201,7 @@ class Demo(Section):
     host: str = Field(min_length=1, description="an address of this computer, such as 127.0.0.1 or 0.0.0.0")
     open_browser: bool = Field(description="true or false")
     max_megapixels: float = Field(gt=0, allow_inf_nan=False, description="a number above 0")
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
+    accelerator: Accelerator = Field(description=listed(Accelerator))
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
 
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from deblur.choices import Accelerator
 from deblur.errors import UserError
 from deblur.networks.shipped import SHIPPED, shipped_file
-from deblur.restoring.restorer import Accelerator, Restorer, load
+from deblur.restoring.restorer import Restorer, load
 
 _OWN: Final = "own"  # what the user's own network is called among the others
 _LABELS: Final = {

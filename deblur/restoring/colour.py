@@ -1,14 +1,14 @@
 """Restore a colour picture with a network for one gray channel."""
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.choices import Color
 from deblur.restoring.tiles import Plane
 
-Colour: TypeAlias = Literal["luma", "channels"]
 Pixels: TypeAlias = NDArray[Any]
 
 BT601: Final = np.array([0.299, 0.587, 0.114], np.float32)
@@ -17,12 +17,12 @@ BT601: Final = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK_ROWS: Final = 256  # put together at once, so that no second picture in float32 is held
 
 
-def plane_count(pixels: Pixels, colour: Colour = "luma") -> int:
+def plane_count(pixels: Pixels, colour: Color = "luma") -> int:
     """Return how many planes `restore_pixels` restores, for a progress bar."""
     return 3 if pixels.ndim == 3 and pixels.shape[2] >= 3 and colour == "channels" else 1
 
 
-def restore_pixels(pixels: Pixels, restore: Callable[[Plane], Plane], colour: Colour = "luma") -> Pixels:
+def restore_pixels(pixels: Pixels, restore: Callable[[Plane], Plane], colour: Color = "luma") -> Pixels:
     """Split a picture into gray planes, restore these one after the other, and put them together again.
 
     With `luma`, the Y of full-range YCbCr (ITU-R BT.601, the gray that networks are trained on) is restored and clipped

@@ -11,8 +11,18 @@ from deblur.data.folders import find_images
 from deblur.data.images import IMAGE_SUFFIXES, printable
 from deblur.errors import UserError
 from deblur.restoring.pictures import output_format
+from deblur.restoring.reading import format_of
 from deblur.runs.whereabouts import near_place
 
+_SUFFIX_BY_FORMAT: Final = {
+    "PNG": ".png",
+    "JPEG": ".jpg",
+    "WEBP": ".webp",
+    "BMP": ".bmp",
+    "TIFF": ".tif",
+    "AVIF": ".avif",
+    "HEIF": ".heic",
+}
 RESTORED: Final = "-restored"  # ends the usual name of an output
 
 
@@ -43,6 +53,8 @@ def plan(source: Path, output: Path | None) -> list[Task]:
     Args:
         source: a picture, or a folder, whose structure is kept.
         output: for a picture a file or a folder, for a folder a folder; None takes NAME-restored beside the source.
+            Where it names no file, the suffix is the source's, or that of its format if its name has none that is
+            known.
 
     Raises:
         UserError: where there is no picture, or an output would lie where the input is.
@@ -54,11 +66,25 @@ def plan(source: Path, output: Path | None) -> list[Task]:
             f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures."
             f"{near_place(source)}"
         )
-    target = source.with_name(f"{source.stem}{RESTORED}{source.suffix}") if output is None else output
-    if target.is_dir() or (output is not None and not target.suffix and not target.exists()):
-        target = target / source.name
-    output_format(target)
-    return [Task(source.name, source, target, source.stem if output is None else target.stem)]
+    if output is None:
+        stem, suffix = _split_name(source)
+        return [Task(source.name, source, source.with_name(f"{stem}{RESTORED}{suffix}"), stem)]
+    if output.is_dir() or (not output.suffix and not output.exists()):
+        stem, suffix = _split_name(source)
+        return [Task(source.name, source, output / f"{stem}{suffix}", stem)]
+    output_format(output)
+    return [Task(source.name, source, output, output.stem)]
+
+
+def _split_name(source: Path) -> tuple[str, str]:
+    """Return the name of a picture's copy without its suffix, and a suffix that names a format.
+
+    Raises:
+        UserError: for a name that does not tell the format, and a content that is not read.
+    """
+    if source.suffix.lower() in IMAGE_SUFFIXES:
+        return source.stem, source.suffix
+    return source.name, _SUFFIX_BY_FORMAT[format_of(source)]
 
 
 def _of_folder(source: Path, output: Path | None) -> list[Task]:

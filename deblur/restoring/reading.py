@@ -12,7 +12,7 @@ from PIL import Image
 
 from deblur.data.formats.container import Container
 from deblur.data.formats.kinds import FORMATS_READ, UnreadableKindError
-from deblur.data.formats.opening import open_image
+from deblur.data.formats.opening import format_of_content, open_image
 from deblur.data.images import BadImageError, printable, reason_for
 from deblur.data.orientation import upright
 from deblur.errors import UserError
@@ -43,25 +43,47 @@ def read_picture(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> 
             is larger than allowed, or of a kind that is refused. Its text is one sentence.
     """
     name = printable(str(path))
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UserError(f"{name} is a folder or a device, not an image: {_ADVICE}.")
-        if status.st_size == 0:
-            raise BadImageError("is empty (0 bytes)")
-        with path.open("rb") as file:
-            content = file.read()
+    with _mistakes_told(name):
+        content = _content(path, name)
         with _without_warnings_and_limit():
             image = open_image(content, path)
             _refuse_large(image, name, max_megapixels)
             _refuse_several(image, name)
             return _picture(image)
+
+
+def format_of(path: Path) -> str:
+    """Return the format of an image file by its content: PNG, JPEG, WEBP, BMP, TIFF, AVIF or HEIF.
+
+    Raises:
+        UserError: as `read_picture` does, of what the first bytes tell.
+    """
+    name = printable(str(path))
+    with _mistakes_told(name):
+        return format_of_content(_content(path, name), path)
+
+
+def _content(path: Path, name: str) -> bytes:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f"{name} is a folder or a device, not an image: {_ADVICE}.")
+    content = path.read_bytes()
+    if not content:
+        raise BadImageError("is empty (0 bytes)")
+    return content
+
+
+@contextmanager
+def _mistakes_told(name: str) -> Iterator[None]:
+    """Turn what reading a file raises into a sentence that names it."""
+    try:
+        yield
     except (UserError, MemoryError):
         raise
     except FileNotFoundError as error:
         raise UserError(f"{name} does not exist: {_ADVICE}.") from error
     except UnreadableKindError as error:
-        raise UserError(f"{name} {error}: {error.advice}.") from error
+        raise UserError(f"{name} {error}; {error.advice}.") from error
     # As in `deblur.data.images.read_gray`: a damaged file can raise nearly anything from a decoder.
     except Exception as error:
         reason = str(error) if isinstance(error, BadImageError) else reason_for(error)

@@ -4,14 +4,16 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.choices import Accelerator, Color, Precision, refusal
 from deblur.errors import UserError
 from deblur.networks.shipped import SHIPPED, shipped_file
-from deblur.restoring.colour import Colour, plane_count, restore_pixels
+from deblur.restoring.arrays import as_pixels
+from deblur.restoring.colour import plane_count, restore_pixels
 from deblur.restoring.pictures import Picture
 from deblur.restoring.tiles import Plane, PlaneNetwork, TiledNetwork
 from deblur.restoring.transparency import with_hidden, without_hidden
@@ -20,8 +22,6 @@ from deblur.runs.whereabouts import near_place
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur.kernels import Weights
 
-Accelerator = Literal["auto", "cpu", "gpu", "mps"]
-Precision = Literal["auto", "32-true", "bf16-mixed"]
 Advance = Callable[[], object]
 
 ONNX_SUFFIX = ".onnx"
@@ -59,31 +59,40 @@ class Restorer:
 
     def __call__(
         self,
-        image: NDArray[Any],
-        color: Colour = "luma",
+        image: Any,
+        color: Color = "luma",
         advance: Advance | None = None,
         kernel: "Weights | None" = None,
     ) -> NDArray[Any]:
-        """Restore a picture.
+        """Restore an image.
 
         Args:
             image: gray (H, W) or (H, W, 1), RGB (H, W, 3), either with alpha as last channel (H, W, 2) or (H, W, 4);
-                uint8 or uint16 of full range, or floating point in [0, 1]. Alpha is kept, and so is what it hides.
+                uint8 or uint16 of full range, or floating point in [0, 1], which rounding may exceed by 1e-4. Alpha is
+                kept, and so is what it hides. An image of Pillow is taken as the array of its gray or RGB levels;
+                its orientation is not looked at.
             color: `luma` restores the brightness and keeps the colour differences, `channels` restores red, green and
                 blue one by one.
             advance: called after each tile; `count` tells how many there are.
             kernel: what blurred the picture, an array of odd sides and of sum 1, for a network that is to be told it.
 
         Returns:
-            A new picture of the same shape and type.
+            A new array of the same shape and type.
 
         Raises:
-            ValueError: for another shape, type or range, for a kernel that is none or that nothing reads, and where one
-                is missing.
+            ValueError: for another shape, type, range or color, for a kernel that is none or that nothing reads, and
+                where one is missing.
         """
+        _refuse_color(color)
         _refuse_kernel(kernel, self.needs_kernel)
-        pixels = np.asarray(image)
-        _refuse_no_picture(pixels)
+        pixels = as_pixels(image)
+        restored = self._restored(pixels, color, advance, kernel)
+        wanted = getattr(image, "dtype", None)
+        return restored.astype(wanted, copy=False) if isinstance(wanted, np.dtype) else restored
+
+    def _restored(
+        self, pixels: NDArray[Any], color: Color, advance: Advance | None, kernel: "Weights | None"
+    ) -> NDArray[Any]:
         if pixels.ndim == 3 and pixels.shape[2] != 3:
             return self._restored_beside_alpha(pixels, color, advance, kernel)
         tiled = self._fast if pixels.dtype == np.uint8 else self._exact
@@ -96,7 +105,7 @@ class Restorer:
     def restore_picture(
         self,
         picture: Picture,
-        color: Colour = "luma",
+        color: Color = "luma",
         advance: Advance | None = None,
         kernel: "Weights | None" = None,
     ) -> Picture:
@@ -106,19 +115,26 @@ class Restorer:
         restored = self(without_hidden(picture.pixels, picture.alpha), color, advance, kernel)
         return replace(picture, pixels=with_hidden(restored, picture.pixels, picture.alpha))
 
-    def count(self, image: NDArray[Any], color: Colour = "luma") -> int:
-        """Return how many tiles a picture has, for a progress bar."""
-        return plane_count(image, color) * self._exact.count(image.shape[0], image.shape[1])
+    def count(self, image: Any, color: Color = "luma") -> int:
+        """Return how many tiles an image has, for a progress bar.
+
+        Raises:
+            ValueError: as a call does.
+        """
+        _refuse_color(color)
+        pixels = as_pixels(image)
+        return plane_count(pixels, color) * self._exact.count(pixels.shape[0], pixels.shape[1])
 
     def _restored_beside_alpha(
-        self, pixels: NDArray[Any], color: Colour, advance: Advance | None, kernel: "Weights | None"
+        self, pixels: NDArray[Any], color: Color, advance: Advance | None, kernel: "Weights | None"
     ) -> NDArray[Any]:
         channels = pixels.shape[2]
         colours = pixels[..., 0] if channels < 3 else pixels[..., :3]
         if channels not in _WITH_ALPHA:
-            return self(colours, color, advance, kernel)[..., None]
+            return self._restored(colours, color, advance, kernel)[..., None]
         alpha = pixels[..., -1]
-        restored = with_hidden(self(without_hidden(colours, alpha), color, advance, kernel), colours, alpha)
+        restored = self._restored(without_hidden(colours, alpha), color, advance, kernel)
+        restored = with_hidden(restored, colours, alpha)
         return np.dstack([restored, alpha])
 
 
@@ -143,8 +159,15 @@ def load(
         trusted: modules of one's own whose classes may be built.
 
     Raises:
-        UserError: where there is no such network, it is damaged, or its class is not allowed.
+        UserError: where there is no such network, it is damaged, its class is not allowed, or a setting is none of
+            those that the command line takes.
     """
+    for name, value, choices in (("accelerator", accelerator, Accelerator), ("precision", precision, Precision)):
+        refused = refusal(name, value, choices)
+        if refused:
+            raise UserError(refused)
+    if isinstance(trusted, str):
+        raise UserError(f"trusted={trusted} is not allowed: give a list of module names, such as ['{trusted}'].")
     place = shipped_file(str(network)) if str(network) in SHIPPED else Path(network)
     if place.suffix == ONNX_SUFFIX:
         from deblur.restoring.onnx_network import open_onnx
@@ -191,13 +214,7 @@ def _refuse_kernel(kernel: "Weights | None", is_needed: bool) -> None:
         Kernel(kernel)
 
 
-def _refuse_no_picture(pixels: NDArray[Any]) -> None:
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    if pixels.ndim not in (2, 3) or not 1 <= channels <= 4 or pixels.size == 0:
-        raise ValueError(f"a picture has the shape (H, W) or (H, W, C) with 1 to 4 channels, not {pixels.shape}")
-    if pixels.dtype in (np.uint8, np.uint16):
-        return
-    if not np.issubdtype(pixels.dtype, np.floating):
-        raise ValueError(f"a picture is uint8, uint16 or floating point in [0, 1], not {pixels.dtype}")
-    if not (pixels.min() >= 0 and pixels.max() <= 1):
-        raise ValueError("a picture in floating point has values in [0, 1]: divide 8-bit levels by 255")
+def _refuse_color(color: object) -> None:
+    refused = refusal("color", color, Color)
+    if refused:
+        raise ValueError(refused)

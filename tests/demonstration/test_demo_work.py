@@ -10,6 +10,7 @@ from PIL import Image
 
 from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
 from deblur.blur.kernels import Weights
+from deblur.data.formats.metadata import Resolution
 from deblur.demonstration.work import (
     FACES,
     FAMILIES,
@@ -28,7 +29,7 @@ from deblur.restoring.torch_network import TorchNetwork
 from deblur.restoring.writing import write_picture
 
 STARTS = {each.name: each.start for family in FAMILIES.values() for each in family.strengths}
-METADATA = Metadata(icc_profile=b"profile", dpi=(72.0, 72.0))
+METADATA = Metadata(icc_profile=b"profile", resolution=Resolution(72.0, 72.0))
 
 
 class Brighter:
@@ -235,7 +236,7 @@ def test_an_upload_is_shown_upright(tmp_path: Path) -> None:
 def test_what_is_wrong_with_an_upload_is_told_without_the_place_on_the_server(tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no picture")
     Image.new("L", (500, 300)).save(tmp_path / "large.png")
-    with pytest.raises(UserError, match=r"^notes\.png is not a .* picture: ") as refused:
+    with pytest.raises(UserError, match=r"^notes\.png is no .* image: ") as refused:
         read_upload(tmp_path / "notes.png", 1)
     assert str(tmp_path) not in str(refused.value)
     with pytest.raises(UserError, match=r"^large\.png has 500x300 px, 0\.1 megapixels, where 0\.1 are allowed"):

@@ -5,8 +5,9 @@ from numpy.typing import NDArray
 from picture_files import deep_noise, noise
 from PIL import Image
 
+from deblur.choices import Color
 from deblur.models import SRCNN
-from deblur.restoring.colour import Colour, Plane, plane_count, restore_pixels
+from deblur.restoring.colour import Plane, plane_count, restore_pixels
 from deblur.restoring.tiles import TiledNetwork
 from deblur.restoring.torch_network import TorchNetwork
 
@@ -22,7 +23,7 @@ def identity(plane: Plane) -> Plane:
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("bits", MAKERS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (31, 17), (31, 17, 3), (300, 700, 3)])
-def test_an_identity_gives_the_same_pixels(shape: tuple[int, ...], bits: str, colour: Colour) -> None:
+def test_an_identity_gives_the_same_pixels(shape: tuple[int, ...], bits: str, colour: Color) -> None:
     pixels = MAKERS[bits](*shape)
     before = pixels.copy()
     restored = restore_pixels(pixels, identity, colour)
@@ -34,14 +35,14 @@ def test_an_identity_gives_the_same_pixels(shape: tuple[int, ...], bits: str, co
 
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("levels", [np.arange(256, dtype=np.uint8), np.arange(65536, dtype=np.uint16)])
-def test_an_identity_keeps_every_level(levels: NDArray[np.uint8 | np.uint16], colour: Colour) -> None:
+def test_an_identity_keeps_every_level(levels: NDArray[np.uint8 | np.uint16], colour: Color) -> None:
     np.testing.assert_array_equal(restore_pixels(levels[None], identity, colour), levels[None])
     gray = np.repeat(levels[None, :, None], 3, axis=2)
     np.testing.assert_array_equal(restore_pixels(gray, identity, colour), gray)
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-def test_an_identity_network_in_tiles(colour: Colour) -> None:
+def test_an_identity_network_in_tiles(colour: Color) -> None:
     network = SRCNN((5, 3), (4,))
     for parameter in network.parameters():  # it corrects nothing
         parameter.data.zero_()
@@ -50,7 +51,7 @@ def test_an_identity_network_in_tiles(colour: Colour) -> None:
         np.testing.assert_array_equal(restore_pixels(pixels, tiled.restore, colour), pixels)
 
 
-def seen_planes(pixels: NDArray[np.uint8 | np.uint16], colour: Colour) -> list[Plane]:
+def seen_planes(pixels: NDArray[np.uint8 | np.uint16], colour: Color) -> list[Plane]:
     seen: list[Plane] = []
 
     def remember(plane: Plane) -> Plane:
@@ -101,7 +102,7 @@ def test_channels_are_restored_each_on_its_own() -> None:
 
 @pytest.mark.parametrize("bits", MAKERS)
 @pytest.mark.parametrize("colour", COLOURS)
-def test_what_leaves_the_range_is_clipped(colour: Colour, bits: str) -> None:
+def test_what_leaves_the_range_is_clipped(colour: Color, bits: str) -> None:
     gray = MAKERS[bits](9, 8)
     white = np.iinfo(gray.dtype).max
     for pixels in (gray, np.repeat(gray[..., None], 3, axis=2)):

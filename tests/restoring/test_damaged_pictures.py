@@ -104,7 +104,7 @@ def test_colours_of_a_print_are_refused(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(("kind", "reason"), [(np.float32, "fractional numbers"), (np.int32, "32 bits")])
 def test_levels_without_a_white_are_refused(tmp_path: Path, kind: type[np.generic], reason: str) -> None:
     path = save(tmp_path / "a.tif", Image.fromarray(noise(9, 9).astype(kind)))
-    with pytest.raises(UserError, match=rf"a\.tif cannot be read: it has .*{reason}.*: save it with 8 or 16 bits"):
+    with pytest.raises(UserError, match=rf"a\.tif cannot be read: it has .*{reason}.*; save it with 8 or 16 bits"):
         read_picture(path)
 
 

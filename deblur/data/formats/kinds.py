@@ -115,7 +115,7 @@ _HEAD_BYTES: Final = 132
 _TEXT_BYTES: Final = 4096  # in which the tag of an SVG is looked for
 
 _SAVE: Final = "save it with 8 or 16 bits a channel as gray or RGB, such as in a PNG, and give that file"
-_DEVELOP: Final = "raw files need developing first, in a program for them; give the TIFF or JPEG that it writes"
+_DEVELOP: Final = "raw files need developing first: give the TIFF or JPEG that a program for them writes"
 
 
 class BadImageError(ValueError):

@@ -36,8 +36,18 @@ def open_image(content: bytes, path: PurePath) -> Container:
         BadImageError: The file is no image.
         Exception: Anything that a decoder raises for a damaged file.
     """
+    return _OPENERS[format_of_content(content, path)](content)
+
+
+def format_of_content(content: bytes, path: PurePath) -> str:
+    """Return the format of an image file: PNG, JPEG, WEBP, BMP, TIFF, AVIF or HEIF.
+
+    Raises:
+        UnreadableKindError: The file is of a kind that is not read.
+        BadImageError: The file is no image.
+    """
     kind = kind_of(content)
     if kind.format == "TIFF" and path.suffix.lower() in RAW_SUFFIXES:
         refuse_raw()
     refuse_other_kinds(kind)
-    return _OPENERS[str(kind.format)](content)
+    return str(kind.format)

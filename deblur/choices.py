@@ -1,0 +1,26 @@
+"""Values that may be chosen, on a command line and in Python alike."""
+
+from typing import Any, Literal, TypeAlias, get_args
+
+Accelerator: TypeAlias = Literal["auto", "cpu", "gpu", "mps"]
+Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed"]
+Color: TypeAlias = Literal["luma", "channels"]
+
+
+def listed(choices: Any) -> str:
+    """Return the values of a Literal as a list in words: `auto, cpu, gpu or mps`."""
+    *others, last = map(str, get_args(choices))
+    return f"{', '.join(others)} or {last}"
+
+
+def refusal(name: str, value: object, choices: Any) -> str | None:
+    """Return a sentence that refuses a value; None for one of the choices.
+
+    Args:
+        name: of the setting.
+        value: what was given.
+        choices: a Literal of texts.
+    """
+    if isinstance(value, str) and value in get_args(choices):
+        return None
+    return f"{name}={value} is not allowed: give {listed(choices)}."
