@@ -55,7 +55,8 @@ def build(
     except Exception as error:
         if not _is_within(target, allowed):
             raise  # the user's own class, whose author wants to see where
-        raise UserError(f"{target} refuses its arguments: {error}") from error
+        reason = " ".join(str(error).split())[:300]  # torch's have several lines
+        raise UserError(f"{target} refuses its arguments: {reason}") from error
 
 
 def refuse_by_name(

@@ -55,8 +55,8 @@ def rebuild_network(
         radius = getattr(outline, "radius", None)
         if isinstance(radius, int) and radius > LARGEST_RADIUS:
             raise UserError(
-                f"The network of {path} sees {radius} px to each side, which would take gigabytes for every part of a "
-                f"picture: {LARGEST_RADIUS} are allowed."
+                f"The receptive field of the network of {path} reaches {radius} px to each side, for which every part "
+                f"of a picture would take gigabytes: {LARGEST_RADIUS} are allowed."
             )
     network = build_network(settings, trusted, OWN)
     _fill(network, weights, path)

@@ -17,6 +17,7 @@ LARGEST_WIDTH: Final = 4096  # channels of a layer
 LARGEST_PART: Final = 2**32  # bytes that a layer may give for a part of a picture
 MOST_WEIGHTS: Final = 10_000  # arrays of weights; two of each layer
 LARGEST_TEXT: Final = 32 * 2**20  # bytes of the JSON; the digests of a million images have 20
+MOST_SECTIONS: Final = 50_000  # lists and mappings in the JSON
 MOST_VALUES: Final = 20_000  # in the settings of a network, those within lists and sections included
 LONGEST_TEXT: Final = 10_000  # characters of a text in the settings
 _FORMAT: Final = 1  # raised when the JSON changes its meaning
@@ -48,7 +49,6 @@ def _plain(section: Any) -> Any:
 
 
 Plain = Annotated[dict[str, Any], BeforeValidator(_plain)]
-Number = int | float
 
 
 class _Told(BaseModel):
@@ -71,14 +71,14 @@ class _Blur(_Named):
     def _weights_are_numbers(self) -> "_Blur":
         for family in (self.families or {}).values():
             weight = (family or {}).get("weight", 1)
-            if isinstance(weight, bool) or not isinstance(weight, Number):
+            if isinstance(weight, bool) or not isinstance(weight, int | float):
                 raise ValueError("has a weight that is no number")
         return self
 
 
 class _Data(_Named):
     border: str | None = None
-    leaves: Number | None = None
+    leaves: float | None = None
 
 
 class _Sections(_Told):
@@ -101,12 +101,12 @@ class _Images(_Told):
 
 
 class _Means(_Told):
-    images: Number | None = None
-    psnr: Number | None = None
-    gain: Number | None = None
-    ssim: Number | None = None
-    input_psnr: Number | None = None
-    input_ssim: Number | None = None
+    images: float | None = None
+    psnr: float | None = None
+    gain: float | None = None
+    ssim: float | None = None
+    input_psnr: float | None = None
+    input_ssim: float | None = None
 
 
 class _Metrics(_Told):
@@ -152,7 +152,9 @@ def read_description(text: str | None, path: Path) -> dict[str, Any]:
         UserError: where it says nothing, or something else than ours.
     """
     if text is not None and len(text) > LARGEST_TEXT:
-        raise UserError(f"{path} is damaged: it tells {len(text) / 2**20:.0f} MiB of its network. Export it again.")
+        raise _damaged(path, f"it has {len(text) / 2**20:.0f} MiB")
+    if text is not None and text.count("[") + text.count("{") > MOST_SECTIONS:
+        raise _damaged(path, "it has too many lists")
     try:
         description = json_value(text) if text and text.strip() else None
     except json.JSONDecodeError:

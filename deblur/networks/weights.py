@@ -51,7 +51,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(KEY)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 # it is no mapping
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:  # the last of torch, which maps the file into memory
         raise UserError(f"{path} is no safetensors file, or is damaged ({error}).") from error
     return weights, read_description(header, path)
 
