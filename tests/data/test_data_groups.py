@@ -4,13 +4,12 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from image_files import write_images
-from numpy.typing import NDArray
 from PIL import Image
 from small_trainings import SMALLEST
 
@@ -168,38 +167,22 @@ def test_an_option_without_a_choice_of_images_says_so(compose: Compose) -> None:
 # Memory
 
 
-@pytest.fixture
-def mapping(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each of the files of pixels that are opened from now on is memory-mapped."""
-    seen = []
-    load = np.load
-
-    def noted(path: Path, mmap_mode: Literal["r"] | None) -> NDArray[np.uint8]:
-        seen.append(mmap_mode == "r")
-        opened: NDArray[np.uint8] = load(path, mmap_mode=mmap_mode)
-        return opened
-
-    monkeypatch.setattr(np, "load", noted)
-    return seen
-
-
-@pytest.mark.parametrize(("memory", "is_mapped"), [("0", True), ("1.0", False), ("2.4e-5", True), ("2.5e-5", False)])
-def test_cache_memory_decides_what_is_mapped(
-    compose: Compose, tmp_path: Path, mapping: list[bool], memory: str, is_mapped: bool
-) -> None:
+@pytest.mark.parametrize(("memory", "is_held"), [("0", False), ("1.0", True), ("2.4e-5", False), ("2.5e-5", True)])
+def test_cache_memory_decides_what_is_held(compose: Compose, tmp_path: Path, memory: str, is_held: bool) -> None:
     write_images(tmp_path / "images", 4, height=79, width=83)  # 26,477 bytes of pixels: 2.47e-5 GiB
-    built(
-        compose("data=folder", f"data.root={tmp_path / 'images'}", f"data.cache_memory={memory}"), tmp_path / "cache"
-    ).setup()
-    assert mapping == [is_mapped]
+    words = ("data=folder", f"data.root={tmp_path / 'images'}", f"data.cache_memory={memory}")
+    data = built(compose(*words), tmp_path / "cache")
+    data.setup()
+    assert data.images.held_bytes == (26_477 if is_held else 0)
 
 
-@pytest.mark.parametrize(("memory", "is_mapped"), [("0", True), ("1", False)])
+@pytest.mark.parametrize(("memory", "is_held"), [("0", False), ("1", True)])
 def test_cache_memory_holds_for_both_images_of_a_pair(
-    compose: Compose, tmp_path: Path, trees: tuple[str, str], mapping: list[bool], memory: str, is_mapped: bool
+    compose: Compose, tmp_path: Path, trees: tuple[str, str], memory: str, is_held: bool
 ) -> None:
-    built(compose("data=pairs", *trees, f"data.cache_memory={memory}"), tmp_path / "cache").setup()
-    assert mapping == [is_mapped, is_mapped]
+    data = built(compose("data=pairs", *trees, f"data.cache_memory={memory}"), tmp_path / "cache")
+    data.setup()
+    assert [bool(images.held_bytes) for images in (data.images, data.inputs)] == [is_held, is_held]
 
 
 def test_cache_memory_is_without_effect_on_results(compose: Compose) -> None:
