@@ -39,7 +39,7 @@ from deblur.runs.records import (
     sample_folder,
 )
 from deblur.runs.resume import resumed_config
-from deblur.runs.sharing import shared_run_folder, sharing
+from deblur.runs.sharing import end_with_first_process, shared_run_folder, sharing
 from deblur.runs.states import differing_keys, earlier_status, state_of
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "data_settings",
     "differing_keys",
     "earlier_status",
+    "end_with_first_process",
     "flatten",
     "is_data_setting",
     "is_within",
