@@ -12,11 +12,12 @@ from omegaconf import DictConfig
 from deblur.config import check
 from deblur.config.command_line import run
 from deblur.data.sizes import refuse_too_large_patch
+from deblur.processes import end_with_command
 from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
 from deblur.streams import guarded_output
 from deblur.sweeps.conclusion import conclude, launcher_failed
 from deblur.sweeps.sweep import join
-from deblur.sweeps.watch import current_watch, watching
+from deblur.sweeps.watch import LOCAL_LAUNCHERS, current_watch, watching
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -57,7 +58,10 @@ def _task(composed: DictConfig) -> float | None:
     if hydra.mode == RunMode.MULTIRUN:
         from deblur.sweeps.job import train_job
 
-        return train_job(config, folder, alone=str(hydra.launcher._target_).endswith(".BasicLauncher"))
+        launcher = str(hydra.launcher._target_).rpartition(".")[2]
+        if launcher in LOCAL_LAUNCHERS:
+            end_with_command()
+        return train_job(config, folder, alone=launcher == "BasicLauncher")
     refuse_too_large_patch(config)
     if config["sweep"] is not None and config["resume"] is None:
         waiting = current_watch()

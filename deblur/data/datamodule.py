@@ -26,6 +26,7 @@ from deblur.data.datasets import (
     batches_of_one_shape,
     collate_images,
     single_thread_opencv,
+    start_loader,
 )
 from deblur.data.frames import Border, Frame
 from deblur.data.loading import ImageLoader
@@ -366,7 +367,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         return {
             "num_workers": self._num_workers,
             "persistent_workers": self._num_workers > 0,
-            "worker_init_fn": single_thread_opencv,
+            "worker_init_fn": start_loader,
             # Only memory that is pinned is copied to a GPU while the processor goes on.
             "pin_memory": self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             # A loader draws a seed for its processes; drawn from torch's own generator it would change the dropout.

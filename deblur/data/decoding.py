@@ -1,7 +1,6 @@
 """Decode all images of a source, in this process or in several."""
 
 import multiprocessing
-import os
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from deblur.data.images import BadImageError, digest
 from deblur.data.sources import ImageSource
 from deblur.errors import UserError
+from deblur.processes import end_with_parent
 
 # Pixels that travel between processes at once: enough to make the way cheap, few enough for photographs to fit.
 _CHUNK_BYTES = 2 * 1024**2
@@ -129,15 +129,7 @@ def _start_worker(source: ImageSource) -> None:
     _worker_source = source
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for systems that cannot block signals
     cv2.setNumThreads(0)  # the processes share the CPUs already
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent does: a parent that is killed cannot tell its workers, which wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _decode_chunk(start: int, stop: int) -> list[Decoded | BadImageError]:

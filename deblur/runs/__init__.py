@@ -48,7 +48,7 @@ from deblur.runs.records import (
     sample_folder,
 )
 from deblur.runs.resume import resumed_config
-from deblur.runs.sharing import shared_run_folder, sharing
+from deblur.runs.sharing import end_with_first_process, shared_run_folder, sharing
 from deblur.runs.states import differing_keys, earlier_status, state_of
 
 __all__ = [
@@ -80,6 +80,7 @@ __all__ = [
     "data_settings",
     "differing_keys",
     "earlier_status",
+    "end_with_first_process",
     "flatten",
     "in_sentences",
     "is_data_setting",

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict, read_write
 
 from deblur.config.sweeps import SweepRefused, checked_jobs
 from deblur.data.sizes import refuse_too_large_patch
@@ -46,4 +46,8 @@ class WatchSweep(Callback):
         if conflict is not None:
             raise SweepRefused(" ".join(conflict[0].overrides), conflict[1])
         if waiting is not None:
-            waiting.start(sweep, config.hydra.launcher)
+            at_once = waiting.start(sweep, config.hydra.launcher)
+            if str(config.hydra.launcher._target_).endswith(".JoblibLauncher"):
+                # It would start a process for each processor core, and those without a run would wait for minutes.
+                with read_write(config), open_dict(config):
+                    config.hydra.launcher.n_jobs = at_once

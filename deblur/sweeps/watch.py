@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deblur.console import duration, say
+from deblur.processes import command_environment
 from deblur.reading import UnusableFile
 from deblur.runs import read_metrics, read_status
 from deblur.sweeps.estimate import seconds_left
@@ -17,6 +18,7 @@ from deblur.text import counted
 SECONDS_BETWEEN_LOOKS = 1.0
 _ENDED = ("done", "failed", "interrupted")
 _OPENMP_THREADS = "OMP_NUM_THREADS"
+LOCAL_LAUNCHERS = ("JoblibLauncher", "LocalLauncher")  # that train in other processes of this machine
 
 
 class Watch:
@@ -36,12 +38,15 @@ class Watch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True, name="watch")
 
-    def start(self, sweep: Sweep, launcher: Mapping[str, Any]) -> None:
+    def start(self, sweep: Sweep, launcher: Mapping[str, Any]) -> int:
         """Say what is there already, share the processor among what starts, and follow it.
 
         Args:
             sweep: what starts.
             launcher: Hydra's settings of what starts it.
+
+        Returns:
+            How many runs are trained at once on this machine.
         """
         self.sweep = sweep
         seen = {job: _status(job) for job in sweep.jobs}
@@ -53,8 +58,10 @@ class Watch:
         if self._at_once > 1:
             # Two processes with two threads each on two cores train ten times slower than with one each.
             os.environ.setdefault(_OPENMP_THREADS, str(max(1, _cores() // self._at_once)))
+        os.environ |= command_environment()
         os.environ[ISSUED] = datetime.now(UTC).isoformat(timespec="seconds")
         self._thread.start()
+        return self._at_once
 
     def stop(self) -> None:
         """Tell of the last runs and look no more."""
@@ -120,7 +127,7 @@ def watching(words: Sequence[str]) -> Iterator[Watch]:
     """
     found = Watch(words)
     _watches.append(found)
-    before = {name: os.environ.get(name) for name in (_OPENMP_THREADS, ISSUED)}
+    before = {name: os.environ.get(name) for name in (_OPENMP_THREADS, ISSUED, *command_environment())}
     try:
         yield found
     finally:

@@ -33,6 +33,7 @@ from deblur.runs import (
     RunIsDone,
     config_without_paths,
     damage_in,
+    end_with_first_process,
     read_metrics,
     read_status,
     shared_run_folder,
@@ -88,6 +89,7 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
             refuse_absent_device(config["trainer"])
         if shared_run_folder() is not None:
             logging.disable(logging.WARNING)  # the first process of the run says it all
+            end_with_first_process()
             with taken_device(_settled(config["trainer"], folder)) as device, _known_warnings_ignored():
                 return _train(config, run, device, bar)
         with (
