@@ -259,7 +259,8 @@ def _distinct(found: Iterable[Condition]) -> list[Condition]:
     known: dict[Hashable, Condition] = {}
     for one in found:
         known.setdefault((one.family, one.border, frozen(plain_settings(one.blur))), one)
-    kept = list(known.values())
+    families = list(dict.fromkeys(one.family for one in known.values()))
+    kept = sorted(known.values(), key=lambda one: families.index(one.family))
     labels = told_apart([(f"{one.family}/{one.label}", one.blur) for one in kept])
     return [replace(one, label=label.removeprefix(f"{one.family}/")) for one, label in zip(kept, labels, strict=True)]
 

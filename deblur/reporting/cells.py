@@ -16,6 +16,7 @@ from deblur.reporting.labels import (
     image_settings,
     labels_with_names,
     model_settings,
+    numbered,
     other_settings,
     shortened,
     varying,
@@ -250,11 +251,7 @@ def _rest_labels(runs: Sequence[Run], sweeps: Sequence[Sweep]) -> dict[tuple[str
         parts = [run.sweep, text] if len(sweeps) > 1 else [text]
         label = shortened(", ".join(filter(None, parts)))
         values = frozen({key: settings.get(key) for key in varied} | {"sweep": run.sweep})
-        number = 2
-        while taken.setdefault(label, values) != values:  # cut to the same text
-            label = f"{label.partition(' (')[0]} ({number})"
-            number += 1
-        labels[_identity(run)] = label
+        labels[_identity(run)] = numbered(label, values, taken)
     return labels
 
 

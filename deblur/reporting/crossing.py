@@ -34,7 +34,7 @@ def read_cross(sweep: Path) -> list[Row]:
         rows = list(csv.DictReader(file))
     if not rows or any(key not in rows[0] for key in NEEDED):
         raise UserError(f"{path} is damaged: it lacks some of the columns {', '.join(NEEDED)}.")
-    clean = [{str(key): one_line(str(value)) for key, value in row.items()} for row in rows]
+    clean: list[Row] = [{str(key): one_line(str(value)) for key, value in row.items()} for row in rows]
     try:
         for row in clean:
             _gain(row)

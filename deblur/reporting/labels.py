@@ -58,12 +58,30 @@ def labels_with_names(runs: Sequence[Run], group: str) -> dict[Hashable, str]:
     """Return a label for each variant of a group: its name, and what varies among those of that name."""
     settings = blur_settings if group == "blur" else model_settings
     made: dict[Hashable, str] = {}
+    taken: dict[str, Hashable] = {}
     for run in runs:
         same_name = [settings(other) for other in runs if name_of(other, group) == name_of(run, group)]
         own = settings(run)
         varied = [key for key in varying(same_name) if key != f"{group}.name"]
-        made[frozen(own)] = shortened(" ".join(filter(None, (name_of(run, group), describe(own, varied)))))
+        label = shortened(" ".join(filter(None, (name_of(run, group), describe(own, varied)))))
+        told = frozen({key: own.get(key) for key in (f"{group}.name", *varied)})
+        made[frozen(own)] = numbered(label, told, taken)
     return made
+
+
+def numbered(label: str, settings: Hashable, taken: dict[str, Hashable]) -> str:
+    """Return a label that no other settings have: a number follows one that was cut to the same text.
+
+    Args:
+        label: a short text.
+        settings: what it stands for.
+        taken: the labels so far, and what each stands for; the new one is added.
+    """
+    found, number = label, 2
+    while taken.setdefault(found, settings) != settings:
+        found = f"{label} ({number})"
+        number += 1
+    return found
 
 
 def varying(variants: Sequence[Settings]) -> list[str]:
