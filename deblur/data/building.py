@@ -18,6 +18,7 @@ from deblur.data.decoding import Decoded, decode_all
 from deblur.data.images import BadImage
 from deblur.data.sources import ImageSource
 from deblur.errors import UserError
+from deblur.text import counted
 
 _FORMAT_VERSION = 1  # raised when the files of a cache change their meaning
 PIXELS = "pixels.npy"
@@ -86,7 +87,7 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
     """
     workers = max(1, min(workers, len(source.names) // _FEWEST_IMAGES_PER_PROCESS))
     started = time.perf_counter()
-    _log.info("Decoding %d images of %s (processes: %d).", len(source.names), source.description, workers)
+    _log.info(f"Decoding {counted(len(source.names), 'image')} of {source.description} (processes: {workers}).")
     unfinished = root / f"{_UNFINISHED}{key}"
     with _disk_errors(root):
         _remove_leftovers(root, key)
@@ -103,7 +104,7 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-    _log.info("Decoded %d images in %.1f s.", len(source.names), time.perf_counter() - started)
+    _log.info(f"Decoded {counted(len(source.names), 'image')} in {time.perf_counter() - started:.1f} s.")
 
 
 def _write_pixels(source: ImageSource, file: IO[bytes], workers: int, progress: bool) -> Index:

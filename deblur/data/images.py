@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from deblur.data.orientation import orientation, upright
 from deblur.errors import UserError
-from deblur.text import lines
+from deblur.text import counted, lines
 
 # What a file may be called, and the Pillow decoder behind each name. A name only admits a file: any of these decoders
 # may then read it, so a JPEG that is called .png is read.
@@ -152,7 +152,7 @@ def gray_of_16_bits(image: Image.Image) -> NDArray[np.uint16]:
     if isinstance(image, TiffImageFile):
         bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
         if bits != (16,):
-            raise BadImageError(f"has {bits[0]} bits a level, neither 8 nor 16")
+            raise BadImageError(f"has {counted(bits[0], 'bit')} a level, neither 8 nor 16")
         if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow inverts 8 bits, but not 16
             levels = 65535 - levels
     return levels

@@ -8,6 +8,7 @@ from torch import nn
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
 from deblur.networks.guides import preparation_of, wants_guide
+from deblur.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
         UserError: where the network cannot take these images.
     """
     if wants_guide(network) and isinstance(network, NeedsCalibration):
-        log.info(f"Calibrating the network on {min(IMAGES, len(data.splits.train))} training images.")
+        log.info(f"Calibrating the network on {counted(min(IMAGES, len(data.splits.train)), 'training image')}.")
         try:
             network.calibrate(*data.fitting_images(IMAGES, data.frame()))
         except ValueError as error:

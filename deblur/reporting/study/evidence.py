@@ -15,6 +15,7 @@ from deblur.reporting.study.matching import alike, distinct, plain
 from deblur.reporting.study.published import Published
 from deblur.reporting.study.verdicts import Comparison, Outcome, Verdict
 from deblur.reporting.tables import NOTHING, TextTable, interval, number
+from deblur.text import counted
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Evidence:
             return told
         outcomes = [one.judged[0] for one in judged]
         counts = ", ".join(f"{outcome} in {outcomes.count(outcome)}" for outcome in Outcome if outcome in outcomes)
-        total = f"{len(judged)} comparison{'' if len(judged) == 1 else 's'}"
+        total = counted(len(judged), "comparison")
         left = len(self.comparisons) - len(judged)
         more = f" {left} more cannot be judged yet." if left else ""
         reach = f"from {min(means):+.2f} to {max(means):+.2f} dB" if len(means) > 1 else f"of {means[0]:+.2f} dB"
