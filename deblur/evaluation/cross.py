@@ -23,7 +23,7 @@ from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results, psnr
 from deblur.networks.trained import load_trained
 from deblur.reporting.crossing import CROSS_FILE
-from deblur.reporting.labels import describe, frozen, varying
+from deblur.reporting.labels import describe, frozen, plain, varying
 from deblur.runs import METRICS_FILE, data_settings, flatten, measured_on, read_config, read_json
 from deblur.text import Lines, paragraphs
 
@@ -134,13 +134,7 @@ def _can_be_crossed(config: Settings) -> bool:
 def plain_settings(blur: Settings) -> dict[str, Any]:
     """Return the settings of a blur that decide it, flat: 3 and 3.0 are one value, and a class has one name."""
     found = {f"blur.{key}": value for key, value in flatten(blur).items() if key not in ("name", "_target_")}
-    return {key: _as_float(value) for key, value in found.items()}
-
-
-def _as_float(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_as_float(one) for one in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return {key: plain(value) for key, value in found.items()}
 
 
 def told_apart(blurs: Sequence[tuple[str, Settings]]) -> list[str]:

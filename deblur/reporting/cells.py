@@ -18,6 +18,7 @@ from deblur.reporting.labels import (
     model_settings,
     numbered,
     other_settings,
+    plain,
     shortened,
     varying,
 )
@@ -262,7 +263,8 @@ def _told_settings(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
     """
     shown = ("model.name", "blur.name", "optimizer.lr", "seed")
     always = dict.fromkeys(key for run in runs for key in (*blur_settings(run), *image_settings(run)))
-    keys = [key for key in (always | dict.fromkeys(varying([run.settings for run in runs]))) if key not in shown]
+    varied = varying([{key: plain(value) for key, value in run.settings.items()} for run in runs])
+    keys = [key for key in (always | dict.fromkeys(varied)) if key not in shown]
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for run in runs:
         told = {key: place_in_words(key, run.settings[key]) for key in keys if key in run.settings}

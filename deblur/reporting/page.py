@@ -98,8 +98,10 @@ def _figures(findings: Findings, with_strips: bool) -> dict[str, list["Picture"]
     from deblur.reporting.tradeoff import tradeoff
 
     gains = heatmap(findings.table)
+    are_several = len(findings.sweeps) > 1
     crossed = [
-        crossing(read_cross(sweep.folder), f"crossing_{number}.png") for number, sweep in enumerate(findings.sweeps, 1)
+        crossing(read_cross(sweep.folder), f"crossing_{number}.png", sweep.name if are_several else None)
+        for number, sweep in enumerate(findings.sweeps, 1)
     ]
     return {
         "curves": curves(findings.table),

@@ -11,7 +11,7 @@ from deblur.reporting.cells import Cell, Values, have_same_images
 from deblur.reporting.labels import blur_settings, describe, frozen, labels_with_names, other_settings, varying
 from deblur.reporting.results import Run, name_of
 from deblur.reporting.study.claims import Claim
-from deblur.reporting.study.matching import alike, distinct, plain
+from deblur.reporting.study.matching import alike, distinct
 from deblur.reporting.study.published import Published
 from deblur.reporting.study.verdicts import Comparison, Outcome, Verdict
 from deblur.reporting.tables import NOTHING, TextTable, interval, number
@@ -126,7 +126,7 @@ def _differences(pairs: Sequence[tuple[Run, Run]]) -> Values:
 
 
 def _setting(claim: Claim, run: Run) -> Mapping[str, Any]:
-    return {key: plain(value) for key, value in other_settings(run).items() if key != claim.key}
+    return {key: value for key, value in other_settings(run).items() if key != claim.key}
 
 
 def _told(claim: Claim, run: Run, setting: str) -> str:
