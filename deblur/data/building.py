@@ -20,6 +20,7 @@ from deblur.data.pixels import state_of
 from deblur.data.sources import ImageSource
 from deblur.data.verification import note
 from deblur.errors import disk_error
+from deblur.text import counted
 
 PIXELS = "pixels.npy"
 INDEX = "index.json"
@@ -45,7 +46,7 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
     """
     workers = max(1, min(workers, len(source.names) // _FEWEST_IMAGES_PER_PROCESS))
     started = time.perf_counter()
-    _log.info("Decoding %d images of %s (processes: %d).", len(source.names), source.description, workers)
+    _log.info(f"Decoding {counted(len(source.names), 'image')} of {source.description} (processes: {workers}).")
     unfinished = root / f"{_UNFINISHED}{key}"
     with _disk_errors(root):
         _remove_leftovers(root, key)
@@ -64,7 +65,7 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-    _log.info("Decoded %d images in %.1f s.", len(source.names), time.perf_counter() - started)
+    _log.info(f"Decoded {counted(len(source.names), 'image')} in {time.perf_counter() - started:.1f} s.")
 
 
 def _write_pixels(source: ImageSource, file: IO[bytes], workers: int, progress: bool) -> Index:

@@ -43,6 +43,7 @@ from deblur.data.sizes import (
 from deblur.data.sources import ImageSource
 from deblur.data.splits import Splits, split
 from deblur.errors import UserError
+from deblur.text import counted
 
 _GIB = 1024**3  # bytes
 Kind = Literal["train", "val", "test"]
@@ -311,8 +312,9 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         batches = batches_of_one_shape(shapes, self._eval_batch_size)
         rank, processes = self._place()
         if len(batches) < processes:
+            made = f"{counted(len(indices), 'image makes', 'images make')} {counted(len(batches), 'batch', 'batches')}"
             raise UserError(
-                f"{len(indices)} images make {len(batches)} batches for {processes} processes, and each needs one: "
+                f"{made} for {processes} processes, and each needs one: "
                 "take more images, fewer trainer.devices or a smaller data.eval_batch_size."
             )
         return ImageLoader(

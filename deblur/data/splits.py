@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deblur.errors import UserError
+from deblur.text import counted
 
 _SPLITS = 3
 
@@ -62,7 +63,7 @@ def split(
         groups[name].append(index)
     if len(groups) < _SPLITS:
         raise UserError(
-            f"data: {len(digests)} images, {len(groups)} of them distinct, cannot be divided into training, "
+            f"data: {counted(len(digests), 'image')}, {len(groups)} of them distinct, cannot be divided into training, "
             f"validation and test sets. At least {_SPLITS} distinct images are needed: add images."
         )
     # Large groups first, while every set still has room for them; the single images then fill the sets exactly.

@@ -78,8 +78,8 @@ def compare(places: Sequence[str], output: Path) -> Lines:
         f"On {counted(len(finite), 'test image')} the first is {summary['difference']:+.3f} dB from the second{reach}"
         f"{without}.",
         f"It is better on {better:.0%} of {of}; at worst {finite[worst]:+.2f} dB, on {worst}.",
-        f"The first harms {harmed[0]:.1%} and the second {harmed[1]:.1%}: they are more than {-HARM:g} dB below the "
-        "blurred image.",
+        f"More than {-HARM:g} dB below the blurred image are {harmed[0]:.1%} of the images with the first, "
+        f"{harmed[1]:.1%} with the second.",
         "The interval covers the choice of test images, not what another training would give.",
     )
     names = lines(f"first:  {first.name}", f"second: {second.name}", *in_sentences(tests))

@@ -24,7 +24,7 @@ from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results, psnr
 from deblur.networks.trained import load_trained
 from deblur.reporting.crossing import CROSS_FILE
-from deblur.reporting.labels import describe, frozen, varying
+from deblur.reporting.labels import describe, frozen, plain, varying
 from deblur.runs import config_of_run, data_settings, flatten, measured_on
 from deblur.text import Lines, paragraphs
 
@@ -137,13 +137,7 @@ def _can_be_crossed(config: Settings) -> bool:
 def plain_settings(blur: Settings) -> dict[str, Any]:
     """Return the settings of a blur that decide it, flat: 3 and 3.0 are one value, and a class has one name."""
     found = {f"blur.{key}": value for key, value in flatten(blur).items() if key not in ("name", "_target_")}
-    return {key: _as_float(value) for key, value in found.items()}
-
-
-def _as_float(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_as_float(one) for one in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return {key: plain(value) for key, value in found.items()}
 
 
 def told_apart(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
@@ -274,7 +268,8 @@ def _distinct(found: Iterable[Condition]) -> list[Condition]:
     known: dict[Hashable, Condition] = {}
     for one in found:
         known.setdefault((one.family, one.border, frozen(plain_settings(one.blur))), one)
-    kept = list(known.values())
+    families = list(dict.fromkeys(one.family for one in known.values()))
+    kept = sorted(known.values(), key=lambda one: families.index(one.family))
     labels = told_apart([(f"{one.family}/{one.label}", one.blur) for one in kept])
     return [replace(one, label=label.removeprefix(f"{one.family}/")) for one, label in zip(kept, labels, strict=True)]
 

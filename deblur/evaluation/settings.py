@@ -7,8 +7,9 @@ from typing import Any
 
 from deblur.config import Config, check
 from deblur.config.schema import SHARED_DATA_KEYS
-from deblur.config.sections import shown
 from deblur.errors import UserError
+from deblur.reporting.labels import plain
+from deblur.runs import value_in_words
 
 Settings = Mapping[str, Any]
 
@@ -45,9 +46,9 @@ def different_values(variants: Sequence[Settings]) -> str:
     keys = dict.fromkeys(key for variant in variants for key in variant)
     told = []
     for key in keys:
-        values = dict.fromkeys(json.dumps(variant.get(key), sort_keys=True) for variant in variants)
+        values = dict.fromkeys(json.dumps(plain(variant.get(key)), sort_keys=True) for variant in variants)
         if len(values) > 1:
-            told.append(f"{key} ({' or '.join(shown(json.loads(value)) for value in values)})")
+            told.append(f"{key} ({' or '.join(value_in_words(json.loads(value)) for value in values)})")
     return " and ".join(told)
 
 

@@ -11,18 +11,10 @@ from deblur.networks.guides import preparation_of
 from deblur.networks.trained import Trained
 from deblur.reporting.markdown import markdown_environment
 from deblur.runs import config_without_paths, flatten
+from deblur.runs.described import UNITS
 from deblur.text import one_line
 from deblur.training.summary import describe_network
 
-_UNITS: Final = {
-    "sigma": "px",
-    "size": "px",
-    "length": "px",
-    "radius": "px",
-    "extent": "px",
-    "angle": "degrees",
-    "noise_sigma": "grey levels of 255",
-}
 _BORDERS: Final = {
     "symmetric": "each image continued by its mirror image, then blurred",
     "real": "a larger scene blurred, of which the image is a part",
@@ -86,7 +78,7 @@ def _parameters(blur: Mapping[str, Any]) -> dict[str, str]:
         if last in ("_target_", "name", "sha256") or value is None:
             continue
         text = " to ".join(map(_text, value)) if isinstance(value, list) else _text(value)
-        shown[key.removeprefix("families.")] = f"{text} {_UNITS[last]}" if last in _UNITS else text
+        shown[key.removeprefix("families.")] = f"{text} {UNITS[last]}" if last in UNITS else text
     return shown
 
 
@@ -118,7 +110,11 @@ def _training(config: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, s
 
 def _test(test: Mapping[str, Any]) -> dict[str, str]:
     """Return the numbers on the test images; none where they are not known."""
-    return {key: _rounded(test.get(key), decimals) for key, decimals in _DECIMALS.items()} if test else {}
+    if not test:
+        return {}
+    harmed = test.get("harmed")
+    shown = {key: _rounded(test.get(key), decimals) for key, decimals in _DECIMALS.items()}
+    return {**shown, "harmed": f"{harmed:.1%} of the images" if isinstance(harmed, int | float) else ""}
 
 
 def _guide(trained: Trained) -> dict[str, Any] | None:

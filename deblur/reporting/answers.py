@@ -8,6 +8,7 @@ import numpy as np
 
 from deblur.reporting.cells import Cell, Problem, Values
 from deblur.reporting.intervals import Interval, mean_interval
+from deblur.text import counted
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ class Answer:
         if not self.rivals:
             parts.append("There is no other finished cell to compare with.")
         elif len(self.best.images) < 2 and not any(rival.is_apart for rival in self.rivals):
-            parts.append(f"With {_count(len(self.best.images), 'test image')} to compare, no cell can be told apart.")
+            parts.append(f"With {counted(len(self.best.images), 'test image')} to compare, no cell can be told apart.")
         elif self.not_apart:
             parts.append(f"Cannot be told apart from it: {'; '.join(map(_told, self.not_apart))}.")
         else:
             others = "the other cell" if len(self.rivals) == 1 else f"each of the {len(self.rivals)} other cells"
             parts.append(f"It is told apart from {others}.")
         if self.problem.left_out:
-            parts.append(f"{_count(self.problem.left_out, 'test image')} with an infinite PSNR left out.")
+            parts.append(f"{counted(self.problem.left_out, 'test image')} with an infinite PSNR left out.")
         return " ".join(parts)
 
     def _what(self) -> str:
@@ -122,7 +123,3 @@ def _told(rival: Rival) -> str:
         return f"{rival.cell.name} (not compared image by image)"
     low, high = rival.interval
     return f"{rival.cell.name} ({rival.difference:.2f} dB below, 95 % interval {low:.2f} to {high:.2f})"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -16,7 +16,9 @@ from deblur.reporting.labels import (
     image_settings,
     labels_with_names,
     model_settings,
+    numbered,
     other_settings,
+    plain,
     shortened,
     varying,
 )
@@ -250,11 +252,7 @@ def _rest_labels(runs: Sequence[Run], sweeps: Sequence[Sweep]) -> dict[tuple[str
         parts = [run.sweep, text] if len(sweeps) > 1 else [text]
         label = shortened(", ".join(filter(None, parts)))
         values = frozen({key: settings.get(key) for key in varied} | {"sweep": run.sweep})
-        number = 2
-        while taken.setdefault(label, values) != values:  # cut to the same text
-            label = f"{label.partition(' (')[0]} ({number})"
-            number += 1
-        labels[_identity(run)] = label
+        labels[_identity(run)] = numbered(label, values, taken)
     return labels
 
 
@@ -265,7 +263,8 @@ def _told_settings(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
     """
     shown = ("model.name", "blur.name", "optimizer.lr", "seed")
     always = dict.fromkeys(key for run in runs for key in (*blur_settings(run), *image_settings(run)))
-    keys = [key for key in (always | dict.fromkeys(varying([run.settings for run in runs]))) if key not in shown]
+    varied = varying([{key: plain(value) for key, value in run.settings.items()} for run in runs])
+    keys = [key for key in (always | dict.fromkeys(varied)) if key not in shown]
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for run in runs:
         told = {key: place_in_words(key, run.settings[key]) for key in keys if key in run.settings}

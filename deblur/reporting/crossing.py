@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from deblur.reading import MissingFile, damaged, read_csv
-from deblur.reporting.heatmap import paint, write_number
+from deblur.reporting.heatmap import LETTER, paint, write_number
 from deblur.reporting.pictures import Picture, picture, styled
 from deblur.runs import OF_IMAGES, in_sentences
 from deblur.text import one_line
@@ -57,22 +58,32 @@ def _gain(row: Row) -> float:
     return gain
 
 
-def crossings_of(sweep: Path, file: str) -> list[Picture]:
+def crossings_of(sweep: Path, file: str, name: str | None = None) -> list[Picture]:
     """Return the figure of what `cross=true` measured in a sweep; see `read_cross` and `crossing`."""
-    made = crossing(read_cross(sweep), file)
+    made = crossing(read_cross(sweep), file, name)
     return [] if made is None else [made]
 
 
-def crossing(rows: Sequence[Row], file: str) -> Picture | None:
-    """Return the gains of each network under each condition, a panel for each family of blurs; None without rows."""
+def crossing(rows: Sequence[Row], file: str, sweep: str | None = None) -> Picture | None:
+    """Return the gains of each network under each condition, a panel for each family of blurs; None without rows.
+
+    Args:
+        rows: of the table.
+        file: the name of the figure's file.
+        sweep: whose networks they are, where the page shows several.
+    """
     if not rows:
         return None
     trained = list(dict.fromkeys(row["trained_on"] for row in rows))
     families = list(dict.fromkeys(row["family"] for row in rows))
     widest = max(len({row["condition"] for row in rows if row["family"] == family}) for family in families)
     told = []
+    longest = max(len(row["condition"]) for row in rows)
+    is_turned = longest * LETTER > CELL[0] + LETTER  # conditions that have to be told apart by several settings
+    turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if is_turned else {}
+    below = 0.65 * longest * LETTER if is_turned else 0.0
     with styled():
-        size = (CELL[0] * widest + 1.6, (CELL[1] * len(trained) + 0.75) * len(families))
+        size = (CELL[0] * widest + 1.6, (CELL[1] * len(trained) + 0.75 + below) * len(families))
         figure = Figure(figsize=size, layout="constrained")
         for axes, family in zip(figure.subplots(len(families), squeeze=False)[:, 0], families, strict=True):
             panel = [row for row in rows if row["family"] == family]
@@ -87,7 +98,7 @@ def crossing(rows: Sequence[Row], file: str) -> Picture | None:
             for (line, column), gain in np.ndenumerate(gains):
                 if np.isfinite(gain):
                     write_number(axes, (line, column), float(gain), f"{gain:+.1f}")
-            axes.set_xticks(range(len(conditions)), conditions)
+            axes.set_xticks(range(len(conditions)), conditions, **turned)
             axes.set_yticks(range(len(trained)), [f"trained on {blur}" for blur in trained])
             axes.set_title(f"tested on {family}", loc="left", fontweight="bold")
             told += [
@@ -105,4 +116,5 @@ def crossing(rows: Sequence[Row], file: str) -> Picture | None:
         items = [item for item in OF_IMAGES if item != "images"]  # of those a row has the number
         tests = in_sentences([{item: row[item] for item in items if row.get(item)} for row in rows])
         caption = " ".join([caption, *tests])
-        return picture(figure, file, "Other blurs, noise and JPEG", f"Gains in dB. {'; '.join(told)}.", caption)
+        title = "Other blurs, noise and JPEG" if sweep is None else f"Other blurs, noise and JPEG, sweep {sweep}"
+        return picture(figure, file, title, f"Gains in dB. {'; '.join(told)}.", caption)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from deblur.reporting.cells import Cell, Table, Values
+from deblur.reporting.cells import SAME_INPUT, Cell, Table, Values
 from deblur.reporting.pictures import GREY, LineStyle, Picture, line_styles, picture, styled
 from deblur.reporting.results import Run
 
@@ -126,13 +126,10 @@ def _aligned(series: Sequence[dict[int, float]]) -> tuple[list[int], Values]:
 
 
 def _input_level(runs: Sequence[Run]) -> float | None:
-    """Return the PSNR of the blurred validation images, which is the same in every epoch and run."""
-    for run in runs:
-        for row in run.history:
-            level = row.get("val/psnr", np.nan) - row.get("val/gain", np.nan)
-            if np.isfinite(level):
-                return float(level)
-    return None
+    """Return the PSNR of the blurred validation images, which is the same in every epoch; None where runs differ."""
+    each = ([row.get("val/psnr", np.nan) - row.get("val/gain", np.nan) for row in run.history] for run in runs)
+    known = [finite[0] for levels in each if (finite := [level for level in levels if np.isfinite(level)])]
+    return float(known[0]) if known and max(known) - min(known) <= SAME_INPUT else None
 
 
 def _legend(figure: Figure, looks: dict[str, LineStyle], has_input: bool) -> None:

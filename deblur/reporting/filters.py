@@ -1,6 +1,7 @@
 """The best linear filters of all sizes beside networks, as a figure."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def filter_figures(sweep: Path, problems: Sequence[Problem]) -> list[Picture]:
             and (size := cell.average("model.receptive_field")) is not None
             and (psnr := cell.mean("psnr")) is not None
         ]
-        file = f"filters_{sweep.name}_{len(figures) + 1}.png"
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "_", sweep.name)
+        file = f"filters_{slug}_{len(figures) + 1}.png"
         figures.append(filter_figure(filters, networks, problem.label, file))
     return figures
 

@@ -30,7 +30,8 @@ _NOT_IN_A_LABEL = ("data.eval_batch_size", "seed")
 
 def blur_settings(run: Run) -> dict[str, Any]:
     """Return what decides a run's degradation, without places on one machine."""
-    found = {key: place_in_words(key, value) for key, value in run.settings.items() if key.startswith("blur.")}
+    own = {key: value for key, value in run.settings.items() if key.startswith("blur.")}
+    found = {key: place_in_words(key, plain(value)) for key, value in own.items()}
     if isinstance(found.get("blur.sha256"), str):
         found["blur.sha256"] = found["blur.sha256"][:8]
     return found
@@ -38,32 +39,57 @@ def blur_settings(run: Run) -> dict[str, Any]:
 
 def model_settings(run: Run) -> dict[str, Any]:
     """Return what decides a run's network."""
-    return {key: value for key, value in run.settings.items() if key.startswith("model.")}
+    return {key: plain(value) for key, value in run.settings.items() if key.startswith("model.")}
 
 
 def image_settings(run: Run) -> dict[str, Any]:
     """Return what decides which images a run sees."""
-    return {key: run.settings[key] for key in _IMAGES if key in run.settings}
+    return {key: plain(run.settings[key]) for key in _IMAGES if key in run.settings}
 
 
 def other_settings(run: Run) -> dict[str, Any]:
     """Return the settings of the training: all but network, blur, images and seed."""
     left_out = (*_IMAGES, *_NOT_IN_A_LABEL, "model", "blur")
-    found = {key: value for key, value in run.settings.items() if not is_within(key, left_out)}
+    found = {key: plain(value) for key, value in run.settings.items() if not is_within(key, left_out)}
     # `scheduler: null` is one of the classes that a scheduler can have: none.
     return {f"{key}._target_" if key == "scheduler" else key: value for key, value in found.items()}
+
+
+def plain(value: Any) -> Any:
+    """Return a whole number as a float, in lists too: 1 and 1.0 are one value, written by different commands."""
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def labels_with_names(runs: Sequence[Run], group: str) -> dict[Hashable, str]:
     """Return a label for each variant of a group: its name, and what varies among those of that name."""
     settings = blur_settings if group == "blur" else model_settings
     made: dict[Hashable, str] = {}
+    taken: dict[str, Hashable] = {}
     for run in runs:
         same_name = [settings(other) for other in runs if name_of(other, group) == name_of(run, group)]
         own = settings(run)
         varied = [key for key in varying(same_name) if key != f"{group}.name"]
-        made[frozen(own)] = shortened(" ".join(filter(None, (name_of(run, group), describe(own, varied)))))
+        label = shortened(" ".join(filter(None, (name_of(run, group), describe(own, varied)))))
+        told = frozen({key: own.get(key) for key in (f"{group}.name", *varied)})
+        made[frozen(own)] = numbered(label, told, taken)
     return made
+
+
+def numbered(label: str, settings: Hashable, taken: dict[str, Hashable]) -> str:
+    """Return a label that no other settings have: a number follows one that was cut to the same text.
+
+    Args:
+        label: a short text.
+        settings: what it stands for.
+        taken: the labels so far, and what each stands for; the new one is added.
+    """
+    found, number = label, 2
+    while taken.setdefault(found, settings) != settings:
+        found = f"{label} ({number})"
+        number += 1
+    return found
 
 
 def varying(variants: Sequence[Settings]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from deblur.reporting.cells import Problem
 from deblur.reporting.results import STATES, Run, Sweep
 from deblur.reporting.tables import TextTable
+from deblur.text import counted
 
 _ONE_FOR_ALL = {
     "git.commit": "git commit",
@@ -47,12 +48,10 @@ def notices(sweeps: Sequence[Sweep], problems: Sequence[Problem]) -> list[str]:
     runs = _measured(sweeps)
     found = []
     if len(runs) < total:
-        verb = "is" if len(runs) == 1 else "are"
+        done = f"{len(runs)} of {counted(total, 'run')} {'is' if 1 in (total, len(runs)) else 'are'} done"
         states = sum((sweep.states for sweep in sweeps), Counter())
         others = ", ".join(f"{states[state]} {state}" for state in STATES[1:] if states[state])
-        found.append(
-            f"{len(runs)} of {total} runs {verb} done; the answer can change{f' ({others})' if others else ''}."
-        )
+        found.append(f"{done}; the answer can change{f' ({others})' if others else ''}.")
     found += _differences(runs)
     if any(run.metrics.get("git.changed") for run in runs):
         found.append("Some runs were made from a checkout with uncommitted changes: the commit does not tell all.")

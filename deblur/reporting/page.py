@@ -121,8 +121,10 @@ def _figures(findings: Findings, with_strips: bool, damages: list[str]) -> dict[
     gains = heatmap(findings.table)
     crossings: list[Picture] = []
     filters: list[Picture] = []
+    are_several = len(findings.sweeps) > 1
     for number, sweep in enumerate(findings.sweeps, 1):
-        crossings += drawn(partial(crossings_of, sweep.folder, f"crossing_{number}.png"))
+        name = sweep.name if are_several else None
+        crossings += drawn(partial(crossings_of, sweep.folder, f"crossing_{number}.png", name))
         filters += drawn(partial(filter_figures, sweep.folder, findings.table.problems))
     return {
         "curves": curves(findings.table),

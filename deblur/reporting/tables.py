@@ -84,7 +84,7 @@ def problem_table(problems: Sequence[Problem]) -> TextTable:
 
 def cell_table(found: Answer) -> TextTable:
     """Return all finished cells of a problem beside its best, the best first."""
-    columns = ("network and settings", "seeds", "PSNR [dB]", "SSIM", "gain [dB]", "below the best [dB]",
+    columns = ("network and settings", "seeds", "PSNR [dB]", "SSIM", "gain [dB]", "harmed", "below the best [dB]",
                "95 % interval", "told apart")  # fmt: skip
     rows = [(*_means(found.best), NOTHING, NOTHING, "best"), *map(_rival_row, found.rivals)]
     return TextTable(columns, rows, marked=frozenset({0}))
@@ -102,6 +102,7 @@ def _means(cell: Cell) -> tuple[str, ...]:
         _over_seeds(cell, "psnr", ".2f"),
         _over_seeds(cell, "ssim", ".4f"),
         _over_seeds(cell, "gain", "+.2f"),
+        number(cell.average("test.harmed"), ".1%"),
     )
 
 
@@ -181,11 +182,12 @@ def run_table(sweeps: Sequence[Sweep]) -> TextTable:
         "test.gain": "+.2f",
         "test.input_ssim": ".4f",
         "test.ssim": ".4f",
+        "test.harmed": ".1%",
         "val.psnr": ".2f",
         "val.epoch": ".0f",
     }
     columns = ("sweep", "run", "state", *differing, "blurred [dB]", "restored [dB]", "gain [dB]", "SSIM blurred",
-               "SSIM restored", "validation PSNR [dB]", "best epoch", "training")  # fmt: skip
+               "SSIM restored", "harmed", "validation PSNR [dB]", "best epoch", "training")  # fmt: skip
     rows = []
     for sweep in sweeps:
         for run in sweep.runs:

@@ -8,6 +8,7 @@ from torch import nn
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
 from deblur.networks.guides import preparation_of, wants_guide
+from deblur.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
     """
     if wants_guide(network) and isinstance(network, NeedsCalibration):
         given = data.fitting_images(IMAGES, data.frame())
-        log.info(f"Calibrating the network on {len(given[0])} training images.")
+        log.info(f"Calibrating the network on {counted(len(given[0]), 'training image')}.")
         try:
             network.calibrate(*given)
         except ValueError as error:

@@ -15,6 +15,7 @@ from deblur.console import duration
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv
 from deblur.runs import HISTORY_FILE, RunFolder
+from deblur.text import counted
 from deblur.training.checkpoints import PROGRESS
 from deblur.training.loggers import TensorBoard
 from deblur.training.pictures import restore_sample, strip
@@ -166,7 +167,8 @@ class TimeLeft(Callback):
             each = self._seconds / (self._after_steps - self._warm_up)
             left = trainer.estimated_stepping_batches - trainer.global_step
             log.info(
-                f"{each * 1e3:.0f} ms a step, {left:.0f} steps left: about {duration(each * left)} and validation."
+                f"{each * 1e3:.0f} ms a step, {counted(round(left), 'step')} left: about {duration(each * left)} and "
+                "validation."
             )
 
 

@@ -54,8 +54,8 @@ def start_summary(
     origin = f"made in {images.seconds:.1f} s" if images.was_built else f"opened in {images.seconds:.1f} s"
     blur = {key: value for key, value in flatten(config["blur"]).items() if key not in ("_target_", "name") and value}
     told = {
-        "data": f"{data.get('name', 'own')}, {len(images)} images: {len(splits.train)} to train, {len(splits.val)} to "
-        f"validate, {len(splits.test)} to test",
+        "data": f"{data.get('name', 'own')}, {counted(len(images), 'image')}: {len(splits.train)} to train, "
+        f"{len(splits.val)} to validate, {len(splits.test)} to test",
         "cache": origin,
         "blur": ", ".join([degradation.family, *(f"{key} {value}" for key, value in blur.items())]),
         "network": f"{config['model'].get('name') or type(network).__name__}: {', '.join(cost)}",

@@ -193,7 +193,7 @@ def test_a_sweep_without_a_result_says_so(make_run: Files, sweep: Path, tmp_path
     write_history(make_run("a", "running"), [0.5])
     text = Page(write_report([sweep], tmp_path / "out")).text
     assert "No run has a result." in text
-    assert "0 of 1 runs are done" in text
+    assert "0 of 1 run is done" in text
     assert "Validation PSNR over the epochs." in text
 
 

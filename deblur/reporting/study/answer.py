@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from deblur.reporting.study.beside import Losses
 from deblur.reporting.study.evidence import Evidence
 from deblur.reporting.study.published import Place, Published, rate_text
+from deblur.text import counted
 
 
 def sentences(
@@ -26,8 +27,9 @@ def sentences(
     """
     told = [_on(published, ours, best) for blur in published.blurs if (best := _best(blur, ours))]
     told += [
-        f"On {blur} blur the study's networks were trained in its way on our images for {studys_way[best].epochs} "
-        f"epochs (the study's: {published.epochs}). The best ({_named(best)}) {_judged(published, studys_way, best)}"
+        f"On {blur} blur the study's networks were trained in its way on our images for "
+        f"{counted(studys_way[best].epochs, 'epoch')} (the study's: {published.epochs}). "
+        f"The best ({_named(best)}) {_judged(published, studys_way, best)}"
         for blur in published.blurs
         if (best := _best(blur, studys_way))
     ]

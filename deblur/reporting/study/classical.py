@@ -9,10 +9,10 @@ from typing import Any
 
 from deblur.errors import UserError
 from deblur.reporting.answers import Answer
-from deblur.reporting.labels import blur_settings, image_settings, shortened, varying
+from deblur.reporting.labels import blur_settings, image_settings, plain, shortened, varying
 from deblur.reporting.results import Run, Sweep, name_of
 from deblur.reporting.study.beside import INPUT
-from deblur.reporting.study.matching import PLACES, in_order, plain
+from deblur.reporting.study.matching import PLACES, in_order
 from deblur.reporting.study.published import rate_text
 from deblur.reporting.tables import NOTHING, TextTable, number
 from deblur.runs import METRICS_FILE, flatten, read_json
@@ -102,11 +102,11 @@ def _is_of(run: Run, content: Mapping[str, Any]) -> bool:
     """Tell whether an evaluation saw the test images of a run, blurred in the same way."""
     flat = flatten({key: content.get(key) for key in ("blur", "data")})
     blur = {key: plain(value) for key, value in flat.items() if key.startswith("blur.")}
-    own = {key: plain(value) for key, value in blur_settings(run).items()}
+    own = blur_settings(run)
     # Both borders were measured, whatever the settings say, and where the images lie is no matter.
     left_out = (*PLACES, "data.border", "data._target_")
     images = {key: value for key, value in image_settings(run).items() if key not in left_out}
-    settings = {key: flat[of] for key in images if (of := key.replace("data.", "data.settings.", 1)) in flat}
+    settings = {key: plain(flat[of]) for key in images if (of := key.replace("data.", "data.settings.", 1)) in flat}
     is_same = bool(run.fingerprint) and flat.get("data.fingerprint") == run.fingerprint
     return is_same and not varying([own, blur]) and not varying([images, settings])
 

@@ -14,6 +14,7 @@ from deblur.reporting.results import Run
 from deblur.reporting.study.matching import Selection
 from deblur.reporting.study.published import Place, Published, rate_text
 from deblur.reporting.tables import NOTHING, TextTable, number
+from deblur.text import counted
 
 FIGURE_FILE = "epochs.png"
 PANEL = (6.4, 3.4)  # [inch]
@@ -98,8 +99,8 @@ def comparison(published: Published, curves: Mapping[Place, Curve]) -> str:
     )
     if lengths == [published.epochs]:
         return f"{only} These runs have as many epochs: their last row and the study's are after equal epochs."
-    trained = " or ".join(map(str, lengths))
-    return f"{only} These runs have {trained} epochs, so that no row of theirs is after as many epochs as the study's."
+    trained = " or ".join([*map(str, lengths[:-1]), counted(lengths[-1], "epoch")])
+    return f"{only} These runs have {trained}, so that no row of theirs is after as many epochs as the study's."
 
 
 def opposed(selection: Selection) -> list[str]:

@@ -11,10 +11,11 @@ from deblur.reporting.cells import Cell, Values, have_same_images
 from deblur.reporting.labels import blur_settings, describe, frozen, labels_with_names, other_settings, varying
 from deblur.reporting.results import Run, name_of
 from deblur.reporting.study.claims import Claim
-from deblur.reporting.study.matching import alike, distinct, plain
+from deblur.reporting.study.matching import alike, distinct
 from deblur.reporting.study.published import Published
 from deblur.reporting.study.verdicts import Comparison, Outcome, Verdict
 from deblur.reporting.tables import NOTHING, TextTable, interval, number
+from deblur.text import counted
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Evidence:
             return told
         outcomes = [one.judged[0] for one in judged]
         counts = ", ".join(f"{outcome} in {outcomes.count(outcome)}" for outcome in Outcome if outcome in outcomes)
-        total = f"{len(judged)} comparison{'' if len(judged) == 1 else 's'}"
+        total = counted(len(judged), "comparison")
         left = len(self.comparisons) - len(judged)
         more = f" {left} more cannot be judged yet." if left else ""
         reach = f"from {min(means):+.2f} to {max(means):+.2f} dB" if len(means) > 1 else f"of {means[0]:+.2f} dB"
@@ -125,7 +126,7 @@ def _differences(pairs: Sequence[tuple[Run, Run]]) -> Values:
 
 
 def _setting(claim: Claim, run: Run) -> Mapping[str, Any]:
-    return {key: plain(value) for key, value in other_settings(run).items() if key != claim.key}
+    return {key: value for key, value in other_settings(run).items() if key != claim.key}
 
 
 def _told(claim: Claim, run: Run, setting: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deblur.reporting.answers import Answer
-from deblur.reporting.labels import short_key, varying
+from deblur.reporting.labels import plain, short_key, varying
 from deblur.reporting.results import Run, name_of
 from deblur.reporting.study.published import Place
 from deblur.runs import is_within
@@ -159,8 +159,3 @@ def _is_of_the_study(run: Run, networks: Mapping[str, str]) -> bool:
 def _settings(run: Run, without: Sequence[str]) -> dict[str, Any]:
     left_out = (*PLACES, *without)
     return {key: plain(value) for key, value in run.settings.items() if not is_within(key, left_out)}
-
-
-def plain(value: Any) -> Any:
-    """Return a whole number as a float: 1 and 1.0 are one value, written by different commands."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
