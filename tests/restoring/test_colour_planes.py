@@ -11,7 +11,7 @@ from deblur.restoring.colour import Plane, plane_count, restore_pixels
 from deblur.restoring.tiles import TiledNetwork
 from deblur.restoring.torch_network import TorchNetwork
 
-COLOURS: list[Colour] = ["luma", "channels"]
+COLOURS: list[Color] = ["luma", "channels"]
 MAKERS = {"8 bits": noise, "16 bits": deep_noise}
 BT601 = np.array([0.299, 0.587, 0.114])
 
