@@ -58,7 +58,7 @@ def as_pixels(image: Any) -> Pixels:
         raise ValueError(f"an image is {_TYPES}, not {pixels.dtype}")
     lowest, highest = native.min(), native.max()
     if not np.isfinite(lowest) or not np.isfinite(highest):
-        raise ValueError("an image has values that are no numbers, or infinite (NaN or inf)")
+        raise ValueError("an image in floating point has values in [0, 1], and this one has NaN or infinite ones")
     if lowest < -DUST or highest > 1 + DUST:
         raise ValueError(
             f"an image in floating point has values in [0, 1], not from {lowest:g} to {highest:g}: divide 8-bit levels "

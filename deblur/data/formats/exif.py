@@ -2,7 +2,7 @@
 
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from PIL import Image
@@ -107,20 +107,28 @@ def loaded_exif(exif: bytes) -> Image.Exif:
     return loaded
 
 
-def described(exif: Image.Exif) -> tuple[dict[int, Any], tuple[str, ...]]:
-    """Return the tags that say something of the image, and what is left out.
+def described(
+    value: Callable[[int], Any], present: Iterable[int], folder: Callable[[int], Mapping[int, Any]]
+) -> tuple[dict[int, Any], tuple[str, ...]]:
+    """Return the tags of a TIFF that say something of the image, and what is left out.
 
     Those of the camera and the place are dictionaries. Tags of camera makers that are not known are left out: they may
     refer to places in the file.
+
+    Args:
+        value: gives what a tag says.
+        present: all tags.
+        folder: gives the tags of a folder.
     """
-    tags = {tag: exif[tag] for tag in exif if tag in _DESCRIPTIVE}
-    for folder in (EXIF_FOLDER, GPS_FOLDER):
+    found = set(present)
+    tags = {tag: value(tag) for tag in found & _DESCRIPTIVE}
+    for number in (EXIF_FOLDER, GPS_FOLDER):
         # The tags for interoperability are another folder, whose place in the file would be wrong in a new one.
-        inner = {tag: value for tag, value in exif.get_ifd(folder).items() if tag != INTEROPERABILITY_FOLDER}
+        inner = {tag: what for tag, what in folder(number).items() if tag != INTEROPERABILITY_FOLDER}
         if inner:
-            tags[folder] = inner
-    private = sorted(set(exif) - _DESCRIPTIVE - _STRUCTURAL - {_LAYERS})
-    lost = ["the layers of Photoshop"] if _LAYERS in exif else []
+            tags[number] = inner
+    private = sorted(found - _DESCRIPTIVE - _STRUCTURAL - {_LAYERS})
+    lost = ["the layers of Photoshop"] if _LAYERS in found else []
     if private:
         lost.append(f"the tags {', '.join(map(str, private))} of the TIFF")
     return tags, tuple(lost)
@@ -154,7 +162,8 @@ def tags_of(exif: bytes) -> tuple[dict[int, Any], tuple[str, ...]]:
     trial = ImageFileDirectory_v2()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tags, lost = described(loaded_exif(exif))
+        loaded = loaded_exif(exif)
+        tags, lost = described(loaded.get, loaded, loaded.get_ifd)
         for tag, value in tags.items():
             trial[tag] = value
         trial.tobytes()

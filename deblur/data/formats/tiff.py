@@ -162,15 +162,16 @@ class TiffFile(Container):
     def _exif(self) -> tuple[bytes | None, tuple[str, ...]]:
         """Return the tags that describe the image as EXIF, and what is left out of it."""
         try:
-            exif = Image.Exif()
-            exif.endian = "<" if self.directory.order == b"II" else ">"
-            exif.bigtiff = b"+" in self._content[2:4]
-            exif.load_from_fp(io.BytesIO(self._content), self.directory.offset)
-            described_tags, lost = described(exif)
+            described_tags, lost = described(self.directory.value, list(self.directory), self._folder)
             return exif_of(described_tags), lost
         # What a camera or an editor wrote wrongly can raise nearly anything, and is no reason to refuse the image.
         except Exception as error:
             return None, (f"the EXIF, which is damaged ({error})",)
+
+    def _folder(self, tag: int) -> dict[int, Any]:
+        """Return the tags of a folder to which a tag refers."""
+        folder = self.directory.folder(tag)
+        return {} if folder is None else {inner: folder.value(inner) for inner in folder}
 
     def _resolution(self) -> Resolution | None:
         found = [self.directory.reals(tag)[:1] for tag in (tags.ACROSS, tags.DOWN)]

@@ -1,10 +1,10 @@
-"""The directories of a TIFF: which of its images is the picture, and which are its thumbnails."""
+"""The directories of a TIFF: their tags, which of their images is the full one, and which are its thumbnails."""
 
-import io
+import struct
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
+from PIL.TiffImagePlugin import IFDRational
 
 from deblur.data.formats.kinds import refuse_raw
 
@@ -25,38 +25,101 @@ _REDUCED, _MASK = 1, 4  # bits of the subfile type
 _OLD_REDUCED: Final = 2
 _MOST_DIRECTORIES: Final = 1000
 
+# By the number of a type, the letters with which its values are unpacked, and how many letters make a value
+_BYTES, _ASCII, _UNDEFINED = 1, 2, 7
+_FRACTIONS: Final = {5: "I", 10: "i"}
+_LETTERS: Final = {
+    _BYTES: "B", _ASCII: "B", 3: "H", 4: "I", 6: "b", _UNDEFINED: "B", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I",
+    16: "Q", 17: "q", 18: "Q",
+    **_FRACTIONS,
+}
+
+
+class _Layout(NamedTuple):
+    """How a TIFF writes numbers: those of BigTIFF have 64 bits."""
+
+    order: str
+    counter: str
+    entry: struct.Struct
+    word: str
+
+    @property
+    def word_bytes(self) -> int:
+        return struct.calcsize(f"={self.word}")
+
 
 class Directory:
-    """One image of a TIFF: its tags, of any type and number of values, damaged ones left out.
+    """One image of a TIFF, or a folder of tags: what does not fit in the file is left out."""
 
-    Pillow warns of odd tags: whoever opens images keeps that quiet.
-    """
+    def __init__(self, content: bytes, offset: int, layout: _Layout) -> None:
+        """Read the tags at a place.
 
-    def __init__(self, tags: ImageFileDirectory_v2) -> None:
-        """Take the tags as Pillow has read them."""
-        self._tags = tags
-        self._values: dict[int, Any] = {}
-        self.offset = int(tags.offset)
-        self.order: bytes = tags.prefix
+        Raises:
+            struct.error: There is no directory.
+        """
+        self.offset = offset
+        self.order = b"II" if layout.order == "<" else b"MM"
+        self._layout = layout
+        self._content = content
+        self._stored: dict[int, tuple[int, int, int]] = {}  # types, numbers and places of values by tag
+        (count,) = struct.unpack_from(layout.order + layout.counter, content, offset)
+        start = offset + struct.calcsize(f"={layout.counter}")
+        for place in range(start, start + count * layout.entry.size, layout.entry.size):
+            if place + layout.entry.size > len(content):
+                break
+            tag, kind, number = layout.entry.unpack_from(content, place)
+            slot = place + layout.entry.size - layout.word_bytes
+            size = number * self._size(kind)
+            if size > layout.word_bytes:
+                (slot,) = struct.unpack_from(layout.order + layout.word, content, slot)
+            if size > 0 and slot + size <= len(content):
+                self._stored.setdefault(tag, (kind, number, slot))
+        end = start + count * layout.entry.size
+        self.following = 0
+        if end + layout.word_bytes <= len(content):
+            (self.following,) = struct.unpack_from(layout.order + layout.word, content, end)
+
+    @staticmethod
+    def _size(kind: int) -> int:
+        letter = _LETTERS.get(kind)
+        return 0 if letter is None else struct.calcsize(f"={letter}") * (2 if kind in _FRACTIONS else 1)
 
     def __contains__(self, tag: int) -> bool:
-        """Whether there is a tag, damaged or not."""
-        return tag in self._tags
+        """Whether there is a tag."""
+        return tag in self._stored
+
+    def __iter__(self) -> Iterator[int]:
+        """Give the numbers of the tags."""
+        return iter(self._stored)
+
+    def _unpacked(self, tag: int) -> tuple[Any, ...]:
+        """Return the plain values of a tag; those of fractions are numerators and denominators in turn."""
+        if tag not in self._stored:
+            return ()
+        kind, number, place = self._stored[tag]
+        letters = number * (2 if kind in _FRACTIONS else 1)
+        return struct.unpack_from(f"{self._layout.order}{letters}{_LETTERS[kind]}", self._content, place)
 
     def value(self, tag: int) -> Any:
-        """Return what a tag says, as Pillow gives it; None if it is missing or damaged."""
-        if tag not in self._values:
-            try:
-                self._values[tag] = self._tags.get(tag)
-            except Exception:  # a wrong type or number of values can raise nearly anything
-                self._values[tag] = None
-        return self._values[tag]
+        """Return what a tag says as Pillow writes it: text, bytes, a number or several; None if it is missing."""
+        if tag not in self._stored:
+            return None
+        kind, number, place = self._stored[tag]
+        if kind in (_BYTES, _UNDEFINED):
+            return self._content[place : place + number]
+        if kind == _ASCII:
+            return self._content[place : place + number].removesuffix(b"\0").decode("latin-1")
+        values = self._unpacked(tag)
+        if kind in _FRACTIONS:
+            values = tuple(IFDRational(*pair) for pair in zip(values[::2], values[1::2], strict=True))
+        return values[0] if number == 1 else values
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """Return the whole numbers of a tag; none if it is missing or says something else."""
-        value = self.value(tag)
-        values = tuple(value) if isinstance(value, tuple | list | bytes) else (value,)
-        return tuple(values) if all(type(one) is int for one in values) else ()
+        if tag not in self._stored or self._stored[tag][0] in _FRACTIONS:
+            return ()
+        values = self._unpacked(tag)
+        return values if all(isinstance(value, int) for value in values[:1]) else ()
 
     def number(self, tag: int, default: int) -> int:
         """Return the first whole number of a tag."""
@@ -64,26 +127,23 @@ class Directory:
 
     def reals(self, tag: int) -> tuple[float, ...]:
         """Return the numbers of a tag; none if it is missing, or one of them is infinite."""
-        value = self.value(tag)
-        values = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(one, IFDRational) and not one.denominator for one in values):
-            return ()
-        return tuple(map(float, values)) if all(isinstance(one, int | float | IFDRational) for one in values) else ()
+        values = self._unpacked(tag)
+        if tag in self._stored and self._stored[tag][0] in _FRACTIONS:
+            if not all(values[1::2]):
+                return ()
+            return tuple(above / below for above, below in zip(values[::2], values[1::2], strict=True))
+        return tuple(map(float, values))
 
     def data(self, tag: int) -> bytes | None:
-        """Return the bytes of a tag, whatever type it claims to have; None if it is missing or empty."""
-        value = self.value(tag)
-        if isinstance(value, tuple) and len(value) == 1:
-            (value,) = value
-        if isinstance(value, str):
-            return value.encode("latin-1", "replace") or None
-        if isinstance(value, bytes):
-            return value or None
-        numbers = self.numbers(tag)  # IPTC often claims to be numbers of 32 bits
-        is_little = self.order == b"II"
-        if not numbers or not all(0 <= number < 2**32 for number in numbers):
+        """Return the bytes of a tag as they are stored, whatever type it claims to have; None if it is missing."""
+        if tag not in self._stored:
             return None
-        return b"".join(number.to_bytes(4, "little" if is_little else "big") for number in numbers)
+        kind, number, place = self._stored[tag]
+        return self._content[place : place + number * self._size(kind)]
+
+    def folder(self, tag: int) -> "Directory | None":
+        """Return the folder of tags to which a tag refers; None if there is none."""
+        return _directory(self._content, self.number(tag, 0), self._layout)
 
     @property
     def area(self) -> int:
@@ -121,12 +181,10 @@ class Directories:
         Raises:
             UnreadableKindError: The file is a camera's raw file.
             ValueError: There is no directory.
-            Exception: Anything that Pillow raises for damaged tags.
         """
-        self._file = io.BytesIO(content)
-        is_big = b"+" in content[2:4]
-        self._header = content[: 16 if is_big else 8]
-        found = list(self._chain())
+        self._content = content
+        self._layout, first = _header(content)
+        found = list(self._chain(first))
         within = [inner for directory in found for inner in self._within(directory)]
         if not found:
             raise ValueError("truncated before its first directory")
@@ -140,28 +198,46 @@ class Directories:
         self.chosen = full[0] if full else max(images or found, key=lambda directory: directory.area)
         self.has_mask = any(directory.is_mask for directory in found + within if directory is not self.chosen)
 
-    def _chain(self) -> Iterator[Directory]:
-        following = ImageFileDirectory_v2(self._header).next
+    def _chain(self, following: int) -> Iterator[Directory]:
         seen: set[int] = set()
-        while following and following not in seen and len(seen) < _MOST_DIRECTORIES:
+        while following not in seen and len(seen) < _MOST_DIRECTORIES:
             seen.add(following)
-            tags = self._loaded(following)
-            if tags is None:
+            directory = _directory(self._content, following, self._layout)
+            if directory is None:
                 return
-            yield Directory(tags)
-            following = tags.next
+            yield directory
+            following = directory.following
 
     def _within(self, directory: Directory) -> Iterator[Directory]:
         for offset in directory.numbers(SUB_DIRECTORIES)[:_MOST_DIRECTORIES]:
-            tags = self._loaded(offset)
-            if tags is not None:
-                yield Directory(tags)
+            inner = _directory(self._content, offset, self._layout)
+            if inner is not None:
+                yield inner
 
-    def _loaded(self, offset: int) -> ImageFileDirectory_v2 | None:
-        """Read the directory at a place; None if none can stand there."""
-        if not 0 < offset < self._file.getbuffer().nbytes:
-            return None
-        tags = ImageFileDirectory_v2(self._header)
-        self._file.seek(offset)
-        tags.load(self._file)
-        return tags if len(tags) else None
+
+def _header(content: bytes) -> tuple[_Layout, int]:
+    """Return how the numbers of a TIFF are written, and the place of its first directory.
+
+    Raises:
+        ValueError: It is cut short.
+    """
+    order = "<" if content.startswith(b"II") else ">"
+    is_big = b"+" in content[2:4]
+    if len(content) < (16 if is_big else 8):
+        raise ValueError("truncated in its header")
+    if is_big:
+        layout = _Layout(order, "Q", struct.Struct(f"{order}HHQ8x"), "Q")
+        return layout, struct.unpack_from(f"{order}Q", content, 8)[0]
+    layout = _Layout(order, "H", struct.Struct(f"{order}HHI4x"), "I")
+    return layout, struct.unpack_from(f"{order}I", content, 4)[0]
+
+
+def _directory(content: bytes, offset: int, layout: _Layout) -> Directory | None:
+    """Return the directory at a place; None if there is none."""
+    if not 0 < offset < len(content):
+        return None
+    try:
+        directory = Directory(content, offset, layout)
+    except struct.error:
+        return None
+    return directory if any(True for _ in directory) else None
