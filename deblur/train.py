@@ -11,9 +11,11 @@ from omegaconf import DictConfig
 
 from deblur.config import check
 from deblur.config.command_line import run
+from deblur.errors import UserError
 from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
+from deblur.runs.whereabouts import refuse_unwritable
 from deblur.sweeps.conclusion import conclude, launcher_failed
-from deblur.sweeps.sweep import join
+from deblur.sweeps.sweep import Job, join, refuse_conflict
 from deblur.sweeps.watch import current_watch, watching
 
 
@@ -50,6 +52,15 @@ def _task(composed: DictConfig) -> float | None:
         from deblur.sweeps.job import train_job
 
         return train_job(config, folder, alone=str(hydra.launcher._target_).endswith(".BasicLauncher"))
+    try:
+        refuse_unwritable(folder)
+    except OSError as error:
+        raise UserError(
+            f"The run folder {folder} cannot be written ({error.strerror}): choose another paths.output_root."
+        ) from error
+    if config["dry_run"]:
+        _show_what_would_run(Job((), config, folder))
+        return None
     if config["sweep"] is not None and config["resume"] is None:
         waiting = current_watch()
         join(config, folder, sys.argv[1:] if waiting is None else waiting.words)
@@ -57,6 +68,16 @@ def _task(composed: DictConfig) -> float | None:
 
     train(config, folder)
     return None
+
+
+def _show_what_would_run(job: Job) -> None:
+    if job.config["sweep"] is not None:
+        refuse_conflict(job)
+    from deblur.console import say
+    from deblur.sweeps.dry_run import listing, planned_runs
+
+    folder = job.folder.parent if job.config["sweep"] is not None else job.folder.parent.parent
+    say(listing(folder, list(planned_runs([job]))))
 
 
 if __name__ == "__main__":
