@@ -12,11 +12,13 @@ from omegaconf import DictConfig
 from deblur.config import check
 from deblur.config.command_line import run
 from deblur.data.sizes import refuse_too_large_patch
+from deblur.errors import disk_error
 from deblur.processes import end_with_command
 from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
+from deblur.runs.whereabouts import refuse_unwritable
 from deblur.streams import guarded_output
 from deblur.sweeps.conclusion import conclude, launcher_failed
-from deblur.sweeps.sweep import join
+from deblur.sweeps.sweep import Job, join, refuse_conflict
 from deblur.sweeps.watch import LOCAL_LAUNCHERS, current_watch, watching
 
 
@@ -63,6 +65,15 @@ def _task(composed: DictConfig) -> float | None:
             end_with_command()
         return train_job(config, folder, alone=launcher == "BasicLauncher")
     refuse_too_large_patch(config)
+    try:
+        refuse_unwritable(folder)
+    except OSError as error:
+        raise disk_error(
+            error, f"The run folder {folder} cannot be written ({error.strerror}): choose another paths.output_root."
+        ) from error
+    if config["dry_run"]:
+        _show_what_would_run(Job((), config, folder))
+        return None
     if config["sweep"] is not None and config["resume"] is None:
         waiting = current_watch()
         join(config, folder, sys.argv[1:] if waiting is None else waiting.words)
@@ -70,6 +81,16 @@ def _task(composed: DictConfig) -> float | None:
 
     train(config, folder)
     return None
+
+
+def _show_what_would_run(job: Job) -> None:
+    if job.config["sweep"] is not None:
+        refuse_conflict(job)
+    from deblur.console import say
+    from deblur.sweeps.dry_run import listing, planned_runs
+
+    folder = job.folder.parent if job.config["sweep"] is not None else job.folder.parent.parent
+    say(listing(folder, list(planned_runs([job]))))
 
 
 if __name__ == "__main__":

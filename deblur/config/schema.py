@@ -250,6 +250,7 @@ class Train(Section):
     resume: Place | None = Field(description="a run folder, or null")
     overwrite: bool = Field(False, description="true or false")
     fail_fast: bool = Field(False, description="true or false")
+    dry_run: bool = Field(False, description="true or false")
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
 
 

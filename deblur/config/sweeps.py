@@ -35,6 +35,10 @@ class SweepRefused(SystemExit):
         self.mistake = mistake
 
 
+class SweepListed(SystemExit):
+    """Ends the program with success after the jobs of a sweep have been listed."""
+
+
 def first_job(arguments: Arguments, overrides: Sequence[str]) -> tuple[list[str], int]:
     """Return the overrides of the first job that a command starts, and how many there are.
 

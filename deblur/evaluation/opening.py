@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from deblur.baselines import Identity
 from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.data.datamodule import DeblurDataModule
@@ -31,8 +32,23 @@ def opened(config: Config, asked: Config) -> DeblurDataModule:
     degradation = build(config["blur"], Degradation, trusted=asked["trusted"])
     cache_root = asked["paths"]["cache_root"]
     data = build(config["data"], DeblurDataModule, degradation, trusted=asked["trusted"], cache_root=cache_root)
+    _refuse_unknown_kernels(data, asked)
     data.open_images()
     return data
+
+
+def _refuse_unknown_kernels(data: DeblurDataModule, asked: Config) -> None:
+    """Refuse baselines that have to know the kernel of images that somebody else blurred.
+
+    A blur that this program adds to theirs is known, and is not all that was done to the images.
+    """
+    names = [name for name in asked.get("baseline", ()) if name != Identity.name]
+    if names and data.blurred_source() is not None:
+        raise UserError(
+            f"baseline=[{','.join(names)}] has to know what blurred the images, and of images that somebody else "
+            "blurred (data=pairs) nobody tells it: leave it out. To measure it with a kernel that you know, blur the "
+            "sharp images by that: data=folder data.root=DIR blur=kernel blur.path=FILE."
+        )
 
 
 def finished_runs(sweep: Path) -> tuple[list[Path], list[str]]:

@@ -118,11 +118,12 @@ def _refuse_different(configs: Sequence[Config]) -> None:
 
 def _studied(config: Config, runs: Sequence[Path], asked: Config) -> _Study:
     data = opened(config, asked)
-    if max(data.reach) == 0:
+    are_pairs = data.inputs is not data.images  # blurred by somebody else, which the filters learn from the images
+    if max(data.reach) == 0 and not are_pairs:
         raise UserError("fir=true needs images that are blurred: choose one with blur=NAME.")
     own = data.frame()
     rows = filter_study(data, own)
-    if own.border == "symmetric":
+    if own.border == "symmetric" and not are_pairs:  # nobody can blur more of their scenes
         _, frame = data.frames_of_both_borders()
         for row, real in zip(rows, filter_study(data, frame), strict=True):
             row |= {f"real_{key}": real[key] for key in NUMBERS}

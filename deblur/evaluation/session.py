@@ -23,6 +23,7 @@ from deblur.files import write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
 from deblur.networks.guides import preparation_of
+from deblur.networks.shipped import SHIPPED, shipped_file
 from deblur.networks.trained import Trained, load_trained
 from deblur.runs import METRICS_FILE, measured_on
 from deblur.shares import share_above
@@ -61,7 +62,7 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
     """
     keep_freed_memory()
     root = Path(asked["paths"]["output_root"])
-    places: list[Path | None] = [None if asked["run"] is None else Path(asked["run"])]
+    places: list[Path | None] = [None if asked["run"] is None else _place(asked["run"])]
     problems: list[str] = []
     if asked["sweep"] is not None:
         runs, problems = finished_runs(root / "sweeps" / asked["sweep"])
@@ -85,6 +86,10 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
         write_json(folder / METRICS_FILE, one.summary)
         parts += [restorer_table(one.summary), f"All numbers are in {folder}"]
     return with_problems(paragraphs(*parts), problems)
+
+
+def _place(run: str) -> Path:
+    return shipped_file(run) if run in SHIPPED and not Path(run).exists() else Path(run)
 
 
 def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any], device: Device) -> Evaluation:
@@ -149,6 +154,8 @@ def _means(rows: Sequence[Row], names: Sequence[str], networks: Sequence[str]) -
 def _wants_both_borders(asked: Config, trained: Trained | None, data: DeblurDataModule) -> bool:
     """Tell whether the border matters and is asked for: what knows the kernel leans on it, a guided network too."""
     if asked["both_borders"] and max(data.reach) == 0:
+        if data.inputs is not data.images:
+            raise UserError("both_borders=true needs the sharp scene beyond the border, and data=pairs has none of it.")
         raise UserError("both_borders=true needs a blur: without one nothing reaches in from beyond the border.")
     if asked["both_borders"] is not None:
         return bool(asked["both_borders"])

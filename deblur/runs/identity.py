@@ -11,6 +11,7 @@ WITHOUT_EFFECT = (
     "callbacks.lr_monitor",
     "data.cache_memory",
     "data.num_workers",
+    "dry_run",
     "fail_fast",
     "logger",
     "overwrite",

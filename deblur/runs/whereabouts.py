@@ -1,6 +1,8 @@
 """Where runs and sweeps are, for a folder or a name that is none."""
 
 import difflib
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -48,6 +50,19 @@ def near_place(place: Path) -> str:
         if near:
             return f" Did you mean {parent / near[0]}?"
     return ""
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written into, without making it.
+
+    Raises:
+        OSError: with its name, for a file in its way or a folder above it in which this user may not write.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def sweep_folder(root: Path, name: str) -> Path:

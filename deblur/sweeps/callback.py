@@ -7,23 +7,38 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from deblur.config.sweeps import SweepRefused, checked_jobs
+from deblur.config.sweeps import SweepListed, SweepRefused, checked_jobs
+from deblur.console import say
 from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UserError
 from deblur.runs import naming_words, run_folder
+from deblur.runs.whereabouts import refuse_unwritable
+from deblur.sweeps.dry_run import JobRefused, listing, planned_runs
 from deblur.sweeps.sweep import Job, Sweep
-from deblur.sweeps.watch import current_watch
+from deblur.sweeps.watch import current_watch, processes
 
 
 class WatchSweep(Callback):
     """Checks all jobs of a sweep before the first one, notes them, and has them watched."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Check, note, watch.
+        """Check, note, watch; or check and list, for `dry_run=true`.
 
         Raises:
-            SweepRefused: for the first job that cannot be.
+            SweepRefused: for the first job that cannot be, and for whatever else goes wrong: Hydra would make a warning
+                of any other exception and start the sweep unchecked.
+            SweepListed: after a list.
         """
+        try:
+            self._start(config)
+        except (SweepRefused, SweepListed):
+            raise
+        except JobRefused as refusal:
+            raise SweepRefused(" ".join(refusal.job.overrides), refusal.mistake) from refusal
+        except Exception as error:  # a damaged or unwritable folder
+            raise SweepRefused("", error) from error
+
+    def _start(self, config: DictConfig) -> None:
         axes = config.hydra.sweeper.get("params")
         jobs = [
             Job(tuple(words), checked, run_folder(checked, naming_words(words, axes)))
@@ -33,18 +48,19 @@ class WatchSweep(Callback):
             try:
                 refuse_too_large_patch(job.config)
             except UserError as error:
-                raise SweepRefused(" ".join(job.overrides), error) from error
+                raise JobRefused(job, error) from error
         sweep = Sweep(jobs[0].folder.parent, tuple(jobs))
-        waiting = current_watch()
-        try:
-            conflict = sweep.first_conflict()
-            if conflict is None:
-                words = sys.argv[1:] if waiting is None else waiting.words
-                sweep.note(f"python -m deblur.train {shlex.join(words)}")
-        except Exception as error:  # a damaged or unwritable folder
-            raise SweepRefused(" ".join(jobs[0].overrides), error) from error
+        refuse_unwritable(sweep.folder)
+        conflict = sweep.first_conflict()
         if conflict is not None:
-            raise SweepRefused(" ".join(conflict[0].overrides), conflict[1])
+            raise JobRefused(*conflict)
+        if any(job.config["dry_run"] for job in jobs):
+            at_once = processes(config.hydra.launcher, len(jobs))
+            say(listing(sweep.folder, list(planned_runs(jobs)), at_once))
+            raise SweepListed
+        waiting = current_watch()
+        words = sys.argv[1:] if waiting is None else waiting.words
+        sweep.note(f"python -m deblur.train {shlex.join(words)}")
         if waiting is not None:
             at_once = waiting.start(sweep, config.hydra.launcher)
             if str(config.hydra.launcher._target_).endswith(".JoblibLauncher"):

@@ -171,11 +171,20 @@ def join(config: Config, folder: Path, words: Sequence[str]) -> None:
     Raises:
         UserError: where it conflicts with what is there.
     """
-    sweep = Sweep(folder.parent, (Job((), config, folder),))
-    conflict = sweep.first_conflict()
+    job = Job((), config, folder)
+    refuse_conflict(job)
+    Sweep(folder.parent, (job,)).note(f"python -m deblur.train {shlex.join(words)}")
+
+
+def refuse_conflict(job: Job) -> None:
+    """Refuse a single run that conflicts with what its sweep's folder holds.
+
+    Raises:
+        UserError: if it does.
+    """
+    conflict = Sweep(job.folder.parent, (job,)).first_conflict()
     if conflict is not None:
         raise conflict[1]
-    sweep.note(f"python -m deblur.train {shlex.join(words)}")
 
 
 def _common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

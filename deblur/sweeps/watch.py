@@ -54,7 +54,7 @@ class Watch:
         done = len(seen) - len(self._still)
         behind = f", {done} done already" if done else ""
         say(f"{counted(len(sweep.jobs), 'run')} in {sweep.folder}{behind}. Each writes its train.log there.")
-        self._at_once = max(1, min(_processes(launcher, len(self._still)), len(self._still)))
+        self._at_once = max(1, min(processes(launcher, len(self._still)), len(self._still)))
         if self._at_once > 1:
             # Two processes with two threads each on two cores train ten times slower than with one each.
             os.environ.setdefault(_OPENMP_THREADS, str(max(1, _cores() // self._at_once)))
@@ -144,7 +144,7 @@ def current_watch() -> Watch | None:
     return _watches[-1] if _watches else None
 
 
-def _processes(launcher: Mapping[str, Any], jobs: int) -> int:
+def processes(launcher: Mapping[str, Any], jobs: int) -> int:
     """Return how many runs a launcher trains at once on this machine."""
     kind = str(launcher["_target_"]).rpartition(".")[2]
     if kind == "JoblibLauncher":

@@ -29,8 +29,20 @@ _MOST_DIRECTORIES: Final = 1000
 _BYTES, _ASCII, _UNDEFINED = 1, 2, 7
 _FRACTIONS: Final = {5: "I", 10: "i"}
 _LETTERS: Final = {
-    _BYTES: "B", _ASCII: "B", 3: "H", 4: "I", 6: "b", _UNDEFINED: "B", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I",
-    16: "Q", 17: "q", 18: "Q",
+    _BYTES: "B",
+    _ASCII: "B",
+    3: "H",
+    4: "I",
+    6: "b",
+    _UNDEFINED: "B",
+    8: "h",
+    9: "i",
+    11: "f",
+    12: "d",
+    13: "I",
+    16: "Q",
+    17: "q",
+    18: "Q",
     **_FRACTIONS,
 }
 

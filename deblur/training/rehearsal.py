@@ -1,0 +1,86 @@
+"""Everything of a training that can be refused before its images are decoded, made and thrown away."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import lightning.pytorch as L
+from lightning.pytorch.callbacks import Callback
+
+from deblur.blur import Degradation
+from deblur.config import Config, build
+from deblur.console import LIBRARIES
+from deblur.data.datamodule import DeblurDataModule
+from deblur.device import refuse_absent_device
+from deblur.networks.building import build_network
+from deblur.training.module import DeblurModule
+from deblur.training.optimizers import build_optimizer, build_scheduler
+
+_DOWNLOADED: Final = "deblur.data.AnimeFacesData"
+_ON_ANY_MACHINE: Final[Mapping[str, Any]] = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "strategy": "auto",
+    "precision": "32-true",
+    "deterministic": False,
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+
+
+def rehearse(config: Config) -> int:
+    """Make the parts of a training and return the number of its network's parameters; nothing is written or trained.
+
+    The images are listed and not read.
+
+    Args:
+        config: a checked configuration.
+
+    Raises:
+        UserError: for a class that cannot be built of its settings, a device that is not there, images that are not.
+    """
+    trusted = config["trusted"]
+    refuse_absent_device(config["trainer"])
+    degradation = build(config["blur"], Degradation, trusted=trusted)
+    network = build_network(config["model"], trusted)
+    module = DeblurModule(
+        model=config["model"], optimizer=config["optimizer"], loss=config["loss"], seed=config["seed"], network=network
+    )
+    optimizer = build_optimizer(config["optimizer"], network, trusted)
+    if config["scheduler"] is not None:
+        build_scheduler(config["scheduler"], optimizer, steps=100, trusted=trusted)
+    callbacks = [build(node, Callback, trusted=trusted) for node in (config["callbacks"] or {}).values() if node]
+    with _quiet():
+        build({**config["trainer"], **_ON_ANY_MACHINE, "callbacks": callbacks}, L.Trainer, trusted=trusted)
+    data = build(
+        config["data"],
+        DeblurDataModule,
+        degradation,
+        trusted=trusted,
+        context=module.context,
+        cache_root=config["paths"]["cache_root"],
+    )
+    if config["data"]["_target_"] != _DOWNLOADED:
+        data.source()
+        data.blurred_source()
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning from telling of a trainer that trains nothing."""
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

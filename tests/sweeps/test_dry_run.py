@@ -1,0 +1,153 @@
+"""What a command would train, before it is given."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from small_trainings import SMALLEST
+
+from deblur import train
+from deblur.sweeps.estimate import bytes_of_run
+
+Shown = pytest.CaptureFixture[str]
+SMALL = ("data.max_images=16", "trainer.max_epochs=2", *SMALLEST)
+AXES = ("-m", "blur=gaussian,box", "optimizer.lr=1e-3,1e-2", "sweep=four")
+
+
+@pytest.fixture
+def listed(tmp_path: Path, cache_root: Path, capsys: Shown) -> Callable[..., str]:
+    """Run a command with dry_run=true, which succeeds and changes no file; return what it shows."""
+
+    def call(*words: str, code: int = 0) -> str:
+        def files() -> dict[Path, tuple[int, bytes | None]]:
+            return {
+                path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+                for path in tmp_path.rglob("*")
+            }
+
+        before = files()
+        capsys.readouterr()
+        assert train.main([*SMALL, f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}", *words]) == code
+        assert files() == before
+        said = capsys.readouterr()
+        assert (said.err == "") is (code == 0)
+        return said.out if code == 0 else said.err
+
+    return call
+
+
+def rows(shown: str) -> dict[str, list[str]]:
+    lines = [line.split("  ") for line in shown.splitlines() if line.startswith("  ")]
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    return {name: rest for name, *rest in cells if rest and name != "run"}
+
+
+def test_the_runs_of_a_sweep_are_listed_with_their_states(
+    listed: Callable[..., str], tmp_path: Path, cache_root: Path, capsys: Shown
+) -> None:
+    names = [f"srcnn_915-{blur}-lr_{lr}-" for blur in ("gaussian", "box") for lr in ("0.001", "0.01")]
+    shown = listed(*AXES, "dry_run=true")
+    assert f"4 runs in {tmp_path / 'sweeps' / 'four'}: 0 done, 4 open." in shown
+    assert "Left to do: 8 epochs, and about " in shown
+    assert [name[: len(start)] for name, start in zip(rows(shown), names, strict=True)] == names
+    assert all(cells == ["open", "0/2", "211"] for cells in rows(shown).values())
+    assert not (tmp_path / "sweeps").exists()
+
+    places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
+    assert train.main([*AXES[:-1], "blur=box", "optimizer.lr=1e-3", "sweep=four", *SMALL, *places]) == 0
+    (done,) = (path.parent for path in tmp_path.rglob("metrics.json"))
+    capsys.readouterr()
+    shown = listed(*AXES, "dry_run=true")
+    assert ": 1 done, 3 open." in shown
+    assert " s by the epochs that are behind, and about" in shown
+    assert rows(shown)[done.name] == ["done", "2/2", "211"]
+    assert sum(cells[0] == "open" for cells in rows(shown).values()) == 3
+
+    status = json.loads((done / "status.json").read_text())
+    (done / "status.json").write_text(json.dumps(status | {"state": "failed", "epoch": 1}))
+    assert rows(listed(*AXES, "dry_run=true"))[done.name] == ["open (failed)", "1/2", "211"]
+    again = rows(listed(*AXES, "dry_run=true", "overwrite=true"))
+    assert again[done.name] == ["open (failed, is replaced)", "0/2", "211"]
+    assert yaml.safe_load((done / "config.yaml").read_text())["dry_run"] is False
+
+
+def test_the_listed_runs_are_those_that_are_trained(
+    listed: Callable[..., str], tmp_path: Path, cache_root: Path
+) -> None:
+    words = ("-m", "seed=1,2")
+    asked = set(rows(listed(*words, "dry_run=true")))
+    assert train.main([*words, *SMALL, f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}"]) == 0
+    assert {path.parent.name for path in tmp_path.rglob("metrics.json")} == asked
+    assert ": 2 done, 0 open.\n" in (shown := listed(*words, "dry_run=true"))
+    assert "Left to do" not in shown
+
+
+def test_a_single_run_is_listed(listed: Callable[..., str], tmp_path: Path) -> None:
+    shown = listed("dry_run=true", "model.dropout=0.5")
+    assert f"1 run in {tmp_path / 'runs'}: 0 done, 1 open." in shown
+    ((name, cells),) = rows(shown).items()
+    assert name.startswith("srcnn_915-box-lr_0.001-")
+    assert cells == ["open", "0/2", "211"]
+    assert f"1 run in {tmp_path / 'sweeps' / 'a'}: " in listed("dry_run=true", "sweep=a")
+
+
+def test_a_run_that_is_to_be_resumed_is_listed(tmp_path: Path, cache_root: Path, capsys: Shown) -> None:
+    assert train.main([*SMALL, f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}"]) == 0
+    (run,) = (path.parent for path in tmp_path.rglob("metrics.json"))
+    status = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps(status | {"state": "interrupted", "epoch": 1}))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    capsys.readouterr()
+    assert train.main([f"resume={run}", "dry_run=true"]) == 0
+    assert list(rows(capsys.readouterr().out).values()) == [["open (interrupted)", "1/2", "211"]]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("optimizer.lr=-1",), "optimizer.lr=-1 is not allowed: give a number above 0."),
+        (("+optimizer.betas=3",), "torch.optim.Adam refuses its arguments"),
+        (("+optimizer.beta=3",), "torch.optim.Adam: got an unexpected keyword argument 'beta'"),
+        (("scheduler=cosine", "+scheduler.x=3"), "got an unexpected keyword argument 'x'"),
+        (("+trainer.max_epoch=3",), "got an unexpected keyword argument 'max_epoch'"),
+        (("+trainer.limit_val_batches=-3",), "lightning.pytorch.Trainer refuses its arguments"),
+        (("callbacks=early_stopping", "+callbacks.early_stopping.x=1"), "unexpected keyword argument 'x'"),
+        (("model._target_=deblur.models.No",), "_target_=deblur.models.No cannot be imported"),
+        (("data=folder", "data.root={empty}"), "there is no image in"),
+        (("trainer.precision=16-mixed",), "trainer.precision=16-mixed needs a GPU"),
+        (("dry_run=maybe",), "dry_run=maybe is not allowed: give true or false."),
+    ],
+)
+@pytest.mark.parametrize("sweep", [(), ("-m", "seed=1,2")])
+def test_what_would_be_refused_is_refused(
+    listed: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+    words: tuple[str, ...],
+    sentence: str,
+    sweep: tuple[str, ...],
+) -> None:
+    empty = tmp_path_factory.mktemp("empty")
+    shown = listed("dry_run=true", *sweep, *(word.format(empty=empty) for word in words), code=2)
+    assert shown.startswith("error: ")
+    assert shown.count("\n") == 1
+    assert sentence in shown
+
+
+def test_a_conflict_is_refused(listed: Callable[..., str], tmp_path: Path, cache_root: Path) -> None:
+    places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
+    assert train.main(["-m", "seed=1", "sweep=a", *SMALL, *places]) == 0
+    for words in (("sweep=a", "seed=2"), ("sweep=a", "-m", "seed=1,2")):
+        shown = listed(*words, "dry_run=true", "data.max_images=17", code=2)
+        assert "the sweep a was made with data.max_images=16" in shown
+
+
+def test_the_size_of_a_run_is_about_right(tmp_path: Path, cache_root: Path) -> None:
+    words = ("data.max_images=40", "trainer.max_epochs=1", "trainer.precision=32-true", "trainer.accelerator=cpu")
+    places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
+    assert train.main([*words, "data.patch_size=32", *places]) == 0
+    (run,) = (path.parent for path in tmp_path.rglob("metrics.json"))
+    written = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
+    assert bytes_of_run(yaml.safe_load((run / "config.yaml").read_text()), 8_129) == pytest.approx(written, rel=0.5)
