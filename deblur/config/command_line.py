@@ -42,7 +42,11 @@ PATH_KEYS = frozenset(
         "run",
     }
 )
-TEXT_KEYS = PATH_KEYS | {"sweep"}  # their values are text, even where they look like a number or a list
+TEXT_KEYS = PATH_KEYS | {
+    "data.blurred_folder",
+    "data.sharp_folder",
+    "sweep",
+}  # their values are text, even where they look like a number or a list
 LAUNCHERS = {  # that Hydra does not bring along
     "joblib": "hydra-joblib-launcher==1.2.0",
     "submitit_local": "hydra-submitit-launcher==1.2.0",
