@@ -26,7 +26,7 @@ PATH_KEYS: Final = frozenset(
         "run",
     }
 )
-TEXT_KEYS: Final = PATH_KEYS | {"sweep"}
+TEXT_KEYS: Final = PATH_KEYS | {"data.blurred_folder", "data.sharp_folder", "sweep"}
 """Their values are text, even if they look like a number or a list."""
 
 COMMANDS: Final = ("train", "evaluate", "restore", "report", "export", "demo")

@@ -20,6 +20,9 @@ def _odd(value: Any) -> int:
     return value
 
 
+_FOLDER_NAME = r"^[^/]+$"
+
+GroupBy = Literal["folder"] | None
 PositiveInt = Annotated[int, Field(ge=1)]
 Odd = Annotated[int, BeforeValidator(_odd)]
 
@@ -134,6 +137,7 @@ class FolderData(_Data):
 
     root: Place = Field(min_length=1, description="a folder with images: data.root=DIR")
     max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all images")
+    group_by: GroupBy = Field(None, description="folder, or null for images one by one")
 
     @model_validator(mode="after")
     def _root_is_a_folder(self) -> "FolderData":
@@ -144,12 +148,41 @@ class FolderData(_Data):
 class PairsData(_Data):
     """Schema of `deblur.data.PairsData`."""
 
-    sharp: Place = Field(min_length=1, description="a folder with sharp images: data.sharp=DIR")
-    blurred: Place = Field(min_length=1, description="a folder with the same images, blurred: data.blurred=DIR")
+    sharp: Place | None = Field(None, min_length=1, description="a folder with sharp images: data.sharp=DIR")
+    blurred: Place | None = Field(
+        None, min_length=1, description="a folder with the same images, blurred: data.blurred=DIR"
+    )
+    root: Place | None = Field(None, min_length=1, description="a folder with folders of both: data.root=DIR, or null")
+    sharp_folder: str = Field("sharp", pattern=_FOLDER_NAME, description="the name of folders in data.root")
+    blurred_folder: str = Field("blur", pattern=_FOLDER_NAME, description="the name of folders in data.root")
     max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all pairs")
+    group_by: GroupBy = Field(None, description="folder, or null for images one by one")
+
+    @model_validator(mode="after")
+    def _one_tree(self) -> "PairsData":
+        if self.root is None:
+            return self
+        _refuse_no_folder("data.root", self.root)
+        for key, value in (("sharp", self.sharp), ("blurred", self.blurred)):
+            if value is not None:
+                raise ValueError(
+                    f"data.root={self.root} is one folder that holds both kinds of images: leave out data.{key}, or "
+                    "data.root."
+                )
+        if self.sharp_folder == self.blurred_folder:
+            raise ValueError(f"data.blurred_folder={self.blurred_folder} is data.sharp_folder as well: give two names.")
+        return self
 
     @model_validator(mode="after")
     def _two_folders(self) -> "PairsData":
+        if self.root is not None:
+            return self
+        if self.sharp is None or self.blurred is None:
+            key = "sharp" if self.sharp is None else "blurred"
+            raise ValueError(
+                f"data.{key} is missing: give {type(self).model_fields[key].description}, or data.root=DIR for one "
+                "folder that holds both, as in SEQUENCE/sharp and SEQUENCE/blur."
+            )
         _refuse_no_folder("data.sharp", self.sharp)
         _refuse_no_folder("data.blurred", self.blurred)
         if Path(self.sharp).samefile(self.blurred):

@@ -146,6 +146,13 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         """Return where the image of each sharp one comes from that somebody else blurred, in the same order, if any."""
         return None
 
+    def groups(self) -> Sequence[str] | None:
+        """Return a text for each of the images, equal for those that have to stay in one set; None divides them singly.
+
+        Identical images stay in one set anyway.
+        """
+        return None
+
     def open_images(self) -> None:
         """Open the cache, after decoding or drawing the images that are not in it.
 
@@ -171,7 +178,13 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         Raises:
             UserError: for too few images.
         """
-        return split(self.images.digests, self._seed, max_val=self._max_val_images, max_test=self._max_test_images)
+        return split(
+            self.images.digests,
+            self._seed,
+            max_val=self._max_val_images,
+            max_test=self._max_test_images,
+            groups=self.groups(),
+        )
 
     @property
     def can_be_divided(self) -> bool:

@@ -1,7 +1,9 @@
 """Pairs of a sharp image and one that somebody else blurred: which files belong together, and their caches."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from deblur.data.cache import ImageCache, open_cache
@@ -11,6 +13,8 @@ from deblur.data.sources import ImageSource
 from deblur.errors import UserError
 
 _LISTED = 5  # names in a message
+
+_log = logging.getLogger(__name__)
 
 
 def find_pairs(sharp: Path, blurred: Path) -> dict[str, str]:
@@ -26,19 +30,84 @@ def find_pairs(sharp: Path, blurred: Path) -> dict[str, str]:
     Raises:
         UserError: A folder holds no image or two of one name, or an image has no partner.
     """
-    sharp_names = _by_stem(find_images(sharp, "data.sharp"), "data.sharp")
-    blurred_names = _by_stem(find_images(blurred, "data.blurred"), "data.blurred")
-    for key, names, others in (
-        ("data.sharp", sharp_names, blurred_names),
-        ("data.blurred", blurred_names, sharp_names),
-    ):
+    sharp_names = _by_stem({name: name for name in find_images(sharp, "data.sharp")}, "data.sharp")
+    blurred_names = _by_stem({name: name for name in find_images(blurred, "data.blurred")}, "data.blurred")
+    return _matched(sharp_names, "data.sharp", blurred_names, "data.blurred")
+
+
+def find_pairs_in_tree(root: Path, sharp: str, blurred: str) -> dict[str, str]:
+    """Match the images of one folder that holds both kinds, in folders of two names at any depth.
+
+    `a/sharp/1.png` belongs to `a/blur/1.png`: the two have the same name, suffix aside, without the innermost folder
+    of one of the two names. Images in no such folder are left out and counted.
+
+    Args:
+        root: The folder.
+        sharp: What the folders of sharp images are called.
+        blurred: What those of blurred images are called.
+
+    Returns:
+        For each sharp image, sorted, its blurred one; names relative to `root`.
+
+    Raises:
+        UserError: There is no image of one kind, there are two of one name, or an image has no partner.
+    """
+    kinds: dict[str, dict[str, str]] = {sharp: {}, blurred: {}}
+    others: Counter[str] = Counter()
+    for name in find_images(root, "data.root"):
+        *folders, _ = name.split("/")
+        inner = next((folder for folder in reversed(folders) if folder in kinds), None)
+        if inner is None:
+            others[folders[-1] if folders else "."] += 1
+        else:
+            kinds[inner][name] = without_folder(name, inner)
+    keys = {sharp: f"data.sharp_folder={sharp}", blurred: f"data.blurred_folder={blurred}"}
+    for folder, found in kinds.items():
+        if not found:
+            raise UserError(
+                f"{keys[folder]}: no image of data.root={root} is in a folder of that name; those that hold images are "
+                f"called {_listed(sorted({*others, *(each for each in kinds if kinds[each])}))}. Give another name."
+            )
+    if others:
+        _log.warning(
+            "data.root: %d images of %s are in no folder called %s or %s and are left out: %s.",
+            others.total(),
+            root,
+            sharp,
+            blurred,
+            _listed([f"{count} in {folder}" for folder, count in sorted(others.items())]),
+        )
+    sharp_names, blurred_names = (_by_stem(kinds[folder], keys[folder]) for folder in (sharp, blurred))
+    return _matched(sharp_names, keys[sharp], blurred_names, keys[blurred])
+
+
+def without_folder(name: str, folder: str | None) -> str:
+    """Return a name without the innermost folder of some name.
+
+    Args:
+        name: Of a file, with `/` between its parts.
+        folder: The folder's name; None returns the whole name.
+    """
+    parts = name.split("/")
+    if folder is not None and folder in parts[:-1]:
+        del parts[len(parts) - 2 - parts[-2::-1].index(folder)]
+    return "/".join(parts)
+
+
+def _matched(sharp: Mapping[str, str], sharp_key: str, blurred: Mapping[str, str], blurred_key: str) -> dict[str, str]:
+    """Return the blurred image of each sharp one, both by what they have in common.
+
+    Raises:
+        UserError: An image has no partner.
+    """
+    for key, names, others in ((sharp_key, sharp, blurred), (blurred_key, blurred, sharp)):
         alone = [name for stem, name in names.items() if stem not in others]
         if alone:
             raise UserError(
                 f"{key}: {len(alone)} of {len(names)} images have no partner of the same name, suffix aside, in the "
                 f"other folder: {_listed(alone)}. Add the partners, or remove these files."
             )
-    return {name: blurred_names[stem] for stem, name in sharp_names.items()}
+    return {name: blurred[stem] for stem, name in sharp.items()}
 
 
 def open_pairs(
@@ -89,10 +158,11 @@ def open_pairs(
     return sharp, blurred
 
 
-def _by_stem(names: Iterable[str], key: str) -> dict[str, str]:
+def _by_stem(names: Mapping[str, str], key: str) -> dict[str, str]:
+    """Return names by what they have in common with their partners, without its suffix."""
     by_stem: dict[str, str] = {}
-    for name in names:
-        stem = PurePosixPath(name).with_suffix("").as_posix()
+    for name, common in names.items():
+        stem = PurePosixPath(common).with_suffix("").as_posix()
         if stem in by_stem:
             raise UserError(
                 f"{key}: {_listed([by_stem[stem], name])} have the same name but for the suffix, and only one of them "

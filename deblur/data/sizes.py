@@ -14,7 +14,7 @@ Shape = tuple[int, int]  # height and width [px]
 
 _SYNTHETIC: Final = "deblur.data.SyntheticData"
 _PHOTOS: Final = "deblur.data.PhotosData"
-_TREE_KEYS: Final = {"deblur.data.FolderData": "root", "deblur.data.PairsData": "sharp"}  # where sharp images are
+_TREES: Final = ("deblur.data.FolderData", "deblur.data.PairsData")
 
 
 def fitting(shapes: Sequence[Shape], indices: Iterable[int], frame: "Frame", least: int = 1) -> tuple[int, ...]:
@@ -148,10 +148,10 @@ def _stored_shapes(data: Mapping[str, Any]) -> Iterator[Shape | None]:
         from deblur.data.photographs import photographs
 
         yield from map(_stored_shape, photographs(data["max_images"], data["seed"]).paths())
-    elif target in _TREE_KEYS:
+    elif target in _TREES:
         from deblur.data.folders import walk
 
-        key = _TREE_KEYS[target]
+        key = "sharp" if data.get("sharp") else "root"  # blurred images beside the sharp ones are as large
         root = Path(data[key])
         yield from (_stored_shape(root / name) for name in walk(root, f"data.{key}"))
 

@@ -1,4 +1,4 @@
-"""Divide images into training, validation and test sets by their pixels alone."""
+"""Divide images into training, validation and test sets by their pixels alone, or group by group."""
 
 import hashlib
 import heapq
@@ -29,8 +29,11 @@ def split(
     *,
     max_val: int | None = None,
     max_test: int | None = None,
+    groups: Sequence[str] | None = None,
 ) -> Splits:
     """Divide images at random into three sets, identical images always into the same one.
+
+    Images of one group stay in one set as well, and groups that share an identical image belong together.
 
     The division depends on the seed and the digests alone: images keep their sets when they are renamed or reordered,
     and most keep them when a few images come or go. Without identical images the sets have exactly the sizes that
@@ -46,29 +49,28 @@ def split(
         fractions: Shares of the training, validation and test sets, each above 0, together 1.
         max_val: Most validation images, at least 1; None takes all.
         max_test: Most test images, at least 1; None takes all.
+        groups: One text for each image, equal for images that have to stay together; None keeps together what is
+            identical. What the texts are decides nothing.
 
     Returns:
         The three sets, none empty, no index twice; without a cap, together every index once.
 
     Raises:
-        UserError: There are fewer than three distinct images.
+        UserError: There are fewer than three distinct images, or groups that share none.
         ValueError: A fraction is not above 0, their sum is not 1, or a cap is below 1.
     """
     if any(cap is not None and cap < 1 for cap in (max_val, max_test)):
         raise ValueError(f"max_val and max_test must be at least 1, not {max_val} and {max_test}")
     if min(fractions) <= 0 or not math.isclose(sum(fractions), 1.0):
         raise ValueError(f"fractions must be above 0 and add up to 1, not {fractions}")
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, name in enumerate(digests):
-        groups[name].append(index)
-    if len(groups) < _SPLITS:
-        raise UserError(
-            f"data: {counted(len(digests), 'image')}, {len(groups)} of them distinct, cannot be divided into training, "
-            f"validation and test sets. At least {_SPLITS} distinct images are needed: add images."
-        )
+    together: dict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(digests if groups is None else _joined(digests, groups)):
+        together[name].append(index)
+    if len(together) < _SPLITS:
+        raise _too_few(digests, groups, len(together))
     # Large groups first, while every set still has room for them; the single images then fill the sets exactly.
-    hashes = {name: hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in groups}
-    order = sorted(groups, key=lambda name: (-len(groups[name]), hashes[name]))
+    hashes = {name: hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in together}
+    order = sorted(together, key=lambda name: (-len(together[name]), hashes[name]))
     room = _sizes(len(digests), fractions)
     members: tuple[list[int], ...] = ([], [], [])
     everywhere = list(range(_SPLITS))
@@ -76,15 +78,54 @@ def split(
         empty = [] if all(members) else [k for k in everywhere if not members[k]]
         # The last groups go to the sets that would stay empty otherwise.
         candidates = empty if len(order) - placed <= len(empty) else everywhere
-        chosen = _choose(candidates, room, len(groups[name]), _uniform(hashes[name]))
-        members[chosen].extend(groups[name])
-        room[chosen] -= len(groups[name])
+        chosen = _choose(candidates, room, len(together[name]), _uniform(hashes[name]))
+        members[chosen].extend(together[name])
+        room[chosen] -= len(together[name])
     train, val, test = members
     val, test = (
         _capped(indices, cap, digests, f"{seed}:{name}")
         for indices, cap, name in ((val, max_val, "val"), (test, max_test, "test"))
     )
     return Splits(*(tuple(sorted(indices)) for indices in (train, val, test)))
+
+
+def _joined(digests: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """Return for each image a text that is equal for all images that have to stay together.
+
+    It is the first digest, by the alphabet, of these images: names of groups decide nothing, and an image that comes or
+    goes seldom changes it.
+    """
+    parents: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(node: tuple[str, str]) -> tuple[str, str]:
+        while (parent := parents.setdefault(node, node)) != node:
+            parents[node] = parents[parent]  # halves the way for the next search
+            node = parents[node]
+        return node
+
+    for digest, group in zip(digests, groups, strict=True):
+        parents[root(("group", group))] = root(("image", digest))
+    roots = [root(("image", digest)) for digest in digests]
+    first: dict[tuple[str, str], str] = {}
+    for one, digest in zip(roots, digests, strict=True):
+        first[one] = min(first.get(one, digest), digest)
+    return [first[one] for one in roots]
+
+
+def _too_few(digests: Sequence[str], groups: Sequence[str] | None, count: int) -> UserError:
+    distinct = len(set(digests))
+    if groups is None or distinct < _SPLITS:
+        return UserError(
+            f"data: {counted(len(digests), 'image')}, {distinct} of them distinct, cannot be divided into training, "
+            f"validation and test sets. At least {_SPLITS} distinct images are needed: add images."
+        )
+    folders = len(set(groups))
+    shared = f", {count} if those that share an identical image count as one," if folders > count else ""
+    return UserError(
+        f"data.group_by=folder: the {len(digests)} images are in {counted(folders, 'folder')}"
+        f"{shared} and cannot be divided into training, validation and test sets. At least {_SPLITS} folders are "
+        "needed: add some, or set data.group_by=null, which divides the images one by one."
+    )
 
 
 def _capped(indices: list[int], cap: int | None, digests: Sequence[str], key: str) -> list[int]:

@@ -14,8 +14,10 @@ LONGEST_LABEL = 60  # characters
 _IMAGES = (
     "data._target_",
     "data.blurred",
+    "data.blurred_folder",
     "data.border",
     "data.eval_crop",
+    "data.group_by",
     "data.leaves",
     "data.max_bad_fraction",
     "data.max_images",
@@ -24,6 +26,7 @@ _IMAGES = (
     "data.root",
     "data.seed",
     "data.sharp",
+    "data.sharp_folder",
 )
 _NOT_IN_A_LABEL = ("data.eval_batch_size", "seed")
 

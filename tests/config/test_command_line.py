@@ -36,7 +36,7 @@ COMMANDS = [
     ("data=folder data.root=absent", "data.root=absent does not exist: give a folder with images."),
     ("blur=blox", f"blur=blox is not allowed: choose {BLURS}. Did you mean box?"),
     ("optimiser.lr=1", f"optimiser is unknown: {TOP}. Did you mean optimizer.lr=1?"),
-    ("data.root=/x", "data.root is unknown in the chosen data: it belongs to data=folder."),
+    ("data.root=/x", "data.root is unknown in the chosen data: it belongs to data=folder or pairs."),
     ("model=null", f"model=null is not allowed: choose {MODELS}, or leave model out."),
     ("model.widths=[64,", "model.widths=[64, cannot be read ("),
     ("--resolve", "The --resolve flag can only be used in conjunction with --cfg or --help."),

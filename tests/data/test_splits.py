@@ -181,3 +181,88 @@ def test_a_hundred_thousand_images_are_quick() -> None:
     started = time.perf_counter()
     split(distinct(100_000), 0)
     assert time.perf_counter() - started < 5
+
+
+# Groups
+
+grouped = st.lists(st.tuples(st.integers(0, 40), st.sampled_from("pqrstuvw")), min_size=3, max_size=60)
+
+
+def components(images: list[tuple[int, str]]) -> list[set[int]]:
+    """Images that are connected by equal pixels or equal groups, found by joining sets until none overlap."""
+    found = [{index} for index in range(len(images))]
+    for index, (digest, group) in enumerate(images):
+        joined = [one for one in found if any(images[i][0] == digest or images[i][1] == group for i in one)]
+        found = [one for one in found if one not in joined] + [set().union({index}, *joined)]
+    return found
+
+
+@given(grouped, seeds)
+def test_groups_share_a_set(images: list[tuple[int, str]], seed: int) -> None:
+    digests, groups = [str(digest) for digest, _ in images], [group for _, group in images]
+    joined = components(images)
+    if len(joined) < 3:
+        with pytest.raises(UserError, match=r"cannot be divided"):
+            split(digests, seed, groups=groups)
+        return
+    splits = split(digests, seed, groups=groups)
+    assert all(sets(splits))
+    homes = set_of_each(splits)
+    assert sorted(homes) == list(range(len(images)))
+    for one in joined:
+        assert len({homes[index] for index in one}) == 1
+
+
+@given(grouped.filter(lambda images: len(components(images)) >= 3), seeds, st.randoms(use_true_random=False))
+def test_names_of_groups_and_the_order_do_not_matter(images: list[tuple[int, str]], seed: int, random: object) -> None:
+    order = list(range(len(images)))
+    random.shuffle(order)
+    home = set_of_each(split([str(digest) for digest, _ in images], seed, groups=[group for _, group in images]))
+    shuffled = [images[index] for index in order]
+    renamed = split([str(one) for one, _ in shuffled], seed, groups=[f"other {group}" for _, group in shuffled])
+    assert {order[place]: number for place, number in set_of_each(renamed).items()} == home
+
+
+@given(few_distinct, seeds)
+def test_a_group_for_each_image_changes_nothing(digests: list[str], seed: int) -> None:
+    assert split(digests, seed, groups=[str(index) for index in range(len(digests))]) == split(digests, seed)
+
+
+def test_many_equal_groups_fill_the_sets_as_images_do() -> None:
+    groups = [f"sequence {index // 10}" for index in range(400)]
+    splits = split(distinct(400), 0, groups=groups)
+    assert [len(part) for part in sets(splits)] == [300, 40, 60]
+    capped = split(distinct(400), 0, groups=groups, max_val=7)
+    assert len(capped.val) == 7
+    assert set(capped.val) < set(splits.val)
+    assert (capped.train, capped.test) == (splits.train, splits.test)
+
+
+def test_a_new_image_in_a_group_moves_none() -> None:
+    groups = [f"sequence {index // 10}" for index in range(400)]
+    before = set_of_each(split([f"{index:03d}" for index in range(400)], 0, groups=groups))
+    after = set_of_each(split([*(f"{index:03d}" for index in range(400)), "new"], 0, groups=[*groups, "sequence 7"]))
+    assert after.pop(400) == before[70]
+    moved = sum(before[index] != home for index, home in after.items())
+    assert moved <= 20  # the sizes of the sets have changed by one
+
+
+@pytest.mark.parametrize(
+    ("digests", "groups", "start"),
+    [
+        ("abcd", "pppp", "data.group_by=folder: the 4 images are in 1 folder and cannot be divided"),
+        ("abcd", "ppqq", "data.group_by=folder: the 4 images are in 2 folders and cannot be divided"),
+        (
+            "abcdcb",
+            "ppqrsq",
+            "data.group_by=folder: the 6 images are in 4 folders, 2 if those that share an identical image count as "
+            "one, and cannot be divided",
+        ),
+        ("abba", "pqrs", "data: 4 images, 2 of them distinct, cannot be divided"),
+    ],
+)
+def test_too_few_groups_are_refused(digests: str, groups: str, start: str) -> None:
+    with pytest.raises(UserError) as caught:
+        split(digests, 0, groups=groups)
+    assert str(caught.value).startswith(start)
+    assert ("set data.group_by=null" in str(caught.value)) == start.startswith("data.group_by")
