@@ -51,7 +51,7 @@ class Evaluate(Section):
 
     data: dict[str, Any] = Field(description="a group: data=NAME")
     blur: dict[str, Any] = Field(description="a group: blur=NAME")
-    run: str | None = Field(description="a run folder, a checkpoint file, or null")
+    run: str | None = Field(description="a run folder, a checkpoint or an exported file, or null")
     sweep: str | None = Field(description="the name of a sweep, or null")
     baseline: list[Literal["none", "wiener", "richardson_lucy", "dct_wiener"]] = Field(
         description="a list of none, wiener, richardson_lucy, dct_wiener"

@@ -18,7 +18,7 @@ from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, opened
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import filter_table
-from deblur.files import write_bytes, write_csv
+from deblur.files import safe_name, write_bytes, write_csv
 from deblur.metrics import psnr
 from deblur.reporting.cells import SAME_INPUT
 from deblur.reporting.filters import FILTERS_FILE, filter_figure
@@ -49,7 +49,7 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> str:
     if sweep is None or asked["data"] or asked["blur"] or asked["output"]:
         config = evaluation_config(read_config(runs[0]) if runs else {}, defaults, asked)
         study = _studied(config, runs, asked)
-        label = "-".join([config[group].get("name") or "own" for group in ("data", "blur")])
+        label = "-".join(safe_name(config[group].get("name") or "own") for group in ("data", "blur"))
         digest = hashlib.sha256(json.dumps([config["data"], config["blur"]], sort_keys=True).encode()).hexdigest()[:6]
         folder = Path(asked["output"] or root / "evaluations" / f"filters-on-{label}-{digest}")
         figure = filter_figure(study.filters, study.networks, study.blur, "filters.png")

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from deblur.baselines import Baseline, make
 from deblur.config import Config
@@ -14,18 +14,18 @@ from deblur.data.frames import Frame
 from deblur.device import Device, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.measuring import Row, measure_restorers
-from deblur.evaluation.opening import finished_runs, opened, torch_device
-from deblur.evaluation.restorers import BaselineRestorer, NetworkRestorer, Restorer
+from deblur.evaluation.opening import Subject, finished_runs, is_exported, open_subject, opened, torch_device
+from deblur.evaluation.restorers import BaselineRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
-from deblur.files import write_json
+from deblur.files import safe_name, write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
 from deblur.networks.checkpoints import digest_of
-from deblur.networks.guides import preparation_of
-from deblur.networks.trained import Trained, load_trained
 from deblur.runs import METRICS_FILE
 from deblur.training.results import describe_data, versions, write_images_table
+
+_LONGEST_NAME: Final = 200  # bytes of a folder's name; file systems allow 255
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> str:
     places: list[Path | None] = [None if asked["run"] is None else Path(asked["run"])]
     if asked["sweep"] is not None:
         places = list(finished_runs(root / "sweeps" / asked["sweep"]))
-    with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
+    accelerator = _accelerator(asked)
+    with taken_device({"accelerator": accelerator, "precision": "32-true"}) as device:
         found = [_evaluate_one(place, asked, defaults, device) for place in places]
     parts = []
     for one in found:
@@ -73,13 +74,30 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def _accelerator(asked: Config) -> str:
+    """Return where to compute; an .onnx file is computed on the processor.
+
+    Raises:
+        UserError: where such a file is to be computed elsewhere.
+    """
+    accelerator: str = asked["accelerator"]
+    if asked["run"] is None or not is_exported(Path(asked["run"])):
+        return accelerator
+    if accelerator not in ("auto", "cpu"):
+        raise UserError(
+            f"{asked['run']} is computed by onnxruntime on the CPU: leave accelerator={accelerator} out, or give the "
+            "run that it was made from."
+        )
+    return "cpu"
+
+
 def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any], device: Device) -> Evaluation:
-    trained = None if place is None else load_trained(place, asked["trusted"])
-    config = evaluation_config({} if trained is None else trained.config, defaults, asked)
+    network = None if place is None else open_subject(place, asked["trusted"])
+    config = evaluation_config({} if network is None else network.config, defaults, asked)
     data = opened(config, asked)
-    split, images, left_out = _chosen(trained, data, asked)
-    frames = data.frames_of_both_borders() if _wants_both_borders(asked, trained, data) else (data.frame(),)
-    networks = [] if trained is None else [NetworkRestorer(trained.name, trained.network)]
+    split, images, left_out = _chosen(network, data, asked)
+    frames = data.frames_of_both_borders() if _wants_both_borders(asked, network, data) else (data.frame(),)
+    networks = [] if network is None else [network.restorer]
     rows: list[Row] = []
     borders = {}
     for frame in frames:
@@ -92,7 +110,7 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
             "baselines": {baseline.name: dict(baseline.settings) for baseline in baselines},
             "margin": list(frame.margin),
         }
-    subject = "baselines" if trained is None else trained.name
+    subject = "baselines" if network is None else network.restorer.name
     settings = {key: config[key] for key in ("data", "blur")}
     told = json.dumps([str(place), settings, split, asked["baseline"], list(borders)], sort_keys=True)
     digest = hashlib.sha256(told.encode()).hexdigest()[:6]
@@ -108,7 +126,7 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
         "threads": device.threads,
         "versions": versions(),
     }
-    return Evaluation("-".join([subject, "on", *labels, digest]), rows, summary)
+    return Evaluation(safe_name("-".join([subject, "on", *labels, digest]), longest=_LONGEST_NAME), rows, summary)
 
 
 def _means(rows: Sequence[Row], names: Sequence[str], networks: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -122,13 +140,13 @@ def _means(rows: Sequence[Row], names: Sequence[str], networks: Sequence[str]) -
     return means
 
 
-def _wants_both_borders(asked: Config, trained: Trained | None, data: DeblurDataModule) -> bool:
+def _wants_both_borders(asked: Config, network: Subject | None, data: DeblurDataModule) -> bool:
     """Tell whether the border matters and is asked for: what knows the kernel leans on it, a guided network too."""
     if asked["both_borders"] and max(data.reach) == 0:
         raise UserError("both_borders=true needs a blur: without one nothing reaches in from beyond the border.")
     if asked["both_borders"] is not None:
         return bool(asked["both_borders"])
-    leans = bool(asked["baseline"]) or (trained is not None and preparation_of(trained.network) is not None)
+    leans = bool(asked["baseline"]) or (network is not None and network.restorer.wants_guide)
     return leans and max(data.reach) > 0
 
 
@@ -139,7 +157,7 @@ def _fitted(name: str, data: DeblurDataModule, frame: Frame) -> Baseline:
     return baseline
 
 
-def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> tuple[str, list[int], int]:
+def _chosen(network: Subject | None, data: DeblurDataModule, asked: Config) -> tuple[str, list[int], int]:
     """Return which images tell the truth: of those that are not asked for by name, none that the network has seen.
 
     Returns:
@@ -148,8 +166,8 @@ def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> t
     Raises:
         UserError: where nothing is left.
     """
-    seen = _seen(trained, data)
-    split = asked["split"] or ("test" if seen or asked["baseline"] or trained is None else "all")
+    seen = _seen(network, data)
+    split = asked["split"] or ("test" if seen or asked["baseline"] or network is None else "all")
     images = list(range(len(data.images))) if split == "all" else list(getattr(data.splits, split))
     if asked["split"] is not None:
         return split, images, 0
@@ -162,12 +180,12 @@ def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> t
     return split, left, len(images) - len(left)
 
 
-def _seen(trained: Trained | None, data: DeblurDataModule) -> frozenset[int]:
+def _seen(network: Subject | None, data: DeblurDataModule) -> frozenset[int]:
     """Return the places of the images that a network was trained or validated on."""
-    if trained is None:
+    if network is None:
         return frozenset()
-    if trained.seen is not None:
-        return frozenset(i for i, digest in enumerate(data.images.digests) if digest_of(digest) in trained.seen)
+    if network.seen is not None:
+        return frozenset(i for i, digest in enumerate(data.images.digests) if digest_of(digest) in network.seen)
     # A checkpoint of an earlier version: its own data set, if it is known to be that, is split as it was.
-    is_other = trained.fingerprint not in (None, data.images.fingerprint)
+    is_other = network.fingerprint not in (None, data.images.fingerprint)
     return frozenset() if is_other else frozenset((*data.splits.train, *data.splits.val))
