@@ -35,7 +35,8 @@ def markdown_environment(package: str = "deblur.reporting") -> "Environment":
 
 def markdown(text: str) -> str:
     """Return a text of any origin as Markdown that shows it, in one line."""
-    text = re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", " ".join(text.split()))
+    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
+    text = re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", shown)
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
 
 
