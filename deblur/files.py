@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # a command that only lists or refuses starts sooner without 
 LONGEST_NAME = 80  # bytes of UTF-8; file systems allow 255, and several names may stand in one
 
 
-def safe_name(text: str) -> str:
+def safe_name(text: str, *, longest: int = LONGEST_NAME) -> str:
     """Return a text of any origin, such as a name in a file, as a part of a file's name.
 
     A name of letters, digits, dots, underscores and hyphens stays as it is. No other text leads out of a folder, is
@@ -30,13 +30,14 @@ def safe_name(text: str) -> str:
 
     Args:
         text: such as `../../evil`, which becomes `_.._evil`.
+        longest: how many bytes of UTF-8 it may have.
     """
     plain = re.sub(r"[^\w.-]+", "_", text).lstrip(".") or "_"
     encoded = plain.encode()
-    if len(encoded) <= LONGEST_NAME:
+    if len(encoded) <= longest:
         return plain
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:6]
-    return f"{encoded[: LONGEST_NAME - 7].decode(errors='ignore')}-{digest}"
+    return f"{encoded[: longest - 7].decode(errors='ignore')}-{digest}"
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:

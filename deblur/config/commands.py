@@ -102,7 +102,9 @@ class Evaluate(Section):
 
     data: dict[str, Any] = Field(description="a group: data=NAME")
     blur: dict[str, Any] = Field(description="a group: blur=NAME")
-    run: Place | None = Field(min_length=1, description="a run folder, a checkpoint, a network that ships, or null")
+    run: Place | None = Field(
+        min_length=1, description="a run folder, a checkpoint, an exported file, a network that ships, or null"
+    )
     sweep: str | None = Field(min_length=1, description="the name of a sweep, or null")
     baseline: list[Literal["none", "wiener", "richardson_lucy", "dct_wiener"]] = Field(
         description="a list of none, wiener, richardson_lucy, dct_wiener"

@@ -1,6 +1,7 @@
-"""What every evaluation opens: images, finished runs, a device."""
+"""What every evaluation opens: images, networks, finished runs, a device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,60 @@ from deblur.config import Config, build
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device
 from deblur.errors import PartlyDone, UserError
+from deblur.evaluation.restorers import ExportedRestorer, NetworkRestorer, Restorer
 from deblur.networks.checkpoints import digest_of
-from deblur.networks.trained import Trained
+from deblur.networks.description import SEEN, checked_seen
+from deblur.networks.trained import Trained, load_trained
 from deblur.reading import MissingFile, UnusableFile
+from deblur.restoring.onnx_network import open_onnx
+from deblur.restoring.restorer import ONNX_SUFFIX
 from deblur.runs import STATUS_FILE, config_of_run, read_metrics, state_of
 from deblur.text import Lines
 
 _DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and torch's
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network that is evaluated.
+
+    Attributes:
+        restorer: the network.
+        config: the configuration of its training, or the part of it that a file holds.
+        seen: digests of the images that it was trained or validated on; None where they are not known.
+        fingerprint: of the images that it was trained and tested on; None where it is not known.
+    """
+
+    restorer: Restorer
+    config: Mapping[str, Any]
+    seen: frozenset[str] | None
+    fingerprint: str | None
+
+
+def is_exported(place: Path) -> bool:
+    """Tell whether a network is a file that onnxruntime computes, on the processor."""
+    return place.suffix == ONNX_SUFFIX and place.is_file()
+
+
+def open_subject(place: Path, trusted: Sequence[str]) -> Subject:
+    """Open the network of a run, of a checkpoint alone, or of an exported file.
+
+    Raises:
+        UserError: where there is none, it is damaged, of another program, or its class is not allowed.
+    """
+    if not is_exported(place):
+        trained = load_trained(place, trusted)
+        return Subject(
+            NetworkRestorer(trained.name, trained.network), trained.config, trained.seen, trained.fingerprint
+        )
+    told, network = open_onnx(place)
+    metrics = told.get("metrics") or {}
+    return Subject(
+        ExportedRestorer(told.get("name") or place.stem, network),
+        told["settings"],
+        checked_seen(told.get(SEEN), place),
+        (metrics.get("data") or {}).get("fingerprint"),
+    )
 
 
 def opened(config: Config, asked: Config) -> DeblurDataModule:
@@ -93,12 +141,12 @@ def with_problems(shown: Lines, problems: Sequence[str]) -> Lines:
     return shown
 
 
-def seen_images(trained: Trained, data: DeblurDataModule) -> frozenset[int]:
+def seen_images(network: Trained | Subject, data: DeblurDataModule) -> frozenset[int]:
     """Return the places of the images that a network was trained or validated on."""
-    if trained.seen is not None:
-        return frozenset(i for i, digest in enumerate(data.images.digests) if digest_of(digest) in trained.seen)
+    if network.seen is not None:
+        return frozenset(i for i, digest in enumerate(data.images.digests) if digest_of(digest) in network.seen)
     # A checkpoint of an earlier version: its own data set, if it is known to be that, is split as it was.
-    is_other = trained.fingerprint not in (None, data.images.fingerprint) or not data.can_be_divided
+    is_other = network.fingerprint not in (None, data.images.fingerprint) or not data.can_be_divided
     return frozenset() if is_other else frozenset((*data.division.train, *data.division.val))
 
 

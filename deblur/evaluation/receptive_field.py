@@ -18,7 +18,7 @@ from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_problems
 from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import filter_table
-from deblur.files import write_bytes, write_csv, write_json
+from deblur.files import safe_name, write_bytes, write_csv, write_json
 from deblur.metrics import mean_results, psnr
 from deblur.reporting.cells import SAME_INPUT
 from deblur.reporting.filters import FILTERS_FILE, filter_figure
@@ -55,7 +55,7 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> Lines:
         _refuse_different(configs)
         config = configs[0] if configs else evaluation_config({}, defaults, asked)
         study = _studied(config, runs, asked)
-        label = "-".join([config[group].get("name") or "own" for group in ("data", "blur")])
+        label = "-".join(safe_name(config[group].get("name") or "own") for group in ("data", "blur"))
         digest = hashlib.sha256(json.dumps([config["data"], config["blur"]], sort_keys=True).encode()).hexdigest()[:6]
         folder = Path(asked["output"] or root / "evaluations" / f"filters-on-{label}-{digest}")
         figure = filter_figure(study.filters, study.networks, study.blur, "filters.png")

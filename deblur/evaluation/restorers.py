@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from deblur.baselines import Baseline
 from deblur.blur.kernels import Weights
 from deblur.networks.guides import preparation_of
+from deblur.restoring.onnx_network import OnnxNetwork
 
 
 class Restorer(ABC):
@@ -17,9 +18,11 @@ class Restorer(ABC):
 
     Attributes:
         name: what tables call it.
+        wants_guide: whether it is given something of the whole blurred images besides them.
     """
 
     name: str
+    wants_guide: bool = False
 
     def guide(self, blurred: Tensor, kernels: Sequence[Weights]) -> Tensor | None:  # noqa: ARG002 # most want none
         """Return what is prepared of whole images beforehand, (N, G, H, W), where anything is.
@@ -51,6 +54,7 @@ class NetworkRestorer(Restorer):
         """Take a trained network."""
         self.name = name
         self._preparation = preparation_of(network)
+        self.wants_guide = self._preparation is not None
         self._network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
 
     def to(self, device: torch.device) -> None:
@@ -69,6 +73,30 @@ class NetworkRestorer(Restorer):
         """Restore a batch in float32."""
         restored: Tensor = self._network(blurred) if guide is None else self._network(blurred, guide)
         return restored
+
+
+class ExportedRestorer(Restorer):
+    """A network in an .onnx file, which onnxruntime computes on the processor as `restore` does."""
+
+    def __init__(self, name: str, network: OnnxNetwork) -> None:
+        """Take an open network."""
+        self.name = name
+        self.wants_guide = network.planes > 1
+        self._network = network
+
+    def guide(self, blurred: Tensor, kernels: Sequence[Weights]) -> Tensor | None:
+        """Return the guides that the network wants."""
+        if not self.wants_guide:
+            return None
+        images = blurred[:, 0].numpy(force=True)
+        guides = [self._network.prepare(image, kernel)[1:] for image, kernel in zip(images, kernels, strict=True)]
+        return torch.from_numpy(np.stack(guides)).to(blurred.device)
+
+    def restore(self, blurred: Tensor, kernels: Sequence[Weights], guide: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
+        """Restore a batch, image by image, in float32."""
+        given = (blurred if guide is None else torch.cat([blurred, guide], dim=1)).numpy(force=True)
+        restored = [self._network.run(np.ascontiguousarray(planes)) for planes in given]
+        return torch.from_numpy(np.stack(restored)[:, None]).to(blurred.device)
 
 
 class BaselineRestorer(Restorer):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from deblur.baselines import Baseline, make
 from deblur.config import Config
@@ -15,20 +15,29 @@ from deblur.data.sizes import nothing_left
 from deblur.device import Device, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.measuring import Row, measure_restorers
-from deblur.evaluation.opening import finished_runs, opened, seen_images, torch_device, with_problems
-from deblur.evaluation.restorers import BaselineRestorer, NetworkRestorer, Restorer
+from deblur.evaluation.opening import (
+    Subject,
+    finished_runs,
+    is_exported,
+    open_subject,
+    opened,
+    seen_images,
+    torch_device,
+    with_problems,
+)
+from deblur.evaluation.restorers import BaselineRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
-from deblur.files import write_json
+from deblur.files import safe_name, write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
-from deblur.networks.guides import preparation_of
 from deblur.networks.shipped import SHIPPED, shipped_file
-from deblur.networks.trained import Trained, load_trained
 from deblur.runs import METRICS_FILE, measured_on
 from deblur.shares import share_above
 from deblur.text import Lines, paragraphs
 from deblur.training.results import counts_of, describe_images, versions, write_images_table
+
+_LONGEST_NAME: Final = 200  # bytes of a folder's name; file systems allow 255
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
         runs, problems = finished_runs(root / "sweeps" / asked["sweep"])
         places = [*runs]
     found = []
-    with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
+    with taken_device({"accelerator": _accelerator(asked), "precision": "32-true"}) as device:
         for place in places:
             try:
                 found.append(_evaluate_one(place, asked, defaults, device))
@@ -92,18 +101,35 @@ def _place(run: str) -> Path:
     return shipped_file(run) if run in SHIPPED and not Path(run).exists() else Path(run)
 
 
+def _accelerator(asked: Config) -> str:
+    """Return where to compute; an .onnx file is computed on the processor.
+
+    Raises:
+        UserError: where such a file is to be computed elsewhere.
+    """
+    accelerator: str = asked["accelerator"]
+    if asked["run"] is None or not is_exported(Path(asked["run"])):
+        return accelerator
+    if accelerator not in ("auto", "cpu"):
+        raise UserError(
+            f"{asked['run']} is computed by onnxruntime on the CPU: leave accelerator={accelerator} out, or give the "
+            "run that it was made from."
+        )
+    return "cpu"
+
+
 def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any], device: Device) -> Evaluation:
-    trained = None if place is None else load_trained(place, asked["trusted"])
-    config = evaluation_config({} if trained is None else trained.config, defaults, asked)
+    network = None if place is None else open_subject(place, asked["trusted"])
+    config = evaluation_config({} if network is None else network.config, defaults, asked)
     data = opened(config, asked)
-    split, chosen, seen = _chosen(trained, data, asked)
-    frames = data.frames_of_both_borders() if _wants_both_borders(asked, trained, data) else (data.frame(),)
+    split, chosen, seen = _chosen(network, data, asked)
+    frames = data.frames_of_both_borders() if _wants_both_borders(asked, network, data) else (data.frame(),)
     images = data.fitting(chosen, frames[-1])
     if not images:
         shapes = [data.images.shapes[index] for index in chosen]
         instead = "both_borders=false" if len(frames) > 1 else "data.border=symmetric"
         raise nothing_left(shapes, "images", frames[-1].margin, instead)
-    networks = [] if trained is None else [NetworkRestorer(trained.name, trained.network)]
+    networks = [] if network is None else [network.restorer]
     rows: list[Row] = []
     borders = {}
     for frame in frames:
@@ -116,7 +142,7 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
             "baselines": {baseline.name: dict(baseline.settings) for baseline in baselines},
             "margin": list(frame.margin),
         }
-    subject = "baselines" if trained is None else trained.name
+    subject = "baselines" if network is None else network.restorer.name
     settings = {key: config[key] for key in ("data", "blur")}
     told = json.dumps([str(place), settings, split, asked["baseline"], list(borders)], sort_keys=True)
     digest = hashlib.sha256(told.encode()).hexdigest()[:6]
@@ -137,7 +163,7 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
         "threads": device.threads,
         "versions": versions(),
     }
-    return Evaluation("-".join([subject, "on", *labels, digest]), rows, summary)
+    return Evaluation(safe_name("-".join([subject, "on", *labels, digest]), longest=_LONGEST_NAME), rows, summary)
 
 
 def _means(rows: Sequence[Row], names: Sequence[str], networks: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -151,7 +177,7 @@ def _means(rows: Sequence[Row], names: Sequence[str], networks: Sequence[str]) -
     return means
 
 
-def _wants_both_borders(asked: Config, trained: Trained | None, data: DeblurDataModule) -> bool:
+def _wants_both_borders(asked: Config, network: Subject | None, data: DeblurDataModule) -> bool:
     """Tell whether the border matters and is asked for: what knows the kernel leans on it, a guided network too."""
     if asked["both_borders"] and max(data.reach) == 0:
         if data.inputs is not data.images:
@@ -159,7 +185,7 @@ def _wants_both_borders(asked: Config, trained: Trained | None, data: DeblurData
         raise UserError("both_borders=true needs a blur: without one nothing reaches in from beyond the border.")
     if asked["both_borders"] is not None:
         return bool(asked["both_borders"])
-    leans = bool(asked["baseline"]) or (trained is not None and preparation_of(trained.network) is not None)
+    leans = bool(asked["baseline"]) or (network is not None and network.restorer.wants_guide)
     return leans and max(data.reach) > 0
 
 
@@ -180,7 +206,7 @@ def _fitted(name: str, data: DeblurDataModule, frame: Frame) -> Baseline:
     return baseline
 
 
-def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> tuple[str, list[int], int]:
+def _chosen(network: Subject | None, data: DeblurDataModule, asked: Config) -> tuple[str, list[int], int]:
     """Return which images tell the truth: of those that are not asked for by name, none that the network has seen.
 
     Images that are too few for a division are all taken, unless a split of them is asked for.
@@ -191,8 +217,8 @@ def _chosen(trained: Trained | None, data: DeblurDataModule, asked: Config) -> t
     Raises:
         UserError: where nothing is left, or there are too few images for the split that is asked for.
     """
-    seen = frozenset[int]() if trained is None else seen_images(trained, data)
-    is_split = data.can_be_divided and (seen or asked["baseline"] or trained is None)
+    seen = frozenset[int]() if network is None else seen_images(network, data)
+    is_split = data.can_be_divided and (seen or asked["baseline"] or network is None)
     split = asked["split"] or ("test" if is_split else "all")
     images = list(range(len(data.images))) if split == "all" else list(getattr(data.division, split))
     if asked["split"] is not None:

@@ -1,6 +1,5 @@
 """From a trained network to an exported file and its model card."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ from deblur.config.commands import Format, names_a_file
 from deblur.errors import UserError
 from deblur.exporting.card import model_card
 from deblur.exporting.describing import describe
-from deblur.files import write_output
+from deblur.files import safe_name, write_output
 from deblur.networks.guides import preparation_of
 from deblur.networks.shipped import SHIPPED, shipped_file
 from deblur.networks.trained import Trained, load_trained
@@ -19,8 +18,8 @@ from deblur.networks.weights import SUFFIX, write_weights
 from deblur.restoring.restorer import ONNX_SUFFIX
 
 FOLDER: Final = "export"  # in that of a run
+_LONGEST_NAME: Final = 120  # bytes; the names of runs have no more
 _SUFFIXES: Final[dict[Format, str]] = {"onnx": ONNX_SUFFIX, "safetensors": SUFFIX}
-_LONGEST_NAME: Final = 120  # characters; file systems allow 255 bytes
 
 
 @dataclass(frozen=True)
@@ -136,5 +135,4 @@ def _file(output: Path, name: str, suffix: str) -> Path:
         return output
     if output.exists() and not output.is_dir():
         raise UserError(f"output={output} is a file: give a folder, or a name that ends in {suffix}.")
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:_LONGEST_NAME].strip("._") or "network"
-    return output / f"{plain}{suffix}"
+    return output / f"{safe_name(name, longest=_LONGEST_NAME)}{suffix}"

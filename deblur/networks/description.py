@@ -151,12 +151,8 @@ def read_description(text: str | None, path: Path) -> dict[str, Any]:
     Raises:
         UserError: where it says nothing, or something else than ours.
     """
-    if text is not None and len(text) > LARGEST_TEXT:
-        raise _damaged(path, f"it has {len(text) / 2**20:.0f} MiB")
-    if text is not None and text.count("[") + text.count("{") > MOST_SECTIONS:
-        raise _damaged(path, "it has too many lists")
     try:
-        description = json_value(text) if text and text.strip() else None
+        description = _parsed(text) if text and text.strip() else None
     except json.JSONDecodeError:
         description = None
     except ValueError as error:
@@ -172,6 +168,19 @@ def read_description(text: str | None, path: Path) -> dict[str, Any]:
     check_settings(description["settings"], path)
     check_metrics(description.get("metrics") or {}, path)
     return description
+
+
+def _parsed(text: str) -> Any:
+    """Parse our JSON.
+
+    Raises:
+        ValueError: where that would take hundreds of megabytes, or it is none; its text is a short reason.
+    """
+    if len(text) > LARGEST_TEXT:
+        raise ValueError(f"it has {len(text) / 2**20:.0f} MiB")
+    if text.count("[") + text.count("{") > MOST_SECTIONS:
+        raise ValueError("it has too many lists")
+    return json_value(text)
 
 
 def check_settings(settings: Mapping[str, Any], path: Path) -> None:

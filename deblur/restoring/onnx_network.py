@@ -10,7 +10,7 @@ import numpy as np
 from deblur.errors import UserError
 from deblur.networks.description import KEY, read_description
 from deblur.reading import read_bytes
-from deblur.restoring.tiles import Plane, PlaneNetwork, Planes, with_guide
+from deblur.restoring.tiles import Plane, Planes, with_guide
 
 if TYPE_CHECKING:  # SciPy is loaded for a network that wants a guide
     from deblur.baselines.preparation import Preparation
@@ -21,7 +21,7 @@ _FATAL: Final = 4  # of onnxruntime's levels of its log: what is wrong is told b
 _PROBE: Final = (3, 5)  # px
 
 
-def open_onnx(path: Path) -> tuple[dict[str, Any], PlaneNetwork]:
+def open_onnx(path: Path) -> "tuple[dict[str, Any], OnnxNetwork]":
     """Open a network that this program exported; no code in the file can run.
 
     Returns:

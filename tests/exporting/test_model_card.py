@@ -96,6 +96,21 @@ def test_a_stranger_s_values_are_shown_as_text() -> None:
     assert "| PSNR, dB | not known | not known | not known |" in card
 
 
+def test_a_stranger_s_texts_neither_end_a_line_nor_command_a_terminal() -> None:
+    evil = "a\x1b[2J\x07\x00\u202e\x85b\n\n# big\r| x |"
+    config = {
+        "model": {"_target_": evil, "note": evil},
+        "blur": {"_target_": evil, "name": evil, evil: evil, "families": {evil: {evil: evil}}},
+        "data": {"name": evil},
+        "optimizer": {"name": evil, "lr": evil},
+        "loss": evil,
+    }
+    card = model_card(Trained(evil, SRCNN([3, 1], [1]), config, {"data": {"fingerprint": evil}}), "net", ("onnx",))
+    assert all(letter.isprintable() or letter == "\n" for letter in card)
+    assert not [line for line in card.splitlines() if "big" in line and line.startswith("# big")]
+    assert all(line.count("|") - line.count("\\|") == 3 for line in card.splitlines() if line.startswith("| "))
+
+
 def test_what_is_not_known_is_said(trained_run: Path) -> None:
     card = model_card(load_trained(trained_run / "checkpoints" / "best.ckpt"), "net", ("onnx",))
     assert "Not known: the network was exported from a file that does not hold its results." in card

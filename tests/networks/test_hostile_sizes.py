@@ -154,7 +154,10 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "header.safetensors": (_long_header, "is no safetensors file, or is damaged (its header has 45,"),
     "claim.safetensors": (lambda: struct.pack("<Q", 2**62) + b"{}", "or is damaged (its header has 4,611,686"),
-    "lists.safetensors": (lambda: safetensors(SMALL, more=[[]] * 60_000), "cannot be so (it has too many lists)"),
+    "lists.safetensors": (
+        lambda: safetensors(SMALL, more=[[]] * 60_000),
+        "is damaged: what it tells of its network cannot be read (it has too many lists)",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from deblur.files import safe_name
 from deblur.reporting.answers import Answer
 from deblur.reporting.cells import SAME_INPUT, Cell
 from deblur.reporting.filters import filter_figure, read_filters
@@ -104,7 +105,7 @@ def sight_figures(found: Sequence[Sight]) -> list[Picture]:
                 networks.append({"name": cell.model, "size": int(size), "psnr": psnr})
         filters = [dict(row, size=int(row["size"])) for row in one.filters]
         slug = re.sub(r"[^A-Za-z0-9]+", "_", one.blur).strip("_")
-        made.append(filter_figure(filters, networks, one.blur, f"filters_{slug}.png"))
+        made.append(filter_figure(filters, networks, one.blur, f"filters_{safe_name(slug)}.png"))
     return made
 
 

@@ -1,0 +1,174 @@
+"""Networks in files are measured like those of runs, and what such a file tells of itself leads nowhere."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from guided_networks import calibrated
+
+from deblur import evaluate, export
+from deblur.exporting.onnx import as_onnx
+from deblur.networks.trained import load_trained
+from deblur.networks.weights import read_weights, write_weights
+
+Evaluate = Callable[..., Any]
+Refuse = Callable[..., str]
+
+NAMES = [
+    "../../../evil",
+    "/evil/../..",
+    "..",
+    ".",
+    "",
+    "a/b",
+    "C:\\evil",
+    "evil\x1b[2J\n",
+    "x" * 300,
+    "name\0.png",
+    "~",
+]
+FEW = ("data.max_images=12", "data.eval_crop=32")
+DECIBELS = 1e-3  # between torch and onnxruntime
+
+
+def means(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for border, content in summary["borders"].items():
+        (found[border],) = content["restorers"].values()
+    return found
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run on a box as net.onnx and net.safetensors; tests do not change it."""
+    folder = tmp_path_factory.mktemp("exported")
+    for kind in ("onnx", "safetensors"):
+        assert export.main([f"run={run}", f"format={kind}", f"output={folder / f'net.{kind}'}"]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["onnx", "safetensors"])
+def test_an_exported_file_is_measured_as_its_run(kind: str, run: Path, exported: Path, evaluated: Evaluate) -> None:
+    found = evaluated(f"run={exported / f'net.{kind}'}")
+    theirs = json.loads((run / "metrics.json").read_text())["test"]
+    ours = means(found.summary)["symmetric"]
+    assert ours.keys() == theirs.keys()
+    for key, value in theirs.items():
+        assert ours[key] == pytest.approx(value, abs=DECIBELS), key
+    assert found.summary["split"] == "test"
+    assert {row["restorer"] for row in found.rows} == {load_trained(exported / "net.safetensors").name}
+
+
+def test_images_that_an_exported_network_has_seen_are_left_out(exported: Path, evaluated: Evaluate) -> None:
+    words = ("data.max_images=20", "split=test")
+    whole = means(evaluated(f"run={exported / 'net.onnx'}", *words).summary)["symmetric"]["images"]
+    unseen = evaluated(f"run={exported / 'net.onnx'}", words[0]).summary
+    assert unseen["seen_left_out"] > 0
+    assert means(unseen)["symmetric"]["images"] == whole - unseen["seen_left_out"]
+
+
+def test_an_exported_network_stands_beside_a_baseline(exported: Path, evaluated: Evaluate) -> None:
+    summary = evaluated(f"run={exported / 'net.onnx'}", "baseline=[none]", *FEW, "split=all").summary
+    for border in summary["borders"].values():
+        assert len(border["restorers"]) == 2
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_guide_is_made_for_an_exported_network(told: bool, tmp_path: Path, evaluated: Evaluate) -> None:
+    network = calibrated(kernel_given=told, noise_factors=[1.0, 4.0])
+    model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4]}
+    model |= {"kernel_given": told, "noise_factors": [1.0, 4.0], "dropout": 0.0}
+    blur = {"name": "box", "_target_": "deblur.blur.Box", "size": 5, "noise_sigma": 2.0, "jpeg_quality": None}
+    description = {"name": "net", "settings": {"model": model, "blur": blur}, "radius": network.radius}
+    write_weights(tmp_path / "net.safetensors", network.state_dict(), description)
+    content, _ = as_onnx(network, description | {"preparation": network.preparation().as_plain()})
+    (tmp_path / "net.onnx").write_bytes(content)
+    by_torch, by_onnx = (
+        means(evaluated(f"run={tmp_path / name}", *FEW, "split=all").summary)
+        for name in ("net.safetensors", "net.onnx")
+    )
+    assert by_torch.keys() == by_onnx.keys() == {"symmetric", "real"}  # a network with a guide leans on the border
+    for border, theirs in by_torch.items():
+        for key, value in theirs.items():
+            assert by_onnx[border][key] == pytest.approx(value, abs=DECIBELS), (border, key)
+
+
+def test_an_exported_file_is_computed_on_the_processor(
+    exported: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
+    assert evaluate.main([f"run={exported / 'net.onnx'}", "accelerator=gpu", *places]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"error: {exported / 'net.onnx'} is computed by onnxruntime on the CPU: leave accelerator=gpu"
+    )
+    assert evaluate.main([f"run={exported / 'net.onnx'}", "accelerator=auto", *FEW, "split=all", *places]) == 0
+    (file,) = tmp_path.glob("evaluations/*/metrics.json")
+    assert json.loads(file.read_text())["device"]["accelerator"] == "cpu"
+
+
+@pytest.mark.parametrize("content", [b"", b"no network"])
+@pytest.mark.parametrize("name", ["net.onnx", "net.safetensors", "net.ckpt", "net"])
+def test_what_is_no_network_is_a_sentence_that_says_what_is_taken(
+    name: str, content: bytes, tmp_path: Path, refused: Refuse
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    said = refused(f"run={path}")
+    assert said.startswith(f"{path} is no ")
+    assert " or is damaged (" in said
+
+
+def renamed(source: Path, target: Path, name: str, blur: str) -> Path:
+    """Copy a network into a file that calls itself and its blur otherwise."""
+    if source.suffix == ".ckpt":
+        content = torch.load(source, weights_only=True)
+        content["hyper_parameters"]["blur"]["name"] = blur
+        torch.save(content, target)
+        return target
+    if source.suffix == ".onnx":
+        import onnx
+
+        model = onnx.load(source)
+        (entry,) = model.metadata_props
+        told = json.loads(entry.value)
+        told["settings"]["blur"]["name"] = blur
+        entry.value = json.dumps(told | {"name": name})
+        target.write_bytes(model.SerializeToString())
+        return target
+    weights, description = read_weights(source)
+    description["settings"]["blur"]["name"] = blur
+    write_weights(target, weights, description | {"name": name})
+    return target
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*((kind, "../../../evil") for kind in ("safetensors", "onnx", "ckpt")), *(("onnx", name) for name in NAMES)],
+)
+def test_no_text_of_a_file_leads_out_of_the_output_folder(
+    kind: str, name: str, run: Path, exported: Path, cache_root: Path, tmp_path: Path
+) -> None:
+    outputs = tmp_path / "a" / "b" / "outputs"
+    source = run / "checkpoints" / "best.ckpt" if kind == "ckpt" else exported / f"net.{kind}"
+    given = renamed(source, tmp_path / f"given.{kind}", name, name)
+    words = (f"run={given}", *FEW, "split=all", "accelerator=cpu")
+    assert evaluate.main([*words, f"paths.output_root={outputs}", f"paths.cache_root={cache_root}"]) == 0
+    (folder,) = (outputs / "evaluations").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"metrics.json", "images.csv"}
+    assert not folder.name.startswith(".")
+    assert folder.name.isprintable()
+    written = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {given, *folder.iterdir()}
+
+
+def test_no_text_of_a_file_leads_out_of_the_folder_of_filters(cache_root: Path, tmp_path: Path) -> None:
+    outputs = tmp_path / "a" / "b" / "outputs"
+    words = ("fir=true", "data=synthetic", "blur=box", "++blur.name=../../../evil", "++data.name=/evil", *FEW)
+    places = (f"paths.output_root={outputs}", f"paths.cache_root={cache_root}")
+    assert evaluate.main([*words, "accelerator=cpu", *places]) == 0
+    (folder,) = (outputs / "evaluations").iterdir()
+    assert {path.parent for path in tmp_path.rglob("*") if path.is_file()} == {folder}
