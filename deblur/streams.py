@@ -27,6 +27,7 @@ class _Guarded:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.failure: OSError | None = None  # why something could not be written, if it was not for a reader's end
+        self.is_told = False  # whether whoever has to know of it has been told
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -103,19 +104,19 @@ def guarded_output() -> Iterator[None]:
 
 
 def output_failure() -> OSError | None:
-    """Return why standard output could not be written, and forget it: whoever asks will tell. None if it could."""
+    """Return why standard output could not be written, None if it could; whoever asks will tell."""
     stream = sys.stdout
     if not isinstance(stream, _Guarded):
         return None
     stream.flush()
-    failure, stream.failure = stream.failure, None
-    return failure
+    stream.is_told = True
+    return stream.failure
 
 
 def _end(output: _Guarded, errors: _Guarded) -> None:
     """Say what was lost, and leave nothing to be written that the interpreter would fail to write as it ends."""
     output.flush()
-    if output.failure is not None:
+    if output.failure is not None and not output.is_told:
         reason = output.failure.strerror
         errors.write(f"warning: standard output could not be written ({reason}): what was printed is not complete.\n")
     for stream in (output, errors):

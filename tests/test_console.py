@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from deblur.console import LIBRARIES, is_terminal, logging_to, table
+from deblur.console import LIBRARIES, is_terminal, logging_to, say, say_error, say_stopped, table
 from deblur.errors import UserError
+from deblur.text import lines
 
 log = logging.getLogger("deblur.somewhere")
+EVIL = "a\x1b[31m\r\x08\u202e\udcf6\n2026-01-01 00:00:00 INFO forged"
+SHOWN = "a\\x1b[31m\\r\\x08\\u202e\\udcf6\\n2026-01-01 00:00:00 INFO forged"
 
 
 def test_a_table_is_text() -> None:
@@ -154,3 +157,73 @@ def test_a_terminal_shows_the_same_words(tmp_path: Path) -> None:
         "warning: take care",
         "",
     ]
+
+
+def test_what_is_said_is_one_line_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    say(f"training {EVIL}")
+    say_error(f"{EVIL} is not allowed.")
+    say_stopped(EVIL)
+    said = capsys.readouterr()
+    assert said.out == f"training {SHOWN}\n"
+    assert said.err == f"error: {SHOWN} is not allowed.\n{SHOWN}\n"
+
+
+def test_what_is_laid_out_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    say(lines("", table("Means", ["", "PSNR"], [[EVIL, "20"]]), f"in {EVIL}"))
+    say_error(str(UserError(lines("Two files:", f"  {EVIL}", "  b"))))
+    said = capsys.readouterr()
+    shown = said.out.split("\n")
+    assert shown[:3] == ["", "Means", ""]
+    assert shown[5].split("   ") == [f"  {SHOWN}", "  20"]
+    assert shown[6:] == [f"in {SHOWN}", ""]
+    assert said.err == f"error: Two files:\n  {SHOWN}\n  b\n"
+
+
+def test_a_table_has_one_line_a_row_and_a_title_of_several() -> None:
+    text = table(lines(EVIL, "second"), [EVIL, "b"], [["c", EVIL], [EVIL, "d"]])
+    assert text.count("\n") == 6
+    assert text.count(SHOWN) == 4
+    assert text.startswith(f"{SHOWN}\nsecond\n\n")
+    assert table("a title that is longer than the table", ["a"], []).startswith(
+        "a title that is longer than the table\n"
+    )
+
+
+def test_no_record_can_pass_for_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to(tmp_path / "train.log"), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        log.info(f"run {EVIL}")
+        log.warning("%d of %s", 2, EVIL)
+        log.info(lines("laid", f"out {EVIL}"))
+        warnings.warn(EVIL, stacklevel=1)
+        logging.getLogger("lightning.pytorch").warning(f"first\n{EVIL}")
+    written = (tmp_path / "train.log").read_text(encoding="utf-8").splitlines()
+    assert [line[20:] for line in written[:2]] == [f"INFO run {SHOWN}", f"WARNING 2 of {SHOWN}"]
+    assert written[2].endswith("INFO laid")
+    assert written[3] == f"out {SHOWN}"
+    assert all(not line.startswith("2026-01-01") for line in written)
+    assert any(line == "  2026-01-01 00:00:00 INFO forged" for line in written[4:])
+    said = capsys.readouterr().out
+    assert not set("\x1b\r\x08\u202e\udcf6") & set(said + "".join(written))
+    assert said.startswith(f"run {SHOWN}\nwarning: 2 of {SHOWN}\nlaid\nout {SHOWN}\n")
+
+
+def test_a_traceback_in_the_file_is_clean(tmp_path: Path) -> None:
+    text = log_of(tmp_path, ValueError(EVIL))
+    assert f" ERROR {SHOWN}\nTraceback (most recent call last):\n" in text
+    assert text.endswith("ValueError: a\\x1b[31m\\r\\x08\\u202e\\udcf6\n2026-01-01 00:00:00 INFO forged\n")
+
+
+def test_a_full_disk_does_not_disturb_what_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to(Path("/dev/full")):
+        log.info("on the console")
+        log.warning("and more")
+    said = capsys.readouterr()
+    assert said.out == "on the console\nwarning: and more\n"
+    assert said.err == ""
+
+
+def test_a_bug_in_a_record_is_told_as_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to(tmp_path / "train.log"):
+        log.info("%d", "no number")
+    assert "TypeError" in capsys.readouterr().err

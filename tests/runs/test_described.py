@@ -1,0 +1,106 @@
+"""What runs were tested on, in words."""
+
+from typing import Any
+
+import pytest
+
+from deblur.runs import blur_in_words, in_sentences, measured_on, shared, value_in_words
+
+BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
+DATA = {"name": "folder", "root": "/home/me/faces", "seed": 3, "border": "real", "eval_crop": None}
+
+
+@pytest.mark.parametrize(
+    ("blur", "words"),
+    [
+        (BOX, "box (size 7 px)"),
+        ({"name": "gaussian", "sigma": [0.5, 4.0]}, "gaussian (sigma 0.5 to 4 px)"),
+        ({"name": "motion", "length": 15.0, "angle": 0.0}, "motion (length 15 px, angle 0 degrees)"),
+        ({"name": "none", "noise_sigma": 2.0}, "none"),
+        ({"_target_": "my_blurs.Ring", "width": 3}, "Ring (width 3)"),
+        ({"name": "kernel", "path": "/home/me/k.npy", "sha256": "ab" * 32}, "kernel (path k.npy, sha256 abababab)"),
+        (
+            {
+                "name": "mixed",
+                "families": {
+                    "box": {"weight": 1.0, "size": [3, 9]},
+                    "disk": None,
+                    "motion": {"weight": 0.0, "length": 5.0},
+                    "gaussian": {"weight": 2.0, "sigma": 1.0},
+                    "none": {"weight": 1.0},
+                },
+            },
+            "mixed (box size 3 to 9 px; gaussian sigma 1 px, weight 2; none)",
+        ),
+        ({}, ""),
+    ],
+)
+def test_a_blur_has_its_strength(blur: dict[str, Any], words: str) -> None:
+    assert blur_in_words(blur) == words
+
+
+def test_a_test_is_told_in_full() -> None:
+    config = {"data": DATA, "blur": BOX | {"noise_sigma": [0, 3.5], "jpeg_quality": 50}}
+    assert measured_on(config, {"train": 12, "val": 2, "test": 1}, "0123456789abcdef") == {
+        "data": "folder faces",
+        "seed": "seed 3",
+        "images": "12 images to train, 2 to validate, 1 to test",
+        "border": "real border",
+        "crop": "whole images",
+        "fingerprint": "fingerprint 01234567",
+        "blur": "box (size 7 px)",
+        "noise": "noise of 0 to 3.5 gray levels",
+        "JPEG": "JPEG quality 50",
+    }
+
+
+def test_what_is_not_known_is_not_told() -> None:
+    assert measured_on({"blur": {"_target_": "my_blurs.Ring"}}) == {"blur": "Ring"}
+    assert measured_on({}) == {}
+    assert measured_on({"data": {"name": "synthetic"}}, {"test": 1}) == {
+        "data": "synthetic",
+        "images": "1 image to test",
+        "border": "symmetric border",  # which older versions knew alone
+    }
+
+
+def test_pairs_are_blurred_already() -> None:
+    data = {"name": "pairs", "sharp": "/a/sharp", "blurred": "/a/soft"}
+    found = measured_on({"data": data, "blur": {"name": "none", "noise_sigma": 0.0}})
+    assert (found["data"], found["blur"]) == ("pairs sharp and soft", "as the pairs are")
+
+
+def test_drawn_leaves_are_told() -> None:
+    assert measured_on({"data": {"name": "synthetic", "leaves": 0.5}})["data"] == "synthetic with 50% dead leaves"
+
+
+def test_what_tests_share_and_what_not() -> None:
+    one, other = (measured_on({"data": DATA, "blur": BOX | {"size": size}}) for size in (7, 9))
+    common, differing = shared([one, other, {}])
+    assert differing == ["blur"]
+    assert common == {key: value for key, value in one.items() if key != "blur"}
+    assert in_sentences([one, other]) == [
+        "Data: folder faces; seed 3; real border; whole images.",
+        "Blur: box (size 7 px) or box (size 9 px); no noise; no JPEG.",
+    ]
+    assert in_sentences([]) == []
+
+
+def test_many_blurs_are_counted() -> None:
+    many = [measured_on({"blur": BOX | {"size": size}}) for size in range(3, 21, 2)]
+    assert in_sentences(many) == ["Blur: 9 kinds of blur; no noise; no JPEG."]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "none"),
+        (True, "true"),
+        (1e-3, "0.001"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        ([9, 1], "9-1"),
+        ("a\n b", "a b"),
+    ],
+)
+def test_values_are_short(value: Any, text: str) -> None:
+    assert value_in_words(value) == text

@@ -1,0 +1,53 @@
+"""One definition of harm, and of being better."""
+
+import math
+
+import pytest
+import torch
+
+from deblur.metrics import mean_results, measure
+from deblur.shares import harmed_share, share_above
+
+
+@pytest.mark.parametrize(
+    ("given", "restored", "is_harmed"),
+    [
+        (20.0, 21.0, False),
+        (20.0, 20.0, False),
+        (20.0, 19.91, False),
+        (20.0, 19.89, True),
+        (math.inf, 40.0, True),
+        (math.inf, math.inf, False),
+        (40.0, math.inf, False),
+        (40.0, math.nan, False),
+        (math.inf, math.nan, False),
+        (20.0, -math.inf, True),
+    ],
+)
+def test_an_image_is_harmed_by_more_than_a_tenth_of_a_decibel(given: float, restored: float, is_harmed: bool) -> None:
+    assert harmed_share([restored - given]) == float(is_harmed)
+    assert harmed_share([restored - given, 1.0]) == is_harmed / 2
+
+
+def test_without_images_there_is_no_share() -> None:
+    assert harmed_share([]) is None
+    assert share_above([], []) is None
+
+
+def test_a_tie_is_not_above() -> None:
+    ones = [21.0, 20.0, 19.0, math.inf, math.inf, 20.0, math.nan]
+    others = [20.0, 20.0, 20.0, 20.0, math.inf, math.inf, 20.0]
+    assert share_above(ones, others) == 2 / 7
+    assert share_above(others, ones) == 2 / 7
+
+
+def test_what_is_measured_of_exact_inputs_is_harm() -> None:
+    sharp = torch.full((3, 1, 16, 16), 0.5)
+    restored = sharp.clone()
+    restored[0] += 0.1
+    measured = measure(restored, {"blurred": sharp, "sharp": sharp}, similarity_of_input=True)
+    rows = [{name: values[image].item() for name, values in measured.items()} for image in range(3)]
+    means = mean_results(rows)
+    assert means["harmed"] == 1 / 3
+    assert (means["exactly_restored"], means["gain"], means["input_psnr"]) == (2, None, None)
+    assert means["psnr"] == pytest.approx(20.0, abs=1e-4)
