@@ -15,8 +15,8 @@ from PIL import Image
 HEIGHT, WIDTH = 23, 30
 Tag = tuple[int, Sequence[Any]]  # type and values
 
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, FLOAT, LONG8 = 1, 2, 3, 4, 5, 7, 11, 16
-_LETTERS = {BYTE: "B", ASCII: "B", SHORT: "H", LONG: "I", RATIONAL: "I", UNDEFINED: "B", FLOAT: "f", LONG8: "Q"}
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, DOUBLE, LONG8 = 1, 2, 3, 4, 5, 7, 12, 16
+_LETTERS = {BYTE: "B", ASCII: "B", SHORT: "H", LONG: "I", RATIONAL: "I", UNDEFINED: "B", DOUBLE: "d", LONG8: "Q"}
 
 
 def levels(bits: int, *shape: int, seed: int = 0) -> NDArray[Any]:

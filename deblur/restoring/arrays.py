@@ -10,6 +10,7 @@ Pixels: TypeAlias = NDArray[Any]
 DUST: Final = 1e-4
 """How far floating-point values may lie outside [0, 1], as rounding leaves them: a fortieth of an 8-bit level."""
 
+_LARGEST_FRACTION: Final = 2.0  # what is larger is taken for a level of 8 or 16 bits
 _TYPES: Final = "uint8, uint16 or floating point in [0, 1]"
 _MOST_CHANNELS: Final = 4
 # Modes of Pillow whose numbers are no levels of gray or RGB, and what they are converted to
@@ -60,9 +61,10 @@ def as_pixels(image: Any) -> Pixels:
     if not np.isfinite(lowest) or not np.isfinite(highest):
         raise ValueError("an image in floating point has values in [0, 1], and this one has NaN or infinite ones")
     if lowest < -DUST or highest > 1 + DUST:
+        are_levels = lowest >= 0 and highest > _LARGEST_FRACTION
+        advice = "divide 8-bit levels by 255, and 16-bit ones by 65535" if are_levels else "scale or clip it"
         raise ValueError(
-            f"an image in floating point has values in [0, 1], not from {lowest:g} to {highest:g}: divide 8-bit levels "
-            "by 255, and 16-bit ones by 65535"
+            f"an image in floating point has values in [0, 1], not from {lowest:g} to {highest:g}: {advice}"
         )
     return native if lowest >= 0 and highest <= 1 else np.clip(native, 0, 1)
 

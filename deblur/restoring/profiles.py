@@ -63,13 +63,16 @@ class Fitting:
     lost: str | None = None
 
 
-def fitting_profile(profile: bytes | None, color: ColorSpace | None, *, is_gray: bool, keeps_color: bool) -> Fitting:
+def fitting_profile(
+    profile: bytes | None, color: ColorSpace | None, *, was_gray: bool, is_gray: bool, keeps_color: bool
+) -> Fitting:
     """Return a profile for the pixels that are written.
 
     Args:
         profile: of the file that was read.
         color: that file's color by numbers.
-        is_gray: whether gray pixels are written.
+        was_gray: whether gray pixels were read.
+        is_gray: whether they are written as such, and not as RGB of three equal channels.
         keeps_color: whether the format of the copy keeps `color` by itself, as PNG does.
     """
     if profile is not None:
@@ -78,7 +81,7 @@ def fitting_profile(profile: bytes | None, color: ColorSpace | None, *, is_gray:
             return Fitting(None, "the ICC profile, which is damaged")
         if space == (_GRAY if is_gray else _RGB):
             return Fitting(profile)
-        widened = _widened(profile) if space == _GRAY else None
+        widened = _widened(profile) if space == _GRAY and was_gray else None
         if widened is not None:
             return Fitting(widened)
         named = space.decode("latin-1").strip()

@@ -48,6 +48,7 @@ _LARGEST_DENSITY: Final = 65_535  # that a JPEG can hold
 _NO_RESOLUTION: Final = (0, 0)  # of a BMP, for which Pillow would invent one
 
 # Formats that have no place for a kind of metadata
+_COLOR_ALONE: Final = ("WEBP", "AVIF")
 _NO_METADATA: Final = ("BMP",)
 _NO_RESOLUTIONS: Final = ("WEBP", "AVIF", "HEIF")
 _IPTC_HOLDERS: Final = ("JPEG", "TIFF")
@@ -63,7 +64,7 @@ def write_picture(path: Path, picture: Picture) -> tuple[str, ...]:
 
     PNG and TIFF hold the pixels exactly, and so does WebP, unless they come from a lossy file. A JPEG that was a JPEG
     keeps its quantization tables and chroma subsampling; other lossy files have a quality of 95, with full chroma
-    (4:4:4). A gray image becomes a color one in WebP, AVIF and HEIC. An alpha that is opaque everywhere is left out if
+    (4:4:4). A gray image becomes a color one in WebP and AVIF. An alpha that is opaque everywhere is left out if
     the format has none.
 
     Args:
@@ -121,9 +122,15 @@ def _fitting(picture: Picture, file_format: str) -> tuple[Metadata, list[str]]:
     metadata, (height, width) = picture.metadata, picture.pixels.shape[:2]
     unheld: list[str] = []
     lost: list[str] = []
-    is_gray = picture.pixels.ndim == 2 and file_format not in ("WEBP", "AVIF", "HEIF")
+    is_gray = picture.pixels.ndim == 2 and file_format not in _COLOR_ALONE
     keeps_color = file_format == "PNG"
-    fitting = fitting_profile(metadata.icc_profile, metadata.color, is_gray=is_gray, keeps_color=keeps_color)
+    fitting = fitting_profile(
+        metadata.icc_profile,
+        metadata.color,
+        was_gray=picture.pixels.ndim == 2,
+        is_gray=is_gray,
+        keeps_color=keeps_color,
+    )
     if fitting.lost:
         lost.append(fitting.lost)
     changes: dict[str, Any] = {"icc_profile": fitting.profile, "color": metadata.color if keeps_color else None}

@@ -26,6 +26,8 @@ _FOCAL_ACROSS, _FOCAL_DOWN = 0xA20E, 0xA20F  # resolution of the sensor
 _SUBJECT_AREA, _SUBJECT_LOCATION = 0x9214, 0xA214  # in pixels as stored
 # By folder, the tags of width and of height
 _SIZES: Final = {0: (0x0100, 0x0101), EXIF_FOLDER: (0xA002, 0xA003), INTEROPERABILITY_FOLDER: (0x1001, 0x1002)}
+_THUMBNAIL: Final = (0x0201, 0x0202)  # place and size of a JPEG
+_START_OF_JPEG: Final = b"\xff\xd8"
 _SHORT, _LONG, _RATIONAL = 3, 4, 5  # types of values
 _LARGEST_SHORT: Final = 65_535
 
@@ -63,7 +65,7 @@ def corrected_exif(exif: bytes, orientation: int, stored: Size) -> bytes:
     for entry in changed.folder(0):
         if entry.tag == ORIENTATION:
             changed.set(entry, _SHORT, UPRIGHT)
-    changed.end_of_main_folder()
+    changed.without_thumbnail()
     if orientation in QUARTERS:
         changed.swap(0, _ACROSS, _DOWN)
         changed.swap(EXIF_FOLDER, _FOCAL_ACROSS, _FOCAL_DOWN)
@@ -225,10 +227,23 @@ class _Changed:
         except struct.error:
             return
 
-    def end_of_main_folder(self) -> None:
-        """Let no folder follow the main one: it is the thumbnail's."""
-        if self._end + 4 <= len(self.content):
-            struct.pack_into(f"{self._order}I", self.content, self._end, 0)
+    def without_thumbnail(self) -> None:
+        """Let no folder follow the main one: it is the thumbnail's, whose JPEG is blanked, or cut off at the end."""
+        if self._end + 4 > len(self.content):
+            return
+        place = self._unpack("I", self._end)
+        struct.pack_into(f"{self._order}I", self.content, self._end, 0)
+        try:
+            found = {entry.tag: entry.place for entry in entries(self.content, place, self._order)}
+            start, size = (self._unpack("I", found[tag]) for tag in _THUMBNAIL)
+        except (KeyError, ValueError, struct.error):
+            return
+        if self.content[start : start + 2] != _START_OF_JPEG or start < 8:
+            return
+        if start + size >= len(self.content):
+            del self.content[start:]
+        else:
+            self.content[start : start + size] = bytes(size)
 
     def _unpack(self, letter: str, place: int) -> int:
         try:

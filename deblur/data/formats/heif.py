@@ -98,6 +98,7 @@ class HeifFile(Container):
 
         opened = pillow_heif.open_heif(content, convert_hdr_to_8bit=False)
         self._image = opened[opened.primary_index]
+        self._further = len(opened) - 1
         self.width, self.height = self._image.size
         self._info: Mapping[str, Any] = self._image.info
 
@@ -118,7 +119,7 @@ class HeifFile(Container):
 
     def metadata(self) -> Metadata:
         """Return what the file says of its primary image."""
-        lost = []
+        lost = ["the images beside the primary one"] if self._further else []
         auxiliary = [str(name).lower() for name in self._info.get("aux", {})]
         if any(mark in name for mark in _GAIN_MAPS for name in auxiliary):
             lost.append("the gain map")

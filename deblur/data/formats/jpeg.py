@@ -24,7 +24,7 @@ PHOTOSHOP_PREFIX: Final = b"Photoshop 3.0\0"
 _JFIF, _ADOBE, _COMMENT, _START_OF_SCAN, _END = 0xE0, 0xEE, 0xFE, 0xDA, 0xD9
 _APPLICATION: Final = range(0xE0, 0xF0)
 _BARE: Final = frozenset({0x01, *range(0xD0, 0xDA)})  # markers without data
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start-of-frame markers
+_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # start-of-frame markers
 _MARKER_IN_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _UNREAD_CODINGS: Final = {
     0xC5: "hierarchical",
@@ -35,7 +35,7 @@ _UNREAD_CODINGS: Final = {
     0xCE: "hierarchical",
     0xCF: "hierarchical",
 }
-_LOSSLESS: Final = 0xC3
+_LOSSLESS, _JPEG_LS = 0xC3, 0xF7
 _READ_BITS: Final = 8
 _READ_CHANNELS: Final = (1, 3, 4)
 _UNITS: Final[dict[int, Unit]] = {1: "inch", 2: "cm"}
@@ -92,6 +92,8 @@ class JpegFile(Container):
         if frame is None or len(frame.data) < 6:
             raise ValueError("truncated before its header")
         bits, self.height, self.width, channels = struct.unpack_from(">BHHB", frame.data)
+        if frame.marker == _JPEG_LS:
+            raise UnreadableKindError("is a JPEG-LS image")
         if bits != _READ_BITS:
             raise UnreadableKindError(f"is a JPEG of {bits} bits a channel")
         if frame.marker in _UNREAD_CODINGS:

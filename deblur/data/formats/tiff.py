@@ -19,7 +19,7 @@ from deblur.data.formats.metadata import IPTC, Metadata, Resolution, Unit, kept_
 from deblur.data.formats.tiff_directories import Directories
 from deblur.data.orientation import orientation_of
 
-_NONE, _OLD_JPEG, _JPEG = 1, 6, 7  # compressions
+_NONE, _OLD_JPEG, _JPEG, _PACKBITS = 1, 6, 7, 32773  # compressions; the first is also the predictor of none
 # Compressions that libtiff can hold, and those that a build of it may lack, by their names
 _COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946, 34676, 34677})
 _OPTIONAL: Final = {34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
@@ -52,7 +52,7 @@ _UNITS: Final[dict[int, Unit | None]] = {1: None, 2: "inch", 3: "cm"}
 
 # By the bits of a gray or indexed sample, Pillow's mode and raw mode
 _GRAY: Final = {1: ("1", "1"), 2: ("L", "L;2"), 4: ("L", "L;4"), 8: ("L", "L"), 16: ("I;16", "I;16N")}
-_INDEXED: Final = {1: ("P", "P;1"), 2: ("P", "P;2"), 4: ("P", "P;4"), 8: ("P", "P")}
+_INDEXED: Final = {1: ("P", "P;1"), 2: ("P", "P;2"), 4: ("P", "P;4"), 8: ("P", "P"), 16: ("I;16", "I;16N")}
 # By the number of samples of 8 bits, modes whose bytes are those samples, the first four of more
 _SAMPLES_OF_8: Final = {
     2: ("LA", "LA"),
@@ -194,6 +194,8 @@ class TiffFile(Container):
         if compression not in _COMPRESSIONS and compression not in _OPTIONAL:
             name = _UNREAD.get(compression, f"a method that is not known ({compression})")
             raise UnreadableKindError(f"is a TIFF compressed with {name}")
+        if compression == _PACKBITS and directory.number(tags.PREDICTOR, _NONE) != _NONE:  # which libtiff overlooks
+            raise UnreadableKindError("is a TIFF compressed with PackBits behind a predictor")
         if photometric in _SPACES:
             raise UnreadableKindError(f"is a TIFF of {_SPACES[photometric]} colors")
         colors = {tags.RGB: 3, tags.YCBCR: 3, tags.CMYK: 4}.get(photometric, 1)
@@ -223,7 +225,7 @@ class TiffFile(Container):
         """Return the colors of indices into a palette."""
         layout = self._layout
         if layout.samples == 1:
-            index = self._decode(*_INDEXED[layout.bits])
+            index = self._decode(*_INDEXED[layout.bits], *self._as_libtiff_takes_it())
             alpha = None
         else:
             samples = self._samples()

@@ -23,6 +23,7 @@ _DNG_VERSION: Final = 50706  # a tag that only raw files have
 
 _REDUCED, _MASK = 1, 4  # bits of the subfile type
 _OLD_REDUCED: Final = 2
+_OLD_JPEG: Final = 6  # a compression
 _MOST_DIRECTORIES: Final = 1000
 
 # By the number of a type, the letters with which its values are unpacked, and how many letters make a value
@@ -168,6 +169,11 @@ class Directory:
         return bool(self.number(SUBFILE_TYPE, 0) & _REDUCED) or self.number(OLD_SUBFILE_TYPE, 0) == _OLD_REDUCED
 
     @property
+    def is_old_jpeg(self) -> bool:
+        """Whether this is a JPEG in the manner of TIFF 6.0, and of the thumbnails in EXIF."""
+        return self.number(COMPRESSION, 1) == _OLD_JPEG
+
+    @property
     def is_mask(self) -> bool:
         """Whether this tells where another image is transparent."""
         return bool(self.number(SUBFILE_TYPE, 0) & _MASK) or self.number(PHOTOMETRIC, -1) == MASK
@@ -204,6 +210,10 @@ class Directories:
             refuse_raw()
         images = [directory for directory in found if not directory.is_mask and directory.area]
         full = [directory for directory in images if not directory.is_reduced]
+        if (
+            full and not full[0].is_old_jpeg
+        ):  # EXIF keeps its thumbnail in a second directory, of this compression alone
+            full = [directory for directory in full if not directory.is_old_jpeg]
         if not full:  # the full image of a thumbnail can stand in a directory within the thumbnail's
             full = [one for one in within if not one.is_reduced and not one.is_mask and one.area]
         self.pages = max(1, len(full))
