@@ -122,6 +122,8 @@ def run(
         if mistakes:
             from deblur.console import say_error  # rich takes a while to import
 
+            if not given:
+                mistakes[-1] += f" python -m deblur.{config_name} --help shows examples and all keys."
             for mistake in mistakes:
                 say_error(mistake)
     return EXIT_MISTAKE if mistakes else 0

@@ -1,5 +1,6 @@
 """Which picture is restored to which file."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -60,12 +61,13 @@ def plan(source: Path, output: Path | None) -> list[Task]:
 
 
 def _of_folder(source: Path, output: Path | None) -> list[Task]:
-    if output is None and not source.resolve().name:
+    inside = _real(source)
+    if output is None and not inside.name:
         raise UserError(f"input={source} has nothing beside it: say where the restored pictures go with output=DIR.")
-    folder = source.resolve().with_name(f"{source.resolve().name}{RESTORED}") if output is None else output
+    folder = inside.with_name(f"{inside.name}{RESTORED}") if output is None else output
     if folder.is_file() or folder.suffix.lower() in IMAGE_SUFFIXES:
         raise UserError(f"output={printable(str(folder))} is no folder, but input is one: give a folder.")
-    if folder.resolve().is_relative_to(source.resolve()):
+    if _real(folder).is_relative_to(inside):
         raise UserError(
             f"output={printable(str(folder))} lies in the input's folder, where the next command would take the "
             "restored pictures for blurred ones: give a folder elsewhere."
@@ -78,6 +80,11 @@ def _of_folder(source: Path, output: Path | None) -> list[Task]:
     ]
 
 
+def _real(path: Path) -> Path:
+    """Return a path without links; `Path.resolve` raises for links in a circle, which writing explains."""
+    return Path(os.path.realpath(path))
+
+
 def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Path]]) -> None:
     """Refuse to write a file over an input, whatever links lead there, or two results into one file.
 
@@ -88,11 +95,11 @@ def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Pat
     Raises:
         UserError: for the first such file.
     """
-    sources = {task.source.resolve() for task in tasks}
+    sources = {_real(task.source) for task in tasks}
     writers: dict[Path, Task] = {}
     for task in tasks:
         for path in files_of(task):
-            place = path.resolve()
+            place = _real(path)
             if place in sources or (place.exists() and place.samefile(task.source)):
                 raise UserError(
                     f"output={printable(str(path))} is an input: give another, so that the picture is kept."
