@@ -14,7 +14,7 @@ from deblur.config import Config, check
 from deblur.config.command_line import run
 from deblur.config.commands import Evaluate, check_command
 from deblur.errors import PartlyDone, disk_errors_told
-from deblur.runs.whereabouts import sweep_folder
+from deblur.runs.whereabouts import refuse_unwritable, sweep_folder
 from deblur.text import Lines, as_bytes
 
 
@@ -47,6 +47,7 @@ def _task(composed: DictConfig) -> None:
 
     try:
         with disk_errors_told():
+            refuse_unwritable(Path(config["output"] or config["paths"]["output_root"]))  # measuring can take long
             said = _compared(config) if config["compare"] else _measured(config)
     except PartlyDone as partly:
         say(partly.shown)

@@ -53,7 +53,7 @@ def _task(composed: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
     if config["resume"] is not None:
-        folder = Path(config["resume"]).resolve()
+        folder = Path(os.path.realpath(config["resume"]))
         config = check(resumed_config(folder, config, overrides), stored=True)
     else:
         folder = shared_run_folder() or run_folder(config, naming_words(overrides, hydra.sweeper.get("params")))

@@ -1,11 +1,12 @@
 """The one checker of a composed configuration."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -72,7 +73,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
         )
     for key in _FOLDERS_OF_DATA:
         if isinstance(config["data"].get(key), str):
-            config["data"][key] = str(Path(config["data"][key]).resolve())
+            config["data"][key] = os.path.realpath(config["data"][key])
     if isinstance(config["blur"].get("path"), str):
         config["blur"] |= _identified(config["blur"])
     return config
@@ -211,7 +212,7 @@ def _check_class(name: str, section: Any, trusted: list[str]) -> None:
 
 def _identified(blur: Mapping[str, Any]) -> dict[str, str]:
     """Return where the file of a blur is on this machine and, where a place for it is kept free, its SHA-256."""
-    path = Path(blur["path"]).resolve()
+    path = Path(os.path.realpath(blur["path"]))
     if blur.get("sha256", "") is not None:
         return {"path": str(path)}
     try:
@@ -263,7 +264,16 @@ def _sentence(group: str, section: Config, known: type[Section], error: ErrorDet
     if error["type"] == "missing":
         without = f" {full_key}=none is for none." if "none" in options(full_key) else ""
         return f"{full_key} is missing: give {field.description}.{without}"
-    return f"{full_key}={shown(section[key])} is not allowed: give {field.description}."
+    near = nearest(str(section[key]), _choices(field.annotation))
+    asked = question([] if near is None else [near])
+    return f"{full_key}={shown(section[key])} is not allowed: give {field.description}.{asked}"
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Return the texts that a key may have, if it is one of a few."""
+    if get_origin(annotation) is Literal:
+        return [choice for choice in get_args(annotation) if isinstance(choice, str)]
+    return [choice for each in get_args(annotation) for choice in _choices(each)]
 
 
 def _meant(unknown: str, names: Sequence[str], known: type[Section]) -> str:

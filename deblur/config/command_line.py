@@ -140,6 +140,8 @@ def _run(
         if mistakes or stopped:
             from deblur.console import say_error, say_stopped  # rich takes a while to import
 
+            if not given:
+                mistakes[-1] += f" python -m deblur.{config_name} --help shows examples and all keys."
             for mistake in mistakes:
                 say_error(mistake)
             if stopped:

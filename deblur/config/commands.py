@@ -107,7 +107,7 @@ class Evaluate(Section):
     )
     sweep: str | None = Field(min_length=1, description="the name of a sweep, or null")
     baseline: list[Literal["none", "wiener", "richardson_lucy", "dct_wiener"]] = Field(
-        description="a list of none, wiener, richardson_lucy, dct_wiener"
+        description="a list of none, wiener, richardson_lucy, dct_wiener, such as [wiener]"
     )
     cross: bool = Field(description="true or false")
     fir: bool = Field(description="true or false")

@@ -5,10 +5,11 @@ its `_target_` names; a class of the user's own has no schema here and is checke
 """
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from deblur.config.blurs import Box, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur, Trajectory
 from deblur.config.sections import OpenSection, Place, Section, Target, shown
@@ -20,6 +21,8 @@ def _odd(value: Any) -> int:
     return value
 
 
+LONGEST_SWEEP = 100  # characters of a name; file systems allow 255 bytes, and a report joins several names
+_DEVICES = r"con|prn|aux|nul|com[0-9]|lpt[0-9]"
 _FOLDER_NAME = r"^[^/]+$"
 
 GroupBy = Literal["folder"] | None
@@ -255,6 +258,13 @@ class ImageStrips(Target):
     every_n_epochs: int = Field(ge=1, description="a whole number from 1 up")
 
 
+def _folder_name(name: str | None) -> str | None:
+    """Refuse the names that Windows gives to no folder: a sweep may be copied there."""
+    if name is not None and (name.endswith(".") or re.fullmatch(_DEVICES, name.partition(".")[0], re.IGNORECASE)):
+        raise ValueError("no folder on Windows")
+    return name
+
+
 class Paths(Section):
     """Where files go."""
 
@@ -276,9 +286,12 @@ class Train(Section):
     paths: dict[str, Any] = Field(description="output_root and cache_root")
     loss: Literal["mse", "l1", "charbonnier", "psnr"] = Field(description="mse, l1, charbonnier or psnr")
     seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
-    sweep: str | None = Field(
+    sweep: Annotated[str | None, AfterValidator(_folder_name)] = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="a name of letters, digits, dots, underscores and hyphens that does not start with a dot, or null",
+        max_length=LONGEST_SWEEP,
+        description="a name of letters, digits, dots, underscores and hyphens, at most "
+        f"{LONGEST_SWEEP}, that starts with a letter or digit, does not end with a dot and is no device of Windows "
+        "(con, nul, com1 and the like), or null",
     )
     resume: Place | None = Field(description="a run folder, or null")
     overwrite: bool = Field(False, description="true or false")

@@ -88,12 +88,13 @@ def _split_name(source: Path) -> tuple[str, str]:
 
 
 def _of_folder(source: Path, output: Path | None) -> list[Task]:
-    if output is None and not source.resolve().name:
+    inside = _real(source)
+    if output is None and not inside.name:
         raise UserError(f"input={source} has nothing beside it: say where the restored pictures go with output=DIR.")
-    folder = source.resolve().with_name(f"{source.resolve().name}{RESTORED}") if output is None else output
+    folder = inside.with_name(f"{inside.name}{RESTORED}") if output is None else output
     if folder.is_file() or folder.suffix.lower() in IMAGE_SUFFIXES:
         raise UserError(f"output={printable(str(folder))} is no folder, but input is one: give a folder.")
-    if _real(folder).is_relative_to(_real(source)):
+    if _real(folder).is_relative_to(inside):
         raise UserError(
             f"output={printable(str(folder))} lies in the input's folder, where the next command would take the "
             "restored pictures for blurred ones: give a folder elsewhere."
@@ -104,6 +105,11 @@ def _of_folder(source: Path, output: Path | None) -> list[Task]:
         task if alike[task.target.parent, task.stem] == 1 else replace(task, stem=task.target.name.replace(".", "_"))
         for task in tasks
     ]
+
+
+def _real(path: Path) -> Path:
+    """Return a path without links; `Path.resolve` raises for links in a circle, which writing explains."""
+    return Path(os.path.realpath(path))
 
 
 def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Path]]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -58,7 +59,7 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
 
 def run_folder(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:
     """Return where a new run goes: a folder of its own time, or its fixed place in a sweep."""
-    root: Path = Path(config["paths"]["output_root"]).resolve()
+    root = Path(os.path.realpath(config["paths"]["output_root"]))  # links in a circle are an error to Path.resolve
     name = run_id(config, overrides)
     if config["sweep"] is not None:
         return root / "sweeps" / str(config["sweep"]) / name

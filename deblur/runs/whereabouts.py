@@ -17,7 +17,7 @@ def no_run(folder: Path) -> str:
     Args:
         folder: without a config.yaml.
     """
-    place = folder.resolve()
+    place = Path(os.path.realpath(folder))
     above = next((parent for parent in place.parents if (parent / CONFIG_FILE).is_file()), None)
     if above is not None:
         return f"{folder} is no run: it lies in the run {above}. Give that folder."

@@ -125,7 +125,10 @@ def test_a_report_explains_its_own_keys(workplace: Path, capsys: pytest.CaptureF
         "Did you mean sweep=a?\n"
     )
     assert report.main([]) == 2
-    assert capsys.readouterr().err == "error: sweep is missing: give the name of a sweep: sweep=NAME.\n"
+    assert capsys.readouterr().err == (
+        "error: sweep is missing: give the name of a sweep: sweep=NAME. "
+        "python -m deblur.report --help shows examples and all keys.\n"
+    )
 
 
 def test_a_flag_that_does_not_exist_has_the_same_exit_code(

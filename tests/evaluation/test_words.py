@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +35,19 @@ def test_an_output_that_cannot_be_written_is_a_sentence(
     assert capsys.readouterr().err.endswith(
         "cannot be read or written (Not a directory): make it so, or choose another.\n"
     )
+
+
+@pytest.mark.parametrize("word", ["output={file}/out", "paths.output_root={file}"])
+def test_it_is_refused_before_torch_is_imported(tmp_path: Path, word: str) -> None:
+    (tmp_path / "file").touch()
+    program = (
+        "import sys; from deblur import evaluate; code = evaluate.main(sys.argv[1:]); "
+        "sys.exit(3 if 'torch' in sys.modules else code)"
+    )
+    words = ["baseline=[wiener]", word.format(file=tmp_path / "file")]
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "cannot be read or written (Not a directory): make it so, or choose another." in done.stderr
 
 
 def test_pairs_of_somebody_else_are_all_taken(

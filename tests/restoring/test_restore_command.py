@@ -238,7 +238,10 @@ def test_a_link_is_written_through(command: Command, brighter: Path, tmp_path: P
 def test_a_link_to_an_input_is_not_written_through(command: Command, identity: Path, tmp_path: Path) -> None:
     Image.fromarray(noise(8, 8)).save(tmp_path / "a.png")
     (tmp_path / "out.png").symlink_to("a.png")
+    (tmp_path / "circle.png").symlink_to("circle.png")
     before = snapshot(tmp_path)
+    told = command(f"input={tmp_path / 'a.png'}", f"run={identity}", f"output={tmp_path / 'circle.png'}")
+    assert (told.code, "circle.png cannot be written (Too many levels of symbolic links)" in told.err) == (2, True)
     told = command(f"input={tmp_path / 'a.png'}", f"run={identity}", f"output={tmp_path / 'out.png'}", "overwrite=true")
     assert told.code == 2
     assert "is an input: give another, so that the picture is kept." in told.err
