@@ -107,11 +107,6 @@ def _of_folder(source: Path, output: Path | None) -> list[Task]:
     ]
 
 
-def _real(path: Path) -> Path:
-    """Return a path without links; `Path.resolve` raises for links in a circle, which writing explains."""
-    return Path(os.path.realpath(path))
-
-
 def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Path]]) -> None:
     """Refuse to write a file over an input, whatever links lead there, or two results into one file.
 
