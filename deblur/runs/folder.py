@@ -117,6 +117,9 @@ class RunFolder:
         self._status |= {"state": state, "ended": _now(), "heartbeat": _now()}
         try:
             self._write_status()
+        except OSError:
+            if error is None:
+                raise  # else what ended the run says more
         finally:
             self._lock.release()
 
