@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_disks import SmallDisk, small_disks
 
 from deblur.config import Config, check
 
@@ -25,6 +26,12 @@ def faces_root() -> Path:
     if not FACES or not Path(FACES).is_dir():
         pytest.skip("DEBLUR_FACES does not name a folder with the real faces")
     return Path(FACES)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Mount a file system of so many KiB, or skip the test."""
+    yield from small_disks(tmp_path)
 
 
 @pytest.fixture

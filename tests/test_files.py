@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -14,8 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from small_disks import SmallDisk
 
-from deblur.files import safe_name, write_bytes, write_csv, write_gray_png, write_json, write_output, write_text
+from deblur.files import (
+    remove_partial_files,
+    safe_name,
+    write_bytes,
+    write_csv,
+    write_gray_png,
+    write_json,
+    write_output,
+    write_text,
+)
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\r")
 cells = st.none() | st.integers() | st.floats(allow_nan=False) | st.text(characters)
@@ -114,6 +125,90 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
     with pytest.raises(KeyboardInterrupt):
         write_text(tmp_path / "file", "new")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]
+
+
+def test_content_and_name_are_on_the_disk_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a loss of power the file is the old one or the new one, and not an empty one."""
+    done: list[str] = []
+
+    def noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            is_folder = name == "fsync" and stat.S_ISDIR(os.fstat(arguments[0]).st_mode)
+            done.append(f"{name} folder" if is_folder else name)
+            return function(*arguments)
+
+        return noted
+
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, noting(name, getattr(os, name)))
+    write_bytes(tmp_path / "file", b"content")
+    assert done == ["fsync", "replace", "fsync folder"]
+    write_bytes(tmp_path / "new folder" / "file", b"content")
+    assert done[3:] == ["fsync folder", "fsync", "replace", "fsync folder"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from deblur.files import write_bytes
+
+os.replace = lambda *_: os.kill(os.getpid(), 9)
+write_bytes(Path(sys.argv[1]), b"new")
+"""
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "a long name of a file.json"
+    write_text(path, "old")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)])
+    assert killed.returncode == -9
+    assert path.read_text() == "old"
+    left = [found for found in path.parent.iterdir() if found != path]
+    assert len(left) == 1
+    (path.parent / ".hidden.partial").touch()  # somebody else's
+    of_the_living = left[0].with_name(re.sub(r"-\d+\.", f"-{os.getpid()}.", left[0].name))
+    of_another_host = left[0].with_name(re.sub(r"\w+-(\d+)\.", r"elsewhere-\1.", left[0].name))
+    of_the_living.touch()
+    of_another_host.touch()
+
+    remove_partial_files(tmp_path)
+    assert not left[0].exists()
+    assert of_the_living.exists()
+    assert of_another_host.exists()
+    remove_partial_files(tmp_path, is_held=True)
+    assert sorted(found.name for found in path.parent.iterdir()) == [".hidden.partial", path.name]
+    remove_partial_files(tmp_path / "nowhere")
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from deblur.files import write_bytes
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_bytes(Path(sys.argv[1]), b"x" * 2000)
+except OSError as error:
+    print(type(error).__name__, error.filename)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old")
+    limited = subprocess.run([sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=True)
+    assert limited.stdout == f"OSError {path}\n"
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("file", "old")]
+
+
+def test_a_full_disk_leaves_the_old_file(small_disk: SmallDisk) -> None:
+    disk = small_disk(64)
+    write_bytes(disk / "file", b"old")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_bytes(disk / "file", bytes(100 * 1024))
+    assert caught.value.filename == str(disk / "file")
+    assert [(found.name, found.read_bytes()) for found in disk.iterdir()] == [("file", b"old")]
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:

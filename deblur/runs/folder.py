@@ -124,6 +124,9 @@ class RunFolder:
         except RunIsLost as lost:
             if not isinstance(error, KeyboardInterrupt | SystemExit):
                 raise lost from error
+        except OSError:
+            if error is None:
+                raise  # else what ended the run says more
         finally:
             self._lock.release()
 

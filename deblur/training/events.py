@@ -127,6 +127,7 @@ class _EventFile:
 
     def reopen(self) -> None:
         is_new = not self._path.exists()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._records = RecordWriter(self._path.open("ab"))
         if is_new:
             for event in _beginning():
@@ -148,7 +149,7 @@ def _second(path: Path) -> int:
 
 
 def keep_events(folder: Path, size: int | None, steps: int) -> KeptEvents:
-    """Go back to the events of a checkpoint: keep them in a file of their own, and remove all others.
+    """Go back to the events of a checkpoint: keep them in a file of their own, and empty all others.
 
     What was written after the checkpoint is kept if its step comes before: what callbacks have measured at the end of
     an epoch is logged after that.
@@ -161,7 +162,7 @@ def keep_events(folder: Path, size: int | None, steps: int) -> KeptEvents:
     Raises:
         OSError: where the file cannot be written; the old ones are still there then.
     """
-    files = {path: read_records(path) for path in sorted(folder.glob(PATTERN))}
+    files = {path: read_records(path) for path in sorted(folder.glob(PATTERN)) if path.stat().st_size}
     whole = [path for path, records in files.items() if any(record.end == size for record in records)]
     if whole:
         found = files[whole[-1]]
@@ -179,9 +180,17 @@ def keep_events(folder: Path, size: int | None, steps: int) -> KeptEvents:
     beginning = [] if whole else [_stored(event.SerializeToString()) for event in _beginning()]
     path = new_event_file(folder)
     write_bytes(path, b"".join([*beginning, *(record.stored for record in kept)]))
+    # A TensorBoard that is open would wait for ever for an old file that is gone, and never look at the new one.
     for old in files:
-        old.unlink(missing_ok=True)
+        os.truncate(old, 0)
     return KeptEvents(path, tags)
+
+
+def remove_other_event_files(path: Path) -> None:
+    """Remove the emptied files beside the event file of a run that is done."""
+    for other in path.parent.glob(PATTERN):
+        if other != path:
+            other.unlink(missing_ok=True)
 
 
 def _before(steps: int, records: Sequence[Record]) -> list[Record]:

@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
-from deblur.training.events import EventWriter, keep_events, new_event_file
+from deblur.training.events import EventWriter, keep_events, new_event_file, remove_other_event_files
 
 CURVES: Final = "curves/"
 """The group of tags that repeats what is logged each epoch.
@@ -37,6 +37,7 @@ class TensorBoard(TensorBoardLogger):
         super().__init__(save_dir, name="", version="", default_hp_metric=False)
         self._path: Path | None = None
         self._has_settings = False
+        self._has_emptied = False
 
     def resume(self, size: int | None, steps: int, rows: Sequence[Mapping[str, Any]]) -> None:
         """Go back to the events of a checkpoint.
@@ -51,6 +52,7 @@ class TensorBoard(TensorBoardLogger):
         """
         kept = keep_events(Path(self.log_dir), size, steps)
         self._path = kept.path
+        self._has_emptied = True
         self._has_settings = any(tag == metadata.SESSION_START_INFO_TAG for tag, _ in kept.tags)
         for row in rows:
             step = row["step"] - 1
@@ -102,12 +104,7 @@ class TensorBoard(TensorBoardLogger):
         self._write_session(metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=info), 0)
 
     @rank_zero_only
-    def log_success(self, step: int) -> None:
-        """Tell the HPARAMS tab that the run is done.
-
-        Args:
-            step: of the whole training.
-        """
+    def _log_success(self, step: int) -> None:
         info = SessionEndInfo(status=STATUS_SUCCESS, end_time_secs=time.time())
         self._write_session(metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=info), step)
 
@@ -148,3 +145,17 @@ class TensorBoard(TensorBoardLogger):
         if self._writer is not None:
             self._writer.sync()
             self._writer.close()
+
+    def finish(self, step: int) -> None:
+        """Tell the HPARAMS tab that the run is done, close the event file, and leave no other beside it.
+
+        Args:
+            step: of the whole training.
+
+        Raises:
+            OSError: where the last events cannot be written.
+        """
+        self._log_success(step)
+        self.close()
+        if self._has_emptied and self._path is not None:
+            remove_other_event_files(self._path)

@@ -76,6 +76,7 @@ def find_last(run: RunFolder, config: Config, module: DeblurModule, trainer: L.T
     folder = run.path / CHECKPOINTS
     best, last = folder / BEST, folder / LAST
     found: LastEpoch | None = None
+    is_refused = False
     for path in filter(Path.exists, (last, best)):
         try:
             found = _checked(path, run.path, config, module, trainer)
@@ -85,11 +86,14 @@ def find_last(run: RunFolder, config: Config, module: DeblurModule, trainer: L.T
         except (_Unusable, UserError) as error:
             flaw = f"{path} {error}." if isinstance(error, _Unusable) else error
             log.warning(f"{flaw} The run is not resumed from it.")
+            is_refused = True
     if found is None:
+        if is_refused:
+            log.warning(f"{run.path} is trained from the start.")
         if run.is_held:
             _clear(run)
         return None
-    log.info(f"Resuming after epoch {found.epochs}, from {found.path}")
+    log.info(f"Going on after epoch {found.epochs}, from {found.path}")
     if found.path == best and run.is_held:
         write_bytes(last, best.read_bytes())
     return found
@@ -97,10 +101,7 @@ def find_last(run: RunFolder, config: Config, module: DeblurModule, trainer: L.T
 
 def _clear(run: RunFolder) -> None:
     """Remove what an earlier start left."""
-    folder = run.path / CHECKPOINTS
-    if folder.exists():
-        log.warning(f"{run.path} has no checkpoint to resume from: training from the start.")
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
     for stale in (run.path / HISTORY_FILE, *run.path.glob(PATTERN)):
         stale.unlink(missing_ok=True)
 

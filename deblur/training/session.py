@@ -5,6 +5,7 @@ import shlex
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,13 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
             end_with_first_process()
             with taken_device(_settled(config["trainer"], folder)) as device, _known_warnings_ignored():
                 return _train(config, run, device, bar)
+        told = partial(_disk_errors_told, folder, in_sweep)  # who leaves the block below writes files, too
         with (
-            _disk_errors_told(folder, in_sweep),
+            told(),
             run,
+            told(),
             logging_to(folder / LOG_FILE, console_too=not in_sweep),
-            _disk_errors_told(folder, in_sweep),
+            told(),
             sharing(folder),
             taken_device(_settled(config["trainer"], folder)) as device,
             _known_warnings_ignored(),
@@ -213,7 +216,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     run.refuse_if_lost()
     write_images_table(run.path, module.test_rows)
     write_samples(run.path, module, data)
-    _close_loggers(trainer)
+    _finish_loggers(trainer)
     write_json(run.path / METRICS_FILE, metrics)
     log.info(lines("", result_table(test)))
     look = f"  tensorboard --logdir {config['paths']['output_root']}"
@@ -265,11 +268,10 @@ def _log_settings(trainer: L.Trainer, config: Config, device: Device) -> None:
             logger.log_hyperparams(settings)
 
 
-def _close_loggers(trainer: L.Trainer) -> None:
+def _finish_loggers(trainer: L.Trainer) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoard):
-            logger.log_success(trainer.global_step)
-            logger.close()
+            logger.finish(trainer.global_step)
 
 
 @contextmanager
