@@ -2,6 +2,7 @@
 
 import io
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")  # in a pickle, which is then refused
+            _compare_checksums(archive)
             content: Any = torch.load(archive, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises what its unpickler and its archive reader raise
         raise UserError(f"{path} is no checkpoint of this program, or is damaged ({type(error).__name__}).") from error
@@ -54,6 +56,20 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:  # reading it says why
         return 0
+
+
+def _compare_checksums(archive: io.BytesIO) -> None:
+    """Compare what a file holds with the checksums in it, which torch does not look at.
+
+    Raises:
+        ValueError: where they differ.
+    """
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as held:
+            damaged = held.testzip()
+        if damaged is not None:
+            raise ValueError(f"{damaged} is not what was written")
+    archive.seek(0)
 
 
 def mismatch(expected: Any, found: Any, where: str) -> str | None:
