@@ -217,6 +217,11 @@ def _sentence(group: str, section: Config, known: type[Section], error: ErrorDet
         return _sentence(full_key, section[key], inner, error | {"loc": error["loc"][1:]})
     if error["type"] == "missing":
         return f"{full_key} is missing: give {field.description}."
+    if error["type"] == "string_unicode":
+        return (
+            f"{full_key}={shown(section[key])} is not valid UTF-8, which no value can be: rename it, or give "
+            "the path of a link to it."
+        )
     return f"{full_key}={shown(section[key])} is not allowed: give {field.description}."
 
 

@@ -1,5 +1,6 @@
 """What a composed configuration has to have: its keys, its classes, its folders, and values that fit together."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_a_data_root_that_is_no_folder_is_refused(changed: Change, tmp_path: Pat
     config = changed("data=folder")
     config["data"]["root"] = str(tmp_path / name)
     assert refusal(config) == f"data.root={tmp_path / name} {state}: give a folder with images."
+
+
+def test_a_data_root_that_is_not_utf_8_is_refused_by_that_reason(changed: Change, tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    root.mkdir()
+    config = changed("data=folder") | {}
+    config["data"]["root"] = str(root)
+    assert refusal(config) == (
+        f"data.root={root} is not valid UTF-8, which no value can be: rename it, or give the path of a link to it."
+    )
 
 
 def test_an_empty_data_root_is_not_the_working_directory(changed: Change) -> None:
