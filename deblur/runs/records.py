@@ -227,25 +227,6 @@ def read_history(folder: Path) -> list[dict[str, int | float | None]]:
     return rows
 
 
-def read_finished_epochs(folder: Path, epochs: int) -> list[dict[str, int | float | None]]:
-    """Read the history.csv of a run that is resumed, without what came after its checkpoint.
-
-    Args:
-        folder: of the run.
-        epochs: how many its checkpoint has finished.
-
-    Raises:
-        UnusableFile: where the file is missing, cannot be read, is damaged, or lacks one of these epochs.
-    """
-    path = folder / HISTORY_FILE
-    rows = [row for row in read_history(folder) if (row["epoch"] or 0) < epochs]
-    if [row["epoch"] for row in rows] != list(range(epochs)):
-        raise damaged(path, f"it does not hold each of the {epochs} finished epochs once", CURE)
-    if any(row.get("seconds") is None for row in rows):
-        raise damaged(path, "it lacks the seconds of an epoch", CURE)
-    return rows
-
-
 def read_images(folder: Path) -> dict[str, dict[str, float]]:
     """Read the images.csv of a run: the test images by name, each with IMAGE_NUMBERS; what is empty is nan.
 

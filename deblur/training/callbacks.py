@@ -13,7 +13,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from deblur.console import duration
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv
-from deblur.runs import HISTORY_FILE, RunFolder, read_finished_epochs
+from deblur.reading import damaged
+from deblur.runs import CURE, HISTORY_FILE, RunFolder, read_history
 from deblur.training.pictures import restore_sample, strip
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,9 @@ class History(Checkpoint):
 
     def keep(self, epochs: int) -> None:
         """Read the rows of the epochs that a resumed run has behind it; forget what came after them."""
-        self.rows = read_finished_epochs(self._run.path, epochs)
+        self.rows = [row for row in read_history(self._run.path) if (row["epoch"] or 0) < epochs]
+        if [row["epoch"] for row in self.rows] != list(range(epochs)) or not all("seconds" in row for row in self.rows):
+            raise damaged(self._path, f"it does not hold each of the {epochs} finished epochs once", CURE)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock, and note the rate before a scheduler changes it."""
