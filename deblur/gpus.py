@@ -10,6 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from deblur.errors import UserError
+from deblur.reading import reason_of
+
 
 @contextmanager
 def claimed(names: Sequence[str], folder: Path | None = None) -> Iterator[int]:
@@ -23,13 +26,22 @@ def claimed(names: Sequence[str], folder: Path | None = None) -> Iterator[int]:
 
     Yields:
         The index of the GPU in `names`.
+
+    Raises:
+        UserError: where the claims cannot be written.
     """
     place = folder or Path(tempfile.gettempdir()) / f"deblur-gpus-{_user()}"
-    place.mkdir(parents=True, exist_ok=True)
-    # One at a time looks at the claims of the others: the first claim of a GPU may have ended before its second.
-    with FileLock(place / "choosing"):
-        _, index = min((_runs_on(place, name), index) for index, name in enumerate(names))
-        claim = _first_free_claim(place, names[index])
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        # One at a time looks at the claims of the others: the first claim of a GPU may have ended before its second.
+        with FileLock(place / "choosing"):
+            _, index = min((_runs_on(place, name), index) for index, name in enumerate(names))
+            claim = _first_free_claim(place, names[index])
+    except OSError as error:
+        raise UserError(
+            f"{place} cannot be used to share the GPUs among runs ({reason_of(error)}): delete it, or show this "
+            "command one GPU, such as with CUDA_VISIBLE_DEVICES=0 before it."
+        ) from error
     try:
         yield index
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deblur.errors import UserError
 from deblur.gpus import claimed
 
 NAMES = ["GPU-a", "GPU-b", "GPU-c"]
@@ -79,3 +80,14 @@ def test_a_claim_ends_with_its_block(tmp_path: Path) -> None:
         raise RuntimeError("boom")
     with claimed(NAMES, tmp_path) as again:
         assert again == 0
+
+
+@pytest.mark.parametrize("name", ["", "choosing"])
+def test_a_place_that_cannot_be_used_is_a_sentence(tmp_path: Path, name: str) -> None:
+    place = tmp_path / "claims"
+    if name:
+        (place / name).mkdir(parents=True)
+    else:
+        place.touch()
+    with pytest.raises(UserError, match="cannot be used to share the GPUs among runs"), claimed(["a", "b"], place):
+        pass

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from deblur.errors import UserError
-from deblur.reading import MissingFile, UnusableFile
-from deblur.runs.identity import what_matters
+from deblur.reading import MissingFile, UnusableFile, damaged
+from deblur.runs.identity import config_hash, what_matters
 from deblur.runs.locking import is_locked
-from deblur.runs.records import State, config_of_run, damage_in, read_status
+from deblur.runs.records import CONFIG_FILE, CURE, State, config_of_run, damage_in, read_status
 
 LOCK_FILE = ".lock"
 LONGEST_SILENCE = 300.0  # [s] without a heartbeat, after which a run whose lock cannot be seen is dead
@@ -96,6 +96,10 @@ def earlier_status(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     differing = differing_keys(folder, config)
     if differing:
+        if status.get("config_hash") not in (None, config_hash(config_of_run(folder))):
+            named = ", ".join(differing[:3]) + (f" and {len(differing) - 3} more" if len(differing) > 3 else "")
+            reason = f"it is not what the run was started with: {named} differ"
+            raise damaged(folder / CONFIG_FILE, reason, CURE)
         raise UserError(
             f"The run {folder} was made with another configuration ({', '.join(differing)} differ): choose "
             "another sweep name, or replace it with overwrite=true."

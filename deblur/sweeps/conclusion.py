@@ -6,7 +6,7 @@ from deblur.config.command_line import EXIT_INTERRUPTED
 from deblur.console import say, say_error, say_stopped
 from deblur.errors import UserError
 from deblur.reading import UnusableFile
-from deblur.runs import damage_in, state_of
+from deblur.runs import damage_in, earlier_status, state_of
 from deblur.sweeps.sweep import Job, Sweep
 from deblur.text import counted, lines
 
@@ -54,9 +54,14 @@ def conclude(sweep: Sweep, code: int) -> int:
 def _state(job: Job) -> str:
     """Return the state of a run; one with damaged files, or without its results, is not done."""
     try:
-        return "damaged" if damage_in(job.folder) is not None else state_of(job.folder) or "missing"
+        if damage_in(job.folder) is not None:
+            return "damaged"
+        earlier_status(job.folder, job.config)
     except UnusableFile:
         return "damaged"
+    except UserError:  # another configuration in its place, which has been told
+        pass
+    return state_of(job.folder) or "missing"
 
 
 def _report(sweep: Sweep, code: int) -> int:

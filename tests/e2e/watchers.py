@@ -35,3 +35,19 @@ class NeverWaits(Callback):
 
     def on_exception(self, *_: Any) -> None:
         torch.cuda.set_sync_debug_mode("default")
+
+
+class MoveRun(Callback):
+    """Moves the folder of the run away in its second epoch, once; another folder may come in its place."""
+
+    def __init__(self, to: str, replaced: bool = False) -> None:
+        self.to = Path(to)
+        self.replaced = replaced
+
+    def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, _batch: Any, batch_idx: int) -> None:
+        if trainer.current_epoch == 1 and batch_idx == 1 and not self.to.exists():
+            place = Path(trainer.default_root_dir)
+            place.rename(self.to)
+            if self.replaced:
+                place.mkdir()
+                (place / "theirs").touch()

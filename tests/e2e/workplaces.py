@@ -17,13 +17,14 @@ class Workplace:
 
     def __init__(self, root: Path, cache_root: Path) -> None:
         self.root = root
+        self.cache_root = cache_root
         self._places = (f"paths.output_root={root}", f"paths.cache_root={cache_root}")
 
     def train(self, *words: str) -> int:
         return main([*self._places, *words])
 
     def resume(self, *words: str) -> int:
-        return main([f"resume={self.run}", *words])
+        return main([f"resume={self.run}", *self._places, *words])
 
     @property
     def run(self) -> Path:

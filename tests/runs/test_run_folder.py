@@ -18,6 +18,7 @@ from deblur.runs import (
     RunIsDone,
     config_hash,
     damage_in,
+    differing_keys,
     read_config,
     read_json,
     state_of,
@@ -169,6 +170,21 @@ def test_the_precision_of_finished_epochs_is_kept(tmp_path: Path, epochs: int) -
     with pytest.raises(KeyboardInterrupt):
         train_in_bfloat16(tmp_path, epochs)
     assert enter(tmp_path)["precision"] == ("bf16-mixed" if epochs else None)
+
+
+def test_a_configuration_that_was_cut_is_damaged(tmp_path: Path) -> None:
+    """Whatever is left of it can be read, and would look like another configuration."""
+    enter(tmp_path)
+    path = tmp_path / "config.yaml"
+    whole = path.read_text().splitlines(keepends=True)
+    for lines in range(1, len(whole)):
+        path.write_text("".join(whole[:lines]))
+        if damage_in(tmp_path) or differing_keys(tmp_path, CONFIG):  # else only what has no effect was lost
+            said = refusal(enter, tmp_path)
+            assert said.startswith(f"{path} is damaged (")
+            assert "overwrite=true" in said
+        enter(tmp_path, overwrite=True)
+        assert read_config(tmp_path) == CONFIG
 
 
 @pytest.mark.parametrize(
