@@ -97,13 +97,13 @@ def _data(data: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _training(config: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, str]:
-    optimizer, epoch = _section(config, "optimizer"), best.get("epoch")
+    optimizer = _section(config, "optimizer")
     shown = {
         "Loss": config.get("loss"),
         "Optimizer": _label(optimizer) if optimizer else None,
         "Learning rate": optimizer.get("lr"),
         "Seed": config.get("seed"),
-        "Epochs until the best": epoch + 1 if isinstance(epoch, int) else None,
+        "Epochs until the best": best.get("epoch"),
     }
     return {key: _text(value) for key, value in shown.items() if value is not None}
 

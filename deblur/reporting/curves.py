@@ -112,10 +112,9 @@ def _log_ticks(axes: Axes) -> None:
 
 
 def _series(cell: Cell, key: str) -> list[dict[int, float]]:
-    """Return the epochs of each run, counted from 1, where the key is a number."""
+    """Return the epochs of each run where the key is a number."""
     found = [
-        {int(row["epoch"]) + 1: row[key] for row in run.history if np.isfinite(row.get(key, np.nan))}
-        for run in cell.runs
+        {int(row["epoch"]): row[key] for row in run.history if np.isfinite(row.get(key, np.nan))} for run in cell.runs
     ]
     return [one for one in found if one]
 

@@ -191,8 +191,7 @@ def run_table(sweeps: Sequence[Sweep]) -> TextTable:
     rows = []
     for sweep in sweeps:
         for run in sweep.runs:
-            epoch = run.number("val.epoch")
-            values = {key: run.number(key) for key in digits} | {"val.epoch": None if epoch is None else epoch + 1}
+            values = {key: run.number(key) for key in digits}
             shown = (number(values[key], text) for key, text in digits.items())
             tested = (run.measured_on.get(item, NOTHING) for item in differing)
             rows.append((run.sweep, run.name, run.state, *tested, *shown, seconds(run.training_seconds)))

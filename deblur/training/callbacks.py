@@ -3,12 +3,13 @@
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from deblur.console import duration
@@ -70,7 +71,7 @@ class History(Checkpoint):
             if name.startswith("train/") or (name.startswith("val/") and self._is_validated)
         }
         row = {
-            "epoch": trainer.current_epoch,
+            "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
             "lr": self._rate,
             **{name: value if math.isfinite(value) else None for name, value in logged.items()},
@@ -132,6 +133,15 @@ class FolderGuard(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look before the checkpoints of the epoch are written, which Lightning does last."""
         self._run.refuse_if_lost()
+
+
+class EpochBar(RichProgressBar):
+    """Lightning's progress bar, with epochs counted from 1 as everywhere else."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        epochs = self.trainer.max_epochs
+        shown = f"Epoch {current_epoch + 1}" if epochs is None or epochs < 0 else f"Epoch {current_epoch + 1}/{epochs}"
+        return shown.ljust(len(self.validation_description))
 
 
 class TimeLeft(Callback):
@@ -204,10 +214,25 @@ class ImageStrips(Checkpoint):
         if not isinstance(data, DeblurDataModule) or not trainer.is_global_zero:
             return
         samples = data.evaluation_dataset(data.splits.val[: self._images])
-        shown = strip([restore_sample(module, samples[index]) for index in range(len(samples))], with_error=True)
+        with _validated_weights(trainer, module):
+            restored = [restore_sample(module, samples[index]) for index in range(len(samples))]
+        shown = strip(restored, with_error=True)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("val/blurred, restored, sharp, error", shown, step, dataformats="HW")
+
+
+@contextmanager
+def _validated_weights(trainer: L.Trainer, module: L.LightningModule) -> Iterator[None]:
+    """Give the module the weights that are validated and stored: callbacks may average those that are trained."""
+    averages = [callback for callback in trainer.callbacks if isinstance(callback, WeightAveraging)]  # type: ignore[attr-defined] # missing in its stub
+    for callback in averages:
+        callback.on_validation_epoch_start(trainer, module)
+    try:
+        yield
+    finally:
+        for callback in averages:
+            callback.on_validation_epoch_end(trainer, module)
 
 
 def _is_last_epoch(trainer: L.Trainer) -> bool:

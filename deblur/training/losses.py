@@ -1,5 +1,6 @@
 """What an optimizer can minimise."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -30,9 +31,20 @@ def negative_psnr(restored: Tensor, sharp: Tensor) -> Tensor:
     return 10 * torch.log10(errors + LEAST_ERROR).mean()
 
 
+ABSURD_ERROR = 10.0  # root mean square, in units of the [0, 1] range
+"""A network whose output is off by this much is not learning: ten times the whole range of gray levels."""
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,
     "l1": F.l1_loss,
     "charbonnier": charbonnier,
     "psnr": negative_psnr,
 }
+
+ABSURD_LOSSES: dict[str, float] = {
+    "mse": ABSURD_ERROR**2,
+    "l1": ABSURD_ERROR,
+    "charbonnier": ABSURD_ERROR,
+    "psnr": 20 * math.log10(ABSURD_ERROR),
+}
+"""The value of each loss at an error of `ABSURD_ERROR` everywhere."""

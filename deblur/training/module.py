@@ -1,7 +1,7 @@
 """The LightningModule: one network, trained to restore what one degradation blurred."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning.pytorch as L
 import numpy as np
@@ -15,8 +15,8 @@ from deblur.errors import UserError
 from deblur.metrics import mean_results, measure
 from deblur.networks.building import build_network
 from deblur.networks.checkpoints import digest_of
-from deblur.networks.description import SEEN
-from deblur.training.losses import LOSSES
+from deblur.networks.description import SEEN, alignment_of
+from deblur.training.losses import ABSURD_LOSSES, LOSSES
 from deblur.training.means import FiniteMean
 from deblur.training.optimizers import build_optimizer, build_scheduler
 
@@ -78,6 +78,8 @@ class DeblurModule(L.LightningModule):
         self._seed = seed
         self.trusted: Sequence[str] = ()
         self._loss = LOSSES[loss]
+        self._absurd_loss = ABSURD_LOSSES[loss]
+        self._size_divisor = alignment_of(self.network)
         self._validated = nn.ModuleDict({name: FiniteMean() for name in VALIDATED})
         self._losses: list[tuple[Tensor, int]] = []  # of the epoch's batches, and how many patches each had
 
@@ -111,10 +113,18 @@ class DeblurModule(L.LightningModule):
         """Return the loss of a batch.
 
         Raises:
-            UserError: where the loss is no longer a finite number.
+            UserError: if the loss is no longer a finite number, or the images are smaller than the network's squares.
         """
-        sharp = batch["sharp"]
-        given = [batch[name] for name in ("blurred", "guide") if name in batch]
+        sharp, given = batch["sharp"], [batch[name] for name in ("blurred", "guide") if name in batch]
+        if self.context:
+            # What lies beyond the last multiple of its size divisor a network computes with a part of the mirror image.
+            if min(sharp.shape[-2:]) < self._size_divisor:
+                raise UserError(
+                    f"The network works on squares of {self._size_divisor} px, and there are training images of "
+                    f"{sharp.shape[-1]}x{sharp.shape[-2]} px: give a data.patch_size of at least {self._size_divisor}."
+                )
+            rest = (sharp.shape[-2] % self._size_divisor, sharp.shape[-1] % self._size_divisor)
+            sharp, *given = (_without(rest, images) for images in (sharp, *given))
         restored = self.network(*given, pad=False) if self.context else self.network(*given)
         loss = self._loss(restored.float(), sharp)
         if batch_idx % STEPS_BETWEEN_LOSS_CHECKS == 0:
@@ -127,6 +137,9 @@ class DeblurModule(L.LightningModule):
         losses, counts = zip(*self._losses, strict=True)
         loss = torch.dot(torch.stack(losses), torch.tensor(counts, device=self.device).float()) / sum(counts)
         self._refuse_divergence(loss)
+        usual = torch.stack(losses).median()  # of the epoch's steps: a few may fail and the training recover
+        if usual > self._absurd_loss:
+            self._refuse(usual)
         self.log("train/loss", loss, logger=False, sync_dist=True)  # History hands it on, before the checkpoint
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau) and self._scheduler is not None:
@@ -201,9 +214,17 @@ class DeblurModule(L.LightningModule):
 
     def _refuse_divergence(self, loss: Tensor) -> None:
         if not torch.isfinite(loss):
-            rate = self._optimizer["lr"]
-            raise UserError(
-                f"The loss became {loss.item()} in epoch {self.current_epoch} (step {self.global_step}) at "
-                f"optimizer.lr={rate:g}: try optimizer.lr={rate / 10:g}, +trainer.gradient_clip_val=1 or "
-                "trainer.precision=32-true."
-            )
+            self._refuse(loss)
+
+    def _refuse(self, loss: Tensor) -> NoReturn:
+        rate = self._optimizer["lr"]
+        raise UserError(
+            f"The training has diverged: the loss became {loss.item():g} in epoch {self.current_epoch + 1} (step "
+            f"{self.global_step}) at optimizer.lr={rate:g}. Try optimizer.lr={rate / 10:g}, "
+            "+trainer.gradient_clip_val=1 or trainer.precision=32-true."
+        )
+
+
+def _without(rest: tuple[int, int], images: Tensor) -> Tensor:
+    """Return images without their last rows and columns."""
+    return images[..., : images.shape[-2] - rest[0], : images.shape[-1] - rest[1]] if any(rest) else images

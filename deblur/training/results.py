@@ -36,7 +36,7 @@ def stopwatch(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 
 def best_validation(epoch: int, history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the validation means of one epoch."""
+    """Return the validation means of one epoch; epochs are counted from 1."""
     row = next(row for row in history if row["epoch"] == epoch)
     means = {name.removeprefix("val/"): value for name, value in row.items() if name.startswith("val/")}
     return {**means, "epoch": epoch}

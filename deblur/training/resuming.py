@@ -237,8 +237,7 @@ def _progress(content: Mapping[str, Any], run: Path, epochs: int) -> tuple[list[
         for name, value in row.items():
             if not isinstance(name, str) or not isinstance(value, int | float | None) or isinstance(value, bool):
                 raise _Unusable(f"does not fit this training ({PROGRESS}.rows has {name}={value!r})")
-    first = rows[0]["epoch"] if rows else 0
-    if [row["epoch"] for row in rows] != list(range(first, first + epochs)):
+    if [row["epoch"] for row in rows] != list(range(1, epochs + 1)):
         raise _Unusable(f"has {len(rows)} rows for {epochs} epochs")
     if not isinstance(events, int | None) or isinstance(events, bool):
         raise _Unusable(f"does not fit this training ({PROGRESS}.events is {events!r})")

@@ -1,6 +1,7 @@
 """One training from a checked configuration to a run's files."""
 
 import logging
+import math
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.callbacks import Callback, ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.loggers import Logger
 
 from deblur.blur import Degradation
@@ -19,7 +20,7 @@ from deblur.config import Config, build
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device, refuse_absent_device, taken_device
-from deblur.errors import NO_ROOM, disk_error
+from deblur.errors import NO_ROOM, UserError, disk_error
 from deblur.files import remove_partial_files, write_json
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
@@ -42,7 +43,7 @@ from deblur.runs import (
 )
 from deblur.text import lines
 from deblur.training.calibration import calibrate
-from deblur.training.callbacks import FolderGuard, History, PublishedHistory, TimeLeft
+from deblur.training.callbacks import EpochBar, FolderGuard, History, PublishedHistory, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
 from deblur.training.loggers import TensorBoard
 from deblur.training.module import DeblurModule
@@ -58,7 +59,13 @@ from deblur.training.results import (
     write_samples,
 )
 from deblur.training.resuming import LastEpoch, find_last
-from deblur.training.summary import describe_network, receptive_field_warning, result_table, start_summary
+from deblur.training.summary import (
+    describe_network,
+    harm_warning,
+    receptive_field_warning,
+    result_table,
+    start_summary,
+)
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +170,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     )
     git = git_state()
     history = History(run)
-    callbacks: list[Callback] = [RichProgressBar(leave=False)] if progress_bar else []
+    callbacks: list[Callback] = [EpochBar(leave=False)] if progress_bar else []
     callbacks += [
         *(build(node, Callback, trusted=trusted) for node in (config["callbacks"] or {}).values() if node),
         FolderGuard(run),
@@ -193,12 +200,20 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     seconds["epochs"] = round(sum(row["seconds"] for row in history.rows), 3)
 
     best = run.path / CHECKPOINTS / BEST
-    best_epoch = load_checkpoint(best)["epoch"]
-    log.info(f"Testing the weights of the best epoch, {best_epoch + 1}: {best}")
+    stored = load_checkpoint(best)
+    best_epoch = stored["epoch"] + 1
+    log.info(f"Testing the weights of the best epoch, {best_epoch}: {best}")
+    # Not by a trainer's ckpt_path: callbacks such as averages of the weights change what that loads.
+    module.load_state_dict(stored["state_dict"])
     with stopwatch(seconds, "test"), _keyboard_interrupt_from_lightning():
-        trainer.test(module, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
+        trainer.test(module, datamodule=data, verbose=False)
     if not trainer.is_global_zero:
         return {}
+    if any(math.isnan(row["psnr"]) for row in module.test_rows):
+        raise UserError(
+            "The training has diverged: its restored test images are not numbers. Try a smaller optimizer.lr or "
+            "+trainer.gradient_clip_val=1."
+        )
     test = mean_results(module.test_rows)
     metrics = {
         "test": test,
@@ -219,6 +234,9 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     _finish_loggers(trainer)
     write_json(run.path / METRICS_FILE, metrics)
     log.info(lines("", result_table(test)))
+    harm = harm_warning(test)
+    if harm:
+        log.warning(harm)
     look = f"  tensorboard --logdir {config['paths']['output_root']}"
     log.info(lines("", f"Everything is in {run.path}; look at it with", look))
     return metrics

@@ -11,8 +11,10 @@ from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
 from deblur.device import Device
 from deblur.metrics import SSIM_SIDE
+from deblur.networks.description import alignment_of
 from deblur.networks.guides import wants_guide
 from deblur.runs import flatten
+from deblur.shares import HARM
 from deblur.text import Lines, counted, lines
 
 
@@ -51,6 +53,10 @@ def start_summary(
     step = counted(data["batch_size"], side, "whole images" if data["patch_size"] is None else "patches")
     if data["patch_size"] is not None:
         step += f" of {data['patch_size']} px"
+        squares = alignment_of(network)
+        used = data["patch_size"] - data["patch_size"] % squares
+        if used < data["patch_size"]:
+            step += f" ({used} px of them: the network works on squares of {squares} px)"
     origin = f"made in {images.seconds:.1f} s" if images.was_built else f"opened in {images.seconds:.1f} s"
     blur = {key: value for key, value in flatten(config["blur"]).items() if key not in ("_target_", "name") and value}
     told = {
@@ -75,10 +81,19 @@ def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str
     if field is None or field >= extent or wants_guide(network):
         return None
     return (
-        f"The network sees {field} px, but the blur spreads a pixel over up to {extent} px: part of what is "
-        "needed lies outside its field. On anime faces the best linear filter that sees 13, 15 or 27 px reaches 20.0, "
-        "21.3 or 23.8 dB for a motion of 15 px, and 23.0, 23.2 or 23.4 dB for a gaussian of 3 px. More or larger "
-        "layers see further (model.kernel_sizes, model.dilations, model.blocks)."
+        f"The receptive field of the network is {field} px, but the blur spreads a pixel over up to {extent} px: part "
+        "of what is needed lies outside. More or larger layers widen the field (model.kernel_sizes, model.dilations, "
+        "model.blocks); python -m deblur.evaluate fir=true measures what a linear filter of each size restores."
+    )
+
+
+def harm_warning(test: Mapping[str, Any]) -> str | None:
+    """Return a warning if the restored test images are worse than the blurred ones; None if they are not."""
+    if test["gain"] is None or test["gain"] > HARM:
+        return None
+    return (
+        f"The restored test images are worse than the blurred ones: the gain is {test['gain']:+.2f} dB. Train for more "
+        "epochs, or with another optimizer.lr."
     )
 
 

@@ -35,10 +35,25 @@ def test_a_missing_gpu_is_a_sentence(workplace: Workplace, capsys: pytest.Captur
 
 def test_a_diverging_run_fails_with_advice(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     assert workplace.train(*SMALL, "optimizer=sgd", "optimizer.lr=1e6") == 2
-    assert "try optimizer.lr=100000" in capsys.readouterr().err
+    assert "Try optimizer.lr=100000" in capsys.readouterr().err
     status = workplace.read("status.json")
     assert status["state"] == "failed"
-    assert "The loss became" in status["error"]
+    assert "The training has diverged: the loss became" in status["error"]
     log = (workplace.run / "train.log").read_text()
-    assert "The loss became" in log
+    assert "The training has diverged" in log
     assert "Traceback" not in log
+
+
+def test_a_loss_that_is_finite_and_absurd_has_diverged(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert workplace.train(*SMALL, "optimizer.lr=1e3") == 2
+    assert "The training has diverged: the loss became" in capsys.readouterr().err
+    assert workplace.read("status.json")["state"] == "failed"
+    assert not (workplace.run / "metrics.json").exists()
+
+
+def test_a_run_that_does_harm_says_so(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert workplace.train(*SMALL, "model.residual=false", "trainer.max_epochs=1") == 0
+    assert workplace.read("metrics.json")["test"]["gain"] < -0.1
+    assert "The restored test images are worse than the blurred ones: the gain is -" in capsys.readouterr().out

@@ -10,6 +10,8 @@ from torch import nn
 from deblur.config.check import Config
 from deblur.errors import UserError
 from deblur.metrics import psnr, ssim
+from deblur.models import ResNet
+from deblur.training.losses import ABSURD_ERROR, ABSURD_LOSSES, LOSSES
 from deblur.training.module import DeblurModule, measure
 
 NETWORK = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 3], "widths": [4], "residual": True, "dropout": 0.0}
@@ -63,7 +65,7 @@ def test_losses_are_their_formulas(loss: str, expected: Any) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_stops_the_run(value: float) -> None:
     blurred, sharp = images()
-    with pytest.raises(UserError, match=r"in epoch 0 \(step 0\) at optimizer\.lr=0\.01: try optimizer\.lr=0\.001"):
+    with pytest.raises(UserError, match=r"in epoch 1 \(step 0\) at optimizer\.lr=0\.01\. Try optimizer\.lr=0\.001"):
         module().training_step({"blurred": blurred * value, "sharp": sharp[..., 2:-2, 2:-2]}, 0)
 
 
@@ -141,3 +143,36 @@ def test_epochs_have_their_own_randomness() -> None:
         drawn.append(torch.rand(4).numpy())
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert not np.array_equal(drawn[0], drawn[2])
+
+
+@pytest.mark.parametrize(("size", "used"), [(8, 6), (9, 9), (10, 9), (3, 3)])
+def test_what_a_size_divisor_leaves_is_not_trained_on(size: int, used: int) -> None:
+    """Beyond the last multiple the network would see a part of a mirror image instead of the picture."""
+    torch.manual_seed(0)
+    network = ResNet(blocks=1, width=4, folding=3)
+    torch.nn.init.normal_(network.last.weight)
+    made = module(network=network)
+    blurred, sharp = (
+        torch.rand(2, 1, size + 2 * network.radius, size + 2 * network.radius),
+        torch.rand(2, 1, size, size),
+    )
+    rest = size - used
+    own = blurred[..., : blurred.shape[-2] - rest, : blurred.shape[-1] - rest]
+    expected = (network(own, pad=False) - sharp[..., :used, :used]).square().mean()
+    torch.testing.assert_close(made.training_step({"blurred": blurred, "sharp": sharp}, 0), expected)
+
+
+def test_patches_below_a_size_divisor_are_refused() -> None:
+    network = ResNet(blocks=0, width=4, folding=3)
+    batch = {
+        "blurred": torch.rand(1, 1, 2 + 2 * network.radius, 2 + 2 * network.radius),
+        "sharp": torch.rand(1, 1, 2, 2),
+    }
+    with pytest.raises(UserError, match=r"squares of 3 px.*2x2 px: give a data\.patch_size of at least 3"):
+        module(network=network).training_step(batch, 0)
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "charbonnier", "psnr"])
+def test_the_absurd_value_of_a_loss_is_that_of_an_absurd_error(loss: str) -> None:
+    sharp = torch.rand(2, 1, 8, 8)
+    assert LOSSES[loss](sharp + ABSURD_ERROR, sharp).item() == pytest.approx(ABSURD_LOSSES[loss], rel=1e-4)

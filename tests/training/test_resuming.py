@@ -87,7 +87,7 @@ def test_a_run_continues_after_its_last_epoch(interrupted: Interrupted, caplog: 
     found = interrupted.found()
     assert found is not None
     assert (found.path.name, found.epochs, found.steps) == ("last.ckpt", 4, 12)
-    assert [row["epoch"] for row in found.rows] == [0, 1, 2, 3]
+    assert [row["epoch"] for row in found.rows] == [1, 2, 3, 4]
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
@@ -327,7 +327,7 @@ def test_a_checkpoint_of_an_older_version_needs_the_history(
     if damage == "none":
         assert found is not None
         assert (found.epochs, len(found.rows), found.events) == (4, 4, None)
-        assert found.rows[1]["epoch"] == 1
+        assert found.rows[1]["epoch"] == 2
         assert found.rows[1]["val/psnr"] == pytest.approx(17.2, abs=0.1)
     elif found is not None:  # what is left of a cut file suffices for the best epoch
         assert (damage, found.epochs, len(found.rows)) == ("cut", 3, 3)

@@ -172,7 +172,7 @@ def _draw(
 
 def _curve(run: Run) -> dict[int, float]:
     rows = [row for row in run.history if np.isfinite(row.get("val/loss", np.nan))]
-    return {int(row["epoch"]) + 1: row["val/loss"] for row in rows}
+    return {int(row["epoch"]): row["val/loss"] for row in rows}
 
 
 def _mean(curves: Sequence[Curve]) -> dict[int, float]:

@@ -85,7 +85,7 @@ def write_run(
     write_table(folder / "images.csv", rows)
     epochs = [
         {"epoch": n, "lr": lr, "val/loss": loss, "val/psnr": 25.0, "val/gain": 2.5, "train/loss": of_training}
-        for n, (loss, of_training) in enumerate(zip(losses, training or losses, strict=True))
+        for n, (loss, of_training) in enumerate(zip(losses, training or losses, strict=True), 1)
     ]
     write_table(folder / "history.csv", epochs)
     return folder
