@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from deblur.choices import Accelerator
+from deblur.demonstration.wording import shortened
 from deblur.errors import UserError
 from deblur.networks.shipped import SHIPPED, shipped_file
 from deblur.restoring.restorer import Restorer, load
@@ -21,7 +22,7 @@ _LABELS: Final = {
 
 @dataclass
 class Networks:
-    """The networks that ship, and one of the user's own; each is loaded when it is first used.
+    """The networks that ship, and one of the user's own.
 
     Attributes:
         run: of the user's own network: a folder or a file, or None.
@@ -35,14 +36,15 @@ class Networks:
     _loaded: dict[str, Restorer] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        """Load the network that is chosen first: what is wrong with it is said before there is a page.
+        """Load the networks: what is wrong with one is said on the terminal, before there is a page.
 
         Raises:
             UserError: where there is no network at all, or as `load` does.
         """
         if not self.names:
             raise UserError(f"{self.missing} Give a network of your own with run=DIR.")
-        self.get(self.names[0])
+        for name in self.names:
+            self.get(name)
 
     @property
     def names(self) -> list[str]:
@@ -53,15 +55,24 @@ class Networks:
     @property
     def choices(self) -> list[tuple[str, str]]:
         """What the page shows for each network, and its name."""
-        return [(f"{self.get(_OWN).name} (run=)" if name == _OWN else _LABELS[name], name) for name in self.names]
+        return [(self._own_label if name == _OWN else _LABELS[name], name) for name in self.names]
+
+    @property
+    def absent(self) -> list[str]:
+        """The networks that ship, but whose files are not there."""
+        return [name for name in SHIPPED if not shipped_file(name).is_file()]
 
     @property
     def missing(self) -> str:
-        """A sentence that names the networks whose files are not there; empty where all are."""
-        absent = [name for name in SHIPPED if not shipped_file(name).is_file()]
-        if not absent:
+        """A sentence for the terminal that names the networks whose files are not there; empty where all are."""
+        if not self.absent:
             return ""
-        return f"This installation lacks the files of these networks: {', '.join(absent)}. Install the package again."
+        names = ", ".join(self.absent)
+        return f"This installation lacks the files of these networks: {names}. Install the package again."
+
+    @property
+    def _own_label(self) -> str:
+        return f"{shortened(self.get(_OWN).name)} (your own network)"
 
     def get(self, name: str) -> Restorer:
         """Return a network by its name.

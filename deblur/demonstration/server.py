@@ -10,13 +10,14 @@ from typing import Final
 
 from deblur.config import Config
 from deblur.console import say
+from deblur.demonstration.guard import Guard
 from deblur.demonstration.networks import Networks
+from deblur.demonstration.visitors import Visitors
 from deblur.demonstration.work import largest_upload
 from deblur.errors import UserError
 from deblur.text import lines
 
 _NEEDED: Final = ("gradio", "gradio_client", "fastapi", "uvicorn", "starlette")
-_LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[")  # `[` is what starlette reads of [::1]:7860
 _GOODBYE: Final = 1  # s, for requests that are under way when the page ends
 
 
@@ -36,7 +37,6 @@ def serve(config: Config) -> None:
             import uvicorn
             from fastapi import FastAPI
             from gradio import mount_gradio_app
-            from starlette.middleware.trustedhost import TrustedHostMiddleware
         except ModuleNotFoundError as error:
             if str(error.name).partition(".")[0] not in _NEEDED:
                 raise
@@ -46,13 +46,12 @@ def serve(config: Config) -> None:
         listener = _listen(config["host"], config["port"])
         with listener:
             networks = Networks(config["run"], config["accelerator"], config["trusted"])
-            page = build_page(networks, Path(folder), config["max_megapixels"])
+            visitors = Visitors(Path(folder))
+            page = build_page(networks, visitors, config["max_megapixels"])
             host, port = listener.getsockname()[:2]
             is_private = ipaddress.ip_address(host).is_loopback
+            largest = largest_upload(config["max_megapixels"])
             app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None)
-            if is_private:
-                # A page of somebody else's, whose name is made to lead here, must not reach this one.
-                app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK_NAMES))
             mount_gradio_app(
                 app,
                 page,
@@ -67,11 +66,14 @@ def serve(config: Config) -> None:
                 ssr_mode=False,
                 pwa=False,
                 mcp_server=False,
-                max_file_size=largest_upload(config["max_megapixels"]),
+                allowed_paths=[],
+                blocked_paths=[],
+                max_file_size=largest,
                 theme=page_theme(),
                 css=CSS,
                 js=SCRIPT,
             )
+            guard = Guard(app, visitors, largest, is_private=is_private)
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
             say(lines(f"The page is at {address}", "Ctrl-C ends it."))
             if not is_private:
@@ -82,7 +84,7 @@ def serve(config: Config) -> None:
                 webbrowser.open(address)  # it is listened to already, and answered in a moment
             # Gradio's own launch() would ask itself by HTTP, through a proxy where there is one, and share by a switch.
             server = uvicorn.Server(
-                uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=_GOODBYE, proxy_headers=False)
+                uvicorn.Config(guard, log_level="critical", timeout_graceful_shutdown=_GOODBYE, proxy_headers=False)
             )
             server.run(sockets=[listener])
 

@@ -1,13 +1,14 @@
 """What the page says of networks and results."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
 
 from deblur.blur import NoBlur
 from deblur.restoring.simulation import Gain
 
+LONGEST_NAME: Final = 60  # characters of a name that the page shows
 UNKNOWN_GAIN: Final = (
     "How much nearer to the truth it is cannot be known without the sharp picture: look at it, or blur a sharp picture "
     "here and see."
@@ -23,6 +24,65 @@ _UNITS: Final = {
 }
 _NAMES: Final = {"noise_sigma": "noise", "jpeg_quality": "JPEG quality"}
 _NOT_SAID: Final = ("_target_", "name", "sha256", "families", "weight")
+
+
+def shortened(name: str) -> str:
+    """Return a name of any origin, such as a file's, as the page shows it: in one line, and not too long."""
+    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
+    return shown if len(shown) <= LONGEST_NAME else f"{shown[: LONGEST_NAME - 1]}\u2026"
+
+
+def plain(text: str) -> str:
+    """Return a text of any origin as Markdown and HTML that shows it, and does nothing else."""
+    shown = (letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
+    return "".join(letter if letter.isalnum() or letter == " " else f"&#{ord(letter)};" for letter in shown)
+
+
+def paragraphs(texts: Sequence[str], *, is_mistake: bool = False) -> str:
+    """Return texts of any origin as Markdown, the first of them bold.
+
+    Args:
+        texts: sentences.
+        is_mistake: whether they tell what went wrong.
+    """
+    first, *others = (plain(text) for text in texts if text)
+    shown = "\n\n".join([f"**{first}**", *others])
+    return f'<div class="mistake">\n\n{shown}\n\n</div>' if is_mistake else shown
+
+
+def work_in_words(name: str, blur: str | None, network: str) -> str:
+    """Return a sentence on what was done.
+
+    Args:
+        name: of the picture.
+        blur: what was done to it first, as `blur_in_words` tells it; None where nothing was.
+        network: its name.
+    """
+    shown, by = shortened(name), f"by the network {shortened(network)}"
+    if blur is None:
+        return f"{shown} was restored as it is {by}: no blur was added."
+    return f"{shown} was blurred first, by {blur}, then restored {by}."
+
+
+def blur_in_words(label: str, parameters: Mapping[str, float]) -> str:
+    """Return a blur by its label, with its parameters and their units."""
+    return _with_parameters(label, parameters)
+
+
+def resized_in_words(before: tuple[int, int], after: tuple[int, int], max_megapixels: float) -> str:
+    """Return a sentence on a picture that was made smaller; an empty text where it was not.
+
+    Args:
+        before: height and width [px].
+        after: the same, as it was restored.
+        max_megapixels: what the page works on.
+    """
+    if before == after:
+        return ""
+    return (
+        f"The picture has {before[1]}x{before[0]} px. This page works on up to {max_megapixels:g} megapixels, so it "
+        f"was reduced to {after[1]}x{after[0]} px first."
+    )
 
 
 def result_in_words(gain: Gain | None) -> str:

@@ -1,21 +1,26 @@
 """Blur a picture and restore it: what the page does, without the page."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from deblur.blur import Box, Degradation, Disk, Gaussian, Motion, Trajectory
 from deblur.data.faces import draw
 from deblur.data.images import printable
 from deblur.errors import UserError
 from deblur.restoring.panels import eight_bits
-from deblur.restoring.pictures import Picture
-from deblur.restoring.reading import read_picture
+from deblur.restoring.pictures import Levels, Picture
+from deblur.restoring.reading import DEFAULT_MAX_MEGAPIXELS, read_picture
 from deblur.restoring.restorer import Restorer
 from deblur.restoring.simulation import Gain, degraded, drawn, gain
 
 FACES: Final = 100  # to choose from
+LARGEST_READ: Final = DEFAULT_MAX_MEGAPIXELS  # megapixels; what is larger than the page works on is made smaller
+_KEY: Final = "max_megapixels"
 _DRAWN_FOR: Final = "demo"  # one name for all pictures: what is drawn changes with the settings alone
 _FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
 _BYTES_PER_PIXEL: Final = 8  # four channels of 16 bits, not compressed
@@ -119,12 +124,36 @@ def read_upload(path: Path, max_megapixels: float) -> Picture:
     """Read a picture that somebody dropped on the page.
 
     Raises:
-        UserError: as `read_picture` does; of the file, it tells the name alone.
+        UserError: as `read_picture` does, in words for who sees the page alone: of the file, it tells the name.
     """
     try:
         return read_picture(path, max_megapixels)
     except UserError as error:
-        raise UserError(str(error).replace(printable(str(path)), printable(path.name))) from error
+        text = str(error).replace(printable(str(path)), printable(path.name))
+        if f"raise {_KEY}" in text:  # which nobody can set in a browser
+            text = f"{text.rpartition(': ')[0]}: save it smaller, or cut out the part that matters, and drop that."
+        raise UserError(text) from error
+
+
+def fitted(picture: Picture, max_megapixels: float) -> Picture:
+    """Return a picture, made smaller where it is larger than the page works on.
+
+    Each new pixel is the mean of those that it covers, as a camera with larger ones would see them.
+    """
+    height, width = picture.pixels.shape[:2]
+    scale = math.sqrt(max_megapixels * 1e6 / (height * width))
+    if scale >= 1:
+        return picture
+    import cv2  # here: few pictures need it
+
+    size = max(1, int(width * scale)), max(1, int(height * scale))
+
+    def smaller(plane: Levels) -> Levels:
+        return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), plane.dtype)
+
+    return replace(
+        picture, pixels=smaller(picture.pixels), alpha=None if picture.alpha is None else smaller(picture.alpha)
+    )
 
 
 def blur_of(family: str, strengths: Mapping[str, float], noise_sigma: float) -> Degradation:

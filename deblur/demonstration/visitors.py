@@ -1,0 +1,163 @@
+"""Who has the page open, and whose each picture is.
+
+A browser is told by a cookie, a tab of it by the session hash that gradio makes. A picture belongs to the browser that
+sent it, and to the first tab that uses it.
+"""
+
+import hashlib
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from typing import Final
+
+KEPT_FOR: Final = 3600  # s that a picture or a result is kept
+_KEPT: Final = 6  # pictures or results of a browser that are kept
+_MOST_VISITORS: Final = 200  # browsers whose pictures are kept
+_MOST_SESSIONS: Final = 2000  # tabs
+_TOKEN_BYTES: Final = 32
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # as many bytes, as `secrets.token_urlsafe` writes them
+_SESSION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LONGEST_NAME: Final = 120  # bytes of a picture's name
+_NAMELESS: Final = "picture"
+
+
+@dataclass
+class Visitor:
+    """A browser, and its pictures.
+
+    Attributes:
+        folder: where its pictures and results are.
+        pictures: the paths of the pictures that it has sent, and of each the tab that uses it.
+    """
+
+    folder: Path
+    pictures: dict[str, str | None] = field(default_factory=dict)
+
+    def place_for(self, name: str) -> Path:
+        """Return where a picture that is sent goes; it can be used when `took` has been called.
+
+        Args:
+            name: that the browser gives it, of any content.
+        """
+        return self._new_folder("pictures") / file_name(name)
+
+    def took(self, path: Path) -> None:
+        """Let a picture be used that has come."""
+        self.pictures[str(path)] = None
+        while len(self.pictures) > _KEPT:
+            self.pictures.pop(next(iter(self.pictures)))
+
+    def may_use(self, path: object, session: str) -> bool:
+        """Tell whether a tab of this browser may use a picture: by the very text that names it, and no other."""
+        if not isinstance(path, str) or self.pictures.get(path, "") not in (None, session):
+            return False
+        self.pictures[path] = session
+        return True
+
+    def results(self) -> Path:
+        """Return a new folder for the results of a picture."""
+        return self._new_folder("results")
+
+    def owns(self, path: str) -> bool:
+        """Tell whether a text is the path of a file in the browser's folder, whatever links lead there."""
+        try:
+            place = Path(path)
+            resolved = place.resolve()
+            is_file = stat.S_ISREG(resolved.stat().st_mode)
+        except (OSError, ValueError, RuntimeError):  # for a zero byte, or links that lead in a circle
+            return False
+        return is_file and str(resolved) == path and resolved.is_relative_to(self.folder.resolve())
+
+    def clean(self, before: float) -> None:
+        """Remove what is older than a time, and all but the last few [s since 1970]."""
+        for kind in ("pictures", "results"):
+            kept = sorted(_folders(self.folder / kind), key=lambda folder: folder.stat().st_mtime, reverse=True)
+            for place, folder in enumerate(kept):
+                if place >= _KEPT or folder.stat().st_mtime < before:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def _new_folder(self, kind: str) -> Path:
+        folder = self.folder / kind / secrets.token_urlsafe(_TOKEN_BYTES)
+        folder.mkdir(parents=True)
+        return folder
+
+
+class Visitors:
+    """The browsers that have the page open.
+
+    Attributes:
+        cookie: the name of the cookie that tells them; other pages of this computer, on other ports, have others.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Keep their pictures in a folder."""
+        self.cookie = f"deblur-demo-{secrets.token_hex(8)}"
+        self._folder = folder.resolve()
+        self._visitors: OrderedDict[str, Visitor] = OrderedDict()
+        self._sessions: OrderedDict[str, str] = OrderedDict()  # the folder of the browser whose tab it is
+
+    def token_in(self, cookies: str) -> str | None:
+        """Return the token in the cookies of a request; None where there is none.
+
+        Args:
+            cookies: the value of the header.
+        """
+        try:
+            morsel = SimpleCookie(cookies).get(self.cookie)
+        except CookieError:
+            return None
+        return morsel.value if morsel is not None and _TOKEN.fullmatch(morsel.value) else None
+
+    def new_token(self) -> str:
+        """Return a token for a browser that has none."""
+        return secrets.token_urlsafe(_TOKEN_BYTES)
+
+    def visitor(self, token: str) -> Visitor:
+        """Return the browser of a token; what is too old is removed."""
+        key = hashlib.sha256(token.encode()).hexdigest()
+        visitor = self._visitors.setdefault(key, Visitor(self._folder / key))
+        self._visitors.move_to_end(key)
+        while len(self._visitors) > _MOST_VISITORS:
+            _, gone = self._visitors.popitem(last=False)
+            shutil.rmtree(gone.folder, ignore_errors=True)
+        return visitor
+
+    def clean(self) -> None:
+        """Remove the pictures and results of all browsers that are too old."""
+        for visitor in list(self._visitors.values()):
+            visitor.clean(time.time() - KEPT_FOR)
+
+    def claims(self, token: str, session: object) -> bool:
+        """Tell whether a tab is of the browser of a token: of the first that has named it."""
+        if not isinstance(session, str) or not _SESSION.fullmatch(session):
+            return False
+        key = hashlib.sha256(token.encode()).hexdigest()
+        if self._sessions.setdefault(session, key) != key:
+            return False
+        self._sessions.move_to_end(session)
+        while len(self._sessions) > _MOST_SESSIONS:
+            self._sessions.popitem(last=False)
+        return True
+
+
+def file_name(name: str) -> str:
+    """Return the name of a picture of any origin as that of a file, which it keeps as far as it can be one."""
+    last = re.split(r"[/\\]", name)[-1]
+    plain = "".join(letter if letter.isprintable() and letter not in '<>:"|?*' else "_" for letter in last).strip(" .")
+    stem, dot, suffix = plain.rpartition(".") if "." in plain else (plain, "", "")
+    end = f"{dot}{suffix}".encode()[:16].decode(errors="ignore")
+    room = _LONGEST_NAME - len(end.encode())
+    return (stem.encode()[:room].decode(errors="ignore").strip(" .") or _NAMELESS) + end
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    with suppress(FileNotFoundError):
+        yield from (each for each in folder.iterdir() if each.is_dir())
