@@ -78,7 +78,7 @@ def converted(mode: str) -> tuple[PillowImage, np.ndarray[Any, Any]]:
         "YCbCr",
         "HSV",
         "RGBX",
-    ],  # fmt: skip
+    ],
 )
 def test_an_image_of_pillow_is_what_it_shows(restorer: Restorer, mode: str) -> None:
     image, expected = converted(mode)
