@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -353,5 +354,7 @@ def _described(metadata: Metadata) -> dict[str, Any]:
 def _by_pillow(channels: Levels, file_format: str, options: dict[str, Any]) -> bytes:
     content = io.BytesIO()
     image = Image.fromarray(channels[..., 0] if channels.shape[2] == 1 else channels)
-    image.save(content, file_format, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd tags in EXIF
+        image.save(content, file_format, **options)
     return content.getvalue()
