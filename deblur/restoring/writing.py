@@ -249,7 +249,15 @@ def _encode_webp(job: _Job) -> _Encoded:
 
 def _encode_avif(job: _Job) -> _Encoded:
     quality = {"quality": _LOSSY_QUALITY, "subsampling": "4:4:4"}
-    return _Encoded(_by_pillow(job.channels, "AVIF", _described(job.metadata) | quality), ())
+    described = _described(job.metadata)
+    try:
+        return _Encoded(_by_pillow(job.channels, "AVIF", described | quality), ())
+    # Pillow reads EXIF for this format; what a camera wrote wrongly can raise nearly anything.
+    except Exception as error:
+        if described.pop("exif", None) is None:
+            raise
+        content = _by_pillow(job.channels, "AVIF", described | quality)
+        return _Encoded(content, (f"the EXIF, which is damaged ({error})",))
 
 
 def _encode_heif(job: _Job) -> _Encoded:

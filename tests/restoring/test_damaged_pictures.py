@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from picture_files import HEIGHT, WIDTH, deep_noise, encoded, exif, noise, png_16, png_chunk, png_that_claims, save
+from picture_files import HEIGHT, WIDTH, deep_noise, encoded, exif, noise, png_16, png_that_claims, save
 from PIL import Image
 
 from deblur.data.formats.metadata import Resolution
@@ -132,7 +132,7 @@ def test_files_that_are_made_to_take_long_do_not(tmp_path: Path) -> None:
     for start in range(8, 8 + 40 * 12, 12):  # each directory claims all that follows
         overlapping[start:] = struct.pack("<H", count) + struct.pack("<HHII", 330, 4, 1, start + 12)
     overlapping += bytes(count * 12)
-    chunks = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0)) + bytes(12) * 200_000
+    chunks = png_that_claims(2, 2)[:33] + bytes(12) * 200_000
     segments = b"\xff\xd8" + b"\xff\xfe\0\2" * 200_000
     deep = b"<a xmlns:h='http://ns.adobe.com/hdr-gain-map/1.0/'>" * 900 + b"</a>" * 900
     nested = b"".join(struct.pack(">I4s", 8 * (5000 - level) + 100, b"meta") for level in range(5000))
