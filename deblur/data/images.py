@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from deblur.data.formats.container import LEVELS_OF_16_BITS_PER_8, Container, Raster
 from deblur.data.formats.heif import HAS_HEIF
@@ -170,6 +170,8 @@ def reason_for(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno is not None:
         return f"cannot be read ({error.strerror})"
+    if isinstance(error, UnidentifiedImageError):
+        return "is damaged (its header cannot be read)"
     if isinstance(error, Image.DecompressionBombError):
         return f"has too many pixels ({text})"
     if "truncated" in text.lower():

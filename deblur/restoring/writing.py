@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -248,7 +249,15 @@ def _encode_webp(job: _Job) -> _Encoded:
 
 def _encode_avif(job: _Job) -> _Encoded:
     quality = {"quality": _LOSSY_QUALITY, "subsampling": "4:4:4"}
-    return _Encoded(_by_pillow(job.channels, "AVIF", _described(job.metadata) | quality), ())
+    described = _described(job.metadata)
+    try:
+        return _Encoded(_by_pillow(job.channels, "AVIF", described | quality), ())
+    # Pillow reads EXIF for this format; what a camera wrote wrongly can raise nearly anything.
+    except Exception as error:
+        if described.pop("exif", None) is None:
+            raise
+        content = _by_pillow(job.channels, "AVIF", described | quality)
+        return _Encoded(content, (f"the EXIF, which is damaged ({error})",))
 
 
 def _encode_heif(job: _Job) -> _Encoded:
@@ -353,5 +362,7 @@ def _described(metadata: Metadata) -> dict[str, Any]:
 def _by_pillow(channels: Levels, file_format: str, options: dict[str, Any]) -> bytes:
     content = io.BytesIO()
     image = Image.fromarray(channels[..., 0] if channels.shape[2] == 1 else channels)
-    image.save(content, file_format, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd tags in EXIF
+        image.save(content, file_format, **options)
     return content.getvalue()

@@ -28,6 +28,7 @@ _IN_EXTENSION: Final[dict[str, tuple[str, ...] | None]] = {
     "http://ns.google.com/photos/1.0/image/": _ANY,
     "http://ns.google.com/photos/1.0/audio/": _ANY,
 }
+_LARGEST: Final = 2**23  # bytes: 8 MiB
 _DECLARATIONS: Final = "http://www.w3.org/2000/xmlns/"
 _AREA: Final = "http://ns.adobe.com/xmp/sType/Area#"  # of a face, in parts of width and height
 
@@ -83,18 +84,19 @@ def _mentions(xmp: bytes, bound: dict[str, tuple[str, ...] | None]) -> bool:
 
 
 def _without(xmp: bytes, bound: dict[str, tuple[str, ...] | None], orientation: int) -> bytes | None:
-    if b"<!DOCTYPE" in xmp or b"<!ENTITY" in xmp:  # XMP has neither, and entities can fill the memory
+    # XMP has no entities of its own, which can fill the memory, and is not as large.
+    if b"<!DOCTYPE" in xmp or b"<!ENTITY" in xmp or len(xmp) > _LARGEST:
         return None
     try:
         document = minidom.parseString(xmp.strip(b"\0 \t\r\n"))
-    except (ExpatError, ValueError):
+        for element in list(_elements(document)):
+            _clean(element, bound)
+        if orientation != 1:
+            for element in _elements(document):
+                _turn_area(element, orientation)
+        return b"".join(str(node.toxml()).encode() for node in document.childNodes)
+    except (ExpatError, ValueError, RecursionError):
         return None
-    for element in list(_elements(document)):
-        _clean(element, bound)
-    if orientation != 1:
-        for element in _elements(document):
-            _turn_area(element, orientation)
-    return b"".join(str(node.toxml()).encode() for node in document.childNodes)
 
 
 def _elements(node: Node) -> Iterator[Element]:

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +123,27 @@ def test_damage_gives_a_picture_or_a_sentence(tmp_path: Path, kind: str, changes
     path.write_bytes(content[: int(share * len(content))])
     with contextlib.suppress(UserError):
         assert read_picture(path, max_megapixels=1).pixels.size > 0
+
+
+def test_files_that_are_made_to_take_long_do_not(tmp_path: Path) -> None:
+    """Overlapping directories, millions of chunks and segments, deep and large XML: seconds at most, no crash."""
+    count = 60_000
+    overlapping = bytearray(b"II*\0\x08\0\0\0")
+    for start in range(8, 8 + 40 * 12, 12):  # each directory claims all that follows
+        overlapping[start:] = struct.pack("<H", count) + struct.pack("<HHII", 330, 4, 1, start + 12)
+    overlapping += bytes(count * 12)
+    chunks = png_that_claims(2, 2)[:33] + bytes(12) * 200_000
+    segments = b"\xff\xd8" + b"\xff\xfe\0\2" * 200_000
+    deep = b"<a xmlns:h='http://ns.adobe.com/hdr-gain-map/1.0/'>" * 900 + b"</a>" * 900
+    nested = b"".join(struct.pack(">I4s", 8 * (5000 - level) + 100, b"meta") for level in range(5000))
+    files = {
+        "a.tif": bytes(overlapping),
+        "a.png": chunks,
+        "a.jpg": segments,
+        "b.jpg": encoded(COLOURS, "JPEG", xmp=deep),
+        "a.avif": encoded(COLOURS, "AVIF") + nested,
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        with contextlib.suppress(UserError):
+            assert read_picture(tmp_path / name, max_megapixels=1).pixels.size > 0

@@ -503,7 +503,7 @@ def test_a_long_text_is_no_reason_to_refuse_a_png(tmp_path: Path) -> None:
 
 
 def test_a_bomb_of_text_is_left_alone(tmp_path: Path) -> None:
-    bomb = zlib.compress(bytes(200_000_000), 9)
+    bomb = zlib.compress(bytes(60_000_000))
     content = png(COLORS, before=[(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb), (b"iCCP", b"p\0\0" + bomb)])
     picture = read(tmp_path, content)
     assert (picture.metadata.xmp, picture.metadata.icc_profile) == (None, None)

@@ -203,7 +203,7 @@ def test_damaged_exif_is_no_reason_to_lose_a_picture(tmp_path: Path, changes: di
     for place, value in changes.items():
         damaged[place] = value
     made = picture(noise(3, 4, 3), Metadata(exif=bytes(damaged)))
-    for suffix in (".tif", ".png", ".jpg"):
+    for suffix in (".tif", ".png", ".jpg", ".webp", ".avif"):
         write_picture(tmp_path / f"a{suffix}", made)
     same(read_picture(tmp_path / "a.tif"), made)
 

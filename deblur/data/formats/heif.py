@@ -19,6 +19,7 @@ INSTALL_HEIF: Final = 'pip install "deblur-lab[heif]"'
 
 _CONTAINERS: Final = {b"meta": 4, b"iprp": 0, b"ipco": 0, b"iinf": 6}  # boxes of boxes, and the bytes before these
 _BOX_HEADER: Final = 8  # bytes
+_DEEPEST: Final = 8  # of boxes within boxes
 _UNSPECIFIED: Final = 2  # of ITU-T H.273
 _GAIN_MAPS: Final = ("hdrgainmap", "gainmap")  # in the names of auxiliary images
 
@@ -151,16 +152,18 @@ def color_of_numbers(primaries: int, transfer: int) -> ColorSpace | None:
     return ColorSpace(cicp=(primaries, transfer, 0, 1))  # RGB of full range
 
 
-def _boxes(content: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+def _boxes(
+    content: bytes, start: int = 0, end: int | None = None, depth: int = _DEEPEST
+) -> Iterator[tuple[bytes, bytes]]:
     """Give the boxes of a file and those within them, as far as metadata go; damage ends the list."""
     end = len(content) if end is None else end
-    while start + _BOX_HEADER <= end:
+    while depth and start + _BOX_HEADER <= end:
         size, kind = struct.unpack_from(">I4s", content, start)
         size = end - start if size == 0 else size
         if size < _BOX_HEADER or start + size > end:  # sizes of 64 bits are those of pixels
             return
         if kind in _CONTAINERS:
-            yield from _boxes(content, start + _BOX_HEADER + _CONTAINERS[kind], start + size)
+            yield from _boxes(content, start + _BOX_HEADER + _CONTAINERS[kind], start + size, depth - 1)
         elif kind != b"mdat":
             yield kind, content[start + _BOX_HEADER : start + size]
         start += size

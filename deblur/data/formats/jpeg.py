@@ -38,6 +38,7 @@ _UNREAD_CODINGS: Final = {
 _LOSSLESS, _JPEG_LS = 0xC3, 0xF7
 _READ_BITS: Final = 8
 _READ_CHANNELS: Final = (1, 3, 4)
+_MOST_SEGMENTS: Final = 2**20  # of which a hostile file can have one for each 2 bytes
 _UNITS: Final[dict[int, Unit]] = {1: "inch", 2: "cm"}
 _LARGEST_XMP: Final = 2**26  # bytes: 64 MiB
 
@@ -59,7 +60,9 @@ class Segment(NamedTuple):
 def segments(content: bytes) -> Iterator[Segment]:
     """Give the segments of a JPEG before its first scan; the last one given is that scan and all that follows."""
     place = 2
-    while place + 4 <= len(content):
+    for _ in range(_MOST_SEGMENTS):
+        if place + 4 > len(content):
+            return
         if content[place] != 0xFF:  # padding that should not be there, which decoders skip
             place += 1
             continue
@@ -210,7 +213,10 @@ class JpegFile(Container):
         if scan.marker != _START_OF_SCAN:
             return b""
         content, place = scan.stored, 2
-        while found := _MARKER_IN_SCAN.search(content, place):
+        for _ in range(_MOST_SEGMENTS):
+            found = _MARKER_IN_SCAN.search(content, place)
+            if found is None:
+                break
             if found[0][1] == _END:
                 return content[found.end() :]
             length = int.from_bytes(content[found.end() : found.end() + 2], "big")

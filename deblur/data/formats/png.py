@@ -38,6 +38,7 @@ XMP_KEYWORD: Final = b"XML:com.adobe.xmp"
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGBA = 0, 2, 3, 4, 6  # color types
 _TEXTS: Final = (b"tEXt", b"zTXt", b"iTXt")
 _CRITICAL: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")  # first letters of chunks that the pixels need
+_MOST_CHUNKS: Final = 2**20  # of which a hostile file can have one for each 12 bytes
 _MOST_FRAMES: Final = 2**31
 _LARGEST_VALUE: Final = 2**25  # bytes of inflated metadata: 32 MiB
 _RAW_PROFILE: Final = b"Raw profile type "  # of ImageMagick: other metadata as text, in hexadecimal digits
@@ -64,7 +65,9 @@ class Chunk(NamedTuple):
 def chunks(content: bytes) -> Iterator[Chunk]:
     """Give the chunks of a PNG up to its end, the last one cut short if the file is."""
     place, whole = len(SIGNATURE), memoryview(content)
-    while place < len(content):
+    for _ in range(_MOST_CHUNKS):
+        if place >= len(content):
+            return
         end = place + 12 + int.from_bytes(content[place : place + 4], "big")
         kind = content[place + 4 : place + 8]
         yield Chunk(kind, whole[place:end])
@@ -224,12 +227,17 @@ class PngFile(Container):
         xmp: bytes | None = None
         photoshop: tuple[tuple[int, bytes], ...] = ()
         texts = []
+        seen: set[bytes] = set()
         for kind in _TEXTS:
             for data in self._others.get(kind, []):
                 keyword, _, _ = data.partition(b"\0")
+                is_raw = keyword.startswith(_RAW_PROFILE)
+                if (is_raw or keyword == XMP_KEYWORD) and keyword in seen:  # the first counts; inflating takes time
+                    continue
+                seen.add(keyword)
                 if keyword == XMP_KEYWORD and kind == b"iTXt":
                     xmp = xmp or _international_text(data)
-                elif keyword.startswith(_RAW_PROFILE):
+                elif is_raw:
                     profile = _raw_profile(kind, data)
                     name = keyword.removeprefix(_RAW_PROFILE).lower()
                     if profile.startswith(b"Exif\0\0"):  # named exif or APP1

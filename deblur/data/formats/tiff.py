@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, _imaging
 
 from deblur.data.formats import tiff_directories as tags
-from deblur.data.formats.container import Container, Levels, Raster, straight
+from deblur.data.formats.container import Container, Levels, Raster, open_with_pillow, straight
 from deblur.data.formats.exif import described, exif_of
 from deblur.data.formats.kinds import UnreadableKindError
 from deblur.data.formats.metadata import IPTC, Metadata, Resolution, Unit, kept_resources, resolution_of
@@ -348,7 +348,7 @@ class TiffFile(Container):
                 self._content if content is None else content,
                 mode,
                 (self.width, self.height),
-                (rawmode, False, self.directory.offset if offset is None else offset),
+                (rawmode, *_further_arguments(), self.directory.offset if offset is None else offset),
             )
             return np.array(image)
         except OSError as error:
@@ -361,7 +361,7 @@ class TiffFile(Container):
 class _Samples(ImageFile.ImageFile):
     """An image of a TIFF whose samples Pillow copies in a layout that is asked for, not in that of its own table."""
 
-    def __init__(self, content: bytes, mode: str, size: tuple[int, int], arguments: tuple[str, bool, int]) -> None:
+    def __init__(self, content: bytes, mode: str, size: tuple[int, int], arguments: tuple[Any, ...]) -> None:
         self._asked = mode, size, arguments
         self._bytes = len(content)
         super().__init__(io.BytesIO(content))
@@ -441,6 +441,21 @@ def _tiff_of(
     header = order + struct.pack(f"{sign}HI", 42, start)
     directory = struct.pack(f"{sign}H", len(entries)) + b"".join(entries) + bytes(4)
     return b"".join([header, *parts, b"\0" * (start - starts[-1]), directory, further])
+
+
+@functools.cache
+def _further_arguments() -> tuple[Any, ...]:
+    """Return what Pillow tells its decoder between the raw mode and the place of the directory.
+
+    That differs from version to version, so it is taken from an image that Pillow opens by itself.
+    """
+    content = io.BytesIO()
+    Image.new("L", (1, 1)).save(content, "TIFF", compression="tiff_lzw")
+    image = open_with_pillow(content.getvalue(), "TIFF")
+    assert isinstance(image, ImageFile.ImageFile)
+    arguments = image.tile[0].args
+    assert isinstance(arguments, tuple)
+    return arguments[1:-1]
 
 
 @functools.cache

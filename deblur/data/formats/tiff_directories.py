@@ -24,7 +24,8 @@ _DNG_VERSION: Final = 50706  # a tag that only raw files have
 _REDUCED, _MASK = 1, 4  # bits of the subfile type
 _OLD_REDUCED: Final = 2
 _OLD_JPEG: Final = 6  # a compression
-_MOST_DIRECTORIES: Final = 1000
+_MOST_DIRECTORIES: Final = 1000  # within another
+_MOST_TAGS: Final = 100_000  # of all directories, which in a hostile file can overlap
 
 # By the number of a type, the letters with which its values are unpacked, and how many letters make a value
 _BYTES, _ASCII, _UNDEFINED = 1, 2, 7
@@ -77,9 +78,8 @@ class Directory:
         self._stored: dict[int, tuple[int, int, int]] = {}  # types, numbers and places of values by tag
         (count,) = struct.unpack_from(layout.order + layout.counter, content, offset)
         start = offset + struct.calcsize(f"={layout.counter}")
-        for place in range(start, start + count * layout.entry.size, layout.entry.size):
-            if place + layout.entry.size > len(content):
-                break
+        self.entries = min(count, (len(content) - start) // layout.entry.size)
+        for place in range(start, start + min(self.entries, _MOST_TAGS) * layout.entry.size, layout.entry.size):
             tag, kind, number = layout.entry.unpack_from(content, place)
             slot = place + layout.entry.size - layout.word_bytes
             size = number * self._size(kind)
@@ -202,6 +202,7 @@ class Directories:
         """
         self._content = content
         self._layout, first = _header(content)
+        self._tags_left = _MOST_TAGS
         found = list(self._chain(first))
         within = [inner for directory in found for inner in self._within(directory)]
         if not found:
@@ -222,9 +223,9 @@ class Directories:
 
     def _chain(self, following: int) -> Iterator[Directory]:
         seen: set[int] = set()
-        while following not in seen and len(seen) < _MOST_DIRECTORIES:
+        while following not in seen:
             seen.add(following)
-            directory = _directory(self._content, following, self._layout)
+            directory = self._directory(following)
             if directory is None:
                 return
             yield directory
@@ -232,9 +233,15 @@ class Directories:
 
     def _within(self, directory: Directory) -> Iterator[Directory]:
         for offset in directory.numbers(SUB_DIRECTORIES)[:_MOST_DIRECTORIES]:
-            inner = _directory(self._content, offset, self._layout)
+            inner = self._directory(offset)
             if inner is not None:
                 yield inner
+
+    def _directory(self, offset: int) -> Directory | None:
+        """Return the directory at a place; None if there is none, or if there are more than a file can mean."""
+        directory = _directory(self._content, offset, self._layout) if self._tags_left > 0 else None
+        self._tags_left -= 1 if directory is None else 1 + directory.entries
+        return directory
 
 
 def _header(content: bytes) -> tuple[_Layout, int]:
