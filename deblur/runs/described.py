@@ -186,4 +186,7 @@ def _after_blur(blur: Mapping[str, Any], key: str, without: str, text: str) -> s
     """Return what follows a blur; nothing where a blur of somebody's own does not tell."""
     if key not in blur:
         return ""
-    return text.format(value_in_words(blur[key], is_range=True)) if blur[key] else without
+    if not blur[key]:
+        return without
+    told = text.format(value_in_words(blur[key], is_range=True))
+    return told.removesuffix("s") if blur[key] == 1 else told

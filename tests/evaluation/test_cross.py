@@ -8,11 +8,19 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from deblur import evaluate, report
 from deblur.config import check
-from deblur.evaluation.cross import conditions, cross_table
+from deblur.data.faces import draw
+from deblur.errors import UserError
+from deblur.evaluation.cross import best_runs, conditions, cross_table, told_apart
+from deblur.evaluation.opening import opened
 from deblur.evaluation.tables import crossing_table
+from deblur.files import write_csv
+from deblur.networks.checkpoints import digest_of
+from deblur.networks.trained import load_trained
+from deblur.reporting.crossing import CROSS_FILE, crossing, read_cross
 
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
 
@@ -123,3 +131,213 @@ def test_a_damaged_table_is_a_sentence(copied: Path, capsys: pytest.CaptureFixtu
 
 def test_cross_needs_a_sweep(refused: Callable[..., str], run: Path) -> None:
     assert refused(f"run={run}", "cross=true") == "cross=true needs the networks of a sweep: add sweep=NAME."
+
+
+def changed(run: Path, folder: Path, **sections: dict[str, Any]) -> Path:
+    """Copy a run with another configuration."""
+    shutil.copytree(run, folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    for section, values in sections.items():
+        config[section] |= values
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def scored(folder: Path, psnr: float | None) -> Path:
+    """Give a run a validation PSNR."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["val"]["psnr"] = psnr
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+@pytest.fixture
+def box(trained: Path) -> Path:
+    (found,) = trained.glob("sweeps/two/*-box-*")
+    return found
+
+
+def asked(cache_root: Path, **more: Any) -> dict[str, Any]:
+    return {"paths": {"cache_root": str(cache_root)}, "trusted": [], **more}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("border", "real", "data.border (symmetric or real)"),
+        ("seed", 1, "data.seed (0 or 1)"),
+        ("eval_crop", 48, "data.eval_crop (64 or 48)"),
+        ("max_images", 12, "data.max_images (16 or 12)"),
+        ("leaves", 0.5, "data.leaves (0 or 0.5)"),
+    ],
+)
+def test_networks_of_other_images_are_refused(
+    box: Path, tmp_path: Path, cache_root: Path, key: str, value: object, told: str
+) -> None:
+    other = changed(box, tmp_path / "other", data={key: value}, blur={"size": 9})
+    with pytest.raises(UserError) as caught:
+        cross_table([box, other], asked(cache_root), torch.device("cpu"))
+    assert str(caught.value) == (
+        f"cross=true measures all networks on the same images, and these runs differ in {told}: give the value for all "
+        "of them in this command, or a sweep of one data set."
+    )
+
+
+def test_images_that_have_changed_are_refused(box: Path, tmp_path: Path, cache_root: Path) -> None:
+    other = changed(box, tmp_path / "other", blur={"size": 9})
+    metrics = json.loads((other / "metrics.json").read_text())
+    metrics["data"]["fingerprint"] = "0" * 64
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(UserError, match="have different fingerprints, though their settings are the same"):
+        cross_table([box, other], asked(cache_root), torch.device("cpu"))
+
+
+def test_what_decides_no_test_image_may_differ(box: Path, tmp_path: Path, cache_root: Path) -> None:
+    other = changed(
+        box, tmp_path / "other", data={"patch_size": 16, "flips": False, "max_val_images": 1}, blur={"size": 9}
+    )
+    kernel = changed(
+        box, tmp_path / "kernel", data={"seed": 7}, blur={"name": "none", "_target_": "deblur.blur.NoBlur"}
+    )
+    rows = cross_table([box, other, kernel], asked(cache_root), torch.device("cpu"))
+    assert list(dict.fromkeys(row["trained_on"] for row in rows)) == ["box, size 7", "box, size 9"]
+
+
+@pytest.mark.parametrize(
+    "words", [["data.seed=1"], ["data.seed=0", "data.border=real"], ["data=synthetic", "data.seed=5"]]
+)
+def test_the_command_may_name_the_images(
+    copied: Path, cache_root: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    (gaussian,) = copied.glob("sweeps/two/*-gaussian-*")
+    config = yaml.safe_load((gaussian / "config.yaml").read_text())
+    config["data"]["seed"] = 1
+    (gaussian / "config.yaml").write_text(yaml.safe_dump(config))
+    places = (f"paths.output_root={copied}", f"paths.cache_root={cache_root}", "accelerator=cpu")
+    assert evaluate.main(["sweep=two", "cross=true", *places]) == 2
+    assert "these runs differ in data.seed (0 or 1)" in capsys.readouterr().err
+    words = [*words, "data.max_images=16", "data.eval_crop=64", "data.patch_size=32"]
+    assert evaluate.main(["sweep=two", "cross=true", *words, *places]) == 0
+    seed = next(word[-1] for word in words if word.startswith("data.seed="))
+    said = capsys.readouterr().out
+    assert f"Data: synthetic; seed {seed};" in said
+    assert "test images, none of which a network was trained on." in said
+    with (copied / "sweeps" / "two" / "cross.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["seed"] for row in rows} == {f"seed {seed}"}
+    assert len({row["fingerprint"] for row in rows}) == 1
+
+
+def test_no_image_that_a_network_was_trained_on_is_among_them(box: Path, tmp_path: Path, cache_root: Path) -> None:
+    (tmp_path / "faces").mkdir()
+    for index in range(16):  # those that the network was trained, validated and tested on, as files
+        Image.fromarray(draw(0, index)).save(tmp_path / "faces" / f"{index:02}.png")
+    run = changed(box, tmp_path / "run")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["data"] |= {"name": "folder", "_target_": "deblur.data.FolderData", "root": str(tmp_path / "faces")}
+    del config["data"]["leaves"]
+    seen = load_trained(box).seen
+    assert seen is not None
+
+    def unseen(seed: int) -> tuple[int, int]:
+        data = opened({"data": config["data"] | {"seed": seed}, "blur": BOX}, asked(cache_root))
+        known = [digest_of(data.images.digests[index]) in seen for index in data.splits.test]
+        return known.count(False), len(known)
+
+    # Split with another seed, some of the test images were trained on.
+    seed = next(seed for seed in range(1, 100) if 0 < unseen(seed)[0] < unseen(seed)[1])
+    config["data"]["seed"] = seed
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    rows = cross_table([run], asked(cache_root), torch.device("cpu"))
+    assert {row["images"] for row in rows} == {unseen(seed)[0]}
+    config["data"]["seed"] = next(seed for seed in range(1, 100) if not unseen(seed)[0])
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(UserError, match="Each of these images was trained or validated on by one of the networks"):
+        cross_table([run], asked(cache_root), torch.device("cpu"))
+
+
+def test_the_best_is_chosen_among_runs_of_one_blur(box: Path, tmp_path: Path) -> None:
+    runs = [
+        scored(changed(box, tmp_path / "easy", blur={"size": 3}), 40.0),
+        scored(changed(box, tmp_path / "worse", blur={"size": 7}), 20.0),
+        scored(changed(box, tmp_path / "better", blur={"size": 7.0}), 21.0),
+        scored(changed(box, tmp_path / "noisy", blur={"noise_sigma": 2.0}), None),
+    ]
+    found = best_runs({run: yaml.safe_load((run / "config.yaml").read_text()) for run in runs})
+    assert {label: run.name for label, run in found.items()} == {
+        "box, noise_sigma 0, size 3": "easy",
+        "box, noise_sigma 0, size 7": "better",
+        "box, noise_sigma 2, size 7": "noisy",
+    }
+
+
+def test_conditions_of_one_name_are_told_apart_and_none_is_measured_twice(
+    box: Path, tmp_path: Path, cache_root: Path
+) -> None:
+    noisy = changed(box, tmp_path / "noisy", blur={"noise_sigma": 2.0})
+    rows = cross_table([box, noisy], asked(cache_root), torch.device("cpu"))
+    labels = [row["condition"] for row in rows if row["trained_on"] == "box, noise_sigma 2"]
+    assert labels == [
+        "size 3, noise_sigma 0", "size 7", "size 15, noise_sigma 0", "real border, noise_sigma 0", "noise 2", "noise 8",
+        "JPEG 95, noise_sigma 0", "JPEG 75, noise_sigma 0", "JPEG 50, noise_sigma 0", "size 3, noise_sigma 2",
+        "size 15, noise_sigma 2", "real border, noise_sigma 2", "JPEG 95, noise_sigma 2", "JPEG 75, noise_sigma 2",
+        "JPEG 50, noise_sigma 2",
+    ]  # fmt: skip
+    assert len(rows) == 2 * len(labels)
+    blurs = {row["condition"]: (row["blur"], row["noise"], row["JPEG"], row["border"]) for row in rows}
+    assert blurs["JPEG 50, noise_sigma 2"] == (
+        "box (size 7 px)", "noise of 2 gray levels", "JPEG quality 50", "symmetric border",
+    )  # fmt: skip
+    assert blurs["real border, noise_sigma 0"] == ("box (size 7 px)", "no noise", "no JPEG", "real border")
+    shown = crossing_table(rows)
+    assert len({len(line.split("%")) for line in shown.splitlines() if "%" in line}) == 1
+
+
+def test_settings_tell_blurs_of_one_label_apart() -> None:
+    blurs = [
+        ("box", BOX),
+        ("disk", {"radius": 3}),
+        ("box", BOX | {"size": 9}),
+        ("box", BOX | {"size": 9, "noise_sigma": 2}),
+    ]
+    assert told_apart(blurs) == [
+        "box, size 7, noise_sigma 0",
+        "disk",
+        "box, size 9, noise_sigma 0",
+        "box, size 9, noise_sigma 2",
+    ]
+
+
+def test_an_exact_input_is_harmed_where_a_test_would_call_it_harmed(
+    box: Path, tmp_path: Path, cache_root: Path
+) -> None:
+    """Flat images are exact after any blur; a network that brightens them harms all of them."""
+    (tmp_path / "flat").mkdir()
+    for level in range(40, 52):
+        Image.new("L", (64, 64), level).save(tmp_path / "flat" / f"{level}.png")
+    data = {"name": "folder", "_target_": "deblur.data.FolderData", "root": str(tmp_path / "flat"), "max_images": None}
+    run = changed(box, tmp_path / "run", data=data)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["data"]["leaves"]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    content = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    for name, weights in content["state_dict"].items():
+        weights.fill_(0.1 if name.endswith("bias") else 0.0)
+    torch.save(content, run / "checkpoints" / "best.ckpt")
+    rows = cross_table([run], asked(cache_root), torch.device("cpu"))
+    clean = [row for row in rows if row["noise"] == "no noise" and row["JPEG"] == "no JPEG"]
+    assert [(row["harmed"], row["gain"], row["input_psnr"]) for row in clean] == [(1.0, None, None)] * 4
+    assert all(row["psnr"] == pytest.approx(20.0, abs=0.1) for row in clean)
+    assert "\N{EN DASH}  100%" in crossing_table(rows)
+    means = evaluate_alone(run, tmp_path / "out", cache_root)
+    assert (means["harmed"], means["gain"]) == (1.0, None)
+    write_csv(tmp_path / CROSS_FILE, rows)
+    assert crossing(read_cross(tmp_path), "a.png") is not None
+
+
+def evaluate_alone(run: Path, output: Path, cache_root: Path) -> dict[str, Any]:
+    words = (f"run={run}", "split=test", f"output={output}", f"paths.cache_root={cache_root}", "accelerator=cpu")
+    assert evaluate.main(words) == 0
+    (border,) = json.loads((output / "metrics.json").read_text())["borders"].values()
+    (means,) = border["restorers"].values()
+    return dict(means)

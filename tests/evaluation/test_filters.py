@@ -75,3 +75,29 @@ def test_all_blurs_of_a_sweep_are_studied_and_shown_in_its_report(
     capsys.readouterr()
     assert report.main(["sweep=two", *places]) == 2
     assert capsys.readouterr().err.startswith(f"error: {path} is damaged (it lacks the columns psnr")
+
+
+def test_a_sweep_of_several_blurs_is_not_measured_on_the_first_of_them(
+    trained: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained, tmp_path / "outputs")
+    (gaussian,) = tmp_path.glob("outputs/sweeps/two/*-gaussian-*/config.yaml")
+    gaussian.write_text(gaussian.read_text().replace("border: symmetric", "border: real"))
+    places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={cache_root}", "accelerator=cpu")
+    told = "fir=true measures filters on one set of blurred images here, and the runs of the sweep differ in "
+    for words, keys in (("data.border=real", "blur.name (box or gaussian)"), ("blur=box", "data.border (")):
+        assert evaluate.main(["fir=true", "sweep=two", words, *places]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {told}{keys}")
+
+
+def test_filters_say_what_they_were_measured_on(
+    tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = (f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
+    assert evaluate.main([*WORDS, "blur=box", "blur.size=5", "blur.noise_sigma=1", *places]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "box (size 5 px): the best linear filter of each size"
+    assert shown[1].startswith("Data: synthetic; seed 0; ")
+    assert shown[2] == "Blur: box (size 5 px); noise of 1 gray level; no JPEG."
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (found["measured_on"]["blur"], found["blur"]["size"]) == ("box (size 5 px)", 5)

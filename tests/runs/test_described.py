@@ -86,6 +86,11 @@ def test_what_tests_share_and_what_not() -> None:
     assert in_sentences([]) == []
 
 
+def test_one_gray_level_is_one() -> None:
+    noise = [measured_on({"blur": BOX | {"noise_sigma": sigma}})["noise"] for sigma in (1.0, 1.5, [0, 1])]
+    assert noise == ["noise of 1 gray level", "noise of 1.5 gray levels", "noise of 0 to 1 gray levels"]
+
+
 def test_many_blurs_are_counted() -> None:
     many = [measured_on({"blur": BOX | {"size": size}}) for size in range(3, 21, 2)]
     assert in_sentences(many) == ["Blur: 9 kinds of blur; no noise; no JPEG."]
