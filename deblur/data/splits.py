@@ -113,9 +113,10 @@ def _joined(digests: Sequence[str], groups: Sequence[str]) -> list[str]:
 
 def _too_few(digests: Sequence[str], groups: Sequence[str] | None, count: int) -> UserError:
     distinct = len(set(digests))
+    images = f"{len(digests)} {'image' if len(digests) == 1 else 'images'}"
     if groups is None or distinct < _SPLITS:
         return UserError(
-            f"data: {len(digests)} images, {distinct} of them distinct, cannot be divided into training, "
+            f"data: {images}, {distinct} of them distinct, cannot be divided into training, "
             f"validation and test sets. At least {_SPLITS} distinct images are needed: add images."
         )
     folders = len(set(groups))

@@ -159,10 +159,12 @@ def cross_table(runs: Sequence[Path], asked: Config, device: torch.device) -> li
         restorer.to(device)
     settings = next(iter(networks.values())).config["data"]
     rows: list[Row] = []
+    first: DeblurDataModule | None = None  # opens the images for all conditions, and says once what is wrong with them
     for trained in networks.values():
         for condition in conditions(trained.config["blur"], settings.get("border", "symmetric")):
             border = {"border": condition.border} if condition.border else {}
-            data = opened({"data": settings | border, "blur": condition.blur}, asked)
+            data = opened({"data": settings | border, "blur": condition.blur}, asked, like=first)
+            first = first or data
             if data.fitting(data.division.test, data.frame()):
                 rows += _measured(restorers, data, condition, device)
             else:

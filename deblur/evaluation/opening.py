@@ -14,10 +14,15 @@ from deblur.runs import STATUS_FILE, state_of
 _DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and torch's
 
 
-def opened(config: Config, asked: Config) -> DeblurDataModule:
+def opened(config: Config, asked: Config, like: DeblurDataModule | None = None) -> DeblurDataModule:
     """Return the images and the blur of a whole configuration, with its images opened.
 
     They are not set up for a training: the size of its patches decides nothing, and a few images need no division.
+
+    Args:
+        config: the configuration.
+        asked: that of the evaluation.
+        like: has the images open already, with the same settings but for the blur and the border.
 
     Raises:
         UserError: where they cannot be opened.
@@ -25,7 +30,10 @@ def opened(config: Config, asked: Config) -> DeblurDataModule:
     degradation = build(config["blur"], Degradation, trusted=asked["trusted"])
     cache_root = asked["paths"]["cache_root"]
     data = build(config["data"], DeblurDataModule, degradation, trusted=asked["trusted"], cache_root=cache_root)
-    data.open_images()
+    if like is None:
+        data.open_images()
+    else:
+        data.share_images(like)
     return data
 
 

@@ -32,14 +32,15 @@ def restorer_table(summary: Mapping[str, Any]) -> str:
     if is_compared:
         columns.append("network above it on")
         rows[0].append("")
-    images = f"{first[0]['images']} images ({summary['split']})"
+    count = first[0]["images"]
+    images = f"{count} {'image' if count == 1 else 'images'} ({summary['split']})"
     if summary["seen_left_out"]:
         images += f", without {summary['seen_left_out']} that the network was trained or validated on"
     if summary["small_left_out"]:
         images += f", without {summary['small_left_out']} that are too small for a real border"
     if first[0]["without_ssim"]:
         images += f", {first[0]['without_ssim']} of them without an SSIM, which needs {SSIM_SIDE}x{SSIM_SIDE} px"
-    if summary["split"] in ("all", "train") and borders[next(iter(borders))]["baselines"]:
+    if summary["split"] in ("all", "train") and any(borders[next(iter(borders))]["baselines"].values()):
         images += ", some of which the baselines were tuned on"
     if is_both:
         top, left = borders["real"]["margin"]
