@@ -171,6 +171,15 @@ class DeblurDataModule(L.LightningDataModule, ABC):
                 source, blurred_source, root, max_bad_fraction=bad, memory_limit=memory
             )
 
+    def share_images(self, other: "DeblurDataModule") -> None:
+        """Take the open images of another data module, and their division.
+
+        Args:
+            other: of the same settings but for the blur and the border, which decide neither.
+        """
+        self.images, self.inputs = other.images, other.inputs
+        self.__dict__["division"] = other.division
+
     @cached_property
     def division(self) -> Splits:
         """The set that each image belongs to, whatever its size, after `open_images`.

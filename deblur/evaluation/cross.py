@@ -210,13 +210,15 @@ def cross_table(
         restorer.to(device)
     settings = configs[next(iter(chosen.values()))]["data"]
     rows: list[Row] = []
+    first: DeblurDataModule | None = None  # opens the images for all conditions, and says once what is wrong with them
     for condition in _distinct(
         condition
         for run in chosen.values()
         for condition in conditions(configs[run]["blur"], settings.get("border", "symmetric"))
     ):
         config = {"data": settings | ({"border": condition.border} if condition.border else {}), "blur": condition.blur}
-        data = opened(config, asked)
+        data = opened(config, asked, like=first)
+        first = first or data
         seen = frozenset[int]().union(*(seen_images(network, data) for network in networks.values()))
         images = tuple(index for index in data.division.test if index not in seen)
         if not images:

@@ -69,10 +69,15 @@ def open_subject(place: Path, trusted: Sequence[str]) -> Subject:
     )
 
 
-def opened(config: Config, asked: Config) -> DeblurDataModule:
+def opened(config: Config, asked: Config, like: DeblurDataModule | None = None) -> DeblurDataModule:
     """Return the images and the blur of a whole configuration, with its images opened.
 
     They are not set up for a training: the size of its patches decides nothing, and a few images need no division.
+
+    Args:
+        config: the configuration.
+        asked: that of the evaluation.
+        like: has the images open already, with the same settings but for the blur and the border.
 
     Raises:
         UserError: where they cannot be opened.
@@ -81,7 +86,10 @@ def opened(config: Config, asked: Config) -> DeblurDataModule:
     cache_root = asked["paths"]["cache_root"]
     data = build(config["data"], DeblurDataModule, degradation, trusted=asked["trusted"], cache_root=cache_root)
     _refuse_unknown_kernels(data, asked)
-    data.open_images()
+    if like is None:
+        data.open_images()
+    else:
+        data.share_images(like)
     return data
 
 

@@ -41,7 +41,7 @@ def restorer_table(summary: Mapping[str, Any]) -> Lines:
         images += f", without {summary['small_left_out']} that are too small for a real border"
     if first[0]["without_ssim"]:
         images += f", {first[0]['without_ssim']} of them without an SSIM, which needs {SSIM_SIDE}x{SSIM_SIDE} px"
-    if summary["split"] in ("all", "train") and borders[next(iter(borders))]["baselines"]:
+    if summary["split"] in ("all", "train") and any(borders[next(iter(borders))]["baselines"].values()):
         images += ", some of which the baselines were tuned on"
     if is_both:
         top, left = borders["real"]["margin"]

@@ -25,11 +25,14 @@ def origin_table(sweeps: Sequence[Sweep]) -> TextTable:
     names |= {"git.commit": "git commit", "git.changed": "uncommitted changes", "data.fingerprint": "data fingerprint"}
     names |= {f"data.counts.{split}": f"{split} images" for split in ("train", "val", "test")}
     names |= {"data.left_out": "unreadable images left out"}
+    names |= {f"data.too_small.{split}": f"{split} images too small for the run" for split in ("train", "val", "test")}
     names |= {"device.accelerator": "accelerator", "device.name": "device", "device.devices": "devices a run"}
     names |= {"threads": "threads", "precision": "precision of the training"}
     rows = []
     for key, name in names.items():
         values = Counter(_shown(run.metrics[key]) for run in runs if run.metrics.get(key) is not None)
+        if key.startswith("data.too_small.") and set(values) == {"0"}:
+            continue
         texts = [
             value if len(values) == 1 else f"{value} ({count} of {len(runs)} runs)" for value, count in values.items()
         ]

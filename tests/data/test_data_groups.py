@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,30 @@ def test_a_run_on_pictures_of_every_format(tmp_path: Path, cache_root: Path) -> 
         path.unlink()
     run = trained(tmp_path, cache_root, "data=folder", f"data.root={root}")
     assert json.loads((run / "metrics.json").read_text())["data"]["left_out"] == 0
+
+
+@pytest.mark.parametrize("data", ["folder", "pairs"])
+def test_names_that_are_not_utf_8_are_counted_as_bad_images(tmp_path: Path, cache_root: Path, data: str) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for root in roots:
+        write_images(root, 38, height=33, width=34)
+        write_images(root / os.fsdecode(b"\xe9t\xe9"), 1, height=33, width=34)
+        (root / "000.png").rename(root / os.fsdecode(b"caf\xe9.png"))
+    places = [f"data.root={roots[0]}"] if data == "folder" else [f"data.sharp={roots[0]}", f"data.blurred={roots[1]}"]
+    run = trained(tmp_path, cache_root, f"data={data}", *places, "data.max_bad_fraction=0.06")
+    found = json.loads((run / "metrics.json").read_text())["data"]
+    assert (found["left_out"], sum(found["counts"].values())) == (2, 37)
+    log = (run / "train.log").read_text()
+    for name in ("caf\\udce9.png", "\\udce9t\\udce9/000.png"):
+        assert f"  '{name}' has a name that is not valid UTF-8\n" in log
+
+
+def test_a_link_to_a_folder_whose_name_is_not_utf_8(tmp_path: Path, cache_root: Path) -> None:
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    write_images(root, 12, height=33, width=34)
+    (tmp_path / "link").symlink_to(root)
+    run = trained(tmp_path, cache_root, "data=folder", f"data.root={tmp_path / 'link'}")
+    assert "caf\\udce9' (processes: 1)" in (run / "train.log").read_text()
 
 
 def test_anime_faces_are_composed_but_not_downloaded(compose: Compose) -> None:

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -31,6 +33,16 @@ def test_evaluation_images_are_degraded_the_same_way_every_time() -> None:
     assert set(dataset[0]["degradation"]) == {"blur", "length", "angle", "noise_sigma", "jpeg_quality"}
     other_seed = EvaluationDataset(images, [4], blur, seed=8, frame=WHOLE)
     assert not np.array_equal(dataset[0]["blurred"], other_seed[0]["blurred"])
+
+
+def test_a_name_that_is_no_text_degrades_an_image_as_any_other() -> None:
+    images = Noise(2)
+    blur = Motion([3, 15], [0, 180], noise_sigma=[0, 5])
+    before = EvaluationDataset(images, [1], blur, seed=7, frame=WHOLE)[0]
+    images.names[0] = os.fsdecode(b"caf\xe9.png")
+    dataset = EvaluationDataset(images, [0, 1], blur, seed=7, frame=WHOLE)
+    assert dataset[0]["degradation"] == dataset[0]["degradation"] != dataset[1]["degradation"]
+    np.testing.assert_array_equal(dataset[1]["blurred"], before["blurred"])
 
 
 def test_batches_hold_neighbours_of_one_shape() -> None:
