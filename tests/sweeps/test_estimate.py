@@ -56,7 +56,7 @@ def test_nothing_is_left_at_the_end(jobs: list[Job]) -> None:
     assert left(jobs, [10, 10, 10, 10]) == 0
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "cut"])  # whose first epochs are as they were
 def test_a_damaged_history_counts_for_nothing(jobs: list[Job], way: str) -> None:
     train(jobs[0], *[2.0] * 10)
     train(jobs[1], *[4.0] * 10)
