@@ -22,6 +22,11 @@ WITHOUT_EFFECT = (
     "trainer.log_every_n_steps",
     "trusted",
 )
+# The classes that are meant by these keys; another one there can change the result.
+_MEANT = {
+    "callbacks.image_strips": "deblur.training.callbacks.ImageStrips",
+    "callbacks.lr_monitor": "lightning.pytorch.callbacks.LearningRateMonitor",
+}
 # How many devices share a run: each takes a batch, so that two make it twice as large. One is what a run has that says
 # nothing of them, as those of a sweep do.
 DEVICES = "trainer.devices"
@@ -51,7 +56,9 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of a configuration that can change the result, flat: {"optimizer.lr": 0.001, ...}."""
-    return {key: value for key, value in flatten(config).items() if not is_without_effect(key, value)}
+    flat = flatten(config)
+    others = [key for key, meant in _MEANT.items() if flat.get(f"{key}._target_", meant) != meant]
+    return {key: value for key, value in flat.items() if not is_without_effect(key, value) or is_within(key, others)}
 
 
 def is_without_effect(key: str, value: Any) -> bool:

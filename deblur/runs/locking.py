@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import sys
+import threading
 import time
 import weakref
 from contextlib import suppress
@@ -54,6 +55,7 @@ class FolderLock:
         self._descriptor: int | None = None  # of the folder
         self._folder_identity: Identity | None = None
         self.holds_folder = False  # whether the folder itself is locked
+        self._one_at_a_time = threading.Lock()  # of the threads that ask whether it is in place
 
     def __enter__(self) -> Self:
         """Acquire the lock; see `acquire`."""
@@ -149,18 +151,19 @@ class FolderLock:
         It is not where the folder was moved, deleted or replaced, or where another process has locked another file of
         the lock's name.
         """
-        if _identity(self.folder, follow=True) != self._folder_identity:
-            return False
-        if _identity(self.path, follow=False) == self._file_identity:
+        with self._one_at_a_time:
+            if _identity(self.folder, follow=True) != self._folder_identity:
+                return False
+            if _identity(self.path, follow=False) == self._file_identity:
+                return True
+            unlinked = self._file
+            try:
+                self._lock_file(time.monotonic())
+            except (FolderIsLocked, UserError, OSError):
+                return self.holds_folder
+            if unlinked is not None:
+                unlinked.release(force=True)
             return True
-        unlinked = self._file
-        try:
-            self._lock_file(time.monotonic())
-        except (FolderIsLocked, UserError, OSError):
-            return self.holds_folder
-        if unlinked is not None:
-            unlinked.release(force=True)
-        return True
 
     def _close_in_child(self) -> None:
         """Close what a forked process has inherited: it would hold the lock after this process has ended."""

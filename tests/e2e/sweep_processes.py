@@ -31,7 +31,7 @@ class Sweeps:
         self.place = place
         self.environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(cache)}
 
-    def start(self, *words: str, program: str = "train") -> subprocess.Popen[str]:
+    def start(self, *words: str, program: str = "train", new_session: bool = False) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", f"deblur.{program}", *words],
             cwd=self.place,
@@ -39,6 +39,7 @@ class Sweeps:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=new_session,
         )
 
     def run(self, *words: str, program: str = "train") -> tuple[int, str, str]:

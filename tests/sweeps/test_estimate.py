@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from damages import WAYS, damage
 
 from deblur.sweeps.estimate import seconds_left
 from deblur.sweeps.sweep import Job
@@ -53,3 +54,19 @@ def test_several_at_once_share_the_time(jobs: list[Job]) -> None:
 def test_nothing_is_left_at_the_end(jobs: list[Job]) -> None:
     train(jobs[0], *[2.0] * 10)
     assert left(jobs, [10, 10, 10, 10]) == 0
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "cut"])  # whose first epochs are as they were
+def test_a_damaged_history_counts_for_nothing(jobs: list[Job], way: str) -> None:
+    train(jobs[0], *[2.0] * 10)
+    train(jobs[1], *[4.0] * 10)
+    damage(jobs[1].folder / "history.csv", way)
+    assert left(jobs, [10, 0, 10, 10]) == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("seconds", ["x", "", "nan", "inf"])
+def test_an_epoch_without_its_time_counts_for_nothing(jobs: list[Job], seconds: str) -> None:
+    train(jobs[0], *[2.0] * 10)
+    train(jobs[1])
+    (jobs[1].folder / "history.csv").write_text(f"epoch,seconds\n0,{seconds}\n")
+    assert left(jobs, [10, 0, 10, 10]) == pytest.approx(20.0)

@@ -1,9 +1,11 @@
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
+from damages import WAYS, damage
 
 from deblur.sweeps.sweep import ISSUED, Job, Sweep
 from deblur.sweeps.watch import watching
@@ -88,3 +90,43 @@ def test_a_number_of_threads_that_the_user_has_chosen_stays(sweep: Sweep, monkey
         watch.start(sweep, JOBLIB)
         assert os.environ["OMP_NUM_THREADS"] == "5"
     assert os.environ["OMP_NUM_THREADS"] == "5"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_damaged_files_end_no_watch(sweep: Sweep, capsys: pytest.CaptureFixture[str], way: str) -> None:
+    with watching([]) as watch:
+        watch.start(sweep, BASIC)
+        lines(capsys, 1)
+        write(sweep.folder / "c", "running", ended=None, epochs=2)
+        for name in ("status.json", "history.csv", "metrics.json"):
+            damage(sweep.folder / "c" / name, way)
+        damage(sweep.folder / "a" / "history.csv", way)
+        write(sweep.folder / "d", "done", ended=2, epochs=10)
+        damage(sweep.folder / "d" / "metrics.json", way)
+        (said,) = lines(capsys, 1)
+        assert said.startswith("2/4  d  done  about ")
+        damage(sweep.folder / "b" / "history.csv", way)
+        write(sweep.folder / "e", "done", ended=2, epochs=10)
+        shutil.copy(sweep.folder / "e" / "status.json", sweep.folder / "b" / "status.json")
+        assert lines(capsys, 1)[0].startswith("3/4  b  21.00 -> 26.00 dB (+5.00) in 63 s")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"state": "done", "ended": 5},
+        {"state": 7, "ended": "2"},
+        {"state": "failed", "ended": "2", "error": ["a"]},
+        {"state": "failed", "ended": "2", "epoch": "x"},
+        ["done"],
+    ],
+)
+def test_values_of_other_kinds_end_no_watch(sweep: Sweep, capsys: pytest.CaptureFixture[str], content: object) -> None:
+    with watching([]) as watch:
+        watch.start(sweep, BASIC)
+        lines(capsys, 1)
+        (sweep.folder / "c").mkdir()
+        (sweep.folder / "c" / "status.json").write_text(json.dumps(content))
+        write(sweep.folder / "d", "failed", ended=2, epochs=0, error="boom")
+        assert lines(capsys, 1)[0].startswith("2/4  d  failed: boom")
