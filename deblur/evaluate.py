@@ -14,7 +14,8 @@ from deblur.config import Config, check
 from deblur.config.command_line import run
 from deblur.config.commands import Evaluate, check_command
 from deblur.errors import disk_errors_told
-from deblur.runs.whereabouts import refuse_unwritable, sweep_folder
+from deblur.networks.shipped import SHIPPED
+from deblur.runs.whereabouts import refuse_no_run, refuse_unwritable, sweep_folder
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -43,6 +44,8 @@ def _adapted(overrides: Sequence[str]) -> list[str]:
 def _task(composed: DictConfig) -> None:
     config = check_command(composed, Evaluate)
     with disk_errors_told():
+        if config["run"] is not None and config["run"] not in SHIPPED:
+            refuse_no_run(Path(config["run"]))
         refuse_unwritable(Path(config["output"] or config["paths"]["output_root"]))  # measuring can take long
         said = _compared(config) if config["compare"] else _measured(config)
     sys.stdout.write(f"{said}\n")

@@ -13,7 +13,7 @@ from deblur.config import check
 from deblur.config.command_line import run
 from deblur.errors import UserError
 from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
-from deblur.runs.whereabouts import refuse_unwritable
+from deblur.runs.whereabouts import near_place, refuse_unwritable
 from deblur.sweeps.conclusion import conclude, launcher_failed
 from deblur.sweeps.sweep import Job, join, refuse_conflict
 from deblur.sweeps.watch import current_watch, watching
@@ -45,6 +45,8 @@ def _task(composed: DictConfig) -> float | None:
     overrides = list(hydra.overrides.task)
     if config["resume"] is not None:
         folder = Path(os.path.realpath(config["resume"]))
+        if not folder.exists():
+            raise UserError(f"resume={folder} does not exist: give the folder of a run.{near_place(folder)}")
         config = check(resumed_config(folder, config, overrides))
     else:
         folder = shared_run_folder() or run_folder(config, naming_words(overrides, hydra.sweeper.get("params")))

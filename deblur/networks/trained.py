@@ -14,7 +14,7 @@ from deblur.networks.description import has_settings
 from deblur.networks.guides import preparation_of
 from deblur.networks.weights import SUFFIX, read_weights
 from deblur.runs import CONFIG_FILE, METRICS_FILE, read_config, read_json
-from deblur.runs.whereabouts import near_place
+from deblur.runs.whereabouts import refuse_no_run
 
 _PREFIX: Final = "network."  # of the network's weights in a checkpoint
 SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "seed", "blur", "data")
@@ -59,13 +59,9 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
     Raises:
         UserError: where there is none, it is damaged, of another program, or its network is not allowed.
     """
+    refuse_no_run(place)
     if place.is_dir():
         return _of_run(place, trusted)
-    if not place.is_file():
-        raise UserError(
-            f"run={place} does not exist: give a run's folder, with its {CONFIG_FILE}, or a checkpoint file."
-            f"{near_place(place)}"
-        )
     if place.suffix == SUFFIX:
         weights, description = read_weights(place)
         config = description["settings"]

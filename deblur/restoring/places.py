@@ -49,9 +49,9 @@ def plan(source: Path, output: Path | None) -> list[Task]:
     if source.is_dir():
         return _of_folder(source, output)
     if not source.exists():
+        hint = " For several pictures, give their folder." if "," in str(source) else near_place(source)
         raise UserError(
-            f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures."
-            f"{near_place(source)}"
+            f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures.{hint}"
         )
     target = source.with_name(f"{source.stem}{RESTORED}{source.suffix}") if output is None else output
     if target.is_dir() or (output is not None and not target.suffix and not target.exists()):

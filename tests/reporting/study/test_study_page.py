@@ -235,7 +235,10 @@ def test_a_place_that_cannot_be_written_to_is_a_sentence(tmp_path: Path, capsys:
     write_run(tmp_path / "outputs" / "sweeps" / "grid", GAINS)
     Path("file").touch()
     assert refusal(["study=true", "sweep=grid", "output=file"], capsys) == (
-        "file cannot be written (File exists): choose another with output=DIR."
+        "output=file is no folder: give one, into which several files go."
+    )
+    assert refusal(["study=true", "sweep=grid", "output=file/in"], capsys) == (
+        "file/in cannot be written (Not a directory): choose another with output=DIR."
     )
 
 
