@@ -14,7 +14,8 @@ from deblur.config import Config, check
 from deblur.config.command_line import run
 from deblur.config.commands import Evaluate, check_command
 from deblur.errors import PartlyDone, disk_errors_told
-from deblur.runs.whereabouts import refuse_unwritable, sweep_folder
+from deblur.networks.shipped import SHIPPED
+from deblur.runs.whereabouts import refuse_no_run, refuse_unwritable, sweep_folder
 from deblur.text import Lines, as_bytes
 
 
@@ -47,6 +48,8 @@ def _task(composed: DictConfig) -> None:
 
     try:
         with disk_errors_told():
+            if config["run"] is not None and config["run"] not in SHIPPED:
+                refuse_no_run(Path(config["run"]))
             refuse_unwritable(Path(config["output"] or config["paths"]["output_root"]))  # measuring can take long
             said = _compared(config) if config["compare"] else _measured(config)
     except PartlyDone as partly:

@@ -9,6 +9,8 @@ from omegaconf import DictConfig
 from deblur.config.command_line import run
 from deblur.config.commands import Export, check_command
 from deblur.errors import disk_errors_told
+from deblur.networks.shipped import SHIPPED
+from deblur.runs.whereabouts import refuse_no_run
 from deblur.text import lines
 
 
@@ -27,6 +29,10 @@ def main(words: Sequence[str] | None = None) -> int:
 def _task(composed: DictConfig) -> None:
     config = check_command(composed, Export)
     from deblur.console import say
+
+    if config["run"] not in SHIPPED:
+        with disk_errors_told():
+            refuse_no_run(Path(config["run"]))
     from deblur.exporting.session import export  # seconds of imports
 
     with disk_errors_told():

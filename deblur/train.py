@@ -12,10 +12,10 @@ from omegaconf import DictConfig
 from deblur.config import check
 from deblur.config.command_line import run
 from deblur.data.sizes import refuse_too_large_patch
-from deblur.errors import disk_error
+from deblur.errors import UserError, disk_error
 from deblur.processes import end_with_command
 from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
-from deblur.runs.whereabouts import refuse_unwritable
+from deblur.runs.whereabouts import near_place, refuse_unwritable
 from deblur.streams import guarded_output
 from deblur.sweeps.conclusion import conclude, launcher_failed
 from deblur.sweeps.sweep import Job, join, refuse_conflict
@@ -54,6 +54,8 @@ def _task(composed: DictConfig) -> float | None:
     overrides = list(hydra.overrides.task)
     if config["resume"] is not None:
         folder = Path(os.path.realpath(config["resume"]))
+        if not folder.exists():
+            raise UserError(f"resume={folder} does not exist: give the folder of a run.{near_place(folder)}")
         config = check(resumed_config(folder, config, overrides), stored=True)
     else:
         folder = shared_run_folder() or run_folder(config, naming_words(overrides, hydra.sweeper.get("params")))

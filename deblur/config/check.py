@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from deblur.config import schema
 from deblur.config.build import refuse_by_name
-from deblur.config.keys import COMMANDS, TEXT_KEYS, did_you_mean, nearest, options, question
+from deblur.config.keys import COMMANDS, NEAR, TEXT_KEYS, did_you_mean, nearest, options, question
 from deblur.config.sections import Section, shown
 from deblur.errors import UserError
 
@@ -264,7 +264,9 @@ def _sentence(group: str, section: Config, known: type[Section], error: ErrorDet
     if error["type"] == "missing":
         without = f" {full_key}=none is for none." if "none" in options(full_key) else ""
         return f"{full_key} is missing: give {field.description}.{without}"
-    near = nearest(str(section[key]), _choices(field.annotation))
+    choices = _choices(field.annotation)
+    longer = [choice for choice in choices if choice.startswith(f"{section[key]}-")]  # bf16 for bf16-mixed
+    near = nearest(str(section[key]), longer or choices, 0 if longer else NEAR)
     asked = question([] if near is None else [near])
     return f"{full_key}={shown(section[key])} is not allowed: give {field.description}.{asked}"
 

@@ -64,14 +64,15 @@ def _kind(place: Path) -> Literal["folder", "file"] | None:
 
 
 def sweep_names(value: Any) -> list[str]:
-    """Return the names of sweeps: of one, of a list, or of a list in a text such as `[a,b]`.
+    """Return the names of sweeps: of one, of a list, or of a list in a text such as `[a,b]` or `a,b`.
 
     Raises:
         ValueError: where there is none.
     """
-    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
-        value = [name.strip() for name in value[1:-1].split(",")]
-    names = [value] if isinstance(value, str) else value
+    if isinstance(value, str):
+        listed = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+        value = [name.strip() for name in listed.split(",")]
+    names = value
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise ValueError("no names")
     return list(dict.fromkeys(names))
@@ -237,6 +238,7 @@ def check_report(cfg: DictConfig | Mapping[str, Any]) -> Config:
         UserError: as `check_command` does.
     """
     config = resolve(cfg)
-    names_a_sweep = config["sweep"] != "???" or config["list"] is not True
-    checked = check_command(config if names_a_sweep else config | {"sweep": "all"}, Report)
-    return checked | {"sweep": sweep_names(config["sweep"]) if names_a_sweep else []}
+    if config.get("sweep") != "???":
+        return check_command(config, Report) | {"sweep": sweep_names(config["sweep"])}
+    checked = check_command(config | {"sweep": "all"}, Report) | {"sweep": []}
+    return checked if checked["list"] else check_command(config, Report)

@@ -114,7 +114,7 @@ def _explain_choice_of_no_name(overrides: Sequence[str]) -> str:
 def _explain_unknown_key(error: OmegaConfBaseException, config_name: str, overrides: Sequence[str]) -> str:
     full_key, value = _as_given(str(error.full_key), overrides)
     group = full_key.partition(".")[0]
-    having = owners(full_key) or owners(str(error.full_key))
+    having = (owners(full_key) or owners(str(error.full_key))) if group in top_keys(config_name) else []
     if having and any(re.match(rf"{group}=.*[,(]", override) for override in overrides):
         # Hydra tries the other overrides on the default option before it looks at those that a sweep goes through.
         return f"{full_key} is unknown where a sweep over {group} starts: write {full_key}=choice(VALUE)."
@@ -145,5 +145,5 @@ def _as_given(unknown: str, overrides: Sequence[str]) -> tuple[str, str | None]:
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if key == unknown or key.startswith(f"{unknown}."):
-            return key, value
+            return key, value[1:-1] if re.fullmatch(r"'[^'\\]*'", value) else value
     return unknown, None

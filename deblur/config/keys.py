@@ -51,7 +51,7 @@ _SYNONYMS: Final[Mapping[str, str]] = {  # what other programs call a key, where
     "file": "input",
     "out": "output",
 }
-_NEAR: Final = 0.6  # of 1, how similar two words are of which one can be a misspelling of the other
+NEAR: Final = 0.6  # of 1, how similar two words are of which one can be a misspelling of the other
 _VERY_NEAR: Final = 0.8
 _MOST_ANNOTATED: Final = 2  # suggested keys of which each is shown with the options that have it
 
@@ -171,7 +171,7 @@ def _by_depth(key: str) -> tuple[int, str]:
     return key.count("."), key
 
 
-def nearest(word: str, words: Collection[str], cutoff: float = _NEAR) -> str | None:
+def nearest(word: str, words: Collection[str], cutoff: float = NEAR) -> str | None:
     """Return the word of which another one is likeliest a misspelling, whatever the case of letters.
 
     Args:

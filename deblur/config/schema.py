@@ -293,7 +293,7 @@ class Train(Section):
         f"{LONGEST_SWEEP}, that starts with a letter or digit, does not end with a dot and is no device of Windows "
         "(con, nul, com1 and the like), or null",
     )
-    resume: Place | None = Field(description="a run folder, or null")
+    resume: Place | None = Field(min_length=1, description="a run folder, or null")
     overwrite: bool = Field(False, description="true or false")
     fail_fast: bool = Field(False, description="true or false")
     dry_run: bool = Field(False, description="true or false")

@@ -15,7 +15,7 @@ from deblur.networks.guides import preparation_of
 from deblur.networks.weights import SUFFIX, read_weights
 from deblur.reading import MissingFile
 from deblur.runs import CONFIG_FILE, read_config, read_metrics
-from deblur.runs.whereabouts import near_place
+from deblur.runs.whereabouts import refuse_no_run
 
 _PREFIX: Final = "network."  # of the network's weights in a checkpoint
 SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "seed", "blur", "data")
@@ -60,13 +60,9 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
     Raises:
         UserError: where there is none, it is damaged, of another program, or its network is not allowed.
     """
+    refuse_no_run(place)
     if place.is_dir():
         return _of_run(place, trusted)
-    if not place.is_file():
-        raise UserError(
-            f"run={place} does not exist: give a run's folder, with its {CONFIG_FILE}, or a checkpoint file."
-            f"{near_place(place)}"
-        )
     if place.suffix == SUFFIX:
         weights, description = read_weights(place)
         config = description["settings"]

@@ -62,9 +62,9 @@ def plan(source: Path, output: Path | None) -> list[Task]:
     if source.is_dir():
         return _of_folder(source, output)
     if not source.exists():
+        hint = " For several pictures, give their folder." if "," in str(source) else near_place(source)
         raise UserError(
-            f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures."
-            f"{near_place(source)}"
+            f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures.{hint}"
         )
     if output is None:
         stem, suffix = _split_name(source)

@@ -17,7 +17,7 @@ from deblur.restoring.colour import plane_count, restore_pixels
 from deblur.restoring.pictures import Picture
 from deblur.restoring.tiles import Plane, PlaneNetwork, TiledNetwork
 from deblur.restoring.transparency import with_hidden, without_hidden
-from deblur.runs.whereabouts import near_place
+from deblur.runs.whereabouts import near_place, refuse_no_run
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur.kernels import Weights
@@ -184,6 +184,8 @@ def load(
             f"There is no network {network}: give {', '.join(SHIPPED)}, a run's folder, a checkpoint, or an exported "
             f".safetensors or {ONNX_SUFFIX} file.{_near(network)}"
         )
+    if place.is_dir():
+        refuse_no_run(place)
     import torch  # two seconds, which an .onnx file does without
 
     from deblur.device import accelerator_of, multiplies_bfloat16

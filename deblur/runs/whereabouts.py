@@ -40,6 +40,24 @@ def no_run(folder: Path) -> str:
     return f"{folder} is no run: it has no {CONFIG_FILE}. Give a folder such as outputs/runs/RUN/TIME."
 
 
+def refuse_no_run(place: Path) -> None:
+    """Refuse a place of which no trained network can be loaded, before torch is imported for that.
+
+    Args:
+        place: the folder of a run, or a file with a network.
+
+    Raises:
+        UserError: if nothing is there, or a folder that is no run.
+    """
+    if not place.is_dir() and not place.is_file():
+        raise UserError(
+            f"run={place} does not exist: give a run's folder, with its {CONFIG_FILE}, or a checkpoint file."
+            f"{near_place(place)}"
+        )
+    if place.is_dir() and not (place / CONFIG_FILE).is_file():
+        raise UserError(no_run(place))
+
+
 def near_place(place: Path) -> str:
     """Return a question with the path that is there and spelled most like one that is not; nothing if none is near."""
     parent, name = place.parent, place.name

@@ -237,6 +237,9 @@ def test_a_place_that_cannot_be_written_to_is_a_sentence(tmp_path: Path, capsys:
     assert refusal(["study=true", "sweep=grid", "output=file"], capsys) == (
         "output=file is no folder: give one, into which several files go."
     )
+    assert refusal(["study=true", "sweep=grid", "output=file/in"], capsys) == (
+        "file/in cannot be written (Not a directory): choose another with output=DIR."
+    )
 
 
 @pytest.mark.parametrize(
