@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from deblur.data.decoding import Decoded, decode_all
 from deblur.data.images import BadImage
 from deblur.data.sources import ImageSource
-from deblur.errors import UserError
+from deblur.errors import UserError, too_many_files
 
 _FORMAT_VERSION = 1  # raised when the files of a cache change their meaning
 PIXELS = "pixels.npy"
@@ -189,6 +189,7 @@ def _disk_errors(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"paths.cache_root: the image cache cannot be written to {root} ({error.strerror or error}). "
+            too_many_files(error)
+            or f"paths.cache_root: the image cache cannot be written to {root} ({error.strerror or error}). "
             "Make it writable, make room on its disk, or choose another folder with paths.cache_root=FOLDER."
         ) from error

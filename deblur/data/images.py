@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from deblur.data.orientation import orientation, upright
-from deblur.errors import UserError
+from deblur.errors import UserError, too_many_files
 
 # What a file may be called, and the Pillow decoder behind each name. A name only admits a file: any of these decoders
 # may then read it, so a JPEG that is called .png is read.
@@ -115,6 +115,7 @@ def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
         BadImageError: The file cannot be read, is damaged or cut short, is no picture of these formats, has levels of
             which the white one is not known, is smaller than `min_size`, or has so many pixels that it looks like a
             decompression bomb (`PIL.Image.MAX_IMAGE_PIXELS`).
+        UserError: No further file can be opened.
     """
     try:
         # Decoders warn of odd metadata, which cannot change a pixel; each would appear once for every such file.
@@ -132,6 +133,8 @@ def read_gray(path: Path, min_size: int = 1) -> NDArray[np.uint8]:
         raise
     # A damaged file can raise nearly anything from a decoder: OSError, SyntaxError, struct.error, KeyError, ...
     except Exception as error:
+        if too_many := too_many_files(error):
+            raise UserError(too_many) from error
         raise BadImageError(reason_for(error)) from error
 
 

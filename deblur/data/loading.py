@@ -1,10 +1,20 @@
-"""Loaders of batches."""
+"""Loaders of batches and the processes that they start."""
 
-from typing import Any
+import errno
+import multiprocessing.queues
+import os
+import signal
+import sys
+import traceback
+from types import TracebackType
+from typing import Any, Final
 
 from torch.utils.data import DataLoader
 
-from deblur.data.datasets import Sample
+from deblur.data.datasets import Sample, single_thread_opencv
+from deblur.errors import too_many_files
+
+NO_ROOM: Final = "No space left on device"  # what torch says of the shared memory
 
 
 class ImageLoader(DataLoader[Sample]):
@@ -18,3 +28,33 @@ class ImageLoader(DataLoader[Sample]):
     def __iter__(self) -> Any:
         """Yield the batches of one epoch."""
         yield from super().__iter__()
+
+
+def start_loader_process(worker: int) -> None:
+    """Prepare a loader process: one thread for OpenCV, quiet ends, and one if no batch can be handed over.
+
+    Ctrl-C in a terminal and the signals of a batch system reach all processes, and what they end in a loader process
+    must not pass for its failure: the training hears them as well. Batches are handed over by a thread, whose errors
+    Python only prints: the training would wait for the batch forever.
+    """
+    single_thread_opencv(worker)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    sys.excepthook = _hear_of_thread
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_process)  # type: ignore[attr-defined] # missing in its stub
+
+
+def _hear_of_thread(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Deal with an error of the thread that hands over open files: the training has ended, or none can be opened."""
+    if too_many_files(error):
+        _end_process(error, None)
+    elif not isinstance(error, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _end_process(error: BaseException, _batch: object | None) -> None:
+    """End this process with an exit code that tells the reason, an `errno`: nothing else arrives any more."""
+    code = errno.ENOSPC if NO_ROOM in str(error) else errno.EMFILE if too_many_files(error) else None
+    if code is None:
+        traceback.print_exception(error)
+    os._exit(code or 1)

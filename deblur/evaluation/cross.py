@@ -12,6 +12,7 @@ from deblur.blur.mixed import FAMILIES
 from deblur.config import Config
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Border
+from deblur.data.loader_errors import loader_errors_told
 from deblur.device import taken_device
 from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, opened, torch_device
@@ -165,7 +166,7 @@ def _measured(
 ) -> list[Row]:
     inputs: list[float] = []
     results: dict[str, list[float]] = {blur: [] for blur in restorers}
-    with torch.inference_mode():
+    with torch.inference_mode(), loader_errors_told(data.num_workers):
         for batch in data.test_dataloader():
             images = {key: batch[key].to(device).float() / 255 for key in ("blurred", "sharp")}
             inputs += psnr(images["blurred"], images["sharp"]).tolist()

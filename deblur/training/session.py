@@ -18,6 +18,7 @@ from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
+from deblur.data.loader_errors import loader_errors_told
 from deblur.device import Device, refuse_absent_device, taken_device
 from deblur.files import write_json
 from deblur.memory import keep_freed_memory
@@ -158,14 +159,14 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     warning = receptive_field_warning(module.network, degradation)
     if warning:
         log.warning(warning)
-    with stopwatch(seconds, "fit"), _keyboard_interrupt_from_lightning():
+    with stopwatch(seconds, "fit"), loader_errors_told(data.num_workers), _keyboard_interrupt_from_lightning():
         trainer.fit(module, datamodule=data, ckpt_path=last.path if last else None, weights_only=True)
     seconds["epochs"] = round(sum(row["seconds"] for row in history.rows), 3)
 
     best = run.path / CHECKPOINTS / "best.ckpt"
     best_epoch = load_checkpoint(best)["epoch"]
     log.info(f"Testing the weights of the best epoch, {best_epoch + 1}: {best}")
-    with stopwatch(seconds, "test"), _keyboard_interrupt_from_lightning():
+    with stopwatch(seconds, "test"), loader_errors_told(data.num_workers), _keyboard_interrupt_from_lightning():
         trainer.test(module, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
     if not trainer.is_global_zero:
         return {}
