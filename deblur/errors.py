@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import sys
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -9,6 +10,9 @@ from deblur.text import Lines
 
 # There is no room, the user's quota is used up, or the file would be larger than the file system or a limit allows.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+
+if sys.platform != "win32":
+    import resource  # at the top: importing it opens a file, for which it is too late once there are too many
 
 
 class UserError(Exception):
@@ -63,8 +67,31 @@ def disk_errors_told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if too_many := too_many_files(error):
+            raise UserError(too_many) from error
         if error.filename is None:
             raise
         raise disk_error(
             error, f"{error.filename} cannot be read or written ({error.strerror}): make it so, or choose another."
         ) from error
+
+
+def too_many_files(error: BaseException) -> str | None:
+    """Return a sentence for an error that came of too many open files, which is not the fault of any one file.
+
+    Args:
+        error: any one; libraries raise errors of their own kinds, with the system's words in them.
+
+    Returns:
+        The sentence; None for another error.
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    if code not in (errno.EMFILE, errno.ENFILE) and not any(words in str(error) for words in _TOO_MANY_FILES):
+        return None
+    if sys.platform == "win32":
+        return "Too many files are open: end other programs."
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return f"Too many files are open (the limit is {limit}): raise the limit with ulimit -n {max(4096, 4 * limit)}."
+
+
+_TOO_MANY_FILES = ("Too many open files", "items of ancdata")  # the second comes of a file that could not be received

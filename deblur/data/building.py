@@ -19,7 +19,7 @@ from deblur.data.index import Index
 from deblur.data.pixels import state_of
 from deblur.data.sources import ImageSource
 from deblur.data.verification import note
-from deblur.errors import disk_error
+from deblur.errors import disk_error, too_many_files
 from deblur.text import counted
 
 PIXELS = "pixels.npy"
@@ -153,6 +153,7 @@ def _disk_errors(root: Path) -> Iterator[None]:
     except OSError as error:
         raise disk_error(
             error,
-            f"paths.cache_root: the image cache cannot be written to {root} ({error.strerror or error}). "
+            too_many_files(error)
+            or f"paths.cache_root: the image cache cannot be written to {root} ({error.strerror or error}). "
             "Make it writable, make room on its disk, or choose another folder with paths.cache_root=FOLDER.",
         ) from error

@@ -26,10 +26,9 @@ from deblur.data.datasets import (
     batches_of_one_shape,
     collate_images,
     single_thread_opencv,
-    start_loader,
 )
 from deblur.data.frames import Border, Frame
-from deblur.data.loading import ImageLoader
+from deblur.data.loading import ImageLoader, start_loader_process
 from deblur.data.pairs import open_pairs
 from deblur.data.patches import TrainingDataset, collate_patches
 from deblur.data.pictures import TrainingPictures
@@ -262,6 +261,11 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         return self.evaluation_dataloader(self.measurable("test", self.frame()), self.frame())
 
     @property
+    def num_workers(self) -> int:
+        """How many loader processes each loader has."""
+        return self._num_workers
+
+    @property
     def reach(self) -> tuple[int, int]:
         """How many rows and columns beyond a frame blur into it at most [px]."""
         height, width = self._degradation.max_kernel_size
@@ -391,7 +395,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         return {
             "num_workers": self._num_workers,
             "persistent_workers": self._num_workers > 0,
-            "worker_init_fn": start_loader,
+            "worker_init_fn": start_loader_process,
             # Only memory that is pinned is copied to a GPU while the processor goes on.
             "pin_memory": self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             # A loader draws a seed for its processes; drawn from torch's own generator it would change the dropout.

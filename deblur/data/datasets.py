@@ -13,7 +13,6 @@ from torch.utils.data import Dataset, Sampler
 from deblur.blur import Degradation, Sampled
 from deblur.blur.kernels import Weights
 from deblur.data.frames import Frame
-from deblur.processes import end_with_parent
 from deblur.text import as_bytes
 
 GrayImage = NDArray[np.uint8]
@@ -204,9 +203,3 @@ def describe(sampled: Sampled) -> Mapping[str, Any]:
 def single_thread_opencv() -> None:
     """Keep OpenCV from starting threads: at these image sizes they cost time, and in forked processes they can hang."""
     cv2.setNumThreads(0)
-
-
-def start_loader(_worker: int) -> None:
-    """Begin a process that loads images: it ends with the training, also where that is killed."""
-    single_thread_opencv()
-    end_with_parent()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from deblur.data.images import BadImageError, digest
 from deblur.data.sources import ImageSource
-from deblur.errors import UserError
+from deblur.errors import UserError, too_many_files
 from deblur.processes import end_with_parent
 
 # Pixels that travel between processes at once: enough to make the way cheap, few enough for photographs to fit.
@@ -85,7 +85,8 @@ def _decode_in_processes(source: ImageSource, workers: int) -> Iterator[Decoded 
             yield from decoded
     except (BrokenProcessPool, OSError) as error:
         raise UserError(
-            f"A process that decodes images of {source.description} could not be started or ended unexpectedly "
+            too_many_files(error)
+            or f"A process that decodes images of {source.description} could not be started or ended unexpectedly "
             f"({error}). It may have run out of memory: end other programs, or choose smaller images."
         ) from error
     finally:

@@ -20,7 +20,7 @@ from deblur.data.formats.kinds import FORMAT_BY_SUFFIX
 from deblur.data.formats.kinds import BadImageError as BadImageError
 from deblur.data.formats.opening import open_image
 from deblur.data.orientation import upright
-from deblur.errors import UserError
+from deblur.errors import UserError, too_many_files
 from deblur.text import lines
 
 DECODERS: Final = FORMAT_BY_SUFFIX
@@ -63,6 +63,7 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
     Raises:
         BadImageError: The file cannot be read, is damaged or cut short, is of a kind that is not read, or has so many
             pixels that it looks like a decompression bomb (`PIL.Image.MAX_IMAGE_PIXELS`).
+        UserError: No further file can be opened.
     """
     try:
         # Decoders warn of odd metadata, which cannot change a pixel; each would appear once for every such file.
@@ -78,6 +79,8 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
         raise
     # A damaged file can raise nearly anything from a decoder: OSError, SyntaxError, struct.error, KeyError, ...
     except Exception as error:
+        if too_many := too_many_files(error):
+            raise UserError(too_many) from error
         raise BadImageError(reason_for(error)) from error
 
 

@@ -13,6 +13,7 @@ from deblur.blur.mixed import FAMILIES
 from deblur.config import Config
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Border
+from deblur.data.loader_errors import loader_errors_told
 from deblur.device import taken_device
 from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems
@@ -284,7 +285,7 @@ def _measured(
     device: torch.device,
 ) -> list[Row]:
     rows: dict[str, list[dict[str, float]]] = {label: [] for label in restorers}
-    with torch.inference_mode():
+    with torch.inference_mode(), loader_errors_told(data.num_workers):
         for batch in data.evaluation_dataloader(indices, data.frame()):
             images = {key: batch[key].to(device).float() / 255 for key in ("blurred", "sharp")}
             inputs = psnr(images["blurred"], images["sharp"]).tolist()

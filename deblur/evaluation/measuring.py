@@ -7,6 +7,7 @@ import torch
 
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.frames import Frame
+from deblur.data.loader_errors import loader_errors_told
 from deblur.evaluation.restorers import NetworkRestorer, Restorer
 from deblur.metrics import measure
 
@@ -32,12 +33,15 @@ def measure_restorers(
     Returns:
         One row for each restorer and image: border, names of restorer and image, the degradation, and what
         `deblur.metrics.measure` tells, as plain numbers; infinite where an image is exact.
+
+    Raises:
+        UserError: where a loader process fails.
     """
     for restorer in restorers:
         if isinstance(restorer, NetworkRestorer):
             restorer.to(device)
     rows: list[Row] = []
-    with torch.inference_mode():
+    with torch.inference_mode(), loader_errors_told(data.num_workers):
         for batch in data.evaluation_dataloader(tuple(indices), frame):
             moved = {
                 key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()

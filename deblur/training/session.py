@@ -19,6 +19,7 @@ from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
+from deblur.data.loader_errors import loader_errors_told
 from deblur.device import Device, refuse_absent_device, taken_device
 from deblur.errors import NO_ROOM, UserError, disk_error
 from deblur.files import remove_partial_files, write_json
@@ -195,7 +196,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     warning = receptive_field_warning(module.network, degradation)
     if warning:
         log.warning(warning)
-    with stopwatch(seconds, "fit"), _keyboard_interrupt_from_lightning():
+    with stopwatch(seconds, "fit"), loader_errors_told(data.num_workers), _keyboard_interrupt_from_lightning():
         trainer.fit(module, datamodule=data, ckpt_path=last.path if last else None, weights_only=True)
     seconds["epochs"] = round(sum(row["seconds"] for row in history.rows), 3)
 
@@ -205,7 +206,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     log.info(f"Testing the weights of the best epoch, {best_epoch}: {best}")
     # Not by a trainer's ckpt_path: callbacks such as averages of the weights change what that loads.
     module.load_state_dict(stored["state_dict"])
-    with stopwatch(seconds, "test"), _keyboard_interrupt_from_lightning():
+    with stopwatch(seconds, "test"), loader_errors_told(data.num_workers), _keyboard_interrupt_from_lightning():
         trainer.test(module, datamodule=data, verbose=False)
     if not trainer.is_global_zero:
         return {}
