@@ -193,6 +193,18 @@ def test_kinds_of_bmp_that_are_read(tmp_path: Path, kind: str) -> None:
     np.testing.assert_array_equal(read_gray(tmp_path / "a.bmp"), gray)
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_a_dib_without_the_header_of_a_file(tmp_path: Path, mode: str) -> None:
+    image = IMAGE.quantize(20) if mode == "P" else IMAGE.convert(mode)
+    whole = encoded(image, "BMP")
+    (tmp_path / "a.dib").write_bytes(whole[14:])
+    (tmp_path / "b.dib").write_bytes(whole)
+    expected = np.asarray(image.convert("L" if mode in ("1", "L") else "RGB"))
+    for name in ("a.dib", "b.dib"):
+        np.testing.assert_array_equal(read_picture(tmp_path / name).pixels, expected)
+    assert refused(tmp_path, whole[14:], "a.png").startswith("is no AVIF")
+
+
 def test_what_is_no_image_is_told_so(tmp_path: Path) -> None:
     for content in (b"words", b"<!DOCTYPE html>", bytes(200), b"P9 is no kind of Netpbm"):
         assert refused(tmp_path, content, "a.png").startswith("is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image: ")

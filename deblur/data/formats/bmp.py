@@ -21,6 +21,10 @@ _EMBEDDED_PROFILE: Final = b"DEBM"  # the four letters MBED, as a number of litt
 _UNSUPPORTED: Final = ("Unsupported BMP", "invalid palette size")  # what Pillow says of the kinds that it does not read
 
 
+_HEADER_SIZES: Final = (12, 40, 52, 56, 64, 108, 124)
+_OLD_HEADER: Final = 12  # bytes; its palette has 3 bytes a color instead of 4
+
+
 class _Header(NamedTuple):
     """The header of Windows 3 and later."""
 
@@ -89,7 +93,7 @@ class BmpFile(Container):
     def _load(self, image: Image.Image) -> None:
         try:
             image.load()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if str(error).startswith(_UNSUPPORTED):
                 raise UnreadableKindError(f"is a BMP of an unusual kind ({error})") from error
             raise
@@ -138,6 +142,23 @@ class BmpFile(Container):
         if kind != _EMBEDDED_PROFILE:
             return None
         return self._content[_FILE_HEADER + place :][:size] or None
+
+
+def with_file_header(content: bytes) -> bytes | None:
+    """Return a BMP from one without the header of a file, as .dib files can be; None for anything else."""
+    size = int.from_bytes(content[:4], "little")
+    if size not in _HEADER_SIZES or len(content) < _FILE_HEADER + size:
+        return None
+    if size == _OLD_HEADER:
+        bits, masks, colors = content[10], 0, 0
+    else:
+        header = _Header(*_INFO_HEADER.unpack_from(content))
+        fields = {_BIT_FIELDS: 12, _BIT_FIELDS_WITH_ALPHA: 16}
+        masks = fields.get(header.compression, 0) if size == _INFO_HEADER.size else 0
+        bits, colors = header.bits, header.colors
+    colors = colors or (2**bits if bits <= 8 else 0)
+    start = _FILE_HEADER + size + masks + colors * (3 if size == _OLD_HEADER else 4)
+    return b"BM" + struct.pack("<IHHI", _FILE_HEADER + len(content), 0, 0, start) + content
 
 
 def _is_run(mask: int) -> bool:

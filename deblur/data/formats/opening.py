@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Final
 
-from deblur.data.formats.bmp import BmpFile
+from deblur.data.formats.bmp import BmpFile, with_file_header
 from deblur.data.formats.container import Container
 from deblur.data.formats.heif import AvifFile, HeifFile
 from deblur.data.formats.jpeg import JpegFile
@@ -13,11 +13,12 @@ from deblur.data.formats.png import PngFile
 from deblur.data.formats.tiff import TiffFile
 from deblur.data.formats.webp import WebpFile
 
+_BMP: Final = "BMP"
 _OPENERS: Final[dict[str, Callable[[bytes], Container]]] = {
     "PNG": PngFile,
     "JPEG": JpegFile,
     "WEBP": WebpFile,
-    "BMP": BmpFile,
+    _BMP: BmpFile,
     "TIFF": TiffFile,
     "AVIF": AvifFile,
     "HEIF": HeifFile,
@@ -36,7 +37,10 @@ def open_image(content: bytes, path: PurePath) -> Container:
         BadImageError: The file is no image.
         Exception: Anything that a decoder raises for a damaged file.
     """
-    return _OPENERS[format_of_content(content, path)](content)
+    file_format = format_of_content(content, path)
+    if file_format == _BMP and not content.startswith(b"BM"):
+        content = with_file_header(content) or content
+    return _OPENERS[file_format](content)
 
 
 def format_of_content(content: bytes, path: PurePath) -> str:
@@ -49,5 +53,7 @@ def format_of_content(content: bytes, path: PurePath) -> str:
     kind = kind_of(content)
     if kind.format == "TIFF" and path.suffix.lower() in RAW_SUFFIXES:
         refuse_raw()
+    if kind.format is None and path.suffix.lower() == ".dib" and with_file_header(content) is not None:
+        return _BMP
     refuse_other_kinds(kind)
     return str(kind.format)
