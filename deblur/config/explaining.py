@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from deblur.config import schema
 from deblur.config.check import unresolved
-from deblur.config.keys import did_you_mean, nearest, options, owners, question, top_keys
+from deblur.config.keys import did_you_mean, known_keys, nearest, options, owners, question, top_keys
 from deblur.errors import NO_ROOM
 
 LAUNCHERS: Final = {  # that Hydra does not bring along
@@ -123,10 +123,12 @@ def _explain_unknown_key(error: OmegaConfBaseException, config_name: str, overri
     section = error.parent_node if isinstance(error.parent_node, DictConfig) else DictConfig({})
     above, _, unknown = str(error.full_key).rpartition(".")
     names = {str(name) for name in section} - {"_target_", "name", "hydra"} if above else top_keys(config_name)
-    asked = did_you_mean(full_key, config_name, value)
+    # One that is known has to be added: it is an argument of another library's class that no option sets.
+    is_known = full_key in known_keys(config_name)
+    asked = "" if is_known else did_you_mean(full_key, config_name, value)
     if not names:
         return f"{error.full_key} is unknown: {above} has no keys."
-    if not asked:
+    if not asked and not is_known:
         near = nearest(unknown, names)
         asked = question([f"{above}.{near}" if above else near] if near else [])
     known = f"{above} has the keys" if above else "the keys at the top are"

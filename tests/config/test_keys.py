@@ -115,6 +115,10 @@ def test_nothing_is_made_up() -> None:
         ("+lr=1e-3", "Did you mean optimizer.lr?"),
         ("model.kernel_size=9", "Did you mean model.kernel_sizes?"),
         ("model.kernel_size=[9,1]", "Did you mean model.kernel_sizes=[9,1]?"),
+        (
+            "trainer.check_val_every_n_epoch=2",
+            "max_epochs, precision. For an argument of lightning.pytorch.Trainer wri",
+        ),
         ("weight=2", "Did you mean blur.families.box.weight=2, blur.families.disk.weight=2, "),
         ("model=unet", "model=unet is not allowed: choose deeper_91115, "),
         ("blur=BOX", "Did you mean box?"),
