@@ -10,6 +10,11 @@ import pytest
 SmallDisk = Callable[[int], Path]
 
 
+def make_room(disk: Path, size: int) -> None:
+    """Make a file system that `small_disks` has mounted this large [KiB]."""
+    subprocess.run(["mount", "-o", f"remount,size={size}k", str(disk)], check=True)
+
+
 def small_disks(place: Path) -> Iterator[SmallDisk]:
     """Yield what mounts an empty file system of so many KiB; the test is skipped where that is not possible."""
     mounted: list[Path] = []

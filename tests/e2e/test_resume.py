@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from run_content import content_of, tensorboard_of
 from small_trainings import SMALLEST
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from workplaces import SMALL, Workplace
 
 from deblur.train import main
@@ -41,8 +41,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
         for place in (workplace, finished)
     ]
     assert without_time[0] == without_time[1]
-    steps = [event.step for event in EventAccumulator(str(workplace.run)).Reload().Scalars("val/psnr")]
-    assert sorted(steps) == [2, 5, 8]  # files of the same second are read in any order
+    assert tensorboard_of(workplace.run) == tensorboard_of(finished.run)
 
 
 def assert_resumed_equals_uninterrupted(tmp_path: Path, cache_root: Path, *words: str) -> None:
@@ -134,13 +133,90 @@ def test_other_images_are_refused(
     assert "The images have changed" in capsys.readouterr().err
 
 
-def test_a_damaged_checkpoint_is_a_sentence(
-    finished: Workplace, workplace: Workplace, capsys: pytest.CaptureFixture[str]
+# The third of four epochs is the best one.
+UNEVEN = (*(word.replace("max_epochs=3", "max_epochs=4") for word in SMALL), "optimizer.lr=3e-3")
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Workplace:
+    """A finished run whose last epoch is not the best one; tests do not change it."""
+    place = Workplace(tmp_path_factory.mktemp("uneven"), cache_root)
+    assert place.train(*UNEVEN) == 0
+    assert torch.load(place.run / "checkpoints" / "best.ckpt", weights_only=True)["epoch"] == 2
+    return place
+
+
+@pytest.mark.parametrize("damaged", [("last.ckpt",), ("best.ckpt",), ("last.ckpt", "best.ckpt")])
+def test_a_run_with_damaged_checkpoints_ends_as_if_nothing_had_happened(
+    uneven: Workplace, workplace: Workplace, damaged: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_interrupted(uneven, workplace)
+    for name in damaged:
+        path = workplace.run / "checkpoints" / name
+        path.write_bytes(path.read_bytes()[:5000])
+    assert workplace.resume() == 0
+    told = capsys.readouterr().out
+    assert f"{damaged[0]} is no checkpoint of this program, or is damaged" in told
+    assert ("is trained from the start" in told) == ("best.ckpt" in damaged)
+    assert content_of(workplace.run) == content_of(uneven.run)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x00\xff\xfe", b"epoch,step,lr,train/loss\n0,3,0.0"])
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_damaged_history_is_written_again(
+    finished: Workplace, workplace: Workplace, tmp_path: Path, content: bytes | None, epochs: int
+) -> None:
+    if epochs == 3:
+        copy_interrupted(finished, workplace)
+    else:
+        (tmp_path / "flag").touch()
+        stop = ("+callbacks.stop._target_=watchers.StopOnce", "trusted=[watchers]")
+        assert workplace.train(*SMALL, *stop, f"+callbacks.stop.flag='{tmp_path / 'flag'}'") == 130
+    history = workplace.run / "history.csv"
+    history.unlink()
+    if content is not None:
+        history.write_bytes(content)
+    status = workplace.read("status.json") | {"epoch": 7}
+    (workplace.run / "status.json").write_text(json.dumps(status))
+    assert workplace.resume("trusted=[watchers]") == 0
+    found, expected = content_of(workplace.run), content_of(finished.run)
+    assert [found[key] for key in ("history", "metrics", "status")] == [
+        expected[key] for key in ("history", "metrics", "status")
+    ]
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
+def test_damaged_events_come_back_but_for_the_images(
+    finished: Workplace, workplace: Workplace, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copy_interrupted(finished, workplace)
-    (workplace.run / "checkpoints" / "last.ckpt").write_bytes(b"nothing")
-    assert workplace.resume() == 2
-    assert "last.ckpt is no checkpoint of this program, or is damaged" in capsys.readouterr().err
+    (events,) = workplace.run.glob("events.out.tfevents.*")
+    if damage == "gone":
+        events.unlink()
+    else:
+        events.write_bytes(events.read_bytes()[: 20_000 if damage == "cut" else 0])
+    assert workplace.resume() == 0
+    assert "The TensorBoard events in" in capsys.readouterr().out
+    assert tensorboard_of(workplace.run)["scalars"] == tensorboard_of(finished.run)["scalars"]
+    assert len(list(workplace.run.glob("events.out.tfevents.*"))) == 1
+
+
+def test_a_checkpoint_of_another_run_is_not_taken_for_ones_own(
+    finished: Workplace, uneven: Workplace, workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_interrupted(finished, workplace)
+    shutil.copy(uneven.run / "checkpoints" / "last.ckpt", workplace.run / "checkpoints" / "last.ckpt")
+    assert workplace.resume() == 0
+    assert "last.ckpt is of another training (optimizer.lr differ). The run is not" in capsys.readouterr().out
+    assert content_of(workplace.run) == content_of(finished.run)
+
+
+def test_nothing_is_left_of_processes_that_were_killed(finished: Workplace, workplace: Workplace) -> None:
+    copy_interrupted(finished, workplace)
+    for name in ("checkpoints/.last.ckpt.other_host-17.abcdefgh.partial", ".status.json.host-1.00000000.partial"):
+        (workplace.run / name).write_bytes(b"half a file")
+    assert workplace.resume() == 0
+    assert content_of(workplace.run)["files"] == content_of(finished.run)["files"]
 
 
 def test_a_finished_run_is_not_resumed(finished: Workplace, capsys: pytest.CaptureFixture[str]) -> None:

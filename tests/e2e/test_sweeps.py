@@ -78,7 +78,7 @@ def test_tensorboard_can_filter_the_runs_by_what_they_vary(whole: Sweeps) -> Non
         events = EventAccumulator(str(whole.folder / run))
         events.Reload()
         assert "val/psnr" in events.Tags()["scalars"]
-        assert events.Scalars("hp/psnr")[0].value == pytest.approx(test["psnr"])
+        assert [event.value for event in events.Scalars("test/psnr")] == pytest.approx([test["psnr"]])
         content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
         hparams = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
         seen[run] = (hparams["model"].string_value, hparams["blur"].string_value, hparams["lr"].number_value)
