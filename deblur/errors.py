@@ -13,7 +13,7 @@ class UserError(Exception):
 
 
 class PartlyDone(UserError):
-    """Some of what was asked for could not be done, which the text tells; the rest was.
+    """Some of what was asked for could not be done, as the text says; the rest was.
 
     Attributes:
         shown: what to show of the rest.

@@ -204,6 +204,6 @@ def single_thread_opencv() -> None:
 
 
 def start_loader(_worker: int) -> None:
-    """Begin a process that loads images: it ends with the training, also where that is killed."""
+    """Begin a process that loads images: it ends with the training, also if that is killed."""
     single_thread_opencv()
     end_with_parent()
