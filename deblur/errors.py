@@ -45,7 +45,7 @@ def disk_error(error: OSError, sentence: str) -> UserError:
 
 
 class PartlyDone(UserError):
-    """Some of what was asked for could not be done, which the text tells; the rest was.
+    """Some of what was asked for could not be done, as the text says; the rest was.
 
     Attributes:
         shown: what to show of the rest.

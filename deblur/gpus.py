@@ -28,7 +28,7 @@ def claimed(names: Sequence[str], folder: Path | None = None) -> Iterator[int]:
         The index of the GPU in `names`.
 
     Raises:
-        UserError: where the claims cannot be written.
+        UserError: if the claims cannot be written.
     """
     place = folder or Path(tempfile.gettempdir()) / f"deblur-gpus-{_user()}"
     try:

@@ -37,7 +37,7 @@ def end_with_parent() -> None:
 
 
 def end_with_command() -> None:
-    """Have this process end with the command that a user gave, on this machine, where one is known."""
+    """Have this process end with the command that a user gave, on this machine, if it is known."""
     process = os.environ.get(_COMMAND, "")
     if process.isdecimal():
         end_with(int(process))

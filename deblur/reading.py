@@ -56,9 +56,9 @@ def read_bytes(path: Path, *, largest: int = LARGEST_FILE, cure: str = "") -> by
         cure: what the user can do, for the end of the error's sentence.
 
     Raises:
-        MissingFile: where it is not there.
-        UnreadableFile: where the system refuses to read it, or it is no regular file.
-        DamagedFile: where it is too large.
+        MissingFile: if it is not there.
+        UnreadableFile: if the system refuses to read it, or it is no regular file.
+        DamagedFile: if it is too large.
     """
     try:
         refuse_special_file(path, os.stat(path).st_mode, cure)  # noqa: PTH116 # opening a device can have effects
@@ -267,7 +267,7 @@ def _take_numbers_of_omegaconf(kind: Any) -> None:
 def yaml_text(value: Any) -> str:
     """Return plain values as YAML that `yaml_value` reads back.
 
-    OmegaConf would take a text with `${` for a reference to look up, and refuse it where it is none.
+    OmegaConf would take a text with `${` for a reference to look up, and refuse it if it is none.
     """
     import yaml
 

@@ -48,7 +48,7 @@ def _task(composed: DictConfig) -> float | None:
     if config["trainer"].get("devices") == "auto":
         from deblur.device import number_of_devices  # seconds of imports
 
-        # The number decides how large a step's batch is: a run that goes on elsewhere has to go on with the same.
+        # The number decides how large a step's batch is: a run that is resumed elsewhere needs the same.
         config["trainer"]["devices"] = number_of_devices(config["trainer"])
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)

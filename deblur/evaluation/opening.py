@@ -111,7 +111,7 @@ def finished_runs(sweep: Path) -> tuple[list[Path], list[str]]:
     """Return the folders of a sweep's finished runs, and a sentence for each run whose files cannot be used.
 
     Raises:
-        UserError: where there is no finished run.
+        UserError: if there is no finished run.
     """
     found: list[Path] = []
     problems: list[str] = []
@@ -131,7 +131,7 @@ def finished_runs(sweep: Path) -> tuple[list[Path], list[str]]:
 
 
 def metrics_of(run: Path) -> dict[str, Any]:
-    """Return what the metrics.json of a run holds; nothing where it is missing, with no results of a test."""
+    """Return what the metrics.json of a run holds; no results of a test if it is missing."""
     try:
         return read_metrics(run)
     except MissingFile:
@@ -142,7 +142,7 @@ def with_problems(shown: Lines, problems: Sequence[str]) -> Lines:
     """Return what to show of a sweep, of which some runs may have been left out.
 
     Raises:
-        PartlyDone: where that is so.
+        PartlyDone: if that is so.
     """
     if problems:
         raise PartlyDone(shown, problems)

@@ -49,7 +49,7 @@ def _state_row(run: Run) -> Sequence[str]:
 def listing(root: Path) -> Lines:
     """Return all single runs and all sweeps below an output folder, with their states.
 
-    A damaged one is called so, since a list is where one looks for it, and sentences at the end say what is damaged.
+    Sentences at the end say what is damaged.
     """
     runs = [read_run(folder, root / "runs") for folder in run_folders(root / "runs")]
     sweeps = [read_sweep(folder) for folder in folders_in(root / "sweeps")]

@@ -49,7 +49,7 @@ def read_findings(folders: Sequence[Path]) -> Findings:
     """Read one sweep, or several side by side, and compare their finished runs.
 
     Raises:
-        UserError: where a sweep holds no run.
+        UserError: if a sweep holds no run.
     """
     return findings_of([read_sweep(folder) for folder in folders])
 
@@ -75,7 +75,7 @@ def write_report(folders: Sequence[Path], output: Path, *, strips: bool = True) 
         The path of report.html.
 
     Raises:
-        UserError: where a sweep holds no run.
+        UserError: if a sweep holds no run.
     """
     page, _ = write_findings(read_findings(folders), output, strips=strips)
     return page

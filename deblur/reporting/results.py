@@ -157,7 +157,7 @@ class Sweep:
 
 
 def read_sweep(folder: Path) -> Sweep:
-    """Read every run below a folder; damaged files are told, and keep no other run from being read."""
+    """Read every run below a folder; a damaged file keeps no other run from being read."""
     damage, note = "", {}
     try:
         note = read_sweep_note(folder)
@@ -206,7 +206,7 @@ def _row(run: Run, told: Mapping[str, Any]) -> Row:
 
 
 def read_run(path: Path, folder: Path) -> Run:
-    """Read a run; what is damaged is told by its state.
+    """Read a run; the state of one with a damaged file is `damaged`.
 
     Args:
         path: the run's folder.

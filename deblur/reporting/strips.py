@@ -46,7 +46,7 @@ def strips(answers: Sequence[Answer], damages: list[str]) -> list[Picture]:
 
     Args:
         answers: the problems.
-        damages: gets a sentence for each picture that cannot be used, whose figure is left out.
+        damages: gets a sentence for each image that cannot be used, whose figure is left out.
     """
     made = []
     with styled():
@@ -162,5 +162,5 @@ def _read(run: Run, sample: _Sample, kind: str) -> Gray | None:
                 raise ValueError(f"it has {file.width}x{file.height} pixels")
             return np.asarray(file.convert("L"), dtype=np.float64)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = "it is no PNG picture" if isinstance(error, UnidentifiedImageError) else reason_of(error)
+        reason = "it is no PNG image" if isinstance(error, UnidentifiedImageError) else reason_of(error)
         raise damaged(path, reason, CURE) from error

@@ -223,7 +223,7 @@ class RunFolder:
                 )
 
     def _is_comparable(self, other: Path) -> bool:
-        """Tell whether a run is done and has the same settings of the images; one with damaged files is neither."""
+        """Return whether a run is done and has the same settings of the images; one with damaged files is neither."""
         try:
             is_done = read_status(other)["state"] == "done"
             return is_done and data_settings(read_config(other)) == data_settings(self._config)
@@ -239,7 +239,7 @@ class RunFolder:
         """Refuse to write into a folder that is not this run's any more.
 
         Raises:
-            RunIsLost: where it was moved, deleted or replaced since it was entered.
+            RunIsLost: if it was moved, deleted or replaced since it was entered.
         """
         if self.is_held and not self._lock.is_in_place():
             raise RunIsLost(
@@ -248,7 +248,7 @@ class RunFolder:
             )
 
     def note_precision(self, precision: str) -> None:
-        """Note what `trainer.precision=auto` was taken for: the run goes on in the same, on whatever machine."""
+        """Note what `trainer.precision=auto` was taken for: the run resumes in the same, on whatever machine."""
         if self.is_held:
             self._status["precision"] = precision
             self._write_status()

@@ -62,7 +62,7 @@ def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_without_effect(key: str, value: Any) -> bool:
-    """Tell whether a dotted key cannot change the result of a run.
+    """Return whether a dotted key cannot change the result of a run.
 
     Args:
         key: such as `data.num_workers`.
@@ -78,7 +78,7 @@ def data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_data_setting(key: str) -> bool:
-    """Tell whether a dotted key of the group `data` decides which images a run is tested on."""
+    """Return whether a dotted key of the group `data` decides which images a run is tested on."""
     return key not in _OF_TRAINING and key != "data.name"
 
 

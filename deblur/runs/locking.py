@@ -21,7 +21,7 @@ if sys.platform != "win32":  # where a file that is locked cannot be deleted
     import fcntl
 
 _SECONDS_BETWEEN_TRIES = 0.02
-_HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+_HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 Identity = tuple[int, int]  # of what lies at a path: its disk and its number there
@@ -35,7 +35,7 @@ class FolderLock:
     """A lock on a folder and on a file in it.
 
     Whoever deletes a lock file would let a second process make another and lock that: both would write. So the folder
-    itself is locked as well, where its file system can (network file systems lock files only), and whoever holds the
+    itself is locked as well, if its file system can (network file systems lock files only), and whoever holds the
     lock can ask whether the folder is still the one that was locked.
     """
 
@@ -72,9 +72,9 @@ class FolderLock:
         """Lock the folder.
 
         Raises:
-            FolderIsLocked: where another process, or another lock of this one, holds it.
-            UserError: where the lock's file cannot be locked, or the file system has no locks.
-            OSError: where the folder cannot be written, or is not there.
+            FolderIsLocked: if another process, or another lock of this one, holds it.
+            UserError: if the lock's file cannot be locked, or the file system has no locks.
+            OSError: if the folder cannot be written, or is not there.
         """
         deadline = time.monotonic() + self._patience
         try:
@@ -142,13 +142,13 @@ class FolderLock:
 
     @property
     def is_held(self) -> bool:
-        """Tell whether this process holds the lock."""
+        """Whether this process holds the lock."""
         return self._file is not None
 
     def is_in_place(self) -> bool:
-        """Return whether the folder is still this process's alone; put back its lock's file where that was deleted.
+        """Return whether the folder is still this process's alone; put back its lock's file if that was deleted.
 
-        It is not where the folder was moved, deleted or replaced, or where another process has locked another file of
+        It is not if the folder was moved, deleted or replaced, or if another process has locked another file of
         the lock's name.
         """
         with self._one_at_a_time:
@@ -174,7 +174,7 @@ class FolderLock:
 
 
 def is_locked(folder: Path, name: str) -> bool | None:
-    """Return whether a process holds the lock of a folder; None where that cannot be found out.
+    """Return whether a process holds the lock of a folder; None if that cannot be found out.
 
     Nothing is written, and nobody who wants the lock is kept from it for longer than a moment.
 

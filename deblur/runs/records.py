@@ -37,14 +37,14 @@ SAMPLES_FOLDER = "samples"
 IMAGE_NUMBERS = ("input_psnr", "psnr", "gain", "input_ssim", "ssim")  # columns of images.csv
 _MOST_EPOCHS = 10**9
 CURE = "restore the file from a copy, or train the run again (in a sweep: with overwrite=true)"
-CURE_OF_SWEEP = "delete the file, and the sweep's command writes it anew"
+CURE_OF_SWEEP = "delete the file, and the sweep's command writes it again"
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Scalar = _Number | bool | str | None
 
 
 class _Record(BaseModel):
-    """What a file has to hold where it holds it; versions of this program wrote different keys."""
+    """What a file has to hold if it holds it; versions of this program wrote different keys."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -129,7 +129,7 @@ class _Config(_Record):
 
 
 def sample_folder(name: str) -> str:
-    """Return the folder in SAMPLES_FOLDER that holds the pictures of a test image.
+    """Return the folder in SAMPLES_FOLDER that holds the images of one test image.
 
     Args:
         name: of the image, with slashes between its folders.
@@ -141,7 +141,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds a mapping of any kind.
 
     Raises:
-        UnusableFile: where it is missing, cannot be read, or is damaged.
+        UnusableFile: if it is missing, cannot be read, or is damaged.
     """
     return _mapping(path, "give the folder of a run")
 
@@ -150,7 +150,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     """Read the status.json of a run.
 
     Raises:
-        UnusableFile: where it is missing, cannot be read, or is damaged.
+        UnusableFile: if it is missing, cannot be read, or is damaged.
     """
     path = folder / STATUS_FILE
     return _checked(path, _mapping(path, CURE, MEBIBYTE), _Status, CURE)
@@ -160,7 +160,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """Read the metrics.json of a run.
 
     Raises:
-        UnusableFile: where it is missing, cannot be read, or is damaged.
+        UnusableFile: if it is missing, cannot be read, or is damaged.
     """
     path = folder / METRICS_FILE
     return _checked(path, _mapping(path, CURE, MEBIBYTE), _Metrics, CURE)
@@ -170,7 +170,7 @@ def read_sweep_note(folder: Path) -> dict[str, Any]:
     """Read the sweep.json of a sweep.
 
     Raises:
-        UnusableFile: where it is missing, cannot be read, or is damaged.
+        UnusableFile: if it is missing, cannot be read, or is damaged.
     """
     path = folder / SWEEP_FILE
     content = _checked(path, _mapping(path, CURE_OF_SWEEP), _Sweep, CURE_OF_SWEEP)
@@ -184,7 +184,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read the configuration that a run stored: plain values, in which nothing is looked up or filled in.
 
     Raises:
-        UnusableFile: where it is missing, cannot be read, or is damaged.
+        UnusableFile: if it is missing, cannot be read, or is damaged.
     """
     path = folder / CONFIG_FILE
     try:
@@ -214,7 +214,7 @@ def read_history(folder: Path) -> list[dict[str, int | float | None]]:
     """Read the history.csv of a run, one row an epoch; what is empty or infinite is None.
 
     Raises:
-        UnusableFile: where it is missing, cannot be read, or is damaged.
+        UnusableFile: if it is missing, cannot be read, or is damaged.
     """
     path = folder / HISTORY_FILE
     rows = [
@@ -231,7 +231,7 @@ def read_images(folder: Path) -> dict[str, dict[str, float]]:
     """Read the images.csv of a run: the test images by name, each with IMAGE_NUMBERS; what is empty is nan.
 
     Raises:
-        UnusableFile: where it is missing, cannot be read, or is damaged.
+        UnusableFile: if it is missing, cannot be read, or is damaged.
     """
     path = folder / IMAGES_FILE
     found: dict[str, dict[str, float]] = {}
@@ -242,7 +242,7 @@ def read_images(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def damage_in(folder: Path) -> UnusableFile | None:
-    """Return why a run's files cannot be used; None where they can, and where there is no run.
+    """Return why a run's files cannot be used; None if they can, or if there is no run.
 
     These are the files that say what the run is, how far it has come, and what a finished one has found.
     """

@@ -1,4 +1,4 @@
-"""With which configuration a stopped run goes on."""
+"""The configuration with which a stopped run resumes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ _WRITING: Final = ("default_root_dir", "model_registry", "plugins", "profiler")
 
 
 def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the configuration with which `resume=FOLDER` goes on: the run's own, but for where anything is written.
+    """Return the configuration with which `resume=FOLDER` resumes: the run's own, but for where anything is written.
 
     The folder may be a stranger's. What is written goes into it, and to the places that this command names.
 
@@ -46,7 +46,7 @@ def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[
         overrides: its words; only such as cannot change the result are taken.
 
     Raises:
-        UserError: where the folder is no run, the run is done, the command changes its result, or its stored
+        UserError: if the folder is no run, the run is done, the command changes its result, or its stored
             configuration would write elsewhere.
     """
     stored = read_config(folder)

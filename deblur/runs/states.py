@@ -18,12 +18,12 @@ LONGEST_SILENCE = 300.0  # [s] without a heartbeat, after which a run whose lock
 
 
 def state_of(folder: Path) -> State | None:
-    """Return the state that a folder's status.json tells, or None where there is none.
+    """Return the state in a folder's status.json, or None if there is none.
 
     A run whose process was killed could not write how it ended: it is `interrupted`.
 
     Raises:
-        UnusableFile: where the file cannot be read, or is damaged.
+        UnusableFile: if the file cannot be read, or is damaged.
     """
     try:
         status = read_status(folder)
@@ -34,7 +34,7 @@ def state_of(folder: Path) -> State | None:
 
 
 def _is_alive(folder: Path, status: Mapping[str, Any]) -> bool:
-    """Tell whether a process trains in a folder: by its lock, and where that cannot be seen by its heartbeat."""
+    """Return whether a process trains in a folder: by its lock, and if that cannot be seen by its heartbeat."""
     if lives_elsewhere(status):
         return True
     if status.get("host") != socket.gethostname():
@@ -44,7 +44,7 @@ def _is_alive(folder: Path, status: Mapping[str, Any]) -> bool:
 
 
 def lives_elsewhere(status: Mapping[str, Any]) -> bool:
-    """Tell whether a run is alive on another host, whose locks this one may not see: by its heartbeat.
+    """Return whether a run is alive on another host, whose locks this one may not see: by its heartbeat.
 
     Args:
         status: what its status.json holds.
@@ -53,9 +53,9 @@ def lives_elsewhere(status: Mapping[str, Any]) -> bool:
 
 
 def lives_here(status: Mapping[str, Any]) -> bool:
-    """Tell whether a run is alive in another process of this host, where its lock cannot be relied on.
+    """Return whether a run is alive in another process of this host, if its lock cannot be relied on.
 
-    A lock is the better witness where there is one: the process of a run that was killed may not be gone yet, and a
+    A lock is more reliable: the process of a run that was killed may not be gone yet, and a
     container that starts again gives its processes the numbers of those before.
 
     Args:
@@ -84,11 +84,11 @@ def _has_heartbeat(status: Mapping[str, Any]) -> bool:
 
 
 def earlier_status(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what status.json says of the run that an earlier process left in a folder; nothing where there is none.
+    """Return what status.json says of the run that an earlier process left in a folder; nothing if there is none.
 
     Raises:
-        UnusableFile: where the files of that run cannot be read, or are damaged.
-        UserError: where that run has another configuration; the text names the keys.
+        UnusableFile: if the files of that run cannot be read, or are damaged.
+        UserError: if that run has another configuration; the text names the keys.
     """
     try:
         status = read_status(folder)
@@ -111,14 +111,14 @@ def differing_keys(folder: Path, config: Mapping[str, Any]) -> list[str]:
     """Return the keys in which the configuration that a run stored differs, of those that can change the result.
 
     Raises:
-        UnusableFile: where the stored one is missing, cannot be read, or is damaged.
+        UnusableFile: if the stored one is missing, cannot be read, or is damaged.
     """
     stored, asked = what_matters(config_of_run(folder)), what_matters(config)
     return sorted(key for key in stored.keys() | asked.keys() if stored.get(key) != asked.get(key))
 
 
 def is_replaceable(folder: Path, config: Mapping[str, Any]) -> bool:
-    """Tell whether `overwrite=true` replaces a run: one that failed, is damaged, or is configured otherwise."""
+    """Return whether `overwrite=true` replaces a run: one that failed, is damaged, or is configured otherwise."""
     if damage_in(folder) is not None:
         return True
     try:

@@ -59,7 +59,7 @@ def _state(job: Job) -> str:
         earlier_status(job.folder, job.config)
     except UnusableFile:
         return "damaged"
-    except UserError:  # another configuration in its place, which has been told
+    except UserError:  # another configuration in its place, which was refused
         pass
     return state_of(job.folder) or "missing"
 

@@ -48,7 +48,7 @@ def _network(job: Job) -> str:
 
 
 def _epochs(job: Job) -> list[float]:
-    """Return the seconds of each finished epoch of a run; none where its history cannot be used."""
+    """Return the seconds of each finished epoch of a run; none if its history cannot be used."""
     try:
         return [float(seconds) for row in read_history(job.folder) if (seconds := row.get("seconds")) is not None]
     except UnusableFile:

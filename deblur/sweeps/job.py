@@ -72,7 +72,7 @@ def _has_failed(sweep: Path) -> bool:
     """Tell whether a run of the sweep has failed since its command was given."""
     issued = _issued(sweep)
     for path in sweep.glob(f"*/{STATUS_FILE}"):
-        with suppress(UnusableFile):  # which the run itself tells
+        with suppress(UnusableFile):  # which is that run's failure
             status = read_status(path.parent)
             ended = _time(status.get("ended"))
             if status["state"] == "failed" and issued is not None and ended is not None and ended >= issued:

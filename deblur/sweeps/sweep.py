@@ -88,7 +88,7 @@ class Sweep:
             raise damage
 
     def _settings_of_runs(self) -> dict[str, Any]:
-        """Return the settings of the images that the runs in the folder agree on, where no sweep.json tells them."""
+        """Return the settings of the images that all runs in the folder share, for want of a sweep.json."""
         found = []
         for name in self._runs_there():
             with suppress(UnusableFile):
@@ -123,7 +123,7 @@ class Sweep:
             lock.release()
 
     def _noted(self) -> dict[str, Any]:
-        """Return what sweep.json holds; one that cannot be used is put aside, and told again by the runs.
+        """Return what sweep.json holds; one that cannot be used is put aside, and made again from the runs.
 
         The lock has to be held.
         """
@@ -136,7 +136,7 @@ class Sweep:
             names = (path.with_name(f"{SWEEP_FILE}.damaged-{number}") for number in itertools.count(1))
             kept = next(name for name in names if not os.path.lexists(name))
             path.rename(kept)
-            say(f"{error} This command writes it anew, and keeps the old one as {kept.name}.")
+            say(f"{error} This command writes it again, and keeps the old one as {kept.name}.")
             return {"runs": self._runs_there(), "data": self._settings_of_runs()}
 
     def note(self, command: str) -> None:

@@ -126,7 +126,7 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
 
 
 def _settled(trainer: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """Return the trainer's settings; where finished epochs of the run were trained in a precision, `auto` is that."""
+    """Return the trainer's settings; if epochs of the run were trained in a precision, `auto` is that."""
     if trainer["precision"] != "auto":
         return trainer
     try:

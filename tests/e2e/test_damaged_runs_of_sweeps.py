@@ -52,7 +52,7 @@ def test_the_others_are_trained_and_reported(
     assert "Traceback" not in said.out + said.err
     sentence = next(line for line in (said.out + said.err).splitlines() if str(path) in line)
     assert "is damaged (" in sentence or "cannot be read (" in sentence
-    assert ("writes it anew" if is_the_sweeps else "overwrite=true") in sentence
+    assert ("writes it again" if is_the_sweeps else "overwrite=true") in sentence
     assert json.loads((gaussian / "metrics.json").read_text())["test"] == expected
     page = (box.parent / "report" / "report.md").read_text()
     assert ("is done" in page) is not is_the_sweeps

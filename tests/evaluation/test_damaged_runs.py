@@ -24,12 +24,12 @@ def box_run(root: Path) -> Path:
     ("file", "content"),
     [
         ("status.json", b""),
-        ("status.json", b'{"state": 7}'),
         ("config.yaml", b"a: &a [*a]"),
-        ("config.yaml", b"data: [1]"),
-        ("metrics.json", b'{"a":' * 10**5),
-        ("metrics.json", b'{"test": {}, "data": 3}'),
         ("checkpoints/best.ckpt", b"\0" * 100),
+        pytest.param("status.json", b'{"state": 7}', marks=pytest.mark.slow),
+        pytest.param("config.yaml", b"data: [1]", marks=pytest.mark.slow),
+        pytest.param("metrics.json", b'{"a":' * 10**5, marks=pytest.mark.slow),
+        pytest.param("metrics.json", b'{"test": {}, "data": 3}', marks=pytest.mark.slow),
     ],
 )
 def test_a_damaged_run_is_told_and_the_others_are_measured(
@@ -47,6 +47,7 @@ def test_a_damaged_run_is_told_and_the_others_are_measured(
     assert f"All numbers are in {measured}" in said.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["cross=true", "fir=true"])
 def test_tables_of_a_sweep_leave_a_damaged_run_out(
     copied: Path, cache_root: Path, capsys: pytest.CaptureFixture[str], word: str

@@ -100,7 +100,7 @@ DAMAGES = ("empty", "cut", "zeros", "nested", "list", "text", "folder", "pipe", 
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_a_damaged_note_is_told_and_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str) -> None:
+def test_a_damaged_note_is_told_and_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str) -> None:
     first = job(tmp_path, "a")
     with RunFolder(first.folder, first.config):
         pass
@@ -114,7 +114,7 @@ def test_a_damaged_note_is_told_and_written_anew(tmp_path: Path, capsys: pytest.
     again.note("second")
     said = capsys.readouterr().out
     assert said.startswith(f"{tmp_path / 'sweep.json'} ")
-    assert said.endswith(" This command writes it anew, and keeps the old one as sweep.json.damaged-1.\n")
+    assert said.endswith(" This command writes it again, and keeps the old one as sweep.json.damaged-1.\n")
     assert noted(tmp_path)["runs"] == ["a", "b"]
     assert noted(tmp_path)["commands"] == ["second"]
     assert noted(tmp_path)["data"]["data.root"] == "/a"
