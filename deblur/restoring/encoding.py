@@ -13,6 +13,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from deblur.data.formats.metadata import Resolution
 from deblur.data.formats.png import SIGNATURE, chunks
+from deblur.data.formats.quiet import without_warnings
 from deblur.restoring.pictures import Levels
 
 _BLOCK_BYTES: Final = 2**20  # compressed at once
@@ -62,23 +63,24 @@ def encode_tiff(pixels: Levels, tags: dict[int, Any], resolution: Resolution | N
     rows = max(1, _BLOCK_BYTES // (width * channels * pixels.itemsize))
     strips = [_tiff_strip(pixels[top : top + rows]) for top in range(0, height, rows)]
     sizes = [len(strip) for strip in strips]
-    directory = ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in tags.items():
-        directory[tag] = value
-    directory[_WIDTH], directory[_HEIGHT] = width, height
-    directory[_SAMPLES_PER_PIXEL], directory[_BITS_PER_SAMPLE] = channels, (8 * pixels.itemsize,) * channels
-    directory[_PHOTOMETRIC] = _RGB if is_color else _BLACK_IS_ZERO
-    if has_alpha:
-        directory[_EXTRA_SAMPLES] = _STRAIGHT_ALPHA
-    directory[_COMPRESSION], directory[_PREDICTOR], directory[_PLANES] = _DEFLATE, _LEFT_DIFFERENCE, _INTERLEAVED
-    if resolution is not None:
-        directory[_HORIZONTAL_RESOLUTION], directory[_VERTICAL_RESOLUTION] = resolution.across, resolution.down
-        directory[_RESOLUTION_UNIT] = _UNITS[resolution.unit]
-    directory[_ROWS_PER_STRIP], directory[_STRIP_BYTES] = min(rows, height), tuple(sizes)
-    # The places of the strips are counted from the end of the tags: Pillow adds where that is.
-    directory[_STRIP_OFFSETS] = tuple(int(place) for place in np.cumsum([0, *sizes[:-1]]))
-    content = io.BytesIO()
-    directory.save(content)
+    with without_warnings():  # of odd tags
+        directory = ImageFileDirectory_v2(prefix=b"II")
+        for tag, value in tags.items():
+            directory[tag] = value
+        directory[_WIDTH], directory[_HEIGHT] = width, height
+        directory[_SAMPLES_PER_PIXEL], directory[_BITS_PER_SAMPLE] = channels, (8 * pixels.itemsize,) * channels
+        directory[_PHOTOMETRIC] = _RGB if is_color else _BLACK_IS_ZERO
+        if has_alpha:
+            directory[_EXTRA_SAMPLES] = _STRAIGHT_ALPHA
+        directory[_COMPRESSION], directory[_PREDICTOR], directory[_PLANES] = _DEFLATE, _LEFT_DIFFERENCE, _INTERLEAVED
+        if resolution is not None:
+            directory[_HORIZONTAL_RESOLUTION], directory[_VERTICAL_RESOLUTION] = resolution.across, resolution.down
+            directory[_RESOLUTION_UNIT] = _UNITS[resolution.unit]
+        directory[_ROWS_PER_STRIP], directory[_STRIP_BYTES] = min(rows, height), tuple(sizes)
+        # The places of the strips are counted from the end of the tags: Pillow adds where that is.
+        directory[_STRIP_OFFSETS] = tuple(int(place) for place in np.cumsum([0, *sizes[:-1]]))
+        content = io.BytesIO()
+        directory.save(content)
     return b"".join([content.getvalue(), *strips])
 
 

@@ -1,7 +1,6 @@
 """Read an image file with all that its restored copy keeps."""
 
 import stat
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +44,7 @@ def read_picture(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> 
     name = printable(str(path))
     with _mistakes_told(name):
         content = _content(path, name)
-        with _without_warnings_and_limit():
+        with _without_limit():
             image = open_image(content, path)
             _refuse_large(image, name, max_megapixels)
             _refuse_several(image, name)
@@ -93,14 +92,12 @@ def _mistakes_told(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _without_warnings_and_limit() -> Iterator[None]:
+def _without_limit() -> Iterator[None]:
     """Let Pillow open any size: its own limit knows no setting of ours, and raises before the size is known."""
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, which cannot change a pixel
-            yield
+        yield
     finally:
         Image.MAX_IMAGE_PIXELS = limit
 

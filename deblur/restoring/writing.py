@@ -3,7 +3,6 @@
 import io
 import re
 import struct
-import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +22,7 @@ from deblur.data.formats.jpeg import (
 )
 from deblur.data.formats.metadata import IPTC, METERS_PER_INCH, ColorSpace, Metadata, Resolution, resource_blocks
 from deblur.data.formats.png import XMP_KEYWORD
+from deblur.data.formats.quiet import without_warnings
 from deblur.data.formats.tiff_directories import ICC_PROFILE as TIFF_ICC_PROFILE
 from deblur.data.formats.tiff_directories import IPTC as TIFF_IPTC
 from deblur.data.formats.tiff_directories import PHOTOSHOP as TIFF_PHOTOSHOP
@@ -251,8 +251,9 @@ def _encode_avif(job: _Job) -> _Encoded:
     quality = {"quality": _LOSSY_QUALITY, "subsampling": "4:4:4"}
     described = _described(job.metadata)
     try:
-        return _Encoded(_by_pillow(job.channels, "AVIF", described | quality), ())
-    # Pillow reads EXIF for this format; what a camera wrote wrongly can raise nearly anything.
+        with without_warnings():  # of EXIF, which Pillow reads
+            return _Encoded(_by_pillow(job.channels, "AVIF", described | quality), ())
+    # What a camera wrote wrongly can raise nearly anything.
     except Exception as error:
         if described.pop("exif", None) is None:
             raise
@@ -362,7 +363,5 @@ def _described(metadata: Metadata) -> dict[str, Any]:
 def _by_pillow(channels: Levels, file_format: str, options: dict[str, Any]) -> bytes:
     content = io.BytesIO()
     image = Image.fromarray(channels[..., 0] if channels.shape[2] == 1 else channels)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd tags in EXIF
-        image.save(content, file_format, **options)
+    image.save(content, file_format, **options)
     return content.getvalue()

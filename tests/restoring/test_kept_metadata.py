@@ -27,7 +27,7 @@ from odd_images import (
     tiff,
     with_segments,
 )
-from PIL import ExifTags, Image, IptcImagePlugin, JpegImagePlugin
+from PIL import ExifTags, Image, IptcImagePlugin
 
 from deblur.restoring.panels import side_by_side
 from deblur.restoring.pictures import Picture
@@ -286,7 +286,7 @@ def test_iptc_that_calls_itself_numbers(tmp_path: Path, swapped: bool) -> None:
     numbers = struct.unpack(f"{'>' if swapped else '<'}{len(padded) // 4}I", padded)
     picture = read(tmp_path, tiff(COLORS, 8, 2, tags={33723: (LONG, numbers)}), "a.tif")
     write_picture(tmp_path / "b.jpg", picture)
-    told = JpegImagePlugin.JpegImageFile(tmp_path / "b.jpg").info["photoshop"]
+    told = stored(tmp_path / "b.jpg").info["photoshop"]
     assert told[0x0404].startswith(RECORDS)
 
 

@@ -1,13 +1,13 @@
 """EXIF of an image that has been turned upright and restored: what it says of orientation, size and thumbnail."""
 
 import struct
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from deblur.data.formats.quiet import without_warnings
 from deblur.data.orientation import (
     BYTE_ORDERS,
     ENTRY_BYTES,
@@ -103,8 +103,7 @@ def resolution_in(exif: bytes) -> tuple[float, float, int] | None:
 def loaded_exif(exif: bytes) -> Image.Exif:
     """Return EXIF as Pillow reads it."""
     loaded = Image.Exif()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with without_warnings():
         loaded.load(EXIF_PREFIX + exif)
     return loaded
 
@@ -145,8 +144,7 @@ def exif_of(tags: dict[int, Any]) -> bytes | None:
     if not tags:
         return None
     made = Image.Exif()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with without_warnings():
         for tag, value in tags.items():
             if isinstance(value, dict):
                 made.get_ifd(tag).update(value)
@@ -162,8 +160,7 @@ def tags_of(exif: bytes) -> tuple[dict[int, Any], tuple[str, ...]]:
         Exception: Anything that Pillow raises for values that it cannot write.
     """
     trial = ImageFileDirectory_v2()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with without_warnings():
         loaded = loaded_exif(exif)
         tags, lost = described(loaded.get, loaded, loaded.get_ifd)
         for tag, value in tags.items():

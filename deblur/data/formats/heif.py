@@ -12,6 +12,7 @@ from PIL import features
 from deblur.data.formats.container import Container, Raster, luma_of, open_with_pillow, raster_of, split_alpha, straight
 from deblur.data.formats.kinds import UnreadableKindError
 from deblur.data.formats.metadata import ColorSpace, Compression, Metadata
+from deblur.data.formats.quiet import without_warnings
 from deblur.data.orientation import orientation_of
 
 HAS_HEIF: Final = importlib.util.find_spec("pillow_heif") is not None
@@ -39,7 +40,8 @@ class AvifFile(Container):
         if not features.check("avif"):
             raise UnreadableKindError("is an AVIF, and Pillow here is built without them", "install Pillow from PyPI")
         self._content = content
-        self._image = open_with_pillow(content, "AVIF")
+        with without_warnings():  # of EXIF, which Pillow reads at once
+            self._image = open_with_pillow(content, "AVIF")
         self.width, self.height = self._image.size
         self.frames = getattr(self._image, "n_frames", 1)
         info: dict[Any, Any] = self._image.info
