@@ -89,10 +89,13 @@ def _show_what_would_run(job: Job) -> None:
     if job.config["sweep"] is not None:
         refuse_conflict(job)
     from deblur.console import say
-    from deblur.sweeps.dry_run import listing, planned_runs
+    from deblur.sweeps.dry_run import JobRefused, listing, planned_runs
 
     folder = job.folder.parent if job.config["sweep"] is not None else job.folder.parent.parent
-    say(listing(folder, list(planned_runs([job]))))
+    try:
+        say(listing(folder, list(planned_runs([job]))))
+    except JobRefused as refusal:
+        raise refusal.mistake from None
 
 
 if __name__ == "__main__":

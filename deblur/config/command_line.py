@@ -29,6 +29,7 @@ from deblur.config.check import refuse_trust_in_files, resolve
 from deblur.config.explaining import explain
 from deblur.config.keys import PATH_KEYS, TEXT_KEYS, options, read_yaml, top_keys
 from deblur.config.places import conf_dir
+from deblur.config.sections import shown
 from deblur.config.sweeps import SweepRefused, first_job
 from deblur.errors import NO_ROOM, NoRoomError, UserError
 from deblur.runs.identity import DEVICES, is_without_effect
@@ -36,6 +37,7 @@ from deblur.streams import guarded_output
 from deblur.text import as_bytes
 
 _INTERPOLATION = re.compile(r"\$\{(?:oc\.\w+:[^{}]*|(?P<key>\w+)(?:\.\w+)*)\}")
+_WANTING = ("restore", "evaluate", "export", "report")  # commands that do nothing without an argument
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)  # what Hydra raises for a wrong command line
@@ -140,7 +142,7 @@ def _run(
         if mistakes or stopped:
             from deblur.console import say_error, say_stopped  # rich takes a while to import
 
-            if not given:
+            if not given and config_name in _WANTING:
                 mistakes[-1] += f" python -m deblur.{config_name} --help shows examples and all keys."
             for mistake in mistakes:
                 say_error(mistake)
@@ -212,7 +214,7 @@ def _with_chosen_option(override: str) -> str:
     key, _, value = override.partition("=")
     if "${oc.env:" not in value or not options(key.lstrip("+")):
         return override
-    return f"{key}={resolve({key: value})[key]}"
+    return f"{key}={shown(resolve({key: value})[key])}"
 
 
 def _quote_text(override: str) -> str:

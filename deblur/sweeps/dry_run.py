@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from deblur.console import duration, table
-from deblur.errors import UserError
 from deblur.runs import read_status, state_of
 from deblur.runs.states import is_replaceable
 from deblur.sweeps.estimate import bytes_of_run, seconds_left
@@ -40,7 +39,7 @@ class PlannedRun:
         return int(self.job.config["trainer"]["max_epochs"])
 
 
-class JobRefused(UserError):
+class JobRefused(Exception):
     """A job that cannot be trained.
 
     Attributes:
@@ -73,9 +72,10 @@ def planned_runs(jobs: Iterable[Job]) -> Iterator[PlannedRun]:
         try:
             if key not in parameters:
                 parameters[key] = rehearse(job.config)
-            yield _planned(job, parameters[key])
+            planned = _planned(job, parameters[key])
         except Exception as error:
             raise JobRefused(job, error) from error
+        yield planned
 
 
 def _planned(job: Job, parameters: int) -> PlannedRun:
