@@ -46,15 +46,12 @@ def main(paths: list[str], shape: list[int]) -> None:
     import numpy as np
     import onnx.reference  # noqa: F401 # the libraries, before the memory is measured
     import onnxruntime  # noqa: F401
-    import torch
 
     import deblur
     import deblur.networks.trained
     import deblur.restoring.onnx_graph
     import deblur.restoring.torch_network
 
-    with torch.device("meta"):
-        torch.nn.init.kaiming_normal_(torch.nn.Conv2d(1, 1, 1).weight)  # loads more of torch
     before = _peak()
     said = {}
     for path in paths:

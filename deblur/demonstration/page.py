@@ -191,7 +191,7 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
         clicked.success(None, [source, upload, face, of], results, js=_FORGET_OTHER, **_QUIETLY)
         shown = [face, upload, of_face, of_upload, *strengths, noise]
         for control in (source, of_face, of_upload):
-            control.change(_visible, [source, of_face, of_upload], shown, **_QUIETLY)
+            control.change(None, [source, of_face, of_upload], shown, js=_show(), **_QUIETLY)
     page.queue(max_size=_WAITING, api_open=False, default_concurrency_limit=1)
     # What `launch()` would set: without the first, gradio takes any path of this computer for an uploaded picture.
     page.has_launched = True
@@ -290,13 +290,15 @@ def _blur_controls(max_megapixels: float) -> tuple[gr.Radio, gr.Radio, gr.Slider
     return of_face, of_upload, noise, strengths
 
 
-def _visible(source: str, of_face: str, of_upload: str) -> list[dict[str, Any]]:
-    """Show the controls of what is chosen: a face or a picture, the blur of each, and the strengths of that."""
-    is_face = source == _FACE
-    family = of_face if is_face else of_upload
-    by_place = [is_face, not is_face] * 2
-    by_family = [*(owner == family for owner, _ in _all_strengths()), family != _UNBLURRED]
-    return [gr.update(visible=is_shown) for is_shown in (*by_place, *by_family)]
+def _show() -> str:
+    """Return what shows the controls of what is chosen: a face or a picture, the blur of each, its strengths."""
+    owners = json.dumps([owner for owner, _ in _all_strengths()])
+    return f"""(source, ofFace, ofUpload) => {{
+      const isFace = source === "{_FACE}", family = isFace ? ofFace : ofUpload;
+      const strengths = {owners}.map((owner) => owner === family);
+      const shown = [isFace, !isFace, isFace, !isFace, ...strengths, family !== "{_UNBLURRED}"];
+      return shown.map((visible) => ({{__type__: "update", visible}}));
+    }}"""
 
 
 def _slider(strength: Strength, visible: bool) -> gr.Slider:

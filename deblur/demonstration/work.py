@@ -141,12 +141,14 @@ def fitted(picture: Picture, max_megapixels: float) -> Picture:
     Each new pixel is the mean of those that it covers, as a camera with larger ones would see them.
     """
     height, width = picture.pixels.shape[:2]
-    scale = math.sqrt(max_megapixels * 1e6 / (height * width))
-    if scale >= 1:
+    most = max_megapixels * 1e6
+    if height * width <= most:
         return picture
     import cv2  # here: few pictures need it
 
-    size = max(1, int(width * scale)), max(1, int(height * scale))
+    scale = math.sqrt(most / (height * width))
+    rows = max(1, int(min(height * scale, most)))
+    size = max(1, int(min(width * scale, most / rows))), rows  # one pixel wide, it cannot become narrower
 
     def smaller(plane: Levels) -> Levels:
         return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), plane.dtype)

@@ -2,12 +2,13 @@
 
 import contextlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from deblur.config import schema
 from deblur.config.build import TRUSTED, build
@@ -19,6 +20,7 @@ OWN: Final = ("deblur.models",)
 """Where the classes are defined that are built of any file."""
 
 _CONVOLUTION: Final = 4  # dimensions of its weights: channels out, channels in, height, width
+_DRAWING: Final = ("normal_", "uniform_", "random_", "bernoulli_", "exponential_")  # of torch.Tensor
 _SHARED: Final = 4  # how many times as much as a file holds its weights may have, if some are the same
 
 
@@ -113,7 +115,7 @@ def _outlined(settings: Mapping[str, Any], trusted: Sequence[str]) -> nn.Module 
     _refuse_values(settings)
     is_own = str(settings.get("_target_")).startswith(tuple(f"{module}." for module in OWN))
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _WithoutDrawing():
             return build_network(settings, trusted, OWN)
     except UserError:
         raise
@@ -121,6 +123,21 @@ def _outlined(settings: Mapping[str, Any], trusted: Sequence[str]) -> nn.Module 
         if is_own:
             raise
         return None
+
+
+class _WithoutDrawing(TorchFunctionMode):
+    """Leaves weights without memory as they are: even to draw none of them, torch loads its compiler for seconds."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],  # torch's
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if getattr(func, "__name__", "") in _DRAWING and args and isinstance(args[0], Tensor) and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _refuse_values(settings: Mapping[str, Any]) -> None:

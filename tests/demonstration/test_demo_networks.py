@@ -6,6 +6,7 @@ import pytest
 from deblur.demonstration.networks import Networks
 from deblur.errors import UserError
 from deblur.networks import shipped
+from deblur.networks.weights import read_weights, write_weights
 
 NetworkAt = Callable[[Path], Path]
 
@@ -30,7 +31,7 @@ def test_a_network_of_ones_own_comes_first(folder: Path, tmp_path: Path, network
     network_at(folder / "mixed.safetensors")
     networks = Networks(str(network_at(tmp_path / "mine.safetensors")))
     label, first = networks.choices[0]
-    assert label == "mine (run=)"
+    assert label == "mine (your own network)"
     assert networks.get(first).name == "mine"
     assert networks.names == [first, "mixed"]
 
@@ -44,6 +45,23 @@ def test_what_is_missing_is_told_and_cannot_be_chosen(folder: Path, network_at: 
     )
     with pytest.raises(UserError, match="There is no network mixed: choose one of box"):
         networks.get("mixed")
+
+
+def test_a_name_of_any_length_is_one_line_to_choose(folder: Path, tmp_path: Path, network_at: NetworkAt) -> None:
+    network_at(folder / "mixed.safetensors")
+    weights, description = read_weights(network_at(tmp_path / "mine.safetensors"))
+    write_weights(tmp_path / "mine.safetensors", weights, description | {"name": f"a\x1b\n{'b' * 300}"})
+    (label, _), _ = Networks(str(tmp_path / "mine.safetensors")).choices
+    assert label == f"a\ufffd\ufffd{'b' * 56}\u2026 (your own network)"
+
+
+@pytest.mark.parametrize("name", shipped.SHIPPED)
+def test_a_damaged_network_is_told_before_there_is_a_page(folder: Path, network_at: NetworkAt, name: str) -> None:
+    for each in shipped.SHIPPED:
+        network_at(folder / f"{each}.safetensors")
+    (folder / f"{name}.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UserError, match=f"{name}.safetensors is no safetensors file, or is damaged"):
+        Networks()
 
 
 def test_a_network_is_loaded_once(folder: Path, network_at: NetworkAt) -> None:

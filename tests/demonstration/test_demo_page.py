@@ -1,12 +1,9 @@
 """The page in a real browser, served by a real process."""
 
 import http.client
-import os
+import io
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -17,9 +14,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from PIL import Image
+from running_demo import REPOSITORY, Demo
 
 from deblur.demonstration.wording import UNKNOWN_GAIN, result_in_words
 from deblur.demonstration.work import blur_and_restore, blur_of, sample_face
+from deblur.networks.weights import read_weights, write_weights
 from deblur.restoring.restorer import load
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -31,43 +30,7 @@ pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="there is no Chromium to open the page with"),
 ]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 WIDE, NARROW = 1280, 400  # px
-
-
-class Demo:
-    """A running demo, with its own folder for temporary files."""
-
-    def __init__(self, network: Path, temporary: Path) -> None:
-        words = [f"run={network}", "port=0", "max_megapixels=0.2", "accelerator=cpu"]
-        temporary.mkdir()
-        self.temporary = temporary
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "deblur.demo", *words],
-            cwd=REPOSITORY,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(temporary)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line.startswith("The page is at http://127.0.0.1:"), self.process.communicate(timeout=10)
-        self.address = line.split()[-1]
-
-    def stop(self) -> tuple[int, str]:
-        """Press Ctrl-C; return the exit code and what was printed."""
-        self.process.send_signal(signal.SIGINT)
-        printed = self.process.communicate(timeout=30)
-        return self.process.returncode, "".join(printed)
-
-    def __enter__(self) -> "Demo":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:  # the tests of it are over, or one has failed before it came to stop it
-            self.process.kill()
-            self.process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +127,60 @@ def test_of_a_picture_that_is_left_as_it_is_no_gain_is_told(page: Any, tmp_path:
     assert restored.size == (40, 60)
 
 
-def test_what_is_no_picture_or_too_large_is_refused_in_a_sentence(page: Any, tmp_path: Path) -> None:
+def outputs_are_empty(page: Any) -> bool:
+    """Tell whether nothing is shown and nothing can be downloaded."""
+    button = page.get_by_role("button", name="Download the restored picture (PNG)")
+    return page.locator("#slider img").count() == 0 and button.is_disabled()
+
+
+def wait_until_empty(page: Any) -> None:
+    page.get_by_text("Press Restore to see before and after here.").wait_for()
+    page.wait_for_function("() => document.querySelectorAll('#slider img').length === 0")
+    assert outputs_are_empty(page)
+
+
+def colours(folder: Path, name: str = "photo of mine.png", size: tuple[int, int] = (60, 40)) -> Path:
+    """Write a sharp picture, which any blur would change."""
+    levels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(levels).save(folder / name)
+    return folder / name
+
+
+def test_a_picture_of_ones_own_is_restored_as_it_is(page: Any, network: Path, tmp_path: Path) -> None:
+    path = colours(tmp_path)
+    expected = load(network, accelerator="cpu")(np.asarray(Image.open(path)))
+    upload(page, path)
+    assert page.get_by_label("Leave it as it is").is_checked()
+    page.get_by_text("Your picture is restored as you drop it").wait_for()
+    assert page.get_by_label("number input for Sigma (px)").count() == 0
+    restore_button(page).click()
+    page.get_by_text("photo of mine.png was restored as it is by the network tiny: no blur was added.").wait_for()
+    page.get_by_text(UNKNOWN_GAIN).wait_for()
+    before = page.get_by_alt_text("Before: what the network was given").get_attribute("src")
+    shown = Image.open(io.BytesIO(page.request.get(before).body()))
+    assert np.array_equal(np.asarray(shown), np.asarray(Image.open(path)))
+    _, restored = downloaded(page, tmp_path / "restored.png")
+    assert np.array_equal(np.asarray(restored), expected)
+
+
+def test_a_blur_that_is_chosen_for_a_face_is_not_that_of_a_picture(page: Any, tmp_path: Path) -> None:
+    page.get_by_label("Motion").check()
+    fill(page, "Length (px)", 9)
+    upload(page, colours(tmp_path))
+    restore_button(page).click()
+    page.get_by_text("no blur was added").wait_for()
+    page.get_by_label("Box").check()
+    fill(page, "Side of the square (px, odd)", 5)
+    restore_button(page).click()
+    page.get_by_text("photo of mine.png was blurred first, by Box (size 5 px), then restored").wait_for()
+    page.get_by_label("Sample face").check()
+    page.get_by_label("number input for Length (px)").wait_for()
+    assert page.get_by_label("Motion").is_checked()
+    restore_button(page).click()
+    page.get_by_text("Face 1 was blurred first, by Motion (length 9 px, angle 0").wait_for()
+
+
+def test_what_is_no_picture_is_refused_in_a_sentence_that_the_next_result_replaces(page: Any, tmp_path: Path) -> None:
     restore_button(page).click()
     page.get_by_text("PSNR before").wait_for()
     (tmp_path / "notes.png").write_text("<script>no picture</script>")
@@ -172,14 +188,123 @@ def test_what_is_no_picture_or_too_large_is_refused_in_a_sentence(page: Any, tmp
     restore_button(page).click()
     page.get_by_text("notes.png is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image: give an undamaged").wait_for()
     page.get_by_text("Nothing was restored.").wait_for()  # and the result of the face is gone
-    assert page.locator("#slider img").count() == 0
-
-    Image.new("L", (1000, 300)).save(tmp_path / "wide.png")
-    page.reload()
-    restore_button(page).wait_for()
-    upload(page, tmp_path / "wide.png")
+    assert outputs_are_empty(page)
+    page.get_by_label("Sample face").check()
+    wait_until_empty(page)
+    assert page.get_by_text("Nothing was restored.").count() == 0
     restore_button(page).click()
-    page.get_by_text("wide.png has 1000x300 px, 0.3 megapixels, where 0.2 are allowed").wait_for()
+    page.get_by_text("PSNR before").wait_for()
+    assert page.get_by_text("notes.png is not").count() == 0
+    assert page.get_by_text("Nothing was restored.").count() == 0
+
+
+def test_a_picture_that_is_too_large_is_reduced_with_a_word(page: Any, tmp_path: Path) -> None:
+    upload(page, colours(tmp_path, "wide.png", (1000, 300)))
+    restore_button(page).click()
+    page.get_by_text(
+        "The picture has 1000x300 px. This page works on up to 0.2 megapixels, so it was reduced to 816x244 px first."
+    ).wait_for()
+    _, restored = downloaded(page, tmp_path / "restored.png")
+    assert restored.size == (816, 244)
+
+
+def test_a_picture_that_cannot_be_read_at_all_is_refused_in_words_of_the_page(page: Any, tmp_path: Path) -> None:
+    Image.new("1", (12_000, 9_000)).save(tmp_path / "vast.png")
+    upload(page, tmp_path / "vast.png")
+    restore_button(page).click()
+    page.get_by_text("vast.png has 12000x9000 px, 108.0 megapixels, where 100 are allowed: save it smaller").wait_for()
+    assert page.get_by_text("max_megapixels").count() == 0
+
+
+def test_results_do_not_stand_beside_another_picture(page: Any, tmp_path: Path) -> None:
+    def show() -> None:
+        restore_button(page).click()
+        page.get_by_text("then restored by").or_(page.get_by_text("no blur was added")).wait_for()
+
+    show()
+    fill(page, "Number of the face", 2)
+    wait_until_empty(page)
+    show()
+    upload(page, colours(tmp_path))
+    wait_until_empty(page)
+    show()
+    page.get_by_role("button", name="Clear").first.click()
+    wait_until_empty(page)
+    restore_button(page).click()
+    page.get_by_text("There is no picture yet: drop one, or take a sample face.").wait_for()
+    upload(page, colours(tmp_path, "another.png"))
+    wait_until_empty(page)
+
+
+def test_a_result_that_comes_after_another_picture_was_chosen_is_not_shown(page: Any, tmp_path: Path) -> None:
+    held: list[Any] = []
+    page.route("**/queue/data*", lambda route: held.append(route))
+    upload(page, colours(tmp_path, "first.png"))
+    restore_button(page).click()
+    page.get_by_role("button", name="Clear").first.click()
+    page.locator("input[type=file]").set_input_files(colours(tmp_path, "second.png"))
+    page.get_by_text("second").first.wait_for()
+    page.unroute("**/queue/data*")
+    with page.expect_response("**/queue/data*") as answered:
+        held[0].continue_()
+    answered.value.finished()
+    page.wait_for_timeout(500)
+    wait_until_empty(page)
+    restore_button(page).click()
+    page.get_by_text("second.png was restored as it is").wait_for()
+    assert not outputs_are_empty(page)
+
+
+def test_a_picture_that_is_gone_is_asked_for_again(page: Any, demo: Demo, tmp_path: Path) -> None:
+    upload(page, colours(tmp_path, "old.png"))
+    page.wait_for_timeout(500)
+    for path in demo.temporary.rglob("old.png"):
+        path.unlink()
+    restore_button(page).click()
+    page.get_by_text("This picture is here no longer: drop it again.").wait_for()
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_what_the_server_refuses_is_told_and_gone_with_the_next_result(page: Any, status: int) -> None:
+    restore_button(page).click()
+    page.get_by_text("PSNR before").wait_for()
+    page.route("**/queue/join*", lambda route: route.fulfill(status=status, json={"detail": "This is refused."}))
+    restore_button(page).click()
+    page.get_by_text("Press Restore to try again, and reload the page if that does not help.").wait_for()
+    assert outputs_are_empty(page)
+    page.unroute("**/queue/join*")
+    restore_button(page).click()
+    page.get_by_text("PSNR before").wait_for()
+    page.wait_for_function("() => !document.body.innerText.includes('Error')")
+    assert page.get_by_text("Press Restore to try again").count() == 0
+
+
+EVIL = (
+    '<img src=x onerror="window.ran=1"><script>window.ran=1</script> **bold** [link](javascript:window.ran=1) '
+    "![picture](http://evil.example/a.png) http://evil.example $$x^2$$ {{7*7}} ${window.ran=1} \x1b[2J"
+)
+
+
+def test_names_of_any_origin_are_shown_as_text(browser: Any, network: Path, tmp_path: Path) -> None:
+    weights, description = read_weights(network)
+    description["settings"]["blur"] |= {"name": EVIL, EVIL: EVIL}
+    write_weights(tmp_path / "evil.safetensors", weights, description | {"name": EVIL})
+    with Demo(tmp_path / "evil.safetensors", tmp_path / "temporary") as started:
+        context = browser.new_context()
+        asked: list[str] = []
+        context.on("request", lambda request: asked.append(request.url))
+        opened = context.new_page()
+        opened.goto(started.address)
+        upload(opened, colours(tmp_path, "<img src=x onerror=alert(1)> **a**.png"))
+        restore_button(opened).click()
+        opened.get_by_text("no blur was added").wait_for()
+        said = opened.locator("#numbers").inner_text()
+        assert EVIL.replace("\x1b", "\ufffd") in said
+        assert '<img src=x onerror="window.ran=1"><script>window.ran=1</s' in said  # the name, shortened
+        assert opened.locator("#numbers :is(img, script, a, code)").count() == 0
+        assert opened.evaluate("window.ran") is None
+        assert {urlsplit(url).netloc for url in asked if url.startswith("http")} == {urlsplit(started.address).netloc}
+        context.close()
 
 
 def test_a_file_that_no_allowed_picture_needs_is_not_taken(page: Any, demo: Demo, tmp_path: Path) -> None:
@@ -238,6 +363,7 @@ def test_it_listens_to_this_computer_alone(demo: Demo) -> None:
         (None, "/openapi.json", 404),
         (None, "/gradio_api/file=/etc/passwd", 403),
         (None, f"/gradio_api/file={REPOSITORY}/pyproject.toml", 403),
+        (None, "/robots.txt", 200),
     ],
 )
 def test_nothing_but_the_page_is_served(demo: Demo, host: str | None, path: str, status: int) -> None:
@@ -254,7 +380,7 @@ def test_ctrl_c_ends_it_quietly_and_removes_what_was_uploaded(browser: Any, netw
         Image.linear_gradient("L").save(tmp_path / "secret.png")
         upload(opened, tmp_path / "secret.png")
         restore_button(opened).click()
-        opened.get_by_text("PSNR before").wait_for()
+        opened.get_by_text("no blur was added").wait_for()
         assert list(started.temporary.rglob("secret.png"))
         before = time.monotonic()
         code, printed = started.stop()  # while the page is open

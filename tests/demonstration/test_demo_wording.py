@@ -1,9 +1,21 @@
+import html
 import math
+import re
 from typing import Any
 
 import pytest
 
-from deblur.demonstration.wording import UNKNOWN_GAIN, result_in_words, training_in_words
+from deblur.demonstration.wording import (
+    UNKNOWN_GAIN,
+    blur_in_words,
+    paragraphs,
+    plain,
+    resized_in_words,
+    result_in_words,
+    shortened,
+    training_in_words,
+    work_in_words,
+)
 from deblur.restoring.simulation import Gain
 
 
@@ -63,3 +75,51 @@ MIXED = {
 def test_the_blur_of_the_training_is_told(blur: dict[str, Any], told: str) -> None:
     sentence = f"The network was trained on this blur: {told}. Others it removes worse, or not at all."
     assert training_in_words({"blur": blur}) == sentence
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[here](javascript:alert(1)) ![i](http://evil.example/i.png)",
+    "http://evil.example www.evil.example a@evil.example",
+    "**bold** _it_ `code` ~~no~~ # big | a | b",
+    "$$\\alpha$$ {{7*7}} ${7*7} :smile: &lt;b&gt;",
+    "a\x1b[2Jb\x00c\u202ed\n\n# big\n- one",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_text_of_any_origin_is_nothing_but_text(text: str) -> None:
+    shown = plain(text)
+    assert re.fullmatch(r"(?:[^\W_]|[ ]|&#\d+;|\ufffd)*", shown)
+    assert html.unescape(shown) == "".join(one if one.isprintable() else "\ufffd" for one in " ".join(text.split()))
+
+
+def test_what_is_said_first_is_bold_and_mistakes_are_marked() -> None:
+    assert paragraphs(["one*", "", "two"]) == "**one&#42;**\n\ntwo"
+    assert paragraphs(["one"], is_mistake=True) == '<div class="mistake">\n\n**one**\n\n</div>'
+
+
+def test_a_name_is_one_line_of_some_length() -> None:
+    assert shortened("photo of mine.jpg") == "photo of mine.jpg"
+    assert shortened("a\nb\x1b") == "a\ufffdb\ufffd"
+    assert shortened("x" * 61) == "x" * 59 + "\u2026"
+
+
+def test_what_was_done_is_told() -> None:
+    assert work_in_words("a.png", None, "mixed") == (
+        "a.png was restored as it is by the network mixed: no blur was added."
+    )
+    blur = blur_in_words("Motion", {"length": 9, "angle": 45, "noise_sigma": 2})
+    assert work_in_words("Face 3", blur, "box") == (
+        "Face 3 was blurred first, by Motion (length 9 px, angle 45\u00b0, noise 2 grey levels), then restored by the "
+        "network box."
+    )
+    assert blur_in_words("Disk", {"radius": 2.5, "noise_sigma": 0}) == "Disk (radius 2.5 px)"
+
+
+def test_a_reduced_picture_is_told() -> None:
+    assert resized_in_words((30, 40), (30, 40), 12) == ""
+    assert resized_in_words((3000, 4067), (2975, 4033), 12) == (
+        "The picture has 4067x3000 px. This page works on up to 12 megapixels, so it was reduced to 4033x2975 px first."
+    )

@@ -16,6 +16,7 @@ from deblur.demonstration.work import (
     FAMILIES,
     blur_and_restore,
     blur_of,
+    fitted,
     largest_upload,
     read_upload,
     sample_face,
@@ -239,8 +240,37 @@ def test_what_is_wrong_with_an_upload_is_told_without_the_place_on_the_server(tm
     with pytest.raises(UserError, match=r"^notes\.png is no .* image: ") as refused:
         read_upload(tmp_path / "notes.png", 1)
     assert str(tmp_path) not in str(refused.value)
-    with pytest.raises(UserError, match=r"^large\.png has 500x300 px, 0\.1 megapixels, where 0\.1 are allowed"):
+    with pytest.raises(
+        UserError, match=r"^large\.png has 500x300 px, 0\.1 megapixels, where 0\.1 are allowed"
+    ) as refused:
         read_upload(tmp_path / "large.png", 0.1)
+    assert str(refused.value).endswith(": save it smaller, or cut out the part that matters, and drop that.")
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_a_picture_that_is_too_large_is_reduced(kind: type, colours: tuple[int, ...]) -> None:
+    white = np.iinfo(kind).max
+    pixels = np.zeros((200, 300, *colours), kind)
+    pixels[::2] = white  # means of 2x2 pixels are gray
+    alpha = np.full((200, 300), white, kind)
+    reduced = fitted(Picture(pixels, alpha, "PNG", METADATA), 0.015)
+    assert reduced.pixels.shape == (100, 150, *colours)
+    assert reduced.pixels.dtype == kind
+    assert (np.abs(reduced.pixels.astype(float) - white / 2) <= 1).all()
+    assert reduced.alpha is not None
+    assert reduced.alpha.shape == (100, 150)
+    assert (reduced.alpha == white).all()
+    assert reduced.metadata == METADATA
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 90_000), (90_000, 1), (317, 211), (200, 300)])
+def test_a_reduced_picture_has_no_more_than_is_allowed(shape: tuple[int, int]) -> None:
+    picture = Picture(np.zeros(shape, np.uint8), None, "PNG")
+    height, width = fitted(picture, 0.06).pixels.shape
+    assert 1 <= height * width <= 60_000
+    if shape[0] * shape[1] <= 60_000:
+        assert fitted(picture, 0.06) is picture
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])

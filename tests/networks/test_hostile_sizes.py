@@ -3,6 +3,8 @@
 import io
 import json
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -223,6 +225,15 @@ def test_building_without_memory_first_changes_no_random_number(tmp_path: Path) 
     torch.manual_seed(0)
     SRCNN([3, 1], [2])
     assert torch.equal(torch.rand(1), after)
+
+
+def test_to_know_the_shapes_of_a_network_torch_loads_no_compiler() -> None:
+    code = (
+        "import sys, deblur; deblur.load('mixed', accelerator='cpu'); "  # a network whose weights are drawn as normal
+        "print(*(name for name in ('torch._inductor', 'torch._dynamo', 'sympy') if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "\n"
 
 
 OWN = """
