@@ -271,7 +271,13 @@ def yaml_text(value: Any) -> str:
     """
     import yaml
 
-    return str(yaml.dump(value, Dumper=_yaml_dumper(), default_flow_style=False, allow_unicode=True, sort_keys=False))
+    def text(*, allow_unicode: bool) -> str:
+        settings = {"default_flow_style": False, "allow_unicode": allow_unicode, "sort_keys": False}
+        return str(yaml.dump(value, Dumper=_yaml_dumper(), **settings))
+
+    readable = text(allow_unicode=True)
+    # PyYAML writes some line breaks of Unicode as they are, and reads them as spaces.
+    return readable if yaml_value(readable) == value else text(allow_unicode=False)
 
 
 @functools.cache

@@ -26,7 +26,6 @@ _ON_ANY_MACHINE: Final[Mapping[str, Any]] = {
     "precision": "32-true",
     "deterministic": False,
     "logger": False,
-    "enable_checkpointing": False,
     "enable_progress_bar": False,
     "enable_model_summary": False,
 }

@@ -26,7 +26,10 @@ QUALITY = "give a whole number from 1 to 100, a pair [lo,hi] of them, or null."
 SEED = "give a whole number from 0 to 4294967295."
 FRACTION = "give a number from 0 to 1."
 PIXELS = "give a whole number from 1 up [px], or null for whole images."
-SWEEP = "give a name of letters, digits, dots, underscores and hyphens that does not start with a dot, or null."
+SWEEP = (
+    "give a name of letters, digits, dots, underscores and hyphens, at most 100, that starts with a letter or digit, "
+    "does not end with a dot and is no device of Windows (con, nul, com1 and the like), or null."
+)
 PRECISION = "give auto, 32-true, bf16-mixed or 16-mixed."
 DEVICES = "give a whole number from 1 up, or auto."
 MODULES = "give a list of module names, such as [my_nets]."

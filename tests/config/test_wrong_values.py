@@ -35,7 +35,10 @@ MAINS = {"demo": demo, "evaluate": evaluate, "export": export, "report": report,
             "restore input=a.png paths.output_root=x",
             "paths is unknown: the keys at the top are accelerator, blur, color",
         ),
-        ("evaluate run=", "run= is not allowed: give a run folder, a checkpoint, a network that ships, or null."),
+        (
+            "evaluate run=",
+            "run= is not allowed: give a run folder, a checkpoint, an exported file, a network that ships, or null.",
+        ),
         ("evaluate sweep=", "sweep= is not allowed: give the name of a sweep, or null."),
         ("evaluate compare=a,b", "compare=a,b stands for several values: write a list as [a,b]."),
         (

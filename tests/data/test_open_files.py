@@ -29,7 +29,7 @@ def test_an_image_is_not_bad_because_no_file_can_be_opened(images: Path) -> None
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_many_open_files_leave_no_image_out(images: Path, tmp_path: Path, count: int) -> None:
-    source = FolderSource(images, None, 0, 1)
+    source = FolderSource(images, None, 0)
     with pytest.raises(UserError, match=r"^Too many files are open"), files_left(count):
         open_cache(source, tmp_path / "cache", max_bad_fraction=0.9, memory_limit=2**20)
     cache = open_cache(source, tmp_path / "cache", max_bad_fraction=0, memory_limit=2**20)

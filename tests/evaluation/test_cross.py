@@ -241,7 +241,7 @@ def test_no_image_that_a_network_was_trained_on_is_among_them(box: Path, tmp_pat
 
     def unseen(seed: int) -> tuple[int, int]:
         data = opened({"data": config["data"] | {"seed": seed}, "blur": BOX}, asked(cache_root))
-        known = [digest_of(data.images.digests[index]) in seen for index in data.splits.test]
+        known = [digest_of(data.images.digests[index]) in seen for index in data.division.test]
         return known.count(False), len(known)
 
     # Split with another seed, some of the test images were trained on.

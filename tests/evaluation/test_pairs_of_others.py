@@ -69,7 +69,7 @@ def test_the_best_linear_filters_are_learned_from_pairs(
         assert evaluate.main(["fir=true", *words, "accelerator=cpu", *places]) == 0
         with (tmp_path / name / "filters.csv").open(newline="") as file:
             gains[name] = {int(row["size"]): float(row["gain"]) for row in csv.DictReader(file)}
-    assert "pairs: the best linear filter of each size" in capsys.readouterr().out
+    assert "as the pairs are: the best linear filter of each size" in capsys.readouterr().out
     assert gains["pairs"][9] > 3
     assert gains["pairs"][9] == pytest.approx(gains["known"][9], abs=0.5)
 

@@ -121,7 +121,7 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
 ) -> None:
     output = tmp_path / "net.safetensors"
     full = Mock(side_effect=OSError(28, "No space left on device", str(output.with_suffix(".md"))))
-    monkeypatch.setattr("deblur.exporting.session.write_text", full)
+    monkeypatch.setattr("deblur.exporting.session.write_output", full)  # which writes the card here, after the network
     said = refused(f"run={trained_run}", "format=safetensors", f"output={output}")
     full.assert_called_once()
     assert said == f"{tmp_path / 'net.md'} cannot be written (No space left on device): choose another output=FILE."

@@ -36,13 +36,17 @@ def hostile(make_measured: Files, make_run: Files, sweep: Path) -> Path:
         config["loss"] = f"=cmd|' /C calc'!A0{EVIL}" if folder.name.endswith("1") else "@SUM(1)"
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         status = json.loads((folder / "status.json").read_text())
-        (folder / "status.json").write_text(json.dumps(status | {"host": EVIL, "epoch": EVIL, "ended": EVIL}))
+        (folder / "status.json").write_text(json.dumps(status | {"host": EVIL, "ended": EVIL}))
         if (folder / "metrics.json").is_file():
             metrics = json.loads((folder / "metrics.json").read_text())
-            metrics |= {"versions": {"torch": EVIL, EVIL: "1"}, "device": {"name": EVIL}, "git": {"commit": EVIL}}
+            metrics |= {
+                "versions": {"torch": EVIL, EVIL: "1"},
+                "device": {"name": EVIL},
+                "git": {"commit": EVIL, "changed": True},
+            }
             (folder / "metrics.json").write_text(json.dumps(metrics))
             write_history(folder, [0.5, 1.0])
-    (sweep / "sweep.json").write_text(json.dumps({"runs": [EVIL], "commands": [f"python {EVIL}"]}))
+    (sweep / "sweep.json").write_text(json.dumps({"runs": [EVIL.replace("/", ":")], "commands": [f"python {EVIL}"]}))
     target = sweep.parent / EVIL.replace("/", ":")
     sweep.rename(target)
     return target

@@ -74,8 +74,11 @@ def test_a_broken_link_is_one_failure(command: Command, identity: Path, root: Pa
 def test_links_in_a_circle_where_the_results_go(command: Command, identity: Path, root: Path) -> None:
     (root.parent / "out").mkdir()
     (root.parent / "out" / "a.png").symlink_to("a.png")
-    assert command(*words(root, identity)).code == 0
-    np.testing.assert_array_equal(np.asarray(Image.open(root.parent / "out" / "a.png")), noise(9, 11))
+    told = command(*words(root, identity))
+    assert told.code == 2
+    assert "a.png" in told.err
+    assert "symbolic links" in told.err
+    assert (root.parent / "out" / "a.png").is_symlink()
 
 
 @pytest.mark.parametrize("more", [(), ("simulate=true", "blur=box"), ("side_by_side=true",)])
@@ -93,4 +96,4 @@ def test_names_that_are_not_utf_8(command: Command, identity: Path, root: Path, 
     ending = "" if not more else "-simulated" if "simulate=true" in more else "-side-by-side"
     assert {f"\xe9t\xe9/caf\xe9{ending}.png", f"caf\xe9{ending}.png"} <= set(restored(root))
     if "simulate=true" in more:
-        assert r"'caf\udce9.png'" in told.out
+        assert r"caf\udce9.png" in told.out
