@@ -1,6 +1,7 @@
 """Tables for the terminal: the runs of a sweep, all runs and sweeps of a folder."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,13 @@ def _few(kinds: Sequence[str], called: str) -> str:
 
 def _sections(run: Path) -> Mapping[str, Any]:
     """Return the data and the blur of a run's configuration, as fast as a list of many runs needs it."""
-    try:
-        with (run / CONFIG_FILE).open("rb") as file:
-            content = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, yaml.YAMLError):  # its report tells what is wrong with it
-        return {}
+    content: Any = None
+    # The fast one is not always there, and reads no name that is no Unicode.
+    for loader in (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader):
+        with suppress(OSError, ValueError, yaml.YAMLError), (run / CONFIG_FILE).open("rb") as file:
+            content = yaml.load(file, Loader=loader)
+            break
+    # Of a damaged one nothing is told here: a report says what is wrong with it.
     sections = {key: content.get(key) for key in ("data", "blur")} if isinstance(content, Mapping) else {}
     return {key: section for key, section in sections.items() if isinstance(section, Mapping)}
 
