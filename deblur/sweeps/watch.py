@@ -101,7 +101,8 @@ def _status(job: Job) -> Mapping[str, Any]:
 
 def _outcome(job: Job, status: Mapping[str, Any]) -> str:
     if status["state"] == "failed":
-        return f"failed: {status.get('error')}"
+        reason = str(status.get("error")).splitlines()  # what the lines after the first list is in its train.log
+        return f"failed: {reason[0] if reason else ''}"
     if status["state"] != "done":
         return str(status["state"])
     try:

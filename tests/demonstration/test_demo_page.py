@@ -388,5 +388,6 @@ def test_ctrl_c_ends_it_quietly_and_removes_what_was_uploaded(browser: Any, netw
         assert code == 130
         assert time.monotonic() - before < 15
         assert "Traceback" not in printed
-        assert printed.endswith("error: Stopped.\n")
+        assert printed.endswith("Stopped.\n")
+        assert "error:" not in printed
         assert list(started.temporary.iterdir()) == []
