@@ -238,17 +238,16 @@ def test_results_do_not_stand_beside_another_picture(page: Any, tmp_path: Path) 
 
 def test_a_result_that_comes_after_another_picture_was_chosen_is_not_shown(page: Any, tmp_path: Path) -> None:
     held: list[Any] = []
-    page.route("**/queue/data*", lambda route: held.append(route))
+    page.route("**/queue/data*", lambda route: route.continue_() if held else held.append(route))
     upload(page, colours(tmp_path, "first.png"))
     restore_button(page).click()
     page.get_by_role("button", name="Clear").first.click()
     page.locator("input[type=file]").set_input_files(colours(tmp_path, "second.png"))
     page.get_by_text("second").first.wait_for()
-    page.unroute("**/queue/data*")
     with page.expect_response("**/queue/data*") as answered:
         held[0].continue_()
     answered.value.finished()
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(3000)  # in which it would be shown
     wait_until_empty(page)
     restore_button(page).click()
     page.get_by_text("second.png was restored as it is").wait_for()
