@@ -35,6 +35,7 @@ def test_other_names_are_taken(accepted: Callable[..., list[dict[str, object]]],
     assert [config["sweep"] for config in accepted(f"sweep={name}")] == [name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("-m", "seed=1,2"), ("seed=1",), ("experiment=grid",), ("seed=1", "dry_run=true")])
 def test_a_file_in_the_way_of_the_outputs_is_a_sentence(
     refused: Refused, workplace: Path, words: tuple[str, ...]

@@ -104,6 +104,7 @@ train -m seed=1,2 paths.output_root=here.png
 """
 
 
+@pytest.mark.slow
 def test_answers_that_need_no_network_import_none(workplace: Path) -> None:
     (workplace / "folder").mkdir()
     (workplace / "here.png").touch()

@@ -279,6 +279,7 @@ def test_a_sweep_is_refused_before_its_first_job(tmp_path: Path, capsys: pytest.
 # Whole trainings
 
 
+@pytest.mark.slow
 def test_a_sweep_over_the_blur_with_a_real_border_on_mixed_sizes(tmp_path: Path) -> None:
     root = write(tmp_path / "images", [(38 + i, 38 + i) for i in range(24)])
     places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}")

@@ -33,6 +33,7 @@ def runs(root: Path) -> tuple[Path, Path]:
     return box, gaussian
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "way"), CASES)
 def test_the_others_are_trained_and_reported(
     trained: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, way: str

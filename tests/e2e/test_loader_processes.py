@@ -82,6 +82,7 @@ def test_an_evaluation_tells_the_reason(
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_an_evaluation_with_too_few_files_tells_so(
     finished: Workplace, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_run_on_pairs_is_not_compared_with_them_either(
     assert all(float(row["gain"]) == 0 for row in rows if row["restorer"] == "none")
 
 
+@pytest.mark.slow
 def test_the_best_linear_filters_are_learned_from_pairs(
     pairs: tuple[str, ...], tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,6 +73,7 @@ def test_the_runs_of_a_sweep_are_listed_with_their_states(
     assert yaml.safe_load((done / "config.yaml").read_text())["dry_run"] is False
 
 
+@pytest.mark.slow
 def test_the_listed_runs_are_those_that_are_trained(
     listed: Callable[..., str], tmp_path: Path, cache_root: Path
 ) -> None:
