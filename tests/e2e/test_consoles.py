@@ -181,6 +181,9 @@ def test_a_command_works_in_every_encoding(place: Place, name: str, encoding: st
     check(place.folder)
 
 
+SILENT = ("faces",)  # a sheet that is written needs no word
+
+
 @pytest.mark.parametrize("redirect", REDIRECTS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_works_whatever_becomes_of_what_it_prints(place: Place, name: str, redirect: str) -> None:
@@ -188,7 +191,8 @@ def test_a_command_works_whatever_becomes_of_what_it_prints(place: Place, name: 
     done = place.run([word.replace("RUN", place.run_of_sweep) for word in words], redirect)
     refuse_tracebacks(done)
     assert done.returncode == 0
-    assert done.stderr == (LOST if redirect == ">/dev/full" else "")
+    is_lost = redirect == ">/dev/full" and name not in SILENT
+    assert done.stderr == (LOST if is_lost else "")
     check(place.folder)
 
 
