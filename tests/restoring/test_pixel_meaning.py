@@ -96,6 +96,21 @@ def test_alpha_that_colors_were_multiplied_by(tmp_path: Path) -> None:
         assert np.abs(picture.pixels.astype(int) - straight).max() <= 2
 
 
+@pytest.mark.parametrize("planar", [False, True])
+def test_alpha_behind_another_sample(tmp_path: Path, planar: bool) -> None:
+    samples = levels(8, HEIGHT, WIDTH, 3)
+    picture = read(tmp_path, tiff(samples, 8, 1, planar=planar, tags={338: (SHORT, [0, 2])}), "a.tif")
+    np.testing.assert_array_equal(picture.pixels, samples[..., 0])
+    np.testing.assert_array_equal(picture.alpha, samples[..., 2])
+    more = levels(8, HEIGHT, WIDTH, 5)
+    content = tiff(more, 8, 2, planar=planar, tags={338: (SHORT, [0, 2])})
+    if planar:
+        np.testing.assert_array_equal(read(tmp_path, content, "a.tif").alpha, more[..., 4])
+    else:
+        with pytest.raises(UserError, match="cannot be read: it is a TIFF of 5 channels of 8 bits"):
+            read(tmp_path, content, "a.tif")
+
+
 # Color spaces
 
 

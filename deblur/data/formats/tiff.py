@@ -44,6 +44,7 @@ _SPACES: Final = {8: "Lab", 9: "Lab", 10: "Lab", 32844: "LogL", 32845: "LogLuv"}
 _UNSIGNED, _SIGNED = 1, 2  # sample formats
 _FRACTIONS: Final = frozenset({3, 5, 6})  # the latter two complex
 _NO_EXTRA, _ASSOCIATED, _STRAIGHT, _COREL_DRAW = 0, 1, 2, 999  # extra samples
+_ALPHAS: Final = (_ASSOCIATED, _STRAIGHT, _COREL_DRAW)
 _SEPARATE: Final = 2  # a value of planes
 # Tags of YCbCr and the values for which it is that of a JPEG: coefficients of BT.601, levels of full range
 _USUAL_YCBCR: Final = {tags.COEFFICIENTS: (0.299, 0.587, 0.114), tags.BLACK_AND_WHITE: (0, 255, 128, 255, 128, 255)}
@@ -61,6 +62,7 @@ _SAMPLES_OF_8: Final = {
     5: ("RGBA", "RGBAX"),
     6: ("RGBA", "RGBAXX"),
 }
+_MOST_SAMPLES: Final = 4  # of a pixel that Pillow gives
 _UPPER, _LOWER = ("L", "B") if sys.byteorder == "little" else ("B", "L")  # of samples of 16 bits in native order
 
 _SHORT, _LONG, _BYTES = 3, 4, 7  # types of tags
@@ -84,13 +86,18 @@ class _Layout(NamedTuple):
 
     @property
     def alpha(self) -> int | None:
-        """What the sample behind the colors is as alpha; None if it is something else, or missing."""
-        return self.extra[0] if self.extra and self.extra[0] in (_ASSOCIATED, _STRAIGHT, _COREL_DRAW) else None
+        """The place of the sample that is alpha; None if there is none."""
+        return next((self.colors + place for place, kind in enumerate(self.extra) if kind in _ALPHAS), None)
+
+    @property
+    def is_multiplied(self) -> bool:
+        """Whether colors are multiplied by alpha."""
+        return self.alpha is not None and self.extra[self.alpha - self.colors] == _ASSOCIATED
 
     @property
     def needed(self) -> int:
-        """How many samples mean something."""
-        return self.colors + (self.alpha is not None)
+        """How many samples have to be read."""
+        return self.colors if self.alpha is None else self.alpha + 1
 
 
 class TiffFile(Container):
@@ -103,7 +110,7 @@ class TiffFile(Container):
 
         Raises:
             UnreadableKindError: The file is of a kind that is not read.
-            Exception: Anything that Pillow raises for damaged tags.
+            ValueError: The directories are damaged.
         """
         self._content = content
         directories = Directories(content)
@@ -137,8 +144,8 @@ class TiffFile(Container):
         pixels = np.ascontiguousarray(samples[..., 0] if layout.colors == 1 else samples[..., :3])
         if layout.alpha is None:
             return Raster(pixels)
-        alpha = np.ascontiguousarray(samples[..., layout.colors])
-        return Raster(straight(pixels, alpha) if layout.alpha == _ASSOCIATED else pixels, alpha)
+        alpha = np.ascontiguousarray(samples[..., layout.alpha])
+        return Raster(straight(pixels, alpha) if layout.is_multiplied else pixels, alpha)
 
     def metadata(self) -> Metadata:
         """Return what the tags say beside the pixels."""
@@ -230,7 +237,7 @@ class TiffFile(Container):
         else:
             samples = self._samples()
             index = samples[..., 0]
-            alpha = None if layout.alpha is None else np.ascontiguousarray(samples[..., 1])
+            alpha = None if layout.alpha is None else np.ascontiguousarray(samples[..., layout.alpha])
         stored = np.array(self.directory.numbers(tags.PALETTE), np.int64)
         entries = 2**layout.bits
         if len(stored) < 3 * entries:
@@ -380,7 +387,11 @@ def _is_readable(layout: _Layout) -> bool:
         return layout.bits == 8
     if layout.samples == 1 or layout.is_separate:
         return layout.bits in _GRAY
-    return layout.samples in _SAMPLES_OF_8 if layout.bits == 8 else layout.bits == 16 and layout.samples <= 4
+    if layout.needed > _MOST_SAMPLES:
+        return False
+    return (
+        layout.samples in _SAMPLES_OF_8 if layout.bits == 8 else layout.bits == 16 and layout.samples <= _MOST_SAMPLES
+    )
 
 
 def _refuse_levels_without_white(formats: set[int], bits: int) -> None:
