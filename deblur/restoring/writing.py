@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from PIL import Image
 
-from deblur.data.formats.exif import EXIF_PREFIX, sized_exif, tags_of
+from deblur.data.formats.exif import EXIF_PREFIX, resolution_in, sized_exif, tags_of
 from deblur.data.formats.jpeg import (
     EXTENDED_XMP_HEADER,
     EXTENDED_XMP_PREFIX,
@@ -152,8 +152,9 @@ def _fitting(picture: Picture, file_format: str) -> tuple[Metadata, list[str]]:
         unheld.append("the IPTC records" if is_iptc else "the rights of Photoshop")
     resolution = metadata.resolution
     if resolution and (file_format in _NO_RESOLUTIONS or (file_format == "BMP" and resolution.unit is None)):
-        unheld.append("the resolution" if resolution.unit else "the shape of a pixel")
         changes["resolution"] = None
+        if file_format in _NO_METADATA or not metadata.exif or resolution_in(metadata.exif) is None:
+            unheld.append("the resolution" if resolution.unit else "the shape of a pixel")
     if metadata.comments and file_format not in ("JPEG", "PNG"):
         unheld.append("the comment")
     if metadata.texts and file_format != "PNG":

@@ -151,7 +151,7 @@ def test_metadata_of_each_format_in_each(tmp_path: Path, kind: str, target: str)
         if target in ("png", "jpg", "tif"):
             assert image.info["dpi"] == pytest.approx((150, 300), rel=1e-3)
         else:
-            assert any("the resolution" in what for what in lost)
+            assert any("the resolution" in what for what in lost) is (kind == "tif")  # others say it in EXIF as well
     xmp = xmp_in(copy)
     for one in (b'tiff:Orientation="1"', b'tiff:XResolution="150/1"', b'tiff:YResolution="300/1"', b"\xe2\x98\x83"):
         assert one in xmp
@@ -483,7 +483,7 @@ def test_what_is_lost_is_said_once_for_a_batch(
     (tmp_path / "in").mkdir()
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         (tmp_path / "in" / name).write_bytes(ultra_hdr())
-    (tmp_path / "in" / "d.webp").write_bytes(source("webp"))
+    (tmp_path / "in" / "d.webp").write_bytes(encoded(Image.fromarray(COLORS), "PNG", dpi=(300, 150)))
     with caplog.at_level(logging.WARNING):
         told = command(f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}")
     assert told.code == 0
