@@ -20,6 +20,7 @@ from typing import Final
 
 KEPT_FOR: Final = 3600  # s that a picture or a result is kept
 _KEPT: Final = 6  # pictures or results of a browser that are kept
+_LARGEST_KEPT: Final = 2 * 2**30  # bytes of all pictures and results
 _MOST_VISITORS: Final = 200  # browsers whose pictures are kept
 _MOST_SESSIONS: Final = 2000  # tabs
 _TOKEN_BYTES: Final = 32
@@ -131,9 +132,14 @@ class Visitors:
         return visitor
 
     def clean(self) -> None:
-        """Remove the pictures and results of all browsers that are too old."""
+        """Remove the pictures and results of all browsers that are too old, and those of the first if all take much."""
         for visitor in list(self._visitors.values()):
             visitor.clean(time.time() - KEPT_FOR)
+        sizes = {key: _size(visitor.folder) for key, visitor in self._visitors.items()}
+        for key in list(sizes)[:-1]:  # not of who is here now
+            if sum(sizes.values()) > _LARGEST_KEPT:
+                shutil.rmtree(self._visitors.pop(key).folder, ignore_errors=True)
+                del sizes[key]
 
     def claims(self, token: str, session: object) -> bool:
         """Tell whether a tab is of the browser of a token: of the first that has named it."""
@@ -156,6 +162,16 @@ def file_name(name: str) -> str:
     end = f"{dot}{suffix}".encode()[:16].decode(errors="ignore")
     room = _LONGEST_NAME - len(end.encode())
     return (stem.encode()[:room].decode(errors="ignore").strip(" .") or _NAMELESS) + end
+
+
+def _size(folder: Path) -> int:
+    """Return how many bytes the files in a folder take."""
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # gradio removes some as well
+            status = path.lstat()
+            size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return size
 
 
 def _folders(folder: Path) -> Iterator[Path]:

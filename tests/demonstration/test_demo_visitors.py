@@ -121,6 +121,15 @@ def test_a_browser_keeps_a_few_pictures_and_the_page_a_few_browsers(visitors: Vi
     assert not any((tmp_path / "demo").iterdir())
 
 
+def test_all_pictures_together_take_no_more_than_some_gigabytes(visitors: Visitors) -> None:
+    everybody = [visitors.visitor(visitors.new_token()) for _ in range(3)]
+    for visitor in everybody:
+        with Path(sent(visitor)).open("r+b") as file:
+            file.truncate(2**30)  # a hole, which takes no room
+    visitors.clean()
+    assert [visitor.folder.exists() for visitor in everybody] == [False, True, True]
+
+
 def test_a_tab_is_of_the_first_browser_that_names_it(visitors: Visitors) -> None:
     mine, other = visitors.new_token(), visitors.new_token()
     assert visitors.claims(mine, "tab")
