@@ -8,7 +8,8 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -90,6 +91,26 @@ def refuse_special_file(path: Path, mode: int, cure: str = "") -> None:
     if not stat.S_ISREG(mode):
         kind = next((kind for is_of_kind, kind in _KINDS if is_of_kind(mode)), "a device")
         raise UnreadableFile(_sentence(path, f"cannot be read (it is {kind}, no file)", cure))
+
+
+@contextmanager
+def unicode_name(path: Path) -> Iterator[str]:
+    """Give a file a name for libraries that open Unicode names alone; on POSIX a name may be any bytes.
+
+    Yields:
+        The path, or if it is no Unicode, the name of the open file.
+
+    Raises:
+        OSError: if the file cannot be opened.
+    """
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        with path.open("rb") as file:
+            yield f"/dev/fd/{file.fileno()}"
+    else:
+        yield name
 
 
 def _size(count: int) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from deblur.errors import UserError
-from deblur.reading import UnusableFile, refuse_special_file, unreadable
+from deblur.reading import UnusableFile, refuse_special_file, unicode_name, unreadable
 
 CHECKPOINTS = "checkpoints"  # the folder in a run's
 BEST, LAST = "best.ckpt", "last.ckpt"  # in that folder: of the best epoch, and of the last one
@@ -44,7 +44,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         _refuse_traps(path)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")  # in a pickle, which is then refused
-            content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            with unicode_name(path) as name:
+                content: Any = torch.load(name, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing: no epoch was validated, so there is nothing to test. Leave out what shortens the "

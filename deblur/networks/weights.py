@@ -18,6 +18,7 @@ from deblur.networks.description import (
     read_description,
     write_description,
 )
+from deblur.reading import unicode_name
 
 SUFFIX: Final = ".safetensors"
 _SIZE_OF_SIZE: Final = 8  # bytes with which a file begins: the size of its header
@@ -48,9 +49,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         _refuse_long_header(path)
-        with safe_open(path, framework="pt") as file:
+        with unicode_name(path) as name, safe_open(name, framework="pt") as file:
             header = (file.metadata() or {}).get(KEY)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 # it is no mapping
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 # it is no mapping
     except (SafetensorError, OSError, RuntimeError) as error:  # the last of torch, which maps the file into memory
         raise UserError(f"{path} is no safetensors file, or is damaged ({error}).") from error
     return weights, read_description(header, path)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from small_trainings import SMALLEST
 
-from deblur import evaluate, export, report, train
+from deblur import evaluate, export, report, restore, train
 from deblur.data.faces import draw
 
 ODD = os.fsdecode(b"f\xf6lder")
@@ -49,7 +49,11 @@ def test_a_sweep_its_report_and_what_follows(
     assert report.main(["list=true", *places]) == 0
     assert f"folder {SHOWN}" in capsys.readouterr().out
     assert evaluate.main([f"run={run}", "accelerator=cpu", *places, "output=out"]) == 0
-    assert export.main([f"run={run}", "format=safetensors", "output=out"]) == 0
+    for suffix in ("safetensors", "onnx"):
+        assert export.main([f"run={run}", f"format={suffix}", f"output={place / 'out'}"]) == 0
+        (network,) = (place / "out").glob(f"*.{suffix}")
+        assert restore.main([f"run={network}", f"input={faces}", f"output={place / suffix}"]) == 0
+        assert len(list((place / suffix).glob("*.png"))) == 12
     assert train.main([f"resume={run}"]) == 2
     assert "is done: there is nothing to resume" in capsys.readouterr().err
 
