@@ -83,6 +83,7 @@ def test_wiener_and_the_dct_improve_other_faces(kernel: Weights, faces: Images, 
     assert after["dct_wiener"] > after["wiener"] - 1  # the spectrum of three faces is a rough one
 
 
+@pytest.mark.slow
 @any_blur
 def test_richardson_lucy_improves_other_images(kernel: Weights, small_faces: Images, degrade: Degrade) -> None:
     blurred = [degrade(face, kernel) for face in small_faces]

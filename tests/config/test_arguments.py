@@ -95,7 +95,15 @@ def test_the_configuration_of_a_sweeps_first_job_is_shown(
 @pytest.mark.parametrize(
     "flag", [("--info", "searchpath"), ("--info", "defaults"), ("-i",), ("--help",), ("--hydra-help",)]
 )
-@pytest.mark.parametrize("words", [("-m", "seed=1,2"), ("experiment=grid",), ("seed=1",), ("-m", "blur=glob(m*)")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-m", "seed=1,2"),
+        ("experiment=grid",),
+        pytest.param(("seed=1",), marks=pytest.mark.slow),
+        pytest.param(("-m", "blur=glob(m*)"), marks=pytest.mark.slow),
+    ],
+)
 def test_what_shows_a_text_goes_with_a_sweep(
     workplace: Path, capsys: Shown, flag: tuple[str, ...], words: tuple[str, ...]
 ) -> None:

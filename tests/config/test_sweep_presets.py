@@ -49,6 +49,7 @@ def test_words_narrow_and_widen_the_grid(accepted: Accepted, words: tuple[str, .
     assert {config["sweep"] for config in configs} == {name}
 
 
+@pytest.mark.slow
 def test_a_narrowed_grid_has_the_runs_of_the_whole_one(accepted: Accepted) -> None:
     def ids(*words: str) -> set[str]:
         axes = {"model": "", "blur": "", "optimizer.lr": ""}
@@ -60,6 +61,7 @@ def test_a_narrowed_grid_has_the_runs_of_the_whole_one(accepted: Accepted) -> No
     assert "srcnn_9315-box-lr_0.001-seed_0" in narrow
 
 
+@pytest.mark.slow
 def test_the_original_grid_trains_the_original_way(accepted: Accepted) -> None:
     configs = accepted("experiment=original_grid")
     assert len(cells(configs)) == len(configs) == 18
@@ -72,6 +74,7 @@ def test_the_original_grid_trains_the_original_way(accepted: Accepted) -> None:
         assert config["trainer"]["max_epochs"] == 20
 
 
+@pytest.mark.slow
 def test_each_claim_changes_one_thing(accepted: Accepted) -> None:
     configs = accepted("experiment=claims")
     assert len(configs) == 24

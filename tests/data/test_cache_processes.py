@@ -15,6 +15,8 @@ from image_files import (
 
 from deblur.data.cache import open_cache
 
+pytestmark = pytest.mark.slow
+
 # Several processes. The script opens a cache whose images each take a while, and says what happened.
 
 SLOW_SOURCE = """

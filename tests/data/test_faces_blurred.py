@@ -13,6 +13,7 @@ def faces() -> list[np.ndarray]:
     return [draw(0, index) for index in range(120)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("blur", "expected"), EXPECTED, ids=lambda value: getattr(value, "family", None))
 def test_blurred_faces_are_as_far_from_sharp_as_they_should_be(
     faces: list[np.ndarray], blur: Degradation, expected: float

@@ -71,6 +71,7 @@ def test_the_others_are_trained_and_reported(
     assert json.loads((gaussian / "metrics.json").read_text())["test"] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["empty", "pipe", pytest.param("aliases", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("file", ["config.yaml", "status.json"])
 def test_a_damaged_run_is_not_resumed(

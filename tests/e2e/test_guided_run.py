@@ -92,6 +92,7 @@ def test_it_is_crossed_with_blurs_that_it_was_not_calibrated_with(guided: Workpl
     assert rows["size 15"]["gain"] < rows["size 7"]["gain"] - 1  # its guide is for a box of 7 px all the same
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     guided: Workplace, workplace: Workplace, tmp_path: Path, workers: int
@@ -122,6 +123,7 @@ def blurred(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_pictures_are_restored_by_the_run_and_by_what_was_exported(
     guided: Workplace, blurred: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

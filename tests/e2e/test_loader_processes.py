@@ -24,7 +24,9 @@ def assert_failed_with(workplace: Workplace, error: str, sentence: str) -> None:
     assert "Traceback" not in (workplace.run / "train.log").read_text()
 
 
-@pytest.mark.parametrize("stage", ["train", pytest.param("validation", marks=pytest.mark.slow), "test"])
+@pytest.mark.parametrize(
+    "stage", [pytest.param("train", marks=pytest.mark.slow), pytest.param("validation", marks=pytest.mark.slow), "test"]
+)
 def test_a_killed_process_is_a_sentence(workplace: Workplace, capsys: pytest.CaptureFixture[str], stage: str) -> None:
     kill = ("+callbacks.kill._target_=failing_blurs.KillLoaderProcess", f"+callbacks.kill.stage={stage}")
     words = (*SMALL, "trusted=[failing_blurs]", *kill, "data.num_workers=2", "data.eval_batch_size=1")

@@ -28,6 +28,7 @@ def faces(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_sweep_its_report_and_what_follows(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

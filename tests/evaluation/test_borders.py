@@ -13,6 +13,7 @@ from deblur.metrics import MEASURED
 Evaluate = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_networks_and_baselines_are_measured_with_both_borders(run: Path, evaluated: Evaluate) -> None:
     found = evaluated(f"run={run}", "baseline=[none,dct_wiener]", "data.eval_crop=null")
     borders = found.summary["borders"]

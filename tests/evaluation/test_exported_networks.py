@@ -76,6 +76,7 @@ def test_an_exported_network_stands_beside_a_baseline(exported: Path, evaluated:
         assert len(border["restorers"]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [False, True])
 def test_a_guide_is_made_for_an_exported_network(told: bool, tmp_path: Path, evaluated: Evaluate) -> None:
     network = calibrated(kernel_given=told, noise_factors=[1.0, 4.0])
@@ -165,6 +166,7 @@ def test_no_text_of_a_file_leads_out_of_the_output_folder(
     assert written == {given, *folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_no_text_of_a_file_leads_out_of_the_folder_of_filters(cache_root: Path, tmp_path: Path) -> None:
     outputs = tmp_path / "a" / "b" / "outputs"
     words = ("fir=true", "data=synthetic", "blur=box", "++blur.name=../../../evil", "++data.name=/evil", *FEW)

@@ -29,6 +29,7 @@ def test_wider_filters_restore_more(tmp_path: Path, cache_root: Path) -> None:
         assert min(figure.size) > 300
 
 
+@pytest.mark.slow
 def test_the_networks_of_a_sweep_stand_beside_the_filters(
     trained: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -54,6 +55,7 @@ def test_a_network_with_a_guide_has_no_size_to_stand_at(run: Path, tmp_path: Pat
     assert beside(metrics["model"] | {"guided": True}) == []
 
 
+@pytest.mark.slow
 def test_all_blurs_of_a_sweep_are_studied_and_shown_in_its_report(
     trained: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

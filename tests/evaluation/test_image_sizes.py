@@ -161,6 +161,7 @@ def test_a_run_on_other_sizes_is_crossed_without_what_is_left_out(
     assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 1
 
 
+@pytest.mark.slow
 def test_filters_are_measured_on_what_is_left(tmp_path: Path, cache_root: Path) -> None:
     root = write(tmp_path / "images", *[(12 + index, 40) for index in range(24)])
     places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")

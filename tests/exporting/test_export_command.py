@@ -188,6 +188,7 @@ def test_help_tells_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
     assert "format=safetensors" in said
 
 
+@pytest.mark.slow
 def test_no_trainer_is_imported(exported: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from deblur.export import main; assert main(sys.argv[1:]) == 0; "

@@ -30,7 +30,6 @@ from deblur.restoring.tiles import TiledNetwork
 Tree = dict[str, Any]
 FACTORS = [1.0, 9.0]
 LAYERS = {"kernel_sizes": [9, 5], "widths": [4]}
-SHAPES = [(37, 53, 3), (1, 1), (300, 261), (9, 2, 4)]
 
 
 def settings(**model: Any) -> Tree:
@@ -66,8 +65,8 @@ def whole(network: torch.nn.Module, plane: NDArray[np.float32]) -> NDArray[np.fl
         return network(torch.from_numpy(plane)[None, None], torch.from_numpy(guide)[None])[0, 0].numpy()
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(37, 53, 3), (1, 1), pytest.param((300, 261), marks=pytest.mark.slow), (9, 2, 4)])
+@pytest.mark.parametrize("kind", [np.uint8, pytest.param(np.uint16, marks=pytest.mark.slow), np.float32])
 @pytest.mark.parametrize("color", ["luma", "channels"])
 def test_pictures_of_both_formats_are_alike(files: Path, shape: tuple[int, ...], kind: type, color: Any) -> None:
     picture: NDArray[Any] = np.random.default_rng(0).random(shape)
@@ -126,6 +125,7 @@ def test_torch_is_not_needed(box: Path, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_the_exporter_has_nothing_to_warn_of() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

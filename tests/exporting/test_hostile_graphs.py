@@ -330,6 +330,7 @@ def test_what_a_file_tells_of_itself_is_of_the_type_that_is_read(name: str, tmp_
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_sizes_of_a_network_are_those_that_it_computes() -> None:
     """The estimate of a graph with all of our operators' kinds: what onnxruntime gives has the shape that was told."""
     from deblur.models import ResNet

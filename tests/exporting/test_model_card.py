@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import deblur
@@ -15,6 +16,7 @@ from deblur.models import SRCNN
 from deblur.networks.trained import Trained, load_trained
 
 
+@pytest.mark.slow
 def test_the_card_holds_the_numbers(trained_run: Path, exported: Path) -> None:
     card = (exported / "net.md").read_text()
     metrics = json.loads((trained_run / "metrics.json").read_text())

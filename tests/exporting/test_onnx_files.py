@@ -86,7 +86,10 @@ def test_tiles_are_those_of_the_whole_in_onnx(trained_run: Path, exported: Path,
     np.testing.assert_allclose(TiledNetwork(network, tile).restore(plane), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("tile", "folding"), [(7, 2), (16, 3), (64, 3)])
+@pytest.mark.parametrize(
+    ("tile", "folding"),
+    [(7, 2), pytest.param(16, 3, marks=pytest.mark.slow), pytest.param(64, 3, marks=pytest.mark.slow)],
+)
 def test_tiles_of_folded_pixels_are_those_of_the_whole_in_onnx(tmp_path: Path, tile: int, folding: int) -> None:
     torch.manual_seed(0)
     net = ResNet(1, 4, folding).eval()

@@ -227,6 +227,7 @@ def test_building_without_memory_first_changes_no_random_number(tmp_path: Path) 
     assert torch.equal(torch.rand(1), after)
 
 
+@pytest.mark.slow
 def test_to_know_the_shapes_of_a_network_torch_loads_no_compiler() -> None:
     code = (
         "import sys, deblur; deblur.load('mixed', accelerator='cpu'); "  # a network whose weights are drawn as normal

@@ -54,6 +54,7 @@ def test_networks_of_ours_say_whether_they_want_one() -> None:
     assert [one["guided"] for one in told] == [False, True]
 
 
+@pytest.mark.slow
 def test_without_a_guide_scipy_is_not_loaded() -> None:
     code = (
         "import sys; from torch import nn; from deblur.networks.guides import preparation_of, wants_guide; "

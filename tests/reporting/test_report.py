@@ -209,6 +209,7 @@ def test_an_empty_folder_lists_nothing(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == "There are no runs and no sweeps in outputs.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["--help", "list=true"])
 def test_what_draws_nothing_loads_no_library_for_it(word: str) -> None:
     """Nor torch: the answer comes within a second."""

@@ -28,6 +28,7 @@ def report(*words: str, redirect: str = "", encoding: str = "utf-8") -> subproce
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "cp932", "ascii"])
 def test_a_list_is_shown_in_every_encoding(encoding: str) -> None:
     done = report("list=true", encoding=encoding)
@@ -49,6 +50,7 @@ def test_a_list_that_cannot_be_written_is_a_mistake() -> None:
     assert (done.returncode, done.stderr) == (2, told)
 
 
+@pytest.mark.slow
 def test_a_report_does_not_depend_on_the_console(sweep: Path) -> None:
     done = report("sweep=grid", redirect=">/dev/full", encoding="cp1252")
     told = (

@@ -1,6 +1,7 @@
 """A network that wants a guide is given it in tiles: those of the guide of the whole picture."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from deblur.networks.weights import write_weights
 from deblur.restoring.tiles import TiledNetwork
 from deblur.restoring.torch_network import TorchNetwork
 
-SHAPES = [(1, 1), (1, 40), (3, 2), (16, 16), (17, 33), (61, 47)]
 CPU = torch.device("cpu")
 
 
@@ -30,8 +30,12 @@ def whole(network: WienerSRCNN, image: NDArray[np.float32]) -> NDArray[np.float3
         return network(torch.from_numpy(image)[None, None], guide)[0, 0].numpy()
 
 
-@pytest.mark.parametrize("tile", [1, 4, 7, 30, 1000])
-@pytest.mark.parametrize("shape", SHAPES)
+def slow(*values: Any) -> list[Any]:
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
+@pytest.mark.parametrize("tile", [7, 1000, *slow(1, 4, 30)])
+@pytest.mark.parametrize("shape", [(1, 40), (17, 33), *slow((1, 1), (3, 2), (16, 16), (61, 47))])
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_tiles_are_those_of_the_whole(kernel: str, shape: tuple[int, int], tile: int) -> None:
     if tile == 1 and shape[0] * shape[1] > 300:

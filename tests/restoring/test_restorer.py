@@ -79,6 +79,7 @@ def test_a_network_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
         deblur.load(tmp_path / "x.safetensors")
 
 
+@pytest.mark.slow
 def test_loading_needs_no_trainer(identity: Path) -> None:
     code = (
         f"import deblur, sys, numpy; r = deblur.load({str(identity)!r}); r(numpy.zeros((9, 9), 'uint8'));"

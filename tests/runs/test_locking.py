@@ -33,6 +33,7 @@ def without_flock(monkeypatch: pytest.MonkeyPatch, *, of_folders: bool, error: i
     monkeypatch.setattr(fcntl, "flock", flock)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deleted", [".lock", "*"])
 def test_a_deleted_lock_lets_nobody_in(tmp_path: Path, deleted: str) -> None:
     with another_process(tmp_path):

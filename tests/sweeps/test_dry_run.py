@@ -44,6 +44,7 @@ def rows(shown: str) -> dict[str, list[str]]:
     return {name: rest for name, *rest in cells if rest and name != "run"}
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_sweep_are_listed_with_their_states(
     listed: Callable[..., str], tmp_path: Path, cache_root: Path, capsys: Shown
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_conflict_is_refused(listed: Callable[..., str], tmp_path: Path, cache
         assert "the sweep a was made with data.max_images=16" in shown
 
 
+@pytest.mark.slow
 def test_the_size_of_a_run_is_about_right(tmp_path: Path, cache_root: Path) -> None:
     words = ("data.max_images=40", "trainer.max_epochs=1", "trainer.precision=32-true", "trainer.accelerator=cpu")
     places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")

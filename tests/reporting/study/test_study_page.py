@@ -256,6 +256,7 @@ def test_commands_are_shown_without_places(command: str, shown: str) -> None:
     assert without_places(command) == shown
 
 
+@pytest.mark.slow
 def test_the_page_loads_no_torch(outputs: Path) -> None:
     words = [*WORDS, f"paths.output_root={outputs}", "output=docs"]
     code = "import sys; from deblur.report import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
