@@ -35,6 +35,7 @@ def test_a_flat_picture_of_any_size_has_that_of_rounding(shape: tuple[int, int])
     assert white_noise(np.full(shape, 0.5, np.float32)) == ROUNDING_POWER
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [BOX, kernels.gaussian(2), kernels.motion(9, 30)], ids=["box", "gaussian", "motion"])
 def test_a_filter_that_estimates_it_is_better_on_weak_and_on_strong_noise(kernel: Weights) -> None:
     trained = faces(0, 8)

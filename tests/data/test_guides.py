@@ -109,7 +109,9 @@ def test_the_whole_frame_is_prepared_and_nothing_beyond_it(frame: Frame) -> None
 
 @pytest.mark.parametrize("limit", [0, 2**24], ids=["anew", "kept"])
 @pytest.mark.parametrize("frame", [WHOLE, REAL], ids=["symmetric", "real"])
-@pytest.mark.parametrize("name", BLURS)
+@pytest.mark.parametrize(
+    "name", [name if name == "motion" else pytest.param(name, marks=pytest.mark.slow) for name in BLURS]
+)
 def test_the_guide_of_a_mirrored_picture_is_that_of_its_own_pixels(
     name: str, frame: Frame, limit: int, tmp_path: Path
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_damaged_run_is_not_resumed(
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_fail_fast_starts_nothing_where_a_run_is_damaged(
     trained: Path, tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -151,6 +151,7 @@ def test_pictures_are_restored_by_the_run_and_by_what_was_exported(
         assert np.abs(by_onnx - by_run).max() <= 1  # a level, where a rounding differs
 
 
+@pytest.mark.slow
 def test_an_onnx_file_is_exact_to_a_hundred_thousandth(guided: Workplace, tmp_path: Path) -> None:
     assert export.main([f"run={guided.run}", "format=onnx", f"output={tmp_path / 'net.onnx'}"]) == 0
     picture = np.random.default_rng(0).random((301, 277), dtype=np.float32)

@@ -163,7 +163,7 @@ def test_a_run_with_damaged_checkpoints_ends_as_if_nothing_had_happened(
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x00\xff\xfe", b"epoch,step,lr,train/loss\n0,3,0.0"])
-@pytest.mark.parametrize("epochs", [1, 3])
+@pytest.mark.parametrize("epochs", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_damaged_history_is_written_again(
     finished: Workplace, workplace: Workplace, tmp_path: Path, content: bytes | None, epochs: int
 ) -> None:

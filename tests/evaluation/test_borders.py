@@ -44,6 +44,7 @@ def test_a_tie_is_not_above() -> None:
     assert [means[name].get("network_above") for name in psnrs] == [None, 0.25, 1.0]
 
 
+@pytest.mark.slow
 def test_one_border_is_that_of_the_data(run: Path, evaluated: Evaluate) -> None:
     real = evaluated(f"run={run}", "data.border=real", "data.eval_crop=null").summary
     both = evaluated(f"run={run}", "both_borders=true", "data.eval_crop=null").summary

@@ -14,6 +14,7 @@ from deblur.runs import read_config
 WORDS = ("fir=true", "data.max_images=16", "data.eval_crop=64", "accelerator=cpu")
 
 
+@pytest.mark.slow
 def test_wider_filters_restore_more(tmp_path: Path, cache_root: Path) -> None:
     places = (f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
     assert evaluate.main([*WORDS, "blur=box", *places]) == 0

@@ -270,12 +270,14 @@ def python_of(text: str) -> str:
     return code.partition("```")[0]
 
 
+@pytest.mark.slow
 def test_the_code_of_the_card_runs(box: Path, tmp_path: Path) -> None:
     python = python_of(card("onnx"))
     (tmp_path / "net.onnx").symlink_to(box / "net.onnx")
     subprocess.run([sys.executable, "-c", f"{GIVEN}{python}\nassert sharper.shape == (5, 7)"], cwd=tmp_path, check=True)
 
 
+@pytest.mark.slow
 def test_the_code_of_the_card_tells_the_kernel_where_it_has_to(told_kernels: Path, tmp_path: Path) -> None:
     text = card("onnx", kernel_given=True)
     assert "deblur makes that, and has to be told the kernel of each picture." in text

@@ -361,6 +361,7 @@ class _Attending(nn.Module):
         return (weights @ flat[:, :, None]).reshape(blurred.shape)
 
 
+@pytest.mark.slow
 def test_what_could_not_be_restored_with_is_not_exported() -> None:
     with pytest.raises(
         UserError, match=r"^deblur\.restore could not take the network as ONNX \(it has the operator TopK"
@@ -368,6 +369,7 @@ def test_what_could_not_be_restored_with_is_not_exported() -> None:
         as_onnx(_Sorted(), SETTINGS)
 
 
+@pytest.mark.slow
 def test_what_takes_too_much_for_a_picture_is_told_when_it_is_restored(tmp_path: Path) -> None:
     content, _ = as_onnx(_Attending(), SETTINGS)
     (tmp_path / "net.onnx").write_bytes(content)

@@ -58,6 +58,7 @@ def test_the_card_tells_no_border_where_somebody_else_has_blurred(trained_run: P
     assert "Border" not in model_card(trained, "net", ["safetensors"])
 
 
+@pytest.mark.slow
 def test_the_code_of_the_card_runs(exported: Path, tmp_path: Path) -> None:
     card = (exported / "net.md").read_text()
     python, plain = re.findall(r"```python\n(.*?)```", card, re.DOTALL)

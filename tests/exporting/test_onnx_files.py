@@ -168,6 +168,7 @@ class _NoNumber(nn.Module):
         return blurred / 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "reason"),
     [

@@ -222,6 +222,7 @@ def test_what_draws_nothing_loads_no_library_for_it(word: str) -> None:
     assert done.stdout.endswith("set()\n")
 
 
+@pytest.mark.slow
 def test_a_report_loads_no_torch(make_measured: Files) -> None:
     make_measured("run", [1.0, 2.0])
     code = "import sys; from deblur.report import main; main(['sweep=grid']); sys.exit('torch' in sys.modules)"

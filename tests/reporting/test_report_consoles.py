@@ -38,6 +38,7 @@ def test_a_list_is_shown_in_every_encoding(encoding: str) -> None:
     assert any(line[:2] == ["grid", "synthetic"] for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirect", [">&-", ">&- 2>&-", "| head -1 >/dev/null"])
 def test_a_list_that_nobody_reads_ends_quietly(redirect: str) -> None:
     done = report("list=true", redirect=redirect)

@@ -125,6 +125,7 @@ def test_damage_gives_a_picture_or_a_sentence(tmp_path: Path, kind: str, changes
         assert read_picture(path, max_megapixels=1).pixels.size > 0
 
 
+@pytest.mark.slow
 def test_files_that_are_made_to_take_long_do_not(tmp_path: Path) -> None:
     """Overlapping directories, millions of chunks and segments, deep and large XML: seconds at most, no crash."""
     count = 60_000

@@ -20,6 +20,7 @@ MODULES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("imports", "heavy"), MODULES.items())
 def test_a_start_is_quick(imports: str, heavy: tuple[str, ...]) -> None:
     code = f"{imports}, sys; print(*(name for name in {heavy} if name in sys.modules))"

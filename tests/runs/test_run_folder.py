@@ -104,6 +104,7 @@ def test_the_heart_beats_on_after_it_could_not_write(tmp_path: Path, monkeypatch
         assert eventually(lambda: (folder / "status.json").stat().st_mtime_ns > written)
 
 
+@pytest.mark.slow
 def test_nobody_enters_a_living_run(tmp_path: Path) -> None:
     with another_process(tmp_path):
         before = files_of(tmp_path)
@@ -312,6 +313,7 @@ def test_overwrite_replaces_failed_and_differing_runs(
     assert read_config(tmp_path) == config
 
 
+@pytest.mark.slow
 def test_overwrite_takes_no_living_run(tmp_path: Path) -> None:
     with another_process(tmp_path):
         before = files_of(tmp_path)

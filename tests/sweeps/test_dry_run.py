@@ -123,7 +123,7 @@ def test_a_run_that_is_to_be_resumed_is_listed(tmp_path: Path, cache_root: Path,
         (("dry_run=maybe",), "dry_run=maybe is not allowed: give true or false."),
     ],
 )
-@pytest.mark.parametrize("sweep", [(), ("-m", "seed=1,2")])
+@pytest.mark.parametrize("sweep", [(), pytest.param(("-m", "seed=1,2"), marks=pytest.mark.slow)])
 def test_what_would_be_refused_is_refused(
     listed: Callable[..., str],
     tmp_path_factory: pytest.TempPathFactory,
@@ -138,6 +138,7 @@ def test_what_would_be_refused_is_refused(
     assert sentence in shown
 
 
+@pytest.mark.slow
 def test_a_conflict_is_refused(listed: Callable[..., str], tmp_path: Path, cache_root: Path) -> None:
     places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
     assert train.main(["-m", "seed=1", "sweep=a", *SMALL, *places]) == 0
