@@ -57,7 +57,7 @@ report: $(INSTALLED) ## write the report of a sweep: make report SWEEP=grid
 	@$(BIN)/python -m deblur.report sweep=$(SWEEP) $(ARGS)
 
 pretrained: $(INSTALLED) ## make the networks that ship anew: make pretrained FACES=DIR measures them on real faces too
-	@$(BIN)/python -m deblur.networks.shipping $(FACES)
+	@$(BIN)/python -m scripts.pretrained $(FACES)
 
 tensorboard: $(INSTALLED) ## browse the runs in outputs
 	@$(BIN)/tensorboard --logdir outputs

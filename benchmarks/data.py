@@ -24,9 +24,9 @@ from benchmarks.timing import interleaved, seconds
 from deblur.blur import Box, Degradation
 from deblur.data import FolderData
 from deblur.data.cache import open_cache
-from deblur.data.images import read_gray
 from deblur.data.sources import FolderSource
 from deblur.device import Device, taken_device
+from deblur.image_io.gray import read_gray
 from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN, WienerSRCNN
 from deblur.training.calibration import calibrate

@@ -27,9 +27,9 @@ from benchmarks.networks import NETWORKS
 from benchmarks.results import Row, median_ratio, tell
 from benchmarks.timing import seconds
 from benchmarks.train_step import operations
+from deblur.inference.tiles import TiledNetwork
+from deblur.inference.torch_network import TorchNetwork
 from deblur.models import SRCNN
-from deblur.restoring.tiles import TiledNetwork
-from deblur.restoring.torch_network import TorchNetwork
 
 SETTINGS = (
     Setting("float32", "32-true"),

@@ -21,13 +21,13 @@ from benchmarks.restore_sizes import MEGAPIXELS, RICHARDSON_LUCY, WIENER, export
 from benchmarks.results import Row, median_ratio, tell
 from benchmarks.timing import seconds
 from deblur.device import Device, taken_device
+from deblur.image_io.images import Picture
+from deblur.inference.batch import restore_all
+from deblur.inference.places import Task
+from deblur.inference.restorer import Restorer
+from deblur.inference.tiles import TiledNetwork
+from deblur.inference.torch_network import TorchNetwork
 from deblur.models import SRCNN
-from deblur.restoring.batch import restore_all
-from deblur.restoring.pictures import Picture
-from deblur.restoring.places import Task
-from deblur.restoring.restorer import Restorer
-from deblur.restoring.tiles import TiledNetwork
-from deblur.restoring.torch_network import TorchNetwork
 
 SHAPE = (1500, 2000)  # 3 megapixels
 PRODUCT = 2048  # side of the matrices whose product tells what the machine can do

@@ -78,7 +78,7 @@ def export(path: Path) -> Path | None:
     """Export our network for onnxruntime; None where it, or what the export needs, is not installed."""
     if any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")):
         return None
-    from deblur.exporting.onnx import as_onnx
+    from deblur.export.onnx import as_onnx
 
     network = _network()
     content, _ = as_onnx(network, {"name": OURS, "settings": {"model": {}, "blur": {}}, "radius": network.radius})
@@ -153,8 +153,8 @@ def _our_restorer() -> Callable[[Pixels], object]:
     import torch
 
     from deblur.device import multiplies_bfloat16
-    from deblur.restoring.restorer import Restorer
-    from deblur.restoring.torch_network import TorchNetwork
+    from deblur.inference.restorer import Restorer
+    from deblur.inference.torch_network import TorchNetwork
 
     is_fast = multiplies_bfloat16("cpu", 0)
     return Restorer(OURS, {}, TorchNetwork(_network(), torch.device("cpu"), is_fast))

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deblur.restoring.restorer import Restorer, load
+    from deblur.inference.restorer import Restorer, load
 
 __all__ = ["Restorer", "__version__", "load"]
 __version__ = "0.1.0"
@@ -16,7 +16,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 def __getattr__(name: str) -> Any:
     """Import what notebooks use when it is used: commands start without it."""
     if name in ("Restorer", "load"):
-        from deblur.restoring import restorer
+        from deblur.inference import restorer
 
         return getattr(restorer, name)
     raise AttributeError(f"module {__name__} has no attribute {name}")

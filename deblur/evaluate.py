@@ -14,7 +14,7 @@ from deblur.config import Config, check
 from deblur.config.command_line import run
 from deblur.config.commands import Evaluate, check_command
 from deblur.errors import PartlyDone, disk_errors_told
-from deblur.networks.shipped import SHIPPED
+from deblur.inference.pretrained import SHIPPED
 from deblur.runs.whereabouts import refuse_no_run, refuse_unwritable, sweep_folder
 from deblur.text import Lines, as_bytes
 

@@ -13,7 +13,7 @@ def keep_freed_memory() -> None:
 
     Each training step on a CPU allocates and frees the same tens of megabytes. Given back, their pages are cleared by
     the system and mapped again in the next step, which takes 17 to 30 % of its time (see
-    `python -m benchmarks.freed_memory`). The largest amount in use stays as it is.
+    `python -m studies.freed_memory`). The largest amount in use stays as it is.
     """
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)

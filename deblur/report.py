@@ -12,7 +12,6 @@ from deblur.console import say
 from deblur.errors import UserError
 from deblur.reporting.listing import listing, state_table, sweep_table
 from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings
-from deblur.reporting.study import write_study
 from deblur.runs.whereabouts import sweep_folder
 from deblur.streams import output_failure
 from deblur.text import lines, paragraphs
@@ -44,20 +43,13 @@ def _task(composed: DictConfig) -> None:
     usual = folders[0] / "report" if len(folders) == 1 else together
     output = usual if config["output"] is None else Path(config["output"])
     findings = read_findings(folders)
-    damages = [damage for sweep in findings.sweeps for damage in sweep.damages]
     try:
-        if config["study"]:
-            page = write_study(findings, output)
-        else:
-            page, damages = write_findings(findings, output, strips=config["strips"])
+        page, damages = write_findings(findings, output, strips=config["strips"])
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror}): choose another with output=DIR.") from error
-    if config["study"]:
-        say(lines(f"The page is {page}", f"Its figures are in {page.with_suffix('')}"))
-    else:
-        parts = [*map(sweep_table, findings.sweeps), *(found.sentence for found in findings.answers)]
-        parts.append(lines(f"The report is {page}", f"All numbers are in {page.with_name(RESULTS_FILE)}"))
-        say(paragraphs(*parts))
+    parts = [*map(sweep_table, findings.sweeps), *(found.sentence for found in findings.answers)]
+    parts.append(lines(f"The report is {page}", f"All numbers are in {page.with_name(RESULTS_FILE)}"))
+    say(paragraphs(*parts))
     if damages:
         raise UserError(" ".join(damages))
 

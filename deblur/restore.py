@@ -32,8 +32,8 @@ def _adapted(overrides: Sequence[str]) -> list[str]:
 def _task(composed: DictConfig) -> None:
     config = check_command(composed, Restore)
     from deblur.console import say  # rich takes a while to import
-    from deblur.restoring.places import plan
-    from deblur.restoring.session import compare_networks, restore_pictures
+    from deblur.inference.places import plan
+    from deblur.inference.session import compare_networks, restore_pictures
 
     with disk_errors_told():
         tasks = plan(Path(config["input"]), None if config["output"] is None else Path(config["output"]))

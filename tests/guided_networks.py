@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.kernels import Weights
-from deblur.data.faces import draw
 from deblur.models import WienerSRCNN
+from deblur.synthesis.faces import draw
 
 Pairs = tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]], list[Weights]]
 

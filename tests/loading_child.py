@@ -48,9 +48,9 @@ def main(paths: list[str], shape: list[int]) -> None:
     import onnxruntime  # noqa: F401
 
     import deblur
-    import deblur.networks.trained
-    import deblur.restoring.onnx_graph
-    import deblur.restoring.torch_network
+    import deblur.inference.onnx_graph
+    import deblur.inference.torch_network
+    import deblur.inference.trained
 
     before = _peak()
     said = {}

@@ -524,3 +524,20 @@ def _odd_others() -> Iterator[Odd]:
             upright(found[..., 3], orientation),
             exact=False,
         )
+
+
+def ultra_hdr() -> bytes:
+    """A JPEG with a gain map behind it, as phones write it."""
+    colors = levels(8, HEIGHT, WIDTH, 3)
+    gain_map = encoded(Image.fromarray(colors[::2, ::2, 0]), "JPEG")
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0" hdrgm:GainMapMax="3"'
+        b' xmlns:Container="http://ns.google.com/photos/1.0/container/" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+        b' xmlns:Item="http://ns.google.com/photos/1.0/container/item/" dc:source="kept">'
+        b'<Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="Primary"/>'
+        b'</rdf:li><rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="GainMap" Item:Length="%d"/></rdf:li>'
+        b"</rdf:Seq></Container:Directory></rdf:Description></rdf:RDF></x:xmpmeta>" % len(gain_map)
+    )
+    base = encoded(Image.fromarray(colors), "JPEG", xmp=xmp)
+    return with_segments(base, jpeg_segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4))) + gain_map

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from deblur.baselines.base import GRAY_LEVELS, Baseline, EightBit, Picture, fitted
-from deblur.baselines.wiener_filter import Method, WienerFilter, method
 from deblur.blur.kernels import Weights
+from deblur.wiener.filters import Method, WienerFilter, method
 
 
 class DctWiener(Baseline):

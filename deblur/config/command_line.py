@@ -8,13 +8,10 @@ import math
 import os
 import re
 import shlex
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -24,6 +21,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from deblur import __version__
+from deblur.cli import EXIT_INTERRUPTED, EXIT_USAGE, terminated_as_interrupted
 from deblur.config.arguments import Arguments, read_arguments
 from deblur.config.check import refuse_trust_in_files, resolve
 from deblur.config.explaining import explain
@@ -38,8 +36,6 @@ from deblur.text import as_bytes
 
 _INTERPOLATION = re.compile(r"\$\{(?:oc\.\w+:[^{}]*|(?P<key>\w+)(?:\.\w+)*)\}")
 _WANTING = ("restore", "evaluate", "export", "report")  # commands that do nothing without an argument
-EXIT_MISTAKE = 2
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)  # what Hydra raises for a wrong command line
 
 
@@ -108,7 +104,7 @@ def _run(
             overrides = adapted([_with_chosen_option(override) for override in overrides])
             overrides = prepare_overrides(replace(arguments, overrides=tuple(overrides)))
         # With HYDRA_FULL_ERROR Hydra hands its errors to us instead of printing them.
-        with _environment("HYDRA_FULL_ERROR", "1"), _signals(), _logging_kept():
+        with _environment("HYDRA_FULL_ERROR", "1"), terminated_as_interrupted(), _logging_kept():
             if arguments.shows in ("cfg", "help", "info") and config_name == "train":
                 overrides, jobs = first_job(arguments, overrides)
                 is_part = any(flag.startswith("--package") for flag in arguments.flags)
@@ -127,7 +123,7 @@ def _run(
         mistakes.append(f"{subject}{reason}")
         codes.append(_exit_code(refusal.mistake))
     except SystemExit as end:  # after --help
-        return EXIT_MISTAKE if end.code else 0
+        return EXIT_USAGE if end.code else 0
     except UserError as error:
         if wants_traceback:
             raise
@@ -154,7 +150,7 @@ def _run(
 def _exit_code(error: Exception) -> int:
     """Return the exit code of a command that an error ends; a full disk is no mistake."""
     no_room = isinstance(error, OSError) and error.errno in NO_ROOM
-    return NoRoomError.exit_code if no_room else getattr(error, "exit_code", EXIT_MISTAKE)
+    return NoRoomError.exit_code if no_room else getattr(error, "exit_code", EXIT_USAGE)
 
 
 def prepare_words(words: Sequence[str]) -> list[str]:
@@ -263,28 +259,6 @@ def _arguments(words: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv = before
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """Let a polite kill (SIGTERM: batch systems, containers) end a run as Ctrl-C does; put both back afterwards.
-
-    Lightning ignores Ctrl-C for good once it has heard one.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

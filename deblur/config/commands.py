@@ -83,17 +83,12 @@ class Report(Section):
 
     sweep: Annotated[list[str], BeforeValidator(sweep_names)] = Field(description="the name of a sweep: sweep=NAME")
     listing: bool = Field(alias="list", description="true or false")
-    study: bool = Field(description="true or false")
     strips: bool = Field(description="true or false")
     output: Place | None = Field(min_length=1, description="a folder, or null")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
 
     @model_validator(mode="after")
-    def _one_thing_at_a_time(self) -> "Report":
-        if self.study and self.listing:
-            raise ValueError("study=true writes a page and list=true a list: give one of them.")
-        if self.study and not self.strips:
-            raise ValueError("study does not read strips: its page has no pictures of test images. Leave strips out.")
+    def _output_is_a_folder(self) -> "Report":
         _refuse_file(self.output)
         return self
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from deblur.config.keys import PATH_KEYS, did_you_mean, known_keys, nearest, options, question, top_keys
-from deblur.networks.shipped import SHIPPED
+from deblur.inference.pretrained import SHIPPED
 from deblur.runs.records import CONFIG_FILE
 
 _FLAGS: Final = (

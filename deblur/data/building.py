@@ -14,12 +14,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from deblur.data.decoding import Decoded, decode_all
-from deblur.data.images import BadImage
 from deblur.data.index import Index
 from deblur.data.pixels import state_of
 from deblur.data.sources import ImageSource
 from deblur.data.verification import note
 from deblur.errors import disk_error, too_many_files
+from deblur.image_io.gray import BadImage
 from deblur.text import counted
 
 PIXELS = "pixels.npy"

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.data.building import INDEX, PIXELS, build, locked
-from deblur.data.images import digest, printable, report_bad_images
 from deblur.data.index import Index
 from deblur.data.pixels import PixelFile
 from deblur.data.sources import ImageSource
 from deblur.data.verification import ensure
 from deblur.errors import UserError
+from deblur.image_io.gray import digest, printable, report_bad_images
 
 _DEFAULT_MEMORY_LIMIT = 1024**3  # bytes
 _DAMAGE = (OSError, ValueError)  # what opening a missing, damaged or older cache raises

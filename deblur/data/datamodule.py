@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from deblur.blur import Degradation
 from deblur.blur.kernels import Weights
 from deblur.data.cache import ImageCache, open_cache
+from deblur.data.crops import Border, Frame
 from deblur.data.datasets import (
     EpochSampler,
     EvaluationDataset,
@@ -27,7 +28,6 @@ from deblur.data.datasets import (
     collate_images,
     single_thread_opencv,
 )
-from deblur.data.frames import Border, Frame
 from deblur.data.loading import ImageLoader, start_loader_process
 from deblur.data.pairs import open_pairs
 from deblur.data.patches import TrainingDataset, collate_patches

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Sampler
 
 from deblur.blur import Degradation, Sampled
 from deblur.blur.kernels import Weights
-from deblur.data.frames import Frame
+from deblur.data.crops import Frame
 from deblur.text import as_bytes
 
 GrayImage = NDArray[np.uint8]

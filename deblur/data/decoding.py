@@ -15,9 +15,9 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.data.images import BadImageError, digest
 from deblur.data.sources import ImageSource
 from deblur.errors import UserError, too_many_files
+from deblur.image_io.gray import BadImageError, digest
 from deblur.processes import end_with_parent
 
 # Pixels that travel between processes at once: enough to make the way cheap, few enough for photographs to fit.

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from deblur.data.formats.kinds import RAW_SUFFIXES
-from deblur.data.images import IMAGE_SUFFIXES, printable
 from deblur.errors import UserError
+from deblur.image_io.formats.kinds import RAW_SUFFIXES
+from deblur.image_io.gray import IMAGE_SUFFIXES, printable
 
 # Folders that systems make beside a user's images, in lower case. What they hold are thumbnails, deleted files and
 # copies: images of a training set among them could be trained on and tested on. Names that start with a dot

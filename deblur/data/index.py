@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deblur.data.decoding import Decoded
-from deblur.data.images import BadImage
+from deblur.image_io.gray import BadImage
 
 _FORMAT_VERSION = 1  # raised when the files of a cache change their meaning
 

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from deblur.data.cache import ImageCache, open_cache
 from deblur.data.folders import find_images
-from deblur.data.images import BadImage, report_bad_images
 from deblur.data.sources import ImageSource
 from deblur.errors import UserError
+from deblur.image_io.gray import BadImage, report_bad_images
 
 _LISTED = 5  # names in a message
 

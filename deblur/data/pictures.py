@@ -12,8 +12,8 @@ from torch.utils.data import get_worker_info
 from deblur.blur import Degradation, Sampled
 from deblur.blur.kernels import Weights
 from deblur.blur.transforms import Degrade
+from deblur.data.crops import Frame, pad_symmetric
 from deblur.data.datasets import Images, Preparation, guide_of
-from deblur.data.frames import Frame, pad_symmetric
 
 GrayImage = NDArray[np.uint8]
 Mirror = tuple[bool, bool]  # left-right, top-bottom

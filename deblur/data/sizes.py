@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deblur.errors import UserError
 
 if TYPE_CHECKING:  # OpenCV: a command that is refused starts sooner without it
-    from deblur.data.frames import Frame
+    from deblur.data.crops import Frame
 
 Shape = tuple[int, int]  # height and width [px]
 
@@ -141,7 +141,7 @@ def _stored_shapes(data: Mapping[str, Any]) -> Iterator[Shape | None]:
     """Yield the sizes of images as far as they can be known without decoding; None for one of which they cannot."""
     target = data["_target_"]
     if target == _SYNTHETIC:
-        from deblur.data.faces.view import IMAGE_SIZE
+        from deblur.synthesis.faces.view import IMAGE_SIZE
 
         yield IMAGE_SIZE, IMAGE_SIZE
     elif target == _PHOTOS:
@@ -157,7 +157,7 @@ def _stored_shapes(data: Mapping[str, Any]) -> Iterator[Shape | None]:
 
 
 def _stored_shape(path: Path) -> Shape | None:
-    from deblur.data.formats.opening import open_image
+    from deblur.image_io.formats.opening import open_image
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

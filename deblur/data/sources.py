@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.data.folders import find_images
-from deblur.data.images import DECODER_VERSION, BadImageError, printable, read_gray
+from deblur.image_io.gray import DECODER_VERSION, BadImageError, printable, read_gray
 
 # Part of the cache key of drawn faces: raised when `faces.draw` draws other pixels than before.
 _FACES_VERSION = 1
@@ -185,7 +185,7 @@ class SyntheticSource:
         Returns:
             Grey levels 0 to 255, shape (256, 256).
         """
-        from deblur.data import faces, leaves  # here, so that folders of images do without the drawing
+        from deblur.synthesis import faces, leaves  # here, so that folders of images do without the drawing
 
         return faces.draw(self._seed, index) if index < self._faces else leaves.draw(self._seed, index - self._faces)
 

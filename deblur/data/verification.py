@@ -5,10 +5,10 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from deblur.data.images import digest
 from deblur.data.index import Index
 from deblur.data.pixels import PixelFile, State
 from deblur.files import write_json
+from deblur.image_io.gray import digest
 
 NOTE = "verified.json"
 

@@ -11,8 +11,8 @@ import torch
 
 from deblur.blur.mixed import FAMILIES
 from deblur.config import Config
+from deblur.data.crops import Border
 from deblur.data.datamodule import DeblurDataModule
-from deblur.data.frames import Border
 from deblur.data.loader_errors import loader_errors_told
 from deblur.device import taken_device
 from deblur.errors import UserError
@@ -21,9 +21,9 @@ from deblur.evaluation.restorers import NetworkRestorer
 from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import crossing_table
 from deblur.files import write_csv
+from deblur.inference.trained import load_trained
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results, psnr
-from deblur.networks.trained import load_trained
 from deblur.reporting.crossing import CROSS_FILE
 from deblur.reporting.labels import describe, frozen, plain, varying
 from deblur.runs import config_of_run, data_settings, flatten, measured_on

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
+from deblur.data.crops import Frame
 from deblur.data.datamodule import DeblurDataModule
-from deblur.data.frames import Frame
 from deblur.data.loader_errors import loader_errors_told
 from deblur.evaluation.restorers import NetworkRestorer, Restorer
 from deblur.metrics import measure

@@ -14,12 +14,12 @@ from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device
 from deblur.errors import PartlyDone, UserError
 from deblur.evaluation.restorers import ExportedRestorer, NetworkRestorer, Restorer
-from deblur.networks.checkpoints import digest_of
-from deblur.networks.description import SEEN, checked_seen
-from deblur.networks.trained import Trained, load_trained
+from deblur.inference.checkpoints import digest_of
+from deblur.inference.description import SEEN, checked_seen
+from deblur.inference.onnx_network import open_onnx
+from deblur.inference.restorer import ONNX_SUFFIX
+from deblur.inference.trained import Trained, load_trained
 from deblur.reading import MissingFile, UnusableFile
-from deblur.restoring.onnx_network import open_onnx
-from deblur.restoring.restorer import ONNX_SUFFIX
 from deblur.runs import STATUS_FILE, config_of_run, read_metrics, state_of
 from deblur.text import Lines
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from deblur.baselines.fir import apply, fit_filters
+from deblur.baselines.optimal_linear import apply, fit_filters
 from deblur.config import Config
+from deblur.data.crops import Frame
 from deblur.data.datamodule import DeblurDataModule
-from deblur.data.frames import Frame
 from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_problems
 from deblur.evaluation.settings import different_values, evaluation_config

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from deblur.baselines import Baseline
 from deblur.blur.kernels import Weights
-from deblur.networks.guides import preparation_of
-from deblur.restoring.onnx_network import OnnxNetwork
+from deblur.inference.onnx_network import OnnxNetwork
+from deblur.inference.prefilters import preparation_of
 
 
 class Restorer(ABC):

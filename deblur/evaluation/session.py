@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from deblur.baselines import Baseline, make
 from deblur.config import Config
+from deblur.data.crops import Frame
 from deblur.data.datamodule import DeblurDataModule
-from deblur.data.frames import Frame
 from deblur.data.sizes import nothing_left
 from deblur.device import Device, taken_device
 from deblur.errors import UserError
@@ -29,9 +29,9 @@ from deblur.evaluation.restorers import BaselineRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
 from deblur.files import safe_name, write_json
+from deblur.inference.pretrained import SHIPPED, shipped_file
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
-from deblur.networks.shipped import SHIPPED, shipped_file
 from deblur.runs import METRICS_FILE, measured_on
 from deblur.shares import share_above
 from deblur.text import Lines, paragraphs

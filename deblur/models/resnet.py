@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from deblur.models import processor
+from deblur.models import cpu_ops
 from deblur.models.srcnn import inner, pad_symmetric
 
 MIDDLE_GRAY = 0.5
@@ -34,8 +34,8 @@ class Block(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return (N, C, H - 4, W - 4) of features (N, C, H, W)."""
         rectified = torch.relu(features)
-        if processor.is_fast_for(rectified):
-            changes = self.second(processor.convolve_rectified(rectified, self.first))
+        if cpu_ops.is_fast_for(rectified):
+            changes = self.second(cpu_ops.convolve_rectified(rectified, self.first))
         else:
             changes = self.second(torch.relu(self.first(rectified)))
         changed: Tensor = inner(features, changes.shape) + changes

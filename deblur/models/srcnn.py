@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from deblur.models import processor
+from deblur.models import cpu_ops
 
 
 class Chain(nn.Module):
@@ -70,12 +70,12 @@ class Chain(nn.Module):
         *hidden, last = self._layers
         if padded.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             features = padded.to(torch.get_autocast_dtype("cpu"))
-        is_fast = processor.is_fast_for(features)
+        is_fast = cpu_ops.is_fast_for(features)
         for layer in hidden:
-            rectified = processor.convolve_rectified(features, layer) if is_fast else torch.relu(layer(features))
+            rectified = cpu_ops.convolve_rectified(features, layer) if is_fast else torch.relu(layer(features))
             features = self.dropout(rectified)
         is_fast = is_fast and last.dilation == (1, 1)
-        plane: Tensor = processor.convolve_to_plane(features, last) if is_fast else last(features)
+        plane: Tensor = cpu_ops.convolve_to_plane(features, last) if is_fast else last(features)
         return plane
 
 

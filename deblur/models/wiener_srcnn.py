@@ -12,8 +12,8 @@ from deblur.models.srcnn import Chain, inner, pad_symmetric
 
 if TYPE_CHECKING:  # SciPy is loaded for a network that is used, not for the others beside it
     from deblur.baselines.base import EightBit
-    from deblur.baselines.preparation import Preparation
     from deblur.blur.kernels import Weights
+    from deblur.wiener.prefilter import Preparation
 
 _MEASURED = ("kernel", "power", "noise")
 
@@ -87,7 +87,7 @@ class WienerSRCNN(Chain):
         Raises:
             ValueError: where the kernels differ, unless each picture comes with its own.
         """
-        from deblur.baselines.wiener_filter import WienerFilter
+        from deblur.wiener.filters import WienerFilter
 
         if not self.kernel_given:
             if any(not np.array_equal(kernel, kernels[0]) for kernel in kernels):
@@ -104,7 +104,7 @@ class WienerSRCNN(Chain):
             RuntimeError: where the network has not been calibrated.
             ValueError: where its weights are those of a damaged file.
         """
-        from deblur.baselines.preparation import Preparation
+        from deblur.wiener.prefilter import Preparation
 
         if self.power.numel() == 0:
             raise RuntimeError("Call calibrate() first: what it measures on training images is needed here.")

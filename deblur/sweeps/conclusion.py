@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from deblur.config.command_line import EXIT_INTERRUPTED
+from deblur.cli import EXIT_INTERRUPTED
 from deblur.console import say, say_error, say_stopped
 from deblur.errors import UserError
 from deblur.reading import UnusableFile

@@ -7,7 +7,7 @@ from torch import nn
 
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
-from deblur.networks.guides import preparation_of, wants_guide
+from deblur.inference.prefilters import preparation_of, wants_guide
 from deblur.text import counted
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from deblur.files import write_bytes
-from deblur.networks.checkpoints import CHECKPOINTS
+from deblur.inference.checkpoints import CHECKPOINTS
 
 PROGRESS: Final = "progress"
 """Key of what a checkpoint holds of the run's other files: `rows` of history.csv, `events`, the event file's length."""

@@ -12,10 +12,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from deblur.errors import UserError
+from deblur.inference.building import build_network
+from deblur.inference.checkpoints import digest_of
+from deblur.inference.description import SEEN, alignment_of
 from deblur.metrics import mean_results, measure
-from deblur.networks.building import build_network
-from deblur.networks.checkpoints import digest_of
-from deblur.networks.description import SEEN, alignment_of
 from deblur.training.losses import ABSURD_LOSSES, LOSSES
 from deblur.training.means import FiniteMean
 from deblur.training.optimizers import build_optimizer, build_scheduler

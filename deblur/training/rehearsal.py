@@ -14,7 +14,7 @@ from deblur.config import Config, build
 from deblur.console import LIBRARIES
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import refuse_absent_device
-from deblur.networks.building import build_network
+from deblur.inference.building import build_network
 from deblur.training.module import DeblurModule
 from deblur.training.optimizers import build_optimizer, build_scheduler
 

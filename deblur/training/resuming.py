@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from deblur.config import Config
 from deblur.errors import UserError
 from deblur.files import write_bytes
-from deblur.networks.checkpoints import BEST, CHECKPOINTS, LAST, load_checkpoint, mismatch
+from deblur.inference.checkpoints import BEST, CHECKPOINTS, LAST, load_checkpoint, mismatch
 from deblur.reading import UnreadableFile, read_csv
 from deblur.runs import HISTORY_FILE, RunFolder, what_matters
 from deblur.training.checkpoints import PROGRESS, KeptCheckpoint

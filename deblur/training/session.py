@@ -23,10 +23,10 @@ from deblur.data.loader_errors import loader_errors_told
 from deblur.device import Device, refuse_absent_device, taken_device
 from deblur.errors import NO_ROOM, UserError, disk_error
 from deblur.files import remove_partial_files, write_json
+from deblur.inference.building import build_network
+from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
-from deblur.networks.building import build_network
-from deblur.networks.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.reading import UnusableFile
 from deblur.runs import (
     CONFIG_FILE,

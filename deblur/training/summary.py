@@ -10,9 +10,9 @@ from deblur.console import table
 from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
 from deblur.device import Device
+from deblur.inference.description import alignment_of
+from deblur.inference.prefilters import wants_guide
 from deblur.metrics import SSIM_SIDE
-from deblur.networks.description import alignment_of
-from deblur.networks.guides import wants_guide
 from deblur.runs import flatten
 from deblur.shares import HARM
 from deblur.text import Lines, counted, lines

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from deblur.blur import Kernel, convolve
 from deblur.blur.kernels import Weights
-from deblur.data.faces import draw
+from deblur.synthesis.faces import draw
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 

@@ -8,11 +8,11 @@ from scipy import fft, ndimage
 
 from deblur.baselines import DctWiener
 from deblur.baselines.base import to_unit
-from deblur.baselines.spectrum import PowerSpectrum
 from deblur.baselines.tuning import mean_psnr
-from deblur.baselines.wiener_filter import NOISE_SMOOTHING, USUAL_NOISE_FACTOR, eigenvalues, method
 from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.kernels import Weights
+from deblur.wiener.filters import NOISE_SMOOTHING, USUAL_NOISE_FACTOR, eigenvalues, method
+from deblur.wiener.spectra import PowerSpectrum
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deblur.baselines import fir, make
+from deblur.baselines import make, optimal_linear
 from deblur.baselines.tuning import mean_psnr
 from deblur.blur import kernels
 from deblur.data.folders import find_images
-from deblur.data.images import read_gray
+from deblur.image_io.gray import read_gray
 
 pytestmark = [pytest.mark.slow, pytest.mark.faces]
 
@@ -54,12 +54,12 @@ def test_linear_filters_reach_what_is_known(blur: str, real_faces: Images, degra
     training = [
         [each for index, each in enumerate(images) if index % EVERY != EVERY - 1] for images in (real_faces, blurred)
     ]
-    filters = fir.fit_filters(*training, list(LINEAR_FILTERS[blur]))
+    filters = optimal_linear.fit_filters(*training, list(LINEAR_FILTERS[blur]))
     others = (
         real_faces[EVERY - 1 :: EVERY],
         blurred[EVERY - 1 :: EVERY],
         [BLURS[blur]] * len(real_faces[EVERY - 1 :: EVERY]),
     )
     for size, expected in LINEAR_FILTERS[blur].items():
-        restored = mean_psnr(lambda picture, _, size=size: fir.apply(filters[size], picture), *others)
+        restored = mean_psnr(lambda picture, _, size=size: optimal_linear.apply(filters[size], picture), *others)
         assert restored == pytest.approx(expected, abs=0.4)  # other splits scatter by 0.15

@@ -9,9 +9,9 @@ from scipy import fft, ndimage
 from deblur.baselines import RichardsonLucy, Wiener
 from deblur.baselines.base import to_unit
 from deblur.baselines.tuning import mean_psnr
-from deblur.baselines.wiener_filter import eigenvalues
 from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.kernels import Weights
+from deblur.wiener.filters import eigenvalues
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]

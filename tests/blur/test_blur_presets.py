@@ -18,11 +18,11 @@ from deblur.config import Config, build, check
 from deblur.config.command_line import conf_dir
 from deblur.config.schema import BY_TARGET
 from deblur.errors import UserError
-from deblur.networks.shipped import shipped_file
-from deblur.networks.shipping import BLURS
-from deblur.networks.trained import load_trained
+from deblur.inference.pretrained import shipped_file
+from deblur.inference.trained import load_trained
 from deblur.runs import config_hash, read_config
 from deblur.train import main
+from scripts.pretrained import BLURS
 
 Compose = Callable[..., Config]
 Run = Callable[..., Path]

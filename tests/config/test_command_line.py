@@ -121,8 +121,7 @@ def test_a_file_in_the_way_of_the_output_is_a_sentence(refused: Refused, workpla
 def test_a_report_explains_its_own_keys(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
     assert report.main(["sweeps=a"]) == 2
     assert capsys.readouterr().err == (
-        "error: sweeps is unknown: the keys at the top are list, output, paths, strips, study, sweep. "
-        "Did you mean sweep=a?\n"
+        "error: sweeps is unknown: the keys at the top are list, output, paths, strips, sweep. Did you mean sweep=a?\n"
     )
     assert report.main([]) == 2
     assert capsys.readouterr().err == (

@@ -12,7 +12,7 @@ from deblur.errors import UserError
 
 def test_a_report_needs_the_name_of_a_sweep() -> None:
     paths = {"output_root": "outputs", "cache_root": None}
-    given = {"sweep": "???", "list": False, "strips": True, "study": False, "output": None, "paths": paths}
+    given = {"sweep": "???", "list": False, "strips": True, "output": None, "paths": paths}
     with pytest.raises(UserError, match=r"^sweep is missing: give the name of a sweep: sweep=NAME.$"):
         check_report(given)
     with pytest.raises(UserError, match=r"^paths.output_root=3 is not allowed: give a folder.$"):
@@ -25,7 +25,7 @@ def test_a_report_needs_the_name_of_a_sweep() -> None:
 )
 def test_a_report_takes_several_sweeps(value: Any, names: list[str]) -> None:
     paths = {"output_root": "outputs", "cache_root": None}
-    given = {"sweep": value, "list": False, "strips": True, "study": False, "output": None, "paths": paths}
+    given = {"sweep": value, "list": False, "strips": True, "output": None, "paths": paths}
     assert check_report(given)["sweep"] == names
 
 

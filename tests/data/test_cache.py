@@ -13,8 +13,8 @@ from image_files import folder, write_bad_files, write_images
 from PIL import Image
 
 from deblur.data.cache import open_cache
-from deblur.data.images import read_gray
 from deblur.errors import UserError
+from deblur.image_io.gray import read_gray
 
 
 def test_a_cache_holds_the_decoded_images(images: Path, root: Path) -> None:

@@ -6,8 +6,8 @@ import torch
 from noise_images import Noise
 
 from deblur.blur import Box, Motion
+from deblur.data.crops import Frame, pad_symmetric
 from deblur.data.datasets import EpochSampler, EvaluationDataset, batches_of_one_shape, collate_images
-from deblur.data.frames import Frame, pad_symmetric
 
 WHOLE = Frame("symmetric")
 

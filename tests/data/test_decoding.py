@@ -10,9 +10,9 @@ from image_files import noise, write_images
 from numpy.typing import NDArray
 
 from deblur.data.decoding import Decoded, decode_all
-from deblur.data.images import BadImageError, digest
 from deblur.data.sources import ImageSource
 from deblur.errors import UserError
+from deblur.image_io.gray import BadImageError, digest
 
 
 class Mixed:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from deblur.data.folders import find_images
-from deblur.data.images import IMAGE_SUFFIXES
 from deblur.errors import UserError
+from deblur.image_io.gray import IMAGE_SUFFIXES
 
 ODD_NAMES = [
     "a blank.png",

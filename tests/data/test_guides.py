@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from small_faces import drawn
 from torch.utils.data import DataLoader
 
-from deblur.baselines.preparation import Preparation
 from deblur.blur import Box, Degradation, Gaussian, KernelFile, Mixed, Motion
 from deblur.blur.kernels import Weights
+from deblur.data.crops import Frame
 from deblur.data.datasets import EpochSampler, EvaluationDataset, collate_images
-from deblur.data.frames import Frame
 from deblur.data.patches import TrainingDataset, collate_patches
 from deblur.data.pictures import TrainingPictures
+from deblur.wiener.prefilter import Preparation
 
 WHOLE = Frame("symmetric")
 REAL = Frame("real", (4, 4))

@@ -6,9 +6,9 @@ from open_files import files_left
 from PIL import Image
 
 from deblur.data.cache import open_cache
-from deblur.data.images import read_gray
 from deblur.data.sources import FolderSource
 from deblur.errors import UserError, disk_errors_told
+from deblur.image_io.gray import read_gray
 
 
 @pytest.fixture

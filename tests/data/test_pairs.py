@@ -11,9 +11,9 @@ from PIL import Image
 
 from deblur.blur import Box, NoBlur
 from deblur.data import PairsData
-from deblur.data.images import digest
 from deblur.data.pairs import find_pairs
 from deblur.errors import UserError
+from deblur.image_io.gray import digest
 
 
 def blurred(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

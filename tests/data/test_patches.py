@@ -7,8 +7,8 @@ from torch.utils.data import DataLoader
 
 from deblur.blur import Box, Disk, DrawnKernel, Gaussian, Mixed, Motion, NoBlur, Sampled, kernels
 from deblur.blur.convolution import Kernel
+from deblur.data.crops import Frame
 from deblur.data.datasets import EpochSampler
-from deblur.data.frames import Frame
 from deblur.data.patches import TrainingDataset, collate_patches
 from deblur.data.pictures import TrainingPictures
 

@@ -15,8 +15,8 @@ from image_files import folder, write_images
 from deblur.blur import Box
 from deblur.data import FolderData
 from deblur.data.cache import ImageCache, open_cache
-from deblur.data.images import read_gray
 from deblur.errors import UserError
+from deblur.image_io.gray import read_gray
 
 CHANGED = r"^The image cache .* was changed by another program while it was in use \({}\)\. Give the command again: "
 

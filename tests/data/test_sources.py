@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from image_files import folder, write_images
 
-from deblur.data.images import BadImageError, read_gray
 from deblur.data.sources import SyntheticSource
+from deblur.image_io.gray import BadImageError, read_gray
 
 # Folders
 
@@ -85,7 +85,7 @@ def test_the_key_of_a_folder_follows_what_decides_the_pixels(tmp_path: Path, mon
 
 
 def test_faces() -> None:
-    from deblur.data.faces import draw
+    from deblur.synthesis.faces import draw
 
     source = SyntheticSource(3, seed=5)
     assert list(source.names) == ["face-000000", "face-000001", "face-000002"]

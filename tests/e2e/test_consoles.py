@@ -15,7 +15,7 @@ from PIL import Image
 from small_trainings import SMALLEST
 
 from deblur import train
-from deblur.data.faces import draw
+from deblur.synthesis.faces import draw
 
 pytestmark = pytest.mark.slow
 
@@ -153,7 +153,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Path], None]]] = {
         swept,
     ),
     "report": (("deblur.report", "sweep=two"), has("outputs/sweeps/two/report/report.html")),
-    "study": (("deblur.report", "sweep=two", "study=true", "output=out"), has("out/original_study.md")),
+    "study": (("studies.srcnn_2022", "two", "--output", "out"), has("out/original_study.md")),
     "evaluate": (("deblur.evaluate", "run=RUN", "accelerator=cpu", "output=out"), has("out/metrics.json")),
     "evaluate a sweep": (("deblur.evaluate", "sweep=two", "accelerator=cpu"), nothing),
     "compare": (("deblur.evaluate", "compare=[RUN,RUN]", "output=out"), has("out/differences.csv")),
@@ -166,8 +166,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Path], None]]] = {
     "export": (("deblur.export", "run=RUN", "format=onnx", "output=out"), has("out/*.onnx")),
     "help": (("deblur.train", "--help"), nothing),
     "configuration": (("deblur.evaluate", "--cfg", "job", "run=RUN"), nothing),
-    "faces": (("deblur.data.faces", "--sheet", "out.png", "--count", "2"), has("out.png")),
-    "help of faces": (("deblur.data.faces", "--help"), nothing),
+    "faces": (("deblur.synthesis.faces", "--sheet", "out.png", "--count", "2"), has("out.png")),
+    "help of faces": (("deblur.synthesis.faces", "--help"), nothing),
 }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from deblur import train
-from deblur.data.faces import draw
 from deblur.files import write_gray_png
+from deblur.synthesis.faces import draw
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = (REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "conf").rglob("*.yaml"))

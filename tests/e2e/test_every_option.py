@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from deblur.config.command_line import conf_dir
-from deblur.data.faces import draw
+from deblur.synthesis.faces import draw
 from deblur.train import main
 
 GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer", "callbacks", "logger", "experiment", "debug")

@@ -14,9 +14,9 @@ from workplaces import Workplace
 
 import deblur
 from deblur import evaluate, export, restore
-from deblur.data.faces import draw
 from deblur.evaluation.cross import cross_table
-from deblur.networks import shipping
+from deblur.synthesis.faces import draw
+from scripts import pretrained as shipping
 
 GUIDED = (
     "model=wiener_srcnn",

@@ -9,7 +9,7 @@ from PIL import Image
 from small_trainings import SMALLEST
 
 from deblur import evaluate, export, report, restore, train
-from deblur.data.faces import draw
+from deblur.synthesis.faces import draw
 
 ODD = os.fsdecode(b"f\xf6lder")
 SHOWN = "f\\udcf6lder"

@@ -12,15 +12,15 @@ from PIL import Image
 
 from deblur import evaluate, report
 from deblur.config import check
-from deblur.data.faces import draw
 from deblur.errors import UserError
 from deblur.evaluation.cross import best_runs, conditions, cross_table, told_apart
 from deblur.evaluation.opening import opened
 from deblur.evaluation.tables import crossing_table
 from deblur.files import write_csv
-from deblur.networks.checkpoints import digest_of
-from deblur.networks.trained import load_trained
+from deblur.inference.checkpoints import digest_of
+from deblur.inference.trained import load_trained
 from deblur.reporting.crossing import CROSS_FILE, crossing, read_cross
+from deblur.synthesis.faces import draw
 
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
 

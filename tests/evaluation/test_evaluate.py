@@ -69,8 +69,8 @@ def test_images_that_the_network_has_seen_are_left_out(run: Path, evaluated: Eva
 def test_nothing_but_seen_images_is_refused(run: Path, evaluated: Evaluate, refused: Refuse, tmp_path: Path) -> None:
     content = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     assert len(content["seen_images"]) == 14  # 12 to train and 2 to validate
-    from deblur.data.faces import draw
     from deblur.files import write_gray_png
+    from deblur.synthesis.faces import draw
 
     seen = [row["name"] for row in csv.DictReader((run / "images.csv").open())]
     known = [index for index in range(16) if f"face-{index:06d}" not in seen]
@@ -93,7 +93,7 @@ def test_a_folder_of_ones_own(run: Path, evaluated: Evaluate, tmp_path: Path) ->
     import numpy as np
     from PIL import Image
 
-    from deblur.data.faces import draw
+    from deblur.synthesis.faces import draw
 
     for index in range(4):
         (tmp_path / "faces").mkdir(exist_ok=True)

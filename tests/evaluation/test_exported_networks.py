@@ -10,9 +10,9 @@ import torch
 from guided_networks import calibrated
 
 from deblur import evaluate, export
-from deblur.exporting.onnx import as_onnx
-from deblur.networks.trained import load_trained
-from deblur.networks.weights import read_weights, write_weights
+from deblur.export.onnx import as_onnx
+from deblur.inference.trained import load_trained
+from deblur.inference.weights import read_weights, write_weights
 
 Evaluate = Callable[..., Any]
 Refuse = Callable[..., str]

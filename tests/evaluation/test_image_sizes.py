@@ -88,11 +88,11 @@ def test_what_needs_a_division_of_few_images_is_refused(run: Path, refused: Refu
 def test_one_image_that_the_network_has_seen_is_refused(
     run: Path, evaluated: Evaluate, refused: Refuse, tmp_path: Path
 ) -> None:
-    from deblur.data.faces import draw
+    from deblur.synthesis.faces import draw
 
     seen = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["seen_images"]
-    from deblur.data.images import digest
-    from deblur.networks.checkpoints import digest_of
+    from deblur.image_io.gray import digest
+    from deblur.inference.checkpoints import digest_of
 
     known = next(index for index in range(16) if digest_of(digest(draw(0, index))) in seen)
     (tmp_path / "one").mkdir()

@@ -10,8 +10,8 @@ import pytest
 from small_trainings import SMALLEST
 
 from deblur import evaluate, train
-from deblur.data.faces import draw
 from deblur.files import write_gray_png
+from deblur.synthesis.faces import draw
 
 Refuse = Callable[..., str]
 Evaluate = Callable[..., Any]

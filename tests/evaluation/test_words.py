@@ -55,7 +55,7 @@ def test_pairs_of_somebody_else_are_all_taken(
 ) -> None:
     from PIL import Image
 
-    from deblur.data.faces import draw
+    from deblur.synthesis.faces import draw
 
     for kind, shift in (("sharp", 0), ("blurred", 1)):
         (tmp_path / kind).mkdir()

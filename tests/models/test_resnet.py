@@ -75,7 +75,7 @@ def test_gradients_are_those_of_plain_torch_layers() -> None:
 
     fast = gradients()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("deblur.models.processor.is_fast_for", lambda _: False)
+        patch.setattr("deblur.models.cpu_ops.is_fast_for", lambda _: False)
         plain = gradients()
     assert len(fast) == len(plain) == len(list(made.parameters()))
     for one, other in zip(fast, plain, strict=True):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from deblur.config.command_line import EXIT_INTERRUPTED, EXIT_MISTAKE
+from deblur.cli import EXIT_INTERRUPTED, EXIT_USAGE
 from deblur.sweeps.conclusion import EXIT_INCOMPLETE, conclude, launcher_failed
 from deblur.sweeps.sweep import Job, Sweep
 
@@ -44,7 +44,7 @@ def test_a_run_that_is_not_done_shows_in_the_exit_code(sweep: Sweep, state: str)
     (sweep.folder / "b" / "status.json").write_text(json.dumps({"state": state}))
     assert conclude(sweep, 0) == EXIT_INCOMPLETE
     assert (sweep.folder / "report" / "report.html").is_file()
-    assert conclude(sweep, EXIT_MISTAKE) == EXIT_MISTAKE
+    assert conclude(sweep, EXIT_USAGE) == EXIT_USAGE
 
 
 def test_a_run_without_its_results_is_not_done(sweep: Sweep) -> None:

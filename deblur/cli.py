@@ -1,0 +1,85 @@
+"""Plain commands: typer reads the arguments, and an error is one sentence on standard error."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+import typer
+from typer.exceptions import TyperException
+
+from deblur.errors import UserError, disk_errors_told
+from deblur.streams import guarded_output
+
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell counts
+
+
+def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
+    """Run a command line.
+
+    A user's error ends it with one sentence; with HYDRA_FULL_ERROR=1 in the environment, with a traceback.
+
+    Args:
+        app: the commands.
+        argv: the arguments; by default those of this process.
+        program: what `--help` calls the program.
+
+    Returns:
+        The exit code: 0, 2 for a usage error or another error of the user, 1 for a full disk, 130 for Ctrl-C.
+    """
+    with guarded_output():
+        try:
+            with terminated_as_interrupted(), disk_errors_told():
+                code = app(sys.argv[1:] if argv is None else list(argv), prog_name=program, standalone_mode=False)
+        except TyperException as error:
+            return _refused(error.format_message(), f"{program} --help shows what is allowed.")
+        except UserError as error:
+            if os.environ.get("HYDRA_FULL_ERROR") == "1":
+                raise
+            return _refused(str(error), code=error.exit_code)
+        except KeyboardInterrupt as stop:
+            return _stopped(str(stop) or "Stopped.")
+        if code == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this
+            return _stopped("Stopped.")
+        return code if isinstance(code, int) else 0
+
+
+def _refused(sentence: str, cure: str = "", code: int = EXIT_USAGE) -> int:
+    from deblur.console import say_error  # rich takes a while to import
+
+    say_error(f"{sentence} {cure}".strip())
+    return code
+
+
+def _stopped(sentence: str) -> int:
+    from deblur.console import say_stopped
+
+    say_stopped(sentence)
+    return EXIT_INTERRUPTED
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM (batch systems, containers) end a command as Ctrl-C does; put both handlers back afterwards.
+
+    Lightning ignores Ctrl-C for good once it has heard one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

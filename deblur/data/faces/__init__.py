@@ -1,9 +1,0 @@
-"""Faces drawn by a program: pictures for tests and first trainings that need no files and no network.
-
-`draw(seed, index)` returns an anime-like face in grey levels. The same numbers always give the same face.
-"""
-
-from deblur.data.faces.render import draw
-from deblur.data.faces.view import IMAGE_SIZE
-
-__all__ = ["IMAGE_SIZE", "draw"]

@@ -1,0 +1,7 @@
+"""`python -m deblur.demo`."""
+
+import sys
+
+from deblur.demo import main
+
+sys.exit(main())

@@ -1,0 +1,88 @@
+"""The networks to choose from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from deblur.choices import Accelerator
+from deblur.demo.wording import shortened
+from deblur.errors import UserError
+from deblur.inference.pretrained import SHIPPED, shipped_file
+from deblur.inference.restorer import Restorer, load
+
+_OWN: Final = "own"  # what the user's own network is called among the others
+_LABELS: Final = {
+    "mixed": "mixed: any of these, or camera shake",
+    "gaussian": "gaussian blur",
+    "box": "box blur",
+    "motion": "motion blur",
+    "disk": "disk blur: out of focus",
+}
+
+
+@dataclass
+class Networks:
+    """The networks that ship, and one of the user's own.
+
+    Attributes:
+        run: of the user's own network: a folder or a file, or None.
+        accelerator: where to compute.
+        trusted: modules whose classes may be built.
+    """
+
+    run: str | None = None
+    accelerator: Accelerator = "auto"
+    trusted: Sequence[str] = ()
+    _loaded: dict[str, Restorer] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Load the networks: what is wrong with one is said on the terminal, before there is a page.
+
+        Raises:
+            UserError: where there is no network at all, or as `load` does.
+        """
+        if not self.names:
+            raise UserError(f"{self.missing} Give a network of your own with run=DIR.")
+        for name in self.names:
+            self.get(name)
+
+    @property
+    def names(self) -> list[str]:
+        """The networks that are there; the one that is chosen first comes first."""
+        shipped = [name for name in SHIPPED if shipped_file(name).is_file()]
+        return shipped if self.run is None else [_OWN, *shipped]
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """What the page shows for each network, and its name."""
+        return [(self._own_label if name == _OWN else _LABELS[name], name) for name in self.names]
+
+    @property
+    def absent(self) -> list[str]:
+        """The networks that ship, but whose files are not there."""
+        return [name for name in SHIPPED if not shipped_file(name).is_file()]
+
+    @property
+    def missing(self) -> str:
+        """A sentence for the terminal that names the networks whose files are not there; empty where all are."""
+        if not self.absent:
+            return ""
+        names = ", ".join(self.absent)
+        return f"This installation lacks the files of these networks: {names}. Install the package again."
+
+    @property
+    def _own_label(self) -> str:
+        return f"{shortened(self.get(_OWN).name)} (your own network)"
+
+    def get(self, name: str) -> Restorer:
+        """Return a network by its name.
+
+        Raises:
+            UserError: for a name that is not among `names`, or as `load` does.
+        """
+        if name not in self.names:
+            raise UserError(f"There is no network {name}: choose one of {', '.join(self.names)}.")
+        if name not in self._loaded:
+            place = self.run if name == _OWN and self.run is not None else name
+            self._loaded[name] = load(place, accelerator=self.accelerator, trusted=self.trusted)
+        return self._loaded[name]

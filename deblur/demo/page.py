@@ -1,0 +1,322 @@
+"""The page itself: controls on the left, before and after on the right."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+
+from deblur.demo.networks import Networks
+from deblur.demo.visitors import KEPT_FOR, Visitor, Visitors
+from deblur.demo.wording import (
+    blur_in_words,
+    paragraphs,
+    plain,
+    resized_in_words,
+    result_in_words,
+    training_in_words,
+    work_in_words,
+)
+from deblur.demo.work import (
+    FACES,
+    FAMILIES,
+    LARGEST_READ,
+    NOISE,
+    Strength,
+    blur_and_restore,
+    blur_of,
+    fitted,
+    read_upload,
+    sample_face,
+)
+from deblur.errors import UserError
+from deblur.image_io.images import Picture
+from deblur.image_io.writing import write_picture
+
+TITLE: Final = "deblur: make a blurred picture sharper"
+CSS: Final = """
+.gradio-container { max-width: 1280px !important; margin: auto !important; }
+footer { display: none !important; }
+.mistake { border-left: 4px solid #b91c1c; padding-left: 12px; }
+#slider [data-testid="status-tracker"]:has(.error) { display: none !important; } /* what is wrong stands below */
+"""
+# Gradio's slider describes its pictures to nobody: say what they are whenever they appear. What a network made of a
+# picture is read out when it is there, and so is a mistake.
+# An error that gradio has told goes when the next picture is asked for.
+SCRIPT: Final = """() => {
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("#restore")) document.querySelectorAll(".toast-close").forEach((one) => one.click());
+  });
+  const describe = () => {
+    document.querySelectorAll("#slider img").forEach((image, place) => {
+      image.alt = place ? "After: what the network made of it" : "Before: what the network was given";
+    });
+    document.querySelector("#numbers")?.setAttribute("aria-live", "polite");
+  };
+  new MutationObserver(describe).observe(document.body, {childList: true, subtree: true});
+}"""
+_INTRODUCTION: Final = (
+    "Take a drawn face, which is blurred here and restored, or drop a blurred picture of your own, and slide between "
+    "it and what a small network (SRCNN) makes of it. Pictures stay on the computer that runs this page, and are "
+    "deleted after an hour, or when it ends."
+)
+_LIMITS: Final = (
+    "A network undoes the blurs that it was trained on. On others it gains little, or makes a picture worse; and what "
+    "a blur has removed altogether does not come back."
+)
+_FACE, _UPLOAD = "face", "upload"
+_WAITING_FOR_PRESS: Final = "Press Restore to see before and after here."
+_NOTHING: Final = "Nothing was restored."
+_TRY_AGAIN: Final = "Press Restore to try again, and reload the page if that does not help."
+
+
+def _emptied(said: str) -> str:
+    """Return results without pictures, in the words of the browser."""
+    return f"[null, {json.dumps(said)}, {{__type__: 'update', value: null, interactive: false}}]"
+
+
+_FAIL: Final = f"() => {_emptied(paragraphs([_NOTHING, _TRY_AGAIN], is_mistake=True))}"
+_FORGET: Final = f"() => {_emptied(_WAITING_FOR_PRESS)}"
+_FORGET_OTHER: Final = f"""(source, upload, face, of) =>
+  of === (source === "{_UPLOAD}" ? upload?.path ?? "" : `face ${{face}}`)
+    ? Array(3).fill({{__type__: "update"}}) : {_emptied(_WAITING_FOR_PRESS)}"""
+_UNBLURRED: Final = "none"
+_LEAVE: Final = ("Leave it as it is", _UNBLURRED)
+_OWN_IS_LEFT: Final = (
+    "Your picture is restored as you drop it, reduced to {megapixels:g} megapixels if it has more. Choose a blur only "
+    "to try a network on a picture that is sharp."
+)
+_WAITING: Final = 8  # people; one is served at a time
+_MOST_SESSIONS: Final = 200  # tabs whose controls gradio remembers
+_CLEANED_EVERY: Final = 600  # s; uploads and results of a page that goes on for days
+_NOT_FOR_PROGRAMS: Final = "private"  # which functions behind the page others may call: none
+
+_log = logging.getLogger(__name__)
+
+Shown = tuple[tuple[str, str] | None, str, dict[str, Any]]  # before and after, what is said, the download
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What was chosen on the page."""
+
+    source: str
+    upload: str | None
+    face: int
+    family: str
+    strengths: dict[str, float]
+    noise: float
+    network: str
+
+
+def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) -> gr.Blocks:
+    """Build the page.
+
+    Args:
+        networks: to choose from.
+        visitors: whose pictures are whose.
+        max_megapixels: what a network is given; larger pictures are made smaller.
+    """
+
+    def restore(
+        request: gr.Request,
+        source: str,
+        upload: str | None,
+        face: float,
+        of_face: str,
+        of_upload: str,
+        noise: float,
+        network: str,
+        *strengths: float,
+    ) -> tuple[str, *Shown]:
+        family = of_face if source == _FACE else of_upload
+        asked = _Asked(source, upload, int(face), family, _by_name(strengths), noise, network)
+        try:
+            token = visitors.token_in(request.headers.get("cookie", ""))
+            if token is None:
+                raise UserError("This page does not know you: reload it.")
+            shown = _restored(asked, networks, visitors.visitor(token), max_megapixels)
+        except UserError as error:
+            shown = _mistake(str(error))
+        except MemoryError:
+            shown = _mistake("The picture needs more memory than this computer has: drop a smaller one.")
+        except Exception:
+            _log.exception("A picture could not be restored.")
+            shown = _mistake("The program has failed. The terminal of the computer that runs this page tells more.")
+        return f"face {asked.face}" if source == _FACE else upload or "", *shown
+
+    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(_CLEANED_EVERY, KEPT_FOR))
+    with page:
+        gr.Markdown(f"# {TITLE}\n\n{_INTRODUCTION}")
+        with gr.Row():
+            with gr.Column(scale=2, min_width=320):
+                source = gr.Radio([("Sample face", _FACE), ("My own picture", _UPLOAD)], value=_FACE, label="Picture")
+                face, upload = _picture_controls()
+                of_face, of_upload, noise, strengths = _blur_controls(max_megapixels)
+                network = gr.Dropdown(networks.choices, value=networks.names[0], label="Network", filterable=False)
+                button = gr.Button("Restore", variant="primary", elem_id="restore")
+            with gr.Column(scale=3, min_width=320):
+                slider = gr.ImageSlider(
+                    label="Before (left) and after (right)",
+                    type="filepath",
+                    interactive=False,
+                    buttons=["fullscreen"],
+                    max_height=640,
+                    elem_id="slider",
+                )
+                # What it shows may come from a file: nothing in it is taken for a formula.
+                numbers = gr.Markdown(_WAITING_FOR_PRESS, elem_id="numbers", latex_delimiters=[])
+                download = gr.DownloadButton("Download the restored picture (PNG)", interactive=False)
+                of = gr.Textbox(visible=False)  # which picture these are of
+        absent = f"Not available here: the networks {', '.join(networks.absent)}." if networks.absent else ""
+        gr.Markdown("\n\n".join(filter(None, (plain(absent), _LIMITS))))
+        results = [slider, numbers, download]
+        clicked = button.click(
+            restore,
+            [source, upload, face, of_face, of_upload, noise, network, *strengths],
+            [of, *results],
+            concurrency_limit=1,
+            show_progress_on=slider,
+            api_visibility=_NOT_FOR_PROGRAMS,
+        )
+        # What gradio itself refuses: the results of an earlier picture must not stand beside a later one's mistake.
+        clicked.failure(None, None, results, js=_FAIL, **_QUIETLY)
+        # Nor beside another picture than the one that they are of. In the browser: asked of the server, it could come
+        # after the results of the next one.
+        for changed in (source.change, upload.change, face.change):
+            changed(None, None, results, js=_FORGET, **_QUIETLY)
+        clicked.success(None, [source, upload, face, of], results, js=_FORGET_OTHER, **_QUIETLY)
+        shown = [face, upload, of_face, of_upload, *strengths, noise]
+        for control in (source, of_face, of_upload):
+            control.change(None, [source, of_face, of_upload], shown, js=_show(), **_QUIETLY)
+    page.queue(max_size=_WAITING, api_open=False, default_concurrency_limit=1)
+    # What `launch()` would set: without the first, gradio takes any path of this computer for an uploaded picture.
+    page.has_launched = True
+    page.state_session_capacity = _MOST_SESSIONS
+    return page
+
+
+_QUIETLY: Final[dict[str, Any]] = {
+    "show_progress": "hidden",
+    "api_visibility": _NOT_FOR_PROGRAMS,
+    "concurrency_limit": None,
+}
+
+
+def page_theme() -> gr.Theme:
+    """Return how the page looks: in fonts of the reader's own system, with buttons and texts of enough contrast."""
+    theme = gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    return theme.set(block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")
+
+
+def _restored(asked: _Asked, networks: Networks, visitor: Visitor, max_megapixels: float) -> Shown:
+    """Restore what was asked for.
+
+    Raises:
+        UserError: in words for who sees the page alone.
+    """
+    restorer = networks.get(asked.network)
+    blur = None if asked.family == _UNBLURRED else blur_of(asked.family, asked.strengths, asked.noise)
+    picture, name = _given(asked, visitor)
+    smaller = fitted(picture, max_megapixels)
+    outcome = blur_and_restore(smaller, restorer, blur, is_sharp=asked.source == _FACE)
+    place = visitor.results()
+    stem = f"face-{asked.face}" if asked.source == _FACE else Path(name).stem
+    before, after = place / f"{stem}-before.png", place / f"{stem}-restored.png"
+    try:
+        write_picture(before, outcome.before)
+        write_picture(after, outcome.after)
+    except UserError as error:
+        _log.error("%s", error)
+        raise UserError("The result could not be stored on the computer that runs this page.") from error
+    said = paragraphs(
+        [
+            work_in_words(name, None if blur is None else _chosen_in_words(asked), restorer.name),
+            resized_in_words(picture.pixels.shape[:2], smaller.pixels.shape[:2], max_megapixels),
+            result_in_words(outcome.gain),
+            training_in_words(restorer.settings),
+        ]
+    )
+    return (str(before), str(after)), said, gr.update(value=str(after), interactive=True)
+
+
+def _chosen_in_words(asked: _Asked) -> str:
+    """Return the blur that was chosen, with its parameters."""
+    family = FAMILIES[asked.family]
+    parameters = {each.name: asked.strengths[each.name] for each in family.strengths}
+    return blur_in_words(family.label, parameters | {NOISE.name: asked.noise})
+
+
+def _given(asked: _Asked, visitor: Visitor) -> tuple[Picture, str]:
+    """Return the picture that was chosen, and its name.
+
+    Raises:
+        UserError: where there is none, or it is none.
+    """
+    if asked.source == _FACE:
+        return sample_face(asked.face), f"Face {asked.face}"
+    if asked.upload is None:
+        raise UserError("There is no picture yet: drop one, or take a sample face.")
+    if not visitor.owns(asked.upload):
+        raise UserError("This picture is here no longer: drop it again.")
+    path = Path(asked.upload)
+    return read_upload(path, LARGEST_READ), path.name
+
+
+def _mistake(sentence: str) -> Shown:
+    said = paragraphs([_NOTHING, sentence], is_mistake=True)
+    return None, said, gr.update(value=None, interactive=False)
+
+
+def _picture_controls() -> tuple[gr.Slider, gr.File]:
+    """Add the choice of a face, and the place for a picture, of which one is seen."""
+    face = gr.Slider(1, FACES, value=1, step=1, label="Number of the face")
+    # No gr.Image: it would turn, convert and shrink the picture before it is read here.
+    return face, gr.File(label="PNG, JPEG, WebP, TIFF or BMP", visible=False, height=180)
+
+
+def _blur_controls(max_megapixels: float) -> tuple[gr.Radio, gr.Radio, gr.Slider, list[gr.Slider]]:
+    """Add the choice of a blur, one for faces and one for pictures; the strengths are those of `_all_strengths`."""
+    choices = [(family.label, name) for name, family in FAMILIES.items()]
+    first = next(iter(FAMILIES))
+    of_face = gr.Radio([*choices, _LEAVE], value=first, label="Blur it first")
+    info = _OWN_IS_LEFT.format(megapixels=max_megapixels)
+    of_upload = gr.Radio([_LEAVE, *choices], value=_UNBLURRED, label="Blur it first?", info=info, visible=False)
+    strengths = [_slider(strength, visible=owner == first) for owner, strength in _all_strengths()]
+    noise = _slider(NOISE, visible=True)
+    return of_face, of_upload, noise, strengths
+
+
+def _show() -> str:
+    """Return what shows the controls of what is chosen: a face or a picture, the blur of each, its strengths."""
+    owners = json.dumps([owner for owner, _ in _all_strengths()])
+    return f"""(source, ofFace, ofUpload) => {{
+      const isFace = source === "{_FACE}", family = isFace ? ofFace : ofUpload;
+      const strengths = {owners}.map((owner) => owner === family);
+      const shown = [isFace, !isFace, isFace, !isFace, ...strengths, family !== "{_UNBLURRED}"];
+      return shown.map((visible) => ({{__type__: "update", visible}}));
+    }}"""
+
+
+def _slider(strength: Strength, visible: bool) -> gr.Slider:
+    return gr.Slider(
+        strength.lowest,
+        strength.highest,
+        value=strength.start,
+        step=strength.step,
+        label=strength.label,
+        visible=visible,
+        buttons=[],
+    )
+
+
+def _all_strengths() -> list[tuple[str, Strength]]:
+    """Return each family's parameters with its name, in the order of their sliders."""
+    return [(name, strength) for name, family in FAMILIES.items() for strength in family.strengths]
+
+
+def _by_name(values: Sequence[float]) -> dict[str, float]:
+    return {strength.name: value for (_, strength), value in zip(_all_strengths(), values, strict=True)}

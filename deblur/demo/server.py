@@ -1,0 +1,125 @@
+"""Serve the page, to this computer alone unless another address is asked for."""
+
+import ipaddress
+import os
+import socket
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import Final
+
+from deblur.config import Config
+from deblur.console import say
+from deblur.demo.guard import Guard
+from deblur.demo.networks import Networks
+from deblur.demo.visitors import Visitors
+from deblur.demo.work import largest_upload
+from deblur.errors import UserError
+from deblur.text import lines
+
+_NEEDED: Final = ("gradio", "gradio_client", "fastapi", "uvicorn", "starlette")
+_GOODBYE: Final = 1  # s, for requests that are under way when the page ends
+
+
+def serve(config: Config) -> None:
+    """Serve the page until Ctrl-C.
+
+    Args:
+        config: checked by `check_command`.
+
+    Raises:
+        UserError: where gradio is not installed, the address cannot be used, or the network is not allowed.
+        KeyboardInterrupt: after Ctrl-C, when all is cleaned up.
+    """
+    with tempfile.TemporaryDirectory(prefix="deblur-demo-", ignore_cleanup_errors=True) as folder:
+        _settle_gradio(Path(folder))
+        try:
+            import uvicorn
+            from fastapi import FastAPI
+            from gradio import mount_gradio_app
+        except ModuleNotFoundError as error:
+            if str(error.name).partition(".")[0] not in _NEEDED:
+                raise
+            raise UserError('The demo needs gradio: pip install "deblur-lab[demo]".') from error
+        from deblur.demo.page import CSS, SCRIPT, TITLE, build_page, page_theme
+
+        listener = _listen(config["host"], config["port"])
+        with listener:
+            networks = Networks(config["run"], config["accelerator"], config["trusted"])
+            visitors = Visitors(Path(folder))
+            page = build_page(networks, visitors, config["max_megapixels"])
+            host, port = listener.getsockname()[:2]
+            is_private = ipaddress.ip_address(host).is_loopback
+            largest = largest_upload(config["max_megapixels"])
+            app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None)
+            mount_gradio_app(
+                app,
+                page,
+                path="/",
+                server_name=host,
+                server_port=port,
+                app_kwargs={"redoc_url": None, "openapi_url": None},
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                show_error=False,
+                ssr_mode=False,
+                pwa=False,
+                mcp_server=False,
+                allowed_paths=[],
+                blocked_paths=[],
+                max_file_size=largest,
+                theme=page_theme(),
+                css=CSS,
+                js=SCRIPT,
+            )
+            guard = Guard(app, visitors, largest, is_private=is_private)
+            address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            say(lines(f"The page is at {address}", "Ctrl-C ends it."))
+            if not is_private:
+                say(f"warning: host={config['host']} lets everybody on the network use this page and this computer.")
+            if networks.missing:
+                say(f"warning: {networks.missing}")
+            if config["open_browser"]:
+                webbrowser.open(address)  # it is listened to already, and answered in a moment
+            # Gradio's own launch() would ask itself by HTTP, through a proxy where there is one, and share by a switch.
+            server = uvicorn.Server(
+                uvicorn.Config(guard, log_level="critical", timeout_graceful_shutdown=_GOODBYE, proxy_headers=False)
+            )
+            server.run(sockets=[listener])
+
+
+def _settle_gradio(folder: Path) -> None:
+    """Decide what gradio reads from the environment when it is imported: no telemetry, and files in one folder.
+
+    Other variables of gradio could share the page or open folders; none is left.
+    """
+    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+        del os.environ[name]
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    """Take an address.
+
+    Raises:
+        UserError: where there is none, or it is taken.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"host={host} is no address: give one of this computer, such as 127.0.0.1.") from error
+    try:
+        if os.name == "posix":  # elsewhere it would let two programs have one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise UserError(
+            f"host={host} port={port} cannot be used ({error.strerror}): give another port, or port=0 for a free one."
+        ) from error
+    return listener

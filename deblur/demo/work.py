@@ -1,0 +1,221 @@
+"""Blur a picture and restore it: what the page does, without the page."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from deblur.blur import Box, Degradation, Disk, Gaussian, Motion, Trajectory
+from deblur.errors import UserError
+from deblur.image_io.gray import printable
+from deblur.image_io.images import Levels, Picture
+from deblur.image_io.reading import DEFAULT_MAX_MEGAPIXELS, read_picture
+from deblur.inference.panels import eight_bits
+from deblur.inference.restorer import Restorer
+from deblur.inference.simulation import Gain, degraded, drawn, gain
+from deblur.synthesis.faces import draw
+
+FACES: Final = 100  # to choose from
+LARGEST_READ: Final = DEFAULT_MAX_MEGAPIXELS  # megapixels; what is larger than the page works on is made smaller
+_KEY: Final = "max_megapixels"
+_DRAWN_FOR: Final = "demo"  # one name for all pictures: what is drawn changes with the settings alone
+_FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
+_BYTES_PER_PIXEL: Final = 8  # four channels of 16 bits, not compressed
+_BYTES_BESIDE_PIXELS: Final = 2**20  # metadata
+
+
+@dataclass(frozen=True)
+class Strength:
+    """A parameter of a family of blurs, and what may be chosen for it.
+
+    Attributes:
+        name: of the parameter.
+        label: what it means, with its unit.
+        lowest: value.
+        highest: value.
+        step: from one value to the next.
+        start: value that is chosen first.
+    """
+
+    name: str
+    label: str
+    lowest: float
+    highest: float
+    step: float
+    start: float
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of blurs to choose.
+
+    Attributes:
+        make: its class.
+        label: its name on the page.
+        strengths: its parameters.
+    """
+
+    make: Callable[..., Degradation]
+    label: str
+    strengths: tuple[Strength, ...]
+
+
+FAMILIES: Final[Mapping[str, Family]] = {
+    "gaussian": Family(Gaussian, "Gaussian", (Strength("sigma", "Sigma (px)", 0.5, 6, 0.1, 2),)),
+    "box": Family(Box, "Box", (Strength("size", "Side of the square (px, odd)", 3, 21, 2, 7),)),
+    "motion": Family(
+        Motion,
+        "Motion",
+        (
+            Strength("length", "Length (px)", 1, 41, 1, 11),
+            Strength("angle", "Angle (degrees, counter-clockwise)", 0, 180, 5, 0),
+        ),
+    ),
+    "disk": Family(Disk, "Disk", (Strength("radius", "Radius (px)", 0.5, 10, 0.5, 3),)),
+    "trajectory": Family(
+        Trajectory,
+        "Camera shake",
+        (
+            Strength("extent", "Extent of the path (px)", 1, 41, 1, 15),
+            Strength("shake", "Shake (0 is steady, 1 very unsteady)", 0, 1, 0.05, 0.5),
+        ),
+    ),
+}
+"""By the name of the family."""
+
+NOISE: Final = Strength("noise_sigma", "Noise after the blur (grey levels of 255)", 0, 25, 0.5, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A picture before and after.
+
+    Attributes:
+        before: what the network was given.
+        after: what it made of it.
+        gain: how near both are to the sharp picture; None where that is not known.
+    """
+
+    before: Picture
+    after: Picture
+    gain: Gain | None
+
+
+def largest_upload(max_megapixels: float) -> int:
+    """Return the size of the largest file that a picture of so many megapixels needs [bytes]."""
+    return int(max_megapixels * 1e6) * _BYTES_PER_PIXEL + _BYTES_BESIDE_PIXELS
+
+
+def sample_face(number: int) -> Picture:
+    """Draw one of the sample faces, gray; the first is 1.
+
+    Raises:
+        UserError: for a number that is none of them.
+    """
+    if number not in range(1, FACES + 1):
+        raise UserError(f"There is no face {number}: choose one from 1 to {FACES}.")
+    return Picture(draw(_FACES_SEED, number - 1), None, "PNG")
+
+
+def read_upload(path: Path, max_megapixels: float) -> Picture:
+    """Read a picture that somebody dropped on the page.
+
+    Raises:
+        UserError: as `read_picture` does, in words for who sees the page alone: of the file, it tells the name.
+    """
+    try:
+        return read_picture(path, max_megapixels)
+    except UserError as error:
+        text = str(error).replace(printable(str(path)), printable(path.name))
+        if f"raise {_KEY}" in text:  # which nobody can set in a browser
+            text = f"{text.rpartition(': ')[0]}: save it smaller, or cut out the part that matters, and drop that."
+        raise UserError(text) from error
+
+
+def fitted(picture: Picture, max_megapixels: float) -> Picture:
+    """Return a picture, made smaller where it is larger than the page works on.
+
+    Each new pixel is the mean of those that it covers, as a camera with larger ones would see them.
+    """
+    height, width = picture.pixels.shape[:2]
+    most = max_megapixels * 1e6
+    if height * width <= most:
+        return picture
+    import cv2  # here: few pictures need it
+
+    scale = math.sqrt(most / (height * width))
+    rows = max(1, int(min(height * scale, most)))
+    size = max(1, int(min(width * scale, most / rows))), rows  # one pixel wide, it cannot become narrower
+
+    def smaller(plane: Levels) -> Levels:
+        return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), plane.dtype)
+
+    return replace(
+        picture, pixels=smaller(picture.pixels), alpha=None if picture.alpha is None else smaller(picture.alpha)
+    )
+
+
+def blur_of(family: str, strengths: Mapping[str, float], noise_sigma: float) -> Degradation:
+    """Make the blur that was chosen.
+
+    Args:
+        family: a key of `FAMILIES`.
+        strengths: its parameters by name; others are left out.
+        noise_sigma: standard deviation of the noise [grey levels of 255].
+
+    Raises:
+        UserError: for another family, or for values that it cannot have.
+    """
+    if family not in FAMILIES:
+        raise UserError(f"There is no blur {family}: choose {', '.join(FAMILIES)}.")
+    chosen = FAMILIES[family]
+    for strength, value in [(each, strengths[each.name]) for each in chosen.strengths] + [(NOISE, noise_sigma)]:
+        if not strength.lowest <= value <= strength.highest:
+            raise UserError(f"{strength.label}: {value:g} is not from {strength.lowest:g} to {strength.highest:g}.")
+    parameters = {each.name: strengths[each.name] for each in chosen.strengths}
+    try:
+        return chosen.make(**parameters, noise_sigma=noise_sigma)
+    except ValueError as error:
+        raise UserError(f"{chosen.label}: {error}") from error
+
+
+def blur_and_restore(
+    picture: Picture, restorer: Restorer, blur: Degradation | None = None, *, is_sharp: bool = False
+) -> Outcome:
+    """Blur a picture, or leave it as it is, and restore it.
+
+    Args:
+        picture: to restore. Where it is blurred, 16 bits become 8, as in training; its alpha stays as it is.
+        restorer: the network; of a colour picture it restores the luma.
+        blur: what is done to the picture first.
+        is_sharp: whether the picture is known to be sharp, so that a result can be compared with it. One that is
+            blurred here is taken as sharp.
+
+    Returns:
+        Both pictures, with the metadata of the given one.
+
+    Raises:
+        UserError: where the network has to be told what blurred a picture, and nobody knows.
+    """
+    before = picture if blur is None else _blurred(picture, blur)
+    kernel = None
+    if restorer.needs_kernel:
+        if blur is None:
+            raise UserError(
+                f"The network {restorer.name} has to be told what blurred a picture, which nobody knows of this one: "
+                "choose another network, or have a picture blurred here."
+            )
+        kernel = drawn(blur, _DRAWN_FOR).kernel.weights
+    after = restorer.restore_picture(before, kernel=kernel)
+    if blur is None and not is_sharp:
+        return Outcome(before, after, None)
+    found = gain(*(eight_bits(each.pixels) for each in (before, after, picture)))
+    return Outcome(before, after, found)
+
+
+def _blurred(picture: Picture, blur: Degradation) -> Picture:
+    alpha = None if picture.alpha is None else eight_bits(picture.alpha)
+    return replace(picture, pixels=degraded(eight_bits(picture.pixels), blur, _DRAWN_FOR), alpha=alpha)

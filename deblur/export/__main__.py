@@ -1,0 +1,7 @@
+"""`python -m deblur.export`."""
+
+import sys
+
+from deblur.export import main
+
+sys.exit(main())

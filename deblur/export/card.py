@@ -1,0 +1,136 @@
+"""The model card of an exported network, in Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from deblur import __version__
+from deblur.config.commands import Format
+from deblur.inference.prefilters import preparation_of
+from deblur.inference.trained import Trained
+from deblur.reporting.markdown import markdown_environment
+from deblur.runs import config_without_paths, flatten
+from deblur.runs.described import UNITS
+from deblur.text import one_line
+from deblur.training.summary import describe_network
+
+_BORDERS: Final = {
+    "symmetric": "each image continued by its mirror image, then blurred",
+    "real": "a larger scene blurred, of which the image is a part",
+}
+_DECIMALS: Final = {"psnr": 2, "gain": 2, "input_psnr": 2, "ssim": 4, "input_ssim": 4, "images": 0}
+
+
+def model_card(trained: Trained, stem: str, formats: Sequence[Format]) -> str:
+    """Return the model card of a network.
+
+    Args:
+        trained: the network and what is known of its training.
+        stem: the name of the exported files, without their suffix.
+        formats: in which it was exported.
+    """
+    config, metrics = trained.config, trained.metrics
+    content = {
+        "name": trained.name,
+        "stem": stem,
+        "formats": formats,
+        "architecture": _architecture(config["model"]),
+        "told": describe_network(trained.network),
+        "blur": _parameters(config["blur"]),
+        "blur_name": _label(config["blur"]),
+        "data": _data(_section(config, "data"), _section(metrics, "data")),
+        "training": _training(config, _section(metrics, "val")),
+        "test": _test(_section(metrics, "test")),
+        "guide": _guide(trained),
+        "version": __version__,
+    }
+    made = markdown_environment("deblur.export")
+    # The name of a file, which a block of code shows as it is.
+    made.filters["bare"] = lambda text: Markup(one_line(text))
+    return made.get_template("card.md.jinja").render(content) + "\n"
+
+
+def _section(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a section; an empty one where the file has none, or something else in its place."""
+    section = config.get(key)
+    return section if isinstance(section, Mapping) else {}
+
+
+def _label(section: Mapping[str, Any]) -> str:
+    return str(section.get("name") or str(section.get("_target_")).rpartition(".")[2])
+
+
+def _architecture(model: Mapping[str, Any]) -> dict[str, str]:
+    shown = {"Class": str(model.get("_target_"))}
+    for key, value in flatten(model).items():
+        if key not in ("_target_", "name", "compile"):
+            text = "-".join(map(str, value)) if isinstance(value, list) else _text(value)
+            shown[key.replace("_", " ").capitalize()] = text
+    return shown
+
+
+def _parameters(blur: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of a blur with their units."""
+    shown = {}
+    for key, value in flatten(config_without_paths(blur)).items():
+        last = key.rpartition(".")[2]
+        if last in ("_target_", "name", "sha256") or value is None:
+            continue
+        text = " to ".join(map(_text, value)) if isinstance(value, list) else _text(value)
+        shown[key.removeprefix("families.")] = f"{text} {UNITS[last]}" if last in UNITS else text
+    return shown
+
+
+def _data(data: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, str]:
+    """Return which images the network was trained on, as far as that is known."""
+    counts, leaves = _section(seen, "counts"), data.get("leaves")
+    is_blurred_here = data.get("name") != "pairs"
+    shown = {
+        "Source": _label(data) if data else "",
+        "Dead leaves": f"{leaves:.0%} of the images" if isinstance(leaves, int | float) and leaves > 0 else "",
+        "Border": _BORDERS.get(str(data.get("border")), "") if is_blurred_here else "",
+        "Split": ", ".join(f"{counts[part]} {part}" for part in ("train", "val", "test") if part in counts),
+        "Fingerprint": str(seen.get("fingerprint") or ""),
+    }
+    return {key: text for key, text in shown.items() if text}
+
+
+def _training(config: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, str]:
+    optimizer = _section(config, "optimizer")
+    shown = {
+        "Loss": config.get("loss"),
+        "Optimizer": _label(optimizer) if optimizer else None,
+        "Learning rate": optimizer.get("lr"),
+        "Seed": config.get("seed"),
+        "Epochs until the best": best.get("epoch"),
+    }
+    return {key: _text(value) for key, value in shown.items() if value is not None}
+
+
+def _test(test: Mapping[str, Any]) -> dict[str, str]:
+    """Return the numbers on the test images; none where they are not known."""
+    if not test:
+        return {}
+    harmed = test.get("harmed")
+    shown = {key: _rounded(test.get(key), decimals) for key, decimals in _DECIMALS.items()}
+    return {**shown, "harmed": f"{harmed:.1%} of the images" if isinstance(harmed, int | float) else ""}
+
+
+def _guide(trained: Trained) -> dict[str, Any] | None:
+    """Return what the guide of a network assumes; None where it wants none."""
+    preparation = preparation_of(trained.network)
+    if preparation is None:
+        return None
+    is_real = _section(trained.config, "data").get("border") == "real"
+    return {"planes": preparation.planes, "needs_kernel": preparation.needs_kernel, "is_real": is_real}
+
+
+def _rounded(value: Any, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if isinstance(value, int | float) else "not known"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,41 @@
+"""What an exported file says about its network."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from deblur.errors import UserError
+from deblur.inference.description import LARGEST_RADIUS, SEEN, alignment_of
+from deblur.inference.trained import SETTINGS, Trained
+from deblur.runs import config_without_paths
+
+_METRICS: Final = ("test", "val", "model", "data", "versions", "git", "seed", "precision")  # not times, nor the machine
+
+
+def describe(trained: Trained) -> dict[str, Any]:
+    """Return plain values: `settings`, `metrics` and images of the training, `name`, `radius` and `alignment` [px].
+
+    Places on this machine are left out.
+
+    Raises:
+        UserError: where the network sees too far for the format, or its `alignment` cannot be.
+    """
+    radius = getattr(trained.network, "radius", None)
+    if radius is not None and radius > LARGEST_RADIUS:
+        raise UserError(
+            f"The network sees {radius} px to each side, and an exported one at most {LARGEST_RADIUS}: take "
+            "fewer or smaller layers (model.kernel_sizes, model.dilations, model.blocks, model.folding)."
+        )
+    return {
+        "name": trained.name,
+        "settings": {key: _portable(trained.config[key]) for key in SETTINGS if key in trained.config},
+        "metrics": {key: trained.metrics[key] for key in _METRICS if key in trained.metrics},
+        "radius": radius,
+        "alignment": alignment_of(trained.network),
+        **({} if trained.seen is None else {SEEN: sorted(trained.seen)}),
+    }
+
+
+def _portable(section: Any) -> Any:
+    if not isinstance(section, Mapping):
+        return section
+    return {key: _portable(value) for key, value in config_without_paths(section).items()}

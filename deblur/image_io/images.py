@@ -1,0 +1,111 @@
+"""A picture as it is restored: its pixels, and what is kept of its file."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import features
+
+from deblur.errors import UserError
+from deblur.image_io.formats.container import Levels
+from deblur.image_io.formats.heif import HAS_HEIF, INSTALL_HEIF
+from deblur.image_io.formats.metadata import Compression, Metadata
+from deblur.image_io.gray import DECODERS, printable
+from deblur.image_io.profiles import hdr_of
+
+__all__ = ["Compression", "Levels", "Metadata", "Picture", "is_transparent", "output_format", "refuse_unfit"]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture, shown upright.
+
+    Attributes:
+        pixels: gray (H, W) or red, green and blue (H, W, 3), uint8 or uint16, full range.
+        alpha: opacity (H, W) of the type of the pixels, or None. Colours are not multiplied by it.
+        format: PNG, JPEG, WEBP, BMP, TIFF, AVIF or HEIF, which the file was.
+        metadata: what is kept of the file beside the pixels.
+        compression: how the file held the pixels.
+    """
+
+    pixels: Levels
+    alpha: Levels | None
+    format: str
+    metadata: Metadata = field(default_factory=Metadata)
+    compression: Compression = field(default_factory=Compression)
+
+
+@dataclass(frozen=True)
+class _Capability:
+    sixteen_bits: bool
+    alpha: bool
+    largest_side: int  # px
+
+
+_CAPABILITIES: Final = {
+    "PNG": _Capability(sixteen_bits=True, alpha=True, largest_side=2**31 - 1),
+    "TIFF": _Capability(sixteen_bits=True, alpha=True, largest_side=2**31 - 1),
+    "WEBP": _Capability(sixteen_bits=False, alpha=True, largest_side=16_383),
+    "JPEG": _Capability(sixteen_bits=False, alpha=False, largest_side=65_500),
+    "BMP": _Capability(sixteen_bits=False, alpha=False, largest_side=2**31 - 1),
+    "AVIF": _Capability(sixteen_bits=False, alpha=True, largest_side=65_535),
+    "HEIF": _Capability(sixteen_bits=False, alpha=True, largest_side=16_384),
+}
+_TEN_BITS: Final = "HEIF"  # a file of this format of more than 8 bits becomes one of 10
+_HOLDS_ALL: Final = "name a .png or .tif file instead"
+
+
+def output_format(path: Path) -> str:
+    """Return the format that an output's name asks for.
+
+    Raises:
+        UserError: for a name that ends in no known suffix.
+    """
+    try:
+        return DECODERS[path.suffix.lower()]
+    except KeyError:
+        found = f"ends in {printable(path.suffix)}" if path.suffix else "has no suffix"
+        raise UserError(
+            f"output={printable(str(path))} {found}, which names no format: end it in {', '.join(sorted(DECODERS))}."
+        ) from None
+
+
+def refuse_unfit(picture: Picture, path: Path) -> None:
+    """Refuse an output whose format cannot hold an image, before minutes are spent on restoring it.
+
+    An image whose alpha is opaque everywhere loses nothing without it, and is not refused.
+
+    Raises:
+        UserError: the format holds no 16 bits, no alpha, no such size or no such colors, cannot be written here, or the
+            suffix is unknown.
+    """
+    file_format = output_format(path)
+    capability = _CAPABILITIES[file_format]
+    name = f"output={printable(str(path))}"
+    if file_format == "HEIF" and not HAS_HEIF:
+        raise UserError(f"{name} needs pillow-heif: install it ({INSTALL_HEIF}), or name another format.")
+    if file_format == "AVIF" and not features.check("avif"):
+        raise UserError(f"{name} needs a build of Pillow with AVIF: name another format.")
+    is_deep = picture.pixels.dtype == np.uint16
+    if is_deep and not capability.sixteen_bits and not file_format == picture.format == _TEN_BITS:
+        raise UserError(f"{name}: {file_format} holds 8 bits a channel, the picture has 16; {_HOLDS_ALL}.")
+    if is_transparent(picture) and not capability.alpha:
+        raise UserError(f"{name}: {file_format} holds no transparency, the picture has some; {_HOLDS_ALL}.")
+    transfer = hdr_of(picture.metadata.color)
+    if transfer and file_format != "PNG" and not (file_format == picture.format == "HEIF"):
+        raise UserError(
+            f"{name}: {file_format} cannot say that the image is one of high dynamic range ({transfer}); name a .png "
+            "file instead."
+        )
+    height, width = picture.pixels.shape[:2]
+    if max(height, width) > capability.largest_side:
+        raise UserError(
+            f"{name}: {file_format} holds pictures of up to {capability.largest_side} px a side, this one has "
+            f"{width}x{height}; {_HOLDS_ALL}."
+        )
+
+
+def is_transparent(picture: Picture) -> bool:
+    """Tell whether any pixel is less than opaque."""
+    return picture.alpha is not None and bool(picture.alpha.min() < np.iinfo(picture.alpha.dtype).max)

@@ -1,0 +1,368 @@
+"""Write an image in the format that its name asks for, with what was kept of its file."""
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from deblur.errors import UserError
+from deblur.files import write_output
+from deblur.image_io.encoding import encode_png, encode_tiff
+from deblur.image_io.formats.exif import EXIF_PREFIX, resolution_in, sized_exif, tags_of
+from deblur.image_io.formats.jpeg import (
+    EXTENDED_XMP_HEADER,
+    EXTENDED_XMP_PREFIX,
+    ICC_PREFIX,
+    PHOTOSHOP_PREFIX,
+    XMP_PREFIX,
+)
+from deblur.image_io.formats.metadata import IPTC, METERS_PER_INCH, ColorSpace, Metadata, Resolution, resource_blocks
+from deblur.image_io.formats.png import XMP_KEYWORD
+from deblur.image_io.formats.quiet import without_warnings
+from deblur.image_io.formats.tiff_directories import ICC_PROFILE as TIFF_ICC_PROFILE
+from deblur.image_io.formats.tiff_directories import IPTC as TIFF_IPTC
+from deblur.image_io.formats.tiff_directories import PHOTOSHOP as TIFF_PHOTOSHOP
+from deblur.image_io.formats.tiff_directories import XMP as TIFF_XMP
+from deblur.image_io.gray import printable
+from deblur.image_io.images import Levels, Picture, output_format, refuse_unfit
+from deblur.image_io.profiles import fitting_profile
+from deblur.image_io.xmp import sized_xmp, without_extension
+
+_LOSSY_QUALITY: Final = 95  # of 100, for what has no quality of its own to keep
+_SEGMENT_BYTES: Final = 65_533  # of data in a segment of a JPEG
+_EXTENDED_PART: Final = _SEGMENT_BYTES - len(EXTENDED_XMP_PREFIX) - EXTENDED_XMP_HEADER.size
+_ICC_PART: Final = _SEGMENT_BYTES - len(ICC_PREFIX) - 2
+_COARSEST_STEP: Final = 255  # of the quantization of a baseline JPEG
+_JFIF_UNIT: Final = 13  # where the unit of the resolution stands in a JPEG, before its values
+_JFIF_UNITS: Final = {None: 0, "inch": 1, "cm": 2}
+_MATRIX_OF_BT2020: Final = 9  # in ITU-T H.273, with which an image of other numbers is coded
+_COMMENT: Final = b"Comment"  # keyword of a PNG's text
+_IDENTITY_OF_EXTENSION: Final = re.compile(rb"HasExtendedXMP\W{1,4}([0-9A-Fa-f]{32})")
+_LARGEST_DENSITY: Final = 65_535  # that a JPEG can hold
+_NO_RESOLUTION: Final = (0, 0)  # of a BMP, for which Pillow would invent one
+
+# Formats that have no place for a kind of metadata
+_COLOR_ALONE: Final = ("WEBP", "AVIF")
+_NO_METADATA: Final = ("BMP",)
+_NO_RESOLUTIONS: Final = ("WEBP", "AVIF", "HEIF")
+_IPTC_HOLDERS: Final = ("JPEG", "TIFF")
+
+
+class _Encoded(NamedTuple):
+    content: bytes
+    lost: tuple[str, ...]
+
+
+def write_picture(path: Path, picture: Picture) -> tuple[str, ...]:
+    """Write an image in one move: nobody sees half of it, and nothing stays of it where writing fails.
+
+    PNG and TIFF hold the pixels exactly, and so does WebP, unless they come from a lossy file. A JPEG that was a JPEG
+    keeps its quantization tables and chroma subsampling; other lossy files have a quality of 95, with full chroma
+    (4:4:4). A gray image becomes a color one in WebP and AVIF. An alpha that is opaque everywhere is left out if
+    the format has none.
+
+    Args:
+        path: File to write; its folder is made.
+        picture: What to write.
+
+    Returns:
+        What the copy does not hold of the file that was read, each as `the IPTC records, which WEBP cannot hold`.
+
+    Raises:
+        UserError: The suffix is unknown, the format cannot hold the image (see `refuse_unfit`), or the file cannot be
+            written.
+    """
+    refuse_unfit(picture, path)
+    file_format = output_format(path)
+    name = f"output={printable(str(path))}"
+    try:
+        encoded = _encode(picture, file_format)
+    # Pillow raises ValueError for a side that is too long, and so on; struct.error is one of numbers beyond 32 bits.
+    except (OSError, ValueError, RuntimeError, struct.error) as error:
+        raise UserError(f"{name} cannot be encoded as {file_format} ({error}): name a .png file instead.") from error
+    try:
+        write_output(path, encoded.content)
+    except OSError as error:
+        raise UserError(
+            f"{name} cannot be written ({error.strerror}): name a folder where you may write and where there is space."
+        ) from error
+    return encoded.lost
+
+
+def _encode(picture: Picture, file_format: str) -> _Encoded:
+    """Encode an image, and name what its format has no place for."""
+    metadata, lost = _fitting(picture, file_format)
+    encoded = _ENCODERS[file_format](_Job(picture, metadata, _channels(picture, file_format)))
+    return _Encoded(encoded.content, (*metadata.lost, *lost, *encoded.lost))
+
+
+class _Job(NamedTuple):
+    """What is encoded: metadata are those of the copy, channels (H, W, C) with or without alpha."""
+
+    picture: Picture
+    metadata: Metadata
+    channels: Levels
+
+
+def _channels(picture: Picture, file_format: str) -> Levels:
+    channels = picture.pixels if picture.pixels.ndim == 3 else picture.pixels[..., None]
+    if picture.alpha is None or file_format in ("JPEG", "BMP"):
+        return channels
+    return np.concatenate([channels, picture.alpha[..., None]], axis=-1)
+
+
+def _fitting(picture: Picture, file_format: str) -> tuple[Metadata, list[str]]:
+    """Return the metadata of the copy, and what its format has no place for."""
+    metadata, (height, width) = picture.metadata, picture.pixels.shape[:2]
+    unheld: list[str] = []
+    lost: list[str] = []
+    is_gray = picture.pixels.ndim == 2 and file_format not in _COLOR_ALONE
+    keeps_color = file_format == "PNG"
+    fitting = fitting_profile(
+        metadata.icc_profile,
+        metadata.color,
+        was_gray=picture.pixels.ndim == 2,
+        is_gray=is_gray,
+        keeps_color=keeps_color,
+    )
+    if fitting.lost:
+        lost.append(fitting.lost)
+    changes: dict[str, Any] = {"icc_profile": fitting.profile, "color": metadata.color if keeps_color else None}
+    if metadata.exif:
+        changes["exif"] = sized_exif(metadata.exif, (width, height))
+    if metadata.xmp:
+        changes["xmp"] = sized_xmp(metadata.xmp, width, height)
+        if metadata.xmp_extension and file_format != "JPEG":
+            changes |= {"xmp": without_extension(changes["xmp"]), "xmp_extension": None}
+            unheld.append("the extension of the XMP")
+    if file_format in _NO_METADATA:
+        named = {"exif": "the EXIF", "xmp": "the XMP", "icc_profile": "the color profile"}
+        held = {key: changes.get(key, getattr(metadata, key)) for key in named}
+        unheld += [what for key, what in named.items() if held[key]]
+        changes |= dict.fromkeys(named)
+    if metadata.photoshop and file_format not in _IPTC_HOLDERS:
+        is_iptc = any(number == IPTC for number, _ in metadata.photoshop)
+        unheld.append("the IPTC records" if is_iptc else "the rights of Photoshop")
+    resolution = metadata.resolution
+    if resolution and (file_format in _NO_RESOLUTIONS or (file_format == "BMP" and resolution.unit is None)):
+        changes["resolution"] = None
+        if file_format in _NO_METADATA or not metadata.exif or resolution_in(metadata.exif) is None:
+            unheld.append("the resolution" if resolution.unit else "the shape of a pixel")
+    if metadata.comments and file_format not in ("JPEG", "PNG"):
+        unheld.append("the comment")
+    if metadata.texts and file_format != "PNG":
+        names = [data.partition(b"\0")[0].decode("latin-1") for _, data in metadata.texts]
+        others = [name for name in dict.fromkeys(names) if name != _COMMENT.decode() or file_format != "JPEG"]
+        unheld += [f"the text {printable(name)!r}" for name in others]
+    lost += [f"{what}, which {file_format} cannot hold" for what in unheld]
+    return replace(metadata, **changes), lost
+
+
+def _encode_png(job: _Job) -> _Encoded:
+    metadata = job.metadata
+    described: list[tuple[bytes, bytes]] = list(_color_chunks(metadata))
+    if metadata.resolution:
+        described.append((b"pHYs", _per_meter(metadata.resolution)))
+    if metadata.exif:
+        described.append((b"eXIf", metadata.exif))
+    if metadata.xmp:
+        described.append((b"iTXt", XMP_KEYWORD + bytes(5) + metadata.xmp))
+    described += [(b"tEXt", _COMMENT + b"\0" + comment.replace(b"\0", b"")) for comment in metadata.comments]
+    described += metadata.texts
+    return _Encoded(encode_png(job.channels, described), ())
+
+
+def _color_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
+    """Return the chunks of a PNG that say what colors mean."""
+    color = metadata.color or ColorSpace()
+    found: list[tuple[bytes, bytes]] = []
+    if color.cicp is not None:
+        found.append((b"cICP", bytes(color.cicp)))
+    if metadata.icc_profile:
+        found.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile)))
+    elif color.intent is not None:
+        found.append((b"sRGB", bytes([color.intent])))
+    if color.gamma is not None:
+        found.append((b"gAMA", struct.pack(">I", round(color.gamma * 100_000))))
+    if color.chromaticities is not None:
+        found.append((b"cHRM", struct.pack(">8I", *(round(value * 100_000) for value in color.chromaticities))))
+    if color.mastering is not None:
+        found.append((b"mDCV", color.mastering))
+    if color.light is not None:
+        found.append((b"cLLI", color.light))
+    return found
+
+
+def _per_meter(resolution: Resolution) -> bytes:
+    per_inch = resolution.per_inch
+    if per_inch is None:
+        return struct.pack(">IIB", *_whole_ratio(resolution), 0)
+    return struct.pack(">IIB", *(round(value / METERS_PER_INCH) for value in per_inch), 1)
+
+
+def _whole_ratio(resolution: Resolution) -> tuple[int, int]:
+    """Return two whole numbers of 16 bits in the ratio of a resolution."""
+    values = (resolution.across, resolution.down)
+    if all(value == round(value) for value in values):
+        return round(values[0]), round(values[1])
+    factor = 10_000 / max(values)
+    return max(1, round(values[0] * factor)), max(1, round(values[1] * factor))
+
+
+def _encode_tiff(job: _Job) -> _Encoded:
+    metadata = job.metadata
+    tags: dict[int, Any] = {}
+    lost: tuple[str, ...] = ()
+    if metadata.exif:
+        try:
+            tags, lost = tags_of(metadata.exif)
+        # Metadata that a camera or an editor wrote wrongly can raise nearly anything.
+        except Exception as error:
+            lost = (f"the EXIF, which is damaged ({error})",)
+    resources = dict(metadata.photoshop)
+    iptc = resources.pop(IPTC, None)
+    tags |= {
+        tag: value
+        for tag, value in (
+            (TIFF_XMP, metadata.xmp),
+            (TIFF_ICC_PROFILE, metadata.icc_profile),
+            (TIFF_IPTC, iptc),
+            (TIFF_PHOTOSHOP, resource_blocks(tuple(resources.items()))),
+        )
+        if value
+    }
+    return _Encoded(encode_tiff(job.channels, tags, metadata.resolution), lost)
+
+
+def _encode_webp(job: _Job) -> _Encoded:
+    # `exact` keeps the colors of pixels that are not seen.
+    is_lossless = job.picture.compression.lossless
+    quality = {"lossless": True, "exact": True} if is_lossless else {"quality": _LOSSY_QUALITY}
+    return _Encoded(_by_pillow(job.channels, "WEBP", _described(job.metadata) | quality), ())
+
+
+def _encode_avif(job: _Job) -> _Encoded:
+    quality = {"quality": _LOSSY_QUALITY, "subsampling": "4:4:4"}
+    described = _described(job.metadata)
+    try:
+        with without_warnings():  # of EXIF, which Pillow reads
+            return _Encoded(_by_pillow(job.channels, "AVIF", described | quality), ())
+    # What a camera wrote wrongly can raise nearly anything.
+    except Exception as error:
+        if described.pop("exif", None) is None:
+            raise
+        content = _by_pillow(job.channels, "AVIF", described | quality)
+        return _Encoded(content, (f"the EXIF, which is damaged ({error})",))
+
+
+def _encode_heif(job: _Job) -> _Encoded:
+    import pillow_heif  # here: few images need it
+
+    channels = job.channels
+    height, width, count = channels.shape
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[count] + (";16" if channels.dtype == np.uint16 else "")
+    options = _described(job.metadata) | {"quality": _LOSSY_QUALITY, "chroma": 444}
+    color = job.picture.metadata.color
+    if color and color.cicp:
+        names = ("color_primaries", "transfer_characteristics")
+        options |= dict(zip(names, color.cicp[:2], strict=True)) | {"matrix_coefficients": _MATRIX_OF_BT2020}
+    content = io.BytesIO()
+    pillow_heif.encode(mode, (width, height), np.ascontiguousarray(channels).tobytes(), content, **options)
+    return _Encoded(content.getvalue(), ())
+
+
+def _encode_jpeg(job: _Job) -> _Encoded:
+    metadata, compression = job.metadata, job.picture.compression
+    extra, lost = _jpeg_segments(metadata)
+    options: dict[str, Any] = {"extra": extra}
+    if compression.jpeg_tables:
+        tables = [[min(step, _COARSEST_STEP) for step in table] for table in compression.jpeg_tables]
+        options |= {"qtables": tables, "subsampling": compression.jpeg_subsampling}
+    else:
+        options |= {"quality": _LOSSY_QUALITY, "subsampling": 0}
+    content = bytearray(_by_pillow(job.channels, "JPEG", options))
+    resolution = metadata.resolution
+    if resolution:
+        values = (
+            [round(value) for value in (resolution.across, resolution.down)]
+            if resolution.unit
+            else _whole_ratio(resolution)
+        )
+        if all(0 < value <= _LARGEST_DENSITY for value in values):
+            struct.pack_into(">BHH", content, _JFIF_UNIT, _JFIF_UNITS[resolution.unit], *values)
+        else:
+            lost += ("the resolution, which JPEG cannot hold",)
+    return _Encoded(bytes(content), lost)
+
+
+def _jpeg_segments(metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
+    """Return the segments of a JPEG that hold metadata, and what does not fit."""
+    found: list[tuple[int, bytes]] = []
+    lost = []
+    xmp = metadata.xmp
+    single = [
+        (0xE1, EXIF_PREFIX, metadata.exif, "the EXIF"),
+        (0xE1, XMP_PREFIX, xmp, "the XMP"),
+        (0xED, PHOTOSHOP_PREFIX, resource_blocks(metadata.photoshop), "the IPTC records"),
+        *((0xFE, b"", comment, "the comment") for comment in (*metadata.comments, *_comments(metadata))),
+    ]
+    for marker, prefix, data, what in single:
+        if data and len(prefix) + len(data) > _SEGMENT_BYTES:
+            lost.append(f"{what}, which JPEG cannot hold")
+        elif data:
+            found.append((marker, prefix + data))
+    extension = metadata.xmp_extension or b""
+    identity = _IDENTITY_OF_EXTENSION.search(xmp or b"")
+    if identity and (0xE1, XMP_PREFIX + (xmp or b"")) in found:
+        for place in range(0, len(extension), _EXTENDED_PART):
+            header = EXTENDED_XMP_HEADER.pack(identity[1], len(extension), place)
+            found.append((0xE1, EXTENDED_XMP_PREFIX + header + extension[place : place + _EXTENDED_PART]))
+    profile = metadata.icc_profile or b""
+    parts = [profile[place : place + _ICC_PART] for place in range(0, len(profile), _ICC_PART)]
+    found += [(0xE2, ICC_PREFIX + bytes([number, len(parts)]) + part) for number, part in enumerate(parts, 1)]
+    segments = [bytes([0xFF, marker]) + struct.pack(">H", 2 + len(data)) + data for marker, data in found]
+    return b"".join(segments), tuple(lost)
+
+
+def _comments(metadata: Metadata) -> list[bytes]:
+    """Return the comments of a PNG that are plain text."""
+    split = [data.partition(b"\0") for kind, data in metadata.texts if kind == b"tEXt"]
+    return [text for keyword, _, text in split if keyword == _COMMENT]
+
+
+def _encode_bmp(job: _Job) -> _Encoded:
+    resolution = job.metadata.resolution
+    per_inch = resolution.per_inch if resolution else None
+    return _Encoded(_by_pillow(job.channels, "BMP", {"dpi": per_inch or _NO_RESOLUTION}), ())
+
+
+_ENCODERS: Final[dict[str, Callable[[_Job], _Encoded]]] = {
+    "PNG": _encode_png,
+    "TIFF": _encode_tiff,
+    "WEBP": _encode_webp,
+    "JPEG": _encode_jpeg,
+    "BMP": _encode_bmp,
+    "AVIF": _encode_avif,
+    "HEIF": _encode_heif,
+}
+
+
+def _described(metadata: Metadata) -> dict[str, Any]:
+    """Return metadata as the encoders of WebP, AVIF and HEIC take them."""
+    exif = EXIF_PREFIX + metadata.exif if metadata.exif else None
+    described = {"exif": exif, "xmp": metadata.xmp, "icc_profile": metadata.icc_profile}
+    return {key: value for key, value in described.items() if value}
+
+
+def _by_pillow(channels: Levels, file_format: str, options: dict[str, Any]) -> bytes:
+    content = io.BytesIO()
+    image = Image.fromarray(channels[..., 0] if channels.shape[2] == 1 else channels)
+    image.save(content, file_format, **options)
+    return content.getvalue()

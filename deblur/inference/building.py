@@ -1,0 +1,168 @@
+"""Settings -> a network: an untrained one, or one of a file whose settings nobody has checked."""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from deblur.config import schema
+from deblur.config.build import TRUSTED, build
+from deblur.config.check import check_section
+from deblur.errors import UserError
+from deblur.inference.description import LARGEST_RADIUS, LARGEST_WIDTH, MOST_WEIGHTS
+
+OWN: Final = ("deblur.models",)
+"""Where the classes are defined that are built of any file."""
+
+_CONVOLUTION: Final = 4  # dimensions of its weights: channels out, channels in, height, width
+_DRAWING: Final = ("normal_", "uniform_", "random_", "bernoulli_", "exponential_")  # of torch.Tensor
+_SHARED: Final = 4  # how many times as much as a file holds its weights may have, if some are the same
+
+
+def build_network(
+    settings: Mapping[str, Any], trusted: Sequence[str] = (), allowed: Sequence[str] = TRUSTED
+) -> nn.Module:
+    """Build a network; `compile` in its settings is left to the training."""
+    node = {key: value for key, value in settings.items() if key != "compile"}
+    return build(node, nn.Module, trusted=trusted, allowed=allowed)
+
+
+def rebuild_network(
+    settings: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path, trusted: Sequence[str]
+) -> nn.Module:
+    """Build a network of a file and give it its weights.
+
+    The settings may ask for any size. So the network is built without memory first, and only one that has the shapes
+    of the weights that the file holds is built in earnest.
+
+    Args:
+        settings: of the network, with its `_target_`.
+        weights: by name; only their shapes are looked at before they are known to fit.
+        path: of the file, for the error.
+        trusted: modules of the user's own whose classes may be built.
+
+    Raises:
+        UserError: where the settings are not allowed, or the weights are those of another network.
+    """
+    _refuse_sizes(weights, path)
+    with _no_more_parameters_than(len(weights)):
+        outline = _outlined(settings, trusted)
+    if outline is not None:
+        _fill(outline, {name: torch.empty_like(weight, device="meta") for name, weight in weights.items()}, path)
+        radius = getattr(outline, "radius", None)
+        if isinstance(radius, int) and radius > LARGEST_RADIUS:
+            raise UserError(
+                f"The receptive field of the network of {path} reaches {radius} px to each side, for which every part "
+                f"of a picture would take gigabytes: {LARGEST_RADIUS} are allowed."
+            )
+    network = build_network(settings, trusted, OWN)
+    _fill(network, weights, path)
+    return network
+
+
+def damaged(path: Path, error: Exception) -> UserError:
+    """Return the error of a file whose weights are those of another network."""
+    reason = " ".join(str(error).split())
+    return UserError(f"{path} does not fit its network ({reason[:200]}): it is damaged.")
+
+
+def _refuse_sizes(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights of which a few bytes in a file make a network that no memory holds."""
+    if len(weights) > MOST_WEIGHTS:
+        raise UserError(f"{path} holds {len(weights)} arrays of weights: {MOST_WEIGHTS} are allowed.")
+    held = sum(weight.numel() * weight.element_size() for weight in weights.values())
+    size = path.stat().st_size
+    if held > _SHARED * size:
+        raise UserError(
+            f"{path} is damaged: its weights would take {held:,} bytes, and the file has {size:,} altogether."
+        )
+    widest = max((max(one.shape[:2]) for one in weights.values() if one.ndim == _CONVOLUTION), default=0)
+    if widest > LARGEST_WIDTH:
+        raise UserError(
+            f"The network of {path} has a layer of {widest} channels, of which a small part of a picture takes "
+            f"gigabytes: {LARGEST_WIDTH} are allowed."
+        )
+
+
+@contextlib.contextmanager
+def _no_more_parameters_than(most: int) -> Iterator[None]:
+    """Stop a network that makes more parameters than a file holds, such as one of a billion layers."""
+    made: set[tuple[int, str]] = set()
+
+    def counted(module: nn.Module, name: str, _: nn.Parameter) -> None:
+        made.add((id(module), name))  # a parameter that is changed in place is registered again
+        if len(made) > most:
+            raise ValueError(f"it has more parameters than the {most} arrays of weights that the file holds")
+
+    hook = nn.modules.module.register_module_parameter_registration_hook(counted)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _outlined(settings: Mapping[str, Any], trusted: Sequence[str]) -> nn.Module | None:
+    """Return a network without memory for its weights; None for a class of the user's own that needs some.
+
+    Raises:
+        UserError: where the settings are not allowed.
+    """
+    _refuse_values(settings)
+    is_own = str(settings.get("_target_")).startswith(tuple(f"{module}." for module in OWN))
+    try:
+        with torch.device("meta"), _WithoutDrawing():
+            return build_network(settings, trusted, OWN)
+    except UserError:
+        raise
+    except Exception:
+        if is_own:
+            raise
+        return None
+
+
+class _WithoutDrawing(TorchFunctionMode):
+    """Leaves weights without memory as they are: even to draw none of them, torch loads its compiler for seconds."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],  # torch's
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if getattr(func, "__name__", "") in _DRAWING and args and isinstance(args[0], Tensor) and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def _refuse_values(settings: Mapping[str, Any]) -> None:
+    """Refuse values of another type or range than a training would take; what is missing is the class's own."""
+    target = str(settings.get("_target_"))
+    known = schema.BY_TARGET.get(target)
+    if known is None:
+        return
+    from deblur import models
+
+    signature = inspect.signature(getattr(models, target.rpartition(".")[2]))
+    usual = {key: one.default for key, one in signature.parameters.items() if one.default is not one.empty}
+    given = {key: value for key, value in settings.items() if key in signature.parameters}
+    lacking = [key for key, one in signature.parameters.items() if one.default is one.empty and key not in given]
+    if lacking:
+        return  # the class itself names them
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in (usual | given).items()}
+    try:
+        check_section("model", {"_target_": target, **plain}, known)
+    except UserError as error:
+        raise UserError(f"{target} refuses its arguments: {error}") from error
+
+
+def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise damaged(path, error) from error

@@ -1,0 +1,63 @@
+"""Pictures beside each other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from deblur.image_io.images import Metadata, Picture
+
+Pixels = NDArray[Any]
+
+DETAIL: Final = 160  # px, side of the detail on a contact sheet
+ENLARGED: Final = 2  # times
+COLUMNS: Final = 3
+_LABEL: Final = 28  # px, height of the line below a panel
+_GAP: Final = 8  # px
+_FONT_SIZE: Final = 18  # px
+_PAPER, _INK = (255, 255, 255), (0, 0, 0)
+
+
+def side_by_side(before: Picture, after: Picture) -> Picture:
+    """Return a picture before and after, next to each other, as one picture."""
+    alpha = None if before.alpha is None else np.concatenate([before.alpha, before.alpha], axis=1)
+    return replace(after, pixels=np.concatenate([before.pixels, after.pixels], axis=1), alpha=alpha)
+
+
+def row(pictures: Sequence[Pixels]) -> Picture:
+    """Return pictures of one size and type next to each other, as one without metadata."""
+    return Picture(np.concatenate(pictures, axis=1), None, "PNG", Metadata())
+
+
+def liveliest_detail(pixels: Pixels, side: int = DETAIL) -> tuple[slice, slice]:
+    """Return the rows and columns of the square in which brightness changes most; the whole where it is smaller."""
+    gray = pixels.astype(np.float64) if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float64)
+    height, width = (min(side, size) for size in gray.shape)
+    change = np.abs(np.diff(gray, axis=0, append=gray[-1:])) + np.abs(np.diff(gray, axis=1, append=gray[:, -1:]))
+    total = np.pad(change.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    sums = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
+    top, left = (int(place) for place in np.unravel_index(int(sums.argmax()), sums.shape))
+    return slice(top, top + height), slice(left, left + width)
+
+
+def contact_sheet(panels: Mapping[str, Pixels]) -> Picture:
+    """Return 8-bit pictures of one size in rows of three, enlarged, each with its name below it."""
+    height, width = (ENLARGED * side for side in next(iter(panels.values())).shape[:2])
+    rows = -(-len(panels) // COLUMNS)
+    page = Image.new("RGB", (COLUMNS * (width + _GAP) - _GAP, rows * (height + _LABEL + _GAP) - _GAP), _PAPER)
+    draw = ImageDraw.Draw(page)
+    font = ImageFont.load_default(_FONT_SIZE)
+    for place, (name, pixels) in enumerate(panels.items()):
+        left, top = place % COLUMNS * (width + _GAP), place // COLUMNS * (height + _LABEL + _GAP)
+        panel = Image.fromarray(pixels).convert("RGB").resize((width, height), Image.Resampling.NEAREST)
+        page.paste(panel, (left, top))
+        draw.text((left + width / 2, top + height + _LABEL / 2), name, _INK, font, anchor="mm")
+    return Picture(np.asarray(page), None, "PNG", Metadata())
+
+
+def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return 16-bit levels as 8-bit ones, rounded."""
+    return pixels if pixels.dtype == np.uint8 else ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)

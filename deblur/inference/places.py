@@ -1,0 +1,146 @@
+"""Which picture is restored to which file."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from deblur.data.folders import find_images
+from deblur.errors import UserError
+from deblur.image_io.gray import IMAGE_SUFFIXES, printable
+from deblur.image_io.images import output_format
+from deblur.image_io.reading import format_of
+from deblur.runs.whereabouts import near_place
+
+_SUFFIX_BY_FORMAT: Final = {
+    "PNG": ".png",
+    "JPEG": ".jpg",
+    "WEBP": ".webp",
+    "BMP": ".bmp",
+    "TIFF": ".tif",
+    "AVIF": ".avif",
+    "HEIF": ".heic",
+}
+RESTORED: Final = "-restored"  # ends the usual name of an output
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture and where its results go.
+
+    Attributes:
+        name: of the picture, within the folder that was given.
+        source: its file.
+        target: the restored picture's file.
+        stem: begins the names of further results.
+    """
+
+    name: str
+    source: Path
+    target: Path
+    stem: str
+
+    def beside(self, ending: str, suffix: str | None = None) -> Path:
+        """Return the path of a further result beside the target, with its suffix or another."""
+        return self.target.with_name(f"{self.stem}-{ending}{suffix or self.target.suffix}")
+
+
+def plan(source: Path, output: Path | None) -> list[Task]:
+    """Return what is to be restored, and to where.
+
+    Args:
+        source: a picture, or a folder, whose structure is kept.
+        output: for a picture a file or a folder, for a folder a folder; None takes NAME-restored beside the source.
+            Where it names no file, the suffix is the source's, or that of its format if its name has none that is
+            known.
+
+    Raises:
+        UserError: where there is no picture, or an output would lie where the input is.
+    """
+    if source.is_dir():
+        return _of_folder(source, output)
+    if not source.exists():
+        hint = " For several pictures, give their folder." if "," in str(source) else near_place(source)
+        raise UserError(
+            f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures.{hint}"
+        )
+    if output is None:
+        stem, suffix = _split_name(source)
+        return [Task(source.name, source, source.with_name(f"{stem}{RESTORED}{suffix}"), stem)]
+    if output.is_dir() or (not output.suffix and not output.exists()):
+        stem, suffix = _split_name(source)
+        return [Task(source.name, source, output / f"{stem}{suffix}", stem)]
+    output_format(output)
+    return [Task(source.name, source, output, output.stem)]
+
+
+def _split_name(source: Path) -> tuple[str, str]:
+    """Return the name of a picture's copy without its suffix, and a suffix that names a format.
+
+    Raises:
+        UserError: for a name that does not tell the format, and a content that is not read.
+    """
+    if source.suffix.lower() in IMAGE_SUFFIXES:
+        return source.stem, source.suffix
+    return source.name, _SUFFIX_BY_FORMAT[format_of(source)]
+
+
+def _of_folder(source: Path, output: Path | None) -> list[Task]:
+    inside = _real(source)
+    if output is None and not inside.name:
+        raise UserError(f"input={source} has nothing beside it: say where the restored pictures go with output=DIR.")
+    folder = inside.with_name(f"{inside.name}{RESTORED}") if output is None else output
+    if folder.is_file() or folder.suffix.lower() in IMAGE_SUFFIXES:
+        raise UserError(f"output={printable(str(folder))} is no folder, but input is one: give a folder.")
+    if _real(folder).is_relative_to(inside):
+        raise UserError(
+            f"output={printable(str(folder))} lies in the input's folder, where the next command would take the "
+            "restored pictures for blurred ones: give a folder elsewhere."
+        )
+    tasks = [Task(name, source / name, folder / name, Path(name).stem) for name in find_images(source, "input")]
+    alike = Counter((task.target.parent, task.stem) for task in tasks)  # such as a.png and a.jpg
+    return [
+        task if alike[task.target.parent, task.stem] == 1 else replace(task, stem=task.target.name.replace(".", "_"))
+        for task in tasks
+    ]
+
+
+def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Path]]) -> None:
+    """Refuse to write a file over an input, whatever links lead there, or two results into one file.
+
+    Args:
+        tasks: what is to be done.
+        files_of: all files that a task writes.
+
+    Raises:
+        UserError: for the first such file.
+    """
+    sources = {_real(task.source) for task in tasks}
+    writers: dict[Path, Task] = {}
+    for task in tasks:
+        for path in files_of(task):
+            place = _real(path)
+            if place in sources or _is_same_file(place, task.source):
+                raise UserError(
+                    f"output={printable(str(path))} is an input: give another, so that the picture is kept."
+                )
+            other = writers.setdefault(place, task)
+            if other is not task:
+                raise UserError(
+                    f"{printable(other.name)} and {printable(task.name)} would both be written to "
+                    f"{printable(str(path))}: rename one of them, or restore them into two folders."
+                )
+
+
+def _real(path: Path) -> Path:
+    """Return a path without links; unlike `Path.resolve`, also of links that lead in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def _is_same_file(path: Path, source: Path) -> bool:
+    try:
+        return path.samefile(source)
+    except OSError:  # one of them is not there, such as what a broken link leads to
+        return False

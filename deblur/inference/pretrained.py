@@ -1,0 +1,23 @@
+"""The networks that come with the package."""
+
+from pathlib import Path
+from typing import Final
+
+from deblur.errors import UserError
+
+DEFAULT: Final = "mixed"
+SHIPPED: Final = (DEFAULT, "gaussian", "box", "motion", "disk")
+"""By the blurs that they were trained on."""
+
+FOLDER: Final = Path(__file__).parent / "pretrained"
+
+
+def shipped_file(name: str) -> Path:
+    """Return the file of a network that comes with the package.
+
+    Raises:
+        UserError: for another name.
+    """
+    if name not in SHIPPED:
+        raise UserError(f"network={name} is not allowed: give {', '.join(SHIPPED[:-1])} or {SHIPPED[-1]}.")
+    return FOLDER / f"{name}.safetensors"

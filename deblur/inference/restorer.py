@@ -1,0 +1,222 @@
+"""A trained network as a function from a picture to a picture."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.choices import Accelerator, Color, Precision, refusal
+from deblur.errors import UserError
+from deblur.image_io.images import Picture
+from deblur.image_io.transparency import with_hidden, without_hidden
+from deblur.inference.arrays import as_pixels
+from deblur.inference.color import plane_count, restore_pixels
+from deblur.inference.pretrained import SHIPPED, shipped_file
+from deblur.inference.tiles import Plane, PlaneNetwork, TiledNetwork
+from deblur.runs.whereabouts import near_place, refuse_no_run
+
+if TYPE_CHECKING:  # OpenCV is loaded for a kernel
+    from deblur.blur.kernels import Weights
+
+Advance = Callable[[], object]
+
+ONNX_SUFFIX = ".onnx"
+_WITH_ALPHA = (2, 4)  # channels
+
+
+class Restorer:
+    """Restores pictures with one network.
+
+    Attributes:
+        name: of the network.
+        settings: of its training: the sections `model` and `blur`, and others where they are known.
+    """
+
+    def __init__(
+        self, name: str, settings: Mapping[str, Any], exact: PlaneNetwork, fast: PlaneNetwork | None = None
+    ) -> None:
+        """Take a network.
+
+        Args:
+            name: of the network.
+            settings: of its training.
+            exact: the network in float32.
+            fast: the same in lower precision, good enough for pictures of 8 bits.
+        """
+        self.name = name
+        self.settings = settings
+        self._exact = TiledNetwork(exact)
+        self._fast = self._exact if fast is None else TiledNetwork(fast)
+
+    @property
+    def needs_kernel(self) -> bool:
+        """Whether the network has to be told what blurred each picture."""
+        return self._exact.needs_kernel
+
+    def __call__(
+        self,
+        image: Any,
+        color: Color = "luma",
+        advance: Advance | None = None,
+        kernel: "Weights | None" = None,
+    ) -> NDArray[Any]:
+        """Restore an image.
+
+        Args:
+            image: gray (H, W) or (H, W, 1), RGB (H, W, 3), either with alpha as last channel (H, W, 2) or (H, W, 4);
+                uint8 or uint16 of full range, or floating point in [0, 1], which rounding may exceed by 1e-4. Alpha is
+                kept, and so is what it hides. An image of Pillow is taken as the array of its gray or RGB levels;
+                its orientation is not looked at.
+            color: `luma` restores the brightness and keeps the colour differences, `channels` restores red, green and
+                blue one by one.
+            advance: called after each tile; `count` tells how many there are.
+            kernel: what blurred the picture, an array of odd sides and of sum 1, for a network that is to be told it.
+
+        Returns:
+            A new array of the same shape and type.
+
+        Raises:
+            ValueError: for another shape, type, range or color, for a kernel that is none or that nothing reads, and
+                where one is missing.
+        """
+        _refuse_color(color)
+        _refuse_kernel(kernel, self.needs_kernel)
+        pixels = as_pixels(image)
+        restored = self._restored(pixels, color, advance, kernel)
+        wanted = getattr(image, "dtype", None)
+        return restored.astype(wanted, copy=False) if isinstance(wanted, np.dtype) else restored
+
+    def _restored(
+        self, pixels: NDArray[Any], color: Color, advance: Advance | None, kernel: "Weights | None"
+    ) -> NDArray[Any]:
+        if pixels.ndim == 3 and pixels.shape[2] != 3:
+            return self._restored_beside_alpha(pixels, color, advance, kernel)
+        tiled = self._fast if pixels.dtype == np.uint8 else self._exact
+
+        def restore(plane: Plane) -> Plane:
+            return tiled.restore(plane, advance, kernel)
+
+        return restore_pixels(pixels, restore, color)
+
+    def restore_picture(
+        self,
+        picture: Picture,
+        color: Color = "luma",
+        advance: Advance | None = None,
+        kernel: "Weights | None" = None,
+    ) -> Picture:
+        """Restore the pixels of a picture that was read from a file."""
+        if picture.alpha is None:
+            return replace(picture, pixels=self(picture.pixels, color, advance, kernel))
+        restored = self(without_hidden(picture.pixels, picture.alpha), color, advance, kernel)
+        return replace(picture, pixels=with_hidden(restored, picture.pixels, picture.alpha))
+
+    def count(self, image: Any, color: Color = "luma") -> int:
+        """Return how many tiles an image has, for a progress bar.
+
+        Raises:
+            ValueError: as a call does.
+        """
+        _refuse_color(color)
+        pixels = as_pixels(image)
+        return plane_count(pixels, color) * self._exact.count(pixels.shape[0], pixels.shape[1])
+
+    def _restored_beside_alpha(
+        self, pixels: NDArray[Any], color: Color, advance: Advance | None, kernel: "Weights | None"
+    ) -> NDArray[Any]:
+        channels = pixels.shape[2]
+        colours = pixels[..., 0] if channels < 3 else pixels[..., :3]
+        if channels not in _WITH_ALPHA:
+            return self._restored(colours, color, advance, kernel)[..., None]
+        alpha = pixels[..., -1]
+        restored = self._restored(without_hidden(colours, alpha), color, advance, kernel)
+        restored = with_hidden(restored, colours, alpha)
+        return np.dstack([restored, alpha])
+
+
+def load(
+    network: str | Path = "mixed",
+    *,
+    accelerator: Accelerator = "auto",
+    precision: Precision = "auto",
+    trusted: Sequence[str] = (),
+) -> Restorer:
+    """Load a network that restores pictures.
+
+        import deblur
+        restorer = deblur.load("mixed")  # or the folder of a run, a checkpoint, an exported file
+        sharper = restorer(image)  # a NumPy array (H, W) or (H, W, 3), uint8, uint16 or in [0, 1]
+
+    Args:
+        network: the name of one that comes with the package (mixed, gaussian, box, motion, disk), or the path of a
+            run's folder, a checkpoint, or an exported .safetensors or .onnx file.
+        accelerator: auto takes a GPU where there is one.
+        precision: auto computes 8-bit pictures in bfloat16 where the hardware multiplies it, all others in float32.
+        trusted: modules of one's own whose classes may be built.
+
+    Raises:
+        UserError: where there is no such network, it is damaged, its class is not allowed, or a setting is none of
+            those that the command line takes.
+    """
+    for name, value, choices in (("accelerator", accelerator, Accelerator), ("precision", precision, Precision)):
+        refused = refusal(name, value, choices)
+        if refused:
+            raise UserError(refused)
+    if isinstance(trusted, str):
+        raise UserError(f"trusted={trusted} is not allowed: give a list of module names, such as ['{trusted}'].")
+    place = shipped_file(str(network)) if str(network) in SHIPPED else Path(network)
+    if place.suffix == ONNX_SUFFIX:
+        from deblur.inference.onnx_network import open_onnx
+
+        if accelerator not in ("auto", "cpu") or precision == "bf16-mixed":
+            raise UserError(
+                f"{network} is computed by onnxruntime on the CPU in float32: leave accelerator={accelerator} and "
+                f"precision={precision} out, or give the run that it was made from."
+            )
+        description, exported = open_onnx(place)
+        return Restorer(str(description.get("name") or place.stem), description["settings"], exported)
+    if not place.exists():
+        raise UserError(
+            f"There is no network {network}: give {', '.join(SHIPPED)}, a run's folder, a checkpoint, or an exported "
+            f".safetensors or {ONNX_SUFFIX} file.{_near(network)}"
+        )
+    if place.is_dir():
+        refuse_no_run(place)
+    import torch  # two seconds, which an .onnx file does without
+
+    from deblur.device import accelerator_of, multiplies_bfloat16
+    from deblur.inference.torch_network import TorchNetwork
+    from deblur.inference.trained import load_trained
+
+    trained = load_trained(place, trusted)
+    found = accelerator_of(accelerator)
+    device = torch.device({"gpu": "cuda"}.get(found, found))
+    is_fast = precision == "bf16-mixed" or (precision == "auto" and multiplies_bfloat16(found, 0))
+    exact, fast = (TorchNetwork(trained.network, device, bfloat16) for bfloat16 in (False, True))
+    return Restorer(trained.name, trained.config, exact, fast if is_fast else None)
+
+
+def _near(network: str | Path) -> str:
+    near = difflib.get_close_matches(str(network).lower(), SHIPPED, n=1)
+    return f" Did you mean {near[0]}?" if near else near_place(Path(network))
+
+
+def _refuse_kernel(kernel: "Weights | None", is_needed: bool) -> None:
+    if kernel is None and is_needed:
+        raise ValueError("the network has to be told what blurred the picture: give it the kernel")
+    if kernel is not None:
+        from deblur.blur import Kernel  # OpenCV
+
+        if not is_needed:
+            raise ValueError("the network is not told the kernel: leave it out")
+        Kernel(kernel)
+
+
+def _refuse_color(color: object) -> None:
+    refused = refusal("color", color, Color)
+    if refused:
+        raise ValueError(refused)

@@ -1,0 +1,68 @@
+"""Blur a sharp picture, to see what a network brings back."""
+
+import hashlib
+import math
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.blur import Degradation, Sampled
+from deblur.inference.color import BT601
+from deblur.text import as_bytes
+
+_BLOCK_ROWS: Final = 256
+
+
+class Gain(NamedTuple):
+    """PSNR of the luma before and after [dB]; infinite where pictures are equal."""
+
+    blurred: float
+    restored: float
+
+    @property
+    def difference(self) -> float:
+        """What the network has gained [dB]."""
+        return self.restored - self.blurred
+
+
+def drawn(degradation: Degradation, name: str) -> Sampled:
+    """Return how a picture is degraded; what is drawn depends on its name alone."""
+    seed = int.from_bytes(hashlib.sha256(as_bytes(name)).digest()[:8])
+    return degradation.sample(np.random.default_rng(seed))
+
+
+def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> NDArray[np.uint8]:
+    """Blur a picture, each colour in the same way.
+
+    Args:
+        pixels: (H, W) or (H, W, 3).
+        degradation: what is done to it.
+        name: of the picture; what is drawn depends on it alone.
+    """
+    sampled = drawn(degradation, name)
+    if pixels.ndim == 2:
+        return degradation.apply(pixels, sampled)
+    each = [replace(sampled, noise_seed=sampled.noise_seed + channel) for channel in range(3)]  # its own noise
+    planes = [degradation.apply(np.ascontiguousarray(pixels[..., channel]), one) for channel, one in enumerate(each)]
+    return np.stack(planes, axis=2)
+
+
+def gain(blurred: NDArray[Any], restored: NDArray[Any], sharp: NDArray[Any]) -> Gain:
+    """Return how near two pictures are to the sharp one; all of 8 bits and one shape."""
+    return Gain(_psnr(blurred, sharp), _psnr(restored, sharp))
+
+
+def _psnr(picture: NDArray[Any], sharp: NDArray[Any]) -> float:
+    squares = 0.0
+    for top in range(0, len(sharp), _BLOCK_ROWS):  # so that no second picture in float64 is held
+        rows = slice(top, top + _BLOCK_ROWS)
+        squares += float(np.sum((_luma(picture[rows]) - _luma(sharp[rows])) ** 2))
+    error = squares / (sharp.shape[0] * sharp.shape[1])
+    return math.inf if error == 0 else 20 * math.log10(255) - 10 * math.log10(error)
+
+
+def _luma(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    levels = pixels.astype(np.float64)
+    return levels if levels.ndim == 2 else levels @ BT601

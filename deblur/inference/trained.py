@@ -1,0 +1,123 @@
+"""Runs, checkpoints and exported files -> trained networks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from torch import Tensor, nn
+
+from deblur.errors import UserError
+from deblur.inference.building import damaged, rebuild_network
+from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
+from deblur.inference.description import SEEN, check_settings, checked_seen, has_settings
+from deblur.inference.prefilters import preparation_of
+from deblur.inference.weights import SUFFIX, read_weights
+from deblur.reading import MissingFile
+from deblur.runs import CONFIG_FILE, read_config, read_metrics
+from deblur.runs.whereabouts import refuse_no_run
+
+_PREFIX: Final = "network."  # of the network's weights in a checkpoint
+SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "seed", "blur", "data")
+"""The sections of a configuration that a checkpoint or an exported file holds."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network and what is known of its training.
+
+    Attributes:
+        name: of the run, or of the file.
+        network: with the trained weights.
+        config: the run's configuration, or the part of it that a file holds.
+        metrics: what the run's metrics.json holds; empty where it is not known.
+        seen: digests of the images that it was trained or validated on, as `digest_of` cuts them; None where they are
+            not known.
+    """
+
+    name: str
+    network: nn.Module
+    config: Mapping[str, Any]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    seen: frozenset[str] | None = None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The fingerprint of the images that it was trained and tested on, where it is known."""
+        found: str | None = (self.metrics.get("data") or {}).get("fingerprint")
+        return found
+
+
+def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
+    """Load a network from a run's folder (its best epoch), from a checkpoint alone, or from an exported file.
+
+    Only classes of `deblur.models` are built, and such as the user trusts; no code in a file can run.
+
+    Args:
+        place: the folder or the file.
+        trusted: modules that the user named on the command line.
+
+    Raises:
+        UserError: where there is none, it is damaged, of another program, or its network is not allowed.
+    """
+    refuse_no_run(place)
+    if place.is_dir():
+        return _of_run(place, trusted)
+    if place.suffix == SUFFIX:
+        weights, description = read_weights(place)
+        config = description["settings"]
+        network = _restored_network(config["model"], weights, place, trusted)
+        name, metrics = description.get("name") or place.stem, description.get("metrics") or {}
+        return Trained(name, network, config, metrics, checked_seen(description.get(SEEN), place))
+    content = load_checkpoint(place)
+    settings: Any = content.get("hyper_parameters")
+    if not has_settings(settings):
+        raise UserError(f"{place} is no checkpoint of this program: it holds no settings of a network.")
+    check_settings(settings, place)
+    config = {key: settings[key] for key in SETTINGS if key in settings}
+    network = _restored_network(config["model"], _weights(content), place, trusted)
+    return Trained(place.stem, network, config, seen=checked_seen(content.get(SEEN), place))
+
+
+def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
+    config = read_config(folder)
+    checkpoint = folder / CHECKPOINTS / BEST
+    if not checkpoint.exists():
+        raise UserError(f"{folder} has no {CHECKPOINTS}/{BEST}: the run has not finished an epoch yet.")
+    try:
+        metrics = read_metrics(folder)
+    except MissingFile:
+        metrics = {}
+    if not has_settings(config):
+        raise UserError(f"{folder / CONFIG_FILE} is damaged: it lacks the sections model and blur.")
+    check_settings(config, folder / CONFIG_FILE)
+    content = load_checkpoint(checkpoint)
+    network = _restored_network(config["model"], _weights(content), checkpoint, trusted)
+    return Trained(_name_of(folder), network, config, metrics, checked_seen(content.get(SEEN), checkpoint))
+
+
+def _name_of(folder: Path) -> str:
+    """Return the name of a run; that of a single run is its folder's parent, above its time."""
+    folder = folder.resolve()
+    return folder.parent.name if folder.parent.parent.name == "runs" else folder.name
+
+
+def _weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    held = content["state_dict"]
+    return {key.removeprefix(_PREFIX): value for key, value in held.items() if key.startswith(_PREFIX)}
+
+
+def _restored_network(
+    settings: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path, trusted: Sequence[str]
+) -> nn.Module:
+    network = rebuild_network(settings, weights, path, trusted)
+    try:
+        preparation_of(network)
+    except RuntimeError as error:
+        raise UserError(
+            f"The network of {path} was never calibrated: train it with python -m deblur.train, which measures on the "
+            "training images what its guide needs."
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise damaged(path, error) from error
+    return network.eval()

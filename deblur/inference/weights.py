@@ -1,0 +1,70 @@
+"""A trained network in one safetensors file: its weights, and in the header what it is and what it was trained on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from deblur.errors import UserError
+from deblur.files import write_output
+from deblur.inference.description import (
+    KEY,
+    LARGEST_TEXT,
+    MOST_WEIGHTS,
+    read_description,
+    write_description,
+)
+from deblur.reading import unicode_name
+
+SUFFIX: Final = ".safetensors"
+_SIZE_OF_SIZE: Final = 8  # bytes with which a file begins: the size of its header
+_LARGEST_HEADER: Final = LARGEST_TEXT + MOST_WEIGHTS * 500  # bytes: what it says of itself, and of each array
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+    """Write a network.
+
+    Args:
+        path: of the file.
+        weights: the network's parameters by name.
+        description: plain values; `settings` has the sections `model` and `blur` of the training's configuration.
+
+    Raises:
+        OSError: where it cannot be written; nothing is left behind.
+    """
+    # Copies: the format refuses parameters that share their memory.
+    copies = {name: weight.detach().clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
+    write_output(path, save(copies, {KEY: write_description(description)}))
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a network's weights and its description; no code in the file can run.
+
+    Raises:
+        UserError: where it is damaged, or of another program.
+    """
+    try:
+        _refuse_long_header(path)
+        with unicode_name(path) as name, safe_open(name, framework="pt") as file:
+            header = (file.metadata() or {}).get(KEY)
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 # it is no mapping
+    except (SafetensorError, OSError, RuntimeError) as error:  # the last of torch, which maps the file into memory
+        raise UserError(f"{path} is no safetensors file, or is damaged ({error}).") from error
+    return weights, read_description(header, path)
+
+
+def _refuse_long_header(path: Path) -> None:
+    """Refuse a file whose header has more than that of any network, before it is parsed.
+
+    Raises:
+        SafetensorError: for such a file; its text is a short reason.
+        OSError: where it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(_SIZE_OF_SIZE), "little")
+    if size > _LARGEST_HEADER:
+        raise SafetensorError(f"its header has {size:,} bytes")

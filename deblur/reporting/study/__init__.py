@@ -1,5 +1,0 @@
-"""The runs of any sweeps beside what the 2022 course project published, as one page."""
-
-from deblur.reporting.study.page import write_study
-
-__all__ = ["write_study"]

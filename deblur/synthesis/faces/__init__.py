@@ -1,0 +1,9 @@
+"""Faces drawn by a program: pictures for tests and first trainings that need no files and no network.
+
+`draw(seed, index)` returns an anime-like face in grey levels. The same numbers always give the same face.
+"""
+
+from deblur.synthesis.faces.render import draw
+from deblur.synthesis.faces.view import IMAGE_SIZE
+
+__all__ = ["IMAGE_SIZE", "draw"]

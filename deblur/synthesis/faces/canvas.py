@@ -1,0 +1,219 @@
+"""The canvas: fills, shades and strokes shapes given in face units."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.synthesis.faces.geometry import Points, closed, ribbon
+from deblur.synthesis.faces.randomness import happens, pick
+from deblur.synthesis.faces.textures import Field, Textures
+from deblur.synthesis.faces.view import CANVAS_SIZE, OVERSAMPLING, PIXELS, View
+
+Levels = NDArray[np.uint8]
+
+BLACK, WHITE = 0.0, 255.0  # grey levels
+TEXTURE_WHITE = 254.0  # a texture never reaches pure white, which is left to highlights and paper
+FRACTION_BITS = 4  # OpenCV takes polygon corners as whole numbers of 1/16 px
+MARGIN = 2  # px around a patch, for the soft rim of the polygon
+PAINTED_SOFTNESS = 0.06  # face units: edge of a painted shadow; a cel shadow has a hard edge
+
+
+class Patch(NamedTuple):
+    """How much of every pixel a shape covers (0 to 255), and which part of the canvas the shape lies in."""
+
+    coverage: Levels
+    rows: slice
+    columns: slice
+
+
+@dataclass(frozen=True)
+class Style:
+    """What all lines and shadows of one drawing have in common.
+
+    Attributes:
+        line_width: Width of a line of width 1, in canvas pixels.
+        ink: Grey level of the outlines.
+        painted: Whether shadows have soft edges, as if painted, or hard ones, as in cel animation.
+    """
+
+    line_width: float
+    ink: float
+    painted: bool
+
+
+def random_style(rng: np.random.RandomState) -> Style:
+    """Draw how the artist works: two in three use a dark ink, the others a greyish one."""
+    line_width = rng.uniform(0.6, 1.7) * OVERSAMPLING
+    ink = pick(rng, rng.uniform(5, 45), rng.uniform(5, 45), rng.uniform(45, 120))
+    return Style(line_width, ink, painted=happens(rng, 0.6))
+
+
+class Canvas:
+    """A square of grey levels to draw on.
+
+    Shapes and paths are (n, 2) arrays in face units and may lie outside the canvas. Grey levels beyond [0, 255] are
+    limited to that range.
+
+    Attributes:
+        levels: (CANVAS_SIZE, CANVAS_SIZE), the drawing so far.
+    """
+
+    def __init__(self, paper: float, view: View, style: Style, textures: Textures) -> None:
+        """Cover the canvas with paper of the given grey level."""
+        self.levels: Levels = np.full((CANVAS_SIZE, CANVAS_SIZE), int(limited(paper)), np.uint8)
+        self.view = view
+        self.style = style
+        self.textures = textures
+
+    @property
+    def ink(self) -> float:
+        """The grey level of the outlines."""
+        return self.style.ink
+
+    def fill(
+        self,
+        shape: Points,
+        level: float,
+        end_level: float | None = None,
+        *,
+        angle: float = 90.0,
+        opacity: float = 1.0,
+        line: float = 1.0,
+        texture: Field | None = None,
+    ) -> None:
+        """Fill a shape and draw its outline.
+
+        Args:
+            shape: The outline, (n, 2).
+            level: Grey level, or where a gradient starts.
+            end_level: Grey level where the gradient ends; without it there is no gradient.
+            angle: Where the gradient runs to, in degrees (0: right, 90: down).
+            opacity: 0 leaves what is below, 1 hides it.
+            line: Width of the outline relative to the style's line; 0 draws none.
+            texture: Grey levels to add, a field of the size of the canvas.
+        """
+        start = limited(level)
+        end = start if end_level is None else limited(end_level)
+        corners = self.view.to_pixels(shape)
+        if texture is None and opacity >= 1 and abs(end - start) < 2:
+            _draw_polygon(self.levels, corners, start)
+        else:
+            patch = _cover(corners, MARGIN)
+            if patch is None:
+                return
+            paint = _gradient(corners, patch, start, end, self.view.direction(angle))
+            if texture is not None:
+                paint += texture[patch.rows, patch.columns]
+                np.clip(paint, BLACK, TEXTURE_WHITE, out=paint)
+            self._blend(patch, paint, opacity)
+        if line > 0:
+            self._draw_line(closed(corners), self.ink, line, tapered=False)
+
+    def fill_plain(self, shape: Points, level: float) -> None:
+        """Fill a shape with one grey level, without an outline."""
+        _draw_polygon(self.levels, self.view.to_pixels(shape), limited(level))
+
+    def outline(self, shape: Points, level: float, width: float) -> None:
+        """Draw the outline of a shape with an even line of at least one pixel and whole pixels."""
+        thickness = max(1, round(width * self.style.line_width))
+        corners = _fixed_point(self.view.to_pixels(shape))
+        cv2.polylines(self.levels, [corners], True, limited(level), thickness, cv2.LINE_AA, FRACTION_BITS)
+
+    def shade(self, shape: Points, within: Points, factor: float, softness: float | None = None) -> None:
+        """Darken where a shadow falls on an object.
+
+        Args:
+            shape: Outline of the shadow.
+            within: Outline of the object.
+            factor: What is left of the grey level in full shadow, in [0, 1].
+            softness: Width of the shadow's edge in face units; the style's own one by default.
+        """
+        if softness is None:
+            softness = PAINTED_SOFTNESS if self.style.painted else 0.0
+        edge = softness * self.view.unit
+        patch = _cover(self.view.to_pixels(shape), MARGIN + int(1.8 * edge))
+        if patch is None:
+            return
+        shadow = _blurred(patch.coverage, int(edge * 1.7) | 1) if edge else patch.coverage
+        corner = [patch.columns.start, patch.rows.start]
+        stencil = np.zeros_like(patch.coverage)
+        _draw_polygon(stencil, self.view.to_pixels(within) - corner, WHITE)
+        coverage = np.asarray(cv2.min(shadow, stencil), np.uint8)
+        paint = self.levels[patch.rows, patch.columns] * np.float32(factor)
+        self._blend(patch._replace(coverage=coverage), paint)
+
+    def stroke(self, path: Points, level: float, width: float = 1.0, *, tapered: bool = True) -> None:
+        """Draw a line along a path of at least two points, `width` times as wide as the style's line."""
+        self._draw_line(self.view.to_pixels(path), level, width, tapered=tapered)
+
+    def _draw_line(self, path: Points, level: float, width: float, *, tapered: bool) -> None:
+        """Draw a line along a path in pixels."""
+        corners = ribbon(path, 0.5 * width * self.style.line_width, tapered=tapered)
+        _draw_polygon(self.levels, corners, limited(level))
+
+    def _blend(self, patch: Patch, paint: Field, opacity: float = 1.0) -> None:
+        """Lay paint, grey levels of the patch's size, over the canvas where the patch covers it.
+
+        The paint is used up: its array serves as working memory.
+        """
+        region = self.levels[patch.rows, patch.columns]
+        below = region.astype(np.float32)
+        weight = patch.coverage.astype(np.float32)
+        weight *= np.float32(opacity / 255)
+        paint -= below
+        paint *= weight
+        paint += below
+        paint += np.float32(0.5)  # so that cutting off the fraction rounds
+        # A steep gradient overshoots beside its shape; beyond 255, white would be stored as black.
+        np.clip(paint, BLACK, WHITE, out=paint)
+        region[:] = paint
+
+
+def limited(level: float) -> float:
+    """Limit a grey level to [0, 255]."""
+    return min(max(float(level), BLACK), WHITE)
+
+
+def _fixed_point(corners: Points) -> NDArray[np.int32]:
+    """Convert pixels to the whole numbers of 1/16 px that OpenCV draws with."""
+    fixed: NDArray[np.int32] = (corners * 2**FRACTION_BITS).astype(np.int32)
+    return fixed
+
+
+def _draw_polygon(levels: Levels, corners: Points, level: float) -> None:
+    """Fill a polygon, given in pixels, with a smooth rim."""
+    cv2.fillPoly(levels, [_fixed_point(corners)], level, cv2.LINE_AA, FRACTION_BITS)
+
+
+def _cover(corners: Points, margin: int) -> Patch | None:
+    """Return the patch of a polygon with a margin, both in pixels; none where (almost) nothing is on the canvas."""
+    low_x, low_y = corners.min(axis=0).tolist()
+    high_x, high_y = corners.max(axis=0).tolist()
+    left, top = max(int(low_x) - margin, 0), max(int(low_y) - margin, 0)
+    right, bottom = min(int(high_x) + margin + 1, CANVAS_SIZE), min(int(high_y) + margin + 1, CANVAS_SIZE)
+    if right - left < 2 or bottom - top < 2:
+        return None
+    coverage = np.zeros((bottom - top, right - left), np.uint8)
+    _draw_polygon(coverage, corners - [left, top], WHITE)
+    return Patch(coverage, slice(top, bottom), slice(left, right))
+
+
+def _gradient(corners: Points, patch: Patch, start: float, end: float, direction: NDArray[np.float64]) -> Field:
+    """Return the patch's grey levels: from `start` to `end` over the extent of the corners in the direction."""
+    along = corners @ direction
+    first, last = float(along.min()), float(along.max())
+    slope = (end - start) / (last - first + 1e-6)  # grey levels per pixel
+    slope_x, slope_y = np.float32(direction[0] * slope), np.float32(direction[1] * slope)
+    across = PIXELS[patch.columns] * slope_x + np.float32(start - first * slope)
+    down = PIXELS[patch.rows] * slope_y
+    return across + down[:, None]
+
+
+def _blurred(coverage: Levels, width: int) -> Levels:
+    """Soften a coverage with two box blurs of the given odd width in pixels."""
+    size = (width, width)
+    once = cv2.blur(coverage, size, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(cv2.blur(once, size, borderType=cv2.BORDER_CONSTANT), np.uint8)

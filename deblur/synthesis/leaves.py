@@ -1,0 +1,194 @@
+"""Dead leaves: pictures of random shapes that cover one another, whose edges and contrasts are those of photographs.
+
+Shapes of all sizes fall on one another until they cover the picture. Where the number of shapes falls with the cube of
+their size, what is seen has the same statistics at every scale, as natural images do: A. Lee, D. Mumford and J. Huang,
+"Occlusion models for natural images", International Journal of Computer Vision 41, 2001. Networks that are trained on
+such pictures restore photographs nearly as well as those trained on photographs: R. Achddou, Y. Gousseau and S. Ladjal,
+"Synthetic images as a regularity prior for image restoration neural networks", SSVM 2021. Unlike theirs, the grey
+levels are drawn, not taken from photographs, and shapes may be textured and lit from one side.
+
+`draw(seed, index)` returns one of them. The same numbers always give the same picture.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.synthesis.faces.randomness import happens, random_stream
+from deblur.synthesis.faces.view import IMAGE_SIZE
+
+Plane = NDArray[np.float32]
+
+OVERSAMPLING: Final = 2
+"""The picture is painted this many times larger and averaged: a pixel of a camera averages what falls on it."""
+
+CANVAS_SIZE: Final = OVERSAMPLING * IMAGE_SIZE
+
+LAYERS: Final = 5.0
+"""How often all shapes together would cover the picture, side by side: exp(-5), less than a hundredth, stays bare."""
+
+DEFOCUSED_SHARE: Final = 0.5
+"""How many pictures have a background out of focus: not every soft edge of a photograph is to be sharpened."""
+
+DEFOCUS: Final = (0.5, 5.0)
+"""Standard deviation of its blur [px of the picture]."""
+
+LEAST_RADIUS: Final = (1.5, 15.0)
+"""The smallest shapes of a picture have a radius between these [px of the picture]."""
+
+LARGEST_RADIUS: Final = (40.0, 200.0)
+
+LEAST_TEXTURED: Final = 6.0
+"""Shapes smaller than this have one grey level each [px of the picture]: nothing could be seen on them."""
+
+TEXTURED_SHARE: Final = 0.5
+
+CONTRAST: Final = (0.05, 0.35)
+"""Standard deviation of the grey levels of a picture's shapes, of 1."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the shapes of one picture have in common.
+
+    Attributes:
+        least: radius of the smallest shapes [px of the canvas].
+        largest: that of the largest.
+        brightness: mean grey level of the shapes, in [0, 1].
+        contrast: standard deviation of their grey levels.
+        roundness: share of the shapes that are ellipses; the others are polygons.
+        textures: patterns with a mean of 0 and a standard deviation of 1, (CANVAS_SIZE, CANVAS_SIZE).
+    """
+
+    least: float
+    largest: float
+    brightness: float
+    contrast: float
+    roundness: float
+    textures: tuple[Plane, ...]
+
+
+def draw(seed: int, index: int) -> NDArray[np.uint8]:
+    """Draw a picture.
+
+    Args:
+        seed: Number of the collection of pictures, in [0, 2**32).
+        index: Number of the picture in its collection, in [0, 2**32).
+
+    Returns:
+        Grey levels 0 to 255, (IMAGE_SIZE, IMAGE_SIZE).
+
+    Raises:
+        ValueError: The seed or the index is outside its range.
+    """
+    rng = random_stream(seed, index)
+    scene = _random_scene(rng)
+    canvas = np.full((CANVAS_SIZE, CANVAS_SIZE), scene.brightness, np.float32)
+    radii = _radii(rng, scene)
+    in_front = rng.randint(len(radii) // 2, len(radii)) if happens(rng, DEFOCUSED_SHARE) else 0
+    for place, radius in enumerate(radii):
+        if place == in_front > 0:
+            cv2.GaussianBlur(canvas, (0, 0), OVERSAMPLING * rng.uniform(*DEFOCUS), dst=canvas)
+        _drop(rng, scene, canvas, radius)
+    picture = cv2.resize(canvas, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.rint(np.clip(picture, 0, 1) * 255), dtype=np.uint8)
+
+
+def _random_scene(rng: np.random.RandomState) -> Scene:
+    low, high = (np.log(bounds) for bounds in (LEAST_RADIUS, LARGEST_RADIUS))
+    return Scene(
+        least=OVERSAMPLING * math.exp(rng.uniform(*low)),
+        largest=OVERSAMPLING * math.exp(rng.uniform(*high)),
+        brightness=rng.uniform(0.25, 0.75),
+        contrast=math.exp(rng.uniform(*np.log(CONTRAST))),
+        roundness=rng.rand(),
+        textures=(_cloudy(rng), _cloudy(rng), _striped(rng), _striped(rng)),
+    )
+
+
+def _radii(rng: np.random.RandomState, scene: Scene) -> list[float]:
+    """Draw the radii of all shapes, with a density that falls with their cube [px of the canvas]."""
+    least, largest = scene.least, scene.largest
+    span = 1 - (least / largest) ** 2
+    mean_area = 2 * math.pi * least**2 * math.log(largest / least) / span  # that of a disk
+    count = math.ceil(LAYERS * CANVAS_SIZE**2 / mean_area)
+    radii: list[float] = (least / np.sqrt(1 - span * rng.rand(count))).tolist()
+    return radii
+
+
+def _drop(rng: np.random.RandomState, scene: Scene, canvas: Plane, radius: float) -> None:
+    """Paint one shape over what is there."""
+    level = rng.normal(scene.brightness, scene.contrast)
+    outline = _ellipse(rng, radius) if happens(rng, scene.roundness) else _polygon(rng, radius)
+    outline += np.rint(rng.uniform(0, CANVAS_SIZE, 2)).astype(np.int32)
+    if radius < OVERSAMPLING * LEAST_TEXTURED:
+        cv2.fillPoly(canvas, [outline], level)
+        return
+    left, top = np.maximum(outline.min(axis=0), 0)
+    right, bottom = np.minimum(outline.max(axis=0) + 1, CANVAS_SIZE)
+    if left >= right or top >= bottom:
+        return
+    covered = np.zeros((bottom - top, right - left), np.uint8)
+    cv2.fillPoly(covered, [outline - (left, top)], 1)
+    surface = level + _light(rng, covered.shape)
+    if happens(rng, TEXTURED_SHARE):
+        texture = scene.textures[rng.randint(len(scene.textures))]
+        surface += rng.uniform(0.02, 0.15) * texture[top:bottom, left:right]
+    np.copyto(canvas[top:bottom, left:right], surface, where=covered.astype(bool))
+
+
+def _ellipse(rng: np.random.RandomState, radius: float) -> NDArray[np.int32]:
+    """Return the corners (x, y) of an ellipse of the area of a disk, around 0."""
+    stretch = math.sqrt(rng.uniform(1, 3))
+    axes = np.array([radius * stretch, radius / stretch])
+    turn = rng.uniform(0, 2 * math.pi)
+    angles = np.linspace(0, 2 * math.pi, 8 + int(radius / 2), endpoint=False)
+    return _turned(axes * np.stack([np.cos(angles), np.sin(angles)], axis=1), turn)
+
+
+def _polygon(rng: np.random.RandomState, radius: float) -> NDArray[np.int32]:
+    """Return three to eight corners (x, y) around 0."""
+    count = rng.randint(3, 9)
+    angles = np.sort(rng.uniform(0, 2 * math.pi, count))
+    reach = radius * rng.uniform(0.7, 1.6, count)
+    return _turned(reach[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1), 0.0)
+
+
+def _turned(corners: NDArray[np.float64], angle: float) -> NDArray[np.int32]:
+    cosine, sine = math.cos(angle), math.sin(angle)
+    turned = corners @ np.array([[cosine, sine], [-sine, cosine]])
+    return np.asarray(np.rint(turned), dtype=np.int32)
+
+
+def _light(rng: np.random.RandomState, shape: tuple[int, ...]) -> Plane:
+    """Return grey levels that rise evenly in some direction, by up to 0.15 to each side, with a mean of 0."""
+    right, down = rng.uniform(-0.15, 0.15, 2)
+    rows, columns = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in shape)
+    return np.asarray(down * rows[:, None] + right * columns, dtype=np.float32)
+
+
+def _cloudy(rng: np.random.RandomState) -> Plane:
+    """Draw noise whose amplitude falls with a power of the frequency: from grain to clouds."""
+    vertical = np.fft.fftfreq(CANVAS_SIZE)[:, None]
+    frequency = np.hypot(vertical, np.fft.rfftfreq(CANVAS_SIZE))
+    frequency[0, 0] = np.inf
+    amplitude = frequency ** -rng.uniform(0.4, 1.6)
+    noise = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(CANVAS_SIZE, CANVAS_SIZE))) * amplitude)
+    return np.asarray(noise / noise.std(), dtype=np.float32)
+
+
+def _striped(rng: np.random.RandomState) -> Plane:
+    """Draw waves of one direction and period whose phase wanders."""
+    period = OVERSAMPLING * math.exp(rng.uniform(math.log(3), math.log(30)))
+    angle = rng.uniform(0, math.pi)
+    rows, columns = np.mgrid[:CANVAS_SIZE, :CANVAS_SIZE].astype(np.float32)
+    coarse = rng.normal(0, rng.uniform(0, 2), (8, 8))  # radians
+    wander = cv2.resize(coarse, (CANVAS_SIZE, CANVAS_SIZE), interpolation=cv2.INTER_CUBIC)
+    phase = 2 * math.pi / period * (math.cos(angle) * columns + math.sin(angle) * rows) + wander
+    sharpness = rng.uniform(0.5, 4)
+    waves = np.tanh(sharpness * np.sin(phase))
+    return np.asarray((waves - waves.mean()) / waves.std(), dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Wiener filters: spectra, filters by DCT and by FFT, noise estimates."""

@@ -1,0 +1,1 @@
+"""Maintenance of the project: `python -m scripts.NAME`."""

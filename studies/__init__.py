@@ -1,0 +1,1 @@
+"""Questions that were answered once: `python -m studies.NAME`, each one command."""

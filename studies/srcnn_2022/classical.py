@@ -1,0 +1,148 @@
+"""Networks beside classical restorers, which are told the kernel: what evaluations with baselines measured."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from deblur.errors import UserError
+from deblur.reporting.answers import Answer
+from deblur.reporting.labels import blur_settings, image_settings, plain, shortened, varying
+from deblur.reporting.results import Run, Sweep, name_of
+from deblur.reporting.tables import NOTHING, TextTable, number
+from deblur.runs import METRICS_FILE, flatten, read_json
+from studies.srcnn_2022.beside import INPUT
+from studies.srcnn_2022.matching import PLACES, in_order
+from studies.srcnn_2022.published import rate_text
+
+COMMAND = 'python -m deblur.evaluate run=DIR "baseline=[wiener,richardson_lucy,dct_wiener]"'
+BORDERS = ("symmetric", "real")
+
+_NAMES = {"wiener": "Wiener", "richardson_lucy": "Richardson-Lucy", "dct_wiener": "DCT-Wiener"}
+_SHOWN = (("psnr", ".2f"), ("gain", "+.2f"))
+_DOES_NOTHING = "none"  # the baseline that returns the blurred input, which has a row of its own
+
+Means = Mapping[str, float | None]  # input_psnr, psnr and gain; None where all images are restored exactly
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What one evaluation measured on the test images of a problem.
+
+    Attributes:
+        blur: the label of the problem.
+        networks: the means of each network, for each border.
+        baselines: the same of each classical restorer.
+    """
+
+    blur: str
+    networks: Mapping[str, Mapping[str, Means]]
+    baselines: Mapping[str, Mapping[str, Means]]
+
+
+def evaluations_beside(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[str]) -> list[Beside]:
+    """Return the newest evaluation with both borders and classical restorers on each problem's test images.
+
+    Args:
+        sweeps: beside whose folder the evaluations lie.
+        answers: the problems, with their cells.
+        order: of the blurs; others come last.
+
+    Raises:
+        UserError: for a damaged file.
+    """
+    known = [(path, read_json(path)) for path in _newest_first(sweeps)]
+    found: list[Beside] = []
+    for answer in in_order(answers, order):
+        runs = [run for cell in answer.problem.done for run in cell.done]
+        fits = ((path, content) for path, content in known if _has_both(path, content) and _is_of(runs[0], content))
+        found += [_read(path, content, answer.problem.label, runs) for path, content in islice(fits, 1)]
+    return found
+
+
+def classical_table(found: Sequence[Beside]) -> TextTable:
+    """Return PSNR and gain of the blurred input, the networks and the classical restorers for both borders."""
+    columns = ["blur", "restorer"]
+    for border in BORDERS:
+        columns += [f"{border} border, PSNR [dB]", f"{border} border, gain [dB]"]
+    rows = []
+    for one in found:
+        restorers = {**one.networks, **one.baselines}
+        inputs = next(iter(restorers.values()))
+        shown = [text for border in BORDERS for text in (number(inputs[border]["input_psnr"], ".2f"), NOTHING)]
+        rows.append((one.blur, INPUT, *shown))
+        for name, means in restorers.items():
+            numbers = [number(means[border][key], digits) for border in BORDERS for key, digits in _SHOWN]
+            rows.append((one.blur, name, *numbers))
+    return TextTable(columns, rows, texts=2)
+
+
+def _newest_first(sweeps: Sequence[Sweep]) -> list[Path]:
+    roots = dict.fromkeys(sweep.folder.parent.parent / "evaluations" for sweep in sweeps)
+    paths = [path for root in roots for path in root.glob(f"*/{METRICS_FILE}")]
+    return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path), reverse=True)
+
+
+def _has_both(path: Path, content: Mapping[str, Any]) -> bool:
+    """Tell whether an evaluation measured both borders and classical restorers; older versions knew one border."""
+    with _named_if_damaged(path):
+        borders = content.get("borders") or {}
+        return content.get("split") == "test" and all(
+            border in borders and _classical(borders[border]) for border in BORDERS
+        )
+
+
+def _classical(measured: Mapping[str, Any]) -> list[str]:
+    return [name for name in measured["baselines"] if name != _DOES_NOTHING]
+
+
+def _is_of(run: Run, content: Mapping[str, Any]) -> bool:
+    """Tell whether an evaluation saw the test images of a run, blurred in the same way."""
+    flat = flatten({key: content.get(key) for key in ("blur", "data")})
+    blur = {key: plain(value) for key, value in flat.items() if key.startswith("blur.")}
+    own = blur_settings(run)
+    # Both borders were measured, whatever the settings say, and where the images lie is no matter.
+    left_out = (*PLACES, "data.border", "data._target_")
+    images = {key: value for key, value in image_settings(run).items() if key not in left_out}
+    settings = {key: plain(flat[of]) for key in images if (of := key.replace("data.", "data.settings.", 1)) in flat}
+    is_same = bool(run.fingerprint) and flat.get("data.fingerprint") == run.fingerprint
+    return is_same and not varying([own, blur]) and not varying([images, settings])
+
+
+def _read(path: Path, content: Mapping[str, Any], blur: str, runs: Sequence[Run]) -> Beside:
+    named = Path(str(content.get("run") or ""))
+    run = next((run for run in runs if (run.sweep, run.name) == (named.parent.name, named.name)), None)
+    with _named_if_damaged(path):
+        borders = {border: content["borders"][border] for border in BORDERS}
+        first = borders[BORDERS[0]]
+        means = {
+            name: {border: _means(measured["restorers"][name]) for border, measured in borders.items()}
+            for name in [*first["restorers"], *_classical(first)]
+        }
+        networks = {
+            shortened(name) if run is None else _named(run): each
+            for name, each in means.items()
+            if name not in first["baselines"]
+        }
+        return Beside(blur, networks, {_NAMES.get(name, name): means[name] for name in _classical(first)})
+
+
+def _means(values: Mapping[str, Any]) -> Means:
+    return {key: None if values[key] is None else float(values[key]) for key in ("input_psnr", "psnr", "gain")}
+
+
+def _named(run: Run) -> str:
+    return f"{name_of(run, 'model')} at {rate_text(float(run.config['optimizer.lr']))}"
+
+
+@contextmanager
+def _named_if_damaged(path: Path) -> Iterator[None]:
+    """Turn what a value of another kind, or none, leads to into a sentence that names the file."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{path} is damaged: each of its borders needs baselines, and restorers with input_psnr, psnr and gain."
+        ) from error

@@ -1,0 +1,161 @@
+"""Which runs belong together: by what they did, not by the sweep that they are in."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deblur.reporting.answers import Answer
+from deblur.reporting.labels import plain, short_key, varying
+from deblur.reporting.results import Run, name_of
+from deblur.runs import is_within
+from studies.srcnn_2022.published import Place
+
+OURS = {"srcnn_915": "9-1-5", "srcnn_9315": "9-3-1-5", "srcnn_91115": "9-1-1-1-5"}
+IN_THE_STUDYS_WAY = {"original_915": "9-1-5", "original_9315": "9-3-1-5", "original_91115": "9-1-1-1-5"}
+SHAPE = ("model.name", "model.kernel_sizes", "model.widths")  # what tells one SRCNN from another
+_OF_A_CELL = (*SHAPE, "blur", "optimizer.lr", "seed")  # in what the runs of one table may differ
+
+# The study's blurs; those of other strengths are other problems.
+_STUDY_BLURS: dict[str, dict[str, float]] = {
+    "gaussian": {"blur.sigma": 3.0},
+    "box": {"blur.size": 7.0},
+    "motion": {"blur.length": 15.0, "blur.angle": 0.0},
+}
+# Where images lie; which they are is told by their fingerprint.
+PLACES = ("data.name", "data.root", "data.sharp", "data.blurred")
+
+
+def alike(one: Run, other: Run, *without: str) -> bool:
+    """Tell whether two runs have the same settings and images.
+
+    Args:
+        one: a run.
+        other: another.
+        without: keys, or sections of keys, in which they may differ.
+    """
+    return _may_have_same_images(one, other) and not varying([_settings(run, without) for run in (one, other)])
+
+
+def distinct(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs without those that repeat an earlier one, as sweeps that share a run do."""
+    found: list[Run] = []
+    for run in runs:
+        if not any(alike(run, other) for other in found):
+            found.append(run)
+    return found
+
+
+def in_order(answers: Sequence[Answer], blurs: Sequence[str]) -> list[Answer]:
+    """Return the problems in the order of their blurs; other blurs come last."""
+
+    def rank(answer: Answer) -> int:
+        blur = name_of(answer.best.done[0], "blur")
+        return blurs.index(blur) if blur in blurs else len(blurs)
+
+    return sorted(answers, key=rank)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Runs that fill cells of the study's grid; those of one cell differ in their seeds.
+
+    Attributes:
+        cells: the runs of each cell.
+        others: how many further finished runs of these networks there are, by what they differ in from the cells.
+        undefined: how many further ones have test images whose PSNR is not defined.
+    """
+
+    cells: Mapping[Place, Sequence[Run]] = field(default_factory=dict)
+    others: Mapping[str, int] = field(default_factory=dict)
+    undefined: int = 0
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs of all cells."""
+        return [run for cell in self.cells.values() for run in cell]
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rates, the highest first."""
+        return sorted({place.rate for place in self.cells}, reverse=True)
+
+    @property
+    def left_out(self) -> str:
+        """In words, which finished runs of these networks are in no cell and why; empty where there are none."""
+        told = [f"{count} {'differs' if count == 1 else 'differ'} in {keys}" for keys, count in self.others.items()]
+        if self.undefined:
+            verb = "has" if self.undefined == 1 else "have"
+            told.append(f"{self.undefined} {verb} test images whose PSNR is not defined")
+        total = self.undefined + sum(self.others.values())
+        runs = "run of these networks is" if total == 1 else "runs of these networks are"
+        return f"{total} further finished {runs} not in the tables: {'; '.join(told)}." if told else ""
+
+
+def select(runs: Sequence[Run], networks: Mapping[str, str]) -> Selection:
+    """Return the finished runs of some networks on the study's blurs that can stand in one table.
+
+    They agree in all settings but network, blur, rate and seed, and in their images; the PSNR of all their test images
+    is defined. Where there are several such sets of runs, the one that fills most cells is taken.
+
+    Args:
+        runs: any.
+        networks: the study's name of each network, by that of the model.
+    """
+    tested = [run for run in runs if run.images and _is_of_the_study(run, networks)]
+    known = distinct([run for run in tested if not run.has_undefined])
+    groups: list[list[Run]] = []
+    for run in known:
+        group = next((one for one in groups if alike(one[0], run, *_OF_A_CELL)), None)
+        if group is None:
+            groups.append([run])
+        else:
+            group.append(run)
+    cells = max((_cells(group, networks) for group in groups), key=len, default={})
+    taken = [run for cell in cells.values() for run in cell]
+    others = Counter(
+        _apart(run, cells.get(_place(run, networks), []), taken)
+        for run in known
+        if not any(run is other for other in taken)
+    )
+    return Selection(cells, others, len(distinct([run for run in tested if run.has_undefined])))
+
+
+def _apart(run: Run, cell: Sequence[Run], taken: Sequence[Run]) -> str:
+    """Return in what a run differs from those of its cell, or else from those of the other cells."""
+    other, without = (cell[0], ("seed",)) if cell else (taken[0], _OF_A_CELL)
+    keys = varying([_settings(one, without) for one in (run, other)])
+    found = sorted(short_key(key, keys) or "kernel_sizes" for key in keys)
+    if not _may_have_same_images(run, other):
+        found.append("the images")
+    return " and ".join(found) or "settings that older versions did not write"
+
+
+def _place(run: Run, networks: Mapping[str, str]) -> Place:
+    return Place(name_of(run, "blur"), networks[name_of(run, "model")], float(run.config["optimizer.lr"]))
+
+
+def _cells(runs: Sequence[Run], networks: Mapping[str, str]) -> dict[Place, list[Run]]:
+    cells: dict[Place, list[Run]] = {}
+    for run in runs:
+        cell = cells.setdefault(_place(run, networks), [])
+        if not cell or alike(cell[0], run, "seed"):
+            cell.append(run)
+    return cells
+
+
+def _may_have_same_images(one: Run, other: Run) -> bool:
+    return len({one.fingerprint, other.fingerprint} - {None}) <= 1
+
+
+def _is_of_the_study(run: Run, networks: Mapping[str, str]) -> bool:
+    wanted = _STUDY_BLURS.get(name_of(run, "blur"))
+    if wanted is None or name_of(run, "model") not in networks:
+        return False
+    is_clean = run.config.get("blur.noise_sigma") in (0, None) and run.config.get("blur.jpeg_quality") is None
+    return is_clean and all(run.config.get(key) == value for key, value in wanted.items())
+
+
+def _settings(run: Run, without: Sequence[str]) -> dict[str, Any]:
+    left_out = (*PLACES, *without)
+    return {key: plain(value) for key, value in run.settings.items() if not is_within(key, left_out)}

@@ -1,0 +1,173 @@
+"""The page that sets runs beside what the study published."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deblur.files import write_bytes, write_text
+from deblur.reporting.answers import answer
+from deblur.reporting.cells import arrange
+from deblur.reporting.markdown import markdown_environment
+from deblur.reporting.origins import notices, origin_table
+from deblur.reporting.page import Findings
+from deblur.reporting.results import Run
+from deblur.reporting.tables import cost_table
+from studies.srcnn_2022.answer import sentences
+from studies.srcnn_2022.beside import cells_of, mse_table, psnr_table, seeds_sentence, share_table
+from studies.srcnn_2022.claims import CLAIMS, COMMAND
+from studies.srcnn_2022.classical import COMMAND as CLASSICAL_COMMAND
+from studies.srcnn_2022.classical import classical_table, evaluations_beside
+from studies.srcnn_2022.evidence import evidence, evidence_table
+from studies.srcnn_2022.matching import IN_THE_STUDYS_WAY, OURS, Selection, select
+from studies.srcnn_2022.published import Published, read_published
+from studies.srcnn_2022.settings import setting_table
+from studies.srcnn_2022.verdicts import LEAST_SEEDS, SMALLEST, Verdict
+
+if TYPE_CHECKING:  # matplotlib is loaded when a page is written
+    from deblur.reporting.pictures import Picture
+
+STUDY_FILE = "original_study.md"
+FIGURES_FOLDER = "original_study"
+TEMPLATE = "original_study.md.jinja"
+
+
+def write_study(findings: Findings, output: Path) -> Path:
+    """Write the page and its figures.
+
+    Args:
+        findings: the runs of any sweeps.
+        output: a folder: the page goes into it, the figures into a folder beside the page.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: for a damaged file.
+        OSError: where the folder cannot be written.
+    """
+    content, pictures = _content(findings)
+    text = markdown_environment("studies.srcnn_2022").get_template(TEMPLATE).render(content)
+    if (output / STUDY_FILE).is_file():  # of an earlier page, which may have told of other blurs
+        for old in (output / FIGURES_FOLDER).glob("filters_*.png"):
+            old.unlink()
+    for picture in pictures:
+        write_bytes(output / FIGURES_FOLDER / picture.file, picture.png)
+    write_text(output / STUDY_FILE, text)
+    return output / STUDY_FILE
+
+
+def _content(findings: Findings) -> tuple[dict[str, Any], list["Picture"]]:
+    from studies.srcnn_2022.sight import sight_figures, sight_sentences, sight_table, sights
+
+    published = read_published()
+    runs = [run for sweep in findings.sweeps for run in sweep.runs]
+    ours, studys_way = select(runs, OURS), select(runs, IN_THE_STUDYS_WAY)
+    cells = cells_of(ours)
+    defined = _without_undefined(findings)
+    compared = [run for sweep in defined.sweeps for run in sweep.runs]
+    found = [evidence(claim, compared, published) for claim in CLAIMS]
+    seen = sights(defined.sweeps, defined.answers, published.blurs)
+    classical = evaluations_beside(defined.sweeps, defined.answers, published.blurs)
+    figures = sight_figures(seen)
+    way = _studys_way(published, studys_way)
+    content = {
+        "folder": FIGURES_FOLDER,
+        "published": published,
+        "notices": [*notices(findings.sweeps, findings.table.problems), *_undefined_notice(runs)],
+        "sentences": sentences(published, cells, cells_of(studys_way), found),
+        "left_out": ours.left_out,
+        "shares": share_table(published, cells) if cells else None,
+        "losses": mse_table(published, cells) if cells else None,
+        "psnrs": psnr_table(published, cells) if cells else None,
+        "seeds": seeds_sentence(cells),
+        "input_apart": _input_apart(ours),
+        "settings": setting_table({"ours": ours, "ours in the study's way": studys_way}),
+        "way": way,
+        "way_left_out": studys_way.left_out,
+        "evidence": [(one, evidence_table(one), one.verdict is not Verdict.UNKNOWN) for one in found],
+        "classical": classical_table(classical) if classical else None,
+        "border": _border(runs),
+        "has_dotted_lines": any("real_psnr" in row for one in seen for row in one.filters),
+        "classical_command": CLASSICAL_COMMAND,
+        "claims_command": COMMAND,
+        "smallest": SMALLEST,
+        "least_seeds": LEAST_SEEDS,
+        "sights": sight_table(seen) if seen else None,
+        "sight_sentences": sight_sentences(seen),
+        "sight_figures": figures,
+        "commands": [without_places(command) for sweep in findings.sweeps for command in sweep.commands],
+        "cost": cost_table(findings.table.problems),
+        "origins": origin_table(findings.sweeps),
+        "counts": [(sweep.name, sum(run.measured for run in sweep.runs), len(sweep.runs)) for sweep in findings.sweeps],
+    }
+    return content, [*([way["figure"]] if way else []), *figures]
+
+
+def _studys_way(published: Published, selection: Selection) -> dict[str, Any] | None:
+    """Return what the page tells of the study's networks in its way of training; None without runs."""
+    from studies.srcnn_2022.epochs import comparison, curves_of, epoch_figure, epoch_tables, opposed, time_table
+
+    curves = curves_of(selection)
+    if not curves:
+        return None
+    cells = cells_of(selection)
+    return {
+        "figure": epoch_figure(published, curves),
+        "tables": epoch_tables(published, curves),
+        "times": time_table(published, selection.runs, IN_THE_STUDYS_WAY),
+        "comparison": comparison(published, curves),
+        "opposed": opposed(selection),
+        "shares": share_table(published, cells, {place.blur for place in cells}),
+        "seeds": seeds_sentence(cells),
+    }
+
+
+def _without_undefined(findings: Findings) -> Findings:
+    """Return the findings without runs that lack the PSNR of test images: the mean of the others would flatter them."""
+    if not any(run.has_undefined for sweep in findings.sweeps for run in sweep.runs):
+        return findings
+    sweeps = [replace(one, runs=tuple(run for run in one.runs if not run.has_undefined)) for one in findings.sweeps]
+    table = arrange(sweeps)
+    return Findings(sweeps, table, [found for problem in table.problems if (found := answer(problem)) is not None])
+
+
+def _undefined_notice(runs: Sequence[Run]) -> list[str]:
+    names = [run.name for run in runs if run.has_undefined]
+    told = "These runs have test images whose PSNR is not defined, and are left out of all comparisons"
+    return [f"{told}: {', '.join(names)}."] if names else []
+
+
+def _border(runs: Sequence[Run]) -> str | None:
+    """Return the border of all runs; older versions knew the symmetric one alone."""
+    borders = {str(run.config.get("data.border", "symmetric")) for run in runs if run.measured}
+    return borders.pop() if len(borders) == 1 else None
+
+
+def _input_apart(selection: Selection) -> float | None:
+    """Return by how much the blurred validation images differ at most from the blurred test images [dB]."""
+    apart = [_validation_input(run) - (run.number("test.input_psnr") or np.nan) for run in selection.runs]
+    known = [abs(one) for one in apart if np.isfinite(one)]
+    return max(known) if known else None
+
+
+def _validation_input(run: Run) -> float:
+    row = run.history[-1] if run.history else {}
+    return row.get("val/psnr", np.nan) - row.get("val/gain", np.nan)
+
+
+def without_places(command: str) -> str:
+    """Return a command with the last name of each folder alone: where it lies on one machine helps no reader.
+
+    A value such as `paths.output_root=/home/me/outputs` becomes `paths.output_root=outputs`.
+    """
+    try:
+        words: Sequence[str] = shlex.split(command)
+    except ValueError:  # a quotation mark that nothing closes
+        words = command.split()
+    shorter = (re.sub(r"(?<![^='\"\[,])/(?:[^/'\",\]]+/)+", "", word) for word in words)
+    return shlex.join(re.sub(r"='([\w.-]+)'$", r"=\1", word) for word in shorter)

@@ -1,0 +1,392 @@
+"""The page in a real browser, served by a real process."""
+
+import http.client
+import io
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+from running_demo import REPOSITORY, Demo
+
+from deblur.demo.wording import UNKNOWN_GAIN, result_in_words
+from deblur.demo.work import blur_and_restore, blur_of, sample_face
+from deblur.inference.restorer import load
+from deblur.inference.weights import read_weights, write_weights
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("gradio") is None, reason="the demo needs gradio: pip install deblur-lab[demo]"),
+    pytest.mark.skipif(find_spec("playwright") is None, reason="the browser test needs: pip install playwright"),
+    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium to open the page with"),
+]
+
+WIDE, NARROW = 1280, 400  # px
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory, network_at: Callable[[Path], Path]) -> Path:
+    return network_at(tmp_path_factory.mktemp("network") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="module")
+def demo(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with Demo(network, tmp_path_factory.mktemp("demo") / "temporary") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright  # here: it is optional
+
+    with sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=BROWSER)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any, demo: Demo) -> Iterator[Any]:
+    """The page; whatever a test does with it, it asks no other host for anything."""
+    context = browser.new_context(viewport={"width": WIDE, "height": 900})
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
+    opened = context.new_page()
+    opened.goto(demo.address)
+    restore_button(opened).wait_for()
+    yield opened
+    context.close()
+    hosts = {urlsplit(url).netloc for url in asked if urlsplit(url).scheme not in ("data", "blob")}
+    assert hosts == {urlsplit(demo.address).netloc}
+
+
+def restore_button(page: Any) -> Any:
+    return page.get_by_role("button", name="Restore", exact=True)
+
+
+def fill(page: Any, label: str, value: float) -> None:
+    box = page.get_by_label(f"number input for {label}")
+    box.fill(f"{value:g}")
+    box.press("Tab")
+
+
+def upload(page: Any, path: Path) -> None:
+    page.get_by_label("My own picture").check()
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_text(path.stem).first.wait_for()
+
+
+def downloaded(page: Any, path: Path) -> tuple[str, Image.Image]:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the restored picture (PNG)").click()
+    download.value.save_as(path)
+    return download.value.suggested_filename, Image.open(path)
+
+
+def test_a_sample_face_is_blurred_and_restored(page: Any, network: Path, tmp_path: Path) -> None:
+    expected = blur_and_restore(
+        sample_face(3), load(network, accelerator="cpu"), blur_of("motion", {"length": 9, "angle": 45}, 2)
+    )
+    fill(page, "Number of the face", 3)
+    page.get_by_label("Motion").check()
+    fill(page, "Length (px)", 9)
+    fill(page, "Angle (degrees, counter-clockwise)", 45)
+    fill(page, "Noise after the blur (grey levels of 255)", 2)
+    restore_button(page).click()
+    page.get_by_text(result_in_words(expected.gain)).wait_for()
+    page.get_by_text("The network was trained on this blur: box (size 5 px, noise 2 grey levels).").wait_for()
+    for description in ("Before: what the network was given", "After: what the network made of it"):
+        picture = page.get_by_alt_text(description)
+        picture.wait_for()
+        page.wait_for_function("picture => picture.naturalWidth === 256", arg=picture.element_handle())
+    name, restored = downloaded(page, tmp_path / "restored.png")
+    assert name == "face-3-restored.png"
+    assert np.array_equal(np.asarray(restored), expected.after.pixels)
+
+
+def test_of_a_picture_that_is_left_as_it_is_no_gain_is_told(page: Any, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.new("RGB", (60, 40), (200, 90, 10)).save(tmp_path / "photo of mine.jpg", exif=exif)
+    upload(page, tmp_path / "photo of mine.jpg")
+    page.get_by_label("Leave it as it is").check()
+    restore_button(page).click()
+    page.get_by_text(UNKNOWN_GAIN).wait_for()
+    name, restored = downloaded(page, tmp_path / "restored.png")
+    assert name == "photo of mine-restored.png"
+    assert restored.mode == "RGB"
+    assert restored.size == (40, 60)
+
+
+def outputs_are_empty(page: Any) -> bool:
+    """Tell whether nothing is shown and nothing can be downloaded."""
+    button = page.get_by_role("button", name="Download the restored picture (PNG)")
+    return page.locator("#slider img").count() == 0 and button.is_disabled()
+
+
+def wait_until_empty(page: Any) -> None:
+    page.get_by_text("Press Restore to see before and after here.").wait_for()
+    page.wait_for_function("() => document.querySelectorAll('#slider img').length === 0")
+    assert outputs_are_empty(page)
+
+
+def colours(folder: Path, name: str = "photo of mine.png", size: tuple[int, int] = (60, 40)) -> Path:
+    """Write a sharp picture, which any blur would change."""
+    levels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(levels).save(folder / name)
+    return folder / name
+
+
+def test_a_picture_of_ones_own_is_restored_as_it_is(page: Any, network: Path, tmp_path: Path) -> None:
+    path = colours(tmp_path)
+    expected = load(network, accelerator="cpu")(np.asarray(Image.open(path)))
+    upload(page, path)
+    assert page.get_by_label("Leave it as it is").is_checked()
+    page.get_by_text("Your picture is restored as you drop it").wait_for()
+    assert page.get_by_label("number input for Sigma (px)").count() == 0
+    restore_button(page).click()
+    page.get_by_text("photo of mine.png was restored as it is by the network tiny: no blur was added.").wait_for()
+    page.get_by_text(UNKNOWN_GAIN).wait_for()
+    before = page.get_by_alt_text("Before: what the network was given").get_attribute("src")
+    shown = Image.open(io.BytesIO(page.request.get(before).body()))
+    assert np.array_equal(np.asarray(shown), np.asarray(Image.open(path)))
+    _, restored = downloaded(page, tmp_path / "restored.png")
+    assert np.array_equal(np.asarray(restored), expected)
+
+
+def test_a_blur_that_is_chosen_for_a_face_is_not_that_of_a_picture(page: Any, tmp_path: Path) -> None:
+    page.get_by_label("Motion").check()
+    fill(page, "Length (px)", 9)
+    upload(page, colours(tmp_path))
+    restore_button(page).click()
+    page.get_by_text("no blur was added").wait_for()
+    page.get_by_label("Box").check()
+    fill(page, "Side of the square (px, odd)", 5)
+    restore_button(page).click()
+    page.get_by_text("photo of mine.png was blurred first, by Box (size 5 px), then restored").wait_for()
+    page.get_by_label("Sample face").check()
+    page.get_by_label("number input for Length (px)").wait_for()
+    assert page.get_by_label("Motion").is_checked()
+    restore_button(page).click()
+    page.get_by_text("Face 1 was blurred first, by Motion (length 9 px, angle 0").wait_for()
+
+
+def test_what_is_no_picture_is_refused_in_a_sentence_that_the_next_result_replaces(page: Any, tmp_path: Path) -> None:
+    restore_button(page).click()
+    page.get_by_text("PSNR before").wait_for()
+    (tmp_path / "notes.png").write_text("<script>no picture</script>")
+    upload(page, tmp_path / "notes.png")
+    restore_button(page).click()
+    page.get_by_text("notes.png is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image: give an undamaged").wait_for()
+    page.get_by_text("Nothing was restored.").wait_for()  # and the result of the face is gone
+    assert outputs_are_empty(page)
+    page.get_by_label("Sample face").check()
+    wait_until_empty(page)
+    assert page.get_by_text("Nothing was restored.").count() == 0
+    restore_button(page).click()
+    page.get_by_text("PSNR before").wait_for()
+    assert page.get_by_text("notes.png is not").count() == 0
+    assert page.get_by_text("Nothing was restored.").count() == 0
+
+
+def test_a_picture_that_is_too_large_is_reduced_with_a_word(page: Any, tmp_path: Path) -> None:
+    upload(page, colours(tmp_path, "wide.png", (1000, 300)))
+    restore_button(page).click()
+    page.get_by_text(
+        "The picture has 1000x300 px. This page works on up to 0.2 megapixels, so it was reduced to 816x244 px first."
+    ).wait_for()
+    _, restored = downloaded(page, tmp_path / "restored.png")
+    assert restored.size == (816, 244)
+
+
+def test_a_picture_that_cannot_be_read_at_all_is_refused_in_words_of_the_page(page: Any, tmp_path: Path) -> None:
+    Image.new("1", (12_000, 9_000)).save(tmp_path / "vast.png")
+    upload(page, tmp_path / "vast.png")
+    restore_button(page).click()
+    page.get_by_text("vast.png has 12000x9000 px, 108.0 megapixels, where 100 are allowed: save it smaller").wait_for()
+    assert page.get_by_text("max_megapixels").count() == 0
+
+
+def test_results_do_not_stand_beside_another_picture(page: Any, tmp_path: Path) -> None:
+    def show() -> None:
+        restore_button(page).click()
+        page.get_by_text("then restored by").or_(page.get_by_text("no blur was added")).wait_for()
+
+    show()
+    fill(page, "Number of the face", 2)
+    wait_until_empty(page)
+    show()
+    upload(page, colours(tmp_path))
+    wait_until_empty(page)
+    show()
+    page.get_by_role("button", name="Clear").first.click()
+    wait_until_empty(page)
+    restore_button(page).click()
+    page.get_by_text("There is no picture yet: drop one, or take a sample face.").wait_for()
+    upload(page, colours(tmp_path, "another.png"))
+    wait_until_empty(page)
+
+
+def test_a_result_that_comes_after_another_picture_was_chosen_is_not_shown(page: Any, tmp_path: Path) -> None:
+    held: list[Any] = []
+    page.route("**/queue/data*", lambda route: route.continue_() if held else held.append(route))
+    upload(page, colours(tmp_path, "first.png"))
+    restore_button(page).click()
+    page.get_by_role("button", name="Clear").first.click()
+    page.locator("input[type=file]").set_input_files(colours(tmp_path, "second.png"))
+    page.get_by_text("second").first.wait_for()
+    with page.expect_response("**/queue/data*") as answered:
+        held[0].continue_()
+    answered.value.finished()
+    page.wait_for_timeout(3000)  # in which it would be shown
+    wait_until_empty(page)
+    restore_button(page).click()
+    page.get_by_text("second.png was restored as it is").wait_for()
+    assert not outputs_are_empty(page)
+
+
+def test_a_picture_that_is_gone_is_asked_for_again(page: Any, demo: Demo, tmp_path: Path) -> None:
+    upload(page, colours(tmp_path, "old.png"))
+    page.wait_for_timeout(500)
+    for path in demo.temporary.rglob("old.png"):
+        path.unlink()
+    restore_button(page).click()
+    page.get_by_text("This picture is here no longer: drop it again.").wait_for()
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_what_the_server_refuses_is_told_and_gone_with_the_next_result(page: Any, status: int) -> None:
+    restore_button(page).click()
+    page.get_by_text("PSNR before").wait_for()
+    page.route("**/queue/join*", lambda route: route.fulfill(status=status, json={"detail": "This is refused."}))
+    restore_button(page).click()
+    page.get_by_text("Press Restore to try again, and reload the page if that does not help.").wait_for()
+    assert outputs_are_empty(page)
+    page.unroute("**/queue/join*")
+    restore_button(page).click()
+    page.get_by_text("PSNR before").wait_for()
+    page.wait_for_function("() => !document.body.innerText.includes('Error')")
+    assert page.get_by_text("Press Restore to try again").count() == 0
+
+
+EVIL = (
+    '<img src=x onerror="window.ran=1"><script>window.ran=1</script> **bold** [link](javascript:window.ran=1) '
+    "![picture](http://evil.example/a.png) http://evil.example $$x^2$$ {{7*7}} ${window.ran=1} \x1b[2J"
+)
+
+
+def test_names_of_any_origin_are_shown_as_text(browser: Any, network: Path, tmp_path: Path) -> None:
+    weights, description = read_weights(network)
+    description["settings"]["blur"] |= {"name": EVIL, EVIL: EVIL}
+    write_weights(tmp_path / "evil.safetensors", weights, description | {"name": EVIL})
+    with Demo(tmp_path / "evil.safetensors", tmp_path / "temporary") as started:
+        context = browser.new_context()
+        asked: list[str] = []
+        context.on("request", lambda request: asked.append(request.url))
+        opened = context.new_page()
+        opened.goto(started.address)
+        upload(opened, colours(tmp_path, "<img src=x onerror=alert(1)> **a**.png"))
+        restore_button(opened).click()
+        opened.get_by_text("no blur was added").wait_for()
+        said = opened.locator("#numbers").inner_text()
+        assert EVIL.replace("\x1b", "\ufffd") in said
+        assert '<img src=x onerror="window.ran=1"><script>window.ran=1</s' in said  # the name, shortened
+        assert opened.locator("#numbers :is(img, script, a, code)").count() == 0
+        assert opened.evaluate("window.ran") is None
+        assert {urlsplit(url).netloc for url in asked if url.startswith("http")} == {urlsplit(started.address).netloc}
+        context.close()
+
+
+def test_a_file_that_no_allowed_picture_needs_is_not_taken(page: Any, demo: Demo, tmp_path: Path) -> None:
+    (tmp_path / "huge.png").write_bytes(bytes(4_000_000))
+    page.get_by_label("My own picture").check()
+    page.locator("input[type=file]").set_input_files(tmp_path / "huge.png")
+    page.get_by_text(re.compile("exceed the maximum allowed size")).wait_for()
+    # and neither of a program, which the page cannot stop
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="huge.png"\r\n\r\n'
+    answer = post(demo, "/gradio_api/upload", body + bytes(4_000_000) + b"\r\n--x--\r\n")
+    assert answer == http.client.REQUEST_ENTITY_TOO_LARGE
+    assert all(path.stat().st_size < 4_000_000 for path in demo.temporary.rglob("*"))
+
+
+def post(demo: Demo, path: str, body: bytes) -> int:
+    connection = http.client.HTTPConnection(urlsplit(demo.address).netloc, timeout=10)
+    connection.request("POST", path, body, {"Content-Type": "multipart/form-data; boundary=x"})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_it_fits_a_narrow_window(page: Any) -> None:
+    page.set_viewport_size({"width": NARROW, "height": 800})
+    restore_button(page).click()
+    page.get_by_alt_text("After: what the network made of it").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
+    for name in ("Restore", "Download the restored picture (PNG)"):
+        box = page.get_by_role("button", name=name, exact=True).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= NARROW
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the open sockets from Linux")
+def test_it_listens_to_this_computer_alone(demo: Demo) -> None:
+    folder = Path(f"/proc/{demo.process.pid}/fd")
+    links = [str(link.readlink()) for link in folder.iterdir() if link.is_symlink()]
+    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{demo.process.pid}/net/{table}").read_text().splitlines()[1:]
+    ]
+    listening = [row[1] for row in rows if row[3] == "0A" and row[9] in inodes]
+    port = urlsplit(demo.address).port
+    assert listening == [f"0100007F:{port:04X}"]  # 127.0.0.1, the last byte first
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "status"),
+    [
+        (None, "/", 200),
+        ("localhost", "/", 200),
+        ("evil.example", "/", 400),  # another page's name that is made to lead here
+        (None, "/docs", 404),
+        (None, "/openapi.json", 404),
+        (None, "/gradio_api/file=/etc/passwd", 403),
+        (None, f"/gradio_api/file={REPOSITORY}/pyproject.toml", 403),
+        (None, "/robots.txt", 200),
+    ],
+)
+def test_nothing_but_the_page_is_served(demo: Demo, host: str | None, path: str, status: int) -> None:
+    connection = http.client.HTTPConnection(urlsplit(demo.address).netloc, timeout=10)
+    connection.request("GET", path, headers={} if host is None else {"Host": host})
+    assert connection.getresponse().status == status
+    connection.close()
+
+
+def test_ctrl_c_ends_it_quietly_and_removes_what_was_uploaded(browser: Any, network: Path, tmp_path: Path) -> None:
+    with Demo(network, tmp_path / "temporary") as started:
+        opened = browser.new_page()
+        opened.goto(started.address)
+        Image.linear_gradient("L").save(tmp_path / "secret.png")
+        upload(opened, tmp_path / "secret.png")
+        restore_button(opened).click()
+        opened.get_by_text("no blur was added").wait_for()
+        assert list(started.temporary.rglob("secret.png"))
+        before = time.monotonic()
+        code, printed = started.stop()  # while the page is open
+        opened.close()
+        assert code == 130
+        assert time.monotonic() - before < 15
+        assert "Traceback" not in printed
+        assert printed.endswith("Stopped.\n")
+        assert "error:" not in printed
+        assert list(started.temporary.iterdir()) == []

@@ -1,0 +1,282 @@
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from guided_networks import BOX, calibrated
+from PIL import Image
+
+from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
+from deblur.blur.kernels import Weights
+from deblur.demo.work import (
+    FACES,
+    FAMILIES,
+    blur_and_restore,
+    blur_of,
+    fitted,
+    largest_upload,
+    read_upload,
+    sample_face,
+)
+from deblur.errors import UserError
+from deblur.image_io.formats.metadata import Resolution
+from deblur.image_io.images import Metadata, Picture
+from deblur.image_io.writing import write_picture
+from deblur.inference.restorer import Restorer
+from deblur.inference.simulation import drawn
+from deblur.inference.tiles import Plane, Planes
+from deblur.inference.torch_network import TorchNetwork
+
+STARTS = {each.name: each.start for family in FAMILIES.values() for each in family.strengths}
+METADATA = Metadata(icc_profile=b"profile", resolution=Resolution(72.0, 72.0))
+
+
+class Brighter:
+    """A network that adds as many grey levels of 255."""
+
+    radius = 0
+    alignment = 1
+    needs_kernel = False
+
+    def __init__(self, levels: float = 0) -> None:
+        self.levels = levels
+
+    def prepare(self, plane: Plane, _kernel: None) -> Planes:
+        return plane[None]
+
+    def __call__(self, surrounded: Planes) -> Plane:
+        return surrounded[0] + np.float32(self.levels / 255)
+
+
+def restorer(levels: float = 0) -> Restorer:
+    return Restorer("brighter", {}, Brighter(levels))
+
+
+def impulse(*colour: int) -> Picture:
+    shape = (9, 9) if len(colour) == 1 else (9, 9, 3)
+    pixels = np.zeros(shape, np.uint8)
+    pixels[4, 4] = colour if len(colour) > 1 else colour[0]
+    return Picture(pixels, None, "PNG", METADATA)
+
+
+def psnr(mean_squared_error: float) -> float:
+    return 10 * math.log10(255**2 / mean_squared_error)
+
+
+def test_a_blurred_impulse_has_the_known_psnr() -> None:
+    # 225 over 3x3 pixels is 25 in each
+    outcome = blur_and_restore(impulse(225), restorer(25), blur_of("box", {"size": 3}, 0))
+    assert outcome.before.pixels[4, 4] == outcome.before.pixels[3, 5] == 25
+    assert outcome.before.pixels.sum() == 225
+    assert outcome.gain is not None
+    assert outcome.gain.blurred == pytest.approx(psnr((200**2 + 8 * 25**2) / 81))
+    # 25 more: 50 in the nine, 25 elsewhere
+    assert outcome.gain.restored == pytest.approx(psnr((175**2 + 8 * 50**2 + 72 * 25**2) / 81))
+    assert outcome.gain.difference == outcome.gain.restored - outcome.gain.blurred
+
+
+def test_the_gain_of_a_picture_that_is_left_as_it_is_is_not_known() -> None:
+    outcome = blur_and_restore(impulse(225), restorer(25))
+    assert outcome.gain is None
+    assert np.array_equal(outcome.before.pixels, impulse(225).pixels)
+    assert outcome.after.pixels[0, 0] == 25
+
+
+def test_a_sharp_picture_that_is_left_as_it_is_can_only_be_harmed() -> None:
+    outcome = blur_and_restore(impulse(225), restorer(25), is_sharp=True)
+    assert outcome.gain is not None
+    assert math.isinf(outcome.gain.blurred)
+    assert outcome.gain.restored == pytest.approx(psnr(25**2))
+
+
+def test_colours_are_blurred_alike_and_restored_by_their_luma() -> None:
+    outcome = blur_and_restore(impulse(225, 90, 9), restorer(10), blur_of("box", {"size": 3}, 0))
+    assert outcome.before.pixels[3, 3].tolist() == [25, 10, 1]
+    assert outcome.after.pixels[3, 3].tolist() == [35, 20, 11]
+    luma = np.array([0.299, 0.587, 0.114])
+    centre, beside = (luma @ [200, 80, 8]) ** 2, (luma @ [25, 10, 1]) ** 2
+    assert outcome.gain is not None
+    assert outcome.gain.blurred == pytest.approx(psnr((centre + 8 * beside) / 81))
+
+
+def by_guided(kernel: Weights | None) -> Restorer:
+    """A network with a guide: of one kernel, or told each picture's."""
+    network = calibrated(kernel_given=True) if kernel is None else calibrated(kernel)
+    return Restorer("guided", {}, TorchNetwork(network, torch.device("cpu")))
+
+
+def test_a_network_with_a_guide_restores_with_and_without_a_blur() -> None:
+    face, guided = sample_face(1), by_guided(BOX)
+    outcome = blur_and_restore(face, guided, blur_of("box", {"size": 5}, 2))
+    assert np.array_equal(outcome.after.pixels, guided(outcome.before.pixels))
+    assert not np.array_equal(outcome.after.pixels, outcome.before.pixels)
+    assert outcome.gain is not None
+    assert np.array_equal(blur_and_restore(face, guided).after.pixels, guided(face.pixels))
+
+
+@pytest.mark.parametrize(("family", "size"), [("motion", 11), ("trajectory", None)])
+def test_a_network_is_told_what_the_page_blurs_with(family: str, size: int | None) -> None:
+    face, told, blur = sample_face(1), by_guided(None), blur_of(family, STARTS, 1)
+    outcome = blur_and_restore(face, told, blur)
+    kernel = drawn(blur, "demo").kernel.weights
+    assert size is None or kernel.shape == (1, size)
+    assert np.array_equal(outcome.after.pixels, told(outcome.before.pixels, kernel=kernel))
+    assert outcome.gain is not None
+
+
+@pytest.mark.parametrize("is_sharp", [False, True])
+def test_a_network_that_nobody_can_tell_the_kernel_is_refused(is_sharp: bool) -> None:
+    sentence = (
+        "The network guided has to be told what blurred a picture, which nobody knows of this one: choose another "
+        "network, or have a picture blurred here."
+    )
+    with pytest.raises(UserError, match=f"^{re.escape(sentence)}$"):
+        blur_and_restore(impulse(225), by_guided(None), is_sharp=is_sharp)
+
+
+def test_sixteen_bits_stay_where_nothing_is_blurred() -> None:
+    pixels = np.full((4, 5), 30_001, np.uint16)
+    outcome = blur_and_restore(Picture(pixels, None, "PNG"), restorer(1))
+    assert outcome.after.pixels.dtype == np.uint16
+    assert (outcome.after.pixels == 30_001 + 257).all()
+
+
+def test_blurred_sixteen_bits_are_eight_of_them_as_in_training() -> None:
+    pixels = np.full((4, 5, 3), 100 * 257 + 120, np.uint16)
+    alpha = np.full((4, 5), 50 * 257, np.uint16)
+    outcome = blur_and_restore(Picture(pixels, alpha, "PNG"), restorer(), blur_of("gaussian", {"sigma": 2}, 0))
+    for picture in (outcome.before, outcome.after):
+        assert picture.pixels.dtype == np.uint8
+        assert (picture.pixels == 100).all()
+        assert picture.alpha is not None
+        assert picture.alpha.dtype == np.uint8
+        assert (picture.alpha == 50).all()
+    assert outcome.gain is not None
+    assert math.isinf(outcome.gain.blurred)  # compared with the eight bits
+
+
+def test_alpha_and_metadata_are_kept() -> None:
+    alpha = np.arange(81, dtype=np.uint8).reshape(9, 9)
+    picture = Picture(impulse(225).pixels, alpha, "PNG", METADATA)
+    outcome = blur_and_restore(picture, restorer(), blur_of("disk", {"radius": 2}, 3))
+    for each in (outcome.before, outcome.after):
+        assert each.alpha is not None
+        assert np.array_equal(each.alpha, alpha)
+        assert each.metadata == METADATA
+
+
+def test_the_noise_has_its_strength_and_is_the_same_again() -> None:
+    picture = Picture(np.full((128, 128), 128, np.uint8), None, "PNG")
+    blur = blur_of("gaussian", {"sigma": 1}, 8)
+    first, again = (blur_and_restore(picture, restorer(), blur) for _ in range(2))
+    assert np.array_equal(first.before.pixels, again.before.pixels)
+    assert first.before.pixels.std() == pytest.approx(8, rel=0.05)
+    assert first.gain is not None
+    assert first.gain.blurred == pytest.approx(psnr(64), abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "parameters"),
+    [
+        ("gaussian", Gaussian, {"sigma": 2.5}),
+        ("box", Box, {"size": 9}),
+        ("motion", Motion, {"length": 13, "angle": 30}),
+        ("disk", Disk, {"radius": 4.5}),
+        ("trajectory", Trajectory, {"extent": 9, "shake": 0.25}),
+    ],
+)
+def test_a_blur_has_the_chosen_parameters(family: str, kind: type, parameters: dict[str, float]) -> None:
+    blur = blur_of(family, STARTS | parameters, 1.5)
+    assert isinstance(blur, kind)
+    drawn = blur.sample(np.random.default_rng(0))
+    assert drawn.parameters == parameters
+    assert drawn.noise_sigma == 1.5
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("which", ["lowest", "start", "highest"])
+def test_every_blur_that_can_be_chosen_is_allowed(family: str, which: str) -> None:
+    values = {each.name: getattr(each, which) for each in FAMILIES[family].strengths}
+    assert blur_of(family, values, 0).max_kernel_size >= (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("family", "changed", "noise", "sentence"),
+    [
+        ("blox", {}, 0, "There is no blur blox: choose gaussian, box, motion, disk, trajectory."),
+        ("gaussian", {"sigma": 60}, 0, "Sigma (px): 60 is not from 0.5 to 6."),
+        ("disk", {"radius": math.nan}, 0, "Radius (px): nan is not from 0.5 to 10."),
+        ("box", {"size": 8}, 0, "Box: 8 holds no odd number."),
+        ("box", {}, -1, "Noise after the blur (grey levels of 255): -1 is not from 0 to 25."),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused(family: str, changed: dict[str, float], noise: float, sentence: str) -> None:
+    with pytest.raises(UserError, match=f"^{re.escape(sentence)}$"):
+        blur_of(family, STARTS | changed, noise)
+
+
+def test_each_sample_face_is_another() -> None:
+    first, last, again = sample_face(1), sample_face(FACES), sample_face(1)
+    assert first.pixels.shape == last.pixels.shape == (256, 256)
+    assert np.array_equal(first.pixels, again.pixels)
+    assert not np.array_equal(first.pixels, last.pixels)
+    for number in (0, FACES + 1):
+        with pytest.raises(UserError, match=f"There is no face {number}: choose one from 1 to {FACES}"):
+            sample_face(number)
+
+
+def test_an_upload_is_shown_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (7, 3)).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_upload(tmp_path / "turned.jpg", 1).pixels.shape == (7, 3, 3)
+
+
+def test_what_is_wrong_with_an_upload_is_told_without_the_place_on_the_server(tmp_path: Path) -> None:
+    (tmp_path / "notes.png").write_text("no picture")
+    Image.new("L", (500, 300)).save(tmp_path / "large.png")
+    with pytest.raises(UserError, match=r"^notes\.png is no .* image: ") as refused:
+        read_upload(tmp_path / "notes.png", 1)
+    assert str(tmp_path) not in str(refused.value)
+    with pytest.raises(
+        UserError, match=r"^large\.png has 500x300 px, 0\.1 megapixels, where 0\.1 are allowed"
+    ) as refused:
+        read_upload(tmp_path / "large.png", 0.1)
+    assert str(refused.value).endswith(": save it smaller, or cut out the part that matters, and drop that.")
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_a_picture_that_is_too_large_is_reduced(kind: type, colours: tuple[int, ...]) -> None:
+    white = np.iinfo(kind).max
+    pixels = np.zeros((200, 300, *colours), kind)
+    pixels[::2] = white  # means of 2x2 pixels are gray
+    alpha = np.full((200, 300), white, kind)
+    reduced = fitted(Picture(pixels, alpha, "PNG", METADATA), 0.015)
+    assert reduced.pixels.shape == (100, 150, *colours)
+    assert reduced.pixels.dtype == kind
+    assert (np.abs(reduced.pixels.astype(float) - white / 2) <= 1).all()
+    assert reduced.alpha is not None
+    assert reduced.alpha.shape == (100, 150)
+    assert (reduced.alpha == white).all()
+    assert reduced.metadata == METADATA
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 90_000), (90_000, 1), (317, 211), (200, 300)])
+def test_a_reduced_picture_has_no_more_than_is_allowed(shape: tuple[int, int]) -> None:
+    picture = Picture(np.zeros(shape, np.uint8), None, "PNG")
+    height, width = fitted(picture, 0.06).pixels.shape
+    assert 1 <= height * width <= 60_000
+    if shape[0] * shape[1] <= 60_000:
+        assert fitted(picture, 0.06) is picture
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_the_largest_file_of_an_allowed_picture_may_be_uploaded(tmp_path: Path, suffix: str) -> None:
+    levels = np.random.default_rng(0).integers(0, 65536, (500, 400, 4), dtype=np.uint16)  # it cannot be compressed
+    path = tmp_path / f"noise.{suffix}"
+    write_picture(path, Picture(levels[..., :3], levels[..., 3], "PNG"))
+    assert 1_600_000 < path.stat().st_size <= largest_upload(0.2)
+    assert read_upload(path, 0.2).pixels.dtype == np.uint16

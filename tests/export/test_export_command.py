@@ -1,0 +1,198 @@
+"""What the command writes, where, and what it refuses."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import deblur
+from deblur import export
+from deblur.inference.trained import load_trained
+
+Refused = Callable[..., str]
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_run_is_exported_into_its_folder(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main([f"run={run_copy}", "format=safetensors"]) == 0
+    folder, name = run_copy / "export", run_copy.name
+    assert files(folder) == [f"{name}.md", f"{name}.safetensors"]
+    said = capsys.readouterr().out
+    assert said == f"The network is {folder / name}.safetensors\nIts model card is {folder / name}.md\n"
+
+
+def test_what_was_exported_is_what_was_trained(trained_run: Path, exported: Path, image: NDArray[np.uint8]) -> None:
+    run, file = load_trained(trained_run), load_trained(exported / "net.safetensors")
+    assert file.name == run.name
+    assert file.fingerprint == run.fingerprint is not None
+    assert file.metrics["test"] == run.metrics["test"]
+    assert file.config["model"] == run.config["model"]
+    expected = deblur.load(trained_run, accelerator="cpu")(image)
+    np.testing.assert_array_equal(deblur.load(exported / "net.safetensors", accelerator="cpu")(image), expected)
+
+
+def test_no_place_on_this_machine_is_told(places: Path, exported: Path) -> None:
+    root = Path(deblur.__file__).parents[1]
+    for file in exported.iterdir():
+        content = file.read_bytes()
+        for place in (places, root, Path.home(), Path(sys.prefix)):
+            assert os.fsencode(place) not in content, (file, place)
+        assert b".py" not in content  # the exporter notes the line that each node comes from
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "safetensors"])
+def test_a_file_is_exported_beside_itself(
+    kind: str, run_copy: Path, exported: Path, tmp_path: Path, image: NDArray[np.uint8]
+) -> None:
+    content = (
+        run_copy / "checkpoints/best.ckpt" if kind == "checkpoint" else exported / "net.safetensors"
+    ).read_bytes()
+    given = tmp_path / "alone" / ("given.ckpt" if kind == "checkpoint" else "given.safetensors")
+    given.parent.mkdir()
+    given.write_bytes(content)
+    assert export.main([f"run={given}", "format=safetensors"]) == 0
+    name = "given" if kind == "checkpoint" else load_trained(exported / "net.safetensors").name
+    assert files(given.parent) == sorted([given.name, f"{name}.md", f"{name}.safetensors"])
+    before, after = (deblur.load(path, accelerator="cpu") for path in (given, given.parent / f"{name}.safetensors"))
+    np.testing.assert_array_equal(after(image), before(image))
+
+
+def test_existing_files_are_kept(run_copy: Path, tmp_path: Path, refused: Refused) -> None:
+    output = tmp_path / "net.safetensors"
+    output.write_text("mine")
+    words = (f"run={run_copy}", "format=safetensors", f"output={output}")
+    assert refused(*words) == f"{output} exists: replace it with overwrite=true, or give another output=FILE."
+    assert output.read_text() == "mine"
+    output.unlink()
+    card = tmp_path / "net.md"
+    card.write_text("mine")
+    assert refused(*words) == f"{card} exists: replace it with overwrite=true, or give another output=FILE."
+    assert card.read_text() == "mine"
+    assert not output.exists()
+    assert export.main([*words, "overwrite=true"]) == 0
+    assert card.read_text() != "mine"
+    assert export.main([*words, "overwrite=true"]) == 0
+
+
+def test_the_exported_file_itself_is_not_replaced(exported: Path, tmp_path: Path, refused: Refused) -> None:
+    file = tmp_path / "net.safetensors"
+    file.write_bytes((exported / "net.safetensors").read_bytes())
+    said = refused(f"run={file}", "format=safetensors", f"output={file}", "overwrite=true")
+    assert said == f"The output {file} is the network that is exported: give another output=FILE."
+    assert files(tmp_path) == ["net.safetensors"]
+
+
+def test_a_card_that_was_edited_is_kept(exported: Path, trained_run: Path, tmp_path: Path, refused: Refused) -> None:
+    words = (f"run={trained_run}", "format=safetensors", f"output={tmp_path / 'net.safetensors'}")
+    assert export.main(words) == 0
+    alone = (tmp_path / "net.md").read_text()
+    (tmp_path / "net.safetensors").unlink()
+    (tmp_path / "net.md").write_text((exported / "net.md").read_text())  # of both formats, as written
+    assert export.main(words) == 0
+    assert (tmp_path / "net.md").read_text() != alone
+    (tmp_path / "net.safetensors").unlink()
+    (tmp_path / "net.md").write_text(alone + "My own words.\n")
+    assert "net.md exists" in refused(*words)
+
+
+def test_a_name_from_a_file_leads_nowhere_else(exported: Path, tmp_path: Path) -> None:
+    given = tmp_path / "inner" / "given.safetensors"
+    given.parent.mkdir()
+    content = (exported / "net.safetensors").read_bytes()
+    name = load_trained(exported / "net.safetensors").name.encode()
+    evil = b"../" + b"x" * (len(name) - 3)
+    given.write_bytes(content.replace(b'name\\": \\"' + name, b'name\\": \\"' + evil))
+    assert load_trained(given).name == evil.decode()
+    assert export.main([f"run={given}", "format=safetensors"]) == 0
+    assert len(files(given.parent)) == len(files(tmp_path)) == 3
+
+
+def test_nothing_is_left_where_the_card_cannot_be_written(
+    trained_run: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "net.safetensors"
+    full = Mock(side_effect=OSError(28, "No space left on device", str(output.with_suffix(".md"))))
+    monkeypatch.setattr("deblur.export.session.write_output", full)  # which writes the card here, after the network
+    said = refused(f"run={trained_run}", "format=safetensors", f"output={output}")
+    full.assert_called_once()
+    assert said == f"{tmp_path / 'net.md'} cannot be written (No space left on device): choose another output=FILE."
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["format=onnx"], "run is missing: give a run folder, a checkpoint file or a network that ships: run=DIR."),
+        (["run=x"], "format is missing: give onnx or safetensors."),
+        (["run=x", "format=pth"], "format=pth is not allowed: give onnx or safetensors."),
+        (["run=x", "format=onnx", "form=x"], "form is unknown: the keys at the top are format, output, overwrite, "),
+        (["run=x", "format=onnx"], "run=x does not exist: give a run's folder, with its config.yaml, or a checkpoint "),
+        (["run=RUN", "format=onnx", "output=OUT/net.safetensors"], "is no name for this format: give one that ends in"),
+        *(
+            (
+                ["run=RUN", "format=onnx", f"output=OUT/n.{ending}"],
+                "is no name for this format: give one that ends in .onnx",
+            )
+            for ending in ("pt", "pth", "ckpt", "onxx", "ONNX", "tflite", "bin")
+        ),
+        (["run=RUN", "format=safetensors", "output=FILE"], "is a file: give a folder, or a name that ends in .safet"),
+        (["run=RUN", "format=safetensors", "output=FILE/in/net.safetensors"], "cannot be written (Not a directory)"),
+        (["run=RUN", "format=safetensors", f"output={'x' * 300}"], "cannot be written (File name too long): choose"),
+        (["run=EXPORTED/net.onnx", "format=safetensors"], "net.onnx is exported already: give the run or the checkpo"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    words: list[str], sentence: str, trained_run: Path, exported: Path, tmp_path: Path, refused: Refused
+) -> None:
+    (tmp_path / "a_file").touch()
+    names = {"RUN": trained_run, "EXPORTED": exported, "OUT": tmp_path, "FILE": tmp_path / "a_file"}
+    for name, place in names.items():
+        words = [word.replace(name, str(place)) for word in words]
+    assert sentence in refused(*words)
+    assert files(tmp_path) == ["a_file"]
+    assert not (trained_run / "export").exists()
+
+
+def test_a_folder_may_have_a_number_at_its_end(trained_run: Path, tmp_path: Path) -> None:
+    for output in ("release-1.0", "there.pt"):
+        (tmp_path / "there.pt").mkdir(exist_ok=True)
+        assert export.main([f"run={trained_run}", "format=safetensors", f"output={tmp_path / output}"]) == 0
+        assert sorted(path.suffix for path in (tmp_path / output).iterdir()) == [".md", ".safetensors"]
+
+
+def test_links_are_written_through(trained_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    for name in ("net.safetensors", "net.md"):
+        (tmp_path / name).symlink_to(tmp_path / "far" / f"the_{name}")
+    words = [f"run={trained_run}", "format=safetensors", f"output={tmp_path / 'net.safetensors'}"]
+    assert export.main(words) == 0
+    assert files(tmp_path / "far") == ["the_net.md", "the_net.safetensors"]
+    assert (tmp_path / "net.safetensors").is_symlink()
+    assert (tmp_path / "net.md").is_symlink()
+    assert load_trained(tmp_path / "net.safetensors").name == load_trained(trained_run).name
+
+
+def test_help_tells_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "python -m deblur.export run=outputs/runs/RUN/TIME format=onnx" in said
+    assert "format=safetensors" in said
+
+
+@pytest.mark.slow
+def test_no_trainer_is_imported(exported: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from deblur.export import main; assert main(sys.argv[1:]) == 0; "
+        "sys.exit(sorted({'lightning', 'albumentations', 'torchmetrics'} & set(sys.modules)) or 0)"
+    )
+    words = [f"run={exported / 'net.safetensors'}", "format=safetensors", f"output={tmp_path}"]
+    subprocess.run([sys.executable, "-c", code, *words], check=True)

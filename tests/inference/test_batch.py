@@ -1,0 +1,91 @@
+"""Many pictures at the same time."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from picture_files import noise
+from PIL import Image
+
+from deblur.errors import UserError
+from deblur.image_io.images import Picture
+from deblur.inference.batch import restore_all
+from deblur.inference.places import Task
+
+
+def tasks(root: Path, count: int) -> list[Task]:
+    made = []
+    for index in range(count):
+        Image.fromarray(noise(8, 8, seed=index)).save(root / f"{index}.png")
+        made.append(Task(f"{index}.png", root / f"{index}.png", root / "out" / f"{index}.png", str(index)))
+    return made
+
+
+def test_all_are_written_in_order_and_told(tmp_path: Path) -> None:
+    work: list[str] = []
+    done: list[str] = []
+
+    def restore(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
+        work.append(task.name)
+        yield task.target, picture
+
+    made = tasks(tmp_path, 7)
+    restore_all(made, restore, lambda *_: pytest.fail("nothing fails"), 1.0, lambda task: done.append(task.name))
+    assert work == done == [task.name for task in made]
+    for index, task in enumerate(made):
+        np.testing.assert_array_equal(np.asarray(Image.open(task.target)), noise(8, 8, seed=index))
+
+
+def test_each_failure_is_told_once_whoever_fails(tmp_path: Path) -> None:
+    made = tasks(tmp_path, 5)
+    made[1].source.write_bytes(b"")  # cannot be read
+    made[3].target.mkdir(parents=True)  # cannot be written
+    failed: list[str] = []
+    done: list[str] = []
+
+    def restore(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
+        if task.name == "2.png":
+            raise UserError("the network has failed")
+        if task.name == "4.png":
+            raise MemoryError
+        yield task.target, picture
+
+    restore_all(made, restore, lambda task, _: failed.append(task.name), 1.0, lambda task: done.append(task.name))
+    assert sorted(failed) == ["1.png", "2.png", "3.png", "4.png"]
+    assert sorted(done) == sorted(task.name for task in made)
+    assert made[0].target.is_file()
+
+
+def test_few_pictures_are_held_at_once(tmp_path: Path) -> None:
+    made = tasks(tmp_path, 12)
+    threads: list[int] = []
+    failed: list[str] = []
+
+    def restore(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
+        threads.append(threading.active_count())
+        time.sleep(0.05)  # time enough to read all of them, if nothing held the reader back
+        made[-1].source.unlink(missing_ok=True)
+        yield task.target, picture
+
+    before = threading.active_count()
+    restore_all(made, restore, lambda task, _: failed.append(task.name), 1.0, lambda _: None)
+    assert failed == ["11.png"]  # it was not yet read while the first was restored
+    assert max(threads) <= before + 2  # one reads, one writes
+    assert threading.active_count() == before
+
+
+def test_a_crash_ends_all_and_leaves_no_thread(tmp_path: Path) -> None:
+    def restore(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
+        if task.name == "2.png":
+            raise KeyboardInterrupt
+        yield task.target, picture
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        restore_all(tasks(tmp_path, 6), restore, lambda *_: None, 1.0, lambda _: None)
+    assert threading.active_count() == before
+    assert not (tmp_path / "out" / "3.png").exists()
+    assert [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []

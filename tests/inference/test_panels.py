@@ -1,0 +1,48 @@
+"""Pictures beside each other."""
+
+import numpy as np
+import pytest
+from picture_files import noise
+
+from deblur.image_io.images import Picture
+from deblur.inference.panels import contact_sheet, eight_bits, liveliest_detail, side_by_side
+
+
+def test_before_and_after_keep_their_alpha() -> None:
+    before, after = Picture(noise(4, 5, 3), noise(4, 5), "PNG"), Picture(noise(4, 5, 3, seed=1), noise(4, 5), "PNG")
+    both = side_by_side(before, after)
+    np.testing.assert_array_equal(both.pixels, np.concatenate([before.pixels, after.pixels], axis=1))
+    assert both.alpha is not None
+    assert both.alpha.shape == (4, 10)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (70, 13), (140, 200)])
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_the_detail_is_where_most_changes(place: tuple[int, int], colours: tuple[int, ...]) -> None:
+    image = np.full((200, 300, *colours), 128, np.uint8)
+    top, left = place
+    image[top : top + 40, left : left + 40] = noise(40, 40, *colours)
+    rows, columns = liveliest_detail(image, 60)
+    assert rows.start <= top <= top + 40 <= rows.stop
+    assert columns.start <= left <= left + 40 <= columns.stop
+    assert (rows.stop - rows.start, columns.stop - columns.start) == (60, 60)
+
+
+def test_a_small_picture_is_its_own_detail() -> None:
+    assert liveliest_detail(noise(5, 400), 160)[0] == slice(0, 5)
+
+
+def test_a_sheet_shows_every_panel_at_its_place() -> None:
+    panels = {name: noise(20, 30, 3, seed=seed) for seed, name in enumerate("abcd")}
+    page = contact_sheet(panels).pixels
+    assert page.shape[2] == 3
+    for place, pixels in enumerate(panels.values()):
+        top, left = (place // 3) * (40 + 28 + 8), (place % 3) * (60 + 8)
+        np.testing.assert_array_equal(page[top : top + 40 : 2, left : left + 60 : 2], pixels)
+        label = page[top + 40 : top + 68, left : left + 60]
+        assert (label < 128).any()  # its name
+
+
+def test_sixteen_bits_are_rounded_to_eight() -> None:
+    levels = np.arange(65536, dtype=np.uint16)
+    np.testing.assert_array_equal(eight_bits(levels), np.rint(levels / 257).astype(np.uint8))

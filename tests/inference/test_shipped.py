@@ -1,0 +1,59 @@
+"""The networks that come with the package."""
+
+import numpy as np
+import pytest
+
+import deblur
+from deblur.blur import Box, Degradation, Disk, Gaussian, Motion
+from deblur.errors import UserError
+from deblur.inference.pretrained import FOLDER, SHIPPED, shipped_file
+from deblur.inference.simulation import degraded, gain
+from deblur.inference.weights import read_weights
+from deblur.synthesis.faces import draw
+from scripts.pretrained import BLURS
+
+LARGEST = 400_000  # bytes
+USUAL: dict[str, Degradation] = {
+    "mixed": Gaussian(2.0),
+    "gaussian": Gaussian(2.5),
+    "box": Box(7),
+    "motion": Motion(9, 30),
+    "disk": Disk(3.0),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_it_restores_faces_that_it_has_not_seen(name: str) -> None:
+    restorer = deblur.load(name, precision="32-true", accelerator="cpu")
+    assert restorer.name == name
+    assert restorer.settings["blur"]["name"] == name
+    gains = []
+    for index in range(4):
+        sharp = draw(987, index)
+        blurred = degraded(sharp, USUAL[name], str(index))
+        gains.append(gain(blurred, restorer(blurred), sharp).difference)
+    assert np.mean(gains) > 0.5
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_it_is_small_and_says_what_it_is(name: str) -> None:
+    path = shipped_file(name)
+    assert path.stat().st_size < LARGEST
+    _, description = read_weights(path)
+    assert description["settings"]["data"]["name"] == "synthetic"  # no picture that is not ours
+    assert "root" not in description["settings"]["data"]
+    card = path.with_suffix(".md").read_text()
+    test = description["metrics"]["test"]
+    assert f"{test['psnr']:.2f}" in card
+    for images in ("drawn images", "real faces", "photographs"):
+        assert f"| {images} |" in card
+
+
+def test_all_that_is_named_is_there_and_nothing_else() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.safetensors")) == sorted(SHIPPED) == sorted(BLURS)
+    assert {path.suffix for path in FOLDER.iterdir()} == {".safetensors", ".md"}
+
+
+def test_another_name_is_a_sentence() -> None:
+    with pytest.raises(UserError, match="network=sharp is not allowed: give mixed, gaussian, box, motion or disk"):
+        shipped_file("sharp")

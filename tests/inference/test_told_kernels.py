@@ -1,0 +1,81 @@
+"""Networks that are told what blurred a picture, by the command in this process."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from picture_files import noise
+from PIL import Image
+
+import deblur
+from deblur.blur import Motion
+from deblur.inference.simulation import degraded, drawn
+from deblur.synthesis.faces import draw
+
+Command = Callable[..., Any]
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "The network told has to be told what blurred the pictures: give blur=motion blur.length=9"),
+        (
+            ("blur.length=9",),
+            "The network told has to be told what blurred the pictures: give blur=motion blur.length=9",
+        ),
+        (
+            ("blur=motion_random",),
+            "The network told has to be told one kernel, and this blur draws them: give blur=mot",
+        ),
+        (("blur=mixed",), "The network told has to be told one kernel, and this blur draws them: give blur=motion"),
+        (("blur=box", "blur.noise_sigma=5"), "is told the kernel alone: leave out blur.noise_sigma=5, or add simulate"),
+        (
+            ("blur=motion_random", "blur.noise_sigma=[0,5]", "blur.jpeg_quality=70"),
+            "leave out blur.noise_sigma=[0,5] and blur.jpeg_quality=70, or add simulate=true.",
+        ),
+        (("blur=box", "blur.size=4"), "blur.size=4 is not allowed"),
+    ],
+)
+def test_a_network_that_is_told_the_kernel_is_told_one_and_nothing_else(
+    command: Command, told_kernel: Path, tmp_path: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    Image.fromarray(noise(9, 9)).save(tmp_path / "a.png")
+    told = command(f"input={tmp_path / 'a.png'}", f"run={told_kernel}", *words)
+    assert told.code == 2
+    assert told.err.startswith("error: ")
+    assert sentence in told.err
+    assert told.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_the_kernel_that_is_told_is_used(command: Command, told_kernel: Path, tmp_path: Path) -> None:
+    Image.fromarray(noise(30, 40)).save(tmp_path / "a.png")
+    words = (f"input={tmp_path / 'a.png'}", f"run={told_kernel}", "precision=32-true", "overwrite=true")
+    expected = deblur.load(told_kernel, accelerator="cpu", precision="32-true")
+    for size in (3, 5):
+        # No noise and no compression say no more than a blur that does not mention them.
+        asked = ("blur=box", f"blur.size={size}", "blur.noise_sigma=0", "blur.jpeg_quality=null")
+        assert command(*words, *asked).code == 0
+        kernel = np.full((size, size), 1 / size**2)
+        np.testing.assert_array_equal(pixels(tmp_path / "a-restored.png"), expected(noise(30, 40), kernel=kernel))
+
+
+def test_a_simulation_tells_the_network_what_it_draws(command: Command, told_kernel: Path, tmp_path: Path) -> None:
+    sharp = draw(3, 0)[:96, :80]
+    Image.fromarray(sharp).save(tmp_path / "face.png")
+    words = (f"input={tmp_path / 'face.png'}", f"run={told_kernel}", "simulate=true", "precision=32-true")
+    told = command(*words, "blur=motion_random", "blur.noise_sigma=1")
+    assert told.code == 0, told.err
+    assert "blurred by motion_random" in told.out
+    blurred, restored, _ = np.split(pixels(tmp_path / "face-simulated.png"), 3, axis=1)
+    expected = deblur.load(told_kernel, accelerator="cpu", precision="32-true")
+    degradation = Motion([5.0, 25.0], [0.0, 180.0], noise_sigma=1)
+    kernel = drawn(degradation, "face.png").kernel.weights
+    np.testing.assert_array_equal(blurred, degraded(sharp, degradation, "face.png"))
+    np.testing.assert_array_equal(restored, expected(blurred, kernel=kernel))

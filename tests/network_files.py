@@ -1,0 +1,32 @@
+"""Small networks in files."""
+
+from pathlib import Path
+
+import torch
+from guided_networks import calibrated
+
+from deblur.inference.weights import write_weights
+from deblur.models import SRCNN
+
+BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 5, "noise_sigma": 0.0, "jpeg_quality": None}
+
+
+def write_network(path: Path, kernel_sizes: tuple[int, ...], brighter: float = 0.0) -> Path:
+    """Write a network that gives what it gets, or a little brighter."""
+    widths = [2] * (len(kernel_sizes) - 1)
+    network = SRCNN(kernel_sizes, widths, residual=True)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    torch.nn.init.constant_(network.convolutions[-1].bias, brighter)  # type: ignore[arg-type] # it has one
+    model = {"_target_": "deblur.models.SRCNN", "kernel_sizes": list(kernel_sizes), "widths": widths, "residual": True}
+    description = {"name": path.stem, "settings": {"model": model | {"dropout": 0.0}, "blur": BOX}}
+    write_weights(path, network.state_dict(), description)
+    return path
+
+
+def write_told_network(path: Path) -> Path:
+    """Write a network of random weights that is told the kernel of each picture."""
+    model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4], "kernel_given": True}
+    weights = calibrated(kernel_given=True).state_dict()
+    write_weights(path, weights, {"name": path.stem, "settings": {"model": model, "blur": BOX}})
+    return path

@@ -1,0 +1,97 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from run_files import write_table
+from study_runs import write_run
+
+from deblur.reporting.cells import arrange
+from deblur.reporting.filters import filter_figures
+from deblur.reporting.page import read_findings
+from deblur.reporting.results import read_sweep
+from deblur.reporting.tables import NOTHING
+from studies.srcnn_2022.sight import Sight, sight_figures, sight_sentences, sight_table, sights
+
+INPUT = 22.0  # mean PSNR of the blurred test images of write_run [dB]
+BLURS = ("box", "gaussian", "motion")
+
+
+def write_filters(run: Path, psnr: dict[int, float], level: float = INPUT) -> Path:
+    """Write the filters of a run's test images into its sweep."""
+    rows = [
+        {"run": run.name, "size": size, "psnr": one, "input_psnr": level, "gain": one - level}
+        for size, one in psnr.items()
+    ]
+    path = run.parent / "filters.csv"
+    write_table(path, rows)
+    return path
+
+
+def seen(*sweeps: Path) -> Sequence[Sight]:
+    findings = read_findings(sweeps)
+    return sights(findings.sweeps, findings.answers, BLURS)
+
+
+def test_networks_stand_beside_the_filter_that_sees_as_far(tmp_path: Path) -> None:
+    run = write_run(tmp_path, (2.0, 2.0, 2.0))
+    write_run(tmp_path, (1.0, 1.0, 1.0), lr=0.0001)  # the same network, not at its best
+    write_run(tmp_path, (3.0, 3.0, 3.0), model="srcnn_9315", field=15)
+    write_filters(run, {5: 22.5, 13: 23.25, 15: 24.0, 27: 26.0, 41: 26.5})
+    found = seen(tmp_path)
+    assert [list(row) for row in sight_table(found).rows] == [
+        ["box", "blurred input", NOTHING, NOTHING, "22.00", NOTHING, NOTHING],
+        ["box", "srcnn_915", "0.001", "13", "24.00", "23.25", "+0.75"],
+        ["box", "srcnn_9315", "0.001", "15", "25.00", "24.00", "+1.00"],
+        ["box", NOTHING, NOTHING, "27", NOTHING, "26.00", NOTHING],
+        ["box", NOTHING, NOTHING, "41", NOTHING, "26.50", NOTHING],
+    ]
+    assert sight_sentences(found) == [
+        "On box blur no network here sees further than 15 px. Beside the best linear filter of that size, the best "
+        "ones of larger sizes reach +2.00 dB with 27 px and +2.50 dB with 41 px."
+    ]
+    (figure,) = sight_figures(found)
+    assert figure.file == "filters_box.png"
+    assert "15 px 24.00" in figure.alt
+    assert "srcnn_9315 (15 px) 25.00" in figure.alt
+
+
+def test_a_network_with_a_guide_has_no_place_among_sizes(tmp_path: Path) -> None:
+    run = write_run(tmp_path, (2.0, 2.0, 2.0))
+    guided = write_run(tmp_path, (3.0, 3.0, 3.0), model="srcnn_9315", field=15)
+    metrics = json.loads((guided / "metrics.json").read_text())
+    metrics["model"]["guided"] = True
+    (guided / "metrics.json").write_text(json.dumps(metrics))
+    write_filters(run, {13: 23.25, 15: 24.0, 27: 26.0})
+    found = seen(tmp_path)
+    assert [row[1] for row in sight_table(found).rows] == ["blurred input", "srcnn_915", NOTHING]
+    assert "no network here sees further than 13 px" in sight_sentences(found)[0]
+    for figure in (*sight_figures(found), *filter_figures(tmp_path, arrange([read_sweep(tmp_path)]).problems)):
+        assert "Networks: srcnn_915 (13 px) 24.00." in figure.alt
+
+
+def test_a_size_that_was_not_measured_is_a_dash(tmp_path: Path) -> None:
+    write_filters(write_run(tmp_path, (2.0, 2.0, 2.0)), {5: 22.5})
+    found = seen(tmp_path)
+    assert list(sight_table(found).rows[-1]) == ["box", "srcnn_915", "0.001", "13", "24.00", NOTHING, NOTHING]
+    assert sight_sentences(found) == []
+
+
+def test_filters_of_other_images_are_left_out(tmp_path: Path) -> None:
+    write_filters(write_run(tmp_path, (2.0, 2.0, 2.0)), {13: 23.0}, level=INPUT + 0.5)
+    assert seen(tmp_path) == []
+
+
+def test_the_filters_of_a_whole_sweep_are_known_by_a_run(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "one", (2.0, 2.0, 2.0), blur="motion")
+    write_run(tmp_path / "two", (2.0, 2.0, 2.0))
+    row = {"run": run.name, "size": 13, "psnr": 23.0, "input_psnr": INPUT, "gain": 1.0}
+    write_table(tmp_path / "one" / "filters.csv", [row, row | {"run": "another"}])
+    (one,) = seen(tmp_path / "one", tmp_path / "two")
+    assert (one.blur, [row["psnr"] for row in one.filters]) == ("motion", [23.0])
+
+
+def test_filters_may_lie_in_any_of_the_sweeps(tmp_path: Path) -> None:
+    motion, _ = (write_run(tmp_path / "one", (2.0, 2.0, 2.0), blur=blur) for blur in ("motion", "box"))
+    write_filters(write_run(tmp_path / "two", (1.0, 2.0, 2.0), seed=1), {13: 23.0})
+    write_filters(motion, {13: 24.0})
+    assert [one.blur for one in seen(tmp_path / "one", tmp_path / "two")] == ["box", "motion"]

@@ -1,0 +1,78 @@
+"""Dead leaves: functions of seed and index, with the statistics of photographs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_settings import SETTINGS
+from numpy.typing import NDArray
+
+from deblur.blur import Box
+from deblur.data import SyntheticData
+from deblur.data.sources import SyntheticSource
+from deblur.synthesis.faces import IMAGE_SIZE
+from deblur.synthesis.faces.randomness import SEED_LIMIT
+from deblur.synthesis.leaves import LAYERS, OVERSAMPLING, Scene, _radii, draw
+
+PAIRS = [(0, 0), (0, 1), (1, 0), (SEED_LIMIT - 1, SEED_LIMIT - 1)]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[NDArray[np.uint8]]:
+    return [draw(3, index) for index in range(12)]
+
+
+def test_the_same_numbers_draw_the_same_picture_and_others_another() -> None:
+    drawn = [draw(*pair).tobytes() for pair in PAIRS]
+    assert len(set(drawn)) == len(PAIRS)
+    assert [draw(*pair).tobytes() for pair in reversed(PAIRS)] == drawn[::-1]
+
+
+@pytest.mark.parametrize("pair", [(-1, 0), (0, SEED_LIMIT)])
+def test_numbers_outside_their_range_are_refused(pair: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="must be in"):
+        draw(*pair)
+
+
+def test_a_picture_has_the_shape_and_type_of_a_face(pictures: list[NDArray[np.uint8]]) -> None:
+    assert {(picture.shape, picture.dtype) for picture in pictures} == {((IMAGE_SIZE, IMAGE_SIZE), np.dtype(np.uint8))}
+
+
+def test_hardly_a_pixel_is_lost_to_black_or_white(pictures: list[NDArray[np.uint8]]) -> None:
+    assert np.mean([((picture == 0) | (picture == 255)).mean() for picture in pictures]) < 0.1
+    assert all(picture.std() > 5 for picture in pictures)
+
+
+def test_amplitudes_fall_with_the_frequency_as_those_of_photographs(pictures: list[NDArray[np.uint8]]) -> None:
+    """The power of the middles of the photographs of data=photos falls as that of -2.6 of the frequency."""
+    window = np.outer(np.hanning(IMAGE_SIZE), np.hanning(IMAGE_SIZE))
+    frequency = np.hypot(np.fft.fftfreq(IMAGE_SIZE)[:, None], np.fft.rfftfreq(IMAGE_SIZE))
+    power = np.mean([np.abs(np.fft.rfft2((one - one.mean()) * window / one.std())) ** 2 for one in pictures], axis=0)
+    within = (frequency > 0.02) & (frequency < 0.25)
+    slope, _ = np.polyfit(np.log(frequency[within]), np.log(power[within]), 1)
+    assert -3 < slope < -2.2
+
+
+def test_shapes_of_a_scale_cover_as_much_as_those_of_any_other() -> None:
+    scene = Scene(4.0, 256.0, 0.5, 0.1, 0.5, ())
+    radii = np.array(_radii(np.random.RandomState(0), scene))
+    assert 4 <= radii.min() < radii.max() <= 256
+    assert np.pi * np.square(radii).sum() / (OVERSAMPLING * IMAGE_SIZE) ** 2 == pytest.approx(LAYERS, rel=0.3)
+    covered, _ = np.histogram(np.log2(radii), bins=[2, 4, 6, 8], weights=radii**2)
+    np.testing.assert_allclose(covered / covered.sum(), 1 / 3, atol=0.12)
+
+
+def test_leaves_follow_the_faces_of_a_source() -> None:
+    source = SyntheticSource(2, seed=5, leaves=1)
+    assert list(source.names) == ["face-000000", "face-000001", "leaves-000000"]
+    np.testing.assert_array_equal(source.decode(2), draw(5, 0))
+    np.testing.assert_array_equal(source.decode(1), SyntheticSource(2, seed=5).decode(1))
+    assert source.cache_key() != SyntheticSource(3, seed=5).cache_key()
+    assert source.description == "drawn faces and dead leaves (seed 5)"
+    assert SyntheticSource(0, seed=5, leaves=3).description == "drawn dead leaves (seed 5)"
+
+
+@pytest.mark.parametrize(("share", "leaves"), [(0.0, 0), (0.3, 2), (1.0, 6)])
+def test_the_share_of_leaves_is_that_of_the_images(tmp_path: Path, share: float, leaves: int) -> None:
+    data = SyntheticData(Box(7), max_images=6, leaves=share, cache_root=str(tmp_path), **SETTINGS)
+    assert sum(name.startswith("leaves-") for name in data.source().names) == leaves
