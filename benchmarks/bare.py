@@ -40,8 +40,8 @@ class BareLoop:
         self._autocast = torch.autocast(place.type, torch.bfloat16, enabled=bfloat16)
 
     def step(self, batch: Mapping[str, Tensor]) -> None:
-        """Take one step with blurred patches that bring their context, sharp ones, and guides if there are any."""
-        given = [batch[name] for name in ("blurred", "guide") if name in batch]
+        """Take one step with blurred patches that include their halo, sharp ones, and any Wiener estimates."""
+        given = [batch[name] for name in ("blurred", "wiener_estimate") if name in batch]
         self._optimizer.zero_grad()
         with self._autocast:
             restored = self._network(*given, pad=False)
@@ -49,8 +49,8 @@ class BareLoop:
         self._optimizer.step()
 
 
-def random_batch(radius: int) -> dict[str, Tensor]:
+def random_batch(halo: int) -> dict[str, Tensor]:
     """Return a batch of noise for a network of this radius, the same each time."""
     generator = torch.Generator().manual_seed(0)
-    sides = {"blurred": SIDE + 2 * radius, "sharp": SIDE}
+    sides = {"blurred": SIDE + 2 * halo, "sharp": SIDE}
     return {name: torch.rand(PATCHES, 1, side, side, generator=generator) for name, side in sides.items()}

@@ -33,7 +33,7 @@ MIXED = Mixed(
 
 def families(scratch: Path) -> Iterator[tuple[str, Degradation, Way, Any]]:
     """Give blurs, plain OpenCV that does the same, and the transform of albumentations that comes nearest."""
-    border = cv2.BORDER_REFLECT
+    boundary = cv2.BORDER_REFLECT
     wander = np.zeros((31, 31))  # a shaken camera: the path of a random walk
     for row, column in (15 + np.random.default_rng(0).integers(-1, 2, (60, 2)).cumsum(axis=0).clip(-15, 15)).tolist():
         wander[row, column] += 1
@@ -62,10 +62,10 @@ def families(scratch: Path) -> Iterator[tuple[str, Degradation, Way, Any]]:
     yield (
         "gaussian",
         gaussian,
-        lambda x: cv2.GaussianBlur(x, (25, 25), 3.0, borderType=border),
+        lambda x: cv2.GaussianBlur(x, (25, 25), 3.0, borderType=boundary),
         albumentations.GaussianBlur((25, 25), (3, 3), p=1),
     )
-    yield "box", box, lambda x: cv2.blur(x, (7, 7), borderType=border), albumentations.Blur((7, 7), p=1)
+    yield "box", box, lambda x: cv2.blur(x, (7, 7), borderType=boundary), albumentations.Blur((7, 7), p=1)
     for name, (degradation, theirs) in filtered.items():
         yield name, degradation, filter_by(degradation), theirs
 

@@ -17,8 +17,8 @@ import torch
 
 from benchmarks.bare import BareLoop
 from benchmarks.blurs import FIXED, MIXED, blurring
-from benchmarks.networks import GUIDED, GUIDED_LAYERS, NETWORKS
-from benchmarks.pictures import drawn_faces, write_pictures
+from benchmarks.images import drawn_faces, write_images
+from benchmarks.networks import NETWORKS, WIENER_GUIDED, WIENER_LAYERS
 from benchmarks.results import Row, tell
 from benchmarks.timing import interleaved, seconds
 from deblur.blur import Box, Degradation
@@ -46,7 +46,7 @@ def decoding(root: Path) -> list[Row]:
 
     ways: dict[str, Callable[[], object]] = {
         "decoded by deblur": lambda: [read_gray(path) for path in paths],
-        "cv2.imread, colour, then to gray": lambda: [
+        "cv2.imread, color, then to gray": lambda: [
             cv2.cvtColor(np.asarray(cv2.imread(str(path))), cv2.COLOR_BGR2GRAY) for path in paths
         ],
         "cv2.imread, gray": lambda: [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths],
@@ -97,7 +97,7 @@ def waiting(root: Path, device: Device, names: Sequence[str], steps: int, worker
     for name in names:
         for blur, degradation in {**FIXED, "box, noise 2": Box(7, noise_sigma=2), "mixed": MIXED}.items():
             network = network_for(name, degradation)
-            data = data_of(root, degradation, network.radius, workers)
+            data = data_of(root, degradation, network.halo, workers)
             calibrate(network, data)
             step = stepper(network, data, device)
             turns = epochs(data.train_dataloader())
@@ -114,11 +114,11 @@ def waiting(root: Path, device: Device, names: Sequence[str], steps: int, worker
 
 
 def network_for(name: str, degradation: Degradation) -> SRCNN | WienerSRCNN:
-    """Make a network; a guided one is told the kernels where they are drawn."""
+    """Make a network; a Wiener-guided one is told the kernels where they are drawn."""
     if name in NETWORKS:
         return SRCNN(*NETWORKS[name])
-    kernel_sizes, widths = GUIDED_LAYERS
-    return WienerSRCNN(kernel_sizes, widths, kernel_given=degradation.fixed_kernel is None)
+    kernel_sizes, widths = WIENER_LAYERS
+    return WienerSRCNN(kernel_sizes, widths, non_blind=degradation.fixed_kernel is None)
 
 
 def stepper(network: SRCNN | WienerSRCNN, data: FolderData, device: Device) -> Callable[[Any], None]:
@@ -157,7 +157,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="what to measure")
     parser.add_argument("--images", type=int, default=1000, help="files in the folder that is loaded")
     parser.add_argument("--steps", type=int, default=100, help="training steps that are timed for each share")
-    known = (*NETWORKS, GUIDED)
+    known = (*NETWORKS, WIENER_GUIDED)
     parser.add_argument("--networks", nargs="+", choices=known, default=known, help="that wait for data")
     parser.add_argument("--workers", type=int, default=0, help="loader processes in these trainings")
     options = parser.parse_args(args)
@@ -167,11 +167,11 @@ def main(args: Sequence[str] | None = None) -> None:
         tempfile.TemporaryDirectory() as temporary,
         taken_device({"accelerator": "auto", "precision": "auto"}) as device,
     ):
-        scratch, root = Path(temporary), Path(temporary) / "pictures"
+        scratch, root = Path(temporary), Path(temporary) / "images"
         faces = drawn_faces(min(options.images, 200), scratch)
-        write_pictures(faces, root, options.images)
+        write_images(faces, root, options.images)
         if "decoding" in options.parts:
-            tell("data_decoding", f"Decoding {FILES} colour JPEG files of 256x256 px", decoding(root))
+            tell("data_decoding", f"Decoding {FILES} color JPEG files of 256x256 px", decoding(root))
         if "blurring" in options.parts:
             tell("data_blurring", "Blurring a gray image of 256x256 px", blurring(faces, scratch))
         if "loading" in options.parts:

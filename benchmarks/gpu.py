@@ -42,7 +42,7 @@ SETTINGS = (
 WORKERS = (0, 2, 4)
 AT_A_TIME = (1, 2, 4)
 SEEDS = 4  # runs that are shared out among those at a time
-SHAPE = (3000, 4000)  # a picture of 12 megapixels
+SHAPE = (3000, 4000)  # an image of 12 megapixels
 PRODUCT = {"cuda": 8192, "cpu": 512}  # side of the matrices whose product tells what the machine can do
 
 
@@ -55,14 +55,14 @@ class Options:
         steps: of a training, for each figure.
         repeats: of each pair of measurements.
         epochs: of the trainings from the command line.
-        words: further ones for them.
+        overrides: further ones for them.
     """
 
     accelerator: str
     steps: int
     repeats: int
     epochs: int
-    words: list[str]
+    overrides: list[str]
 
     @property
     def device(self) -> torch.device:
@@ -161,13 +161,13 @@ def measure_restoring(options: Options) -> None:
     tell("gpu_restoring", f"Restoring a plane of {plane.size / 1e6:.2g} megapixels", rows)
 
 
-def trained(options: Options, *words: str) -> tuple[list[Run], float]:
+def trained(options: Options, *overrides: str) -> tuple[list[Run], float]:
     """Train from the command line with the images in the cache; return the runs and the time of the command [s]."""
-    given = [f"trainer.accelerator={options.accelerator}", f"trainer.max_epochs={options.epochs}", *options.words]
+    given = [f"trainer.accelerator={options.accelerator}", f"trainer.max_epochs={options.epochs}", *options.overrides]
     with tempfile.TemporaryDirectory() as scratch:
         place, cache = Path(scratch) / "outputs", Path(scratch) / "cache"
         train([*given, "trainer.max_epochs=1"], Path(scratch) / "warm_up", cache)
-        wall = seconds(partial(train, [*words, *given], place, cache))
+        wall = seconds(partial(train, [*overrides, *given], place, cache))
         return runs_in(place), wall
 
 
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=300, help="steps for each figure (default: 300)")
     parser.add_argument("--repeats", type=int, default=5, help="of each pair of measurements (default: 5)")
     parser.add_argument("--epochs", type=int, default=20, help="of each whole training (default: 20)")
-    parser.add_argument("words", nargs="*", help="further words for the trainings")
+    parser.add_argument("overrides", nargs="*", help="further words for the trainings")
     given: dict[str, Any] = vars(parser.parse_args(arguments))
     parts = given.pop("parts")
     if given["accelerator"] == "gpu" and not torch.cuda.is_available():

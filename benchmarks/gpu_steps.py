@@ -46,9 +46,9 @@ class Setting:
 class Batches(Dataset[dict[str, Tensor]]):
     """The same batch as many times as it is wanted."""
 
-    def __init__(self, radius: int, count: int) -> None:
+    def __init__(self, halo: int, count: int) -> None:
         """Make the batch: patches that bring their context."""
-        self.batch = random_batch(radius)
+        self.batch = random_batch(halo)
         self._count = count
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class Training:
             accelerator: gpu or cpu.
             steps: how many are measured.
         """
-        self._data = Batches(network.radius, WARM_UP + steps)
+        self._data = Batches(network.halo, WARM_UP + steps)
         self.shape = tuple(self._data.batch["sharp"].shape)
         model = {"_target_": "deblur.models.SRCNN", "compile": setting.compiled}
         optimizer = {"_target_": "torch.optim.Adam", "lr": RATE, "fused": True}
@@ -133,7 +133,7 @@ class BareTraining:
         )
         if setting.compiled:
             network.compile()
-        self._batch = {name: values.to(device) for name, values in random_batch(network.radius).items()}
+        self._batch = {name: values.to(device) for name, values in random_batch(network.halo).items()}
         self._setting = setting
         self._device = device
         self._steps = steps

@@ -28,19 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, help="a folder of real faces; without it they are drawn")
     parser.add_argument("--epochs", type=int, default=20, help="epochs of each run (default: 20)")
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2], help="runs at a time (default: 1 2)")
-    parser.add_argument("words", nargs="*", help="further words for the command")
+    parser.add_argument("overrides", nargs="*", help="further words for the command")
     options = parser.parse_args(arguments)
     data = ["data=folder", f"data.root={options.root.absolute()}"] if options.root else []
-    words = ["experiment=grid", *data, f"trainer.max_epochs={options.epochs}", *options.words]
+    overrides = ["experiment=grid", *data, f"trainer.max_epochs={options.epochs}", *options.overrides]
     rows: list[Row] = []
     each: list[Row] = []
     with tempfile.TemporaryDirectory() as scratch:
         # The images are decoded or drawn before the clock starts.
         cache = Path(scratch) / "cache"
-        train([*words, *ONE_RUN], Path(scratch), cache)
+        train([*overrides, *ONE_RUN], Path(scratch), cache)
         for jobs in options.jobs:
             place = Path(scratch) / str(jobs)
-            wall = seconds(partial(train, [*words, *launcher(jobs)], place, cache))
+            wall = seconds(partial(train, [*overrides, *launcher(jobs)], place, cache))
             runs = runs_in(place)
             rows.append(summary(runs, wall, jobs, time.time()))
             rows[-1]["wall / first"] = wall / rows[0]["wall s"]
@@ -54,11 +54,11 @@ def launcher(jobs: int) -> list[str]:
     return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"] if jobs > 1 else []
 
 
-def train(words: Sequence[str], place: Path, cache: Path) -> None:
+def train(overrides: Sequence[str], place: Path, cache: Path) -> None:
     """Run the command in a process of its own.
 
     Args:
-        words: of the command.
+        overrides: of the command.
         place: where its runs go.
         cache: where decoded images go.
 
@@ -66,7 +66,7 @@ def train(words: Sequence[str], place: Path, cache: Path) -> None:
         SystemExit: where it fails; it has said why.
     """
     places = (f"paths.output_root={place}", f"paths.cache_root={cache}")
-    command = [sys.executable, "-m", "deblur.train", *words, *WORDS, *places]
+    command = [sys.executable, "-m", "deblur.train", *overrides, *WORDS, *places]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         sys.exit(done.stdout)

@@ -28,7 +28,7 @@ def since_start() -> float:
     return float(Path("/proc/uptime").read_text().split()[0]) - started / os.sysconf("SC_CLK_TCK")
 
 
-def run(*words: str) -> Told:
+def run(*overrides: str) -> Told:
     """Run Python in a process of its own; look at its memory until it ends. Its last line that is JSON is what it says.
 
     Raises:
@@ -36,7 +36,7 @@ def run(*words: str) -> Told:
     """
     began = time.time()
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen([sys.executable, "-m", *words], stdout=output)
+        process = subprocess.Popen([sys.executable, "-m", *overrides], stdout=output)
         peak = worker = 0.0
         while process.poll() is None:
             peak = max(peak, anonymous_mib(process.pid))
@@ -45,7 +45,7 @@ def run(*words: str) -> Told:
         output.seek(0)
         text = output.read()
     if process.returncode:
-        raise RuntimeError(f"{' '.join(words)} failed:\n{text}")
+        raise RuntimeError(f"{' '.join(overrides)} failed:\n{text}")
     said = [line for line in text.splitlines() if line.startswith("{")]
     return Told(json.loads(said[-1]) if said else {}, time.time() - began, peak, worker)
 

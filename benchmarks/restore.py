@@ -1,7 +1,7 @@
-"""How fast pictures are restored, and in how much memory: `python -m benchmarks.restore`.
+"""How fast images are restored, and in how much memory: `python -m benchmarks.restore`.
 
 Four tables, all of the processor: the rate of 9-3-1-5 in tiles beside that of a matrix product; many small files, read,
-restored and written, beside the network alone; a command as a whole; and pictures of 0.1 to 30 megapixels beside
+restored and written, beside the network alone; a command as a whole; and images of 0.1 to 30 megapixels beside
 scikit-image and onnxruntime.
 """
 
@@ -21,7 +21,7 @@ from benchmarks.restore_sizes import MEGAPIXELS, RICHARDSON_LUCY, WIENER, export
 from benchmarks.results import Row, median_ratio, tell
 from benchmarks.timing import seconds
 from deblur.device import Device, taken_device
-from deblur.image_io.images import Picture
+from deblur.image_io.images import DecodedImage
 from deblur.inference.batch import restore_all
 from deblur.inference.places import Task
 from deblur.inference.restorer import Restorer
@@ -45,7 +45,7 @@ def main() -> None:
     """Measure on the processor, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="rounds of each measurement (default 5)")
-    parser.add_argument("--pictures", type=int, default=200, help="small files to restore (default 200)")
+    parser.add_argument("--images", type=int, default=200, help="small files to restore (default 200)")
     parser.add_argument(
         "--sizes", type=float, nargs="+", default=list(MEGAPIXELS), help="[megapixels] (default 0.1 to 30)"
     )
@@ -60,14 +60,14 @@ def main() -> None:
         kinds = (False, True) if device.precision == "bf16-mixed" else (False,)
         rates = [measure_rate(network, is_fast, options.repeats) for is_fast in kinds]
         tell("restore_rate", "9-3-1-5 on 3 megapixels, and a matrix product", rates)
-        batch = measure_batch(network, device, options.pictures, options.repeats)
+        batch = measure_batch(network, device, options.images, options.repeats)
         tell("restore_batch", f"JPEG files of {SIDE}x{SIDE} px: read, restored and written", [batch])
     tell("restore_command", "A command as a whole", [measure_start(options.repeats), measure_memory()])
     with tempfile.TemporaryDirectory() as folder:
         exported = export(Path(folder) / "network.onnx")
         largest = {RICHARDSON_LUCY: options.largest_baseline, WIENER: options.largest_wiener}
         sizes = rows_of_sizes(exported, options.size_repeats, largest, options.sizes)
-    tell("restore_sizes", "Pictures of growing sizes", sizes)
+    tell("restore_sizes", "Images of growing sizes", sizes)
 
 
 def measure_rate(network: SRCNN, is_fast: bool, repeats: int) -> Row:
@@ -90,7 +90,7 @@ def measure_rate(network: SRCNN, is_fast: bool, repeats: int) -> Row:
 
 
 def measure_batch(network: SRCNN, device: Device, count: int, repeats: int) -> Row:
-    """Return how much longer reading, restoring and writing many small pictures takes than the network alone."""
+    """Return how much longer reading, restoring and writing many small images takes than the network alone."""
     is_fast = device.precision == "bf16-mixed"
     restorer = Restorer("9-3-1-5", {}, TorchNetwork(network, torch.device("cpu"), is_fast))
     rng = np.random.default_rng(0)
@@ -103,18 +103,18 @@ def measure_batch(network: SRCNN, device: Device, count: int, repeats: int) -> R
             name = f"{index}.jpg"
             tasks.append(Task(name, root / name, root / "out" / name, str(index)))
 
-        def work(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
-            yield task.target, restorer.restore_picture(picture)
+        def work(task: Task, image: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
+            yield task.target, restorer.restore_image(image)
 
         def everything() -> None:
             restore_all(tasks, work, lambda _, error: sys.exit(str(error)), 1.0, lambda _: None)
 
-        picture = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-        restorer(picture)
+        image = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+        restorer(image)
 
         def network_alone() -> None:
             for _ in range(count):
-                restorer(picture)
+                restorer(image)
 
         pairs = [(seconds(everything), seconds(network_alone)) for _ in range(repeats)]
     return {
@@ -132,21 +132,21 @@ def measure_start(repeats: int) -> Row:
 
 
 def measure_memory() -> Row:
-    """Return the largest memory, and the time, of a command that restores a colour picture of 30 megapixels."""
+    """Return the largest memory, and the time, of a command that restores a color image of 30 megapixels."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.jpg"
         detail = np.random.default_rng(0).integers(0, 256, (112, 168, 3), dtype=np.uint8)
         Image.fromarray(detail).resize(LARGE).save(path)
-        words = [sys.executable, "-c", COMMAND, f"input={path}", "network=gaussian", "accelerator=cpu"]
+        overrides = [sys.executable, "-c", COMMAND, f"input={path}", "network=gaussian", "accelerator=cpu"]
         told: list[str] = []
 
         def command() -> None:
-            told.append(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+            told.append(subprocess.run(overrides, check=True, capture_output=True, text=True).stdout)
 
         taken = seconds(command)
     size = LARGE[0] * LARGE[1] / 1e6
     peak = float(told[0].splitlines()[-1])
-    return {"what": f"a colour JPEG of {size:.0f} megapixels restored", "seconds": taken, "peak [MiB]": peak}
+    return {"what": f"a color JPEG of {size:.0f} megapixels restored", "seconds": taken, "peak [MiB]": peak}
 
 
 if __name__ == "__main__":

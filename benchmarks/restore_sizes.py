@@ -1,4 +1,4 @@
-"""How fast and in how much memory pictures of growing sizes are restored, for `benchmarks.restore`.
+"""How fast and in how much memory images of growing sizes are restored, for `benchmarks.restore`.
 
 Each size of each restorer is measured in a process of its own, for its peak memory: ours, 9-3-1-5 with random weights,
 as `deblur.load` would compute it on the processor; the same network in onnxruntime; and scikit-image's Wiener and
@@ -27,8 +27,8 @@ OURS, ONNX, WIENER, RICHARDSON_LUCY = "9-3-1-5", "9-3-1-5, onnxruntime", "Wiener
 MEGAPIXELS = (0.1, 0.5, 2.0, 8.0, 30.0)
 BALANCE, ITERATIONS = 4.2e-5, 100.0  # tuned by their `fit` on three drawn faces blurred by a box of 7 px
 MULTIPLE = 16  # px; sides without large prime factors, which suits the Fourier transforms of the baselines
-WARM_UP = 256  # px, side of a picture that is restored before
-ENOUGH = 1.0  # s, after which a picture is not restored again
+WARM_UP = 256  # px, side of an image that is restored before
+ENOUGH = 1.0  # s, after which an image is not restored again
 MOST_CALLS = 5
 Pixels = NDArray[np.uint8]
 Row = dict[str, Any]
@@ -42,8 +42,8 @@ def rows_of_sizes(
     Args:
         onnx: the exported network; None leaves onnxruntime out.
         repeats: how often each is measured.
-        largest: picture that a restorer is given [megapixels], by its name; None is told for larger ones.
-        sizes: of the pictures [megapixels].
+        largest: image that a restorer is given [megapixels], by its name; None is told for larger ones.
+        sizes: of the images [megapixels].
 
     Returns:
         One row a size and restorer. `ours as fast` is its time divided by ours of the same round, `ours of its memory`
@@ -81,7 +81,7 @@ def export(path: Path) -> Path | None:
     from deblur.export.onnx import as_onnx
 
     network = _network()
-    content, _ = as_onnx(network, {"name": OURS, "settings": {"model": {}, "blur": {}}, "radius": network.radius})
+    content, _ = as_onnx(network, {"name": OURS, "settings": {"model": {}, "blur": {}}, "halo": network.halo})
     path.write_bytes(content)
     return path
 
@@ -94,21 +94,21 @@ def main() -> None:
     parser.add_argument("--onnx", type=Path, help="the exported network")
     options = parser.parse_args()
     restore = _restorer(options.name, options.onnx)
-    picture = _picture(options.megapixels)
-    restore(picture[:WARM_UP, :WARM_UP])
+    image = _image(options.megapixels)
+    restore(image[:WARM_UP, :WARM_UP])
     taken: list[float] = []
     while sum(taken) < ENOUGH and len(taken) < MOST_CALLS:
         start = time.perf_counter()
-        restore(picture)
+        restore(image)
         taken.append(time.perf_counter() - start)
-    rate = picture.size / 1e6 / statistics.median(taken)
+    rate = image.size / 1e6 / statistics.median(taken)
     print(json.dumps({"rate": rate, "peak": peak_memory()}))
 
 
 def _measured_apart(name: str, size: float, onnx: Path | None) -> tuple[float, float] | None:
     """Return megapixels a second and peak memory [MiB]; None where the process failed, as without memory."""
-    words = [] if onnx is None else ["--onnx", str(onnx)]
-    command = [sys.executable, "-m", "benchmarks.restore_sizes", name, str(size), *words]
+    overrides = [] if onnx is None else ["--onnx", str(onnx)]
+    command = [sys.executable, "-m", "benchmarks.restore_sizes", name, str(size), *overrides]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         return None
@@ -146,7 +146,7 @@ def _restorer(name: str, onnx: Path | None) -> Callable[[Pixels], object]:
 
     baseline, parameter = (Wiener(), BALANCE) if name == WIENER else (RichardsonLucy(), ITERATIONS)
     kernel = box(7)
-    return lambda picture: baseline._restored(to_unit(picture), kernel, parameter)
+    return lambda image: baseline._restored(to_unit(image), kernel, parameter)
 
 
 def _our_restorer() -> Callable[[Pixels], object]:
@@ -166,8 +166,8 @@ def _network() -> Any:
     return SRCNN((9, 3, 1, 5), (64, 32, 16))
 
 
-def _picture(megapixels: float) -> Pixels:
-    """Return a smooth random gray picture of a shape of about 2 to 3."""
+def _image(megapixels: float) -> Pixels:
+    """Return a smooth random gray image of a shape of about 2 to 3."""
     height = round((megapixels * 1e6 * 2 / 3) ** 0.5 / MULTIPLE) * MULTIPLE
     width = round(megapixels * 1e6 / height / MULTIPLE) * MULTIPLE
     detail = np.random.default_rng(0).integers(0, 256, (48, 72), dtype=np.uint8)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from benchmarks.bare import BareLoop
 from benchmarks.clock import WORDS, runs_in
+from benchmarks.images import drawn_faces, write_images
 from benchmarks.networks import NETWORKS
-from benchmarks.pictures import drawn_faces, write_pictures
 from benchmarks.processes import Told, run, since_start
 from benchmarks.results import Row, tell
 from deblur.blur import Box
@@ -35,7 +35,7 @@ from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN
 
 GIB, MIB = 1024**3, 1024**2
-BYTES_OF_A_PICTURE = 256 * 256 + 32 * 1024  # decoded, and as a file
+BYTES_PER_IMAGE = 256 * 256 + 32 * 1024  # decoded, and as a file
 STEPS = 200
 READ = 2000  # images
 REPEATS = 3
@@ -115,9 +115,9 @@ def forget(cache_root: Path) -> None:
 
 
 def measure(count: int, scratch: Path, faces: int, gib: float) -> Iterator[Row]:
-    """Write pictures and measure what they cost; yield the lines of the table."""
-    root, caches, outputs = (scratch / f"{count}" / name for name in ("pictures", "cache", "outputs"))
-    file_bytes = write_pictures(drawn_faces(faces, scratch), root, count)
+    """Write images and measure what they cost; yield the lines of the table."""
+    root, caches, outputs = (scratch / f"{count}" / name for name in ("images", "cache", "outputs"))
+    file_bytes = write_images(drawn_faces(faces, scratch), root, count)
     print(f"{count} JPEG files of 256x256 px, {file_bytes / MIB:.0f} MiB, {count / 16:.0f} MiB decoded", flush=True)
 
     def row(what: str, seconds: float, told: Told, *, rate: float | None = None) -> Row:
@@ -137,10 +137,10 @@ def measure(count: int, scratch: Path, faces: int, gib: float) -> Iterator[Row]:
         yield row(f"to the first step, pixels {what}", told.said["seconds"], told)
         yield row("the same, from the start of the process", told.said["first_step"], told)
         yield row(f"{STEPS} further steps of 9-1-5", STEPS / told.said["rate"], told, rate=told.said["rate"])
-    words = ["data=folder", f"data.root={root}", f"paths.cache_root={caches}", f"paths.output_root={outputs}"]
-    words += [f"data.cache_memory={gib}", "trainer.max_epochs=1", "logger=none", *WORDS]
-    words += [f"+trainer.limit_{kind}_batches=10" for kind in ("train", "val", "test")]
-    told = run("deblur.train", *words)
+    overrides = ["data=folder", f"data.root={root}", f"paths.cache_root={caches}", f"paths.output_root={outputs}"]
+    overrides += [f"data.cache_memory={gib}", "trainer.max_epochs=1", "logger=none", *WORDS]
+    overrides += [f"+trainer.limit_{kind}_batches=10" for kind in ("train", "val", "test")]
+    told = run("deblur.train", *overrides)
     [trained] = runs_in(outputs)
     yield row("deblur.train, to its first step", trained["clock"]["first_step_made"], told)
     told, read = phase("read"), min(READ, count)
@@ -166,7 +166,7 @@ def main(args: Sequence[str] | None = None) -> None:
         print(json.dumps(phases[name]()))
         return
     with tempfile.TemporaryDirectory(dir=options.scratch) as temporary:
-        needed = max(options.counts) * BYTES_OF_A_PICTURE
+        needed = max(options.counts) * BYTES_PER_IMAGE
         free = shutil.disk_usage(temporary).free
         if free < needed:
             parser.error(f"{temporary} has {free / GIB:.1f} GiB left, {needed / GIB:.1f} GiB are needed: --scratch DIR")

@@ -56,7 +56,7 @@ class PlainSRCNN(SRCNN):
         *hidden, last = self._layers
         for layer in hidden:
             features = torch.relu(layer(features))
-        inner = blurred[..., self.radius : -self.radius, self.radius : -self.radius]
+        inner = blurred[..., self.halo : -self.halo, self.halo : -self.halo]
         restored: Tensor = last(features) + inner
         return restored
 
@@ -94,7 +94,7 @@ class Interleaved(Callback):
         self._factor = factor.bfloat16() if bfloat16 else factor
 
     def on_train_epoch_start(self, *_: Any) -> None:
-        """Begin anew with each epoch: its end is not part of a step."""
+        """Begin again with each epoch: its end is not part of a step."""
         self._begin()
 
     def on_train_batch_end(
@@ -138,7 +138,7 @@ def operations(network: SRCNN, shape: tuple[int, ...]) -> int:
 
     Those of the gradient for the first layer's input are not done, so they are not counted.
     """
-    count, side = shape[0], shape[-1] + 2 * network.radius
+    count, side = shape[0], shape[-1] + 2 * network.halo
     total = 0
     for index, layer in enumerate(network._layers):
         side -= layer.kernel_size[0] - 1
@@ -147,7 +147,7 @@ def operations(network: SRCNN, shape: tuple[int, ...]) -> int:
     return total
 
 
-def measure(network: str, words: list[str]) -> Row:
+def measure(network: str, overrides: list[str]) -> Row:
     """Train a network for a few epochs and return what its steps took."""
     train_step.measured = Blocks()
     with tempfile.TemporaryDirectory() as folder:
@@ -158,7 +158,7 @@ def measure(network: str, words: list[str]) -> Row:
                 "+callbacks.interleaved._target_=benchmarks.train_step.Interleaved",
                 "trusted=[benchmarks.train_step]",
                 f"paths.output_root={folder}",
-                *words,
+                *overrides,
             ]
         )
     blocks = train_step.measured
@@ -187,9 +187,9 @@ def main() -> None:
     """Measure the networks one after the other."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--networks", nargs="+", default=NETWORKS, help="names of conf/model")
-    parser.add_argument("words", nargs="*", help="further words for the training, such as blur=mixed")
+    parser.add_argument("overrides", nargs="*", help="further words for the training, such as blur=mixed")
     options = parser.parse_args()
-    rows = [measure(network, options.words) for network in options.networks]
+    rows = [measure(network, options.overrides) for network in options.networks]
     tell("train_step", "Time of a training step; share of the matrix-product rate", rows)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import typer
 from typer.exceptions import TyperException
 
-from deblur.errors import UserError, disk_errors_told
+from deblur.errors import UserError, disk_errors_as_user_errors
 from deblur.streams import guarded_output
 
 EXIT_USAGE: Final = 2
@@ -34,7 +34,7 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
     """
     with guarded_output():
         try:
-            with terminated_as_interrupted(), disk_errors_told():
+            with terminated_as_interrupted(), disk_errors_as_user_errors():
                 code = app(sys.argv[1:] if argv is None else list(argv), prog_name=program, standalone_mode=False)
         except TyperException as error:
             return _refused(error.format_message(), f"{program} --help shows what is allowed.")

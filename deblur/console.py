@@ -1,4 +1,4 @@
-"""What a run says: to a terminal with colours and progress bars, to anything else plainly, and to train.log.
+"""What a run says: to a terminal with colors and progress bars, to anything else plainly, and to train.log.
 
 Whatever is said may hold names and texts of any origin. They are cleaned here, where they are said: see `deblur.text`.
 """

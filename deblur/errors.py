@@ -58,7 +58,7 @@ class PartlyDone(UserError):
 
 
 @contextlib.contextmanager
-def disk_errors_told() -> Iterator[None]:
+def disk_errors_as_user_errors() -> Iterator[None]:
     """Turn what the operating system refuses, with a file or its name, into a sentence.
 
     Raises:
@@ -86,7 +86,7 @@ def too_many_files(error: BaseException) -> str | None:
         The sentence; None for another error.
     """
     code = error.errno if isinstance(error, OSError) else None
-    if code not in (errno.EMFILE, errno.ENFILE) and not any(words in str(error) for words in _TOO_MANY_FILES):
+    if code not in (errno.EMFILE, errno.ENFILE) and not any(argv in str(error) for argv in _TOO_MANY_FILES):
         return None
     if sys.platform == "win32":
         return "Too many files are open: end other programs."

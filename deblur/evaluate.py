@@ -13,22 +13,22 @@ from omegaconf import DictConfig
 from deblur.config import Config, check
 from deblur.config.command_line import run
 from deblur.config.commands import Evaluate, check_command
-from deblur.errors import PartlyDone, disk_errors_told
-from deblur.inference.pretrained import SHIPPED
+from deblur.errors import PartlyDone, disk_errors_as_user_errors
+from deblur.inference.pretrained import PRETRAINED
 from deblur.runs.whereabouts import refuse_no_run, refuse_unwritable, sweep_folder
 from deblur.text import Lines, as_bytes
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see `python -m deblur.evaluate --help`.
 
     Args:
-        words: the words of the command line; by default those of this process.
+        argv: the words of the command line; by default those of this process.
 
     Returns:
         The exit code.
     """
-    return run("evaluate", _task, words, _adapted)
+    return run("evaluate", _task, argv, _adapted)
 
 
 def _adapted(overrides: Sequence[str]) -> list[str]:
@@ -47,8 +47,8 @@ def _task(composed: DictConfig) -> None:
     from deblur.console import say
 
     try:
-        with disk_errors_told():
-            if config["run"] is not None and config["run"] not in SHIPPED:
+        with disk_errors_as_user_errors():
+            if config["run"] is not None and config["run"] not in PRETRAINED:
                 refuse_no_run(Path(config["run"]))
             refuse_unwritable(Path(config["output"] or config["paths"]["output_root"]))  # measuring can take long
             said = _compared(config) if config["compare"] else _measured(config)
@@ -72,13 +72,13 @@ def _measured(config: Config) -> Lines:
         sweep_folder(Path(config["paths"]["output_root"]), config["sweep"])
     loaded = GlobalHydra.instance().config_loader().load_configuration("train", overrides=[], run_mode=RunMode.RUN)
     defaults = check({str(key): loaded[key] for key in loaded if key != "hydra"})
-    from deblur.evaluation.cross import cross  # seconds of imports
+    from deblur.evaluation.matrix import matrix  # seconds of imports
     from deblur.evaluation.receptive_field import filters
     from deblur.evaluation.session import evaluate
 
-    if config["cross"]:
-        return cross(config, defaults)
-    return filters(config, defaults) if config["fir"] else evaluate(config, defaults)
+    if config["matrix"]:
+        return matrix(config, defaults)
+    return filters(config, defaults) if config["optimal_linear"] else evaluate(config, defaults)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deblur.shares import harmed_share
+from deblur.fractions import degraded_fraction
 
 MEASURED = ("input_psnr", "psnr", "gain", "input_ssim", "ssim", "loss")  # of each test image
-GUIDED = ("guide_psnr",)  # of those that a guide was made of
+WIENER_GUIDED = ("wiener_psnr",)  # of those that a Wiener estimate was made of
 SSIM_SIGMA = 1.5  # [px]
 SSIM_RADIUS = 5  # of the window [px]: 3.5 sigma, as in scikit-image
 SSIM_SIDE = 2 * SSIM_RADIUS + 1  # of the window, and the least of an image [px]
@@ -62,14 +62,14 @@ def measure(restored: Tensor, batch: Mapping[str, Any], similarity_of_input: boo
 
     Args:
         restored: (N, 1, H, W).
-        batch: with `blurred` and `sharp`, and `guide` (N, G, H, W) for a network that wants one.
+        batch: with `blurred` and `sharp`, and `wiener_estimate` (N, G, H, W) for a network that wants one.
         similarity_of_input: whether it is wanted how similar to the sharp images is what the network was given; the
             SSIM of the blurred ones takes as long as that of the restored.
 
     Returns:
         (N,) each: psnr, ssim, gain [dB], input_psnr, loss (MSE of the clamped images) and, if wanted, input_ssim, and
-        guide_psnr of the first plane of the guide, which is what the Wiener filter alone restores, if there is one.
-        PSNR and gain are infinite where an image is exact.
+        wiener_psnr of the first plane of the Wiener estimate, which is what the Wiener filter alone restores, if there
+        is one. PSNR and gain are infinite where an image is exact.
     """
     blurred, sharp = batch["blurred"], batch["sharp"]
     restored = restored.float().clamp(0, 1)
@@ -82,28 +82,29 @@ def measure(restored: Tensor, batch: Mapping[str, Any], similarity_of_input: boo
     measured["gain"] = measured["psnr"] - measured["input_psnr"]
     if similarity_of_input:
         measured["input_ssim"] = ssim(blurred, sharp)
-        if "guide" in batch:
-            measured["guide_psnr"] = psnr(batch["guide"][:, :1], sharp)
+        if "wiener_estimate" in batch:
+            measured["wiener_psnr"] = psnr(batch["wiener_estimate"][:, :1], sharp)
     return measured
 
 
 def mean_results(rows: Sequence[Mapping[str, Any]], names: Sequence[str] = MEASURED) -> dict[str, Any]:
     """Return the means over test images, infinite and undefined values left out, and how many were so.
 
-    A mean over nothing is None: JSON knows no other way to say it. `harmed` is the share that
-    `deblur.shares.harmed_share` defines.
+    A mean over nothing is None: JSON knows no other way to say it. `degraded` is the share that
+    `deblur.fractions.degraded_fraction` defines.
 
     Args:
         rows: what was measured on each image.
-        names: of what means are taken, besides what is measured of guides; `psnr` and `gain` have to be among them.
+        names: of what means are taken, besides what is measured of Wiener estimates; `psnr` and `gain` have to be
+            among them.
     """
     means: dict[str, Any] = {}
-    for name in (*names, *(GUIDED if rows and GUIDED[0] in rows[0] else ())):
+    for name in (*names, *(WIENER_GUIDED if rows and WIENER_GUIDED[0] in rows[0] else ())):
         finite = [row[name] for row in rows if math.isfinite(row[name])]
         means[name] = math.fsum(finite) / len(finite) if finite else None
     exact = sum(math.isinf(row["psnr"]) for row in rows)
-    harmed = harmed_share([row["gain"] for row in rows])
-    found = {**means, "harmed": harmed, "images": len(rows), "exactly_restored": exact}
+    degraded = degraded_fraction([row["gain"] for row in rows])
+    found = {**means, "degraded": degraded, "images": len(rows), "exactly_restored": exact}
     if "ssim" in names:
         found["without_ssim"] = sum(math.isnan(row["ssim"]) for row in rows)
     return found

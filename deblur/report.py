@@ -17,16 +17,16 @@ from deblur.streams import output_failure
 from deblur.text import lines, paragraphs
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see `python -m deblur.report --help`.
 
     Args:
-        words: the words of the command line; by default those of this process.
+        argv: the words of the command line; by default those of this process.
 
     Returns:
         The exit code.
     """
-    return run("report", _task, words)
+    return run("report", _task, argv)
 
 
 def _task(composed: DictConfig) -> None:
@@ -44,7 +44,7 @@ def _task(composed: DictConfig) -> None:
     output = usual if config["output"] is None else Path(config["output"])
     findings = read_findings(folders)
     try:
-        page, damages = write_findings(findings, output, strips=config["strips"])
+        page, damages = write_findings(findings, output, grids=config["grids"])
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror}): choose another with output=DIR.") from error
     parts = [*map(sweep_table, findings.sweeps), *(found.sentence for found in findings.answers)]

@@ -1,4 +1,4 @@
-"""Restore one's own pictures: `python -m deblur.restore input=photo.jpg`."""
+"""Restore one's own images: `python -m deblur.restore input=photo.jpg`."""
 
 import re
 import sys
@@ -9,19 +9,19 @@ from omegaconf import DictConfig
 
 from deblur.config.command_line import run
 from deblur.config.commands import Restore, check_command
-from deblur.errors import disk_errors_told
+from deblur.errors import disk_errors_as_user_errors
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see `python -m deblur.restore --help`.
 
     Args:
-        words: the words of the command line; by default those of this process.
+        argv: the words of the command line; by default those of this process.
 
     Returns:
-        The exit code: 0 where every picture was restored, or had been before.
+        The exit code: 0 where every image was restored, or had been before.
     """
-    return run("restore", _task, words, _adapted)
+    return run("restore", _task, argv, _adapted)
 
 
 def _adapted(overrides: Sequence[str]) -> list[str]:
@@ -33,11 +33,11 @@ def _task(composed: DictConfig) -> None:
     config = check_command(composed, Restore)
     from deblur.console import say  # rich takes a while to import
     from deblur.inference.places import plan
-    from deblur.inference.session import compare_networks, restore_pictures
+    from deblur.inference.session import compare_networks, restore_images
 
-    with disk_errors_told():
+    with disk_errors_as_user_errors():
         tasks = plan(Path(config["input"]), None if config["output"] is None else Path(config["output"]))
-        said = compare_networks(tasks, config) if config["network"] == "list" else restore_pictures(tasks, config)
+        said = compare_networks(tasks, config) if config["network"] == "list" else restore_images(tasks, config)
     say(said)
 
 

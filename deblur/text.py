@@ -2,13 +2,13 @@
 
 import re
 
-# Without a picture of their own: marks of direction, empty letters, separators, tags, and halves of a surrogate pair,
+# Without an image of their own: marks of direction, empty letters, separators, tags, and halves of a surrogate pair,
 # with which Python tells the bytes of file names that are no Unicode.
 _INVISIBLE = (
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164"
     r"\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-# Format characters join letters of some scripts and pictures of some symbols; between those they are no trick.
+# Format characters join letters of some scripts and images of some symbols; between those they are no trick.
 _JOINED = rf"[^\x00-\x9f\u200c\u200d{_INVISIBLE}]"
 _JOINERS = rf"(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED})"
 _UNSAFE = re.compile(rf"[\x00-\x1f\x7f-\x9f{_INVISIBLE}]|{_JOINERS}")

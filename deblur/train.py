@@ -14,7 +14,7 @@ from deblur.config.command_line import run
 from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UserError, disk_error
 from deblur.processes import end_with_command
-from deblur.runs import naming_words, resumed_config, run_folder, shared_run_folder
+from deblur.runs import naming_overrides, resumed_config, run_folder, shared_run_folder
 from deblur.runs.whereabouts import near_place, refuse_unwritable
 from deblur.streams import guarded_output
 from deblur.sweeps.conclusion import conclude, launcher_failed
@@ -22,19 +22,19 @@ from deblur.sweeps.sweep import Job, join, refuse_conflict
 from deblur.sweeps.watch import LOCAL_LAUNCHERS, current_watch, watching
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see `python -m deblur.train --help`.
 
     Args:
-        words: the words of the command line; by default those of this process.
+        argv: the words of the command line; by default those of this process.
 
     Returns:
         The exit code.
     """
     with guarded_output():
-        with watching(sys.argv[1:] if words is None else words) as watch:
+        with watching(sys.argv[1:] if argv is None else argv) as watch:
             try:
-                code = run("train", _task, words)
+                code = run("train", _task, argv)
             except Exception as error:
                 if watch.sweep is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
                     raise
@@ -58,7 +58,7 @@ def _task(composed: DictConfig) -> float | None:
             raise UserError(f"resume={folder} does not exist: give the folder of a run.{near_place(folder)}")
         config = check(resumed_config(folder, config, overrides), stored=True)
     else:
-        folder = shared_run_folder() or run_folder(config, naming_words(overrides, hydra.sweeper.get("params")))
+        folder = shared_run_folder() or run_folder(config, naming_overrides(overrides, hydra.sweeper.get("params")))
     if hydra.mode == RunMode.MULTIRUN:
         from deblur.sweeps.job import train_job
 
@@ -78,7 +78,7 @@ def _task(composed: DictConfig) -> float | None:
         return None
     if config["sweep"] is not None and config["resume"] is None:
         waiting = current_watch()
-        join(config, folder, sys.argv[1:] if waiting is None else waiting.words)
+        join(config, folder, sys.argv[1:] if waiting is None else waiting.argv)
     from deblur.training.session import train  # seconds of imports, after everything that can be refused without them
 
     train(config, folder)
@@ -95,7 +95,7 @@ def _show_what_would_run(job: Job) -> None:
     try:
         say(listing(folder, list(planned_runs([job]))))
     except JobRefused as refusal:
-        raise refusal.mistake from None
+        raise refusal.usage_error from None
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from deblur.console import say
 from deblur.export.card import model_card
 from deblur.export.describing import describe
 from deblur.files import write_text
-from deblur.inference.pretrained import FOLDER, shipped_file
+from deblur.inference.pretrained import FOLDER, pretrained_file
 from deblur.inference.trained import load_trained
 from deblur.inference.weights import write_weights
 from deblur.runs import differing_keys
@@ -48,44 +48,44 @@ def main(faces: str | None = None) -> int:
     Returns:
         The exit code.
     """
-    for name, words in BLURS.items():
-        code = train.main([*DRAWN, *words])
+    for name, overrides in BLURS.items():
+        code = train.main([*DRAWN, *overrides])
         if code:
             return code
-        run = _run_of(words)
+        run = _run_of(overrides)
         trained = replace(load_trained(run), name=name)
         sets = {"drawn images": (), "photographs": PHOTOS}
         if faces:
             sets["real faces"] = ("data=folder", f"data.root={faces}")
         found = {label: _measured(run, more) for label, more in sets.items()}
-        file = shipped_file(name)
+        file = pretrained_file(name)
         write_weights(file, trained.network.state_dict(), describe(trained))
         card = model_card(trained, name, ["safetensors"])
-        write_text(FOLDER / f"{name}.md", f"{card.rstrip()}\n\n{_measurements(words, found)}")
+        write_text(FOLDER / f"{name}.md", f"{card.rstrip()}\n\n{_measurements(overrides, found)}")
         say(f"{file} holds {file.stat().st_size / 1e3:.0f} kB.")
     return 0
 
 
-def _run_of(words: tuple[str, ...]) -> Path:
+def _run_of(overrides: tuple[str, ...]) -> Path:
     """Return the folder of the run that a command has made."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = check(compose("train", [*DRAWN, *words]))
+        config = check(compose("train", [*DRAWN, *overrides]))
     found = (OUTPUTS / "sweeps" / SWEEP).glob("*/status.json")
     return next(path.parent for path in found if not differing_keys(path.parent, config))
 
 
-def _measured(run: Path, words: tuple[str, ...]) -> dict[str, Any]:
+def _measured(run: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        # One border, the training's: of a network with a guide, both would be measured.
-        if evaluate.main([f"run={run}", *words, "both_borders=false", f"output={folder}"]):
+        # One boundary, the training's: of a network with a Wiener estimate, both would be measured.
+        if evaluate.main([f"run={run}", *overrides, "both_boundaries=false", f"output={folder}"]):
             raise SystemExit(1)
         summary = json.loads((Path(folder) / "metrics.json").read_text())
-    (border,) = summary["borders"].values()
-    (means,) = border["restorers"].values()
+    (boundary,) = summary["boundaries"].values()
+    (means,) = boundary["restorers"].values()
     return dict(means)
 
 
-def _measurements(words: tuple[str, ...], found: Mapping[str, Mapping[str, Any]]) -> str:
+def _measurements(overrides: tuple[str, ...], found: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
         "## Measured on",
         "",
@@ -104,7 +104,7 @@ def _measurements(words: tuple[str, ...], found: Mapping[str, Mapping[str, Any]]
         "photographs are those of `data=photos`, their middle of 512x512 px. None of these has been trained on. Made",
         "with",
         "",
-        f"    python -m deblur.train {' '.join((*DRAWN, *words))}",
+        f"    python -m deblur.train {' '.join((*DRAWN, *overrides))}",
         "    python -m deblur.evaluate run=RUN",
         f"    python -m deblur.evaluate run=RUN {' '.join(PHOTOS)}",
         "    python -m deblur.evaluate run=RUN data=folder data.root=FACES",

@@ -23,7 +23,7 @@ def measure(network: str, keep: bool, steps: int) -> dict[str, float]:
     if keep:
         keep_freed_memory()
     net = SRCNN(*NETWORKS[network])
-    loop, batch = BareLoop(net, "cpu", bfloat16=True), random_batch(net.radius)
+    loop, batch = BareLoop(net, "cpu", bfloat16=True), random_batch(net.halo)
     for _ in range(WARM_UP):
         loop.step(batch)
     start, faults = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -71,8 +71,10 @@ def compare(network: str, repeats: int, steps: int) -> Row:
 
 def measured(network: str, way: str, steps: int) -> dict[str, float]:
     """Measure in a process of its own: what is set there cannot be taken back."""
-    words = ["--steps", str(steps), "--measure", network, way]
-    done = subprocess.run([sys.executable, "-m", "studies.freed_memory", *words], check=True, stdout=subprocess.PIPE)
+    overrides = ["--steps", str(steps), "--measure", network, way]
+    done = subprocess.run(
+        [sys.executable, "-m", "studies.freed_memory", *overrides], check=True, stdout=subprocess.PIPE
+    )
     read: dict[str, float] = json.loads(done.stdout)
     return read
 

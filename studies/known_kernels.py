@@ -1,16 +1,16 @@
 """How near the kernel has to be that a network is told: `python -m studies.known_kernels RUN data.root=FACES`.
 
-The test pictures of a folder are blurred by one motion, and a network of `experiment=known_kernel` is told another. The
-folder is to be that of the training, split in the same way: its test pictures are then none that the network has seen.
+The test images of a folder are blurred by one motion, and a network of `experiment=known_kernel` is told another. The
+folder is to be that of the training, split in the same way: its test images are then none that the network has seen.
 """
 
 import sys
 from collections.abc import Sequence
 
 import numpy as np
+from benchmarks.figure_files import blurred_images, open_folder
 
 import deblur
-from benchmarks.pictures import blurred_pictures, open_folder
 from benchmarks.results import Row, tell
 from deblur.blur import Motion
 from deblur.inference.simulation import gain
@@ -21,10 +21,10 @@ ANGLES = (10.0, 20.0, 25.0, 30.0, 35.0, 40.0, 50.0)
 TESTED_ON = 60  # images
 
 
-def main(run: str, words: Sequence[str]) -> None:
+def main(run: str, overrides: Sequence[str]) -> None:
     """Measure what the network gains with each kernel."""
     motion = ["blur=motion", f"blur.length={LENGTH}", f"blur.angle={ANGLE}", "blur.noise_sigma=1"]
-    sharp, blurred, _ = blurred_pictures(open_folder([*motion, "data.border=real", *words]), TESTED_ON)
+    sharp, blurred, _ = blurred_images(open_folder([*motion, "data.boundary=valid", *overrides]), TESTED_ON)
     restorer = deblur.load(run)
     rows: list[Row] = []
     told = dict.fromkeys([*((length, ANGLE) for length in LENGTHS), *((LENGTH, angle) for angle in ANGLES)])
@@ -32,7 +32,7 @@ def main(run: str, words: Sequence[str]) -> None:
         kernel = Motion(length, angle).fixed_kernel
         assert kernel is not None  # nothing is drawn
         gains = [
-            gain(given, restorer(given, kernel=kernel.weights), truth).difference
+            gain(given, restorer(given, kernel=kernel.psf), truth).difference
             for given, truth in zip(blurred, sharp, strict=True)
         ]
         rows.append(
@@ -40,10 +40,10 @@ def main(run: str, words: Sequence[str]) -> None:
                 "told length": length,
                 "told angle": angle,
                 "gain": float(np.mean(gains)),
-                "harmed": float(np.mean(np.array(gains) < -0.1)),
+                "degraded": float(np.mean(np.array(gains) < -0.1)),
             }
         )
-    tell("told_kernels", f"Gain [dB], blurred by a motion of {LENGTH:g} px at {ANGLE:g} degrees, noise 1", rows)
+    tell("known_kernels", f"Gain [dB], blurred by a motion of {LENGTH:g} px at {ANGLE:g} degrees, noise 1", rows)
 
 
 if __name__ == "__main__":

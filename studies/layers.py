@@ -19,7 +19,7 @@ from deblur.models import cpu_ops
 
 REPEATS = 25
 PATCHES = 16
-CELL = 2  # pixels of a side that space-to-depth makes channels of
+CONFIGURATION = 2  # pixels of a side that space-to-depth makes channels of
 Layer = Callable[[Tensor, nn.Conv2d], Tensor]
 
 
@@ -40,7 +40,7 @@ def padded(channels: int) -> Layer:
 
 
 def shifted_copies(features: Tensor, layer: nn.Conv2d) -> Tensor:
-    """Make the columns of the filter input channels: one shifted copy of the picture for each."""
+    """Make the columns of the filter input channels: one shifted copy of the image for each."""
     size = layer.kernel_size[1]
     copies = features.unfold(3, size, 1).squeeze(1).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
     return F.conv2d(copies, layer.weight.permute(0, 3, 2, 1).to(features.dtype), _bias(layer, features))
@@ -60,17 +60,17 @@ def space_to_depth(features: Tensor, layer: nn.Conv2d) -> Tensor:
     """Make each cell of pixels channels, on both sides: fewer places, more channels, products with zeros."""
     size = layer.kernel_size[0]
     after = len(layer.weight)
-    side = -(-(size + CELL - 1) // CELL) * CELL
+    side = -(-(size + CONFIGURATION - 1) // CONFIGURATION) * CONFIGURATION
     moved = [
         F.pad(layer.weight[:, 0], (column, side - size - column, row, side - size - row))
-        for row in range(CELL)
-        for column in range(CELL)
+        for row in range(CONFIGURATION)
+        for column in range(CONFIGURATION)
     ]
-    weight = F.pixel_unshuffle(torch.stack(moved).flatten(0, 1)[:, None], CELL).to(features.dtype)
-    cells = F.pixel_unshuffle(features, CELL).contiguous(memory_format=torch.channels_last)
-    result = F.conv2d(cells, weight.contiguous(memory_format=torch.channels_last))
-    ordered = result.unflatten(1, (CELL * CELL, after)).transpose(1, 2).flatten(1, 2)  # type: ignore[no-untyped-call] # of torch
-    whole = F.pixel_shuffle(ordered, CELL)
+    weight = F.pixel_unshuffle(torch.stack(moved).flatten(0, 1)[:, None], CONFIGURATION).to(features.dtype)
+    configurations = F.pixel_unshuffle(features, CONFIGURATION).contiguous(memory_format=torch.channels_last)
+    result = F.conv2d(configurations, weight.contiguous(memory_format=torch.channels_last))
+    ordered = result.unflatten(1, (CONFIGURATION * CONFIGURATION, after)).transpose(1, 2).flatten(1, 2)  # type: ignore[no-untyped-call] # of torch
+    whole = F.pixel_shuffle(ordered, CONFIGURATION)
     return whole.contiguous(memory_format=torch.channels_last) + _bias(layer, features)[:, None, None]
 
 

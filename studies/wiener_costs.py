@@ -1,4 +1,4 @@
-"""What the guide of a picture costs: `python -m studies.wiener_costs`.
+"""What the Wiener estimate of an image costs: `python -m studies.wiener_costs`.
 
 A preparation with random spectra, by DCT (a box of 7 px) and by Fourier transform (a motion of 15 px at 30 degrees).
 Each size is measured in a process of its own, for its peak memory; what the process held before is not part of it.
@@ -15,7 +15,7 @@ from benchmarks.processes import run
 from benchmarks.results import Row, tell
 from benchmarks.timing import seconds
 from deblur.blur import kernels
-from deblur.wiener.prefilter import Preparation
+from deblur.wiener.prefilter import WienerPrefilter
 
 MEGAPIXELS = (0.065, 1.0, 8.0, 30.0)  # the first is 256x256 px
 KERNELS = {"DCT": kernels.box(7), "FFT": kernels.motion(15, 30)}
@@ -25,16 +25,16 @@ KIB = 1024
 
 
 def measure(way: str, megapixels: float) -> Row:
-    """Make the guide of a picture of 3:2, and say how long it took [s] and how much memory it added [MiB]."""
+    """Make the Wiener estimate of an image of 3:2, and say how long it took [s] and how much memory it added [MiB]."""
     rng = np.random.default_rng(0)
     power = np.exp(rng.normal(size=(SPECTRUM, SPECTRUM))).astype(np.float32)
-    preparation = Preparation(None, power, np.full_like(power, 1e-5), 100.0, (1.0,))
-    preparation(np.zeros((64, 64), np.float32), KERNELS[way])  # loads what is loaded once
+    prefilter = WienerPrefilter(None, power, np.full_like(power, 1e-5), 100.0, (1.0,))
+    prefilter(np.zeros((64, 64), np.float32), KERNELS[way])  # loads what is loaded once
     height = round((megapixels * 1e6 / 1.5) ** 0.5)
-    picture = rng.random((height, round(1.5 * height)), dtype=np.float32)
+    figure_file = rng.random((height, round(1.5 * height)), dtype=np.float32)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     repeats = REPEATS if megapixels == MEGAPIXELS[0] else 1
-    times = [seconds(lambda: preparation(picture, KERNELS[way])) for _ in range(repeats)]
+    times = [seconds(lambda: prefilter(figure_file, KERNELS[way])) for _ in range(repeats)]
     added = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / KIB
     return {"way": way, "megapixels": megapixels, "s": min(times), "MiB": added}
 
@@ -49,7 +49,11 @@ def main() -> None:
         return
     sizes = [(way, size) for way in KERNELS for size in MEGAPIXELS]
     rows = [run("studies.wiener_costs", "--one", way, str(size)).said for way, size in sizes]
-    tell("guides", "The guide of a picture: the quickest of its calls, and the memory that it added", rows)
+    tell(
+        "wiener_estimates",
+        "The Wiener estimate of an image: the quickest of its calls, and the memory that it added",
+        rows,
+    )
 
 
 if __name__ == "__main__":

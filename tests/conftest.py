@@ -40,11 +40,11 @@ def compose(tmp_path: Path, cache_root: Path) -> Iterator[Callable[..., Config]]
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from deblur.config.command_line import conf_dir, prepare_words
+    from deblur.config.command_line import conf_dir, prepare_argv
 
-    def composed(*words: str) -> dict[str, Any]:
+    def composed(*overrides: str) -> dict[str, Any]:
         places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={cache_root}")
-        return check(hydra_compose("train", prepare_words([*places, *words])))
+        return check(hydra_compose("train", prepare_argv([*places, *overrides])))
 
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         yield composed

@@ -47,7 +47,7 @@ def write_images(root: Path, count: int, first: int = 0, height: int = 9, width:
 
 def write_bad_files(root: Path, count: int) -> None:
     for index in range(count):
-        (root / f"bad{index:02d}.png").write_text("no picture")
+        (root / f"bad{index:02d}.png").write_text("no image")
 
 
 def folder(root: Path, max_images: int | None = None, seed: int = 0) -> FolderSource:

@@ -25,10 +25,10 @@ class Loaded(NamedTuple):
 
 
 def load_in_child(paths: Sequence[Path], restored: tuple[int, int] = (4, 4)) -> Loaded:
-    """Load each file as `deblur.load` does, and restore a black picture of (H, W) with it."""
-    words = [json.dumps(list(map(str, paths))), json.dumps(restored)]
+    """Load each file as `deblur.load` does, and restore a black image of (H, W) with it."""
+    overrides = [json.dumps(list(map(str, paths))), json.dumps(restored)]
     done = subprocess.run(
-        [sys.executable, __file__, *words], capture_output=True, text=True, timeout=_MOST_TIME, check=False
+        [sys.executable, __file__, *overrides], capture_output=True, text=True, timeout=_MOST_TIME, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     said, growth = json.loads(done.stdout.splitlines()[-1])

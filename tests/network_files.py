@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from guided_networks import calibrated
+from wiener_networks import calibrated
 
 from deblur.inference.weights import write_weights
 from deblur.models import SRCNN
@@ -24,9 +24,9 @@ def write_network(path: Path, kernel_sizes: tuple[int, ...], brighter: float = 0
     return path
 
 
-def write_told_network(path: Path) -> Path:
-    """Write a network of random weights that is told the kernel of each picture."""
-    model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4], "kernel_given": True}
-    weights = calibrated(kernel_given=True).state_dict()
+def write_non_blind_network(path: Path) -> Path:
+    """Write a network of random weights that is told the kernel of each image."""
+    model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4], "non_blind": True}
+    weights = calibrated(non_blind=True).state_dict()
     write_weights(path, weights, {"name": path.stem, "settings": {"model": model, "blur": BOX}})
     return path

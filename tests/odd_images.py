@@ -212,10 +212,10 @@ def bmp_fields(
     pixels: NDArray[Any], masks: Sequence[int], bits: int, header_bytes: int = 56, *, down: bool = False
 ) -> bytes:
     """A BMP whose channels (H, W, C), of the bits of their masks, are bit fields."""
-    words = np.zeros(pixels.shape[:2], np.uint32)
+    overrides = np.zeros(pixels.shape[:2], np.uint32)
     for channel, mask in enumerate(masks[: pixels.shape[2]]):
-        words |= pixels[..., channel].astype(np.uint32) * np.uint32(mask & -mask)
-    row = words.astype(f"<u{bits // 8}")
+        overrides |= pixels[..., channel].astype(np.uint32) * np.uint32(mask & -mask)
+    row = overrides.astype(f"<u{bits // 8}")
     padding = -row.shape[1] * (bits // 8) % 4
     ordered = row if down else row[::-1]
     data = b"".join(line.tobytes() + bytes(padding) for line in ordered)

@@ -27,7 +27,7 @@ def write_history(folder: Path, gains: Sequence[float]) -> None:
 
 
 def write_samples(folder: Path, name: str) -> None:
-    """Write the pictures of a test image: a bright square, and the same, dimmer and dimmer."""
+    """Write the images of a test image: a bright square, and the same, dimmer and dimmer."""
     (folder / "samples" / name).mkdir(parents=True)
     for kind, level in (("sharp", 250), ("restored", 150), ("blurred", 100)):
         image = np.zeros((40, 48), np.uint8)

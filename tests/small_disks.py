@@ -24,9 +24,9 @@ def small_disks(place: Path) -> Iterator[SmallDisk]:
         folder.mkdir()
         if sys.platform != "linux":
             pytest.skip("only Linux has file systems in memory")
-        words = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", str(folder)]
+        overrides = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", str(folder)]
         try:
-            made = subprocess.run(words, capture_output=True, text=True)
+            made = subprocess.run(overrides, capture_output=True, text=True)
         except FileNotFoundError:
             pytest.skip("there is no command mount")
         if made.returncode != 0:

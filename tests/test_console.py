@@ -147,8 +147,8 @@ def test_a_terminal_shows_the_same_words(tmp_path: Path) -> None:
     """
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "dumb", "COLUMNS": "100"}
-    words = [sys.executable, "-c", textwrap.dedent(script)]
-    subprocess.run(words, stdout=theirs, cwd=tmp_path, env=environment, check=True)
+    overrides = [sys.executable, "-c", textwrap.dedent(script)]
+    subprocess.run(overrides, stdout=theirs, cwd=tmp_path, env=environment, check=True)
     os.close(theirs)
     lines = os.read(ours, 10_000).decode().split("\r\n")
     os.close(ours)

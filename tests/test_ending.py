@@ -23,8 +23,8 @@ CHILD = """
 
 
 def start(process: int, how: str = "") -> "subprocess.Popen[str]":
-    words = [sys.executable, "-c", textwrap.dedent(CHILD), str(process), how]
-    child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    overrides = [sys.executable, "-c", textwrap.dedent(CHILD), str(process), how]
+    child = subprocess.Popen(overrides, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     return child
 
@@ -82,8 +82,8 @@ PARENT = """
 def test_processes_of_multiprocessing_end_with_one_that_is_killed(tmp_path: Path, method: str) -> None:
     (tmp_path / "parent.py").write_text(textwrap.dedent(PARENT))
     begun = [tmp_path / "a", tmp_path / "b"]
-    words = [sys.executable, str(tmp_path / "parent.py"), method, *map(str, begun)]
-    with subprocess.Popen(words, start_new_session=True) as parent:
+    overrides = [sys.executable, str(tmp_path / "parent.py"), method, *map(str, begun)]
+    with subprocess.Popen(overrides, start_new_session=True) as parent:
         deadline = time.monotonic() + 60
         while not all(place.exists() for place in begun):
             assert time.monotonic() < deadline

@@ -290,9 +290,9 @@ def test_any_table_comes_back(tmp_path_factory: pytest.TempPathFactory, rows: li
 def test_an_image_comes_back(tmp_path: Path, shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     write_gray_png(tmp_path / "samples" / "a.png", image)
-    with Image.open(tmp_path / "samples" / "a.png") as picture:
-        assert (picture.format, picture.mode) == ("PNG", "L")
-        np.testing.assert_array_equal(np.asarray(picture), image)
+    with Image.open(tmp_path / "samples" / "a.png") as decoded:
+        assert (decoded.format, decoded.mode) == ("PNG", "L")
+        np.testing.assert_array_equal(np.asarray(decoded), image)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ class Claim:
     """Another process that holds a GPU."""
 
     def __init__(self, folder: Path, names: list[str]) -> None:
-        words = [sys.executable, "-c", textwrap.dedent(CLAIM), str(folder), *names]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        overrides = [sys.executable, "-c", textwrap.dedent(CLAIM), str(folder), *names]
+        self._process = subprocess.Popen(overrides, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.index = int(self._process.stdout.readline())
 

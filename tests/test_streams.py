@@ -34,8 +34,10 @@ def run(
     """Run a script of Python through a shell, which redirects its output."""
     (place / "script.py").write_text(textwrap.dedent(script), encoding="utf-8")
     environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(__file__).parents[1])} | more
-    words = ["bash", "-c", f'set -o pipefail; "$0" script.py {redirect}', sys.executable]
-    return subprocess.run(words, cwd=place, env=environment, capture_output=True, encoding=encoding, errors="replace")
+    overrides = ["bash", "-c", f'set -o pipefail; "$0" script.py {redirect}', sys.executable]
+    return subprocess.run(
+        overrides, cwd=place, env=environment, capture_output=True, encoding=encoding, errors="replace"
+    )
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "cp932", "cp850", "ascii", "latin-1", "utf-16"])

@@ -92,7 +92,7 @@ def test_a_stream_may_be_drawn_on_and_nothing_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("overrides", "text"),
     [
         ((0, "image"), "0 images"),
         ((1, "image"), "1 image"),
@@ -101,8 +101,8 @@ def test_a_stream_may_be_drawn_on_and_nothing_more() -> None:
         ((3, "run is", "runs are"), "3 runs are"),
     ],
 )
-def test_a_count_is_followed_by_the_right_noun(words: tuple[int, str], text: str) -> None:
-    assert counted(*words) == text
+def test_a_count_is_followed_by_the_right_noun(overrides: tuple[int, str], text: str) -> None:
+    assert counted(*overrides) == text
 
 
 @pytest.mark.parametrize(

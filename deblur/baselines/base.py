@@ -7,22 +7,22 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 
 GRAY_LEVELS = 255.0
-"""What 1.0 is in grey levels."""
+"""What 1.0 is in gray levels."""
 
 Fitted = TypeVar("Fitted")
 
-Picture = NDArray[np.float32]
-"""A gray picture in [0, 1], shape (H, W)."""
+DecodedImage = NDArray[np.float32]
+"""A gray image in [0, 1], shape (H, W)."""
 
 EightBit = NDArray[np.uint8]
-"""A gray picture in grey levels 0 to 255, shape (H, W)."""
+"""A gray image in gray levels 0 to 255, shape (H, W)."""
 
 
 class Baseline(ABC):
-    """A classical restorer. It is told the kernel of every picture, which a network is not.
+    """A classical restorer. It is told the kernel of every image, which a network is not.
 
     Attributes:
         name: Name in commands, tables and file names.
@@ -33,7 +33,7 @@ class Baseline(ABC):
     images_to_fit: ClassVar[int]
 
     @abstractmethod
-    def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Weights]) -> None:
+    def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf]) -> None:
         """Tune on training images.
 
         A parameter that is searched for is the one of the highest mean per-image PSNR of the clamped result.
@@ -48,15 +48,15 @@ class Baseline(ABC):
         """
 
     @abstractmethod
-    def restore(self, blurred: Picture, kernel: Weights) -> Picture:
-        """Restore a picture.
+    def restore(self, blurred: DecodedImage, kernel: Psf) -> DecodedImage:
+        """Restore an image.
 
         Args:
             blurred: In [0, 1], shape (H, W); it may be smaller than the kernel.
             kernel: What it was blurred with, odd-sized, of sum 1.
 
         Returns:
-            The restored picture, shape (H, W). It is not clamped: metrics do that.
+            The restored image, shape (H, W). It is not clamped: metrics do that.
 
         Raises:
             RuntimeError: The restorer has not been fitted.
@@ -73,17 +73,17 @@ class Baseline(ABC):
 
 
 class Identity(Baseline):
-    """No restoration: the blurred picture itself, which every gain is measured from."""
+    """No restoration: the blurred image itself, which every gain is measured from."""
 
     name = "none"
     images_to_fit = 0
 
-    def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Weights]) -> None:
+    def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf]) -> None:
         """Check the images, for there is nothing to tune."""
         check_training_images(sharp, blurred, kernels)
 
-    def restore(self, blurred: Picture, kernel: Weights) -> Picture:  # noqa: ARG002 - called like all others
-        """Return the picture as it is."""
+    def restore(self, blurred: DecodedImage, kernel: Psf) -> DecodedImage:  # noqa: ARG002 - called like all others
+        """Return the image as it is."""
         return blurred
 
     @property
@@ -93,7 +93,7 @@ class Identity(Baseline):
 
 
 def check_training_images(
-    sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Weights] | None = None
+    sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf] | None = None
 ) -> None:
     """Check that training images belong together.
 
@@ -124,6 +124,6 @@ def fitted(value: Fitted | None) -> Fitted:
     return value
 
 
-def to_unit(picture: EightBit) -> Picture:
-    """Bring grey levels to [0, 1] as a network's input is."""
-    return picture.astype(np.float32) / np.float32(GRAY_LEVELS)
+def to_unit(image: EightBit) -> DecodedImage:
+    """Bring gray levels to [0, 1] as a network's input is."""
+    return image.astype(np.float32) / np.float32(GRAY_LEVELS)

@@ -1,7 +1,7 @@
 """The best linear filter of a limited size: what no linear network of that receptive field can surpass.
 
 Filters have no constant term: both images are compared as they are, and the filter itself learns to keep the mean.
-Beyond the border a picture is mirrored, as everywhere in this project, so that every pixel of every training image
+Beyond the boundary an image is mirrored, as everywhere in this project, so that every pixel of every training image
 counts.
 """
 
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, linalg  # type: ignore[import-untyped] # it has no types
 
-from deblur.baselines.base import EightBit, Picture, check_training_images
-from deblur.blur.kernels import Weights
+from deblur.baselines.base import DecodedImage, EightBit, check_training_images
+from deblur.blur.kernels import Psf
 
 RIDGE = 1e-10
-"""Added to the diagonal of the normal equations, as a part of its mean: pictures without texture leave them singular.
-It is the effect of noise of 1e-5 of the pictures' root mean square, 1/200 of that of rounding to 8 bits."""
+"""Added to the diagonal of the normal equations, as a part of its mean: images without texture leave them singular.
+It is the effect of noise of 1e-5 of the images' root mean square, 1/200 of that of rounding to 8 bits."""
 
 
-def fit_filters(sharp: Sequence[EightBit], blurred: Sequence[EightBit], sizes: Sequence[int]) -> dict[int, Weights]:
+def fit_filters(sharp: Sequence[EightBit], blurred: Sequence[EightBit], sizes: Sequence[int]) -> dict[int, Psf]:
     """Find the square filters that bring blurred images closest to the sharp ones.
 
     Exact least squares over all pixels of all images, in float64. The equations of the largest size are summed up once;
@@ -41,52 +41,52 @@ def fit_filters(sharp: Sequence[EightBit], blurred: Sequence[EightBit], sizes: S
     if not sizes or any(size < 1 or size % 2 == 0 for size in sizes):
         raise ValueError(f"sizes are {list(sizes)}; there must be one at least, all odd and positive.")
     equations = _NormalEquations(max(sizes))
-    for original, picture in zip(sharp, blurred, strict=True):
-        equations.add(original.astype(np.float64), picture.astype(np.float64))
+    for original, image in zip(sharp, blurred, strict=True):
+        equations.add(original.astype(np.float64), image.astype(np.float64))
     products, targets = equations.products(), equations.targets
     return {size: _solved(products, targets, size) for size in sizes}
 
 
-def apply(weights: Weights, blurred: Picture) -> Picture:
-    """Correlate a picture with a filter, mirroring the picture at its border.
+def apply(psf: Psf, blurred: DecodedImage) -> DecodedImage:
+    """Correlate an image with a filter, mirroring the image at its boundary.
 
     Args:
-        weights: Odd-sized filter, shape (K, L).
+        psf: Odd-sized filter, shape (K, L).
         blurred: Shape (H, W).
 
     Returns:
-        The restored picture, shape (H, W), not clamped.
+        The restored image, shape (H, W), not clamped.
     """
-    restored = cv2.filter2D(blurred, cv2.CV_32F, weights, borderType=cv2.BORDER_REFLECT)
+    restored = cv2.filter2D(blurred, cv2.CV_32F, psf, borderType=cv2.BORDER_REFLECT)
     return restored.astype(np.float32, copy=False)
 
 
 class _NormalEquations:
-    """Sums of products of mirrored pictures, for all pairs of taps of a filter.
+    """Sums of products of mirrored images, for all pairs of taps of a filter.
 
     The sum for the taps (a, b) and (c, d) is that of y(i + a, j + b) y(i + c, j + d) over all pixels (i, j). Taken one
     by one, these sums are too many. Yet moving both taps down by one px changes their sum by a row of products that
     enters at the bottom and one that leaves at the top; and likewise to the right. So only the sums with a tap in the
-    first row and one in the first column come from the whole picture, by correlation, and all others from strips at
+    first row and one in the first column come from the whole image, by correlation, and all others from strips at
     its sides.
     """
 
     def __init__(self, size: int) -> None:
-        """Begin with no picture.
+        """Begin with no image.
 
         Args:
             size: Width of the filter [px].
         """
         self._size = size
         steps = size - 1
-        self.targets: Weights = np.zeros((size, size))  # with the sharp picture, by tap
-        self._corner: Weights = np.zeros((size, size))  # taps (0, 0) and (c, d)
-        self._side: Weights = np.zeros((size, size))  # taps (0, b) and (c, 0), by c and b
-        self._rightwards: Weights = np.zeros((steps, size, steps))  # change from (0, b), (c, d) to (0, b+1), (c, d+1)
-        self._downwards: Weights = np.zeros((steps * size, steps * size))  # from (a, b), (c, d) to (a+1, b), (c+1, d)
+        self.targets: Psf = np.zeros((size, size))  # with the sharp image, by tap
+        self._corner: Psf = np.zeros((size, size))  # taps (0, 0) and (c, d)
+        self._side: Psf = np.zeros((size, size))  # taps (0, b) and (c, 0), by c and b
+        self._rightwards: Psf = np.zeros((steps, size, steps))  # change from (0, b), (c, d) to (0, b+1), (c, d+1)
+        self._downwards: Psf = np.zeros((steps * size, steps * size))  # from (a, b), (c, d) to (a+1, b), (c+1, d)
 
-    def add(self, sharp: Weights, blurred: Weights) -> None:
-        """Add a pair of pictures, shape (H, W) each."""
+    def add(self, sharp: Psf, blurred: Psf) -> None:
+        """Add a pair of images, shape (H, W) each."""
         size = self._size
         height, width = blurred.shape
         y = np.pad(blurred, size // 2, mode="symmetric")
@@ -103,16 +103,16 @@ class _NormalEquations:
             products = windows.reshape(-1, width)
             self._downwards += sign * (products @ products.T)
 
-    def products(self) -> Weights:
+    def products(self) -> Psf:
         """Return the sums for all pairs of taps, shape (size, size, size, size)."""
         size = self._size
-        first: Weights = np.empty((size, size, size))  # taps (0, b) and (c, d), by b, c and d
+        first: Psf = np.empty((size, size, size))  # taps (0, b) and (c, d), by b, c and d
         first[0] = self._corner
         first[:, :, 0] = self._side.T
         for b in range(size - 1):
             first[b + 1, :, 1:] = first[b, :, :-1] + self._rightwards[b]
         downwards = self._downwards.reshape(size - 1, size, size - 1, size)
-        sums: Weights = np.empty((size, size, size, size))
+        sums: Psf = np.empty((size, size, size, size))
         sums[0] = first
         sums[:, :, 0] = first.transpose(1, 2, 0)  # the same pairs in the other order: (c, d), (0, b)
         for a in range(size - 1):
@@ -120,7 +120,7 @@ class _NormalEquations:
         return sums
 
 
-def _correlated(fixed: Weights, moved: Weights, size: int, leftwards: bool = False) -> Weights:
+def _correlated(fixed: Psf, moved: Psf, size: int, leftwards: bool = False) -> Psf:
     """Return the sums of fixed(i, j) moved(i + c, j + d) for c and d below size, or with j - d instead of j + d.
 
     Beyond their last rows and columns both count as 0.
@@ -130,16 +130,16 @@ def _correlated(fixed: Weights, moved: Weights, size: int, leftwards: bool = Fal
         for first, second in zip(fixed.shape, moved.shape, strict=True)
     )
     spectrum = np.conj(fft.rfft2(fixed, s=(rows, columns))) * fft.rfft2(moved, s=(rows, columns))
-    sums: Weights = fft.irfft2(spectrum, s=(rows, columns))
+    sums: Psf = fft.irfft2(spectrum, s=(rows, columns))
     shifts = np.arange(size)
     return sums[:size, (-shifts if leftwards else shifts) % columns]
 
 
-def _solved(products: Weights, targets: Weights, size: int) -> Weights:
+def _solved(products: Psf, targets: Psf, size: int) -> Psf:
     """Solve the equations for the filter of that size in the middle of the largest one."""
     margin = (len(targets) - size) // 2
     inner = slice(margin, margin + size)
     matrix = products[inner, inner, inner, inner].reshape(size**2, size**2).copy()
     matrix[np.diag_indices_from(matrix)] += RIDGE * np.trace(matrix) / size**2
-    solution: Weights = linalg.solve(matrix, targets[inner, inner].ravel(), assume_a="pos")
+    solution: Psf = linalg.solve(matrix, targets[inner, inner].ravel(), assume_a="pos")
     return solution.reshape(size, size)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from deblur.baselines.base import Baseline, EightBit, Picture, check_training_images, fitted
+from deblur.baselines.base import Baseline, DecodedImage, EightBit, check_training_images, fitted
 from deblur.baselines.tuning import climb, climb_whole, mean_psnr
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.errors import UserError
 
 LEAST_MARGIN = 32
-"""Least width in px of the mirrored margin for Richardson and Lucy, whose convolutions take the picture as black beyond
-its border: without a margin results are worse than the blurred picture."""
+"""Least width in px of the mirrored margin for Richardson and Lucy, whose convolutions take the image as black beyond
+its boundary: without a margin results are worse than the blurred image."""
 
 KERNELS_PER_MARGIN = 4
 """Width of that margin in kernels, where this is more: with each iteration the black comes further in. Four real faces
@@ -26,12 +26,12 @@ MOST_ITERATIONS = 100
 faces blurred by box 7, 10, 30 and 100 reach 23.0, 24.4 and 25.6 dB."""
 
 LEAST_DIVISOR = 1e-6
-"""Brightness below which Richardson and Lucy's ratio is taken as 0: rounding errors of black areas, 1/4000 grey
+"""Brightness below which Richardson and Lucy's ratio is taken as 0: rounding errors of black areas, 1/4000 gray
 level."""
 
 
 class _Padded(Baseline):
-    """A restorer of scikit-image's that works on a picture with a mirrored margin."""
+    """A restorer of scikit-image's that works on an image with a mirrored margin."""
 
     def __init__(self) -> None:
         """Look for scikit-image, which is not loaded before it is needed.
@@ -45,22 +45,20 @@ class _Padded(Baseline):
             )
         self._tuned: float | None = None
 
-    def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Weights]) -> None:
+    def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf]) -> None:
         """Search for the parameter of the highest mean PSNR; every try restores all images."""
         check_training_images(sharp, blurred, kernels)
 
         def score(parameter: float) -> float:
-            return mean_psnr(
-                lambda picture, kernel: self._restored(picture, kernel, parameter), sharp, blurred, kernels
-            )
+            return mean_psnr(lambda image, kernel: self._restored(image, kernel, parameter), sharp, blurred, kernels)
 
         self._tuned = self._search(score)
 
-    def restore(self, blurred: Picture, kernel: Weights) -> Picture:
-        """Restore a picture with the tuned parameter."""
+    def restore(self, blurred: DecodedImage, kernel: Psf) -> DecodedImage:
+        """Restore an image with the tuned parameter."""
         return self._restored(blurred, kernel, fitted(self._tuned))
 
-    def _restored(self, blurred: Picture, kernel: Weights, parameter: float) -> Picture:
+    def _restored(self, blurred: DecodedImage, kernel: Psf, parameter: float) -> DecodedImage:
         margins = self._margins(blurred.shape, kernel.shape)
         padded = np.pad(blurred.astype(np.float64), margins, mode="symmetric")
         restored = self._deconvolved(padded, kernel, parameter)
@@ -76,15 +74,15 @@ class _Padded(Baseline):
         """Search for the parameter that scores highest."""
 
     @abstractmethod
-    def _deconvolved(self, padded: Weights, kernel: Weights, parameter: float) -> Weights:
-        """Deconvolve a padded picture in [0, 1], shape (H, W), whose size exceeds that of the kernel."""
+    def _deconvolved(self, padded: Psf, kernel: Psf, parameter: float) -> Psf:
+        """Deconvolve a padded image in [0, 1], shape (H, W), whose size exceeds that of the kernel."""
 
 
 class Wiener(_Padded):
     """Wiener-Hunt deconvolution with a Laplacian prior, `skimage.restoration.wiener`.
 
     B. R. Hunt, "A matrix theory proof of the discrete convolution theorem", IEEE Trans. Audio Electroacoust. 1971.
-    Tuned is the balance between the picture and the prior.
+    Tuned is the balance between the image and the prior.
     """
 
     name = "wiener"
@@ -99,21 +97,21 @@ class Wiener(_Padded):
         return climb(score, start=1e-3, low=1e-8, high=1e3, steps=(10.0, 3.0, 1.5, 1.2))
 
     def _margins(self, shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> list[tuple[int, int]]:
-        # As many whole periods, of twice the picture's size, as the kernel needs
+        # As many whole periods, of twice the image's size, as the kernel needs
         periods = (2 * size * math.ceil(taps / (2 * size)) for size, taps in zip(shape, kernel_shape, strict=True))
         return [(0, period - size) for period, size in zip(periods, shape, strict=True)]
 
-    def _deconvolved(self, padded: Weights, kernel: Weights, parameter: float) -> Weights:
-        restored: Weights = _restoration().wiener(padded, kernel, parameter, clip=False)
+    def _deconvolved(self, padded: Psf, kernel: Psf, parameter: float) -> Psf:
+        restored: Psf = _restoration().wiener(padded, kernel, parameter, clip=False)
         return restored
 
 
 class RichardsonLucy(_Padded):
     """Richardson-Lucy deconvolution, `skimage.restoration.richardson_lucy`.
 
-    W. H. Richardson, JOSA 1972; L. B. Lucy, Astronomical Journal 1974. It climbs towards the picture of the highest
+    W. H. Richardson, JOSA 1972; L. B. Lucy, Astronomical Journal 1974. It climbs towards the image of the highest
     likelihood under Poisson noise and has to be stopped before it fits the noise: tuned is the number of iterations.
-    scikit-image's function cannot go on from an earlier result, so that each number that is tried starts anew: the
+    scikit-image's function cannot go on from an earlier result, so that each number that is tried starts again: the
     search is coarse and yet takes about 3 s an image of 256x256. A dozen images are enough for it.
     """
 
@@ -132,8 +130,8 @@ class RichardsonLucy(_Padded):
         margin = max(LEAST_MARGIN, KERNELS_PER_MARGIN * max(kernel_shape))
         return [(margin, margin)] * len(shape)
 
-    def _deconvolved(self, padded: Weights, kernel: Weights, parameter: float) -> Weights:
-        restored: Weights = _restoration().richardson_lucy(
+    def _deconvolved(self, padded: Psf, kernel: Psf, parameter: float) -> Psf:
+        restored: Psf = _restoration().richardson_lucy(
             padded, kernel, num_iter=round(parameter), clip=False, filter_epsilon=LEAST_DIVISOR
         )
         return restored

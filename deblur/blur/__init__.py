@@ -1,4 +1,4 @@
-"""The forward model of blur: kernels, how they are drawn, and how a picture is degraded by them."""
+"""The forward model of blur: kernels, how they are drawn, and how an image is degraded by them."""
 
 from deblur.blur.convolution import Kernel, convolve
 from deblur.blur.degradation import (

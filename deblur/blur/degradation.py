@@ -1,4 +1,4 @@
-"""The forward model: what happens to a sharp picture before the network sees it."""
+"""The forward model: what happens to a sharp image before the network sees it."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deblur.blur import kernels
 from deblur.blur.convolution import Kernel, convolve
 from deblur.blur.intervals import Interval, ScalarOrPair, WholeNumbers
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 
 Parameters = Mapping[str, float | str]
 
@@ -34,13 +34,13 @@ class DrawnKernel(NamedTuple):
 
 @dataclass(frozen=True)
 class Sampled:
-    """All that was drawn for one picture: applying it again gives the same pixels.
+    """All that was drawn for one image: applying it again gives the same pixels.
 
     Attributes:
         kernel: The blur.
         family: Name of the family that the kernel was drawn from.
         parameters: What the family made it from, by name.
-        noise_sigma: Standard deviation of the noise in grey levels (of 255), at least 0.
+        noise_sigma: Standard deviation of the noise in gray levels (of 255), at least 0.
         noise_seed: Seed of the noise's own generator.
         jpeg_quality: 1..100, or None for no compression.
     """
@@ -76,7 +76,7 @@ class Degradation(ABC):
         """Set what follows the blur.
 
         Args:
-            noise_sigma: Standard deviation of gaussian noise in grey levels (of 255), at least 0.
+            noise_sigma: Standard deviation of gaussian noise in gray levels (of 255), at least 0.
             jpeg_quality: Whole number in 1..100, or None for no compression.
 
         Raises:
@@ -84,14 +84,14 @@ class Degradation(ABC):
         """
         self.noise_sigma = Interval.of(noise_sigma)
         if self.noise_sigma.low < 0:
-            raise ValueError(f"noise_sigma is {noise_sigma}; it must be at least 0 grey levels.")
+            raise ValueError(f"noise_sigma is {noise_sigma}; it must be at least 0 gray levels.")
         self.jpeg_quality = None if jpeg_quality is None else WholeNumbers.of(jpeg_quality)
         if self.jpeg_quality is not None and not 1 <= self.jpeg_quality.low <= self.jpeg_quality.high <= 100:
             raise ValueError(f"jpeg_quality is {jpeg_quality}; it must be in 1..100.")
 
     @abstractmethod
     def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
-        """Draw the kernel of one picture."""
+        """Draw the kernel of one image."""
 
     @property
     @abstractmethod
@@ -100,12 +100,12 @@ class Degradation(ABC):
 
     @property
     def fixed_kernel(self) -> Kernel | None:
-        """The kernel of all pictures, or None where it is drawn."""
+        """The kernel of all images, or None where it is drawn."""
         return None
 
     @property
     def is_fixed(self) -> bool:
-        """Whether nothing is drawn: a picture is degraded in the same way each time."""
+        """Whether nothing is drawn: an image is degraded in the same way each time."""
         if type(self).sample is not Degradation.sample or type(self).apply is not Degradation.apply:
             return False  # what a class of somebody else's draws there is not known
         is_compression_fixed = self.jpeg_quality is None or self.jpeg_quality.is_fixed
@@ -113,14 +113,14 @@ class Degradation(ABC):
 
     @property
     def commutes_with_mirroring(self) -> tuple[bool, bool]:
-        """Whether a mirrored picture is degraded to the mirrored result: left-right, and top-bottom."""
+        """Whether a mirrored image is degraded to the mirrored result: left-right, and top-bottom."""
         if self.fixed_kernel is None or not self.is_fixed or self.jpeg_quality is not None:
             return False, False  # the blocks of a JPEG begin at the top left
-        weights = self.fixed_kernel.weights
-        return np.array_equal(weights, weights[:, ::-1]), np.array_equal(weights, weights[::-1])
+        psf = self.fixed_kernel.psf
+        return np.array_equal(psf, psf[:, ::-1]), np.array_equal(psf, psf[::-1])
 
     def sample(self, rng: np.random.Generator) -> Sampled:
-        """Draw a kernel, noise and compression for one picture."""
+        """Draw a kernel, noise and compression for one image."""
         # The order is part of the result: with the kernel first and the optional quality last, switching noise or
         # compression on changes nothing else that is drawn from the same generator.
         kernel, family, parameters = self.draw_kernel(rng)
@@ -130,14 +130,14 @@ class Degradation(ABC):
         return Sampled(kernel, family, parameters, noise_sigma, noise_seed, jpeg_quality)
 
     def apply(self, image: NDArray[np.uint8], sampled: Sampled) -> NDArray[np.uint8]:
-        """Degrade a picture: blur the whole of it, add noise, round to 8 bits, compress.
+        """Degrade an image: blur the whole of it, add noise, round to 8 bits, compress.
 
         Args:
-            image: sharp grey picture, shape (H, W).
+            image: sharp gray image, shape (H, W).
             sampled: What was drawn for it.
 
         Returns:
-            The blurred picture, shape (H, W).
+            The blurred image, shape (H, W).
 
         Raises:
             ValueError: If the image is not a non-empty two-dimensional uint8 array.
@@ -157,10 +157,10 @@ class ParametricBlur(Degradation):
     """A family whose kernel is a function of a few numbers.
 
     Attributes:
-        make_weights: The function, called with the parameters by name.
+        make_psf: The function, called with the parameters by name.
     """
 
-    make_weights: ClassVar[Callable[..., Weights]]
+    make_psf: ClassVar[Callable[..., Psf]]
 
     def __init__(self, intervals: Mapping[str, Interval], **after: Unpack[AfterBlur]) -> None:
         """Set the parameters and make the kernels at both ends of them.
@@ -174,14 +174,14 @@ class ParametricBlur(Degradation):
         """
         super().__init__(**after)
         self.intervals = dict(intervals)
-        self._lowest = Kernel(self.make_weights(**{name: each.low for name, each in self.intervals.items()}))
-        self._highest = Kernel(self.make_weights(**{name: each.high for name, each in self.intervals.items()}))
+        self._lowest = Kernel(self.make_psf(**{name: each.low for name, each in self.intervals.items()}))
+        self._highest = Kernel(self.make_psf(**{name: each.high for name, each in self.intervals.items()}))
         self._is_fixed = all(interval.is_fixed for interval in self.intervals.values())
 
     def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
         """Draw the parameters and make the kernel; the kernel of fixed parameters is made once."""
         parameters = {name: interval.draw(rng) for name, interval in self.intervals.items()}
-        kernel = self._highest if self._is_fixed else Kernel(self.make_weights(**parameters))
+        kernel = self._highest if self._is_fixed else Kernel(self.make_psf(**parameters))
         return DrawnKernel(kernel, self.family, parameters)
 
     @property
@@ -193,7 +193,7 @@ class ParametricBlur(Degradation):
     @property
     def max_kernel_size(self) -> tuple[int, int]:
         """The size of the kernel with the largest parameters."""
-        height, width = self._highest.weights.shape
+        height, width = self._highest.psf.shape
         return height, width
 
 
@@ -201,7 +201,7 @@ class NoBlur(ParametricBlur):
     """No blur: noise, rounding and compression alone."""
 
     family = "none"
-    make_weights = staticmethod(kernels.identity)
+    make_psf = staticmethod(kernels.identity)
 
     def __init__(self, **after: Unpack[AfterBlur]) -> None:
         """Set noise and compression."""
@@ -212,7 +212,7 @@ class Gaussian(ParametricBlur):
     """A round gaussian."""
 
     family = "gaussian"
-    make_weights = staticmethod(kernels.gaussian)
+    make_psf = staticmethod(kernels.gaussian)
 
     def __init__(self, sigma: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
         """Set sigma in px, above 0."""
@@ -223,7 +223,7 @@ class Box(ParametricBlur):
     """The mean of a square."""
 
     family = "box"
-    make_weights = staticmethod(kernels.box)
+    make_psf = staticmethod(kernels.box)
 
     def __init__(self, size: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
         """Set the size in px, odd; of a pair, the odd sizes are drawn."""
@@ -234,7 +234,7 @@ class Motion(ParametricBlur):
     """A straight line, as of a camera or an object that moves evenly."""
 
     family = "motion"
-    make_weights = staticmethod(kernels.motion)
+    make_psf = staticmethod(kernels.motion)
 
     def __init__(self, length: ScalarOrPair, angle: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
         """Set the length in px, at least 1, and the angle in degrees, counter-clockwise."""
@@ -259,7 +259,7 @@ class Disk(ParametricBlur):
     """A disk, as of a lens out of focus."""
 
     family = "disk"
-    make_weights = staticmethod(kernels.disk)
+    make_psf = staticmethod(kernels.disk)
 
     def __init__(self, radius: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
         """Set the radius in px, above 0."""
@@ -267,9 +267,9 @@ class Disk(ParametricBlur):
 
 
 def _through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """Compress and decode a grey picture, shape (H, W)."""
+    """Compress and decode a gray image, shape (H, W)."""
     _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
     if decoded is None:
-        raise ValueError(f"A picture of {image.shape} cannot be compressed as JPEG.")
+        raise ValueError(f"An image of {image.shape} cannot be compressed as JPEG.")
     return decoded.astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""Numbers of a blur's settings: a scalar is a fixed value, a pair [low, high] is drawn anew for each image."""
+"""Numbers of a blur's settings: a scalar is a fixed value, a pair [low, high] is drawn again for each image."""
 
 import math
 from collections.abc import Sequence

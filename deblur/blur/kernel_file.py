@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from deblur.blur.convolution import Kernel
 from deblur.blur.degradation import AfterBlur, Degradation, DrawnKernel
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.errors import UserError
 
 MAX_SIDE = 501
@@ -25,13 +25,13 @@ UNIT_SUM_TOLERANCE = 1e-3
 """How far the sum of an array may be from 1 without a warning: what the digits of a stored kernel can lose."""
 
 ALLOWED: Final = (
-    "Give a .npy array or a PNG, TIFF, BMP, PGM or JPEG picture with one kernel: two dimensions, an odd height and an "
+    "Give a .npy array or a PNG, TIFF, BMP, PGM or JPEG image with one kernel: two dimensions, an odd height and an "
     f"odd width of at most {MAX_SIDE} px, values that are finite, at least 0 and not all 0."
 )
 
 _NPY_START: Final = b"\x93NUMPY"
 _ZIP_START: Final = b"PK"  # of an .npz archive
-_PICTURE_FORMATS: Final = ("PNG", "TIFF", "BMP", "PPM", "JPEG")
+_IMAGE_FORMATS: Final = ("PNG", "TIFF", "BMP", "PPM", "JPEG")
 _DEEP_GRAY_MODES: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's, with more than 8 bits
 _DIGEST_SHOWN: Final = 12  # hexadecimal digits that tell kernels apart in a table
 
@@ -47,8 +47,8 @@ class KernelFile(Degradation):
         """Read the kernel.
 
         Args:
-            path: A .npy array or a picture, which Pillow reads as gray: what a single bright pixel becomes. Of a file
-                with several pictures the first is read.
+            path: A .npy array or an image, which Pillow reads as gray: what a single bright pixel becomes. Of a file
+                with several images the first is read.
             sha256: The digest that the file has to have, in 64 hexadecimal digits; None takes any content.
             **after: Noise and compression, as in `Degradation`.
 
@@ -65,7 +65,7 @@ class KernelFile(Degradation):
                 f"{sha256}. Give the file as it was, or take this one with blur.sha256=null."
             )
         try:
-            self._kernel = Kernel(_weights(content, path))
+            self._kernel = Kernel(_psf(content, path))
         except _NoKernelError as error:
             raise UserError(f"blur.path={path} {error}. {ALLOWED}") from error
 
@@ -81,7 +81,7 @@ class KernelFile(Degradation):
     @property
     def max_kernel_size(self) -> tuple[int, int]:
         """The size of the kernel."""
-        height, width = self._kernel.weights.shape
+        height, width = self._kernel.psf.shape
         return height, width
 
 
@@ -102,14 +102,14 @@ def _read(path: Path) -> bytes:
         raise UserError(f"blur.path={path} cannot be read ({error.strerror}). {ALLOWED}") from error
 
 
-def _weights(content: bytes, path: str) -> Weights:
+def _psf(content: bytes, path: str) -> Psf:
     """Read a kernel from a file's content and give it the sum 1."""
     if not content:
         raise _NoKernelError("is empty (0 bytes)")
     if content.startswith(_ZIP_START):
         raise _NoKernelError("is an archive of several arrays (.npz); store the one array with numpy.save")
     is_array = content.startswith(_NPY_START)
-    levels = _checked(_read_array(content) if is_array else _read_picture(content))
+    levels = _checked(_read_array(content) if is_array else _read_image(content))
     largest = float(levels.max())
     relative = levels / largest  # its sum is finite, whatever the levels
     total = largest * float(relative.sum())
@@ -117,8 +117,8 @@ def _weights(content: bytes, path: str) -> Weights:
         _log.warning(
             "blur.path=%s has the sum %g; it is divided by that, so that the blur keeps the brightness.", path, total
         )
-    weights: Weights = relative / relative.sum()
-    return weights
+    psf: Psf = relative / relative.sum()
+    return psf
 
 
 def _read_array(content: bytes) -> NDArray[np.generic]:
@@ -132,9 +132,9 @@ def _read_array(content: bytes) -> NDArray[np.generic]:
     return array
 
 
-def _read_picture(content: bytes) -> NDArray[np.generic]:
+def _read_image(content: bytes) -> NDArray[np.generic]:
     try:
-        with Image.open(io.BytesIO(content), formats=_PICTURE_FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=_IMAGE_FORMATS) as image:
             if max(image.size) > MAX_SIDE:  # before anything is decoded
                 raise _NoKernelError(f"has {image.height}x{image.width} px")
             if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
@@ -144,13 +144,13 @@ def _read_picture(content: bytes) -> NDArray[np.generic]:
     except _NoKernelError:
         raise
     except UnidentifiedImageError as error:
-        raise _NoKernelError("is neither a .npy array nor a picture") from error
+        raise _NoKernelError("is neither a .npy array nor an image") from error
     # A damaged file can raise nearly anything from a decoder.
     except Exception as error:
         raise _NoKernelError(f"cannot be read ({_text(error)})") from error
 
 
-def _checked(values: NDArray[np.generic]) -> Weights:
+def _checked(values: NDArray[np.generic]) -> Psf:
     if values.ndim != 2:
         raise _NoKernelError(f"has {values.ndim} dimensions, shape {values.shape}")
     height, width = values.shape

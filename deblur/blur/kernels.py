@@ -5,22 +5,22 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-Weights = NDArray[np.float64]
+Psf = NDArray[np.float64]
 
 GAUSSIAN_TRUNCATION = 4.0
-"""Half the width of a gaussian kernel, in sigmas: it leaves out 6e-5 of the weight, 0.02 grey levels at most."""
+"""Half the width of a gaussian kernel, in sigmas: it leaves out 6e-5 of the weight, 0.02 gray levels at most."""
 
 NEGLIGIBLE_COVERAGE = 1e-9
 """Share of a pixel below which a covered area is a rounding error of the geometry."""
 
 
-def identity() -> Weights:
-    """Return the kernel that leaves a picture as it is, shape (1, 1)."""
+def identity() -> Psf:
+    """Return the kernel that leaves an image as it is, shape (1, 1)."""
     return np.ones((1, 1))
 
 
-def gaussian(sigma: float) -> Weights:
-    """Sample a round gaussian at the pixel centres.
+def gaussian(sigma: float) -> Psf:
+    """Sample a round gaussian at the pixel centers.
 
     Args:
         sigma: Standard deviation in px, above 0.
@@ -38,7 +38,7 @@ def gaussian(sigma: float) -> Weights:
     return np.outer(profile, profile)
 
 
-def box(size: int) -> Weights:
+def box(size: int) -> Psf:
     """Average a square of pixels.
 
     Args:
@@ -54,17 +54,17 @@ def box(size: int) -> Weights:
     return np.full((int(size), int(size)), 1.0 / size**2)
 
 
-def motion(length: float, angle: float) -> Weights:
+def motion(length: float, angle: float) -> Psf:
     """Spread each pixel evenly along a straight line.
 
-    The line is a rectangle of the given length and of width 1 px around the kernel's centre. Each weight is the exact
+    The line is a rectangle of the given length and of width 1 px around the kernel's center. Each weight is the exact
     area that the rectangle covers in that pixel, so the length is Euclidean at every angle, and a whole odd length at
     0 or 90 degrees is a plain row or column of 1 / length. `fspecial` takes the same parameters, but weights a pixel
     by its distance from the line.
 
     Args:
         length: Length of the line in px, any real number of at least 1.
-        angle: Direction of the line in degrees, counter-clockwise as seen on the picture (y axis up).
+        angle: Direction of the line in degrees, counter-clockwise as seen on the image (y axis up).
 
     Returns:
         The smallest odd-sized kernel that holds the line: `angle + 180` gives the same, `-angle` its mirror image,
@@ -86,10 +86,10 @@ def motion(length: float, angle: float) -> Weights:
     across = np.array([sine, cosine]) / 2
     corners = np.array([along - across, along + across, across - along, -along - across])
     width, height = (_odd_size(extent) for extent in corners.max(axis=0))
-    return normalised(_polygon_coverage(corners, height, width))
+    return normalized(_polygon_coverage(corners, height, width))
 
 
-def disk(radius: float) -> Weights:
+def disk(radius: float) -> Psf:
     """Spread each pixel evenly over a disk, as a lens out of focus does.
 
     Each weight is the exact area that the disk covers in that pixel.
@@ -111,7 +111,7 @@ def disk(radius: float) -> Weights:
     meeting = np.minimum(x, _height_of_circle(y, radius))
     quadrant = y * meeting + _area_under_circle(x, radius) - _area_under_circle(meeting, radius)
     cumulative = np.sign(edges)[:, np.newaxis] * np.sign(edges)[np.newaxis, :] * quadrant
-    return normalised(np.diff(np.diff(cumulative, axis=0), axis=1))
+    return normalized(np.diff(np.diff(cumulative, axis=0), axis=1))
 
 
 def _require(condition: bool, sentence: str) -> None:
@@ -125,20 +125,20 @@ def _odd_size(extent: float) -> int:
     return 2 * math.ceil(extent - 0.5) + 1
 
 
-def _height_of_circle(x: Weights, radius: float) -> Weights:
+def _height_of_circle(x: Psf, radius: float) -> Psf:
     """Return how high a circle around the origin is above x (0 <= x <= radius)."""
     return np.sqrt((radius - x) * (radius + x))  # radius**2 - x**2 can round to below 0
 
 
-def _area_under_circle(x: Weights, radius: float) -> Weights:
+def _area_under_circle(x: Psf, radius: float) -> Psf:
     """Return the area between the x axis and a circle around the origin, from 0 to x (0 <= x <= radius)."""
     return 0.5 * (x * _height_of_circle(x, radius) + radius**2 * np.arcsin(x / radius))
 
 
-def _polygon_coverage(corners: Weights, height: int, width: int) -> Weights:
-    """Compute the exact area that a polygon around the origin covers in each pixel of a centred grid.
+def _polygon_coverage(corners: Psf, height: int, width: int) -> Psf:
+    """Compute the exact area that a polygon around the origin covers in each pixel of a centerd grid.
 
-    Each edge adds the signed area between itself and the pixels' upper borders (the trapezoids of the shoelace
+    Each edge adds the signed area between itself and the pixels' upper boundaries (the trapezoids of the shoelace
     formula, cut at the pixels), which leaves the inside when all edges are summed.
 
     Args:
@@ -162,7 +162,7 @@ def _polygon_coverage(corners: Weights, height: int, width: int) -> Weights:
     return np.abs(area)
 
 
-def _mean_of_clipped(start: Weights, end: Weights) -> Weights:
+def _mean_of_clipped(start: Psf, end: Psf) -> Psf:
     """Return the mean of clip(v, 0, 1) for v that runs evenly from start to end."""
     run = end - start
     level = np.abs(run) < NEGLIGIBLE_COVERAGE
@@ -170,18 +170,18 @@ def _mean_of_clipped(start: Weights, end: Weights) -> Weights:
     middle = (clipped_start + clipped_end) / 2
     ramp = (clipped_end - clipped_start) * middle
     plateau = np.maximum(end, 1.0) - np.maximum(start, 1.0)
-    mean: Weights = np.where(level, middle, (ramp + plateau) / np.where(level, 1.0, run))
+    mean: Psf = np.where(level, middle, (ramp + plateau) / np.where(level, 1.0, run))
     return mean
 
 
-def normalised(areas: Weights) -> Weights:
+def normalized(areas: Psf) -> Psf:
     """Drop rounding errors, trim empty outer rows and columns in opposite pairs and scale the sum to 1.
 
     Args:
         areas: What is covered of each pixel, odd height and width; below `NEGLIGIBLE_COVERAGE` is a rounding error.
     """
-    weights = np.where(areas < NEGLIGIBLE_COVERAGE, 0.0, areas)
-    filled = np.argwhere(weights)
-    top, left = np.minimum(filled.min(axis=0), np.array(weights.shape) - 1 - filled.max(axis=0))
-    trimmed = weights[top : len(weights) - top, left : weights.shape[1] - left]
+    psf = np.where(areas < NEGLIGIBLE_COVERAGE, 0.0, areas)
+    filled = np.argwhere(psf)
+    top, left = np.minimum(filled.min(axis=0), np.array(psf.shape) - 1 - filled.max(axis=0))
+    trimmed = psf[top : len(psf) - top, left : psf.shape[1] - left]
     return np.ascontiguousarray(trimmed / trimmed.sum())

@@ -1,4 +1,4 @@
-"""A mixture of blurs: the family is drawn for each picture, then its parameters."""
+"""A mixture of blurs: the family is drawn for each image, then its parameters."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ FAMILIES: Mapping[str, type[Degradation]] = {
 
 
 class Mixed(Degradation):
-    """A family drawn for each picture, with noise and compression that are the same for all families."""
+    """A family drawn for each image, with noise and compression that are the same for all families."""
 
     family = "mixed"
 

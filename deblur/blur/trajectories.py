@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deblur.blur.convolution import Kernel
 from deblur.blur.degradation import AfterBlur, Degradation, DrawnKernel
 from deblur.blur.intervals import Interval, ScalarOrPair
-from deblur.blur.kernels import Weights, normalised
+from deblur.blur.kernels import Psf, normalized
 
 Path = NDArray[np.float64]
 
@@ -107,14 +107,14 @@ def _diameter(path: Path) -> float:
     return math.sqrt(squares.max())
 
 
-def rasterise(path: Path) -> Weights:
+def rasterise(path: Path) -> Psf:
     """Make the kernel of a camera that follows a path.
 
     Between its positions the camera moves straight on, each time for the same share of the exposure. At every moment
     its light goes to the four nearest pixels by bilinear weights; the integral of these over the exposure is exact, so
-    the kernel is a continuous function of the path, and its centre of mass is that of the path.
+    the kernel is a continuous function of the path, and its center of mass is that of the path.
 
-    The centre of mass is put into the middle of the kernel. Elsewhere the kernel would also move the picture, by
+    The center of mass is put into the middle of the kernel. Elsewhere the kernel would also move the image, by
     something that cannot be seen in it, and a network would be asked to move it back.
 
     Args:
@@ -124,12 +124,12 @@ def rasterise(path: Path) -> Weights:
         The smallest odd-sized kernel that holds the path; the identity for a single position.
     """
     polyline = path if len(path) > 1 else np.repeat(path, 2, axis=0)
-    centred = polyline - (polyline[:-1] + polyline[1:]).mean(axis=0) / 2
-    half = int(np.abs(centred).max()) + 2  # one more than bilinear weights need: the sums below round
-    # Cut where the path crosses a line through pixel centres, the weights are quadratic in time within each piece.
-    times = np.arange(len(centred))
-    cuts = np.sort(np.concatenate([times, *(_crossings(coordinates) for coordinates in centred.T)]))
-    x, y = (_at_nodes(np.interp(cuts, times, coordinates)) + half for coordinates in centred.T)
+    centerd = polyline - (polyline[:-1] + polyline[1:]).mean(axis=0) / 2
+    half = int(np.abs(centerd).max()) + 2  # one more than bilinear weights need: the sums below round
+    # Cut where the path crosses a line through pixel centers, the weights are quadratic in time within each piece.
+    times = np.arange(len(centerd))
+    cuts = np.sort(np.concatenate([times, *(_matrices(coordinates) for coordinates in centerd.T)]))
+    x, y = (_at_nodes(np.interp(cuts, times, coordinates)) + half for coordinates in centerd.T)
     durations = np.tile(np.diff(cuts), len(GAUSS_NODES))
     column, row = x.astype(np.intp), y.astype(np.intp)
     right, below = x - column, y - row
@@ -139,10 +139,10 @@ def rasterise(path: Path) -> Weights:
     pixels = np.concatenate([corner, corner + 1, corner + side, corner + side + 1])
     shares = np.concatenate([upper * (1 - right), upper * right, lower * (1 - right), lower * right])
     exposure = np.asarray(np.bincount(pixels, shares, side * side), dtype=np.float64)
-    return normalised(exposure.reshape(side, side))
+    return normalized(exposure.reshape(side, side))
 
 
-def _crossings(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+def _matrices(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the times at which a coordinate passes whole numbers, shape (crossings,), not in order."""
     start, change = coordinates[:-1], np.diff(coordinates)
     first = np.floor(np.minimum(start, coordinates[1:])) + 1
@@ -161,7 +161,7 @@ def _at_nodes(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Trajectory(Degradation):
-    """Camera shake: a random path, another one for each picture."""
+    """Camera shake: a random path, another one for each image."""
 
     family = "trajectory"
 
@@ -192,6 +192,6 @@ class Trajectory(Degradation):
     @property
     def max_kernel_size(self) -> tuple[int, int]:
         """The size for a camera that rests at one end of its path for nearly all of the exposure."""
-        # The centre of mass lies within the path, so no point is further from it than the extent.
+        # The center of mass lies within the path, so no point is further from it than the extent.
         size = 2 * math.ceil(self.extent.high) + 1
         return size, size

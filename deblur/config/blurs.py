@@ -83,7 +83,7 @@ Shake = Annotated[
 
 class _Degradation(Target):
     noise_sigma: Annotated[Any, _fixed_or_drawn(0, 255)] = Field(
-        description="a number from 0 to 255 [grey levels], or a pair [lo,hi] of them"
+        description="a number from 0 to 255 [gray levels], or a pair [lo,hi] of them"
     )
     jpeg_quality: Annotated[Any, _fixed_or_drawn(1, 100, whole=True)] | None = Field(
         description="a whole number from 1 to 100, a pair [lo,hi] of them, or null"
@@ -192,4 +192,4 @@ class KernelFile(_Degradation):
             if Path(self.path).is_file():
                 return self
             state = "is no file" if Path(self.path).exists() else state
-        raise ValueError(f"blur.path={self.path} {state}: give a .npy array or a picture with one kernel.")
+        raise ValueError(f"blur.path={self.path} {state}: give a .npy array or an image with one kernel.")

@@ -82,18 +82,19 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
 def _refuse_unknown_kernels(config: Config, *, for_training: bool) -> None:
     """Refuse a network that has to know the kernel where nobody can tell it."""
     model, blur, data = config["model"], config["blur"], config["data"]
-    if "kernel_given" not in model:
+    if "non_blind" not in model:
         return
-    if data.get("_target_") == _PAIRS and (for_training or model["kernel_given"]):
+    if data.get("_target_") == _PAIRS and (for_training or model["non_blind"]):
         raise UserError(
-            "A network with a guide has to know what blurred the images, and of data=pairs nobody tells it: take "
+            "A network with a Wiener estimate has to know what blurred the images, and of data=pairs nobody tells it: "
+            "take "
             "another model, or data=folder data.root=DIR with the sharp images."
         )
     drawn = _drawn_part(blur)
-    if for_training and not model["kernel_given"] and drawn is not None:
+    if for_training and not model["non_blind"] and drawn is not None:
         raise UserError(
-            f"model.kernel_given=false is for one kernel, and {drawn} draws one for each image: take one value, or "
-            "model.kernel_given=true for a network that is told each picture's kernel."
+            f"model.non_blind=false is for one kernel, and {drawn} draws one for each image: take one value, or "
+            "model.non_blind=true for a network that is told each image's kernel."
         )
 
 

@@ -36,13 +36,18 @@ from deblur.text import as_bytes
 
 _INTERPOLATION = re.compile(r"\$\{(?:oc\.\w+:[^{}]*|(?P<key>\w+)(?:\.\w+)*)\}")
 _WANTING = ("restore", "evaluate", "export", "report")  # commands that do nothing without an argument
-MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)  # what Hydra raises for a wrong command line
+USAGE_ERRORS = (
+    HydraException,
+    OmegaConfBaseException,
+    ValueError,
+    OSError,
+)  # what Hydra raises for a wrong command line
 
 
 def run(
     config_name: str,
     task: Callable[[DictConfig], float | None],
-    words: Sequence[str] | None,
+    argv: Sequence[str] | None,
     adapted: Callable[[Sequence[str]], Sequence[str]] = list,
 ) -> int:
     """Compose `conf/<config_name>.yaml` with a command line and run `task` on it, once or for each job of a sweep.
@@ -50,14 +55,14 @@ def run(
     Args:
         config_name: the file in conf/, without its suffix.
         task: what to run on the composed configuration.
-        words: the arguments after the program's name; by default those of this process.
+        argv: the arguments after the program's name; by default those of this process.
         adapted: changes the overrides before Hydra reads them; the flags among the arguments are none.
 
     Returns:
         The exit code: 0, 2 for a mistake that a sentence on standard error explains, 1 for a full disk, 130 for Ctrl-C.
     """
     with guarded_output():
-        return _run(config_name, task, sys.argv[1:] if words is None else list(words), adapted)
+        return _run(config_name, task, sys.argv[1:] if argv is None else list(argv), adapted)
 
 
 def _run(
@@ -73,7 +78,7 @@ def _run(
         sys.stdout.write(f"deblur {__version__} (Hydra {hydra.__version__})\n")
         return 0
     overrides: Sequence[str] = ()
-    mistakes: list[str] = []
+    errors: list[str] = []
     codes = [0]
     crashes: list[Exception] = []
     stopped: str | None = None
@@ -87,7 +92,7 @@ def _run(
         except UserError as error:  # the other jobs of a sweep go on
             if wants_traceback:
                 raise
-            mistakes.append(str(error))
+            errors.append(str(error))
             codes.append(error.exit_code)
             return math.nan
         except Exception as error:
@@ -116,32 +121,32 @@ def _run(
         stopped = str(stop) or "Stopped."
         return EXIT_INTERRUPTED
     except SweepRefused as refusal:
-        if wants_traceback or not isinstance(refusal.mistake, (UserError, *MISTAKES)):
-            raise refusal.mistake from None
-        reason = explain(refusal.mistake, config_name, overrides)
+        if wants_traceback or not isinstance(refusal.usage_error, (UserError, *USAGE_ERRORS)):
+            raise refusal.usage_error from None
+        reason = explain(refusal.usage_error, config_name, overrides)
         subject = f"The job {refusal.job} is refused, so no job of this sweep was started: " if refusal.job else ""
-        mistakes.append(f"{subject}{reason}")
-        codes.append(_exit_code(refusal.mistake))
+        errors.append(f"{subject}{reason}")
+        codes.append(_exit_code(refusal.usage_error))
     except SystemExit as end:  # after --help
         return EXIT_USAGE if end.code else 0
     except UserError as error:
         if wants_traceback:
             raise
-        mistakes.append(str(error))
+        errors.append(str(error))
         codes.append(error.exit_code)
-    except MISTAKES as error:
+    except USAGE_ERRORS as error:
         if wants_traceback or error in crashes:
             raise
-        mistakes.append(explain(error, config_name, overrides))
+        errors.append(explain(error, config_name, overrides))
         codes.append(_exit_code(error))
     finally:
-        if mistakes or stopped:
+        if errors or stopped:
             from deblur.console import say_error, say_stopped  # rich takes a while to import
 
             if not given and config_name in _WANTING:
-                mistakes[-1] += f" python -m deblur.{config_name} --help shows examples and all keys."
-            for mistake in mistakes:
-                say_error(mistake)
+                errors[-1] += f" python -m deblur.{config_name} --help shows examples and all keys."
+            for usage_error in errors:
+                say_error(usage_error)
             if stopped:
                 say_stopped(stopped)
     return max(codes)
@@ -153,13 +158,13 @@ def _exit_code(error: Exception) -> int:
     return NoRoomError.exit_code if no_room else getattr(error, "exit_code", EXIT_USAGE)
 
 
-def prepare_words(words: Sequence[str]) -> list[str]:
+def prepare_argv(argv: Sequence[str]) -> list[str]:
     """Return the arguments of a training as Hydra's parser and grammar want them.
 
     Raises:
         UserError: for what is neither a flag nor an override.
     """
-    arguments = read_arguments(words, "train")
+    arguments = read_arguments(argv, "train")
     return _argv(arguments, prepare_overrides(arguments))
 
 
@@ -251,10 +256,10 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _arguments(words: Sequence[str]) -> Iterator[None]:
+def _arguments(argv: Sequence[str]) -> Iterator[None]:
     """Let Hydra, which reads sys.argv, see these words."""
     before = sys.argv
-    sys.argv = [before[0], *words]
+    sys.argv = [before[0], *argv]
     try:
         yield
     finally:

@@ -83,7 +83,7 @@ class Report(Section):
 
     sweep: Annotated[list[str], BeforeValidator(sweep_names)] = Field(description="the name of a sweep: sweep=NAME")
     listing: bool = Field(alias="list", description="true or false")
-    strips: bool = Field(description="true or false")
+    grids: bool = Field(description="true or false")
     output: Place | None = Field(min_length=1, description="a folder, or null")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
 
@@ -99,16 +99,16 @@ class Evaluate(Section):
     data: dict[str, Any] = Field(description="a group: data=NAME")
     blur: dict[str, Any] = Field(description="a group: blur=NAME")
     run: Place | None = Field(
-        min_length=1, description="a run folder, a checkpoint, an exported file, a network that ships, or null"
+        min_length=1, description="a run folder, a checkpoint, an exported file, a network that is pretrained, or null"
     )
     sweep: str | None = Field(min_length=1, description="the name of a sweep, or null")
     baseline: list[Literal["none", "wiener", "richardson_lucy", "dct_wiener"]] = Field(
         description="a list of none, wiener, richardson_lucy, dct_wiener, such as [wiener]"
     )
-    cross: bool = Field(description="true or false")
-    fir: bool = Field(description="true or false")
+    matrix: bool = Field(description="true or false")
+    optimal_linear: bool = Field(description="true or false")
     compare: list[Place] = Field(description="a list of two run folders: compare=[DIR,DIR]")
-    both_borders: bool | None = Field(description="true, false or null")
+    both_boundaries: bool | None = Field(description="true, false or null")
     split: Literal["train", "val", "test", "all"] | None = Field(description="train, val, test, all or null")
     accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
@@ -118,10 +118,12 @@ class Evaluate(Section):
     @model_validator(mode="after")
     def _something_to_evaluate(self) -> "Evaluate":
         asked = [self.run is not None, self.sweep is not None, bool(self.compare)]
-        if sum(asked) > 1 or not (any(asked) or self.baseline or self.fir):
-            raise ValueError("Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or fir=true alone.")
-        if self.cross and self.sweep is None:
-            raise ValueError("cross=true needs the networks of a sweep: add sweep=NAME.")
+        if sum(asked) > 1 or not (any(asked) or self.baseline or self.optimal_linear):
+            raise ValueError(
+                "Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or optimal_linear=true alone."
+            )
+        if self.matrix and self.sweep is None:
+            raise ValueError("matrix=true needs the networks of a sweep: add sweep=NAME.")
         self._refuse_words_without_effect()
         if self.compare and len(self.compare) != 2:
             raise ValueError(f"compare={shown(self.compare)} is not allowed: give two run folders.")
@@ -132,9 +134,9 @@ class Evaluate(Section):
 
     def _refuse_words_without_effect(self) -> None:
         unread = {
-            "cross": ("fir", "baseline", "both_borders", "blur", "split", "output"),
-            "fir": ("run", "baseline", "both_borders", "split"),
-            "compare": ("fir", "baseline", "both_borders", "data", "blur", "split"),
+            "matrix": ("optimal_linear", "baseline", "both_boundaries", "blur", "split", "output"),
+            "optimal_linear": ("run", "baseline", "both_boundaries", "split"),
+            "compare": ("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split"),
         }
         for kind, keys in unread.items():
             given = [key for key in keys if getattr(self, kind) and getattr(self, key)]
@@ -147,9 +149,9 @@ class Evaluate(Section):
 class Restore(Section):
     """The top level of conf/restore.yaml."""
 
-    input: Place = Field(min_length=1, description="a picture or a folder of pictures: input=FILE")
+    input: Place = Field(min_length=1, description="an image or a folder of images: input=FILE")
     output: Place | None = Field(min_length=1, description="a file or a folder, or null")
-    network: str | None = Field(min_length=1, description="the name of a network that ships, list, or null")
+    network: str | None = Field(min_length=1, description="the name of a network that is pretrained, list, or null")
     run: Place | None = Field(min_length=1, description="a run folder, a checkpoint or an exported file, or null")
     color: Color = Field(description=listed(Color))
     side_by_side: bool = Field(description="true or false")
@@ -169,7 +171,7 @@ class Restore(Section):
             raise ValueError("blur is read by simulate=true, and by a run that is told the kernel: leave blur out.")
         if self.side_by_side and (self.simulate or self.network == "list"):
             other = "simulate=true" if self.simulate else "network=list"
-            raise ValueError(f"side_by_side=true and {other} do not go together: {other} shows pictures side by side.")
+            raise ValueError(f"side_by_side=true and {other} do not go together: {other} shows images side by side.")
         if self.simulate and self.network == "list":
             raise ValueError("simulate=true needs one network: network=NAME in place of network=list.")
         return self
@@ -178,7 +180,9 @@ class Restore(Section):
 class Export(Section):
     """The top level of conf/export.yaml."""
 
-    run: Place = Field(min_length=1, description="a run folder, a checkpoint file or a network that ships: run=DIR")
+    run: Place = Field(
+        min_length=1, description="a run folder, a checkpoint file or a network that is pretrained: run=DIR"
+    )
     format: Format = Field(description="onnx or safetensors")
     output: Place | None = Field(min_length=1, description="a file or a folder, or null")
     overwrite: bool = Field(description="true or false")

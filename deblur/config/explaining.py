@@ -142,7 +142,7 @@ def _explain_unknown_key(error: OmegaConfBaseException, config_name: str, overri
 def _as_given(unknown: str, overrides: Sequence[str]) -> tuple[str, str | None]:
     """Return the key and the value of the override of which a part is unknown.
 
-    Of `optimiser.lr=1` Hydra names `optimiser` alone.
+    Of `optimizer.lr=1` Hydra names `optimizer` alone.
     """
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")

@@ -135,13 +135,13 @@ def candidates(key: str, config_name: str) -> list[str]:
     that was named: `lr` and `model.lr` mean `optimizer.lr`, `blur.sizes` means `blur.size`.
 
     Args:
-        key: such as `lr`, `optimiser.lr` or `batch-size`.
+        key: such as `lr`, `optimizer.lr` or `batch-size`.
         config_name: the command, a file in conf/.
     """
     known = known_keys(config_name)
-    folded = key.lower().replace("-", "_")
-    section, _, last = folded.rpartition(".")
-    same = [one for one in known if one.lower() == folded]
+    unshuffled = key.lower().replace("-", "_")
+    section, _, last = unshuffled.rpartition(".")
+    same = [one for one in known if one.lower() == unshuffled]
     if same:
         return same
     usual = sorted((one for one in known if _last(one) not in _LABELS), key=_by_depth)
@@ -149,7 +149,7 @@ def candidates(key: str, config_name: str) -> list[str]:
         near = nearest(last, [_last(one) for one in usual if one.rpartition(".")[0] == section])
         if near:
             return [f"{section}.{near}"]
-        whole = nearest(folded, usual, _VERY_NEAR)
+        whole = nearest(unshuffled, usual, _VERY_NEAR)
         if whole:
             return [whole]
     same = [one for one in known if _last(one).lower() == last]
@@ -171,18 +171,18 @@ def _by_depth(key: str) -> tuple[int, str]:
     return key.count("."), key
 
 
-def nearest(word: str, words: Collection[str], cutoff: float = NEAR) -> str | None:
+def nearest(word: str, overrides: Collection[str], cutoff: float = NEAR) -> str | None:
     """Return the word of which another one is likeliest a misspelling, whatever the case of letters.
 
     Args:
         word: what was written.
-        words: what can have been meant.
+        overrides: what can have been meant.
         cutoff: the least similarity, as difflib measures it, 0 to 1.
 
     Returns:
-        One of `words`; None if none is near.
+        One of `overrides`; None if none is near.
     """
-    lower = {one.lower(): one for one in words}
+    lower = {one.lower(): one for one in overrides}
     near = difflib.get_close_matches(word.lower(), list(lower), 1, cutoff)
     return lower[near[0]] if near else None
 

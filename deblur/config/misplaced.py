@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from deblur.config.keys import PATH_KEYS, did_you_mean, known_keys, nearest, options, question, top_keys
-from deblur.inference.pretrained import SHIPPED
+from deblur.inference.pretrained import PRETRAINED
 from deblur.runs.records import CONFIG_FILE
 
 _FLAGS: Final = (
@@ -103,7 +103,7 @@ def _meaning(place: int, overrides: Sequence[str], config_name: str) -> str:
     value = value.strip() if colon else follower if is_bare(follower) else ""
     if name in known_keys(config_name) or name in top_keys(config_name):
         return question([shlex.quote(f"{name}={value or 'VALUE'}")])
-    if config_name == "restore" and argument in SHIPPED:
+    if config_name == "restore" and argument in PRETRAINED:
         return question([f"network={argument}"])
     given = {override.partition("=")[0] for override in overrides}
     free = [key for key in _BARE_KEYS.get(config_name, ()) if key not in given]

@@ -67,11 +67,11 @@ class SRCNN(_Chain):
 class WienerSRCNN(_Chain):
     """Schema of `deblur.models.WienerSRCNN`."""
 
-    noise_factors: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+    noise_scales: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         min_length=1, description="a list of numbers above 0, such as [1.0]"
     )
-    kernel_given: bool = Field(description="true or false")
-    noise_estimated: bool = Field(False, description="true or false")
+    non_blind: bool = Field(description="true or false")
+    estimate_noise: bool = Field(False, description="true or false")
 
 
 class ResNet(Target):
@@ -79,7 +79,7 @@ class ResNet(Target):
 
     blocks: int = Field(ge=0, description="a whole number from 0 up")
     width: int = Field(ge=1, description="a whole number from 1 up")
-    folding: int = Field(ge=1, description="a whole number from 1 up")
+    unshuffle: int = Field(ge=1, description="a whole number from 1 up")
     end_kernel_size: Odd = Field(description="an odd whole number from 1 up")
     compile: bool = Field(False, description="true or false")
 
@@ -111,7 +111,7 @@ class _Data(Target):
     max_test_images: int | None = Field(None, ge=1, description="a whole number from 1 up, or null for all")
     eval_batch_size: int = Field(ge=1, description="a whole number from 1 up")
     num_workers: int = Field(ge=0, description="a whole number from 0 up")
-    border: Literal["symmetric", "real"] = Field("symmetric", description="symmetric or real")
+    boundary: Literal["symmetric", "valid"] = Field("symmetric", description="symmetric or real")
     cache_memory: float = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @model_validator(mode="after")
@@ -251,8 +251,8 @@ class Trainer(OpenSection):
         return self
 
 
-class ImageStrips(Target):
-    """Schema of `deblur.training.callbacks.ImageStrips`."""
+class ComparisonGrids(Target):
+    """Schema of `deblur.training.callbacks.ComparisonGrids`."""
 
     images: int = Field(ge=1, description="a whole number from 1 up")
     every_n_epochs: int = Field(ge=1, description="a whole number from 1 up")
@@ -317,7 +317,7 @@ BY_TARGET: dict[str, type[Section]] = {
     "deblur.data.PairsData": PairsData,
     "deblur.data.PhotosData": PhotosData,
     "deblur.data.AnimeFacesData": AnimeFacesData,
-    "deblur.training.callbacks.ImageStrips": ImageStrips,
+    "deblur.training.callbacks.ComparisonGrids": ComparisonGrids,
 }
 
 BY_GROUP: dict[str, type[Section]] = {

@@ -25,14 +25,14 @@ class SweepRefused(SystemExit):
 
     Attributes:
         job: the overrides of the job that is refused.
-        mistake: why it is: a mistake of the user, or what Hydra raised.
+        usage_error: why it is: a mistake of the user, or what Hydra raised.
     """
 
-    def __init__(self, job: str, mistake: Exception) -> None:
+    def __init__(self, job: str, usage_error: Exception) -> None:
         """Keep the mistake."""
-        super().__init__(str(mistake))
+        super().__init__(str(usage_error))
         self.job = job
-        self.mistake = mistake
+        self.usage_error = usage_error
 
 
 class SweepListed(SystemExit):

@@ -39,7 +39,7 @@ class ImageCache:
         digests: Digest of each image; identical images have identical ones.
         bad: Images that were left out.
         fingerprint: Hash of all names and digests. It depends neither on places nor on times.
-        was_built: Whether the images were decoded anew.
+        was_built: Whether the images were decoded again.
         seconds: Time that opening took, decoding included.
     """
 
@@ -49,7 +49,7 @@ class ImageCache:
         Args:
             folder: Folder of the cache.
             memory_limit: Up to this many bytes of pixels are read into memory; more are read image by image.
-            was_built: Whether the images were decoded anew.
+            was_built: Whether the images were decoded again.
             seconds: Time that opening took.
 
         Raises:
@@ -80,7 +80,7 @@ class ImageCache:
             index: Place in `names`.
 
         Returns:
-            Grey levels 0 to 255, shape (H, W); a read-only view.
+            Gray levels 0 to 255, shape (H, W); a read-only view.
         """
         height, width = self.shapes[index]
         try:
@@ -195,7 +195,7 @@ def _reopened(folder: Path, was_built: bool, seconds: float, fingerprint: str) -
 def _changed_in_use(folder: Path, reason: str) -> UserError:
     return UserError(
         f"The image cache {folder} was changed by another program while it was in use ({reason}). Give the command "
-        "again: the cache is checked, and the images are decoded anew."
+        "again: the cache is checked, and the images are decoded again."
     )
 
 
@@ -219,7 +219,7 @@ def _open_finished(source: ImageSource, folder: Path, memory_limit: int) -> Imag
     try:
         return _opened(source, folder, memory_limit)
     except _DAMAGE as error:
-        _log.warning("The image cache %s is damaged and is built anew (%s).", folder, error)
+        _log.warning("The image cache %s is damaged and is built again (%s).", folder, error)
         return None
 
 

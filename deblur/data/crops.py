@@ -9,26 +9,26 @@ from numpy.typing import NDArray
 
 from deblur.blur import Degradation, Sampled
 
-Border = Literal["symmetric", "real"]
+Boundary = Literal["symmetric", "valid"]
 GrayImage = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Frame:
+class Crop:
     """The part of an image that is measured, and what blurs into it from beyond.
 
-    With a symmetric border the frame is all there is: it is cut out, then blurred, continued by its mirror image. With
-    a real border the image is blurred and then cut, as a camera does it: the scene goes on past the frame, and the
-    margin keeps the image's own end out of sight. Noise and JPEG come before the cut as well, so that the blocks of a
-    JPEG do not begin at the frame's edge.
+    With a symmetric boundary the frame is all there is: it is cut out, then blurred, continued by its mirror image.
+    With a valid boundary the image is blurred and then cut, as a camera does it: the scene goes on past the frame, and
+    the margin keeps the image's own end out of sight. Noise and JPEG come before the cut as well, so that the blocks
+    of a JPEG do not begin at the frame's edge.
 
     Attributes:
-        border: how the scene goes on.
+        boundary: how the scene goes on.
         margin: rows above and below, and columns left and right, that are not part of the frame [px].
-        crop: side of the centre that is left of the rest [px]; where it is smaller it stays whole, None leaves all.
+        crop: side of the center that is left of the rest [px]; where it is smaller it stays whole, None leaves all.
     """
 
-    border: Border
+    boundary: Boundary
     margin: tuple[int, int] = (0, 0)
     crop: int | None = None
 
@@ -51,7 +51,7 @@ class Frame:
             degradation: what blurs it.
             sampled: what was drawn for it.
         """
-        if self.border == "real":
+        if self.boundary == "valid":
             return self.cut(degradation.apply(image, sampled))
         return degradation.apply(np.ascontiguousarray(self.cut(image)), sampled)
 

@@ -14,24 +14,24 @@ import torch
 from torch.utils.data import DataLoader
 
 from deblur.blur import Degradation
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.data.cache import ImageCache, open_cache
-from deblur.data.crops import Border, Frame
+from deblur.data.crops import Boundary, Crop
 from deblur.data.datasets import (
     EpochSampler,
     EvaluationDataset,
     GrayImage,
-    Preparation,
     Sample,
+    WienerPrefilter,
     as_float,
     batches_of_one_shape,
     collate_images,
     single_thread_opencv,
 )
+from deblur.data.images import TrainingImages
 from deblur.data.loading import ImageLoader, start_loader_process
 from deblur.data.pairs import open_pairs
 from deblur.data.patches import TrainingDataset, collate_patches
-from deblur.data.pictures import TrainingPictures
 from deblur.data.sizes import (
     fitting,
     nothing_left,
@@ -57,15 +57,15 @@ class DeblurDataModule(L.LightningDataModule, ABC):
     The loaders give uint8, which is cheap to move; on the device the images become float32 in [0, 1], (N, 1, H, W).
 
     Which images there are and which set each of them belongs to depends on the files and the seed alone. What is too
-    small for one training, its patches or what its blur leaves within a real border, is left out of that training.
+    small for one training, its patches or what its blur leaves within a valid boundary, is left out of that training.
 
     Attributes:
         images: the cached sharp images, after `open_images` or `setup`.
         inputs: what is degraded, likewise: the sharp images, or those that somebody else blurred.
         splits: what this training uses of each set, after `setup`.
         too_small: how many images of each set it does not use, after `setup`.
-        preparation: makes the guide of each blurred picture, for a network that wants one; batches hold it then in
-            `guide`, (N, planes, H, W).
+        prefilter: makes the Wiener estimate of each blurred image, for a network that wants one; batches hold it then
+            in `wiener_estimate`, (N, planes, H, W).
     """
 
     images: ImageCache
@@ -86,7 +86,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         eval_crop: int | None,
         eval_batch_size: int,
         num_workers: int,
-        border: Border = "symmetric",
+        boundary: Boundary = "symmetric",
         max_val_images: int | None = None,
         max_test_images: int | None = None,
         cache_root: str | None = None,
@@ -104,21 +104,21 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             patches_per_image: patches cut from one blurred image.
             batch_size: patches, or whole images, in a training batch.
             flips: mirror training images at random.
-            eval_crop: side of the centre crop for validation and test [px]; None takes whole images.
+            eval_crop: side of the center crop for validation and test [px]; None takes whole images.
             eval_batch_size: images in a validation or test batch.
             num_workers: loader processes.
-            border: symmetric where the blur continues an image by its mirror image; real where it blurs a larger scene
-                of which the frame is a part, the image without the outer pixels that the kernel reaches beyond.
+            boundary: symmetric where the blur continues an image by its mirror image; real where it blurs a larger
+                scene of which the frame is a part, the image without the outer pixels that the kernel reaches beyond.
             max_val_images: most validation images; the others set aside for it are not used.
             max_test_images: most test images.
             cache_root: the folder for decoded images; None is the user's cache folder.
             cache_memory: images that decode to more [GiB] are read as they are needed instead of held in memory;
-                blurred images that would take more are blurred anew in each epoch.
+                blurred images that would take more are blurred again in each epoch.
             training_seed: of the order, flips, drawn blurs and patches of training.
             context: further blurred pixels on each side of a training patch, for a network that does not pad.
         """
         super().__init__()
-        self.preparation: Preparation | None = None
+        self.prefilter: WienerPrefilter | None = None
         self._degradation = degradation
         self._seed = seed
         self._max_bad_fraction = max_bad_fraction
@@ -129,7 +129,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         self._eval_crop = eval_crop
         self._eval_batch_size = eval_batch_size
         self._num_workers = num_workers
-        self._border: Border = border
+        self._boundary: Boundary = boundary
         self._max_val_images = max_val_images
         self._max_test_images = max_test_images
         self._cache_root = Path(cache_root) if cache_root else Path(platformdirs.user_cache_path("deblur"))
@@ -174,7 +174,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         """Take the open images of another data module, and their division.
 
         Args:
-            other: of the same settings but for the blur and the border, which decide neither.
+            other: of the same settings but for the blur and the boundary, which decide neither.
         """
         self.images, self.inputs = other.images, other.inputs
         self.__dict__["division"] = other.division
@@ -227,20 +227,20 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return batches of training patches; an epoch's order is that of the sampler's epoch at its first batch."""
-        pictures = TrainingPictures(
+        whole_images = TrainingImages(
             self.images,
             self.inputs,
             self.splits.train,
             self._degradation,
             seed=self._training_seed,
-            frame=replace(self.frame(), crop=None),
+            crop=replace(self.crop(), crop=None),
             context=self._context,
             mirrored=self._flips,
             memory_limit=self._memory_limit - self.images.held_bytes,
-            preparation=self.preparation,
+            prefilter=self.prefilter,
         )
         dataset = TrainingDataset(
-            pictures,
+            whole_images,
             len(self.images),
             seed=self._training_seed,
             patch_size=self._patch_size,
@@ -254,11 +254,11 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Return batches of validation images."""
-        return self.evaluation_dataloader(self.measurable("val", self.frame()), self.frame())
+        return self.evaluation_dataloader(self.measurable("val", self.crop()), self.crop())
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """Return batches of test images."""
-        return self.evaluation_dataloader(self.measurable("test", self.frame()), self.frame())
+        return self.evaluation_dataloader(self.measurable("test", self.crop()), self.crop())
 
     @property
     def num_workers(self) -> int:
@@ -271,51 +271,51 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         height, width = self._degradation.max_kernel_size
         return height // 2, width // 2
 
-    def frame(self) -> Frame:
+    def crop(self) -> Crop:
         """Return what validation and test see of each image."""
-        return Frame(self._border, self.reach if self._border == "real" else (0, 0), self._eval_crop)
+        return Crop(self._boundary, self.reach if self._boundary == "valid" else (0, 0), self._eval_crop)
 
-    def frames_of_both_borders(self) -> tuple[Frame, Frame]:
-        """Return the same part of each image, once with a symmetric and once with a real border."""
-        real = Frame("real", self.reach, self._eval_crop)
-        return replace(real, border="symmetric"), real
+    def crops_of_both_boundaries(self) -> tuple[Crop, Crop]:
+        """Return the same part of each image, once with a symmetric and once with a valid boundary."""
+        real = Crop("valid", self.reach, self._eval_crop)
+        return replace(real, boundary="symmetric"), real
 
-    def fitting(self, indices: Iterable[int], frame: Frame) -> tuple[int, ...]:
+    def fitting(self, indices: Iterable[int], crop: Crop) -> tuple[int, ...]:
         """Return those of some images of which a frame leaves anything."""
-        return fitting(self.images.shapes, indices, frame)
+        return fitting(self.images.shapes, indices, crop)
 
-    def measurable(self, kind: Kind, frame: Frame) -> tuple[int, ...]:
+    def measurable(self, kind: Kind, crop: Crop) -> tuple[int, ...]:
         """Return the images of one set of which a frame leaves anything.
 
         Raises:
             UserError: where it leaves nothing of any, or there are too few images for a division.
         """
         every: tuple[int, ...] = getattr(self.division, kind)
-        found = self.fitting(every, frame)
+        found = self.fitting(every, crop)
         if not found:
-            raise nothing_left(self._shapes(every), f"{_KINDS[kind]} images", frame.margin)
+            raise nothing_left(self._shapes(every), f"{_KINDS[kind]} images", crop.margin)
         return found
 
-    def evaluation_dataset(self, indices: Iterable[int], frame: Frame | None = None) -> EvaluationDataset:
+    def evaluation_dataset(self, indices: Iterable[int], crop: Crop | None = None) -> EvaluationDataset:
         """Return some of the images, degraded as in validation and test, or in another frame."""
         return EvaluationDataset(
             self.images,
             tuple(indices),
             self._degradation,
             seed=self._seed,
-            frame=frame or self.frame(),
+            crop=crop or self.crop(),
             inputs=self.inputs,
-            preparation=self.preparation,
+            prefilter=self.prefilter,
         )
 
-    def fitting_images(self, count: int, frame: Frame) -> tuple[list[GrayImage], list[GrayImage], list[Weights]]:
+    def fitting_images(self, count: int, crop: Crop) -> tuple[list[GrayImage], list[GrayImage], list[Psf]]:
         """Return training images to fit a restorer on, degraded as in validation and test.
 
         Which ones does not depend on the size of a patch.
 
         Args:
             count: how many at most.
-            frame: what is seen of each; images of which it leaves nothing are passed over.
+            crop: what is seen of each; images of which it leaves nothing are passed over.
 
         Returns:
             Sharp and blurred images (H, W) in uint8, and what each was blurred with.
@@ -323,18 +323,18 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         Raises:
             UserError: where the frame leaves nothing of any training image, or there are too few images for a division.
         """
-        dataset = self.evaluation_dataset(self.measurable("train", frame)[:count], frame)
+        dataset = self.evaluation_dataset(self.measurable("train", crop)[:count], crop)
         samples = [dataset[position] for position in range(len(dataset))]
         sharp, blurred = ([sample[key][0] for sample in samples] for key in ("sharp", "blurred"))
         return sharp, blurred, [sample["kernel"] for sample in samples]
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:  # noqa: ARG002
-        """Turn uint8 images into float32 in [0, 1], on the device, and guides into float32."""
+        """Turn uint8 images into float32 in [0, 1], on the device, and Wiener estimates into float32."""
         return {key: as_float(value) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
 
-    def evaluation_dataloader(self, indices: tuple[int, ...], frame: Frame) -> DataLoader[Sample]:
+    def evaluation_dataloader(self, indices: tuple[int, ...], crop: Crop) -> DataLoader[Sample]:
         """Return batches of some of the images, degraded as in validation and test, in a frame."""
-        shapes = [frame.shape(self.images.shapes[index]) for index in indices]
+        shapes = [crop.shape(self.images.shapes[index]) for index in indices]
         batches = batches_of_one_shape(shapes, self._eval_batch_size)
         rank, processes = self._place()
         if len(batches) < processes:
@@ -344,7 +344,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
                 "take more images, fewer trainer.devices or a smaller data.eval_batch_size."
             )
         return ImageLoader(
-            self.evaluation_dataset(indices, frame),
+            self.evaluation_dataset(indices, crop),
             batch_sampler=batches[rank::processes],
             collate_fn=collate_images,
             **self._loading(),
@@ -356,14 +356,14 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         Raises:
             UserError: where no image has.
         """
-        every, frame = self.division.train, replace(self.frame(), crop=None)
+        every, crop = self.division.train, replace(self.crop(), crop=None)
         least = self._patch_size or 1
-        found = fitting(self.images.shapes, every, frame, least)
+        found = fitting(self.images.shapes, every, crop, least)
         if not found:
-            raise too_large_patch(self._patch_size, self._shapes(every), frame.margin, "training images")
+            raise too_large_patch(self._patch_size, self._shapes(every), crop.margin, "training images")
         left_out = self._shapes(sorted(set(every).difference(found)))
         if left_out:
-            _log.warning(too_small_for_patches(left_out, len(every), least, frame.margin))
+            _log.warning(too_small_for_patches(left_out, len(every), least, crop.margin))
         return found
 
     def _large_enough_to_measure(self, kind: Kind) -> tuple[int, ...]:
@@ -372,11 +372,11 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         Raises:
             UserError: where it leaves nothing of any.
         """
-        every, frame = getattr(self.division, kind), self.frame()
-        found = self.measurable(kind, frame)
+        every, crop = getattr(self.division, kind), self.crop()
+        found = self.measurable(kind, crop)
         left_out = self._shapes(sorted(set(every).difference(found)))
         if left_out:
-            _log.warning(too_small_to_measure(left_out, len(every), f"{_KINDS[kind]} images", frame.margin))
+            _log.warning(too_small_to_measure(left_out, len(every), f"{_KINDS[kind]} images", crop.margin))
         return found
 
     def _shapes(self, indices: Iterable[int]) -> list[tuple[int, int]]:

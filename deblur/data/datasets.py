@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from deblur.blur import Degradation, Sampled
-from deblur.blur.kernels import Weights
-from deblur.data.crops import Frame
+from deblur.blur.kernels import Psf
+from deblur.data.crops import Crop
 from deblur.text import as_bytes
 
 GrayImage = NDArray[np.uint8]
@@ -34,27 +34,27 @@ class Images(Protocol):
     def __getitem__(self, index: int, /) -> GrayImage: ...  # noqa: D105 # the class says it
 
 
-class Preparation(Protocol):
-    """What makes the guide of a whole blurred picture, for a network that wants one."""
+class WienerPrefilter(Protocol):
+    """What makes the Wiener estimate of a whole blurred image, for a network that wants one."""
 
     @property
-    def planes(self) -> int: ...  # noqa: D102 # how many a guide has
+    def planes(self) -> int: ...  # noqa: D102 # how many a Wiener estimate has
 
-    def __call__(self, blurred: NDArray[np.float32], kernel: Weights, /) -> NDArray[np.float32]:
-        """Return the guide (planes, H, W) of a picture (H, W) in [0, 1] and of the kernel that blurred it."""
+    def __call__(self, blurred: NDArray[np.float32], kernel: Psf, /) -> NDArray[np.float32]:
+        """Return the Wiener estimate (planes, H, W) of an image (H, W) in [0, 1] and of the kernel that blurred it."""
         ...
 
 
-def guide_of(blurred: GrayImage, kernel: Weights, preparation: Preparation) -> NDArray[np.float32]:
-    """Return the guide (planes, H, W) of a blurred picture in grey levels."""
-    return preparation(blurred.astype(np.float32) / np.float32(255), kernel)
+def wiener_estimate_of(blurred: GrayImage, kernel: Psf, prefilter: WienerPrefilter) -> NDArray[np.float32]:
+    """Return the Wiener estimate (planes, H, W) of a blurred image in gray levels."""
+    return prefilter(blurred.astype(np.float32) / np.float32(255), kernel)
 
 
 class EvaluationDataset(Dataset[Sample]):
     """Whole images, or a frame within them, degraded in the same way every time.
 
     A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, its `kernel`, and in `degradation` how it
-    was blurred; in `guide` (planes, H, W) float32 what was prepared for a network that wants it.
+    was blurred; in `wiener_estimate` (planes, H, W) float32 what was prepared for a network that wants it.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
     """
 
@@ -65,9 +65,9 @@ class EvaluationDataset(Dataset[Sample]):
         degradation: Degradation,
         *,
         seed: int,
-        frame: Frame,
+        crop: Crop,
         inputs: Images | None = None,
-        preparation: Preparation | None = None,
+        prefilter: WienerPrefilter | None = None,
     ) -> None:
         """Describe the samples.
 
@@ -76,17 +76,17 @@ class EvaluationDataset(Dataset[Sample]):
             indices: which of them.
             degradation: what blurs the inputs.
             seed: of what is drawn.
-            frame: what is seen of each image.
+            crop: what is seen of each image.
             inputs: what is degraded, of the same sizes as the sharp images; None degrades these.
-            preparation: makes the guide, where one is wanted.
+            prefilter: makes the Wiener estimate, where one is wanted.
         """
         self._images = images
         self._inputs = images if inputs is None else inputs
         self._indices = indices
         self._degradation = degradation
         self._seed = seed
-        self._frame = frame
-        self._preparation = preparation
+        self._crop = crop
+        self._prefilter = prefilter
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -101,14 +101,14 @@ class EvaluationDataset(Dataset[Sample]):
         sharp = self._images[index]
         given = sharp if self._inputs is self._images else self._inputs[index]  # read from the disk once
         sample: Sample = {
-            "sharp": self._frame.cut(sharp)[None],
-            "blurred": self._frame.degrade(given, self._degradation, sampled)[None],
+            "sharp": self._crop.cut(sharp)[None],
+            "blurred": self._crop.degrade(given, self._degradation, sampled)[None],
             "name": name,
             "degradation": describe(sampled),
-            "kernel": sampled.kernel.weights,
+            "kernel": sampled.kernel.psf,
         }
-        if self._preparation is not None:
-            sample["guide"] = guide_of(sample["blurred"][0], sampled.kernel.weights, self._preparation)
+        if self._prefilter is not None:
+            sample["wiener_estimate"] = wiener_estimate_of(sample["blurred"][0], sampled.kernel.psf, self._prefilter)
         return sample
 
 
@@ -163,7 +163,7 @@ class EpochSampler(Sampler[EpochAndIndex]):
 
 
 def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[list[int]]:
-    """Group positions, in order, into batches of at most `size` neighbours of the same shape."""
+    """Group positions, in order, into batches of at most `size` neighbors of the same shape."""
     batches: list[list[int]] = []
     for position, shape in enumerate(shapes):
         if batches and len(batches[-1]) < size and shapes[batches[-1][-1]] == shape:
@@ -174,9 +174,9 @@ def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[l
 
 
 def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Stack images of one shape to (N, 1, H, W), uint8, and their guides; list what else the samples say."""
-    pictures = [key for key in ("blurred", "sharp", "guide") if key in samples[0]]
-    stacked: dict[str, Any] = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in pictures}
+    """Stack images of one shape to (N, 1, H, W), uint8, and their Wiener estimates; list what else the samples say."""
+    images = [key for key in ("blurred", "sharp", "wiener_estimate") if key in samples[0]]
+    stacked: dict[str, Any] = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in images}
     return {
         **stacked,
         "name": [sample["name"] for sample in samples],
@@ -186,7 +186,7 @@ def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
 
 
 def as_float(pixels: torch.Tensor) -> torch.Tensor:
-    """Return grey levels as float32 in [0, 1], and what is floating point already as float32."""
+    """Return gray levels as float32 in [0, 1], and what is floating point already as float32."""
     return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels.float()
 
 

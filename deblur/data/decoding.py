@@ -27,7 +27,7 @@ _LARGEST_CHUNK = 8  # images; after Ctrl-C, processes finish the chunks that the
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded image: grey levels 0 to 255 of shape (H, W), and their digest."""
+    """A decoded image: gray levels 0 to 255 of shape (H, W), and their digest."""
 
     pixels: NDArray[np.uint8]
     digest: str
@@ -105,7 +105,7 @@ def _quiet_start() -> Iterator[None]:
     in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set handlers
     handler = signal.getsignal(signal.SIGINT) if in_main_thread else None
     if handler is not None:  # blocking is not enough: another thread may take the signal for this one
-        signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
+        signal.signal(signal.SIGINT, lambda number, _crop: interrupts.append(number))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if sys.platform != "win32" else None
     sys.modules["__main__"] = ModuleType("__main__")  # without a name or file that "spawn" could import
     try:

@@ -24,7 +24,7 @@ _NOT_STARTED: Final = (errno.EAGAIN, errno.ENOMEM)
 
 
 @contextmanager
-def loader_errors_told(num_workers: int) -> Iterator[None]:
+def loader_errors_as_user_errors(num_workers: int) -> Iterator[None]:
     """Turn what fails in loaders, or for want of what they need, into a sentence.
 
     A loader process that is killed raises an error in the main thread, wherever that stands, and as a trainer cleans up

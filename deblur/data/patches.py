@@ -1,4 +1,4 @@
-"""Whole pictures of a training -> batches of patches.
+"""Whole images of a training -> batches of patches.
 
 Every random number comes from (seed, epoch, index), none from a global generator: the patches are the same for any
 number of loader processes and after a resume.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from deblur.data.datasets import EpochAndIndex, Sample
-from deblur.data.pictures import MIRRORS, TrainingPicture, TrainingPictures
+from deblur.data.images import MIRRORS, TrainingImage, TrainingImages
 
 Patches = Mapping[str, NDArray[Any]]
 
@@ -42,15 +42,15 @@ class EpochDraws:
 
 
 class TrainingDataset(Dataset[Sample]):
-    """Patches of mirrored and blurred pictures, by (epoch, index).
+    """Patches of mirrored and blurred images, by (epoch, index).
 
-    The whole picture is blurred before patches are cut, so that they are true at their borders; where a patch lies at
-    the frame's edge, the blurred picture is continued by its mirror image.
+    The whole image is blurred before patches are cut, so that they are true at their boundaries; where a patch lies at
+    the frame's edge, the blurred image is continued by its mirror image.
     """
 
     def __init__(
         self,
-        pictures: TrainingPictures,
+        images: TrainingImages,
         count: int,
         *,
         seed: int,
@@ -62,15 +62,15 @@ class TrainingDataset(Dataset[Sample]):
         """Describe the samples.
 
         Args:
-            pictures: what patches are cut from.
+            images: what patches are cut from.
             count: of all images, those of other splits included.
             seed: of flips and patch positions.
             patch_size: side of a sharp patch [px]; None takes the whole frame as the one patch.
             patches_per_image: patches from an image; read only where they are smaller than the frame.
-            context: further pixels of the blurred image on each side of a patch, which the pictures bring.
+            context: further pixels of the blurred image on each side of a patch, which the images bring.
             flips: mirror images at random in both directions.
         """
-        self._pictures = pictures
+        self._images = images
         self._count = count
         self._seed = seed
         self._patch_size = patch_size
@@ -87,25 +87,25 @@ class TrainingDataset(Dataset[Sample]):
         """Return the patches of several images, in one go, which is what a loader asks for.
 
         Returns:
-            `sharp` (N, 1, S, S) and `blurred` (N, 1, S + 2 context, S + 2 context) in uint8, and where the pictures
-            bring a `guide`, it (N, planes, S + 2 context, S + 2 context) in float16.
+            `sharp` (N, 1, S, S) and `blurred` (N, 1, S + 2 context, S + 2 context) in uint8, and where the images
+            bring a `wiener_estimate`, it (N, planes, S + 2 context, S + 2 context) in float16.
         """
-        pictures = [self._picture(*position) for position in positions]
+        images = [self._image(*position) for position in positions]
         if self._patch_size is None:
-            whole = [_planes(picture) for picture in pictures]
+            whole = [_planes(image) for image in images]
             return {name: np.stack([planes[name] for planes in whole]) for name in whole[0]}
         side, wide = self._patch_size, self._patch_size + 2 * self._context
-        count = len(pictures) * self._patches_per_image
-        sides = {"sharp": side, "blurred": wide, "guide": wide}
+        count = len(images) * self._patches_per_image
+        sides = {"sharp": side, "blurred": wide, "wiener_estimate": wide}
         patches = {
             name: np.empty((count, len(planes), sides[name], sides[name]), planes.dtype)
-            for name, planes in _planes(pictures[0]).items()
+            for name, planes in _planes(images[0]).items()
         }
         patch = 0
-        for (_, index), picture in zip(positions, pictures, strict=True):
-            room = np.array(picture.sharp.shape) - side + 1
+        for (_, index), image in zip(positions, images, strict=True):
+            room = np.array(image.sharp.shape) - side + 1
             places = self._drawn(positions[0][0]).places[index] * room
-            planes = _planes(picture)
+            planes = _planes(image)
             for top, left in places.astype(np.intp).tolist():
                 for name, whole_planes in planes.items():
                     size = sides[name]
@@ -113,9 +113,9 @@ class TrainingDataset(Dataset[Sample]):
                 patch += 1
         return patches
 
-    def _picture(self, epoch: int, index: int) -> TrainingPicture:
+    def _image(self, epoch: int, index: int) -> TrainingImage:
         mirror = MIRRORS[self._drawn(epoch).mirrors[index] if self._flips else 0]
-        return self._pictures(epoch, index, mirror)
+        return self._images(epoch, index, mirror)
 
     def _drawn(self, epoch: int) -> EpochDraws:
         if self._draws is None or self._draws.epoch != epoch:
@@ -123,9 +123,9 @@ class TrainingDataset(Dataset[Sample]):
         return self._draws
 
 
-def _planes(picture: TrainingPicture) -> dict[str, NDArray[Any]]:
-    planes: dict[str, NDArray[Any]] = {"blurred": picture.blurred[None], "sharp": picture.sharp[None]}
-    return planes if picture.guide is None else {**planes, "guide": picture.guide}
+def _planes(image: TrainingImage) -> dict[str, NDArray[Any]]:
+    planes: dict[str, NDArray[Any]] = {"blurred": image.blurred[None], "sharp": image.sharp[None]}
+    return planes if image.wiener_estimate is None else {**planes, "wiener_estimate": image.wiener_estimate}
 
 
 def collate_patches(patches: Any) -> dict[str, torch.Tensor]:

@@ -23,7 +23,7 @@ PHOTOGRAPHS = (
 
 
 def photographs(max_images: int | None, seed: int) -> FilesSource:
-    """Name the photographs that come with scikit-image, of 384x303 to 1411x1411 px; most are in colour.
+    """Name the photographs that come with scikit-image, of 384x303 to 1411x1411 px; most are in color.
 
     Args:
         max_images: How many to choose; null takes all.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deblur.errors import UserError
 
 if TYPE_CHECKING:  # OpenCV: a command that is refused starts sooner without it
-    from deblur.data.crops import Frame
+    from deblur.data.crops import Crop
 
 Shape = tuple[int, int]  # height and width [px]
 
@@ -17,16 +17,16 @@ _PHOTOS: Final = "deblur.data.PhotosData"
 _TREES: Final = ("deblur.data.FolderData", "deblur.data.PairsData")
 
 
-def fitting(shapes: Sequence[Shape], indices: Iterable[int], frame: "Frame", least: int = 1) -> tuple[int, ...]:
+def fitting(shapes: Sequence[Shape], indices: Iterable[int], crop: "Crop", least: int = 1) -> tuple[int, ...]:
     """Return those of some images of which a frame leaves enough.
 
     Args:
         shapes: Height and width of each image [px].
         indices: The images in question.
-        frame: What is seen of an image.
+        crop: What is seen of an image.
         least: Smallest height and width that has to be left [px].
     """
-    return tuple(index for index in indices if min(frame.shape(shapes[index])) >= least)
+    return tuple(index for index in indices if min(crop.shape(shapes[index])) >= least)
 
 
 def too_large_patch(patch_size: int | None, shapes: Sequence[Shape], margin: Shape, images: str) -> UserError:
@@ -35,7 +35,7 @@ def too_large_patch(patch_size: int | None, shapes: Sequence[Shape], margin: Sha
     Args:
         patch_size: The side of the patch [px]; None for whole images.
         shapes: Height and width of each image [px]; at least one.
-        margin: Rows above and below, and columns left and right, that a real border takes from an image [px].
+        margin: Rows above and below, and columns left and right, that a valid boundary takes from an image [px].
         images: What the images are, in the plural.
     """
     largest = _largest(shapes, margin)
@@ -49,26 +49,26 @@ def too_large_patch(patch_size: int | None, shapes: Sequence[Shape], margin: Sha
     if room < 1:
         return nothing_left(shapes, images, margin)
     return UserError(
-        f"data.patch_size={patch_size} is too large for all {images}: with data.border=real the blur takes "
+        f"data.patch_size={patch_size} is too large for all {images}: with data.boundary=valid the blur takes "
         f"{_sides(margin)}, which leaves {_px((height, width))} of the largest, of {_px(largest)}. Set "
-        f"data.patch_size={room} or less, or take a smaller blur or data.border=symmetric."
+        f"data.patch_size={room} or less, or take a smaller blur or data.boundary=symmetric."
     )
 
 
 def nothing_left(
-    shapes: Sequence[Shape], images: str, margin: Shape, instead: str = "data.border=symmetric"
+    shapes: Sequence[Shape], images: str, margin: Shape, instead: str = "data.boundary=symmetric"
 ) -> UserError:
-    """Return the refusal of a real border that leaves nothing of any image.
+    """Return the refusal of a valid boundary that leaves nothing of any image.
 
     Args:
         shapes: Height and width of each image [px]; at least one.
         images: What the images are, in the plural.
-        margin: Rows above and below, and columns left and right, that the border takes from an image [px].
-        instead: The setting that does without a real border.
+        margin: Rows above and below, and columns left and right, that the boundary takes from an image [px].
+        instead: The setting that does without a valid boundary.
     """
     needed = (2 * margin[0] + 1, 2 * margin[1] + 1)
     return UserError(
-        f"A real border leaves nothing of the {images}: the blur takes {_sides(margin)}, so that an image needs at "
+        f"A valid boundary leaves nothing of the {images}: the blur takes {_sides(margin)}, so that an image needs at "
         f"least {_px(needed)}, and the largest is {_px(_largest(shapes, margin))}. Take a smaller blur, larger images "
         f"or {instead}."
     )
@@ -81,28 +81,28 @@ def too_small_for_patches(left_out: Sequence[Shape], count: int, patch_size: int
         left_out: Height and width of each of them [px].
         count: Number of all training images.
         patch_size: The side of the patch [px]; 1 for whole images.
-        margin: What a real border takes from each [px].
+        margin: What a valid boundary takes from each [px].
     """
     room = min(_room(shape, margin) for shape in left_out)
-    border = f" within a real border, which takes {_sides(margin)}" if max(margin) else ""
+    boundary = f" within a valid boundary, which takes {_sides(margin)}" if max(margin) else ""
     advice = f" data.patch_size={room} or less would take all." if room >= 1 else ""
     return (
         f"{len(left_out)} of {count} training images are left out of this training: they are too small for a patch of "
-        f"{patch_size} px{border}. The smallest is {_px(min(left_out, key=min))}.{advice}"
+        f"{patch_size} px{boundary}. The smallest is {_px(min(left_out, key=min))}.{advice}"
     )
 
 
 def too_small_to_measure(left_out: Sequence[Shape], count: int, images: str, margin: Shape) -> str:
-    """Return the sentence that tells of images of which a real border leaves nothing.
+    """Return the sentence that tells of images of which a valid boundary leaves nothing.
 
     Args:
         left_out: Height and width of each of them [px].
         count: Number of all images of that kind.
         images: What the images are, in the plural.
-        margin: What the border takes from each [px].
+        margin: What the boundary takes from each [px].
     """
     return (
-        f"{len(left_out)} of {count} {images} are left out: a real border, which takes {_sides(margin)}, leaves "
+        f"{len(left_out)} of {count} {images} are left out: a valid boundary, which takes {_sides(margin)}, leaves "
         f"nothing of them. The smallest is {_px(min(left_out, key=min))}."
     )
 
@@ -120,7 +120,7 @@ def refuse_too_large_patch(config: Mapping[str, Any]) -> None:
         UserError: No image has room.
     """
     data = config["data"]
-    patch_size, is_real = data["patch_size"], data.get("border") == "real"
+    patch_size, is_real = data["patch_size"], data.get("boundary") == "valid"
     if patch_size is None and not is_real:
         return
     margin = _margin(config) if is_real else (0, 0)

@@ -34,7 +34,7 @@ class ImageSource(Protocol):
         """Hash all that decides the names and the decoded pixels.
 
         Returns:
-            Hexadecimal digits; another key means that the images must be decoded anew.
+            Hexadecimal digits; another key means that the images must be decoded again.
         """
 
     def decode(self, index: int) -> NDArray[np.uint8]:
@@ -44,7 +44,7 @@ class ImageSource(Protocol):
             index: Place in `names`.
 
         Returns:
-            Grey levels 0 to 255, shape (H, W).
+            Gray levels 0 to 255, shape (H, W).
 
         Raises:
             BadImageError: The image cannot be used.
@@ -89,13 +89,13 @@ class FilesSource:
         return _hash("folder", DECODER_VERSION, str(self._root), files)
 
     def decode(self, index: int) -> NDArray[np.uint8]:
-        """Decode one file as a grey image.
+        """Decode one file as a gray image.
 
         Args:
             index: Place in `names`.
 
         Returns:
-            Grey levels 0 to 255, shape (H, W).
+            Gray levels 0 to 255, shape (H, W).
 
         Raises:
             BadImageError: The file cannot be used, or its name cannot be written into the files of a run.
@@ -152,7 +152,7 @@ class SyntheticSource:
         Args:
             faces: How many faces.
             seed: Chooses the images; larger numbers of them with the same seed begin with the same ones.
-            leaves: How many pictures of dead leaves.
+            leaves: How many images of dead leaves.
         """
         self._seed = seed
         self._faces = faces
@@ -183,7 +183,7 @@ class SyntheticSource:
             index: Place in `names`.
 
         Returns:
-            Grey levels 0 to 255, shape (256, 256).
+            Gray levels 0 to 255, shape (256, 256).
         """
         from deblur.synthesis import faces, leaves  # here, so that folders of images do without the drawing
 

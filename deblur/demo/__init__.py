@@ -1,4 +1,4 @@
-"""Show in the browser what a network makes of a blurred picture: `python -m deblur.demo`."""
+"""Show in the browser what a network makes of a blurred image: `python -m deblur.demo`."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,16 @@ from deblur.config.command_line import run
 from deblur.config.commands import Demo, check_command
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see `python -m deblur.demo --help`.
 
     Args:
-        words: the words of the command line; by default those of this process.
+        argv: the words of the command line; by default those of this process.
 
     Returns:
         The exit code: 130 after Ctrl-C, which is how the page is ended.
     """
-    return run("demo", _task, words)
+    return run("demo", _task, argv)
 
 
 def _task(composed: DictConfig) -> None:

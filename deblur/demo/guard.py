@@ -2,7 +2,7 @@
 
 gradio's own checks are written for `launch()`, which starts a server of its own, asks itself by HTTP and can share the
 page; mounted in a server of ours, some of them are never switched on. Here everything is refused that the page itself
-does not ask for: other routes, other hosts' names, other sites' requests, other visitors' pictures, and paths.
+does not ask for: other routes, other hosts' names, other sites' requests, other visitors' images, and paths.
 """
 
 import ipaddress
@@ -70,7 +70,7 @@ class _Refused(Exception):
 
 
 _NOT_HERE: Final = (404, "There is no such page.")
-_NOT_YOURS: Final = (403, "The page does not know this picture, or does not know you: reload it, and begin again.")
+_NOT_YOURS: Final = (403, "The page does not know this image, or does not know you: reload it, and begin again.")
 _STRANGER: Final = (403, "This page answers no other site.")
 _NOT_LOCAL: Final = (400, "This page is open to this computer alone: open it by the address that the terminal shows.")
 
@@ -83,8 +83,8 @@ class Guard:
 
         Args:
             app: the page's.
-            visitors: whose pictures are whose.
-            largest_upload: bytes of a picture's file.
+            visitors: whose images are whose.
+            largest_upload: bytes of an image's file.
             is_private: whether the page is for this computer alone.
         """
         self._app = app
@@ -128,7 +128,7 @@ class Guard:
         if not all(_is_same_site(origin, host) for origin in origins):
             raise _Refused(*_STRANGER)
         is_opened = scope["path"] == _PAGE and _values(scope, b"sec-fetch-dest") == ["document"]
-        if "cross-site" in _values(scope, b"sec-fetch-site") and not (is_opened and scope["method"] == "GET"):
+        if "matrix-site" in _values(scope, b"sec-fetch-site") and not (is_opened and scope["method"] == "GET"):
             raise _Refused(*_STRANGER)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, token: str | None) -> None:
@@ -170,7 +170,7 @@ class Guard:
             raise _Refused(*_NOT_YOURS)
 
     def _joined(self, content: bytes, token: str | None) -> dict[str, Any]:
-        """Return what is passed on of a call of one of the page's functions: plain values, and pictures of its tab.
+        """Return what is passed on of a call of one of the page's functions: plain values, and images of its tab.
 
         Raises:
             _Refused: for any other.
@@ -199,7 +199,7 @@ class Guard:
         return value
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send, token: str) -> None:
-        """Take one picture into the folder of its visitor, and answer with its path, as gradio does."""
+        """Take one image into the folder of its visitor, and answer with its path, as gradio does."""
         from starlette.concurrency import run_in_threadpool
         from starlette.datastructures import UploadFile
         from starlette.formparsers import MultiPartException

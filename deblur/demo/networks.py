@@ -7,7 +7,7 @@ from typing import Final
 from deblur.choices import Accelerator
 from deblur.demo.wording import shortened
 from deblur.errors import UserError
-from deblur.inference.pretrained import SHIPPED, shipped_file
+from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.restorer import Restorer, load
 
 _OWN: Final = "own"  # what the user's own network is called among the others
@@ -22,7 +22,7 @@ _LABELS: Final = {
 
 @dataclass
 class Networks:
-    """The networks that ship, and one of the user's own.
+    """The networks that are pretrained, and one of the user's own.
 
     Attributes:
         run: of the user's own network: a folder or a file, or None.
@@ -49,8 +49,8 @@ class Networks:
     @property
     def names(self) -> list[str]:
         """The networks that are there; the one that is chosen first comes first."""
-        shipped = [name for name in SHIPPED if shipped_file(name).is_file()]
-        return shipped if self.run is None else [_OWN, *shipped]
+        pretrained = [name for name in PRETRAINED if pretrained_file(name).is_file()]
+        return pretrained if self.run is None else [_OWN, *pretrained]
 
     @property
     def choices(self) -> list[tuple[str, str]]:
@@ -59,8 +59,8 @@ class Networks:
 
     @property
     def absent(self) -> list[str]:
-        """The networks that ship, but whose files are not there."""
-        return [name for name in SHIPPED if not shipped_file(name).is_file()]
+        """The networks that are pretrained, but whose files are not there."""
+        return [name for name in PRETRAINED if not pretrained_file(name).is_file()]
 
     @property
     def missing(self) -> str:

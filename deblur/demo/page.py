@@ -12,13 +12,13 @@ import gradio as gr
 from deblur.demo.networks import Networks
 from deblur.demo.visitors import KEPT_FOR, Visitor, Visitors
 from deblur.demo.wording import (
-    blur_in_words,
+    blur_text,
     paragraphs,
     plain,
-    resized_in_words,
-    result_in_words,
-    training_in_words,
-    work_in_words,
+    resized_text,
+    result_text,
+    training_text,
+    work_text,
 )
 from deblur.demo.work import (
     FACES,
@@ -33,19 +33,19 @@ from deblur.demo.work import (
     sample_face,
 )
 from deblur.errors import UserError
-from deblur.image_io.images import Picture
-from deblur.image_io.writing import write_picture
+from deblur.image_io.images import DecodedImage
+from deblur.image_io.writing import write_image
 
-TITLE: Final = "deblur: make a blurred picture sharper"
+TITLE: Final = "deblur: make a blurred image sharper"
 CSS: Final = """
 .gradio-container { max-width: 1280px !important; margin: auto !important; }
 footer { display: none !important; }
-.mistake { border-left: 4px solid #b91c1c; padding-left: 12px; }
+.mistake { boundary-left: 4px solid #b91c1c; padding-left: 12px; }
 #slider [data-testid="status-tracker"]:has(.error) { display: none !important; } /* what is wrong stands below */
 """
-# Gradio's slider describes its pictures to nobody: say what they are whenever they appear. What a network made of a
-# picture is read out when it is there, and so is a mistake.
-# An error that gradio has told goes when the next picture is asked for.
+# Gradio's slider describes its images to nobody: say what they are whenever they appear. What a network made of a
+# image is read out when it is there, and so is a mistake.
+# An error that gradio has told goes when the next image is asked for.
 SCRIPT: Final = """() => {
   document.addEventListener("click", (event) => {
     if (event.target.closest("#restore")) document.querySelectorAll(".toast-close").forEach((one) => one.click());
@@ -59,12 +59,12 @@ SCRIPT: Final = """() => {
   new MutationObserver(describe).observe(document.body, {childList: true, subtree: true});
 }"""
 _INTRODUCTION: Final = (
-    "Take a drawn face, which is blurred here and restored, or drop a blurred picture of your own, and slide between "
-    "it and what a small network (SRCNN) makes of it. Pictures stay on the computer that runs this page, and are "
+    "Take a drawn face, which is blurred here and restored, or drop a blurred image of your own, and slide between "
+    "it and what a small network (SRCNN) makes of it. Images stay on the computer that runs this page, and are "
     "deleted after an hour, or when it ends."
 )
 _LIMITS: Final = (
-    "A network undoes the blurs that it was trained on. On others it gains little, or makes a picture worse; and what "
+    "A network undoes the blurs that it was trained on. On others it gains little, or makes an image worse; and what "
     "a blur has removed altogether does not come back."
 )
 _FACE, _UPLOAD = "face", "upload"
@@ -74,11 +74,11 @@ _TRY_AGAIN: Final = "Press Restore to try again, and reload the page if that doe
 
 
 def _emptied(said: str) -> str:
-    """Return results without pictures, in the words of the browser."""
+    """Return results without images, in the words of the browser."""
     return f"[null, {json.dumps(said)}, {{__type__: 'update', value: null, interactive: false}}]"
 
 
-_FAIL: Final = f"() => {_emptied(paragraphs([_NOTHING, _TRY_AGAIN], is_mistake=True))}"
+_FAIL: Final = f"() => {_emptied(paragraphs([_NOTHING, _TRY_AGAIN], is_usage_error=True))}"
 _FORGET: Final = f"() => {_emptied(_WAITING_FOR_PRESS)}"
 _FORGET_OTHER: Final = f"""(source, upload, face, of) =>
   of === (source === "{_UPLOAD}" ? upload?.path ?? "" : `face ${{face}}`)
@@ -86,8 +86,8 @@ _FORGET_OTHER: Final = f"""(source, upload, face, of) =>
 _UNBLURRED: Final = "none"
 _LEAVE: Final = ("Leave it as it is", _UNBLURRED)
 _OWN_IS_LEFT: Final = (
-    "Your picture is restored as you drop it, reduced to {megapixels:g} megapixels if it has more. Choose a blur only "
-    "to try a network on a picture that is sharp."
+    "Your image is restored as you drop it, reduced to {megapixels:g} megapixels if it has more. Choose a blur only "
+    "to try a network on an image that is sharp."
 )
 _WAITING: Final = 8  # people; one is served at a time
 _MOST_SESSIONS: Final = 200  # tabs whose controls gradio remembers
@@ -117,8 +117,8 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
 
     Args:
         networks: to choose from.
-        visitors: whose pictures are whose.
-        max_megapixels: what a network is given; larger pictures are made smaller.
+        visitors: whose images are whose.
+        max_megapixels: what a network is given; larger images are made smaller.
     """
 
     def restore(
@@ -140,12 +140,12 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
                 raise UserError("This page does not know you: reload it.")
             shown = _restored(asked, networks, visitors.visitor(token), max_megapixels)
         except UserError as error:
-            shown = _mistake(str(error))
+            shown = _usage_error(str(error))
         except MemoryError:
-            shown = _mistake("The picture needs more memory than this computer has: drop a smaller one.")
+            shown = _usage_error("The image needs more memory than this computer has: drop a smaller one.")
         except Exception:
-            _log.exception("A picture could not be restored.")
-            shown = _mistake("The program has failed. The terminal of the computer that runs this page tells more.")
+            _log.exception("An image could not be restored.")
+            shown = _usage_error("The program has failed. The terminal of the computer that runs this page tells more.")
         return f"face {asked.face}" if source == _FACE else upload or "", *shown
 
     page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(_CLEANED_EVERY, KEPT_FOR))
@@ -153,8 +153,8 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
         gr.Markdown(f"# {TITLE}\n\n{_INTRODUCTION}")
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
-                source = gr.Radio([("Sample face", _FACE), ("My own picture", _UPLOAD)], value=_FACE, label="Picture")
-                face, upload = _picture_controls()
+                source = gr.Radio([("Sample face", _FACE), ("My own image", _UPLOAD)], value=_FACE, label="Image")
+                face, upload = _image_controls()
                 of_face, of_upload, noise, strengths = _blur_controls(max_megapixels)
                 network = gr.Dropdown(networks.choices, value=networks.names[0], label="Network", filterable=False)
                 button = gr.Button("Restore", variant="primary", elem_id="restore")
@@ -169,8 +169,8 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
                 )
                 # What it shows may come from a file: nothing in it is taken for a formula.
                 numbers = gr.Markdown(_WAITING_FOR_PRESS, elem_id="numbers", latex_delimiters=[])
-                download = gr.DownloadButton("Download the restored picture (PNG)", interactive=False)
-                of = gr.Textbox(visible=False)  # which picture these are of
+                download = gr.DownloadButton("Download the restored image (PNG)", interactive=False)
+                of = gr.Textbox(visible=False)  # which image these are of
         absent = f"Not available here: the networks {', '.join(networks.absent)}." if networks.absent else ""
         gr.Markdown("\n\n".join(filter(None, (plain(absent), _LIMITS))))
         results = [slider, numbers, download]
@@ -182,9 +182,9 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
             show_progress_on=slider,
             api_visibility=_NOT_FOR_PROGRAMS,
         )
-        # What gradio itself refuses: the results of an earlier picture must not stand beside a later one's mistake.
+        # What gradio itself refuses: the results of an earlier image must not stand beside a later one's mistake.
         clicked.failure(None, None, results, js=_FAIL, **_QUIETLY)
-        # Nor beside another picture than the one that they are of. In the browser: asked of the server, it could come
+        # Nor beside another image than the one that they are of. In the browser: asked of the server, it could come
         # after the results of the next one.
         for changed in (source.change, upload.change, face.change):
             changed(None, None, results, js=_FORGET, **_QUIETLY)
@@ -193,7 +193,7 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
         for control in (source, of_face, of_upload):
             control.change(None, [source, of_face, of_upload], shown, js=_show(), **_QUIETLY)
     page.queue(max_size=_WAITING, api_open=False, default_concurrency_limit=1)
-    # What `launch()` would set: without the first, gradio takes any path of this computer for an uploaded picture.
+    # What `launch()` would set: without the first, gradio takes any path of this computer for an uploaded image.
     page.has_launched = True
     page.state_session_capacity = _MOST_SESSIONS
     return page
@@ -220,38 +220,38 @@ def _restored(asked: _Asked, networks: Networks, visitor: Visitor, max_megapixel
     """
     restorer = networks.get(asked.network)
     blur = None if asked.family == _UNBLURRED else blur_of(asked.family, asked.strengths, asked.noise)
-    picture, name = _given(asked, visitor)
-    smaller = fitted(picture, max_megapixels)
+    image, name = _given(asked, visitor)
+    smaller = fitted(image, max_megapixels)
     outcome = blur_and_restore(smaller, restorer, blur, is_sharp=asked.source == _FACE)
     place = visitor.results()
     stem = f"face-{asked.face}" if asked.source == _FACE else Path(name).stem
     before, after = place / f"{stem}-before.png", place / f"{stem}-restored.png"
     try:
-        write_picture(before, outcome.before)
-        write_picture(after, outcome.after)
+        write_image(before, outcome.before)
+        write_image(after, outcome.after)
     except UserError as error:
         _log.error("%s", error)
         raise UserError("The result could not be stored on the computer that runs this page.") from error
     said = paragraphs(
         [
-            work_in_words(name, None if blur is None else _chosen_in_words(asked), restorer.name),
-            resized_in_words(picture.pixels.shape[:2], smaller.pixels.shape[:2], max_megapixels),
-            result_in_words(outcome.gain),
-            training_in_words(restorer.settings),
+            work_text(name, None if blur is None else _choice_text(asked), restorer.name),
+            resized_text(image.pixels.shape[:2], smaller.pixels.shape[:2], max_megapixels),
+            result_text(outcome.gain),
+            training_text(restorer.settings),
         ]
     )
     return (str(before), str(after)), said, gr.update(value=str(after), interactive=True)
 
 
-def _chosen_in_words(asked: _Asked) -> str:
+def _choice_text(asked: _Asked) -> str:
     """Return the blur that was chosen, with its parameters."""
     family = FAMILIES[asked.family]
     parameters = {each.name: asked.strengths[each.name] for each in family.strengths}
-    return blur_in_words(family.label, parameters | {NOISE.name: asked.noise})
+    return blur_text(family.label, parameters | {NOISE.name: asked.noise})
 
 
-def _given(asked: _Asked, visitor: Visitor) -> tuple[Picture, str]:
-    """Return the picture that was chosen, and its name.
+def _given(asked: _Asked, visitor: Visitor) -> tuple[DecodedImage, str]:
+    """Return the image that was chosen, and its name.
 
     Raises:
         UserError: where there is none, or it is none.
@@ -259,27 +259,27 @@ def _given(asked: _Asked, visitor: Visitor) -> tuple[Picture, str]:
     if asked.source == _FACE:
         return sample_face(asked.face), f"Face {asked.face}"
     if asked.upload is None:
-        raise UserError("There is no picture yet: drop one, or take a sample face.")
+        raise UserError("There is no image yet: drop one, or take a sample face.")
     if not visitor.owns(asked.upload):
-        raise UserError("This picture is here no longer: drop it again.")
+        raise UserError("This image is here no longer: drop it again.")
     path = Path(asked.upload)
     return read_upload(path, LARGEST_READ), path.name
 
 
-def _mistake(sentence: str) -> Shown:
-    said = paragraphs([_NOTHING, sentence], is_mistake=True)
+def _usage_error(sentence: str) -> Shown:
+    said = paragraphs([_NOTHING, sentence], is_usage_error=True)
     return None, said, gr.update(value=None, interactive=False)
 
 
-def _picture_controls() -> tuple[gr.Slider, gr.File]:
-    """Add the choice of a face, and the place for a picture, of which one is seen."""
+def _image_controls() -> tuple[gr.Slider, gr.File]:
+    """Add the choice of a face, and the place for an image, of which one is seen."""
     face = gr.Slider(1, FACES, value=1, step=1, label="Number of the face")
-    # No gr.Image: it would turn, convert and shrink the picture before it is read here.
+    # No gr.Image: it would turn, convert and shrink the image before it is read here.
     return face, gr.File(label="PNG, JPEG, WebP, TIFF or BMP", visible=False, height=180)
 
 
 def _blur_controls(max_megapixels: float) -> tuple[gr.Radio, gr.Radio, gr.Slider, list[gr.Slider]]:
-    """Add the choice of a blur, one for faces and one for pictures; the strengths are those of `_all_strengths`."""
+    """Add the choice of a blur, one for faces and one for images; the strengths are those of `_all_strengths`."""
     choices = [(family.label, name) for name, family in FAMILIES.items()]
     first = next(iter(FAMILIES))
     of_face = gr.Radio([*choices, _LEAVE], value=first, label="Blur it first")
@@ -291,7 +291,7 @@ def _blur_controls(max_megapixels: float) -> tuple[gr.Radio, gr.Radio, gr.Slider
 
 
 def _show() -> str:
-    """Return what shows the controls of what is chosen: a face or a picture, the blur of each, its strengths."""
+    """Return what shows the controls of what is chosen: a face or an image, the blur of each, its strengths."""
     owners = json.dumps([owner for owner, _ in _all_strengths()])
     return f"""(source, ofFace, ofUpload) => {{
       const isFace = source === "{_FACE}", family = isFace ? ofFace : ofUpload;

@@ -1,6 +1,6 @@
-"""Who has the page open, and whose each picture is.
+"""Who has the page open, and whose each image is.
 
-A browser is told by a cookie, a tab of it by the session hash that gradio makes. A picture belongs to the browser that
+A browser is told by a cookie, a tab of it by the session hash that gradio makes. An image belongs to the browser that
 sent it, and to the first tab that uses it.
 """
 
@@ -18,53 +18,53 @@ from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Final
 
-KEPT_FOR: Final = 3600  # s that a picture or a result is kept
-_KEPT: Final = 6  # pictures or results of a browser that are kept
-_LARGEST_KEPT: Final = 2 * 2**30  # bytes of all pictures and results
-_MOST_VISITORS: Final = 200  # browsers whose pictures are kept
+KEPT_FOR: Final = 3600  # s that an image or a result is kept
+_KEPT: Final = 6  # images or results of a browser that are kept
+_LARGEST_KEPT: Final = 2 * 2**30  # bytes of all images and results
+_MOST_VISITORS: Final = 200  # browsers whose images are kept
 _MOST_SESSIONS: Final = 2000  # tabs
 _TOKEN_BYTES: Final = 32
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # as many bytes, as `secrets.token_urlsafe` writes them
 _SESSION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_LONGEST_NAME: Final = 120  # bytes of a picture's name
-_NAMELESS: Final = "picture"
+_LONGEST_NAME: Final = 120  # bytes of an image's name
+_NAMELESS: Final = "image"
 
 
 @dataclass
 class Visitor:
-    """A browser, and its pictures.
+    """A browser, and its images.
 
     Attributes:
-        folder: where its pictures and results are.
-        pictures: the paths of the pictures that it has sent, and of each the tab that uses it.
+        folder: where its images and results are.
+        images: the paths of the images that it has sent, and of each the tab that uses it.
     """
 
     folder: Path
-    pictures: dict[str, str | None] = field(default_factory=dict)
+    images: dict[str, str | None] = field(default_factory=dict)
 
     def place_for(self, name: str) -> Path:
-        """Return where a picture that is sent goes; it can be used when `took` has been called.
+        """Return where an image that is sent goes; it can be used when `took` has been called.
 
         Args:
             name: that the browser gives it, of any content.
         """
-        return self._new_folder("pictures") / file_name(name)
+        return self._new_folder("images") / file_name(name)
 
     def took(self, path: Path) -> None:
-        """Let a picture be used that has come."""
-        self.pictures[str(path)] = None
-        while len(self.pictures) > _KEPT:
-            self.pictures.pop(next(iter(self.pictures)))
+        """Let an image be used that has come."""
+        self.images[str(path)] = None
+        while len(self.images) > _KEPT:
+            self.images.pop(next(iter(self.images)))
 
     def may_use(self, path: object, session: str) -> bool:
-        """Tell whether a tab of this browser may use a picture: by the very text that names it, and no other."""
-        if not isinstance(path, str) or self.pictures.get(path, "") not in (None, session):
+        """Tell whether a tab of this browser may use an image: by the very text that names it, and no other."""
+        if not isinstance(path, str) or self.images.get(path, "") not in (None, session):
             return False
-        self.pictures[path] = session
+        self.images[path] = session
         return True
 
     def results(self) -> Path:
-        """Return a new folder for the results of a picture."""
+        """Return a new folder for the results of an image."""
         return self._new_folder("results")
 
     def owns(self, path: str) -> bool:
@@ -79,7 +79,7 @@ class Visitor:
 
     def clean(self, before: float) -> None:
         """Remove what is older than a time, and all but the last few [s since 1970]."""
-        for kind in ("pictures", "results"):
+        for kind in ("images", "results"):
             kept = sorted(_folders(self.folder / kind), key=lambda folder: folder.stat().st_mtime, reverse=True)
             for place, folder in enumerate(kept):
                 if place >= _KEPT or folder.stat().st_mtime < before:
@@ -99,7 +99,7 @@ class Visitors:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Keep their pictures in a folder."""
+        """Keep their images in a folder."""
         self.cookie = f"deblur-demo-{secrets.token_hex(8)}"
         self._folder = folder.resolve()
         self._visitors: OrderedDict[str, Visitor] = OrderedDict()
@@ -132,7 +132,7 @@ class Visitors:
         return visitor
 
     def clean(self) -> None:
-        """Remove the pictures and results of all browsers that are too old, and those of the first if all take much."""
+        """Remove the images and results of all browsers that are too old, and those of the first if all take much."""
         for visitor in list(self._visitors.values()):
             visitor.clean(time.time() - KEPT_FOR)
         sizes = {key: _size(visitor.folder) for key, visitor in self._visitors.items()}
@@ -155,7 +155,7 @@ class Visitors:
 
 
 def file_name(name: str) -> str:
-    """Return the name of a picture of any origin as that of a file, which it keeps as far as it can be one."""
+    """Return the name of an image of any origin as that of a file, which it keeps as far as it can be one."""
     last = re.split(r"[/\\]", name)[-1]
     plain = "".join(letter if letter.isprintable() and letter not in '<>:"|?*' else "_" for letter in last).strip(" .")
     stem, dot, suffix = plain.rpartition(".") if "." in plain else (plain, "", "")

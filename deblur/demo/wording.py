@@ -10,7 +10,7 @@ from deblur.inference.simulation import Gain
 
 LONGEST_NAME: Final = 60  # characters of a name that the page shows
 UNKNOWN_GAIN: Final = (
-    "How much nearer to the truth it is cannot be known without the sharp picture: look at it, or blur a sharp picture "
+    "How much nearer to the truth it is cannot be known without the sharp image: look at it, or blur a sharp image "
     "here and see."
 )
 _UNITS: Final = {
@@ -20,7 +20,7 @@ _UNITS: Final = {
     "angle": "°",
     "radius": " px",
     "extent": " px",
-    "noise_sigma": " grey levels",
+    "noise_sigma": " gray levels",
 }
 _NAMES: Final = {"noise_sigma": "noise", "jpeg_quality": "JPEG quality"}
 _NOT_SAID: Final = ("_target_", "name", "sha256", "families", "weight")
@@ -38,24 +38,24 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isalnum() or letter == " " else f"&#{ord(letter)};" for letter in shown)
 
 
-def paragraphs(texts: Sequence[str], *, is_mistake: bool = False) -> str:
+def paragraphs(texts: Sequence[str], *, is_usage_error: bool = False) -> str:
     """Return texts of any origin as Markdown, the first of them bold.
 
     Args:
         texts: sentences.
-        is_mistake: whether they tell what went wrong.
+        is_usage_error: whether they tell what went wrong.
     """
     first, *others = (plain(text) for text in texts if text)
     shown = "\n\n".join([f"**{first}**", *others])
-    return f'<div class="mistake">\n\n{shown}\n\n</div>' if is_mistake else shown
+    return f'<div class="usage_error">\n\n{shown}\n\n</div>' if is_usage_error else shown
 
 
-def work_in_words(name: str, blur: str | None, network: str) -> str:
+def work_text(name: str, blur: str | None, network: str) -> str:
     """Return a sentence on what was done.
 
     Args:
-        name: of the picture.
-        blur: what was done to it first, as `blur_in_words` tells it; None where nothing was.
+        name: of the image.
+        blur: what was done to it first, as `blur_text` tells it; None where nothing was.
         network: its name.
     """
     shown, by = shortened(name), f"by the network {shortened(network)}"
@@ -64,13 +64,13 @@ def work_in_words(name: str, blur: str | None, network: str) -> str:
     return f"{shown} was blurred first, by {blur}, then restored {by}."
 
 
-def blur_in_words(label: str, parameters: Mapping[str, float]) -> str:
+def blur_text(label: str, parameters: Mapping[str, float]) -> str:
     """Return a blur by its label, with its parameters and their units."""
     return _with_parameters(label, parameters)
 
 
-def resized_in_words(before: tuple[int, int], after: tuple[int, int], max_megapixels: float) -> str:
-    """Return a sentence on a picture that was made smaller; an empty text where it was not.
+def resized_text(before: tuple[int, int], after: tuple[int, int], max_megapixels: float) -> str:
+    """Return a sentence on an image that was made smaller; an empty text where it was not.
 
     Args:
         before: height and width [px].
@@ -80,26 +80,26 @@ def resized_in_words(before: tuple[int, int], after: tuple[int, int], max_megapi
     if before == after:
         return ""
     return (
-        f"The picture has {before[1]}x{before[0]} px. This page works on up to {max_megapixels:g} megapixels, so it "
+        f"The image has {before[1]}x{before[0]} px. This page works on up to {max_megapixels:g} megapixels, so it "
         f"was reduced to {after[1]}x{after[0]} px first."
     )
 
 
-def result_in_words(gain: Gain | None) -> str:
+def result_text(gain: Gain | None) -> str:
     """Return a sentence on what a network gained."""
     if gain is None:
         return UNKNOWN_GAIN
     if math.isinf(gain.blurred):
         changed = "left it as it is" if math.isinf(gain.restored) else f"took it to a PSNR of {gain.restored:.2f} dB"
         return (
-            f"The picture before equals the sharp one, and the network {changed}: a stronger blur shows what it is for."
+            f"The image before equals the sharp one, and the network {changed}: a stronger blur shows what it is for."
         )
     if math.isinf(gain.restored):
-        return f"PSNR before: {gain.blurred:.2f} dB. After, the picture equals the sharp one."
+        return f"PSNR before: {gain.blurred:.2f} dB. After, the image equals the sharp one."
     return f"PSNR before: {gain.blurred:.2f} dB, after: {gain.restored:.2f} dB, gain: {gain.difference:+.2f} dB."
 
 
-def training_in_words(settings: Mapping[str, Any]) -> str:
+def training_text(settings: Mapping[str, Any]) -> str:
     """Return a sentence on the blur that a network was trained on.
 
     Args:

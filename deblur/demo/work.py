@@ -1,4 +1,4 @@
-"""Blur a picture and restore it: what the page does, without the page."""
+"""Blur an image and restore it: what the page does, without the page."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,8 +11,8 @@ import numpy as np
 from deblur.blur import Box, Degradation, Disk, Gaussian, Motion, Trajectory
 from deblur.errors import UserError
 from deblur.image_io.gray import printable
-from deblur.image_io.images import Levels, Picture
-from deblur.image_io.reading import DEFAULT_MAX_MEGAPIXELS, read_picture
+from deblur.image_io.images import DecodedImage, Levels
+from deblur.image_io.reading import DEFAULT_MAX_MEGAPIXELS, read_image
 from deblur.inference.panels import eight_bits
 from deblur.inference.restorer import Restorer
 from deblur.inference.simulation import Gain, degraded, drawn, gain
@@ -21,7 +21,7 @@ from deblur.synthesis.faces import draw
 FACES: Final = 100  # to choose from
 LARGEST_READ: Final = DEFAULT_MAX_MEGAPIXELS  # megapixels; what is larger than the page works on is made smaller
 _KEY: Final = "max_megapixels"
-_DRAWN_FOR: Final = "demo"  # one name for all pictures: what is drawn changes with the settings alone
+_DRAWN_FOR: Final = "demo"  # one name for all images: what is drawn changes with the settings alone
 _FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
 _BYTES_PER_PIXEL: Final = 8  # four channels of 16 bits, not compressed
 _BYTES_BESIDE_PIXELS: Final = 2**20  # metadata
@@ -86,30 +86,30 @@ FAMILIES: Final[Mapping[str, Family]] = {
 }
 """By the name of the family."""
 
-NOISE: Final = Strength("noise_sigma", "Noise after the blur (grey levels of 255)", 0, 25, 0.5, 0)
+NOISE: Final = Strength("noise_sigma", "Noise after the blur (gray levels of 255)", 0, 25, 0.5, 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A picture before and after.
+    """An image before and after.
 
     Attributes:
         before: what the network was given.
         after: what it made of it.
-        gain: how near both are to the sharp picture; None where that is not known.
+        gain: how near both are to the sharp image; None where that is not known.
     """
 
-    before: Picture
-    after: Picture
+    before: DecodedImage
+    after: DecodedImage
     gain: Gain | None
 
 
 def largest_upload(max_megapixels: float) -> int:
-    """Return the size of the largest file that a picture of so many megapixels needs [bytes]."""
+    """Return the size of the largest file that an image of so many megapixels needs [bytes]."""
     return int(max_megapixels * 1e6) * _BYTES_PER_PIXEL + _BYTES_BESIDE_PIXELS
 
 
-def sample_face(number: int) -> Picture:
+def sample_face(number: int) -> DecodedImage:
     """Draw one of the sample faces, gray; the first is 1.
 
     Raises:
@@ -117,17 +117,17 @@ def sample_face(number: int) -> Picture:
     """
     if number not in range(1, FACES + 1):
         raise UserError(f"There is no face {number}: choose one from 1 to {FACES}.")
-    return Picture(draw(_FACES_SEED, number - 1), None, "PNG")
+    return DecodedImage(draw(_FACES_SEED, number - 1), None, "PNG")
 
 
-def read_upload(path: Path, max_megapixels: float) -> Picture:
-    """Read a picture that somebody dropped on the page.
+def read_upload(path: Path, max_megapixels: float) -> DecodedImage:
+    """Read an image that somebody dropped on the page.
 
     Raises:
-        UserError: as `read_picture` does, in words for who sees the page alone: of the file, it tells the name.
+        UserError: as `read_image` does, in words for who sees the page alone: of the file, it tells the name.
     """
     try:
-        return read_picture(path, max_megapixels)
+        return read_image(path, max_megapixels)
     except UserError as error:
         text = str(error).replace(printable(str(path)), printable(path.name))
         if f"raise {_KEY}" in text:  # which nobody can set in a browser
@@ -135,16 +135,16 @@ def read_upload(path: Path, max_megapixels: float) -> Picture:
         raise UserError(text) from error
 
 
-def fitted(picture: Picture, max_megapixels: float) -> Picture:
-    """Return a picture, made smaller where it is larger than the page works on.
+def fitted(image: DecodedImage, max_megapixels: float) -> DecodedImage:
+    """Return an image, made smaller where it is larger than the page works on.
 
     Each new pixel is the mean of those that it covers, as a camera with larger ones would see them.
     """
-    height, width = picture.pixels.shape[:2]
+    height, width = image.pixels.shape[:2]
     most = max_megapixels * 1e6
     if height * width <= most:
-        return picture
-    import cv2  # here: few pictures need it
+        return image
+    import cv2  # here: few images need it
 
     scale = math.sqrt(most / (height * width))
     rows = max(1, int(min(height * scale, most)))
@@ -153,9 +153,7 @@ def fitted(picture: Picture, max_megapixels: float) -> Picture:
     def smaller(plane: Levels) -> Levels:
         return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), plane.dtype)
 
-    return replace(
-        picture, pixels=smaller(picture.pixels), alpha=None if picture.alpha is None else smaller(picture.alpha)
-    )
+    return replace(image, pixels=smaller(image.pixels), alpha=None if image.alpha is None else smaller(image.alpha))
 
 
 def blur_of(family: str, strengths: Mapping[str, float], noise_sigma: float) -> Degradation:
@@ -164,7 +162,7 @@ def blur_of(family: str, strengths: Mapping[str, float], noise_sigma: float) -> 
     Args:
         family: a key of `FAMILIES`.
         strengths: its parameters by name; others are left out.
-        noise_sigma: standard deviation of the noise [grey levels of 255].
+        noise_sigma: standard deviation of the noise [gray levels of 255].
 
     Raises:
         UserError: for another family, or for values that it cannot have.
@@ -183,39 +181,39 @@ def blur_of(family: str, strengths: Mapping[str, float], noise_sigma: float) -> 
 
 
 def blur_and_restore(
-    picture: Picture, restorer: Restorer, blur: Degradation | None = None, *, is_sharp: bool = False
+    image: DecodedImage, restorer: Restorer, blur: Degradation | None = None, *, is_sharp: bool = False
 ) -> Outcome:
-    """Blur a picture, or leave it as it is, and restore it.
+    """Blur an image, or leave it as it is, and restore it.
 
     Args:
-        picture: to restore. Where it is blurred, 16 bits become 8, as in training; its alpha stays as it is.
-        restorer: the network; of a colour picture it restores the luma.
-        blur: what is done to the picture first.
-        is_sharp: whether the picture is known to be sharp, so that a result can be compared with it. One that is
+        image: to restore. Where it is blurred, 16 bits become 8, as in training; its alpha stays as it is.
+        restorer: the network; of a color image it restores the luma.
+        blur: what is done to the image first.
+        is_sharp: whether the image is known to be sharp, so that a result can be compared with it. One that is
             blurred here is taken as sharp.
 
     Returns:
-        Both pictures, with the metadata of the given one.
+        Both images, with the metadata of the given one.
 
     Raises:
-        UserError: where the network has to be told what blurred a picture, and nobody knows.
+        UserError: where the network has to be told what blurred an image, and nobody knows.
     """
-    before = picture if blur is None else _blurred(picture, blur)
+    before = image if blur is None else _blurred(image, blur)
     kernel = None
     if restorer.needs_kernel:
         if blur is None:
             raise UserError(
-                f"The network {restorer.name} has to be told what blurred a picture, which nobody knows of this one: "
-                "choose another network, or have a picture blurred here."
+                f"The network {restorer.name} has to be told what blurred an image, which nobody knows of this one: "
+                "choose another network, or have an image blurred here."
             )
-        kernel = drawn(blur, _DRAWN_FOR).kernel.weights
-    after = restorer.restore_picture(before, kernel=kernel)
+        kernel = drawn(blur, _DRAWN_FOR).kernel.psf
+    after = restorer.restore_image(before, kernel=kernel)
     if blur is None and not is_sharp:
         return Outcome(before, after, None)
-    found = gain(*(eight_bits(each.pixels) for each in (before, after, picture)))
+    found = gain(*(eight_bits(each.pixels) for each in (before, after, image)))
     return Outcome(before, after, found)
 
 
-def _blurred(picture: Picture, blur: Degradation) -> Picture:
-    alpha = None if picture.alpha is None else eight_bits(picture.alpha)
-    return replace(picture, pixels=degraded(eight_bits(picture.pixels), blur, _DRAWN_FOR), alpha=alpha)
+def _blurred(image: DecodedImage, blur: Degradation) -> DecodedImage:
+    alpha = None if image.alpha is None else eight_bits(image.alpha)
+    return replace(image, pixels=degraded(eight_bits(image.pixels), blur, _DRAWN_FOR), alpha=alpha)

@@ -9,11 +9,11 @@ import numpy as np
 
 from deblur.errors import UserError
 from deblur.files import write_csv, write_json
-from deblur.reporting.cells import have_same_images
+from deblur.fractions import DEGRADED_BELOW, degraded_fraction, share_above
+from deblur.reporting.configurations import have_same_images
 from deblur.reporting.intervals import mean_interval
 from deblur.reporting.results import Run, read_sweep
 from deblur.runs import in_sentences, shared
-from deblur.shares import HARM, harmed_share, share_above
 from deblur.text import Lines, cell, counted, lines, paragraphs
 
 
@@ -44,7 +44,7 @@ def compare(places: Sequence[str], output: Path) -> Lines:
     interval = mean_interval(differences)
     worst = min(finite, key=lambda name: finite[name])
     better = share_above(first.exact("psnr", apart), second.exact("psnr", apart))
-    harmed = [_harmed(run, apart) for run in (first, second)]
+    degraded = [_degraded(run, apart) for run in (first, second)]
     tests = [run.measured_on for run in (first, second)]
     summary: dict[str, Any] = {
         "first": str(places[0]),
@@ -54,8 +54,8 @@ def compare(places: Sequence[str], output: Path) -> Lines:
         "difference": float(np.mean(differences)),
         "interval": None if interval is None else list(interval),
         "share_better": better,
-        "first_harmed": harmed[0],
-        "second_harmed": harmed[1],
+        "first_harmed": degraded[0],
+        "second_harmed": degraded[1],
         "worst": {"name": worst, "difference": finite[worst]},
         "measured_on": shared(tests)[0],
     }
@@ -78,17 +78,17 @@ def compare(places: Sequence[str], output: Path) -> Lines:
         f"On {counted(len(finite), 'test image')} the first is {summary['difference']:+.3f} dB from the second{reach}"
         f"{without}.",
         f"It is better on {better:.0%} of {of}; at worst {finite[worst]:+.2f} dB, on {worst}.",
-        f"More than {-HARM:g} dB below the blurred image are {harmed[0]:.1%} of the images with the first, "
-        f"{harmed[1]:.1%} with the second.",
+        f"More than {-DEGRADED_BELOW:g} dB below the blurred image are {degraded[0]:.1%} of the images with the first, "
+        f"{degraded[1]:.1%} with the second.",
         "The interval covers the choice of test images, not what another training would give.",
     )
     names = lines(f"first:  {first.name}", f"second: {second.name}", *in_sentences(tests))
     return paragraphs(names, told, f"All differences are in {output}")
 
 
-def _harmed(run: Run, names: Iterable[str]) -> float | None:
+def _degraded(run: Run, names: Iterable[str]) -> float | None:
     pairs = zip(run.exact("psnr", names), run.exact("input_psnr", names), strict=True)
-    return harmed_share([restored - given for restored, given in pairs])
+    return degraded_fraction([restored - given for restored, given in pairs])
 
 
 def _finite(value: float) -> float | None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from deblur.data.crops import Frame
+from deblur.data.crops import Crop
 from deblur.data.datamodule import DeblurDataModule
-from deblur.data.loader_errors import loader_errors_told
+from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.evaluation.restorers import NetworkRestorer, Restorer
 from deblur.metrics import measure
 
@@ -18,7 +18,7 @@ def measure_restorers(
     restorers: Sequence[Restorer],
     data: DeblurDataModule,
     indices: Iterable[int],
-    frame: Frame,
+    crop: Crop,
     device: torch.device,
 ) -> list[Row]:
     """Restore images with each restorer and compare them with the sharp ones, as a training's test does.
@@ -27,11 +27,11 @@ def measure_restorers(
         restorers: what is compared.
         data: the images, set up.
         indices: which of them.
-        frame: what is seen of each.
+        crop: what is seen of each.
         device: where networks run.
 
     Returns:
-        One row for each restorer and image: border, names of restorer and image, the degradation, and what
+        One row for each restorer and image: boundary, names of restorer and image, the degradation, and what
         `deblur.metrics.measure` tells, as plain numbers; infinite where an image is exact.
 
     Raises:
@@ -41,22 +41,22 @@ def measure_restorers(
         if isinstance(restorer, NetworkRestorer):
             restorer.to(device)
     rows: list[Row] = []
-    with torch.inference_mode(), loader_errors_told(data.num_workers):
-        for batch in data.evaluation_dataloader(tuple(indices), frame):
+    with torch.inference_mode(), loader_errors_as_user_errors(data.num_workers):
+        for batch in data.evaluation_dataloader(tuple(indices), crop):
             moved = {
                 key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()
             }
             images = data.on_after_batch_transfer(moved, 0)
             for restorer in restorers:
                 given = images["blurred"], images["kernel"]
-                guide = restorer.guide(*given)
-                restored = restorer.restore(*given, guide)
-                compared = images if guide is None else {**images, "guide": guide}
+                wiener_estimate = restorer.wiener_estimate(*given)
+                restored = restorer.restore(*given, wiener_estimate)
+                compared = images if wiener_estimate is None else {**images, "wiener_estimate": wiener_estimate}
                 measured = measure(restored, compared, similarity_of_input=True)
                 columns = {name: values.tolist() for name, values in measured.items()}
                 rows += [
                     {
-                        "border": frame.border,
+                        "boundary": crop.boundary,
                         "restorer": restorer.name,
                         "name": name,
                         **images["degradation"][index],

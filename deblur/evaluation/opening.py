@@ -77,7 +77,7 @@ def opened(config: Config, asked: Config, like: DeblurDataModule | None = None) 
     Args:
         config: the configuration.
         asked: that of the evaluation.
-        like: has the images open already, with the same settings but for the blur and the border.
+        like: has the images open already, with the same settings but for the blur and the boundary.
 
     Raises:
         UserError: where they cannot be opened.
@@ -138,7 +138,7 @@ def metrics_of(run: Path) -> dict[str, Any]:
         return {"test": {}}
 
 
-def with_problems(shown: Lines, problems: Sequence[str]) -> Lines:
+def with_test_settings(shown: Lines, problems: Sequence[str]) -> Lines:
     """Return what to show of a sweep, of which some runs may have been left out.
 
     Raises:

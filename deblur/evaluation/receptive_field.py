@@ -12,15 +12,15 @@ import torch
 
 from deblur.baselines.optimal_linear import apply, fit_filters
 from deblur.config import Config
-from deblur.data.crops import Frame
+from deblur.data.crops import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
-from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_problems
+from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_test_settings
 from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import filter_table
 from deblur.files import safe_name, write_bytes, write_csv, write_json
 from deblur.metrics import mean_results, psnr
-from deblur.reporting.cells import SAME_INPUT
+from deblur.reporting.configurations import SAME_INPUT
 from deblur.reporting.filters import FILTERS_FILE, filter_figure
 from deblur.runs import METRICS_FILE, data_settings, flatten, in_sentences, measured_on, read_config
 from deblur.text import Lines, paragraphs
@@ -63,17 +63,17 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> Lines:
         told = {"measured_on": study.measured_on, "blur": config["blur"], "data": {"settings": config["data"]}}
         write_json(folder / METRICS_FILE, told)
         write_bytes(folder / figure.file, figure.png)
-        return with_problems(paragraphs(study.table, f"The table and its figure are in {folder}"), problems)
+        return with_test_settings(paragraphs(study.table, f"The table and its figure are in {folder}"), problems)
     rows: list[Row] = []
     parts: list[str] = []
-    for run in _one_of_each_problem(runs):
+    for run in _one_of_each_test_setting(runs):
         study = _studied(evaluation_config(read_config(run), defaults, asked), runs, asked)
         name = run.relative_to(sweep).as_posix()
         rows += [{"run": name, **row, **study.measured_on} for row in study.filters]
         parts.append(study.table)
     write_csv(sweep / FILTERS_FILE, rows)
     parts.append(f"All numbers are in {sweep / FILTERS_FILE}; the report of the sweep shows them.")
-    return with_problems(paragraphs(*parts), problems)
+    return with_test_settings(paragraphs(*parts), problems)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ def _refuse_different(configs: Sequence[Config]) -> None:
     told = different_values([data_settings(config) | flatten(config["blur"], "blur.") for config in configs])
     if told:
         raise UserError(
-            f"fir=true measures filters on one set of blurred images here, and the runs of the sweep differ in {told}: "
+            "optimal_linear=true measures filters on one set of blurred images here, and the runs of the sweep "
+            f"differ in {told}: "
             "give the value for all of them in this command, or leave out data, blur and output for one set after the "
             "other."
         )
@@ -120,19 +121,19 @@ def _studied(config: Config, runs: Sequence[Path], asked: Config) -> _Study:
     data = opened(config, asked)
     are_pairs = data.inputs is not data.images  # blurred by somebody else, which the filters learn from the images
     if max(data.reach) == 0 and not are_pairs:
-        raise UserError("fir=true needs images that are blurred: choose one with blur=NAME.")
-    own = data.frame()
+        raise UserError("optimal_linear=true needs images that are blurred: choose one with blur=NAME.")
+    own = data.crop()
     rows = filter_study(data, own)
-    if own.border == "symmetric" and not are_pairs:  # nobody can blur more of their scenes
-        _, frame = data.frames_of_both_borders()
-        for row, real in zip(rows, filter_study(data, frame), strict=True):
+    if own.boundary == "symmetric" and not are_pairs:  # nobody can blur more of their scenes
+        _, crop = data.crops_of_both_boundaries()
+        for row, real in zip(rows, filter_study(data, crop), strict=True):
             row |= {f"real_{key}": real[key] for key in NUMBERS}
     networks = networks_on(runs, config["blur"], data.images.fingerprint, rows[0]["input_psnr"])
-    words = measured_on(config, counts_of(data.division), data.images.fingerprint)
-    return _Study(words, rows, networks)
+    overrides = measured_on(config, counts_of(data.division), data.images.fingerprint)
+    return _Study(overrides, rows, networks)
 
 
-def _one_of_each_problem(runs: Sequence[Path]) -> list[Path]:
+def _one_of_each_test_setting(runs: Sequence[Path]) -> list[Path]:
     """Return the first run of each blur and set of images."""
     found: dict[str, Path] = {}
     for run in runs:
@@ -142,13 +143,13 @@ def _one_of_each_problem(runs: Sequence[Path]) -> list[Path]:
 
 
 def networks_on(runs: Iterable[Path], blur: Mapping[str, Any], fingerprint: str, input_psnr: float) -> list[Row]:
-    """Return the networks that were tested on the same blurred images, those with a guide left out.
+    """Return the networks that were tested on the same blurred images, those with a Wiener estimate left out.
 
     Args:
         runs: finished ones.
         blur: its configuration.
         fingerprint: of the images.
-        input_psnr: mean PSNR of the blurred test images [dB], which splits, crops and borders change.
+        input_psnr: mean PSNR of the blurred test images [dB], which splits, crops and boundaries change.
 
     Returns:
         One row for each: `name`, `size` (its receptive field [px]) and mean PSNR of the test images.
@@ -158,8 +159,9 @@ def networks_on(runs: Iterable[Path], blur: Mapping[str, Any], fingerprint: str,
         config, metrics = read_config(run), metrics_of(run)
         network, test = metrics.get("model", {}), metrics["test"]
         size, quality, level = network.get("receptive_field"), test.get("psnr"), test.get("input_psnr")
-        # A guide tells of the whole picture: its network has no size to stand at. Older runs do not say, and had none.
-        if network.get("guided") or not isinstance(size, int | float) or quality is None or level is None:
+        # A Wiener estimate tells of the whole image: its network has no size to stand at. Older runs do not say, and
+        # had none.
+        if network.get("wiener_guided") or not isinstance(size, int | float) or quality is None or level is None:
             continue
         if config.get("blur") != blur or metrics.get("data", {}).get("fingerprint") != fingerprint:
             continue
@@ -170,7 +172,7 @@ def networks_on(runs: Iterable[Path], blur: Mapping[str, Any], fingerprint: str,
     return found
 
 
-def filter_study(data: DeblurDataModule, frame: Frame, sizes: Sequence[int] = SIZES) -> list[Row]:
+def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZES) -> list[Row]:
     """Fit the best linear filter of each size on the training images and measure it on the test images.
 
     The filters are those of least squares from the blurred image to the sharp one: what no linear layer of that size
@@ -178,17 +180,17 @@ def filter_study(data: DeblurDataModule, frame: Frame, sizes: Sequence[int] = SI
 
     Args:
         data: the images, set up, with a blur that is the same for all.
-        frame: what is seen of each image.
+        crop: what is seen of each image.
         sizes: odd [px].
 
     Returns:
         One row for each size: `size`, mean PSNR of the filtered and of the blurred test images, and the gain [dB], as
         `deblur.metrics.mean_results` makes them; None without an image whose PSNR is finite.
     """
-    training = data.evaluation_dataset(data.measurable("train", frame), frame)
+    training = data.evaluation_dataset(data.measurable("train", crop), crop)
     pairs = [training[position] for position in range(len(training))]
     filters = fit_filters([pair["sharp"][0] for pair in pairs], [pair["blurred"][0] for pair in pairs], sizes)
-    testing = data.evaluation_dataset(data.measurable("test", frame), frame)
+    testing = data.evaluation_dataset(data.measurable("test", crop), crop)
     results: dict[int, list[float]] = {size: [] for size in sizes}
     inputs = []
     for position in range(len(testing)):

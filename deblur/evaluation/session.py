@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from deblur.baselines import Baseline, make
 from deblur.config import Config
-from deblur.data.crops import Frame
+from deblur.data.crops import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.sizes import nothing_left
 from deblur.device import Device, taken_device
@@ -23,17 +23,17 @@ from deblur.evaluation.opening import (
     opened,
     seen_images,
     torch_device,
-    with_problems,
+    with_test_settings,
 )
 from deblur.evaluation.restorers import BaselineRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
 from deblur.files import safe_name, write_json
-from deblur.inference.pretrained import SHIPPED, shipped_file
+from deblur.fractions import share_above
+from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results
 from deblur.runs import METRICS_FILE, measured_on
-from deblur.shares import share_above
 from deblur.text import Lines, paragraphs
 from deblur.training.results import counts_of, describe_images, versions, write_images_table
 
@@ -94,11 +94,11 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
         write_images_table(folder, one.rows)
         write_json(folder / METRICS_FILE, one.summary)
         parts += [restorer_table(one.summary), f"All numbers are in {folder}"]
-    return with_problems(paragraphs(*parts), problems)
+    return with_test_settings(paragraphs(*parts), problems)
 
 
 def _place(run: str) -> Path:
-    return shipped_file(run) if run in SHIPPED and not Path(run).exists() else Path(run)
+    return pretrained_file(run) if run in PRETRAINED and not Path(run).exists() else Path(run)
 
 
 def _accelerator(asked: Config) -> str:
@@ -123,40 +123,40 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     config = evaluation_config({} if network is None else network.config, defaults, asked)
     data = opened(config, asked)
     split, chosen, seen = _chosen(network, data, asked)
-    frames = data.frames_of_both_borders() if _wants_both_borders(asked, network, data) else (data.frame(),)
-    images = data.fitting(chosen, frames[-1])
+    crops = data.crops_of_both_boundaries() if _wants_both_boundaries(asked, network, data) else (data.crop(),)
+    images = data.fitting(chosen, crops[-1])
     if not images:
         shapes = [data.images.shapes[index] for index in chosen]
-        instead = "both_borders=false" if len(frames) > 1 else "data.border=symmetric"
-        raise nothing_left(shapes, "images", frames[-1].margin, instead)
+        instead = "both_boundaries=false" if len(crops) > 1 else "data.boundary=symmetric"
+        raise nothing_left(shapes, "images", crops[-1].margin, instead)
     networks = [] if network is None else [network.restorer]
     rows: list[Row] = []
-    borders = {}
-    for frame in frames:
-        baselines = [_fitted(name, data, frame) for name in asked["baseline"]]
+    boundaries = {}
+    for crop in crops:
+        baselines = [_fitted(name, data, crop) for name in asked["baseline"]]
         restorers: list[Restorer] = [*networks, *map(BaselineRestorer, baselines)]
-        found = measure_restorers(restorers, data, images, frame, torch_device(device))
+        found = measure_restorers(restorers, data, images, crop, torch_device(device))
         rows += found
-        borders[frame.border] = {
+        boundaries[crop.boundary] = {
             "restorers": _means(found, [each.name for each in restorers], [each.name for each in networks]),
             "baselines": {baseline.name: dict(baseline.settings) for baseline in baselines},
-            "margin": list(frame.margin),
+            "margin": list(crop.margin),
         }
     subject = "baselines" if network is None else network.restorer.name
     settings = {key: config[key] for key in ("data", "blur")}
-    told = json.dumps([str(place), settings, split, asked["baseline"], list(borders)], sort_keys=True)
+    told = json.dumps([str(place), settings, split, asked["baseline"], list(boundaries)], sort_keys=True)
     digest = hashlib.sha256(told.encode()).hexdigest()[:6]
     labels = (config[group].get("name") or "own" for group in ("data", "blur"))
     counts = counts_of(data.division) if data.can_be_divided else {"test": len(images)}
-    words = measured_on(config, counts, data.images.fingerprint)
-    words["border"] = " and ".join(f"{border} border" for border in borders)
+    overrides = measured_on(config, counts, data.images.fingerprint)
+    overrides["boundary"] = " and ".join(f"{boundary} boundary" for boundary in boundaries)
     summary = {
         "run": None if place is None else str(place),
-        "measured_on": words,
+        "measured_on": overrides,
         "split": split,
         "seen_left_out": seen,
         "small_left_out": len(chosen) - len(images),
-        "borders": borders,
+        "boundaries": boundaries,
         "blur": config["blur"],
         "data": {"settings": config["data"], **describe_images(data)},
         "device": {"accelerator": device.accelerator, "name": device.name},
@@ -177,19 +177,21 @@ def _means(rows: Sequence[Row], names: Sequence[str], networks: Sequence[str]) -
     return means
 
 
-def _wants_both_borders(asked: Config, network: Subject | None, data: DeblurDataModule) -> bool:
-    """Tell whether the border matters and is asked for: what knows the kernel leans on it, a guided network too."""
-    if asked["both_borders"] and max(data.reach) == 0:
+def _wants_both_boundaries(asked: Config, network: Subject | None, data: DeblurDataModule) -> bool:
+    """Return whether both boundaries are measured: non-blind restorers rely on the boundary."""
+    if asked["both_boundaries"] and max(data.reach) == 0:
         if data.inputs is not data.images:
-            raise UserError("both_borders=true needs the sharp scene beyond the border, and data=pairs has none of it.")
-        raise UserError("both_borders=true needs a blur: without one nothing reaches in from beyond the border.")
-    if asked["both_borders"] is not None:
-        return bool(asked["both_borders"])
-    leans = bool(asked["baseline"]) or (network is not None and network.restorer.wants_guide)
+            raise UserError(
+                "both_boundaries=true needs the sharp scene beyond the boundary, and data=pairs has none of it."
+            )
+        raise UserError("both_boundaries=true needs a blur: without one nothing reaches in from beyond the boundary.")
+    if asked["both_boundaries"] is not None:
+        return bool(asked["both_boundaries"])
+    leans = bool(asked["baseline"]) or (network is not None and network.restorer.wants_wiener_estimate)
     return leans and max(data.reach) > 0
 
 
-def _fitted(name: str, data: DeblurDataModule, frame: Frame) -> Baseline:
+def _fitted(name: str, data: DeblurDataModule, crop: Crop) -> Baseline:
     """Return a baseline that was tuned on training images as the frame shows them.
 
     Raises:
@@ -202,7 +204,7 @@ def _fitted(name: str, data: DeblurDataModule, frame: Frame) -> Baseline:
                 f"baseline=[{name}] is tuned on training images, and there is none: of {len(data.images)} images not "
                 "even three are distinct. Add images, or leave out the baseline."
             )
-        baseline.fit(*data.fitting_images(baseline.images_to_fit, frame))
+        baseline.fit(*data.fitting_images(baseline.images_to_fit, crop))
     return baseline
 
 

@@ -9,7 +9,7 @@ from deblur.config import Config, check
 from deblur.config.schema import SHARED_DATA_KEYS
 from deblur.errors import UserError
 from deblur.reporting.labels import plain
-from deblur.runs import value_in_words
+from deblur.runs import value_text
 
 Settings = Mapping[str, Any]
 
@@ -48,7 +48,7 @@ def different_values(variants: Sequence[Settings]) -> str:
     for key in keys:
         values = dict.fromkeys(json.dumps(plain(variant.get(key)), sort_keys=True) for variant in variants)
         if len(values) > 1:
-            told.append(f"{key} ({' or '.join(value_in_words(json.loads(value)) for value in values)})")
+            told.append(f"{key} ({' or '.join(value_text(json.loads(value)) for value in values)})")
     return " and ".join(told)
 
 

@@ -11,25 +11,27 @@ from deblur.text import Lines, counted, lines
 
 
 def restorer_table(summary: Mapping[str, Any]) -> Lines:
-    """Return the means of each restorer for each border, the blurred images first."""
-    borders = summary["borders"]
-    first = [next(iter(border["restorers"].values())) for border in borders.values()]
+    """Return the means of each restorer for each boundary, the blurred images first."""
+    boundaries = summary["boundaries"]
+    first = [next(iter(boundary["restorers"].values())) for boundary in boundaries.values()]
     rows = [["blurred input", *_side_by_side(first, "input_psnr", None, "input_ssim")]]
-    names = list(next(iter(borders.values()))["restorers"])
-    is_compared = any("network_above" in each for border in borders.values() for each in border["restorers"].values())
+    names = list(next(iter(boundaries.values()))["restorers"])
+    is_compared = any(
+        "network_above" in each for boundary in boundaries.values() for each in boundary["restorers"].values()
+    )
     for name in names:
-        means = [border["restorers"][name] for border in borders.values()]
+        means = [boundary["restorers"][name] for boundary in boundaries.values()]
         rows.append([name, *_side_by_side(means, "psnr", "gain", "ssim")])
-        rows[-1].append(" / ".join(number(one["harmed"], ".1%") for one in means))
+        rows[-1].append(" / ".join(number(one["degraded"], ".1%") for one in means))
         if is_compared:
             rows[-1].append(" / ".join(f"{one['network_above']:.0%}" for one in means if "network_above" in one))
-    is_both = len(borders) > 1
+    is_both = len(boundaries) > 1
     columns = [
         column
-        for border in borders
-        for column in (f"{border}: PSNR, dB" if is_both else "PSNR, dB", "gain, dB", "SSIM")
+        for boundary in boundaries
+        for column in (f"{boundary}: PSNR, dB" if is_both else "PSNR, dB", "gain, dB", "SSIM")
     ]
-    columns.append("harmed")
+    columns.append("degraded")
     rows[0].append("")
     if is_compared:
         columns.append("network above it on")
@@ -38,13 +40,13 @@ def restorer_table(summary: Mapping[str, Any]) -> Lines:
     if summary["seen_left_out"]:
         images += f", without {summary['seen_left_out']} that the network was trained or validated on"
     if summary["small_left_out"]:
-        images += f", without {summary['small_left_out']} that are too small for a real border"
+        images += f", without {summary['small_left_out']} that are too small for a valid boundary"
     if first[0]["without_ssim"]:
         images += f", {first[0]['without_ssim']} of them without an SSIM, which needs {SSIM_SIDE}x{SSIM_SIDE} px"
-    if summary["split"] in ("all", "train") and any(borders[next(iter(borders))]["baselines"].values()):
+    if summary["split"] in ("all", "train") and any(boundaries[next(iter(boundaries))]["baselines"].values()):
         images += ", some of which the baselines were tuned on"
     if is_both:
-        top, left = borders["real"]["margin"]
+        top, left = boundaries["valid"]["margin"]
         images += f", without the outer {top} px above and below and {left} px left and right"
     title = lines(f"Means over {images}", *in_sentences([summary["measured_on"]]))
     return table(title, ["", *columns], rows)
@@ -62,25 +64,25 @@ def _side_by_side(means: Sequence[Mapping[str, Any]], psnr: str, gain: str | Non
     ]
 
 
-def crossing_table(rows: Sequence[Mapping[str, Any]]) -> Lines:
+def matrix_figure_table(rows: Sequence[Mapping[str, Any]]) -> Lines:
     """Return the gain of each network under each condition, and the share of images that it harms."""
     trained = list(dict.fromkeys(row["trained_on"] for row in rows))
     told: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         line = told.setdefault((row["family"], row["condition"]), [row["family"], row["condition"]])
-        line.append(f"{number(row['gain'], '+.2f')}  {number(row['harmed'], '.0%')}")
+        line.append(f"{number(row['gain'], '+.2f')}  {number(row['degraded'], '.0%')}")
     for blur in trained:
         part = [row for row in rows if row["trained_on"] == blur]
-        gain, harmed = (_mean([row[key] for row in part]) for key in ("gain", "harmed"))
+        gain, degraded = (_mean([row[key] for row in part]) for key in ("gain", "degraded"))
         told.setdefault(("all", ""), ["all", "means of these"]).append(
-            f"{number(gain, '+.2f')}  {number(harmed, '.1%')}"
+            f"{number(gain, '+.2f')}  {number(degraded, '.1%')}"
         )
     columns = ["tested on", "", *(f"trained on {blur}" for blur in trained)]
     items = [item for item in OF_IMAGES if item != "images"]  # of those a row has the number
     tests = in_sentences([{item: row[item] for item in items if item in row} for row in rows])
     images = {row["images"] for row in rows if "images" in row}
     tests += [f"{counted(count, 'test image')}, none of which a network was trained on." for count in images]
-    title = lines("Gain [dB], and the share of images that are harmed", *tests)
+    title = lines("Gain [dB], and the share of images that are degraded", *tests)
     return table(title, columns, list(told.values()))
 
 
@@ -101,12 +103,12 @@ def filter_table(
         tests: in sentences, on what all of it was measured.
     """
     told = []
-    has_real = "real_psnr" in rows[0]
+    has_real = "valid_psnr" in rows[0]
     for row in rows:
         beside = ", ".join(f"{one['name']} {one['psnr']:.2f}" for one in networks if one["size"] == row["size"])
-        real = [number(row["real_psnr"], ".2f"), number(row["real_gain"], "+.2f")] if has_real else []
+        real = [number(row["valid_psnr"], ".2f"), number(row["valid_gain"], "+.2f")] if has_real else []
         numbers = [number(row["psnr"], ".2f"), number(row["gain"], "+.2f")]
         told.append([f"{row['size']} px", *numbers, *real, beside])
-    columns = ["", "PSNR, dB", "gain, dB", *(["real border: PSNR, dB", "gain, dB"] if has_real else [])]
+    columns = ["", "PSNR, dB", "gain, dB", *(["valid boundary: PSNR, dB", "gain, dB"] if has_real else [])]
     title = lines(f"{blur}: the best linear filter of each size", *tests)
     return table(title, [*columns, "networks that see as far"], told)

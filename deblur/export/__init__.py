@@ -7,34 +7,34 @@ from omegaconf import DictConfig
 
 from deblur.config.command_line import run
 from deblur.config.commands import Export, check_command
-from deblur.errors import disk_errors_told
-from deblur.inference.pretrained import SHIPPED
+from deblur.errors import disk_errors_as_user_errors
+from deblur.inference.pretrained import PRETRAINED
 from deblur.runs.whereabouts import refuse_no_run
 from deblur.text import lines
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see `python -m deblur.export --help`.
 
     Args:
-        words: the words of the command line; by default those of this process.
+        argv: the words of the command line; by default those of this process.
 
     Returns:
         The exit code.
     """
-    return run("export", _task, words)
+    return run("export", _task, argv)
 
 
 def _task(composed: DictConfig) -> None:
     config = check_command(composed, Export)
     from deblur.console import say
 
-    if config["run"] not in SHIPPED:
-        with disk_errors_told():
+    if config["run"] not in PRETRAINED:
+        with disk_errors_as_user_errors():
             refuse_no_run(Path(config["run"]))
     from deblur.export.session import export  # seconds of imports
 
-    with disk_errors_told():
+    with disk_errors_as_user_errors():
         exported = export(
             config["run"],
             config["format"],

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from deblur import __version__
 from deblur.config.commands import Format
-from deblur.inference.prefilters import preparation_of
+from deblur.inference.prefilters import prefilter_of
 from deblur.inference.trained import Trained
 from deblur.reporting.markdown import markdown_environment
 from deblur.runs import config_without_paths, flatten
@@ -15,9 +15,9 @@ from deblur.runs.described import UNITS
 from deblur.text import one_line
 from deblur.training.summary import describe_network
 
-_BORDERS: Final = {
+_BOUNDARIES: Final = {
     "symmetric": "each image continued by its mirror image, then blurred",
-    "real": "a larger scene blurred, of which the image is a part",
+    "valid": "a larger scene blurred, of which the image is a part",
 }
 _DECIMALS: Final = {"psnr": 2, "gain": 2, "input_psnr": 2, "ssim": 4, "input_ssim": 4, "images": 0}
 
@@ -42,7 +42,7 @@ def model_card(trained: Trained, stem: str, formats: Sequence[Format]) -> str:
         "data": _data(_section(config, "data"), _section(metrics, "data")),
         "training": _training(config, _section(metrics, "val")),
         "test": _test(_section(metrics, "test")),
-        "guide": _guide(trained),
+        "wiener_estimate": _wiener_estimate(trained),
         "version": __version__,
     }
     made = markdown_environment("deblur.export")
@@ -89,7 +89,7 @@ def _data(data: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, str]:
     shown = {
         "Source": _label(data) if data else "",
         "Dead leaves": f"{leaves:.0%} of the images" if isinstance(leaves, int | float) and leaves > 0 else "",
-        "Border": _BORDERS.get(str(data.get("border")), "") if is_blurred_here else "",
+        "Boundary": _BOUNDARIES.get(str(data.get("boundary")), "") if is_blurred_here else "",
         "Split": ", ".join(f"{counts[part]} {part}" for part in ("train", "val", "test") if part in counts),
         "Fingerprint": str(seen.get("fingerprint") or ""),
     }
@@ -112,18 +112,18 @@ def _test(test: Mapping[str, Any]) -> dict[str, str]:
     """Return the numbers on the test images; none where they are not known."""
     if not test:
         return {}
-    harmed = test.get("harmed")
+    degraded = test.get("degraded")
     shown = {key: _rounded(test.get(key), decimals) for key, decimals in _DECIMALS.items()}
-    return {**shown, "harmed": f"{harmed:.1%} of the images" if isinstance(harmed, int | float) else ""}
+    return {**shown, "degraded": f"{degraded:.1%} of the images" if isinstance(degraded, int | float) else ""}
 
 
-def _guide(trained: Trained) -> dict[str, Any] | None:
-    """Return what the guide of a network assumes; None where it wants none."""
-    preparation = preparation_of(trained.network)
-    if preparation is None:
+def _wiener_estimate(trained: Trained) -> dict[str, Any] | None:
+    """Return what the Wiener estimate of a network assumes; None where it wants none."""
+    prefilter = prefilter_of(trained.network)
+    if prefilter is None:
         return None
-    is_real = _section(trained.config, "data").get("border") == "real"
-    return {"planes": preparation.planes, "needs_kernel": preparation.needs_kernel, "is_real": is_real}
+    is_real = _section(trained.config, "data").get("boundary") == "valid"
+    return {"planes": prefilter.planes, "needs_kernel": prefilter.needs_kernel, "is_real": is_real}
 
 
 def _rounded(value: Any, decimals: int) -> str:

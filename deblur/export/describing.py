@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from deblur.errors import UserError
-from deblur.inference.description import LARGEST_RADIUS, SEEN, alignment_of
+from deblur.inference.description import LARGEST_RADIUS, SEEN, size_divisor_of
 from deblur.inference.trained import SETTINGS, Trained
 from deblur.runs import config_without_paths
 
@@ -12,25 +12,25 @@ _METRICS: Final = ("test", "val", "model", "data", "versions", "git", "seed", "p
 
 
 def describe(trained: Trained) -> dict[str, Any]:
-    """Return plain values: `settings`, `metrics` and images of the training, `name`, `radius` and `alignment` [px].
+    """Return plain values: `settings`, `metrics` and images of the training, `name`, `halo` and `size_divisor` [px].
 
     Places on this machine are left out.
 
     Raises:
-        UserError: where the network sees too far for the format, or its `alignment` cannot be.
+        UserError: where the network sees too far for the format, or its `size_divisor` cannot be.
     """
-    radius = getattr(trained.network, "radius", None)
-    if radius is not None and radius > LARGEST_RADIUS:
+    halo = getattr(trained.network, "halo", None)
+    if halo is not None and halo > LARGEST_RADIUS:
         raise UserError(
-            f"The network sees {radius} px to each side, and an exported one at most {LARGEST_RADIUS}: take "
-            "fewer or smaller layers (model.kernel_sizes, model.dilations, model.blocks, model.folding)."
+            f"The network sees {halo} px to each side, and an exported one at most {LARGEST_RADIUS}: take "
+            "fewer or smaller layers (model.kernel_sizes, model.dilations, model.blocks, model.unshuffle)."
         )
     return {
         "name": trained.name,
         "settings": {key: _portable(trained.config[key]) for key in SETTINGS if key in trained.config},
         "metrics": {key: trained.metrics[key] for key in _METRICS if key in trained.metrics},
-        "radius": radius,
-        "alignment": alignment_of(trained.network),
+        "halo": halo,
+        "size_divisor": size_divisor_of(trained.network),
         **({} if trained.seen is None else {SEEN: sorted(trained.seen)}),
     }
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from deblur.errors import UserError
 from deblur.inference.description import KEY, write_description
-from deblur.inference.prefilters import preparation_of
+from deblur.inference.prefilters import prefilter_of
 
 INPUT: Final = "blurred"
-GUIDE: Final = "guide"
+WIENER_ESTIMATE: Final = "wiener_estimate"
 OUTPUT: Final = "restored"
 OPSET: Final = 18  # the exporter's own; converting to older ones fails for some operators
 LARGEST_DIFFERENCE: Final = 1e-5  # between torch and onnxruntime, of a white level of 1
@@ -29,13 +29,13 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
     """Convert a network, and check that onnxruntime computes with it what torch does.
 
     Args:
-        network: takes and gives (N, 1, H, W) of any N, H and W from 1; where it has a `preparation`, it takes the guide
-            (N, G, H, W) as well.
+        network: takes and gives (N, 1, H, W) of any N, H and W from 1; where it has a `prefilter`, it takes the Wiener
+            estimate (N, G, H, W) as well.
         description: plain values that tell what it is; they go into the file.
 
     Returns:
-        The content of the file, with an input `blurred`, an input `guide` if there is one, and an output `restored`,
-        and the largest difference from torch on three sizes of images.
+        The content of the file, with an input `blurred`, an input `wiener_estimate` if there is one, and an output
+        `restored`, and the largest difference from torch on three sizes of images.
 
     Raises:
         UserError: where a library is missing, or the network cannot be converted or gives something else there.
@@ -57,7 +57,7 @@ def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
     from onnx import helper
 
     inputs = _inputs(network, _TRACED)
-    # The sizes of the guide are those of the picture: only that may name them.
+    # The sizes of the Wiener estimate are those of the image: only that may name them.
     named = {0: "batch", 2: "height", 3: "width"}
     sizes = tuple(named if name == INPUT else dict.fromkeys(named, torch.export.Dim.DYNAMIC) for name in inputs)
     try:
@@ -103,7 +103,7 @@ def _refuse_unusable(content: bytes, network: nn.Module) -> None:
     from deblur.inference.onnx_graph import Sizes, UnusableGraph, parsed
 
     try:
-        sizes = Sizes(parsed(content), getattr(network, "radius", None))
+        sizes = Sizes(parsed(content), getattr(network, "halo", None))
         for shape in _SIZES:
             sizes.check({name: given.shape for name, given in _inputs(network, (1, *shape[1:])).items()})
     except UnusableGraph as error:
@@ -147,17 +147,17 @@ def _difference(content: bytes, network: nn.Module) -> float:
 
 
 def _inputs(network: nn.Module, shape: tuple[int, int, int, int]) -> dict[str, NDArray[np.float32]]:
-    """Return random images of a shape by the names of a network's inputs, and guides if it wants them."""
+    """Return random images of a shape by the names of a network's inputs, and Wiener estimates if it wants them."""
     random = np.random.default_rng(0)
     inputs = {INPUT: random.random(shape, dtype=np.float32)}
-    preparation = preparation_of(network)
-    if preparation is not None:
-        inputs[GUIDE] = random.random((shape[0], preparation.planes, *shape[2:]), dtype=np.float32)
+    prefilter = prefilter_of(network)
+    if prefilter is not None:
+        inputs[WIENER_ESTIMATE] = random.random((shape[0], prefilter.planes, *shape[2:]), dtype=np.float32)
     return inputs
 
 
 class _Whole(nn.Module):
-    """A network as it is called on whole images and their guides, if it wants them, without its optional arguments."""
+    """A network called on whole images, with Wiener estimates if it needs them, without optional arguments."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

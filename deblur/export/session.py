@@ -11,8 +11,8 @@ from deblur.errors import UserError
 from deblur.export.card import model_card
 from deblur.export.describing import describe
 from deblur.files import safe_name, write_output
-from deblur.inference.prefilters import preparation_of
-from deblur.inference.pretrained import SHIPPED, shipped_file
+from deblur.inference.prefilters import prefilter_of
+from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import Trained, load_trained
 from deblur.inference.weights import SUFFIX, write_weights
@@ -43,10 +43,10 @@ def export(
     """Write a trained network into one file, and a model card beside it.
 
     Args:
-        run: a run's folder, a checkpoint, an exported .safetensors file, or the name of a network that ships.
+        run: a run's folder, a checkpoint, an exported .safetensors file, or the name of a network that is pretrained.
         file_format: `onnx`, which runs without torch, or `safetensors`.
         output: a file or a folder; None is `export/` in the run's folder, the folder of the file that `run` is, and the
-            working folder for a network that ships.
+            working folder for a network that is pretrained.
         overwrite: replace files that are there already.
         trusted: modules of one's own whose classes may be built.
 
@@ -54,7 +54,7 @@ def export(
         UserError: where the network cannot be loaded or converted, or the files exist or cannot be written; no half of
             a file is left then.
     """
-    place = shipped_file(run) if run in SHIPPED else Path(run)
+    place = pretrained_file(run) if run in PRETRAINED else Path(run)
     if place.suffix == ONNX_SUFFIX and place.is_file():
         raise UserError(f"run={run} is exported already: give the run or the checkpoint that it was made from.")
     trained = load_trained(place, trusted)
@@ -112,15 +112,15 @@ def _prepared(trained: Trained, file_format: Format) -> tuple[Callable[[Path], N
         return partial(write_weights, weights=trained.network.state_dict(), description=description), None
     from deblur.export.onnx import as_onnx
 
-    preparation = preparation_of(trained.network)
-    if preparation is not None:
-        description["preparation"] = preparation.as_plain()
+    prefilter = prefilter_of(trained.network)
+    if prefilter is not None:
+        description["prefilter"] = prefilter.as_plain()
     content, difference = as_onnx(trained.network, description)
     return partial(write_output, content=content), difference
 
 
 def _usual_folder(run: str) -> Path:
-    if run in SHIPPED:
+    if run in PRETRAINED:
         return Path()
     return Path(run) / FOLDER if Path(run).is_dir() else Path(run).parent
 

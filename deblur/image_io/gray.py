@@ -1,4 +1,4 @@
-"""Read image files as grey images: the one decoding path."""
+"""Read image files as gray images: the one decoding path."""
 
 import hashlib
 import importlib.metadata
@@ -88,7 +88,7 @@ def digest(image: NDArray[np.uint8]) -> str:
     """Identify an image by its size and pixels.
 
     Args:
-        image: Grey levels, shape (H, W).
+        image: Gray levels, shape (H, W).
 
     Returns:
         SHA-256 in hexadecimal digits; equal images have equal digests.

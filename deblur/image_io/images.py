@@ -1,4 +1,4 @@
-"""A picture as it is restored: its pixels, and what is kept of its file."""
+"""An image as it is restored: its pixels, and what is kept of its file."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +14,16 @@ from deblur.image_io.formats.metadata import Compression, Metadata
 from deblur.image_io.gray import DECODERS, printable
 from deblur.image_io.profiles import hdr_of
 
-__all__ = ["Compression", "Levels", "Metadata", "Picture", "is_transparent", "output_format", "refuse_unfit"]
+__all__ = ["Compression", "DecodedImage", "Levels", "Metadata", "is_transparent", "output_format", "refuse_unfit"]
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """A decoded picture, shown upright.
+class DecodedImage:
+    """A decoded image, shown upright.
 
     Attributes:
         pixels: gray (H, W) or red, green and blue (H, W, 3), uint8 or uint16, full range.
-        alpha: opacity (H, W) of the type of the pixels, or None. Colours are not multiplied by it.
+        alpha: opacity (H, W) of the type of the pixels, or None. Colors are not multiplied by it.
         format: PNG, JPEG, WEBP, BMP, TIFF, AVIF or HEIF, which the file was.
         metadata: what is kept of the file beside the pixels.
         compression: how the file held the pixels.
@@ -71,7 +71,7 @@ def output_format(path: Path) -> str:
         ) from None
 
 
-def refuse_unfit(picture: Picture, path: Path) -> None:
+def refuse_unfit(image: DecodedImage, path: Path) -> None:
     """Refuse an output whose format cannot hold an image, before minutes are spent on restoring it.
 
     An image whose alpha is opaque everywhere loses nothing without it, and is not refused.
@@ -87,25 +87,25 @@ def refuse_unfit(picture: Picture, path: Path) -> None:
         raise UserError(f"{name} needs pillow-heif: install it ({INSTALL_HEIF}), or name another format.")
     if file_format == "AVIF" and not features.check("avif"):
         raise UserError(f"{name} needs a build of Pillow with AVIF: name another format.")
-    is_deep = picture.pixels.dtype == np.uint16
-    if is_deep and not capability.sixteen_bits and not file_format == picture.format == _TEN_BITS:
-        raise UserError(f"{name}: {file_format} holds 8 bits a channel, the picture has 16; {_HOLDS_ALL}.")
-    if is_transparent(picture) and not capability.alpha:
-        raise UserError(f"{name}: {file_format} holds no transparency, the picture has some; {_HOLDS_ALL}.")
-    transfer = hdr_of(picture.metadata.color)
-    if transfer and file_format != "PNG" and not (file_format == picture.format == "HEIF"):
+    is_deep = image.pixels.dtype == np.uint16
+    if is_deep and not capability.sixteen_bits and not file_format == image.format == _TEN_BITS:
+        raise UserError(f"{name}: {file_format} holds 8 bits a channel, the image has 16; {_HOLDS_ALL}.")
+    if is_transparent(image) and not capability.alpha:
+        raise UserError(f"{name}: {file_format} holds no transparency, the image has some; {_HOLDS_ALL}.")
+    transfer = hdr_of(image.metadata.color)
+    if transfer and file_format != "PNG" and not (file_format == image.format == "HEIF"):
         raise UserError(
             f"{name}: {file_format} cannot say that the image is one of high dynamic range ({transfer}); name a .png "
             "file instead."
         )
-    height, width = picture.pixels.shape[:2]
+    height, width = image.pixels.shape[:2]
     if max(height, width) > capability.largest_side:
         raise UserError(
-            f"{name}: {file_format} holds pictures of up to {capability.largest_side} px a side, this one has "
+            f"{name}: {file_format} holds images of up to {capability.largest_side} px a side, this one has "
             f"{width}x{height}; {_HOLDS_ALL}."
         )
 
 
-def is_transparent(picture: Picture) -> bool:
+def is_transparent(image: DecodedImage) -> bool:
     """Tell whether any pixel is less than opaque."""
-    return picture.alpha is not None and bool(picture.alpha.min() < np.iinfo(picture.alpha.dtype).max)
+    return image.alpha is not None and bool(image.alpha.min() < np.iinfo(image.alpha.dtype).max)

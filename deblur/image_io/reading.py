@@ -14,7 +14,7 @@ from deblur.image_io.formats.container import Container
 from deblur.image_io.formats.kinds import FORMATS_READ, UnreadableKindError
 from deblur.image_io.formats.opening import format_of_content, open_image
 from deblur.image_io.gray import BadImageError, printable, reason_for
-from deblur.image_io.images import Picture
+from deblur.image_io.images import DecodedImage
 from deblur.image_io.kept_metadata import corrected_metadata
 from deblur.image_io.orientation import upright
 
@@ -23,7 +23,7 @@ DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and
 _ADVICE: Final = f"give an undamaged {FORMATS_READ} image"
 
 
-def read_picture(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Picture:
+def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> DecodedImage:
     """Read a PNG, JPEG, WebP, BMP, TIFF, AVIF or HEIC file; its content decides which, not its name.
 
     Pixels of 8 and 16 bits a channel are given as they are stored, turned upright by the orientation in EXIF. Images
@@ -42,23 +42,23 @@ def read_picture(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> 
             is larger than allowed, or of a kind that is refused. Its text is one sentence.
     """
     name = printable(str(path))
-    with _mistakes_told(name):
+    with _usage_errors_shown(name):
         content = _content(path, name)
         with _without_limit():
             image = open_image(content, path)
             _refuse_large(image, name, max_megapixels)
             _refuse_several(image, name)
-            return _picture(image)
+            return _image(image)
 
 
 def format_of(path: Path) -> str:
     """Return the format of an image file by its content: PNG, JPEG, WEBP, BMP, TIFF, AVIF or HEIF.
 
     Raises:
-        UserError: as `read_picture` does, of what the first bytes tell.
+        UserError: as `read_image` does, of what the first bytes tell.
     """
     name = printable(str(path))
-    with _mistakes_told(name):
+    with _usage_errors_shown(name):
         return format_of_content(_content(path, name), path)
 
 
@@ -73,7 +73,7 @@ def _content(path: Path, name: str) -> bytes:
 
 
 @contextmanager
-def _mistakes_told(name: str) -> Iterator[None]:
+def _usage_errors_shown(name: str) -> Iterator[None]:
     """Turn what reading a file raises into a sentence that names it."""
     try:
         yield
@@ -120,10 +120,10 @@ def _refuse_several(image: Container, name: str) -> None:
         raise UserError(f"{name} has the CMYK colors of a print: convert it to RGB, and give that file.")
 
 
-def _picture(image: Container) -> Picture:
+def _image(image: Container) -> DecodedImage:
     raster = image.decoded()
     stored = image.orientation
-    return Picture(
+    return DecodedImage(
         pixels=np.ascontiguousarray(upright(raster.pixels, stored)),
         alpha=None if raster.alpha is None else np.ascontiguousarray(upright(raster.alpha, stored)),
         format=image.format,

@@ -1,4 +1,4 @@
-"""Colours that nobody sees, below an alpha of 0."""
+"""Colors that nobody sees, below an alpha of 0."""
 
 from typing import Any
 
@@ -8,21 +8,21 @@ Pixels = NDArray[Any]
 
 
 def without_hidden(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Return a picture whose hidden pixels have the colour of the nearest visible one.
+    """Return an image whose hidden pixels have the color of the nearest visible one.
 
-    A hidden colour, mostly black, would be drawn into what is visible beside it, as a dark outline.
+    A hidden color, mostly black, would be drawn into what is visible beside it, as a dark outline.
 
     Args:
         pixels: (H, W) or (H, W, 3).
         alpha: (H, W); 0 hides a pixel.
 
     Returns:
-        The picture itself where no pixel is hidden, or all are.
+        The image itself where no pixel is hidden, or all are.
     """
     hidden = alpha == 0
     if not hidden.any() or hidden.all():
         return pixels
-    from scipy import ndimage  # type: ignore[import-untyped] # it has no types; and most pictures need none of it
+    from scipy import ndimage  # type: ignore[import-untyped] # it has no types; and most images need none of it
 
     nearest = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
     filled: Pixels = pixels[tuple(nearest)]
@@ -30,7 +30,7 @@ def without_hidden(pixels: Pixels, alpha: Pixels) -> Pixels:
 
 
 def with_hidden(restored: Pixels, pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Return a restored picture with the hidden pixels as they were."""
+    """Return a restored image with the hidden pixels as they were."""
     hidden = alpha == 0
     if hidden.any():
         restored[hidden] = pixels[hidden]

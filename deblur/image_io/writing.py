@@ -31,7 +31,7 @@ from deblur.image_io.formats.tiff_directories import IPTC as TIFF_IPTC
 from deblur.image_io.formats.tiff_directories import PHOTOSHOP as TIFF_PHOTOSHOP
 from deblur.image_io.formats.tiff_directories import XMP as TIFF_XMP
 from deblur.image_io.gray import printable
-from deblur.image_io.images import Levels, Picture, output_format, refuse_unfit
+from deblur.image_io.images import DecodedImage, Levels, output_format, refuse_unfit
 from deblur.image_io.profiles import fitting_profile
 from deblur.image_io.xmp import sized_xmp, without_extension
 
@@ -60,7 +60,7 @@ class _Encoded(NamedTuple):
     lost: tuple[str, ...]
 
 
-def write_picture(path: Path, picture: Picture) -> tuple[str, ...]:
+def write_image(path: Path, image: DecodedImage) -> tuple[str, ...]:
     """Write an image in one move: nobody sees half of it, and nothing stays of it where writing fails.
 
     PNG and TIFF hold the pixels exactly, and so does WebP, unless they come from a lossy file. A JPEG that was a JPEG
@@ -70,7 +70,7 @@ def write_picture(path: Path, picture: Picture) -> tuple[str, ...]:
 
     Args:
         path: File to write; its folder is made.
-        picture: What to write.
+        image: What to write.
 
     Returns:
         What the copy does not hold of the file that was read, each as `the IPTC records, which WEBP cannot hold`.
@@ -79,11 +79,11 @@ def write_picture(path: Path, picture: Picture) -> tuple[str, ...]:
         UserError: The suffix is unknown, the format cannot hold the image (see `refuse_unfit`), or the file cannot be
             written.
     """
-    refuse_unfit(picture, path)
+    refuse_unfit(image, path)
     file_format = output_format(path)
     name = f"output={printable(str(path))}"
     try:
-        encoded = _encode(picture, file_format)
+        encoded = _encode(image, file_format)
     # Pillow raises ValueError for a side that is too long, and so on; struct.error is one of numbers beyond 32 bits.
     except (OSError, ValueError, RuntimeError, struct.error) as error:
         raise UserError(f"{name} cannot be encoded as {file_format} ({error}): name a .png file instead.") from error
@@ -96,39 +96,39 @@ def write_picture(path: Path, picture: Picture) -> tuple[str, ...]:
     return encoded.lost
 
 
-def _encode(picture: Picture, file_format: str) -> _Encoded:
+def _encode(image: DecodedImage, file_format: str) -> _Encoded:
     """Encode an image, and name what its format has no place for."""
-    metadata, lost = _fitting(picture, file_format)
-    encoded = _ENCODERS[file_format](_Job(picture, metadata, _channels(picture, file_format)))
+    metadata, lost = _fitting(image, file_format)
+    encoded = _ENCODERS[file_format](_Job(image, metadata, _channels(image, file_format)))
     return _Encoded(encoded.content, (*metadata.lost, *lost, *encoded.lost))
 
 
 class _Job(NamedTuple):
     """What is encoded: metadata are those of the copy, channels (H, W, C) with or without alpha."""
 
-    picture: Picture
+    image: DecodedImage
     metadata: Metadata
     channels: Levels
 
 
-def _channels(picture: Picture, file_format: str) -> Levels:
-    channels = picture.pixels if picture.pixels.ndim == 3 else picture.pixels[..., None]
-    if picture.alpha is None or file_format in ("JPEG", "BMP"):
+def _channels(image: DecodedImage, file_format: str) -> Levels:
+    channels = image.pixels if image.pixels.ndim == 3 else image.pixels[..., None]
+    if image.alpha is None or file_format in ("JPEG", "BMP"):
         return channels
-    return np.concatenate([channels, picture.alpha[..., None]], axis=-1)
+    return np.concatenate([channels, image.alpha[..., None]], axis=-1)
 
 
-def _fitting(picture: Picture, file_format: str) -> tuple[Metadata, list[str]]:
+def _fitting(image: DecodedImage, file_format: str) -> tuple[Metadata, list[str]]:
     """Return the metadata of the copy, and what its format has no place for."""
-    metadata, (height, width) = picture.metadata, picture.pixels.shape[:2]
+    metadata, (height, width) = image.metadata, image.pixels.shape[:2]
     unheld: list[str] = []
     lost: list[str] = []
-    is_gray = picture.pixels.ndim == 2 and file_format not in _COLOR_ALONE
+    is_gray = image.pixels.ndim == 2 and file_format not in _COLOR_ALONE
     keeps_color = file_format == "PNG"
     fitting = fitting_profile(
         metadata.icc_profile,
         metadata.color,
-        was_gray=picture.pixels.ndim == 2,
+        was_gray=image.pixels.ndim == 2,
         is_gray=is_gray,
         keeps_color=keeps_color,
     )
@@ -243,7 +243,7 @@ def _encode_tiff(job: _Job) -> _Encoded:
 
 def _encode_webp(job: _Job) -> _Encoded:
     # `exact` keeps the colors of pixels that are not seen.
-    is_lossless = job.picture.compression.lossless
+    is_lossless = job.image.compression.lossless
     quality = {"lossless": True, "exact": True} if is_lossless else {"quality": _LOSSY_QUALITY}
     return _Encoded(_by_pillow(job.channels, "WEBP", _described(job.metadata) | quality), ())
 
@@ -269,7 +269,7 @@ def _encode_heif(job: _Job) -> _Encoded:
     height, width, count = channels.shape
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[count] + (";16" if channels.dtype == np.uint16 else "")
     options = _described(job.metadata) | {"quality": _LOSSY_QUALITY, "chroma": 444}
-    color = job.picture.metadata.color
+    color = job.image.metadata.color
     if color and color.cicp:
         names = ("color_primaries", "transfer_characteristics")
         options |= dict(zip(names, color.cicp[:2], strict=True)) | {"matrix_coefficients": _MATRIX_OF_BT2020}
@@ -279,7 +279,7 @@ def _encode_heif(job: _Job) -> _Encoded:
 
 
 def _encode_jpeg(job: _Job) -> _Encoded:
-    metadata, compression = job.metadata, job.picture.compression
+    metadata, compression = job.metadata, job.image.compression
     extra, lost = _jpeg_segments(metadata)
     options: dict[str, Any] = {"extra": extra}
     if compression.jpeg_tables:

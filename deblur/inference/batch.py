@@ -1,4 +1,4 @@
-"""Restore many pictures: the next one is read and the last one written while the network works."""
+"""Restore many images: the next one is read and the last one written while the network works."""
 
 import logging
 from collections import deque
@@ -10,35 +10,35 @@ from typing import Final
 
 from deblur.errors import UserError
 from deblur.image_io.gray import printable
-from deblur.image_io.images import Picture, refuse_unfit
-from deblur.image_io.reading import read_picture
-from deblur.image_io.writing import write_picture
+from deblur.image_io.images import DecodedImage, refuse_unfit
+from deblur.image_io.reading import read_image
+from deblur.image_io.writing import write_image
 from deblur.inference.places import Task
 
-AHEAD: Final = 2  # pictures that are read before their turn, and restored ones that wait to be written
+AHEAD: Final = 2  # images that are read before their turn, and restored ones that wait to be written
 
 _log = logging.getLogger(__name__)
 
-Work = Callable[[Task, Picture], Iterator[tuple[Path, Picture]]]
+Work = Callable[[Task, DecodedImage], Iterator[tuple[Path, DecodedImage]]]
 Failed = Callable[[Task, UserError], None]
 
 
 def restore_all(
     tasks: Sequence[Task], work: Work, failed: Failed, max_megapixels: float, done: Callable[[Task], None]
 ) -> None:
-    """Read, restore and write pictures, at the same time for different ones.
+    """Read, restore and write images, at the same time for different ones.
 
     What copies do not hold of their files (metadata, films of motion photos, gain maps) is logged once in the end.
 
     Args:
         tasks: what is to be done.
-        work: takes a picture that was read, and yields what is to be written where.
-        failed: is told of each picture that cannot be read, restored or written; the others go on.
-        max_megapixels: larger pictures are not read.
-        done: is told of each picture that is finished, or has failed.
+        work: takes an image that was read, and yields what is to be written where.
+        failed: is told of each image that cannot be read, restored or written; the others go on.
+        max_megapixels: larger images are not read.
+        done: is told of each image that is finished, or has failed.
     """
     remaining = iter(tasks)
-    read: deque[tuple[Task, Future[Picture]]] = deque()
+    read: deque[tuple[Task, Future[DecodedImage]]] = deque()
     written: deque[tuple[Task, list[Future[tuple[str, ...]]]]] = deque()
     left_out: dict[str, list[str]] = {}
     reader, writer = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
@@ -46,7 +46,7 @@ def restore_all(
     def read_next() -> None:
         task = next(remaining, None)
         if task is not None:
-            read.append((task, reader.submit(read_picture, task.source, max_megapixels)))
+            read.append((task, reader.submit(read_image, task.source, max_megapixels)))
 
     def finish_first() -> None:
         task, futures = written.popleft()
@@ -64,9 +64,9 @@ def restore_all(
             read_next()
             futures: list[Future[tuple[str, ...]]] = []
             with _telling(task, failed):
-                picture = future.result()
-                refuse_unfit(picture, task.target)
-                futures += [writer.submit(write_picture, path, result) for path, result in work(task, picture)]
+                image = future.result()
+                refuse_unfit(image, task.target)
+                futures += [writer.submit(write_image, path, result) for path, result in work(task, image)]
             written.append((task, futures))
             while len(written) > AHEAD:
                 finish_first()
@@ -80,15 +80,15 @@ def restore_all(
 
 @contextmanager
 def _telling(task: Task, failed: Failed) -> Iterator[None]:
-    """Tell of a picture's failure instead of ending all others."""
+    """Tell of an image's failure instead of ending all others."""
     try:
         yield
     except MemoryError:
-        failed(task, UserError(f"{task.source} needs more memory than there is: give a smaller picture."))
+        failed(task, UserError(f"{task.source} needs more memory than there is: give a smaller image."))
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
-        failed(task, UserError(f"{task.source} needs more memory than the device has: give a smaller picture."))
+        failed(task, UserError(f"{task.source} needs more memory than the device has: give a smaller image."))
     except UserError as error:
         failed(task, error)
 

@@ -54,11 +54,11 @@ def rebuild_network(
         outline = _outlined(settings, trusted)
     if outline is not None:
         _fill(outline, {name: torch.empty_like(weight, device="meta") for name, weight in weights.items()}, path)
-        radius = getattr(outline, "radius", None)
-        if isinstance(radius, int) and radius > LARGEST_RADIUS:
+        halo = getattr(outline, "halo", None)
+        if isinstance(halo, int) and halo > LARGEST_RADIUS:
             raise UserError(
-                f"The receptive field of the network of {path} reaches {radius} px to each side, for which every part "
-                f"of a picture would take gigabytes: {LARGEST_RADIUS} are allowed."
+                f"The receptive field of the network of {path} reaches {halo} px to each side, for which every part "
+                f"of an image would take gigabytes: {LARGEST_RADIUS} are allowed."
             )
     network = build_network(settings, trusted, OWN)
     _fill(network, weights, path)
@@ -84,7 +84,7 @@ def _refuse_sizes(weights: Mapping[str, Tensor], path: Path) -> None:
     widest = max((max(one.shape[:2]) for one in weights.values() if one.ndim == _CONVOLUTION), default=0)
     if widest > LARGEST_WIDTH:
         raise UserError(
-            f"The network of {path} has a layer of {widest} channels, of which a small part of a picture takes "
+            f"The network of {path} has a layer of {widest} channels, of which a small part of an image takes "
             f"gigabytes: {LARGEST_WIDTH} are allowed."
         )
 

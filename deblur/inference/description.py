@@ -14,7 +14,7 @@ KEY: Final = "deblur"  # of our JSON among a file's metadata
 SEEN: Final = "seen_images"  # key of the digests of the images that a network was trained or validated on
 LARGEST_RADIUS: Final = 1000  # px; a file that tells more would have every tile surrounded by gigabytes
 LARGEST_WIDTH: Final = 4096  # channels of a layer
-LARGEST_PART: Final = 2**32  # bytes that a layer may give for a part of a picture
+LARGEST_PART: Final = 2**32  # bytes that a layer may give for a part of an image
 MOST_WEIGHTS: Final = 10_000  # arrays of weights; two of each layer
 LARGEST_TEXT: Final = 32 * 2**20  # bytes of the JSON; the digests of a million images have 20
 MOST_SECTIONS: Final = 50_000  # lists and mappings in the JSON
@@ -77,7 +77,7 @@ class _Blur(_Named):
 
 
 class _Data(_Named):
-    border: str | None = None
+    boundary: str | None = None
     leaves: float | None = None
 
 
@@ -119,15 +119,15 @@ class _Description(_Told):
     settings: dict[str, Any]
     name: str | None = Field(None, max_length=LONGEST_TEXT)
     metrics: dict[str, Any] | None = None
-    radius: int | None = Field(None, ge=0, le=LARGEST_RADIUS)
-    alignment: int = Field(1, ge=1, le=LARGEST_RADIUS)
+    halo: int | None = Field(None, ge=0, le=LARGEST_RADIUS)
+    size_divisor: int = Field(1, ge=1, le=LARGEST_RADIUS)
     seen_images: list[str] | None = None
-    preparation: dict[str, Any] | None = None  # `Preparation.of_plain` reads it
+    prefilter: dict[str, Any] | None = None  # `WienerPrefilter.of_plain` reads it
 
     @model_validator(mode="after")
     def _parts_begin_where_they_can(self) -> "_Description":
-        if not _is_alignment(self.alignment, self.radius):
-            raise ValueError("has a radius that is no multiple of its alignment")
+        if not _is_size_divisor(self.size_divisor, self.halo):
+            raise ValueError("has a halo that is no multiple of its size divisor")
         return self
 
 
@@ -136,7 +136,7 @@ def write_description(description: Mapping[str, Any]) -> str:
 
     Args:
         description: plain values; `settings` has the sections `model` and `blur` of the training's configuration,
-            `name`, `metrics`, `radius` and `alignment` [px] may be there.
+            `name`, `metrics`, `halo` and `size_divisor` [px] may be there.
     """
     return json.dumps({"format": _FORMAT, **description}, sort_keys=True)
 
@@ -222,19 +222,19 @@ def checked_seen(seen: Any, path: Path) -> frozenset[str] | None:
     return frozenset(seen)
 
 
-def alignment_of(network: object) -> int:
-    """Return at multiples of how many pixels a part of a picture may begin for a network, its `alignment` [px].
+def size_divisor_of(network: object) -> int:
+    """Return at multiples of how many pixels a part of an image may begin for a network, its `size_divisor` [px].
 
     Raises:
-        UserError: where that is no such number; its `radius` has to be a multiple of it.
+        UserError: where that is no such number; its `halo` has to be a multiple of it.
     """
-    radius, alignment = getattr(network, "radius", None), getattr(network, "alignment", 1)
-    if not _is_alignment(alignment, radius):
+    halo, size_divisor = getattr(network, "halo", None), getattr(network, "size_divisor", 1)
+    if not _is_size_divisor(size_divisor, halo):
         raise UserError(
-            f"The network's attribute alignment={alignment} is not allowed with radius={radius}: give a whole number "
-            f"from 1 to {LARGEST_RADIUS} [px] of which the radius is a multiple."
+            f"The network's attribute size_divisor={size_divisor} is not allowed with halo={halo}: give a whole number "
+            f"from 1 to {LARGEST_RADIUS} [px] of which the halo is a multiple."
         )
-    return int(alignment)
+    return int(size_divisor)
 
 
 def has_settings(config: Any) -> bool:
@@ -257,5 +257,5 @@ def _damaged(path: Path, reason: str) -> UserError:
     return UserError(f"{path} is damaged: what it tells of its network cannot be so ({reason}). Export it again.")
 
 
-def _is_alignment(value: Any, radius: int | None) -> bool:
-    return type(value) is int and 1 <= value <= LARGEST_RADIUS and (radius or 0) % value == 0
+def _is_size_divisor(value: Any, halo: int | None) -> bool:
+    return type(value) is int and 1 <= value <= LARGEST_RADIUS and (halo or 0) % value == 0

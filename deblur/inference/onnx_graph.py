@@ -126,16 +126,16 @@ class Sizes:
         inputs: the names of what it is given.
     """
 
-    def __init__(self, model: ModelProto, radius: int | None) -> None:
+    def __init__(self, model: ModelProto, halo: int | None) -> None:
         """Take a graph that `parsed` has returned.
 
         Args:
             model: the graph.
-            radius: how far its receptive field reaches [px]; None where it is not known.
+            halo: how far its receptive field reaches [px]; None where it is not known.
         """
         self._graph = model.graph
         self._opsets = {opset.domain: opset.version for opset in model.opset_import}
-        self._radius = radius or 0
+        self._halo = halo or 0
         self._weights = {each.name: each for each in model.graph.initializer}
         self.inputs = [each.name for each in model.graph.input if each.name not in self._weights]
         self._last_use = {name: place for place, node in enumerate(model.graph.node) for name in node.input}
@@ -148,7 +148,7 @@ class Sizes:
             given: the shape of each input.
 
         Raises:
-            UnusableGraph: where it does, or its sizes depend on the values of the picture.
+            UnusableGraph: where it does, or its sizes depend on the values of the image.
         """
         most = self._most(given)
         types, values = self._start(given)
@@ -174,9 +174,9 @@ class Sizes:
         widest = max((max(shape[:2]) for shape in shapes if len(shape) > 1), default=1)
         planes = sum(math.prod(shape[:2]) for shape in given.values())
         height, width = (max(shape[side] for shape in given.values()) for side in (2, 3))
-        padded = (height + 2 * self._radius) * (width + 2 * self._radius)
+        padded = (height + 2 * self._halo) * (width + 2 * self._halo)
         layers = _LIVE_LAYERS * 4 * max(min(widest, LARGEST_WIDTH), planes) * padded
-        is_part = height * width <= (DEFAULT_TILE + 2 * self._radius) ** 2
+        is_part = height * width <= (DEFAULT_TILE + 2 * self._halo) ** 2
         return _SPARE + (min(layers, LARGEST_PART) if is_part else layers)
 
     def _start(self, given: Mapping[str, Shape]) -> tuple[dict[str, TypeProto], dict[str, NDArray[Any]]]:

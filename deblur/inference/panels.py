@@ -1,4 +1,4 @@
-"""Pictures beside each other."""
+"""Images beside each other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from deblur.image_io.images import Metadata, Picture
+from deblur.image_io.images import DecodedImage, Metadata
 
 Pixels = NDArray[Any]
 
@@ -21,15 +21,15 @@ _FONT_SIZE: Final = 18  # px
 _PAPER, _INK = (255, 255, 255), (0, 0, 0)
 
 
-def side_by_side(before: Picture, after: Picture) -> Picture:
-    """Return a picture before and after, next to each other, as one picture."""
+def side_by_side(before: DecodedImage, after: DecodedImage) -> DecodedImage:
+    """Return an image before and after, next to each other, as one image."""
     alpha = None if before.alpha is None else np.concatenate([before.alpha, before.alpha], axis=1)
     return replace(after, pixels=np.concatenate([before.pixels, after.pixels], axis=1), alpha=alpha)
 
 
-def row(pictures: Sequence[Pixels]) -> Picture:
-    """Return pictures of one size and type next to each other, as one without metadata."""
-    return Picture(np.concatenate(pictures, axis=1), None, "PNG", Metadata())
+def row(images: Sequence[Pixels]) -> DecodedImage:
+    """Return images of one size and type next to each other, as one without metadata."""
+    return DecodedImage(np.concatenate(images, axis=1), None, "PNG", Metadata())
 
 
 def liveliest_detail(pixels: Pixels, side: int = DETAIL) -> tuple[slice, slice]:
@@ -43,8 +43,8 @@ def liveliest_detail(pixels: Pixels, side: int = DETAIL) -> tuple[slice, slice]:
     return slice(top, top + height), slice(left, left + width)
 
 
-def contact_sheet(panels: Mapping[str, Pixels]) -> Picture:
-    """Return 8-bit pictures of one size in rows of three, enlarged, each with its name below it."""
+def contact_sheet(panels: Mapping[str, Pixels]) -> DecodedImage:
+    """Return 8-bit images of one size in rows of three, enlarged, each with its name below it."""
     height, width = (ENLARGED * side for side in next(iter(panels.values())).shape[:2])
     rows = -(-len(panels) // COLUMNS)
     page = Image.new("RGB", (COLUMNS * (width + _GAP) - _GAP, rows * (height + _LABEL + _GAP) - _GAP), _PAPER)
@@ -55,7 +55,7 @@ def contact_sheet(panels: Mapping[str, Pixels]) -> Picture:
         panel = Image.fromarray(pixels).convert("RGB").resize((width, height), Image.Resampling.NEAREST)
         page.paste(panel, (left, top))
         draw.text((left + width / 2, top + height + _LABEL / 2), name, _INK, font, anchor="mm")
-    return Picture(np.asarray(page), None, "PNG", Metadata())
+    return DecodedImage(np.asarray(page), None, "PNG", Metadata())
 
 
 def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Which picture is restored to which file."""
+"""Which image is restored to which file."""
 
 import os
 from collections import Counter
@@ -28,12 +28,12 @@ RESTORED: Final = "-restored"  # ends the usual name of an output
 
 @dataclass(frozen=True)
 class Task:
-    """One picture and where its results go.
+    """One image and where its results go.
 
     Attributes:
-        name: of the picture, within the folder that was given.
+        name: of the image, within the folder that was given.
         source: its file.
-        target: the restored picture's file.
+        target: the restored image's file.
         stem: begins the names of further results.
     """
 
@@ -51,21 +51,19 @@ def plan(source: Path, output: Path | None) -> list[Task]:
     """Return what is to be restored, and to where.
 
     Args:
-        source: a picture, or a folder, whose structure is kept.
-        output: for a picture a file or a folder, for a folder a folder; None takes NAME-restored beside the source.
+        source: an image, or a folder, whose structure is kept.
+        output: for an image a file or a folder, for a folder a folder; None takes NAME-restored beside the source.
             Where it names no file, the suffix is the source's, or that of its format if its name has none that is
             known.
 
     Raises:
-        UserError: where there is no picture, or an output would lie where the input is.
+        UserError: where there is no image, or an output would lie where the input is.
     """
     if source.is_dir():
         return _of_folder(source, output)
     if not source.exists():
-        hint = " For several pictures, give their folder." if "," in str(source) else near_place(source)
-        raise UserError(
-            f"input={printable(str(source))} does not exist: give a picture, or a folder of pictures.{hint}"
-        )
+        hint = " For several images, give their folder." if "," in str(source) else near_place(source)
+        raise UserError(f"input={printable(str(source))} does not exist: give an image, or a folder of images.{hint}")
     if output is None:
         stem, suffix = _split_name(source)
         return [Task(source.name, source, source.with_name(f"{stem}{RESTORED}{suffix}"), stem)]
@@ -77,7 +75,7 @@ def plan(source: Path, output: Path | None) -> list[Task]:
 
 
 def _split_name(source: Path) -> tuple[str, str]:
-    """Return the name of a picture's copy without its suffix, and a suffix that names a format.
+    """Return the name of an image's copy without its suffix, and a suffix that names a format.
 
     Raises:
         UserError: for a name that does not tell the format, and a content that is not read.
@@ -90,14 +88,14 @@ def _split_name(source: Path) -> tuple[str, str]:
 def _of_folder(source: Path, output: Path | None) -> list[Task]:
     inside = _real(source)
     if output is None and not inside.name:
-        raise UserError(f"input={source} has nothing beside it: say where the restored pictures go with output=DIR.")
+        raise UserError(f"input={source} has nothing beside it: say where the restored images go with output=DIR.")
     folder = inside.with_name(f"{inside.name}{RESTORED}") if output is None else output
     if folder.is_file() or folder.suffix.lower() in IMAGE_SUFFIXES:
         raise UserError(f"output={printable(str(folder))} is no folder, but input is one: give a folder.")
     if _real(folder).is_relative_to(inside):
         raise UserError(
             f"output={printable(str(folder))} lies in the input's folder, where the next command would take the "
-            "restored pictures for blurred ones: give a folder elsewhere."
+            "restored images for blurred ones: give a folder elsewhere."
         )
     tasks = [Task(name, source / name, folder / name, Path(name).stem) for name in find_images(source, "input")]
     alike = Counter((task.target.parent, task.stem) for task in tasks)  # such as a.png and a.jpg
@@ -123,9 +121,7 @@ def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Pat
         for path in files_of(task):
             place = _real(path)
             if place in sources or _is_same_file(place, task.source):
-                raise UserError(
-                    f"output={printable(str(path))} is an input: give another, so that the picture is kept."
-                )
+                raise UserError(f"output={printable(str(path))} is an input: give another, so that the image is kept.")
             other = writers.setdefault(place, task)
             if other is not task:
                 raise UserError(

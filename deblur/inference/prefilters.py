@@ -1,4 +1,4 @@
-"""The guide that some networks want besides the blurred picture."""
+"""The Wiener estimate that some networks want besides the blurred image."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,33 +6,33 @@ from torch import nn
 
 from deblur.errors import UserError
 
-if TYPE_CHECKING:  # SciPy is loaded for a network that wants a guide
-    from deblur.wiener.prefilter import Preparation
+if TYPE_CHECKING:  # SciPy is loaded for a network that wants a Wiener estimate
+    from deblur.wiener.prefilter import WienerPrefilter
 
 
-def wants_guide(network: nn.Module) -> bool:
-    """Tell whether a network sees a guide of the whole picture; it need not be calibrated for that."""
-    return getattr(network, "preparation", None) is not None
+def wants_wiener_estimate(network: nn.Module) -> bool:
+    """Tell whether a network sees a Wiener estimate of the whole image; it need not be calibrated for that."""
+    return getattr(network, "prefilter", None) is not None
 
 
-def preparation_of(network: nn.Module) -> "Preparation | None":
-    """Return what makes a network's guides; None where it wants none.
+def prefilter_of(network: nn.Module) -> "WienerPrefilter | None":
+    """Return what makes a network's Wiener estimates; None where it wants none.
 
     Raises:
         RuntimeError: where the network has not been calibrated.
         ValueError: where what it holds cannot have been measured.
-        UserError: where `preparation` of a network of one's own is something else.
+        UserError: where `prefilter` of a network of one's own is something else.
     """
-    if not wants_guide(network):
+    if not wants_wiener_estimate(network):
         return None
-    prepare: Any = network.preparation
-    if callable(prepare) and not isinstance(prepare, nn.Module):  # a layer can be called too, and wants a picture
-        from deblur.wiener.prefilter import Preparation
+    prepare: Any = network.prefilter
+    if callable(prepare) and not isinstance(prepare, nn.Module):  # a layer can be called too, and wants an image
+        from deblur.wiener.prefilter import WienerPrefilter
 
         found = prepare()
-        if isinstance(found, Preparation):
+        if isinstance(found, WienerPrefilter):
             return found
     raise UserError(
         f"{type(network).__name__}.preparation has to be a method without arguments that returns a "
-        "deblur.wiener.prefilter.Preparation, which makes the guide of a picture: call yours otherwise."
+        "deblur.wiener.prefilter.WienerPrefilter, which makes the Wiener estimate of an image: call yours otherwise."
     )

@@ -6,18 +6,18 @@ from typing import Final
 from deblur.errors import UserError
 
 DEFAULT: Final = "mixed"
-SHIPPED: Final = (DEFAULT, "gaussian", "box", "motion", "disk")
+PRETRAINED: Final = (DEFAULT, "gaussian", "box", "motion", "disk")
 """By the blurs that they were trained on."""
 
 FOLDER: Final = Path(__file__).parent / "pretrained"
 
 
-def shipped_file(name: str) -> Path:
+def pretrained_file(name: str) -> Path:
     """Return the file of a network that comes with the package.
 
     Raises:
         UserError: for another name.
     """
-    if name not in SHIPPED:
-        raise UserError(f"network={name} is not allowed: give {', '.join(SHIPPED[:-1])} or {SHIPPED[-1]}.")
+    if name not in PRETRAINED:
+        raise UserError(f"network={name} is not allowed: give {', '.join(PRETRAINED[:-1])} or {PRETRAINED[-1]}.")
     return FOLDER / f"{name}.safetensors"

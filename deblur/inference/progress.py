@@ -1,4 +1,4 @@
-"""A progress bar over pictures and their tiles, where a person watches."""
+"""A progress bar over images and their tiles, where a person watches."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,20 +11,20 @@ from deblur.console import is_terminal
 from deblur.inference.places import Task
 from deblur.text import one_line
 
-SEVERAL_TILES = 8  # from here on a picture takes long enough for a bar of its own
+SEVERAL_TILES = 8  # from here on an image takes long enough for a bar of its own
 
 
-class PictureBar:
-    """Shows how many pictures are done, and how much of a large one."""
+class ImageBar:
+    """Shows how many images are done, and how much of a large one."""
 
-    def __init__(self, bar: Progress, pictures: int) -> None:
-        """Begin with no picture done."""
+    def __init__(self, bar: Progress, images: int) -> None:
+        """Begin with no image done."""
         self._bar = bar
-        self._pictures = bar.add_task("Pictures", total=pictures, visible=pictures > 1)
+        self._images = bar.add_task("Pictures", total=images, visible=images > 1)
         self._tiles: TaskID | None = None
 
     def tiles(self, name: str, count: int) -> Callable[[], None] | None:
-        """Begin with a picture; return what to call after each of its tiles."""
+        """Begin with an image; return what to call after each of its tiles."""
         self._end_tiles()
         if count < SEVERAL_TILES:
             return None
@@ -32,8 +32,8 @@ class PictureBar:
         return lambda: self._bar.advance(tiles)
 
     def done(self, _task: Task) -> None:
-        """Count a picture."""
-        self._bar.advance(self._pictures)
+        """Count an image."""
+        self._bar.advance(self._images)
 
     def _end_tiles(self) -> None:
         if self._tiles is not None:
@@ -42,10 +42,10 @@ class PictureBar:
 
 
 @contextmanager
-def progress(pictures: int) -> Iterator[PictureBar]:
-    """Show a bar on standard error, if that is a terminal, while the block works on some pictures."""
+def progress(images: int) -> Iterator[ImageBar]:
+    """Show a bar on standard error, if that is a terminal, while the block works on some images."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(
         *columns, console=Console(stderr=True), transient=True, disable=not is_terminal(of_errors=True)
     ) as bar:
-        yield PictureBar(bar, pictures)
+        yield ImageBar(bar, images)

@@ -1,4 +1,4 @@
-"""A trained network as a function from a picture to a picture."""
+"""A trained network as a function from an image to an image."""
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from deblur.choices import Accelerator, Color, Precision, refusal
 from deblur.errors import UserError
-from deblur.image_io.images import Picture
+from deblur.image_io.images import DecodedImage
 from deblur.image_io.transparency import with_hidden, without_hidden
 from deblur.inference.arrays import as_pixels
 from deblur.inference.color import plane_count, restore_pixels
-from deblur.inference.pretrained import SHIPPED, shipped_file
+from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.tiles import Plane, PlaneNetwork, TiledNetwork
 from deblur.runs.whereabouts import near_place, refuse_no_run
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
-    from deblur.blur.kernels import Weights
+    from deblur.blur.kernels import Psf
 
 Advance = Callable[[], object]
 
@@ -29,7 +29,7 @@ _WITH_ALPHA = (2, 4)  # channels
 
 
 class Restorer:
-    """Restores pictures with one network.
+    """Restores images with one network.
 
     Attributes:
         name: of the network.
@@ -45,7 +45,7 @@ class Restorer:
             name: of the network.
             settings: of its training.
             exact: the network in float32.
-            fast: the same in lower precision, good enough for pictures of 8 bits.
+            fast: the same in lower precision, good enough for images of 8 bits.
         """
         self.name = name
         self.settings = settings
@@ -54,7 +54,7 @@ class Restorer:
 
     @property
     def needs_kernel(self) -> bool:
-        """Whether the network has to be told what blurred each picture."""
+        """Whether the network has to be told what blurred each image."""
         return self._exact.needs_kernel
 
     def __call__(
@@ -62,7 +62,7 @@ class Restorer:
         image: Any,
         color: Color = "luma",
         advance: Advance | None = None,
-        kernel: "Weights | None" = None,
+        kernel: "Psf | None" = None,
     ) -> NDArray[Any]:
         """Restore an image.
 
@@ -71,10 +71,10 @@ class Restorer:
                 uint8 or uint16 of full range, or floating point in [0, 1], which rounding may exceed by 1e-4. Alpha is
                 kept, and so is what it hides. An image of Pillow is taken as the array of its gray or RGB levels;
                 its orientation is not looked at.
-            color: `luma` restores the brightness and keeps the colour differences, `channels` restores red, green and
+            color: `luma` restores the brightness and keeps the color differences, `channels` restores red, green and
                 blue one by one.
             advance: called after each tile; `count` tells how many there are.
-            kernel: what blurred the picture, an array of odd sides and of sum 1, for a network that is to be told it.
+            kernel: what blurred the image, an array of odd sides and of sum 1, for a network that is to be told it.
 
         Returns:
             A new array of the same shape and type.
@@ -91,7 +91,7 @@ class Restorer:
         return restored.astype(wanted, copy=False) if isinstance(wanted, np.dtype) else restored
 
     def _restored(
-        self, pixels: NDArray[Any], color: Color, advance: Advance | None, kernel: "Weights | None"
+        self, pixels: NDArray[Any], color: Color, advance: Advance | None, kernel: "Psf | None"
     ) -> NDArray[Any]:
         if pixels.ndim == 3 and pixels.shape[2] != 3:
             return self._restored_beside_alpha(pixels, color, advance, kernel)
@@ -102,18 +102,18 @@ class Restorer:
 
         return restore_pixels(pixels, restore, color)
 
-    def restore_picture(
+    def restore_image(
         self,
-        picture: Picture,
+        image: DecodedImage,
         color: Color = "luma",
         advance: Advance | None = None,
-        kernel: "Weights | None" = None,
-    ) -> Picture:
-        """Restore the pixels of a picture that was read from a file."""
-        if picture.alpha is None:
-            return replace(picture, pixels=self(picture.pixels, color, advance, kernel))
-        restored = self(without_hidden(picture.pixels, picture.alpha), color, advance, kernel)
-        return replace(picture, pixels=with_hidden(restored, picture.pixels, picture.alpha))
+        kernel: "Psf | None" = None,
+    ) -> DecodedImage:
+        """Restore the pixels of an image that was read from a file."""
+        if image.alpha is None:
+            return replace(image, pixels=self(image.pixels, color, advance, kernel))
+        restored = self(without_hidden(image.pixels, image.alpha), color, advance, kernel)
+        return replace(image, pixels=with_hidden(restored, image.pixels, image.alpha))
 
     def count(self, image: Any, color: Color = "luma") -> int:
         """Return how many tiles an image has, for a progress bar.
@@ -126,15 +126,15 @@ class Restorer:
         return plane_count(pixels, color) * self._exact.count(pixels.shape[0], pixels.shape[1])
 
     def _restored_beside_alpha(
-        self, pixels: NDArray[Any], color: Color, advance: Advance | None, kernel: "Weights | None"
+        self, pixels: NDArray[Any], color: Color, advance: Advance | None, kernel: "Psf | None"
     ) -> NDArray[Any]:
         channels = pixels.shape[2]
-        colours = pixels[..., 0] if channels < 3 else pixels[..., :3]
+        colors = pixels[..., 0] if channels < 3 else pixels[..., :3]
         if channels not in _WITH_ALPHA:
-            return self._restored(colours, color, advance, kernel)[..., None]
+            return self._restored(colors, color, advance, kernel)[..., None]
         alpha = pixels[..., -1]
-        restored = self._restored(without_hidden(colours, alpha), color, advance, kernel)
-        restored = with_hidden(restored, colours, alpha)
+        restored = self._restored(without_hidden(colors, alpha), color, advance, kernel)
+        restored = with_hidden(restored, colors, alpha)
         return np.dstack([restored, alpha])
 
 
@@ -145,7 +145,7 @@ def load(
     precision: Precision = "auto",
     trusted: Sequence[str] = (),
 ) -> Restorer:
-    """Load a network that restores pictures.
+    """Load a network that restores images.
 
         import deblur
         restorer = deblur.load("mixed")  # or the folder of a run, a checkpoint, an exported file
@@ -155,7 +155,7 @@ def load(
         network: the name of one that comes with the package (mixed, gaussian, box, motion, disk), or the path of a
             run's folder, a checkpoint, or an exported .safetensors or .onnx file.
         accelerator: auto takes a GPU where there is one.
-        precision: auto computes 8-bit pictures in bfloat16 where the hardware multiplies it, all others in float32.
+        precision: auto computes 8-bit images in bfloat16 where the hardware multiplies it, all others in float32.
         trusted: modules of one's own whose classes may be built.
 
     Raises:
@@ -168,7 +168,7 @@ def load(
             raise UserError(refused)
     if isinstance(trusted, str):
         raise UserError(f"trusted={trusted} is not allowed: give a list of module names, such as ['{trusted}'].")
-    place = shipped_file(str(network)) if str(network) in SHIPPED else Path(network)
+    place = pretrained_file(str(network)) if str(network) in PRETRAINED else Path(network)
     if place.suffix == ONNX_SUFFIX:
         from deblur.inference.onnx_network import open_onnx
 
@@ -181,7 +181,8 @@ def load(
         return Restorer(str(description.get("name") or place.stem), description["settings"], exported)
     if not place.exists():
         raise UserError(
-            f"There is no network {network}: give {', '.join(SHIPPED)}, a run's folder, a checkpoint, or an exported "
+            f"There is no network {network}: give {', '.join(PRETRAINED)}, a run's folder, a checkpoint, or an "
+            "exported "
             f".safetensors or {ONNX_SUFFIX} file.{_near(network)}"
         )
     if place.is_dir():
@@ -201,13 +202,13 @@ def load(
 
 
 def _near(network: str | Path) -> str:
-    near = difflib.get_close_matches(str(network).lower(), SHIPPED, n=1)
+    near = difflib.get_close_matches(str(network).lower(), PRETRAINED, n=1)
     return f" Did you mean {near[0]}?" if near else near_place(Path(network))
 
 
-def _refuse_kernel(kernel: "Weights | None", is_needed: bool) -> None:
+def _refuse_kernel(kernel: "Psf | None", is_needed: bool) -> None:
     if kernel is None and is_needed:
-        raise ValueError("the network has to be told what blurred the picture: give it the kernel")
+        raise ValueError("the network has to be told what blurred the image: give it the kernel")
     if kernel is not None:
         from deblur.blur import Kernel  # OpenCV
 

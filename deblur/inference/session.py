@@ -1,4 +1,4 @@
-"""One command that restores pictures, from what was asked for to what is said in the end."""
+"""One command that restores images, from what was asked for to what is said in the end."""
 
 import math
 import os
@@ -12,31 +12,33 @@ from deblur.config.check import check_blur
 from deblur.config.sections import shown
 from deblur.console import say_error, table
 from deblur.errors import UserError
-from deblur.image_io.images import Picture
-from deblur.image_io.reading import read_picture
-from deblur.image_io.writing import write_picture
+from deblur.image_io.images import DecodedImage
+from deblur.image_io.reading import read_image
+from deblur.image_io.writing import write_image
 from deblur.inference.batch import restore_all
 from deblur.inference.panels import contact_sheet, eight_bits, liveliest_detail, row, side_by_side
 from deblur.inference.places import Task, refuse_losses
-from deblur.inference.pretrained import DEFAULT, SHIPPED
+from deblur.inference.pretrained import DEFAULT, PRETRAINED
 from deblur.inference.progress import progress
 from deblur.inference.restorer import Restorer, load
 from deblur.inference.simulation import Gain, degraded, drawn, gain
 from deblur.text import Lines, counted, lines, paragraphs
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
-    from deblur.blur.kernels import Weights
+    from deblur.blur.kernels import Psf
 
 UNKNOWN_GAIN = (
-    "How much sharper it is cannot be told without the sharp picture: look at it, or try simulate=true on a sharp one."
+    "How much sharper it is cannot be told without the sharp image: look at it, or try simulate=true on a sharp one."
 )
-AROUND = 32  # px of a picture that are restored beyond the detail on a sheet: more than the networks that ship see
+AROUND = (
+    32  # px of an image that are restored beyond the detail on a sheet: more than the networks that are pretrained see
+)
 
 Advance = Callable[[], object]
 
 
-def restore_pictures(tasks: Sequence[Task], config: Config) -> Lines:
-    """Restore pictures, or blur and restore them, each to its place.
+def restore_images(tasks: Sequence[Task], config: Config) -> Lines:
+    """Restore images, or blur and restore them, each to its place.
 
     Args:
         tasks: what is to be done.
@@ -46,11 +48,11 @@ def restore_pictures(tasks: Sequence[Task], config: Config) -> Lines:
         What to show.
 
     Raises:
-        UserError: where the network or the blur is not allowed, or a picture failed; the others are restored then.
+        UserError: where the network or the blur is not allowed, or an image failed; the others are restored then.
     """
     refuse_losses(tasks, lambda task: _files(task, config))
     restorer = _loaded(config["network"] or DEFAULT if config["run"] is None else config["run"], config)
-    strips = _Simulation(restorer, config) if config["simulate"] else None
+    grids = _Simulation(restorer, config) if config["simulate"] else None
     kernel = None if config["simulate"] else _kernel(restorer, config)
 
     def wanted(task: Task) -> list[Path]:
@@ -66,51 +68,51 @@ def restore_pictures(tasks: Sequence[Task], config: Config) -> Lines:
 
     with progress(len(todo)) as bar:
 
-        def work(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
-            advance = bar.tiles(task.name, restorer.count(picture.pixels, config["color"]))
-            if strips is not None:
-                results = [strips.of(task, picture, advance)]
+        def work(task: Task, image: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
+            advance = bar.tiles(task.name, restorer.count(image.pixels, config["color"]))
+            if grids is not None:
+                results = [grids.of(task, image, advance)]
             else:
-                restored = restorer.restore_picture(picture, config["color"], advance, kernel)
-                results = [restored, side_by_side(picture, restored)] if config["side_by_side"] else [restored]
+                restored = restorer.restore_image(image, config["color"], advance, kernel)
+                results = [restored, side_by_side(image, restored)] if config["side_by_side"] else [restored]
             asked = wanted(task)
             yield from (pair for pair in zip(_files(task, config), results, strict=True) if pair[0] in asked)
 
         restore_all(todo, work, failed, config["max_megapixels"], bar.done)
-    return _told(tasks, todo, failures, restorer, strips)
+    return _told(tasks, todo, failures, restorer, grids)
 
 
 def compare_networks(tasks: Sequence[Task], config: Config) -> Lines:
-    """Restore the liveliest detail of one picture with every network that ships, on one sheet.
+    """Restore the liveliest detail of one image with every network that is pretrained, on one sheet.
 
     Args:
-        tasks: one picture.
+        tasks: one image.
         config: checked.
 
     Returns:
         What to show.
 
     Raises:
-        UserError: where there are several pictures, or the picture cannot be read.
+        UserError: where there are several images, or the image cannot be read.
     """
     if len(tasks) != 1:
-        raise UserError(f"network=list compares networks on one picture, and input has {len(tasks)}: give one of them.")
+        raise UserError(f"network=list compares networks on one image, and input has {len(tasks)}: give one of them.")
     refuse_losses(tasks, lambda task: _files(task, config))
     (task,) = tasks
     (sheet,) = _files(task, config)
     if sheet.exists() and not config["overwrite"]:
-        return lines(f"{sheet} is there already: overwrite=true makes it anew.")
-    picture = read_picture(task.source, config["max_megapixels"])
-    rows, columns = liveliest_detail(picture.pixels)
-    restorers = {name: _loaded(name, config) for name in SHIPPED}
+        return lines(f"{sheet} is there already: overwrite=true makes it again.")
+    image = read_image(task.source, config["max_megapixels"])
+    rows, columns = liveliest_detail(image.pixels)
+    restorers = {name: _loaded(name, config) for name in PRETRAINED}
     above, left = max(rows.start - AROUND, 0), max(columns.start - AROUND, 0)
-    part = eight_bits(picture.pixels[above : rows.stop + AROUND, left : columns.stop + AROUND])
+    part = eight_bits(image.pixels[above : rows.stop + AROUND, left : columns.stop + AROUND])
     inner = (slice(rows.start - above, rows.stop - above), slice(columns.start - left, columns.stop - left))
     panels = {"as it is": part[inner]}
     panels |= {name: restorer(part, config["color"])[inner] for name, restorer in restorers.items()}
-    write_picture(sheet, contact_sheet(panels))
+    write_image(sheet, contact_sheet(panels))
     return lines(
-        f"{sheet} shows the picture from row {rows.start} and column {columns.start} as each network restores it.",
+        f"{sheet} shows the image from row {rows.start} and column {columns.start} as each network restores it.",
         "Take the one that you like best with network=NAME.",
     )
 
@@ -125,7 +127,7 @@ def _files(task: Task, config: Config) -> list[Path]:
 
 
 class _Simulation:
-    """Blurs sharp pictures and keeps what the network gains on each."""
+    """Blurs sharp images and keeps what the network gains on each."""
 
     def __init__(self, restorer: Restorer, config: Config) -> None:
         from deblur.blur import Degradation  # OpenCV
@@ -139,11 +141,11 @@ class _Simulation:
         self._color = config["color"]
         self.gains: dict[str, Gain] = {}
 
-    def of(self, task: Task, picture: Picture, advance: Advance | None) -> Picture:
-        """Return a picture blurred, restored and sharp, next to each other."""
-        sharp = eight_bits(picture.pixels)
+    def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> DecodedImage:
+        """Return an image blurred, restored and sharp, next to each other."""
+        sharp = eight_bits(image.pixels)
         blurred = degraded(sharp, self._degradation, task.name)
-        kernel = drawn(self._degradation, task.name).kernel.weights if self._restorer.needs_kernel else None
+        kernel = drawn(self._degradation, task.name).kernel.psf if self._restorer.needs_kernel else None
         restored = self._restorer(blurred, self._color, advance, kernel)
         self.gains[task.name] = gain(blurred, restored, sharp)
         return row([blurred, restored, sharp])
@@ -163,8 +165,8 @@ class _Simulation:
         return table(title, ["", "blurred, dB", "restored, dB", "gain, dB"], rows)
 
 
-def _kernel(restorer: Restorer, config: Config) -> "Weights | None":
-    """Return what blurred the pictures, for a network that is to be told.
+def _kernel(restorer: Restorer, config: Config) -> "Psf | None":
+    """Return what blurred the images, for a network that is to be told.
 
     Raises:
         UserError: where that is missing, draws the kernel, or tells what nothing reads.
@@ -173,12 +175,12 @@ def _kernel(restorer: Restorer, config: Config) -> "Weights | None":
     if not restorer.needs_kernel:
         if told:
             raise UserError(
-                f"The network {restorer.name} is not told what blurred a picture: leave blur out, or add simulate=true."
+                f"The network {restorer.name} is not told what blurred an image: leave blur out, or add simulate=true."
             )
         return None
     advice = "give blur=motion blur.length=9 blur.angle=30, or blur=kernel blur.path=FILE."
     if "_target_" not in told:
-        raise UserError(f"The network {restorer.name} has to be told what blurred the pictures: {advice}")
+        raise UserError(f"The network {restorer.name} has to be told what blurred the images: {advice}")
     from deblur.blur import Degradation  # OpenCV
 
     check_blur(told, config["trusted"])
@@ -193,11 +195,11 @@ def _kernel(restorer: Restorer, config: Config) -> "Weights | None":
     known = degradation.fixed_kernel
     if known is None:
         raise UserError(f"The network {restorer.name} has to be told one kernel, and this blur draws them: {advice}")
-    return known.weights
+    return known.psf
 
 
 def _decibels(value: float, digits: str) -> str:
-    """Return a number; a picture that equals the sharp one has none."""
+    """Return a number; an image that equals the sharp one has none."""
     return f"{value:{digits}}" if math.isfinite(value) else "exact" if value > 0 else "-"
 
 
@@ -210,30 +212,30 @@ def _told(
     todo: Sequence[Task],
     failures: Sequence[UserError],
     restorer: Restorer,
-    strips: _Simulation | None,
+    grids: _Simulation | None,
 ) -> Lines:
     """Return the end of the story.
 
     Raises:
-        UserError: where a picture failed.
+        UserError: where an image failed.
     """
     restored, skipped = len(todo) - len(failures), len(tasks) - len(todo)
     # The results of a folder may lie in several: they are named by the one that holds them all.
     folder = Path(os.path.commonpath([task.target.parent for task in tasks]))
     where = folder if len(tasks) > 1 else tasks[0].target
-    skips = f" {skipped} had been there already: overwrite=true makes them anew." if skipped else ""
+    skips = f" {skipped} had been there already: overwrite=true makes them again." if skipped else ""
     if failures and len(tasks) == 1:
         raise failures[0]
     if failures:
         verb = "is" if restored == 1 else "are"
-        raise UserError(f"{len(failures)} of {len(tasks)} pictures failed, {restored} {verb} restored.{skips}")
-    if strips is not None:
+        raise UserError(f"{len(failures)} of {len(tasks)} images failed, {restored} {verb} restored.{skips}")
+    if grids is not None:
         where = where if len(tasks) > 1 else tasks[0].beside("simulated", ".png")
         return (
-            paragraphs(strips.table(), f"blurred | restored | sharp: {where}{skips}")
+            paragraphs(grids.table(), f"blurred | restored | sharp: {where}{skips}")
             if restored
             else lines(skips.strip())
         )
-    pictures = counted(restored, "picture is", "pictures are")
-    done = f"{pictures} restored by the network {restorer.name}: {where}." if restored else "Nothing was to be done."
+    images = counted(restored, "image is", "images are")
+    done = f"{images} restored by the network {restorer.name}: {where}." if restored else "Nothing was to be done."
     return lines(f"{done}{skips}", UNKNOWN_GAIN) if restored else lines(f"{done}{skips}")

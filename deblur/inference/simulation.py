@@ -1,4 +1,4 @@
-"""Blur a sharp picture, to see what a network brings back."""
+"""Blur a sharp image, to see what a network brings back."""
 
 import hashlib
 import math
@@ -16,7 +16,7 @@ _BLOCK_ROWS: Final = 256
 
 
 class Gain(NamedTuple):
-    """PSNR of the luma before and after [dB]; infinite where pictures are equal."""
+    """PSNR of the luma before and after [dB]; infinite where images are equal."""
 
     blurred: float
     restored: float
@@ -28,18 +28,18 @@ class Gain(NamedTuple):
 
 
 def drawn(degradation: Degradation, name: str) -> Sampled:
-    """Return how a picture is degraded; what is drawn depends on its name alone."""
+    """Return how an image is degraded; what is drawn depends on its name alone."""
     seed = int.from_bytes(hashlib.sha256(as_bytes(name)).digest()[:8])
     return degradation.sample(np.random.default_rng(seed))
 
 
 def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> NDArray[np.uint8]:
-    """Blur a picture, each colour in the same way.
+    """Blur an image, each color in the same way.
 
     Args:
         pixels: (H, W) or (H, W, 3).
         degradation: what is done to it.
-        name: of the picture; what is drawn depends on it alone.
+        name: of the image; what is drawn depends on it alone.
     """
     sampled = drawn(degradation, name)
     if pixels.ndim == 2:
@@ -50,15 +50,15 @@ def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> 
 
 
 def gain(blurred: NDArray[Any], restored: NDArray[Any], sharp: NDArray[Any]) -> Gain:
-    """Return how near two pictures are to the sharp one; all of 8 bits and one shape."""
+    """Return how near two images are to the sharp one; all of 8 bits and one shape."""
     return Gain(_psnr(blurred, sharp), _psnr(restored, sharp))
 
 
-def _psnr(picture: NDArray[Any], sharp: NDArray[Any]) -> float:
+def _psnr(image: NDArray[Any], sharp: NDArray[Any]) -> float:
     squares = 0.0
-    for top in range(0, len(sharp), _BLOCK_ROWS):  # so that no second picture in float64 is held
+    for top in range(0, len(sharp), _BLOCK_ROWS):  # so that no second image in float64 is held
         rows = slice(top, top + _BLOCK_ROWS)
-        squares += float(np.sum((_luma(picture[rows]) - _luma(sharp[rows])) ** 2))
+        squares += float(np.sum((_luma(image[rows]) - _luma(sharp[rows])) ** 2))
     error = squares / (sharp.shape[0] * sharp.shape[1])
     return math.inf if error == 0 else 20 * math.log10(255) - 10 * math.log10(error)
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from deblur.errors import UserError
 
-if TYPE_CHECKING:  # SciPy and OpenCV are loaded for a network that wants a guide
-    from deblur.blur.kernels import Weights
-    from deblur.wiener.prefilter import Preparation
+if TYPE_CHECKING:  # SciPy and OpenCV are loaded for a network that wants a Wiener estimate
+    from deblur.blur.kernels import Psf
+    from deblur.wiener.prefilter import WienerPrefilter
 
 DEFAULT_TILE: Final = 256  # px; the fastest of 64 to 1024 for 9-3-1-5 on a CPU
 
@@ -22,19 +22,19 @@ class PlaneNetwork(Protocol):
     """A trained network, whatever computes it."""
 
     @property
-    def radius(self) -> int | None:
+    def halo(self) -> int | None:
         """How far the receptive field reaches [px]; None where it is not known."""
 
     @property
-    def alignment(self) -> int:
-        """At multiples of how many pixels a part of a plane may begin and end [px], which divides the radius."""
+    def size_divisor(self) -> int:
+        """At multiples of how many pixels a part of a plane may begin and end [px], which divides the halo."""
 
     @property
     def needs_kernel(self) -> bool:
         """Whether it has to be told what blurred each plane."""
 
-    def prepare(self, plane: Plane, kernel: "Weights | None", /) -> Planes:
-        """Return what the network is given: the blurred plane, and its guide if the network wants one.
+    def prepare(self, plane: Plane, kernel: "Psf | None", /) -> Planes:
+        """Return what the network is given: the blurred plane, and its Wiener estimate if the network wants one.
 
         Args:
             plane: the whole one, (H, W) in [0, 1].
@@ -49,8 +49,8 @@ class PlaneNetwork(Protocol):
         """Restore a part of a plane.
 
         Args:
-            surrounded: (C, H + 2 radius, W + 2 radius): the part of what was prepared, and what lies around it. Where
-                the radius is not known, all of it (C, H, W).
+            surrounded: (C, H + 2 halo, W + 2 halo): the part of what was prepared, and what lies around it. Where
+                the halo is not known, all of it (C, H, W).
 
         Returns:
             (H, W) in float32, not clamped.
@@ -62,10 +62,10 @@ class TiledNetwork:
 
     Each tile brings the pixels around it that the network's receptive field reaches; beyond the plane, these are its
     mirror image, as in the network's own padding. All tiles of a plane have one shape: the last of a row is moved
-    inwards rather than cut. Where a network has an alignment, the plane is continued up to a multiple of it, and what
+    inwards rather than cut. Where a network has a size divisor, the plane is continued up to a multiple of it, and what
     was added is cut off again.
 
-    A network without a known radius pads as it likes, so that no tile of it equals the whole: it is given whole planes,
+    A network without a known halo pads as it likes, so that no tile of it equals the whole: it is given whole planes,
     and needs the memory for them.
     """
 
@@ -91,14 +91,12 @@ class TiledNetwork:
 
     def count(self, height: int, width: int) -> int:
         """Return the number of tiles of a plane, for a progress bar."""
-        if self._network.radius is None:
+        if self._network.halo is None:
             return 1
-        alignment = self._network.alignment
-        return len(_starts(height, self._tile, alignment)) * len(_starts(width, self._tile, alignment))
+        size_divisor = self._network.size_divisor
+        return len(_starts(height, self._tile, size_divisor)) * len(_starts(width, self._tile, size_divisor))
 
-    def restore(
-        self, plane: Plane, advance: Callable[[], object] | None = None, kernel: "Weights | None" = None
-    ) -> Plane:
+    def restore(self, plane: Plane, advance: Callable[[], object] | None = None, kernel: "Psf | None" = None) -> Plane:
         """Restore a plane.
 
         Args:
@@ -114,8 +112,8 @@ class TiledNetwork:
             ValueError: where the network has to be told a kernel, and there is none.
         """
         planes = self._network.prepare(np.ascontiguousarray(plane), kernel)
-        alignment = self._network.alignment
-        restored = np.empty([_whole(size, alignment) for size in plane.shape], np.float32)
+        size_divisor = self._network.size_divisor
+        restored = np.empty([_whole(size, size_divisor) for size in plane.shape], np.float32)
         for rows, columns in self._places(*plane.shape):
             tile = self._restore_tile(planes, rows, columns)
             if not np.isfinite(tile).all():
@@ -129,29 +127,32 @@ class TiledNetwork:
         return restored[: plane.shape[0], : plane.shape[1]]
 
     def _places(self, height: int, width: int) -> Iterator[tuple[slice, slice]]:
-        if self._network.radius is None:
+        if self._network.halo is None:
             yield slice(0, height), slice(0, width)
             return
-        alignment = self._network.alignment
-        for top in _starts(height, self._tile, alignment):
-            for left in _starts(width, self._tile, alignment):
-                bottom, right = top + _side(height, self._tile, alignment), left + _side(width, self._tile, alignment)
+        size_divisor = self._network.size_divisor
+        for top in _starts(height, self._tile, size_divisor):
+            for left in _starts(width, self._tile, size_divisor):
+                bottom, right = (
+                    top + _side(height, self._tile, size_divisor),
+                    left + _side(width, self._tile, size_divisor),
+                )
                 yield slice(top, bottom), slice(left, right)
 
     def _restore_tile(self, planes: Planes, rows: slice, columns: slice) -> Plane:
-        radius = self._network.radius
-        if radius is None:
+        halo = self._network.halo
+        if halo is None:
             return self._network(planes)
         above, beside = (
-            _mirrored(np.arange(part.start - radius, part.stop + radius), size)
+            _mirrored(np.arange(part.start - halo, part.stop + halo), size)
             for part, size in zip((rows, columns), planes.shape[1:], strict=True)
         )
         return self._network(planes[:, above[:, None], beside])
 
 
-def with_guide(plane: Plane, kernel: "Weights | None", preparation: "Preparation | None") -> Planes:
-    """Return a plane and the guide that a preparation makes of it, if there is one, (C, H, W)."""
-    return plane[None] if preparation is None else np.concatenate([plane[None], preparation(plane, kernel)])
+def with_wiener_estimate(plane: Plane, kernel: "Psf | None", prefilter: "WienerPrefilter | None") -> Planes:
+    """Return a plane and the Wiener estimate that a preparation makes of it, if there is one, (C, H, W)."""
+    return plane[None] if prefilter is None else np.concatenate([plane[None], prefilter(plane, kernel)])
 
 
 def _mirrored(position: NDArray[np.intp], size: int) -> NDArray[np.intp]:
@@ -160,18 +161,18 @@ def _mirrored(position: NDArray[np.intp], size: int) -> NDArray[np.intp]:
     return np.minimum(position, 2 * size - 1 - position)
 
 
-def _whole(size: int, alignment: int) -> int:
-    """Return the next multiple of the alignment [px]."""
-    return -(-size // alignment) * alignment
+def _whole(size: int, size_divisor: int) -> int:
+    """Return the next multiple of the size divisor [px]."""
+    return -(-size // size_divisor) * size_divisor
 
 
-def _side(size: int, tile: int, alignment: int) -> int:
+def _side(size: int, tile: int, size_divisor: int) -> int:
     """Return the side of tiles that share a row of `size` pixels evenly, `tile` at most if it can be [px]."""
-    units, most = -(-size // alignment), max(1, tile // alignment)
-    return -(-units // -(-units // most)) * alignment
+    units, most = -(-size // size_divisor), max(1, tile // size_divisor)
+    return -(-units // -(-units // most)) * size_divisor
 
 
-def _starts(size: int, tile: int, alignment: int) -> list[int]:
+def _starts(size: int, tile: int, size_divisor: int) -> list[int]:
     """Return where the tiles of a row begin [px]."""
-    side = _side(size, tile, alignment)
-    return [min(start, _whole(size, alignment) - side) for start in range(0, size, side)]
+    side = _side(size, tile, size_divisor)
+    return [min(start, _whole(size, size_divisor) - side) for start in range(0, size, side)]

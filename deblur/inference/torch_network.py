@@ -1,4 +1,4 @@
-"""A network that torch computes, for the tiles of a picture."""
+"""A network that torch computes, for the tiles of an image."""
 
 from typing import TYPE_CHECKING
 
@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from deblur.errors import UserError
-from deblur.inference.description import LARGEST_PART, alignment_of
-from deblur.inference.prefilters import preparation_of
-from deblur.inference.tiles import DEFAULT_TILE, Plane, Planes, with_guide
+from deblur.inference.description import LARGEST_PART, size_divisor_of
+from deblur.inference.prefilters import prefilter_of
+from deblur.inference.tiles import DEFAULT_TILE, Plane, Planes, with_wiener_estimate
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
-    from deblur.blur.kernels import Weights
+    from deblur.blur.kernels import Psf
 
 
 class TorchNetwork:
@@ -22,41 +22,42 @@ class TorchNetwork:
         """Move a network to the device, lay its weights out for speed, and end its training mode.
 
         Args:
-            network: takes and gives (N, 1, H, W), gray in [0, 1]; where it has a `preparation`, it takes the guide
-                (N, G, H, W) as well. With an attribute `radius` [px], the reach of its receptive field, it also takes
-                `pad=False`, as `deblur.models.SRCNN` does; `alignment` [px] says where a part of a picture may begin.
+            network: takes and gives (N, 1, H, W), gray in [0, 1]; where it has a `prefilter`, it takes the Wiener
+                estimate (N, G, H, W) as well. With an attribute `halo` [px], the reach of its receptive field, it also
+                takes `pad=False`, as `deblur.models.SRCNN` does; `size_divisor` [px] says where a part of an image may
+                begin.
             device: where to compute.
             bfloat16: compute the products in bfloat16.
 
         Raises:
-            UserError: for an `alignment` that cannot be, and where a tile would take more memory than there is.
+            UserError: for an `size_divisor` that cannot be, and where a tile would take more memory than there is.
         """
         _refuse_large_parts(network)
         self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
-        self._preparation = preparation_of(network)
+        self._prefilter = prefilter_of(network)
         self._device = device
         self._bfloat16 = bfloat16
-        self._radius: int | None = getattr(network, "radius", None)
-        self._alignment = alignment_of(network)
+        self._halo: int | None = getattr(network, "halo", None)
+        self._size_divisor = size_divisor_of(network)
 
     @property
-    def radius(self) -> int | None:
+    def halo(self) -> int | None:
         """How far the receptive field reaches [px]; None where it is not known."""
-        return self._radius
+        return self._halo
 
     @property
-    def alignment(self) -> int:
+    def size_divisor(self) -> int:
         """At multiples of how many pixels a part of a plane may begin and end [px]."""
-        return self._alignment
+        return self._size_divisor
 
     @property
     def needs_kernel(self) -> bool:
         """Whether it has to be told what blurred each plane."""
-        return self._preparation is not None and self._preparation.needs_kernel
+        return self._prefilter is not None and self._prefilter.needs_kernel
 
-    def prepare(self, plane: Plane, kernel: "Weights | None") -> Planes:
+    def prepare(self, plane: Plane, kernel: "Psf | None") -> Planes:
         """Return what the network is given; see `PlaneNetwork`."""
-        return with_guide(plane, kernel, self._preparation)
+        return with_wiener_estimate(plane, kernel, self._prefilter)
 
     def __call__(self, surrounded: Planes) -> Plane:
         """Restore a part of a plane; see `PlaneNetwork`."""
@@ -66,11 +67,13 @@ class TorchNetwork:
             torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # float32 means float32, on a GPU too
         ):
             planes = torch.from_numpy(surrounded).to(self._device)[None]
-            blurred, *guide = [planes] if self._preparation is None else [planes[:, :1], planes[:, 1:]]
-            if self._radius is None:
-                restored = self._network(blurred, *guide)
+            blurred, *wiener_estimate = [planes] if self._prefilter is None else [planes[:, :1], planes[:, 1:]]
+            if self._halo is None:
+                restored = self._network(blurred, *wiener_estimate)
             else:
-                restored = self._network(blurred.contiguous(memory_format=torch.channels_last), *guide, pad=False)
+                restored = self._network(
+                    blurred.contiguous(memory_format=torch.channels_last), *wiener_estimate, pad=False
+                )
             tile: Plane = restored[0, 0].float().numpy(force=True).astype(np.float32, copy=False)
         return tile
 
@@ -83,10 +86,10 @@ def _refuse_large_parts(network: nn.Module) -> None:
     """
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     widest = max((max(layer.in_channels, layer.out_channels) for layer in convolutions), default=1)
-    side = DEFAULT_TILE + 2 * (getattr(network, "radius", None) or 0)
+    side = DEFAULT_TILE + 2 * (getattr(network, "halo", None) or 0)
     needed = 4 * widest * side**2
     if needed > LARGEST_PART:
         raise UserError(
-            f"The network would take {needed / 2**30:.0f} GiB for each part of a picture, with layers of {widest} "
+            f"The network would take {needed / 2**30:.0f} GiB for each part of an image, with layers of {widest} "
             f"channels and {side} px a side: {LARGEST_PART // 2**30} are allowed. Give another."
         )

@@ -11,7 +11,7 @@ from deblur.errors import UserError
 from deblur.inference.building import damaged, rebuild_network
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.inference.description import SEEN, check_settings, checked_seen, has_settings
-from deblur.inference.prefilters import preparation_of
+from deblur.inference.prefilters import prefilter_of
 from deblur.inference.weights import SUFFIX, read_weights
 from deblur.reading import MissingFile
 from deblur.runs import CONFIG_FILE, read_config, read_metrics
@@ -112,11 +112,11 @@ def _restored_network(
 ) -> nn.Module:
     network = rebuild_network(settings, weights, path, trusted)
     try:
-        preparation_of(network)
+        prefilter_of(network)
     except RuntimeError as error:
         raise UserError(
             f"The network of {path} was never calibrated: train it with python -m deblur.train, which measures on the "
-            "training images what its guide needs."
+            "training images what its Wiener estimate needs."
         ) from error
     except (TypeError, ValueError) as error:
         raise damaged(path, error) from error

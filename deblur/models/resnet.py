@@ -1,4 +1,4 @@
-"""A residual network on folded pixels."""
+"""A residual network on unshuffled pixels."""
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ BRANCH_SCALE = 0.3
 class Block(nn.Module):
     """Two layers of 3x3 filters whose result is added to what they were given; ReLUs before each, no padding.
 
-    He et al., "Identity mappings in deep residual networks", ECCV 2016, without normalisation, as in Lim et al.,
+    He et al., "Identity mappings in deep residual networks", ECCV 2016, without normalization, as in Lim et al.,
     "Enhanced deep residual networks for single image super-resolution", CVPRW 2017.
     """
 
@@ -27,7 +27,7 @@ class Block(nn.Module):
         self.first = nn.Conv2d(width, width, 3)
         self.second = nn.Conv2d(width, width, 3)
         for layer in (self.first, self.second):
-            _initialise(layer)
+            _initialize(layer)
         with torch.no_grad():
             self.second.weight *= BRANCH_SCALE
 
@@ -43,75 +43,75 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Residual blocks on folded pixels, for one gray channel.
+    """Residual blocks on unshuffled pixels, for one gray channel.
 
-    Each square of `folding` x `folding` pixels becomes one of as many channels, and is unfolded again at the end: the
-    blocks see `folding` times further, at that square's part of the cost (Zhang et al., "FFDNet", IEEE Trans. Image
-    Process. 27, 2018, section III-B; Shi et al., "Real-time single image and video super-resolution using an efficient
-    sub-pixel convolutional neural network", CVPR 2016). Where the squares begin matters: a part of a picture gives what
-    the whole one does if it begins at a multiple of `folding`.
+    Each square of `unshuffle` x `unshuffle` pixels becomes one of as many channels, and is unfolded again at the end:
+    the blocks see `unshuffle` times further, at that square's part of the cost (Zhang et al., "FFDNet", IEEE Trans.
+    Image Process. 27, 2018, section III-B; Shi et al., "Real-time single image and video super-resolution using an
+    efficient sub-pixel convolutional neural network", CVPR 2016). Where the squares begin matters: a part of an image
+    gives what the whole one does if it begins at a multiple of `unshuffle`.
 
     The network predicts the correction to its input. The last layer begins with zeros: an untrained network gives back
     what it was given. The others begin as in He et al., "Delving deep into rectifiers", ICCV 2015, but for the second
     one of each block, which is weaker.
 
     Attributes:
-        radius: how far the input has to reach beyond the output on each side [px], a multiple of `alignment`.
-        alignment: at multiples of this many pixels may a part of a picture begin; the `folding`.
+        halo: how far the input has to reach beyond the output on each side [px], a multiple of `size_divisor`.
+        size_divisor: at multiples of this many pixels may a part of an image begin; the `unshuffle`.
     """
 
-    def __init__(self, blocks: int, width: int, folding: int = 3, end_kernel_size: int = 3) -> None:
+    def __init__(self, blocks: int, width: int, unshuffle: int = 3, end_kernel_size: int = 3) -> None:
         """Make the layers.
 
         Args:
             blocks: residual blocks of two 3x3 layers each, from 0.
             width: channels between the layers.
-            folding: side of the squares of pixels that are folded into channels; 1 folds none.
-            end_kernel_size: odd side of the filters of the first and the last layer, in folded pixels.
+            unshuffle: side of the squares of pixels that are folded into channels; 1 folds none.
+            end_kernel_size: odd side of the filters of the first and the last layer, in unshuffled pixels.
 
         Raises:
             ValueError: for sizes that are too small, or an even kernel size.
         """
         super().__init__()
-        if blocks < 0 or width < 1 or folding < 1 or end_kernel_size < 1 or end_kernel_size % 2 == 0:
+        if blocks < 0 or width < 1 or unshuffle < 1 or end_kernel_size < 1 or end_kernel_size % 2 == 0:
             raise ValueError(
                 "ResNet needs blocks from 0, a width and a folding from 1, and an odd end_kernel_size: "
-                f"{blocks}, {width}, {folding}, {end_kernel_size}"
+                f"{blocks}, {width}, {unshuffle}, {end_kernel_size}"
             )
-        self.alignment = folding
-        self.radius = folding * (2 * (end_kernel_size // 2) + 2 * blocks)
-        self.first = nn.Conv2d(folding**2, width, end_kernel_size)
+        self.size_divisor = unshuffle
+        self.halo = unshuffle * (2 * (end_kernel_size // 2) + 2 * blocks)
+        self.first = nn.Conv2d(unshuffle**2, width, end_kernel_size)
         self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
-        self.last = nn.Conv2d(width, folding**2, end_kernel_size)
-        _initialise(self.first)
+        self.last = nn.Conv2d(width, unshuffle**2, end_kernel_size)
+        _initialize(self.first)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type] # it has one
 
     @property
     def receptive_field(self) -> int:
         """Return the side of the square of input pixels that one output pixel depends on [px]."""
-        return self.alignment + 2 * self.radius
+        return self.size_divisor + 2 * self.halo
 
     @property
     def macs_per_pixel(self) -> int:
-        """Return the multiplications and additions for one output pixel, borders aside, rounded."""
+        """Return the multiplications and additions for one output pixel, boundaries aside, rounded."""
         products = sum(parameter.numel() for parameter in self.parameters() if parameter.ndim == 4)
-        return round(products / self.alignment**2)
+        return round(products / self.size_divisor**2)
 
     def forward(self, blurred: Tensor, pad: bool = True) -> Tensor:
         """Restore images.
 
         Args:
             blurred: (N, 1, H, W), gray in [0, 1].
-            pad: surround the image with its mirror image first. Without it the input has to bring `radius` more pixels
+            pad: surround the image with its mirror image first. Without it the input has to bring `halo` more pixels
                 on each side, and the output is smaller by as much.
 
         Returns:
-            (N, 1, H, W), or (N, 1, H - 2 radius, W - 2 radius) without padding; not clamped. Without padding, sides
-            that are no multiples of `alignment` have their last pixels computed with a little of the mirror image.
+            (N, 1, H, W), or (N, 1, H - 2 halo, W - 2 halo) without padding; not clamped. Without padding, sides
+            that are no multiples of `size_divisor` have their last pixels computed with a little of the mirror image.
         """
-        padded = pad_symmetric(blurred, self.radius if pad else 0, multiple=self.alignment)
-        reach = 0 if pad else 2 * self.radius
+        padded = pad_symmetric(blurred, self.halo if pad else 0, multiple=self.size_divisor)
+        reach = 0 if pad else 2 * self.halo
         correction = self._correction(padded)[..., : blurred.shape[-2] - reach, : blurred.shape[-1] - reach]
         return correction + (blurred if pad else inner(blurred, correction.shape))
 
@@ -119,12 +119,12 @@ class ResNet(nn.Module):
         features = padded - MIDDLE_GRAY
         if padded.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             features = features.to(torch.get_autocast_dtype("cpu"))
-        folded = F.pixel_unshuffle(features, self.alignment).contiguous(memory_format=torch.channels_last)
-        changes = self.last(torch.relu(self.blocks(self.first(folded))))
-        correction: Tensor = F.pixel_shuffle(changes, self.alignment)
+        unshuffled = F.pixel_unshuffle(features, self.size_divisor).contiguous(memory_format=torch.channels_last)
+        changes = self.last(torch.relu(self.blocks(self.first(unshuffled))))
+        correction: Tensor = F.pixel_shuffle(changes, self.size_divisor)
         return correction.to(padded.dtype)
 
 
-def _initialise(layer: nn.Conv2d) -> None:
+def _initialize(layer: nn.Conv2d) -> None:
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type] # it has one

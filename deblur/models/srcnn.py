@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from deblur.models import cpu_ops
 
 
-class Chain(nn.Module):
+class ConvStack(nn.Module):
     """Convolutions with ReLUs between them, from several planes to one.
 
     Attributes:
-        radius: how far the receptive field reaches to each side [px].
+        halo: how far the receptive field reaches to each side [px].
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Chain(nn.Module):
         steps = [1] * len(kernel_sizes) if dilations is None else list(dilations)
         if len(steps) != len(kernel_sizes) or min(steps) < 1:
             raise ValueError(f"SRCNN needs a dilation of at least 1 for each layer: {kernel_sizes}, {dilations}")
-        self.radius = sum(step * (size - 1) for step, size in zip(steps, kernel_sizes, strict=True)) // 2
+        self.halo = sum(step * (size - 1) for step, size in zip(steps, kernel_sizes, strict=True)) // 2
         channels = [planes, *widths, 1]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, after, size, dilation=step)
@@ -57,15 +57,15 @@ class Chain(nn.Module):
     @property
     def receptive_field(self) -> int:
         """Return the side of the square of input pixels that one output pixel depends on [px]."""
-        return 1 + 2 * self.radius
+        return 1 + 2 * self.halo
 
     @property
     def macs_per_pixel(self) -> int:
-        """Return the multiplications and additions for one output pixel, borders aside."""
+        """Return the multiplications and additions for one output pixel, boundaries aside."""
         return sum(layer.weight.numel() for layer in self._layers)
 
     def convolve(self, padded: Tensor) -> Tensor:
-        """Return (N, 1, H, W) of planes (N, planes, H + 2 radius, W + 2 radius)."""
+        """Return (N, 1, H, W) of planes (N, planes, H + 2 halo, W + 2 halo)."""
         features = padded
         *hidden, last = self._layers
         if padded.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
@@ -79,11 +79,11 @@ class Chain(nn.Module):
         return plane
 
 
-class SRCNN(Chain):
+class SRCNN(ConvStack):
     """A chain of convolutions with ReLUs between them, for one gray channel.
 
-    The network pads its input once, by its receptive-field radius, with a half-sample symmetric border, and then
-    convolves without padding: no border is invented between the layers.
+    The network pads its input once, by its halo, with a half-sample symmetric boundary, and then
+    convolves without padding: no boundary is invented between the layers.
 
     Dong et al., "Image Super-Resolution Using Deep Convolutional Networks", arXiv 1501.00092, section 3. Unlike there,
     the network predicts by default the correction to its input (`residual`), and its weights start as torch draws them:
@@ -118,13 +118,13 @@ class SRCNN(Chain):
 
         Args:
             blurred: (N, 1, H, W), gray in [0, 1].
-            pad: surround the image with its mirror image first. Without it the input has to bring `radius` more pixels
+            pad: surround the image with its mirror image first. Without it the input has to bring `halo` more pixels
                 on each side, and the output is smaller by as much.
 
         Returns:
-            (N, 1, H, W), or (N, 1, H - 2 radius, W - 2 radius) without padding; not clamped.
+            (N, 1, H, W), or (N, 1, H - 2 halo, W - 2 halo) without padding; not clamped.
         """
-        padded = pad_symmetric(blurred, self.radius) if pad else blurred
+        padded = pad_symmetric(blurred, self.halo) if pad else blurred
         restored = self.convolve(padded)
         return restored + inner(padded, restored.shape) if self.residual else restored
 
@@ -135,21 +135,21 @@ def inner(padded: Tensor, shape: torch.Size) -> Tensor:
     return padded[..., top : top + shape[-2], left : left + shape[-1]]
 
 
-def pad_symmetric(images: Tensor, radius: int, multiple: int = 1) -> Tensor:
+def pad_symmetric(images: Tensor, halo: int, multiple: int = 1) -> Tensor:
     """Surround images with their mirror images, the edge pixel repeated (numpy's "symmetric").
 
-    torch has no such mode, and its "reflect" refuses a radius beyond the image, so the pixels are gathered by index.
+    torch has no such mode, and its "reflect" refuses a halo beyond the image, so the pixels are gathered by index.
 
     Args:
         images: (..., H, W) of any size from 1x1.
-        radius: pixels to add on each side.
-        multiple: add as many more at the bottom and the right as make both sides multiples of this, the radius aside.
+        halo: pixels to add on each side.
+        multiple: add as many more at the bottom and the right as make both sides multiples of this, the halo aside.
     """
-    if radius == 0 and multiple == 1:
+    if halo == 0 and multiple == 1:
         return images
     for dimension in (-2, -1):
         size = images.shape[dimension]
-        position = torch.arange(-radius, size + radius + -size % multiple, device=images.device)
+        position = torch.arange(-halo, size + halo + -size % multiple, device=images.device)
         images = images.index_select(dimension, mirrored(position, size))
     return images
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from deblur.reporting.cells import SAME_INPUT, Cell, Table, Values
-from deblur.reporting.pictures import GREY, LineStyle, Picture, line_styles, picture, styled
+from deblur.reporting.configurations import SAME_INPUT, Configuration, Table, Values
+from deblur.reporting.figure_files import GRAY, FigureFile, LineStyle, figure_file, line_styles, styled
 from deblur.reporting.results import Run
 
 PANEL = (3.1, 1.9)  # [inch]
@@ -20,37 +20,43 @@ BAND = 0.2  # opacity
 FACTOR_OF_FEW = 8.0  # between the ends of a logarithmic axis, below which its ticks are evenly spaced numbers
 
 
-def curves(table: Table) -> list[Picture]:
+def curves(table: Table) -> list[FigureFile]:
     """Return the panels of validation PSNR and validation loss; none where no epoch is finished."""
-    if not any(_series(cell, "val/psnr") for problem in table.problems for cell in problem.cells):
+    if not any(
+        _series(configuration, "val/psnr")
+        for test_setting in table.test_settings
+        for configuration in test_setting.configurations
+    ):
         return []
     return [_panels(table, "val/psnr"), _panels(table, "val/loss")]
 
 
-def _panels(table: Table, key: str) -> Picture:
+def _panels(table: Table, key: str) -> FigureFile:
     is_psnr = key == "val/psnr"
     what = "Validation PSNR" if is_psnr else "Validation loss"
-    looks = line_styles(table.rests)
-    rows, columns = len(table.problems), len(table.models)
+    looks = line_styles(table.hyperparameter_labels)
+    rows, columns = len(table.test_settings), len(table.models)
     with styled():
         width, height = max(LEAST_WIDTH, PANEL[0] * columns + 0.6), PANEL[1] * rows + 0.9
         figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False)
         told = []
-        for problem, line in zip(table.problems, grid, strict=True):
+        for test_setting, line in zip(table.test_settings, grid, strict=True):
             for model, axes in zip(table.models, line, strict=True):
-                cells = [cell for cell in problem.cells if cell.model == model]
-                told.append(_draw(axes, cells, key, looks, f"{problem.label}, {model}"))
+                configurations = [
+                    configuration for configuration in test_setting.configurations if configuration.model == model
+                ]
+                told.append(_draw(axes, configurations, key, looks, f"{test_setting.label}, {model}"))
             if not is_psnr:
                 _log_ticks(line[0])
         for axes, model in zip(grid[0], table.models, strict=True):
             axes.set_title(model, fontweight="bold")
-        for axes, problem in zip(grid[:, 0], table.problems, strict=True):
-            axes.set_ylabel(f"{problem.label}\n{'PSNR [dB]' if is_psnr else 'loss'}")
+        for axes, test_setting in zip(grid[:, 0], table.test_settings, strict=True):
+            axes.set_ylabel(f"{test_setting.label}\n{'PSNR [dB]' if is_psnr else 'loss'}")
         for axes in grid[-1]:
             axes.set_xlabel("epoch")
         _legend(figure, looks, has_input=is_psnr)
-        return picture(
+        return figure_file(
             figure,
             "curves_psnr.png" if is_psnr else "curves_loss.png",
             f"{what} over the epochs",
@@ -62,41 +68,47 @@ def _panels(table: Table, key: str) -> Picture:
 def _caption(table: Table, is_psnr: bool) -> str:
     text = "Rows are blurs, columns networks; the panels of a row share their axes."
     if is_psnr:
-        text += " The dashed grey line is the blurred input."
+        text += " The dashed gray line is the blurred input."
     else:
         text += " The scale is logarithmic."
-    if any(len(cell.runs) > 1 for problem in table.problems for cell in problem.cells):
+    if any(
+        len(configuration.runs) > 1
+        for test_setting in table.test_settings
+        for configuration in test_setting.configurations
+    ):
         text += " Lines are means over the seeds, bands reach from the lowest to the highest seed."
     return text
 
 
-def _draw(axes: Axes, cells: Sequence[Cell], key: str, looks: dict[str, LineStyle], place: str) -> str:
+def _draw(
+    axes: Axes, configurations: Sequence[Configuration], key: str, looks: dict[str, LineStyle], place: str
+) -> str:
     """Draw the lines of a panel and return its numbers in words."""
     told = []
     digits = ".2f" if key == "val/psnr" else ".5f"
-    for cell in cells:
-        series = _series(cell, key)
+    for configuration in configurations:
+        series = _series(configuration, key)
         if not series:
             continue
         epochs, values = _aligned(series)
-        look = looks[cell.rest]
+        look = looks[configuration.hyperparameters]
         mean = np.nanmean(values, axis=0)
         every = max(1, -(-len(epochs) // MANY_EPOCHS))
-        style: dict[str, Any] = {"color": look.colour, "linestyle": look.line, "marker": look.marker}
+        style: dict[str, Any] = {"color": look.color, "linestyle": look.line, "marker": look.marker}
         axes.plot(epochs, mean, markersize=3.5, linewidth=1.4, markevery=every, **style)
         if len(series) > 1:
             low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-            axes.fill_between(epochs, low, high, color=look.colour, alpha=BAND, linewidth=0)
-        told.append(f"{cell.rest or 'restored'} {mean[-1]:{digits}}")
+            axes.fill_between(epochs, low, high, color=look.color, alpha=BAND, linewidth=0)
+        told.append(f"{configuration.hyperparameters or 'restored'} {mean[-1]:{digits}}")
     if key == "val/loss":
         axes.set_yscale("log")
     else:
-        level = _input_level([run for cell in cells for run in cell.runs])
+        level = _input_level([run for configuration in configurations for run in configuration.runs])
         if level is not None:
-            axes.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1)
+            axes.axhline(level, color=GRAY, linestyle=(0, (4, 3)), linewidth=1.1)
             told.append(f"blurred input {level:.2f}")
     if not told:
-        axes.text(0.5, 0.5, "no epoch finished", transform=axes.transAxes, ha="center", va="center", color=GREY)
+        axes.text(0.5, 0.5, "no epoch finished", transform=axes.transAxes, ha="center", va="center", color=GRAY)
         return ""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
     return f"{place}: {', '.join(told)}."
@@ -111,10 +123,11 @@ def _log_ticks(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _series(cell: Cell, key: str) -> list[dict[int, float]]:
+def _series(configuration: Configuration, key: str) -> list[dict[int, float]]:
     """Return the epochs of each run where the key is a number."""
     found = [
-        {int(row["epoch"]): row[key] for row in run.history if np.isfinite(row.get(key, np.nan))} for run in cell.runs
+        {int(row["epoch"]): row[key] for row in run.history if np.isfinite(row.get(key, np.nan))}
+        for run in configuration.runs
     ]
     return [one for one in found if one]
 
@@ -133,12 +146,12 @@ def _input_level(runs: Sequence[Run]) -> float | None:
 
 def _legend(figure: Figure, looks: dict[str, LineStyle], has_input: bool) -> None:
     lines = [
-        Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker, markersize=3.5, label=label)
+        Line2D([], [], color=look.color, linestyle=look.line, marker=look.marker, markersize=3.5, label=label)
         for label, look in looks.items()
         if label
     ]
     if has_input:
-        lines.append(Line2D([], [], color=GREY, linestyle=(0, (4, 3)), label="blurred input"))
+        lines.append(Line2D([], [], color=GRAY, linestyle=(0, (4, 3)), label="blurred input"))
     if lines:
         columns = max(1, int(figure.get_size_inches()[0] // 1.8))
         figure.legend(handles=lines, loc="outside upper center", ncols=min(len(lines), columns), frameon=False)

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from deblur.reporting.results import Run, name_of
-from deblur.runs import is_within, place_in_words, value_in_words
+from deblur.runs import is_within, place_text, value_text
 from deblur.text import one_line
 
 Settings = Mapping[str, Any]
@@ -15,7 +15,7 @@ _IMAGES = (
     "data._target_",
     "data.blurred",
     "data.blurred_folder",
-    "data.border",
+    "data.boundary",
     "data.eval_crop",
     "data.group_by",
     "data.leaves",
@@ -34,7 +34,7 @@ _NOT_IN_A_LABEL = ("data.eval_batch_size", "seed")
 def blur_settings(run: Run) -> dict[str, Any]:
     """Return what decides a run's degradation, without places on one machine."""
     own = {key: value for key, value in run.settings.items() if key.startswith("blur.")}
-    found = {key: place_in_words(key, plain(value)) for key, value in own.items()}
+    found = {key: place_text(key, plain(value)) for key, value in own.items()}
     if isinstance(found.get("blur.sha256"), str):
         found["blur.sha256"] = found["blur.sha256"][:8]
     return found
@@ -140,7 +140,7 @@ def _value(key: str, variant: Settings) -> str:
     value = variant.get(key)
     if key.endswith("._target_"):
         value = "none" if value is None else str(value).rpartition(".")[2]
-    text = value_in_words(value, is_range=key.startswith("blur."))
+    text = value_text(value, is_range=key.startswith("blur."))
     return text if key == "model.kernel_sizes" else f" {text}"
 
 

@@ -45,6 +45,9 @@ def _markdown_table(table: TextTable) -> str:
     lines = ["| " + " | ".join(map(markdown, table.columns)) + " |"]
     lines.append("|" + "---|" * table.texts + "---:|" * (len(table.columns) - table.texts))
     for index, row in enumerate(table.rows):
-        cells = [f"**{markdown(cell)}**" if index in table.marked and cell else markdown(cell) for cell in row]
-        lines.append("| " + " | ".join(cells) + " |")
+        configurations = [
+            f"**{markdown(configuration)}**" if index in table.marked and configuration else markdown(configuration)
+            for configuration in row
+        ]
+        lines.append("| " + " | ".join(configurations) + " |")
     return "\n".join(lines)

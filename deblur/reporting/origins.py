@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from deblur.reporting.cells import Problem
+from deblur.reporting.configurations import TestSetting
 from deblur.reporting.results import STATES, Run, Sweep
 from deblur.reporting.tables import TextTable
 from deblur.text import counted
@@ -45,7 +45,7 @@ def _shown(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def notices(sweeps: Sequence[Sweep], problems: Sequence[Problem]) -> list[str]:
+def notices(sweeps: Sequence[Sweep], test_settings: Sequence[TestSetting]) -> list[str]:
     """Return what a reader must know before the answer."""
     total = sum(sum(sweep.states.values()) for sweep in sweeps)
     runs = _measured(sweeps)
@@ -58,7 +58,7 @@ def notices(sweeps: Sequence[Sweep], problems: Sequence[Problem]) -> list[str]:
     found += _differences(runs)
     if any(run.metrics.get("git.changed") for run in runs):
         found.append("Some runs were made from a checkout with uncommitted changes: the commit does not tell all.")
-    found += _different_images(problems)
+    found += _different_images(test_settings)
     return found
 
 
@@ -74,11 +74,11 @@ def _differences(runs: Sequence[Run]) -> list[str]:
     return found
 
 
-def _different_images(problems: Sequence[Problem]) -> list[str]:
+def _different_images(test_settings: Sequence[TestSetting]) -> list[str]:
     """Tell which problems share their blur and not their test images."""
     groups: dict[str, list[str]] = {}
-    for problem in problems:
-        groups.setdefault(problem.blur, []).append(problem.label)
+    for test_setting in test_settings:
+        groups.setdefault(test_setting.blur, []).append(test_setting.label)
     return [
         f"The runs on {blur} were tested on different images, or on images degraded differently; they are "
         f"compared only where both are the same: {'; '.join(labels)}."

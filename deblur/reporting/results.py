@@ -83,12 +83,12 @@ class Run:
         return self.number("seconds.fit") if epochs is None else epochs
 
     @property
-    def is_guided(self) -> bool:
-        """Whether the network has a guide of the whole picture, so that no size tells how far it sees.
+    def is_wiener_guided(self) -> bool:
+        """Whether the network has a Wiener estimate of the whole image, so that no size tells how far it sees.
 
         Older versions did not write it down, and had no such networks.
         """
-        return self.metrics.get("model.guided") is True
+        return self.metrics.get("model.wiener_guided") is True
 
     def number(self, key: str) -> float | None:
         """Return a number of metrics.json; None where it is absent or was infinite."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deblur.reporting.answers import Answer, Rival
-from deblur.reporting.cells import Cell, Problem
+from deblur.reporting.answers import Answer, Competitor
+from deblur.reporting.configurations import Configuration, TestSetting
 from deblur.reporting.intervals import Interval
 from deblur.reporting.results import Run, Sweep
 from deblur.runs import shared
@@ -44,8 +44,8 @@ def seconds(value: float | None) -> str:
     return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 
-def _over_seeds(cell: Cell, key: str, digits: str) -> str:
-    text, deviation = number(cell.mean(key), digits), cell.deviation(key)
+def _over_seeds(configuration: Configuration, key: str, digits: str) -> str:
+    text, deviation = number(configuration.mean(key), digits), configuration.deviation(key)
     return text if deviation is None else f"{text} ± {deviation:{digits.lstrip('+')}}"
 
 
@@ -56,53 +56,58 @@ def answer_table(answers: Sequence[Answer]) -> TextTable:
     )  # fmt: skip
     rows = [
         (
-            one.problem.label,
+            one.test_setting.label,
             one.best.name,
             _over_seeds(one.best, "psnr", ".2f"),
             interval(one.psnr),
             _over_seeds(one.best, "ssim", ".4f"),
             _over_seeds(one.best, "gain", "+.2f"),
             interval(one.gain, "+.2f"),
-            "; ".join(rival.cell.name for rival in one.not_apart) or NOTHING,
+            "; ".join(competitor.configuration.name for competitor in one.not_significant) or NOTHING,
         )
         for one in answers
     ]
     return TextTable(columns, rows, texts=2)
 
 
-def problem_table(problems: Sequence[Problem]) -> TextTable:
+def test_setting_table(test_settings: Sequence[TestSetting]) -> TextTable:
     """Return on what the cells of each problem were tested, as far as the problems differ in it."""
-    tests = [problem.measured_on for problem in problems]
+    tests = [test_setting.measured_on for test_setting in test_settings]
     differing = shared(tests)[1]
     rows = [
-        (problem.label, *(test.get(item, NOTHING) for item in differing))
-        for problem, test in zip(problems, tests, strict=True)
+        (test_setting.label, *(test.get(item, NOTHING) for item in differing))
+        for test_setting, test in zip(test_settings, tests, strict=True)
     ]
     columns = ("tables and figures", *differing)
     return TextTable(columns, rows if differing else [], texts=len(columns))
 
 
-def cell_table(found: Answer) -> TextTable:
+def configuration_table(found: Answer) -> TextTable:
     """Return all finished cells of a problem beside its best, the best first."""
-    columns = ("network and settings", "seeds", "PSNR [dB]", "SSIM", "gain [dB]", "harmed", "below the best [dB]",
+    columns = ("network and settings", "seeds", "PSNR [dB]", "SSIM", "gain [dB]", "degraded", "below the best [dB]",
                "95 % interval", "told apart")  # fmt: skip
-    rows = [(*_means(found.best), NOTHING, NOTHING, "best"), *map(_rival_row, found.rivals)]
+    rows = [(*_means(found.best), NOTHING, NOTHING, "best"), *map(_competitor_row, found.competitors)]
     return TextTable(columns, rows, marked=frozenset({0}))
 
 
-def _rival_row(rival: Rival) -> tuple[str, ...]:
-    difference = number(rival.difference, ".2f")
-    return (*_means(rival.cell), difference, interval(rival.interval), "yes" if rival.is_apart else "no")
-
-
-def _means(cell: Cell) -> tuple[str, ...]:
+def _competitor_row(competitor: Competitor) -> tuple[str, ...]:
+    difference = number(competitor.difference, ".2f")
     return (
-        cell.name,
-        str(len(cell.done)),
-        _over_seeds(cell, "psnr", ".2f"),
-        _over_seeds(cell, "ssim", ".4f"),
-        _over_seeds(cell, "gain", "+.2f"),
-        number(cell.average("test.harmed"), ".1%"),
+        *_means(competitor.configuration),
+        difference,
+        interval(competitor.interval),
+        "yes" if competitor.is_significant else "no",
+    )
+
+
+def _means(configuration: Configuration) -> tuple[str, ...]:
+    return (
+        configuration.name,
+        str(len(configuration.done)),
+        _over_seeds(configuration, "psnr", ".2f"),
+        _over_seeds(configuration, "ssim", ".4f"),
+        _over_seeds(configuration, "gain", "+.2f"),
+        number(configuration.average("test.degraded"), ".1%"),
     )
 
 
@@ -110,28 +115,28 @@ def extremes_table(answers: Sequence[Answer]) -> TextTable:
     """Return the test images that the best cell of each problem helps most and least."""
     rows = []
     for one in answers:
-        cell = one.best
-        gains = cell.per_image("gain")
+        configuration = one.best
+        gains = configuration.per_image("gain")
         known = [int(index) for index in np.argsort(-gains, kind="stable") if np.isfinite(gains[index])]
         count = min(EXTREMES, len(known) // 2) or len(known)
         chosen = [("most", index) for index in known[:count]]
         chosen += [("least", index) for index in known[::-1][:count] if len(known) > 1]
         for kind, index in chosen:
-            shown = [f"{cell.per_image(key)[index]:.2f}" for key in ("input_psnr", "psnr")]
-            rows.append((one.problem.label, kind, cell.images[index], *shown, f"{gains[index]:+.2f}"))
+            shown = [f"{configuration.per_image(key)[index]:.2f}" for key in ("input_psnr", "psnr")]
+            rows.append((one.test_setting.label, kind, configuration.images[index], *shown, f"{gains[index]:+.2f}"))
     columns = ("blur", "gains", "test image", "blurred [dB]", "restored [dB]", "gain [dB]")
     return TextTable(columns, rows, texts=3)
 
 
-def cost_table(problems: Sequence[Problem]) -> TextTable:
+def cost_table(test_settings: Sequence[TestSetting]) -> TextTable:
     """Return what each network costs, on each machine that trained it."""
     groups: dict[tuple[str, str, str, str], list[Run]] = {}
-    for problem in problems:
-        for cell in problem.done:
-            for run in cell.done:
+    for test_setting in test_settings:
+        for configuration in test_setting.done:
+            for run in configuration.done:
                 machine = str(run.metrics.get("device.name") or run.metrics.get("device.accelerator") or NOTHING)
                 threads, precision = (str(run.metrics.get(key, NOTHING)) for key in ("threads", "precision"))
-                groups.setdefault((cell.model, machine, threads, precision), []).append(run)
+                groups.setdefault((configuration.model, machine, threads, precision), []).append(run)
     columns = ("network", "device", "threads", "precision", "parameters", "MACs per pixel", "receptive field [px]",
                "training", "test images per second", "runs")  # fmt: skip
     rows = []
@@ -182,12 +187,12 @@ def run_table(sweeps: Sequence[Sweep]) -> TextTable:
         "test.gain": "+.2f",
         "test.input_ssim": ".4f",
         "test.ssim": ".4f",
-        "test.harmed": ".1%",
+        "test.degraded": ".1%",
         "val.psnr": ".2f",
         "val.epoch": ".0f",
     }
     columns = ("sweep", "run", "state", *differing, "blurred [dB]", "restored [dB]", "gain [dB]", "SSIM blurred",
-               "SSIM restored", "harmed", "validation PSNR [dB]", "best epoch", "training")  # fmt: skip
+               "SSIM restored", "degraded", "validation PSNR [dB]", "best epoch", "training")  # fmt: skip
     rows = []
     for sweep in sweeps:
         for run in sweep.runs:

@@ -3,12 +3,12 @@
 from deblur.runs.described import (
     OF_BLUR,
     OF_IMAGES,
-    blur_in_words,
+    blur_text,
     in_sentences,
     measured_on,
-    place_in_words,
+    place_text,
     shared,
-    value_in_words,
+    value_text,
 )
 from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone, RunIsLost
 from deblur.runs.identity import (
@@ -23,7 +23,7 @@ from deblur.runs.identity import (
     what_matters,
 )
 from deblur.runs.locking import FolderIsLocked, FolderLock
-from deblur.runs.names import naming_words, run_folder, run_id
+from deblur.runs.names import naming_overrides, run_folder, run_id
 from deblur.runs.records import (
     CONFIG_FILE,
     CURE,
@@ -72,7 +72,7 @@ __all__ = [
     "RunIsDone",
     "RunIsLost",
     "State",
-    "blur_in_words",
+    "blur_text",
     "config_hash",
     "config_of_run",
     "config_without_paths",
@@ -87,8 +87,8 @@ __all__ = [
     "is_within",
     "is_without_effect",
     "measured_on",
-    "naming_words",
-    "place_in_words",
+    "naming_overrides",
+    "place_text",
     "read_config",
     "read_history",
     "read_images",
@@ -104,6 +104,6 @@ __all__ = [
     "shared_run_folder",
     "sharing",
     "state_of",
-    "value_in_words",
+    "value_text",
     "what_matters",
 ]

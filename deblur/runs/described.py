@@ -14,12 +14,12 @@ UNITS: Final = {
     "radius": "px",
     "extent": "px",
     "angle": "degrees",
-    "noise_sigma": "grey levels of 255",
+    "noise_sigma": "gray levels of 255",
 }
 PLACES: Final = ("data.root", "data.sharp", "data.blurred", "blur.path")
 """Settings that are places on one machine: the last name of each is enough to know it by."""
 
-ITEMS: Final = ("data", "seed", "images", "border", "crop", "fingerprint", "blur", "noise", "JPEG")
+ITEMS: Final = ("data", "seed", "images", "boundary", "crop", "fingerprint", "blur", "noise", "JPEG")
 """What is told of a test, in this order."""
 OF_BLUR: Final = ("blur", "noise", "JPEG")
 OF_IMAGES: Final = tuple(item for item in ITEMS if item not in OF_BLUR)
@@ -47,14 +47,14 @@ def measured_on(
     found = _images(data) | {
         "images": _counts(counts or {}),
         "fingerprint": f"fingerprint {fingerprint[:_FINGERPRINT_DIGITS]}" if fingerprint else "",
-        "blur": "as the pairs are" if "blurred" in data and blur.get("name") == "none" else blur_in_words(blur),
+        "blur": "as the pairs are" if "blurred" in data and blur.get("name") == "none" else blur_text(blur),
         "noise": _after_blur(blur, "noise_sigma", "no noise", "noise of {} gray levels"),
         "JPEG": _after_blur(blur, "jpeg_quality", "no JPEG", "JPEG quality {}"),
     }
     return {item: found[item] for item in ITEMS if found[item]}
 
 
-def blur_in_words(blur: Mapping[str, Any]) -> str:
+def blur_text(blur: Mapping[str, Any]) -> str:
     """Return a family of blurs and its parameters, such as `motion (length 15 px, angle 0 degrees)`.
 
     Args:
@@ -72,7 +72,7 @@ def blur_in_words(blur: Mapping[str, Any]) -> str:
     return f"{name} ({', '.join(shown)})" if shown else name
 
 
-def value_in_words(value: Any, *, is_range: bool = False) -> str:
+def value_text(value: Any, *, is_range: bool = False) -> str:
     """Return the value of a setting as a short text.
 
     Args:
@@ -87,7 +87,7 @@ def value_in_words(value: Any, *, is_range: bool = False) -> str:
         return f"{value:g}" if float(f"{value:g}") == value else str(value)
     if isinstance(value, list | tuple):
         between = " to " if is_range and len(value) == 2 else "-"
-        return between.join(value_in_words(one, is_range=is_range) for one in value)
+        return between.join(value_text(one, is_range=is_range) for one in value)
     return " ".join(str(value).split())
 
 
@@ -112,7 +112,7 @@ def in_sentences(tests: Sequence[Items]) -> list[str]:
     return told
 
 
-def place_in_words(key: str, value: Any) -> Any:
+def place_text(key: str, value: Any) -> Any:
     """Return the value of a setting; of a place on one machine its last name alone."""
     return PurePath(value).name if key in PLACES and isinstance(value, str) else value
 
@@ -137,7 +137,7 @@ def _images(data: Mapping[str, Any]) -> dict[str, str]:
         name += f" with {leaves:.0%} dead leaves"
     crop = data.get("eval_crop")
     found |= {"data": name, "seed": f"seed {data['seed']}" if "seed" in data else ""}
-    found["border"] = f"{data.get('border', 'symmetric')} border"  # older versions knew this one alone
+    found["boundary"] = f"{data.get('boundary', 'symmetric')} boundary"  # older versions knew this one alone
     if "eval_crop" in data:
         found["crop"] = f"middle {crop} px" if crop else "whole images"
     return found
@@ -145,11 +145,11 @@ def _images(data: Mapping[str, Any]) -> dict[str, str]:
 
 def _counts(counts: Mapping[str, Any]) -> str:
     known = {split: counts[split] for split in ("train", "val", "test") if isinstance(counts.get(split), int)}
-    words = {"train": "to train", "val": "to validate", "test": "to test"}
-    parts = [f"{count} {words[split]}" for split, count in known.items()]
+    overrides = {"train": "to train", "val": "to validate", "test": "to test"}
+    parts = [f"{count} {overrides[split]}" for split, count in known.items()]
     if parts:
         first = next(iter(known))
-        parts[0] = f"{counted(known[first], 'image')} {words[first]}"
+        parts[0] = f"{counted(known[first], 'image')} {overrides[first]}"
     return ", ".join(parts)
 
 
@@ -166,7 +166,7 @@ def _family(family: str, flat: Mapping[str, Any]) -> str:
         return ""
     shown = _parameters(own)
     if weight != 1:
-        shown.append(f"weight {value_in_words(weight)}")
+        shown.append(f"weight {value_text(weight)}")
     return " ".join([family, ", ".join(shown)]).strip()
 
 
@@ -175,7 +175,7 @@ def _parameters(settings: Mapping[str, Any]) -> list[str]:
     for key, value in settings.items():
         if key in ("name", "_target_") or value is None:
             continue
-        text = value_in_words(place_in_words(f"blur.{key}", value), is_range=True)
+        text = value_text(place_text(f"blur.{key}", value), is_range=True)
         if key == "sha256":
             text = text[:_FINGERPRINT_DIGITS]
         shown.append(" ".join(filter(None, (key, text, UNITS.get(key.rpartition(".")[2])))))
@@ -188,5 +188,5 @@ def _after_blur(blur: Mapping[str, Any], key: str, without: str, text: str) -> s
         return ""
     if not blur[key]:
         return without
-    told = text.format(value_in_words(blur[key], is_range=True))
+    told = text.format(value_text(blur[key], is_range=True))
     return told.removesuffix("s") if blur[key] == 1 else told

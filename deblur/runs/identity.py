@@ -7,7 +7,7 @@ from typing import Any
 
 # Keys that cannot change the result of a run: neither its identity nor its hash depends on them.
 WITHOUT_EFFECT = (
-    "callbacks.image_strips",
+    "callbacks.comparison_grids",
     "callbacks.lr_monitor",
     "data.cache_memory",
     "data.num_workers",
@@ -24,7 +24,7 @@ WITHOUT_EFFECT = (
 )
 # The classes that are meant by these keys; another one there can change the result.
 _MEANT = {
-    "callbacks.image_strips": "deblur.training.callbacks.ImageStrips",
+    "callbacks.comparison_grids": "deblur.training.callbacks.ComparisonGrids",
     "callbacks.lr_monitor": "lightning.pytorch.callbacks.LearningRateMonitor",
 }
 # How many devices share a run: each takes a batch, so that two make it twice as large. One is what a run has that says

@@ -34,10 +34,10 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
     Returns:
         For example `srcnn_9315-box-lr_0.001-size_9-seed_0`: letters, digits, dots, underscores and hyphens only.
     """
-    words = dict(sorted(word.lstrip("+").partition("=")[::2] for word in overrides))
+    argv = dict(sorted(word.lstrip("+").partition("=")[::2] for word in overrides))
     flat = flatten(config)
-    parts = [_label("model", config, words), _label("blur", config, words), f"lr_{_slug(config['optimizer']['lr'])}"]
-    for key, text in words.items():
+    parts = [_label("model", config, argv), _label("blur", config, argv), f"lr_{_slug(config['optimizer']['lr'])}"]
+    for key, text in argv.items():
         is_idle = is_without_effect(key.lstrip("~"), flat.get(key))
         if key in _IN_EVERY_ID or is_idle or (key, text) in _DEVICES:
             continue
@@ -47,7 +47,7 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
         # A chosen group stands in the configuration as a whole; the command has its name.
         value = flat.get(key) if text == "null" or flat.get(key) is not None else text
         last = key.rpartition(".")[2]
-        is_alone = {one for one in (*flat, *words) if one.rpartition(".")[2] == last} <= {key}
+        is_alone = {one for one in (*flat, *argv) if one.rpartition(".")[2] == last} <= {key}
         parts.append(f"{_slug_key(last if is_alone else key)}_{_slug(value)}")
     name, seed = "-".join(parts), f"-seed_{config['seed']}"
     room = LONGEST_RUN_ID - len(seed)
@@ -66,7 +66,7 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:
     return root / "runs" / name / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
 
 
-def naming_words(overrides: Sequence[str], axes: Mapping[str, Any] | None) -> list[str]:
+def naming_overrides(overrides: Sequence[str], axes: Mapping[str, Any] | None) -> list[str]:
     """Return the words of a command that tell a run's name.
 
     Args:
@@ -77,10 +77,10 @@ def naming_words(overrides: Sequence[str], axes: Mapping[str, Any] | None) -> li
     return [word for word in overrides if not (axes and word.startswith("experiment="))]
 
 
-def _label(group: str, config: Mapping[str, Any], words: Mapping[str, str]) -> str:
+def _label(group: str, config: Mapping[str, Any], overrides: Mapping[str, str]) -> str:
     """Return the option that the command chose, or the name of the group or its class."""
     section = config[group]
-    return _slug(words.get(group) or section.get("name") or str(section["_target_"]).rpartition(".")[2])
+    return _slug(overrides.get(group) or section.get("name") or str(section["_target_"]).rpartition(".")[2])
 
 
 def _slug(value: Any) -> str:

@@ -13,7 +13,7 @@ from deblur.runs.states import state_of
 _LOGGER: Final = {"_target_": "deblur.training.loggers.TensorBoard"}
 _CALLBACKS: Final = frozenset(
     {
-        "deblur.training.callbacks.ImageStrips",
+        "deblur.training.callbacks.ComparisonGrids",
         *(
             f"lightning.pytorch.callbacks.{name}"
             for name in (

@@ -11,7 +11,7 @@ from deblur.config.sweeps import SweepListed, SweepRefused, checked_jobs
 from deblur.console import say
 from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UserError
-from deblur.runs import naming_words, run_folder
+from deblur.runs import naming_overrides, run_folder
 from deblur.runs.whereabouts import refuse_unwritable
 from deblur.sweeps.dry_run import JobRefused, listing, planned_runs
 from deblur.sweeps.sweep import Job, Sweep
@@ -34,15 +34,15 @@ class WatchSweep(Callback):
         except (SweepRefused, SweepListed):
             raise
         except JobRefused as refusal:
-            raise SweepRefused(" ".join(refusal.job.overrides), refusal.mistake) from refusal
+            raise SweepRefused(" ".join(refusal.job.overrides), refusal.usage_error) from refusal
         except Exception as error:  # a damaged or unwritable folder
             raise SweepRefused("", error) from error
 
     def _start(self, config: DictConfig) -> None:
         axes = config.hydra.sweeper.get("params")
         jobs = [
-            Job(tuple(words), checked, run_folder(checked, naming_words(words, axes)))
-            for words, checked in checked_jobs(config)
+            Job(tuple(overrides), checked, run_folder(checked, naming_overrides(overrides, axes)))
+            for overrides, checked in checked_jobs(config)
         ]
         for job in jobs:
             try:
@@ -59,8 +59,8 @@ class WatchSweep(Callback):
             say(listing(sweep.folder, list(planned_runs(jobs)), at_once))
             raise SweepListed
         waiting = current_watch()
-        words = sys.argv[1:] if waiting is None else waiting.words
-        sweep.note(f"python -m deblur.train {shlex.join(words)}")
+        overrides = sys.argv[1:] if waiting is None else waiting.argv
+        sweep.note(f"python -m deblur.train {shlex.join(overrides)}")
         if waiting is not None:
             at_once = waiting.start(sweep, config.hydra.launcher)
             if str(config.hydra.launcher._target_).endswith(".JoblibLauncher"):

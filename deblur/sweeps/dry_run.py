@@ -44,14 +44,14 @@ class JobRefused(Exception):
 
     Attributes:
         job: which one.
-        mistake: why.
+        usage_error: why.
     """
 
-    def __init__(self, job: Job, mistake: Exception) -> None:
+    def __init__(self, job: Job, usage_error: Exception) -> None:
         """Keep both."""
-        super().__init__(str(mistake))
+        super().__init__(str(usage_error))
         self.job = job
-        self.mistake = mistake
+        self.usage_error = usage_error
 
 
 def planned_runs(jobs: Iterable[Job]) -> Iterator[PlannedRun]:

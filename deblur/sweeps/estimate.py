@@ -13,9 +13,9 @@ _CHECKPOINTS: Final = 2  # best.ckpt and last.ckpt
 _ROOM_OF_CHECKPOINT: Final = 20_000  # [bytes] beside the parameters and what the optimizer keeps of them
 _STATES: Final = {"SGD": 1}  # [numbers for each parameter] that an optimizer keeps; Adam and its kind keep two
 _USUAL_STATES: Final = 2
-_BYTES_OF_PIXEL: Final = 0.8  # of a gray picture as PNG
+_BYTES_OF_PIXEL: Final = 0.8  # of a gray image as PNG
 _USUAL_SIDE: Final = 256  # [px] of a test image that is taken whole
-_SAMPLE_PICTURES: Final = 24  # in samples/: four test images three times, and once more in one strip
+_SAMPLE_IMAGES: Final = 24  # in samples/: four test images three times, and once more in one strip
 _PANELS: Final = 4  # in a row of a strip: blurred, restored, sharp, error
 
 
@@ -56,7 +56,7 @@ def _epochs(job: Job) -> list[float]:
 
 
 def bytes_of_run(config: Mapping[str, Any], parameters: int) -> float:
-    """Return an estimate of what a run writes [bytes]: its checkpoints and pictures; its tables are small beside them.
+    """Return an estimate of what a run writes [bytes]: its checkpoints and images; its tables are small beside them.
 
     Args:
         config: the checked configuration.
@@ -65,10 +65,10 @@ def bytes_of_run(config: Mapping[str, Any], parameters: int) -> float:
     optimizer = str(config["optimizer"]["_target_"]).rpartition(".")[2]
     copies = 1 + _STATES.get(optimizer, _USUAL_STATES) + ("ema" in (config["callbacks"] or {}))
     checkpoint = parameters * copies * _BYTES_OF_PARAMETER + _ROOM_OF_CHECKPOINT
-    picture = (config["data"]["eval_crop"] or _USUAL_SIDE) ** 2 * _BYTES_OF_PIXEL
-    strips = (config["callbacks"] or {}).get("image_strips") if config["logger"] else None
-    pictures = _SAMPLE_PICTURES
-    if strips and {"images", "every_n_epochs"} <= strips.keys():
-        times = 2 + config["trainer"]["max_epochs"] // strips["every_n_epochs"]
-        pictures += times * strips["images"] * _PANELS
-    return _CHECKPOINTS * checkpoint + pictures * picture
+    image = (config["data"]["eval_crop"] or _USUAL_SIDE) ** 2 * _BYTES_OF_PIXEL
+    grids = (config["callbacks"] or {}).get("comparison_grids") if config["logger"] else None
+    images = _SAMPLE_IMAGES
+    if grids and {"images", "every_n_epochs"} <= grids.keys():
+        times = 2 + config["trainer"]["max_epochs"] // grids["every_n_epochs"]
+        images += times * grids["images"] * _PANELS
+    return _CHECKPOINTS * checkpoint + images * image

@@ -160,20 +160,20 @@ class Sweep:
             write_json(self.folder / SWEEP_FILE, content)
 
 
-def join(config: Config, folder: Path, words: Sequence[str]) -> None:
+def join(config: Config, folder: Path, overrides: Sequence[str]) -> None:
     """Let a single run join what a sweep's folder holds.
 
     Args:
         config: the checked configuration of the run.
         folder: of the run, in the sweep's.
-        words: of the command.
+        overrides: of the command.
 
     Raises:
         UserError: where it conflicts with what is there.
     """
     job = Job((), config, folder)
     refuse_conflict(job)
-    Sweep(folder.parent, (job,)).note(f"python -m deblur.train {shlex.join(words)}")
+    Sweep(folder.parent, (job,)).note(f"python -m deblur.train {shlex.join(overrides)}")
 
 
 def refuse_conflict(job: Job) -> None:

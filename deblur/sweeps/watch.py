@@ -25,13 +25,13 @@ class Watch:
     """Follows the files of a sweep's runs while the sweep goes on; they tell the same for every launcher.
 
     Attributes:
-        words: of the command, as they were given.
+        argv: of the command, as they were given.
         sweep: what is watched, once it has started.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, argv: Sequence[str]) -> None:
         """Wait for a sweep to start."""
-        self.words = words
+        self.argv = argv
         self.sweep: Sweep | None = None
         self._still: dict[Job, Mapping[str, Any]] = {}  # the runs that have not ended, and how they were last seen
         self._at_once = 1
@@ -120,13 +120,13 @@ _watches: list[Watch] = []
 
 
 @contextmanager
-def watching(words: Sequence[str]) -> Iterator[Watch]:
+def watching(argv: Sequence[str]) -> Iterator[Watch]:
     """Watch the sweep that is started meanwhile, if one is.
 
     Args:
-        words: of the command, as they were given.
+        argv: of the command, as they were given.
     """
-    found = Watch(words)
+    found = Watch(argv)
     _watches.append(found)
     before = {name: os.environ.get(name) for name in (_OPENMP_THREADS, ISSUED, *command_environment())}
     try:

@@ -1,13 +1,13 @@
-"""Dead leaves: pictures of random shapes that cover one another, whose edges and contrasts are those of photographs.
+"""Dead leaves: images of random shapes that cover one another, whose edges and contrasts are those of photographs.
 
-Shapes of all sizes fall on one another until they cover the picture. Where the number of shapes falls with the cube of
+Shapes of all sizes fall on one another until they cover the image. Where the number of shapes falls with the cube of
 their size, what is seen has the same statistics at every scale, as natural images do: A. Lee, D. Mumford and J. Huang,
 "Occlusion models for natural images", International Journal of Computer Vision 41, 2001. Networks that are trained on
-such pictures restore photographs nearly as well as those trained on photographs: R. Achddou, Y. Gousseau and S. Ladjal,
-"Synthetic images as a regularity prior for image restoration neural networks", SSVM 2021. Unlike theirs, the grey
+such images restore photographs nearly as well as those trained on photographs: R. Achddou, Y. Gousseau and S. Ladjal,
+"Synthetic images as a regularity prior for image restoration neural networks", SSVM 2021. Unlike theirs, the gray
 levels are drawn, not taken from photographs, and shapes may be textured and lit from one side.
 
-`draw(seed, index)` returns one of them. The same numbers always give the same picture.
+`draw(seed, index)` returns one of them. The same numbers always give the same image.
 """
 
 import math
@@ -24,42 +24,42 @@ from deblur.synthesis.faces.view import IMAGE_SIZE
 Plane = NDArray[np.float32]
 
 OVERSAMPLING: Final = 2
-"""The picture is painted this many times larger and averaged: a pixel of a camera averages what falls on it."""
+"""The image is painted this many times larger and averaged: a pixel of a camera averages what falls on it."""
 
 CANVAS_SIZE: Final = OVERSAMPLING * IMAGE_SIZE
 
 LAYERS: Final = 5.0
-"""How often all shapes together would cover the picture, side by side: exp(-5), less than a hundredth, stays bare."""
+"""How often all shapes together would cover the image, side by side: exp(-5), less than a hundredth, stays bare."""
 
 DEFOCUSED_SHARE: Final = 0.5
-"""How many pictures have a background out of focus: not every soft edge of a photograph is to be sharpened."""
+"""How many images have a background out of focus: not every soft edge of a photograph is to be sharpened."""
 
 DEFOCUS: Final = (0.5, 5.0)
-"""Standard deviation of its blur [px of the picture]."""
+"""Standard deviation of its blur [px of the image]."""
 
 LEAST_RADIUS: Final = (1.5, 15.0)
-"""The smallest shapes of a picture have a radius between these [px of the picture]."""
+"""The smallest shapes of an image have a radius between these [px of the image]."""
 
 LARGEST_RADIUS: Final = (40.0, 200.0)
 
 LEAST_TEXTURED: Final = 6.0
-"""Shapes smaller than this have one grey level each [px of the picture]: nothing could be seen on them."""
+"""Shapes smaller than this have one gray level each [px of the image]: nothing could be seen on them."""
 
 TEXTURED_SHARE: Final = 0.5
 
 CONTRAST: Final = (0.05, 0.35)
-"""Standard deviation of the grey levels of a picture's shapes, of 1."""
+"""Standard deviation of the gray levels of an image's shapes, of 1."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the shapes of one picture have in common.
+    """What the shapes of one image have in common.
 
     Attributes:
         least: radius of the smallest shapes [px of the canvas].
         largest: that of the largest.
-        brightness: mean grey level of the shapes, in [0, 1].
-        contrast: standard deviation of their grey levels.
+        brightness: mean gray level of the shapes, in [0, 1].
+        contrast: standard deviation of their gray levels.
         roundness: share of the shapes that are ellipses; the others are polygons.
         textures: patterns with a mean of 0 and a standard deviation of 1, (CANVAS_SIZE, CANVAS_SIZE).
     """
@@ -73,14 +73,14 @@ class Scene:
 
 
 def draw(seed: int, index: int) -> NDArray[np.uint8]:
-    """Draw a picture.
+    """Draw an image.
 
     Args:
-        seed: Number of the collection of pictures, in [0, 2**32).
-        index: Number of the picture in its collection, in [0, 2**32).
+        seed: Number of the collection of images, in [0, 2**32).
+        index: Number of the image in its collection, in [0, 2**32).
 
     Returns:
-        Grey levels 0 to 255, (IMAGE_SIZE, IMAGE_SIZE).
+        Gray levels 0 to 255, (IMAGE_SIZE, IMAGE_SIZE).
 
     Raises:
         ValueError: The seed or the index is outside its range.
@@ -94,8 +94,8 @@ def draw(seed: int, index: int) -> NDArray[np.uint8]:
         if place == in_front > 0:
             cv2.GaussianBlur(canvas, (0, 0), OVERSAMPLING * rng.uniform(*DEFOCUS), dst=canvas)
         _drop(rng, scene, canvas, radius)
-    picture = cv2.resize(canvas, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA)
-    return np.asarray(np.rint(np.clip(picture, 0, 1) * 255), dtype=np.uint8)
+    image = cv2.resize(canvas, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.rint(np.clip(image, 0, 1) * 255), dtype=np.uint8)
 
 
 def _random_scene(rng: np.random.RandomState) -> Scene:
@@ -106,7 +106,7 @@ def _random_scene(rng: np.random.RandomState) -> Scene:
         brightness=rng.uniform(0.25, 0.75),
         contrast=math.exp(rng.uniform(*np.log(CONTRAST))),
         roundness=rng.rand(),
-        textures=(_cloudy(rng), _cloudy(rng), _striped(rng), _striped(rng)),
+        textures=(_cloudy(rng), _cloudy(rng), _with_grids(rng), _with_grids(rng)),
     )
 
 
@@ -165,7 +165,7 @@ def _turned(corners: NDArray[np.float64], angle: float) -> NDArray[np.int32]:
 
 
 def _light(rng: np.random.RandomState, shape: tuple[int, ...]) -> Plane:
-    """Return grey levels that rise evenly in some direction, by up to 0.15 to each side, with a mean of 0."""
+    """Return gray levels that rise evenly in some direction, by up to 0.15 to each side, with a mean of 0."""
     right, down = rng.uniform(-0.15, 0.15, 2)
     rows, columns = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in shape)
     return np.asarray(down * rows[:, None] + right * columns, dtype=np.float32)
@@ -181,7 +181,7 @@ def _cloudy(rng: np.random.RandomState) -> Plane:
     return np.asarray(noise / noise.std(), dtype=np.float32)
 
 
-def _striped(rng: np.random.RandomState) -> Plane:
+def _with_grids(rng: np.random.RandomState) -> Plane:
     """Draw waves of one direction and period whose phase wanders."""
     period = OVERSAMPLING * math.exp(rng.uniform(math.log(3), math.log(30)))
     angle = rng.uniform(0, math.pi)

@@ -7,7 +7,7 @@ from torch import nn
 
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
-from deblur.inference.prefilters import preparation_of, wants_guide
+from deblur.inference.prefilters import prefilter_of, wants_wiener_estimate
 from deblur.text import counted
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class NeedsCalibration(Protocol):
 
 
 def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
-    """Let a network measure what it needs, and the data module make the guides that it wants.
+    """Let a network measure what it needs, and the data module make the Wiener estimates that it wants.
 
     Args:
         network: any one; most need nothing.
@@ -33,11 +33,11 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
     Raises:
         UserError: where the network cannot take these images.
     """
-    if wants_guide(network) and isinstance(network, NeedsCalibration):
-        given = data.fitting_images(IMAGES, data.frame())
+    if wants_wiener_estimate(network) and isinstance(network, NeedsCalibration):
+        given = data.fitting_images(IMAGES, data.crop())
         log.info(f"Calibrating the network on {counted(len(given[0]), 'training image')}.")
         try:
             network.calibrate(*given)
         except ValueError as error:
             raise UserError(f"The network cannot be calibrated on these images: {error}.") from error
-    data.preparation = preparation_of(network)
+    data.prefilter = prefilter_of(network)

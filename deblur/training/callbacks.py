@@ -1,4 +1,4 @@
-"""What watches a training: run files, pictures, the time left."""
+"""What watches a training: run files, images, the time left."""
 
 import logging
 import math
@@ -18,8 +18,8 @@ from deblur.files import write_csv
 from deblur.runs import HISTORY_FILE, RunFolder
 from deblur.text import counted
 from deblur.training.checkpoints import PROGRESS
+from deblur.training.images import restore_sample, strip
 from deblur.training.loggers import TensorBoard
-from deblur.training.pictures import restore_sample, strip
 
 TRAIN_LOSS: Final = "train/loss"
 
@@ -182,7 +182,7 @@ class TimeLeft(Callback):
             )
 
 
-class ImageStrips(Checkpoint):
+class ComparisonGrids(Checkpoint):
     """Shows fixed validation images in TensorBoard: blurred | restored | sharp | error, one image a row.
 
     It is a kind of checkpoint callback for its place: before the checkpoints are written, and after what may end the

@@ -61,7 +61,7 @@ class KeptCheckpoint(ModelCheckpoint):
 
     @property
     def state_key(self) -> str:
-        """Tell the two apart; Lightning's own key is made anew several times a step."""
+        """Tell the two apart; Lightning's own key is made again several times a step."""
         return f"{type(self).__name__}.{self.filename}"
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""What an optimizer can minimise."""
+"""What an optimizer can minimize."""
 
 import math
 from collections.abc import Callable

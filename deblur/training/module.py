@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from deblur.errors import UserError
 from deblur.inference.building import build_network
 from deblur.inference.checkpoints import digest_of
-from deblur.inference.description import SEEN, alignment_of
+from deblur.inference.description import SEEN, size_divisor_of
 from deblur.metrics import mean_results, measure
 from deblur.training.losses import ABSURD_LOSSES, LOSSES
 from deblur.training.means import FiniteMean
@@ -29,10 +29,10 @@ VALIDATED = ("loss", "psnr", "ssim", "gain")
 class DeblurModule(L.LightningModule):
     """Trains a network on batches {blurred, sharp, name, degradation}, images gray in [0, 1], (N, 1, H, W).
 
-    A network that has a `radius` and takes `pad=False` is trained on patches that bring that much context: the
-    blurred one is `radius` pixels larger on each side than the sharp one. Any other network gets both in one size.
+    A network that has a `halo` and takes `pad=False` is trained on patches that bring that much context: the
+    blurred one is `halo` pixels larger on each side than the sharp one. Any other network gets both in one size.
 
-    A network that has a `preparation` is called with the guide as well, which the batches bring.
+    A network that has a `prefilter` is called with the Wiener estimate as well, which the batches bring.
 
     Attributes:
         network: blurred -> restored.
@@ -79,18 +79,18 @@ class DeblurModule(L.LightningModule):
         self.trusted: Sequence[str] = ()
         self._loss = LOSSES[loss]
         self._absurd_loss = ABSURD_LOSSES[loss]
-        self._size_divisor = alignment_of(self.network)
+        self._size_divisor = size_divisor_of(self.network)
         self._validated = nn.ModuleDict({name: FiniteMean() for name in VALIDATED})
         self._losses: list[tuple[Tensor, int]] = []  # of the epoch's batches, and how many patches each had
 
     @property
     def context(self) -> int:
         """Return how many pixels a patch has to bring beyond its own on each side."""
-        return int(getattr(self.network, "radius", 0))
+        return int(getattr(self.network, "halo", 0))
 
-    def forward(self, blurred: Tensor, guide: Tensor | None = None) -> Tensor:
-        """Restore whole images (N, 1, H, W), with the guide (N, planes, H, W) if the network wants one; not clamped."""
-        restored: Tensor = self.network(blurred) if guide is None else self.network(blurred, guide)
+    def forward(self, blurred: Tensor, wiener_estimate: Tensor | None = None) -> Tensor:
+        """Restore whole images (N, 1, H, W), from Wiener estimates (N, planes, H, W) if needed; not clamped."""
+        restored: Tensor = self.network(blurred) if wiener_estimate is None else self.network(blurred, wiener_estimate)
         return restored
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -115,7 +115,7 @@ class DeblurModule(L.LightningModule):
         Raises:
             UserError: if the loss is no longer a finite number, or the images are smaller than the network's squares.
         """
-        sharp, given = batch["sharp"], [batch[name] for name in ("blurred", "guide") if name in batch]
+        sharp, given = batch["sharp"], [batch[name] for name in ("blurred", "wiener_estimate") if name in batch]
         if self.context:
             # What lies beyond the last multiple of its size divisor a network computes with a part of the mirror image.
             if min(sharp.shape[-2:]) < self._size_divisor:
@@ -151,7 +151,7 @@ class DeblurModule(L.LightningModule):
 
     def validation_step(self, batch: Batch) -> None:
         """Measure restored validation images; infinite values are left out of the means."""
-        restored = self(batch["blurred"], batch.get("guide"))
+        restored = self(batch["blurred"], batch.get("wiener_estimate"))
         measured = measure(restored, batch, similarity_of_input=False)
         for name, metric in self._validated.items():
             if isinstance(metric, FiniteMean):
@@ -165,7 +165,7 @@ class DeblurModule(L.LightningModule):
     def test_step(self, batch: Batch) -> None:
         """Measure restored test images, in float32 whatever the precision of training."""
         with torch.autocast(self.device.type, enabled=False):
-            restored = self(batch["blurred"], batch.get("guide"))
+            restored = self(batch["blurred"], batch.get("wiener_estimate"))
             measured = measure(restored, batch, similarity_of_input=True)
         columns = {name: values.tolist() for name, values in measured.items()}
         for index, name in enumerate(batch["name"]):

@@ -16,12 +16,12 @@ from deblur import __version__
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.splits import Splits
 from deblur.files import write_csv, write_gray_png
-from deblur.metrics import GUIDED, MEASURED
+from deblur.metrics import MEASURED, WIENER_GUIDED
 from deblur.runs import IMAGES_FILE, SAMPLES_FOLDER, config_without_paths, flatten, sample_folder
+from deblur.training.images import restore_sample, strip
 from deblur.training.module import DeblurModule
-from deblur.training.pictures import restore_sample, strip
 
-SAMPLE_COUNT = 4  # test images that are stored as pictures
+SAMPLE_COUNT = 4  # test images that are stored as images
 LIBRARIES = ("torch", "lightning", "torchmetrics", "albumentations", "opencv-python-headless", "numpy")
 
 
@@ -69,8 +69,8 @@ def git_state() -> dict[str, Any] | None:
         return None
     try:
         commit, status = (
-            subprocess.run(["git", *words], cwd=source, capture_output=True, text=True, check=True).stdout.strip()
-            for words in (("rev-parse", "HEAD"), ("status", "--porcelain"))
+            subprocess.run(["git", *overrides], cwd=source, capture_output=True, text=True, check=True).stdout.strip()
+            for overrides in (("rev-parse", "HEAD"), ("status", "--porcelain"))
         )
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -83,8 +83,8 @@ def write_images_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     Names and degradations come first: families of blur have different parameters, and each gets its column.
     """
     given = dict.fromkeys(key for row in rows for key in row)
-    described = [key for key in given if key not in (*MEASURED, *GUIDED)]
-    columns = (*described, *MEASURED, *(key for key in GUIDED if key in given))
+    described = [key for key in given if key not in (*MEASURED, *WIENER_GUIDED)]
+    columns = (*described, *MEASURED, *(key for key in WIENER_GUIDED if key in given))
     write_csv(folder / IMAGES_FILE, [{key: _finite(row.get(key)) for key in columns} for row in rows])
 
 

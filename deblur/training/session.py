@@ -19,7 +19,7 @@ from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
-from deblur.data.loader_errors import loader_errors_told
+from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.device import Device, refuse_absent_device, taken_device
 from deblur.errors import NO_ROOM, UserError, disk_error
 from deblur.files import remove_partial_files, write_json
@@ -61,8 +61,8 @@ from deblur.training.results import (
 )
 from deblur.training.resuming import LastEpoch, find_last
 from deblur.training.summary import (
+    degraded_warning,
     describe_network,
-    harm_warning,
     receptive_field_warning,
     result_table,
     start_summary,
@@ -101,7 +101,7 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
             end_with_first_process()
             with taken_device(_settled(config["trainer"], folder)) as device, _known_warnings_ignored():
                 return _train(config, run, device, bar)
-        told = partial(_disk_errors_told, folder, in_sweep)  # who leaves the block below writes files, too
+        told = partial(_disk_errors_as_user_errors, folder, in_sweep)  # who leaves the block below writes files, too
         with (
             told(),
             run,
@@ -196,7 +196,11 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     warning = receptive_field_warning(module.network, degradation)
     if warning:
         log.warning(warning)
-    with stopwatch(seconds, "fit"), loader_errors_told(data.num_workers), _keyboard_interrupt_from_lightning():
+    with (
+        stopwatch(seconds, "fit"),
+        loader_errors_as_user_errors(data.num_workers),
+        _keyboard_interrupt_from_lightning(),
+    ):
         trainer.fit(module, datamodule=data, ckpt_path=last.path if last else None, weights_only=True)
     seconds["epochs"] = round(sum(row["seconds"] for row in history.rows), 3)
 
@@ -206,7 +210,11 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     log.info(f"Testing the weights of the best epoch, {best_epoch}: {best}")
     # Not by a trainer's ckpt_path: callbacks such as averages of the weights change what that loads.
     module.load_state_dict(stored["state_dict"])
-    with stopwatch(seconds, "test"), loader_errors_told(data.num_workers), _keyboard_interrupt_from_lightning():
+    with (
+        stopwatch(seconds, "test"),
+        loader_errors_as_user_errors(data.num_workers),
+        _keyboard_interrupt_from_lightning(),
+    ):
         trainer.test(module, datamodule=data, verbose=False)
     if not trainer.is_global_zero:
         return {}
@@ -235,7 +243,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     _finish_loggers(trainer)
     write_json(run.path / METRICS_FILE, metrics)
     log.info(lines("", result_table(test)))
-    harm = harm_warning(test)
+    harm = degraded_warning(test)
     if harm:
         log.warning(harm)
     look = f"  tensorboard --logdir {config['paths']['output_root']}"
@@ -294,7 +302,7 @@ def _finish_loggers(trainer: L.Trainer) -> None:
 
 
 @contextmanager
-def _disk_errors_told(folder: Path, in_sweep: bool) -> Iterator[None]:
+def _disk_errors_as_user_errors(folder: Path, in_sweep: bool) -> Iterator[None]:
     """Say in a sentence that a file of the run cannot be written, or that there is no room for it.
 
     Raises:

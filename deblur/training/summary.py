@@ -10,24 +10,25 @@ from deblur.console import table
 from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
 from deblur.device import Device
-from deblur.inference.description import alignment_of
-from deblur.inference.prefilters import wants_guide
+from deblur.fractions import DEGRADED_BELOW
+from deblur.inference.description import size_divisor_of
+from deblur.inference.prefilters import wants_wiener_estimate
 from deblur.metrics import SSIM_SIDE
 from deblur.runs import flatten
-from deblur.shares import HARM
 from deblur.text import Lines, counted, lines
 
 
 def describe_network(network: nn.Module) -> dict[str, int | None]:
     """Return parameters, multiplications per pixel and receptive field [px]; None where a network does not tell.
 
-    Whether it is `guided` tells what the receptive field means: of a guide, each pixel depends on the whole picture.
+    Whether it is `wiener_guided` tells what the receptive field means: of a Wiener estimate, each pixel depends on the
+    whole image.
     """
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "macs_per_pixel": getattr(network, "macs_per_pixel", None),
         "receptive_field": getattr(network, "receptive_field", None),
-        "guided": wants_guide(network),
+        "wiener_guided": wants_wiener_estimate(network),
     }
 
 
@@ -44,16 +45,16 @@ def start_summary(
     size = describe_network(network)
     cost = [f"{size['parameters']:,} parameters"]
     if size["macs_per_pixel"] is not None:
-        cost.append(f"{size['macs_per_pixel']:,} products a pixel")
+        cost.append(f"{size['macs_per_pixel']:,} MACs per pixel")
     if size["receptive_field"] is not None:
         cost.append(f"receptive field {size['receptive_field']} px")
-    if size["guided"]:
-        cost.append("a guide of the whole picture")
+    if size["wiener_guided"]:
+        cost.append("a Wiener estimate of the whole image")
     side = "whole image" if data["patch_size"] is None else "patch"
     step = counted(data["batch_size"], side, "whole images" if data["patch_size"] is None else "patches")
     if data["patch_size"] is not None:
         step += f" of {data['patch_size']} px"
-        squares = alignment_of(network)
+        squares = size_divisor_of(network)
         used = data["patch_size"] - data["patch_size"] % squares
         if used < data["patch_size"]:
             step += f" ({used} px of them: the network works on squares of {squares} px)"
@@ -75,21 +76,22 @@ def start_summary(
 
 
 def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str | None:
-    """Return a warning where the blur spreads a pixel further than the network sees; a guide tells of all of it."""
+    """Return a warning if the blur is larger than the receptive field and the network has no Wiener estimate."""
     field = getattr(network, "receptive_field", None)
     extent = max(degradation.max_kernel_size)
-    if field is None or field >= extent or wants_guide(network):
+    if field is None or field >= extent or wants_wiener_estimate(network):
         return None
     return (
         f"The receptive field of the network is {field} px, but the blur spreads a pixel over up to {extent} px: part "
         "of what is needed lies outside. More or larger layers widen the field (model.kernel_sizes, model.dilations, "
-        "model.blocks); python -m deblur.evaluate fir=true measures what a linear filter of each size restores."
+        "model.blocks); python -m deblur.evaluate optimal_linear=true measures what a linear filter of each size "
+        "restores."
     )
 
 
-def harm_warning(test: Mapping[str, Any]) -> str | None:
+def degraded_warning(test: Mapping[str, Any]) -> str | None:
     """Return a warning if the restored test images are worse than the blurred ones; None if they are not."""
-    if test["gain"] is None or test["gain"] > HARM:
+    if test["gain"] is None or test["gain"] > DEGRADED_BELOW:
         return None
     return (
         f"The restored test images are worse than the blurred ones: the gain is {test['gain']:+.2f} dB. Train for more "
@@ -109,9 +111,9 @@ def result_table(test: Mapping[str, Any]) -> Lines:
         ],
     ]
     columns = ["", "blurred", "restored", "gain"]
-    if "guide_psnr" in test:
+    if "wiener_psnr" in test:
         columns.insert(2, "Wiener filter")
-        rows[0].insert(2, _two(test["guide_psnr"]))
+        rows[0].insert(2, _two(test["wiener_psnr"]))
         rows[1].insert(2, "")
     title = f"Means over {counted(test['images'], 'test image')}"
     if test.get("without_ssim"):

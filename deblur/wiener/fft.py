@@ -6,62 +6,62 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.wiener.spectra import PowerSpectrum
 
 Spectrum = NDArray[np.complexfloating]
 Pixels = NDArray[np.floating]
 
 LEAST_MARGIN = 64
-"""Width of the mirrored margin in px, where the picture fades to its mean for the two sides to meet."""
+"""Width of the mirrored margin in px, where the image fades to its mean for the two sides to meet."""
 
-BORDER_ROUNDS = 4
-"""How often the margin is made anew; each round costs twice what the first restoration does.
+BOUNDARY_ROUNDS = 4
+"""How often the margin is made again; each round costs twice what the first restoration does.
 
 On five real faces, blurred by motion of 15 px at 45 degrees and rounded, 1, 2, 4 and 8 rounds reach 22.8, 23.7, 24.6
 and 24.9 dB (margin of 32 px: 23.0, 23.7, 23.9 and 24.1), each with the best of three noise powers. A linear filter
-with the exact border can do far better, 29 dB on two of them by 80 steps of conjugate gradients, but takes seconds for
-a picture."""
+with the exact boundary can do far better, 29 dB on two of them by 80 steps of conjugate gradients, but takes seconds
+per image."""
 
 
 def restore_by_fft(
-    blurred: Pixels, kernel: Weights, power: PowerSpectrum, noise: PowerSpectrum, noise_factor: float
+    blurred: Pixels, kernel: Psf, power: PowerSpectrum, noise: PowerSpectrum, noise_scale: float
 ) -> Pixels:
-    """Restore a picture by a Wiener filter on its padded self.
+    """Restore an image by a Wiener filter on its padded self.
 
-    The filter needs a picture that was blurred as a whole and goes on periodically. This one was mirrored first and
-    blurred then, and a kernel without mirror symmetry makes the blurred picture's mirror image another thing. So the
-    margin is first the mirrored blurred picture, faded at its outer edge, and then, several times, what the kernel
-    makes of the mirrored restored picture.
+    The filter needs an image that was blurred as a whole and goes on periodically. This one was mirrored first and
+    blurred then, and a kernel without mirror symmetry makes the blurred image's mirror image another thing. So the
+    margin is first the mirrored blurred image, faded at its outer edge, and then, several times, what the kernel
+    makes of the mirrored restored image.
 
     Args:
         blurred: In [0, 1], shape (H, W), in float32 or float64, which everything is computed in.
         kernel: What it was blurred with.
-        power: What to expect of the sharp picture.
+        power: What to expect of the sharp image.
         noise: What to expect of the noise.
-        noise_factor: How much more noise to assume; above 1, what the border leaves is quietened as well.
+        noise_scale: How much more noise to assume; above 1, what the boundary leaves is quietened as well.
 
     Returns:
-        The restored picture, shape (H, W).
+        The restored image, shape (H, W).
     """
     margins = [_margin(size, max(LEAST_MARGIN, *kernel.shape)) for size in blurred.shape]
     height, width = (size + 2 * margin for size, margin in zip(blurred.shape, margins, strict=True))
     inside = tuple(slice(margin, margin + size) for size, margin in zip(blurred.shape, margins, strict=True))
     around = [(margin, margin) for margin in margins]
     response = transfer(kernel, height, width).astype(np.result_type(blurred.dtype, np.complex64))
-    gain = wiener_gain(response, power, noise, noise_factor, height, width)
+    gain = wiener_gain(response, power, noise, noise_scale, height, width)
 
     observed = _faded(np.pad(blurred, around, mode="symmetric"), margins)
     restored = filtered(observed, gain)[inside]
-    for _ in range(BORDER_ROUNDS):
+    for _ in range(BOUNDARY_ROUNDS):
         observed = filtered(np.pad(restored, around, mode="symmetric"), response)
         observed[inside] = blurred
         restored = filtered(observed, gain)[inside]
     return restored
 
 
-def transfer(kernel: Weights, height: int, width: int) -> Spectrum:
-    """Return the Fourier transform of a centred kernel, shape (height, width // 2 + 1)."""
+def transfer(kernel: Psf, height: int, width: int) -> Spectrum:
+    """Return the Fourier transform of a centerd kernel, shape (height, width // 2 + 1)."""
     impulse = np.zeros((height, width))
     impulse[: kernel.shape[0], : kernel.shape[1]] = kernel
     shift = (-(kernel.shape[0] // 2), -(kernel.shape[1] // 2))
@@ -70,30 +70,30 @@ def transfer(kernel: Weights, height: int, width: int) -> Spectrum:
 
 
 def wiener_gain(
-    response: Spectrum, power: PowerSpectrum, noise: PowerSpectrum, noise_factor: float, height: int, width: int
+    response: Spectrum, power: PowerSpectrum, noise: PowerSpectrum, noise_scale: float, height: int, width: int
 ) -> Spectrum:
-    """Return what a Wiener filter multiplies each coefficient of the Fourier transform of a picture with.
+    """Return what a Wiener filter multiplies each coefficient of the Fourier transform of an image with.
 
     Args:
         response: What the blur multiplies it with, as `transfer` returns it.
-        power: What to expect of the sharp picture.
+        power: What to expect of the sharp image.
         noise: What to expect of the noise.
-        noise_factor: How much more noise to assume.
-        height: Of the picture [px].
-        width: Of the picture [px].
+        noise_scale: How much more noise to assume.
+        height: Of the image [px].
+        width: Of the image [px].
     """
     rows, columns = 2 * np.abs(fft.fftfreq(height)), 2 * fft.rfftfreq(width)
     share = np.square(np.abs(response))
     expected, unwanted = (each.at(rows, columns).astype(share.dtype) for each in (power, noise))
     share *= expected
-    unwanted *= share.dtype.type(noise_factor)
+    unwanted *= share.dtype.type(noise_scale)
     gain: Spectrum = np.conj(response) * (expected / (share + unwanted))
     return gain
 
 
-def filtered(picture: Pixels, gain: Spectrum) -> Pixels:
-    """Return a picture whose Fourier transform was multiplied; it goes on periodically."""
-    result: Pixels = fft.irfft2(fft.rfft2(picture) * gain, s=picture.shape)
+def filtered(image: Pixels, gain: Spectrum) -> Pixels:
+    """Return an image whose Fourier transform was multiplied; it goes on periodically."""
+    result: Pixels = fft.irfft2(fft.rfft2(image) * gain, s=image.shape)
     return result
 
 
@@ -106,7 +106,7 @@ def _margin(size: int, least: int) -> int:
 
 
 def _faded(padded: Pixels, margins: Sequence[int]) -> Pixels:
-    """Fade the margins of a picture into the picture's mean, so that it goes on periodically without a step."""
+    """Fade the margins of an image into the image's mean, so that it goes on periodically without a step."""
     ramps = [np.sin(np.linspace(0, np.pi / 2, margin)) ** 2 for margin in margins]
     rows, columns = (
         np.concatenate([ramp, np.ones(size - 2 * len(ramp)), ramp[::-1]]).astype(padded.dtype)

@@ -1,4 +1,4 @@
-"""The Wiener filter for a picture whose blur is known: the best linear one where the border is the mirrored one."""
+"""The Wiener filter for an image whose blur is known: the best linear one where the boundary is the mirrored one."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
-from deblur.baselines.base import GRAY_LEVELS, EightBit, Picture, check_training_images
+from deblur.baselines.base import GRAY_LEVELS, DecodedImage, EightBit, check_training_images
 from deblur.baselines.tuning import climb, mean_psnr
 from deblur.blur import Kernel, convolve
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.wiener.fft import restore_by_fft
 from deblur.wiener.spectra import PowerSpectrum, dct_frequencies
 
@@ -31,46 +31,46 @@ NOISE_SMOOTHING = 9
 MEDIAN_OF_NORMAL = 0.6745
 """Median of the absolute value of a normal variable of standard deviation 1."""
 
-USUAL_NOISE_FACTOR = 100.0
+DEFAULT_NOISE_SCALE = 100.0
 """Where to begin the search for how much to exaggerate the noise for the Fourier transform, and what is used if no
 training image has a kernel that needs one."""
 
 KEPT_GAINS = 8
-"""How many filters are kept for the next picture of the same kernel and size."""
+"""How many filters are kept for the next image of the same kernel and size."""
 
 LARGEST_KEPT = 2**20
-"""Pixels of a picture up to which its filter is kept; that of a larger one is made a part at a time."""
+"""Pixels of an image up to which its filter is kept; that of a larger one is made a part at a time."""
 
 Method = Literal["dct", "fft"]
 
 
 @dataclass(frozen=True)
 class WienerFilter:
-    """A Wiener filter for pictures of any size and kernels of any shape.
+    """A Wiener filter for images of any size and kernels of any shape.
 
-    If a picture goes on beyond its border as its half-sample mirror image, and the kernel equals its mirror images top
+    If an image goes on beyond its boundary as its half-sample mirror image, and the kernel equals its mirror images top
     to bottom and left to right, then blurring multiplies each coefficient of the DCT-II with a number H of its own
     (the cosines are even about the mirrors, and only products of sines could mix them). With S the mean power of sharp
-    pictures and s^2 that of the noise, no linear filter has a lower mean squared error than
+    images and s^2 that of the noise, no linear filter has a lower mean squared error than
 
         restored = IDCT(W DCT(blurred)),   W = H S / (H^2 S + s^2)
 
     where frequencies are taken to be uncorrelated. Any other kernel, such as motion at an angle or one of another shape
-    for each direction, falls back to `restore_by_fft`. That filter is not optimal: it gets the border only roughly
+    for each direction, falls back to `restore_by_fft`. That filter is not optimal: it gets the boundary only roughly
     right, and the power of the noise has to be exaggerated.
 
     Attributes:
-        power: S, what to expect of sharp pictures.
+        power: S, what to expect of sharp images.
         noise: s^2, what to expect of the noise; where it is estimated, what to expect beyond white noise.
-        fft_noise_factor: how much more noise is assumed by the Fourier transform; where it is estimated, how many times
+        fft_noise_scale: how much more noise is assumed by the Fourier transform; where it is estimated, how many times
             that of rounding comes on top.
-        noise_estimated: whether the white noise of each picture is estimated from it.
+        estimate_noise: whether the white noise of each image is estimated from it.
     """
 
     power: PowerSpectrum
     noise: PowerSpectrum
-    fft_noise_factor: float = USUAL_NOISE_FACTOR
-    noise_estimated: bool = False
+    fft_noise_scale: float = DEFAULT_NOISE_SCALE
+    estimate_noise: bool = False
     _gains: dict[tuple[bytes, tuple[int, ...], tuple[int, ...], float], NDArray[np.float32]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -80,21 +80,21 @@ class WienerFilter:
         cls,
         sharp: Sequence[EightBit],
         blurred: Sequence[EightBit],
-        kernels: Sequence[Weights],
-        noise_estimated: bool = False,
+        kernels: Sequence[Psf],
+        estimate_noise: bool = False,
     ) -> "WienerFilter":
-        """Measure both spectra; tune the noise factor on the images that need a Fourier transform, if any.
+        """Measure both spectra; tune the noise scale on the images that need a Fourier transform, if any.
 
         The noise is the difference between the blurred training images and the exactly blurred sharp ones: rounding
-        (1/12 grey level^2 at all frequencies), noise, compression, and what came in over a border that is not mirrored.
-        It need not be even over the frequencies (taken as such, results on JPEG files of quality 50 are 0.3 to 0.5 dB
-        lower).
+        (1/12 gray level^2 at all frequencies), noise, compression, and what came in over a boundary that is not
+        mirrored. It need not be even over the frequencies (taken as such, results on JPEG files of quality 50 are 0.3
+        to 0.5 dB lower).
 
         Args:
             sharp: Training images, of any sizes; at least one.
             blurred: The same ones degraded, rounded to 8 bits.
             kernels: What each was blurred with.
-            noise_estimated: Whether the white noise of each picture is to be estimated from it.
+            estimate_noise: Whether the white noise of each image is to be estimated from it.
 
         Raises:
             ValueError: The three are not of the same, positive length, or a pair differs in shape.
@@ -102,15 +102,15 @@ class WienerFilter:
         check_training_images(sharp, blurred, kernels)
         height, width = Counter(image.shape for image in sharp).most_common(1)[0][0]
         differences = (
-            picture - convolve(original, Kernel(kernel))
-            for original, picture, kernel in zip(sharp, blurred, kernels, strict=True)
+            decoded - convolve(original, Kernel(kernel))
+            for original, decoded, kernel in zip(sharp, blurred, kernels, strict=True)
         )
         power = PowerSpectrum.measured(sharp, (height, width), ROUNDING_POWER)
         noise = PowerSpectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
-        if noise_estimated:
-            white = np.mean([white_noise(picture.astype(np.float32) / GRAY_LEVELS) for picture in blurred])
+        if estimate_noise:
+            white = np.mean([white_noise(decoded.astype(np.float32) / GRAY_LEVELS) for decoded in blurred])
             noise = noise.changed(-float(white), LEAST_NOISE_POWER)
-        found = cls(power, noise, noise_estimated=noise_estimated)
+        found = cls(power, noise, estimate_noise=estimate_noise)
         uneven = [index for index, kernel in enumerate(kernels) if method(kernel) == "fft"]
         if not uneven:
             return found
@@ -120,38 +120,36 @@ class WienerFilter:
             [kernels[index] for index in uneven],
         )
 
-    def tuned(
-        self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Weights]
-    ) -> "WienerFilter":
-        """Return the filter with the noise factor of the highest mean PSNR by Fourier transform."""
+    def tuned(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf]) -> "WienerFilter":
+        """Return the filter with the noise scale of the highest mean PSNR by Fourier transform."""
 
         def score(factor: float) -> float:
-            def restore(picture: Picture, kernel: Weights) -> Picture:
-                return replace(self, fft_noise_factor=factor).by_fft(picture, kernel)
+            def restore(image: DecodedImage, kernel: Psf) -> DecodedImage:
+                return replace(self, fft_noise_scale=factor).by_fft(image, kernel)
 
             return mean_psnr(restore, sharp, blurred, kernels)
 
-        factor = climb(score, USUAL_NOISE_FACTOR, low=1.0, high=1e6, steps=(4.0, 2.0, 1.4))
-        return replace(self, fft_noise_factor=factor)
+        factor = climb(score, DEFAULT_NOISE_SCALE, low=1.0, high=1e6, steps=(4.0, 2.0, 1.4))
+        return replace(self, fft_noise_scale=factor)
 
-    def __call__(self, blurred: Picture, kernel: Weights, noise_factors: Sequence[float] = (1.0,)) -> Picture:
-        """Restore a picture once for each of several powers of the noise.
+    def __call__(self, blurred: DecodedImage, kernel: Psf, noise_scales: Sequence[float] = (1.0,)) -> DecodedImage:
+        """Restore an image once for each of several powers of the noise.
 
         Args:
             blurred: In [0, 1], shape (H, W); it may be smaller than the kernel.
             kernel: What it was blurred with, odd-sized, of sum 1.
-            noise_factors: How much more noise to assume than was measured: above 1 for a softer result with less noise.
+            noise_scales: How much more noise to assume than was measured: above 1 for a softer result with less noise.
 
         Returns:
-            Shape (len(noise_factors), H, W), not clamped.
+            Shape (len(noise_scales), H, W), not clamped.
         """
         if method(kernel) == "fft":
-            return np.stack([self.by_fft(blurred, kernel, factor) for factor in noise_factors])
-        # In float32, like the picture: of 30 megapixels each array in float64 would take 240 MB.
-        noise = self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.noise_estimated else self.noise
+            return np.stack([self.by_fft(blurred, kernel, factor) for factor in noise_scales])
+        # In float32, like the image: of 30 megapixels each array in float64 would take 240 MB.
+        noise = self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.estimate_noise else self.noise
         coefficients = fft.dctn(blurred.astype(np.float32, copy=False), norm="ortho")
-        restored = np.empty((len(noise_factors), *blurred.shape), np.float32)
-        for plane, factor in zip(restored, noise_factors, strict=True):
+        restored = np.empty((len(noise_scales), *blurred.shape), np.float32)
+        for plane, factor in zip(restored, noise_scales, strict=True):
             for top, gain in self._gains_by_rows(kernel, blurred.shape, noise, factor):
                 rows = slice(top, top + len(gain))
                 np.multiply(coefficients[rows], gain, out=plane[rows])
@@ -159,62 +157,62 @@ class WienerFilter:
         return restored
 
     def _gains_by_rows(
-        self, kernel: Weights, shape: tuple[int, ...], noise: PowerSpectrum, noise_factor: float
+        self, kernel: Psf, shape: tuple[int, ...], noise: PowerSpectrum, noise_scale: float
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield what the coefficients of the DCT are multiplied with, some rows at a time, and where these begin.
 
-        Small pictures have all rows at once, which are kept for the next picture of the same size and kernel, unless
+        Small images have all rows at once, which are kept for the next image of the same size and kernel, unless
         each has a noise of its own.
         """
         height, width = shape
-        if height * width > LARGEST_KEPT or self.noise_estimated:
+        if height * width > LARGEST_KEPT or self.estimate_noise:
             step = max(1, LARGEST_KEPT // width)
             for top in range(0, height, step):
                 rows = slice(top, min(top + step, height))
-                yield top, self._gain(kernel, (height, width), rows, noise, noise_factor)
+                yield top, self._gain(kernel, (height, width), rows, noise, noise_scale)
             return
-        key = (kernel.tobytes(), kernel.shape, shape, noise_factor)
+        key = (kernel.tobytes(), kernel.shape, shape, noise_scale)
         gain = self._gains.get(key)
         if gain is None:
-            gain = self._gain(kernel, (height, width), slice(0, height), noise, noise_factor)
+            gain = self._gain(kernel, (height, width), slice(0, height), noise, noise_scale)
             if len(self._gains) >= KEPT_GAINS:
                 self._gains.clear()
             self._gains[key] = gain
         yield 0, gain
 
     def _gain(
-        self, kernel: Weights, shape: tuple[int, int], rows: slice, noise: PowerSpectrum, noise_factor: float
+        self, kernel: Psf, shape: tuple[int, int], rows: slice, noise: PowerSpectrum, noise_scale: float
     ) -> NDArray[np.float32]:
         response = eigenvalues(kernel, *shape, rows).astype(np.float32)
         vertical, horizontal = (dct_frequencies(size) for size in shape)
         expected, disturbing = (each.at(vertical[rows], horizontal).astype(np.float32) for each in (self.power, noise))
         blurred_power = response * expected
-        gain: NDArray[np.float32] = blurred_power / (response * blurred_power + np.float32(noise_factor) * disturbing)
+        gain: NDArray[np.float32] = blurred_power / (response * blurred_power + np.float32(noise_scale) * disturbing)
         return gain
 
-    def by_fft(self, blurred: Picture, kernel: Weights, noise_factor: float = 1.0) -> Picture:
-        """Restore a picture by Fourier transform, whatever its kernel; shape (H, W)."""
+    def by_fft(self, blurred: DecodedImage, kernel: Psf, noise_scale: float = 1.0) -> DecodedImage:
+        """Restore an image by Fourier transform, whatever its kernel; shape (H, W)."""
         noise = self.noise
-        if self.noise_estimated:  # what the border leaves is the less to be heard, the more noise there is
-            noise = noise.changed(white_noise(blurred) + self.fft_noise_factor * ROUNDING_POWER, LEAST_NOISE_POWER)
+        if self.estimate_noise:  # what the boundary leaves is the less to be heard, the more noise there is
+            noise = noise.changed(white_noise(blurred) + self.fft_noise_scale * ROUNDING_POWER, LEAST_NOISE_POWER)
         else:
-            noise_factor = noise_factor * self.fft_noise_factor
-        picture = blurred.astype(np.float32, copy=False)
-        return restore_by_fft(picture, kernel, self.power, noise, noise_factor).astype(np.float32, copy=False)
+            noise_scale = noise_scale * self.fft_noise_scale
+        image = blurred.astype(np.float32, copy=False)
+        return restore_by_fft(image, kernel, self.power, noise, noise_scale).astype(np.float32, copy=False)
 
 
-def white_noise(picture: Picture) -> float:
-    """Estimate the variance of the white noise of a picture, that of rounding to 8 bits at least.
+def white_noise(image: DecodedImage) -> float:
+    """Estimate the variance of the white noise of an image, that of rounding to 8 bits at least.
 
-    Of the finest diagonal differences most hold nothing but noise, the more so in a blurred picture, and their median
+    Of the finest diagonal differences most hold nothing but noise, the more so in a blurred image, and their median
     does not heed the rest: D. Donoho and I. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika
     81(3), 1994, section 2.5.
 
     Args:
-        picture: In [0, 1], shape (H, W); of one row or column, only rounding is assumed.
+        image: In [0, 1], shape (H, W); of one row or column, only rounding is assumed.
     """
-    height, width = (size - size % 2 for size in picture.shape)
-    levels = np.rint(picture[:height, :width] * GRAY_LEVELS).astype(np.int32)
+    height, width = (size - size % 2 for size in image.shape)
+    levels = np.rint(image[:height, :width] * GRAY_LEVELS).astype(np.int32)
     differences = levels[::2, ::2] + levels[1::2, 1::2] - levels[1::2, ::2] - levels[::2, 1::2]
     if differences.size == 0:
         return ROUNDING_POWER
@@ -228,7 +226,7 @@ def white_noise(picture: Picture) -> float:
     return float(max(deviation**2, ROUNDING_POWER))
 
 
-def method(kernel: Weights) -> Method:
+def method(kernel: Psf) -> Method:
     """Return how `WienerFilter` restores what that kernel blurred.
 
     Point symmetry is not enough: motion at 45 degrees equals itself turned by 180 degrees, yet not its mirror image.
@@ -237,16 +235,16 @@ def method(kernel: Weights) -> Method:
     return "dct" if difference <= EVENNESS_TOLERANCE else "fft"
 
 
-def eigenvalues(kernel: Weights, height: int, width: int, rows: slice = slice(None)) -> Weights:
-    """Return what blurring multiplies each DCT-II coefficient of a picture with.
+def eigenvalues(kernel: Psf, height: int, width: int, rows: slice = slice(None)) -> Psf:
+    """Return what blurring multiplies each DCT-II coefficient of an image with.
 
     S. A. Martucci, "Symmetric convolution and the discrete sine and cosine transforms", IEEE Trans. Signal Process.
     1994.
 
     Args:
-        kernel: Equal to its mirror images, and possibly larger than the picture.
-        height: Of the picture [px].
-        width: Of the picture [px].
+        kernel: Equal to its mirror images, and possibly larger than the image.
+        height: Of the image [px].
+        width: Of the image [px].
         rows: Of the coefficients, which are wanted.
 
     Returns:
@@ -256,7 +254,7 @@ def eigenvalues(kernel: Weights, height: int, width: int, rows: slice = slice(No
     return vertical[rows] @ kernel @ horizontal.T
 
 
-def _cosines(size: int, taps: int) -> Weights:
-    """Return the cosine of each DCT frequency at each tap of a centred kernel, shape (size, taps)."""
+def _cosines(size: int, taps: int) -> Psf:
+    """Return the cosine of each DCT frequency at each tap of a centerd kernel, shape (size, taps)."""
     cosines: NDArray[np.float64] = np.cos(np.pi * np.outer(dct_frequencies(size), np.arange(taps) - taps // 2))
     return cosines

@@ -7,45 +7,45 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage  # type: ignore[import-untyped] # it has no types
 
 from deblur.baselines.base import GRAY_LEVELS
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 
 
 class PowerSpectrum:
-    """The mean power of pictures at each frequency of the orthonormal DCT-II.
+    """The mean power of images at each frequency of the orthonormal DCT-II.
 
-    For a stationary texture this power does not depend on the picture's size, except that of the mean, which every
-    filter of this room keeps as it is. So a spectrum serves pictures of other sizes than those it was taken from.
+    For a stationary texture this power does not depend on the image's size, except that of the mean, which every
+    filter of this room keeps as it is. So a spectrum serves images of other sizes than those it was taken from.
     """
 
-    def __init__(self, power: Weights) -> None:
+    def __init__(self, power: Psf) -> None:
         """Take powers that were measured before.
 
         Args:
-            power: For pictures in [0, 1], above 0, of the frequencies of a DCT-II of that shape (H, W).
+            power: For images in [0, 1], above 0, of the frequencies of a DCT-II of that shape (H, W).
         """
         self.power = power
 
     @classmethod
     def measured(
         cls,
-        pictures: Iterable[NDArray[np.uint8] | NDArray[np.float32]],
+        images: Iterable[NDArray[np.uint8] | NDArray[np.float32]],
         shape: tuple[int, int],
         least: float,
         smoothing: int = 1,
     ) -> "PowerSpectrum":
-        """Average over pictures.
+        """Average over images.
 
         Args:
-            pictures: In grey levels; at least one.
-            shape: Height and width whose frequencies are kept [px]; those of pictures of other shapes are interpolated.
-            least: Power below which none is taken to be, for pictures in [0, 1]; above 0.
+            images: In gray levels; at least one.
+            shape: Height and width whose frequencies are kept [px]; those of images of other shapes are interpolated.
+            least: Power below which none is taken to be, for images in [0, 1]; above 0.
             smoothing: Width of a square of frequencies to average over.
         """
         rows, columns = (dct_frequencies(size) for size in shape)
         total = np.zeros(shape)
         count = 0
-        for picture in pictures:
-            power = fft.dctn(picture / GRAY_LEVELS, norm="ortho") ** 2
+        for image in images:
+            power = fft.dctn(image / GRAY_LEVELS, norm="ortho") ** 2
             total += power if power.shape == shape else _interpolated(power, rows, columns)
             count += 1
         smooth = ndimage.uniform_filter(total / count, smoothing, mode="nearest")
@@ -55,7 +55,7 @@ class PowerSpectrum:
         """Return the spectrum with as much more or less power at each frequency.
 
         Args:
-            by: Power of a pixel to add, below 0 to take away, for pictures in [0, 1].
+            by: Power of a pixel to add, below 0 to take away, for images in [0, 1].
             least: Power below which none is taken to be, above 0.
         """
         return PowerSpectrum(np.maximum(self.power + by, least))
@@ -65,7 +65,7 @@ class PowerSpectrum:
         """The power of a pixel: that of all frequencies on average."""
         return float(self.power.mean())
 
-    def at(self, rows: Weights, columns: Weights) -> Weights:
+    def at(self, rows: Psf, columns: Psf) -> Psf:
         """Interpolate the power, evenly on a log scale, for it spans many orders of magnitude.
 
         Args:
@@ -73,7 +73,7 @@ class PowerSpectrum:
             columns: Horizontal frequencies, shape (C,).
 
         Returns:
-            Power for pictures in [0, 1], shape (R, C), above 0.
+            Power for images in [0, 1], shape (R, C), above 0.
         """
         height, width = self.power.shape
         if np.array_equal(rows, dct_frequencies(height)) and np.array_equal(columns, dct_frequencies(width)):
@@ -81,15 +81,15 @@ class PowerSpectrum:
         return np.exp(_interpolated(np.log(self.power), rows, columns))
 
 
-def dct_frequencies(size: int) -> Weights:
+def dct_frequencies(size: int) -> Psf:
     """Return the frequencies of a DCT-II of that size, as parts of the highest one, half a cycle per px."""
     return np.arange(size) / size
 
 
-def _interpolated(values: Weights, rows: Weights, columns: Weights) -> Weights:
+def _interpolated(values: Psf, rows: Psf, columns: Psf) -> Psf:
     """Interpolate values on the frequencies of a DCT-II, linearly, at other frequencies; beyond them the last goes on.
 
-    One axis after the other: at once it would take four times the memory of a large picture.
+    One axis after the other: at once it would take four times the memory of a large image.
     """
     for axis, wanted in enumerate((rows, columns)):
         size = values.shape[axis]

@@ -45,11 +45,11 @@ def _on(published: Published, ours: Mapping[Place, Losses], best: Place) -> str:
     )
 
 
-def _judged(published: Published, cells: Mapping[Place, Losses], place: Place) -> str:
+def _judged(published: Published, configurations: Mapping[Place, Losses], place: Place) -> str:
     """Return what a cell leaves, against the best published cell of its blur."""
     of = published.inputs[place.blur]
     left, reading = published.losses[published.best(place.blur)] / of, published.accuracy / of
-    found = cells[place]
+    found = configurations[place]
     share, test = found.validation_share, _percent(found.test_share)
     if share is None:
         return (
@@ -66,10 +66,10 @@ def _judged(published: Published, cells: Mapping[Place, Losses], place: Place) -
     )
 
 
-def _best(blur: str, cells: Mapping[Place, Losses]) -> Place | None:
+def _best(blur: str, configurations: Mapping[Place, Losses]) -> Place | None:
     """Return the cell of the lowest validation loss on a blur: the test images are to choose nothing."""
-    places = [place for place in cells if place.blur == blur]
-    return min(places, key=lambda place: _rank(cells[place]), default=None)
+    places = [place for place in configurations if place.blur == blur]
+    return min(places, key=lambda place: _rank(configurations[place]), default=None)
 
 
 def _rank(found: Losses) -> tuple[float, float]:

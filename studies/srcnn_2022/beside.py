@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deblur.reporting.cells import Values
+from deblur.reporting.configurations import Values
 from deblur.reporting.results import Run
 from deblur.reporting.tables import NOTHING, TextTable, number
 from studies.srcnn_2022.matching import Selection
@@ -70,9 +70,9 @@ def psnr_of(mse: float) -> float:
     return -10 * math.log10(mse) if mse > 0 else math.inf
 
 
-def cells_of(selection: Selection) -> dict[Place, Losses]:
+def configurations_of(selection: Selection) -> dict[Place, Losses]:
     """Return the losses of all cells."""
-    return {place: losses(runs) for place, runs in selection.cells.items()}
+    return {place: losses(runs) for place, runs in selection.configurations.items()}
 
 
 def seeds_sentence(ours: Mapping[Place, Losses]) -> str:

@@ -18,7 +18,7 @@ from studies.srcnn_2022.matching import PLACES, in_order
 from studies.srcnn_2022.published import rate_text
 
 COMMAND = 'python -m deblur.evaluate run=DIR "baseline=[wiener,richardson_lucy,dct_wiener]"'
-BORDERS = ("symmetric", "real")
+BOUNDARIES = ("symmetric", "valid")
 
 _NAMES = {"wiener": "Wiener", "richardson_lucy": "Richardson-Lucy", "dct_wiener": "DCT-Wiener"}
 _SHOWN = (("psnr", ".2f"), ("gain", "+.2f"))
@@ -28,12 +28,12 @@ Means = Mapping[str, float | None]  # input_psnr, psnr and gain; None where all 
 
 
 @dataclass(frozen=True)
-class Beside:
+class Compared:
     """What one evaluation measured on the test images of a problem.
 
     Attributes:
         blur: the label of the problem.
-        networks: the means of each network, for each border.
+        networks: the means of each network, for each boundary.
         baselines: the same of each classical restorer.
     """
 
@@ -42,8 +42,8 @@ class Beside:
     baselines: Mapping[str, Mapping[str, Means]]
 
 
-def evaluations_beside(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[str]) -> list[Beside]:
-    """Return the newest evaluation with both borders and classical restorers on each problem's test images.
+def evaluations_beside(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[str]) -> list[Compared]:
+    """Return the newest evaluation with both boundaries and classical restorers on each problem's test images.
 
     Args:
         sweeps: beside whose folder the evaluations lie.
@@ -54,27 +54,27 @@ def evaluations_beside(sweeps: Sequence[Sweep], answers: Sequence[Answer], order
         UserError: for a damaged file.
     """
     known = [(path, read_json(path)) for path in _newest_first(sweeps)]
-    found: list[Beside] = []
+    found: list[Compared] = []
     for answer in in_order(answers, order):
-        runs = [run for cell in answer.problem.done for run in cell.done]
+        runs = [run for configuration in answer.test_setting.done for run in configuration.done]
         fits = ((path, content) for path, content in known if _has_both(path, content) and _is_of(runs[0], content))
-        found += [_read(path, content, answer.problem.label, runs) for path, content in islice(fits, 1)]
+        found += [_read(path, content, answer.test_setting.label, runs) for path, content in islice(fits, 1)]
     return found
 
 
-def classical_table(found: Sequence[Beside]) -> TextTable:
-    """Return PSNR and gain of the blurred input, the networks and the classical restorers for both borders."""
+def classical_table(found: Sequence[Compared]) -> TextTable:
+    """Return PSNR and gain of the blurred input, the networks and the classical restorers for both boundaries."""
     columns = ["blur", "restorer"]
-    for border in BORDERS:
-        columns += [f"{border} border, PSNR [dB]", f"{border} border, gain [dB]"]
+    for boundary in BOUNDARIES:
+        columns += [f"{boundary} boundary, PSNR [dB]", f"{boundary} boundary, gain [dB]"]
     rows = []
     for one in found:
         restorers = {**one.networks, **one.baselines}
         inputs = next(iter(restorers.values()))
-        shown = [text for border in BORDERS for text in (number(inputs[border]["input_psnr"], ".2f"), NOTHING)]
+        shown = [text for boundary in BOUNDARIES for text in (number(inputs[boundary]["input_psnr"], ".2f"), NOTHING)]
         rows.append((one.blur, INPUT, *shown))
         for name, means in restorers.items():
-            numbers = [number(means[border][key], digits) for border in BORDERS for key, digits in _SHOWN]
+            numbers = [number(means[boundary][key], digits) for boundary in BOUNDARIES for key, digits in _SHOWN]
             rows.append((one.blur, name, *numbers))
     return TextTable(columns, rows, texts=2)
 
@@ -86,11 +86,11 @@ def _newest_first(sweeps: Sequence[Sweep]) -> list[Path]:
 
 
 def _has_both(path: Path, content: Mapping[str, Any]) -> bool:
-    """Tell whether an evaluation measured both borders and classical restorers; older versions knew one border."""
+    """Tell whether an evaluation measured both boundaries and classical restorers; older versions knew one boundary."""
     with _named_if_damaged(path):
-        borders = content.get("borders") or {}
+        boundaries = content.get("boundaries") or {}
         return content.get("split") == "test" and all(
-            border in borders and _classical(borders[border]) for border in BORDERS
+            boundary in boundaries and _classical(boundaries[boundary]) for boundary in BOUNDARIES
         )
 
 
@@ -103,22 +103,22 @@ def _is_of(run: Run, content: Mapping[str, Any]) -> bool:
     flat = flatten({key: content.get(key) for key in ("blur", "data")})
     blur = {key: plain(value) for key, value in flat.items() if key.startswith("blur.")}
     own = blur_settings(run)
-    # Both borders were measured, whatever the settings say, and where the images lie is no matter.
-    left_out = (*PLACES, "data.border", "data._target_")
+    # Both boundaries were measured, whatever the settings say, and where the images lie is no matter.
+    left_out = (*PLACES, "data.boundary", "data._target_")
     images = {key: value for key, value in image_settings(run).items() if key not in left_out}
     settings = {key: plain(flat[of]) for key in images if (of := key.replace("data.", "data.settings.", 1)) in flat}
     is_same = bool(run.fingerprint) and flat.get("data.fingerprint") == run.fingerprint
     return is_same and not varying([own, blur]) and not varying([images, settings])
 
 
-def _read(path: Path, content: Mapping[str, Any], blur: str, runs: Sequence[Run]) -> Beside:
+def _read(path: Path, content: Mapping[str, Any], blur: str, runs: Sequence[Run]) -> Compared:
     named = Path(str(content.get("run") or ""))
     run = next((run for run in runs if (run.sweep, run.name) == (named.parent.name, named.name)), None)
     with _named_if_damaged(path):
-        borders = {border: content["borders"][border] for border in BORDERS}
-        first = borders[BORDERS[0]]
+        boundaries = {boundary: content["boundaries"][boundary] for boundary in BOUNDARIES}
+        first = boundaries[BOUNDARIES[0]]
         means = {
-            name: {border: _means(measured["restorers"][name]) for border, measured in borders.items()}
+            name: {boundary: _means(measured["restorers"][name]) for boundary, measured in boundaries.items()}
             for name in [*first["restorers"], *_classical(first)]
         }
         networks = {
@@ -126,7 +126,7 @@ def _read(path: Path, content: Mapping[str, Any], blur: str, runs: Sequence[Run]
             for name, each in means.items()
             if name not in first["baselines"]
         }
-        return Beside(blur, networks, {_NAMES.get(name, name): means[name] for name in _classical(first)})
+        return Compared(blur, networks, {_NAMES.get(name, name): means[name] for name in _classical(first)})
 
 
 def _means(values: Mapping[str, Any]) -> Means:
@@ -144,5 +144,5 @@ def _named_if_damaged(path: Path) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
-            f"{path} is damaged: each of its borders needs baselines, and restorers with input_psnr, psnr and gain."
+            f"{path} is damaged: each of its boundaries needs baselines, and restorers with input_psnr, psnr and gain."
         ) from error

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from deblur.reporting.pictures import GREY, LineStyle, Picture, line_styles, picture, styled
+from deblur.reporting.figure_files import GRAY, FigureFile, LineStyle, figure_file, line_styles, styled
 from deblur.reporting.results import Run
 from deblur.reporting.tables import NOTHING, TextTable, number
 from deblur.text import counted
@@ -26,7 +26,7 @@ Curve = Mapping[int, float]  # epoch, counted from 1 -> validation loss
 
 def curves_of(selection: Selection) -> dict[Place, Curve]:
     """Return the validation loss after each epoch, averaged over the seeds, where it is known."""
-    found = {place: _mean([_curve(run) for run in runs]) for place, runs in selection.cells.items()}
+    found = {place: _mean([_curve(run) for run in runs]) for place, runs in selection.configurations.items()}
     return {place: curve for place, curve in found.items() if curve}
 
 
@@ -46,7 +46,7 @@ def epoch_tables(published: Published, curves: Mapping[Place, Curve]) -> list[tu
     return made
 
 
-def epoch_figure(published: Published, curves: Mapping[Place, Curve]) -> Picture:
+def epoch_figure(published: Published, curves: Mapping[Place, Curve]) -> FigureFile:
     """Return the losses over the epochs, a panel for each blur and rate, with the study's last loss of each network."""
     panels = _panels(curves)
     looks = line_styles(published.networks)
@@ -61,9 +61,9 @@ def epoch_figure(published: Published, curves: Mapping[Place, Curve]) -> Picture
         axes.set_xlabel("epoch")
         caption = (
             "Validation loss (MSE) after each epoch. A dashed line and its hollow marker are what the study published "
-            f"for the network of the same colour and marker after {published.epochs} epochs, on images of its own."
+            f"for the network of the same color and marker after {published.epochs} epochs, on images of its own."
         )
-        return picture(figure, FIGURE_FILE, "The study's networks in its way of training", " ".join(told), caption)
+        return figure_file(figure, FIGURE_FILE, "The study's networks in its way of training", " ".join(told), caption)
 
 
 def time_table(published: Published, runs: Sequence[Run], networks: Mapping[str, str]) -> TextTable:
@@ -106,7 +106,7 @@ def comparison(published: Published, curves: Mapping[Place, Curve]) -> str:
 def opposed(selection: Selection) -> list[str]:
     """Return in words which networks validate worse and worse while their training loss falls."""
     told = []
-    for place, runs in selection.cells.items():
+    for place, runs in selection.configurations.items():
         ends = [(run.history[0], run.history[-1]) for run in runs if run.history]
         if ends and all(_is_opposed(first, last) for first, last in ends):
             first, last = ends[0]
@@ -149,22 +149,22 @@ def _draw(
     told = []
     for network, curve in curves.items():
         look, level = looks[network], final[network]
-        style: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 4, "linewidth": 1.4}
+        style: dict[str, Any] = {"color": look.color, "marker": look.marker, "markersize": 4, "linewidth": 1.4}
         axes.plot(list(curve), list(curve.values()), label=network, **style)
-        words = f"{network} {curve[max(curve)]:.5f} after {max(curve)}"
+        overrides = f"{network} {curve[max(curve)]:.5f} after {max(curve)}"
         if level is not None:
-            axes.axhline(level, linestyle=DASHES, linewidth=1.1, color=look.colour)
+            axes.axhline(level, linestyle=DASHES, linewidth=1.1, color=look.color)
             axes.plot(
                 [last], [level], linestyle="none", markerfacecolor="white", clip_on=False, **style | {"markersize": 7}
             )
-            words += f" (study {level:.4f})"
-        told.append(words)
+            overrides += f" (study {level:.4f})"
+        told.append(overrides)
     axes.set_ylabel("validation loss (MSE)")
     axes.set_title(_heading(*panel), loc="left", fontweight="bold")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     handles = axes.get_legend_handles_labels()[0]
     if any(level is not None for level in final.values()):
-        looks_of_study: dict[str, Any] = {"color": GREY, "marker": "o", "markerfacecolor": "white", "markersize": 7}
+        looks_of_study: dict[str, Any] = {"color": GRAY, "marker": "o", "markerfacecolor": "white", "markersize": 7}
         handles.append(Line2D([], [], linestyle=DASHES, label=f"study, after {last} epochs", **looks_of_study))
     axes.legend(handles=handles, handlelength=3.5, frameon=False)
     return f"Validation loss, {_heading(*panel)}: {', '.join(told)}."

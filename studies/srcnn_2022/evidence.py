@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from deblur.reporting.answers import paired
-from deblur.reporting.cells import Cell, Values, have_same_images
+from deblur.reporting.configurations import Configuration, Values, have_same_images
 from deblur.reporting.labels import blur_settings, describe, frozen, labels_with_names, other_settings, varying
 from deblur.reporting.results import Run, name_of
 from deblur.reporting.tables import NOTHING, TextTable, interval, number
@@ -95,13 +95,13 @@ def _pairs(claim: Claim, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     without = (claim.key, *claim.may_differ)
     found: list[tuple[Run, Run]] = []
     for first in (run for run in known if run.config.get(claim.key) == claim.better):
-        rivals = [
+        competitors = [
             run
             for run in known
             if run.config.get(claim.key) == claim.than and alike(first, run, *without) and have_same_images(first, run)
         ]
-        if rivals:
-            found.append((first, next((run for run in rivals if run.sweep == first.sweep), rivals[0])))
+        if competitors:
+            found.append((first, next((run for run in competitors if run.sweep == first.sweep), competitors[0])))
     kept = distinct([first for first, _ in found])
     return [pair for pair in found if any(pair[0] is run for run in kept)]
 
@@ -122,7 +122,9 @@ def _comparison(pairs: Sequence[tuple[Run, Run]], blur: str, setting: str) -> Co
 
 def _differences(pairs: Sequence[tuple[Run, Run]]) -> Values:
     """Return the difference of each test image, averaged over the pairs [dB]."""
-    return paired(Cell("", "", [first for first, _ in pairs]), Cell("", "", [second for _, second in pairs]))
+    return paired(
+        Configuration("", "", [first for first, _ in pairs]), Configuration("", "", [second for _, second in pairs])
+    )
 
 
 def _setting(claim: Claim, run: Run) -> Mapping[str, Any]:
@@ -140,7 +142,7 @@ def _sizes(pairs: Sequence[tuple[Run, Run]]) -> str:
     told = []
     for name, run in runs.items():
         parameters, field = run.number("model.parameters"), run.number("model.receptive_field")
-        if parameters is not None and field is not None and not run.is_guided:
+        if parameters is not None and field is not None and not run.is_wiener_guided:
             told.append(f"{name} has {parameters:,.0f} parameters and sees {field:.0f} px")
     return f"{'; '.join(told)}." if told else ""
 

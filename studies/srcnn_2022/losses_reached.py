@@ -34,7 +34,7 @@ def rows_of_losses(grid: Path, step_seconds: Mapping[str, float]) -> tuple[list[
     rows: list[Row] = []
     remarks = [selection.left_out] if selection.left_out else []
     for place, loss in published.losses.items():
-        found = selection.cells.get(Place(place.blur, place.network, OUR_RATE))
+        found = selection.configurations.get(Place(place.blur, place.network, OUR_RATE))
         if place.network not in step_seconds:
             continue
         theirs = step_seconds[place.network] * STUDY_IMAGES * published.epochs
@@ -55,7 +55,7 @@ def rows_of_losses(grid: Path, step_seconds: Mapping[str, float]) -> tuple[list[
     missing = [f"{row['blur']} {row['network']} {row['their rate']}" for row in rows if row["ours [s]"] is None]
     if missing:
         remarks.append(f"Not reached: {', '.join(missing)}.")
-    remarks += _machines([run for cell in selection.cells.values() for run in cell])
+    remarks += _machines([run for configuration in selection.configurations.values() for run in configuration])
     return [*rows, _sum(rows)], remarks
 
 

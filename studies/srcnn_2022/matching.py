@@ -14,7 +14,7 @@ from studies.srcnn_2022.published import Place
 OURS = {"srcnn_915": "9-1-5", "srcnn_9315": "9-3-1-5", "srcnn_91115": "9-1-1-1-5"}
 IN_THE_STUDYS_WAY = {"original_915": "9-1-5", "original_9315": "9-3-1-5", "original_91115": "9-1-1-1-5"}
 SHAPE = ("model.name", "model.kernel_sizes", "model.widths")  # what tells one SRCNN from another
-_OF_A_CELL = (*SHAPE, "blur", "optimizer.lr", "seed")  # in what the runs of one table may differ
+_OF_A_CONFIGURATION = (*SHAPE, "blur", "optimizer.lr", "seed")  # in what the runs of one table may differ
 
 # The study's blurs; those of other strengths are other problems.
 _STUDY_BLURS: dict[str, dict[str, float]] = {
@@ -61,24 +61,24 @@ class Selection:
     """Runs that fill cells of the study's grid; those of one cell differ in their seeds.
 
     Attributes:
-        cells: the runs of each cell.
+        configurations: the runs of each cell.
         others: how many further finished runs of these networks there are, by what they differ in from the cells.
         undefined: how many further ones have test images whose PSNR is not defined.
     """
 
-    cells: Mapping[Place, Sequence[Run]] = field(default_factory=dict)
+    configurations: Mapping[Place, Sequence[Run]] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
     undefined: int = 0
 
     @property
     def runs(self) -> list[Run]:
         """All runs of all cells."""
-        return [run for cell in self.cells.values() for run in cell]
+        return [run for configuration in self.configurations.values() for run in configuration]
 
     @property
     def rates(self) -> list[float]:
         """The learning rates, the highest first."""
-        return sorted({place.rate for place in self.cells}, reverse=True)
+        return sorted({place.rate for place in self.configurations}, reverse=True)
 
     @property
     def left_out(self) -> str:
@@ -106,24 +106,24 @@ def select(runs: Sequence[Run], networks: Mapping[str, str]) -> Selection:
     known = distinct([run for run in tested if not run.has_undefined])
     groups: list[list[Run]] = []
     for run in known:
-        group = next((one for one in groups if alike(one[0], run, *_OF_A_CELL)), None)
+        group = next((one for one in groups if alike(one[0], run, *_OF_A_CONFIGURATION)), None)
         if group is None:
             groups.append([run])
         else:
             group.append(run)
-    cells = max((_cells(group, networks) for group in groups), key=len, default={})
-    taken = [run for cell in cells.values() for run in cell]
+    configurations = max((_configurations(group, networks) for group in groups), key=len, default={})
+    taken = [run for configuration in configurations.values() for run in configuration]
     others = Counter(
-        _apart(run, cells.get(_place(run, networks), []), taken)
+        _apart(run, configurations.get(_place(run, networks), []), taken)
         for run in known
         if not any(run is other for other in taken)
     )
-    return Selection(cells, others, len(distinct([run for run in tested if run.has_undefined])))
+    return Selection(configurations, others, len(distinct([run for run in tested if run.has_undefined])))
 
 
-def _apart(run: Run, cell: Sequence[Run], taken: Sequence[Run]) -> str:
+def _apart(run: Run, configuration: Sequence[Run], taken: Sequence[Run]) -> str:
     """Return in what a run differs from those of its cell, or else from those of the other cells."""
-    other, without = (cell[0], ("seed",)) if cell else (taken[0], _OF_A_CELL)
+    other, without = (configuration[0], ("seed",)) if configuration else (taken[0], _OF_A_CONFIGURATION)
     keys = varying([_settings(one, without) for one in (run, other)])
     found = sorted(short_key(key, keys) or "kernel_sizes" for key in keys)
     if not _may_have_same_images(run, other):
@@ -135,13 +135,13 @@ def _place(run: Run, networks: Mapping[str, str]) -> Place:
     return Place(name_of(run, "blur"), networks[name_of(run, "model")], float(run.config["optimizer.lr"]))
 
 
-def _cells(runs: Sequence[Run], networks: Mapping[str, str]) -> dict[Place, list[Run]]:
-    cells: dict[Place, list[Run]] = {}
+def _configurations(runs: Sequence[Run], networks: Mapping[str, str]) -> dict[Place, list[Run]]:
+    configurations: dict[Place, list[Run]] = {}
     for run in runs:
-        cell = cells.setdefault(_place(run, networks), [])
-        if not cell or alike(cell[0], run, "seed"):
-            cell.append(run)
-    return cells
+        configuration = configurations.setdefault(_place(run, networks), [])
+        if not configuration or alike(configuration[0], run, "seed"):
+            configuration.append(run)
+    return configurations
 
 
 def _may_have_same_images(one: Run, other: Run) -> bool:

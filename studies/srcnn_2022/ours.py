@@ -70,7 +70,7 @@ def run(network: str, images: Path, blur: str, epochs: int, output: Path) -> Seq
         epochs: how many.
         output: a new folder for the run's files.
     """
-    words = [
+    overrides = [
         f"model={MODELS[network]}",
         f"blur={blur}",
         "data=folder",
@@ -82,7 +82,7 @@ def run(network: str, images: Path, blur: str, epochs: int, output: Path) -> Seq
         "trusted=[studies.srcnn_2022.ours]",
     ]
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        code = train(words)
+        code = train(overrides)
     if code:
         sys.exit(said.getvalue())
     return tuple(Clock.epochs)
@@ -100,7 +100,7 @@ def measure_step(network: str, steps: int) -> float:
         layers = NETWORKS[network]
         net = SRCNN(layers.kernel_sizes, layers.widths, residual=False, dropout=0.2)
         loop = BareLoop(net, kind, bfloat16=device.precision == "bf16-mixed")
-        batch = {name: values.to(kind) for name, values in random_batch(net.radius).items()}
+        batch = {name: values.to(kind) for name, values in random_batch(net.halo).items()}
         taken = []
         for _ in range(WARM_UP + steps):
             start = _now()

@@ -11,14 +11,14 @@ import numpy as np
 
 from deblur.files import write_bytes, write_text
 from deblur.reporting.answers import answer
-from deblur.reporting.cells import arrange
+from deblur.reporting.configurations import arrange
 from deblur.reporting.markdown import markdown_environment
 from deblur.reporting.origins import notices, origin_table
 from deblur.reporting.page import Findings
 from deblur.reporting.results import Run
 from deblur.reporting.tables import cost_table
 from studies.srcnn_2022.answer import sentences
-from studies.srcnn_2022.beside import cells_of, mse_table, psnr_table, seeds_sentence, share_table
+from studies.srcnn_2022.beside import configurations_of, mse_table, psnr_table, seeds_sentence, share_table
 from studies.srcnn_2022.claims import CLAIMS, COMMAND
 from studies.srcnn_2022.classical import COMMAND as CLASSICAL_COMMAND
 from studies.srcnn_2022.classical import classical_table, evaluations_beside
@@ -29,7 +29,7 @@ from studies.srcnn_2022.settings import setting_table
 from studies.srcnn_2022.verdicts import LEAST_SEEDS, SMALLEST, Verdict
 
 if TYPE_CHECKING:  # matplotlib is loaded when a page is written
-    from deblur.reporting.pictures import Picture
+    from deblur.reporting.figure_files import FigureFile
 
 STUDY_FILE = "original_study.md"
 FIGURES_FOLDER = "original_study"
@@ -50,58 +50,63 @@ def write_study(findings: Findings, output: Path) -> Path:
         UserError: for a damaged file.
         OSError: where the folder cannot be written.
     """
-    content, pictures = _content(findings)
+    content, figure_files = _content(findings)
     text = markdown_environment("studies.srcnn_2022").get_template(TEMPLATE).render(content)
     if (output / STUDY_FILE).is_file():  # of an earlier page, which may have told of other blurs
         for old in (output / FIGURES_FOLDER).glob("filters_*.png"):
             old.unlink()
-    for picture in pictures:
-        write_bytes(output / FIGURES_FOLDER / picture.file, picture.png)
+    for figure_file in figure_files:
+        write_bytes(output / FIGURES_FOLDER / figure_file.file, figure_file.png)
     write_text(output / STUDY_FILE, text)
     return output / STUDY_FILE
 
 
-def _content(findings: Findings) -> tuple[dict[str, Any], list["Picture"]]:
-    from studies.srcnn_2022.sight import sight_figures, sight_sentences, sight_table, sights
+def _content(findings: Findings) -> tuple[dict[str, Any], list["FigureFile"]]:
+    from studies.srcnn_2022.receptive_field import (
+        receptive_field_figures,
+        receptive_field_sentences,
+        receptive_field_table,
+        receptive_fields,
+    )
 
     published = read_published()
     runs = [run for sweep in findings.sweeps for run in sweep.runs]
     ours, studys_way = select(runs, OURS), select(runs, IN_THE_STUDYS_WAY)
-    cells = cells_of(ours)
+    configurations = configurations_of(ours)
     defined = _without_undefined(findings)
     compared = [run for sweep in defined.sweeps for run in sweep.runs]
     found = [evidence(claim, compared, published) for claim in CLAIMS]
-    seen = sights(defined.sweeps, defined.answers, published.blurs)
+    seen = receptive_fields(defined.sweeps, defined.answers, published.blurs)
     classical = evaluations_beside(defined.sweeps, defined.answers, published.blurs)
-    figures = sight_figures(seen)
+    figures = receptive_field_figures(seen)
     way = _studys_way(published, studys_way)
     content = {
         "folder": FIGURES_FOLDER,
         "published": published,
-        "notices": [*notices(findings.sweeps, findings.table.problems), *_undefined_notice(runs)],
-        "sentences": sentences(published, cells, cells_of(studys_way), found),
+        "notices": [*notices(findings.sweeps, findings.table.test_settings), *_undefined_notice(runs)],
+        "sentences": sentences(published, configurations, configurations_of(studys_way), found),
         "left_out": ours.left_out,
-        "shares": share_table(published, cells) if cells else None,
-        "losses": mse_table(published, cells) if cells else None,
-        "psnrs": psnr_table(published, cells) if cells else None,
-        "seeds": seeds_sentence(cells),
+        "shares": share_table(published, configurations) if configurations else None,
+        "losses": mse_table(published, configurations) if configurations else None,
+        "psnrs": psnr_table(published, configurations) if configurations else None,
+        "seeds": seeds_sentence(configurations),
         "input_apart": _input_apart(ours),
         "settings": setting_table({"ours": ours, "ours in the study's way": studys_way}),
         "way": way,
         "way_left_out": studys_way.left_out,
         "evidence": [(one, evidence_table(one), one.verdict is not Verdict.UNKNOWN) for one in found],
         "classical": classical_table(classical) if classical else None,
-        "border": _border(runs),
-        "has_dotted_lines": any("real_psnr" in row for one in seen for row in one.filters),
+        "boundary": _boundary(runs),
+        "has_dotted_lines": any("valid_psnr" in row for one in seen for row in one.filters),
         "classical_command": CLASSICAL_COMMAND,
         "claims_command": COMMAND,
         "smallest": SMALLEST,
         "least_seeds": LEAST_SEEDS,
-        "sights": sight_table(seen) if seen else None,
-        "sight_sentences": sight_sentences(seen),
-        "sight_figures": figures,
+        "receptive_fields": receptive_field_table(seen) if seen else None,
+        "receptive_field_sentences": receptive_field_sentences(seen),
+        "receptive_field_figures": figures,
         "commands": [without_places(command) for sweep in findings.sweeps for command in sweep.commands],
-        "cost": cost_table(findings.table.problems),
+        "cost": cost_table(findings.table.test_settings),
         "origins": origin_table(findings.sweeps),
         "counts": [(sweep.name, sum(run.measured for run in sweep.runs), len(sweep.runs)) for sweep in findings.sweeps],
     }
@@ -115,15 +120,15 @@ def _studys_way(published: Published, selection: Selection) -> dict[str, Any] | 
     curves = curves_of(selection)
     if not curves:
         return None
-    cells = cells_of(selection)
+    configurations = configurations_of(selection)
     return {
         "figure": epoch_figure(published, curves),
         "tables": epoch_tables(published, curves),
         "times": time_table(published, selection.runs, IN_THE_STUDYS_WAY),
         "comparison": comparison(published, curves),
         "opposed": opposed(selection),
-        "shares": share_table(published, cells, {place.blur for place in cells}),
-        "seeds": seeds_sentence(cells),
+        "shares": share_table(published, configurations, {place.blur for place in configurations}),
+        "seeds": seeds_sentence(configurations),
     }
 
 
@@ -133,7 +138,9 @@ def _without_undefined(findings: Findings) -> Findings:
         return findings
     sweeps = [replace(one, runs=tuple(run for run in one.runs if not run.has_undefined)) for one in findings.sweeps]
     table = arrange(sweeps)
-    return Findings(sweeps, table, [found for problem in table.problems if (found := answer(problem)) is not None])
+    return Findings(
+        sweeps, table, [found for test_setting in table.test_settings if (found := answer(test_setting)) is not None]
+    )
 
 
 def _undefined_notice(runs: Sequence[Run]) -> list[str]:
@@ -142,10 +149,10 @@ def _undefined_notice(runs: Sequence[Run]) -> list[str]:
     return [f"{told}: {', '.join(names)}."] if names else []
 
 
-def _border(runs: Sequence[Run]) -> str | None:
-    """Return the border of all runs; older versions knew the symmetric one alone."""
-    borders = {str(run.config.get("data.border", "symmetric")) for run in runs if run.measured}
-    return borders.pop() if len(borders) == 1 else None
+def _boundary(runs: Sequence[Run]) -> str | None:
+    """Return the boundary of all runs; older versions knew the symmetric one alone."""
+    boundaries = {str(run.config.get("data.boundary", "symmetric")) for run in runs if run.measured}
+    return boundaries.pop() if len(boundaries) == 1 else None
 
 
 def _input_apart(selection: Selection) -> float | None:
@@ -166,8 +173,8 @@ def without_places(command: str) -> str:
     A value such as `paths.output_root=/home/me/outputs` becomes `paths.output_root=outputs`.
     """
     try:
-        words: Sequence[str] = shlex.split(command)
+        overrides: Sequence[str] = shlex.split(command)
     except ValueError:  # a quotation mark that nothing closes
-        words = command.split()
-    shorter = (re.sub(r"(?<![^='\"\[,])/(?:[^/'\",\]]+/)+", "", word) for word in words)
+        overrides = command.split()
+    shorter = (re.sub(r"(?<![^='\"\[,])/(?:[^/'\",\]]+/)+", "", word) for word in overrides)
     return shlex.join(re.sub(r"='([\w.-]+)'$", r"=\1", word) for word in shorter)

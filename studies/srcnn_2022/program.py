@@ -1,4 +1,4 @@
-"""Our program against the original study's, stated anew: `python -m studies.srcnn_2022.program`.
+"""Our program against the original study's, stated again: `python -m studies.srcnn_2022.program`.
 
 Both train on the same images, blurred alike, on the same device, in turn: the study's program
 (`studies.srcnn_2022.restated`) in a process of its own, ours by its command line. Four tables:
@@ -113,8 +113,8 @@ class Comparison:
             "ratio": seconds / as_good if as_good else None,
         }
 
-    def _study(self, network: str, *words: str) -> dict[str, float]:
-        command = [sys.executable, "-m", "studies.srcnn_2022.restated", network, str(self._folder), *words]
+    def _study(self, network: str, *overrides: str) -> dict[str, float]:
+        command = [sys.executable, "-m", "studies.srcnn_2022.restated", network, str(self._folder), *overrides]
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         measured: dict[str, float] = json.loads(told)
         return measured

@@ -1,11 +1,11 @@
-"""The original study's program, stated anew for `studies.srcnn_2022.program`, which calls it in a process of its own.
+"""The original study's program, stated again for `studies.srcnn_2022.program`, which calls it in a process of its own.
 
 Alone in its process it has none of our settings: the memory that it frees goes back to the system, and no algorithm is
 made deterministic.
 
 What is known of the program is in docs/original_study.md: three channels, the gray image three times; each layer pads
 by itself; dropout after each hidden layer; images read from JPEG files in each step, one a step, in float32; MSE; Adam
-and ReduceLROnPlateau made anew in every epoch; validation after each. With these paddings, an image of 256x256 px is
+and ReduceLROnPlateau made again in every epoch; validation after each. With these paddings, an image of 256x256 px is
 252, then 256, then 256 px wide in 9-1-5, then 252, 254, 258, 256 in 9-3-1-5 and 252, 254, 256, 258, 256 in 9-1-1-1-5:
 nothing has to be cut before input and output are compared. Assumed is what is not known: the images are neither resized
 nor mirrored, a DataLoader without processes shuffles them, and JPEG has OpenCV's quality of 95.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from deblur.reporting.results import Run
 from deblur.reporting.tables import NOTHING, TextTable
-from deblur.runs import value_in_words
+from deblur.runs import value_text
 from studies.srcnn_2022.matching import IN_THE_STUDYS_WAY, OURS, Selection
 from studies.srcnn_2022.published import rate_text, read_settings
 
@@ -30,7 +30,7 @@ def _of(key: str, text: str = "{}") -> Told:
     """Return what tells the values of a setting."""
 
     def told(runs: Sequence[Run]) -> str:
-        values = dict.fromkeys(value_in_words(run.config[key]) for run in runs if run.config.get(key) is not None)
+        values = dict.fromkeys(value_text(run.config[key]) for run in runs if run.config.get(key) is not None)
         return ", ".join(map(text.format, values)) or "none"
 
     return told
@@ -57,7 +57,7 @@ def _images(runs: Sequence[Run]) -> str:
 def _split(runs: Sequence[Run]) -> str:
     counts = (runs[0].number(f"data.counts.{split}") for split in ("train", "val", "test"))
     shares = " / ".join(NOTHING if count is None else f"{count:,.0f}" for count in counts)
-    return f"{shares}, by the seed {value_in_words(runs[0].config.get('data.seed'))}"
+    return f"{shares}, by the seed {value_text(runs[0].config.get('data.seed'))}"
 
 
 def _blurs(runs: Sequence[Run]) -> str:
@@ -65,15 +65,15 @@ def _blurs(runs: Sequence[Run]) -> str:
     for run in runs:
         known = {key.removeprefix("blur."): value for key, value in run.config.items() if key.startswith("blur.")}
         skipped = ("name", "_target_", "noise_sigma", "jpeg_quality")
-        sizes = [f"{key} {value_in_words(value)}" for key, value in known.items() if key not in skipped]
+        sizes = [f"{key} {value_text(value)}" for key, value in known.items() if key not in skipped]
         found[f"{known.get('name')} {' '.join(sizes)}"] = None
     return "; ".join(found)
 
 
 def _cut(runs: Sequence[Run]) -> str:
     run = runs[0]
-    size, many = (value_in_words(run.config.get(f"data.{key}")) for key in ("patch_size", "patches_per_image"))
-    batch, flips = value_in_words(run.config.get("data.batch_size")), run.config.get("data.flips")
+    size, many = (value_text(run.config.get(f"data.{key}")) for key in ("patch_size", "patches_per_image"))
+    batch, flips = value_text(run.config.get("data.batch_size")), run.config.get("data.flips")
     cut = f"whole, {batch} a step" if size == "none" else f"{many} patches of {size}x{size} px each, {batch} a step"
     return f"{cut}; {'mirrored at random' if flips else 'not mirrored'}"
 
@@ -97,8 +97,10 @@ def _rates(runs: Sequence[Run]) -> str:
 
 
 def _seeds(runs: Sequence[Run]) -> str:
-    cells = Counter((run.config["model.name"], run.config["blur.name"], run.config["optimizer.lr"]) for run in runs)
-    return " or ".join(str(count) for count in sorted(set(cells.values())))
+    configurations = Counter(
+        (run.config["model.name"], run.config["blur.name"], run.config["optimizer.lr"]) for run in runs
+    )
+    return " or ".join(str(count) for count in sorted(set(configurations.values())))
 
 
 def _fixed(text: str) -> Told:
@@ -118,7 +120,7 @@ _TOLD: dict[str, Told] = {
     "9-3-1-5": _widths("9-3-1-5"),
     "9-1-1-1-5": _widths("9-1-1-1-5"),
     "channels": _fixed("1 in, 1 out"),
-    "border": _fixed("the network pads its input once, by mirroring"),
+    "boundary": _fixed("the network pads its input once, by mirroring"),
     "output": _output,
     "dropout": _of("model.dropout"),
     "cut": _cut,

@@ -9,13 +9,13 @@ from deblur.blur import kernels
 GRAY = np.zeros((6, 8), np.uint8)
 
 
-def test_grey_levels_become_what_a_network_is_given() -> None:
+def test_gray_levels_become_what_a_network_is_given() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(8, 32)
-    picture = to_unit(levels)
-    assert picture.dtype == np.float32
-    assert picture.min() == 0
-    assert picture.max() == 1
-    np.testing.assert_allclose(picture, levels / 255, rtol=1e-7)
+    image = to_unit(levels)
+    assert image.dtype == np.float32
+    assert image.min() == 0
+    assert image.max() == 1
+    np.testing.assert_allclose(image, levels / 255, rtol=1e-7)
 
 
 @pytest.mark.parametrize("shape", [(6, 7), (5, 8), (8, 6), (4, 12), (6, 8, 1)])
@@ -25,7 +25,7 @@ def test_a_pair_of_two_shapes_is_refused_by_its_index(shape: tuple[int, ...]) ->
         check_training_images([GRAY, GRAY], [GRAY, np.zeros(shape, np.uint8)])
 
 
-def test_images_in_colour_are_refused() -> None:
+def test_images_in_color_are_refused() -> None:
     colored = [np.zeros((6, 8, 3), np.uint8)]
     with pytest.raises(ValueError, match="Training image 0 is"):
         check_training_images(colored, colored, [kernels.box(3)])

@@ -14,7 +14,7 @@ from deblur.baselines.base import to_unit
 from deblur.baselines.scikit import MOST_ITERATIONS
 from deblur.baselines.tuning import mean_psnr
 from deblur.blur import kernels
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.errors import UserError
 
 Images = list[NDArray[np.uint8]]
@@ -26,14 +26,14 @@ any_name = pytest.mark.parametrize("name", BASELINES)
 any_blur = pytest.mark.parametrize("kernel", BLURS.values(), ids=BLURS.keys())
 
 
-def fitted(name: str, sharp: Images, blurred: Images, kernel: Weights) -> Baseline:
+def fitted(name: str, sharp: Images, blurred: Images, kernel: Psf) -> Baseline:
     baseline = make(name)
     baseline.fit(sharp, blurred, [kernel] * len(sharp))
     return baseline
 
 
-def input_psnr(sharp: Images, blurred: Images, kernel: Weights) -> float:
-    return mean_psnr(lambda picture, _: picture, sharp, blurred, [kernel] * len(sharp))
+def input_psnr(sharp: Images, blurred: Images, kernel: Psf) -> float:
+    return mean_psnr(lambda image, _: image, sharp, blurred, [kernel] * len(sharp))
 
 
 def test_the_names_that_commands_take() -> None:
@@ -65,13 +65,13 @@ def test_the_room_loads_neither_torch_nor_scikit_image() -> None:
 
 def test_doing_nothing_needs_no_images(faces: Images) -> None:
     baseline = Identity()
-    picture = to_unit(faces[0])
-    np.testing.assert_array_equal(baseline.restore(picture, BLURS["box"]), picture)
+    image = to_unit(faces[0])
+    np.testing.assert_array_equal(baseline.restore(image, BLURS["box"]), image)
     assert baseline.settings == {}
 
 
 @any_blur
-def test_wiener_and_the_dct_improve_other_faces(kernel: Weights, faces: Images, degrade: Degrade) -> None:
+def test_wiener_and_the_dct_improve_other_faces(kernel: Psf, faces: Images, degrade: Degrade) -> None:
     blurred = [degrade(face, kernel) for face in faces]
     before = input_psnr(faces[3:], blurred[3:], kernel)
     after = {}
@@ -84,7 +84,7 @@ def test_wiener_and_the_dct_improve_other_faces(kernel: Weights, faces: Images, 
 
 @pytest.mark.slow
 @any_blur
-def test_richardson_lucy_improves_other_images(kernel: Weights, small_faces: Images, degrade: Degrade) -> None:
+def test_richardson_lucy_improves_other_images(kernel: Psf, small_faces: Images, degrade: Degrade) -> None:
     blurred = [degrade(face, kernel) for face in small_faces]
     baseline = fitted("richardson_lucy", small_faces[:1], blurred[:1], kernel)
     before = input_psnr(small_faces[3:], blurred[3:], kernel)
@@ -101,7 +101,7 @@ def test_noise_does_not_make_a_result_worse_than_its_input(name: str, small_face
 
 
 @pytest.mark.parametrize("noise_sigma", [0.0, 4.0])
-def test_the_tuned_balance_beats_its_neighbours(noise_sigma: float, small_faces: Images, degrade: Degrade) -> None:
+def test_the_tuned_balance_beats_its_neighbors(noise_sigma: float, small_faces: Images, degrade: Degrade) -> None:
     kernel = BLURS["gaussian"]
     blurred = [degrade(face, kernel, noise_sigma) for face in small_faces]
     baseline = Wiener()
@@ -109,7 +109,7 @@ def test_the_tuned_balance_beats_its_neighbours(noise_sigma: float, small_faces:
     balance = float(baseline.settings["balance"])
     scores = [
         mean_psnr(
-            lambda picture, own, tried=tried: baseline._restored(picture, own, tried),
+            lambda image, own, tried=tried: baseline._restored(image, own, tried),
             small_faces,
             blurred,
             [kernel] * 6,
@@ -139,33 +139,33 @@ def test_pictures_of_any_size_keep_size_type_and_brightness(
     kernel = kernels.motion(13, 30)
     small = [face[:30, :40] for face in small_faces[:1]]
     baseline = fitted(name, small, [degrade(each, kernel) for each in small], kernel)
-    picture = to_unit(degrade(np.random.default_rng(0).integers(90, 160, shape, dtype=np.uint8), kernel))
-    before = picture.copy()
-    restored = baseline.restore(picture, kernel)
+    image = to_unit(degrade(np.random.default_rng(0).integers(90, 160, shape, dtype=np.uint8), kernel))
+    before = image.copy()
+    restored = baseline.restore(image, kernel)
     assert restored.shape == shape
     assert restored.dtype == np.float32
-    assert restored.mean() == pytest.approx(picture.mean(), abs=0.02)
-    np.testing.assert_array_equal(picture, before)
+    assert restored.mean() == pytest.approx(image.mean(), abs=0.02)
+    np.testing.assert_array_equal(image, before)
 
 
 @pytest.mark.parametrize("kind", [Wiener, RichardsonLucy])
 def test_the_margin_is_what_keeps_the_border_clean(kind: type[Any], faces: Images, degrade: Degrade) -> None:
     kernel = BLURS["box"]
     crop = faces[0][30:130, 50:200]
-    picture = to_unit(degrade(crop, kernel))
+    image = to_unit(degrade(crop, kernel))
     parameter = {Wiener: 0.01, RichardsonLucy: 15}[kind]
     padded, bare = (
-        kind()._restored(picture, kernel, parameter),
-        kind()._deconvolved(picture.astype(float), kernel, parameter),
+        kind()._restored(image, kernel, parameter),
+        kind()._deconvolved(image.astype(float), kernel, parameter),
     )
-    border = np.ones(crop.shape, bool)
-    border[4:-4, 4:-4] = False
-    errors = [np.square(each - crop / 255)[border].mean() for each in (padded, bare)]
+    boundary = np.ones(crop.shape, bool)
+    boundary[4:-4, 4:-4] = False
+    errors = [np.square(each - crop / 255)[boundary].mean() for each in (padded, bare)]
     assert errors[0] < 0.5 * errors[1]
 
 
 def test_wiener_knows_the_mirrored_border(faces: Images, degrade: Degrade) -> None:
-    # With all pictures and kernels mirrored, a border of the width of the kernel is restored as the rest is.
+    # With all images and kernels mirrored, a boundary of the width of the kernel is restored as the rest is.
     kernel = BLURS["motion"]
     blurred = [degrade(face, kernel) for face in faces]
     baseline = fitted("wiener", faces[:2], blurred[:2], kernel)
@@ -173,9 +173,9 @@ def test_wiener_knows_the_mirrored_border(faces: Images, degrade: Degrade) -> No
         np.square(baseline.restore(to_unit(each), kernel) - face / 255)
         for each, face in zip(blurred, faces, strict=True)
     ]
-    border = np.ones(faces[0].shape, bool)
-    border[15:-15, 15:-15] = False
-    assert np.mean(errors, axis=0)[border].mean() < 2 * np.mean(errors, axis=0)[~border].mean()
+    boundary = np.ones(faces[0].shape, bool)
+    boundary[15:-15, 15:-15] = False
+    assert np.mean(errors, axis=0)[boundary].mean() < 2 * np.mean(errors, axis=0)[~boundary].mean()
 
 
 @any_name

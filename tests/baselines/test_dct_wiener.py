@@ -10,8 +10,8 @@ from deblur.baselines import DctWiener
 from deblur.baselines.base import to_unit
 from deblur.baselines.tuning import mean_psnr
 from deblur.blur import Kernel, convolve, kernels
-from deblur.blur.kernels import Weights
-from deblur.wiener.filters import NOISE_SMOOTHING, USUAL_NOISE_FACTOR, eigenvalues, method
+from deblur.blur.kernels import Psf
+from deblur.wiener.filters import DEFAULT_NOISE_SCALE, NOISE_SMOOTHING, eigenvalues, method
 from deblur.wiener.spectra import PowerSpectrum
 
 Images = list[NDArray[np.uint8]]
@@ -34,26 +34,26 @@ UNEVEN = {
 }
 
 
-def fitted(sharp: Images, kernel: Weights, degrade: Degrade, noise_sigma: float = 0.0) -> DctWiener:
+def fitted(sharp: Images, kernel: Psf, degrade: Degrade, noise_sigma: float = 0.0) -> DctWiener:
     baseline = DctWiener()
     baseline.fit(sharp, [degrade(each, kernel, noise_sigma) for each in sharp], [kernel] * len(sharp))
     return baseline
 
 
-def by_fft(baseline: DctWiener, factor: float) -> Callable[[NDArray[np.float32], Weights], NDArray[np.float32]]:
-    """The restoration by Fourier transform whatever the kernel, with a noise factor."""
+def by_fft(baseline: DctWiener, factor: float) -> Callable[[NDArray[np.float32], Psf], NDArray[np.float32]]:
+    """The restoration by Fourier transform whatever the kernel, with a noise scale."""
     assert baseline._filter is not None
-    return replace(baseline._filter, fft_noise_factor=factor).by_fft
+    return replace(baseline._filter, fft_noise_scale=factor).by_fft
 
 
-def blur_matrix(kernel: Weights, height: int, width: int) -> Weights:
+def blur_matrix(kernel: Psf, height: int, width: int) -> Psf:
     """The blur as a dense matrix, column by column from impulses."""
     impulses = np.eye(height * width, dtype=np.float32).reshape(-1, height, width)
     return np.stack([convolve(each, Kernel(kernel)).ravel() for each in impulses], axis=1).astype(np.float64)
 
 
 @pytest.mark.parametrize("kernel", [*EVEN.values(), *UNEVEN.values()], ids=[*EVEN, *UNEVEN])
-def test_the_dct_is_chosen_where_it_diagonalises_the_blur_and_only_there(kernel: Weights) -> None:
+def test_the_dct_is_chosen_where_it_diagonalises_the_blur_and_only_there(kernel: Psf) -> None:
     height, width = 12, 10
     transform = fft.dctn(np.eye(height * width).reshape(-1, height, width), axes=(1, 2), norm="ortho")
     transform = transform.reshape(height * width, -1).T
@@ -63,7 +63,7 @@ def test_the_dct_is_chosen_where_it_diagonalises_the_blur_and_only_there(kernel:
 
 
 @pytest.mark.parametrize("kernel", EVEN.values(), ids=EVEN.keys())
-def test_rounding_errors_of_a_kernel_count_as_even_and_no_more_than_they(kernel: Weights) -> None:
+def test_rounding_errors_of_a_kernel_count_as_even_and_no_more_than_they(kernel: Psf) -> None:
     rounded = kernel * (1 + 1e-8 * np.random.default_rng(0).standard_normal(kernel.shape))
     assert method(rounded) == "dct"
     skewed = np.pad(kernel, 1)
@@ -73,14 +73,14 @@ def test_rounding_errors_of_a_kernel_count_as_even_and_no_more_than_they(kernel:
 
 @pytest.mark.parametrize("shape", [(12, 10), (7, 9), (3, 2), (1, 5)])
 @pytest.mark.parametrize("kernel", EVEN.values(), ids=EVEN.keys())
-def test_eigenvalues_are_what_the_blur_multiplies_with(kernel: Weights, shape: tuple[int, int]) -> None:
+def test_eigenvalues_are_what_the_blur_multiplies_with(kernel: Psf, shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).random(shape, dtype=np.float32)
     expected = fft.idctn(eigenvalues(kernel, *shape) * fft.dctn(image.astype(float), norm="ortho"), norm="ortho")
     np.testing.assert_allclose(convolve(image, Kernel(kernel)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kernel", EVEN.values(), ids=EVEN.keys())
-def test_equals_the_dense_solution(kernel: Weights, degrade: Degrade) -> None:
+def test_equals_the_dense_solution(kernel: Psf, degrade: Degrade) -> None:
     shape = (12, 10)
     sharp = [np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8) for seed in range(3)]
     baseline = fitted(sharp, kernel, degrade, noise_sigma=3.0)
@@ -94,8 +94,8 @@ def test_equals_the_dense_solution(kernel: Weights, degrade: Degrade) -> None:
     noise = transform.T @ np.diag(noise_power.ravel()) @ transform
     blur = blur_matrix(kernel, *shape)
     blurred = to_unit(degrade(sharp[0], kernel, 3.0))
-    weights = np.linalg.solve(blur @ covariance @ blur.T + noise, blurred.ravel())
-    expected = (covariance @ blur.T @ weights).reshape(shape)
+    psf = np.linalg.solve(blur @ covariance @ blur.T + noise, blurred.ravel())
+    expected = (covariance @ blur.T @ psf).reshape(shape)
     np.testing.assert_allclose(baseline.restore(blurred, kernel), expected, atol=1e-5)
 
 
@@ -104,26 +104,26 @@ def test_without_blur_and_noise_a_picture_stays_as_it_is(
     shape: tuple[int, int], small_faces: Images, degrade: Degrade
 ) -> None:
     baseline = fitted(small_faces, kernels.identity(), degrade)
-    picture = np.random.default_rng(1).random(shape, dtype=np.float32)
-    np.testing.assert_allclose(baseline.restore(picture, kernels.identity()), picture, atol=1e-6)
+    image = np.random.default_rng(1).random(shape, dtype=np.float32)
+    np.testing.assert_allclose(baseline.restore(image, kernels.identity()), image, atol=1e-6)
     assert baseline.settings["noise_sigma"] == pytest.approx(1e-4)
 
 
 def test_texture_that_no_training_image_had_is_not_wiped_away(degrade: Degrade) -> None:
     # Images are rounded: of no frequency they hold less than that, however flat they are.
     baseline = fitted([np.full((20, 30), 90, np.uint8)] * 2, kernels.identity(), degrade)
-    picture = np.random.default_rng(1).random((20, 30), dtype=np.float32)
-    np.testing.assert_allclose(baseline.restore(picture, kernels.identity()), picture, atol=1e-4)
+    image = np.random.default_rng(1).random((20, 30), dtype=np.float32)
+    np.testing.assert_allclose(baseline.restore(image, kernels.identity()), image, atol=1e-4)
 
 
 def test_a_stationary_field_is_restored_as_theory_says(degrade: Degrade) -> None:
-    # Independent grey levels have the same power at all frequencies, and a filter that is known on paper.
+    # Independent gray levels have the same power at all frequencies, and a filter that is known on paper.
     rng = np.random.default_rng(2)
     sharp = [rng.normal(128, 30, (40, 48)).clip(0, 255).round().astype(np.uint8) for _ in range(60)]
     kernel = np.array([[0.25, 0.5, 0.25]])
     baseline = fitted(sharp, kernel, degrade, noise_sigma=5.0)
     response = 0.5 + 0.5 * np.cos(np.pi * np.arange(48) / 48)
-    left = 30**2 * 5**2 / (response**2 * 30**2 + 5**2)  # squared error at each frequency [grey levels^2]
+    left = 30**2 * 5**2 / (response**2 * 30**2 + 5**2)  # squared error at each frequency [gray levels^2]
     errors = [255 * baseline.restore(to_unit(degrade(each, kernel, 5.0)), kernel) - each for each in sharp]
     assert np.mean(np.square(errors)) == pytest.approx(left.mean(), rel=0.05)
 
@@ -155,9 +155,9 @@ def test_an_uneven_kernel_falls_back_and_says_so(small_faces: Images, degrade: D
     blurred = [degrade(each, tilted) for each in small_faces]
     baseline = fitted(small_faces[:2], tilted, degrade)
     assert baseline.settings["method"] == "fft"
-    assert baseline.settings["noise_factor"] > 1
+    assert baseline.settings["noise_scale"] > 1
     pairs = small_faces, blurred, [tilted] * len(blurred)
-    assert mean_psnr(baseline.restore, *pairs) > mean_psnr(lambda picture, _: picture, *pairs) + 1.5
+    assert mean_psnr(baseline.restore, *pairs) > mean_psnr(lambda image, _: image, *pairs) + 1.5
 
 
 def test_every_image_may_have_a_kernel_of_its_own(small_faces: Images, degrade: Degrade) -> None:
@@ -166,15 +166,15 @@ def test_every_image_may_have_a_kernel_of_its_own(small_faces: Images, degrade: 
     baseline = DctWiener()
     baseline.fit(small_faces, blurred, own)
     assert baseline.settings["method"] == "dct and fft"
-    for sharp, picture, kernel in zip(small_faces, blurred, own, strict=True):
-        one = [sharp], [picture], [kernel]
-        assert mean_psnr(baseline.restore, *one) > mean_psnr(lambda picture, _: picture, *one) + 0.5
+    for sharp, image, kernel in zip(small_faces, blurred, own, strict=True):
+        one = [sharp], [image], [kernel]
+        assert mean_psnr(baseline.restore, *one) > mean_psnr(lambda image, _: image, *one) + 0.5
 
 
 @pytest.mark.parametrize("shape", [(37, 51), (8, 5), (1, 7), (2, 2)])
 @pytest.mark.parametrize("kernel", [kernels.gaussian(3), kernels.motion(15, 45), LOPSIDED], ids=["even", "45", "odd"])
 def test_pictures_of_any_size_are_taken(
-    shape: tuple[int, int], kernel: Weights, small_faces: Images, degrade: Degrade
+    shape: tuple[int, int], kernel: Psf, small_faces: Images, degrade: Degrade
 ) -> None:
     baseline = fitted(small_faces[:2], kernels.box(3), degrade)
     sharp = np.random.default_rng(3).integers(100, 140, shape, dtype=np.uint8)
@@ -190,7 +190,7 @@ def test_pictures_of_any_size_are_taken(
 
 @pytest.mark.parametrize("kernel", [LOPSIDED, kernels.motion(9, 30)], ids=["lopsided", "motion"])
 def test_the_fourier_transform_undoes_the_blur_and_not_its_mirror_image(
-    kernel: Weights, faces: Images, degrade: Degrade
+    kernel: Psf, faces: Images, degrade: Degrade
 ) -> None:
     baseline = fitted(faces[:1], kernel, degrade)
     blurred = to_unit(degrade(faces[1], kernel))
@@ -207,12 +207,12 @@ def test_without_images_nothing_is_restored() -> None:
 
 
 @pytest.mark.parametrize("kernel", [kernels.motion(7, 0), kernels.motion(9, 90)], ids=["wide", "tall"])
-def test_far_from_the_border_both_ways_agree(kernel: Weights, faces: Images, degrade: Degrade) -> None:
+def test_far_from_the_border_both_ways_agree(kernel: Psf, faces: Images, degrade: Degrade) -> None:
     baseline = fitted(faces, kernel, degrade, noise_sigma=8.0)
-    picture = to_unit(degrade(faces[0], kernel, 8.0))
+    image = to_unit(degrade(faces[0], kernel, 8.0))
     inner = (slice(80, -80), slice(80, -80))
-    even, uneven = baseline.restore(picture, kernel)[inner], by_fft(baseline, 1.0)(picture, kernel)[inner]
-    assert np.square(uneven - even).mean() < 0.1 * np.square(even - picture[inner]).mean()
+    even, uneven = baseline.restore(image, kernel)[inner], by_fft(baseline, 1.0)(image, kernel)[inner]
+    assert np.square(uneven - even).mean() < 0.1 * np.square(even - image[inner]).mean()
 
 
 def test_the_tuned_noise_factor_is_the_one_that_is_used(small_faces: Images, degrade: Degrade) -> None:
@@ -220,14 +220,14 @@ def test_the_tuned_noise_factor_is_the_one_that_is_used(small_faces: Images, deg
     pairs = small_faces[:2], [degrade(each, tilted) for each in small_faces[:2]], [tilted] * 2
     baseline = DctWiener()
     baseline.fit(*pairs)
-    factor = float(baseline.settings["noise_factor"])
-    assert factor != USUAL_NOISE_FACTOR
-    best, *neighbours = (mean_psnr(by_fft(baseline, tried), *pairs) for tried in (factor, factor / 1.4, factor * 1.4))
-    assert best > max(neighbours)
+    factor = float(baseline.settings["noise_scale"])
+    assert factor != DEFAULT_NOISE_SCALE
+    best, *neighbors = (mean_psnr(by_fft(baseline, tried), *pairs) for tried in (factor, factor / 1.4, factor * 1.4))
+    assert best > max(neighbors)
     blurred = to_unit(pairs[1][0])
     used, usual = (
         np.abs(baseline.restore(blurred, tilted) - by_fft(baseline, tried)(blurred, tilted)).max()
-        for tried in (factor, USUAL_NOISE_FACTOR)
+        for tried in (factor, DEFAULT_NOISE_SCALE)
     )
     assert used < 1e-4 < 1e-2 < usual
 
@@ -235,7 +235,7 @@ def test_the_tuned_noise_factor_is_the_one_that_is_used(small_faces: Images, deg
 def test_a_second_fit_knows_nothing_of_the_first(small_faces: Images, degrade: Degrade) -> None:
     tilted = kernels.motion(9, 45)
     twice = fitted(small_faces[:2], tilted, degrade)
-    assert float(twice.settings["noise_factor"]) != USUAL_NOISE_FACTOR
+    assert float(twice.settings["noise_scale"]) != DEFAULT_NOISE_SCALE
     even = small_faces[2:4], [degrade(each, kernels.box(5)) for each in small_faces[2:4]], [kernels.box(5)] * 2
     twice.fit(*even)
     once = DctWiener()
@@ -246,7 +246,7 @@ def test_a_second_fit_knows_nothing_of_the_first(small_faces: Images, degrade: D
 
 
 def test_a_spectrum_knows_rows_from_columns() -> None:
-    # Stripes: all power is in one row of frequencies, whatever the shape of the picture
+    # Stripes: all power is in one row of frequencies, whatever the shape of the image
     stripes = np.zeros((40, 64), np.uint8)
     stripes[:, ::2] = 200
     spectrum = PowerSpectrum.measured([stripes], (40, 64), least=1e-9)

@@ -10,7 +10,7 @@ from scipy import ndimage
 from deblur.baselines import optimal_linear
 from deblur.baselines.tuning import mean_psnr
 from deblur.blur import kernels
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]
@@ -22,16 +22,16 @@ def noise(shape: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def plainly_fitted(sharp: list[NDArray[np.uint8]], blurred: list[NDArray[np.uint8]], size: int) -> Weights:
+def plainly_fitted(sharp: list[NDArray[np.uint8]], blurred: list[NDArray[np.uint8]], size: int) -> Psf:
     """Least squares by definition: a row of the matrix for each pixel."""
     padded = [np.pad(each.astype(float), size // 2, mode="symmetric") for each in blurred]
     rows = np.concatenate([sliding_window_view(each, (size, size)).reshape(-1, size**2) for each in padded])
     return np.linalg.lstsq(rows, np.concatenate([each.ravel() for each in sharp]).astype(float))[0].reshape(size, size)
 
 
-def squared_error(weights: Weights, sharp: list[NDArray[np.uint8]], blurred: list[NDArray[np.uint8]]) -> float:
+def squared_error(psf: Psf, sharp: list[NDArray[np.uint8]], blurred: list[NDArray[np.uint8]]) -> float:
     pairs = zip(sharp, blurred, strict=True)
-    return sum(float(np.square(ndimage.correlate(y.astype(float), weights) - x).sum()) for x, y in pairs)
+    return sum(float(np.square(ndimage.correlate(y.astype(float), psf) - x).sum()) for x, y in pairs)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 7])
@@ -48,51 +48,51 @@ def test_a_small_filter_is_found_exactly_whatever_its_size() -> None:
     known = np.array([[1.0, 2, 0], [4, 5, 0], [1, 1, 2]])
     sharp = [ndimage.correlate(each.astype(float), known, mode="reflect").astype(np.uint8) for each in blurred]
     filters = optimal_linear.fit_filters(sharp, blurred, [3, 9, 13])
-    for size, weights in filters.items():
+    for size, psf in filters.items():
         expected = np.zeros((size, size))
         middle = slice(size // 2 - 1, size // 2 + 2)
         expected[middle, middle] = known
-        np.testing.assert_allclose(weights, expected, atol=1e-8)
+        np.testing.assert_allclose(psf, expected, atol=1e-8)
 
 
 def test_a_larger_filter_never_has_a_larger_training_error(small_faces: Images, degrade: Degrade) -> None:
     blurred = [degrade(face, kernels.motion(9, 30)) for face in small_faces]
     filters = optimal_linear.fit_filters(small_faces, blurred, range(1, 20, 2))
-    errors = [squared_error(weights, small_faces, blurred) for weights in filters.values()]
+    errors = [squared_error(psf, small_faces, blurred) for psf in filters.values()]
     assert all(larger < smaller for smaller, larger in itertools.pairwise(errors))
 
 
 def test_the_filter_removes_blur_from_other_images(faces: Images, degrade: Degrade) -> None:
     kernel = kernels.box(5)
     blurred = [degrade(face, kernel) for face in faces]
-    weights = optimal_linear.fit_filters(faces[:4], blurred[:4], [13])[13]
+    psf = optimal_linear.fit_filters(faces[:4], blurred[:4], [13])[13]
     others = faces[4:], blurred[4:], [kernel] * 2
-    restored = mean_psnr(lambda picture, _: optimal_linear.apply(weights, picture), *others)
-    assert restored > mean_psnr(lambda picture, _: picture, *others) + 3
-    assert weights.sum() == pytest.approx(1, abs=0.01)
+    restored = mean_psnr(lambda image, _: optimal_linear.apply(psf, image), *others)
+    assert restored > mean_psnr(lambda image, _: image, *others) + 3
+    assert psf.sum() == pytest.approx(1, abs=0.01)
 
 
 def test_images_without_texture_are_taken() -> None:
     flat = [np.full((20, 20), 100, np.uint8)]
-    weights = optimal_linear.fit_filters(flat, flat, [5])[5]
-    np.testing.assert_allclose(optimal_linear.apply(weights, np.full((8, 9), 0.5, np.float32)), 0.5, atol=1e-4)
+    psf = optimal_linear.fit_filters(flat, flat, [5])[5]
+    np.testing.assert_allclose(optimal_linear.apply(psf, np.full((8, 9), 0.5, np.float32)), 0.5, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("filter_shape", [(3, 3), (5, 9), (21, 21)])
 def test_apply_is_a_mirrored_correlation(shape: tuple[int, int], filter_shape: tuple[int, int]) -> None:
-    weights = np.random.default_rng(4).standard_normal(filter_shape)
-    picture = (noise(shape) / 255).astype(np.float32)
-    before = picture.copy()
-    # SciPy is asked only about pictures larger than the filter: for others 1.17 returns garbage.
+    psf = np.random.default_rng(4).standard_normal(filter_shape)
+    image = (noise(shape) / 255).astype(np.float32)
+    before = image.copy()
+    # SciPy is asked only about images larger than the filter: for others 1.17 returns garbage.
     margins = [(size // 2, size // 2) for size in filter_shape]
-    windows = sliding_window_view(np.pad(picture.astype(float), margins, mode="symmetric"), filter_shape)
-    restored = optimal_linear.apply(weights, picture)
-    np.testing.assert_allclose(restored, np.einsum("ijkl,kl->ij", windows, weights), atol=1e-4)
+    windows = sliding_window_view(np.pad(image.astype(float), margins, mode="symmetric"), filter_shape)
+    restored = optimal_linear.apply(psf, image)
+    np.testing.assert_allclose(restored, np.einsum("ijkl,kl->ij", windows, psf), atol=1e-4)
     if min(shape) > max(filter_shape):
-        np.testing.assert_allclose(restored, ndimage.correlate(picture, weights, mode="reflect"), atol=1e-4)
+        np.testing.assert_allclose(restored, ndimage.correlate(image, psf, mode="reflect"), atol=1e-4)
     assert restored.dtype == np.float32
-    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(image, before)
 
 
 @pytest.mark.parametrize("sizes", [[], [4], [3, -1], [0]])

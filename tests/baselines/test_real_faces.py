@@ -18,7 +18,7 @@ Degrade = Callable[..., NDArray[np.uint8]]
 
 BLURS = {"gaussian": kernels.gaussian(3), "box": kernels.box(7), "motion": kernels.motion(15, 0)}
 
-# What is known of the same faces: mean of the per-image PSNR [dB], 8-bit blurred images, mirrored border
+# What is known of the same faces: mean of the per-image PSNR [dB], 8-bit blurred images, symmetric boundary
 BLURRED = {"gaussian": 20.3, "box": 21.0, "motion": 19.5}
 DCT_WIENER = {"gaussian": 23.6, "box": 29.0, "motion": 32.1}
 LINEAR_FILTERS = {  # by their width [px]
@@ -42,7 +42,7 @@ def test_the_dct_wiener_reaches_what_is_known(blur: str, real_faces: Images, deg
     own = [BLURS[blur]] * len(real_faces)
     baseline = make("dct_wiener")
     baseline.fit(real_faces, blurred, own)
-    assert mean_psnr(lambda picture, _: picture, real_faces, blurred, own) == pytest.approx(BLURRED[blur], abs=0.1)
+    assert mean_psnr(lambda image, _: image, real_faces, blurred, own) == pytest.approx(BLURRED[blur], abs=0.1)
     assert mean_psnr(baseline.restore, real_faces, blurred, own) == pytest.approx(DCT_WIENER[blur], abs=0.3)
     # Flat areas that are as white after the blur as before are not rounded.
     assert baseline.settings == {"method": "dct", "noise_sigma": pytest.approx(12**-0.5, rel=0.05)}
@@ -61,5 +61,5 @@ def test_linear_filters_reach_what_is_known(blur: str, real_faces: Images, degra
         [BLURS[blur]] * len(real_faces[EVERY - 1 :: EVERY]),
     )
     for size, expected in LINEAR_FILTERS[blur].items():
-        restored = mean_psnr(lambda picture, _, size=size: optimal_linear.apply(filters[size], picture), *others)
+        restored = mean_psnr(lambda image, _, size=size: optimal_linear.apply(filters[size], image), *others)
         assert restored == pytest.approx(expected, abs=0.4)  # other splits scatter by 0.15

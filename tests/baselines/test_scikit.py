@@ -10,7 +10,7 @@ from deblur.baselines import RichardsonLucy, Wiener
 from deblur.baselines.base import to_unit
 from deblur.baselines.tuning import mean_psnr
 from deblur.blur import Kernel, convolve, kernels
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.wiener.filters import eigenvalues
 
 Images = list[NDArray[np.uint8]]
@@ -19,7 +19,7 @@ Degrade = Callable[..., NDArray[np.uint8]]
 LOPSIDED = np.array([[0.0, 0.05, 0.1, 0.0, 0.0], [0.0, 0.1, 0.3, 0.2, 0.1], [0.05, 0.1, 0.0, 0.0, 0.0]])  # of 3x5
 LAPLACIAN = np.array([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]])
 GENTLE = {Wiener: 1e-3, RichardsonLucy: 20.0}
-"""A parameter that suits pictures without noise."""
+"""A parameter that suits images without noise."""
 
 any_kind = pytest.mark.parametrize("kind", GENTLE, ids=lambda kind: kind.name)
 
@@ -29,25 +29,25 @@ any_kind = pytest.mark.parametrize("kind", GENTLE, ids=lambda kind: kind.name)
     "kernel", [kernels.gaussian(1.5), kernels.motion(7, 0), kernels.motion(9, 90)], ids=["round", "wide", "tall"]
 )
 @pytest.mark.parametrize("shape", [(12, 21), (20, 9), (5, 2)])  # the last is smaller than the kernels
-def test_wiener_is_a_filter_of_the_mirrored_picture(shape: tuple[int, int], kernel: Weights, balance: float) -> None:
+def test_wiener_is_a_filter_of_the_mirrored_picture(shape: tuple[int, int], kernel: Psf, balance: float) -> None:
     # Even kernels are diagonal in the DCT, the Laplacian as well: restored = H / (H^2 + balance L^2) blurred
-    picture = np.random.default_rng(0).random(shape, dtype=np.float32)
+    image = np.random.default_rng(0).random(shape, dtype=np.float32)
     response, roughness = eigenvalues(kernel, *shape), eigenvalues(LAPLACIAN, *shape)
     gain = response / (response**2 + balance * roughness**2)
-    expected = fft.idctn(gain * fft.dctn(picture.astype(float), norm="ortho"), norm="ortho")
-    np.testing.assert_allclose(Wiener()._restored(picture, kernel, balance), expected, atol=1e-5 * np.abs(gain).max())
+    expected = fft.idctn(gain * fft.dctn(image.astype(float), norm="ortho"), norm="ortho")
+    np.testing.assert_allclose(Wiener()._restored(image, kernel, balance), expected, atol=1e-5 * np.abs(gain).max())
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 3])
 def test_richardson_lucy_iterates_on_a_picture_that_goes_on_mirrored(iterations: int) -> None:
     # The formula as it stands in the papers. So few iterations do not see the end of either margin.
-    picture = np.random.default_rng(1).random((17, 26), dtype=np.float32)
-    observed = np.pad(picture.astype(float), 50, mode="symmetric")
+    image = np.random.default_rng(1).random((17, 26), dtype=np.float32)
+    observed = np.pad(image.astype(float), 50, mode="symmetric")
     expected = np.full(observed.shape, 0.5)
     for _ in range(iterations):
         ratio = observed / ndimage.convolve(expected, LOPSIDED, mode="constant")
         expected *= ndimage.correlate(ratio, LOPSIDED, mode="constant")
-    restored = RichardsonLucy()._restored(picture, LOPSIDED, float(iterations))
+    restored = RichardsonLucy()._restored(image, LOPSIDED, float(iterations))
     np.testing.assert_allclose(restored, expected[50:-50, 50:-50], atol=1e-5)
 
 
@@ -80,7 +80,7 @@ def test_a_kernel_may_be_larger_than_the_picture(kind: type[Any], shape: tuple[i
 
 
 @pytest.mark.parametrize("kernel", [kernels.motion(15, 0), kernels.motion(15, 90), kernels.box(15)])
-def test_the_black_beyond_the_margin_does_not_come_in(kernel: Weights) -> None:
+def test_the_black_beyond_the_margin_does_not_come_in(kernel: Psf) -> None:
     restored = RichardsonLucy()._restored(np.full((12, 20), 0.25, np.float32), kernel, 25.0)
     np.testing.assert_allclose(restored, 0.25, atol=4e-3)
 
@@ -110,7 +110,7 @@ def test_tuned_is_what_suits_all_images_each_with_its_own_kernel(
     baseline.fit(sharp, blurred, own)
     ((_, found),) = baseline.settings.items()
     lower, best, higher = (
-        mean_psnr(lambda picture, each, tried=tried: baseline._restored(picture, each, tried), sharp, blurred, own)
+        mean_psnr(lambda image, each, tried=tried: baseline._restored(image, each, tried), sharp, blurred, own)
         for tried in (found / 1.41, found, found * 1.41)
     )
     assert best > max(lower, higher)
@@ -123,6 +123,6 @@ def test_settings_are_what_is_used(kind: type[Any], small_faces: Images, degrade
     sharp = [small_faces[0][:30, :40]]
     baseline = kind()
     baseline.fit(sharp, [degrade(sharp[0], kernel, 3.0)], [kernel])
-    picture = to_unit(degrade(small_faces[1], kernel))
+    image = to_unit(degrade(small_faces[1], kernel))
     ((_, found),) = baseline.settings.items()
-    np.testing.assert_allclose(baseline.restore(picture, kernel), baseline._restored(picture, kernel, found), atol=1e-4)
+    np.testing.assert_allclose(baseline.restore(image, kernel), baseline._restored(image, kernel, found), atol=1e-4)

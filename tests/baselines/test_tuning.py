@@ -66,21 +66,21 @@ def test_psnr_is_the_mean_over_images_of_clamped_results() -> None:
     blurred = [np.full((4, 5), 204, np.uint8), np.full((6, 3), 53, np.uint8)]
     own = [kernels.identity()] * 2
     expected = (-20 * math.log10(51 / 255) - 20 * math.log10(2 / 255)) / 2
-    assert mean_psnr(lambda picture, _: picture, sharp, blurred, own) == pytest.approx(expected, abs=1e-4)
+    assert mean_psnr(lambda image, _: image, sharp, blurred, own) == pytest.approx(expected, abs=1e-4)
     # 2.0 is clamped to white: one image is exact, and counts with 120 dB
-    shifted = mean_psnr(lambda picture, _: picture + (1.2 if picture[0, 0] > 0.5 else 0), sharp, blurred, own)
+    shifted = mean_psnr(lambda image, _: image + (1.2 if image[0, 0] > 0.5 else 0), sharp, blurred, own)
     assert shifted == pytest.approx((120 - 20 * math.log10(2 / 255)) / 2, abs=1e-4)
 
 
 def test_every_picture_is_restored_by_its_own_kernel() -> None:
-    # A kernel of sum 1.1 here makes a picture brighter by 0.1.
+    # A kernel of sum 1.1 here makes an image brighter by 0.1.
     sharp = [np.full((4, 5), 102, np.uint8), np.full((6, 3), 51, np.uint8)]
     blurred = [np.full((4, 5), 51, np.uint8), np.full((6, 3), 51, np.uint8)]
     own = [np.full((1, 3), 1.1 / 3), np.full((3, 1), 1.01 / 3)]
-    found = mean_psnr(lambda picture, kernel: picture + (kernel.sum() - 1), sharp, blurred, own)
+    found = mean_psnr(lambda image, kernel: image + (kernel.sum() - 1), sharp, blurred, own)
     assert found == pytest.approx((20 + 40) / 2, abs=1e-4)
     with pytest.raises(ValueError, match="shorter"):
-        mean_psnr(lambda picture, _: picture, sharp, blurred, own[:1])
+        mean_psnr(lambda image, _: image, sharp, blurred, own[:1])
 
 
 def test_psnr_is_that_of_the_metrics() -> None:
@@ -90,12 +90,12 @@ def test_psnr_is_that_of_the_metrics() -> None:
 
     rng = np.random.default_rng(0)
     sharp = [rng.integers(0, 256, (9, 11), dtype=np.uint8) for _ in range(3)]
-    pictures = [(each / 255 + rng.normal(0, 0.1, each.shape)).astype(np.float32) for each in sharp]
+    images = [(each / 255 + rng.normal(0, 0.1, each.shape)).astype(np.float32) for each in sharp]
     expected = [
         psnr(*(torch.tensor(each)[None, None] for each in pair))
-        for pair in zip(pictures, [(each / 255).astype(np.float32) for each in sharp], strict=True)
+        for pair in zip(images, [(each / 255).astype(np.float32) for each in sharp], strict=True)
     ]
-    remaining = iter(pictures)
+    remaining = iter(images)
     own = [kernels.identity()] * 3
     found = mean_psnr(lambda *_: next(remaining), sharp, sharp, own)
     assert found == pytest.approx(float(torch.stack(expected).mean()), abs=1e-4)

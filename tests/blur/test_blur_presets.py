@@ -18,7 +18,7 @@ from deblur.config import Config, build, check
 from deblur.config.command_line import conf_dir
 from deblur.config.schema import BY_TARGET
 from deblur.errors import UserError
-from deblur.inference.pretrained import shipped_file
+from deblur.inference.pretrained import pretrained_file
 from deblur.inference.trained import load_trained
 from deblur.runs import config_hash, read_config
 from deblur.train import main
@@ -51,9 +51,9 @@ SMALL = (
 def choose(compose: Compose, kernel_path: Path) -> Callable[..., Config]:
     """Compose a blur; `kernel` reads the lopsided kernel."""
 
-    def chosen(name: str, *words: str) -> Config:
+    def chosen(name: str, *overrides: str) -> Config:
         path = (f"blur.path={kernel_path}",) if name == "kernel" else ()
-        return compose(f"blur={name}", *path, *words)
+        return compose(f"blur={name}", *path, *overrides)
 
     return chosen
 
@@ -109,7 +109,7 @@ def test_random_motion_goes_everywhere(choose: Compose) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "families"),
+    ("overrides", "families"),
     [
         ((), {"gaussian", "box", "motion", "disk", "trajectory"}),
         (("~blur.families.disk",), {"gaussian", "box", "motion", "trajectory"}),
@@ -118,8 +118,8 @@ def test_random_motion_goes_everywhere(choose: Compose) -> None:
         (("blur.families.none.weight=1",), {"gaussian", "box", "motion", "disk", "trajectory", "none"}),
     ],
 )
-def test_families_are_dropped_and_added(choose: Compose, words: tuple[str, ...], families: set[str]) -> None:
-    assert families_of(choose("mixed", *words)) == families
+def test_families_are_dropped_and_added(choose: Compose, overrides: tuple[str, ...], families: set[str]) -> None:
+    assert families_of(choose("mixed", *overrides)) == families
 
 
 def test_the_preset_and_its_schema_know_every_family(choose: Compose) -> None:
@@ -128,28 +128,28 @@ def test_the_preset_and_its_schema_know_every_family(choose: Compose) -> None:
 
 
 def test_a_family_is_changed(choose: Compose) -> None:
-    words = ("blur.families.box.size=[11,13]", "blur.families.box.weight=9", "~blur.families.motion")
-    mixture = built(choose("mixed", *words, "blur.families.disk=null", "~blur.families.trajectory"))
+    overrides = ("blur.families.box.size=[11,13]", "blur.families.box.weight=9", "~blur.families.motion")
+    mixture = built(choose("mixed", *overrides, "blur.families.disk=null", "~blur.families.trajectory"))
     assert isinstance(mixture, Mixed)
     assert mixture.probabilities == {"box": 0.9, "gaussian": 0.1}
     rng = np.random.default_rng(0)
     assert {each.parameters.get("size") for each in (mixture.sample(rng) for _ in range(100))} == {11, 13, None}
 
 
-@pytest.mark.parametrize("words", [("blur.families.none.weight=1",), ("~blur.families.disk",)])
-def test_another_mixture_is_another_configuration(choose: Compose, words: tuple[str, ...]) -> None:
-    assert config_hash(choose("mixed", *words)) != config_hash(choose("mixed"))
+@pytest.mark.parametrize("overrides", [("blur.families.none.weight=1",), ("~blur.families.disk",)])
+def test_another_mixture_is_another_configuration(choose: Compose, overrides: tuple[str, ...]) -> None:
+    assert config_hash(choose("mixed", *overrides)) != config_hash(choose("mixed"))
 
 
 def test_the_network_that_ships_can_be_trained_on_the_mixture_that_it_was_trained_on(compose: Compose) -> None:
-    then = build(load_trained(shipped_file("mixed")).config["blur"], Degradation)
+    then = build(load_trained(pretrained_file("mixed")).config["blur"], Degradation)
     now = built(compose("experiment=pretrained", *BLURS["mixed"]))
     assert isinstance(then, Mixed)
     assert isinstance(now, Mixed)
     assert now.probabilities == then.probabilities
     for seed in range(30):
         first, again = (mixture.sample(np.random.default_rng(seed)) for mixture in (then, now))
-        np.testing.assert_array_equal(again.kernel.weights, first.kernel.weights)
+        np.testing.assert_array_equal(again.kernel.psf, first.kernel.psf)
         assert (again.noise_sigma, again.jpeg_quality) == (first.noise_sigma, first.jpeg_quality)
 
 
@@ -187,8 +187,8 @@ def test_the_network_that_ships_can_be_trained_on_the_mixture_that_it_was_traine
         ("mixed", "blur.families=box", "blur.families=box is not allowed: give the families to draw from"),
         ("mixed", "blur.noise_sigma=-1", "blur.noise_sigma=-1 is not allowed: give a number from 0 to 255"),
         ("kernel", "blur.path=", "blur.path= is not allowed: give a file with a kernel: blur.path=FILE."),
-        ("kernel", "blur.path=absent.npy", "blur.path=absent.npy does not exist: give a .npy array or a picture"),
-        ("kernel", "blur.path=..", "blur.path=.. is no file: give a .npy array or a picture"),
+        ("kernel", "blur.path=absent.npy", "blur.path=absent.npy does not exist: give a .npy array or an image"),
+        ("kernel", "blur.path=..", "blur.path=.. is no file: give a .npy array or an image"),
         ("kernel", "blur.sha256=abc", "blur.sha256=abc is not allowed: give the SHA-256 of the file, 64 hexadecimal"),
     ],
 )
@@ -251,8 +251,8 @@ def run(tmp_path: Path, cache_root: Path, monkeypatch: pytest.MonkeyPatch) -> Ru
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # Hydra leaves a run's configuration there
     root = tmp_path / "outputs"
 
-    def trained(*words: str) -> Path:
-        assert main([*words, *SMALL, f"paths.output_root={root}", f"paths.cache_root={cache_root}"]) == 0
+    def trained(*overrides: str) -> Path:
+        assert main([*overrides, *SMALL, f"paths.output_root={root}", f"paths.cache_root={cache_root}"]) == 0
         (folder,) = (path.parent for path in root.rglob("metrics.json"))
         return folder
 

@@ -7,13 +7,13 @@ from scipy import ndimage
 
 from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.convolution import DIRECT_TAPS, GrayImage
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 
 
 def lopsided(shape: tuple[int, int]) -> Kernel:
     """A kernel that equals none of its mirror images."""
-    weights = np.random.default_rng(4).random(shape) ** 3
-    return Kernel(weights / weights.sum())
+    psf = np.random.default_rng(4).random(shape) ** 3
+    return Kernel(psf / psf.sum())
 
 
 def lopsided_product() -> Kernel:
@@ -23,9 +23,9 @@ def lopsided_product() -> Kernel:
 
 def two_points() -> Kernel:
     """A ghost image: two corners of a large kernel and empty rows between them."""
-    weights = np.zeros((31, 27))
-    weights[0, 2], weights[-1, -1] = 0.7, 0.3
-    return Kernel(weights)
+    psf = np.zeros((31, 27))
+    psf[0, 2], psf[-1, -1] = 0.7, 0.3
+    return Kernel(psf)
 
 
 KERNELS = {
@@ -50,12 +50,12 @@ IN_PIECES = {"long motion", "lopsided in pieces", "two points"}
 any_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS.keys())
 
 
-def plainly_convolved(image: GrayImage, kernel: Kernel) -> Weights:
-    """Convolve by definition in float64, on a picture that NumPy has mirrored."""
-    height, width = kernel.weights.shape
+def plainly_convolved(image: GrayImage, kernel: Kernel) -> Psf:
+    """Convolve by definition in float64, on an image that NumPy has mirrored."""
+    height, width = kernel.psf.shape
     margins = ((height // 2, height // 2), (width // 2, width // 2))
     windows = sliding_window_view(np.pad(image.astype(np.float64), margins, mode="symmetric"), (height, width))
-    return np.einsum("ijkl,kl->ij", windows, kernel.weights[::-1, ::-1])
+    return np.einsum("ijkl,kl->ij", windows, kernel.psf[::-1, ::-1])
 
 
 def test_kernels_take_the_paths_that_they_are_meant_to() -> None:
@@ -66,11 +66,11 @@ def test_kernels_take_the_paths_that_they_are_meant_to() -> None:
 
 @any_kernel
 def test_an_impulse_becomes_the_kernel(kernel: Kernel) -> None:
-    height, width = kernel.weights.shape
+    height, width = kernel.psf.shape
     impulse = np.zeros((height + 6, width + 4), np.float32)
     impulse[3 + height // 2, 2 + width // 2] = 1
     blurred = convolve(impulse, kernel)
-    np.testing.assert_allclose(blurred[3:-3, 2:-2], kernel.weights, atol=1e-6)
+    np.testing.assert_allclose(blurred[3:-3, 2:-2], kernel.psf, atol=1e-6)
     assert blurred.dtype == np.float32
 
 
@@ -81,9 +81,9 @@ def test_equals_the_definition(noise_image: NDArray[np.uint8], kernel: Kernel) -
 
 @any_kernel
 def test_equals_scipy(kernel: Kernel) -> None:
-    # Only on pictures larger than the kernel: scipy 1.17 returns garbage for 31x31 on 2x3.
+    # Only on images larger than the kernel: scipy 1.17 returns garbage for 31x31 on 2x3.
     image = np.random.default_rng(2).integers(0, 256, (37, 41), dtype=np.uint8)
-    expected = ndimage.convolve(image.astype(np.float64), kernel.weights, mode="reflect")
+    expected = ndimage.convolve(image.astype(np.float64), kernel.psf, mode="reflect")
     np.testing.assert_allclose(convolve(image, kernel), expected, atol=1e-3)
 
 
@@ -109,16 +109,16 @@ def test_float_and_8_bit_pictures_agree(noise_image: NDArray[np.uint8], kernel: 
 
 @any_kernel
 def test_views_and_read_only_pictures_are_taken(kernel: Kernel) -> None:
-    picture = np.random.default_rng(5).integers(0, 256, (37, 62), dtype=np.uint8)
-    view = picture[::-1, ::2]
-    view.flags.writeable = False  # as pictures from a memory-mapped cache are
+    image = np.random.default_rng(5).integers(0, 256, (37, 62), dtype=np.uint8)
+    view = image[::-1, ::2]
+    view.flags.writeable = False  # as images from a memory-mapped cache are
     np.testing.assert_array_equal(convolve(view, kernel), convolve(np.ascontiguousarray(view), kernel))
 
 
 @pytest.mark.parametrize("name", sorted(SEPARABLE))
 def test_two_passes_equal_one(noise_image: NDArray[np.uint8], name: str) -> None:
-    weights = KERNELS[name].weights
-    at_once = cv2.filter2D(noise_image, cv2.CV_32F, weights[::-1, ::-1].copy(), borderType=cv2.BORDER_REFLECT)
+    psf = KERNELS[name].psf
+    at_once = cv2.filter2D(noise_image, cv2.CV_32F, psf[::-1, ::-1].copy(), borderType=cv2.BORDER_REFLECT)
     np.testing.assert_allclose(convolve(noise_image, KERNELS[name]), at_once, atol=1e-3)
 
 
@@ -144,15 +144,15 @@ def test_pieces_make_up_the_kernel_and_are_small() -> None:
     for name in IN_PIECES:
         kernel = KERNELS[name]
         assert kernel.pieces is not None
-        whole = np.zeros_like(kernel.weights)
-        for top, left, weights in kernel.pieces:
-            assert weights.size <= DIRECT_TAPS
-            whole[top : top + len(weights), left : left + weights.shape[1]] += weights
-        np.testing.assert_array_equal(whole, kernel.weights[::-1, ::-1])
+        whole = np.zeros_like(kernel.psf)
+        for top, left, psf in kernel.pieces:
+            assert psf.size <= DIRECT_TAPS
+            whole[top : top + len(psf), left : left + psf.shape[1]] += psf
+        np.testing.assert_array_equal(whole, kernel.psf[::-1, ::-1])
 
 
 @pytest.mark.parametrize(
-    ("weights", "sentence"),
+    ("psf", "sentence"),
     [
         (np.full((2, 3), 1 / 6), "odd height"),
         (np.full(3, 1 / 3), "odd height"),
@@ -161,9 +161,9 @@ def test_pieces_make_up_the_kernel_and_are_small() -> None:
         (np.array([[0.5, 0.5, 0.5]]), "sum 1"),
     ],
 )
-def test_arrays_that_are_no_kernel_are_refused(weights: Weights, sentence: str) -> None:
+def test_arrays_that_are_no_kernel_are_refused(psf: Psf, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        Kernel(weights)
+        Kernel(psf)
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4, 1), np.uint8), np.zeros((0, 4), np.uint8), np.zeros((4, 4))])

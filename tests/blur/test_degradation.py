@@ -78,19 +78,19 @@ def test_a_constant_picture_stays_constant(degradation: Degradation, shape: tupl
 
 
 @every_family
-def test_equals_scipy_within_a_grey_level(degradation: Degradation) -> None:
+def test_equals_scipy_within_a_gray_level(degradation: Degradation) -> None:
     image = np.random.default_rng(1).integers(0, 256, (37, 31), dtype=np.uint8)
     sampled = sampled_with(degradation)
-    expected = ndimage.convolve(image.astype(np.float64), sampled.kernel.weights, mode="reflect")
+    expected = ndimage.convolve(image.astype(np.float64), sampled.kernel.psf, mode="reflect")
     np.testing.assert_allclose(degradation.apply(image, sampled), expected, atol=0.501)
 
 
 def test_the_kernel_is_convolved_not_correlated() -> None:
-    weights = np.zeros((3, 5))
-    weights[0, 4], weights[1, 2] = 0.75, 0.25
+    psf = np.zeros((3, 5))
+    psf[0, 4], psf[1, 2] = 0.75, 0.25
     impulse = np.zeros((9, 9), np.uint8)
     impulse[4, 4] = 200
-    blurred = NoBlur().apply(impulse, replace(sampled_with(NoBlur()), kernel=Kernel(weights)))
+    blurred = NoBlur().apply(impulse, replace(sampled_with(NoBlur()), kernel=Kernel(psf)))
     assert blurred[3, 6] == 150  # one row up, two columns to the right, as in the kernel
     assert blurred[4, 4] == 50
     assert blurred.sum() == 200
@@ -170,7 +170,7 @@ def test_the_same_seed_draws_the_same(noise_image: NDArray[np.uint8], degradatio
     first, second = sampled_with(degradation, 7), sampled_with(degradation, 7)
     assert (first.family, first.parameters) == (second.family, second.parameters)
     assert first.noise_seed == second.noise_seed
-    np.testing.assert_array_equal(first.kernel.weights, second.kernel.weights)
+    np.testing.assert_array_equal(first.kernel.psf, second.kernel.psf)
     np.testing.assert_array_equal(degradation.apply(noise_image, first), degradation.apply(noise_image, second))
 
 
@@ -205,14 +205,12 @@ def test_box_draws_odd_sizes_alone() -> None:
     rng = np.random.default_rng(0)
     draws = [degradation.sample(rng) for _ in range(100)]
     assert {each.parameters["size"] for each in draws} == {5.0, 7.0, 9.0}
-    assert all(each.kernel.weights.shape == (each.parameters["size"],) * 2 for each in draws)
+    assert all(each.kernel.psf.shape == (each.parameters["size"],) * 2 for each in draws)
 
 
 def test_the_parameters_are_those_of_the_kernel() -> None:
     sampled = sampled_with(Gaussian([1, 3]), 5)
-    np.testing.assert_array_equal(
-        sampled.kernel.weights, sampled_with(Gaussian(sampled.parameters["sigma"])).kernel.weights
-    )
+    np.testing.assert_array_equal(sampled.kernel.psf, sampled_with(Gaussian(sampled.parameters["sigma"])).kernel.psf)
 
 
 @every_family
@@ -251,7 +249,7 @@ def test_the_largest_kernel_is_known(degradation: Degradation, size: tuple[int, 
 @given(st.floats(1, 20), st.floats(-400, 400), st.floats(0, 200), st.integers(0, 1000))
 def test_no_drawn_motion_is_larger(length: float, angle: float, spread: float, seed: int) -> None:
     degradation = Motion([1, length], [angle, angle + spread])
-    drawn = sampled_with(degradation, seed).kernel.weights.shape
+    drawn = sampled_with(degradation, seed).kernel.psf.shape
     assert all(size <= largest for size, largest in zip(drawn, degradation.max_kernel_size, strict=True))
 
 

@@ -25,7 +25,7 @@ def read(path: Path) -> Sampled:
 
 
 def weights_in(path: Path) -> NDArray[np.float64]:
-    return read(path).kernel.weights
+    return read(path).kernel.psf
 
 
 def npy(array: Any, **options: Any) -> bytes:
@@ -40,7 +40,7 @@ def npz() -> bytes:
     return content.getvalue()
 
 
-def picture(array: NDArray[Any], kind: str = "PNG", mode: str | None = None, **options: Any) -> bytes:
+def image(array: NDArray[Any], kind: str = "PNG", mode: str | None = None, **options: Any) -> bytes:
     content = io.BytesIO()
     image = Image.fromarray(array)
     (image if mode is None else image.convert(mode)).save(content, kind, **options)
@@ -49,7 +49,7 @@ def picture(array: NDArray[Any], kind: str = "PNG", mode: str | None = None, **o
 
 def with_alpha(alpha: int) -> bytes:
     channels = [LEVELS, LEVELS, LEVELS, np.full_like(LEVELS, alpha)]
-    return picture(np.stack(channels, axis=-1))
+    return image(np.stack(channels, axis=-1))
 
 
 def one_bright_pixel(height: int, width: int) -> NDArray[np.uint8]:
@@ -90,27 +90,27 @@ def save(tmp_path: Path) -> Callable[[bytes, str], Path]:
 )
 def test_an_array_is_divided_by_its_sum(save: Callable[..., Path], array: NDArray[Any]) -> None:
     exact = array.astype(np.longdouble)
-    weights = weights_in(save(npy(array)))
-    np.testing.assert_allclose(weights, (exact / exact.sum()).astype(np.float64), rtol=1e-12)
-    assert weights.dtype == np.float64
+    psf = weights_in(save(npy(array)))
+    np.testing.assert_allclose(psf, (exact / exact.sum()).astype(np.float64), rtol=1e-12)
+    assert psf.dtype == np.float64
 
 
 @pytest.mark.parametrize(
     ("content", "levels"),
     [
-        (picture(LEVELS), LEVELS),
-        (picture(LEVELS, "TIFF"), LEVELS),
-        (picture(LEVELS, "BMP"), LEVELS),
-        (picture(LEVELS, "PPM"), LEVELS),
-        (picture(LEVELS, mode="RGB"), LEVELS),
-        (picture(LEVELS, mode="P"), LEVELS),
-        (picture(LEVELS > 100), LEVELS > 100),
+        (image(LEVELS), LEVELS),
+        (image(LEVELS, "TIFF"), LEVELS),
+        (image(LEVELS, "BMP"), LEVELS),
+        (image(LEVELS, "PPM"), LEVELS),
+        (image(LEVELS, mode="RGB"), LEVELS),
+        (image(LEVELS, mode="P"), LEVELS),
+        (image(LEVELS > 100), LEVELS > 100),
         (with_alpha(255), LEVELS),
-        (picture(DEEP_LEVELS), DEEP_LEVELS),
-        (picture(DEEP_LEVELS, "TIFF"), DEEP_LEVELS),
-        (picture(DEEP_LEVELS, "PPM"), DEEP_LEVELS),
-        (picture(DEEP_LEVELS.astype(np.int32), "TIFF"), DEEP_LEVELS),
-        (picture(DEEP_LEVELS.astype(np.float32), "TIFF"), DEEP_LEVELS),
+        (image(DEEP_LEVELS), DEEP_LEVELS),
+        (image(DEEP_LEVELS, "TIFF"), DEEP_LEVELS),
+        (image(DEEP_LEVELS, "PPM"), DEEP_LEVELS),
+        (image(DEEP_LEVELS.astype(np.int32), "TIFF"), DEEP_LEVELS),
+        (image(DEEP_LEVELS.astype(np.float32), "TIFF"), DEEP_LEVELS),
     ],
     ids=[
         *("png", "tiff", "bmp", "pgm", "rgb", "palette", "1-bit", "opaque"),
@@ -120,23 +120,23 @@ def test_an_array_is_divided_by_its_sum(save: Callable[..., Path], array: NDArra
 def test_the_levels_of_a_picture_are_kept(
     save: Callable[..., Path], content: bytes, levels: NDArray[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    weights = weights_in(save(content, "kernel.picture"))
-    np.testing.assert_allclose(weights, levels / levels.sum(), rtol=1e-6)
+    psf = weights_in(save(content, "kernel.image"))
+    np.testing.assert_allclose(psf, levels / levels.sum(), rtol=1e-6)
     assert not caplog.records  # levels never sum up to 1: no news
 
 
 def test_a_jpeg_is_read_as_well(save: Callable[..., Path]) -> None:
-    weights = weights_in(save(picture(one_bright_pixel(9, 15), "JPEG"), "kernel.jpg"))
-    assert weights.shape == (9, 15)
-    assert weights.argmax() == 9 * 15 // 2
+    psf = weights_in(save(image(one_bright_pixel(9, 15), "JPEG"), "kernel.jpg"))
+    assert psf.shape == (9, 15)
+    assert psf.argmax() == 9 * 15 // 2
 
 
 def test_the_content_counts_and_not_the_name(save: Callable[..., Path]) -> None:
-    np.testing.assert_array_equal(weights_in(save(npy(LEVELS), "kernel.png")), weights_in(save(picture(LEVELS))))
+    np.testing.assert_array_equal(weights_in(save(npy(LEVELS), "kernel.png")), weights_in(save(image(LEVELS))))
 
 
 def test_a_bright_pixel_becomes_what_the_file_shows(save: Callable[..., Path]) -> None:
-    degradation = KernelFile(str(save(picture(LEVELS))))
+    degradation = KernelFile(str(save(image(LEVELS))))
     blurred = degradation.apply(one_bright_pixel(21, 23), degradation.sample(np.random.default_rng(0)))
     np.testing.assert_allclose(blurred[8:13, 7:16], 200 * (LEVELS / LEVELS.sum()), atol=0.51)
     assert blurred[:8].sum() == blurred[13:].sum() == blurred[:, :7].sum() == blurred[:, 16:].sum() == 0
@@ -167,9 +167,9 @@ def test_an_array_with_another_sum_is_a_warning(
 
 @pytest.mark.parametrize("total", [0.9995, 1.0, 1.0005])
 def test_an_array_of_sum_1_is_none(save: Callable[..., Path], total: float, caplog: pytest.LogCaptureFixture) -> None:
-    weights = weights_in(save(npy(LEVELS * (total / LEVELS.sum()))))
+    psf = weights_in(save(npy(LEVELS * (total / LEVELS.sum()))))
     assert not caplog.records
-    assert weights.sum() == pytest.approx(1, abs=1e-12)
+    assert psf.sum() == pytest.approx(1, abs=1e-12)
 
 
 # Which file it was
@@ -212,8 +212,8 @@ def assert_refused(path: Path, reason: str) -> None:
     ("content", "reason"),
     [
         (b"", "is empty (0 bytes)"),
-        (b"no kernel", "is neither a .npy array nor a picture"),
-        (pickle.dumps(LEVELS), "is neither a .npy array nor a picture"),
+        (b"no kernel", "is neither a .npy array nor an image"),
+        (pickle.dumps(LEVELS), "is neither a .npy array nor an image"),
         (npy(np.array([[{}]]), allow_pickle=True), "cannot be read (Object arrays cannot be loaded"),
         (npz(), "is an archive of several arrays (.npz)"),
         (npy(LEVELS)[:-1], "cannot be read"),
@@ -221,8 +221,8 @@ def assert_refused(path: Path, reason: str) -> None:
         (npy(LEVELS)[:7], "cannot be read"),
         (npy(LEVELS).replace(b"(5, 9)", b"(5, 9,"), "cannot be read"),
         (npy(LEVELS).replace(b"(5, 9), }      ", b"(9999999, 9), }"), "cannot be read"),
-        (picture(LEVELS)[:-30], "cannot be read"),
-        (picture(LEVELS)[:10], "is neither a .npy array nor a picture"),
+        (image(LEVELS)[:-30], "cannot be read"),
+        (image(LEVELS)[:10], "is neither a .npy array nor an image"),
         (npy(np.float64(1)), "has 0 dimensions"),
         (npy(np.ones(9)), "has 1 dimensions, shape (9,)"),
         (npy(np.ones((5, 9, 1))), "has 3 dimensions, shape (5, 9, 1)"),
@@ -231,14 +231,14 @@ def assert_refused(path: Path, reason: str) -> None:
         (npy(np.ones((0, 3))), "has 0x3 px"),
         (npy(np.ones((503, 3))), "has 503x3 px"),
         (npy(np.ones((3, 503))), "has 3x503 px"),
-        (picture(np.ones((4, 9), np.uint8)), "has 4x9 px"),
-        (picture(np.ones((5, 503), np.uint8)), "has 5x503 px"),
+        (image(np.ones((4, 9), np.uint8)), "has 4x9 px"),
+        (image(np.ones((5, 503), np.uint8)), "has 5x503 px"),
         (npy(np.array([[0.5, np.nan, 0.5]])), "not finite"),
         (npy(np.array([[0.5, np.inf, 0.5]])), "not finite"),
         (npy(np.array([[0.5, -0.25, 0.75]])), "below 0, down to -0.25"),
-        (picture(np.full((3, 3), -1, np.int32), "TIFF"), "below 0, down to -1"),
+        (image(np.full((3, 3), -1, np.int32), "TIFF"), "below 0, down to -1"),
         (npy(np.zeros((3, 3))), "nothing but 0"),
-        (picture(np.zeros((3, 3), np.uint8)), "nothing but 0"),
+        (image(np.zeros((3, 3), np.uint8)), "nothing but 0"),
         (npy(np.ones((3, 3), complex)), "holds complex128 values"),
         (npy(np.full((3, 3), "1")), "holds <U1 values"),
         (npy(np.ones((3, 3), "datetime64[s]")), "holds datetime64[s] values"),
@@ -254,8 +254,8 @@ def test_files_that_hold_no_kernel_are_refused(save: Callable[..., Path], conten
 def test_a_large_picture_is_refused_before_it_is_decoded(
     save: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = save(picture(np.zeros((3001, 3001), np.uint8)))
-    monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("the picture was decoded"))
+    path = save(image(np.zeros((3001, 3001), np.uint8)))
+    monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("the image was decoded"))
     assert_refused(path, "has 3001x3001 px")
 
 

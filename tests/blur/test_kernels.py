@@ -7,41 +7,41 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from deblur.blur import kernels
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 
 LENGTHS = st.floats(1, 40)
 ANGLES = st.floats(-720, 720)
 
 
-def assert_is_blur_kernel(weights: Weights) -> None:
-    assert weights.dtype == np.float64
-    assert weights.flags.c_contiguous
-    assert all(size % 2 == 1 for size in weights.shape)
-    assert weights.min() >= 0
-    assert weights.sum() == pytest.approx(1, abs=1e-12)
-    for axis in (0, 1):  # no border of zeros on both sides
-        outer = np.take(weights, [0, -1], axis=axis)
-        assert outer.any() or weights.shape[axis] == 1
+def assert_is_blur_kernel(psf: Psf) -> None:
+    assert psf.dtype == np.float64
+    assert psf.flags.c_contiguous
+    assert all(size % 2 == 1 for size in psf.shape)
+    assert psf.min() >= 0
+    assert psf.sum() == pytest.approx(1, abs=1e-12)
+    for axis in (0, 1):  # no boundary of zeros on both sides
+        outer = np.take(psf, [0, -1], axis=axis)
+        assert outer.any() or psf.shape[axis] == 1
 
 
-def supersampled(inside: NDArray[np.bool_], shape: tuple[int, int]) -> Weights:
+def supersampled(inside: NDArray[np.bool_], shape: tuple[int, int]) -> Psf:
     """Area shares by counting the points of a fine grid."""
     points = inside.shape[0] // shape[0]
     counts = inside.reshape(shape[0], points, shape[1], points).mean(axis=(1, 3))
     return counts / counts.sum()
 
 
-def fine_grid(shape: tuple[int, int], points: int = 200) -> tuple[Weights, Weights]:
-    """Coordinates (y up, x) of points x points points in each pixel of a centred grid."""
+def fine_grid(shape: tuple[int, int], points: int = 200) -> tuple[Psf, Psf]:
+    """Coordinates (y up, x) of points x points points in each pixel of a centerd grid."""
     y, x = ((np.arange(size * points) + 0.5) / points - size / 2 for size in shape)
     return -y[:, np.newaxis], x[np.newaxis, :]
 
 
-def moments(weights: Weights) -> Weights:
+def moments(psf: Psf) -> Psf:
     """Covariance matrix of a kernel in px^2, (x, y) with y up."""
-    rows, columns = np.indices(weights.shape)
-    points = np.stack([columns - weights.shape[1] // 2, weights.shape[0] // 2 - rows]).reshape(2, -1)
-    return (points * weights.ravel()) @ points.T
+    rows, columns = np.indices(psf.shape)
+    points = np.stack([columns - psf.shape[1] // 2, psf.shape[0] // 2 - rows]).reshape(2, -1)
+    return (points * psf.ravel()) @ points.T
 
 
 @given(st.floats(0.05, 12))
@@ -51,10 +51,10 @@ def test_gaussian_is_a_kernel(sigma: float) -> None:
 
 @given(st.integers(0, 20))
 def test_box_is_a_kernel(half: int) -> None:
-    weights = kernels.box(2 * half + 1)
-    assert_is_blur_kernel(weights)
-    assert weights.shape == (2 * half + 1, 2 * half + 1)
-    assert np.ptp(weights) == 0
+    psf = kernels.box(2 * half + 1)
+    assert_is_blur_kernel(psf)
+    assert psf.shape == (2 * half + 1, 2 * half + 1)
+    assert np.ptp(psf) == 0
 
 
 @given(LENGTHS, ANGLES)
@@ -74,11 +74,11 @@ def test_identity_is_one_pixel() -> None:
 
 @pytest.mark.parametrize("sigma", [0.8, 1.5, 3.0, 4.2])
 def test_gaussian_has_the_ratios_and_the_width_asked_for(sigma: float) -> None:
-    weights = kernels.gaussian(sigma)
-    centre = len(weights) // 2
-    assert centre >= 4 * sigma
-    assert weights[centre, centre + 2] / weights[centre, centre] == pytest.approx(np.exp(-2 / sigma**2))
-    np.testing.assert_allclose(moments(weights), sigma**2 * np.eye(2), rtol=2e-3, atol=1e-9)
+    psf = kernels.gaussian(sigma)
+    center = len(psf) // 2
+    assert center >= 4 * sigma
+    assert psf[center, center + 2] / psf[center, center] == pytest.approx(np.exp(-2 / sigma**2))
+    np.testing.assert_allclose(moments(psf), sigma**2 * np.eye(2), rtol=2e-3, atol=1e-9)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 3.0])
@@ -100,19 +100,19 @@ def test_motion_between_odd_lengths_has_partly_covered_ends() -> None:
 
 
 def test_motion_turns_counter_clockwise_on_the_picture() -> None:
-    weights = kernels.motion(9, 45)
-    lower_left_to_upper_right = np.fliplr(weights)
+    psf = kernels.motion(9, 45)
+    lower_left_to_upper_right = np.fliplr(psf)
     assert np.trace(lower_left_to_upper_right) > 0.5
-    assert weights[0, 0] == weights[-1, -1] == 0
+    assert psf[0, 0] == psf[-1, -1] == 0
 
 
 @given(LENGTHS, st.integers(-180, 360))
 def test_motion_is_symmetric(length: float, angle: int) -> None:
-    weights = kernels.motion(length, angle)
-    np.testing.assert_array_equal(kernels.motion(length, angle + 180), weights)
-    np.testing.assert_allclose(kernels.motion(length, -angle), weights[:, ::-1], atol=1e-12)
-    np.testing.assert_allclose(kernels.motion(length, 90 - angle), weights.T, atol=1e-12)
-    np.testing.assert_allclose(weights[::-1, ::-1], weights, atol=1e-12)
+    psf = kernels.motion(length, angle)
+    np.testing.assert_array_equal(kernels.motion(length, angle + 180), psf)
+    np.testing.assert_allclose(kernels.motion(length, -angle), psf[:, ::-1], atol=1e-12)
+    np.testing.assert_allclose(kernels.motion(length, 90 - angle), psf.T, atol=1e-12)
+    np.testing.assert_allclose(psf[::-1, ::-1], psf, atol=1e-12)
 
 
 @given(LENGTHS)
@@ -134,33 +134,33 @@ def test_motion_has_its_length_and_direction_at_every_angle(length: float, angle
 
 @pytest.mark.parametrize(("length", "angle"), [(5, 30), (7.3, 11), (4.5, 77), (12, 158), (3, 0.4), (1, 20)])
 def test_motion_weights_are_covered_areas(length: float, angle: float) -> None:
-    weights = kernels.motion(length, angle)
-    y, x = fine_grid(weights.shape)
+    psf = kernels.motion(length, angle)
+    y, x = fine_grid(psf.shape)
     cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     inside = (np.abs(x * cosine + y * sine) <= length / 2) & (np.abs(y * cosine - x * sine) <= 0.5)
-    np.testing.assert_allclose(weights, supersampled(inside, weights.shape), atol=2e-4)
+    np.testing.assert_allclose(psf, supersampled(inside, psf.shape), atol=2e-4)
 
 
 @pytest.mark.parametrize("angle", [1e-12, 1e-9, 1e-7, 1e-5, 45 - 1e-10, 90 + 1e-10])
 def test_motion_is_continuous_next_to_the_special_angles(angle: float) -> None:
-    weights, neighbour = kernels.motion(15, angle), kernels.motion(15, round(angle))
-    common = np.minimum(weights.shape, neighbour.shape)
-    centred = [
+    psf, neighbor = kernels.motion(15, angle), kernels.motion(15, round(angle))
+    common = np.minimum(psf.shape, neighbor.shape)
+    centerd = [
         array[
             tuple(slice((size - part) // 2, (size + part) // 2) for size, part in zip(array.shape, common, strict=True))
         ]
-        for array in (weights, neighbour)
+        for array in (psf, neighbor)
     ]
-    np.testing.assert_allclose(*centred, atol=1e-6)
+    np.testing.assert_allclose(*centerd, atol=1e-6)
 
 
 @pytest.mark.parametrize("radius", [0.6, 1, 1.5, 2.7, 5, 7.2])
 def test_disk_weights_are_covered_areas(radius: float) -> None:
-    weights = kernels.disk(radius)
-    assert len(weights) == 2 * np.ceil(radius - 0.5) + 1
-    y, x = fine_grid(weights.shape)
-    np.testing.assert_allclose(weights, supersampled(x**2 + y**2 <= radius**2, weights.shape), atol=2e-4)
-    np.testing.assert_allclose(weights, weights.T, atol=1e-15)
+    psf = kernels.disk(radius)
+    assert len(psf) == 2 * np.ceil(radius - 0.5) + 1
+    y, x = fine_grid(psf.shape)
+    np.testing.assert_allclose(psf, supersampled(x**2 + y**2 <= radius**2, psf.shape), atol=2e-4)
+    np.testing.assert_allclose(psf, psf.T, atol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_disk_weights_are_covered_areas(radius: float) -> None:
     ],
 )
 def test_values_without_a_kernel_are_refused(
-    make: Callable[..., Weights], arguments: tuple[float, ...], sentence: str
+    make: Callable[..., Psf], arguments: tuple[float, ...], sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         make(*arguments)

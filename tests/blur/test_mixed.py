@@ -42,11 +42,11 @@ def test_what_is_drawn_is_a_blur_of_the_family_that_is_named() -> None:
         assert each.parameters.keys() == EVERY_FAMILY[each.family].keys()
         own = FAMILIES[each.family](**each.parameters)
         if own.fixed_kernel is not None:  # a path is drawn for the same parameters too
-            np.testing.assert_array_equal(each.kernel.weights, own.fixed_kernel.weights)
+            np.testing.assert_array_equal(each.kernel.psf, own.fixed_kernel.psf)
         else:
             assert each.family == "trajectory"
-            assert max(each.kernel.weights.shape) <= max(own.max_kernel_size)
-        assert each.kernel.weights.sum() == pytest.approx(1, abs=1e-9)
+            assert max(each.kernel.psf.shape) <= max(own.max_kernel_size)
+        assert each.kernel.psf.sum() == pytest.approx(1, abs=1e-9)
 
 
 def test_a_bright_pixel_becomes_the_kernel_and_a_constant_picture_stays() -> None:
@@ -55,10 +55,10 @@ def test_a_bright_pixel_becomes_the_kernel_and_a_constant_picture_stays() -> Non
     impulse[30, 29] = 255
     flat = np.full((37, 31), 131, np.uint8)
     for each in drawn(mixture, ENOUGH_FOR_EACH):
-        height, width = (size // 2 for size in each.kernel.weights.shape)
+        height, width = (size // 2 for size in each.kernel.psf.shape)
         blurred = mixture.apply(impulse, each)
         around = blurred[30 - height : 31 + height, 29 - width : 30 + width]
-        np.testing.assert_allclose(around, 255 * each.kernel.weights, atol=0.51)
+        np.testing.assert_allclose(around, 255 * each.kernel.psf, atol=0.51)
         assert int(blurred.sum()) == int(around.sum())
         np.testing.assert_array_equal(mixture.apply(flat, each), flat)
 
@@ -119,20 +119,20 @@ def test_the_largest_kernel_is_that_of_the_largest_family() -> None:
     assert Mixed({"box": {"size": 7}, "motion": {"length": 15, "angle": 0}}).max_kernel_size == (7, 15)
     mixture = Mixed(EVERY_FAMILY)
     largest = np.array(mixture.max_kernel_size)
-    assert all((each.kernel.weights.shape <= largest).all() for each in drawn(mixture, 200))
+    assert all((each.kernel.psf.shape <= largest).all() for each in drawn(mixture, 200))
 
 
 def test_in_the_pipeline_no_picture_stays_sharp_and_flips_come_first() -> None:
     families = {name: arguments for name, arguments in EVERY_FAMILY.items() if name != "none"}
     mixture = Mixed(families)
     compose = A.Compose([A.HorizontalFlip(), A.VerticalFlip(), Degrade(mixture)], additional_targets={"sharp": "mask"})
-    picture = np.random.default_rng(0).integers(0, 256, (37, 31), dtype=np.uint8)
-    flips = [picture, picture[::-1], picture[:, ::-1], picture[::-1, ::-1]]
+    image = np.random.default_rng(0).integers(0, 256, (37, 31), dtype=np.uint8)
+    flips = [image, image[::-1], image[:, ::-1], image[::-1, ::-1]]
     seen: set[tuple[int, str]] = set()
     for index in range(200):
         sequence = np.random.SeedSequence([0, 0, index])
         compose.set_random_state(np.random.default_rng(sequence), random.Random(int(sequence.generate_state(1)[0])))
-        result = compose(image=picture, sharp=picture)
+        result = compose(image=image, sharp=image)
         sampled = compose.transforms[-1].params["sampled"]
         assert not np.array_equal(result["image"], result["sharp"])
         np.testing.assert_array_equal(result["image"], mixture.apply(result["sharp"], sampled))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from deblur.blur import kernels
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.blur.trajectories import STEPS, Path, rasterise, trajectory
 
 EXTENTS = st.floats(0.3, 40)
@@ -21,15 +21,15 @@ def path_of(seed: int, extent: float = 20.0, shake: float = 0.7) -> Path:
 
 
 def straight(length: float, angle: float, steps: int = 9) -> Path:
-    """An even path whose angle is counter-clockwise on the picture, as in `kernels.motion`."""
+    """An even path whose angle is counter-clockwise on the image, as in `kernels.motion`."""
     along = np.linspace(-length / 2, length / 2, steps)[:, np.newaxis]
     return along * [math.cos(math.radians(angle)), -math.sin(math.radians(angle))]
 
 
-def centre_of_mass(weights: Weights) -> tuple[float, float]:
-    """Row and column of the centre of mass, from the middle of the kernel."""
-    rows, columns = (np.arange(size) - size // 2 for size in weights.shape)
-    return float(rows @ weights.sum(axis=1)), float(weights.sum(axis=0) @ columns)
+def center_of_mass(psf: Psf) -> tuple[float, float]:
+    """Row and column of the center of mass, from the middle of the kernel."""
+    rows, columns = (np.arange(size) - size // 2 for size in psf.shape)
+    return float(rows @ psf.sum(axis=1)), float(psf.sum(axis=0) @ columns)
 
 
 def farthest(points: NDArray[np.float64]) -> float:
@@ -40,21 +40,21 @@ def length_of(path: Path) -> float:
     return float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
 
 
-def by_counting(path: Path, shape: tuple[int, ...], points: int = 4000) -> Weights:
-    """Share a path's time out by bilinear weights at many moments, one by one, into a grid around its own centre."""
+def by_counting(path: Path, shape: tuple[int, ...], points: int = 4000) -> Psf:
+    """Share a path's time out by bilinear weights at many moments, one by one, into a grid around its own center."""
     moments = (np.arange(points) + 0.5) / points * (len(path) - 1)
     x, y = (np.interp(moments, np.arange(len(path)), coordinates) for coordinates in path.T)
     rows, columns = (np.arange(size) - size // 2 for size in shape)
     near_rows = np.clip(1 - np.abs(rows[:, np.newaxis] - (y - y.mean())), 0, None)
     near_columns = np.clip(1 - np.abs(columns[:, np.newaxis] - (x - x.mean())), 0, None)
-    weights: Weights = near_rows @ near_columns.T / points
-    return weights
+    psf: Psf = near_rows @ near_columns.T / points
+    return psf
 
 
-def placed(weights: Weights, side: int) -> Weights:
+def placed(psf: Psf, side: int) -> Psf:
     """A kernel in the middle of a square."""
-    margins = [((side - size) // 2,) * 2 for size in weights.shape]
-    return np.pad(weights, margins)
+    margins = [((side - size) // 2,) * 2 for size in psf.shape]
+    return np.pad(psf, margins)
 
 
 # Paths
@@ -151,24 +151,24 @@ def test_paths_that_cannot_be_are_refused(extent: float, shake: float, steps: in
 
 @few
 @given(SEEDS, EXTENTS, SHAKES)
-def test_what_a_path_leaves_is_a_kernel_around_its_centre_of_mass(seed: int, extent: float, shake: float) -> None:
-    weights = rasterise(path_of(seed, extent, shake))
-    assert weights.dtype == np.float64
-    assert weights.flags.c_contiguous
-    assert all(size % 2 == 1 for size in weights.shape)
-    assert weights.min() >= 0
-    assert weights.sum() == pytest.approx(1, abs=1e-12)
-    assert centre_of_mass(weights) == pytest.approx((0, 0), abs=1e-6)  # half a pixel would be allowed
+def test_what_a_path_leaves_is_a_kernel_around_its_center_of_mass(seed: int, extent: float, shake: float) -> None:
+    psf = rasterise(path_of(seed, extent, shake))
+    assert psf.dtype == np.float64
+    assert psf.flags.c_contiguous
+    assert all(size % 2 == 1 for size in psf.shape)
+    assert psf.min() >= 0
+    assert psf.sum() == pytest.approx(1, abs=1e-12)
+    assert center_of_mass(psf) == pytest.approx((0, 0), abs=1e-6)  # half a pixel would be allowed
     for axis in (0, 1):
-        assert np.take(weights, [0, -1], axis=axis).any()
+        assert np.take(psf, [0, -1], axis=axis).any()
 
 
 @few
 @given(SEEDS, st.floats(2, 40), SHAKES)
 def test_a_kernel_reaches_as_far_as_its_path(seed: int, extent: float, shake: float) -> None:
     path = path_of(seed, extent, shake)
-    weights = rasterise(path)
-    filled = np.argwhere(weights > 0)
+    psf = rasterise(path)
+    filled = np.argwhere(psf > 0)
     sides = np.ptp(filled, axis=0)[::-1]  # (x, y), from the first pixel's middle to the last one's
     assert (sides > np.ptp(path, axis=0) - 0.01).all()  # light at the very edge of a pixel may be negligible
     assert (sides < np.ptp(path, axis=0) + 2).all()
@@ -180,28 +180,28 @@ def test_a_kernel_reaches_as_far_as_its_path(seed: int, extent: float, shake: fl
 @example(0, 1.0, 0.0)
 def test_light_is_shared_out_as_by_counting_moments(seed: int, extent: float, shake: float) -> None:
     path = path_of(seed, extent, shake)
-    weights = rasterise(path)
-    side = max(weights.shape) + 2
-    np.testing.assert_allclose(placed(weights, side), by_counting(path, (side, side)), atol=2e-3)
-    assert np.abs(placed(weights, side) - by_counting(path, (side, side))).sum() < 0.01
+    psf = rasterise(path)
+    side = max(psf.shape) + 2
+    np.testing.assert_allclose(placed(psf, side), by_counting(path, (side, side)), atol=2e-3)
+    assert np.abs(placed(psf, side) - by_counting(path, (side, side))).sum() < 0.01
 
 
 @pytest.mark.parametrize("length", [3, 7.4, 15, 24])
 @pytest.mark.parametrize("angle", [0, 90, 180])
 def test_an_even_path_along_an_axis_is_a_motion_with_softer_ends(length: float, angle: float) -> None:
-    weights, motion = rasterise(straight(length, angle)), kernels.motion(length, angle)
-    side = max(*weights.shape, *motion.shape)
-    difference = np.abs(placed(weights, side) - placed(motion, side))
+    psf, motion = rasterise(straight(length, angle)), kernels.motion(length, angle)
+    side = max(*psf.shape, *motion.shape)
+    difference = np.abs(placed(psf, side) - placed(motion, side))
     assert difference.max() < 0.13 / length  # an eighth of a pixel's light, at the last pixels alone
     assert difference.sum() < 0.51 / length
 
 
 @pytest.mark.parametrize("angle", [10, 30, 45, 77, 120, 158])
 def test_a_slanting_path_has_the_size_and_direction_of_the_motion(angle: float) -> None:
-    def moments(weights: Weights) -> NDArray[np.float64]:
-        rows, columns = np.indices(weights.shape)
-        points = np.stack([columns - weights.shape[1] // 2, weights.shape[0] // 2 - rows]).reshape(2, -1)
-        return (points * weights.ravel()) @ points.T
+    def moments(psf: Psf) -> NDArray[np.float64]:
+        rows, columns = np.indices(psf.shape)
+        points = np.stack([columns - psf.shape[1] // 2, psf.shape[0] // 2 - rows]).reshape(2, -1)
+        return (points * psf.ravel()) @ points.T
 
     ours, theirs = moments(rasterise(straight(21, angle))), moments(kernels.motion(21, angle))
     np.testing.assert_allclose(ours, theirs, atol=0.3)  # of 37 px^2 along the line; pixels blur both by up to 1/4
@@ -219,15 +219,15 @@ def test_time_spent_counts() -> None:
     ends = [rasterise(path)[0, [0, -1]] for path in (even, lingering)]
     assert ends[0][0] == pytest.approx(ends[0][1])
     assert rasterise(lingering).max() == pytest.approx(1 / 2 + 1 / 32)  # at rest for half of the time
-    assert centre_of_mass(rasterise(lingering)) == pytest.approx((0, 0), abs=1e-12)
+    assert center_of_mass(rasterise(lingering)) == pytest.approx((0, 0), abs=1e-12)
     assert rasterise(lingering).shape == (1, 13)  # the resting place at 2 px, the start at -6 px from the middle
 
 
 def test_a_path_goes_to_the_right_and_down_as_its_kernel() -> None:
     corner = np.array([[0, 0], [6, 0], [6, 6]], float)  # half of the time to the right, then down
-    weights = rasterise(corner)
-    middle = len(weights) // 2
-    upper, lower = weights[:middle], weights[middle + 1 :]
+    psf = rasterise(corner)
+    middle = len(psf) // 2
+    upper, lower = psf[:middle], psf[middle + 1 :]
     assert upper[:, :middle].sum() > 0.3
     assert lower[:, middle + 1 :].sum() > 0.3
     assert lower[:, :middle].sum() == 0
@@ -235,12 +235,12 @@ def test_a_path_goes_to_the_right_and_down_as_its_kernel() -> None:
 
 def test_a_path_backwards_is_the_same_and_a_mirrored_one_the_mirror_image() -> None:
     path = path_of(1)
-    weights = rasterise(path)
-    np.testing.assert_allclose(rasterise(path[::-1]), weights, atol=1e-12)
-    np.testing.assert_allclose(rasterise(path * [-1, 1]), weights[:, ::-1], atol=1e-12)
-    np.testing.assert_allclose(rasterise(path * [1, -1]), weights[::-1], atol=1e-12)
-    np.testing.assert_allclose(rasterise(path[:, ::-1]), weights.T, atol=1e-12)
-    np.testing.assert_allclose(rasterise(path + np.array([3.3, -1.8])), weights, atol=1e-12)
+    psf = rasterise(path)
+    np.testing.assert_allclose(rasterise(path[::-1]), psf, atol=1e-12)
+    np.testing.assert_allclose(rasterise(path * [-1, 1]), psf[:, ::-1], atol=1e-12)
+    np.testing.assert_allclose(rasterise(path * [1, -1]), psf[::-1], atol=1e-12)
+    np.testing.assert_allclose(rasterise(path[:, ::-1]), psf.T, atol=1e-12)
+    np.testing.assert_allclose(rasterise(path + np.array([3.3, -1.8])), psf, atol=1e-12)
 
 
 @few
@@ -250,6 +250,6 @@ def test_a_slightly_different_path_has_a_slightly_different_kernel(seed: int, ex
     path = path_of(seed, extent, shake)
     moved = path + np.random.default_rng(1).uniform(-1e-3, 1e-3, path.shape)
     kernels_of_both = [rasterise(each) for each in (path, moved)]
-    side = max(size for weights in kernels_of_both for size in weights.shape)
-    first, second = (placed(weights, side) for weights in kernels_of_both)
+    side = max(size for psf in kernels_of_both for size in psf.shape)
+    first, second = (placed(psf, side) for psf in kernels_of_both)
     assert np.abs(first - second).sum() < 0.01  # bilinear weights change by at most 4 a pixel of movement

@@ -29,14 +29,14 @@ def test_fixed_parameters_still_draw_a_path_for_each_picture() -> None:
     assert degradation.commutes_with_mirroring == (False, False)
     sampled = draws(degradation, 20)
     assert {(each.parameters["extent"], each.parameters["shake"]) for each in sampled} == {(12, 0.5)}
-    assert len({each.kernel.weights.tobytes() for each in sampled}) == 20
+    assert len({each.kernel.psf.tobytes() for each in sampled}) == 20
 
 
 @pytest.mark.parametrize(("extent", "largest"), [(0.4, 3), (5, 11), ([2, 9.2], 21), ([5, 25], 51)])
 def test_no_kernel_is_larger_than_is_said(extent: float | list[float], largest: int) -> None:
     degradation = Trajectory(extent, [0, 1])
     assert degradation.max_kernel_size == (largest, largest)
-    sides = [max(each.kernel.weights.shape) for each in draws(degradation, 1000)]
+    sides = [max(each.kernel.psf.shape) for each in draws(degradation, 1000)]
     assert max(sides) <= largest
     assert max(sides) > 0.6 * largest  # what is said is no idle bound
 
@@ -50,15 +50,15 @@ def test_a_camera_that_moves_once_and_rests_comes_near_the_bound() -> None:
 
 @pytest.mark.parametrize("shape", [(64, 48), (7, 5), (1, 9), (1, 1)])
 def test_pictures_smaller_than_the_kernel_are_blurred_too(shape: tuple[int, int]) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     degradation = Trajectory(25, [0, 1], noise_sigma=2, jpeg_quality=[70, 90])
     for seed in range(5):
         sampled = degradation.sample(np.random.default_rng(seed))
-        blurred = degradation.apply(picture, sampled)
+        blurred = degradation.apply(image, sampled)
         assert blurred.shape == shape
-        again = degradation.apply(picture, degradation.sample(np.random.default_rng(seed)))
+        again = degradation.apply(image, degradation.sample(np.random.default_rng(seed)))
         np.testing.assert_array_equal(blurred, again)
-    assert shape == (1, 1) or not np.array_equal(blurred, picture)
+    assert shape == (1, 1) or not np.array_equal(blurred, image)
 
 
 def test_the_noise_does_not_depend_on_extent_and_shake() -> None:

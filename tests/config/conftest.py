@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from deblur.config import check
-from deblur.config.command_line import MISTAKES, conf_dir, explain, prepare_words, run
+from deblur.config.command_line import USAGE_ERRORS, conf_dir, explain, prepare_argv, run
 from deblur.errors import UserError
 from deblur.train import main
 
@@ -27,9 +27,9 @@ def _composed(choices: tuple[str, ...]) -> Tree:
 def changed() -> Callable[..., Tree]:
     """Return the composed configuration of some chosen options, with keys set as by the words of a command line."""
 
-    def change(choices: str, *words: str) -> Tree:
+    def change(choices: str, *overrides: str) -> Tree:
         tree = deepcopy(_composed(tuple(choices.split())))
-        for override in OverridesParser.create().parse_overrides(list(words)):
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
             *sections, key = override.key_or_group.split(".")
             node = tree
             for section in sections:
@@ -54,9 +54,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def accepted(workplace: Path) -> Callable[..., list[Tree]]:  # noqa: ARG001
     """Run a command that does no more than checking; return the configuration of each job."""
 
-    def configs(*words: str) -> list[Tree]:
+    def configs(*overrides: str) -> list[Tree]:
         seen: list[Tree] = []
-        assert run("train", lambda composed: seen.append(check(composed)), words) == 0
+        assert run("train", lambda composed: seen.append(check(composed)), overrides) == 0
         return seen
 
     return configs
@@ -66,14 +66,14 @@ def accepted(workplace: Path) -> Callable[..., list[Tree]]:  # noqa: ARG001
 def explained(workplace: Path) -> Callable[..., str]:  # noqa: ARG001
     """Return why words are refused, without the rest of a command; several times faster than `refused`."""
 
-    def sentence(*words: str) -> str:
+    def sentence(*overrides: str) -> str:
         try:
             with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-                check(compose("train", prepare_words(words)))
+                check(compose("train", prepare_argv(overrides)))
         except UserError as error:
             return str(error)
-        except MISTAKES as error:
-            return explain(error, "train", words)
+        except USAGE_ERRORS as error:
+            return explain(error, "train", overrides)
         pytest.fail("These words were accepted.")
 
     return sentence
@@ -83,9 +83,9 @@ def explained(workplace: Path) -> Callable[..., str]:  # noqa: ARG001
 def refused(workplace: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run a training command that is refused with one sentence and leaves nothing behind; return the sentence."""
 
-    def sentence(*words: str) -> str:
+    def sentence(*overrides: str) -> str:
         before = sorted(workplace.rglob("*"))
-        assert main(words) == 2
+        assert main(overrides) == 2
         said = capsys.readouterr()
         assert said.out == ""
         assert said.err.startswith("error: ")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deblur import demo, evaluate, export, report, restore, train
 from deblur.config.arguments import read_arguments
-from deblur.config.command_line import conf_dir, prepare_words
+from deblur.config.command_line import conf_dir, prepare_argv
 from deblur.errors import UserError
 
 Shown = pytest.CaptureFixture[str]
@@ -32,29 +32,29 @@ def own(workplace: Path) -> Path:
     "pieces", itertools.permutations([("seed=1,2",), ("--config-dir", "own"), ("-m",), ("loss=l1",)])
 )
 def test_flags_may_stand_anywhere(own: Path, pieces: tuple[tuple[str, ...], ...]) -> None:
-    prepared = prepare_words([word for piece in pieces for word in piece])
+    prepared = prepare_argv([word for piece in pieces for word in piece])
     assert prepared[:2] == ["--multirun", f"--config-dir={own}"]
     assert sorted(prepared[2:4]) == ["loss=l1", "seed=1,2"]
-    assert prepared[4:] == [prepare_words(["-m", "seed=1,2", "loss=l1"])[-1]]
+    assert prepared[4:] == [prepare_argv(["-m", "seed=1,2", "loss=l1"])[-1]]
 
 
 @given(st.permutations(["seed=1", "loss=l1", "paths.output_root=a b", "blur=box"]), st.data())
-def test_what_is_prepared_stays_as_it_is(words: list[str], data: st.DataObject) -> None:
+def test_what_is_prepared_stays_as_it_is(overrides: list[str], data: st.DataObject) -> None:
     """The further processes of a run on several devices are started with the prepared command."""
-    words.insert(data.draw(st.integers(0, 4)), "-m")
-    prepared = prepare_words(prepare_words(words))
-    assert prepare_words(prepared) == prepared
-    assert prepared[1:-1] == prepare_words(words)[1:-1]
+    overrides.insert(data.draw(st.integers(0, 4)), "-m")
+    prepared = prepare_argv(prepare_argv(overrides))
+    assert prepare_argv(prepared) == prepared
+    assert prepared[1:-1] == prepare_argv(overrides)[1:-1]
 
 
 def test_a_preset_of_ones_own_names_its_sweep(own: Path) -> None:  # noqa: ARG001
-    assert prepare_words(["-m", "experiment=named", "--config-dir", "own"])[2:] == ["experiment=named"]
-    assert prepare_words(["-m", "experiment=plain", "--config-dir", "own"])[3].startswith("sweep=sweep-")
-    assert prepare_words(["-m", "experiment=plain,quick", "--config-dir", "own"])[3].startswith("sweep=sweep-")
+    assert prepare_argv(["-m", "experiment=named", "--config-dir", "own"])[2:] == ["experiment=named"]
+    assert prepare_argv(["-m", "experiment=plain", "--config-dir", "own"])[3].startswith("sweep=sweep-")
+    assert prepare_argv(["-m", "experiment=plain,quick", "--config-dir", "own"])[3].startswith("sweep=sweep-")
 
 
 @pytest.mark.parametrize(
-    ("words", "lines"),
+    ("overrides", "lines"),
     [
         (("-m", "blur=motion,gaussian", "seed=3"), ["# The first of 2 jobs: blur=motion seed=3 sweep=sweep-"]),
         (("seed=3,4", "-m", "experiment=plain,quick", "--config-dir", "own"), ["# The first of 4 jobs: seed=3 exp"]),
@@ -71,13 +71,13 @@ def test_a_preset_of_ones_own_names_its_sweep(own: Path) -> None:  # noqa: ARG00
 def test_the_configuration_of_a_sweeps_first_job_is_shown(
     own: Path,  # noqa: ARG001
     capsys: Shown,
-    words: tuple[str, ...],
+    overrides: tuple[str, ...],
     lines: list[str],
     place: int,
 ) -> None:
-    given = [*words]
+    given = [*overrides]
     given[len(given) if place else 0 : 0] = ["--cfg", "job"]
-    if "--run" in words:
+    if "--run" in overrides:
         given.remove("--run")
     assert train.main(given) == 0
     said = capsys.readouterr()
@@ -86,9 +86,9 @@ def test_the_configuration_of_a_sweeps_first_job_is_shown(
     assert len(comments) == len(lines)
     assert all(line.startswith(start) for line, start in zip(comments, lines, strict=True))
     shown = yaml.safe_load(said.out)
-    blur = "gaussian" if "experiment=grid" in words else "motion" if lines and "blur" in words[1] else "box"
+    blur = "gaussian" if "experiment=grid" in overrides else "motion" if lines and "blur" in overrides[1] else "box"
     assert shown["blur"]["name"] == blur
-    assert shown["seed"] == (1 if "seed=1,2" in words else 0 if words == ("experiment=grid",) else 3)
+    assert shown["seed"] == (1 if "seed=1,2" in overrides else 0 if overrides == ("experiment=grid",) else 3)
     assert "hydra" not in shown
 
 
@@ -96,7 +96,7 @@ def test_the_configuration_of_a_sweeps_first_job_is_shown(
     "flag", [("--info", "searchpath"), ("--info", "defaults"), ("-i",), ("--help",), ("--hydra-help",)]
 )
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ("-m", "seed=1,2"),
         ("experiment=grid",),
@@ -105,9 +105,9 @@ def test_the_configuration_of_a_sweeps_first_job_is_shown(
     ],
 )
 def test_what_shows_a_text_goes_with_a_sweep(
-    workplace: Path, capsys: Shown, flag: tuple[str, ...], words: tuple[str, ...]
+    workplace: Path, capsys: Shown, flag: tuple[str, ...], overrides: tuple[str, ...]
 ) -> None:
-    for command in ((*flag, *words), (*words, *flag)):
+    for command in ((*flag, *overrides), (*overrides, *flag)):
         assert train.main(command) == 0
         said = capsys.readouterr()
         assert said.err == ""
@@ -119,8 +119,8 @@ def test_what_shows_a_text_goes_with_a_sweep(
 def test_every_command_tells_its_version_and_its_keys(workplace: Path, capsys: Shown, name: str) -> None:
     assert COMMANDS[name].main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("deblur 0.")
-    for words in (["--help"], ["-h"], ["--help", "a_file.png"]):
-        assert COMMANDS[name].main(words) == 0
+    for overrides in (["--help"], ["-h"], ["--help", "a_file.png"]):
+        assert COMMANDS[name].main(overrides) == 0
         assert f"python -m deblur.{name}" in capsys.readouterr().out
     assert COMMANDS[name].main(["--cfg", "job"]) == 0
     assert capsys.readouterr().err == ""
@@ -132,8 +132,8 @@ def test_a_folder_of_configuration_files_is_found_from_here(workplace: Path, cap
 
     shutil.copytree(conf_dir(), workplace / "copied")
     (workplace / "copied" / "train.yaml").write_text((conf_dir() / "train.yaml").read_text() + "\nadded: 1\n")
-    for words in (["--config-path", "copied"], ["--config-path=copied", "-m", "seed=1,2"], ["-cp", "copied"]):
-        assert train.main([*words, "--cfg", "job", "-p", "added"]) == 0
+    for overrides in (["--config-path", "copied"], ["--config-path=copied", "-m", "seed=1,2"], ["-cp", "copied"]):
+        assert train.main([*overrides, "--cfg", "job", "-p", "added"]) == 0
         assert capsys.readouterr().out == "1\n"
     (workplace / "mine").mkdir()
     (workplace / "mine" / "mine.yaml").write_text("defaults:\n  - train\n  - _self_\nseed: 5\n")
@@ -142,7 +142,7 @@ def test_a_folder_of_configuration_files_is_found_from_here(workplace: Path, cap
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("overrides", "sentence"),
     [
         ("--config-name nope", "There is no nope.yaml in "),
         ("--config-name grid", "For the preset write experiment=grid."),
@@ -159,8 +159,8 @@ def test_a_folder_of_configuration_files_is_found_from_here(workplace: Path, cap
         ("-sc", "Expecting one subcommand from ['install', 'uninstall', 'query'] to be set."),
     ],
 )
-def test_a_wrong_flag_is_a_sentence(workplace: Path, capsys: Shown, words: str, sentence: str) -> None:
-    assert train.main(words.split()) == 2
+def test_a_wrong_flag_is_a_sentence(workplace: Path, capsys: Shown, overrides: str, sentence: str) -> None:
+    assert train.main(overrides.split()) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("error: ")
@@ -181,7 +181,7 @@ def test_only_trainings_are_swept(workplace: Path, capsys: Shown, name: str, fla
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "sentence"),
+    ("name", "overrides", "sentence"),
     [
         ("restore", ("input=a.png", "input=b.png"), "input is given twice, as a.png and b.png: give it once. For seve"),
         ("evaluate", ("run=a", "run=b"), "run is given twice, as a and b: give it once."),
@@ -190,11 +190,13 @@ def test_only_trainings_are_swept(workplace: Path, capsys: Shown, name: str, fla
         ("demo", ("port=1", "port=2"), "port is given twice, as 1 and 2: give it once."),
     ],
 )
-def test_a_key_is_given_once(workplace: Path, capsys: Shown, name: str, words: tuple[str, ...], sentence: str) -> None:
-    assert COMMANDS[name].main(words) == 2
+def test_a_key_is_given_once(
+    workplace: Path, capsys: Shown, name: str, overrides: tuple[str, ...], sentence: str
+) -> None:
+    assert COMMANDS[name].main(overrides) == 2
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
     assert list(workplace.iterdir()) == []
-    assert read_arguments([words[0], words[0]], name).overrides == (words[0], words[0])
+    assert read_arguments([overrides[0], overrides[0]], name).overrides == (overrides[0], overrides[0])
 
 
 def test_a_training_takes_the_last_of_two_values() -> None:

@@ -20,7 +20,7 @@ from deblur.config import check
         ("paths.output=x", "paths.output is unknown: paths has the keys cache_root, output_root."),
         ("los=mse", "los is unknown: the top level has the keys blur, callbacks, "),
         ("los=mse", "Did you mean loss?"),
-        ("callbacks.image_strips.pictures=3", "callbacks.image_strips has the keys every_n_epochs, images."),
+        ("callbacks.comparison_grids.pictures=3", "callbacks.comparison_grids has the keys every_n_epochs, images."),
     ],
 )
 def test_an_added_key_is_refused_where_all_keys_are_known(changed: Change, word: str, sentence: str) -> None:
@@ -96,12 +96,12 @@ def test_the_last_epoch_has_to_be_validated(changed: Change, every: int, instead
 
 
 def test_a_fused_optimizer_is_not_clipped_where_gradients_are_scaled(changed: Change) -> None:
-    words = ["+trainer.gradient_clip_val=1", "trainer.precision=16-mixed"]
-    assert refusal(changed("", *words)).startswith(
+    overrides = ["+trainer.gradient_clip_val=1", "trainer.precision=16-mixed"]
+    assert refusal(changed("", *overrides)).startswith(
         "trainer.gradient_clip_val=1 at trainer.precision=16-mixed needs optimizer.fused=false: "
     )
     for other in ("optimizer.fused=false", "trainer.precision=bf16-mixed"):
-        check(changed("", *words, other))
+        check(changed("", *overrides, other))
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ def test_any_combination_of_options_passes(
     changed: Change, sections: dict[str, list[Any]], choice: st.DataObject
 ) -> None:
     chosen = {group: choice.draw(st.sampled_from(sections[group]), label=group) for group in GROUPS}
-    # That a guided network has to know the kernel is another test's: test_guided_settings
+    # That a Wiener-guided network has to know the kernel is another test's: test_guided_settings
     is_known = chosen["data"]["name"] != "pairs" and chosen["blur"]["name"] not in DRAWN
-    assume(is_known or "kernel_given" not in chosen["model"])
+    assume(is_known or "non_blind" not in chosen["model"])
     check(changed("") | chosen)
 
 

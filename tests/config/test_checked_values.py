@@ -21,7 +21,7 @@ SIGMA = "give a number from 0.05 to 100 [px], or a pair [lo,hi] of them."
 LENGTH = "give a number from 1 to 501 [px], or a pair [lo,hi] of them."
 ANGLE = "give a number from -360 to 360 [degrees], or a pair [lo,hi] of them."
 RADIUS = "give a number from 0.5 to 250 [px], or a pair [lo,hi] of them."
-NOISE = "give a number from 0 to 255 [grey levels], or a pair [lo,hi] of them."
+NOISE = "give a number from 0 to 255 [gray levels], or a pair [lo,hi] of them."
 QUALITY = "give a whole number from 1 to 100, a pair [lo,hi] of them, or null."
 SEED = "give a whole number from 0 to 4294967295."
 FRACTION = "give a number from 0 to 1."
@@ -63,7 +63,7 @@ REFUSED = {
     ("data.eval_crop", PIXELS): "0 1.5 true",
     ("data.eval_batch_size", FROM_1): "0 null",
     ("data.num_workers", FROM_0): "-1 1.5 true null",
-    ("data.border", "give symmetric or real."): "mirror 1 null",
+    ("data.boundary", "give symmetric or real."): "mirror 1 null",
     ("data.cache_memory", "give a number from 0 up [GiB]."): "-1 nan inf true null much",
     ("trainer.max_epochs", FROM_1): "0 -1 1.5 true null",
     ("trainer.check_val_every_n_epoch", FROM_1): "0 -1 1.5 true null",
@@ -71,9 +71,9 @@ REFUSED = {
     ("trainer.accelerator", "give auto, cpu, gpu or mps."): "tpu 1",
     ("trainer.devices", DEVICES): "0 -1 many true 1.5 [0] null",
     ("trainer.deterministic", "give auto, true or false."): "warn 1 null",
-    ("callbacks.image_strips.images", FROM_1): "0 true null",
-    ("callbacks.image_strips.every_n_epochs", FROM_1): "0 0.5",
-    ("callbacks.image_strips", "give a group with the import path of a class."): "3 on",
+    ("callbacks.comparison_grids.images", FROM_1): "0 true null",
+    ("callbacks.comparison_grids.every_n_epochs", FROM_1): "0 0.5",
+    ("callbacks.comparison_grids", "give a group with the import path of a class."): "3 on",
     ("callbacks", "give a group: callbacks=NAME."): "3 [a]",
     ("model", "give a group: model=NAME."): "3 null",
     ("paths", "give output_root and cache_root."): "x null",
@@ -89,7 +89,7 @@ REFUSED_IN = {
     "model=resnet": {
         ("model.blocks", FROM_0): "-1 1.5 true null",
         ("model.width", FROM_1): "0 -64 null",
-        ("model.folding", FROM_1): "0 2.0 null",
+        ("model.unshuffle", FROM_1): "0 2.0 null",
         ("model.end_kernel_size", "give an odd whole number from 1 up."): "4 -1 0 true null",
     },
     "blur=gaussian": {("blur.sigma", SIGMA): "0 0.049 100.1 -1 nan inf true wide null [] [1] [3,1] [1,nan] [1,true]"},
@@ -136,7 +136,7 @@ def test_a_wrong_value_is_refused_by_name_with_what_is_allowed(
         "data.patch_size=null data.batch_size=15",
         "data.num_workers=4",
         "trainer.deterministic=false",
-        "callbacks.image_strips=null",
+        "callbacks.comparison_grids=null",
         "optimizer.betas=[0.9,0.99]",
         "trainer.gradient_clip_val=1.0",
         "trusted=[my_nets] model._target_=my_nets.Net",

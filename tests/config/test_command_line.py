@@ -57,7 +57,10 @@ EXPLAINED = [
     ("zzz=1", f"zzz is unknown: {TOP}."),
     ("blur.sizes=7", "blur has the keys jpeg_quality, noise_sigma, size. Did you mean blur.size=7 (of blur=box)?"),
     ("+blur.sizes=7", "blur.sizes is unknown: blur has the keys jpeg_quality, noise_sigma, size. Did you mean blur.si"),
-    ("callbacks.image_strip.images=1", "callbacks.image_strip is unknown: callbacks has the keys image_strips. Did"),
+    (
+        "callbacks.comparison_grid.images=1",
+        "callbacks.comparison_grid is unknown: callbacks has the keys comparison_grids. Did",
+    ),
     ("data.max_images.x=3", "data.max_images.x is unknown: data.max_images has no keys."),
     ("~blur.sigma", "~blur.sigma deletes nothing: there is no blur.sigma."),
     # a key of another option
@@ -92,20 +95,20 @@ SWEEPS = [
 ]
 
 
-@pytest.mark.parametrize(("words", "sentence"), EXPLAINED)
-def test_a_mistake_is_explained(explained: Refused, words: str, sentence: str) -> None:
-    assert sentence in explained(*words.split())
+@pytest.mark.parametrize(("overrides", "sentence"), EXPLAINED)
+def test_a_mistake_is_explained(explained: Refused, overrides: str, sentence: str) -> None:
+    assert sentence in explained(*overrides.split())
 
 
-@pytest.mark.parametrize(("words", "sentence"), [*COMMANDS, *SWEEPS])
-def test_a_mistake_is_one_sentence(refused: Refused, words: str, sentence: str) -> None:
-    assert sentence in refused(*words.split())
+@pytest.mark.parametrize(("overrides", "sentence"), [*COMMANDS, *SWEEPS])
+def test_a_mistake_is_one_sentence(refused: Refused, overrides: str, sentence: str) -> None:
+    assert sentence in refused(*overrides.split())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("words", "sentence"), EXPLAINED)
-def test_every_mistake_is_one_sentence(refused: Refused, words: str, sentence: str) -> None:
-    assert sentence in refused(*words.split())
+@pytest.mark.parametrize(("overrides", "sentence"), EXPLAINED)
+def test_every_mistake_is_one_sentence(refused: Refused, overrides: str, sentence: str) -> None:
+    assert sentence in refused(*overrides.split())
 
 
 def test_a_sentence_is_no_markup_and_is_not_broken(refused: Refused) -> None:
@@ -121,7 +124,7 @@ def test_a_file_in_the_way_of_the_output_is_a_sentence(refused: Refused, workpla
 def test_a_report_explains_its_own_keys(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
     assert report.main(["sweeps=a"]) == 2
     assert capsys.readouterr().err == (
-        "error: sweeps is unknown: the keys at the top are list, output, paths, strips, sweep. Did you mean sweep=a?\n"
+        "error: sweeps is unknown: the keys at the top are grids, list, output, paths, sweep. Did you mean sweep=a?\n"
     )
     assert report.main([]) == 2
     assert capsys.readouterr().err == (
@@ -138,11 +141,11 @@ def test_a_flag_that_does_not_exist_has_the_same_exit_code(
     assert capsys.readouterr().err.startswith("error: --nonsense is no flag: settings are written KEY=VALUE, without ")
 
 
-@pytest.mark.parametrize("words", ["loss=huber", "-m loss=mse,huber", "sed=1"])
-def test_the_traceback_can_be_had(workplace: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:  # noqa: ARG001
+@pytest.mark.parametrize("overrides", ["loss=huber", "-m loss=mse,huber", "sed=1"])
+def test_the_traceback_can_be_had(workplace: Path, monkeypatch: pytest.MonkeyPatch, overrides: str) -> None:  # noqa: ARG001
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(Exception, match=r"loss=huber is not allowed|Could not override 'sed'"):
-        train.main(words.split())
+        train.main(overrides.split())
     assert os.environ["HYDRA_FULL_ERROR"] == "1"
 
 
@@ -159,10 +162,10 @@ def test_a_users_own_option_passes_without_a_schema(accepted: Accepted, workplac
     option = workplace / "own" / "model" / "mine.yaml"
     option.parent.mkdir(parents=True)
     option.write_text("_target_: my_nets.Net\nanything: [1, a]\n")
-    words = ("--config-dir", "own", "model=mine", "trusted=[my_nets]")
-    (config,) = accepted(*words)
+    overrides = ("--config-dir", "own", "model=mine", "trusted=[my_nets]")
+    (config,) = accepted(*overrides)
     assert config["model"] == {"_target_": "my_nets.Net", "anything": [1, "a"]}
-    (config,) = accepted(*words, "model.anything=3")
+    (config,) = accepted(*overrides, "model.anything=3")
     assert config["model"]["anything"] == 3
 
 
@@ -182,9 +185,9 @@ def test_a_preset_may_be_a_sweep(accepted: Accepted, refused: Refused, workplace
     preset.parent.mkdir(parents=True)
     text = "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      blur: box,motion\n"
     preset.write_text(text)
-    words = ("--config-dir", "own", "experiment=mine")
-    assert "sweep=null is no name: give one with sweep=NAME." in refused(*words)
-    configs = accepted(*words, "sweep=grid")
+    overrides = ("--config-dir", "own", "experiment=mine")
+    assert "sweep=null is no name: give one with sweep=NAME." in refused(*overrides)
+    configs = accepted(*overrides, "sweep=grid")
     assert [(config["blur"]["name"], config["sweep"]) for config in configs] == [("box", "grid"), ("motion", "grid")]
 
 
@@ -228,12 +231,12 @@ def test_a_signal_stops_a_run(workplace: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == "Stopped.\n"
 
 
-@pytest.mark.parametrize("words", ["seed=1", "-m seed=1,2 loss=huber", "--help", "sed=1"])
+@pytest.mark.parametrize("overrides", ["seed=1", "-m seed=1,2 loss=huber", "--help", "sed=1"])
 def test_the_process_is_left_as_it_was(
     workplace: Path,  # noqa: ARG001
     capsys: pytest.CaptureFixture[str],  # noqa: ARG001
     monkeypatch: pytest.MonkeyPatch,
-    words: str,
+    overrides: str,
 ) -> None:
     def state() -> dict[str, Any]:
         root = logging.getLogger()
@@ -252,9 +255,9 @@ def test_the_process_is_left_as_it_was(
         if config.loss == "huber":
             raise UserError("huber")
 
-    monkeypatch.setattr(sys, "argv", ["program", "words"])
+    monkeypatch.setattr(sys, "argv", ["program", "overrides"])
     before = state()
-    run("train", like_lightning, words.split())
+    run("train", like_lightning, overrides.split())
     assert state() == before
 
 

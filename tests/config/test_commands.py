@@ -12,7 +12,7 @@ from deblur.errors import UserError
 
 def test_a_report_needs_the_name_of_a_sweep() -> None:
     paths = {"output_root": "outputs", "cache_root": None}
-    given = {"sweep": "???", "list": False, "strips": True, "output": None, "paths": paths}
+    given = {"sweep": "???", "list": False, "grids": True, "output": None, "paths": paths}
     with pytest.raises(UserError, match=r"^sweep is missing: give the name of a sweep: sweep=NAME.$"):
         check_report(given)
     with pytest.raises(UserError, match=r"^paths.output_root=3 is not allowed: give a folder.$"):
@@ -25,7 +25,7 @@ def test_a_report_needs_the_name_of_a_sweep() -> None:
 )
 def test_a_report_takes_several_sweeps(value: Any, names: list[str]) -> None:
     paths = {"output_root": "outputs", "cache_root": None}
-    given = {"sweep": value, "list": False, "strips": True, "output": None, "paths": paths}
+    given = {"sweep": value, "list": False, "grids": True, "output": None, "paths": paths}
     assert check_report(given)["sweep"] == names
 
 
@@ -40,10 +40,10 @@ COMMANDS = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_file_can_trust_a_module(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder of options of one's own may hold a file that trusts; only the command line counts."""
-    command, words = COMMANDS[name]
+    command, overrides = COMMANDS[name]
     (tmp_path / "extra").mkdir()
     (tmp_path / "extra" / "trusting.yaml").write_text("# @package _global_\ntrusted: [evil]\n")
-    given = ("--config-dir", str(tmp_path), "+extra=trusting", *words)
+    given = ("--config-dir", str(tmp_path), "+extra=trusting", *overrides)
     assert command.main(given) == 2
     assert capsys.readouterr().err == (
         "error: A configuration file asks to trust the modules evil: if you do, add trusted=[evil] to the command "
@@ -52,7 +52,7 @@ def test_no_file_can_trust_a_module(name: str, tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         (evaluate, ("run={long}",)),
         (export, ("run={long}", "format=onnx")),
@@ -61,14 +61,14 @@ def test_no_file_can_trust_a_module(name: str, tmp_path: Path, capsys: pytest.Ca
     ],
 )
 def test_a_name_that_no_file_can_have_is_a_sentence(
-    words: tuple[Any, tuple[str, ...]],
+    overrides: tuple[Any, tuple[str, ...]],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.png").touch()
-    command, given = words
+    command, given = overrides
     assert command.main([word.format(long="x" * 300) for word in given]) == 2
     said = capsys.readouterr().err
     assert "cannot be read or written (File name too long)" in said

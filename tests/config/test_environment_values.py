@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from deblur.config import check
-from deblur.config.command_line import prepare_words, run
+from deblur.config.command_line import prepare_argv, run
 from deblur.config.commands import Restore, check_command
 from deblur.runs import run_id
 
@@ -48,8 +48,8 @@ def test_what_a_variable_says_is_read_as_on_the_command_line(
 
 def test_a_value_may_be_put_together(accepted: Accepted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGIT", "3")
-    words = ("seed=1${oc.env:DIGIT}", "optimizer.lr=1e-${oc.env:DIGIT}", "blur.noise_sigma=${oc.env:ABSENT,2.5}")
-    (config,) = accepted(*words)
+    overrides = ("seed=1${oc.env:DIGIT}", "optimizer.lr=1e-${oc.env:DIGIT}", "blur.noise_sigma=${oc.env:ABSENT,2.5}")
+    (config,) = accepted(*overrides)
     assert (config["seed"], config["optimizer"]["lr"], config["blur"]["noise_sigma"]) == (13, 1e-3, 2.5)
 
 
@@ -98,7 +98,7 @@ def test_an_option_of_a_group_may_come_from_a_variable(monkeypatch: pytest.Monke
 
     assert run("train", task, ["blur=${oc.env:BLUR}"]) == run("train", task, ["blur=motion"]) == 0
     assert seen[0] == seen[1] == "srcnn_915-motion-lr_0.001-seed_0"
-    assert prepare_words(["-m", "blur=${oc.env:BLUR}"]) == prepare_words(["-m", "blur=motion"])
+    assert prepare_argv(["-m", "blur=${oc.env:BLUR}"]) == prepare_argv(["-m", "blur=motion"])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A network that is made for one kernel is refused where kernels are drawn, and no guide is of no noise."""
+"""A network that is made for one kernel is refused where kernels are drawn, and no Wiener estimate is of no noise."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from checking import Change, refusal
 from deblur.config import check
 from deblur.errors import UserError
 
-GUIDED = "model=wiener_srcnn"
+WIENER_GUIDED = "model=wiener_srcnn"
 FACTORS = "give a list of numbers above 0, such as [1.0]."
 
 
@@ -16,14 +16,14 @@ FACTORS = "give a list of numbers above 0, such as [1.0]."
     "value", ["[]", "[0]", "[-1]", "[1,0.0]", "[nan]", "[inf]", "[true]", "[a]", "1", "null", "[[1]]"]
 )
 def test_noise_factors_are_numbers_above_0(changed: Change, value: str) -> None:
-    sentence = refusal(changed(GUIDED, f"model.noise_factors={value}"))
-    assert sentence == f"model.noise_factors={value} is not allowed: {FACTORS}"
+    sentence = refusal(changed(WIENER_GUIDED, f"model.noise_scales={value}"))
+    assert sentence == f"model.noise_scales={value} is not allowed: {FACTORS}"
 
 
 @pytest.mark.parametrize("value", ["1", "yes", "null", "[true]"])
 def test_that_a_kernel_is_given_is_true_or_false(changed: Change, value: str) -> None:
-    sentence = refusal(changed(GUIDED, f"model.kernel_given={value}"))
-    assert sentence == f"model.kernel_given={value} is not allowed: give true or false."
+    sentence = refusal(changed(WIENER_GUIDED, f"model.non_blind={value}"))
+    assert sentence == f"model.non_blind={value} is not allowed: give true or false."
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_that_a_kernel_is_given_is_true_or_false(changed: Change, value: str) ->
     ],
 )
 def test_layers_are_those_of_every_chain(changed: Change, word: str, allowed: str) -> None:
-    sentence = refusal(changed(GUIDED, word))
+    sentence = refusal(changed(WIENER_GUIDED, word))
     assert sentence.startswith(f"{word.partition('=')[0]}")
     assert allowed in sentence
 
@@ -53,22 +53,22 @@ DRAWN = {
 }
 
 
-def composed(changed: Change, words: str, *others: str) -> dict[str, object]:
-    option, *values = words.split()
-    return changed(f"{GUIDED} {option}", *values, *others)
+def composed(changed: Change, overrides: str, *others: str) -> dict[str, object]:
+    option, *values = overrides.split()
+    return changed(f"{WIENER_GUIDED} {option}", *values, *others)
 
 
-@pytest.mark.parametrize("words", DRAWN)
-def test_kernels_that_are_drawn_have_to_be_given(changed: Change, words: str) -> None:
-    sentence = refusal(composed(changed, words))
-    assert sentence.startswith(f"model.kernel_given=false is for one kernel, and {DRAWN[words]}")
+@pytest.mark.parametrize("overrides", DRAWN)
+def test_kernels_that_are_drawn_have_to_be_given(changed: Change, overrides: str) -> None:
+    sentence = refusal(composed(changed, overrides))
+    assert sentence.startswith(f"model.non_blind=false is for one kernel, and {DRAWN[overrides]}")
     assert "draws one for each image" in sentence
-    assert "or model.kernel_given=true for a network that is told" in sentence
-    assert check(composed(changed, words, "model.kernel_given=true"))["model"]["kernel_given"] is True
+    assert "or model.non_blind=true for a network that is told" in sentence
+    assert check(composed(changed, overrides, "model.non_blind=true"))["model"]["non_blind"] is True
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         "blur=box",
         "blur=gaussian blur.noise_sigma=[0,2]",
@@ -77,8 +77,8 @@ def test_kernels_that_are_drawn_have_to_be_given(changed: Change, words: str) ->
         "blur=none",
     ],
 )
-def test_noise_and_compression_may_be_drawn(changed: Change, words: str) -> None:
-    assert check(composed(changed, words))["model"]["kernel_given"] is False
+def test_noise_and_compression_may_be_drawn(changed: Change, overrides: str) -> None:
+    assert check(composed(changed, overrides))["model"]["non_blind"] is False
 
 
 def test_other_networks_take_what_is_drawn(changed: Change) -> None:
@@ -86,12 +86,12 @@ def test_other_networks_take_what_is_drawn(changed: Change) -> None:
 
 
 def test_a_trained_network_may_be_measured_on_blurs_that_are_drawn(changed: Change) -> None:
-    config = changed(f"{GUIDED} blur=mixed")
+    config = changed(f"{WIENER_GUIDED} blur=mixed")
     assert check(config, for_training=False)["blur"]["name"] == "mixed"
 
 
 def test_a_list_of_a_blur_of_ones_own_may_mean_anything(changed: Change) -> None:
-    config = changed(GUIDED)
+    config = changed(WIENER_GUIDED)
     config["blur"] = {"_target_": "my_blurs.Taps", "taps": [1, 2, 1]}
     assert check({**config, "trusted": ["my_blurs"]})["blur"]["taps"] == [1, 2, 1]
 
@@ -100,9 +100,9 @@ def test_a_list_of_a_blur_of_ones_own_may_mean_anything(changed: Change) -> None
 def test_pairs_tell_no_kernel(changed: Change, tmp_path: Path, given: str, for_training: bool) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    config = changed(f"data=pairs {GUIDED}", f"model.kernel_given={given}")
+    config = changed(f"data=pairs {WIENER_GUIDED}", f"model.non_blind={given}")
     config["data"] |= {"sharp": str(tmp_path / "a"), "blurred": str(tmp_path / "b")}
     with pytest.raises(UserError, match="has to know what blurred the images, and of data=pairs nobody tells it"):
         check(config, for_training=for_training)
-    config["model"]["kernel_given"] = False
+    config["model"]["non_blind"] = False
     assert check(config, for_training=False)["data"]["name"] == "pairs"

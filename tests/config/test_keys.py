@@ -27,7 +27,7 @@ def test_all_keys_of_a_training_are_known() -> None:
         known
     )
     assert {"trainer.devices", "trainer.check_val_every_n_epoch", "model.blocks", "scheduler.T_max"} <= set(known)
-    assert {"callbacks.image_strips.images", "callbacks.early_stopping.patience", "paths.cache_root"} <= set(known)
+    assert {"callbacks.comparison_grids.images", "callbacks.early_stopping.patience", "paths.cache_root"} <= set(known)
     assert not {"experiment.sweep", "debug.paths", "blur", "data"} & set(known)
     assert "optimizer.lr" not in known_keys("evaluate")
     assert {"blur.length", "data.root", "baseline"} <= set(known_keys("evaluate"))
@@ -108,7 +108,7 @@ def test_nothing_is_made_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("overrides", "sentence"),
     [
         ("lr=1e-3", "lr is unknown: the keys at the top are "),
         ("lr=1e-3", "Did you mean optimizer.lr=1e-3?"),
@@ -144,12 +144,12 @@ def test_nothing_is_made_up() -> None:
         ),
     ],
 )
-def test_a_training_says_what_was_meant(refused: Refused, words: str, sentence: str) -> None:
-    assert sentence in refused(*words.split())
+def test_a_training_says_what_was_meant(refused: Refused, overrides: str, sentence: str) -> None:
+    assert sentence in refused(*overrides.split())
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "meant"),
+    ("name", "overrides", "meant"),
     [
         ("train", "--model x", "--model is no flag: settings are written KEY=VALUE, without hyphens before them. Did"),
         ("train", "--epochs 3", "Did you mean trainer.max_epochs=3?"),
@@ -198,13 +198,15 @@ def test_a_training_says_what_was_meant(refused: Refused, words: str, sentence: 
         ("demo", "prt=3", "Did you mean port=3?"),
     ],
 )  # fmt: skip
-def test_each_command_says_what_was_meant(workplace: Path, capsys: Shown, name: str, words: str, meant: str) -> None:
+def test_each_command_says_what_was_meant(
+    workplace: Path, capsys: Shown, name: str, overrides: str, meant: str
+) -> None:
     (workplace / "folder").mkdir()
     (workplace / "a photo.jpg").touch()
     (workplace / "run").mkdir()
     (workplace / "run" / "config.yaml").touch()
     before = sorted(workplace.rglob("*"))
-    assert MAINS[name].main(words.split()) == 2
+    assert MAINS[name].main(overrides.split()) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert meant in said.err

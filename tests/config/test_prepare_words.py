@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from deblur.config.command_line import PATH_KEYS, prepare_words
+from deblur.config.command_line import PATH_KEYS, prepare_argv
 from deblur.runs import flatten
 
 Accepted = Callable[..., list[dict[str, Any]]]
@@ -58,11 +58,11 @@ def means_itself(path: str) -> bool:
     return not is_quoted and path not in ("null", "???") and not path.startswith("~")
 
 
-def arriving(*words: str) -> DictConfig:
+def arriving(*overrides: str) -> DictConfig:
     """Return a configuration of nothing but path keys with the words applied to it by Hydra."""
     folder = Path(__file__).parent / "path_keys"
     with initialize_config_dir(str(folder), version_base="1.3"):
-        return compose("all", prepare_words(words))
+        return compose("all", prepare_argv(overrides))
 
 
 def test_the_tests_know_every_path_key() -> None:
@@ -79,7 +79,7 @@ def test_a_nasty_path_arrives_as_it_is(first: int) -> None:
 
 @given(paths.filter(means_itself))
 def test_any_path_arrives_as_it_is(path: str) -> None:
-    (override,) = OverridesParser.create().parse_overrides(prepare_words([f"data.root={path}"]))
+    (override,) = OverridesParser.create().parse_overrides(prepare_argv([f"data.root={path}"]))
     assert OmegaConf.create({"root": override.value()}).root == path
 
 
@@ -102,11 +102,11 @@ def test_a_tilde_means_the_home_folder(monkeypatch: pytest.MonkeyPatch, written:
 
 @pytest.mark.parametrize("value", ["'a b'", '"a b"', "'a','b'", "''"])
 def test_what_stands_in_quotes_is_left_to_hydra(value: str) -> None:
-    assert prepare_words([f"data.root={value}"]) == [f"data.root={value}"]
+    assert prepare_argv([f"data.root={value}"]) == [f"data.root={value}"]
 
 
 def test_null_stays_null_and_nothing_is_an_empty_text() -> None:
-    assert prepare_words(["data.root=null", "resume=null"]) == ["data.root=null", "resume=null"]
+    assert prepare_argv(["data.root=null", "resume=null"]) == ["data.root=null", "resume=null"]
     config = arriving("data.root=null", "resume=")
     assert (config.data.root, config.resume) == (None, "")
 
@@ -114,57 +114,57 @@ def test_null_stays_null_and_nothing_is_an_empty_text() -> None:
 @pytest.mark.parametrize("key", sorted(PATH_KEYS))
 @pytest.mark.parametrize("sign", ["", "+", "++"])
 def test_every_path_key_is_quoted(key: str, sign: str) -> None:
-    assert prepare_words([f"{sign}{key}=a b"]) == [f"{sign}{key}='a b'"]
+    assert prepare_argv([f"{sign}{key}=a b"]) == [f"{sign}{key}='a b'"]
 
 
 @pytest.mark.parametrize(
     "word", ["blur.size=[1,3]", "model.name=a b", "data=folder", "--help", "~data.root", "runs=a b", "~"]
 )
 def test_other_words_are_left_alone(word: str) -> None:
-    assert prepare_words([word]) == [word]
+    assert prepare_argv([word]) == [word]
 
 
 @pytest.mark.parametrize("name", ["2024", "1e3", "true", "a,b", "a"])
 def test_a_sweep_name_is_a_text(name: str) -> None:
-    assert prepare_words([f"sweep={name}"]) == [f"sweep='{name}'"]
+    assert prepare_argv([f"sweep={name}"]) == [f"sweep='{name}'"]
 
 
 @pytest.mark.parametrize("flag", ["-m", "--multirun"])
 @pytest.mark.parametrize("place", range(4))
 def test_the_sweep_flag_may_stand_anywhere(flag: str, place: int) -> None:
-    words = ["seed=1,2", "blur=box", "sweep=a"]
-    words.insert(place, flag)
-    assert prepare_words(words) == ["--multirun", "seed=1,2", "blur=box", "sweep='a'"]
+    overrides = ["seed=1,2", "blur=box", "sweep=a"]
+    overrides.insert(place, flag)
+    assert prepare_argv(overrides) == ["--multirun", "seed=1,2", "blur=box", "sweep='a'"]
 
 
 def test_a_sweep_without_a_name_is_named_by_its_overrides_in_any_order() -> None:
-    words = ["seed=1,2", "blur=gaussian,box", "model.widths=[8,4]", "optimizer.lr=1e-3", "-m"]
+    overrides = ["seed=1,2", "blur=gaussian,box", "model.widths=[8,4]", "optimizer.lr=1e-3", "-m"]
     names = set()
     for attempt in range(20):
-        random.Random(attempt).shuffle(words)
-        names |= {word for word in prepare_words(words) if word.startswith("sweep=")}
+        random.Random(attempt).shuffle(overrides)
+        names |= {word for word in prepare_argv(overrides) if word.startswith("sweep=")}
     (name,) = names
     assert name.startswith("sweep=sweep-")
-    assert prepare_words([*words, "seed=3"])[-1] != name
-    assert prepare_words(["-m", "seed=1"])[-1] != prepare_words(["-m", "seed=2"])[-1]
+    assert prepare_argv([*overrides, "seed=3"])[-1] != name
+    assert prepare_argv(["-m", "seed=1"])[-1] != prepare_argv(["-m", "seed=2"])[-1]
 
 
 @pytest.mark.parametrize("word", ["sweep=grid", "+sweep=grid", "++sweep=grid", "sweep=null"])
 def test_a_sweep_with_a_name_keeps_it(word: str) -> None:
-    assert len(prepare_words(["-m", word, "seed=1,2"])) == 3
+    assert len(prepare_argv(["-m", word, "seed=1,2"])) == 3
 
 
 def test_a_single_run_gets_no_sweep_name() -> None:
-    assert prepare_words(["seed=1"]) == ["seed=1"]
+    assert prepare_argv(["seed=1"]) == ["seed=1"]
 
 
 def test_a_path_arrives_in_every_job_of_a_sweep(accepted: Accepted, workplace: Path) -> None:
     name = "it's, [so] = größe, a\\${x}'\\"
     (workplace / name).mkdir()
-    words = ["data=folder", f"data.root={name}", f"paths.output_root=out {name}", "seed=1,2", "-m"]
-    configs = accepted(*words)
+    overrides = ["data=folder", f"data.root={name}", f"paths.output_root=out {name}", "seed=1,2", "-m"]
+    configs = accepted(*overrides)
     assert [config["seed"] for config in configs] == [1, 2]
     assert {config["data"]["root"] for config in configs} == {str(workplace / name)}
     assert {config["paths"]["output_root"] for config in configs} == {f"out {name}"}
-    assert {config["sweep"] for config in configs} == {prepare_words(words)[-1].partition("=")[2]}
+    assert {config["sweep"] for config in configs} == {prepare_argv(overrides)[-1].partition("=")[2]}
     assert (workplace / f"out {name}" / "sweeps").is_dir()

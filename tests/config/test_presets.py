@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from deblur.config import check
-from deblur.config.command_line import conf_dir, prepare_words
+from deblur.config.command_line import conf_dir, prepare_argv
 
 Accepted = Callable[..., list[dict[str, Any]]]
 
@@ -27,9 +27,9 @@ def commands(path: Path) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8").splitlines()[:2] if line.startswith("# python -m deblur")]
 
 
-def composed(*words: str) -> DictConfig:
+def composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("train", list(words), return_hydra_config=True)
+        return compose("train", list(overrides), return_hydra_config=True)
 
 
 def settings(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -66,14 +66,14 @@ def finds_each_key(preset: Path, config: DictConfig) -> int:
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_a_file_starts_with_the_command_that_uses_it(path: Path) -> None:
     (command,) = commands(path)
-    words = shlex.split(command.removeprefix("# "))
+    overrides = shlex.split(command.removeprefix("# "))
     group, option = path.parent.relative_to(conf_dir()).as_posix(), path.stem
     by_itself = {".": f"deblur.{option}", "hydra/help": "--help"}
     if group in by_itself:
-        assert by_itself[group] in words
+        assert by_itself[group] in overrides
     else:
-        chosen = re.findall(r"\w+", " ".join(word for word in words if word.startswith(f"{group}=")))
-        assert option in chosen or any(word.startswith(f"{group}.") for word in words)
+        chosen = re.findall(r"\w+", " ".join(word for word in overrides if word.startswith(f"{group}=")))
+        assert option in chosen or any(word.startswith(f"{group}.") for word in overrides)
 
 
 @pytest.mark.slow
@@ -81,14 +81,14 @@ def test_a_file_starts_with_the_command_that_uses_it(path: Path) -> None:
     "path", [path for path in FILES if commands(path)[0].startswith(TRAIN) and "--" not in commands(path)[0]], ids=named
 )
 def test_the_command_of_a_file_is_accepted(path: Path, tmp_path: Path) -> None:
-    words = shlex.split(
+    overrides = shlex.split(
         commands(path)[0]
         .removeprefix(TRAIN)
         .replace("data.blurred=DIR", f"data.blurred={shlex.quote(str(tmp_path.parent))}")
         .replace("DIR", shlex.quote(str(tmp_path)))
         .replace("FILE", shlex.quote(__file__))
     )
-    config = composed(*prepare_words(words))
+    config = composed(*prepare_argv(overrides))
     check(config)
     group, option = path.parent.name, path.stem
     if group in config.hydra.runtime.choices:

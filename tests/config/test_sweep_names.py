@@ -36,17 +36,19 @@ def test_other_names_are_taken(accepted: Callable[..., list[dict[str, object]]],
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [("-m", "seed=1,2"), ("seed=1",), ("experiment=grid",), ("seed=1", "dry_run=true")])
+@pytest.mark.parametrize(
+    "overrides", [("-m", "seed=1,2"), ("seed=1",), ("experiment=grid",), ("seed=1", "dry_run=true")]
+)
 def test_a_file_in_the_way_of_the_outputs_is_a_sentence(
-    refused: Refused, workplace: Path, words: tuple[str, ...]
+    refused: Refused, workplace: Path, overrides: tuple[str, ...]
 ) -> None:
     (workplace / "file").touch()
     for root in ("file", "file/deeper"):
         assert "cannot be written (Not a directory): choose another paths.output_root." in refused(
-            *words, f"paths.output_root={root}"
+            *overrides, f"paths.output_root={root}"
         )
     (workplace / "loop").symlink_to("loop")
-    assert "cannot be written (" in refused(*words, "paths.output_root=loop")
+    assert "cannot be written (" in refused(*overrides, "paths.output_root=loop")
 
 
 @pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="only root may become somebody else")
@@ -75,10 +77,13 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(refused: Refused) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["-m seed=interval(0,3)", "seed=1,2 -m optimizer.lr=interval(1e-4,1e-3)", "-m blur=interval(1,3) seed=1,2"]
+    "overrides",
+    ["-m seed=interval(0,3)", "seed=1,2 -m optimizer.lr=interval(1e-4,1e-3)", "-m blur=interval(1,3) seed=1,2"],
 )
-def test_a_range_without_values_is_refused_before_job_0(refused: Refused, words: str) -> None:
-    assert refused(*words.split()).startswith("interval(...) is a range without values, and a sweep needs values: list")
+def test_a_range_without_values_is_refused_before_job_0(refused: Refused, overrides: str) -> None:
+    assert refused(*overrides.split()).startswith(
+        "interval(...) is a range without values, and a sweep needs values: list"
+    )
 
 
 @pytest.mark.parametrize("target", ["hydra_plugins.own.Sweeper", "my.Sweeper", "hydra._internal.core_plugins.x.Y"])
@@ -99,8 +104,8 @@ def test_a_sweeper_that_is_installed_is_refused(workplace: Path) -> None:
         "ConfigStore.instance().store('picky', {'_target_': 'hydra_plugins.picky.Picky'}, 'hydra/sweeper')\n"
     )
     environment = {**os.environ, "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{workplace}"}
-    words = [sys.executable, "-m", "deblur.train", "-m", "seed=1,2", "hydra/sweeper=picky"]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    overrides = [sys.executable, "-m", "deblur.train", "-m", "seed=1,2", "hydra/sweeper=picky"]
+    done = subprocess.run(overrides, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: hydra/sweeper with the class hydra_plugins.picky.Picky is not supported: ")
     assert not (workplace / "outputs").exists()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from deblur.config.command_line import prepare_words
+from deblur.config.command_line import prepare_argv
 from deblur.models import SRCNN
-from deblur.runs import naming_words, run_id
+from deblur.runs import naming_overrides, run_id
 
 Accepted = Callable[..., list[dict[str, Any]]]
 
@@ -34,7 +34,7 @@ def test_the_grid_is_the_studys(accepted: Accepted) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "jobs", "name"),
+    ("overrides", "jobs", "name"),
     [
         (("blur=box", "model=srcnn_915"), 2, "grid"),
         (("model=srcnn_915,srcnn_9315", "blur=box", "optimizer.lr=1e-3", "sweep=mine"), 2, "mine"),
@@ -43,18 +43,18 @@ def test_the_grid_is_the_studys(accepted: Accepted) -> None:
         pytest.param(("loss=mse,l1",), 36, "grid", marks=pytest.mark.slow),
     ],
 )
-def test_words_narrow_and_widen_the_grid(accepted: Accepted, words: tuple[str, ...], jobs: int, name: str) -> None:
-    configs = accepted("experiment=grid", *words)
+def test_words_narrow_and_widen_the_grid(accepted: Accepted, overrides: tuple[str, ...], jobs: int, name: str) -> None:
+    configs = accepted("experiment=grid", *overrides)
     assert len(configs) == jobs
     assert {config["sweep"] for config in configs} == {name}
 
 
 @pytest.mark.slow
 def test_a_narrowed_grid_has_the_runs_of_the_whole_one(accepted: Accepted) -> None:
-    def ids(*words: str) -> set[str]:
+    def ids(*overrides: str) -> set[str]:
         axes = {"model": "", "blur": "", "optimizer.lr": ""}
-        named = naming_words(["experiment=grid", *words], axes)
-        return {run_id(config, named) for config in accepted("experiment=grid", *words)}
+        named = naming_overrides(["experiment=grid", *overrides], axes)
+        return {run_id(config, named) for config in accepted("experiment=grid", *overrides)}
 
     narrow = ids("blur=box", "optimizer.lr=1e-3")
     assert narrow < ids("blur=box")
@@ -94,13 +94,13 @@ def test_each_claim_changes_one_thing(accepted: Accepted) -> None:
     "word", ["overwrite=true", "fail_fast=true", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "logger=none"]
 )
 def test_how_a_sweep_is_run_does_not_name_it(word: str) -> None:
-    assert prepare_words(["-m", "seed=1,2", word])[-1] == prepare_words(["-m", "seed=1,2"])[-1]
+    assert prepare_argv(["-m", "seed=1,2", word])[-1] == prepare_argv(["-m", "seed=1,2"])[-1]
 
 
 def test_a_preset_without_a_name_for_its_sweep_gets_one() -> None:
-    assert prepare_words(["-m", "experiment=quick", "seed=1,2"])[-1].startswith("sweep=sweep-")
-    assert prepare_words(["-m", "experiment=quick,grid", "seed=1,2"])[-1].startswith("sweep=sweep-")
-    assert prepare_words(["-m", "experiment=grid", "seed=1,2"])[-1] == "seed=1,2"
+    assert prepare_argv(["-m", "experiment=quick", "seed=1,2"])[-1].startswith("sweep=sweep-")
+    assert prepare_argv(["-m", "experiment=quick,grid", "seed=1,2"])[-1].startswith("sweep=sweep-")
+    assert prepare_argv(["-m", "experiment=grid", "seed=1,2"])[-1] == "seed=1,2"
 
 
 def test_a_sweep_is_no_value_of_an_axis(refused: Callable[..., str]) -> None:

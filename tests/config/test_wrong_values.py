@@ -18,15 +18,15 @@ MAINS = {"demo": demo, "evaluate": evaluate, "export": export, "report": report,
     [
         (
             "restore",
-            "input is missing: give a picture or a folder of pictures: input=FILE. python -m deblur.restore --he",
+            "input is missing: give an image or a folder of images: input=FILE. python -m deblur.restore --he",
         ),
-        ("evaluate", "or fir=true alone. python -m deblur.evaluate --help shows examples and all keys."),
+        ("evaluate", "or optimal_linear=true alone. python -m deblur.evaluate --help shows examples and all keys."),
         ("export", "run=DIR. python -m deblur.export --help shows examples and all keys."),
         ("report", "sweep=NAME. python -m deblur.report --help shows examples and all keys."),
-        ("restore input=", "input= is not allowed: give a picture or a folder of pictures: input=FILE."),
+        ("restore input=", "input= is not allowed: give an image or a folder of images: input=FILE."),
         ("restore input=a.png output=", "output= is not allowed: give a file or a folder, or null."),
-        ("restore input=a.png,b.png", "For several pictures, give their folder."),
-        ("restore input=[a.png,b.png]", "For several pictures, give their folder."),
+        ("restore input=a.png,b.png", "For several images, give their folder."),
+        ("restore input=[a.png,b.png]", "For several images, give their folder."),
         ("restore input=a.png color=Luma", "color=Luma is not allowed: give luma or channels. Did you mean luma?"),
         ("restore input=a.png precision=bf16", "give auto, 32-true or bf16-mixed. Did you mean bf16-mixed?"),
         ("restore input=a.png precision=32", "give auto, 32-true or bf16-mixed. Did you mean 32-true?"),
@@ -37,7 +37,8 @@ MAINS = {"demo": demo, "evaluate": evaluate, "export": export, "report": report,
         ),
         (
             "evaluate run=",
-            "run= is not allowed: give a run folder, a checkpoint, an exported file, a network that ships, or null.",
+            "run= is not allowed: give a run folder, a checkpoint, an exported file, a network that is pretrained, or "
+            "null.",
         ),
         ("evaluate sweep=", "sweep= is not allowed: give the name of a sweep, or null."),
         ("evaluate compare=a,b", "compare=a,b stands for several values: write a list as [a,b]."),
@@ -65,8 +66,8 @@ MAINS = {"demo": demo, "evaluate": evaluate, "export": export, "report": report,
     ],
 )
 def test_a_wrong_value_is_one_sentence(workplace: Path, capsys: Shown, command: str, sentence: str) -> None:
-    name, *words = command.split()
-    assert MAINS[name].main(words) == 2
+    name, *overrides = command.split()
+    assert MAINS[name].main(overrides) == 2
     said = capsys.readouterr()
     assert sentence in said.err
     assert (said.out, said.err.count("\n")) == ("", 1)
@@ -117,7 +118,7 @@ def test_answers_that_need_no_network_import_none(workplace: Path) -> None:
             heavy = {"torch", "lightning", "albumentations", "onnxruntime", "gradio"} & set(sys.modules)
             assert not heavy, (line, heavy)
     """
-    words = [sys.executable, "-c", textwrap.dedent(program), LIGHT]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    overrides = [sys.executable, "-c", textwrap.dedent(program), LIGHT]
+    done = subprocess.run(overrides, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("error: ") == done.stderr.count("\n") == LIGHT.count("\n") - 1 - LIGHT.count("--help")

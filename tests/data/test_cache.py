@@ -234,7 +234,7 @@ def test_a_damaged_cache_is_built_anew(
     assert cache.was_built
     assert content(cache) == expected
     [warning] = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert "is damaged and is built anew" in warning
+    assert "is damaged and is built again" in warning
     assert not open_cache(folder(images), root).was_built
 
 
@@ -242,7 +242,7 @@ def test_a_flipped_pixel_is_told(images: Path, root: Path, caplog: pytest.LogCap
     open_cache(folder(images), root)
     flip("pixels.npy", 128 + 99 + 5)(only_folder(root))
     open_cache(folder(images), root)
-    assert "is damaged and is built anew (001.png has other pixels than when it was decoded)" in caplog.text
+    assert "is damaged and is built again (001.png has other pixels than when it was decoded)" in caplog.text
 
 
 def comparisons(caplog: pytest.LogCaptureFixture) -> int:

@@ -1,4 +1,4 @@
-"""What is seen of an image with either border."""
+"""What is seen of an image with either boundary."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,10 @@ from scipy import ndimage
 
 from deblur.blur import Box, Degradation, Gaussian, Mixed, Motion
 from deblur.data import SyntheticData
-from deblur.data.crops import Border, Frame
+from deblur.data.crops import Boundary, Crop
 from deblur.data.datasets import EvaluationDataset
+from deblur.data.images import TrainingImages
 from deblur.data.patches import TrainingDataset
-from deblur.data.pictures import TrainingPictures
 
 SETTINGS: dict[str, Any] = {
     "seed": 0,
@@ -41,24 +41,24 @@ class One:
 
 
 @pytest.mark.parametrize(
-    ("frame", "expected"),
+    ("crop", "expected"),
     [
-        (Frame("real"), np.s_[:, :]),
-        (Frame("real", (3, 0)), np.s_[3:27, :]),
-        (Frame("real", (2, 5), 12), np.s_[9:21, 14:26]),
-        (Frame("real", (2, 5), 28), np.s_[2:28, 6:34]),
-        (Frame("symmetric", (0, 0), 33), np.s_[:, 3:36]),
+        (Crop("valid"), np.s_[:, :]),
+        (Crop("valid", (3, 0)), np.s_[3:27, :]),
+        (Crop("valid", (2, 5), 12), np.s_[9:21, 14:26]),
+        (Crop("valid", (2, 5), 28), np.s_[2:28, 6:34]),
+        (Crop("symmetric", (0, 0), 33), np.s_[:, 3:36]),
     ],
 )
-def test_the_frame_is_the_middle_without_the_margin(frame: Frame, expected: Any) -> None:
+def test_the_frame_is_the_middle_without_the_margin(crop: Crop, expected: Any) -> None:
     image = One((30, 40)).pixels
-    np.testing.assert_array_equal(frame.cut(image), image[expected])
-    assert frame.shape((30, 40)) == image[expected].shape
+    np.testing.assert_array_equal(crop.cut(image), image[expected])
+    assert crop.shape((30, 40)) == image[expected].shape
 
 
 def convolved(image: np.ndarray, degradation: Degradation, mode: str) -> np.ndarray:
-    """Blur in double precision with another library, to whole grey levels."""
-    weights = degradation.draw_kernel(np.random.default_rng(0)).kernel.weights
+    """Blur in double precision with another library, to whole gray levels."""
+    weights = degradation.draw_kernel(np.random.default_rng(0)).kernel.psf
     return np.rint(ndimage.convolve(image.astype(np.float64), weights, mode=mode)).clip(0, 255)
 
 
@@ -68,26 +68,26 @@ def test_a_real_border_shows_what_lies_beyond_and_a_symmetric_one_mirrors(degrad
     height, width = degradation.max_kernel_size
     margin = (height // 2, width // 2)
     inside = np.s_[margin[0] : 60 - margin[0], margin[1] : 50 - margin[1]]
-    frames: dict[Border, np.ndarray] = {}
-    for border in ("symmetric", "real"):
-        sample = EvaluationDataset(images, [0], degradation, seed=0, frame=Frame(border, margin))[0]
+    crops: dict[Boundary, np.ndarray] = {}
+    for boundary in ("symmetric", "valid"):
+        sample = EvaluationDataset(images, [0], degradation, seed=0, crop=Crop(boundary, margin))[0]
         np.testing.assert_array_equal(sample["sharp"][0], images.pixels[inside])
-        frames[border] = sample["blurred"][0].astype(float)
+        crops[boundary] = sample["blurred"][0].astype(float)
     # The image's own end must not be seen: any continuation of it gives the same frame.
     for mode in ("constant", "wrap"):
-        assert np.abs(frames["real"] - convolved(images.pixels, degradation, mode)[inside]).max() <= 1
-    assert np.abs(frames["symmetric"] - convolved(images.pixels[inside], degradation, "reflect")).max() <= 1
+        assert np.abs(crops["valid"] - convolved(images.pixels, degradation, mode)[inside]).max() <= 1
+    assert np.abs(crops["symmetric"] - convolved(images.pixels[inside], degradation, "reflect")).max() <= 1
     far = tuple(slice(2 * side, -2 * side or None) for side in margin)
-    np.testing.assert_array_equal(frames["symmetric"][far], frames["real"][far])
-    assert np.abs(frames["symmetric"] - frames["real"]).max() > 5
+    np.testing.assert_array_equal(crops["symmetric"][far], crops["valid"][far])
+    assert np.abs(crops["symmetric"] - crops["valid"]).max() > 5
 
 
 def test_training_patches_come_from_the_frame_alone() -> None:
     images, margin = One((40, 44)), (3, 3)
-    pictures = TrainingPictures(
-        images, images, [0], Box(7), seed=0, frame=Frame("real", margin), context=0, mirrored=False, memory_limit=0
+    whole_images = TrainingImages(
+        images, images, [0], Box(7), seed=0, crop=Crop("valid", margin), context=0, mirrored=False, memory_limit=0
     )
-    dataset = TrainingDataset(pictures, 1, seed=0, patch_size=33, patches_per_image=200, context=0, flips=False)
+    dataset = TrainingDataset(whole_images, 1, seed=0, patch_size=33, patches_per_image=200, context=0, flips=False)
     patches = dataset[0, 0]["sharp"][:, 0]
     places = {
         (int(top), int(left))
@@ -106,16 +106,16 @@ def test_the_margin_follows_the_largest_kernel_of_each_axis(cache_root: Path) ->
         Mixed({"box": {"size": 11}, "motion": {"length": 3, "angle": 90}}): (5, 5),
     }
     for degradation, margin in blurs.items():
-        data = SyntheticData(degradation, max_images=4, cache_root=str(cache_root), border="real", **SETTINGS)
-        assert data.frame() == Frame("real", margin, None)
+        data = SyntheticData(degradation, max_images=4, cache_root=str(cache_root), boundary="valid", **SETTINGS)
+        assert data.crop() == Crop("valid", margin, None)
         data = SyntheticData(degradation, max_images=4, cache_root=str(cache_root), **SETTINGS | {"eval_crop": 99})
-        assert data.frame() == Frame("symmetric", (0, 0), 99)
+        assert data.crop() == Crop("symmetric", (0, 0), 99)
 
 
 def test_both_borders_show_the_same_sharp_pixels(cache_root: Path) -> None:
     data = SyntheticData(Box(7), max_images=4, cache_root=str(cache_root), **SETTINGS | {"eval_crop": 100})
     data.setup()
-    one, other = (data.evaluation_dataset([0], frame)[0] for frame in data.frames_of_both_borders())
+    one, other = (data.evaluation_dataset([0], crop)[0] for crop in data.crops_of_both_boundaries())
     np.testing.assert_array_equal(one["sharp"], other["sharp"])
     assert one["sharp"].shape == (1, 100, 100)
     assert not np.array_equal(one["blurred"], other["blurred"])

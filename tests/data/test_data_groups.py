@@ -37,10 +37,10 @@ def trees(tmp_path: Path) -> tuple[str, str]:
     return f"data.sharp={sharp}", f"data.blurred={blurred}"
 
 
-def trained(tmp_path: Path, cache_root: Path, *words: str) -> Path:
+def trained(tmp_path: Path, cache_root: Path, *overrides: str) -> Path:
     """Train and return the folder of the run."""
     root = tmp_path / "outputs"
-    assert main([f"paths.output_root={root}", f"paths.cache_root={cache_root}", *SMALL, *words]) == 0
+    assert main([f"paths.output_root={root}", f"paths.cache_root={cache_root}", *SMALL, *overrides]) == 0
     (status,) = root.rglob("status.json")
     assert json.loads(status.read_text())["state"] == "done"
     return status.parent
@@ -77,13 +77,13 @@ def test_noise_on_pairs(tmp_path: Path, cache_root: Path, trees: tuple[str, str]
 
 
 @pytest.mark.parametrize(
-    ("words", "blur"),
+    ("overrides", "blur"),
     [((), "none"), (("blur=box",), "box"), (("experiment=quick",), "none"), (("debug=overfit",), "none")],
 )
 def test_pairs_choose_no_blur_unless_one_is_chosen(
-    compose: Compose, trees: tuple[str, str], words: tuple[str, ...], blur: str
+    compose: Compose, trees: tuple[str, str], overrides: tuple[str, ...], blur: str
 ) -> None:
-    for order in (("data=pairs", *words), (*words, "data=pairs")):
+    for order in (("data=pairs", *overrides), (*overrides, "data=pairs")):
         config = compose(*order, *trees)
         assert (config["data"]["name"], config["blur"]["name"]) == ("pairs", blur)
         assert "defaults" not in config["data"]
@@ -104,9 +104,9 @@ def test_the_folders_of_pairs_are_made_absolute_and_stay_out_of_checkpoints(
 def test_wrong_folders_of_pairs_are_sentences(
     compose: Compose, tmp_path: Path, trees: tuple[str, str], key: str
 ) -> None:
-    def refusal(*words: str) -> str:
+    def refusal(*overrides: str) -> str:
         with pytest.raises(UserError) as caught:
-            compose("data=pairs", *words)
+            compose("data=pairs", *overrides)
         return str(caught.value)
 
     (other,) = (word for word in trees if not word.startswith(f"data.{key}="))
@@ -127,8 +127,8 @@ def test_a_refused_pair_leaves_no_cache(
     tmp_path: Path, trees: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (Path(trees[0].partition("=")[2]) / "alone.png").touch()
-    words = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}", "data=pairs")
-    assert main([*words, *SMALL, *trees]) == 2
+    overrides = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}", "data=pairs")
+    assert main([*overrides, *SMALL, *trees]) == 2
     assert "data.sharp: 1 of 13 images have no partner of the same name" in capsys.readouterr().err
     assert not (tmp_path / "cache").exists()
 
@@ -195,8 +195,8 @@ def test_an_option_without_a_choice_of_images_says_so(compose: Compose) -> None:
 @pytest.mark.parametrize(("memory", "is_held"), [("0", False), ("1.0", True), ("2.4e-5", False), ("2.5e-5", True)])
 def test_cache_memory_decides_what_is_held(compose: Compose, tmp_path: Path, memory: str, is_held: bool) -> None:
     write_images(tmp_path / "images", 4, height=79, width=83)  # 26,477 bytes of pixels: 2.47e-5 GiB
-    words = ("data=folder", f"data.root={tmp_path / 'images'}", f"data.cache_memory={memory}")
-    data = built(compose(*words), tmp_path / "cache")
+    overrides = ("data=folder", f"data.root={tmp_path / 'images'}", f"data.cache_memory={memory}")
+    data = built(compose(*overrides), tmp_path / "cache")
     data.setup()
     assert data.images.held_bytes == (26_477 if is_held else 0)
 

@@ -1,4 +1,4 @@
-"""Guides are made of whole blurred pictures and the kernels that blurred them, and cut where the pictures are."""
+"""Guides are made of whole blurred images and the kernels that blurred them, and cut where the images are."""
 
 from pathlib import Path
 from typing import Any
@@ -6,39 +6,39 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from guided_networks import LOPSIDED, calibrated
 from noise_images import Noise
 from numpy.typing import NDArray
 from small_faces import drawn
 from torch.utils.data import DataLoader
+from wiener_networks import LOPSIDED, calibrated
 
 from deblur.blur import Box, Degradation, Gaussian, KernelFile, Mixed, Motion
-from deblur.blur.kernels import Weights
-from deblur.data.crops import Frame
+from deblur.blur.kernels import Psf
+from deblur.data.crops import Crop
 from deblur.data.datasets import EpochSampler, EvaluationDataset, collate_images
+from deblur.data.images import TrainingImages
 from deblur.data.patches import TrainingDataset, collate_patches
-from deblur.data.pictures import TrainingPictures
-from deblur.wiener.prefilter import Preparation
+from deblur.wiener.prefilter import WienerPrefilter
 
-WHOLE = Frame("symmetric")
-REAL = Frame("real", (4, 4))
+WHOLE = Crop("symmetric")
+REAL = Crop("valid", (4, 4))
 HALF = 1e-3  # what a value up to 2 may be off in float16
 
 
 class Revealing:
-    """A preparation whose guide tells the picture, the mean of all of it, and the height and width of the kernel."""
+    """A pre-filter that returns the image, its mean, and the height and width of the kernel."""
 
     planes = 4
 
-    def __call__(self, blurred: NDArray[np.float32], kernel: Weights) -> NDArray[np.float32]:
+    def __call__(self, blurred: NDArray[np.float32], kernel: Psf) -> NDArray[np.float32]:
         told = (blurred.mean(), *kernel.shape)
         return np.stack([blurred, *(np.full_like(blurred, value) for value in told)])
 
 
-def training(images: Noise, preparation: Any = None, **changes: Any) -> TrainingDataset:
+def training(images: Noise, prefilter: Any = None, **changes: Any) -> TrainingDataset:
     settings: dict[str, Any] = {
         "degradation": Box(5),
-        "frame": WHOLE,
+        "crop": WHOLE,
         "flips": True,
         "memory_limit": 2**24,
         "patch_size": 16,
@@ -46,19 +46,19 @@ def training(images: Noise, preparation: Any = None, **changes: Any) -> Training
         "context": 6,
     } | changes
     shared = {"seed": 3, "context": settings["context"]}
-    pictures = TrainingPictures(
+    whole_images = TrainingImages(
         images,
         images,
         range(len(images.names)),
         settings["degradation"],
-        frame=settings["frame"],
+        crop=settings["crop"],
         mirrored=settings["flips"],
         memory_limit=settings["memory_limit"],
-        preparation=Revealing() if preparation is None else preparation,
+        prefilter=Revealing() if prefilter is None else prefilter,
         **shared,
     )
     own = {name: settings[name] for name in ("patch_size", "patches_per_image", "flips")}
-    return TrainingDataset(pictures, len(images.names), **own, **shared)
+    return TrainingDataset(whole_images, len(images.names), **own, **shared)
 
 
 def lopsided(folder: Path) -> Degradation:
@@ -79,61 +79,61 @@ def blur(name: str, folder: Path) -> Degradation:
 
 
 @pytest.mark.parametrize("limit", [0, 2**24], ids=["anew", "kept"])
-@pytest.mark.parametrize("frame", [WHOLE, REAL], ids=["symmetric", "real"])
+@pytest.mark.parametrize("crop", [WHOLE, REAL], ids=["symmetric", "valid"])
 @pytest.mark.parametrize("context", [0, 6, 60])
 @pytest.mark.parametrize("name", BLURS)
-def test_guides_are_cut_where_the_pictures_are(
-    name: str, context: int, frame: Frame, limit: int, tmp_path: Path
-) -> None:
-    settings = {"degradation": blur(name, tmp_path), "frame": frame, "context": context, "memory_limit": limit}
+def test_guides_are_cut_where_the_pictures_are(name: str, context: int, crop: Crop, limit: int, tmp_path: Path) -> None:
+    settings = {"degradation": blur(name, tmp_path), "crop": crop, "context": context, "memory_limit": limit}
     dataset = training(Noise(2, (60, 49)), **settings)
     for epoch in range(6):
         for index in range(2):
             patches = dataset[epoch, index]
-            assert patches["guide"].shape == (5, 4, 16 + 2 * context, 16 + 2 * context)
-            assert patches["guide"].dtype == np.float16
-            np.testing.assert_array_equal(patches["guide"][:, :1], halves(patches["blurred"]))
+            assert patches["wiener_estimate"].shape == (5, 4, 16 + 2 * context, 16 + 2 * context)
+            assert patches["wiener_estimate"].dtype == np.float16
+            np.testing.assert_array_equal(patches["wiener_estimate"][:, :1], halves(patches["blurred"]))
 
 
-@pytest.mark.parametrize("frame", [WHOLE, REAL], ids=["symmetric", "real"])
-def test_the_whole_frame_is_prepared_and_nothing_beyond_it(frame: Frame) -> None:
+@pytest.mark.parametrize("crop", [WHOLE, REAL], ids=["symmetric", "valid"])
+def test_the_whole_frame_is_prepared_and_nothing_beyond_it(crop: Crop) -> None:
     images, box = Noise(2, (60, 49)), Box(5)
     sampled = box.sample(np.random.default_rng(0))
-    patches = training(images, degradation=box, frame=frame, flips=False)[0, 1]
-    expected = frame.degrade(images[1], box, sampled)
-    assert expected.shape == frame.shape((60, 49))
-    np.testing.assert_array_equal(patches["guide"][:, 1], halves(expected.mean(keepdims=True))[0, 0])
+    patches = training(images, degradation=box, crop=crop, flips=False)[0, 1]
+    expected = crop.degrade(images[1], box, sampled)
+    assert expected.shape == crop.shape((60, 49))
+    np.testing.assert_array_equal(patches["wiener_estimate"][:, 1], halves(expected.mean(keepdims=True))[0, 0])
     means = halves(patches["blurred"]).mean(axis=(1, 2, 3))
-    assert np.abs(means - patches["guide"][:, 1, 0, 0]).max() > HALF  # a patch has another mean than the whole
+    assert (
+        np.abs(means - patches["wiener_estimate"][:, 1, 0, 0]).max() > HALF
+    )  # a patch has another mean than the whole
 
 
 @pytest.mark.parametrize("limit", [0, 2**24], ids=["anew", "kept"])
-@pytest.mark.parametrize("frame", [WHOLE, REAL], ids=["symmetric", "real"])
+@pytest.mark.parametrize("crop", [WHOLE, REAL], ids=["symmetric", "valid"])
 @pytest.mark.parametrize(
     "name", [name if name == "motion" else pytest.param(name, marks=pytest.mark.slow) for name in BLURS]
 )
 def test_the_guide_of_a_mirrored_picture_is_that_of_its_own_pixels(
-    name: str, frame: Frame, limit: int, tmp_path: Path
+    name: str, crop: Crop, limit: int, tmp_path: Path
 ) -> None:
     degradation = blur(name, tmp_path)
-    kernel = degradation.sample(np.random.default_rng(0)).kernel.weights
-    prepare = calibrated(kernel, noise_factors=(1.0, 30.0)).preparation()
-    settings = {"degradation": degradation, "frame": frame, "context": 3, "memory_limit": limit, "patch_size": None}
+    kernel = degradation.sample(np.random.default_rng(0)).kernel.psf
+    prepare = calibrated(kernel, noise_scales=(1.0, 30.0)).prefilter()
+    settings = {"degradation": degradation, "crop": crop, "context": 3, "memory_limit": limit, "patch_size": None}
     dataset, images = training(Noise(1, (53, 48)), prepare, **settings), set()
     for epoch in range(8):
         patches = dataset[epoch, 0]
         images.add(patches["sharp"].tobytes())
         blurred = patches["blurred"][0, 0, 3:-3, 3:-3].astype(np.float32) / 255
         expected = np.pad(prepare(blurred), ((0, 0), (3, 3), (3, 3)), mode="symmetric")
-        np.testing.assert_allclose(patches["guide"][0], expected, rtol=HALF, atol=2 * HALF)
+        np.testing.assert_allclose(patches["wiener_estimate"][0], expected, rtol=HALF, atol=2 * HALF)
     assert len(images) > 2  # mirrored in several ways
 
 
 def test_whole_pictures_bring_their_guides() -> None:
     patches = training(Noise(), patch_size=None, context=4).__getitems__([(0, 1), (0, 4)])
     assert patches["sharp"].shape == (2, 1, 50, 43)
-    assert patches["guide"].shape == (2, 4, 58, 51)
-    np.testing.assert_array_equal(patches["guide"][:, :1], halves(patches["blurred"]))
+    assert patches["wiener_estimate"].shape == (2, 4, 58, 51)
+    np.testing.assert_array_equal(patches["wiener_estimate"][:, :1], halves(patches["blurred"]))
 
 
 @pytest.mark.parametrize("flips", [False, True])
@@ -145,9 +145,9 @@ def test_guides_take_of_the_memory_for_results(enough: bool, name: str, flips: b
     whole = 4 * ways * 52 * 52 * (1 + 2 * Revealing.planes) + 4 * (ways - 1) * 40 * 40
     settings = {"degradation": degradation, "flips": flips, "patch_size": None}
     dataset = training(images, memory_limit=whole - (not enough), **settings)
-    before = {patches["guide"].tobytes() for patches in (dataset[epoch, 0] for epoch in range(24))}
+    before = {patches["wiener_estimate"].tobytes() for patches in (dataset[epoch, 0] for epoch in range(24))}
     images[0][:] = 0
-    after = {patches["guide"].tobytes() for patches in (dataset[epoch, 0] for epoch in range(24))}
+    after = {patches["wiener_estimate"].tobytes() for patches in (dataset[epoch, 0] for epoch in range(24))}
     assert (after == before) is enough
 
 
@@ -156,7 +156,7 @@ def test_guides_take_of_the_memory_for_results(enough: bool, name: str, flips: b
     [Box(5), Motion([3, 15], [0, 180], noise_sigma=2), Mixed({"box": {"size": [3, 9]}, "disk": {"radius": 2.5}})],
 )
 def test_loader_processes_change_nothing(degradation: Degradation) -> None:
-    prepare = calibrated(kernel_given=True).preparation()
+    prepare = calibrated(non_blind=True).prefilter()
     seen = []
     for workers in (0, 2):
         sampler = EpochSampler(range(6), 1)
@@ -172,8 +172,8 @@ def test_loader_processes_change_nothing(degradation: Degradation) -> None:
         for epoch in (0, 1):
             sampler.set_epoch(epoch)
             batches += list(loader)
-        seen.append({name: torch.cat([batch[name] for batch in batches]) for name in ("guide", "blurred")})
-    assert seen[0]["guide"].shape == (60, 1, 28, 28)
+        seen.append({name: torch.cat([batch[name] for batch in batches]) for name in ("wiener_estimate", "blurred")})
+    assert seen[0]["wiener_estimate"].shape == (60, 1, 28, 28)
     assert all(torch.equal(seen[0][name], seen[1][name]) for name in seen[0])
 
 
@@ -192,49 +192,51 @@ def test_the_kernel_is_the_one_that_was_drawn_for_the_picture(flips: bool) -> No
     for epoch in range(20):
         patches = dataset[epoch, 0]
         drawn = int(np.count_nonzero(patches["blurred"]) ** 0.5)
-        assert patches["guide"][0, 2:, 0, 0].tolist() == [drawn, drawn]
+        assert patches["wiener_estimate"][0, 2:, 0, 0].tolist() == [drawn, drawn]
         sizes.add(drawn)
     assert len(sizes) > 3
 
 
-@pytest.mark.parametrize("frame", [WHOLE, REAL, Frame("symmetric", crop=16)], ids=["symmetric", "real", "crop"])
-def test_evaluated_pictures_bring_the_guide_of_what_is_seen(frame: Frame) -> None:
-    dataset = EvaluationDataset(Noise(), [4, 1], Box([3, 9]), seed=0, frame=frame, preparation=Revealing())
+@pytest.mark.parametrize("crop", [WHOLE, REAL, Crop("symmetric", crop=16)], ids=["symmetric", "valid", "crop"])
+def test_evaluated_pictures_bring_the_guide_of_what_is_seen(crop: Crop) -> None:
+    dataset = EvaluationDataset(Noise(), [4, 1], Box([3, 9]), seed=0, crop=crop, prefilter=Revealing())
     samples = [dataset[0], dataset[1]]
     for sample in samples:
-        picture, mean, height, width = sample["guide"]
-        assert sample["guide"].dtype == np.float32
-        np.testing.assert_array_equal(picture, sample["blurred"][0].astype(np.float32) / 255)
-        assert mean == pytest.approx(picture.mean(), abs=1e-6)
+        image, mean, height, width = sample["wiener_estimate"]
+        assert sample["wiener_estimate"].dtype == np.float32
+        np.testing.assert_array_equal(image, sample["blurred"][0].astype(np.float32) / 255)
+        assert mean == pytest.approx(image.mean(), abs=1e-6)
         assert (height[0, 0], width[0, 0]) == sample["kernel"].shape == (sample["degradation"]["size"],) * 2
     batch = collate_images(samples)
-    assert batch["guide"].dtype == torch.float32
-    np.testing.assert_array_equal(batch["guide"].numpy(), np.stack([sample["guide"] for sample in samples]))
+    assert batch["wiener_estimate"].dtype == torch.float32
+    np.testing.assert_array_equal(
+        batch["wiener_estimate"].numpy(), np.stack([sample["wiener_estimate"] for sample in samples])
+    )
 
 
 def test_without_a_preparation_there_is_no_guide() -> None:
-    dataset = EvaluationDataset(Noise(), [0], Box(5), seed=0, frame=WHOLE)
-    assert "guide" not in dataset[0]
-    assert "guide" not in collate_images([dataset[0]])
+    dataset = EvaluationDataset(Noise(), [0], Box(5), seed=0, crop=WHOLE)
+    assert "wiener_estimate" not in dataset[0]
+    assert "wiener_estimate" not in collate_images([dataset[0]])
 
 
 def test_batches_are_in_float32_on_the_device(cache_root: Path) -> None:
     data = drawn(cache_root, Box(7))
-    data.preparation = Revealing()
+    data.prefilter = Revealing()
     loaders = data.train_dataloader(), data.val_dataloader(), data.test_dataloader()
     for loader, kind in zip(loaders, (torch.float16, torch.float32, torch.float32), strict=True):
         given = next(iter(loader))
-        assert (given["blurred"].dtype, given["guide"].dtype) == (torch.uint8, kind)
+        assert (given["blurred"].dtype, given["wiener_estimate"].dtype) == (torch.uint8, kind)
         batch = data.on_after_batch_transfer(given, 0)
-        assert {batch[name].dtype for name in ("blurred", "sharp", "guide")} == {torch.float32}
-        torch.testing.assert_close(batch["guide"][:, :1], batch["blurred"], atol=HALF, rtol=0)
-        assert batch["guide"][:, 2:].unique().tolist() == [7.0]  # what is no picture is not scaled
+        assert {batch[name].dtype for name in ("blurred", "sharp", "wiener_estimate")} == {torch.float32}
+        torch.testing.assert_close(batch["wiener_estimate"][:, :1], batch["blurred"], atol=HALF, rtol=0)
+        assert batch["wiener_estimate"][:, 2:].unique().tolist() == [7.0]  # what is no image is not scaled
 
 
 def test_a_preparation_of_files_is_taken_as_well(cache_root: Path) -> None:
     network = calibrated()
     data = drawn(cache_root, Box(5), max_images=10)
-    data.preparation = Preparation.of_plain(network.preparation().as_plain())
+    data.prefilter = WienerPrefilter.of_plain(network.prefilter().as_plain())
     batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
-    guide = network.preparation()(batch["blurred"][0, 0].numpy())
-    np.testing.assert_array_equal(batch["guide"][0].numpy(), guide)
+    wiener_estimate = network.prefilter()(batch["blurred"][0, 0].numpy())
+    np.testing.assert_array_equal(batch["wiener_estimate"][0].numpy(), wiener_estimate)

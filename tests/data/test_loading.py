@@ -5,7 +5,7 @@ import torch
 from small_faces import drawn
 
 from deblur.blur import Box
-from deblur.data.loader_errors import loader_errors_told
+from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.data.loading import ImageLoader, start_loader_process
 from deblur.errors import UserError
 
@@ -48,14 +48,14 @@ def test_a_batch_that_is_not_handed_over_ends_the_waiting(reason: str, sentence:
     loader = ImageLoader(
         [reason], collate_fn=lambda batch: Unsent(*batch), num_workers=1, worker_init_fn=start_loader_process
     )  # type: ignore[arg-type, misc] # any data set
-    with pytest.raises(UserError, match=sentence), loader_errors_told(1):
+    with pytest.raises(UserError, match=sentence), loader_errors_as_user_errors(1):
         list(loader)
 
 
 def test_other_errors_are_left_alone() -> None:
-    with pytest.raises(OSError, match="No space left"), loader_errors_told(2):
+    with pytest.raises(OSError, match="No space left"), loader_errors_as_user_errors(2):
         raise OSError(28, "No space left on device")  # such as of the disk that checkpoints are written to
-    with pytest.raises(ZeroDivisionError), loader_errors_told(2):
+    with pytest.raises(ZeroDivisionError), loader_errors_as_user_errors(2):
         raise ZeroDivisionError
 
 
@@ -66,5 +66,5 @@ def test_what_hides_a_sentence_is_not_told() -> None:
         finally:
             raise RuntimeError("Please call `iter(combined_loader)` first.")
 
-    with pytest.raises(UserError, match=r"^The loss became nan\.$"), loader_errors_told(0):
+    with pytest.raises(UserError, match=r"^The loss became nan\.$"), loader_errors_as_user_errors(0):
         stop_and_clean_up()

@@ -7,7 +7,7 @@ from PIL import Image
 
 from deblur.data.cache import open_cache
 from deblur.data.sources import FolderSource
-from deblur.errors import UserError, disk_errors_told
+from deblur.errors import UserError, disk_errors_as_user_errors
 from deblur.image_io.gray import read_gray
 
 
@@ -38,5 +38,5 @@ def test_too_many_open_files_leave_no_image_out(images: Path, tmp_path: Path, co
 
 
 def test_a_file_is_not_told_to_be_unwritable_because_there_are_too_many(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="Too many files are open"), files_left(0), disk_errors_told():
+    with pytest.raises(UserError, match="Too many files are open"), files_left(0), disk_errors_as_user_errors():
         (tmp_path / "file").write_text("text")

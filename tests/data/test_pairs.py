@@ -112,7 +112,7 @@ def test_the_two_images_of_a_pair_stay_together(trees: tuple[Path, Path], cache_
 
 
 def test_a_pair_with_a_bad_image_is_left_out_and_counted(trees: tuple[Path, Path], cache_root: Path) -> None:
-    (trees[0] / "003.png").write_text("no picture")
+    (trees[0] / "003.png").write_text("no image")
     (trees[1] / "005.bmp").write_bytes(b"")
     (trees[0] / "007.png").write_bytes(b"")
     (trees[1] / "007.bmp").write_bytes(b"")
@@ -132,7 +132,7 @@ def test_a_pair_with_a_bad_image_is_left_out_and_counted(trees: tuple[Path, Path
 def test_no_good_pair_is_refused(tmp_path: Path, cache_root: Path) -> None:
     for name in ("sharp/a.png", "blurred/a.png"):
         (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text("no picture")
+        (tmp_path / name).write_text("no image")
     with pytest.raises(UserError, match=r"^data: none of the 1 images of .*sharp, blurred in .*blurred, can be used"):
         data((tmp_path / "sharp", tmp_path / "blurred"), cache_root, max_bad_fraction=1)
 
@@ -166,7 +166,7 @@ def test_splits_go_by_the_sharp_images_and_the_fingerprint_covers_both(
 
 def test_some_of_the_pairs(trees: tuple[Path, Path], cache_root: Path) -> None:
     for path in (trees[0] / "000.png", trees[1] / "001.bmp"):
-        path.write_text("no picture")
+        path.write_text("no image")
     chosen = [data(trees, cache_root, max_images=10, seed=seed, max_bad_fraction=1).images for seed in (0, 0, 1)]
     assert [len(images) + len(images.bad) for images in chosen] == [10, 10, 10]
     assert chosen[0].names == chosen[1].names != chosen[2].names

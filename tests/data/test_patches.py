@@ -7,12 +7,12 @@ from torch.utils.data import DataLoader
 
 from deblur.blur import Box, Disk, DrawnKernel, Gaussian, Mixed, Motion, NoBlur, Sampled, kernels
 from deblur.blur.convolution import Kernel
-from deblur.data.crops import Frame
+from deblur.data.crops import Crop
 from deblur.data.datasets import EpochSampler
+from deblur.data.images import TrainingImages
 from deblur.data.patches import TrainingDataset, collate_patches
-from deblur.data.pictures import TrainingPictures
 
-WHOLE = Frame("symmetric")
+WHOLE = Crop("symmetric")
 
 
 def training(images: Noise, **changes: Any) -> TrainingDataset:
@@ -23,22 +23,22 @@ def training(images: Noise, **changes: Any) -> TrainingDataset:
         "patches_per_image": 5,
         "context": 6,
         "flips": True,
-        "frame": WHOLE,
+        "crop": WHOLE,
         "memory_limit": 2**20,
     } | changes
     shared = {name: settings[name] for name in ("seed", "context")}
-    pictures = TrainingPictures(
+    whole_images = TrainingImages(
         images,
         images,
         range(len(images.names)),
         settings["degradation"],
-        frame=settings["frame"],
+        crop=settings["crop"],
         mirrored=settings["flips"],
         memory_limit=settings["memory_limit"],
         **shared,
     )
     own = {name: settings[name] for name in ("patch_size", "patches_per_image", "flips")}
-    return TrainingDataset(pictures, len(images.names), **own, **shared)
+    return TrainingDataset(whole_images, len(images.names), **own, **shared)
 
 
 def places(part: np.ndarray, whole: np.ndarray) -> list[tuple[int, int]]:
@@ -65,7 +65,7 @@ def test_patches_are_cut_from_the_whole_blurred_image(context: int) -> None:
     sample = training(images, flips=False, context=context)[0, 1]
     assert sample["sharp"].shape == (5, 1, 16, 16)
     assert sample["blurred"].shape == (5, 1, 16 + 2 * context, 16 + 2 * context)
-    assert "guide" not in sample
+    assert "wiener_estimate" not in sample
     around = np.pad(whole_blurred, context, mode="symmetric")
     for sharp, blurred in zip(sample["sharp"][:, 0], sample["blurred"][:, 0], strict=True):
         assert places(sharp, whole_sharp)[0] in places(blurred, around)
@@ -140,11 +140,11 @@ ALWAYS_THE_SAME = {
 
 
 @pytest.mark.parametrize("name", ALWAYS_THE_SAME)
-@pytest.mark.parametrize("frame", [WHOLE, Frame("real", (4, 3))])
-def test_what_is_kept_equals_what_is_made_anew(name: str, frame: Frame) -> None:
+@pytest.mark.parametrize("crop", [WHOLE, Crop("valid", (4, 3))])
+def test_what_is_kept_equals_what_is_made_anew(name: str, crop: Crop) -> None:
     images, degradation = Noise(3, (64, 43), growth=3), ALWAYS_THE_SAME[name]
-    fresh = training(images, degradation=degradation, frame=frame, memory_limit=0)
-    kept = training(images, degradation=degradation, frame=frame)
+    fresh = training(images, degradation=degradation, crop=crop, memory_limit=0)
+    kept = training(images, degradation=degradation, crop=crop)
     for epoch in range(12):
         for index in range(3):
             ours, theirs = kept[epoch, index], fresh[epoch, index]

@@ -32,8 +32,8 @@ def write(path: Path, seed: int, side: int = 40) -> None:
 def sequences(tmp_path: Path) -> Path:
     """Ten sequences of four frames each in folders of their own."""
     for index in range(40):
-        write(tmp_path / "frames" / f"part{index // 20}" / f"{index // 4:03d}" / f"{index:06d}.png", index)
-    return tmp_path / "frames"
+        write(tmp_path / "crops" / f"part{index // 20}" / f"{index // 4:03d}" / f"{index:06d}.png", index)
+    return tmp_path / "crops"
 
 
 @pytest.fixture
@@ -90,13 +90,13 @@ def test_too_few_folders_are_a_sentence(tmp_path: Path, cache_root: Path) -> Non
 
 
 def test_the_grouping_decides_the_test_images(compose: Compose, sequences: Path) -> None:
-    words = ("data=folder", f"data.root={sequences}")
-    singly, grouped = compose(*words), compose(*words, "data.group_by=folder")
+    overrides = ("data=folder", f"data.root={sequences}")
+    singly, grouped = compose(*overrides), compose(*overrides, "data.group_by=folder")
     assert (singly["data"]["group_by"], grouped["data"]["group_by"]) == (None, "folder")
     assert data_settings(singly) != data_settings(grouped)
     assert what_matters(singly) != what_matters(grouped)
     with pytest.raises(UserError) as caught:
-        compose(*words, "data.group_by=name")
+        compose(*overrides, "data.group_by=name")
     assert str(caught.value) == "data.group_by=name is not allowed: give folder, or null for images one by one."
 
 
@@ -190,8 +190,8 @@ def test_a_sequence_with_folders_of_its_kind_at_the_top_stays_in_one_set(tmp_pat
 
 def test_a_run_on_sequences_of_pairs(gopro: Path, tmp_path: Path) -> None:
     places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}")
-    words = ("data=pairs", f"data.root={gopro}", "data.group_by=folder", "trainer.max_epochs=1", *SMALLEST)
-    assert main([*words, *places]) == 0
+    overrides = ("data=pairs", f"data.root={gopro}", "data.group_by=folder", "trainer.max_epochs=1", *SMALLEST)
+    assert main([*overrides, *places]) == 0
     (metrics,) = (tmp_path / "outputs").rglob("metrics.json")
     assert sum(json.loads(metrics.read_text())["data"]["counts"].values()) == 24
     names = {line.split(",")[0].partition("/")[0] for line in (metrics.parent / "images.csv").read_text().split()[1:]}
@@ -202,7 +202,7 @@ def test_a_run_on_sequences_of_pairs(gopro: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "said"),
     [
         ((), "data.sharp is missing: give a folder with sharp images: data.sharp=DIR, or data.root=DIR for one folder"),
         (("data.sharp=ROOT",), "data.blurred is missing: give a folder with the same images, blurred: "),
@@ -216,10 +216,10 @@ def test_a_run_on_sequences_of_pairs(gopro: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_fits_no_tree_of_pairs_is_a_sentence(
-    compose: Compose, gopro: Path, words: tuple[str, ...], said: str
+    compose: Compose, gopro: Path, overrides: tuple[str, ...], said: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        compose("data=pairs", *(word.replace("ROOT", str(gopro)) for word in words))
+        compose("data=pairs", *(word.replace("ROOT", str(gopro)) for word in overrides))
     assert str(caught.value).startswith(said.replace("ROOT", str(gopro)))
 
 

@@ -64,9 +64,9 @@ def test_patches_blurs_and_borders_share_one_cache_and_one_division(tmp_path: Pa
     roots = [write(tmp_path / name, [(20 + 4 * i, 21 + 4 * i) for i in range(24)]) for name in ("sharp", "blurred")]
     cache_root = tmp_path / "cache"
     seen = []
-    cases = itertools.product((8, 16, 40, None), (Gaussian(0.5), Gaussian(3.0), Motion(9, 0)), ("symmetric", "real"))
-    for patch_size, blur, border in cases:
-        changes = {**SETTINGS, "patch_size": patch_size, "border": border, "cache_root": str(cache_root)}
+    cases = itertools.product((8, 16, 40, None), (Gaussian(0.5), Gaussian(3.0), Motion(9, 0)), ("symmetric", "valid"))
+    for patch_size, blur, boundary in cases:
+        changes = {**SETTINGS, "patch_size": patch_size, "boundary": boundary, "cache_root": str(cache_root)}
         if patch_size is None:
             changes["batch_size"] = 1
         if kind == "folder":
@@ -84,7 +84,7 @@ def test_what_is_too_small_is_left_out_of_one_training_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = write(tmp_path / "images", [(20 + i, 60) for i in range(20)])
-    data = set_up(root, tmp_path / "cache", patch_size=24, border="real")  # a box of 7 px takes 3 px of each side
+    data = set_up(root, tmp_path / "cache", patch_size=24, boundary="valid")  # a box of 7 px takes 3 px of each side
     heights = [data.images.shapes[index][0] for index in data.division.train]
     small = [height for height in heights if height < 24 + 6]
     assert 0 < len(small) < len(heights)
@@ -93,32 +93,32 @@ def test_what_is_too_small_is_left_out_of_one_training_and_counted(
     assert (data.splits.val, data.splits.test) == (data.division.val, data.division.test)
     assert warnings_of(caplog) == [
         f"{len(small)} of 15 training images are left out of this training: they are too small for a patch of 24 px "
-        f"within a real border, which takes 3 px of each side. The smallest is 60x{min(small)} px. "
+        f"within a valid boundary, which takes 3 px of each side. The smallest is 60x{min(small)} px. "
         f"data.patch_size={min(small) - 6} or less would take all."
     ]
     batches = list(data.train_dataloader())
     assert sum(len(batch["sharp"]) for batch in batches) == 2 * len(data.splits.train)
     assert {batch["sharp"].shape[2:] for batch in batches} == {(24, 24)}
     caplog.clear()
-    assert set_up(root, tmp_path / "cache", patch_size=min(small) - 6, border="real").too_small["train"] == 0
+    assert set_up(root, tmp_path / "cache", patch_size=min(small) - 6, boundary="valid").too_small["train"] == 0
     assert not warnings_of(caplog)
 
 
 def test_what_a_real_border_leaves_nothing_of_is_not_measured(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = write(tmp_path / "images", [(17 + index % 3 * 4, 40) for index in range(40)])
-    data = set_up(root, tmp_path / "cache", Box(17), patch_size=4, border="real")  # it takes 8 px of each side
+    data = set_up(root, tmp_path / "cache", Box(17), patch_size=4, boundary="valid")  # it takes 8 px of each side
     assert data.too_small["train"] > 0
     for kind, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
         every, used = getattr(data.division, kind), getattr(data.splits, kind)
         assert data.too_small[kind] == len(every) - len(used) == 0  # one pixel is left of 17
         assert [name for batch in loader for name in batch["name"]] == [data.images.names[index] for index in used]
     caplog.clear()
-    data = set_up(root, tmp_path / "cache", Box(19), patch_size=4, border="real")
+    data = set_up(root, tmp_path / "cache", Box(19), patch_size=4, boundary="valid")
     for kind, name in (("val", "validation"), ("test", "test")):
         every, used = getattr(data.division, kind), getattr(data.splits, kind)
         assert data.too_small[kind] == len(every) - len(used) > 0
         assert (
-            f"{data.too_small[kind]} of {len(every)} {name} images are left out: a real border, which takes 9 px of "
+            f"{data.too_small[kind]} of {len(every)} {name} images are left out: a valid boundary, which takes 9 px of "
             "each side, leaves nothing of them. The smallest is 40x17 px."
         ) in warnings_of(caplog)
     assert {shape for batch in data.test_dataloader() for shape in [tuple(batch["sharp"].shape[2:])]} == {
@@ -132,13 +132,15 @@ def test_restorers_are_fitted_on_the_same_images_whatever_the_patch(tmp_path: Pa
     given = []
     for patch_size in (4, 30):
         data = set_up(root, tmp_path / "cache", patch_size=patch_size)
-        sharp, _, _ = data.fitting_images(100, data.frame())
+        sharp, _, _ = data.fitting_images(100, data.crop())
         given.append([image.shape for image in sharp])
     assert given[0] == given[1] == [data.images.shapes[index] for index in data.division.train]
-    small = opened(root, tmp_path / "cache", Box(41), border="real")
+    small = opened(root, tmp_path / "cache", Box(41), boundary="valid")
     small.open_images()
-    with pytest.raises(UserError, match=r"^A real border leaves nothing of the training images: .* 20 px of each side"):
-        small.fitting_images(100, small.frame())
+    with pytest.raises(
+        UserError, match=r"^A valid boundary leaves nothing of the training images: .* 20 px of each side"
+    ):
+        small.fitting_images(100, small.crop())
 
 
 # Refusals
@@ -155,24 +157,26 @@ def test_restorers_are_fitted_on_the_same_images_whatever_the_patch(tmp_path: Pa
         ),
         (
             Box(7),
-            {"patch_size": 43, "border": "real"},
-            "data.patch_size=43 is too large for all training images: with data.border=real the blur takes 3 px of "
+            {"patch_size": 43, "boundary": "valid"},
+            "data.patch_size=43 is too large for all training images: with data.boundary=valid the blur takes 3 px of "
             "each side, which leaves 43x42 px of the largest, of 49x48 px. Set data.patch_size=42 or less, or take a "
-            "smaller blur or data.border=symmetric.",
+            "smaller blur or data.boundary=symmetric.",
         ),
         (
             Motion(15, 0),
-            {"patch_size": 36, "border": "real"},
-            "data.patch_size=36 is too large for all training images: with data.border=real the blur takes 0 rows and "
+            {"patch_size": 36, "boundary": "valid"},
+            "data.patch_size=36 is too large for all training images: with data.boundary=valid the blur takes 0 rows "
+            "and "
             "7 columns of each side, which leaves 35x48 px of the largest, of 49x48 px. Set data.patch_size=35 or "
-            "less, or take a smaller blur or data.border=symmetric.",
+            "less, or take a smaller blur or data.boundary=symmetric.",
         ),
         (
             Box(49),
-            {"border": "real"},
-            "A real border leaves nothing of the training images: the blur takes 24 px of each side, so that an image "
+            {"boundary": "valid"},
+            "A valid boundary leaves nothing of the training images: the blur takes 24 px of each side, so that an "
+            "image "
             "needs at least 49x49 px, and the largest is 49x48 px. Take a smaller blur, larger images or "
-            "data.border=symmetric.",
+            "data.boundary=symmetric.",
         ),
     ],
 )
@@ -196,18 +200,20 @@ def test_validation_images_that_are_all_too_small_are_refused(tmp_path: Path) ->
     digests = data.images.digests
     for seed in range(100):  # one whose division has the small image in validation again
         small.save(root / name)
-        again = opened(root, tmp_path / "cache", border="real", seed=seed)
+        again = opened(root, tmp_path / "cache", boundary="valid", seed=seed)
         again.open_images()
         assert again.images.digests != digests
         if again.images.names.index(name) in again.division.val:
             break
-    with pytest.raises(UserError, match=r"^A real border leaves nothing of the validation images: .* at least 7x7 px"):
+    with pytest.raises(
+        UserError, match=r"^A valid boundary leaves nothing of the validation images: .* at least 7x7 px"
+    ):
         again.setup()
 
 
 def test_drawn_images_are_refused_by_the_same_sentence(cache_root: Path) -> None:
-    data = SyntheticData(Box(257), max_images=4, cache_root=str(cache_root), **{**SETTINGS, "border": "real"})
-    with pytest.raises(UserError, match=r"^A real border leaves nothing of the training images: .* 128 px of each"):
+    data = SyntheticData(Box(257), max_images=4, cache_root=str(cache_root), **{**SETTINGS, "boundary": "valid"})
+    with pytest.raises(UserError, match=r"^A valid boundary leaves nothing of the training images: .* 128 px of each"):
         data.setup()
 
 
@@ -215,41 +221,45 @@ def test_drawn_images_are_refused_by_the_same_sentence(cache_root: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "start", "room"),
+    ("overrides", "start", "room"),
     [
         (("data.patch_size=300",), "data.patch_size=300 is larger than all drawn images", 256),
-        (("data.patch_size=256", "data.border=real", "blur=box"), "data.patch_size=256 is too large for all", 250),
-        (("data.border=real", "blur=box", "blur.size=257"), "A real border leaves nothing of the drawn images", None),
+        (("data.patch_size=256", "data.boundary=valid", "blur=box"), "data.patch_size=256 is too large for all", 250),
+        (
+            ("data.boundary=valid", "blur=box", "blur.size=257"),
+            "A valid boundary leaves nothing of the drawn images",
+            None,
+        ),
         (("data=photos", "data.patch_size=1412"), "data.patch_size=1412 is larger than all images", 1411),
     ],
 )
 def test_known_sizes_are_refused_without_decoding(
-    compose: Compose, words: tuple[str, ...], start: str, room: int | None
+    compose: Compose, overrides: tuple[str, ...], start: str, room: int | None
 ) -> None:
     with pytest.raises(UserError) as caught:
-        refuse_too_large_patch(compose(*words))
+        refuse_too_large_patch(compose(*overrides))
     assert str(caught.value).startswith(start)
     if room is not None:
         assert f"Set data.patch_size={room} or less" in str(caught.value)
-        rest = [word for word in words if not word.startswith("data.patch_size=")]
+        rest = [word for word in overrides if not word.startswith("data.patch_size=")]
         refuse_too_large_patch(compose(*rest, f"data.patch_size={room}"))
 
 
 @pytest.mark.parametrize("data", ["folder", "pairs"])
 def test_the_headers_of_files_tell_their_sizes(compose: Compose, tmp_path: Path, data: str) -> None:
-    words = [f"data={data}"]
+    overrides = [f"data={data}"]
     for key in ("root",) if data == "folder" else ("sharp", "blurred"):
         write(tmp_path / key, [(48, 60)] * 5)
-        words.append(f"data.{key}={tmp_path / key}")
+        overrides.append(f"data.{key}={tmp_path / key}")
     with pytest.raises(UserError, match=r"data.patch_size=64 is larger than all images, .* 60x48 px. Set .*=48 or"):
-        refuse_too_large_patch(compose(*words))
-    refuse_too_large_patch(compose(*words, "data.patch_size=48"))
-    refuse_too_large_patch(compose(*words, "data.patch_size=null"))
+        refuse_too_large_patch(compose(*overrides))
+    refuse_too_large_patch(compose(*overrides, "data.patch_size=48"))
+    refuse_too_large_patch(compose(*overrides, "data.patch_size=null"))
     with pytest.raises(UserError, match=r"Set data.patch_size=42 or less, or take a smaller blur"):
-        refuse_too_large_patch(compose(*words, "data.patch_size=43", "data.border=real", "blur=box"))
+        refuse_too_large_patch(compose(*overrides, "data.patch_size=43", "data.boundary=valid", "blur=box"))
     first = tmp_path / ("root" if data == "folder" else "sharp")
     (first / "03.png").write_bytes((first / "03.png").read_bytes()[:10])  # it may have room
-    refuse_too_large_patch(compose(*words))
+    refuse_too_large_patch(compose(*overrides))
 
 
 def test_an_image_that_is_stored_on_its_side_has_the_room_it_is_shown_with(compose: Compose, tmp_path: Path) -> None:
@@ -257,18 +267,24 @@ def test_an_image_that_is_stored_on_its_side_has_the_room_it_is_shown_with(compo
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(noise(60, 40)).save(tmp_path / "images" / "turned.jpg", exif=exif)
-    words = ("data=folder", f"data.root={tmp_path / 'images'}", "data.border=real", "blur=motion", "blur.length=21")
-    refuse_too_large_patch(compose(*words, "blur.angle=0", "data.patch_size=40"))
+    overrides = (
+        "data=folder",
+        f"data.root={tmp_path / 'images'}",
+        "data.boundary=valid",
+        "blur=motion",
+        "blur.length=21",
+    )
+    refuse_too_large_patch(compose(*overrides, "blur.angle=0", "data.patch_size=40"))
     with pytest.raises(UserError, match=r"Set data.patch_size=40 or less"):
-        refuse_too_large_patch(compose(*words, "blur.angle=0", "data.patch_size=41"))
+        refuse_too_large_patch(compose(*overrides, "blur.angle=0", "data.patch_size=41"))
 
 
 def test_a_sweep_is_refused_before_its_first_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "images", [(48, 48)] * 12)
     places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}")
     for data in (("data=folder", f"data.root={tmp_path / 'images'}"), ("data=synthetic", "data.max_images=12")):
-        words = ("-m", *SMALLEST[1:], *data, "data.patch_size=32,257", "sweep=sizes", *places)
-        assert main(words) == 2
+        overrides = ("-m", *SMALLEST[1:], *data, "data.patch_size=32,257", "sweep=sizes", *places)
+        assert main(overrides) == 2
         said = capsys.readouterr().err
         assert "The job " in said
         assert "data.patch_size=257 is larger than all" in said
@@ -283,8 +299,16 @@ def test_a_sweep_is_refused_before_its_first_job(tmp_path: Path, capsys: pytest.
 def test_a_sweep_over_the_blur_with_a_real_border_on_mixed_sizes(tmp_path: Path) -> None:
     root = write(tmp_path / "images", [(38 + i, 38 + i) for i in range(24)])
     places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}")
-    words = ("-m", *SMALLEST, "trainer.max_epochs=1", "data=folder", f"data.root={root}", "data.border=real", "sweep=s")
-    assert main([*words, "blur=gaussian", "blur.sigma=0.5,3", *places]) == 0
+    overrides = (
+        "-m",
+        *SMALLEST,
+        "trainer.max_epochs=1",
+        "data=folder",
+        f"data.root={root}",
+        "data.boundary=valid",
+        "sweep=s",
+    )
+    assert main([*overrides, "blur=gaussian", "blur.sigma=0.5,3", *places]) == 0
     runs = sorted((tmp_path / "outputs" / "sweeps" / "s").glob("*/metrics.json"))
     found = [json.loads(run.read_text())["data"] for run in runs]
     assert len(found) == 2
@@ -302,8 +326,8 @@ def test_a_sweep_over_the_blur_with_a_real_border_on_mixed_sizes(tmp_path: Path)
 def test_images_without_an_ssim_are_trained_on_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write(tmp_path / "images", [(9, 9 + i) for i in range(20)])
     places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}")
-    words = (*SMALLEST[1:], "data.patch_size=8", "trainer.max_epochs=1", "data=folder", f"data.root={root}")
-    assert main([*words, *places]) == 0
+    overrides = (*SMALLEST[1:], "data.patch_size=8", "trainer.max_epochs=1", "data=folder", f"data.root={root}")
+    assert main([*overrides, *places]) == 0
     (metrics,) = (tmp_path / "outputs").rglob("metrics.json")
     test = json.loads(metrics.read_text())["test"]
     assert (test["ssim"], test["without_ssim"], test["images"]) == (None, 3, 3)

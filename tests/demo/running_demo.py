@@ -17,8 +17,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 class Demo:
     """A running demo, with its own folder for temporary files."""
 
-    def __init__(self, network: Path, temporary: Path, *words: str) -> None:
-        given = [f"run={network}", "port=0", "max_megapixels=0.2", "accelerator=cpu", *words]
+    def __init__(self, network: Path, temporary: Path, *overrides: str) -> None:
+        given = [f"run={network}", "port=0", "max_megapixels=0.2", "accelerator=cpu", *overrides]
         temporary.mkdir()
         self.temporary = temporary
         self.process = subprocess.Popen(
@@ -89,7 +89,7 @@ class Client:
         return self.ask("POST", path, json.dumps(content).encode(), Content_Type="application/json", **headers)
 
     def upload(self, content: bytes, name: str = "photo.png", **headers: str) -> Answer:
-        """Send a picture."""
+        """Send an image."""
         head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
         body = head.encode() + content + b"\r\n--x--\r\n"
         return self.ask("POST", "/gradio_api/upload", body, Content_Type="multipart/form-data; boundary=x", **headers)

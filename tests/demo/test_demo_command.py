@@ -24,9 +24,11 @@ def _temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
-@pytest.mark.parametrize(("words", "sentence"), MESSAGES)
-def test_a_mistake_is_told_in_a_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
+@pytest.mark.parametrize(("overrides", "sentence"), MESSAGES)
+def test_a_mistake_is_told_in_a_sentence(
+    overrides: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(overrides) == 2
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
 
 

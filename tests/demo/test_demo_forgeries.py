@@ -21,7 +21,7 @@ STRENGTHS = [2, 7, 11, 0, 3, 15, 0.5]
 
 
 def call(demo: Demo, value: Any, source: str = "upload") -> dict[str, Any]:
-    """Return a call of the button's function with something for a picture."""
+    """Return a call of the button's function with something for an image."""
     return {"data": [source, value, 1, "gaussian", "none", 0, "own", *STRENGTHS], "fn_index": button(demo)}
 
 
@@ -35,7 +35,7 @@ def button(demo: Demo) -> int:
     return int(found)
 
 
-def picture(path: Any, **others: Any) -> dict[str, Any]:
+def image(path: Any, **others: Any) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}} | others
 
 
@@ -58,7 +58,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, network_at: Callable[[Path], 
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the computer with a picture, a text and links."""
+    """A folder of the computer with an image, a text and links."""
     folder = tmp_path_factory.mktemp("secrets")
     (folder / "secret.png").write_bytes(SECRET)
     (folder / "notes.txt").write_text("top secret")
@@ -81,14 +81,14 @@ def sent(client: Client, content: bytes, name: str = "photo.png") -> str:
 
 @pytest.fixture
 def forged(demo: Demo, client: Client, secrets: Path) -> dict[str, Any]:
-    """Values that stand for a picture in a call, by what they try."""
+    """Values that stand for an image in a call, by what they try."""
     own, theirs = sent(client, MINE), sent(Client(demo), THEIRS)
     folder, secret = Path(own).parent, secrets / "secret.png"
     for name, place in {"link.png": secret, "out": secrets, "theirs.png": Path(theirs)}.items():
         (folder / name).symlink_to(place)
     visitor = folder.parents[1]
     paths = {
-        "a picture": secret,
+        "an image": secret,
         "a text": secrets / "notes.txt",
         "nothing": secrets / "absent.png",
         "a folder": secrets,
@@ -96,10 +96,10 @@ def forged(demo: Demo, client: Client, secrets: Path) -> dict[str, Any]:
         "passwd": "/etc/passwd",
         "a device": "/dev/zero",
         "the environment": "/proc/self/environ",
-        "a picture of the package": Path(np.__file__),
-        "the pictures of all": visitor.parent,
+        "an image of the package": Path(np.__file__),
+        "the images of all": visitor.parent,
         "one's own folder": folder,
-        "another's picture": theirs,
+        "another's image": theirs,
         "another's folder": Path(theirs).parent,
         "a link": folder / "link.png",
         "a link to another's": folder / "theirs.png",
@@ -123,22 +123,22 @@ def forged(demo: Demo, client: Client, secrets: Path) -> dict[str, Any]:
         "backslashes": str(secret).replace("/", "\\"),
         "empty": "",
     }
-    values: dict[str, Any] = {name: picture(str(path)) for name, path in paths.items()}
+    values: dict[str, Any] = {name: image(str(path)) for name, path in paths.items()}
     values |= {
         "no path": {"meta": {"_type": "gradio.FileData"}},
-        "null": picture(None),
-        "a list for a path": picture([str(secret)]),
+        "null": image(None),
+        "a list for a path": image([str(secret)]),
         "a text alone": str(secret),
-        "in a list": [picture(str(secret))],
-        "in lists": [[[picture(str(secret))]]],
-        "one's own in a list": [picture(own)],
-        "within a mapping": {"value": picture(str(secret)), "path": str(secret)},
-        "by its url": picture("", url=f"{demo.address}/gradio_api/file={secret}"),
-        "by the url of another's": picture(str(folder / "absent.png"), url=f"/gradio_api/file={theirs}"),
-        "by its first name": picture(str(folder), orig_name="../../secret.png"),
-        "as a stream": picture(str(secret), is_stream=True),
-        "as a static file": picture(str(secret), mime_type="image/svg+xml", meta={"_type": "gradio.FileData", "x": 1}),
-        "as an update": {"__type__": "update", "value": picture(str(secret))},
+        "in a list": [image(str(secret))],
+        "in lists": [[[image(str(secret))]]],
+        "one's own in a list": [image(own)],
+        "within a mapping": {"value": image(str(secret)), "path": str(secret)},
+        "by its url": image("", url=f"{demo.address}/gradio_api/file={secret}"),
+        "by the url of another's": image(str(folder / "absent.png"), url=f"/gradio_api/file={theirs}"),
+        "by its first name": image(str(folder), orig_name="../../secret.png"),
+        "as a stream": image(str(secret), is_stream=True),
+        "as a static file": image(str(secret), mime_type="image/svg+xml", meta={"_type": "gradio.FileData", "x": 1}),
+        "as an update": {"__type__": "update", "value": image(str(secret))},
     }
     return values
 
@@ -150,7 +150,7 @@ def everything_of(demo: Demo) -> bytes:
 
 def test_a_picture_that_was_sent_is_restored_and_shown_to_who_sent_it(demo: Demo, client: Client) -> None:
     path = sent(client, MINE, "my photo.png")
-    _, slider, said, download = client.restored(call(demo, picture(path)), "mine")
+    _, slider, said, download = client.restored(call(demo, image(path)), "mine")
     assert "my photo" in said.replace("&#32;", " ")
     before, after = (one["path"] for one in slider)
     assert np.array_equal(
@@ -183,7 +183,7 @@ def test_no_forged_path_is_told_from_another(demo: Demo, client: Client, forged:
 
 
 def test_a_text_is_no_picture(demo: Demo, client: Client, secrets: Path) -> None:
-    """Plain texts are choices of the page: what is no picture is not taken for its path."""
+    """Plain texts are choices of the page: what is no image is not taken for its path."""
     told = set()
     for number, text in enumerate((secrets / "secret.png", secrets / "notes.txt", secrets / "absent.png")):
         joined = client.post("/gradio_api/queue/join", call(demo, str(text)) | {"session_hash": f"text{number}"})
@@ -231,7 +231,7 @@ def test_no_other_endpoint_takes_a_path(demo: Demo, client: Client, forged: dict
 
 def test_a_call_of_another_function_takes_no_path_either(demo: Demo, client: Client, forged: dict[str, Any]) -> None:
     for dependency in config(demo)["dependencies"]:
-        data = [forged["a picture"]] * max(1, len(dependency["inputs"]))
+        data = [forged["an image"]] * max(1, len(dependency["inputs"]))
         content = {"data": data, "fn_index": dependency["id"], "session_hash": "mine"}
         assert client.post("/gradio_api/queue/join", content).status == 403
 
@@ -255,7 +255,7 @@ def test_no_file_of_the_computer_is_shown(client: Client, forged: dict[str, Any]
 
 def test_results_are_not_told_to_another_browser(demo: Demo, client: Client) -> None:
     path = sent(client, MINE)
-    content = call(demo, picture(path)) | {"session_hash": "shared"}
+    content = call(demo, image(path)) | {"session_hash": "shared"}
     assert client.post("/gradio_api/queue/join", content).status == 200
     stranger = Client(demo)
     stranger.ask("GET", "/")
@@ -263,13 +263,13 @@ def test_results_are_not_told_to_another_browser(demo: Demo, client: Client) -> 
         stranger.ask("GET", "/gradio_api/queue/data?session_hash=shared"),
         stranger.ask("GET", "/gradio_api/heartbeat/shared"),
         stranger.post("/gradio_api/queue/join", call(demo, None, "face") | {"session_hash": "shared"}),
-        stranger.post("/gradio_api/queue/join", call(demo, picture(path)) | {"session_hash": "other"}),
+        stranger.post("/gradio_api/queue/join", call(demo, image(path)) | {"session_hash": "other"}),
     ]
     assert {answer.status for answer in refused} == {403}
     assert b"process_completed" in client.ask("GET", "/gradio_api/queue/data?session_hash=shared").body
 
 
-FOREIGN = [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}]
+FOREIGN = [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "matrix-site"}]
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
@@ -317,7 +317,7 @@ def test_the_pictures_of_who_left_nothing_behind_are_gone(tmp_path: Path, networ
         client = Client(started)
         client.ask("GET", "/")
         path = sent(client, MINE)
-        client.restored(call(started, picture(path)), "mine")
+        client.restored(call(started, image(path)), "mine")
         assert MINE in everything_of(started)
         assert started.stop()[0] == 130
         assert list(started.temporary.iterdir()) == []

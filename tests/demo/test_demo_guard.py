@@ -13,9 +13,9 @@ from deblur.demo.guard import Guard
 from deblur.demo.visitors import Visitors
 
 HOST = "127.0.0.1:7860"
-LARGEST = 1000  # bytes of a picture
+LARGEST = 1000  # bytes of an image
 JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
-needs_starlette = pytest.mark.skipif(find_spec("starlette") is None, reason="taking a picture needs starlette")
+needs_starlette = pytest.mark.skipif(find_spec("starlette") is None, reason="taking an image needs starlette")
 
 
 class Answer(NamedTuple):
@@ -103,7 +103,7 @@ class Door:
         content = {"data": list(data) if isinstance(data, tuple) else data, "fn_index": 1, "session_hash": session}
         return self("POST", JOIN, json.dumps(content | others).encode(), cookie=token)
 
-    def send_picture(self, token: str | None, content: bytes = b"picture", name: str = "photo.png") -> Answer:
+    def send_image(self, token: str | None, content: bytes = b"picture", name: str = "photo.png") -> Answer:
         body, kind = multipart([("files", name, content)])
         return self("POST", UPLOAD, body, cookie=token, content_type=kind)
 
@@ -134,7 +134,7 @@ def uploaded(door: Door, token: str) -> str:
     return str(path)
 
 
-def picture(path: Any) -> dict[str, Any]:
+def image(path: Any) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 
@@ -264,11 +264,11 @@ def test_a_form_of_another_site_is_refused_without_an_origin_as_well(door: Door,
     "path", ["/", "/config", "/assets/index.js", "/gradio_api/file=/x", "/gradio_api/heartbeat/tab"]
 )
 def test_another_site_may_open_the_page_and_show_nothing_of_it(door: Door, token: str, path: str) -> None:
-    words = {"sec_fetch_site": "cross-site", "cookie": token}
-    opened = door("GET", path, sec_fetch_dest="document", sec_fetch_mode="navigate", **words)
+    overrides = {"sec_fetch_site": "matrix-site", "cookie": token}
+    opened = door("GET", path, sec_fetch_dest="document", sec_fetch_mode="navigate", **overrides)
     assert (opened.passed is not None) == (path == "/")
     for kind in ("image", "iframe", "empty", "script"):
-        assert door("GET", path, sec_fetch_dest=kind, **words).status == 403
+        assert door("GET", path, sec_fetch_dest=kind, **overrides).status == 403
 
 
 def test_on_an_open_address_only_the_page_itself_may_ask(tmp_path: Path) -> None:
@@ -281,8 +281,12 @@ def test_on_an_open_address_only_the_page_itself_may_ask(tmp_path: Path) -> None
 
 
 def test_what_a_proxy_would_tell_is_not_believed(door: Door) -> None:
-    words = {"x_forwarded_host": "evil.example", "x_forwarded_proto": "https", "x_gradio_server": "http://evil.example"}
-    passed = door("GET", "/", **words, forwarded="host=evil.example").passed
+    overrides = {
+        "x_forwarded_host": "evil.example",
+        "x_forwarded_proto": "https",
+        "x_gradio_server": "http://evil.example",
+    }
+    passed = door("GET", "/", **overrides, forwarded="host=evil.example").passed
     assert passed is not None
     assert passed["headers"].keys() == {"host"}
 
@@ -311,7 +315,7 @@ def test_robots_are_sent_away(door: Door) -> None:
 
 def test_a_call_passes_with_plain_values_and_a_picture_of_its_tab(door: Door, token: str) -> None:
     path = uploaded(door, token)
-    forged = picture(path) | {"url": "http://evil.example", "orig_name": "../../evil", "is_stream": True, "size": -1}
+    forged = image(path) | {"url": "http://evil.example", "orig_name": "../../evil", "is_stream": True, "size": -1}
     answer = door.call(
         token,
         data=("upload", forged, 1, 2.5, None, True),
@@ -325,7 +329,7 @@ def test_a_call_passes_with_plain_values_and_a_picture_of_its_tab(door: Door, to
     )
     assert answer.passed is not None
     assert json.loads(answer.passed["body"]) == {
-        "data": ["upload", picture(path) | {"orig_name": "photo.png"}, 1, 2.5, None, True],
+        "data": ["upload", image(path) | {"orig_name": "photo.png"}, 1, 2.5, None, True],
         "fn_index": 1,
         "session_hash": "tab",
         "trigger_id": 7,
@@ -370,15 +374,15 @@ def forgeries(folder: Path, own: str, others: str) -> dict[str, Any]:
         "a list": [str(secret)],
         "a mapping": {"path": str(secret)},
     }
-    values: dict[str, Any] = {name: picture(path) for name, path in named.items()}
+    values: dict[str, Any] = {name: image(path) for name, path in named.items()}
     values |= {
-        "in a list": [picture(str(secret))],
-        "own in a list": [picture(own)],
-        "deep": {"value": [{"value": picture(str(secret))}]},
+        "in a list": [image(str(secret))],
+        "own in a list": [image(own)],
+        "deep": {"value": [{"value": image(str(secret))}]},
         "by url": {"url": f"/gradio_api/file={secret}", "meta": {"_type": "gradio.FileData"}},
         "without meta": {"path": str(secret)},
-        "as a stream": picture(str(secret)) | {"is_stream": True},
-        "an update": {"__type__": "update", "value": picture(str(secret))},
+        "as a stream": image(str(secret)) | {"is_stream": True},
+        "an update": {"__type__": "update", "value": image(str(secret))},
         "a long text": "x" * 201,
     }
     return values
@@ -395,18 +399,18 @@ def test_thirty_forgeries_are_refused_alike(door: Door, token: str, tmp_path: Pa
         values: list[Any] = [None] * 3
         values[place] = forged["a file"]
         assert door.call(token, data=values).status == 403
-    assert door.call(token, data=("upload", picture(own))).passed is not None
+    assert door.call(token, data=("upload", image(own))).passed is not None
 
 
 def test_a_picture_cannot_be_used_by_another_tab_or_browser(door: Door, token: str) -> None:
     path = uploaded(door, token)
     other = door.visitors.new_token()
-    assert door.call(other, "theirs", (picture(path),)).status == 403
-    assert door.call(None, "nobody", (picture(path),)).status == 403
-    assert door.call(token, "tab", (picture(path),)).passed is not None
-    assert door.call(token, "second", (picture(path),)).status == 403
+    assert door.call(other, "theirs", (image(path),)).status == 403
+    assert door.call(None, "nobody", (image(path),)).status == 403
+    assert door.call(token, "tab", (image(path),)).passed is not None
+    assert door.call(token, "second", (image(path),)).status == 403
     assert door.call(other, "tab", ()).status == 403  # the tab of another browser
-    assert door.call(token, "tab", (picture(path),)).passed is not None
+    assert door.call(token, "tab", (image(path),)).passed is not None
 
 
 CALLS = [
@@ -466,34 +470,34 @@ def test_files_are_shown_to_their_own_browser(door: Door, token: str, tmp_path: 
 
 @needs_starlette
 def test_a_picture_that_is_sent_lies_in_the_folder_of_its_browser(door: Door, token: str) -> None:
-    answer = door.send_picture(token, b"abc", "../../my photo.png")
+    answer = door.send_image(token, b"abc", "../../my photo.png")
     assert answer.status == 200
     (path,) = json.loads(answer.body)
     assert Path(path).read_bytes() == b"abc"
     assert Path(path).name == "my photo.png"
     assert Path(path).is_relative_to(door.visitors.visitor(token).folder)
-    assert door.call(token, data=(picture(path),)).passed is not None
+    assert door.call(token, data=(image(path),)).passed is not None
 
 
 @needs_starlette
 def test_who_sends_a_picture_without_a_cookie_is_given_one(door: Door) -> None:
-    answer = door.send_picture(None)
+    answer = door.send_image(None)
     (path,) = json.loads(answer.body)
     new = answer.headers["set-cookie"].partition(";")[0].partition("=")[2]
-    assert door.call(None, data=(picture(path),)).status == 403
-    assert door.call(new, data=(picture(path),)).passed is not None
+    assert door.call(None, data=(image(path),)).status == 403
+    assert door.call(new, data=(image(path),)).passed is not None
 
 
 @needs_starlette
 def test_two_browsers_that_send_the_same_picture_have_one_each(door: Door, token: str) -> None:
-    (mine,), (theirs,) = (json.loads(door.send_picture(each).body) for each in (token, door.visitors.new_token()))
+    (mine,), (theirs,) = (json.loads(door.send_image(each).body) for each in (token, door.visitors.new_token()))
     assert mine != theirs
 
 
 @needs_starlette
 @pytest.mark.parametrize("size", [LARGEST + 1, LARGEST + 64 * 1024 + 1000, 2_000_000])
 def test_a_file_that_is_too_large_leaves_nothing(door: Door, token: str, tmp_path: Path, size: int) -> None:
-    assert door.send_picture(token, bytes(size)).status == 413
+    assert door.send_image(token, bytes(size)).status == 413
     body, kind = multipart([("files", "photo.png", bytes(size))])
     parts = [body[start : start + 5000] for start in range(0, len(body), 5000)]
     assert door("POST", UPLOAD, parts, cookie=token, content_type=kind).status == 413

@@ -13,18 +13,18 @@ NetworkAt = Callable[[Path], Path]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Take this folder for that of the networks that ship."""
-    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "shipped")
-    return tmp_path / "shipped"
+    """Take this folder for that of the networks that are pretrained."""
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "pretrained")
+    return tmp_path / "pretrained"
 
 
 def test_all_that_ship_can_be_chosen(folder: Path, network_at: NetworkAt) -> None:
-    for name in pretrained.SHIPPED:
+    for name in pretrained.PRETRAINED:
         network_at(folder / f"{name}.safetensors")
     networks = Networks()
-    assert networks.names == [name for _, name in networks.choices] == list(pretrained.SHIPPED)
+    assert networks.names == [name for _, name in networks.choices] == list(pretrained.PRETRAINED)
     assert networks.missing == ""
-    assert [networks.get(name).name for name in networks.names] == list(pretrained.SHIPPED)
+    assert [networks.get(name).name for name in networks.names] == list(pretrained.PRETRAINED)
 
 
 def test_a_network_of_ones_own_comes_first(folder: Path, tmp_path: Path, network_at: NetworkAt) -> None:
@@ -55,9 +55,9 @@ def test_a_name_of_any_length_is_one_line_to_choose(folder: Path, tmp_path: Path
     assert label == f"a\ufffd\ufffd{'b' * 56}\u2026 (your own network)"
 
 
-@pytest.mark.parametrize("name", pretrained.SHIPPED)
+@pytest.mark.parametrize("name", pretrained.PRETRAINED)
 def test_a_damaged_network_is_told_before_there_is_a_page(folder: Path, network_at: NetworkAt, name: str) -> None:
-    for each in pretrained.SHIPPED:
+    for each in pretrained.PRETRAINED:
         network_at(folder / f"{each}.safetensors")
     (folder / f"{name}.safetensors").write_bytes(b"damaged")
     with pytest.raises(UserError, match=f"{name}.safetensors is no safetensors file, or is damaged"):

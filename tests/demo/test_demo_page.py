@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from running_demo import REPOSITORY, Demo
 
-from deblur.demo.wording import UNKNOWN_GAIN, result_in_words
+from deblur.demo.wording import UNKNOWN_GAIN, result_text
 from deblur.demo.work import blur_and_restore, blur_of, sample_face
 from deblur.inference.restorer import load
 from deblur.inference.weights import read_weights, write_weights
@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="there is no Chromium to open the page with"),
 ]
 
-WIDE, NARROW = 1280, 400  # px
+DILATED, NARROW = 1280, 400  # px
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def page(browser: Any, demo: Demo) -> Iterator[Any]:
     """The page; whatever a test does with it, it asks no other host for anything."""
-    context = browser.new_context(viewport={"width": WIDE, "height": 900})
+    context = browser.new_context(viewport={"width": DILATED, "height": 900})
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url))
     opened = context.new_page()
@@ -80,14 +80,14 @@ def fill(page: Any, label: str, value: float) -> None:
 
 
 def upload(page: Any, path: Path) -> None:
-    page.get_by_label("My own picture").check()
+    page.get_by_label("My own image").check()
     page.locator("input[type=file]").set_input_files(path)
     page.get_by_text(path.stem).first.wait_for()
 
 
 def downloaded(page: Any, path: Path) -> tuple[str, Image.Image]:
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download the restored picture (PNG)").click()
+        page.get_by_role("button", name="Download the restored image (PNG)").click()
     download.value.save_as(path)
     return download.value.suggested_filename, Image.open(path)
 
@@ -100,14 +100,14 @@ def test_a_sample_face_is_blurred_and_restored(page: Any, network: Path, tmp_pat
     page.get_by_label("Motion").check()
     fill(page, "Length (px)", 9)
     fill(page, "Angle (degrees, counter-clockwise)", 45)
-    fill(page, "Noise after the blur (grey levels of 255)", 2)
+    fill(page, "Noise after the blur (gray levels of 255)", 2)
     restore_button(page).click()
-    page.get_by_text(result_in_words(expected.gain)).wait_for()
-    page.get_by_text("The network was trained on this blur: box (size 5 px, noise 2 grey levels).").wait_for()
+    page.get_by_text(result_text(expected.gain)).wait_for()
+    page.get_by_text("The network was trained on this blur: box (size 5 px, noise 2 gray levels).").wait_for()
     for description in ("Before: what the network was given", "After: what the network made of it"):
-        picture = page.get_by_alt_text(description)
-        picture.wait_for()
-        page.wait_for_function("picture => picture.naturalWidth === 256", arg=picture.element_handle())
+        image = page.get_by_alt_text(description)
+        image.wait_for()
+        page.wait_for_function("image => image.naturalWidth === 256", arg=image.element_handle())
     name, restored = downloaded(page, tmp_path / "restored.png")
     assert name == "face-3-restored.png"
     assert np.array_equal(np.asarray(restored), expected.after.pixels)
@@ -129,7 +129,7 @@ def test_of_a_picture_that_is_left_as_it_is_no_gain_is_told(page: Any, tmp_path:
 
 def outputs_are_empty(page: Any) -> bool:
     """Tell whether nothing is shown and nothing can be downloaded."""
-    button = page.get_by_role("button", name="Download the restored picture (PNG)")
+    button = page.get_by_role("button", name="Download the restored image (PNG)")
     return page.locator("#slider img").count() == 0 and button.is_disabled()
 
 
@@ -139,19 +139,19 @@ def wait_until_empty(page: Any) -> None:
     assert outputs_are_empty(page)
 
 
-def colours(folder: Path, name: str = "photo of mine.png", size: tuple[int, int] = (60, 40)) -> Path:
-    """Write a sharp picture, which any blur would change."""
+def colors(folder: Path, name: str = "photo of mine.png", size: tuple[int, int] = (60, 40)) -> Path:
+    """Write a sharp image, which any blur would change."""
     levels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
     Image.fromarray(levels).save(folder / name)
     return folder / name
 
 
 def test_a_picture_of_ones_own_is_restored_as_it_is(page: Any, network: Path, tmp_path: Path) -> None:
-    path = colours(tmp_path)
+    path = colors(tmp_path)
     expected = load(network, accelerator="cpu")(np.asarray(Image.open(path)))
     upload(page, path)
     assert page.get_by_label("Leave it as it is").is_checked()
-    page.get_by_text("Your picture is restored as you drop it").wait_for()
+    page.get_by_text("Your image is restored as you drop it").wait_for()
     assert page.get_by_label("number input for Sigma (px)").count() == 0
     restore_button(page).click()
     page.get_by_text("photo of mine.png was restored as it is by the network tiny: no blur was added.").wait_for()
@@ -166,7 +166,7 @@ def test_a_picture_of_ones_own_is_restored_as_it_is(page: Any, network: Path, tm
 def test_a_blur_that_is_chosen_for_a_face_is_not_that_of_a_picture(page: Any, tmp_path: Path) -> None:
     page.get_by_label("Motion").check()
     fill(page, "Length (px)", 9)
-    upload(page, colours(tmp_path))
+    upload(page, colors(tmp_path))
     restore_button(page).click()
     page.get_by_text("no blur was added").wait_for()
     page.get_by_label("Box").check()
@@ -183,7 +183,7 @@ def test_a_blur_that_is_chosen_for_a_face_is_not_that_of_a_picture(page: Any, tm
 def test_what_is_no_picture_is_refused_in_a_sentence_that_the_next_result_replaces(page: Any, tmp_path: Path) -> None:
     restore_button(page).click()
     page.get_by_text("PSNR before").wait_for()
-    (tmp_path / "notes.png").write_text("<script>no picture</script>")
+    (tmp_path / "notes.png").write_text("<script>no image</script>")
     upload(page, tmp_path / "notes.png")
     restore_button(page).click()
     page.get_by_text("notes.png is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image: give an undamaged").wait_for()
@@ -199,10 +199,10 @@ def test_what_is_no_picture_is_refused_in_a_sentence_that_the_next_result_replac
 
 
 def test_a_picture_that_is_too_large_is_reduced_with_a_word(page: Any, tmp_path: Path) -> None:
-    upload(page, colours(tmp_path, "wide.png", (1000, 300)))
+    upload(page, colors(tmp_path, "wide.png", (1000, 300)))
     restore_button(page).click()
     page.get_by_text(
-        "The picture has 1000x300 px. This page works on up to 0.2 megapixels, so it was reduced to 816x244 px first."
+        "The image has 1000x300 px. This page works on up to 0.2 megapixels, so it was reduced to 816x244 px first."
     ).wait_for()
     _, restored = downloaded(page, tmp_path / "restored.png")
     assert restored.size == (816, 244)
@@ -225,24 +225,24 @@ def test_results_do_not_stand_beside_another_picture(page: Any, tmp_path: Path) 
     fill(page, "Number of the face", 2)
     wait_until_empty(page)
     show()
-    upload(page, colours(tmp_path))
+    upload(page, colors(tmp_path))
     wait_until_empty(page)
     show()
     page.get_by_role("button", name="Clear").first.click()
     wait_until_empty(page)
     restore_button(page).click()
-    page.get_by_text("There is no picture yet: drop one, or take a sample face.").wait_for()
-    upload(page, colours(tmp_path, "another.png"))
+    page.get_by_text("There is no image yet: drop one, or take a sample face.").wait_for()
+    upload(page, colors(tmp_path, "another.png"))
     wait_until_empty(page)
 
 
 def test_a_result_that_comes_after_another_picture_was_chosen_is_not_shown(page: Any, tmp_path: Path) -> None:
     held: list[Any] = []
     page.route("**/queue/data*", lambda route: route.continue_() if held else held.append(route))
-    upload(page, colours(tmp_path, "first.png"))
+    upload(page, colors(tmp_path, "first.png"))
     restore_button(page).click()
     page.get_by_role("button", name="Clear").first.click()
-    page.locator("input[type=file]").set_input_files(colours(tmp_path, "second.png"))
+    page.locator("input[type=file]").set_input_files(colors(tmp_path, "second.png"))
     page.get_by_text("second").first.wait_for()
     with page.expect_response("**/queue/data*") as answered:
         held[0].continue_()
@@ -255,12 +255,12 @@ def test_a_result_that_comes_after_another_picture_was_chosen_is_not_shown(page:
 
 
 def test_a_picture_that_is_gone_is_asked_for_again(page: Any, demo: Demo, tmp_path: Path) -> None:
-    upload(page, colours(tmp_path, "old.png"))
+    upload(page, colors(tmp_path, "old.png"))
     page.wait_for_timeout(500)
     for path in demo.temporary.rglob("old.png"):
         path.unlink()
     restore_button(page).click()
-    page.get_by_text("This picture is here no longer: drop it again.").wait_for()
+    page.get_by_text("This image is here no longer: drop it again.").wait_for()
 
 
 @pytest.mark.parametrize("status", [403, 503])
@@ -280,7 +280,7 @@ def test_what_the_server_refuses_is_told_and_gone_with_the_next_result(page: Any
 
 EVIL = (
     '<img src=x onerror="window.ran=1"><script>window.ran=1</script> **bold** [link](javascript:window.ran=1) '
-    "![picture](http://evil.example/a.png) http://evil.example $$x^2$$ {{7*7}} ${window.ran=1} \x1b[2J"
+    "![image](http://evil.example/a.png) http://evil.example $$x^2$$ {{7*7}} ${window.ran=1} \x1b[2J"
 )
 
 
@@ -294,7 +294,7 @@ def test_names_of_any_origin_are_shown_as_text(browser: Any, network: Path, tmp_
         context.on("request", lambda request: asked.append(request.url))
         opened = context.new_page()
         opened.goto(started.address)
-        upload(opened, colours(tmp_path, "<img src=x onerror=alert(1)> **a**.png"))
+        upload(opened, colors(tmp_path, "<img src=x onerror=alert(1)> **a**.png"))
         restore_button(opened).click()
         opened.get_by_text("no blur was added").wait_for()
         said = opened.locator("#numbers").inner_text()
@@ -308,7 +308,7 @@ def test_names_of_any_origin_are_shown_as_text(browser: Any, network: Path, tmp_
 
 def test_a_file_that_no_allowed_picture_needs_is_not_taken(page: Any, demo: Demo, tmp_path: Path) -> None:
     (tmp_path / "huge.png").write_bytes(bytes(4_000_000))
-    page.get_by_label("My own picture").check()
+    page.get_by_label("My own image").check()
     page.locator("input[type=file]").set_input_files(tmp_path / "huge.png")
     page.get_by_text(re.compile("exceed the maximum allowed size")).wait_for()
     # and neither of a program, which the page cannot stop
@@ -331,7 +331,7 @@ def test_it_fits_a_narrow_window(page: Any) -> None:
     restore_button(page).click()
     page.get_by_alt_text("After: what the network made of it").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
-    for name in ("Restore", "Download the restored picture (PNG)"):
+    for name in ("Restore", "Download the restored image (PNG)"):
         box = page.get_by_role("button", name=name, exact=True).bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= NARROW

@@ -1,4 +1,4 @@
-"""Whose pictures are whose, on a real disk."""
+"""Whose images are whose, on a real disk."""
 
 import os
 import re
@@ -17,7 +17,7 @@ def visitors(tmp_path: Path) -> Visitors:
 
 
 def sent(visitor: Visitor, name: str = "photo.png") -> str:
-    """Let a browser send a picture; return its path."""
+    """Let a browser send an image; return its path."""
     path = visitor.place_for(name)
     path.write_bytes(b"picture")
     visitor.took(path)
@@ -148,9 +148,9 @@ def test_a_tab_is_of_the_first_browser_that_names_it(visitors: Visitors) -> None
         ("C:\\Users\\me\\photo.tif", "photo.tif"),
         ("a\x1b[2J\0b\n.png", "a_[2J_b_.png"),
         ('<img src="x">.png', "_img src=_x__.png"),
-        ("..", "picture"),
+        ("..", "image"),
         (".png", "png"),
-        ("", "picture"),
+        ("", "image"),
         ("x" * 300 + ".png", "x" * 116 + ".png"),
         ("\u4f60" * 100 + ".png", "\u4f60" * 38 + ".png"),
         ("a." + "b" * 300, "a." + "b" * 15),

@@ -7,14 +7,14 @@ import pytest
 
 from deblur.demo.wording import (
     UNKNOWN_GAIN,
-    blur_in_words,
+    blur_text,
     paragraphs,
     plain,
-    resized_in_words,
-    result_in_words,
+    resized_text,
+    result_text,
     shortened,
-    training_in_words,
-    work_in_words,
+    training_text,
+    work_text,
 )
 from deblur.inference.simulation import Gain
 
@@ -25,21 +25,21 @@ from deblur.inference.simulation import Gain
         (None, UNKNOWN_GAIN),
         (Gain(24.104, 27.311), "PSNR before: 24.10 dB, after: 27.31 dB, gain: +3.21 dB."),
         (Gain(24.1, 21.1), "PSNR before: 24.10 dB, after: 21.10 dB, gain: -3.00 dB."),
-        (Gain(24.1, math.inf), "PSNR before: 24.10 dB. After, the picture equals the sharp one."),
+        (Gain(24.1, math.inf), "PSNR before: 24.10 dB. After, the image equals the sharp one."),
         (
             Gain(math.inf, 30.0),
-            "The picture before equals the sharp one, and the network took it to a PSNR of 30.00 dB: a stronger blur "
+            "The image before equals the sharp one, and the network took it to a PSNR of 30.00 dB: a stronger blur "
             "shows what it is for.",
         ),
         (
             Gain(math.inf, math.inf),
-            "The picture before equals the sharp one, and the network left it as it is: a stronger blur shows what it "
+            "The image before equals the sharp one, and the network left it as it is: a stronger blur shows what it "
             "is for.",
         ),
     ],
 )
 def test_a_result_is_told_in_a_sentence(gain: Gain | None, sentence: str) -> None:
-    assert result_in_words(gain) == sentence
+    assert result_text(gain) == sentence
 
 
 MIXED = {
@@ -60,7 +60,7 @@ MIXED = {
     ("blur", "told"),
     [
         ({"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0}, "box (size 7 px)"),
-        ({"name": "box", "noise_sigma": 2, "size": 7}, "box (size 7 px, noise 2 grey levels)"),
+        ({"name": "box", "noise_sigma": 2, "size": 7}, "box (size 7 px, noise 2 gray levels)"),
         ({"_target_": "my.Fog", "density": 0.25, "jpeg_quality": None}, "Fog (density 0.25)"),
         ({"name": "trajectory", "extent": [5.0, 25.0], "shake": 1}, "trajectory (extent 5 to 25 px, shake 1)"),
         ({"name": "none", "_target_": "deblur.blur.NoBlur", "noise_sigma": 0.0}, "no blur"),
@@ -68,13 +68,13 @@ MIXED = {
         (
             MIXED,
             "gaussian (sigma 1 to 3 px), motion (length 5 to 25 px, angle 0 to 180°), "
-            "all with noise 0 to 2.5 grey levels, JPEG quality 80",
+            "all with noise 0 to 2.5 gray levels, JPEG quality 80",
         ),
     ],
 )
 def test_the_blur_of_the_training_is_told(blur: dict[str, Any], told: str) -> None:
     sentence = f"The network was trained on this blur: {told}. Others it removes worse, or not at all."
-    assert training_in_words({"blur": blur}) == sentence
+    assert training_text({"blur": blur}) == sentence
 
 
 HOSTILE = [
@@ -97,7 +97,7 @@ def test_a_text_of_any_origin_is_nothing_but_text(text: str) -> None:
 
 def test_what_is_said_first_is_bold_and_mistakes_are_marked() -> None:
     assert paragraphs(["one*", "", "two"]) == "**one&#42;**\n\ntwo"
-    assert paragraphs(["one"], is_mistake=True) == '<div class="mistake">\n\n**one**\n\n</div>'
+    assert paragraphs(["one"], is_usage_error=True) == '<div class="usage_error">\n\n**one**\n\n</div>'
 
 
 def test_a_name_is_one_line_of_some_length() -> None:
@@ -107,19 +107,17 @@ def test_a_name_is_one_line_of_some_length() -> None:
 
 
 def test_what_was_done_is_told() -> None:
-    assert work_in_words("a.png", None, "mixed") == (
-        "a.png was restored as it is by the network mixed: no blur was added."
-    )
-    blur = blur_in_words("Motion", {"length": 9, "angle": 45, "noise_sigma": 2})
-    assert work_in_words("Face 3", blur, "box") == (
-        "Face 3 was blurred first, by Motion (length 9 px, angle 45\u00b0, noise 2 grey levels), then restored by the "
+    assert work_text("a.png", None, "mixed") == ("a.png was restored as it is by the network mixed: no blur was added.")
+    blur = blur_text("Motion", {"length": 9, "angle": 45, "noise_sigma": 2})
+    assert work_text("Face 3", blur, "box") == (
+        "Face 3 was blurred first, by Motion (length 9 px, angle 45\u00b0, noise 2 gray levels), then restored by the "
         "network box."
     )
-    assert blur_in_words("Disk", {"radius": 2.5, "noise_sigma": 0}) == "Disk (radius 2.5 px)"
+    assert blur_text("Disk", {"radius": 2.5, "noise_sigma": 0}) == "Disk (radius 2.5 px)"
 
 
 def test_a_reduced_picture_is_told() -> None:
-    assert resized_in_words((30, 40), (30, 40), 12) == ""
-    assert resized_in_words((3000, 4067), (2975, 4033), 12) == (
-        "The picture has 4067x3000 px. This page works on up to 12 megapixels, so it was reduced to 4033x2975 px first."
+    assert resized_text((30, 40), (30, 40), 12) == ""
+    assert resized_text((3000, 4067), (2975, 4033), 12) == (
+        "The image has 4067x3000 px. This page works on up to 12 megapixels, so it was reduced to 4033x2975 px first."
     )

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from guided_networks import BOX, calibrated
 from PIL import Image
+from wiener_networks import BOX, calibrated
 
 from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.demo.work import (
     FACES,
     FAMILIES,
@@ -22,8 +22,8 @@ from deblur.demo.work import (
 )
 from deblur.errors import UserError
 from deblur.image_io.formats.metadata import Resolution
-from deblur.image_io.images import Metadata, Picture
-from deblur.image_io.writing import write_picture
+from deblur.image_io.images import DecodedImage, Metadata
+from deblur.image_io.writing import write_image
 from deblur.inference.restorer import Restorer
 from deblur.inference.simulation import drawn
 from deblur.inference.tiles import Plane, Planes
@@ -34,10 +34,10 @@ METADATA = Metadata(icc_profile=b"profile", resolution=Resolution(72.0, 72.0))
 
 
 class Brighter:
-    """A network that adds as many grey levels of 255."""
+    """A network that adds as many gray levels of 255."""
 
-    radius = 0
-    alignment = 1
+    halo = 0
+    size_divisor = 1
     needs_kernel = False
 
     def __init__(self, levels: float = 0) -> None:
@@ -54,11 +54,11 @@ def restorer(levels: float = 0) -> Restorer:
     return Restorer("brighter", {}, Brighter(levels))
 
 
-def impulse(*colour: int) -> Picture:
-    shape = (9, 9) if len(colour) == 1 else (9, 9, 3)
+def impulse(*color: int) -> DecodedImage:
+    shape = (9, 9) if len(color) == 1 else (9, 9, 3)
     pixels = np.zeros(shape, np.uint8)
-    pixels[4, 4] = colour if len(colour) > 1 else colour[0]
-    return Picture(pixels, None, "PNG", METADATA)
+    pixels[4, 4] = color if len(color) > 1 else color[0]
+    return DecodedImage(pixels, None, "PNG", METADATA)
 
 
 def psnr(mean_squared_error: float) -> float:
@@ -91,36 +91,36 @@ def test_a_sharp_picture_that_is_left_as_it_is_can_only_be_harmed() -> None:
     assert outcome.gain.restored == pytest.approx(psnr(25**2))
 
 
-def test_colours_are_blurred_alike_and_restored_by_their_luma() -> None:
+def test_colors_are_blurred_alike_and_restored_by_their_luma() -> None:
     outcome = blur_and_restore(impulse(225, 90, 9), restorer(10), blur_of("box", {"size": 3}, 0))
     assert outcome.before.pixels[3, 3].tolist() == [25, 10, 1]
     assert outcome.after.pixels[3, 3].tolist() == [35, 20, 11]
     luma = np.array([0.299, 0.587, 0.114])
-    centre, beside = (luma @ [200, 80, 8]) ** 2, (luma @ [25, 10, 1]) ** 2
+    center, beside = (luma @ [200, 80, 8]) ** 2, (luma @ [25, 10, 1]) ** 2
     assert outcome.gain is not None
-    assert outcome.gain.blurred == pytest.approx(psnr((centre + 8 * beside) / 81))
+    assert outcome.gain.blurred == pytest.approx(psnr((center + 8 * beside) / 81))
 
 
-def by_guided(kernel: Weights | None) -> Restorer:
-    """A network with a guide: of one kernel, or told each picture's."""
-    network = calibrated(kernel_given=True) if kernel is None else calibrated(kernel)
-    return Restorer("guided", {}, TorchNetwork(network, torch.device("cpu")))
+def by_wiener_guided(kernel: Psf | None) -> Restorer:
+    """A network with a Wiener estimate: of one kernel, or told each image's."""
+    network = calibrated(non_blind=True) if kernel is None else calibrated(kernel)
+    return Restorer("wiener_guided", {}, TorchNetwork(network, torch.device("cpu")))
 
 
 def test_a_network_with_a_guide_restores_with_and_without_a_blur() -> None:
-    face, guided = sample_face(1), by_guided(BOX)
-    outcome = blur_and_restore(face, guided, blur_of("box", {"size": 5}, 2))
-    assert np.array_equal(outcome.after.pixels, guided(outcome.before.pixels))
+    face, wiener_guided = sample_face(1), by_wiener_guided(BOX)
+    outcome = blur_and_restore(face, wiener_guided, blur_of("box", {"size": 5}, 2))
+    assert np.array_equal(outcome.after.pixels, wiener_guided(outcome.before.pixels))
     assert not np.array_equal(outcome.after.pixels, outcome.before.pixels)
     assert outcome.gain is not None
-    assert np.array_equal(blur_and_restore(face, guided).after.pixels, guided(face.pixels))
+    assert np.array_equal(blur_and_restore(face, wiener_guided).after.pixels, wiener_guided(face.pixels))
 
 
 @pytest.mark.parametrize(("family", "size"), [("motion", 11), ("trajectory", None)])
 def test_a_network_is_told_what_the_page_blurs_with(family: str, size: int | None) -> None:
-    face, told, blur = sample_face(1), by_guided(None), blur_of(family, STARTS, 1)
+    face, told, blur = sample_face(1), by_wiener_guided(None), blur_of(family, STARTS, 1)
     outcome = blur_and_restore(face, told, blur)
-    kernel = drawn(blur, "demo").kernel.weights
+    kernel = drawn(blur, "demo").kernel.psf
     assert size is None or kernel.shape == (1, size)
     assert np.array_equal(outcome.after.pixels, told(outcome.before.pixels, kernel=kernel))
     assert outcome.gain is not None
@@ -129,16 +129,17 @@ def test_a_network_is_told_what_the_page_blurs_with(family: str, size: int | Non
 @pytest.mark.parametrize("is_sharp", [False, True])
 def test_a_network_that_nobody_can_tell_the_kernel_is_refused(is_sharp: bool) -> None:
     sentence = (
-        "The network guided has to be told what blurred a picture, which nobody knows of this one: choose another "
-        "network, or have a picture blurred here."
+        "The network wiener_guided has to be told what blurred an image, which nobody knows of this one: choose "
+        "another "
+        "network, or have an image blurred here."
     )
     with pytest.raises(UserError, match=f"^{re.escape(sentence)}$"):
-        blur_and_restore(impulse(225), by_guided(None), is_sharp=is_sharp)
+        blur_and_restore(impulse(225), by_wiener_guided(None), is_sharp=is_sharp)
 
 
 def test_sixteen_bits_stay_where_nothing_is_blurred() -> None:
     pixels = np.full((4, 5), 30_001, np.uint16)
-    outcome = blur_and_restore(Picture(pixels, None, "PNG"), restorer(1))
+    outcome = blur_and_restore(DecodedImage(pixels, None, "PNG"), restorer(1))
     assert outcome.after.pixels.dtype == np.uint16
     assert (outcome.after.pixels == 30_001 + 257).all()
 
@@ -146,21 +147,21 @@ def test_sixteen_bits_stay_where_nothing_is_blurred() -> None:
 def test_blurred_sixteen_bits_are_eight_of_them_as_in_training() -> None:
     pixels = np.full((4, 5, 3), 100 * 257 + 120, np.uint16)
     alpha = np.full((4, 5), 50 * 257, np.uint16)
-    outcome = blur_and_restore(Picture(pixels, alpha, "PNG"), restorer(), blur_of("gaussian", {"sigma": 2}, 0))
-    for picture in (outcome.before, outcome.after):
-        assert picture.pixels.dtype == np.uint8
-        assert (picture.pixels == 100).all()
-        assert picture.alpha is not None
-        assert picture.alpha.dtype == np.uint8
-        assert (picture.alpha == 50).all()
+    outcome = blur_and_restore(DecodedImage(pixels, alpha, "PNG"), restorer(), blur_of("gaussian", {"sigma": 2}, 0))
+    for image in (outcome.before, outcome.after):
+        assert image.pixels.dtype == np.uint8
+        assert (image.pixels == 100).all()
+        assert image.alpha is not None
+        assert image.alpha.dtype == np.uint8
+        assert (image.alpha == 50).all()
     assert outcome.gain is not None
     assert math.isinf(outcome.gain.blurred)  # compared with the eight bits
 
 
 def test_alpha_and_metadata_are_kept() -> None:
     alpha = np.arange(81, dtype=np.uint8).reshape(9, 9)
-    picture = Picture(impulse(225).pixels, alpha, "PNG", METADATA)
-    outcome = blur_and_restore(picture, restorer(), blur_of("disk", {"radius": 2}, 3))
+    image = DecodedImage(impulse(225).pixels, alpha, "PNG", METADATA)
+    outcome = blur_and_restore(image, restorer(), blur_of("disk", {"radius": 2}, 3))
     for each in (outcome.before, outcome.after):
         assert each.alpha is not None
         assert np.array_equal(each.alpha, alpha)
@@ -168,9 +169,9 @@ def test_alpha_and_metadata_are_kept() -> None:
 
 
 def test_the_noise_has_its_strength_and_is_the_same_again() -> None:
-    picture = Picture(np.full((128, 128), 128, np.uint8), None, "PNG")
+    image = DecodedImage(np.full((128, 128), 128, np.uint8), None, "PNG")
     blur = blur_of("gaussian", {"sigma": 1}, 8)
-    first, again = (blur_and_restore(picture, restorer(), blur) for _ in range(2))
+    first, again = (blur_and_restore(image, restorer(), blur) for _ in range(2))
     assert np.array_equal(first.before.pixels, again.before.pixels)
     assert first.before.pixels.std() == pytest.approx(8, rel=0.05)
     assert first.gain is not None
@@ -209,7 +210,7 @@ def test_every_blur_that_can_be_chosen_is_allowed(family: str, which: str) -> No
         ("gaussian", {"sigma": 60}, 0, "Sigma (px): 60 is not from 0.5 to 6."),
         ("disk", {"radius": math.nan}, 0, "Radius (px): nan is not from 0.5 to 10."),
         ("box", {"size": 8}, 0, "Box: 8 holds no odd number."),
-        ("box", {}, -1, "Noise after the blur (grey levels of 255): -1 is not from 0 to 25."),
+        ("box", {}, -1, "Noise after the blur (gray levels of 255): -1 is not from 0 to 25."),
     ],
 )
 def test_what_cannot_be_chosen_is_refused(family: str, changed: dict[str, float], noise: float, sentence: str) -> None:
@@ -235,7 +236,7 @@ def test_an_upload_is_shown_upright(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_an_upload_is_told_without_the_place_on_the_server(tmp_path: Path) -> None:
-    (tmp_path / "notes.png").write_text("no picture")
+    (tmp_path / "notes.png").write_text("no image")
     Image.new("L", (500, 300)).save(tmp_path / "large.png")
     with pytest.raises(UserError, match=r"^notes\.png is no .* image: ") as refused:
         read_upload(tmp_path / "notes.png", 1)
@@ -248,14 +249,14 @@ def test_what_is_wrong_with_an_upload_is_told_without_the_place_on_the_server(tm
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-@pytest.mark.parametrize("colours", [(), (3,)])
-def test_a_picture_that_is_too_large_is_reduced(kind: type, colours: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("colors", [(), (3,)])
+def test_a_picture_that_is_too_large_is_reduced(kind: type, colors: tuple[int, ...]) -> None:
     white = np.iinfo(kind).max
-    pixels = np.zeros((200, 300, *colours), kind)
+    pixels = np.zeros((200, 300, *colors), kind)
     pixels[::2] = white  # means of 2x2 pixels are gray
     alpha = np.full((200, 300), white, kind)
-    reduced = fitted(Picture(pixels, alpha, "PNG", METADATA), 0.015)
-    assert reduced.pixels.shape == (100, 150, *colours)
+    reduced = fitted(DecodedImage(pixels, alpha, "PNG", METADATA), 0.015)
+    assert reduced.pixels.shape == (100, 150, *colors)
     assert reduced.pixels.dtype == kind
     assert (np.abs(reduced.pixels.astype(float) - white / 2) <= 1).all()
     assert reduced.alpha is not None
@@ -266,17 +267,17 @@ def test_a_picture_that_is_too_large_is_reduced(kind: type, colours: tuple[int, 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 90_000), (90_000, 1), (317, 211), (200, 300)])
 def test_a_reduced_picture_has_no_more_than_is_allowed(shape: tuple[int, int]) -> None:
-    picture = Picture(np.zeros(shape, np.uint8), None, "PNG")
-    height, width = fitted(picture, 0.06).pixels.shape
+    image = DecodedImage(np.zeros(shape, np.uint8), None, "PNG")
+    height, width = fitted(image, 0.06).pixels.shape
     assert 1 <= height * width <= 60_000
     if shape[0] * shape[1] <= 60_000:
-        assert fitted(picture, 0.06) is picture
+        assert fitted(image, 0.06) is image
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_the_largest_file_of_an_allowed_picture_may_be_uploaded(tmp_path: Path, suffix: str) -> None:
     levels = np.random.default_rng(0).integers(0, 65536, (500, 400, 4), dtype=np.uint16)  # it cannot be compressed
     path = tmp_path / f"noise.{suffix}"
-    write_picture(path, Picture(levels[..., :3], levels[..., 3], "PNG"))
+    write_image(path, DecodedImage(levels[..., :3], levels[..., 3], "PNG"))
     assert 1_600_000 < path.stat().st_size <= largest_upload(0.2)
     assert read_upload(path, 0.2).pixels.dtype == np.uint16

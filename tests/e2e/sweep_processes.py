@@ -31,9 +31,9 @@ class Sweeps:
         self.place = place
         self.environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(cache)}
 
-    def start(self, *words: str, program: str = "train", new_session: bool = False) -> subprocess.Popen[str]:
+    def start(self, *overrides: str, program: str = "train", new_session: bool = False) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", f"deblur.{program}", *words],
+            [sys.executable, "-m", f"deblur.{program}", *overrides],
             cwd=self.place,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -42,8 +42,8 @@ class Sweeps:
             start_new_session=new_session,
         )
 
-    def run(self, *words: str, program: str = "train") -> tuple[int, str, str]:
-        process = self.start(*words, program=program)
+    def run(self, *overrides: str, program: str = "train") -> tuple[int, str, str]:
+        process = self.start(*overrides, program=program)
         out, err = process.communicate(timeout=300)
         return process.returncode, out, err
 

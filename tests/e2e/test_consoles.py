@@ -27,7 +27,7 @@ LOST = "warning: standard output could not be written (No space left on device):
 
 @pytest.fixture(scope="session")
 def _swept(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Path:
-    """A folder with a sweep of two finished runs and a picture; tests work on a copy."""
+    """A folder with a sweep of two finished runs and an image; tests work on a copy."""
     place = tmp_path_factory.mktemp("consoles")
     places = (f"paths.output_root={place / 'outputs'}", f"paths.cache_root={cache_root}")
     assert train.main(["-m", "blur=box,gaussian", "sweep=two", *SMALL, *places]) == 0
@@ -47,9 +47,9 @@ class Place:
         }
 
     def run(
-        self, words: Sequence[str], redirect: str = "", encoding: str = "utf-8"
+        self, overrides: Sequence[str], redirect: str = "", encoding: str = "utf-8"
     ) -> subprocess.CompletedProcess[str]:
-        module, *others = words
+        module, *others = overrides
         command = shlex.join([sys.executable, "-m", module, *others])
         return subprocess.run(
             ["bash", "-c", f"set -o pipefail; {command} {redirect}"],
@@ -60,17 +60,19 @@ class Place:
             errors="replace",
         )
 
-    def run_on_terminal(self, words: Sequence[str], encoding: str = "utf-8", leaves_after: int | None = None) -> int:
+    def run_on_terminal(
+        self, overrides: Sequence[str], encoding: str = "utf-8", leaves_after: int | None = None
+    ) -> int:
         """Run a command on a terminal; return its exit code.
 
         Args:
-            words: the module and its words.
+            overrides: the module and its words.
             encoding: of the terminal.
             leaves_after: close the terminal after so many bytes.
         """
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-m", *words],
+            [sys.executable, "-m", *overrides],
             cwd=self.folder,
             env=self._environment | {"PYTHONIOENCODING": encoding, "TERM": "xterm", "COLUMNS": "100"},
             stdin=subprocess.DEVNULL,
@@ -157,7 +159,10 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Path], None]]] = {
     "evaluate": (("deblur.evaluate", "run=RUN", "accelerator=cpu", "output=out"), has("out/metrics.json")),
     "evaluate a sweep": (("deblur.evaluate", "sweep=two", "accelerator=cpu"), nothing),
     "compare": (("deblur.evaluate", "compare=[RUN,RUN]", "output=out"), has("out/differences.csv")),
-    "cross": (("deblur.evaluate", "sweep=two", "cross=true", "accelerator=cpu"), has("outputs/sweeps/two/cross.csv")),
+    "matrix": (
+        ("deblur.evaluate", "sweep=two", "matrix=true", "accelerator=cpu"),
+        has("outputs/sweeps/two/matrix.csv"),
+    ),
     "restore": (("deblur.restore", "input=face.png", "output=out.png", "accelerator=cpu"), has("out.png")),
     "simulate": (
         ("deblur.restore", "input=face.png", "output=out.png", "simulate=true", "run=RUN", "accelerator=cpu"),
@@ -174,8 +179,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Path], None]]] = {
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_works_in_every_encoding(place: Place, name: str, encoding: str) -> None:
-    words, check = COMMANDS[name]
-    done = place.run([word.replace("RUN", place.run_of_sweep) for word in words], encoding=encoding)
+    overrides, check = COMMANDS[name]
+    done = place.run([word.replace("RUN", place.run_of_sweep) for word in overrides], encoding=encoding)
     refuse_tracebacks(done)
     assert (done.returncode, done.stderr) == (0, "")
     check(place.folder)
@@ -187,8 +192,8 @@ SILENT = ("faces",)  # a sheet that is written needs no word
 @pytest.mark.parametrize("redirect", REDIRECTS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_works_whatever_becomes_of_what_it_prints(place: Place, name: str, redirect: str) -> None:
-    words, check = COMMANDS[name]
-    done = place.run([word.replace("RUN", place.run_of_sweep) for word in words], redirect)
+    overrides, check = COMMANDS[name]
+    done = place.run([word.replace("RUN", place.run_of_sweep) for word in overrides], redirect)
     refuse_tracebacks(done)
     assert done.returncode == 0
     is_lost = redirect == ">/dev/full" and name not in SILENT
@@ -199,13 +204,13 @@ def test_a_command_works_whatever_becomes_of_what_it_prints(place: Place, name: 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("name", ["train", "sweep", "restore"])
 def test_progress_bars_are_drawn_in_every_encoding(place: Place, name: str, encoding: str) -> None:
-    words, check = COMMANDS[name]
-    assert place.run_on_terminal(words, encoding) == 0
+    overrides, check = COMMANDS[name]
+    assert place.run_on_terminal(overrides, encoding) == 0
     check(place.folder)
 
 
 @pytest.mark.parametrize("name", ["train", "sweep", "restore", "report"])
 def test_a_terminal_that_goes_away_stops_nothing(place: Place, name: str) -> None:
-    words, check = COMMANDS[name]
-    assert place.run_on_terminal(words, leaves_after=1) == 0
+    overrides, check = COMMANDS[name]
+    assert place.run_on_terminal(overrides, leaves_after=1) == 0
     check(place.folder)

@@ -10,7 +10,7 @@ from small_trainings import SMALLEST
 
 from deblur import evaluate, report, train
 
-WORDS = ("-m", "blur=box,gaussian", "sweep=two", "data.max_images=16", "trainer.max_epochs=1", *SMALLEST)
+OVERRIDES = ("-m", "blur=box,gaussian", "sweep=two", "data.max_images=16", "trainer.max_epochs=1", *SMALLEST)
 FILES = ("status.json", "config.yaml", "metrics.json", "history.csv", "images.csv", "sweep.json")
 FAST = {("status.json", "empty"), ("config.yaml", "cut"), ("sweep.json", "nested")}
 CASES = [
@@ -24,7 +24,7 @@ CASES = [
 def trained(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Path:
     """The output folder of a sweep of two runs."""
     root = tmp_path_factory.mktemp("two") / "outputs"
-    assert train.main([*WORDS, f"paths.output_root={root}", f"paths.cache_root={cache_root}"]) == 0
+    assert train.main([*OVERRIDES, f"paths.output_root={root}", f"paths.cache_root={cache_root}"]) == 0
     return root
 
 
@@ -44,11 +44,11 @@ def test_the_others_are_trained_and_reported(
     shutil.rmtree(gaussian)
     path = (box.parent if file == "sweep.json" else box) / file
     damage(path, way)
-    words = [*WORDS, f"paths.output_root={root}", f"paths.cache_root={cache_root}"]
+    overrides = [*OVERRIDES, f"paths.output_root={root}", f"paths.cache_root={cache_root}"]
     capsys.readouterr()
 
     is_the_sweeps = file == "sweep.json"
-    assert train.main(words) == (0 if is_the_sweeps else 1)
+    assert train.main(overrides) == (0 if is_the_sweeps else 1)
     said = capsys.readouterr()
     assert "Traceback" not in said.out + said.err
     sentence = next(line for line in (said.out + said.err).splitlines() if str(path) in line)
@@ -59,15 +59,15 @@ def test_the_others_are_trained_and_reported(
     assert ("is done" in page) is not is_the_sweeps
 
     if not is_the_sweeps:
-        assert report.main(["sweep=two", "strips=false", f"paths.output_root={root}"]) == 2
+        assert report.main(["sweep=two", "grids=false", f"paths.output_root={root}"]) == 2
         said = capsys.readouterr()
         assert str(path) in said.err
         rows = [line.split() for line in said.out.splitlines() if line.strip().startswith("srcnn_915-")]
         assert [row[1] for row in rows] == ["damaged", "done"]
         assert report.main(["list=true", f"paths.output_root={root}"]) == 0
         assert str(path) in capsys.readouterr().out
-        assert train.main([*words, "overwrite=true"]) == 0
-    assert report.main(["sweep=two", "strips=false", f"paths.output_root={root}"]) == 0
+        assert train.main([*overrides, "overwrite=true"]) == 0
+    assert report.main(["sweep=two", "grids=false", f"paths.output_root={root}"]) == 0
     assert json.loads((gaussian / "metrics.json").read_text())["test"] == expected
 
 
@@ -99,7 +99,7 @@ def test_fail_fast_starts_nothing_where_a_run_is_damaged(
     box, gaussian = runs(root)
     shutil.rmtree(gaussian)
     damage(box / "metrics.json", "cut")
-    words = [*WORDS, f"paths.output_root={root}", f"paths.cache_root={cache_root}", "fail_fast=true"]
-    assert train.main(words) == 2
+    overrides = [*OVERRIDES, f"paths.output_root={root}", f"paths.cache_root={cache_root}", "fail_fast=true"]
+    assert train.main(overrides) == 2
     assert "so no job of this sweep was started: " in capsys.readouterr().err
     assert not gaussian.exists()

@@ -25,7 +25,7 @@ PLACES = {
     " --config-dir conf": f" --config-dir {EXAMPLES / 'conf'}",
 }
 # A run that is there, a GPU, a cluster, and words that stand for a list beside the command
-ELSEWHERE = re.compile(r"resume=|--help|trainer=gpu|submitit|WORDS|CHANGE")
+ELSEWHERE = re.compile(r"resume=|--help|trainer=gpu|submitit|OVERRIDES|CHANGE")
 
 
 def documented() -> list[str]:
@@ -54,7 +54,7 @@ def test_every_documented_training_can_begin(
     for command in commands:
         for printed, place in PLACES.items():
             command = command.replace(printed, place)
-        words = shlex.split(command)[3:]
-        assert train.main([*words, "dry_run=true"]) == 0, (command, capsys.readouterr().err)
+        overrides = shlex.split(command)[3:]
+        assert train.main([*overrides, "dry_run=true"]) == 0, (command, capsys.readouterr().err)
         assert " open." in capsys.readouterr().out
     assert sorted(tmp_path.iterdir()) == before

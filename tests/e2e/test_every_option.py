@@ -23,9 +23,9 @@ SMALL = ("debug=fast_dev_run", "data.eval_crop=64", "data.max_images=10", "train
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn faces as files, and a kernel."""
-    root = tmp_path_factory.mktemp("pictures")
+    root = tmp_path_factory.mktemp("images")
     for index in range(10):
         Image.fromarray(draw(0, index)[:96, :80]).save(root / f"{index}.png")
     shutil.copytree(root, root.with_name("blurred"))
@@ -35,25 +35,25 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_trains(option: str, pictures: Path, tmp_path: Path, cache_root: Path) -> None:
+def test_an_option_trains(option: str, images: Path, tmp_path: Path, cache_root: Path) -> None:
     if option in REASONS:
         pytest.skip(REASONS[option])
     if option == "trainer=gpu" and not torch.cuda.is_available():
         pytest.skip("no CUDA GPU on this machine")
     needs = {
-        "data=folder": [f"data.root={pictures}"],
-        "data=pairs": [f"data.blurred={pictures.with_name('blurred')}", f"data.sharp={pictures}"],
-        "blur=kernel": [f"blur.path={pictures.with_name('kernel.png')}"],
+        "data=folder": [f"data.root={images}"],
+        "data=pairs": [f"data.blurred={images.with_name('blurred')}", f"data.sharp={images}"],
+        "blur=kernel": [f"blur.path={images.with_name('kernel.png')}"],
         "experiment=original": ["data.batch_size=1"],
         # Sweeps, narrowed to two runs each
         "experiment=grid": ["model=srcnn_915", "blur=box"],
         "experiment=original_grid": ["model=original_915", "blur=box", "data.batch_size=1"],
         "experiment=claims": ["model=larger_935", "blur=box", "seed=0"],
     }
-    words = [
+    overrides = [
         option,
         *needs.get(option, []),
         *(word for word in SMALL if not option.startswith("debug=") or word != SMALL[0]),
     ]
     places = [f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}"]
-    assert main([*words, *places]) == 0, shlex.join(words)
+    assert main([*overrides, *places]) == 0, shlex.join(overrides)

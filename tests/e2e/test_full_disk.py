@@ -28,9 +28,9 @@ runpy.run_module("deblur.train", run_name="__main__", alter_sys=True)
 """
 
 
-def train(*words: str, limit: int = 0, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+def train(*overrides: str, limit: int = 0, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Run the command in a process whose files may have so many bytes; return its exit code and its complaint."""
-    command = [sys.executable, "-c", LIMITED, str(limit), *words]
+    command = [sys.executable, "-c", LIMITED, str(limit), *overrides]
     env = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=env)
     assert "Traceback" not in done.stdout
@@ -44,12 +44,12 @@ def assert_one_sentence(code: int, complaint: str, reason: str) -> None:
     assert f"({reason})" in complaint
 
 
-def assert_continues(root: Path, words: tuple[str, ...], finished: Workplace) -> None:
+def assert_continues(root: Path, overrides: tuple[str, ...], finished: Workplace) -> None:
     """Resume the run, or start it again where it had not begun, and compare it with an undisturbed one."""
     states = list(root.rglob("status.json"))
     for log in root.rglob("train.log"):
         assert "Traceback" not in log.read_text()
-    assert train(*((f"resume={states[0].parent}",) if states else words)) == (0, "")
+    assert train(*((f"resume={states[0].parent}",) if states else overrides)) == (0, "")
     (metrics,) = root.rglob("metrics.json")
     assert content_of(metrics.parent) == content_of(finished.run)
 
@@ -58,42 +58,49 @@ def assert_continues(root: Path, words: tuple[str, ...], finished: Workplace) ->
 def test_files_that_may_grow_no_more(
     finished: Workplace, tmp_path: Path, cache_root: Path, limit: int, file: str
 ) -> None:
-    words = (*SMALL, f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
-    code, complaint = train(*words, limit=limit)
+    overrides = (*SMALL, f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
+    code, complaint = train(*overrides, limit=limit)
     assert_one_sentence(code, complaint, "File too large")
     assert file in complaint
     assert not list(tmp_path.rglob("*.partial"))
-    assert_continues(tmp_path, words, finished)
+    assert_continues(tmp_path, overrides, finished)
 
 
 @pytest.mark.parametrize("size", [4, 24, 100, 120, 132])
 def test_a_full_disk(finished: Workplace, small_disk: SmallDisk, cache_root: Path, tmp_path: Path, size: int) -> None:
     """From the start of the run over its checkpoints and events to its samples and metrics, whichever is full first."""
     disk = small_disk(size)
-    words = (*SMALL, f"paths.output_root={disk}", f"paths.cache_root={cache_root}")
-    code, complaint = train(*words, environment={"TMPDIR": str(tmp_path)})
+    overrides = (*SMALL, f"paths.output_root={disk}", f"paths.cache_root={cache_root}")
+    code, complaint = train(*overrides, environment={"TMPDIR": str(tmp_path)})
     assert_one_sentence(code, complaint, "No space left on device")
     make_room(disk, 4096)
-    assert_continues(disk, words, finished)
+    assert_continues(disk, overrides, finished)
 
 
 def test_a_full_disk_under_the_cache(finished: Workplace, small_disk: SmallDisk, tmp_path: Path) -> None:
     disk = small_disk(200)
-    words = (*SMALL, f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={disk}")
-    assert_one_sentence(*train(*words), "No space left on device")
+    overrides = (*SMALL, f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={disk}")
+    assert_one_sentence(*train(*overrides), "No space left on device")
     make_room(disk, 8192)
-    assert_continues(tmp_path / "outputs", words, finished)
+    assert_continues(tmp_path / "outputs", overrides, finished)
 
 
 def test_a_sweep_continues_once_there_is_room(finished: Workplace, small_disk: SmallDisk, cache_root: Path) -> None:
     disk = small_disk(300)
-    words = ("-m", "blur=box,none", "sweep=two", *SMALL, f"paths.output_root={disk}", f"paths.cache_root={cache_root}")
-    code, complaint = train(*words)
+    overrides = (
+        "-m",
+        "blur=box,none",
+        "sweep=two",
+        *SMALL,
+        f"paths.output_root={disk}",
+        f"paths.cache_root={cache_root}",
+    )
+    code, complaint = train(*overrides)
     assert code == 1
     assert complaint
     assert all(re.match("error: .*No space left on device", line) for line in complaint.splitlines())
     make_room(disk, 4096)
-    assert train(*words) == (0, "")
+    assert train(*overrides) == (0, "")
     found = {path.parent.name: path.parent for path in disk.rglob("metrics.json")}
     assert len(found) == 2
     (box,) = (run for name, run in found.items() if "-box-" in name)
@@ -103,8 +110,8 @@ def test_a_sweep_continues_once_there_is_room(finished: Workplace, small_disk: S
 def test_places_where_nothing_can_be_written(tmp_path: Path, cache_root: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    for words in ((), ("-m", "blur=box,none", "sweep=two")):
-        code, complaint = train(*words, *SMALL, f"paths.output_root={file}", f"paths.cache_root={cache_root}")
+    for overrides in ((), ("-m", "blur=box,none", "sweep=two")):
+        code, complaint = train(*overrides, *SMALL, f"paths.output_root={file}", f"paths.cache_root={cache_root}")
         assert code == 2
         assert complaint.startswith("error: ")
         assert complaint.count("\n") == 1

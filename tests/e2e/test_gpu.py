@@ -52,8 +52,8 @@ def test_a_training_removes_blur_and_no_step_waits_for_the_gpu(
     workplace: WorkplaceOnGPU, precision: str, workers: int
 ) -> None:
     watch = ("+callbacks.watch._target_=watchers.NeverWaits", TRUSTED, "data.batch_size=4")  # 60 steps or more
-    words = (f"trainer.precision={precision}", f"data.num_workers={workers}")
-    assert workplace.train(*ON_GPU, *SMALL[:-1], *words, *watch) == 0
+    overrides = (f"trainer.precision={precision}", f"data.num_workers={workers}")
+    assert workplace.train(*ON_GPU, *SMALL[:-1], *overrides, *watch) == 0
     assert workplace.gain() > 0.3
 
 
@@ -67,11 +67,11 @@ def test_a_compiled_network_trains_and_its_checkpoint_loads_plainly(workplace: W
 def test_a_moved_interrupted_run_goes_on(workplace: WorkplaceOnGPU, tmp_path: Path, cache_root: Path) -> None:
     flag = tmp_path / "flag"
     stop = (f"+callbacks.stop.flag='{flag}'", "+callbacks.stop._target_=watchers.StopOnce", TRUSTED)
-    words = (*ON_GPU, *SMALL[:-1], "model.dropout=0.1", "trainer.precision=32-true")
+    overrides = (*ON_GPU, *SMALL[:-1], "model.dropout=0.1", "trainer.precision=32-true")
     whole = WorkplaceOnGPU(tmp_path / "whole", cache_root)
-    assert whole.train(*words, *stop) == 0
+    assert whole.train(*overrides, *stop) == 0
     flag.touch()
-    assert workplace.train(*words, *stop) == 130
+    assert workplace.train(*overrides, *stop) == 130
     (status,) = workplace.root.rglob("status.json")
     shutil.move(status.parent, tmp_path / "moved")
     assert main([f"resume={tmp_path / 'moved'}", TRUSTED]) == 0
@@ -82,8 +82,8 @@ def test_a_moved_interrupted_run_goes_on(workplace: WorkplaceOnGPU, tmp_path: Pa
 def test_runs_of_a_sweep_leave_no_memory_behind(workplace: WorkplaceOnGPU) -> None:
     left = []
     for seeds in ("0,1", "2,3,4"):
-        words = ("sweep=memory", f"seed={seeds}", "trainer.max_epochs=1")
-        assert workplace.train("-m", *ON_GPU, *SMALL, *words) == 0
+        overrides = ("sweep=memory", f"seed={seeds}", "trainer.max_epochs=1")
+        assert workplace.train("-m", *ON_GPU, *SMALL, *overrides) == 0
         left.append(torch.cuda.memory_allocated())
     assert len(workplace.metrics()) == 5
     assert left[1] < left[0] + MIB
@@ -116,8 +116,8 @@ def test_metrics_agree() -> None:
         torch.testing.assert_close(there, metric(restored, sharp), rtol=1e-5, atol=1e-5)
 
 
-def picture() -> NDArray[np.float64]:
-    """Return a smooth picture (H, W) in [0, 1] with edges."""
+def smooth() -> NDArray[np.float64]:
+    """Return a smooth image (H, W) in [0, 1] with edges."""
     rows, columns = np.mgrid[:300, :500]
     return np.asarray(0.5 + 0.3 * np.sin(rows / 9) * np.cos(columns / 13) + 0.2 * ((columns // 40) % 2 - 0.5))
 
@@ -127,7 +127,7 @@ def picture() -> NDArray[np.float64]:
     [(np.uint8, "32-true", 1), (np.uint8, "bf16-mixed", 2), (np.uint16, "32-true", 6)],
 )
 def test_pictures_are_restored_alike(levels: type[np.unsignedinteger[Any]], precision: Any, allowed: int) -> None:
-    image = np.round(picture() * np.iinfo(levels).max).astype(levels)
+    image = np.round(smooth() * np.iinfo(levels).max).astype(levels)
     there = deblur.load("mixed", accelerator="gpu", precision=precision)(image).astype(int)
     here = deblur.load("mixed", accelerator="cpu", precision="32-true")(image).astype(int)
     assert np.abs(there - here).max() <= allowed  # 6 of 65535: TF32 would be a hundred off

@@ -12,11 +12,11 @@ from deblur.runs import WITHOUT_EFFECT, is_within
 pytestmark = pytest.mark.slow
 
 FIXED = ("blur=box", "blur.noise_sigma=2")  # the blurred images are kept
-DRAWN = ("blur=motion_random", "blur.noise_sigma=[0,4]", "callbacks=[default,ema]")  # and drawn anew in each epoch
+DRAWN = ("blur=motion_random", "blur.noise_sigma=[0,4]", "callbacks=[default,ema]")  # and drawn again in each epoch
 CHANGES = (
-    "callbacks.image_strips.images=1",
-    "callbacks.image_strips.every_n_epochs=1",
-    "~callbacks.image_strips",
+    "callbacks.comparison_grids.images=1",
+    "callbacks.comparison_grids.every_n_epochs=1",
+    "~callbacks.comparison_grids",
     "+callbacks.lr_monitor._target_=lightning.pytorch.callbacks.LearningRateMonitor",
     "data.cache_memory=0",
     "data.cache_memory=0.00001",
@@ -52,9 +52,9 @@ def trained(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache_root: Path
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     place = Workplace(tmp_path_factory.mktemp("trained"), cache_root)
-    words = (*SMALL, *request.param)
-    assert place.train(*words) == 0
-    return words, result(place)
+    overrides = (*SMALL, *request.param)
+    assert place.train(*overrides) == 0
+    return overrides, result(place)
 
 
 def test_every_key_is_tried() -> None:
@@ -74,6 +74,6 @@ def test_a_key_without_effect_changes_no_bit(
     if torch.cuda.is_available() and word == "trainer.accelerator=auto":
         pytest.skip("another device rounds otherwise")
     monkeypatch.chdir(tmp_path)
-    words, expected = trained
-    assert workplace.train(*words, word) == 0
+    overrides, expected = trained
+    assert workplace.train(*overrides, word) == 0
     assert result(workplace) == expected

@@ -43,8 +43,8 @@ def started() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     """Start commands in sessions of their own, which end with the test."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start(place: Sweeps, *words: str) -> "subprocess.Popen[str]":
-        processes.append(place.start(*words, new_session=True))
+    def start(place: Sweeps, *overrides: str) -> "subprocess.Popen[str]":
+        processes.append(place.start(*overrides, new_session=True))
         return processes[-1]
 
     yield start
@@ -95,12 +95,12 @@ def test_runs_end_with_their_command_and_go_on_to_the_same_results(
     assert sweeps.tests() == undisturbed.tests()
 
 
-@pytest.mark.parametrize("words", [("data.num_workers=2",), ("trainer=ddp", "trainer.devices=2")])
+@pytest.mark.parametrize("overrides", [("data.num_workers=2",), ("trainer=ddp", "trainer.devices=2")])
 def test_loaders_and_further_devices_end_with_their_run(
-    sweeps: Sweeps, tmp_path: Path, started: Callable[..., "subprocess.Popen[str]"], words: tuple[str, ...]
+    sweeps: Sweeps, tmp_path: Path, started: Callable[..., "subprocess.Popen[str]"], overrides: tuple[str, ...]
 ) -> None:
     long = tuple(word.replace("max_epochs=12", "max_epochs=2000") for word in LONGER)
-    command = started(sweeps, *long, "data.eval_batch_size=1", *words)
+    command = started(sweeps, *long, "data.eval_batch_size=1", *overrides)
     assert wait_for(lambda: any(count >= 1 for count in epochs(tmp_path / "outputs")), 240)
     assert len(session(command.pid)) > 1
     command.send_signal(signal.SIGKILL)

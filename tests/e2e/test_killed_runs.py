@@ -15,7 +15,7 @@ from workplaces import SMALL
 pytestmark = pytest.mark.slow
 
 KILLS = 8  # spread over all changes that a sweep makes to its files
-WORDS = ("-m", "blur=box,gaussian", "sweep=two", *SMALL, "trainer.max_epochs=2")
+OVERRIDES = ("-m", "blur=box,gaussian", "sweep=two", *SMALL, "trainer.max_epochs=2")
 KILLER = """
 import os, sys
 
@@ -57,7 +57,14 @@ def killer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sweep(killer: Path, root: Path, cache: Path, at: int, told: int = -1) -> tuple[int, str]:
     path = os.pathsep.join(filter(None, (str(killer), os.environ.get("PYTHONPATH", ""))))
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "WATCHED": str(root), "KILLED_AT": str(at)}
-    command = [sys.executable, "-m", "deblur.train", *WORDS, f"paths.output_root={root}", f"paths.cache_root={cache}"]
+    command = [
+        sys.executable,
+        "-m",
+        "deblur.train",
+        *OVERRIDES,
+        f"paths.output_root={root}",
+        f"paths.cache_root={cache}",
+    ]
     fds = (told,) if told >= 0 else ()
     done = subprocess.run(
         command, capture_output=True, text=True, env={**env, "TOLD": str(told)}, timeout=300, pass_fds=fds

@@ -40,8 +40,8 @@ def test_launchers_train_the_same_runs(sweeps: Sweeps, one_by_one: Sweeps, launc
 def test_launchers_tell_of_failures(sweeps: Sweeps, tmp_path: Path, launcher: str) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
     (tmp_path / "bombs.py").write_text(BOMB)
-    words = (*AXES, *SMALL, "+callbacks.bomb._target_=bombs.Bomb", "trusted=[bombs]")
-    code, out, _ = sweeps.run(*words, f"hydra/launcher={launcher}")
+    overrides = (*AXES, *SMALL, "+callbacks.bomb._target_=bombs.Bomb", "trusted=[bombs]")
+    code, out, _ = sweeps.run(*overrides, f"hydra/launcher={launcher}")
     assert code == 1
     assert sorted(filter(None, sweeps.states().values())) == ["done", "done", "failed", "failed"]
     assert out.count("failed: RuntimeError: boom") == 2
@@ -51,8 +51,8 @@ def test_launchers_tell_of_failures(sweeps: Sweeps, tmp_path: Path, launcher: st
 def test_launchers_share_the_cores_among_their_processes(sweeps: Sweeps, launcher: str) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
     sweeps.environment.pop("OMP_NUM_THREADS")
-    words = (*AXES, *SMALL, "data.num_workers=1")  # loader processes within theirs
-    assert sweeps.run(*words, f"hydra/launcher={launcher}")[0] == 0
+    overrides = (*AXES, *SMALL, "data.num_workers=1")  # loader processes within theirs
+    assert sweeps.run(*overrides, f"hydra/launcher={launcher}")[0] == 0
     cores = len(os.sched_getaffinity(0))
     at_once = 4 if launcher == "submitit_local" else min(4, cores)
     threads = {json.loads(path.read_text())["threads"] for path in sweeps.folder.glob("*/metrics.json")}
@@ -63,8 +63,8 @@ def test_a_run_that_cannot_begin_says_so_in_its_files(sweeps: Sweeps) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    words = ("-m", "blur=box", "optimizer.lr=1e-3", "sweep=four", *SMALL[:-1], "trainer.accelerator=gpu")
-    code, out, _ = sweeps.run(*words, "hydra/launcher=submitit_local")
+    overrides = ("-m", "blur=box", "optimizer.lr=1e-3", "sweep=four", *SMALL[:-1], "trainer.accelerator=gpu")
+    code, out, _ = sweeps.run(*overrides, "hydra/launcher=submitit_local")
     assert code == 1
     assert "failed: trainer.accelerator=gpu needs a device that torch" in out
     (log,) = sweeps.folder.glob("*/train.log")

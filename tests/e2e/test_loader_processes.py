@@ -29,8 +29,8 @@ def assert_failed_with(workplace: Workplace, error: str, sentence: str) -> None:
 )
 def test_a_killed_process_is_a_sentence(workplace: Workplace, capsys: pytest.CaptureFixture[str], stage: str) -> None:
     kill = ("+callbacks.kill._target_=failing_blurs.KillLoaderProcess", f"+callbacks.kill.stage={stage}")
-    words = (*SMALL, "trusted=[failing_blurs]", *kill, "data.num_workers=2", "data.eval_batch_size=1")
-    assert workplace.train(*words) == 2
+    overrides = (*SMALL, "trusted=[failing_blurs]", *kill, "data.num_workers=2", "data.eval_batch_size=1")
+    assert workplace.train(*overrides) == 2
     assert_failed_with(workplace, capsys.readouterr().err, ENDED)
 
 
@@ -97,9 +97,9 @@ def test_an_evaluation_with_too_few_files_tells_so(
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", range(20, 48, 4))
 def test_any_number_of_files_is_enough_or_a_sentence(tmp_path: Path, cache_root: Path, limit: int) -> None:
-    words = (*SMALL, "data.num_workers=4", f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
+    overrides = (*SMALL, "data.num_workers=4", f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
     ended = subprocess.run(
-        ["bash", "-c", f'ulimit -n {limit}; exec "$@"', "bash", sys.executable, "-m", "deblur.train", *words],
+        ["bash", "-c", f'ulimit -n {limit}; exec "$@"', "bash", sys.executable, "-m", "deblur.train", *overrides],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -115,9 +115,9 @@ def test_a_full_shared_memory_is_a_sentence(tmp_path: Path, cache_root: Path, ki
     mounted = f"mount -t tmpfs -o size={kilobytes}k tmpfs /dev/shm"
     if subprocess.run(["unshare", "-m", "bash", "-c", mounted], capture_output=True).returncode:
         pytest.skip("mounting a small /dev/shm is not allowed here")
-    words = (*SMALL, "data.patch_size=64", "data.batch_size=48", "data.max_images=64", "data.num_workers=2")
+    overrides = (*SMALL, "data.patch_size=64", "data.batch_size=48", "data.max_images=64", "data.num_workers=2")
     places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
-    program = [sys.executable, "-m", "deblur.train", *words, *places]
+    program = [sys.executable, "-m", "deblur.train", *overrides, *places]
     ended = subprocess.run(
         ["unshare", "-m", "bash", "-c", f'{mounted} && exec "$@"', "bash", *program],
         capture_output=True,

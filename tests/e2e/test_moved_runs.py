@@ -14,13 +14,13 @@ def test_a_moved_run_ends_and_goes_on_where_it_is(
     finished: Workplace, workplace: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str], replaced: bool
 ) -> None:
     moved = tmp_path / "moved"
-    words = (
+    overrides = (
         "+callbacks.move._target_=watchers.MoveRun",
         f"+callbacks.move.to='{moved}'",
         "trusted=[watchers]",
         "logger=none",
     )
-    assert workplace.train(*SMALL, *words, f"+callbacks.move.replaced={replaced}") == 2
+    assert workplace.train(*SMALL, *overrides, f"+callbacks.move.replaced={replaced}") == 2
     error = capsys.readouterr().err
     assert "was moved, deleted or replaced while a run was alive in it" in error
     assert "Traceback" not in error

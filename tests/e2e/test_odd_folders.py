@@ -13,7 +13,7 @@ from deblur.synthesis.faces import draw
 
 ODD = os.fsdecode(b"f\xf6lder")
 SHOWN = "f\\udcf6lder"
-WORDS = ("data.max_images=null", "trainer.max_epochs=1", *SMALLEST)
+OVERRIDES = ("data.max_images=null", "trainer.max_epochs=1", *SMALLEST)
 
 
 @pytest.fixture
@@ -36,7 +36,9 @@ def test_a_sweep_its_report_and_what_follows(
     place.mkdir(parents=True)
     monkeypatch.chdir(place)
     places = (f"paths.output_root={ODD}", f"paths.cache_root={tmp_path / 'cache'}")
-    assert train.main(["-m", "blur=box,disk", "sweep=two", "data=folder", f"data.root={faces}", *WORDS, *places]) == 0
+    assert (
+        train.main(["-m", "blur=box,disk", "sweep=two", "data=folder", f"data.root={faces}", *OVERRIDES, *places]) == 0
+    )
     said = capsys.readouterr()
     assert f"{SHOWN}/{SHOWN}/sweeps/two" in said.out
     assert said.err == ""
@@ -61,8 +63,8 @@ def test_a_sweep_its_report_and_what_follows(
 
 @pytest.mark.parametrize("key", ["data.root", "blur.path"])
 def test_a_place_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str) -> None:
-    words = ["data=folder"] if key == "data.root" else ["blur=kernel"]
-    assert train.main([*words, f"{key}={tmp_path / ODD}", f"paths.output_root={tmp_path}"]) == 2
+    overrides = ["data=folder"] if key == "data.root" else ["blur=kernel"]
+    assert train.main([*overrides, f"{key}={tmp_path / ODD}", f"paths.output_root={tmp_path}"]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"error: {key}={tmp_path / SHOWN} does not exist: give a ")
     assert said.count("\n") == 1

@@ -24,8 +24,8 @@ SMALL = (
 )
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "deblur.train", *words]
+def command(*overrides: str) -> list[str]:
+    return [sys.executable, "-m", "deblur.train", *overrides]
 
 
 def environment(cache: Path) -> dict[str, str]:
@@ -56,13 +56,13 @@ def epochs_done(root: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_process_goes_on_to_the_same_result(tmp_path: Path, cache_root: Path, how: signal.Signals) -> None:
-    words = (*SMALL, "trainer.max_epochs=6", "model.dropout=0.2")
+    overrides = (*SMALL, "trainer.max_epochs=6", "model.dropout=0.2")
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     env = environment(cache_root)
-    subprocess.run(command(*words, f"paths.output_root={whole}"), check=True, env=env, capture_output=True)
+    subprocess.run(command(*overrides, f"paths.output_root={whole}"), check=True, env=env, capture_output=True)
 
     process = subprocess.Popen(
-        command(*words, f"paths.output_root={stopped}"),
+        command(*overrides, f"paths.output_root={stopped}"),
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -89,12 +89,12 @@ def test_a_stopped_process_goes_on_to_the_same_result(tmp_path: Path, cache_root
 @pytest.mark.slow
 def test_two_processes_do_not_share_a_run(tmp_path: Path, cache_root: Path) -> None:
     env = environment(cache_root)
-    words = ("-m", "sweep=one", f"paths.output_root={tmp_path}", "seed=0", *SMALL, "trainer.max_epochs=200")
-    first = subprocess.Popen(command(*words), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    overrides = ("-m", "sweep=one", f"paths.output_root={tmp_path}", "seed=0", *SMALL, "trainer.max_epochs=200")
+    first = subprocess.Popen(command(*overrides), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: epochs_done(tmp_path) >= 1)
         assert state_of(only_run(tmp_path)) == "running"
-        second = subprocess.run(command(*words), env=env, capture_output=True, text=True, timeout=120)
+        second = subprocess.run(command(*overrides), env=env, capture_output=True, text=True, timeout=120)
         assert second.returncode == 1
         assert "is alive in another process" in second.stdout
         assert "1 runs are alive in other processes; this command did not wait for them." in second.stdout
@@ -138,8 +138,8 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path, cache_root: Path) -> No
 @pytest.mark.slow
 @pytest.mark.faces
 def test_real_faces_gain_within_one_epoch(tmp_path: Path, cache_root: Path, faces_root: Path) -> None:
-    words = ("data=folder", f"data.root={faces_root}", "trainer.max_epochs=1", f"paths.output_root={tmp_path}")
-    subprocess.run(command(*words), check=True, env=environment(cache_root), capture_output=True)
+    overrides = ("data=folder", f"data.root={faces_root}", "trainer.max_epochs=1", f"paths.output_root={tmp_path}")
+    subprocess.run(command(*overrides), check=True, env=environment(cache_root), capture_output=True)
     test = json.loads((only_run(tmp_path) / "metrics.json").read_text())["test"]
     assert test["images"] == 120
     assert test["input_psnr"] == pytest.approx(21.0, abs=0.4)
@@ -157,11 +157,11 @@ def test_the_console_script_answers_without_torch(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_share_a_run(tmp_path: Path, cache_root: Path) -> None:
     shared, alone = tmp_path / "shared", tmp_path / "alone"
-    words = (*SMALL, "trainer.max_epochs=1", "data.eval_batch_size=1", "data.flips=false")
+    overrides = (*SMALL, "trainer.max_epochs=1", "data.eval_batch_size=1", "data.flips=false")
     two = ("trainer=ddp", "trainer.devices=2")
     env = environment(cache_root)
-    subprocess.run(command(*two, *words, f"paths.output_root={shared}"), check=True, env=env, capture_output=True)
-    subprocess.run(command(*words, f"paths.output_root={alone}"), check=True, env=env, capture_output=True)
+    subprocess.run(command(*two, *overrides, f"paths.output_root={shared}"), check=True, env=env, capture_output=True)
+    subprocess.run(command(*overrides, f"paths.output_root={alone}"), check=True, env=env, capture_output=True)
     one, other = only_run(shared), only_run(alone)
     assert len(list(one.glob("events.out.tfevents.*"))) == 1
     names = [[row.split(",")[0] for row in (run / "images.csv").read_text().splitlines()] for run in (one, other)]
@@ -172,8 +172,8 @@ def test_two_processes_share_a_run(tmp_path: Path, cache_root: Path) -> None:
 
 @pytest.mark.slow
 def test_a_compiled_network_leaves_plain_checkpoints(tmp_path: Path, cache_root: Path) -> None:
-    words = (*SMALL, "trainer.max_epochs=1", "model.compile=true", f"paths.output_root={tmp_path}")
-    subprocess.run(command(*words), check=True, env=environment(cache_root), capture_output=True)
+    overrides = (*SMALL, "trainer.max_epochs=1", "model.compile=true", f"paths.output_root={tmp_path}")
+    subprocess.run(command(*overrides), check=True, env=environment(cache_root), capture_output=True)
     best = only_run(tmp_path) / "checkpoints" / "best.ckpt"
     program = (
         "import sys, torch; from deblur.training.module import DeblurModule;"
@@ -187,10 +187,16 @@ def test_a_compiled_network_leaves_plain_checkpoints(tmp_path: Path, cache_root:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_cache_that_is_cut_while_it_trains_ends_the_run_with_a_sentence(tmp_path: Path, workers: int) -> None:
-    words = [*SMALL, "blur.size=[3,9]", "data.cache_memory=0", f"data.num_workers={workers}", "trainer.max_epochs=500"]
+    overrides = [
+        *SMALL,
+        "blur.size=[3,9]",
+        "data.cache_memory=0",
+        f"data.num_workers={workers}",
+        "trainer.max_epochs=500",
+    ]
     places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}")
     process = subprocess.Popen(
-        command(*words, *places),
+        command(*overrides, *places),
         cwd=REPOSITORY,
         env=environment(tmp_path),
         text=True,

@@ -44,14 +44,14 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     assert tensorboard_of(workplace.run) == tensorboard_of(finished.run)
 
 
-def assert_resumed_equals_uninterrupted(tmp_path: Path, cache_root: Path, *words: str) -> None:
+def assert_resumed_equals_uninterrupted(tmp_path: Path, cache_root: Path, *overrides: str) -> None:
     """Train once without and once with an interruption in the second epoch, after which the folder is moved."""
     flag = tmp_path / "flag"
     stop = (f"+callbacks.stop.flag='{flag}'", "+callbacks.stop._target_=watchers.StopOnce", "trusted=[watchers]")
     whole, stopped = (Workplace(tmp_path / name, cache_root) for name in ("whole", "stopped"))
-    assert whole.train(*words, *stop) == 0
+    assert whole.train(*overrides, *stop) == 0
     flag.touch()
-    assert stopped.train(*words, *stop) == 130
+    assert stopped.train(*overrides, *stop) == 130
     moved = tmp_path / "moved"
     shutil.move(stopped.run, moved)
     assert main([f"resume={moved}", "trusted=[watchers]"]) == 0
@@ -88,15 +88,15 @@ SCHEDULERS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         (*SCHEDULERS["plateau"], "+trainer.check_val_every_n_epoch=3"),
         (*SCHEDULERS["onecycle"], "data.num_workers=1"),
         (*SCHEDULERS["cosine"], "callbacks=[default,ema,early_stopping]", "data.num_workers=1"),
     ],
 )
-def test_schedules_and_averages_go_on(tmp_path: Path, cache_root: Path, words: tuple[str, ...]) -> None:
-    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *words, *SMALL)
+def test_schedules_and_averages_go_on(tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]) -> None:
+    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *overrides, *SMALL)
 
 
 @pytest.mark.slow
@@ -106,16 +106,16 @@ def test_schedules_and_averages_go_on(tmp_path: Path, cache_root: Path, words: t
 def test_every_schedule_goes_on_with_any_number_of_loader_processes(
     tmp_path: Path, cache_root: Path, scheduler: str, workers: int, more: tuple[str, ...]
 ) -> None:
-    words = (*SCHEDULERS[scheduler], *more, f"data.num_workers={workers}")
-    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *words, *SMALL)
+    overrides = (*SCHEDULERS[scheduler], *more, f"data.num_workers={workers}")
+    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *overrides, *SMALL)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [("experiment=wiener", "blur=box"), ("experiment=known_kernel",)])
-def test_presets_with_a_loader_process_go_on(tmp_path: Path, cache_root: Path, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("overrides", [("experiment=wiener", "blur=box"), ("experiment=known_kernel",)])
+def test_presets_with_a_loader_process_go_on(tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]) -> None:
     network = ("model.kernel_sizes=[5,3]", "model.widths=[4]", "model.dropout=0.2")
     small = ("data.max_images=16", "data.patch_size=16", "data.eval_crop=48", "trainer.max_epochs=3")
-    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *words, *small, *network, *SMALLEST[-2:])
+    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *overrides, *small, *network, *SMALLEST[-2:])
 
 
 def test_a_run_that_was_stopped_in_its_test_is_finished(finished: Workplace, workplace: Workplace) -> None:

@@ -50,7 +50,7 @@ def test_the_metrics_are_the_means_of_the_images(finished: Workplace) -> None:
     assert {row["blur"] for row in rows} == {"box"}
     assert {row["size"] for row in rows} == {"7.0"}
     size = {"parameters": 25 * 6 + 6 + 9 * 6 + 1, "macs_per_pixel": 204, "receptive_field": 7}
-    assert metrics["model"] == {**size, "guided": False}
+    assert metrics["model"] == {**size, "wiener_guided": False}
     assert metrics["precision"] == "32-true"
     assert metrics["versions"]["torch"] == torch.__version__
 
@@ -118,8 +118,8 @@ def test_tensorboard_shows_scalars_strips_and_hyperparameters(finished: Workplac
 
 def test_the_log_has_the_summary_and_the_table(finished: Workplace) -> None:
     log = (finished.run / "train.log").read_text()
-    for words in ("16 images: 12 to train", "receptive field 7 px", "32-true", "best.ckpt", "PSNR, dB"):
-        assert words in log
+    for overrides in ("16 images: 12 to train", "receptive field 7 px", "32-true", "best.ckpt", "PSNR, dB"):
+        assert overrides in log
 
 
 def test_the_same_command_gives_the_same_result(finished: Workplace, workplace: Workplace) -> None:
@@ -141,8 +141,8 @@ def test_a_rate_in_the_history_is_the_one_trained_with(workplace: Workplace) -> 
 def test_an_epoch_without_validation_has_no_figures_of_an_earlier_one(
     workplace: Workplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("trainer.max_epochs=4", "+trainer.check_val_every_n_epoch=2", "logger=none", "scheduler=plateau")
-    assert workplace.train(*SMALL, *words, "scheduler.patience=0", "scheduler.mode=max") == 0
+    overrides = ("trainer.max_epochs=4", "+trainer.check_val_every_n_epoch=2", "logger=none", "scheduler=plateau")
+    assert workplace.train(*SMALL, *overrides, "scheduler.patience=0", "scheduler.mode=max") == 0
     assert [bool(row["val/psnr"]) for row in workplace.rows("history.csv")] == [False, True, False, True]
     assert workplace.read("metrics.json")["val"]["epoch"] in (2, 4)
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
@@ -153,8 +153,8 @@ def test_an_epoch_without_validation_has_no_figures_of_an_earlier_one(
 
 def test_a_network_that_folds_pixels_is_trained_on_sizes_that_are_no_multiples(workplace: Workplace) -> None:
     small = [word for word in SMALL if not word.startswith("model.")]
-    words = ("model=resnet", "model.blocks=1", "model.width=8", "data.patch_size=32", "data.eval_crop=62")
-    assert workplace.train(*small, *words, "logger=none", "optimizer.lr=3e-3") == 0
+    overrides = ("model=resnet", "model.blocks=1", "model.width=8", "data.patch_size=32", "data.eval_crop=62")
+    assert workplace.train(*small, *overrides, "logger=none", "optimizer.lr=3e-3") == 0
     metrics = workplace.read("metrics.json")
     assert metrics["model"]["receptive_field"] == 27
     losses = [float(row["train/loss"]) for row in workplace.rows("history.csv")]
@@ -162,7 +162,7 @@ def test_a_network_that_folds_pixels_is_trained_on_sizes_that_are_no_multiples(w
 
 
 def test_a_folder_of_ones_own(workplace: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = tmp_path / "my pictures, [2020] = é"
+    root = tmp_path / "my images, [2020] = é"
     (root / "more").mkdir(parents=True)
     rng = np.random.default_rng(0)
     for index in range(24):
@@ -175,7 +175,7 @@ def test_a_folder_of_ones_own(workplace: Workplace, tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ("blur=gaussian", "scheduler=cosine", "loss=charbonnier"),
         ("blur=motion", "blur.angle=[0,180]", "blur.noise_sigma=[0,4]", "blur.jpeg_quality=80", "optimizer=sgd"),
@@ -183,15 +183,15 @@ def test_a_folder_of_ones_own(workplace: Workplace, tmp_path: Path, capsys: pyte
         ("blur=none", "blur.noise_sigma=10", "logger=none", "callbacks=none"),
     ],
 )
-def test_every_part_of_the_configuration_runs(workplace: Workplace, words: tuple[str, ...]) -> None:
+def test_every_part_of_the_configuration_runs(workplace: Workplace, overrides: tuple[str, ...]) -> None:
     limits = ("trainer.max_epochs=1", "+trainer.limit_train_batches=2")
-    assert workplace.train(*words, *SMALL[:-2], *limits) == 0
+    assert workplace.train(*overrides, *SMALL[:-2], *limits) == 0
     assert workplace.read("status.json")["state"] == "done"
 
 
 def test_a_sweep_leaves_a_folder_for_each_run(workplace: Workplace) -> None:
-    words = ("-m", "blur=box,none", "sweep=two", *SMALL, "trainer.max_epochs=1", "callbacks=none", "logger=none")
-    assert workplace.train(*words) == 0
+    overrides = ("-m", "blur=box,none", "sweep=two", *SMALL, "trainer.max_epochs=1", "callbacks=none", "logger=none")
+    assert workplace.train(*overrides) == 0
     folders = sorted(path.parent.name for path in workplace.root.rglob("status.json"))
     assert len(folders) == 2
     assert folders[0].startswith("srcnn_915-box-")

@@ -13,8 +13,8 @@ from workplaces import SMALL, Workplace
 from deblur import evaluate
 from deblur.evaluation.opening import opened
 from deblur.runs import read_config
+from deblur.training.images import restore_sample, strip
 from deblur.training.module import DeblurModule
-from deblur.training.pictures import restore_sample, strip
 
 AVERAGED = ("callbacks.ema.decay=0.9",)
 CALLBACKS: dict[str, tuple[str, ...]] = {
@@ -40,16 +40,16 @@ CALLBACKS: dict[str, tuple[str, ...]] = {
 
 def evaluated(place: Workplace) -> dict[str, Any]:
     output = place.root / "evaluation"
-    words = (
+    overrides = (
         f"run={place.run}",
         f"output={output}",
         "accelerator=cpu",
         "split=test",
         f"paths.cache_root={place.cache_root}",
     )
-    assert evaluate.main(list(words)) == 0
-    (border,) = json.loads((output / "metrics.json").read_text())["borders"].values()
-    (means,) = border["restorers"].values()
+    assert evaluate.main(list(overrides)) == 0
+    (boundary,) = json.loads((output / "metrics.json").read_text())["boundaries"].values()
+    (means,) = boundary["restorers"].values()
     found: dict[str, Any] = means
     return found
 
@@ -70,7 +70,7 @@ def test_strips_show_the_weights_that_are_stored(workplace: Workplace) -> None:
     places = {"cache_root": str(workplace.cache_root)}
     data = opened(config, {"trusted": [], "paths": places})
     module = DeblurModule.load_from_checkpoint(workplace.run / "checkpoints" / "last.ckpt", map_location="cpu")
-    samples = data.evaluation_dataset(data.division.val[: config["callbacks"]["image_strips"]["images"]])
+    samples = data.evaluation_dataset(data.division.val[: config["callbacks"]["comparison_grids"]["images"]])
     expected = strip([restore_sample(module, samples[index]) for index in range(len(samples))], with_error=True)
     *_, last = EventAccumulator(str(workplace.run)).Reload().Images("val/blurred, restored, sharp, error")
     with Image.open(io.BytesIO(last.encoded_image_string)) as shown:

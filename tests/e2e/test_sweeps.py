@@ -119,8 +119,8 @@ def test_other_images_are_refused_before_the_first_run(whole: Sweeps) -> None:
 
 def test_a_failing_run_stops_no_other(sweeps: Sweeps, tmp_path: Path) -> None:
     (tmp_path / "bombs.py").write_text(BOMB)
-    words = (*AXES, *SMALL, "+callbacks.bomb._target_=bombs.Bomb", "trusted=[bombs]")
-    code, out, err = sweeps.run(*words)
+    overrides = (*AXES, *SMALL, "+callbacks.bomb._target_=bombs.Bomb", "trusted=[bombs]")
+    code, out, err = sweeps.run(*overrides)
     assert code == 1
     assert err == ""
     failed = [run for run in sweeps.states() if "lr_0.01" in run]
@@ -134,7 +134,7 @@ def test_a_failing_run_stops_no_other(sweeps: Sweeps, tmp_path: Path) -> None:
     assert "boom" in (sweeps.folder / "report" / "report.html").read_text()
 
     (tmp_path / "bombs.py").write_text(BOMB.replace("0.01", "-1"))  # what made them fail is mended
-    code, out, _ = sweeps.run(*words)
+    code, out, _ = sweeps.run(*overrides)
     assert code == 0
     assert "2 done already" in out
     assert set(sweeps.states().values()) == {"done"}
@@ -142,13 +142,13 @@ def test_a_failing_run_stops_no_other(sweeps: Sweeps, tmp_path: Path) -> None:
 
 def test_fail_fast_starts_no_run_after_a_failure(sweeps: Sweeps, tmp_path: Path) -> None:
     (tmp_path / "bombs.py").write_text(BOMB)
-    words = (*AXES, *SMALL, "+callbacks.bomb._target_=bombs.Bomb", "trusted=[bombs]", "fail_fast=true")
-    code, _, _ = sweeps.run(*words)
+    overrides = (*AXES, *SMALL, "+callbacks.bomb._target_=bombs.Bomb", "trusted=[bombs]", "fail_fast=true")
+    code, _, _ = sweeps.run(*overrides)
     assert code == 1
     assert sorted(sweeps.states().values()) == ["done", "failed"]
     # Given again, the command tries the failed run again: it stops at a new failure, not at the old one.
     (tmp_path / "bombs.py").write_text(BOMB.replace("0.01", "-1"))
-    assert sweeps.run(*words)[0] == 0
+    assert sweeps.run(*overrides)[0] == 0
     assert list(sweeps.states().values()) == ["done"] * 4
 
 
@@ -190,9 +190,9 @@ def test_two_sweeps_at_once_share_the_work(
     sweeps: Sweeps, tmp_path: Path, stopped: list[subprocess.Popen[str]]
 ) -> None:
     (tmp_path / "gates.py").write_text(GATE)
-    words = (*AXES, *SMALL, "+callbacks.gate._target_=gates.Gate", "trusted=[gates]")
+    overrides = (*AXES, *SMALL, "+callbacks.gate._target_=gates.Gate", "trusted=[gates]")
     for runs in (1, 2):
-        stopped.append(sweeps.start(*words))
+        stopped.append(sweeps.start(*overrides))
         wait_for(lambda runs=runs: len(sweeps.states()) == runs)
     (tmp_path / "open").touch()
     ends = [process.communicate(timeout=300) for process in stopped]
@@ -211,20 +211,20 @@ def test_a_changed_configuration_is_refused_and_can_be_replaced(sweeps: Sweeps, 
     option = tmp_path / "own" / "loss_of" / "mine.yaml"
     option.parent.mkdir(parents=True)
     option.write_text("# @package _global_\nloss: mse\n")
-    words = ("--config-dir", "own", "+loss_of=mine", *AXES[1:], *SMALL, "-m")
-    assert sweeps.run(*words)[0] == 0
+    overrides = ("--config-dir", "own", "+loss_of=mine", *AXES[1:], *SMALL, "-m")
+    assert sweeps.run(*overrides)[0] == 0
     before = sweeps.tests()
     option.write_text("# @package _global_\nloss: l1\n")
-    code, _, err = sweeps.run(*words)
+    code, _, err = sweeps.run(*overrides)
     assert code == 2
     assert "so no job of this sweep was started: The run " in err
     assert "was made with another configuration (loss differ): choose another sweep name, or replace it with " in err
     assert sweeps.tests() == before
 
-    assert sweeps.run(*words, "overwrite=true")[0] == 0
+    assert sweeps.run(*overrides, "overwrite=true")[0] == 0
     after = sweeps.tests()
     assert after.keys() == before.keys()
     assert all(after[run] != before[run] for run in after)
     files = {run: sweeps.files(run) for run in after}
-    assert sweeps.run(*words, "overwrite=true")[0] == 0  # what is done with this configuration stays
+    assert sweeps.run(*overrides, "overwrite=true")[0] == 0  # what is done with this configuration stays
     assert {run: sweeps.files(run) for run in after} == files

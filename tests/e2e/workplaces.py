@@ -20,11 +20,11 @@ class Workplace:
         self.cache_root = cache_root
         self._places = (f"paths.output_root={root}", f"paths.cache_root={cache_root}")
 
-    def train(self, *words: str) -> int:
-        return main([*self._places, *words])
+    def train(self, *overrides: str) -> int:
+        return main([*self._places, *overrides])
 
-    def resume(self, *words: str) -> int:
-        return main([f"resume={self.run}", *self._places, *words])
+    def resume(self, *overrides: str) -> int:
+        return main([f"resume={self.run}", *self._places, *overrides])
 
     @property
     def run(self) -> Path:

@@ -18,7 +18,7 @@ SMALL = ("data.max_images=16", "trainer.max_epochs=1", *SMALLEST)
 def trained(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Path:
     """The output folder of a sweep of two finished runs, on a box and on a gaussian; tests do not change them."""
     root = tmp_path_factory.mktemp("trained") / "outputs"
-    words = (
+    overrides = (
         "-m",
         "blur=box,gaussian",
         "sweep=two",
@@ -26,7 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Path:
         f"paths.output_root={root}",
         f"paths.cache_root={cache_root}",
     )
-    assert train.main(words) == 0
+    assert train.main(overrides) == 0
     return root
 
 
@@ -51,9 +51,9 @@ class Evaluated:
 def evaluated(trained: Path, cache_root: Path, tmp_path: Path) -> Callable[..., Evaluated]:
     """Evaluate with some words; return what is in its folder."""
 
-    def call(*words: str) -> Evaluated:
+    def call(*overrides: str) -> Evaluated:
         places = (f"paths.output_root={trained}", f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
-        assert evaluate.main([*words, "accelerator=cpu", *places]) == 0
+        assert evaluate.main([*overrides, "accelerator=cpu", *places]) == 0
         return Evaluated(tmp_path / "out")
 
     return call
@@ -63,10 +63,10 @@ def evaluated(trained: Path, cache_root: Path, tmp_path: Path) -> Callable[..., 
 def refused(trained: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Evaluate with words that are refused with one sentence and leave nothing behind; return the sentence."""
 
-    def call(*words: str) -> str:
+    def call(*overrides: str) -> str:
         places = (f"paths.output_root={trained}", f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
         capsys.readouterr()
-        assert evaluate.main([*words, "accelerator=cpu", *places]) == 2
+        assert evaluate.main([*overrides, "accelerator=cpu", *places]) == 2
         said = capsys.readouterr().err
         assert said.startswith("error: ")
         assert said.count("\n") == 1

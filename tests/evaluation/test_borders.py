@@ -1,4 +1,4 @@
-"""Numbers for a symmetric and for a real border."""
+"""Numbers for a symmetric and for a valid boundary."""
 
 import math
 from collections.abc import Callable
@@ -16,10 +16,10 @@ Evaluate = Callable[..., Any]
 @pytest.mark.slow
 def test_networks_and_baselines_are_measured_with_both_borders(run: Path, evaluated: Evaluate) -> None:
     found = evaluated(f"run={run}", "baseline=[none,dct_wiener]", "data.eval_crop=null")
-    borders = found.summary["borders"]
-    assert list(borders) == ["symmetric", "real"]
-    assert [border["margin"] for border in borders.values()] == [[3, 3], [3, 3]]  # of a box of 7 px
-    symmetric, real = (border["restorers"] for border in borders.values())
+    boundaries = found.summary["boundaries"]
+    assert list(boundaries) == ["symmetric", "valid"]
+    assert [boundary["margin"] for boundary in boundaries.values()] == [[3, 3], [3, 3]]  # of a box of 7 px
+    symmetric, real = (boundary["restorers"] for boundary in boundaries.values())
     assert list(symmetric) == list(real)
     network = next(name for name in real if name not in ("none", "dct_wiener"))
     gains = {name: (symmetric[name]["gain"], real[name]["gain"]) for name in real}
@@ -27,13 +27,14 @@ def test_networks_and_baselines_are_measured_with_both_borders(run: Path, evalua
     assert gains["dct_wiener"][0] > gains["dct_wiener"][1] + 1  # it leans on the mirror image
     assert gains[network][0] == pytest.approx(gains[network][1], abs=0.2)  # it sees 7 px
     psnrs = {
-        name: [row["psnr"] for row in found.rows if (row["border"], row["restorer"]) == ("real", name)] for name in real
+        name: [row["psnr"] for row in found.rows if (row["boundary"], row["restorer"]) == ("valid", name)]
+        for name in real
     }
     for name in ("none", "dct_wiener"):
         above = [ours > theirs for ours, theirs in zip(psnrs[network], psnrs[name], strict=True)]
         assert real[name]["network_above"] == sum(above) / len(above)
     assert "network_above" not in real[network]
-    assert {(row["border"], row["restorer"]) for row in found.rows} == {(b, r) for b in borders for r in real}
+    assert {(row["boundary"], row["restorer"]) for row in found.rows} == {(b, r) for b in boundaries for r in real}
 
 
 def test_a_tie_is_not_above() -> None:
@@ -46,25 +47,25 @@ def test_a_tie_is_not_above() -> None:
 
 @pytest.mark.slow
 def test_one_border_is_that_of_the_data(run: Path, evaluated: Evaluate) -> None:
-    real = evaluated(f"run={run}", "data.border=real", "data.eval_crop=null").summary
-    both = evaluated(f"run={run}", "both_borders=true", "data.eval_crop=null").summary
-    assert list(real["borders"]) == ["real"]
-    assert real["borders"]["real"] == both["borders"]["real"]
-    alone = evaluated(f"run={run}", "baseline=[dct_wiener]", "both_borders=false").summary
-    assert list(alone["borders"]) == ["symmetric"]
+    real = evaluated(f"run={run}", "data.boundary=valid", "data.eval_crop=null").summary
+    both = evaluated(f"run={run}", "both_boundaries=true", "data.eval_crop=null").summary
+    assert list(real["boundaries"]) == ["valid"]
+    assert real["boundaries"]["valid"] == both["boundaries"]["valid"]
+    alone = evaluated(f"run={run}", "baseline=[dct_wiener]", "both_boundaries=false").summary
+    assert list(alone["boundaries"]) == ["symmetric"]
 
 
 def test_without_a_blur_there_is_no_border_to_tell_apart(evaluated: Evaluate) -> None:
     summary = evaluated("baseline=[dct_wiener]", "blur=none", "data.max_images=12").summary
-    assert list(summary["borders"]) == ["symmetric"]
+    assert list(summary["boundaries"]) == ["symmetric"]
 
 
 def test_a_frame_that_the_blur_leaves_nothing_of_is_refused(refused: Callable[..., str]) -> None:
-    words = ("baseline=[none]", "both_borders=true", "blur=box", "blur.size=257", "data.max_images=12")
-    assert refused(*words) == (
-        "A real border leaves nothing of the images: the blur takes 128 px of each side, so that an image needs at "
-        "least 257x257 px, and the largest is 256x256 px. Take a smaller blur, larger images or both_borders=false."
+    overrides = ("baseline=[none]", "both_boundaries=true", "blur=box", "blur.size=257", "data.max_images=12")
+    assert refused(*overrides) == (
+        "A valid boundary leaves nothing of the images: the blur takes 128 px of each side, so that an image needs at "
+        "least 257x257 px, and the largest is 256x256 px. Take a smaller blur, larger images or both_boundaries=false."
     )
-    assert refused(*words[:1], *words[2:], "both_borders=false", "data.border=real").endswith(
-        "or data.border=symmetric."
+    assert refused(*overrides[:1], *overrides[2:], "both_boundaries=false", "data.boundary=valid").endswith(
+        "or data.boundary=symmetric."
     )

@@ -91,7 +91,7 @@ def test_a_comparison_says_what_was_compared_on(run: Path, tmp_path: Path) -> No
     found, said = compared(run, run, tmp_path / "out")
     assert found["measured_on"]["blur"] == "box (size 7 px)"
     assert found["measured_on"]["data"] == "synthetic"
-    assert "\nData: synthetic; seed 0; 12 images to train, 2 to validate, 2 to test; symmetric border;" in said
+    assert "\nData: synthetic; seed 0; 12 images to train, 2 to validate, 2 to test; symmetric boundary;" in said
     assert "\nBlur: box (size 7 px); no noise; no JPEG.\n" in said
 
 

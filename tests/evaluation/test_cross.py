@@ -13,13 +13,13 @@ from PIL import Image
 from deblur import evaluate, report
 from deblur.config import check
 from deblur.errors import UserError
-from deblur.evaluation.cross import best_runs, conditions, cross_table, told_apart
+from deblur.evaluation.matrix import best_runs, conditions, matrix_table, significantly_different
 from deblur.evaluation.opening import opened
-from deblur.evaluation.tables import crossing_table
+from deblur.evaluation.tables import matrix_figure_table
 from deblur.files import write_csv
 from deblur.inference.checkpoints import digest_of
 from deblur.inference.trained import load_trained
-from deblur.reporting.crossing import CROSS_FILE, crossing, read_cross
+from deblur.reporting.matrix import MATRIX_FILE, matrix, read_matrix
 from deblur.synthesis.faces import draw
 
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
@@ -35,10 +35,10 @@ def copied(trained: Path, tmp_path: Path) -> Path:
 def test_the_conditions_are_half_to_double_with_noise_and_jpeg() -> None:
     made = list(conditions(BOX))
     assert [one.label for one in made] == [
-        "size 3", "size 7", "size 15", "real border", "noise 2", "noise 8", "JPEG 95", "JPEG 75", "JPEG 50",
+        "size 3", "size 7", "size 15", "valid boundary", "noise 2", "noise 8", "JPEG 95", "JPEG 75", "JPEG 50",
     ]  # fmt: skip
     assert [one.blur["size"] for one in made] == [3, 7, 15, 7, 7, 7, 7, 7, 7]
-    assert [one.border for one in made] == [None, None, None, "real", None, None, None, None, None]
+    assert [one.boundary for one in made] == [None, None, None, "valid", None, None, None, None, None]
     assert made[5].blur["noise_sigma"] == 8
     assert made[8].blur["jpeg_quality"] == 50
     sigmas = [one.blur["sigma"] for one in conditions({"name": "gaussian", "sigma": 3.0})][:3]
@@ -47,34 +47,34 @@ def test_the_conditions_are_half_to_double_with_noise_and_jpeg() -> None:
 
 def test_of_a_range_the_ends_and_the_middle_are_taken() -> None:
     made = list(conditions({**BOX, "size": [3, 9], "noise_sigma": [0.0, 3.0]}))
-    assert [one.label for one in made][:4] == ["size 3", "size 7", "size 9", "any size, real border"]
+    assert [one.label for one in made][:4] == ["size 3", "size 7", "size 9", "any size, valid boundary"]
     assert [one.blur["size"] for one in made] == [3, 7, 9, *[[3, 9]] * 6]
     assert made[1].blur["noise_sigma"] == [0.0, 3.0]
     assert made[4].blur["noise_sigma"] == 2
 
 
 def test_where_the_border_is_real_already_it_is_no_condition_of_its_own() -> None:
-    assert [one.label for one in conditions(BOX, "real")] == [
+    assert [one.label for one in conditions(BOX, "valid")] == [
         "size 3", "size 7", "size 15", "noise 2", "noise 8", "JPEG 95", "JPEG 75", "JPEG 50",
     ]  # fmt: skip
     # Of a range, no other condition is the whole of it.
-    assert [one.label for one in conditions({**BOX, "size": [3, 9]}, "real")][3] == "any size, real border"
+    assert [one.label for one in conditions({**BOX, "size": [3, 9]}, "valid")][3] == "any size, valid boundary"
 
 
 def test_the_border_of_the_training_is_heeded(trained: Path, cache_root: Path, tmp_path: Path) -> None:
     (box,) = trained.glob("sweeps/two/*-box-*")
     shutil.copytree(box, tmp_path / "run")
     config = yaml.safe_load((box / "config.yaml").read_text())
-    config["data"]["border"] = "real"
+    config["data"]["boundary"] = "valid"
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
     asked = {"paths": {"cache_root": str(cache_root)}, "trusted": []}
-    rows = cross_table([tmp_path / "run"], asked, torch.device("cpu"))
+    rows = matrix_table([tmp_path / "run"], asked, torch.device("cpu"))
     assert [row["condition"] for row in rows][:4] == ["size 3", "size 7", "size 15", "noise 2"]
 
 
 def test_a_mixture_is_crossed_family_by_family(compose: Callable[..., dict[str, Any]]) -> None:
-    words = ["blur=mixed", "blur.noise_sigma=[0,3]", "blur.families.none.weight=1", "blur.families.disk.weight=0"]
-    config = compose(*words, "blur.families.gaussian=null")
+    overrides = ["blur=mixed", "blur.noise_sigma=[0,3]", "blur.families.none.weight=1", "blur.families.disk.weight=0"]
+    config = compose(*overrides, "blur.families.gaussian=null")
     made = list(conditions(config["blur"]))
     assert list(dict.fromkeys(one.family for one in made)) == ["box", "motion", "trajectory"]
     assert [one.label for one in made if one.family == "motion"][:3] == ["length 5", "length 15", "length 25"]
@@ -92,9 +92,9 @@ def test_every_condition_is_a_configuration(compose: Callable[..., dict[str, Any
 
 def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Path) -> None:
     places = (f"paths.output_root={copied}", f"paths.cache_root={cache_root}")
-    assert evaluate.main(["sweep=two", "cross=true", "accelerator=cpu", *places]) == 0
+    assert evaluate.main(["sweep=two", "matrix=true", "accelerator=cpu", *places]) == 0
     sweep = copied / "sweeps" / "two"
-    with (sweep / "cross.csv").open(newline="") as file:
+    with (sweep / "matrix.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * 2 * 9
     for blur, condition in (("box", "size 7"), ("gaussian", "sigma 3")):
@@ -106,7 +106,7 @@ def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Pa
     inputs = {row["condition"]: float(row["input_psnr"]) for row in rows if row["family"] == "box"}
     assert inputs["size 3"] > inputs["size 7"] > inputs["size 15"]
     assert inputs["size 7"] > inputs["noise 2"] > inputs["noise 8"]
-    assert report.main(["sweep=two", "strips=false", *places]) == 0
+    assert report.main(["sweep=two", "grids=false", *places]) == 0
     page = (sweep / "report" / "report.html").read_text()
     assert "On other blurs" in page
     assert "trained on box, tested on gaussian: " in page
@@ -115,22 +115,22 @@ def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Pa
 def test_what_is_shown_ends_with_the_means_of_all_conditions() -> None:
     measured = [("box", 2.0, 0.0), ("box", 1.0, 0.01), ("disk", -1.0, 0.5)]
     rows = [
-        {"trained_on": "box", "family": family, "condition": str(place), "gain": gain, "harmed": harmed}
-        for place, (family, gain, harmed) in enumerate(measured)
+        {"trained_on": "box", "family": family, "condition": str(place), "gain": gain, "degraded": degraded}
+        for place, (family, gain, degraded) in enumerate(measured)
     ]
-    *_, last = (line for line in crossing_table(rows).splitlines() if line.strip())
+    *_, last = (line for line in matrix_figure_table(rows).splitlines() if line.strip())
     assert last.split() == ["all", "means", "of", "these", "+0.67", "17.0%"]
 
 
 def test_a_damaged_table_is_a_sentence(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (copied / "sweeps" / "two" / "cross.csv").write_text("network\na\n")
+    (copied / "sweeps" / "two" / "matrix.csv").write_text("network\na\n")
     assert report.main(["sweep=two", f"paths.output_root={copied}"]) == 2
-    assert "cross.csv is damaged" in capsys.readouterr().err
+    assert "matrix.csv is damaged" in capsys.readouterr().err
     assert (copied / "sweeps" / "two" / "report" / "report.html").is_file()
 
 
 def test_cross_needs_a_sweep(refused: Callable[..., str], run: Path) -> None:
-    assert refused(f"run={run}", "cross=true") == "cross=true needs the networks of a sweep: add sweep=NAME."
+    assert refused(f"run={run}", "matrix=true") == "matrix=true needs the networks of a sweep: add sweep=NAME."
 
 
 def changed(run: Path, folder: Path, **sections: dict[str, Any]) -> Path:
@@ -164,7 +164,7 @@ def asked(cache_root: Path, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("border", "real", "data.border (symmetric or real)"),
+        ("boundary", "valid", "data.boundary (symmetric or valid)"),
         ("seed", 1, "data.seed (0 or 1)"),
         ("eval_crop", 48, "data.eval_crop (64 or 48)"),
         ("max_images", 12, "data.max_images (16 or 12)"),
@@ -176,10 +176,10 @@ def test_networks_of_other_images_are_refused(
 ) -> None:
     other = changed(box, tmp_path / "other", data={key: value}, blur={"size": 9})
     with pytest.raises(UserError) as caught:
-        cross_table([box, other], asked(cache_root), torch.device("cpu"))
+        matrix_table([box, other], asked(cache_root), torch.device("cpu"))
     assert str(caught.value) == (
-        f"cross=true measures all networks on the same images, and these runs differ in {told}: give the value for all "
-        "of them in this command, or a sweep of one data set."
+        f"matrix=true measures all networks on the same images, and these runs differ in {told}: give the value for "
+        "all of them in this command, or a sweep of one data set."
     )
 
 
@@ -189,7 +189,7 @@ def test_images_that_have_changed_are_refused(box: Path, tmp_path: Path, cache_r
     metrics["data"]["fingerprint"] = "0" * 64
     (other / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(UserError, match="have different fingerprints, though their settings are the same"):
-        cross_table([box, other], asked(cache_root), torch.device("cpu"))
+        matrix_table([box, other], asked(cache_root), torch.device("cpu"))
 
 
 def test_what_decides_no_test_image_may_differ(box: Path, tmp_path: Path, cache_root: Path) -> None:
@@ -199,30 +199,30 @@ def test_what_decides_no_test_image_may_differ(box: Path, tmp_path: Path, cache_
     kernel = changed(
         box, tmp_path / "kernel", data={"seed": 7}, blur={"name": "none", "_target_": "deblur.blur.NoBlur"}
     )
-    rows = cross_table([box, other, kernel], asked(cache_root), torch.device("cpu"))
+    rows = matrix_table([box, other, kernel], asked(cache_root), torch.device("cpu"))
     assert list(dict.fromkeys(row["trained_on"] for row in rows)) == ["box, size 7", "box, size 9"]
 
 
 @pytest.mark.parametrize(
-    "words", [["data.seed=1"], ["data.seed=0", "data.border=real"], ["data=synthetic", "data.seed=5"]]
+    "overrides", [["data.seed=1"], ["data.seed=0", "data.boundary=valid"], ["data=synthetic", "data.seed=5"]]
 )
 def test_the_command_may_name_the_images(
-    copied: Path, cache_root: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+    copied: Path, cache_root: Path, capsys: pytest.CaptureFixture[str], overrides: list[str]
 ) -> None:
     (gaussian,) = copied.glob("sweeps/two/*-gaussian-*")
     config = yaml.safe_load((gaussian / "config.yaml").read_text())
     config["data"]["seed"] = 1
     (gaussian / "config.yaml").write_text(yaml.safe_dump(config))
     places = (f"paths.output_root={copied}", f"paths.cache_root={cache_root}", "accelerator=cpu")
-    assert evaluate.main(["sweep=two", "cross=true", *places]) == 2
+    assert evaluate.main(["sweep=two", "matrix=true", *places]) == 2
     assert "these runs differ in data.seed (0 or 1)" in capsys.readouterr().err
-    words = [*words, "data.max_images=16", "data.eval_crop=64", "data.patch_size=32"]
-    assert evaluate.main(["sweep=two", "cross=true", *words, *places]) == 0
-    seed = next(word[-1] for word in words if word.startswith("data.seed="))
+    overrides = [*overrides, "data.max_images=16", "data.eval_crop=64", "data.patch_size=32"]
+    assert evaluate.main(["sweep=two", "matrix=true", *overrides, *places]) == 0
+    seed = next(word[-1] for word in overrides if word.startswith("data.seed="))
     said = capsys.readouterr().out
     assert f"Data: synthetic; seed {seed};" in said
     assert "test images, none of which a network was trained on." in said
-    with (copied / "sweeps" / "two" / "cross.csv").open(newline="") as file:
+    with (copied / "sweeps" / "two" / "matrix.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["seed"] for row in rows} == {f"seed {seed}"}
     assert len({row["fingerprint"] for row in rows}) == 1
@@ -248,12 +248,12 @@ def test_no_image_that_a_network_was_trained_on_is_among_them(box: Path, tmp_pat
     seed = next(seed for seed in range(1, 100) if 0 < unseen(seed)[0] < unseen(seed)[1])
     config["data"]["seed"] = seed
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    rows = cross_table([run], asked(cache_root), torch.device("cpu"))
+    rows = matrix_table([run], asked(cache_root), torch.device("cpu"))
     assert {row["images"] for row in rows} == {unseen(seed)[0]}
     config["data"]["seed"] = next(seed for seed in range(1, 100) if not unseen(seed)[0])
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(UserError, match="Each of these images was trained or validated on by one of the networks"):
-        cross_table([run], asked(cache_root), torch.device("cpu"))
+        matrix_table([run], asked(cache_root), torch.device("cpu"))
 
 
 def test_the_best_is_chosen_among_runs_of_one_blur(box: Path, tmp_path: Path) -> None:
@@ -275,21 +275,22 @@ def test_conditions_of_one_name_are_told_apart_and_none_is_measured_twice(
     box: Path, tmp_path: Path, cache_root: Path
 ) -> None:
     noisy = changed(box, tmp_path / "noisy", blur={"noise_sigma": 2.0})
-    rows = cross_table([box, noisy], asked(cache_root), torch.device("cpu"))
+    rows = matrix_table([box, noisy], asked(cache_root), torch.device("cpu"))
     labels = [row["condition"] for row in rows if row["trained_on"] == "box, noise_sigma 2"]
     assert labels == [
-        "size 3, noise_sigma 0", "size 7", "size 15, noise_sigma 0", "real border, noise_sigma 0", "noise 2", "noise 8",
+        "size 3, noise_sigma 0", "size 7", "size 15, noise_sigma 0", "valid boundary, noise_sigma 0", "noise 2",
+        "noise 8",
         "JPEG 95, noise_sigma 0", "JPEG 75, noise_sigma 0", "JPEG 50, noise_sigma 0", "size 3, noise_sigma 2",
-        "size 15, noise_sigma 2", "real border, noise_sigma 2", "JPEG 95, noise_sigma 2", "JPEG 75, noise_sigma 2",
+        "size 15, noise_sigma 2", "valid boundary, noise_sigma 2", "JPEG 95, noise_sigma 2", "JPEG 75, noise_sigma 2",
         "JPEG 50, noise_sigma 2",
     ]  # fmt: skip
     assert len(rows) == 2 * len(labels)
-    blurs = {row["condition"]: (row["blur"], row["noise"], row["JPEG"], row["border"]) for row in rows}
+    blurs = {row["condition"]: (row["blur"], row["noise"], row["JPEG"], row["boundary"]) for row in rows}
     assert blurs["JPEG 50, noise_sigma 2"] == (
-        "box (size 7 px)", "noise of 2 gray levels", "JPEG quality 50", "symmetric border",
+        "box (size 7 px)", "noise of 2 gray levels", "JPEG quality 50", "symmetric boundary",
     )  # fmt: skip
-    assert blurs["real border, noise_sigma 0"] == ("box (size 7 px)", "no noise", "no JPEG", "real border")
-    shown = crossing_table(rows)
+    assert blurs["valid boundary, noise_sigma 0"] == ("box (size 7 px)", "no noise", "no JPEG", "valid boundary")
+    shown = matrix_figure_table(rows)
     assert len({len(line.split("%")) for line in shown.splitlines() if "%" in line}) == 1
 
 
@@ -300,7 +301,7 @@ def test_settings_tell_blurs_of_one_label_apart() -> None:
         ("box", BOX | {"size": 9}),
         ("box", BOX | {"size": 9, "noise_sigma": 2}),
     ]
-    assert told_apart(blurs) == [
+    assert significantly_different(blurs) == [
         "box, size 7, noise_sigma 0",
         "disk",
         "box, size 9, noise_sigma 0",
@@ -324,20 +325,20 @@ def test_an_exact_input_is_harmed_where_a_test_would_call_it_harmed(
     for name, weights in content["state_dict"].items():
         weights.fill_(0.1 if name.endswith("bias") else 0.0)
     torch.save(content, run / "checkpoints" / "best.ckpt")
-    rows = cross_table([run], asked(cache_root), torch.device("cpu"))
+    rows = matrix_table([run], asked(cache_root), torch.device("cpu"))
     clean = [row for row in rows if row["noise"] == "no noise" and row["JPEG"] == "no JPEG"]
-    assert [(row["harmed"], row["gain"], row["input_psnr"]) for row in clean] == [(1.0, None, None)] * 4
+    assert [(row["degraded"], row["gain"], row["input_psnr"]) for row in clean] == [(1.0, None, None)] * 4
     assert all(row["psnr"] == pytest.approx(20.0, abs=0.1) for row in clean)
-    assert "\N{EN DASH}  100%" in crossing_table(rows)
+    assert "\N{EN DASH}  100%" in matrix_figure_table(rows)
     means = evaluate_alone(run, tmp_path / "out", cache_root)
-    assert (means["harmed"], means["gain"]) == (1.0, None)
-    write_csv(tmp_path / CROSS_FILE, rows)
-    assert crossing(read_cross(tmp_path), "a.png") is not None
+    assert (means["degraded"], means["gain"]) == (1.0, None)
+    write_csv(tmp_path / MATRIX_FILE, rows)
+    assert matrix(read_matrix(tmp_path), "a.png") is not None
 
 
 def evaluate_alone(run: Path, output: Path, cache_root: Path) -> dict[str, Any]:
-    words = (f"run={run}", "split=test", f"output={output}", f"paths.cache_root={cache_root}", "accelerator=cpu")
-    assert evaluate.main(words) == 0
-    (border,) = json.loads((output / "metrics.json").read_text())["borders"].values()
-    (means,) = border["restorers"].values()
+    overrides = (f"run={run}", "split=test", f"output={output}", f"paths.cache_root={cache_root}", "accelerator=cpu")
+    assert evaluate.main(overrides) == 0
+    (boundary,) = json.loads((output / "metrics.json").read_text())["boundaries"].values()
+    (means,) = boundary["restorers"].values()
     return dict(means)

@@ -48,7 +48,7 @@ def test_a_damaged_run_is_told_and_the_others_are_measured(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("word", ["cross=true", "fir=true"])
+@pytest.mark.parametrize("word", ["matrix=true", "optimal_linear=true"])
 def test_tables_of_a_sweep_leave_a_damaged_run_out(
     copied: Path, cache_root: Path, capsys: pytest.CaptureFixture[str], word: str
 ) -> None:

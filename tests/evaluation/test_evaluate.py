@@ -21,8 +21,8 @@ def means_of_test(run: Path) -> dict[str, Any]:
 
 
 def only(summary: dict[str, Any]) -> dict[str, Any]:
-    (border,) = summary["borders"].values()
-    (means,) = border["restorers"].values()
+    (boundary,) = summary["boundaries"].values()
+    (means,) = boundary["restorers"].values()
     return dict(means)
 
 
@@ -32,7 +32,7 @@ def test_a_run_is_measured_as_its_training_measured_it(run: Path, evaluated: Eva
     assert found.summary["split"] == "test"
     theirs = (run / "images.csv").read_text().splitlines()
     ours = (found.folder / "images.csv").read_text().splitlines()
-    assert [line.split(",", 2)[2] for line in ours] == theirs  # ours begin with the border and the restorer
+    assert [line.split(",", 2)[2] for line in ours] == theirs  # ours begin with the boundary and the restorer
 
 
 def test_a_checkpoint_alone_is_enough(run: Path, evaluated: Evaluate, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_images_that_the_network_has_seen_are_left_out(run: Path, evaluated: Eva
     whole = evaluated(f"run={run}", "data.max_images=20", "split=test").summary
     assert only(whole)["images"] == only(found.summary)["images"] + found.summary["seen_left_out"]
     checkpoint = run / "checkpoints" / "best.ckpt"
-    assert evaluated(f"run={checkpoint}", "data.max_images=20").summary["borders"].keys() == {"symmetric"}
+    assert evaluated(f"run={checkpoint}", "data.max_images=20").summary["boundaries"].keys() == {"symmetric"}
     assert [row["name"] for row in evaluated(f"run={checkpoint}", "data.seed=5", "data.max_images=9").rows] == [
         f"face-{index:06d}" for index in range(9)
     ]
@@ -76,9 +76,9 @@ def test_nothing_but_seen_images_is_refused(run: Path, evaluated: Evaluate, refu
     known = [index for index in range(16) if f"face-{index:06d}" not in seen]
     for index in known[:4]:
         write_gray_png(tmp_path / "seen" / f"{index}.png", draw(0, index))
-    words = (f"run={run}", "data=folder", f"data.root={tmp_path / 'seen'}")
-    assert "trained or validated on all of these images" in refused(*words)
-    assert only(evaluated(*words, "split=all").summary)["images"] == 4
+    overrides = (f"run={run}", "data=folder", f"data.root={tmp_path / 'seen'}")
+    assert "trained or validated on all of these images" in refused(*overrides)
+    assert only(evaluated(*overrides, "split=all").summary)["images"] == 4
 
 
 def test_a_split_can_be_chosen(run: Path, evaluated: Evaluate) -> None:
@@ -115,7 +115,7 @@ def test_a_sweep_is_evaluated_run_by_run(trained: Path, cache_root: Path, tmp_pa
 
 
 def test_the_wrong_words_are_sentences(run: Path, refused: Refuse) -> None:
-    one_of = "Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or fir=true alone."
+    one_of = "Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or optimal_linear=true alone."
     assert refused() == one_of
     assert refused(f"run={run}", "sweep=two") == one_of
     assert refused(f"run={run}", "blur.siz=3").startswith("blur.siz is unknown: blur has the keys")

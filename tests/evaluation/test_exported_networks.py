@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from guided_networks import calibrated
+from wiener_networks import calibrated
 
 from deblur import evaluate, export
 from deblur.export.onnx import as_onnx
@@ -36,8 +36,8 @@ DECIBELS = 1e-3  # between torch and onnxruntime
 
 def means(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     found = {}
-    for border, content in summary["borders"].items():
-        (found[border],) = content["restorers"].values()
+    for boundary, content in summary["boundaries"].items():
+        (found[boundary],) = content["restorers"].values()
     return found
 
 
@@ -63,38 +63,40 @@ def test_an_exported_file_is_measured_as_its_run(kind: str, run: Path, exported:
 
 
 def test_images_that_an_exported_network_has_seen_are_left_out(exported: Path, evaluated: Evaluate) -> None:
-    words = ("data.max_images=20", "split=test")
-    whole = means(evaluated(f"run={exported / 'net.onnx'}", *words).summary)["symmetric"]["images"]
-    unseen = evaluated(f"run={exported / 'net.onnx'}", words[0]).summary
+    overrides = ("data.max_images=20", "split=test")
+    whole = means(evaluated(f"run={exported / 'net.onnx'}", *overrides).summary)["symmetric"]["images"]
+    unseen = evaluated(f"run={exported / 'net.onnx'}", overrides[0]).summary
     assert unseen["seen_left_out"] > 0
     assert means(unseen)["symmetric"]["images"] == whole - unseen["seen_left_out"]
 
 
 def test_an_exported_network_stands_beside_a_baseline(exported: Path, evaluated: Evaluate) -> None:
     summary = evaluated(f"run={exported / 'net.onnx'}", "baseline=[none]", *FEW, "split=all").summary
-    for border in summary["borders"].values():
-        assert len(border["restorers"]) == 2
+    for boundary in summary["boundaries"].values():
+        assert len(boundary["restorers"]) == 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("told", [False, True])
 def test_a_guide_is_made_for_an_exported_network(told: bool, tmp_path: Path, evaluated: Evaluate) -> None:
-    network = calibrated(kernel_given=told, noise_factors=[1.0, 4.0])
+    network = calibrated(non_blind=told, noise_scales=[1.0, 4.0])
     model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4]}
-    model |= {"kernel_given": told, "noise_factors": [1.0, 4.0], "dropout": 0.0}
+    model |= {"non_blind": told, "noise_scales": [1.0, 4.0], "dropout": 0.0}
     blur = {"name": "box", "_target_": "deblur.blur.Box", "size": 5, "noise_sigma": 2.0, "jpeg_quality": None}
-    description = {"name": "net", "settings": {"model": model, "blur": blur}, "radius": network.radius}
+    description = {"name": "net", "settings": {"model": model, "blur": blur}, "halo": network.halo}
     write_weights(tmp_path / "net.safetensors", network.state_dict(), description)
-    content, _ = as_onnx(network, description | {"preparation": network.preparation().as_plain()})
+    content, _ = as_onnx(network, description | {"prefilter": network.prefilter().as_plain()})
     (tmp_path / "net.onnx").write_bytes(content)
     by_torch, by_onnx = (
         means(evaluated(f"run={tmp_path / name}", *FEW, "split=all").summary)
         for name in ("net.safetensors", "net.onnx")
     )
-    assert by_torch.keys() == by_onnx.keys() == {"symmetric", "real"}  # a network with a guide leans on the border
-    for border, theirs in by_torch.items():
+    assert (
+        by_torch.keys() == by_onnx.keys() == {"symmetric", "valid"}
+    )  # a network with a Wiener estimate leans on the boundary
+    for boundary, theirs in by_torch.items():
         for key, value in theirs.items():
-            assert by_onnx[border][key] == pytest.approx(value, abs=DECIBELS), (border, key)
+            assert by_onnx[boundary][key] == pytest.approx(value, abs=DECIBELS), (boundary, key)
 
 
 def test_an_exported_file_is_computed_on_the_processor(
@@ -156,8 +158,8 @@ def test_no_text_of_a_file_leads_out_of_the_output_folder(
     outputs = tmp_path / "a" / "b" / "outputs"
     source = run / "checkpoints" / "best.ckpt" if kind == "ckpt" else exported / f"net.{kind}"
     given = renamed(source, tmp_path / f"given.{kind}", name, name)
-    words = (f"run={given}", *FEW, "split=all", "accelerator=cpu")
-    assert evaluate.main([*words, f"paths.output_root={outputs}", f"paths.cache_root={cache_root}"]) == 0
+    overrides = (f"run={given}", *FEW, "split=all", "accelerator=cpu")
+    assert evaluate.main([*overrides, f"paths.output_root={outputs}", f"paths.cache_root={cache_root}"]) == 0
     (folder,) = (outputs / "evaluations").iterdir()
     assert {path.name for path in folder.iterdir()} == {"metrics.json", "images.csv"}
     assert not folder.name.startswith(".")
@@ -169,8 +171,15 @@ def test_no_text_of_a_file_leads_out_of_the_output_folder(
 @pytest.mark.slow
 def test_no_text_of_a_file_leads_out_of_the_folder_of_filters(cache_root: Path, tmp_path: Path) -> None:
     outputs = tmp_path / "a" / "b" / "outputs"
-    words = ("fir=true", "data=synthetic", "blur=box", "++blur.name=../../../evil", "++data.name=/evil", *FEW)
+    overrides = (
+        "optimal_linear=true",
+        "data=synthetic",
+        "blur=box",
+        "++blur.name=../../../evil",
+        "++data.name=/evil",
+        *FEW,
+    )
     places = (f"paths.output_root={outputs}", f"paths.cache_root={cache_root}")
-    assert evaluate.main([*words, "accelerator=cpu", *places]) == 0
+    assert evaluate.main([*overrides, "accelerator=cpu", *places]) == 0
     (folder,) = (outputs / "evaluations").iterdir()
     assert {path.parent for path in tmp_path.rglob("*") if path.is_file()} == {folder}

@@ -11,20 +11,20 @@ from deblur import evaluate, report
 from deblur.evaluation.receptive_field import networks_on
 from deblur.runs import read_config
 
-WORDS = ("fir=true", "data.max_images=16", "data.eval_crop=64", "accelerator=cpu")
+OVERRIDES = ("optimal_linear=true", "data.max_images=16", "data.eval_crop=64", "accelerator=cpu")
 
 
 @pytest.mark.slow
 def test_wider_filters_restore_more(tmp_path: Path, cache_root: Path) -> None:
     places = (f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
-    assert evaluate.main([*WORDS, "blur=box", *places]) == 0
+    assert evaluate.main([*OVERRIDES, "blur=box", *places]) == 0
     with (tmp_path / "out" / "filters.csv").open(newline="") as file:
         rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     assert [row["size"] for row in rows] == list(range(5, 42, 2))
     by_size = {row["size"]: row["gain"] for row in rows}
-    assert all(row["real_gain"] > 0 for row in rows)
-    assert rows[-1]["gain"] > rows[-1]["real_gain"]  # the widest leans on the mirror image
-    assert abs(rows[0]["gain"] - rows[0]["real_gain"]) < 0.3
+    assert all(row["valid_gain"] > 0 for row in rows)
+    assert rows[-1]["gain"] > rows[-1]["valid_gain"]  # the widest leans on the mirror image
+    assert abs(rows[0]["gain"] - rows[0]["valid_gain"]) < 0.3
     assert 0 < by_size[5] < by_size[9] < by_size[13]
     with Image.open(tmp_path / "out" / "filters.png") as figure:
         assert min(figure.size) > 300
@@ -35,7 +35,7 @@ def test_the_networks_of_a_sweep_stand_beside_the_filters(
     trained: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = (f"paths.output_root={trained}", f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
-    assert evaluate.main([*WORDS, "sweep=two", "blur=box", *places]) == 0
+    assert evaluate.main([*OVERRIDES, "sweep=two", "blur=box", *places]) == 0
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("7 px"))
     assert "srcnn_915, lr 0.001" in line  # two layers of 5 and 3 px see 7 px
 
@@ -50,10 +50,10 @@ def test_a_network_with_a_guide_has_no_size_to_stand_at(run: Path, tmp_path: Pat
         found = networks_on([tmp_path / "run"], blur, fingerprint, metrics["test"]["input_psnr"])
         return [network["size"] for network in found]
 
-    assert metrics["model"]["guided"] is False
+    assert metrics["model"]["wiener_guided"] is False
     assert beside(metrics["model"]) == [7]
-    assert beside({key: value for key, value in metrics["model"].items() if key != "guided"}) == [7]  # of old
-    assert beside(metrics["model"] | {"guided": True}) == []
+    assert beside({key: value for key, value in metrics["model"].items() if key != "wiener_guided"}) == [7]  # of old
+    assert beside(metrics["model"] | {"wiener_guided": True}) == []
 
 
 @pytest.mark.slow
@@ -63,7 +63,7 @@ def test_all_blurs_of_a_sweep_are_studied_and_shown_in_its_report(
     root = tmp_path / "outputs"
     shutil.copytree(trained, root)
     places = (f"paths.output_root={root}", f"paths.cache_root={cache_root}")
-    assert evaluate.main(["sweep=two", "fir=true", "accelerator=cpu", *places]) == 0
+    assert evaluate.main(["sweep=two", "optimal_linear=true", "accelerator=cpu", *places]) == 0
     path = root / "sweeps" / "two" / "filters.csv"
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -85,11 +85,13 @@ def test_a_sweep_of_several_blurs_is_not_measured_on_the_first_of_them(
 ) -> None:
     shutil.copytree(trained, tmp_path / "outputs")
     (gaussian,) = tmp_path.glob("outputs/sweeps/two/*-gaussian-*/config.yaml")
-    gaussian.write_text(gaussian.read_text().replace("border: symmetric", "border: real"))
+    gaussian.write_text(gaussian.read_text().replace("boundary: symmetric", "boundary: valid"))
     places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={cache_root}", "accelerator=cpu")
-    told = "fir=true measures filters on one set of blurred images here, and the runs of the sweep differ in "
-    for words, keys in (("data.border=real", "blur.name (box or gaussian)"), ("blur=box", "data.border (")):
-        assert evaluate.main(["fir=true", "sweep=two", words, *places]) == 2
+    told = (
+        "optimal_linear=true measures filters on one set of blurred images here, and the runs of the sweep differ in "
+    )
+    for overrides, keys in (("data.boundary=valid", "blur.name (box or gaussian)"), ("blur=box", "data.boundary (")):
+        assert evaluate.main(["optimal_linear=true", "sweep=two", overrides, *places]) == 2
         assert capsys.readouterr().err.startswith(f"error: {told}{keys}")
 
 
@@ -97,7 +99,7 @@ def test_filters_say_what_they_were_measured_on(
     tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = (f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
-    assert evaluate.main([*WORDS, "blur=box", "blur.size=5", "blur.noise_sigma=1", *places]) == 0
+    assert evaluate.main([*OVERRIDES, "blur=box", "blur.size=5", "blur.noise_sigma=1", *places]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == "box (size 5 px): the best linear filter of each size"
     assert shown[1].startswith("Data: synthetic; seed 0; ")

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from deblur import evaluate
-from deblur.evaluation.cross import cross_table
+from deblur.evaluation.matrix import matrix_table
 
 Evaluate = Callable[..., Any]
 Refuse = Callable[..., str]
@@ -29,8 +29,8 @@ def write(root: Path, *shapes: tuple[int, int]) -> str:
 
 
 def only(summary: dict[str, Any]) -> dict[str, Any]:
-    (border,) = summary["borders"].values()
-    (means,) = border["restorers"].values()
+    (boundary,) = summary["boundaries"].values()
+    (means,) = boundary["restorers"].values()
     return dict(means)
 
 
@@ -54,10 +54,10 @@ def test_one_image_is_enough(run: Path, evaluated: Evaluate, tmp_path: Path, cou
     root = write(tmp_path / "few", *[(40, 50)] * count)
     found = evaluated(f"run={run}", "data=folder", root)
     assert (found.summary["split"], only(found.summary)["images"]) == ("all", count)
-    beside = evaluated(f"run={run}", "data=folder", root, "baseline=[none]", "both_borders=false")
+    beside = evaluated(f"run={run}", "data=folder", root, "baseline=[none]", "both_boundaries=false")
     assert {row["restorer"] for row in beside.rows} > {"none"}
     assert len(beside.rows) == 2 * count
-    assert len(evaluated("baseline=[none]", "both_borders=false", "data=folder", root).rows) == count
+    assert len(evaluated("baseline=[none]", "both_boundaries=false", "data=folder", root).rows) == count
 
 
 def test_one_of_many_images_is_enough(run: Path, evaluated: Evaluate, tmp_path: Path) -> None:
@@ -97,10 +97,10 @@ def test_one_image_that_the_network_has_seen_is_refused(
     known = next(index for index in range(16) if digest_of(digest(draw(0, index))) in seen)
     (tmp_path / "one").mkdir()
     Image.fromarray(draw(0, known)).save(tmp_path / "one" / "a.png")
-    words = (f"run={run}", "data=folder", f"data.root={tmp_path / 'one'}")
-    assert "trained or validated on all of these images" in refused(*words)
+    overrides = (f"run={run}", "data=folder", f"data.root={tmp_path / 'one'}")
+    assert "trained or validated on all of these images" in refused(*overrides)
     Image.fromarray(draw(9, 0)).save(tmp_path / "one" / "b.png")
-    found = evaluated(*words)
+    found = evaluated(*overrides)
     assert ([row["name"] for row in found.rows], found.summary["seen_left_out"]) == (["b.png"], 1)
 
 
@@ -108,19 +108,19 @@ def test_what_a_real_border_leaves_nothing_of_is_left_out_and_counted(
     run: Path, evaluated: Evaluate, refused: Refuse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write(tmp_path / "mixed", (40, 50), (6, 50), (7, 50), (40, 5))
-    words = (f"run={run}", "data=folder", root)
-    assert refused(*words, "data.border=real", "blur.size=41") == (
-        "A real border leaves nothing of the images: the blur takes 20 px of each side, so that an image needs at "
-        "least 41x41 px, and the largest is 50x40 px. Take a smaller blur, larger images or data.border=symmetric."
+    overrides = (f"run={run}", "data=folder", root)
+    assert refused(*overrides, "data.boundary=valid", "blur.size=41") == (
+        "A valid boundary leaves nothing of the images: the blur takes 20 px of each side, so that an image needs at "
+        "least 41x41 px, and the largest is 50x40 px. Take a smaller blur, larger images or data.boundary=symmetric."
     )
-    found = evaluated(*words, "data.border=real")  # of a box of 7 px
+    found = evaluated(*overrides, "data.boundary=valid")  # of a box of 7 px
     said = " ".join(capsys.readouterr().out.split())
     assert [row["name"] for row in found.rows] == ["0.png", "2.png"]
     assert found.summary["small_left_out"] == 2
-    assert "2 images (all), without 2 that are too small for a real border, 1 of them without an SSIM" in said
-    both = evaluated(*words, "both_borders=true")  # the same images for both
-    assert [(row["border"], row["name"]) for row in both.rows] == [
-        (border, name) for border in ("symmetric", "real") for name in ("0.png", "2.png")
+    assert "2 images (all), without 2 that are too small for a valid boundary, 1 of them without an SSIM" in said
+    both = evaluated(*overrides, "both_boundaries=true")  # the same images for both
+    assert [(row["boundary"], row["name"]) for row in both.rows] == [
+        (boundary, name) for boundary in ("symmetric", "valid") for name in ("0.png", "2.png")
     ]
     assert both.summary["small_left_out"] == 2
 
@@ -128,7 +128,7 @@ def test_what_a_real_border_leaves_nothing_of_is_left_out_and_counted(
 def test_a_run_on_other_sizes_is_crossed_without_what_is_left_out(
     trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A box of 7 px leaves nothing of half of the images within a real border, one of 15 px nothing of any."""
+    """A box of 7 px leaves nothing of half of the images within a valid boundary, one of 15 px nothing of any."""
     (box,) = trained.glob("sweeps/two/*-box-*")
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "notes.txt").touch()
@@ -138,11 +138,11 @@ def test_a_run_on_other_sizes_is_crossed_without_what_is_left_out(
     data = {**config["data"], "_target_": "deblur.data.FolderData", "name": "folder", "root": str(tmp_path / "images")}
     del data["leaves"]
     (tmp_path / "run" / "config.yaml").write_text(
-        yaml.safe_dump({**config, "data": {**data, "max_images": None, "border": "real"}})
+        yaml.safe_dump({**config, "data": {**data, "max_images": None, "boundary": "valid"}})
     )
     asked = {"paths": {"cache_root": str(tmp_path / "cache")}, "trusted": []}
     with caplog.at_level(logging.WARNING):
-        rows = cross_table([tmp_path / "run"], asked, torch.device("cpu"))
+        rows = matrix_table([tmp_path / "run"], asked, torch.device("cpu"))
     assert [row["condition"] for row in rows] == [
         "size 3",
         "size 7",
@@ -157,7 +157,7 @@ def test_a_run_on_other_sizes_is_crossed_without_what_is_left_out(
     assert 0 < counts["size 7"] < 3
     left_out, *others = [record.getMessage() for record in caplog.records]
     assert "1 file in" in left_out  # once for all conditions
-    assert others == ["box, size 15, is left out of the table: a real border leaves nothing of any test image."]
+    assert others == ["box, size 15, is left out of the table: a valid boundary leaves nothing of any test image."]
     assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 1
 
 
@@ -165,7 +165,12 @@ def test_a_run_on_other_sizes_is_crossed_without_what_is_left_out(
 def test_filters_are_measured_on_what_is_left(tmp_path: Path, cache_root: Path) -> None:
     root = write(tmp_path / "images", *[(12 + index, 40) for index in range(24)])
     places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
-    assert evaluate.main(["fir=true", "data=folder", root, "blur=box", "blur.size=15", "accelerator=cpu", *places]) == 0
+    assert (
+        evaluate.main(
+            ["optimal_linear=true", "data=folder", root, "blur=box", "blur.size=15", "accelerator=cpu", *places]
+        )
+        == 0
+    )
     assert (tmp_path / "out" / "filters.csv").read_text().count("\n") > 10
 
 

@@ -29,18 +29,18 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("overrides", "named"),
     [
         (("baseline=[wiener]",), "baseline=[wiener] has to know what blurred the images"),
         (("baseline=[none,richardson_lucy]",), "baseline=[richardson_lucy] has to know"),
         (("baseline=[dct_wiener,wiener]", "blur=box"), "baseline=[dct_wiener,wiener] has to know"),
-        (("both_borders=true", "baseline=[none]"), "both_borders=true needs the sharp scene beyond the border"),
+        (("both_boundaries=true", "baseline=[none]"), "both_boundaries=true needs the sharp scene beyond the boundary"),
     ],
 )
 def test_what_needs_the_kernel_is_refused(
-    refused: Refuse, pairs: tuple[str, ...], words: tuple[str, ...], named: str
+    refused: Refuse, pairs: tuple[str, ...], overrides: tuple[str, ...], named: str
 ) -> None:
-    assert refused(*pairs, *words).startswith(named)
+    assert refused(*pairs, *overrides).startswith(named)
 
 
 def test_a_run_on_pairs_is_not_compared_with_them_either(
@@ -59,15 +59,15 @@ def test_a_run_on_pairs_is_not_compared_with_them_either(
 def test_the_best_linear_filters_are_learned_from_pairs(
     pairs: tuple[str, ...], tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They need no kernel; that of the same blur made here is the same filter, rounding of the pictures aside."""
+    """They need no kernel; that of the same blur made here is the same filter, rounding of the images aside."""
     sharp = pairs[1].partition("=")[2]
     gains = {}
-    for name, words in {
+    for name, overrides in {
         "pairs": pairs,
         "known": ("data=folder", f"data.root={sharp}", "blur=box", "blur.size=5"),
     }.items():
         places = (f"paths.cache_root={cache_root}", f"output={tmp_path / name}")
-        assert evaluate.main(["fir=true", *words, "accelerator=cpu", *places]) == 0
+        assert evaluate.main(["optimal_linear=true", *overrides, "accelerator=cpu", *places]) == 0
         with (tmp_path / name / "filters.csv").open(newline="") as file:
             gains[name] = {int(row["size"]): float(row["gain"]) for row in csv.DictReader(file)}
     assert "as the pairs are: the best linear filter of each size" in capsys.readouterr().out
@@ -76,5 +76,5 @@ def test_the_best_linear_filters_are_learned_from_pairs(
 
 
 def test_a_network_that_ships_is_evaluated_by_its_name(evaluated: Evaluate) -> None:
-    rows = evaluated("run=box", "data.max_images=9", "data.eval_crop=32", "both_borders=false").rows
+    rows = evaluated("run=box", "data.max_images=9", "data.eval_crop=32", "both_boundaries=false").rows
     assert {row["restorer"] for row in rows} == {"box"}

@@ -10,19 +10,19 @@ from deblur import evaluate
 
 
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("overrides", "named"),
     [
-        (("sweep=two", "cross=true", "blur=box"), "cross does not read blur"),
-        (("sweep=two", "cross=true", "fir=true"), "cross does not read fir"),
-        (("fir=true", "baseline=[none]", "split=val"), "fir does not read baseline, split"),
+        (("sweep=two", "matrix=true", "blur=box"), "matrix does not read blur"),
+        (("sweep=two", "matrix=true", "optimal_linear=true"), "matrix does not read optimal_linear"),
+        (("optimal_linear=true", "baseline=[none]", "split=val"), "optimal_linear does not read baseline, split"),
         (("compare=[a,b]", "data.max_images=9"), "compare does not read data"),
-        (("compare=[a,b]", "both_borders=true"), "compare does not read both_borders"),
+        (("compare=[a,b]", "both_boundaries=true"), "compare does not read both_boundaries"),
     ],
 )
 def test_words_that_nothing_would_read_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], named: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], overrides: tuple[str, ...], named: str
 ) -> None:
-    assert evaluate.main([*words, f"paths.output_root={tmp_path}"]) == 2
+    assert evaluate.main([*overrides, f"paths.output_root={tmp_path}"]) == 2
     assert capsys.readouterr().err == f"error: {named}: leave that out, or give it in a command alone.\n"
     assert list(tmp_path.iterdir()) == []
 
@@ -44,8 +44,8 @@ def test_it_is_refused_before_torch_is_imported(tmp_path: Path, word: str) -> No
         "import sys; from deblur import evaluate; code = evaluate.main(sys.argv[1:]); "
         "sys.exit(3 if 'torch' in sys.modules else code)"
     )
-    words = ["baseline=[wiener]", word.format(file=tmp_path / "file")]
-    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+    overrides = ["baseline=[wiener]", word.format(file=tmp_path / "file")]
+    done = subprocess.run([sys.executable, "-c", program, *overrides], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "cannot be read or written (Not a directory): make it so, or choose another." in done.stderr
 
@@ -61,28 +61,36 @@ def test_pairs_of_somebody_else_are_all_taken(
         (tmp_path / kind).mkdir()
         for index in range(4):
             Image.fromarray(draw(5, index)[shift : 128 + shift, :128]).save(tmp_path / kind / f"{index}.png")
-    words = ("data=pairs", f"data.sharp={tmp_path / 'sharp'}", f"data.blurred={tmp_path / 'blurred'}")
-    rows = evaluated(f"run={run}", *words).rows  # type: ignore[attr-defined] # of the fixture's own class
+    overrides = ("data=pairs", f"data.sharp={tmp_path / 'sharp'}", f"data.blurred={tmp_path / 'blurred'}")
+    rows = evaluated(f"run={run}", *overrides).rows  # type: ignore[attr-defined] # of the fixture's own class
     assert [row["name"] for row in rows] == [f"{index}.png" for index in range(4)]
     Image.fromarray(draw(5, 3)[:100, :100]).save(tmp_path / "blurred" / "3.png")
-    assert evaluate.main([f"run={run}", *words, f"output={tmp_path / 'again'}"]) == 2
+    assert evaluate.main([f"run={run}", *overrides, f"output={tmp_path / 'again'}"]) == 2
     assert "3.png is 100x100" in capsys.readouterr().err
     (tmp_path / "blurred" / "3.png").unlink()
-    assert evaluate.main([f"run={run}", *words, f"output={tmp_path / 'again'}"]) == 2
+    assert evaluate.main([f"run={run}", *overrides, f"output={tmp_path / 'again'}"]) == 2
     assert "have no partner of the same name" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("overrides", "said"),
     [
         (("baseline=[none,none]",), "baseline=[none,none] is not allowed: name each restorer once."),
-        (("baseline=[none]", "blur=none", "both_borders=true", "data.max_images=9"), "both_borders=true needs a blur"),
-        (("fir=true", "blur=none", "data.max_images=9"), "fir=true needs images that are blurred"),
+        (
+            ("baseline=[none]", "blur=none", "both_boundaries=true", "data.max_images=9"),
+            "both_boundaries=true needs a blur",
+        ),
+        (
+            ("optimal_linear=true", "blur=none", "data.max_images=9"),
+            "optimal_linear=true needs images that are blurred",
+        ),
     ],
 )
-def test_words_that_mean_nothing_are_refused(refused: Callable[..., str], words: tuple[str, ...], said: str) -> None:
-    assert refused(*words).startswith(said)
+def test_words_that_mean_nothing_are_refused(
+    refused: Callable[..., str], overrides: tuple[str, ...], said: str
+) -> None:
+    assert refused(*overrides).startswith(said)
 
 
 @pytest.mark.parametrize("content", [b"", b"words", b"PK\x03\x04"])

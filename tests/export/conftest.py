@@ -39,7 +39,7 @@ def trained_run(places: Path, cache_root: Path) -> Path:
         image = random.integers(0, 256, (32, 32), np.uint8)
         Image.fromarray(image).save(places / "images" / f"{number}.png")
     np.save(places / "kernel.npy", np.full((3, 3), 1 / 9))
-    words = (
+    overrides = (
         f"data.root={places / 'images'}",
         "blur=kernel",
         f"blur.path={places / 'kernel.npy'}",
@@ -47,7 +47,7 @@ def trained_run(places: Path, cache_root: Path) -> Path:
         f"paths.output_root={places / 'outputs'}",
         f"paths.cache_root={cache_root}",
     )
-    assert train.main([*SMALL, *words]) == 0
+    assert train.main([*SMALL, *overrides]) == 0
     (folder,) = (path.parent for path in places.glob("outputs/runs/*/*/metrics.json"))
     return folder
 
@@ -74,9 +74,9 @@ def run_copy(trained_run: Path, tmp_path: Path) -> Path:
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Export with words that are refused with one sentence; return the sentence."""
 
-    def call(*words: str) -> str:
+    def call(*overrides: str) -> str:
         capsys.readouterr()
-        assert export.main(words) == 2
+        assert export.main(overrides) == 2
         said = capsys.readouterr().err
         assert said.startswith("error: ")
         assert said.count("\n") == 1

@@ -69,18 +69,18 @@ def test_a_file_is_exported_beside_itself(
 def test_existing_files_are_kept(run_copy: Path, tmp_path: Path, refused: Refused) -> None:
     output = tmp_path / "net.safetensors"
     output.write_text("mine")
-    words = (f"run={run_copy}", "format=safetensors", f"output={output}")
-    assert refused(*words) == f"{output} exists: replace it with overwrite=true, or give another output=FILE."
+    overrides = (f"run={run_copy}", "format=safetensors", f"output={output}")
+    assert refused(*overrides) == f"{output} exists: replace it with overwrite=true, or give another output=FILE."
     assert output.read_text() == "mine"
     output.unlink()
     card = tmp_path / "net.md"
     card.write_text("mine")
-    assert refused(*words) == f"{card} exists: replace it with overwrite=true, or give another output=FILE."
+    assert refused(*overrides) == f"{card} exists: replace it with overwrite=true, or give another output=FILE."
     assert card.read_text() == "mine"
     assert not output.exists()
-    assert export.main([*words, "overwrite=true"]) == 0
+    assert export.main([*overrides, "overwrite=true"]) == 0
     assert card.read_text() != "mine"
-    assert export.main([*words, "overwrite=true"]) == 0
+    assert export.main([*overrides, "overwrite=true"]) == 0
 
 
 def test_the_exported_file_itself_is_not_replaced(exported: Path, tmp_path: Path, refused: Refused) -> None:
@@ -92,16 +92,16 @@ def test_the_exported_file_itself_is_not_replaced(exported: Path, tmp_path: Path
 
 
 def test_a_card_that_was_edited_is_kept(exported: Path, trained_run: Path, tmp_path: Path, refused: Refused) -> None:
-    words = (f"run={trained_run}", "format=safetensors", f"output={tmp_path / 'net.safetensors'}")
-    assert export.main(words) == 0
+    overrides = (f"run={trained_run}", "format=safetensors", f"output={tmp_path / 'net.safetensors'}")
+    assert export.main(overrides) == 0
     alone = (tmp_path / "net.md").read_text()
     (tmp_path / "net.safetensors").unlink()
     (tmp_path / "net.md").write_text((exported / "net.md").read_text())  # of both formats, as written
-    assert export.main(words) == 0
+    assert export.main(overrides) == 0
     assert (tmp_path / "net.md").read_text() != alone
     (tmp_path / "net.safetensors").unlink()
     (tmp_path / "net.md").write_text(alone + "My own words.\n")
-    assert "net.md exists" in refused(*words)
+    assert "net.md exists" in refused(*overrides)
 
 
 def test_a_name_from_a_file_leads_nowhere_else(exported: Path, tmp_path: Path) -> None:
@@ -129,9 +129,12 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("overrides", "sentence"),
     [
-        (["format=onnx"], "run is missing: give a run folder, a checkpoint file or a network that ships: run=DIR."),
+        (
+            ["format=onnx"],
+            "run is missing: give a run folder, a checkpoint file or a network that is pretrained: run=DIR.",
+        ),
         (["run=x"], "format is missing: give onnx or safetensors."),
         (["run=x", "format=pth"], "format=pth is not allowed: give onnx or safetensors."),
         (["run=x", "format=onnx", "form=x"], "form is unknown: the keys at the top are format, output, overwrite, "),
@@ -151,13 +154,13 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
     ],
 )
 def test_a_mistake_is_one_sentence(
-    words: list[str], sentence: str, trained_run: Path, exported: Path, tmp_path: Path, refused: Refused
+    overrides: list[str], sentence: str, trained_run: Path, exported: Path, tmp_path: Path, refused: Refused
 ) -> None:
     (tmp_path / "a_file").touch()
     names = {"RUN": trained_run, "EXPORTED": exported, "OUT": tmp_path, "FILE": tmp_path / "a_file"}
     for name, place in names.items():
-        words = [word.replace(name, str(place)) for word in words]
-    assert sentence in refused(*words)
+        overrides = [word.replace(name, str(place)) for word in overrides]
+    assert sentence in refused(*overrides)
     assert files(tmp_path) == ["a_file"]
     assert not (trained_run / "export").exists()
 
@@ -173,8 +176,8 @@ def test_links_are_written_through(trained_run: Path, tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     for name in ("net.safetensors", "net.md"):
         (tmp_path / name).symlink_to(tmp_path / "far" / f"the_{name}")
-    words = [f"run={trained_run}", "format=safetensors", f"output={tmp_path / 'net.safetensors'}"]
-    assert export.main(words) == 0
+    overrides = [f"run={trained_run}", "format=safetensors", f"output={tmp_path / 'net.safetensors'}"]
+    assert export.main(overrides) == 0
     assert files(tmp_path / "far") == ["the_net.md", "the_net.safetensors"]
     assert (tmp_path / "net.safetensors").is_symlink()
     assert (tmp_path / "net.md").is_symlink()
@@ -194,5 +197,5 @@ def test_no_trainer_is_imported(exported: Path, tmp_path: Path) -> None:
         "import sys; from deblur.export import main; assert main(sys.argv[1:]) == 0; "
         "sys.exit(sorted({'lightning', 'albumentations', 'torchmetrics'} & set(sys.modules)) or 0)"
     )
-    words = [f"run={exported / 'net.safetensors'}", "format=safetensors", f"output={tmp_path}"]
-    subprocess.run([sys.executable, "-c", code, *words], check=True)
+    overrides = [f"run={exported / 'net.safetensors'}", "format=safetensors", f"output={tmp_path}"]
+    subprocess.run([sys.executable, "-c", code, *overrides], check=True)

@@ -1,4 +1,4 @@
-"""A network that wants a guide is one file as well: what makes the guide is in it."""
+"""A network that wants a Wiener estimate is one file as well: what makes the Wiener estimate is in it."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from guided_networks import KERNELS, calibrated
 from numpy.typing import NDArray
+from wiener_networks import KERNELS, calibrated
 
 import deblur
 from deblur.errors import UserError
@@ -33,15 +33,15 @@ LAYERS = {"kernel_sizes": [9, 5], "widths": [4]}
 
 
 def settings(**model: Any) -> Tree:
-    own = {"_target_": "deblur.models.WienerSRCNN", **LAYERS, "noise_factors": FACTORS, "kernel_given": False}
+    own = {"_target_": "deblur.models.WienerSRCNN", **LAYERS, "noise_scales": FACTORS, "non_blind": False}
     return {"model": own | model, "blur": {"name": "box", "_target_": "deblur.blur.Box", "size": 5}}
 
 
 def write(folder: Path, network: WienerSRCNN, **model: Any) -> Path:
     """Write a network in both formats as an export does, without a training before; return the folder."""
-    description = {"name": "net", "settings": settings(**model), "radius": network.radius}
+    description = {"name": "net", "settings": settings(**model), "halo": network.halo}
     write_weights(folder / "net.safetensors", network.state_dict(), description)
-    content, _ = as_onnx(network, description | {"preparation": network.preparation().as_plain()})
+    content, _ = as_onnx(network, description | {"prefilter": network.prefilter().as_plain()})
     (folder / "net.onnx").write_bytes(content)
     return folder
 
@@ -49,36 +49,36 @@ def write(folder: Path, network: WienerSRCNN, **model: Any) -> Path:
 @pytest.fixture(scope="module", params=KERNELS)
 def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with net.onnx and net.safetensors; tests do not change it."""
-    network = calibrated(KERNELS[request.param], **LAYERS, noise_factors=FACTORS)
-    return write(tmp_path_factory.mktemp("guided"), network)
+    network = calibrated(KERNELS[request.param], **LAYERS, noise_scales=FACTORS)
+    return write(tmp_path_factory.mktemp("wiener_guided"), network)
 
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same of a box alone."""
-    return write(tmp_path_factory.mktemp("box"), calibrated(**LAYERS, noise_factors=FACTORS))
+    return write(tmp_path_factory.mktemp("box"), calibrated(**LAYERS, noise_scales=FACTORS))
 
 
 def whole(network: torch.nn.Module, plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    guide = network.preparation()(plane)
+    wiener_estimate = network.prefilter()(plane)
     with torch.inference_mode():
-        return network(torch.from_numpy(plane)[None, None], torch.from_numpy(guide)[None])[0, 0].numpy()
+        return network(torch.from_numpy(plane)[None, None], torch.from_numpy(wiener_estimate)[None])[0, 0].numpy()
 
 
 @pytest.mark.parametrize("shape", [(37, 53, 3), (1, 1), pytest.param((300, 261), marks=pytest.mark.slow), (9, 2, 4)])
 @pytest.mark.parametrize("kind", [np.uint8, pytest.param(np.uint16, marks=pytest.mark.slow), np.float32])
 @pytest.mark.parametrize("color", ["luma", "channels"])
 def test_pictures_of_both_formats_are_alike(files: Path, shape: tuple[int, ...], kind: type, color: Any) -> None:
-    picture: NDArray[Any] = np.random.default_rng(0).random(shape)
+    image: NDArray[Any] = np.random.default_rng(0).random(shape)
     white = 1 if kind is np.float32 else np.iinfo(kind).max
-    picture = (picture * white).astype(kind)
+    image = (image * white).astype(kind)
     by_torch = deblur.load(files / "net.safetensors", accelerator="cpu", precision="32-true")
     by_onnx = deblur.load(files / "net.onnx")
-    restored, expected = (restorer(picture, color) for restorer in (by_onnx, by_torch))
+    restored, expected = (restorer(image, color) for restorer in (by_onnx, by_torch))
     assert (restored.shape, restored.dtype) == (shape, kind)
     difference = np.abs(restored.astype(np.float64) - expected.astype(np.float64))
     assert difference.max() <= (1e-5 if kind is np.float32 else 1)
-    assert np.abs(restored.astype(np.float64) - picture).max() > 0.01 * white  # it does something
+    assert np.abs(restored.astype(np.float64) - image).max() > 0.01 * white  # it does something
 
 
 @pytest.mark.parametrize("tile", [3, 16, 64])
@@ -86,7 +86,7 @@ def test_pictures_of_both_formats_are_alike(files: Path, shape: tuple[int, ...],
 def test_tiles_are_those_of_the_whole_in_onnx(files: Path, shape: tuple[int, int], tile: int) -> None:
     plane = np.random.default_rng(0).random(shape, dtype=np.float32)
     _, network = open_onnx(files / "net.onnx")
-    assert network.radius == 6
+    assert network.halo == 6
     restored = TiledNetwork(network, tile).restore(plane)
     expected = whole(load_trained(files / "net.safetensors").network, plane)
     np.testing.assert_allclose(restored, expected, rtol=0, atol=1e-5)
@@ -98,13 +98,13 @@ def test_somebody_else_may_make_the_guide(box: Path, shape: tuple[int, int, int]
     random = np.random.default_rng(0)
     given = {
         "blurred": random.random((count, 1, height, width), dtype=np.float32),
-        "guide": random.random((count, 2, height, width), dtype=np.float32),
+        "wiener_estimate": random.random((count, 2, height, width), dtype=np.float32),
     }
     session = onnxruntime.InferenceSession(box / "net.onnx")
     sizes = {each.name: each.shape for each in (*session.get_inputs(), *session.get_outputs())}
     assert sizes == {
         "blurred": ["batch", 1, "height", "width"],
-        "guide": ["batch", 2, "height", "width"],
+        "wiener_estimate": ["batch", 2, "height", "width"],
         "restored": ["batch", 1, "height", "width"],
     }
     (restored,) = session.run(["restored"], given)
@@ -129,13 +129,13 @@ def test_torch_is_not_needed(box: Path, tmp_path: Path) -> None:
 def test_the_exporter_has_nothing_to_warn_of() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        as_onnx(calibrated(noise_factors=FACTORS), {"settings": settings()})
+        as_onnx(calibrated(noise_scales=FACTORS), {"settings": settings()})
 
 
 def test_the_fields_of_a_file_say_what_the_network_was_given(box: Path) -> None:
     description, _ = open_onnx(box / "net.onnx")
-    told = description["preparation"]
-    assert told["noise_factors"] == FACTORS
+    told = description["prefilter"]
+    assert told["noise_scales"] == FACTORS
     assert told["kernel"]["shape"] == [5, 5]
     assert told["power"]["shape"] == told["noise"]["shape"] == [47, 61]
 
@@ -151,20 +151,20 @@ def changed(content: bytes, change: Callable[[Tree], object]) -> bytes:
 
 
 DAMAGE: dict[str, Callable[[Tree], object]] = {
-    "a list": lambda told: told.update(preparation=[1]),
-    "a text": lambda told: told.update(preparation="kernel"),
-    "empty": lambda told: told.update(preparation={}),
-    "gone": lambda told: told.pop("preparation"),
-    "no power": lambda told: told["preparation"].update(power=None),
-    "power of 0": lambda told: told["preparation"]["power"].update(shape=[1, 1], float32="AAAAAA=="),
-    "power that does not fit": lambda told: told["preparation"]["power"].update(shape=[47, 60]),
-    "an infinite shape": lambda told: told["preparation"]["power"].update(shape=[float("inf"), 1]),
-    "a huge shape": lambda told: told["preparation"]["noise"].update(shape=[10**30, 10**30]),
-    "an even kernel": lambda told: told["preparation"]["kernel"].update(shape=[1, 2], float32="AAAAPwAAAD8="),
-    "another number of planes": lambda told: told["preparation"].update(noise_factors=[1.0]),
-    "no factors": lambda told: told["preparation"].update(noise_factors=[]),
-    "a factor of 0": lambda told: told["preparation"].update(noise_factors=[1.0, 0]),
-    "a factor beyond all numbers": lambda told: told["preparation"].update(fft_noise_factor=10**400),
+    "a list": lambda told: told.update(prefilter=[1]),
+    "a text": lambda told: told.update(prefilter="kernel"),
+    "empty": lambda told: told.update(prefilter={}),
+    "gone": lambda told: told.pop("prefilter"),
+    "no power": lambda told: told["prefilter"].update(power=None),
+    "power of 0": lambda told: told["prefilter"]["power"].update(shape=[1, 1], float32="AAAAAA=="),
+    "power that does not fit": lambda told: told["prefilter"]["power"].update(shape=[47, 60]),
+    "an infinite shape": lambda told: told["prefilter"]["power"].update(shape=[float("inf"), 1]),
+    "a huge shape": lambda told: told["prefilter"]["noise"].update(shape=[10**30, 10**30]),
+    "an even kernel": lambda told: told["prefilter"]["kernel"].update(shape=[1, 2], float32="AAAAPwAAAD8="),
+    "another number of planes": lambda told: told["prefilter"].update(noise_scales=[1.0]),
+    "no factors": lambda told: told["prefilter"].update(noise_scales=[]),
+    "a factor of 0": lambda told: told["prefilter"].update(noise_scales=[1.0, 0]),
+    "a factor beyond all numbers": lambda told: told["prefilter"].update(fft_noise_scale=10**400),
 }
 
 
@@ -189,13 +189,13 @@ WEIGHTS: dict[str, Tree] = {
     "a kernel of no sum": {"kernel": torch.zeros(3, 3)},
     "a kernel of one side": {"kernel": torch.ones(1)},
     "power of three sides": {"power": torch.ones(4, 4, 4)},
-    "a factor of the transform below 0": {"fft_noise_factor": torch.tensor(-1.0)},
+    "a factor of the transform below 0": {"fft_noise_scale": torch.tensor(-1.0)},
 }
 
 
 @pytest.mark.parametrize("kind", WEIGHTS)
 def test_weights_with_a_damaged_calibration_are_a_sentence(kind: str, tmp_path: Path) -> None:
-    network, path = calibrated(**LAYERS, noise_factors=FACTORS), tmp_path / "given.safetensors"
+    network, path = calibrated(**LAYERS, noise_scales=FACTORS), tmp_path / "given.safetensors"
     write_weights(path, network.state_dict() | WEIGHTS[kind], {"name": "net", "settings": settings()})
     for opener in (load_trained, lambda place: deblur.load(place, accelerator="cpu")):
         with pytest.raises(UserError) as caught:
@@ -206,7 +206,7 @@ def test_weights_with_a_damaged_calibration_are_a_sentence(kind: str, tmp_path: 
 
 def test_weights_of_a_network_that_was_never_calibrated_say_so(tmp_path: Path) -> None:
     path = tmp_path / "given.safetensors"
-    network = WienerSRCNN(LAYERS["kernel_sizes"], LAYERS["widths"], noise_factors=FACTORS)
+    network = WienerSRCNN(LAYERS["kernel_sizes"], LAYERS["widths"], noise_scales=FACTORS)
     write_weights(path, network.state_dict(), {"name": "net", "settings": settings()})
     for opener in (load_trained, lambda place: deblur.load(place, accelerator="cpu")):
         with pytest.raises(UserError) as caught:
@@ -216,24 +216,24 @@ def test_weights_of_a_network_that_was_never_calibrated_say_so(tmp_path: Path) -
 
 
 @pytest.fixture(scope="module")
-def told_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both files of a network that is told the kernel of each picture."""
-    network = calibrated(**LAYERS, noise_factors=FACTORS, kernel_given=True)
-    return write(tmp_path_factory.mktemp("told"), network, kernel_given=True)
+def known_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both files of a network that is told the kernel of each image."""
+    network = calibrated(**LAYERS, noise_scales=FACTORS, non_blind=True)
+    return write(tmp_path_factory.mktemp("told"), network, non_blind=True)
 
 
 @pytest.mark.parametrize("name", ["net.onnx", "net.safetensors"])
-def test_a_network_that_wants_kernels_says_so(told_kernels: Path, name: str) -> None:
-    restorer = deblur.load(told_kernels / name)
-    with pytest.raises(ValueError, match="has to be told what blurred the picture"):
+def test_a_network_that_wants_kernels_says_so(known_kernels: Path, name: str) -> None:
+    restorer = deblur.load(known_kernels / name)
+    with pytest.raises(ValueError, match="has to be told what blurred the image"):
         restorer(np.zeros((9, 9), np.uint8))
 
 
-def test_a_network_that_is_told_the_kernel_restores(told_kernels: Path) -> None:
+def test_a_network_that_is_told_the_kernel_restores(known_kernels: Path) -> None:
     plane = np.random.default_rng(0).random((31, 44), dtype=np.float32)
-    _, network = open_onnx(told_kernels / "net.onnx")
-    same = load_trained(told_kernels / "net.safetensors").network.preparation()
-    both = [deblur.load(told_kernels / f"net.{suffix}", precision="auto") for suffix in ("onnx", "safetensors")]
+    _, network = open_onnx(known_kernels / "net.onnx")
+    same = load_trained(known_kernels / "net.safetensors").network.prefilter()
+    both = [deblur.load(known_kernels / f"net.{suffix}", precision="auto") for suffix in ("onnx", "safetensors")]
     restored = [[restorer(plane, kernel=kernel) for restorer in both] for kernel in KERNELS.values()]
     np.testing.assert_allclose(*restored[0], rtol=0, atol=1e-5)
     assert np.abs(restored[0][0] - restored[1][0]).max() > 0.01
@@ -241,9 +241,9 @@ def test_a_network_that_is_told_the_kernel_restores(told_kernels: Path) -> None:
     np.testing.assert_array_equal(prepared, np.concatenate([plane[None], same(plane, KERNELS["even"])]))
 
 
-def card(*formats: Any, border: str = "symmetric", **model: Any) -> str:
-    network = calibrated(**LAYERS, noise_factors=FACTORS, kernel_given=bool(model.get("kernel_given")))
-    config = settings(**model) | {"data": {"name": "folder", "border": border}}
+def card(*formats: Any, boundary: str = "symmetric", **model: Any) -> str:
+    network = calibrated(**LAYERS, noise_scales=FACTORS, non_blind=bool(model.get("non_blind")))
+    config = settings(**model) | {"data": {"name": "folder", "boundary": boundary}}
     text = model_card(Trained("net", network, config, {}), "net", formats)
     assert "\n\n\n" not in text
     return text
@@ -254,7 +254,7 @@ def test_the_card_shows_how_to_do_with_and_without_torch() -> None:
     for text in (exported, kept):
         assert "InferenceSession" not in text
         assert "what a Wiener filter makes of the whole of it.\ndeblur makes that by itself." in text
-    assert "a second input `guide`,\n(N, 2, H, W), which deblur makes" in exported
+    assert "a second input `wiener_estimate`,\n(N, 2, H, W), which deblur makes" in exported
     assert '`deblur.load("net.onnx")` does all of it, without torch.' in exported
     assert "run=net.safetensors format=onnx" in kept
 
@@ -278,25 +278,25 @@ def test_the_code_of_the_card_runs(box: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_code_of_the_card_tells_the_kernel_where_it_has_to(told_kernels: Path, tmp_path: Path) -> None:
-    text = card("onnx", kernel_given=True)
-    assert "deblur makes that, and has to be told the kernel of each picture." in text
+def test_the_code_of_the_card_tells_the_kernel_where_it_has_to(known_kernels: Path, tmp_path: Path) -> None:
+    text = card("onnx", non_blind=True)
+    assert "deblur makes that, and has to be told the kernel of each image." in text
     assert " output=restored/ blur=kernel blur.path=kernel.npy\n" in text
-    (tmp_path / "net.onnx").symlink_to(told_kernels / "net.onnx")
+    (tmp_path / "net.onnx").symlink_to(known_kernels / "net.onnx")
     code = f"{GIVEN}{python_of(text)}\nassert sharper.shape == (5, 7)"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
 def test_the_card_tells_what_the_guide_assumes() -> None:
-    mirrored, real, told = card("onnx"), card("onnx", border="real"), card("onnx", kernel_given=True)
-    assert "Its guide assumes the very kernel that it was calibrated with." in mirrored
-    assert "Its guide assumes a mirrored border, as in its training" in mirrored
-    assert "It was trained with a real border" in real
-    assert "mirrored border, as in its training" not in real
-    assert "Its guide assumes the kernel that it is told." in told
+    mirrored, real, told = card("onnx"), card("onnx", boundary="valid"), card("onnx", non_blind=True)
+    assert "Its Wiener estimate assumes the very kernel that it was calibrated with." in mirrored
+    assert "Its Wiener estimate assumes a symmetric boundary, as in its training" in mirrored
+    assert "It was trained with a valid boundary" in real
+    assert "symmetric boundary, as in its training" not in real
+    assert "Its Wiener estimate assumes the kernel that it is told." in told
     for text in (mirrored, real, told):
-        assert "beyond its reach" not in text  # the guide is of the whole picture
+        assert "beyond its reach" not in text  # the Wiener estimate is of the whole image
 
 
 def test_other_networks_have_a_card_without_a_guide(exported: Path) -> None:
-    assert "guide" not in (exported / "net.md").read_text().lower()
+    assert "wiener_estimate" not in (exported / "net.md").read_text().lower()

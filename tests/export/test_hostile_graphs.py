@@ -22,7 +22,7 @@ from deblur.inference.onnx_graph import Sizes, UnusableGraph, parsed
 node = helper.make_node
 
 SETTINGS: dict[str, Any] = {"settings": {"model": {}, "blur": {}}}
-PICTURE = (300, 290)  # px, restored with each file that is opened
+IMAGE = (300, 290)  # px, restored with each file that is opened
 GROWTH = 300 * 2**20  # bytes
 MEAN = [node("ReduceMean", ["huge"], ["mean"]), node("Add", ["blurred", "mean"], ["restored"])]
 
@@ -234,7 +234,7 @@ REFUSED: dict[str, tuple[Callable[[], ModelProto], str]] = {
         lambda: model([node("Reshape", ["blurred", "shape"], ["restored"])], shape=[7, 7]),
         "is damaged: its network cannot be computed",
     ),
-    "a larger picture alone": (
+    "a larger image alone": (
         lambda: model(
             [
                 node("Shape", ["blurred"], ["side"], start=2, end=3),
@@ -271,7 +271,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     makers = {**{name: make for name, (make, _) in REFUSED.items()}, **ALLOWED}
     for name, make in makers.items():
         (folder / f"{name}.onnx").write_bytes(make().SerializeToString())
-    return load_in_child(sorted(folder.glob("*.onnx")), PICTURE)
+    return load_in_child(sorted(folder.glob("*.onnx")), IMAGE)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -295,14 +295,14 @@ METADATA: dict[str, tuple[dict[str, Any], str]] = {
     "seen": ({"seen_images": 5}, "seen_images: "),
     "a seen number": ({"seen_images": ["0", 1]}, "seen_images.1: "),
     "name": ({"name": 5}, "name: "),
-    "radius": ({"radius": True}, "radius: "),
-    "alignment": ({"alignment": "1"}, "alignment: "),
+    "halo": ({"halo": True}, "halo: "),
+    "size_divisor": ({"size_divisor": "1"}, "size_divisor: "),
     "metrics": ({"metrics": [1]}, "metrics: "),
     "psnr": ({"metrics": {"test": {"psnr": "high"}}}, "metrics.test.psnr: "),
     "epoch": ({"metrics": {"val": {"epoch": 1.5}}}, "metrics.val.epoch: "),
     "fingerprint": ({"metrics": {"data": {"fingerprint": 3}}}, "metrics.data.fingerprint: "),
     "counts": ({"metrics": {"data": {"counts": {"train": "all"}}}}, "metrics.data.counts.train: "),
-    "preparation": ({"preparation": 3}, "preparation: "),
+    "prefilter": ({"prefilter": 3}, "prefilter: "),
     "model": ({"settings": {"model": {"_target_": 3}, "blur": {}}}, "settings.model._target_: "),
     "blur": ({"settings": {"model": {}, "blur": {"name": ["box"]}}}, "settings.blur.name: "),
     "families": ({"settings": {"model": {}, "blur": {"families": [1]}}}, "settings.blur.families: "),
@@ -312,7 +312,7 @@ METADATA: dict[str, tuple[dict[str, Any], str]] = {
         "settings.blur: has a weight that is no number",
     ),
     "data": ({"settings": {"model": {}, "blur": {}, "data": "faces"}}, "settings.data: "),
-    "border": ({"settings": {"model": {}, "blur": {}, "data": {"border": 1}}}, "settings.data.border: "),
+    "boundary": ({"settings": {"model": {}, "blur": {}, "data": {"boundary": 1}}}, "settings.data.boundary: "),
     "optimizer": ({"settings": {"model": {}, "blur": {}, "optimizer": []}}, "settings.optimizer: "),
     "loss": ({"settings": {"model": {}, "blur": {}, "loss": {}}}, "settings.loss: "),
     "seed": ({"settings": {"model": {}, "blur": {}, "seed": "0"}}, "settings.seed: "),
@@ -336,13 +336,13 @@ def test_the_sizes_of_a_network_are_those_that_it_computes() -> None:
     from deblur.models import ResNet
 
     network = ResNet(1, 4, 3)
-    content, _ = as_onnx(network, SETTINGS | {"radius": network.radius, "alignment": 3})
-    sizes = Sizes(parsed(content), network.radius)
+    content, _ = as_onnx(network, SETTINGS | {"halo": network.halo, "size_divisor": 3})
+    sizes = Sizes(parsed(content), network.halo)
     assert sizes.inputs == ["blurred"]
     for shape in ((1, 1, 1, 1), (1, 1, 7, 45), (1, 1, 300, 311)):
         sizes.check({"blurred": shape})
     with pytest.raises(UnusableGraph, match="it has 1 inputs instead of 2"):
-        sizes.check({"blurred": (1, 1, 3, 3), "guide": (1, 1, 3, 3)})
+        sizes.check({"blurred": (1, 1, 3, 3), "wiener_estimate": (1, 1, 3, 3)})
 
 
 class _Sorted(nn.Module):
@@ -353,7 +353,7 @@ class _Sorted(nn.Module):
 
 
 class _Attending(nn.Module):
-    """Compares each pixel with each other: of a picture, these are too many."""
+    """Compares each pixel with each other: of an image, these are too many."""
 
     def forward(self, blurred: Tensor) -> Tensor:
         flat = blurred.flatten(1)

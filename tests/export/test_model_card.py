@@ -33,15 +33,15 @@ def test_the_card_holds_the_numbers(trained_run: Path, exported: Path) -> None:
         "| Parameters | 211 |",
         "| Receptive field | 7 px |",
         "| Blur | kernel |",
-        "| noise_sigma | 1 to 2 grey levels of 255 |",
+        "| noise_sigma | 1 to 2 gray levels of 255 |",
         "| Source | folder |",
-        "| Border | each image continued by its mirror image, then blurred |",
+        "| Boundary | each image continued by its mirror image, then blurred |",
         "| Loss | mse |",
         "| Epochs until the best | 1 |",
     ):
         assert row in card
     assert "It sees 7 px around a pixel: what a blur has spread further is beyond its reach." in card
-    assert "MIT licence" in card
+    assert "MIT license" in card
     assert "\n\n\n" not in card
 
 
@@ -54,8 +54,8 @@ def test_the_card_tells_of_dead_leaves(trained_run: Path) -> None:
 
 def test_the_card_tells_no_border_where_somebody_else_has_blurred(trained_run: Path) -> None:
     trained = load_trained(trained_run)
-    trained.config["data"] = {"name": "pairs", "border": "symmetric"}
-    assert "Border" not in model_card(trained, "net", ["safetensors"])
+    trained.config["data"] = {"name": "pairs", "boundary": "symmetric"}
+    assert "Boundary" not in model_card(trained, "net", ["safetensors"])
 
 
 @pytest.mark.slow
@@ -118,4 +118,4 @@ def test_what_is_not_known_is_said(trained_run: Path) -> None:
     card = model_card(load_trained(trained_run / "checkpoints" / "best.ckpt"), "net", ("onnx",))
     assert "Not known: the network was exported from a file that does not hold its results." in card
     assert "PSNR" not in card
-    assert "| noise_sigma | 1 to 2 grey levels of 255 |" in card
+    assert "| noise_sigma | 1 to 2 gray levels of 255 |" in card

@@ -47,7 +47,7 @@ def wide() -> tuple[SRCNN, Session]:
     """A network whose field is wider than most of the images, and its export."""
     torch.manual_seed(0)
     network = SRCNN([9, 3, 5], [8, 4], dropout=0.5)
-    content, difference = as_onnx(network, SETTINGS | {"radius": network.radius})
+    content, difference = as_onnx(network, SETTINGS | {"halo": network.halo})
     assert difference < 1e-6
     return network, Session(content)
 
@@ -66,14 +66,14 @@ def test_onnxruntime_computes_what_torch_does(wide: tuple[SRCNN, Session], shape
 @pytest.mark.parametrize("shape", [(37, 53, 3), (1, 1), (300, 517), (9, 2, 4)])
 @pytest.mark.parametrize("kind", [np.float32, np.uint16])
 def test_pictures_are_those_of_torch(trained_run: Path, exported: Path, shape: tuple[int, ...], kind: type) -> None:
-    picture: NDArray[Any] = np.random.default_rng(0).random(shape)
-    picture = (picture * 65535).astype(np.uint16) if kind is np.uint16 else picture.astype(np.float32)
+    image: NDArray[Any] = np.random.default_rng(0).random(shape)
+    image = (image * 65535).astype(np.uint16) if kind is np.uint16 else image.astype(np.float32)
     by_torch = deblur.load(trained_run, accelerator="cpu", precision="32-true")
     by_onnx = deblur.load(exported / "net.onnx")
     assert by_onnx.name == by_torch.name
-    restored, expected = by_onnx(picture).astype(np.float64), by_torch(picture).astype(np.float64)
+    restored, expected = by_onnx(image).astype(np.float64), by_torch(image).astype(np.float64)
     np.testing.assert_allclose(restored, expected, rtol=0, atol=1e-5 if kind is np.float32 else 1)
-    assert np.abs(restored - picture).max() > 1e-3  # it does something
+    assert np.abs(restored - image).max() > 1e-3  # it does something
 
 
 @pytest.mark.parametrize("tile", [7, 16, 64])
@@ -82,22 +82,22 @@ def test_tiles_are_those_of_the_whole_in_onnx(trained_run: Path, exported: Path,
     with torch.inference_mode():
         expected = load_trained(trained_run).network(torch.from_numpy(plane)[None, None])[0, 0].numpy()
     _, network = open_onnx(exported / "net.onnx")
-    assert network.radius == 3
+    assert network.halo == 3
     np.testing.assert_allclose(TiledNetwork(network, tile).restore(plane), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("tile", "folding"),
+    ("tile", "unshuffle"),
     [(7, 2), pytest.param(16, 3, marks=pytest.mark.slow), pytest.param(64, 3, marks=pytest.mark.slow)],
 )
-def test_tiles_of_folded_pixels_are_those_of_the_whole_in_onnx(tmp_path: Path, tile: int, folding: int) -> None:
+def test_tiles_of_folded_pixels_are_those_of_the_whole_in_onnx(tmp_path: Path, tile: int, unshuffle: int) -> None:
     torch.manual_seed(0)
-    net = ResNet(1, 4, folding).eval()
+    net = ResNet(1, 4, unshuffle).eval()
     nn.init.normal_(net.last.weight, std=0.1)
-    content, _ = as_onnx(net, SETTINGS | {"radius": net.radius, "alignment": net.alignment})
+    content, _ = as_onnx(net, SETTINGS | {"halo": net.halo, "size_divisor": net.size_divisor})
     (tmp_path / "net.onnx").write_bytes(content)
     _, network = open_onnx(tmp_path / "net.onnx")
-    assert (network.radius, network.alignment) == (4 * folding, folding)
+    assert (network.halo, network.size_divisor) == (4 * unshuffle, unshuffle)
     plane = np.random.default_rng(0).random((61, 47), dtype=np.float32)
     with torch.inference_mode():
         expected = net(torch.from_numpy(plane)[None, None])[0, 0].numpy()
@@ -109,7 +109,7 @@ def test_the_file_describes_itself_as_the_safetensors_does(exported: Path) -> No
     same = load_trained(exported / "net.safetensors")
     assert description["settings"] == same.config
     assert description["metrics"] == same.metrics
-    assert {"name", "radius", "alignment", "format"} < description.keys()
+    assert {"name", "halo", "size_divisor", "format"} < description.keys()
     assert "path" not in description["settings"]["blur"]
     assert "root" not in description["settings"]["data"]
 
@@ -135,10 +135,10 @@ def test_threads_are_those_that_are_given(exported: Path, monkeypatch: pytest.Mo
             given.append(options.intra_op_num_threads) or session_of(content, options, providers=providers)
         ),
     )
-    for words in ({"OMP_NUM_THREADS": "1"}, {"SLURM_CPUS_PER_TASK": "3"}, {"OMP_NUM_THREADS": "many"}):
+    for overrides in ({"OMP_NUM_THREADS": "1"}, {"SLURM_CPUS_PER_TASK": "3"}, {"OMP_NUM_THREADS": "many"}):
         for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"):
             monkeypatch.delenv(name, raising=False)
-        for name, value in words.items():
+        for name, value in overrides.items():
             monkeypatch.setitem(os.environ, name, value)
         open_onnx(exported / "net.onnx")
     assert given == [1, 3, 0]
@@ -237,15 +237,15 @@ HOSTILE = {
     "no settings": (lambda _: graph("Relu", '{"format": 1}'), "was not exported by this program"),
     "no format": (lambda _: graph("Relu", OURS.replace("format", "form")), "is of the format None, of another version"),
     "a new format": (lambda _: graph("Relu", OURS.replace("1", "2")), "is of the format 2, of another version"),
-    "a radius of text": (lambda _: graph("Relu", OURS[:-1] + ', "radius": "3"}'), "is damaged: what it tells"),
-    "an alignment of 0": (lambda _: graph("Relu", OURS[:-1] + ', "alignment": 0}'), "is damaged: what it tells"),
-    "an alignment that does not divide the radius": (
-        lambda _: graph("Relu", OURS[:-1] + ', "radius": 4, "alignment": 3}'),
+    "a halo of text": (lambda _: graph("Relu", OURS[:-1] + ', "halo": "3"}'), "is damaged: what it tells"),
+    "a size divisor of 0": (lambda _: graph("Relu", OURS[:-1] + ', "size_divisor": 0}'), "is damaged: what it tells"),
+    "a size divisor that does not divide the halo": (
+        lambda _: graph("Relu", OURS[:-1] + ', "halo": 4, "size_divisor": 3}'),
         "is damaged: what it tells",
     ),
-    "a huge radius": (lambda _: graph("Relu", OURS[:-1] + ', "radius": 99999}'), "is damaged: what it tells"),
+    "a huge halo": (lambda _: graph("Relu", OURS[:-1] + ', "halo": 99999}'), "is damaged: what it tells"),
     "metrics of text": (lambda _: graph("Relu", OURS[:-1] + ', "metrics": {"test": 3}}'), "is damaged: what it tells"),
-    "another size": (lambda _: graph("Transpose", OURS, perm=[0, 1, 3, 2]), "gives a picture of another size"),
+    "another size": (lambda _: graph("Transpose", OURS, perm=[0, 1, 3, 2]), "gives an image of another size"),
     "another type": (lambda _: graph("Squeeze", OURS), "is damaged: its network"),
 }
 
@@ -293,10 +293,10 @@ def test_a_network_of_one_s_own_is_exported_as_well(
     monkeypatch.syspath_prepend(tmp_path)
     config = (run_copy / "config.yaml").read_text()
     (run_copy / "config.yaml").write_text(config.replace("deblur.models.SRCNN", "own_export_net.Own"))
-    words = (f"run={run_copy}", "format=onnx", f"output={tmp_path / 'out'}")
-    assert export.main(words) == 2
-    assert export.main([*words, "trusted=[own_export_net]"]) == 0
+    overrides = (f"run={run_copy}", "format=onnx", f"output={tmp_path / 'out'}")
+    assert export.main(overrides) == 2
+    assert export.main([*overrides, "trusted=[own_export_net]"]) == 0
     (file,) = (tmp_path / "out").glob("*.onnx")
-    picture = np.random.default_rng(0).random((300, 301), dtype=np.float32)
-    np.testing.assert_allclose(deblur.load(file)(picture), picture / 2, rtol=0, atol=1e-6)
-    assert open_onnx(file)[1].radius is None
+    image = np.random.default_rng(0).random((300, 301), dtype=np.float32)
+    np.testing.assert_allclose(deblur.load(file)(image), image / 2, rtol=0, atol=1e-6)
+    assert open_onnx(file)[1].halo is None

@@ -5,23 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from decoded_files import HEIGHT, WIDTH, deep_noise, encoded, exif, noise, png_16, png_that_claims, save
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from picture_files import HEIGHT, WIDTH, deep_noise, encoded, exif, noise, png_16, png_that_claims, save
 from PIL import Image
 
 from deblur.errors import UserError
 from deblur.image_io.encoding import encode_tiff
 from deblur.image_io.formats.metadata import Resolution
-from deblur.image_io.reading import read_picture
+from deblur.image_io.reading import read_image
 
-COLOURS = Image.fromarray(noise(HEIGHT, WIDTH, 3))
+COLORS = Image.fromarray(noise(HEIGHT, WIDTH, 3))
 WHOLE = {
-    "PNG": encoded(COLOURS, "PNG", exif=exif(6)),
-    "JPEG": encoded(COLOURS, "JPEG", exif=exif(6)),
-    "WEBP": encoded(COLOURS, "WEBP", exif=exif(6)),
-    "BMP": encoded(COLOURS, "BMP"),
-    "TIFF": encoded(COLOURS, "TIFF", exif=exif(6)),
+    "PNG": encoded(COLORS, "PNG", exif=exif(6)),
+    "JPEG": encoded(COLORS, "JPEG", exif=exif(6)),
+    "WEBP": encoded(COLORS, "WEBP", exif=exif(6)),
+    "BMP": encoded(COLORS, "BMP"),
+    "TIFF": encoded(COLORS, "TIFF", exif=exif(6)),
     "PNG of 16 bits": png_16(deep_noise(HEIGHT, WIDTH, 3)),
     "TIFF of 16 bits": encode_tiff(deep_noise(HEIGHT, WIDTH, 4), {}, Resolution(72, 72)),
 }
@@ -41,7 +41,7 @@ def test_a_bad_file_is_named_in_a_sentence(tmp_path: Path, name: str, capfd: pyt
     content, reason = BAD[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=reason) as caught:
-        read_picture(tmp_path / name)
+        read_image(tmp_path / name)
     sentence = str(caught.value)
     assert sentence.startswith(str(tmp_path / name))
     assert sentence.endswith("give an undamaged AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image.")
@@ -51,62 +51,62 @@ def test_a_bad_file_is_named_in_a_sentence(tmp_path: Path, name: str, capfd: pyt
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"missing\.png does not exist: give"):
-        read_picture(tmp_path / "missing.png")
+        read_image(tmp_path / "missing.png")
     with pytest.raises(UserError, match=r"is a folder or a device, not an image: give"):
-        read_picture(tmp_path)
+        read_image(tmp_path)
     os.mkfifo(tmp_path / "pipe.png")  # reading it would wait for ever
     with pytest.raises(UserError, match=r"is a folder or a device, not an image: give"):
-        read_picture(tmp_path / "pipe.png")
+        read_image(tmp_path / "pipe.png")
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = save(tmp_path / "a.png", COLOURS)
+    path = save(tmp_path / "a.png", COLORS)
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UserError, match=r"a\.png cannot be read \(Permission denied\): make it readable"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_a_name_that_disturbs_terminals_is_escaped(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\\x1b\[31m\.png' does not exist"):
-        read_picture(tmp_path / "a\x1b[31m.png")
+        read_image(tmp_path / "a\x1b[31m.png")
 
 
 @pytest.mark.parametrize("size", [(20_000, 20_000), (2_000_000, 2_000_000)])
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path, size: tuple[int, int]) -> None:
     (tmp_path / "bomb.png").write_bytes(png_that_claims(*size))
     with pytest.raises(UserError, match=rf"{size[0]}x{size[1]} px, .* where 100 are allowed: .*max_megapixels"):
-        read_picture(tmp_path / "bomb.png")
+        read_image(tmp_path / "bomb.png")
 
 
 def test_the_limit_can_be_moved_and_pillow_keeps_its_own(tmp_path: Path) -> None:
     before = Image.MAX_IMAGE_PIXELS
     path = save(tmp_path / "a.png", Image.fromarray(noise(100, 200)))
-    assert read_picture(path, max_megapixels=0.02).pixels.shape == (100, 200)
+    assert read_image(path, max_megapixels=0.02).pixels.shape == (100, 200)
     with pytest.raises(UserError, match=r"200x100 px, 0\.0 megapixels, where 0\.0199 are allowed"):
-        read_picture(path, max_megapixels=0.0199)
+        read_image(path, max_megapixels=0.0199)
     large = tmp_path / "large.png"  # beyond Pillow's limit, where it warns
     large.write_bytes(png_that_claims(10_000, 9_900))
     with pytest.raises(UserError, match="is "):
-        read_picture(large)
+        read_image(large)
     assert before == Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])
-def test_colours_of_a_print_are_refused(tmp_path: Path, suffix: str) -> None:
-    path = save(tmp_path / f"a.{suffix}", COLOURS.convert("CMYK"))
+def test_colors_of_a_print_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = save(tmp_path / f"a.{suffix}", COLORS.convert("CMYK"))
     with pytest.raises(UserError, match=rf"a\.{suffix} has the CMYK colors of a print: convert it to RGB"):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize(("kind", "reason"), [(np.float32, "fractional numbers"), (np.int32, "32 bits")])
 def test_levels_without_a_white_are_refused(tmp_path: Path, kind: type[np.generic], reason: str) -> None:
     path = save(tmp_path / "a.tif", Image.fromarray(noise(9, 9).astype(kind)))
     with pytest.raises(UserError, match=rf"a\.tif cannot be read: it has .*{reason}.*; save it with 8 or 16 bits"):
-        read_picture(path)
+        read_image(path)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -122,7 +122,7 @@ def test_damage_gives_a_picture_or_a_sentence(tmp_path: Path, kind: str, changes
     path = tmp_path / "a.png"
     path.write_bytes(content[: int(share * len(content))])
     with contextlib.suppress(UserError):
-        assert read_picture(path, max_megapixels=1).pixels.size > 0
+        assert read_image(path, max_megapixels=1).pixels.size > 0
 
 
 @pytest.mark.slow
@@ -141,10 +141,10 @@ def test_files_that_are_made_to_take_long_do_not(tmp_path: Path) -> None:
         "a.tif": bytes(overlapping),
         "a.png": chunks,
         "a.jpg": segments,
-        "b.jpg": encoded(COLOURS, "JPEG", xmp=deep),
-        "a.avif": encoded(COLOURS, "AVIF") + nested,
+        "b.jpg": encoded(COLORS, "JPEG", xmp=deep),
+        "a.avif": encoded(COLORS, "AVIF") + nested,
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
         with contextlib.suppress(UserError):
-            assert read_picture(tmp_path / name, max_megapixels=1).pixels.size > 0
+            assert read_image(tmp_path / name, max_megapixels=1).pixels.size > 0

@@ -41,18 +41,18 @@ def test_full_range(tmp_path: Path) -> None:
 
 
 def test_palette(tmp_path: Path) -> None:
-    picture = Image.fromarray(noise(HEIGHT, WIDTH, 3)).quantize(50)
-    picture.save(tmp_path / "palette.png")
-    picture.convert("RGB").save(tmp_path / "rgb.png")
+    decoded = Image.fromarray(noise(HEIGHT, WIDTH, 3)).quantize(50)
+    decoded.save(tmp_path / "palette.png")
+    decoded.convert("RGB").save(tmp_path / "rgb.png")
     np.testing.assert_array_equal(read_gray(tmp_path / "palette.png"), read_gray(tmp_path / "rgb.png"))
 
 
 def test_palette_with_transparent_entries_lies_on_white(tmp_path: Path) -> None:
-    picture = Image.fromarray(noise(HEIGHT, WIDTH, 3)).quantize(4)
-    picture.save(tmp_path / "a.png", transparency=bytes([255, 0, 255, 255]))
-    image, index = read_gray(tmp_path / "a.png"), np.asarray(picture)
+    decoded = Image.fromarray(noise(HEIGHT, WIDTH, 3)).quantize(4)
+    decoded.save(tmp_path / "a.png", transparency=bytes([255, 0, 255, 255]))
+    image, index = read_gray(tmp_path / "a.png"), np.asarray(decoded)
     assert (image[index == 1] == 255).all()
-    opaque = luma(np.asarray(picture.convert("RGB")))
+    opaque = luma(np.asarray(decoded.convert("RGB")))
     assert np.abs(image - opaque)[index != 1].max() <= 1
 
 
@@ -91,8 +91,8 @@ def test_transparent_level(tmp_path: Path) -> None:
 
 
 def test_cmyk_jpeg(tmp_path: Path) -> None:
-    picture = Image.fromarray(noise(HEIGHT, WIDTH, 3)).convert("CMYK")
-    picture.save(tmp_path / "a.jpg")
+    decoded = Image.fromarray(noise(HEIGHT, WIDTH, 3)).convert("CMYK")
+    decoded.save(tmp_path / "a.jpg")
     with Image.open(tmp_path / "a.jpg") as stored:
         expected = luma(np.asarray(stored.convert("RGB")))
     assert np.abs(read_gray(tmp_path / "a.jpg") - expected).max() <= 1

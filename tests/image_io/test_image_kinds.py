@@ -26,7 +26,7 @@ gray_images = arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(
 
 
 def read(folder: Path, content: bytes) -> NDArray[np.uint8]:
-    """Read a picture; no name tells what it is."""
+    """Read an image; no name tells what it is."""
     path = folder / "a.png"
     path.write_bytes(content)
     return read_gray(path)
@@ -62,10 +62,10 @@ def tiff(pixels: NDArray[np.generic], *, order: str = "<", photometric: int = 1,
     return header + written + bytes(4) + many_bits + data
 
 
-def png_16(pixels: NDArray[np.uint16], colour: int) -> bytes:
-    """Write a PNG of 16 bits a channel: colour 0 is gray, 2 RGB, 4 gray with alpha."""
+def png_16(pixels: NDArray[np.uint16], color: int) -> bytes:
+    """Write a PNG of 16 bits a channel: color 0 is gray, 2 RGB, 4 gray with alpha."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, colour, 0, 0, 0))
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, color, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
 
 
@@ -103,7 +103,7 @@ def test_compressed_tiff(tmp_path: Path, compression: str) -> None:
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
-def test_colours_of_every_lossless_format_are_the_same(tmp_path: Path, kind: str) -> None:
+def test_colors_of_every_lossless_format_are_the_same(tmp_path: Path, kind: str) -> None:
     rgb = noise(HEIGHT, WIDTH, 3)
     image = read(tmp_path, encoded(Image.fromarray(rgb), kind, **LOSSLESS[kind]))
     assert np.abs(image - luma(rgb)).max() <= 0.5 + 1e-3
@@ -121,15 +121,15 @@ def test_alpha_of_other_formats_lies_on_white(tmp_path: Path, kind: str) -> None
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF"])
 def test_palettes_of_other_formats(tmp_path: Path, kind: str) -> None:
-    picture = Image.fromarray(noise(HEIGHT, WIDTH, 3)).quantize(50)
-    expected = read(tmp_path, encoded(picture.convert("RGB"), "PNG"))
-    np.testing.assert_array_equal(read(tmp_path, encoded(picture, kind)), expected)
+    decoded = Image.fromarray(noise(HEIGHT, WIDTH, 3)).quantize(50)
+    expected = read(tmp_path, encoded(decoded.convert("RGB"), "PNG"))
+    np.testing.assert_array_equal(read(tmp_path, encoded(decoded, kind)), expected)
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "YCbCr"])
-def test_colour_spaces_of_tiff_become_luma(tmp_path: Path, mode: str) -> None:
-    picture = Image.fromarray(noise(HEIGHT, WIDTH, 3)).convert(mode)
-    assert np.abs(read(tmp_path, encoded(picture, "TIFF")) - luma(np.asarray(picture.convert("RGB")))).max() <= 1
+def test_color_spaces_of_tiff_become_luma(tmp_path: Path, mode: str) -> None:
+    decoded = Image.fromarray(noise(HEIGHT, WIDTH, 3)).convert(mode)
+    assert np.abs(read(tmp_path, encoded(decoded, "TIFF")) - luma(np.asarray(decoded.convert("RGB")))).max() <= 1
 
 
 def test_inverted_tiff_of_8_bits(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_transparent_level_of_16_bits_is_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_colours_of_16_bits_are_not_clipped(tmp_path: Path, order: str) -> None:
+def test_colors_of_16_bits_are_not_clipped(tmp_path: Path, order: str) -> None:
     rgb = deep(HEIGHT, WIDTH, 3)
     expected = rgb.astype(np.float64) @ [0.299, 0.587, 0.114] / 257
     for content in (png_16(rgb, 2), tiff(rgb, order=order, photometric=2)):
@@ -220,8 +220,8 @@ def test_every_orientation_is_shown_upright(tmp_path: Path, kind: str, orientati
     content = encoded(stored, kind, exif=exif, **options)
     image = read(tmp_path, content)
     np.testing.assert_array_equal(image, UPRIGHT[orientation](as_stored))
-    with Image.open(io.BytesIO(content)) as picture:
-        np.testing.assert_array_equal(image, np.asarray(ImageOps.exif_transpose(picture).convert("L")))
+    with Image.open(io.BytesIO(content)) as decoded:
+        np.testing.assert_array_equal(image, np.asarray(ImageOps.exif_transpose(decoded).convert("L")))
 
 
 def test_16_bits_are_turned_as_well(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ from odd_images import (
 )
 from PIL import ExifTags, Image, IptcImagePlugin
 
-from deblur.image_io.images import Picture
-from deblur.image_io.reading import read_picture
-from deblur.image_io.writing import write_picture
+from deblur.image_io.images import DecodedImage
+from deblur.image_io.reading import read_image
+from deblur.image_io.writing import write_image
 from deblur.inference.panels import side_by_side
 
 COLORS = levels(8, HEIGHT, WIDTH, 3)
@@ -106,9 +106,9 @@ def source(kind: str, **changes: Any) -> bytes:
     return encoded(image, {"webp": "WEBP", "avif": "AVIF"}[kind], **described, **options)
 
 
-def read(folder: Path, content: bytes, name: str) -> Picture:
+def read(folder: Path, content: bytes, name: str) -> DecodedImage:
     (folder / name).write_bytes(content)
-    return read_picture(folder / name)
+    return read_image(folder / name)
 
 
 def stored(path: Path) -> Image.Image:
@@ -129,10 +129,10 @@ def xmp_in(path: Path) -> bytes:
 @pytest.mark.parametrize("target", SUFFIXES)
 @pytest.mark.parametrize("kind", SUFFIXES)
 def test_metadata_of_each_format_in_each(tmp_path: Path, kind: str, target: str) -> None:
-    picture = read(tmp_path, source(kind), f"a.{kind}")
-    assert picture.pixels.shape == (WIDTH, HEIGHT, 3)  # turned by a quarter
+    decoded = read(tmp_path, source(kind), f"a.{kind}")
+    assert decoded.pixels.shape == (WIDTH, HEIGHT, 3)  # turned by a quarter
     copy = tmp_path / f"b.{target}"
-    lost = write_picture(copy, picture)
+    lost = write_image(copy, decoded)
     with Image.open(copy) as image:
         told = image.getexif()
         assert told[ExifTags.Base.Make] == "A maker"
@@ -161,7 +161,7 @@ def test_metadata_of_each_format_in_each(tmp_path: Path, kind: str, target: str)
         assert iptc_is_lost is (target not in ("jpg", "tif"))
         if not iptc_is_lost:
             assert IptcImagePlugin.getiptcinfo(stored(copy))[2, 120] == b"Harbor at dusk."
-    comment = [*read_picture(copy).metadata.comments, *(data for _, data in read_picture(copy).metadata.texts)]
+    comment = [*read_image(copy).metadata.comments, *(data for _, data in read_image(copy).metadata.texts)]
     if kind == "jpg":
         assert any(b"a comment" in one for one in comment) is (target in ("jpg", "png"))
         assert any("comment" in what for what in lost) is (target not in ("jpg", "png"))
@@ -173,8 +173,8 @@ def test_metadata_of_each_format_in_each(tmp_path: Path, kind: str, target: str)
 
 def test_nothing_is_lost_within_a_format(tmp_path: Path) -> None:
     for kind in ("jpg", "png", "tif"):
-        picture = read(tmp_path, source(kind), f"a.{kind}")
-        assert write_picture(tmp_path / f"b.{kind}", picture) == ()
+        decoded = read(tmp_path, source(kind), f"a.{kind}")
+        assert write_image(tmp_path / f"b.{kind}", decoded) == ()
 
 
 # Nothing invented
@@ -189,11 +189,11 @@ def test_no_resolution_is_invented(tmp_path: Path, kind: str, target: str) -> No
         "JPEG": encoded(Image.fromarray(COLORS), "JPEG", exif=_exif_without_resolution()),
         "BMP": encoded(Image.fromarray(COLORS), "BMP", dpi=(0, 0)),
     }.get(kind) or encoded(Image.fromarray(COLORS), kind)
-    picture = read(tmp_path, content, "a.x")
-    assert picture.metadata.resolution is None
+    decoded = read(tmp_path, content, "a.x")
+    assert decoded.metadata.resolution is None
     copy = tmp_path / f"b.{target}"
-    write_picture(copy, picture)
-    assert read_picture(copy).metadata.resolution is None
+    write_image(copy, decoded)
+    assert read_image(copy).metadata.resolution is None
     raw = copy.read_bytes()
     if target == "jpg":
         assert raw[13:18] == struct.pack(">BHH", 0, 1, 1)
@@ -216,12 +216,12 @@ def test_units_of_a_tiff(tmp_path: Path, unit: int | None, expected: tuple[float
     tags: dict[int, Tag] = {282: rational(300), 283: rational(150)}
     if unit is not None:
         tags[296] = (SHORT, [unit])
-    picture = read(tmp_path, tiff(COLORS, 8, 2, tags=tags), "a.tif")
+    decoded = read(tmp_path, tiff(COLORS, 8, 2, tags=tags), "a.tif")
     for target in ("png", "jpg", "tif"):
-        write_picture(tmp_path / f"b.{target}", picture)
+        write_image(tmp_path / f"b.{target}", decoded)
         assert stored(tmp_path / f"b.{target}").info["dpi"] == pytest.approx(expected, rel=1e-4)
-    assert read_picture(tmp_path / "b.tif").metadata.resolution == picture.metadata.resolution
-    assert read_picture(tmp_path / "b.jpg").metadata.resolution == picture.metadata.resolution
+    assert read_image(tmp_path / "b.tif").metadata.resolution == decoded.metadata.resolution
+    assert read_image(tmp_path / "b.jpg").metadata.resolution == decoded.metadata.resolution
 
 
 @pytest.mark.parametrize("target", ["png", "jpg", "tif"])
@@ -235,14 +235,14 @@ def test_the_shape_of_a_pixel_is_no_resolution(tmp_path: Path, kind: str, target
         content = bytes(changed)
     else:
         content = tiff(COLORS, 8, 2, tags={282: rational(2), 283: rational(1), 296: (SHORT, [1])})
-    picture = read(tmp_path, content, f"a.{kind}")
-    assert picture.metadata.dpi is None
-    write_picture(tmp_path / f"b.{target}", picture)
-    back = read_picture(tmp_path / f"b.{target}").metadata
-    assert back.resolution == picture.metadata.resolution
+    decoded = read(tmp_path, content, f"a.{kind}")
+    assert decoded.metadata.dpi is None
+    write_image(tmp_path / f"b.{target}", decoded)
+    back = read_image(tmp_path / f"b.{target}").metadata
+    assert back.resolution == decoded.metadata.resolution
     assert back.resolution is not None
     assert (back.resolution.across, back.resolution.down, back.resolution.unit) == (2, 1, None)
-    assert "the shape of a pixel, which BMP cannot hold" in write_picture(tmp_path / "b.bmp", picture)
+    assert "the shape of a pixel, which BMP cannot hold" in write_image(tmp_path / "b.bmp", decoded)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -254,22 +254,22 @@ def test_resolutions_turn_with_the_pixels(tmp_path: Path, kind: str, orientation
     else:
         file_format = {"png": "PNG", "jpg": "JPEG"}[kind]
         content = encoded(Image.fromarray(COLORS), file_format, dpi=(300, 150), exif=b"Exif\0\0" + exif(orientation))
-    picture = read(tmp_path, content, f"a.{kind}")
+    decoded = read(tmp_path, content, f"a.{kind}")
     expected = (150, 300) if orientation >= 5 else (300, 150)
-    assert picture.metadata.dpi == pytest.approx(expected, rel=1e-3)
+    assert decoded.metadata.dpi == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_resolution_in_exif_alone_is_kept_elsewhere(tmp_path: Path) -> None:
     content = encoded(Image.fromarray(COLORS), "WEBP", exif=b"Exif\0\0" + exif(1), lossless=True)
-    picture = read(tmp_path, content, "a.webp")
-    write_picture(tmp_path / "b.png", picture)
+    decoded = read(tmp_path, content, "a.webp")
+    write_image(tmp_path / "b.png", decoded)
     assert stored(tmp_path / "b.png").info["dpi"] == pytest.approx((300, 150), rel=1e-3)
 
 
 def test_the_size_of_a_pair_is_said(tmp_path: Path) -> None:
-    picture = read(tmp_path, source("jpg"), "a.jpg")
-    pair = side_by_side(picture, picture)
-    write_picture(tmp_path / "b.jpg", pair)
+    decoded = read(tmp_path, source("jpg"), "a.jpg")
+    pair = side_by_side(decoded, decoded)
+    write_image(tmp_path / "b.jpg", pair)
     camera = stored(tmp_path / "b.jpg").getexif().get_ifd(ExifTags.IFD.Exif)
     assert (camera[ExifTags.Base.ExifImageWidth], camera[ExifTags.Base.ExifImageHeight]) == (2 * HEIGHT, WIDTH)
     assert b'exif:PixelXDimension="%d"' % (2 * HEIGHT) in xmp_in(tmp_path / "b.jpg")
@@ -283,15 +283,15 @@ def test_iptc_that_calls_itself_numbers(tmp_path: Path, swapped: bool) -> None:
     """Photoshop stores it as numbers of 32 bits; some programs swap their bytes as well."""
     padded = RECORDS + bytes(-len(RECORDS) % 4)
     numbers = struct.unpack(f"{'>' if swapped else '<'}{len(padded) // 4}I", padded)
-    picture = read(tmp_path, tiff(COLORS, 8, 2, tags={33723: (LONG, numbers)}), "a.tif")
-    write_picture(tmp_path / "b.jpg", picture)
+    decoded = read(tmp_path, tiff(COLORS, 8, 2, tags={33723: (LONG, numbers)}), "a.tif")
+    write_image(tmp_path / "b.jpg", decoded)
     told = stored(tmp_path / "b.jpg").info["photoshop"]
     assert told[0x0404].startswith(RECORDS)
 
 
 def test_resources_of_photoshop_that_would_be_stale_are_left_out(tmp_path: Path) -> None:
-    picture = read(tmp_path, source("jpg"), "a.jpg")
-    write_picture(tmp_path / "b.jpg", picture)
+    decoded = read(tmp_path, source("jpg"), "a.jpg")
+    write_image(tmp_path / "b.jpg", decoded)
     assert set(stored(tmp_path / "b.jpg").info["photoshop"]) == {0x0404}
 
 
@@ -301,14 +301,14 @@ def test_texts_of_imagemagick_become_what_they_hold(tmp_path: Path) -> None:
         return b"zTXt", b"Raw profile type " + name + b"\0\0" + zlib.compress(text)
 
     content = png(COLORS, before=[raw(b"exif", b"Exif\0\0" + exif()), raw(b"iptc", photoshop()), raw(b"xmp", XMP)])
-    picture = read(tmp_path, content, "a.png")
-    assert picture.pixels.shape == (WIDTH, HEIGHT, 3)
-    write_picture(tmp_path / "b.jpg", picture)
+    decoded = read(tmp_path, content, "a.png")
+    assert decoded.pixels.shape == (WIDTH, HEIGHT, 3)
+    write_image(tmp_path / "b.jpg", decoded)
     image = stored(tmp_path / "b.jpg")
     assert image.getexif()[ExifTags.Base.Make] == "A maker"
     assert image.info["photoshop"] == {0x0404: RECORDS}
     assert b'tiff:Orientation="1"' in image.info["xmp"]
-    write_picture(tmp_path / "b.png", picture)
+    write_image(tmp_path / "b.png", decoded)
     assert b"Raw profile" not in (tmp_path / "b.png").read_bytes()
 
 
@@ -317,8 +317,8 @@ def test_texts_of_imagemagick_become_what_they_hold(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["jpg", "png", "tif", "webp"])
 def test_a_gain_map_is_lost_with_all_that_refers_to_it(tmp_path: Path, target: str) -> None:
-    picture = read(tmp_path, ultra_hdr(), "a.jpg")
-    lost = write_picture(tmp_path / f"b.{target}", picture)
+    decoded = read(tmp_path, ultra_hdr(), "a.jpg")
+    lost = write_image(tmp_path / f"b.{target}", decoded)
     assert lost == ("the gain map",)
     content = (tmp_path / f"b.{target}").read_bytes()
     for mark in (b"hdrgm", b"GainMap", b"hdr-gain-map", b"Container", b"21496", b"MPF"):
@@ -334,8 +334,8 @@ def test_the_film_of_a_motion_photo_is_lost_with_what_refers_to_it(tmp_path: Pat
         b' GCamera:MicroVideo="1" GCamera:MicroVideoOffset="4000" GCamera:BurstID="42"/></rdf:RDF></x:xmpmeta>'
     )
     film = b"\0\0\0\x18ftypmp42" + bytes(4000)
-    picture = read(tmp_path, encoded(Image.fromarray(COLORS), "JPEG", xmp=xmp) + film, "a.jpg")
-    assert write_picture(tmp_path / "b.jpg", picture) == ("the film of a motion photo",)
+    decoded = read(tmp_path, encoded(Image.fromarray(COLORS), "JPEG", xmp=xmp) + film, "a.jpg")
+    assert write_image(tmp_path / "b.jpg", decoded) == ("the film of a motion photo",)
     content = (tmp_path / "b.jpg").read_bytes()
     assert b"Motion" not in content
     assert b"MicroVideo" not in content
@@ -350,15 +350,15 @@ def test_what_a_phone_leaves_behind_an_image_is_named(tmp_path: Path) -> None:
         (b"SEFH\x6a\0\0\0\0\0\0\0\x18\0\0\0SEFT", "the images or data behind the first image"),
         (plain, "the images or data behind the first image"),
     ):
-        assert write_picture(tmp_path / "b.jpg", read(tmp_path, plain + behind, "a.jpg")) == (what,)
-    assert write_picture(tmp_path / "b.jpg", read(tmp_path, plain + bytes(50), "a.jpg")) == ()  # padding
+        assert write_image(tmp_path / "b.jpg", read(tmp_path, plain + behind, "a.jpg")) == (what,)
+    assert write_image(tmp_path / "b.jpg", read(tmp_path, plain + bytes(50), "a.jpg")) == ()  # padding
 
 
 def test_signatures_of_the_file_are_lost_and_named(tmp_path: Path) -> None:
     signed = with_segments(encoded(Image.fromarray(COLORS), "JPEG"), jpeg_segment(0xEB, b"JP\0\1" + bytes(40)))
-    assert write_picture(tmp_path / "b.jpg", read(tmp_path, signed, "a.jpg")) == ("the content credentials",)
+    assert write_image(tmp_path / "b.jpg", read(tmp_path, signed, "a.jpg")) == ("the content credentials",)
     signed = png(COLORS, before=[(b"caBX", bytes(40))])
-    assert write_picture(tmp_path / "b.png", read(tmp_path, signed, "a.png")) == ("the content credentials",)
+    assert write_image(tmp_path / "b.png", read(tmp_path, signed, "a.png")) == ("the content credentials",)
 
 
 # XMP
@@ -377,11 +377,11 @@ def test_long_xmp_of_a_jpeg_is_kept_in_a_jpeg(tmp_path: Path) -> None:
         jpeg_segment(0xE1, name + identity + struct.pack(">II", len(extension), at) + extension[at : at + 60_000])
         for at in range(0, len(extension), 60_000)
     ]
-    picture = read(tmp_path, with_segments(encoded(Image.fromarray(COLORS), "JPEG", xmp=main), *parts), "a.jpg")
-    assert write_picture(tmp_path / "b.jpg", picture) == ()
-    back = read_picture(tmp_path / "b.jpg").metadata
+    decoded = read(tmp_path, with_segments(encoded(Image.fromarray(COLORS), "JPEG", xmp=main), *parts), "a.jpg")
+    assert write_image(tmp_path / "b.jpg", decoded) == ()
+    back = read_image(tmp_path / "b.jpg").metadata
     assert (back.xmp, back.xmp_extension) == (main, extension)
-    assert write_picture(tmp_path / "b.png", picture) == ("the extension of the XMP, which PNG cannot hold",)
+    assert write_image(tmp_path / "b.png", decoded) == ("the extension of the XMP, which PNG cannot hold",)
     assert b"HasExtendedXMP" not in xmp_in(tmp_path / "b.png")
     assert b'dc:source="kept"' in xmp_in(tmp_path / "b.png")
 
@@ -394,8 +394,8 @@ def test_thumbnails_in_xmp_are_left_out_and_faces_turn(tmp_path: Path) -> None:
         b'<rdf:Description xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#" stArea:x="0.2" stArea:y="0.4"'
         b' stArea:w="0.1" stArea:h="0.3" stArea:unit="normalized"/></rdf:RDF></x:xmpmeta>'
     )
-    picture = read(tmp_path, encoded(Image.fromarray(COLORS), "JPEG", xmp=xmp, exif=b"Exif\0\0" + exif(6)), "a.jpg")
-    write_picture(tmp_path / "b.jpg", picture)
+    decoded = read(tmp_path, encoded(Image.fromarray(COLORS), "JPEG", xmp=xmp, exif=b"Exif\0\0" + exif(6)), "a.jpg")
+    write_image(tmp_path / "b.jpg", decoded)
     found = xmp_in(tmp_path / "b.jpg")
     assert b"Thumbnails" not in found
     assert b'xmp:Rating="4"' in found
@@ -406,16 +406,16 @@ def test_thumbnails_in_xmp_are_left_out_and_faces_turn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("broken", [b"<x:xmpmeta", b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'])
 def test_xmp_that_cannot_be_mended_is_left_out_and_named(tmp_path: Path, broken: bytes) -> None:
     xmp = broken + b' "http://ns.adobe.com/hdr-gain-map/1.0/"'
-    picture = read(tmp_path, encoded(Image.fromarray(COLORS), "JPEG", xmp=xmp), "a.jpg")
-    assert picture.metadata.xmp is None
-    assert "the XMP, which is damaged" in picture.metadata.lost
+    decoded = read(tmp_path, encoded(Image.fromarray(COLORS), "JPEG", xmp=xmp), "a.jpg")
+    assert decoded.metadata.xmp is None
+    assert "the XMP, which is damaged" in decoded.metadata.lost
 
 
 def test_xmp_without_anything_stale_keeps_every_byte(tmp_path: Path) -> None:
     odd = b"<?xpacket begin='' id='W5'?>  <x:xmpmeta xmlns:x='adobe:ns:meta/' >\n</x:xmpmeta >  \n<?xpacket end='w'?>"
-    picture = read(tmp_path, encoded(Image.fromarray(COLORS), "JPEG", xmp=odd), "a.jpg")
+    decoded = read(tmp_path, encoded(Image.fromarray(COLORS), "JPEG", xmp=odd), "a.jpg")
     for target in ("jpg", "png", "webp", "tif"):
-        write_picture(tmp_path / f"b.{target}", picture)
+        write_image(tmp_path / f"b.{target}", decoded)
         assert xmp_in(tmp_path / f"b.{target}") == odd
 
 
@@ -432,8 +432,8 @@ def test_tags_of_a_tiff_are_kept_or_named(tmp_path: Path) -> None:
         37724: (UNDEFINED, b"Adobe Photoshop Document Data Block\0"),
         65000: (ASCII, b"private\0"),
     }
-    picture = read(tmp_path, tiff(COLORS, 8, 2, tags=tags), "a.tif")
-    lost = write_picture(tmp_path / "b.tif", picture)
+    decoded = read(tmp_path, tiff(COLORS, 8, 2, tags=tags), "a.tif")
+    lost = write_image(tmp_path / "b.tif", decoded)
     assert lost == ("the layers of Photoshop", "the tags 65000 of the TIFF")
     found = stored(tmp_path / "b.tif").tag_v2  # type: ignore[attr-defined] # of TIFF
     assert [found[tag] for tag in (269, 270, 315, 42113)] == ["a document", "a description", "an artist", "0"]
@@ -451,19 +451,19 @@ def test_bmps_with_a_profile(tmp_path: Path) -> None:
     info[56:60] = b"DEBM"
     info[112:120] = struct.pack("<II", 124 + len(data), len(profile))
     content = b"BM" + struct.pack("<IHHI", 138 + len(data) + len(profile), 0, 0, 138) + bytes(info) + data + profile
-    picture = read(tmp_path, content, "a.bmp")
-    np.testing.assert_array_equal(picture.pixels, COLORS)
-    assert picture.metadata.icc_profile == profile
-    assert picture.metadata.dpi == (300, 150)
+    decoded = read(tmp_path, content, "a.bmp")
+    np.testing.assert_array_equal(decoded.pixels, COLORS)
+    assert decoded.metadata.icc_profile == profile
+    assert decoded.metadata.dpi == (300, 150)
 
 
 def test_decoders_are_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Damaged metadata, coarse tables and long texts give no line on standard error that names no file."""
     coarse = encoded(Image.fromarray(COLORS), "JPEG", qtables=[[1000] * 64, [1000] * 64])
     capfd.readouterr()  # of the encoder of this test
-    write_picture(tmp_path / "b.jpg", read(tmp_path, coarse, "a.jpg"))
+    write_image(tmp_path / "b.jpg", read(tmp_path, coarse, "a.jpg"))
     broken = with_segments(coarse, jpeg_segment(0xE1, b"Exif\0\0II*\0\xff\xff\xff\xff"), jpeg_segment(0xE2, b"MPF\0xx"))
-    write_picture(tmp_path / "b.png", read(tmp_path, broken, "a.jpg"))
+    write_image(tmp_path / "b.png", read(tmp_path, broken, "a.jpg"))
     buffer = io.BytesIO()
     Image.fromarray(COLORS).save(buffer, "TIFF", compression="tiff_lzw")
     cut = buffer.getvalue()

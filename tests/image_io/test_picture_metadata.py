@@ -3,7 +3,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from picture_files import (
+from decoded_files import (
     HEIGHT,
     ICC_PROFILE,
     LOSSLESS,
@@ -24,7 +24,7 @@ from picture_files import (
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from deblur.image_io.reading import read_picture
+from deblur.image_io.reading import read_image
 
 # Orientation
 
@@ -37,8 +37,8 @@ def test_every_orientation_is_shown_upright(tmp_path: Path, suffix: str, orienta
     rgba = noise(HEIGHT, WIDTH, 4)
     image = Image.fromarray(rgba[..., :3] if suffix == "jpg" else rgba)
     path = tmp_path / f"a.{suffix}"
-    stored = read_picture(save(path, image, **LOSSLESS.get(suffix, {})))
-    turned = read_picture(save(path, image, exif=exif(orientation), **LOSSLESS.get(suffix, {})))
+    stored = read_image(save(path, image, **LOSSLESS.get(suffix, {})))
+    turned = read_image(save(path, image, exif=exif(orientation), **LOSSLESS.get(suffix, {})))
     alpha = None if stored.alpha is None else upright(stored.alpha, orientation)
     same(turned, upright(stored.pixels, orientation), alpha)
     assert turned.metadata.exif is not None
@@ -51,25 +51,25 @@ def test_every_orientation_is_shown_upright(tmp_path: Path, suffix: str, orienta
 def test_16_bits_are_turned_as_well(tmp_path: Path, orientation: int) -> None:
     levels = deep_noise(HEIGHT, WIDTH, 4)
     chunk = png_chunk(b"eXIf", exif(orientation).tobytes().removeprefix(b"Exif\0\0"))
-    picture = read_picture(write(tmp_path / "a.png", png_16(levels, chunk)))
-    same(picture, upright(levels[..., :3], orientation), upright(levels[..., 3], orientation))
-    picture = read_picture(write(tmp_path / "a.tif", tiff_16(levels[..., :3], orientation=orientation)))
-    same(picture, upright(levels[..., :3], orientation))
-    picture = read_picture(write(tmp_path / "a.tif", tiff_16(levels[..., :1], orientation=orientation)))
-    same(picture, upright(levels[..., 0], orientation))
+    decoded = read_image(write(tmp_path / "a.png", png_16(levels, chunk)))
+    same(decoded, upright(levels[..., :3], orientation), upright(levels[..., 3], orientation))
+    decoded = read_image(write(tmp_path / "a.tif", tiff_16(levels[..., :3], orientation=orientation)))
+    same(decoded, upright(levels[..., :3], orientation))
+    decoded = read_image(write(tmp_path / "a.tif", tiff_16(levels[..., :1], orientation=orientation)))
+    same(decoded, upright(levels[..., 0], orientation))
 
 
 def test_turned_resolutions_change_places(tmp_path: Path) -> None:
     path = save(tmp_path / "a.jpg", Image.fromarray(smooth()), dpi=(100, 300), exif=exif(6))
-    assert read_picture(path).metadata.dpi == (300, 100)
+    assert read_image(path).metadata.dpi == (300, 100)
 
 
 def test_an_orientation_in_xmp_is_reset_as_well(tmp_path: Path) -> None:
     for suffix in ("jpg", "webp"):
         path = save(tmp_path / f"a.{suffix}", Image.fromarray(smooth()), xmp=XMP)
-        picture = read_picture(path)
-        assert picture.pixels.shape[:2] == (WIDTH, HEIGHT)
-        assert picture.metadata.xmp == XMP.replace(b'"6"', b'"1"')
+        decoded = read_image(path)
+        assert decoded.pixels.shape[:2] == (WIDTH, HEIGHT)
+        assert decoded.metadata.xmp == XMP.replace(b'"6"', b'"1"')
 
 
 def test_the_thumbnail_is_let_go(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_thumbnail_is_let_go(tmp_path: Path) -> None:
     with Image.open(path) as image:
         assert image.getexif().get_ifd(ExifTags.IFD.IFD1) == {0x0201: 1234}
     kept = Image.Exif()
-    kept.load(b"Exif\0\0" + (read_picture(path).metadata.exif or b""))
+    kept.load(b"Exif\0\0" + (read_image(path).metadata.exif or b""))
     assert kept.get_ifd(ExifTags.IFD.IFD1) == {}
     assert kept[0x010F] == "A maker"
 
@@ -102,7 +102,7 @@ def test_metadata(tmp_path: Path, suffix: str) -> None:
         exif=exif().tobytes(),
         dpi=(72, 72),
     )
-    metadata = read_picture(path).metadata
+    metadata = read_image(path).metadata
     assert metadata.icc_profile == ICC_PROFILE
     assert metadata.exif is not None
     kept = Image.Exif()
@@ -116,7 +116,7 @@ def test_metadata(tmp_path: Path, suffix: str) -> None:
 
 def test_a_picture_without_metadata_has_none(tmp_path: Path) -> None:
     for suffix in ("png", "tif", "webp", "bmp"):
-        metadata = read_picture(save(tmp_path / f"a.{suffix}", Image.fromarray(smooth()))).metadata
+        metadata = read_image(save(tmp_path / f"a.{suffix}", Image.fromarray(smooth()))).metadata
         assert (metadata.exif, metadata.xmp, metadata.icc_profile) == (None, None, None)
 
 
@@ -124,21 +124,21 @@ def test_a_picture_without_metadata_has_none(tmp_path: Path) -> None:
 def test_damaged_metadata_are_left_out_and_named(tmp_path: Path, damaged: bytes) -> None:
     pixels = noise(HEIGHT, WIDTH)
     path = save(tmp_path / "a.png", Image.fromarray(pixels), exif=b"Exif\0\0" + damaged)
-    picture = read_picture(path)
-    same(picture, pixels)
-    assert picture.metadata.exif is None
-    assert picture.metadata.lost[0].startswith("the EXIF, which is damaged")
+    decoded = read_image(path)
+    same(decoded, pixels)
+    assert decoded.metadata.exif is None
+    assert decoded.metadata.lost[0].startswith("the EXIF, which is damaged")
 
 
 def test_how_a_file_was_compressed(tmp_path: Path) -> None:
     image = Image.fromarray(smooth())
     for subsampling in (0, 1, 2):
         path = save(tmp_path / "a.jpg", image, quality=60, subsampling=subsampling)
-        compression = read_picture(path).compression
+        compression = read_image(path).compression
         with Image.open(path) as stored:
             assert compression.jpeg_tables == tuple(tuple(stored.quantization[index]) for index in (0, 1))
         assert (compression.lossless, compression.jpeg_subsampling) == (False, subsampling)
     for options, lossless in (({"lossless": True}, True), ({"quality": 80}, False)):
         for metadata in ({}, {"icc_profile": ICC_PROFILE}):
             path = save(tmp_path / "a.webp", image, **options, **metadata)
-            assert read_picture(path).compression.lossless is lossless
+            assert read_image(path).compression.lossless is lossless

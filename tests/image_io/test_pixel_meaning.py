@@ -31,22 +31,22 @@ from PIL import ExifTags, Image, ImageCms
 
 from deblur.errors import UserError
 from deblur.image_io.gray import read_gray
-from deblur.image_io.images import Picture
-from deblur.image_io.reading import read_picture
-from deblur.image_io.writing import write_picture
+from deblur.image_io.images import DecodedImage
+from deblur.image_io.reading import read_image
+from deblur.image_io.writing import write_image
 
 SUBFILE_TYPE, SUB_DIRECTORIES = 254, 330
 COLORS = levels(8, HEIGHT, WIDTH, 3)
 
 
-def read(folder: Path, content: bytes, name: str = "a.png") -> Picture:
+def read(folder: Path, content: bytes, name: str = "a.png") -> DecodedImage:
     path = folder / name
     path.write_bytes(content)
-    return read_picture(path)
+    return read_image(path)
 
 
-def copied(folder: Path, picture: Picture, name: str) -> tuple[bytes, tuple[str, ...]]:
-    lost = write_picture(folder / name, picture)
+def copied(folder: Path, decoded: DecodedImage, name: str) -> tuple[bytes, tuple[str, ...]]:
+    lost = write_image(folder / name, decoded)
     return (folder / name).read_bytes(), lost
 
 
@@ -66,22 +66,22 @@ def chunks(content: bytes) -> dict[bytes, bytes]:
 def test_a_transparent_level_of_any_depth(tmp_path: Path, bits: int, level: int) -> None:
     samples = levels(bits, HEIGHT, WIDTH, 1)
     samples[3:6, 4:9] = level
-    picture = read(tmp_path, png(samples, bits, before=[(b"tRNS", struct.pack(">H", level))]))
+    decoded = read(tmp_path, png(samples, bits, before=[(b"tRNS", struct.pack(">H", level))]))
     hidden = samples[..., 0] == level
-    assert picture.alpha is not None
-    np.testing.assert_array_equal(picture.alpha == 0, hidden)
-    np.testing.assert_array_equal(picture.alpha == np.iinfo(picture.alpha.dtype).max, ~hidden)
+    assert decoded.alpha is not None
+    np.testing.assert_array_equal(decoded.alpha == 0, hidden)
+    np.testing.assert_array_equal(decoded.alpha == np.iinfo(decoded.alpha.dtype).max, ~hidden)
     assert (read_gray(tmp_path / "a.png")[hidden] == 255).all()  # a page is white
-    content, _ = copied(tmp_path, picture, "b.png")
+    content, _ = copied(tmp_path, decoded, "b.png")
     back = read(tmp_path, content)
-    np.testing.assert_array_equal(back.alpha, picture.alpha)
+    np.testing.assert_array_equal(back.alpha, decoded.alpha)
 
 
 def test_only_the_low_bits_of_a_transparent_level_count(tmp_path: Path) -> None:
     samples = levels(2, HEIGHT, WIDTH, 1)
-    picture = read(tmp_path, png(samples, 2, before=[(b"tRNS", struct.pack(">H", 0xFFFE))]))
-    assert picture.alpha is not None
-    np.testing.assert_array_equal(picture.alpha == 0, samples[..., 0] == 2)
+    decoded = read(tmp_path, png(samples, 2, before=[(b"tRNS", struct.pack(">H", 0xFFFE))]))
+    assert decoded.alpha is not None
+    np.testing.assert_array_equal(decoded.alpha == 0, samples[..., 0] == 2)
 
 
 def test_alpha_that_colors_were_multiplied_by(tmp_path: Path) -> None:
@@ -91,17 +91,17 @@ def test_alpha_that_colors_were_multiplied_by(tmp_path: Path) -> None:
         alpha = np.maximum(levels(bits, HEIGHT, WIDTH, 1, seed=4), top // 2).astype(straight.dtype)
         multiplied = np.rint(straight.astype(np.float64) * alpha / top).astype(straight.dtype)
         samples = np.dstack([multiplied, alpha])
-        picture = read(tmp_path, tiff(samples, bits, 2, tags={338: (SHORT, [1])}), "a.tif")
-        np.testing.assert_array_equal(picture.alpha, alpha[..., 0])
-        assert np.abs(picture.pixels.astype(int) - straight).max() <= 2
+        decoded = read(tmp_path, tiff(samples, bits, 2, tags={338: (SHORT, [1])}), "a.tif")
+        np.testing.assert_array_equal(decoded.alpha, alpha[..., 0])
+        assert np.abs(decoded.pixels.astype(int) - straight).max() <= 2
 
 
 @pytest.mark.parametrize("planar", [False, True])
 def test_alpha_behind_another_sample(tmp_path: Path, planar: bool) -> None:
     samples = levels(8, HEIGHT, WIDTH, 3)
-    picture = read(tmp_path, tiff(samples, 8, 1, planar=planar, tags={338: (SHORT, [0, 2])}), "a.tif")
-    np.testing.assert_array_equal(picture.pixels, samples[..., 0])
-    np.testing.assert_array_equal(picture.alpha, samples[..., 2])
+    decoded = read(tmp_path, tiff(samples, 8, 1, planar=planar, tags={338: (SHORT, [0, 2])}), "a.tif")
+    np.testing.assert_array_equal(decoded.pixels, samples[..., 0])
+    np.testing.assert_array_equal(decoded.alpha, samples[..., 2])
     more = levels(8, HEIGHT, WIDTH, 5)
     content = tiff(more, 8, 2, planar=planar, tags={338: (SHORT, [0, 2])})
     if planar:
@@ -127,8 +127,8 @@ def color_chunks() -> list[tuple[bytes, bytes]]:
 @pytest.mark.parametrize("bits", [8, 16])
 def test_color_chunks_of_a_png_are_kept(tmp_path: Path, bits: int) -> None:
     given = [*color_chunks(), (b"sRGB", b"\1")]
-    picture = read(tmp_path, png(levels(bits, HEIGHT, WIDTH, 3), bits, before=given))
-    content, lost = copied(tmp_path, picture, "b.png")
+    decoded = read(tmp_path, png(levels(bits, HEIGHT, WIDTH, 3), bits, before=given))
+    content, lost = copied(tmp_path, decoded, "b.png")
     assert lost == ()
     found = chunks(content)
     assert {kind: found.get(kind) for kind, _ in given} == dict(given)
@@ -153,8 +153,8 @@ def shown(content: bytes) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_linear_light_becomes_a_profile_in_other_formats(tmp_path: Path, suffix: str, channels: int) -> None:
     linear = levels(8, HEIGHT, WIDTH, channels)
-    picture = read(tmp_path, png(linear, before=[(b"gAMA", struct.pack(">I", 100_000))]))
-    content, lost = copied(tmp_path, picture, f"b.{suffix}")
+    decoded = read(tmp_path, png(linear, before=[(b"gAMA", struct.pack(">I", 100_000))]))
+    content, lost = copied(tmp_path, decoded, f"b.{suffix}")
     assert lost == ()
     light = (linear if channels == 3 else linear.repeat(3, axis=2)) / 255
     encoded_light = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
@@ -172,8 +172,8 @@ def test_linear_light_becomes_a_profile_in_other_formats(tmp_path: Path, suffix:
 def test_wide_primaries_become_a_profile_in_other_formats(
     tmp_path: Path, chunk: tuple[bytes, bytes], primaries: tuple[float, ...]
 ) -> None:
-    picture = read(tmp_path, png(COLORS, before=[chunk]))
-    content, _ = copied(tmp_path, picture, "b.tif")
+    decoded = read(tmp_path, png(COLORS, before=[chunk]))
+    content, _ = copied(tmp_path, decoded, "b.tif")
     with Image.open(io.BytesIO(content)) as image:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])).profile
     for found, (x, y) in zip(
@@ -195,19 +195,19 @@ def test_wide_primaries_become_a_profile_in_other_formats(
     ],
 )
 def test_what_is_srgb_needs_no_profile(tmp_path: Path, given: Sequence[tuple[bytes, bytes]]) -> None:
-    picture = read(tmp_path, png(COLORS, before=given))
+    decoded = read(tmp_path, png(COLORS, before=given))
     for suffix in ("jpg", "webp", "tif"):
-        copied(tmp_path, picture, f"b.{suffix}")
-        assert read_picture(tmp_path / f"b.{suffix}").metadata.icc_profile is None
+        copied(tmp_path, decoded, f"b.{suffix}")
+        assert read_image(tmp_path / f"b.{suffix}").metadata.icc_profile is None
 
 
 @pytest.mark.parametrize(("number", "name"), [(16, "PQ"), (18, "HLG")])
 def test_high_dynamic_range_is_not_written_where_nothing_says_so(tmp_path: Path, number: int, name: str) -> None:
-    picture = read(tmp_path, png(COLORS, before=[(b"cICP", bytes([9, number, 0, 1]))]))
+    decoded = read(tmp_path, png(COLORS, before=[(b"cICP", bytes([9, number, 0, 1]))]))
     for suffix in ("jpg", "webp", "tif", "bmp"):
         with pytest.raises(UserError, match=rf"b\.{suffix}: .* high dynamic range \({name}\); name a \.png file"):
-            write_picture(tmp_path / f"b.{suffix}", picture)
-    assert copied(tmp_path, picture, "b.png")[1] == ()
+            write_image(tmp_path / f"b.{suffix}", decoded)
+    assert copied(tmp_path, decoded, "b.png")[1] == ()
 
 
 def gray_profile(gamma: float) -> bytes:
@@ -227,17 +227,17 @@ def gray_profile(gamma: float) -> bytes:
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
 def test_a_profile_of_gray_stays_with_gray(tmp_path: Path, suffix: str) -> None:
     profile = gray_profile(1.0)
-    picture = read(tmp_path, encoded(Image.fromarray(COLORS[..., 0]), "JPEG", icc_profile=profile), "a.jpg")
-    _, lost = copied(tmp_path, picture, f"b.{suffix}")
+    decoded = read(tmp_path, encoded(Image.fromarray(COLORS[..., 0]), "JPEG", icc_profile=profile), "a.jpg")
+    _, lost = copied(tmp_path, decoded, f"b.{suffix}")
     assert lost == ()
-    assert read_picture(tmp_path / f"b.{suffix}").metadata.icc_profile == profile
+    assert read_image(tmp_path / f"b.{suffix}").metadata.icc_profile == profile
 
 
 @pytest.mark.parametrize("suffix", ["webp", "avif"])
 def test_a_profile_of_gray_becomes_one_of_rgb_with_its_curve(tmp_path: Path, suffix: str) -> None:
     content = encoded(Image.fromarray(COLORS[..., 0]), "PNG", icc_profile=gray_profile(1.0))
-    picture = read(tmp_path, content)
-    copy, lost = copied(tmp_path, picture, f"b.{suffix}")
+    decoded = read(tmp_path, content)
+    copy, lost = copied(tmp_path, decoded, f"b.{suffix}")
     assert lost == ()
     with Image.open(io.BytesIO(copy)) as image:
         assert image.mode == "RGB"
@@ -260,10 +260,10 @@ def test_a_profile_of_other_colors_is_left_out_and_named(
 ) -> None:
     profile = bytearray(gray_profile(1.0))
     profile[16:20] = space
-    picture = read(tmp_path, encoded(Image.fromarray(pixels), "JPEG", icc_profile=bytes(profile)), "a.jpg")
-    _, lost = copied(tmp_path, picture, f"b.{suffix}")
+    decoded = read(tmp_path, encoded(Image.fromarray(pixels), "JPEG", icc_profile=bytes(profile)), "a.jpg")
+    _, lost = copied(tmp_path, decoded, f"b.{suffix}")
     assert lost == (f"the ICC profile, which is {said}",)
-    assert read_picture(tmp_path / f"b.{suffix}").metadata.icc_profile is None
+    assert read_image(tmp_path / f"b.{suffix}").metadata.icc_profile is None
 
 
 # Thumbnails and levels
@@ -353,9 +353,9 @@ def test_pages_are_counted_without_thumbnails_and_loops_end(tmp_path: Path) -> N
 
 def test_a_mask_is_no_page_and_is_named(tmp_path: Path) -> None:
     mask = directory(SMALL, 0, {SUBFILE_TYPE: (LONG, [4])})
-    picture = read(tmp_path, tiff_file([directory(FULL, SMALL.size, {}), mask], BOTH), "a.tif")
-    np.testing.assert_array_equal(picture.pixels, FULL)
-    assert picture.metadata.lost == ("the transparency mask",)
+    decoded = read(tmp_path, tiff_file([directory(FULL, SMALL.size, {}), mask], BOTH), "a.tif")
+    np.testing.assert_array_equal(decoded.pixels, FULL)
+    assert decoded.metadata.lost == ("the transparency mask",)
 
 
 def with_thumbnail(jpeg: bytes) -> bytes:
@@ -377,10 +377,10 @@ def test_the_first_of_several_jpegs_is_read_and_not_its_thumbnail(tmp_path: Path
     )
     with Image.open(io.BytesIO(first)) as image:
         assert image.getexif().get_ifd(ExifTags.IFD.IFD1)[0x0202] == len(thumbnail)
-    picture = read(tmp_path, first + thumbnail, "a.jpg")
-    assert picture.pixels.shape == FULL.shape
-    assert picture.metadata.lost == ("the images or data behind the first image",)
-    content, _ = copied(tmp_path, picture, "b.jpg")
+    decoded = read(tmp_path, first + thumbnail, "a.jpg")
+    assert decoded.pixels.shape == FULL.shape
+    assert decoded.metadata.lost == ("the images or data behind the first image",)
+    content, _ = copied(tmp_path, decoded, "b.jpg")
     assert content.count(b"\xff\xd8\xff") == 1
     with Image.open(io.BytesIO(content)) as image:
         assert image.getexif()[0x010F] == "A maker"
@@ -418,8 +418,8 @@ def subsampled(order: str) -> tuple[bytes, NDArray[np.float64]]:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_subsampled_chroma_of_a_tiff(tmp_path: Path, order: str) -> None:
     content, expected = subsampled(order)
-    picture = read(tmp_path, content, "a.tif")
-    assert np.abs(picture.pixels - expected).max() <= 2
+    decoded = read(tmp_path, content, "a.tif")
+    assert np.abs(decoded.pixels - expected).max() <= 2
     luma = expected @ [0.299, 0.587, 0.114]
     assert np.abs(read_gray(tmp_path / "a.tif") - luma).max() <= 2
 
@@ -438,16 +438,16 @@ def test_palettes_of_8_and_of_16_bits(tmp_path: Path, scale: int) -> None:
     palette = levels(8, 256, 1, 3, seed=8)[:, 0]
     index = levels(8, HEIGHT, WIDTH, 1)
     tags: dict[int, Tag] = {320: (SHORT, (palette.T.astype(int) * scale).ravel().tolist())}
-    picture = read(tmp_path, tiff(index, 8, 3, tags=tags), "a.tif")
-    np.testing.assert_array_equal(picture.pixels, palette[index[..., 0]])
+    decoded = read(tmp_path, tiff(index, 8, 3, tags=tags), "a.tif")
+    np.testing.assert_array_equal(decoded.pixels, palette[index[..., 0]])
 
 
 def test_a_palette_of_65536_colors(tmp_path: Path) -> None:
     palette = np.random.default_rng(0).integers(0, 256, (65_536, 3), dtype=np.uint8)
     index = levels(16, HEIGHT, WIDTH, 1)
     tags: dict[int, Tag] = {320: (SHORT, (palette.T.astype(int) * 257).ravel().tolist())}
-    picture = read(tmp_path, tiff(index, 16, 3, tags=tags), "a.tif")
-    np.testing.assert_array_equal(picture.pixels, palette[index[..., 0]])
+    decoded = read(tmp_path, tiff(index, 16, 3, tags=tags), "a.tif")
+    np.testing.assert_array_equal(decoded.pixels, palette[index[..., 0]])
 
 
 @pytest.mark.parametrize("adobe", [True, False])
@@ -460,7 +460,7 @@ def test_inks_are_refused_and_their_luma_is_read(tmp_path: Path, adobe: bool) ->
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"a\.jpg has the CMYK colors of a print: convert it to RGB"):
-        read_picture(path)
+        read_image(path)
     with Image.open(path) as image:
         expected = np.asarray(image.convert("RGB").convert("L")).astype(int)
     assert np.abs(read_gray(path) - expected).max() <= 1
@@ -484,8 +484,8 @@ def test_old_jpegs_in_tiffs_are_read_as_libtiff_does(tmp_path: Path) -> None:
         514: (LONG, [len(stream)]),
         530: (SHORT, [1, 1]),
     }
-    picture = read(tmp_path, tiff_file([tags], stream), "a.tif")
-    assert np.abs(picture.pixels.astype(int) - FULL).mean() < 4
+    decoded = read(tmp_path, tiff_file([tags], stream), "a.tif")
+    assert np.abs(decoded.pixels.astype(int) - FULL).mean() < 4
 
 
 def test_a_damaged_strip_is_no_other_kind(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -509,10 +509,10 @@ def test_strips_of_wrong_or_no_sizes(tmp_path: Path, sizes: Tag | None) -> None:
 def test_a_long_text_is_no_reason_to_refuse_a_png(tmp_path: Path) -> None:
     long = zlib.compress(b"a" * 2_000_000)
     content = png(COLORS, before=[(b"zTXt", b"Comment\0\0" + long), (b"iCCP", b"p\0\0" + long)])
-    picture = read(tmp_path, content)
-    np.testing.assert_array_equal(picture.pixels, COLORS)
+    decoded = read(tmp_path, content)
+    np.testing.assert_array_equal(decoded.pixels, COLORS)
     np.testing.assert_array_equal(read_gray(tmp_path / "a.png"), np.asarray(Image.fromarray(COLORS).convert("L")))
-    copy, lost = copied(tmp_path, picture, "b.png")
+    copy, lost = copied(tmp_path, decoded, "b.png")
     assert chunks(copy)[b"zTXt"] == b"Comment\0\0" + long
     assert lost == ("the ICC profile, which is damaged",)
 
@@ -520,23 +520,23 @@ def test_a_long_text_is_no_reason_to_refuse_a_png(tmp_path: Path) -> None:
 def test_a_bomb_of_text_is_left_alone(tmp_path: Path) -> None:
     bomb = zlib.compress(bytes(60_000_000))
     content = png(COLORS, before=[(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb), (b"iCCP", b"p\0\0" + bomb)])
-    picture = read(tmp_path, content)
-    assert (picture.metadata.xmp, picture.metadata.icc_profile) == (None, None)
+    decoded = read(tmp_path, content)
+    assert (decoded.metadata.xmp, decoded.metadata.icc_profile) == (None, None)
 
 
 def test_a_damaged_text_is_left_out(tmp_path: Path) -> None:
     content = png(COLORS, before=[(b"tEXt", b"Title\0abc")])
     broken = content.replace(png_chunk(b"tEXt", b"Title\0abc"), png_chunk(b"tEXt", b"Title\0abc")[:-1] + b"!")
-    picture = read(tmp_path, broken)
-    np.testing.assert_array_equal(picture.pixels, COLORS)
-    assert picture.metadata.texts == ()
+    decoded = read(tmp_path, broken)
+    np.testing.assert_array_equal(decoded.pixels, COLORS)
+    assert decoded.metadata.texts == ()
 
 
 def test_an_animation_in_which_nothing_moves_is_a_picture(tmp_path: Path) -> None:
     for control, kind in ((struct.pack(">II", 1, 0), "one frame"), (struct.pack(">II", 0, 0), "none")):
         frame = struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
-        picture = read(tmp_path, png(COLORS, before=[(b"acTL", control), (b"fcTL", frame)]))
-        np.testing.assert_array_equal(picture.pixels, COLORS, err_msg=kind)
+        decoded = read(tmp_path, png(COLORS, before=[(b"acTL", control), (b"fcTL", frame)]))
+        np.testing.assert_array_equal(decoded.pixels, COLORS, err_msg=kind)
 
 
 def test_16_bits_are_reckoned_as_such_for_training(tmp_path: Path) -> None:

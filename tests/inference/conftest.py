@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from network_files import write_network, write_told_network
+from network_files import write_network, write_non_blind_network
 
 from deblur import restore
 
@@ -23,9 +23,9 @@ def brighter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def told_kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that has to be told the kernel of each picture."""
-    return write_told_network(tmp_path_factory.mktemp("networks") / "told.safetensors")
+def known_kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that has to be told the kernel of each image."""
+    return write_non_blind_network(tmp_path_factory.mktemp("networks") / "told.safetensors")
 
 
 class Told:
@@ -39,9 +39,9 @@ class Told:
 def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
     """Restore with some words; return the exit code and what was said."""
 
-    def call(*words: Any) -> Told:
+    def call(*overrides: Any) -> Told:
         capsys.readouterr()
-        code = restore.main([*map(str, words), "accelerator=cpu"])
+        code = restore.main([*map(str, overrides), "accelerator=cpu"])
         said = capsys.readouterr()
         return Told(code, said.out, said.err)
 

@@ -1,4 +1,4 @@
-"""Many pictures at the same time."""
+"""Many images at the same time."""
 
 import threading
 import time
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from picture_files import noise
+from decoded_files import noise
 from PIL import Image
 
 from deblur.errors import UserError
-from deblur.image_io.images import Picture
+from deblur.image_io.images import DecodedImage
 from deblur.inference.batch import restore_all
 from deblur.inference.places import Task
 
@@ -28,9 +28,9 @@ def test_all_are_written_in_order_and_told(tmp_path: Path) -> None:
     work: list[str] = []
     done: list[str] = []
 
-    def restore(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
+    def restore(task: Task, decoded: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
         work.append(task.name)
-        yield task.target, picture
+        yield task.target, decoded
 
     made = tasks(tmp_path, 7)
     restore_all(made, restore, lambda *_: pytest.fail("nothing fails"), 1.0, lambda task: done.append(task.name))
@@ -46,12 +46,12 @@ def test_each_failure_is_told_once_whoever_fails(tmp_path: Path) -> None:
     failed: list[str] = []
     done: list[str] = []
 
-    def restore(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
+    def restore(task: Task, decoded: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
         if task.name == "2.png":
             raise UserError("the network has failed")
         if task.name == "4.png":
             raise MemoryError
-        yield task.target, picture
+        yield task.target, decoded
 
     restore_all(made, restore, lambda task, _: failed.append(task.name), 1.0, lambda task: done.append(task.name))
     assert sorted(failed) == ["1.png", "2.png", "3.png", "4.png"]
@@ -64,11 +64,11 @@ def test_few_pictures_are_held_at_once(tmp_path: Path) -> None:
     threads: list[int] = []
     failed: list[str] = []
 
-    def restore(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
+    def restore(task: Task, decoded: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
         threads.append(threading.active_count())
         time.sleep(0.05)  # time enough to read all of them, if nothing held the reader back
         made[-1].source.unlink(missing_ok=True)
-        yield task.target, picture
+        yield task.target, decoded
 
     before = threading.active_count()
     restore_all(made, restore, lambda task, _: failed.append(task.name), 1.0, lambda _: None)
@@ -78,10 +78,10 @@ def test_few_pictures_are_held_at_once(tmp_path: Path) -> None:
 
 
 def test_a_crash_ends_all_and_leaves_no_thread(tmp_path: Path) -> None:
-    def restore(task: Task, picture: Picture) -> Iterator[tuple[Path, Picture]]:
+    def restore(task: Task, decoded: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
         if task.name == "2.png":
             raise KeyboardInterrupt
-        yield task.target, picture
+        yield task.target, decoded
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""A network that wants a guide is given it in tiles: those of the guide of the whole picture."""
+"""A network that wants a Wiener estimate is given it in tiles: those of the Wiener estimate of the whole image."""
 
 from pathlib import Path
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from guided_networks import KERNELS, calibrated
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from wiener_networks import KERNELS, calibrated
 
 import deblur
 from deblur.inference.tiles import TiledNetwork
 from deblur.inference.torch_network import TorchNetwork
 from deblur.inference.weights import write_weights
 from deblur.models import WienerSRCNN
-from deblur.wiener.prefilter import Preparation
+from deblur.wiener.prefilter import WienerPrefilter
 
 CPU = torch.device("cpu")
 
@@ -25,9 +25,9 @@ def plane(height: int, width: int) -> NDArray[np.float32]:
 
 
 def whole(network: WienerSRCNN, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    guide = torch.from_numpy(network.preparation()(image))[None]
+    wiener_estimate = torch.from_numpy(network.prefilter()(image))[None]
     with torch.inference_mode():
-        return network(torch.from_numpy(image)[None, None], guide)[0, 0].numpy()
+        return network(torch.from_numpy(image)[None, None], wiener_estimate)[0, 0].numpy()
 
 
 def slow(*values: Any) -> list[Any]:
@@ -40,8 +40,8 @@ def slow(*values: Any) -> list[Any]:
 def test_tiles_are_those_of_the_whole(kernel: str, shape: tuple[int, int], tile: int) -> None:
     if tile == 1 and shape[0] * shape[1] > 300:
         tile = 3  # a tile for each of thousands of pixels shows no more
-    network = calibrated(KERNELS[kernel], (9, 3, 1, 5), (4, 4, 4), noise_factors=(1.0, 9.0))
-    assert network.radius == 7  # larger than some tiles and pictures
+    network = calibrated(KERNELS[kernel], (9, 3, 1, 5), (4, 4, 4), noise_scales=(1.0, 9.0))
+    assert network.halo == 7  # larger than some tiles and images
     image = plane(*shape)
     restored = TiledNetwork(TorchNetwork(network, CPU), tile).restore(image)
     assert restored.dtype == np.float32
@@ -54,36 +54,36 @@ def test_a_tile_of_a_picture_is_not_a_picture() -> None:
     assert np.abs(part - whole(network, image)[:20, :20]).max() > 1e-3
 
 
-class Guided(nn.Module):
-    """A network of a user's own that wants a guide and pads as it likes."""
+class WienerGuided(nn.Module):
+    """A network of a user's own that wants a Wiener estimate and pads as it likes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Conv2d(2, 1, 5, padding=2)
-        self.measured = calibrated().preparation()
+        self.measured = calibrated().prefilter()
 
-    def preparation(self) -> Preparation:
+    def prefilter(self) -> WienerPrefilter:
         return self.measured
 
-    def forward(self, blurred: Tensor, guide: Tensor) -> Tensor:
-        restored: Tensor = self.layer(torch.cat([blurred, guide], dim=1))
+    def forward(self, blurred: Tensor, wiener_estimate: Tensor) -> Tensor:
+        restored: Tensor = self.layer(torch.cat([blurred, wiener_estimate], dim=1))
         return restored
 
 
 def test_a_network_without_radius_is_given_the_whole_guide() -> None:
     torch.manual_seed(0)
-    network, image = Guided(), plane(40, 50)
+    network, image = WienerGuided(), plane(40, 50)
     tiled = TiledNetwork(TorchNetwork(network, CPU), 16)
-    guide = torch.from_numpy(network.measured(image))[None]
+    wiener_estimate = torch.from_numpy(network.measured(image))[None]
     with torch.inference_mode():
-        expected = network(torch.from_numpy(image)[None, None], guide)[0, 0].numpy()
+        expected = network(torch.from_numpy(image)[None, None], wiener_estimate)[0, 0].numpy()
     np.testing.assert_allclose(tiled.restore(image), expected, rtol=0, atol=1e-6)
     assert tiled.count(40, 50) == 1
 
 
 def test_views_of_a_picture_are_planes() -> None:
-    network, colours = calibrated(), np.random.default_rng(0).random((20, 30, 3), dtype=np.float32)
-    view = colours[::-1, :, 1]
+    network, colors = calibrated(), np.random.default_rng(0).random((20, 30, 3), dtype=np.float32)
+    view = colors[::-1, :, 1]
     restored = TiledNetwork(TorchNetwork(network, CPU), 16).restore(view)
     np.testing.assert_allclose(restored, whole(network, np.ascontiguousarray(view)), rtol=0, atol=1e-6)
 
@@ -96,14 +96,14 @@ def test_bfloat16_is_near_and_not_the_same() -> None:
 
 
 def test_each_picture_may_bring_its_kernel_and_has_to() -> None:
-    network = calibrated(kernel_given=True)
+    network = calibrated(non_blind=True)
     tiled, image = TiledNetwork(TorchNetwork(network, CPU), 16), plane(31, 33)
     for kernel in KERNELS.values():
-        guide = torch.from_numpy(network.preparation()(image, kernel))[None]
+        wiener_estimate = torch.from_numpy(network.prefilter()(image, kernel))[None]
         with torch.inference_mode():
-            expected = network(torch.from_numpy(image)[None, None], guide)[0, 0].numpy()
+            expected = network(torch.from_numpy(image)[None, None], wiener_estimate)[0, 0].numpy()
         np.testing.assert_allclose(tiled.restore(image, kernel=kernel), expected, rtol=0, atol=1e-6)
-    with pytest.raises(ValueError, match="needs the kernel of each picture"):
+    with pytest.raises(ValueError, match="needs the kernel of each image"):
         tiled.restore(image)
 
 

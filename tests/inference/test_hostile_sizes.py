@@ -21,7 +21,7 @@ from deblur.inference.checkpoints import load_checkpoint
 from deblur.inference.trained import load_trained
 from deblur.models import SRCNN
 
-Weights = dict[str, Tensor]
+Psf = dict[str, Tensor]
 
 SMALL = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 1], "widths": [2]}
 RESNET = {"_target_": "deblur.models.ResNet", "blocks": 0, "width": 4}
@@ -31,7 +31,7 @@ WEIGHTS = SRCNN([3, 1], [2]).state_dict()
 GROWTH = 300 * 2**20  # bytes; one array of what the files ask for has more
 
 
-def checkpoint(model: Any, weights: Weights = WEIGHTS, **others: Any) -> bytes:
+def checkpoint(model: Any, weights: Psf = WEIGHTS, **others: Any) -> bytes:
     content = io.BytesIO()
     settings = {"model": model, "blur": BLUR, "data": {}}
     held = {f"network.{name}": value for name, value in weights.items()}
@@ -39,7 +39,7 @@ def checkpoint(model: Any, weights: Weights = WEIGHTS, **others: Any) -> bytes:
     return content.getvalue()
 
 
-def safetensors(model: Any, weights: Weights = WEIGHTS, **others: Any) -> bytes:
+def safetensors(model: Any, weights: Psf = WEIGHTS, **others: Any) -> bytes:
     description = {"format": 1, "settings": {"model": model, "blur": BLUR}} | others
     return save(weights, {"deblur": json.dumps(description)})
 
@@ -52,13 +52,13 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "width": (SMALL | {"widths": [500_000_000]}, "does not fit its network (Error(s) in loading state_dict for SRCNN"),
     "kernel": (SMALL | {"kernel_sizes": [1_000_001, 1]}, "does not fit its network"),
     "wide resnet": (RESNET | {"width": 500_000_000}, "does not fit its network"),
-    "folding": (RESNET | {"folding": 100_001}, "does not fit its network"),
+    "unshuffle": (RESNET | {"unshuffle": 100_001}, "does not fit its network"),
     "beyond 64 bits": (SMALL | {"widths": [2**62]}, "refuses its arguments: "),
     "beyond all": (SMALL | {"widths": [10**30]}, "refuses its arguments: "),
     "blocks": (RESNET | {"blocks": 10**9}, "it has more parameters than the 4 arrays of weights that the file holds"),
     "layers": (SMALL | {"kernel_sizes": [1] * 9000, "widths": [2] * 8999}, "it has more parameters than the 4 arrays"),
     "a list of layers": (SMALL | {"kernel_sizes": [1] * 50_000, "widths": [2] * 49_999}, "holds too many values"),
-    "planes": (WIENER | {"noise_factors": [1.0] * 9000}, "does not fit its network"),
+    "planes": (WIENER | {"noise_scales": [1.0] * 9000}, "does not fit its network"),
     "negative": (SMALL | {"widths": [-5]}, f"{NOT_ALLOWED}widths=[-5] is not allowed: give a list of positive whole"),
     "true": (SMALL | {"widths": [True]}, f"{NOT_ALLOWED}widths=[true] is not allowed"),
     "a fraction": (SMALL | {"widths": [2.5]}, f"{NOT_ALLOWED}widths=[2.5] is not allowed"),
@@ -69,7 +69,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "null": (SMALL | {"widths": None}, f"{NOT_ALLOWED}widths=null is not allowed"),
     "a mapping": (SMALL | {"widths": {"a": 1}}, f"{NOT_ALLOWED}widths={{...}} is not allowed"),
     "true blocks": (RESNET | {"blocks": True}, f"{NOT_ALLOWED}blocks=true is not allowed"),
-    "true kernels": (WIENER | {"kernel_given": 1}, f"{NOT_ALLOWED}kernel_given=1 is not allowed"),
+    "true kernels": (WIENER | {"non_blind": 1}, f"{NOT_ALLOWED}non_blind=1 is not allowed"),
     "dilations": (SMALL | {"dilations": [10**9, 1]}, "reaches 1000000000 px to each side"),
 }
 
@@ -152,7 +152,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
             SMALL | {"kernel_sizes": [3, 1], "widths": [4000], "dilations": [900, 1]},
             SRCNN([3, 1], [4000], dilations=[900, 1]).state_dict(),
         ),
-        "would take 63 GiB for each part of a picture",
+        "would take 63 GiB for each part of an image",
     ),
     "header.safetensors": (_long_header, "is no safetensors file, or is damaged (its header has 45,"),
     "claim.safetensors": (lambda: struct.pack("<Q", 2**62) + b"{}", "or is damaged (its header has 4,611,686"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from picture_files import noise
+from decoded_files import noise
 from PIL import Image
 
 Command = Callable[..., Any]
@@ -14,7 +14,7 @@ Command = Callable[..., Any]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with two pictures."""
+    """A folder with two images."""
     (tmp_path / "in").mkdir()
     for index, name in enumerate(("a.png", "b.png")):
         Image.fromarray(noise(9, 11, seed=index)).save(tmp_path / "in" / name)
@@ -26,7 +26,7 @@ def restored(root: Path) -> list[str]:
     return sorted(os.fsencode(path.relative_to(out)).decode("latin-1") for path in out.rglob("*") if path.is_file())
 
 
-def words(root: Path, identity: Path, *more: str) -> list[str]:
+def overrides(root: Path, identity: Path, *more: str) -> list[str]:
     return [f"input={root}", f"output={root.parent / 'out'}", f"run={identity}", *more]
 
 
@@ -36,8 +36,8 @@ def test_what_is_left_out_is_said_once(
     (root / "@eaDir" / "a.png").mkdir(parents=True)
     Image.fromarray(noise(3, 4)).save(root / "@eaDir" / "a.png" / "SYNO_THUMB.png")
     for name in ("c.xyz", "d.nef", "notes", "Thumbs.db"):
-        (root / name).write_text("no picture")
-    assert command(*words(root, identity)).code == 0
+        (root / name).write_text("no image")
+    assert command(*overrides(root, identity)).code == 0
     assert restored(root) == ["a.png", "b.png"]
     (record,) = caplog.records
     assert record.getMessage().startswith(
@@ -50,7 +50,7 @@ def test_links_in_a_circle_do_not_keep_others_from_being_restored(
 ) -> None:
     (root / "x.png").symlink_to("y.png")
     (root / "y.png").symlink_to("x.png")
-    told = command(*words(root, identity))
+    told = command(*overrides(root, identity))
     assert told.code == 0
     assert restored(root) == ["a.png", "b.png"]
     (record,) = caplog.records
@@ -63,17 +63,17 @@ def test_a_broken_link_is_one_failure(command: Command, identity: Path, root: Pa
     if again:  # a link that was not broken before
         (root.parent / "out").mkdir()
         Image.fromarray(noise(9, 11)).save(root.parent / "out" / "broken.png")
-    told = command(*words(root, identity, "overwrite=true"))
+    told = command(*overrides(root, identity, "overwrite=true"))
     assert told.code == 2
     assert "broken.png does not exist" in told.err
-    assert "1 of 3 pictures failed, 2 are restored." in told.err
+    assert "1 of 3 images failed, 2 are restored." in told.err
     assert restored(root) == ["a.png", "b.png", *(["broken.png"] if again else [])]
 
 
 def test_links_in_a_circle_where_the_results_go(command: Command, identity: Path, root: Path) -> None:
     (root.parent / "out").mkdir()
     (root.parent / "out" / "a.png").symlink_to("a.png")
-    told = command(*words(root, identity))
+    told = command(*overrides(root, identity))
     assert told.code == 2
     assert "a.png" in told.err
     assert "symbolic links" in told.err

@@ -1,4 +1,4 @@
-"""Pictures whose names a terminal or a text file cannot show as they are."""
+"""Images whose names a terminal or a text file cannot show as they are."""
 
 import os
 from collections.abc import Callable
@@ -17,8 +17,8 @@ EVIL = "a\x1b[31m\r\u202e\nerror: forged.png"
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """A folder with a picture of each odd name, in a folder of such a name."""
+def images(tmp_path: Path) -> Path:
+    """A folder with an image of each odd name, in a folder of such a name."""
     folder = tmp_path / os.fsdecode(b"f\xf6lder")
     folder.mkdir()
     for number, name in enumerate((ODD, EVIL, "plain.png")):
@@ -29,19 +29,19 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def test_they_are_restored(command: Command, identity: Path, pictures: Path, tmp_path: Path) -> None:
-    told = command(f"run={identity}", f"input={pictures}", f"output={tmp_path / 'out'}")
+def test_they_are_restored(command: Command, identity: Path, images: Path, tmp_path: Path) -> None:
+    told = command(f"run={identity}", f"input={images}", f"output={tmp_path / 'out'}")
     assert (told.code, told.err) == (0, "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([ODD, EVIL, "plain.png"])
-    told = command(f"run={identity}", f"input={pictures / ODD}", f"output={tmp_path / ODD}")
+    told = command(f"run={identity}", f"input={images / ODD}", f"output={tmp_path / ODD}")
     assert (told.code, told.err) == (0, "")
     assert (tmp_path / ODD).is_file()
     assert "gr\\udcf6\\udcdfe.png" in told.out
 
 
-def test_they_are_blurred_and_restored(command: Command, identity: Path, pictures: Path, tmp_path: Path) -> None:
-    words = (f"run={identity}", "simulate=true", "blur=box", "blur.noise_sigma=2", f"output={tmp_path / 'out'}")
-    told = command(*words, f"input={pictures}")
+def test_they_are_blurred_and_restored(command: Command, identity: Path, images: Path, tmp_path: Path) -> None:
+    overrides = (f"run={identity}", "simulate=true", "blur=box", "blur.noise_sigma=2", f"output={tmp_path / 'out'}")
+    told = command(*overrides, f"input={images}")
     assert (told.code, told.err) == (0, "")
     assert len(list((tmp_path / "out").iterdir())) == 3
     lines = told.out.splitlines()
@@ -50,21 +50,21 @@ def test_they_are_blurred_and_restored(command: Command, identity: Path, picture
     assert not any(line.startswith("error:") for line in lines)
 
 
-def test_their_faults_are_sentences(command: Command, identity: Path, pictures: Path, tmp_path: Path) -> None:
-    (pictures / ODD).write_bytes(b"no picture")
-    (pictures / EVIL).write_bytes(b"no picture")
-    told = command(f"run={identity}", f"input={pictures}", f"output={tmp_path / 'out'}")
+def test_their_faults_are_sentences(command: Command, identity: Path, images: Path, tmp_path: Path) -> None:
+    (images / ODD).write_bytes(b"no picture")
+    (images / EVIL).write_bytes(b"no picture")
+    told = command(f"run={identity}", f"input={images}", f"output={tmp_path / 'out'}")
     assert told.code == 2
     assert told.err.count("\n") == 3
     assert all(line.startswith("error: ") for line in told.err.splitlines())
-    assert "2 of 3 pictures failed, 1 is restored." in told.err
+    assert "2 of 3 images failed, 1 is restored." in told.err
     told = command(f"run={identity}", f"input={tmp_path / EVIL}", f"output={tmp_path / 'out'}")
     assert told.code == 2
     assert told.err.count("\n") == 1
     assert "does not exist" in told.err
     for word in ("run", "output"):
         told = command(
-            f"input={pictures / 'plain.png'}", f"{word}={tmp_path / 'absent' / ODD}{'' if word == 'run' else '.x'}"
+            f"input={images / 'plain.png'}", f"{word}={tmp_path / 'absent' / ODD}{'' if word == 'run' else '.x'}"
         )
         assert told.code == 2
         assert "\\udcf6" in told.err

@@ -15,8 +15,8 @@ from PIL import Image
 
 from deblur.errors import UserError
 from deblur.image_io.images import is_transparent
-from deblur.image_io.reading import read_picture
-from deblur.image_io.writing import write_picture
+from deblur.image_io.reading import read_image
+from deblur.image_io.writing import write_image
 
 ALL = list(odd_images())
 FAST = ALL[::9]
@@ -58,7 +58,7 @@ def test_the_campaign_in_one_command(command: Callable[..., Any], identity: Path
     for odd in ALL:
         if odd.name in written:
             assert odd.pixels is not None
-            same(read_picture(target / odd.name).pixels, odd, exact=odd.exact)
+            same(read_image(target / odd.name).pixels, odd, exact=odd.exact)
 
 
 def check(folder: Path, odd: Odd) -> None:
@@ -69,29 +69,29 @@ def check(folder: Path, odd: Odd) -> None:
         if odd.pixels is None:
             assert odd.refusal is not None
             with pytest.raises(UserError) as refused:
-                read_picture(path)
+                read_image(path)
             sentence = str(refused.value)
             assert odd.refusal in sentence
             assert sentence.startswith(str(path))
             assert "\n" not in sentence
             assert "damaged" not in sentence
             return
-        picture = read_picture(path)
-    same(picture.pixels, odd, exact=True)  # what is decoded is what Pillow, or the maker of the file, says
-    assert (picture.alpha is None) == (odd.alpha is None)
+        decoded = read_image(path)
+    same(decoded.pixels, odd, exact=True)  # what is decoded is what Pillow, or the maker of the file, says
+    assert (decoded.alpha is None) == (odd.alpha is None)
     if odd.alpha is not None:
-        assert picture.alpha is not None
-        np.testing.assert_array_equal(picture.alpha, odd.alpha)
+        assert decoded.alpha is not None
+        np.testing.assert_array_equal(decoded.alpha, odd.alpha)
     suffix = path.suffix
-    if suffix == ".avif" or (suffix == ".bmp" and (is_transparent(picture) or picture.pixels.dtype == np.uint16)):
+    if suffix == ".avif" or (suffix == ".bmp" and (is_transparent(decoded) or decoded.pixels.dtype == np.uint16)):
         suffix = ".png"
     copy = folder / f"copy{suffix}"
-    lost = write_picture(copy, picture)
+    lost = write_image(copy, decoded)
     assert not any("damaged" in what for what in lost)
-    back = read_picture(copy)
+    back = read_image(copy)
     same(back.pixels, odd, exact=odd.exact or suffix == ".png")
     same_by_another(copy, odd, exact=odd.exact or suffix == ".png")
-    if odd.alpha is not None and is_transparent(picture):
+    if odd.alpha is not None and is_transparent(decoded):
         assert back.alpha is not None
         np.testing.assert_array_equal(back.alpha, odd.alpha)
     facts = dict(odd.facts)

@@ -1,15 +1,18 @@
-"""Pictures beside each other."""
+"""Images beside each other."""
 
 import numpy as np
 import pytest
-from picture_files import noise
+from decoded_files import noise
 
-from deblur.image_io.images import Picture
+from deblur.image_io.images import DecodedImage
 from deblur.inference.panels import contact_sheet, eight_bits, liveliest_detail, side_by_side
 
 
 def test_before_and_after_keep_their_alpha() -> None:
-    before, after = Picture(noise(4, 5, 3), noise(4, 5), "PNG"), Picture(noise(4, 5, 3, seed=1), noise(4, 5), "PNG")
+    before, after = (
+        DecodedImage(noise(4, 5, 3), noise(4, 5), "PNG"),
+        DecodedImage(noise(4, 5, 3, seed=1), noise(4, 5), "PNG"),
+    )
     both = side_by_side(before, after)
     np.testing.assert_array_equal(both.pixels, np.concatenate([before.pixels, after.pixels], axis=1))
     assert both.alpha is not None
@@ -17,11 +20,11 @@ def test_before_and_after_keep_their_alpha() -> None:
 
 
 @pytest.mark.parametrize("place", [(0, 0), (70, 13), (140, 200)])
-@pytest.mark.parametrize("colours", [(), (3,)])
-def test_the_detail_is_where_most_changes(place: tuple[int, int], colours: tuple[int, ...]) -> None:
-    image = np.full((200, 300, *colours), 128, np.uint8)
+@pytest.mark.parametrize("colors", [(), (3,)])
+def test_the_detail_is_where_most_changes(place: tuple[int, int], colors: tuple[int, ...]) -> None:
+    image = np.full((200, 300, *colors), 128, np.uint8)
     top, left = place
-    image[top : top + 40, left : left + 40] = noise(40, 40, *colours)
+    image[top : top + 40, left : left + 40] = noise(40, 40, *colors)
     rows, columns = liveliest_detail(image, 60)
     assert rows.start <= top <= top + 40 <= rows.stop
     assert columns.start <= left <= left + 40 <= columns.stop

@@ -1,17 +1,17 @@
-"""What tells that a network wants a guide, and what only looks like it."""
+"""What tells that a network wants a Wiener estimate, and what only looks like it."""
 
 import subprocess
 import sys
 
 import pytest
-from guided_networks import calibrated
 from torch import Tensor, nn
+from wiener_networks import calibrated
 
 from deblur.errors import UserError
-from deblur.inference.prefilters import preparation_of, wants_guide
+from deblur.inference.prefilters import prefilter_of, wants_wiener_estimate
 from deblur.models import SRCNN, WienerSRCNN
 from deblur.training.summary import describe_network
-from deblur.wiener.prefilter import Preparation
+from deblur.wiener.prefilter import WienerPrefilter
 
 
 class Layered(nn.Module):
@@ -19,19 +19,19 @@ class Layered(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.preparation = nn.Conv2d(1, 1, 3)
+        self.prefilter = nn.Conv2d(1, 1, 3)
 
 
 class Named(nn.Module):
     """A network with a setting of that name."""
 
-    preparation = "none"
+    prefilter = "none"
 
 
 class Otherwise(nn.Module):
     """A network whose method of that name gives something else."""
 
-    def preparation(self) -> Tensor:
+    def prefilter(self) -> Tensor:
         """Return no preparation."""
         return next(nn.Linear(1, 1).parameters())
 
@@ -39,26 +39,27 @@ class Otherwise(nn.Module):
 @pytest.mark.parametrize("kind", [Layered, Named, Otherwise])
 def test_something_else_of_that_name_is_a_sentence(kind: type[nn.Module]) -> None:
     with pytest.raises(UserError) as caught:
-        preparation_of(kind())
+        prefilter_of(kind())
     assert str(caught.value).startswith(f"{kind.__name__}.preparation has to be a method without arguments that")
-    assert "returns a deblur.wiener.prefilter.Preparation" in str(caught.value)
+    assert "returns a deblur.wiener.prefilter.WienerPrefilter" in str(caught.value)
 
 
 def test_networks_of_ours_say_whether_they_want_one() -> None:
-    assert isinstance(preparation_of(calibrated()), Preparation)
-    assert preparation_of(SRCNN((3, 1), (2,))) is None
+    assert isinstance(prefilter_of(calibrated()), WienerPrefilter)
+    assert prefilter_of(SRCNN((3, 1), (2,))) is None
     with pytest.raises(RuntimeError, match="calibrate"):
-        preparation_of(WienerSRCNN((3, 1), (2,)))
-    assert [wants_guide(net((3, 1), (2,))) for net in (SRCNN, WienerSRCNN)] == [False, True]
+        prefilter_of(WienerSRCNN((3, 1), (2,)))
+    assert [wants_wiener_estimate(net((3, 1), (2,))) for net in (SRCNN, WienerSRCNN)] == [False, True]
     told = [describe_network(net((3, 1), (2,))) for net in (SRCNN, WienerSRCNN)]
-    assert [one["guided"] for one in told] == [False, True]
+    assert [one["wiener_guided"] for one in told] == [False, True]
 
 
 @pytest.mark.slow
 def test_without_a_guide_scipy_is_not_loaded() -> None:
     code = (
-        "import sys; from torch import nn; from deblur.inference.prefilters import preparation_of, wants_guide; "
-        "wants_guide(nn.Identity()); preparation_of(nn.Identity()); print('scipy' in sys.modules)"
+        "import sys; from torch import nn; from deblur.inference.prefilters import prefilter_of, "
+        "wants_wiener_estimate; "
+        "wants_wiener_estimate(nn.Identity()); prefilter_of(nn.Identity()); print('scipy' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout == "False\n"

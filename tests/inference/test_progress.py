@@ -1,4 +1,4 @@
-"""The bar over pictures and tiles."""
+"""The bar over images and tiles."""
 
 from io import StringIO
 from pathlib import Path
@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from deblur.inference.places import Task
-from deblur.inference.progress import SEVERAL_TILES, PictureBar, progress
+from deblur.inference.progress import SEVERAL_TILES, ImageBar, progress
 
 TASK = Task("a.png", Path("a.png"), Path("b.png"), "a")
 
 
 def test_pictures_and_the_tiles_of_a_large_one_are_counted() -> None:
     with Progress(console=Console(file=StringIO())) as shown:
-        bar = PictureBar(shown, 2)
+        bar = ImageBar(shown, 2)
         assert bar.tiles("small", SEVERAL_TILES - 1) is None
         advance = bar.tiles("large", SEVERAL_TILES)
         assert advance is not None
@@ -32,7 +32,7 @@ def test_pictures_and_the_tiles_of_a_large_one_are_counted() -> None:
 
 def test_one_picture_needs_no_count() -> None:
     with Progress(console=Console(file=StringIO())) as shown:
-        PictureBar(shown, 1)
+        ImageBar(shown, 1)
         assert [task.visible for task in shown.tasks] == [False]
 
 

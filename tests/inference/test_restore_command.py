@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from picture_files import deep_noise, exif, noise, png_16, png_that_claims, smooth
+from decoded_files import deep_noise, exif, noise, png_16, png_that_claims, smooth
 from PIL import Image
 
 from deblur.synthesis.faces import draw
 
 Command = Callable[..., Any]
-UNKNOWN = "cannot be told without the sharp picture"
+UNKNOWN = "cannot be told without the sharp image"
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -27,7 +27,7 @@ def test_a_picture_is_restored_beside_itself(command: Command, identity: Path, t
     Image.fromarray(noise(20, 30, 3)).save(tmp_path / "photo.png")
     told = command(f"input={tmp_path / 'photo.png'}", f"run={identity}")
     assert told.code == 0
-    assert "1 picture is restored by the network identity" in told.out
+    assert "1 image is restored by the network identity" in told.out
     assert UNKNOWN in told.out  # no score is invented
     np.testing.assert_array_equal(pixels(tmp_path / "photo-restored.png"), noise(20, 30, 3))
 
@@ -55,10 +55,10 @@ def test_a_folder_keeps_its_structure(command: Command, identity: Path, tmp_path
     Image.fromarray(noise(5, 6)).save(root / "a.png")
     Image.fromarray(smooth(20, 21)).save(root / "deep" / "b.jpg", exif=exif(6))
     Image.fromarray(noise(1, 1)).save(root / "deep" / "er" / "c.bmp")
-    (root / "notes.txt").write_text("no picture")
+    (root / "notes.txt").write_text("no image")
     told = command(f"input={root}", f"output={out}", f"run={identity}", "side_by_side=true")
     assert told.code == 0
-    assert "3 pictures are restored" in told.out
+    assert "3 images are restored" in told.out
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert files == {
         "a.png", "a-side-by-side.png", "deep/b.jpg", "deep/b-side-by-side.jpg",
@@ -73,18 +73,18 @@ def test_what_is_there_is_skipped_until_asked(command: Command, brighter: Path, 
     root.mkdir()
     for name in ("a.png", "b.png"):
         Image.fromarray(np.full((4, 4), 10, np.uint8)).save(root / name)
-    words = (f"input={root}", f"output={out}", f"run={brighter}")
-    assert command(*words).code == 0
+    overrides = (f"input={root}", f"output={out}", f"run={brighter}")
+    assert command(*overrides).code == 0
     (out / "b.png").unlink()
     before = (out / "a.png").stat().st_mtime_ns
-    told = command(*words)
+    told = command(*overrides)
     assert told.code == 0
-    assert "1 picture is restored" in told.out
-    assert "1 had been there already: overwrite=true makes them anew." in told.out
+    assert "1 image is restored" in told.out
+    assert "1 had been there already: overwrite=true makes them again." in told.out
     assert (out / "a.png").stat().st_mtime_ns == before
-    assert command(*words, "overwrite=true").code == 0
+    assert command(*overrides, "overwrite=true").code == 0
     assert (out / "a.png").stat().st_mtime_ns > before
-    told = command(*words)
+    told = command(*overrides)
     assert (told.code, told.out.startswith("Nothing was to be done.")) == (0, True)
 
 
@@ -103,7 +103,7 @@ def test_one_bad_file_does_not_stop_the_rest(command: Command, identity: Path, t
     assert all(line.startswith("error: ") for line in lines)
     assert [any(name in line for line in lines) for name in ("b.png", "d.png", "f.png")] == [True] * 3
     assert "60000x60000 px, 3600.0 megapixels" in told.err
-    assert lines[-1] == "error: 3 of 6 pictures failed, 3 are restored."
+    assert lines[-1] == "error: 3 of 6 images failed, 3 are restored."
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "c.png", "e.png"]
 
 
@@ -136,42 +136,42 @@ def test_mistakes_are_sentences_and_leave_nothing(command: Command, identity: Pa
     (tmp_path / "in").mkdir()
     Image.fromarray(noise(6, 6)).save(tmp_path / "in" / "a.png")
     Image.fromarray(noise(6, 6, 4)).save(tmp_path / "alpha.png")
-    (tmp_path / "text.png").write_text("words")
+    (tmp_path / "text.png").write_text("overrides")
     before = snapshot(tmp_path)
-    run, picture = f"run={identity}", f"input={tmp_path / 'a.png'}"
+    run, decoded = f"run={identity}", f"input={tmp_path / 'a.png'}"
     wrong = {
-        (): "input is missing: give a picture or a folder of pictures: input=FILE.",
-        (f"input={tmp_path / 'absent.png'}", run): "does not exist: give a picture, or a folder of pictures.",
+        (): "input is missing: give an image or a folder of images: input=FILE.",
+        (f"input={tmp_path / 'absent.png'}", run): "does not exist: give an image, or a folder of images.",
         (f"input={tmp_path / 'empty'}", run): "there is no image in",
         (f"input={tmp_path / 'text.png'}", run): "text.png is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image",
-        (picture, run, f"output={tmp_path / 'a.png'}"): "is an input: give another",
-        (picture, run, f"output={tmp_path / 'b.gif'}"): "ends in .gif, which names no format",
+        (decoded, run, f"output={tmp_path / 'a.png'}"): "is an input: give another",
+        (decoded, run, f"output={tmp_path / 'b.gif'}"): "ends in .gif, which names no format",
         (f"input={tmp_path / 'alpha.png'}", run, f"output={tmp_path / 'x.jpg'}"): "JPEG holds no transparency",
         (f"input={tmp_path / 'in'}", run, f"output={tmp_path / 'in' / 'out'}"): "lies in the input's folder",
         (f"input={tmp_path / 'in'}", run, f"output={tmp_path / 'a.png'}"): "is no folder, but input is one",
-        (picture, run, f"output={tmp_path / 'a.png' / 'deep'}"): "cannot be written",
-        (picture, f"run={tmp_path / 'none'}"): "There is no network",
-        (picture, "network=best"): "There is no network best: give mixed, gaussian, box, motion, disk",
-        (picture, run, "network=mixed"): "network=mixed and run=",
-        (picture, run, "blur=box"): "The network identity is not told what blurred a picture: leave blur out, or add s",
-        (picture, "blur=box"): "blur is read by simulate=true, and by a run that is told the kernel: leave blur out.",
-        (picture, "network=box", "blur=box"): "blur is read by simulate=true, and by a run that is told the kernel",
-        (picture, run, "simulate=true", "blur.siz=3"): "blur.siz is unknown",
-        (picture, run, "simulate=true", "blur.size=4"): "blur.size=4 is not allowed",
-        (picture, run, "color=rgb"): "color=rgb is not allowed: give luma or channels.",
-        (picture, run, "max_megapixels=0"): "max_megapixels=0 is not allowed",
-        (picture, run, "max_megapixels=0.00001"): "6x6 px",
+        (decoded, run, f"output={tmp_path / 'a.png' / 'deep'}"): "cannot be written",
+        (decoded, f"run={tmp_path / 'none'}"): "There is no network",
+        (decoded, "network=best"): "There is no network best: give mixed, gaussian, box, motion, disk",
+        (decoded, run, "network=mixed"): "network=mixed and run=",
+        (decoded, run, "blur=box"): "The network identity is not told what blurred an image: leave blur out, or add s",
+        (decoded, "blur=box"): "blur is read by simulate=true, and by a run that is told the kernel: leave blur out.",
+        (decoded, "network=box", "blur=box"): "blur is read by simulate=true, and by a run that is told the kernel",
+        (decoded, run, "simulate=true", "blur.siz=3"): "blur.siz is unknown",
+        (decoded, run, "simulate=true", "blur.size=4"): "blur.size=4 is not allowed",
+        (decoded, run, "color=rgb"): "color=rgb is not allowed: give luma or channels.",
+        (decoded, run, "max_megapixels=0"): "max_megapixels=0 is not allowed",
+        (decoded, run, "max_megapixels=0.00001"): "6x6 px",
         (f"input={tmp_path / 'in'}", "network=list", "side_by_side=true"): "do not go together",
-        (picture, run, "tile=3"): "tile is unknown",
+        (decoded, run, "tile=3"): "tile is unknown",
     }
-    for words, sentence in wrong.items():
-        told = command(*words)
-        assert told.code == 2, words
+    for overrides, sentence in wrong.items():
+        told = command(*overrides)
+        assert told.code == 2, overrides
         assert sentence in told.err, told.err
         assert "Traceback" not in told.err
         assert told.err.startswith("error: ")
         assert told.err.count("\n") == 1
-        assert snapshot(tmp_path) == before, words
+        assert snapshot(tmp_path) == before, overrides
 
 
 def test_a_folder_that_cannot_be_written_is_told_for_each_picture(
@@ -196,15 +196,15 @@ def test_no_result_is_written_over_an_input(command: Command, identity: Path, tm
     (tmp_path / "out" / "deep").symlink_to(tmp_path / "in" / "deep")
     (tmp_path / "hard.png").hardlink_to(tmp_path / "q-simulated.png")
     before = snapshot(tmp_path)
-    for words in (
+    for overrides in (
         (f"input={tmp_path / 'x-side-by-side.png'}", f"output={tmp_path / 'x.png'}", "side_by_side=true"),
         (f"input={tmp_path / 'q-simulated.png'}", f"output={tmp_path / 'q.png'}", "simulate=true"),
         (f"input={tmp_path / 'q-simulated.png'}", f"output={tmp_path / 'hard.png'}"),
         (f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}"),
     ):
-        told = command(*words, f"run={identity}", "overwrite=true")
+        told = command(*overrides, f"run={identity}", "overwrite=true")
         assert told.code == 2
-        assert "is an input: give another, so that the picture is kept." in told.err
+        assert "is an input: give another, so that the image is kept." in told.err
         assert snapshot(tmp_path) == before
 
 
@@ -212,8 +212,8 @@ def test_pictures_of_one_stem_keep_their_own_results(command: Command, identity:
     (tmp_path / "in").mkdir()
     for suffix, side in (("png", 20), ("bmp", 30)):
         Image.fromarray(noise(side, side)).save(tmp_path / "in" / f"a.{suffix}")
-    words = (f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}")
-    assert command(*words, "simulate=true").code == 0
+    overrides = (f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}")
+    assert command(*overrides, "simulate=true").code == 0
     widths = {path.name: Image.open(path).width for path in (tmp_path / "out").iterdir()}
     assert widths == {"a_png-simulated.png": 60, "a_bmp-simulated.png": 90}
 
@@ -226,9 +226,9 @@ def test_a_link_is_written_through(command: Command, brighter: Path, tmp_path: P
         (tmp_path / name).symlink_to(tmp_path / "far" / name)
         if there:
             (tmp_path / "far" / name).write_bytes(b"old")
-    words = (f"input={tmp_path / 'a.png'}", f"run={brighter}", "overwrite=true")
-    assert command(*words, f"output={tmp_path / 'out.png'}", "side_by_side=true").code == 0
-    assert command(*words).code == 0
+    overrides = (f"input={tmp_path / 'a.png'}", f"run={brighter}", "overwrite=true")
+    assert command(*overrides, f"output={tmp_path / 'out.png'}", "side_by_side=true").code == 0
+    assert command(*overrides).code == 0
     for name in ("out.png", "out-side-by-side.png", "a-restored.png"):
         assert (tmp_path / name).is_symlink()
         assert pixels(tmp_path / "far" / name).max() > 30
@@ -244,7 +244,7 @@ def test_a_link_to_an_input_is_not_written_through(command: Command, identity: P
     assert (told.code, "circle.png cannot be written (Too many levels of symbolic links)" in told.err) == (2, True)
     told = command(f"input={tmp_path / 'a.png'}", f"run={identity}", f"output={tmp_path / 'out.png'}", "overwrite=true")
     assert told.code == 2
-    assert "is an input: give another, so that the picture is kept." in told.err
+    assert "is an input: give another, so that the image is kept." in told.err
     assert snapshot(tmp_path) == before
 
 
@@ -253,7 +253,7 @@ def test_the_folder_of_all_results_is_named(command: Command, identity: Path, tm
         (tmp_path / "in" / name).parent.mkdir(parents=True)
         Image.fromarray(noise(8, 8)).save(tmp_path / "in" / name)
     told = command(f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}")
-    assert told.out.startswith(f"2 pictures are restored by the network identity: {tmp_path / 'out'}.\n")
+    assert told.out.startswith(f"2 images are restored by the network identity: {tmp_path / 'out'}.\n")
     told = command(f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}", "simulate=true")
     assert told.out.rstrip().endswith(f"blurred | restored | sharp: {tmp_path / 'out'}")
 
@@ -270,11 +270,11 @@ def test_two_results_are_not_written_into_one_file(command: Command, identity: P
 
 def test_what_is_missing_beside_a_restored_picture_is_added(command: Command, brighter: Path, tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8), 10, np.uint8)).save(tmp_path / "a.png")
-    words = (f"input={tmp_path / 'a.png'}", f"run={brighter}")
-    assert command(*words).code == 0
+    overrides = (f"input={tmp_path / 'a.png'}", f"run={brighter}")
+    assert command(*overrides).code == 0
     restored = tmp_path / "a-restored.png"
     before = restored.stat().st_mtime_ns
-    assert command(*words, "side_by_side=true").code == 0
+    assert command(*overrides, "side_by_side=true").code == 0
     assert pixels(tmp_path / "a-side-by-side.png").shape == (8, 16)
     assert restored.stat().st_mtime_ns == before
 
@@ -287,9 +287,9 @@ def test_all_networks_on_one_sheet(command: Command, tmp_path: Path) -> None:
     sheet = pixels(tmp_path / "face-networks.png")
     assert sheet.shape == (2 * (320 + 28) + 8, 3 * (320 + 8) - 8, 3)
     panels = [sheet[top : top + 320, left : left + 320] for top in (0, 356) for left in (0, 328, 656)]
-    assert len({panel.tobytes() for panel in panels}) == 6  # the picture and five networks, all different
+    assert len({panel.tobytes() for panel in panels}) == 6  # the image and five networks, all different
     Image.fromarray(noise(8, 8)).save(tmp_path / "other.png")
-    assert "compares networks on one picture" in command(f"input={tmp_path}", "network=list").err
+    assert "compares networks on one image" in command(f"input={tmp_path}", "network=list").err
 
 
 def test_a_long_name_is_no_mistake(command: Command, identity: Path, tmp_path: Path) -> None:

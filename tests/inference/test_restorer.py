@@ -14,7 +14,7 @@ from deblur.errors import UserError
 from deblur.models import SRCNN
 
 
-def picture(*shape: int) -> np.ndarray:
+def decoded(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -22,7 +22,7 @@ def picture(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(7, 9), (7, 9, 1), (7, 9, 2), (7, 9, 3), (7, 9, 4), (1, 1)])
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float32", "float64"])
 def test_shape_and_type_stay(identity: Path, shape: tuple[int, ...], kind: str, color: str) -> None:
-    levels = picture(*shape)
+    levels = decoded(*shape)
     image = {
         "uint8": levels,
         "uint16": levels.astype(np.uint16) * 257,
@@ -59,7 +59,7 @@ def test_what_is_no_picture_is_refused(identity: Path) -> None:
 
 def test_a_large_picture_is_restored_in_counted_tiles(tmp_path: Path) -> None:
     restorer = deblur.load(write_network(tmp_path / "n.safetensors", (3, 3)), accelerator="cpu")
-    image, calls = picture(300, 520, 3), []
+    image, calls = decoded(300, 520, 3), []
     restorer(image, "channels", lambda: calls.append(1))
     assert len(calls) == restorer.count(image, "channels") == 3 * 2 * 3
     assert restorer.count(image) == 6
@@ -113,7 +113,7 @@ def test_what_is_hidden_is_not_drawn_into_what_is_seen(kind: type, tmp_path: Pat
     np.testing.assert_array_equal(restorer(gray), gray)
     bare = restorer(np.ascontiguousarray(image[..., :3]))
     assert bare[3, 4, 0] < 200  # without alpha nothing is hidden
-    from deblur.image_io.images import Picture
+    from deblur.image_io.images import DecodedImage
 
-    picture = Picture(np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3]), "PNG")
-    np.testing.assert_array_equal(restorer.restore_picture(picture).pixels, picture.pixels)
+    decoded = DecodedImage(np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3]), "PNG")
+    np.testing.assert_array_equal(restorer.restore_image(decoded).pixels, decoded.pixels)

@@ -7,7 +7,7 @@ HEAVY = ("lightning", "hydra", "omegaconf", "albumentations", "torchmetrics", "s
 
 
 MODULES = {
-    "import deblur.restoring." + ", deblur.restoring.".join(("colour", "reading", "writing", "tiles")): (
+    "import deblur.restoring." + ", deblur.restoring.".join(("color", "reading", "writing", "tiles")): (
         *HEAVY,
         "torch",
         "cv2",

@@ -6,7 +6,7 @@ import pytest
 import deblur
 from deblur.blur import Box, Degradation, Disk, Gaussian, Motion
 from deblur.errors import UserError
-from deblur.inference.pretrained import FOLDER, SHIPPED, shipped_file
+from deblur.inference.pretrained import FOLDER, PRETRAINED, pretrained_file
 from deblur.inference.simulation import degraded, gain
 from deblur.inference.weights import read_weights
 from deblur.synthesis.faces import draw
@@ -22,7 +22,7 @@ USUAL: dict[str, Degradation] = {
 }
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", PRETRAINED)
 def test_it_restores_faces_that_it_has_not_seen(name: str) -> None:
     restorer = deblur.load(name, precision="32-true", accelerator="cpu")
     assert restorer.name == name
@@ -35,12 +35,12 @@ def test_it_restores_faces_that_it_has_not_seen(name: str) -> None:
     assert np.mean(gains) > 0.5
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", PRETRAINED)
 def test_it_is_small_and_says_what_it_is(name: str) -> None:
-    path = shipped_file(name)
+    path = pretrained_file(name)
     assert path.stat().st_size < LARGEST
     _, description = read_weights(path)
-    assert description["settings"]["data"]["name"] == "synthetic"  # no picture that is not ours
+    assert description["settings"]["data"]["name"] == "synthetic"  # no image that is not ours
     assert "root" not in description["settings"]["data"]
     card = path.with_suffix(".md").read_text()
     test = description["metrics"]["test"]
@@ -50,10 +50,10 @@ def test_it_is_small_and_says_what_it_is(name: str) -> None:
 
 
 def test_all_that_is_named_is_there_and_nothing_else() -> None:
-    assert sorted(path.stem for path in FOLDER.glob("*.safetensors")) == sorted(SHIPPED) == sorted(BLURS)
+    assert sorted(path.stem for path in FOLDER.glob("*.safetensors")) == sorted(PRETRAINED) == sorted(BLURS)
     assert {path.suffix for path in FOLDER.iterdir()} == {".safetensors", ".md"}
 
 
 def test_another_name_is_a_sentence() -> None:
     with pytest.raises(UserError, match="network=sharp is not allowed: give mixed, gaussian, box, motion or disk"):
-        shipped_file("sharp")
+        pretrained_file("sharp")

@@ -1,10 +1,10 @@
-"""Blurring a sharp picture, and what a network brings back of it."""
+"""Blurring a sharp image, and what a network brings back of it."""
 
 import math
 
 import numpy as np
 import pytest
-from picture_files import noise
+from decoded_files import noise
 
 from deblur.blur import Box, Motion, NoBlur
 from deblur.inference.simulation import degraded, gain
@@ -20,25 +20,25 @@ def test_the_gain_has_the_sign_of_what_is_nearer() -> None:
     assert gain(sharp + 2, sharp, sharp).restored == math.inf
 
 
-def test_colours_count_by_their_brightness() -> None:
+def test_colors_count_by_their_brightness() -> None:
     sharp = np.zeros((4, 4, 3), np.uint8)
     green = sharp.copy()
     green[..., 1] = 100
     assert gain(green, green, sharp).blurred == pytest.approx(20 * math.log10(255 / 58.7))
 
 
-def test_each_colour_is_blurred_in_the_same_way() -> None:
-    picture = noise(30, 31, 3)
-    blurred = degraded(picture, Motion([3, 9], [0, 180]), "a")
+def test_each_color_is_blurred_in_the_same_way() -> None:
+    decoded = noise(30, 31, 3)
+    blurred = degraded(decoded, Motion([3, 9], [0, 180]), "a")
     for channel in range(3):
         np.testing.assert_array_equal(
-            blurred[..., channel], degraded(np.ascontiguousarray(picture[..., channel]), Motion([3, 9], [0, 180]), "a")
+            blurred[..., channel], degraded(np.ascontiguousarray(decoded[..., channel]), Motion([3, 9], [0, 180]), "a")
         )
-    assert not np.array_equal(blurred, degraded(picture, Motion([3, 9], [0, 180]), "b"))
-    np.testing.assert_array_equal(degraded(picture, NoBlur(), "a"), picture)
+    assert not np.array_equal(blurred, degraded(decoded, Motion([3, 9], [0, 180]), "b"))
+    np.testing.assert_array_equal(degraded(decoded, NoBlur(), "a"), decoded)
 
 
-def test_each_colour_has_noise_of_its_own() -> None:
+def test_each_color_has_noise_of_its_own() -> None:
     gray = np.full((40, 40, 3), 128, np.uint8)
     noisy = degraded(gray, Box(3, noise_sigma=5), "a").astype(float)
     assert 4 < noisy.std() < 6

@@ -45,12 +45,12 @@ def test_tiles_are_those_of_the_whole(name: str, shape: tuple[int, int], tile: i
 
 @pytest.mark.parametrize("tile", [1, 7, 16, 30, 1000])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("folding", [2, 3])
+@pytest.mark.parametrize("unshuffle", [2, 3])
 def test_tiles_of_a_network_that_folds_pixels_are_those_of_the_whole(
-    folding: int, shape: tuple[int, int], tile: int
+    unshuffle: int, shape: tuple[int, int], tile: int
 ) -> None:
     torch.manual_seed(0)
-    net, image, calls = ResNet(1, 4, folding, 3), plane(*shape), list[int]()
+    net, image, calls = ResNet(1, 4, unshuffle, 3), plane(*shape), list[int]()
     nn.init.normal_(net.last.weight, std=0.1)
     tiled = tiles_of(net, tile)
     restored = tiled.restore(image, lambda: calls.append(1))
@@ -59,11 +59,11 @@ def test_tiles_of_a_network_that_folds_pixels_are_those_of_the_whole(
     np.testing.assert_allclose(restored, whole(net, image), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("alignment", [0, 2, 1.0, (1, 1), "1", 3000])
-def test_an_alignment_that_cannot_be_is_refused(alignment: object) -> None:
+@pytest.mark.parametrize("size_divisor", [0, 2, 1.0, (1, 1), "1", 3000])
+def test_an_alignment_that_cannot_be_is_refused(size_divisor: object) -> None:
     net = network((5, 3))  # of radius 3
-    net.alignment = alignment  # type: ignore[assignment] # what a network of one's own may hold
-    with pytest.raises(UserError, match=r"The network's attribute alignment=.* is not allowed with radius=3: give"):
+    net.size_divisor = size_divisor  # type: ignore[assignment] # what a network of one's own may hold
+    with pytest.raises(UserError, match=r"The network's attribute size_divisor=.* is not allowed with halo=3: give"):
         tiles_of(net)
 
 
@@ -78,17 +78,17 @@ def test_a_plain_network_as_well() -> None:
 
 
 def test_views_of_a_picture_are_planes() -> None:
-    net, colours = network((5, 3)), np.random.default_rng(0).random((20, 30, 3), dtype=np.float32)
-    expected = whole(net, np.ascontiguousarray(colours[::-1, :, 1]))
-    np.testing.assert_allclose(tiles_of(net, 16).restore(colours[::-1, :, 1]), expected, rtol=0, atol=1e-6)
+    net, colors = network((5, 3)), np.random.default_rng(0).random((20, 30, 3), dtype=np.float32)
+    expected = whole(net, np.ascontiguousarray(colors[::-1, :, 1]))
+    np.testing.assert_allclose(tiles_of(net, 16).restore(colors[::-1, :, 1]), expected, rtol=0, atol=1e-6)
 
 
 class Recorder(nn.Module):
     """An identity that remembers the shapes of what it was given."""
 
-    def __init__(self, radius: int) -> None:
+    def __init__(self, halo: int) -> None:
         super().__init__()
-        self.radius = radius
+        self.halo = halo
         self.shapes: list[tuple[int, ...]] = []
         self.grad_was_on = False
 
@@ -96,7 +96,7 @@ class Recorder(nn.Module):
         assert not pad
         self.shapes.append(tuple(blurred.shape))
         self.grad_was_on |= torch.is_grad_enabled()
-        return blurred[..., self.radius : -self.radius, self.radius : -self.radius]
+        return blurred[..., self.halo : -self.halo, self.halo : -self.halo]
 
 
 @pytest.mark.parametrize("shape", [(100, 130), (33, 32), (1, 500), (64, 64), (5, 5)])
@@ -105,7 +105,7 @@ def test_tiles_have_one_shape_and_are_counted(shape: tuple[int, int]) -> None:
     tiled = tiles_of(net, 32)
     np.testing.assert_array_equal(tiled.restore(image, lambda: calls.append(1)), image)
     assert len(set(net.shapes)) == 1
-    assert max(net.shapes[0]) <= 32 + 2 * net.radius
+    assert max(net.shapes[0]) <= 32 + 2 * net.halo
     assert len(calls) == len(net.shapes) == tiled.count(*shape) == -(-shape[0] // 32) * -(-shape[1] // 32)
     assert not net.grad_was_on
 

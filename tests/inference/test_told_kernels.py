@@ -1,4 +1,4 @@
-"""Networks that are told what blurred a picture, by the command in this process."""
+"""Networks that are told what blurred an image, by the command in this process."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from picture_files import noise
+from decoded_files import noise
 from PIL import Image
 
 import deblur
@@ -22,12 +22,12 @@ def pixels(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("overrides", "sentence"),
     [
-        ((), "The network told has to be told what blurred the pictures: give blur=motion blur.length=9"),
+        ((), "The network told has to be told what blurred the images: give blur=motion blur.length=9"),
         (
             ("blur.length=9",),
-            "The network told has to be told what blurred the pictures: give blur=motion blur.length=9",
+            "The network told has to be told what blurred the images: give blur=motion blur.length=9",
         ),
         (
             ("blur=motion_random",),
@@ -43,10 +43,10 @@ def pixels(path: Path) -> np.ndarray:
     ],
 )
 def test_a_network_that_is_told_the_kernel_is_told_one_and_nothing_else(
-    command: Command, told_kernel: Path, tmp_path: Path, words: tuple[str, ...], sentence: str
+    command: Command, known_kernel: Path, tmp_path: Path, overrides: tuple[str, ...], sentence: str
 ) -> None:
     Image.fromarray(noise(9, 9)).save(tmp_path / "a.png")
-    told = command(f"input={tmp_path / 'a.png'}", f"run={told_kernel}", *words)
+    told = command(f"input={tmp_path / 'a.png'}", f"run={known_kernel}", *overrides)
     assert told.code == 2
     assert told.err.startswith("error: ")
     assert sentence in told.err
@@ -54,28 +54,28 @@ def test_a_network_that_is_told_the_kernel_is_told_one_and_nothing_else(
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_the_kernel_that_is_told_is_used(command: Command, told_kernel: Path, tmp_path: Path) -> None:
+def test_the_kernel_that_is_told_is_used(command: Command, known_kernel: Path, tmp_path: Path) -> None:
     Image.fromarray(noise(30, 40)).save(tmp_path / "a.png")
-    words = (f"input={tmp_path / 'a.png'}", f"run={told_kernel}", "precision=32-true", "overwrite=true")
-    expected = deblur.load(told_kernel, accelerator="cpu", precision="32-true")
+    overrides = (f"input={tmp_path / 'a.png'}", f"run={known_kernel}", "precision=32-true", "overwrite=true")
+    expected = deblur.load(known_kernel, accelerator="cpu", precision="32-true")
     for size in (3, 5):
         # No noise and no compression say no more than a blur that does not mention them.
         asked = ("blur=box", f"blur.size={size}", "blur.noise_sigma=0", "blur.jpeg_quality=null")
-        assert command(*words, *asked).code == 0
+        assert command(*overrides, *asked).code == 0
         kernel = np.full((size, size), 1 / size**2)
         np.testing.assert_array_equal(pixels(tmp_path / "a-restored.png"), expected(noise(30, 40), kernel=kernel))
 
 
-def test_a_simulation_tells_the_network_what_it_draws(command: Command, told_kernel: Path, tmp_path: Path) -> None:
+def test_a_simulation_tells_the_network_what_it_draws(command: Command, known_kernel: Path, tmp_path: Path) -> None:
     sharp = draw(3, 0)[:96, :80]
     Image.fromarray(sharp).save(tmp_path / "face.png")
-    words = (f"input={tmp_path / 'face.png'}", f"run={told_kernel}", "simulate=true", "precision=32-true")
-    told = command(*words, "blur=motion_random", "blur.noise_sigma=1")
+    overrides = (f"input={tmp_path / 'face.png'}", f"run={known_kernel}", "simulate=true", "precision=32-true")
+    told = command(*overrides, "blur=motion_random", "blur.noise_sigma=1")
     assert told.code == 0, told.err
     assert "blurred by motion_random" in told.out
     blurred, restored, _ = np.split(pixels(tmp_path / "face-simulated.png"), 3, axis=1)
-    expected = deblur.load(told_kernel, accelerator="cpu", precision="32-true")
+    expected = deblur.load(known_kernel, accelerator="cpu", precision="32-true")
     degradation = Motion([5.0, 25.0], [0.0, 180.0], noise_sigma=1)
-    kernel = drawn(degradation, "face.png").kernel.weights
+    kernel = drawn(degradation, "face.png").kernel.psf
     np.testing.assert_array_equal(blurred, degraded(sharp, degradation, "face.png"))
     np.testing.assert_array_equal(restored, expected(blurred, kernel=kernel))

@@ -29,8 +29,8 @@ from PIL import Image
 from deblur.errors import UserError
 from deblur.image_io.formats.kinds import RAW_SUFFIXES
 from deblur.image_io.gray import BadImageError, read_gray
-from deblur.image_io.reading import read_picture
-from deblur.image_io.writing import write_picture
+from deblur.image_io.reading import read_image
+from deblur.image_io.writing import write_image
 from deblur.inference.places import plan
 
 COLORS = levels(8, HEIGHT, WIDTH, 3)
@@ -47,7 +47,7 @@ def refused(folder: Path, content: bytes, name: str) -> str:
     path = folder / name
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
-        read_picture(path)
+        read_image(path)
     sentence = str(caught.value)
     assert sentence.startswith(f"{path} ")
     assert "\n" not in sentence
@@ -142,9 +142,9 @@ def test_codings_of_jpeg_that_are_not_read(tmp_path: Path, bits: int, process: i
 
 def test_arithmetic_coding_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(ARITHMETIC)
-    picture = read_picture(tmp_path / "a.jpg")
+    decoded = read_image(tmp_path / "a.jpg")
     ramp = np.add.outer(8 * np.arange(16), 7 * np.arange(16))
-    assert np.abs(picture.pixels.astype(int) - ramp).mean() < 3
+    assert np.abs(decoded.pixels.astype(int) - ramp).mean() < 3
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_kinds_of_bmp_that_are_read(tmp_path: Path, kind: str) -> None:
         content = bytearray(encoded(Image.fromarray(gray[::-1].copy()), "BMP"))
         struct.pack_into("<i", content, 22, -8)
     (tmp_path / "a.bmp").write_bytes(content)
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.bmp").pixels, gray)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.bmp").pixels, gray)
     np.testing.assert_array_equal(read_gray(tmp_path / "a.bmp"), gray)
 
 
@@ -201,7 +201,7 @@ def test_a_dib_without_the_header_of_a_file(tmp_path: Path, mode: str) -> None:
     (tmp_path / "b.dib").write_bytes(whole)
     expected = np.asarray(image.convert("L" if mode in ("1", "L") else "RGB"))
     for name in ("a.dib", "b.dib"):
-        np.testing.assert_array_equal(read_picture(tmp_path / name).pixels, expected)
+        np.testing.assert_array_equal(read_image(tmp_path / name).pixels, expected)
     assert refused(tmp_path, whole[14:], "a.png").startswith("is no AVIF")
 
 
@@ -215,9 +215,9 @@ def test_heic_names_what_reads_it(tmp_path: Path) -> None:
     sentence = refused(tmp_path, media(b"heic", b"mif1"), "a.heic")
     assert sentence.startswith("cannot be read: it is a HEIC image, which pillow-heif reads; install it: pip install ")
     (tmp_path / "a.png").write_bytes(png(COLORS))
-    picture = read_picture(tmp_path / "a.png")
+    decoded = read_image(tmp_path / "a.png")
     with pytest.raises(UserError, match=r"b\.heic needs pillow-heif: install it \(pip install .*heif.*\)"):
-        write_picture(tmp_path / "b.heic", picture)
+        write_image(tmp_path / "b.heic", decoded)
 
 
 # Names
@@ -236,14 +236,14 @@ def test_every_name_of_a_format_restores(command: Callable[..., Any], identity: 
         (source / name).write_bytes(encoded(IMAGE, file_format))
     told = command(f"input={source}", f"output={target}", f"run={identity}")
     assert told.code == 0, told.err
-    assert {path.name: read_picture(path).format for path in target.iterdir()} == NAMES
+    assert {path.name: read_image(path).format for path in target.iterdir()} == NAMES
     for name in NAMES:
         stem, _, suffix = name.rpartition(".")
         (task,) = plan(source / name, None)
         assert task.target == source / f"{stem}-restored.{suffix}"
     told = command(f"input={source / 'a.jfif'}", f"run={identity}")
     assert told.code == 0, told.err
-    assert read_picture(source / "a-restored.jfif").format == "JPEG"
+    assert read_image(source / "a-restored.jfif").format == "JPEG"
 
 
 @pytest.mark.parametrize(
@@ -259,8 +259,8 @@ def test_a_name_that_tells_nothing_is_no_mistake(tmp_path: Path, name: str, file
     (tmp_path / name).write_bytes(encoded(IMAGE, file_format))
     (task,) = plan(tmp_path / name, None)
     assert task.target == tmp_path / restored
-    write_picture(task.target, read_picture(task.source))
-    assert read_picture(task.target).format == file_format
+    write_image(task.target, read_image(task.source))
+    assert read_image(task.target).format == file_format
     (tmp_path / "out").mkdir()
     (task,) = plan(tmp_path / name, tmp_path / "out")
     assert task.target == tmp_path / "out" / restored.replace("-restored", "")
@@ -285,23 +285,23 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         for channels in (1, 2, 3, 4):
             samples = levels(bits, HEIGHT, WIDTH, channels)
             (tmp_path / "a.png").write_bytes(png(samples, bits))
-            picture = read_picture(tmp_path / "a.png")
+            decoded = read_image(tmp_path / "a.png")
             for suffix in ("png", "tif", "tiff", "btf", "webp", "avif", "jpg", "jfif", "bmp", "dib"):
                 copy = tmp_path / f"b.{suffix}"
                 is_exact = suffix in ("png", "tif", "tiff", "btf")
                 if not is_exact and (bits == 16 or (channels % 2 == 0 and suffix not in ("webp", "avif"))):
                     with pytest.raises(UserError, match="holds"):
-                        write_picture(copy, picture)
+                        write_image(copy, decoded)
                     continue
-                write_picture(copy, picture)
-                back = read_picture(copy)
+                write_image(copy, decoded)
+                back = read_image(copy)
                 assert back.pixels.shape[:2] == (HEIGHT, WIDTH)
                 assert (back.alpha is not None) is (channels % 2 == 0)
                 if is_exact:
-                    np.testing.assert_array_equal(back.pixels, picture.pixels)
+                    np.testing.assert_array_equal(back.pixels, decoded.pixels)
 
 
 def test_unknown_critical_chunks_and_bytes_behind_the_end(tmp_path: Path) -> None:
     content = png(COLORS, before=[(b"prIv", b"private"), (b"tIME", bytes(7))])
     (tmp_path / "a.png").write_bytes(content + b"behind the end" + zlib.compress(bytes(100)))
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.png").pixels, COLORS)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, COLORS)

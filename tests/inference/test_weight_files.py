@@ -14,7 +14,7 @@ SETTINGS = {"model": {"_target_": "deblur.models.SRCNN"}, "blur": {"size": [3, 9
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     weights = SRCNN([5, 3], [4]).to(memory_format=torch.channels_last).state_dict()
-    description = {"settings": SETTINGS, "name": "net", "metrics": {"test": {"psnr": 21.5}}, "radius": 3}
+    description = {"settings": SETTINGS, "name": "net", "metrics": {"test": {"psnr": 21.5}}, "halo": 3}
     write_weights(tmp_path / "in" / "net.safetensors", weights, description)
     read, told = read_weights(tmp_path / "in" / "net.safetensors")
     assert told == {"format": 1, **description}

@@ -31,7 +31,7 @@ def test_cost_and_field_are_those_of_the_layers(name: str) -> None:
 
 def test_macs_are_those_that_torch_counts() -> None:
     network = SRCNN((9, 3, 1, 5), (8, 4, 3)).to("meta")  # the counter knows torch's own convolutions only
-    side = 1 + 2 * network.radius
+    side = 1 + 2 * network.halo
     with FlopCounterMode(display=False) as counter:
         network(torch.rand(1, 1, side, side, device="meta"), pad=False)
     # Without padding the first layers compute a little more than one pixel: 11x11, 9x9, 9x9 of them here.
@@ -80,8 +80,8 @@ def test_a_patch_with_context_equals_the_same_place_of_the_whole_image() -> None
     network = SRCNN((9, 3, 5), (6, 4)).eval()
     image = torch.rand(1, 1, 50, 41)
     whole = network(image)
-    patch = network(image[..., 5 : 5 + 20 + 2 * network.radius, 3 : 3 + 16 + 2 * network.radius], pad=False)
-    top, left = 5 + network.radius, 3 + network.radius
+    patch = network(image[..., 5 : 5 + 20 + 2 * network.halo, 3 : 3 + 16 + 2 * network.halo], pad=False)
+    top, left = 5 + network.halo, 3 + network.halo
     torch.testing.assert_close(patch, whole[..., top : top + 20, left : left + 16], atol=1e-6, rtol=0)
 
 
@@ -91,7 +91,7 @@ def test_a_residual_network_adds_its_output_to_the_input() -> None:
     plain.load_state_dict(residual.state_dict())
     image = torch.rand(1, 1, 40, 33)
     torch.testing.assert_close(residual(image), plain(image) + image)
-    trimmed = image[..., residual.radius : -residual.radius, residual.radius : -residual.radius]
+    trimmed = image[..., residual.halo : -residual.halo, residual.halo : -residual.halo]
     torch.testing.assert_close(residual(image, pad=False), plain(image, pad=False) + trimmed)
 
 
@@ -109,11 +109,11 @@ def test_impossible_layers_are_refused(kernel_sizes: tuple[int, ...], widths: tu
         SRCNN(kernel_sizes, widths)
 
 
-@given(height=st.integers(1, 9), width=st.integers(1, 9), radius=st.integers(0, 20))
-def test_padding_is_numpys_symmetric(height: int, width: int, radius: int) -> None:
+@given(height=st.integers(1, 9), width=st.integers(1, 9), halo=st.integers(0, 20))
+def test_padding_is_numpys_symmetric(height: int, width: int, halo: int) -> None:
     image = np.arange(height * width, dtype=np.float32).reshape(height, width)
-    padded = pad_symmetric(torch.from_numpy(image), radius)
-    np.testing.assert_array_equal(padded.numpy(), np.pad(image, radius, mode="symmetric"))
+    padded = pad_symmetric(torch.from_numpy(image), halo)
+    np.testing.assert_array_equal(padded.numpy(), np.pad(image, halo, mode="symmetric"))
 
 
 def _is_seen(dilations: Sequence[int]) -> NDArray[np.bool_]:
@@ -139,7 +139,7 @@ def test_taps_that_lie_apart_leave_no_holes_while_the_squares_before_them_touch(
 
 def test_the_wide_preset_is_9315_that_sees_29_px() -> None:
     narrow, wide = (
-        yaml.safe_load((conf_dir() / "model" / f"{name}.yaml").read_text()) for name in ("srcnn_9315", "wide_9315")
+        yaml.safe_load((conf_dir() / "model" / f"{name}.yaml").read_text()) for name in ("srcnn_9315", "dilated_9315")
     )
     changed = {key for key in narrow if narrow[key] != wide[key]}
     assert changed == {"name", "dilations"}

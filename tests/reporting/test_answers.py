@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from deblur.reporting.answers import Answer, answer
-from deblur.reporting.cells import arrange
+from deblur.reporting.configurations import arrange
 from deblur.reporting.origins import notices
 from deblur.reporting.results import read_sweep
 
@@ -16,7 +16,11 @@ HARD = np.random.default_rng(1).normal(0, 2.0, 40)  # how much harder some image
 
 
 def answers(*folders: Path) -> list[Answer]:
-    return [one for problem in arrange([read_sweep(folder) for folder in folders]).problems if (one := answer(problem))]
+    return [
+        one
+        for test_setting in arrange([read_sweep(folder) for folder in folders]).test_settings
+        if (one := answer(test_setting))
+    ]
 
 
 def test_cells_are_compared_image_by_image(make_measured: Files, sweep: Path) -> None:
@@ -25,11 +29,11 @@ def test_cells_are_compared_image_by_image(make_measured: Files, sweep: Path) ->
     make_measured("c", HARD + 3.2 + NOISE - NOISE.mean() - 0.001, lr=0.01)
     (found,) = answers(sweep)
     assert found.best.name == "srcnn_915, lr 0.001"
-    assert [(rival.cell.name, rival.is_apart) for rival in found.rivals] == [
+    assert [(competitor.configuration.name, competitor.is_significant) for competitor in found.competitors] == [
         ("srcnn_915, lr 0.01", False),
         ("srcnn_915, lr 0.0001", True),
     ]
-    assert found.rivals[1].difference == pytest.approx(0.2 - NOISE.mean() / 10)
+    assert found.competitors[1].difference == pytest.approx(0.2 - NOISE.mean() / 10)
     assert found.gain is not None
     assert found.best.mean("gain") in found.gain
     assert found.gain.high - found.gain.low > 0.8
@@ -61,22 +65,22 @@ def test_an_infinite_psnr_is_left_out_and_counted(make_measured: Files, sweep: P
     (found,) = answers(sweep)
     assert found.best.name == "srcnn_915, lr 0.001"
     assert found.best.mean("gain") == 1.5
-    assert found.rivals[0].difference == 0.75
-    assert found.problem.left_out == 1
+    assert found.competitors[0].difference == 0.75
+    assert found.test_setting.left_out == 1
     assert "1 test image with an infinite PSNR left out." in found.sentence
 
 
 def test_the_best_is_chosen_on_the_images_that_all_cells_share(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [0.5, 0.4, None])
     make_measured("b", [1.0, 2.0, -5.0], lr=0.01)
-    assert answers(sweep)[0].best.rest == "lr 0.01"
+    assert answers(sweep)[0].best.hyperparameters == "lr 0.01"
 
 
 def test_a_run_without_a_table_of_images_is_compared_by_its_mean_alone(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [2.0, 3.0])
     (make_measured("b", [1.0, 2.0], lr=0.01) / "images.csv").unlink()
     (found,) = answers(sweep)
-    assert (found.rivals[0].difference, found.rivals[0].interval) == (1.0, None)
+    assert (found.competitors[0].difference, found.competitors[0].interval) == (1.0, None)
     assert "srcnn_915, lr 0.01 (not compared image by image)" in found.sentence
 
 
@@ -84,7 +88,7 @@ def test_one_test_image_tells_nothing_apart(make_measured: Files, sweep: Path) -
     make_measured("a", [2.0])
     make_measured("b", [1.0], lr=0.01)
     (found,) = answers(sweep)
-    assert (found.gain, found.rivals[0].interval) == (None, None)
+    assert (found.gain, found.competitors[0].interval) == (None, None)
     assert found.sentence.endswith("With 1 test image to compare, no cell can be told apart.")
 
 
@@ -93,7 +97,12 @@ def test_equal_differences_are_told_apart_and_equal_cells_are_not(make_measured:
     make_measured("b", [1.0, 2.0], lr=0.01)
     make_measured("c", [2.0, 3.0], lr=0.1)
     (found,) = answers(sweep)
-    assert {rival.cell.rest: rival.is_apart for rival in found.rivals} == {"lr 0.01": True, "lr 0.1": False}
+    assert {
+        competitor.configuration.hyperparameters: competitor.is_significant for competitor in found.competitors
+    } == {
+        "lr 0.01": True,
+        "lr 0.1": False,
+    }
 
 
 def test_harm_is_called_so(make_measured: Files, sweep: Path) -> None:
@@ -111,7 +120,7 @@ def test_a_gain_that_may_be_none_is_called_so(make_measured: Files, sweep: Path)
 def test_another_blur_is_another_problem(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [1.0, 2.0])
     make_measured("b", [1.0, 2.0], blur="gaussian")
-    assert [(one.problem.label, one.rivals) for one in answers(sweep)] == [("gaussian", []), ("box", [])]
+    assert [(one.test_setting.label, one.competitors) for one in answers(sweep)] == [("gaussian", []), ("box", [])]
 
 
 def test_two_sweeps_of_the_same_images_are_compared(make_measured: Files, sweep: Path) -> None:
@@ -119,7 +128,10 @@ def test_two_sweeps_of_the_same_images_are_compared(make_measured: Files, sweep:
     other = sweep.parent / "other"
     make_measured("a", [2.0, 2.5], into=other)
     (found,) = answers(sweep, other)
-    assert (found.best.name, [rival.cell.name for rival in found.rivals]) == ("srcnn_915, other", ["srcnn_915, grid"])
+    assert (found.best.name, [competitor.configuration.name for competitor in found.competitors]) == (
+        "srcnn_915, other",
+        ["srcnn_915, grid"],
+    )
 
 
 @pytest.mark.parametrize("images", [["x.png", "y.png"], ["face-00.png", "face-01.png"]])
@@ -128,8 +140,11 @@ def test_two_sweeps_of_different_images_are_not(make_measured: Files, sweep: Pat
     other = sweep.parent / "other"
     make_measured("a", [2.0, 2.5], images, into=other)
     found = answers(sweep, other)
-    assert [(one.problem.label, one.rivals) for one in found] == [("box, sweep grid", []), ("box, sweep other", [])]
-    said = notices([read_sweep(sweep), read_sweep(other)], [one.problem for one in found])
+    assert [(one.test_setting.label, one.competitors) for one in found] == [
+        ("box, sweep grid", []),
+        ("box, sweep other", []),
+    ]
+    said = notices([read_sweep(sweep), read_sweep(other)], [one.test_setting for one in found])
     assert any(notice.startswith("The runs on box were tested on different images") for notice in said)
 
 
@@ -145,8 +160,13 @@ def test_an_unfinished_run_belongs_to_the_problem_of_the_others(
 ) -> None:
     make_measured("b", [1.0, 2.0])
     make_run("a", "interrupted", lr=0.01)
-    (problem,) = arrange([read_sweep(sweep)]).problems
-    assert [(cell.rest, len(cell.done)) for cell in problem.cells] == [("lr 0.001", 1), ("lr 0.01", 0)]
+    (test_setting,) = arrange([read_sweep(sweep)]).test_settings
+    assert [
+        (configuration.hyperparameters, len(configuration.done)) for configuration in test_setting.configurations
+    ] == [
+        ("lr 0.001", 1),
+        ("lr 0.01", 0),
+    ]
 
 
 @pytest.mark.parametrize("key", ["versions.torch", "precision", "threads"])

@@ -8,12 +8,12 @@ from PIL import Image
 from run_files import write_history, write_samples
 
 from deblur.reporting.answers import answer
-from deblur.reporting.cells import Table, arrange
+from deblur.reporting.configurations import Table, arrange
 from deblur.reporting.curves import curves
+from deblur.reporting.figure_files import FigureFile, line_styles
+from deblur.reporting.grids import _detail, grids
 from deblur.reporting.heatmap import heatmap
-from deblur.reporting.pictures import Picture, line_styles
 from deblur.reporting.results import read_sweep
-from deblur.reporting.strips import _detail, strips
 
 Files = Callable[..., Path]
 
@@ -22,11 +22,11 @@ def read(folder: Path) -> Table:
     return arrange([read_sweep(folder)])
 
 
-def size(picture: Picture) -> tuple[int, int]:
-    return Image.open(io.BytesIO(picture.png)).size
+def size(figure_file: FigureFile) -> tuple[int, int]:
+    return Image.open(io.BytesIO(figure_file.png)).size
 
 
-def test_lines_differ_in_more_than_colour() -> None:
+def test_lines_differ_in_more_than_color() -> None:
     looks = list(line_styles([f"lr {number}" for number in range(4)]).values())
     assert len({look.line for look in looks}) == len({look.marker for look in looks}) == 4
 
@@ -97,7 +97,7 @@ def test_strips_show_the_best_cell_of_each_network(make_measured: Files, sweep: 
     for run, gain, model, lr in (("a", 1.0, "m1", 0.1), ("b", 2.0, "m1", 0.01), ("c", 1.5, "m2", 0.1)):
         folder = make_measured(run, [gain, gain + 0.5], names, model=model, lr=lr)
         write_samples(folder, "p_one")
-    (found,) = strips([one for problem in read(sweep).problems if (one := answer(problem))], [])
+    (found,) = grids([one for test_setting in read(sweep).test_settings if (one := answer(test_setting))], [])
     assert "p/one.png, largest gain (+2.00 dB): blurred 20.00 dB, m1 lr 0.01 22.00 dB, m2 lr 0.1 21.50 dB." in found.alt
     assert "only known gain" in found.caption
     assert "m1, lr 0.01" in found.caption
@@ -105,4 +105,4 @@ def test_strips_show_the_best_cell_of_each_network(make_measured: Files, sweep: 
 
 def test_a_run_without_pictures_has_no_strip(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [1.0, 2.0])
-    assert strips([one for problem in read(sweep).problems if (one := answer(problem))], []) == []
+    assert grids([one for test_setting in read(sweep).test_settings if (one := answer(test_setting))], []) == []

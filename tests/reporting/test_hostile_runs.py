@@ -12,8 +12,8 @@ from PIL import Image
 from run_files import write_history, write_samples
 
 from deblur.report import main
+from deblur.reporting.figure_files import figure_file, styled
 from deblur.reporting.markdown import markdown
-from deblur.reporting.pictures import picture, styled
 from deblur.text import one_line
 
 Files = Callable[..., Path]
@@ -56,8 +56,8 @@ def test_a_terminal_shows_them_as_text(
     hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for words in (["list=true"], ["list=true", f"sweep={hostile.name}"], [f"sweep={hostile.name}", "output=out"]):
-        assert main(words) == 0
+    for overrides in (["list=true"], ["list=true", f"sweep={hostile.name}"], [f"sweep={hostile.name}", "output=out"]):
+        assert main(overrides) == 0
         said = capsys.readouterr()
         assert said.err == ""
         assert not UNSAFE.search(said.out)
@@ -80,7 +80,7 @@ def test_the_report_shows_them_as_text(hostile: Path, tmp_path: Path, monkeypatc
 
 def test_a_spreadsheet_runs_nothing_of_them(hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([f"sweep={hostile.name}", "output=out", "strips=false"]) == 0
+    assert main([f"sweep={hostile.name}", "output=out", "grids=false"]) == 0
     with (tmp_path / "out" / "results.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
@@ -100,7 +100,7 @@ def test_a_figure_shows_them_as_text(tmp_path: Path) -> None:
         axes = figure.subplots()
         axes.set_title(EVIL)
         axes.text(0, 0, EVIL)
-        made = picture(figure, "a.png", "a", "b", "c")
+        made = figure_file(figure, "a.png", "a", "b", "c")
     assert all(not UNSAFE.search(text.get_text()) for text in (axes.title, *axes.texts))
     (tmp_path / "a.png").write_bytes(made.png)
     with Image.open(tmp_path / "a.png") as image:

@@ -25,7 +25,7 @@ class Page(HTMLParser):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str]]] = []
-        self.words: list[str] = []
+        self.overrides: list[str] = []
         self.open: list[str] = []
         self.feed(path.read_text(encoding="utf-8"))
 
@@ -38,11 +38,11 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        self.overrides.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join("".join(self.words).split())
+        return " ".join("".join(self.overrides).split())
 
     def of(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.tags if name == tag]
@@ -155,7 +155,7 @@ def test_markdown_shows_a_text_as_it_is(text: str, escaped: str) -> None:
 
 def test_without_strips_there_is_no_picture_of_a_test_image(grid: Path, tmp_path: Path) -> None:
     write_report([grid], tmp_path / "out")
-    page = Page(write_report([grid], tmp_path / "out", strips=False))
+    page = Page(write_report([grid], tmp_path / "out", grids=False))
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
         "curves_loss.png",
         "curves_psnr.png",
@@ -207,7 +207,7 @@ def test_only_missing_runs_are_a_report_too(sweep: Path, tmp_path: Path) -> None
 def test_a_damaged_picture_is_named_and_the_rest_is_reported(grid: Path, tmp_path: Path, content: bytes) -> None:
     path = grid / "a" / "samples" / "one" / "sharp.png"
     path.write_bytes(content)
-    page, damages = write_findings(read_findings([grid]), tmp_path / "out", strips=True)
+    page, damages = write_findings(read_findings([grid]), tmp_path / "out", grids=True)
     assert [text.startswith(f"{path} is damaged (") for text in damages] == [True]
     assert "sharp.png is damaged (" in Page(page).text
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from deblur.reporting import listing, state_table, write_report
-from deblur.reporting.cells import arrange
+from deblur.reporting.configurations import arrange
 from deblur.reporting.results import read_sweep
 
 Files = Callable[..., Path]
@@ -22,7 +22,7 @@ DATA = {
     "seed": 3,
     "max_images": 50,
     "eval_crop": 64,
-    "border": "symmetric",
+    "boundary": "symmetric",
 }
 COUNTS = {"counts": {"train": 40, "val": 5, "test": 2}, "fingerprint": "abcdef0123456789"}
 
@@ -48,7 +48,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 FULL = (
-    "Data: folder faces; seed 3; 40 images to train, 5 to validate, 2 to test; symmetric border; middle 64 px; "
+    "Data: folder faces; seed 3; 40 images to train, 5 to validate, 2 to test; symmetric boundary; middle 64 px; "
     "fingerprint abcdef01."
 )
 
@@ -83,7 +83,7 @@ def test_what_runs_differ_in_stands_in_columns(make: Files, sweep: Path, tmp_pat
 
 def test_the_settings_are_always_columns_of_the_table(make: Files, sweep: Path, tmp_path: Path) -> None:
     make("a")
-    write_report([sweep], tmp_path / "out", strips=False)
+    write_report([sweep], tmp_path / "out", grids=False)
     (row,) = rows_of(tmp_path / "out")
     told = {key: row[key] for key in row if key.startswith(("blur", "data."))}
     assert told == {
@@ -93,7 +93,7 @@ def test_the_settings_are_always_columns_of_the_table(make: Files, sweep: Path, 
         "blur.noise_sigma": "0.0",
         "blur.jpeg_quality": "",
         "data._target_": "deblur.data.FolderData",
-        "data.border": "symmetric",
+        "data.boundary": "symmetric",
         "data.eval_crop": "64",
         "data.max_images": "50",
         "data.name": "folder",
@@ -109,7 +109,7 @@ def test_the_settings_are_always_columns_of_the_table(make: Files, sweep: Path, 
 def test_of_several_sweeps_each_is_told(make: Files, sweep: Path, tmp_path: Path) -> None:
     make("a")
     make("a", BOX | {"size": 9}, into=sweep.parent / "other")
-    write_report([sweep, sweep.parent / "other"], tmp_path / "out", strips=False)
+    write_report([sweep, sweep.parent / "other"], tmp_path / "out", grids=False)
     lines = [line for line in (tmp_path / "out" / "report.md").read_text().splitlines() if line.startswith("**")]
     assert lines == [
         f"**grid.** {FULL}",
@@ -141,8 +141,11 @@ def test_a_number_that_is_written_in_two_ways_is_one_setting(make: Files, sweep:
     make("b", BOX | {"noise_sigma": 0.0}, seed=1)
     make("c", BOX | {"size": [3, 9]})
     make("d", BOX | {"size": [3.0, 9.0]}, seed=1)
-    problems = arrange([read_sweep(sweep)]).problems
-    assert [[run.name for cell in problem.cells for run in cell.runs] for problem in problems] == [
+    test_settings = arrange([read_sweep(sweep)]).test_settings
+    assert [
+        [run.name for configuration in test_setting.configurations for run in configuration.runs]
+        for test_setting in test_settings
+    ] == [
         ["a", "b"],
         ["c", "d"],
     ]
@@ -154,9 +157,9 @@ def test_models_whose_labels_are_cut_to_the_same_text_are_told_apart(make: Files
         config = yaml.safe_load((folder / "config.yaml").read_text())
         config["model"] |= {"name": "m" * 80, "widths": widths}
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    (problem,) = arrange([read_sweep(sweep)]).problems
-    assert len(problem.cells) == 2
-    assert len({cell.name for cell in problem.cells}) == 2
+    (test_setting,) = arrange([read_sweep(sweep)]).test_settings
+    assert len(test_setting.configurations) == 2
+    assert len({configuration.name for configuration in test_setting.configurations}) == 2
 
 
 @pytest.mark.parametrize("key", ["leaves", "max_test_images"])
@@ -166,4 +169,4 @@ def test_runs_that_are_asked_on_other_images_are_another_problem(make_run: Files
         config = yaml.safe_load((folder / "config.yaml").read_text())
         config["data"][key] = value
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    assert len(arrange([read_sweep(sweep)]).problems) == 2
+    assert len(arrange([read_sweep(sweep)]).test_settings) == 2

@@ -24,8 +24,8 @@ HOLDER = """
 @contextmanager
 def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Hold a run folder in another process."""
-    words = [sys.executable, "-c", textwrap.dedent(HOLDER), str(folder), json.dumps(CONFIG)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    overrides = [sys.executable, "-c", textwrap.dedent(HOLDER), str(folder), json.dumps(CONFIG)]
+    with subprocess.Popen(overrides, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "inside\n"
         try:

@@ -16,7 +16,7 @@ CONFIG: dict[str, Any] = {
     "optimizer": {"lr": 0.001},
     "data": {"root": "/faces", "num_workers": 0},
     "trainer": {"max_epochs": 20, "accelerator": "auto", "devices": 1},
-    "callbacks": {"image_strips": {"images": 4}},
+    "callbacks": {"comparison_grids": {"images": 4}},
     "logger": {"tensorboard": {"_target_": "deblur.training.loggers.TensorBoard"}},
     "paths": {"output_root": "outputs", "cache_root": None},
     "scheduler": None,

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from deblur.runs import blur_in_words, in_sentences, measured_on, shared, value_in_words
+from deblur.runs import blur_text, in_sentences, measured_on, shared, value_text
 
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
-DATA = {"name": "folder", "root": "/home/me/faces", "seed": 3, "border": "real", "eval_crop": None}
+DATA = {"name": "folder", "root": "/home/me/faces", "seed": 3, "boundary": "valid", "eval_crop": None}
 
 
 @pytest.mark.parametrize(
-    ("blur", "words"),
+    ("blur", "overrides"),
     [
         (BOX, "box (size 7 px)"),
         ({"name": "gaussian", "sigma": [0.5, 4.0]}, "gaussian (sigma 0.5 to 4 px)"),
@@ -35,8 +35,8 @@ DATA = {"name": "folder", "root": "/home/me/faces", "seed": 3, "border": "real",
         ({}, ""),
     ],
 )
-def test_a_blur_has_its_strength(blur: dict[str, Any], words: str) -> None:
-    assert blur_in_words(blur) == words
+def test_a_blur_has_its_strength(blur: dict[str, Any], overrides: str) -> None:
+    assert blur_text(blur) == overrides
 
 
 def test_a_test_is_told_in_full() -> None:
@@ -45,7 +45,7 @@ def test_a_test_is_told_in_full() -> None:
         "data": "folder faces",
         "seed": "seed 3",
         "images": "12 images to train, 2 to validate, 1 to test",
-        "border": "real border",
+        "boundary": "valid boundary",
         "crop": "whole images",
         "fingerprint": "fingerprint 01234567",
         "blur": "box (size 7 px)",
@@ -60,7 +60,7 @@ def test_what_is_not_known_is_not_told() -> None:
     assert measured_on({"data": {"name": "synthetic"}}, {"test": 1}) == {
         "data": "synthetic",
         "images": "1 image to test",
-        "border": "symmetric border",  # which older versions knew alone
+        "boundary": "symmetric boundary",  # which older versions knew alone
     }
 
 
@@ -80,7 +80,7 @@ def test_what_tests_share_and_what_not() -> None:
     assert differing == ["blur"]
     assert common == {key: value for key, value in one.items() if key != "blur"}
     assert in_sentences([one, other]) == [
-        "Data: folder faces; seed 3; real border; whole images.",
+        "Data: folder faces; seed 3; valid boundary; whole images.",
         "Blur: box (size 7 px) or box (size 9 px); no noise; no JPEG.",
     ]
     assert in_sentences([]) == []
@@ -108,4 +108,4 @@ def test_many_blurs_are_counted() -> None:
     ],
 )
 def test_values_are_short(value: Any, text: str) -> None:
-    assert value_in_words(value) == text
+    assert value_text(value) == text

@@ -160,10 +160,10 @@ except UserError as error:
 """
 
 
-def as_another_user(*words: str) -> list[str]:
+def as_another_user(*overrides: str) -> list[str]:
     code = f"import os, sys; sys.path[:] = {sys.path!r}{LOOK}"
     return subprocess.run(
-        [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", code, *overrides], stdout=subprocess.PIPE, text=True, check=True
     ).stdout.splitlines()
 
 

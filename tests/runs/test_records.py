@@ -37,16 +37,16 @@ def test_a_resumed_run_takes_no_words_that_change_its_result(tmp_path: Path, wor
 def test_a_resumed_run_takes_words_without_effect(tmp_path: Path) -> None:
     enter(tmp_path)
     asked = changed("data.num_workers", 4) | {"logger": {"csv": {"_target_": "x"}}, "trusted": ["my_nets"]}
-    words = ["data.num_workers=4", "logger=csv", "trusted=[my_nets]", f"resume={tmp_path}"]
-    assert resumed_config(tmp_path, asked, words) == asked
+    overrides = ["data.num_workers=4", "logger=csv", "trusted=[my_nets]", f"resume={tmp_path}"]
+    assert resumed_config(tmp_path, asked, overrides) == asked
     assert read_config(tmp_path) == CONFIG
 
 
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_run_is_resumed_on_as_many_devices_as_it_began_on(tmp_path: Path, devices: int) -> None:
     enter(tmp_path, changed("trainer.devices", devices))
-    words = [f"trainer.devices={devices}", f"resume={tmp_path}"]
-    assert resumed_config(tmp_path, changed("trainer.devices", devices), words)["trainer"]["devices"] == devices
+    overrides = [f"trainer.devices={devices}", f"resume={tmp_path}"]
+    assert resumed_config(tmp_path, changed("trainer.devices", devices), overrides)["trainer"]["devices"] == devices
     assert "leave out trainer.devices" in refusal(
         resumed_config, tmp_path, changed("trainer.devices", 3), ["trainer.devices=3"]
     )
@@ -115,8 +115,8 @@ def test_a_stored_trainer_that_can_write_is_refused(tmp_path: Path, key: str) ->
 
 def test_words_within_a_section_that_a_run_does_not_have_are_taken(tmp_path: Path) -> None:
     enter(tmp_path, CONFIG | {"callbacks": None})
-    found = resumed_config(tmp_path, CONFIG, ["callbacks.image_strips.images=4"])
-    assert found["callbacks"] == {"image_strips": {"images": 4}}
+    found = resumed_config(tmp_path, CONFIG, ["callbacks.comparison_grids.images=4"])
+    assert found["callbacks"] == {"comparison_grids": {"images": 4}}
 
 
 def test_what_is_no_run_is_a_sentence(tmp_path: Path) -> None:

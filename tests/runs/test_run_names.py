@@ -18,7 +18,7 @@ CONFIG: dict[str, Any] = {
     "scheduler": None,
     "data": {"seed": 0, "patch_size": 64, "flips": True, "num_workers": 0},
     "trainer": {"max_epochs": 20, "precision": "auto", "devices": 1},
-    "callbacks": {"image_strips": {"images": 4}},
+    "callbacks": {"comparison_grids": {"images": 4}},
     "logger": None,
     "paths": {"output_root": "outputs"},
     "loss": "mse",
@@ -37,11 +37,11 @@ values = (
 )
 
 
-def given_the_words(*words: str, **changes: Any) -> str:
+def given_the_words(*overrides: str, **changes: Any) -> str:
     config = copy.deepcopy(CONFIG)
     for key, value in changes.items():
         set_key(config, key.replace("__", "."), value)
-    return run_id(config, words)
+    return run_id(config, overrides)
 
 
 def set_key(config: dict[str, Any], key: str, value: object) -> None:
@@ -129,8 +129,8 @@ def test_two_options_with_one_class_and_no_name_have_two_names() -> None:
         "+trainer.devices=1",
         "trainer.log_every_n_steps=5",
         "trusted=[my_nets]",
-        "callbacks.image_strips.images=2",
-        "~callbacks.image_strips",
+        "callbacks.comparison_grids.images=2",
+        "~callbacks.comparison_grids",
         "+logger.csv._target_=x",
     ],
 )
@@ -185,10 +185,10 @@ def test_a_name_is_plain_short_and_free_of_order(changes: dict[str, object], ran
     config = copy.deepcopy(CONFIG)
     for key, value in changes.items():
         set_key(config, key, value)
-    words = [f"{key}={value}" for key, value in changes.items()]
-    shuffled = words[:]
+    overrides = [f"{key}={value}" for key, value in changes.items()]
+    shuffled = overrides[:]
     random.shuffle(shuffled)
-    name = run_id(config, words)
+    name = run_id(config, overrides)
     assert run_id(config, shuffled) == name
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
     assert len(name) <= LONGEST_RUN_ID

@@ -71,9 +71,9 @@ def test_a_folder_that_is_no_run_is_told_what_it_is(workplace: Path, folder: str
     ],
 )
 def test_every_command_says_so(workplace: Path, capsys: Shown, command: tuple) -> None:  # type: ignore[type-arg]
-    program, *words = command
+    program, *overrides = command
     for folder in ("outputs/sweeps/grid", "outputs/sweeps/grid/report", f"outputs/runs/{RUN}"):
-        assert program.main([word.format(folder) for word in words]) == 2
+        assert program.main([word.format(folder) for word in overrides]) == 2
         said = capsys.readouterr()
         assert (said.out, said.err.count("\n")) == ("", 1)
         assert no_run(Path(folder).resolve() if program is train else Path(folder)) in said.err
@@ -95,7 +95,7 @@ def test_a_place_that_is_not_there(workplace: Path, place: str, near: str | None
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("overrides", "sentence"),
     [
         ((evaluate, "run=outputs/sweeps/gird"), "Did you mean outputs/sweeps/grid?"),
         ((export, "run=outputs/sweeps/gird", "format=onnx"), "Did you mean outputs/sweeps/grid?"),
@@ -104,19 +104,19 @@ def test_a_place_that_is_not_there(workplace: Path, place: str, near: str | None
         ((restore, "network=BOX", "input=faces/1.png"), "Did you mean box?"),
         (
             (restore, "input=faces/1.pgn"),
-            "input=faces/1.pgn does not exist: give a picture, or a folder of pictures. Did",
+            "input=faces/1.pgn does not exist: give an image, or a folder of images. Did",
         ),
         ((evaluate, "sweep=gird"), "the sweeps there are grid, wide. Did you mean sweep=grid?"),
         ((evaluate, "sweep=outputs/sweeps/grid"), "the sweeps there are grid, wide. Did you mean sweep=grid?"),
-        ((evaluate, "sweep=GRID", "cross=true"), "the sweeps there are grid, wide."),
+        ((evaluate, "sweep=GRID", "matrix=true"), "the sweeps there are grid, wide."),
         ((evaluate, "sweep=.."), "sweep=.. does not exist in outputs/sweeps"),
         ((report, "sweep=[grid,outputs/sweeps/wide]"), "Did you mean sweep=wide?"),
         ((report, "sweep=.."), "sweep=.. does not exist in outputs/sweeps"),
         ((report, "sweep=a", "paths.output_root=none"), "Give another folder of outputs with paths.output_root=DIR."),
     ],
 )
-def test_names_are_helped(workplace: Path, capsys: Shown, words: tuple, sentence: str) -> None:  # type: ignore[type-arg] # noqa: ARG001
-    program, *given = words
+def test_names_are_helped(workplace: Path, capsys: Shown, overrides: tuple, sentence: str) -> None:  # type: ignore[type-arg] # noqa: ARG001
+    program, *given = overrides
     assert program.main(given) == 2
     said = capsys.readouterr()
     assert sentence in said.err

@@ -11,7 +11,7 @@ from deblur.errors import UserError
 from deblur.reporting.page import read_findings
 from deblur.reporting.tables import NOTHING
 from studies.srcnn_2022 import write_study
-from studies.srcnn_2022.classical import Beside, classical_table, evaluations_beside
+from studies.srcnn_2022.classical import Compared, classical_table, evaluations_beside
 
 GAINS = (2.0, 2.0, 2.0)
 ORDER = ("box", "gaussian", "motion")
@@ -27,20 +27,20 @@ def write_evaluation(root: Path, name: str, run: Path | None, age: int = 0, **ch
     """Write an evaluation of a run, or of baselines alone, on the test images of `write_run`."""
     network = {} if run is None else {run.name: 1.0}
     gains = {**network, "none": 0.0, "wiener": 3.0, "dct_wiener": 4.0}
-    borders = {
-        border: {
+    boundaries = {
+        boundary: {
             "restorers": {restorer: means(level, gain - lost) for restorer, gain in gains.items()},
             "baselines": {"none": {}, "wiener": {"balance": 0.1}, "dct_wiener": {}},
             "margin": [3, 3],
         }
-        for border, level, lost in (("symmetric", 21.0, 0.0), ("real", 20.5, 0.5))
+        for boundary, level, lost in (("symmetric", 21.0, 0.0), ("valid", 20.5, 0.5))
     }
     content = {
         "run": None if run is None else str(run),
         "split": "test",
-        "borders": borders,
+        "boundaries": boundaries,
         "blur": BOX,
-        "data": {"settings": {"seed": 0, "root": "elsewhere", "border": "real"}, "fingerprint": "f" * 64},
+        "data": {"settings": {"seed": 0, "root": "elsewhere", "boundary": "valid"}, "fingerprint": "f" * 64},
     }
     path = root / "evaluations" / name / "metrics.json"
     path.parent.mkdir(parents=True)
@@ -49,7 +49,7 @@ def write_evaluation(root: Path, name: str, run: Path | None, age: int = 0, **ch
     return path
 
 
-def beside(*sweeps: Path) -> Sequence[Beside]:
+def beside(*sweeps: Path) -> Sequence[Compared]:
     findings = read_findings(sweeps)
     return evaluations_beside(findings.sweeps, findings.answers, ORDER)
 
@@ -61,10 +61,10 @@ def test_a_network_stands_beside_the_classical_restorers(tmp_path: Path) -> None
     assert list(table.columns) == [
         "blur",
         "restorer",
-        "symmetric border, PSNR [dB]",
-        "symmetric border, gain [dB]",
-        "real border, PSNR [dB]",
-        "real border, gain [dB]",
+        "symmetric boundary, PSNR [dB]",
+        "symmetric boundary, gain [dB]",
+        "valid boundary, PSNR [dB]",
+        "valid boundary, gain [dB]",
     ]
     assert [list(row) for row in table.rows] == [
         ["box", "blurred input", "21.00", NOTHING, "20.50", NOTHING],
@@ -101,9 +101,9 @@ def test_the_newest_evaluation_counts(tmp_path: Path) -> None:
         {"blur": BOX | {"noise_sigma": 2.0}},
         {"data": {"settings": {"seed": 0}, "fingerprint": "0" * 64}},
         {"data": {"settings": {"seed": 1}, "fingerprint": "f" * 64}},
-        {"borders": None},
-        {"borders": {"symmetric": {"restorers": {}, "baselines": {"wiener": {}}}}},
-        {"borders": {border: {"restorers": {}, "baselines": {"none": {}}} for border in ("symmetric", "real")}},
+        {"boundaries": None},
+        {"boundaries": {"symmetric": {"restorers": {}, "baselines": {"wiener": {}}}}},
+        {"boundaries": {boundary: {"restorers": {}, "baselines": {"none": {}}} for boundary in ("symmetric", "valid")}},
     ],
 )
 def test_what_cannot_stand_beside_our_runs_is_left_out(tmp_path: Path, changed: dict[str, Any]) -> None:
@@ -115,28 +115,28 @@ def test_what_cannot_stand_beside_our_runs_is_left_out(tmp_path: Path, changed: 
 def test_an_image_set_that_is_restored_exactly_has_no_mean(tmp_path: Path) -> None:
     run = write_run(tmp_path / "sweeps" / "grid", GAINS)
     exact = {"restorers": {"wiener": means(21.0, None)}, "baselines": {"wiener": {}}}
-    write_evaluation(tmp_path, "one", None, borders={"symmetric": exact, "real": exact})
+    write_evaluation(tmp_path, "one", None, boundaries={"symmetric": exact, "valid": exact})
     (_, row) = classical_table(beside(run.parent)).rows
     assert list(row) == ["box", "Wiener", *[NOTHING] * 4]
 
 
 @pytest.mark.parametrize(
-    "borders",
+    "boundaries",
     [
         7,
-        ["symmetric", "real"],
-        {border: {"restorers": {}} for border in ("symmetric", "real")},
-        {border: {"restorers": {}, "baselines": {"wiener": {}}} for border in ("symmetric", "real")},
-        {border: {"restorers": {"wiener": {}}, "baselines": {"wiener": {}}} for border in ("symmetric", "real")},
+        ["symmetric", "valid"],
+        {boundary: {"restorers": {}} for boundary in ("symmetric", "valid")},
+        {boundary: {"restorers": {}, "baselines": {"wiener": {}}} for boundary in ("symmetric", "valid")},
+        {boundary: {"restorers": {"wiener": {}}, "baselines": {"wiener": {}}} for boundary in ("symmetric", "valid")},
         {
-            border: {"restorers": {"wiener": means(1, 1) | {"psnr": "x"}}, "baselines": {"wiener": {}}}
-            for border in ("symmetric", "real")
+            boundary: {"restorers": {"wiener": means(1, 1) | {"psnr": "x"}}, "baselines": {"wiener": {}}}
+            for boundary in ("symmetric", "valid")
         },
     ],
 )
-def test_a_damaged_evaluation_is_named(tmp_path: Path, borders: object) -> None:
+def test_a_damaged_evaluation_is_named(tmp_path: Path, boundaries: object) -> None:
     run = write_run(tmp_path / "sweeps" / "grid", GAINS)
-    path = write_evaluation(tmp_path, "one", run, borders=borders)
+    path = write_evaluation(tmp_path, "one", run, boundaries=boundaries)
     with pytest.raises(UserError, match=f"{path} is damaged"):
         beside(run.parent)
 
@@ -157,6 +157,6 @@ def test_the_page_tells_what_the_table_means(tmp_path: Path, lines_of: Callable[
     text = "\n".join(lines[start : lines.index("## How it was made")])
     assert "Classical restorers know the kernel, the networks do not." in text
     assert "measured on the same frames" in text
-    assert "DCT-Wiener is the best linear filter for the symmetric border." in text
+    assert "DCT-Wiener is the best linear filter for the symmetric boundary." in text
     assert "| box | srcnn_915 at 0.001 | 22.00 | +1.00 | 21.00 | +0.50 |" in text
     assert "python -m" not in text

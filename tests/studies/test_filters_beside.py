@@ -5,12 +5,18 @@ from pathlib import Path
 from run_files import write_table
 from study_runs import write_run
 
-from deblur.reporting.cells import arrange
+from deblur.reporting.configurations import arrange
 from deblur.reporting.filters import filter_figures
 from deblur.reporting.page import read_findings
 from deblur.reporting.results import read_sweep
 from deblur.reporting.tables import NOTHING
-from studies.srcnn_2022.sight import Sight, sight_figures, sight_sentences, sight_table, sights
+from studies.srcnn_2022.receptive_field import (
+    ReceptiveFields,
+    receptive_field_figures,
+    receptive_field_sentences,
+    receptive_field_table,
+    receptive_fields,
+)
 
 INPUT = 22.0  # mean PSNR of the blurred test images of write_run [dB]
 BLURS = ("box", "gaussian", "motion")
@@ -27,9 +33,9 @@ def write_filters(run: Path, psnr: dict[int, float], level: float = INPUT) -> Pa
     return path
 
 
-def seen(*sweeps: Path) -> Sequence[Sight]:
+def seen(*sweeps: Path) -> Sequence[ReceptiveFields]:
     findings = read_findings(sweeps)
-    return sights(findings.sweeps, findings.answers, BLURS)
+    return receptive_fields(findings.sweeps, findings.answers, BLURS)
 
 
 def test_networks_stand_beside_the_filter_that_sees_as_far(tmp_path: Path) -> None:
@@ -38,18 +44,18 @@ def test_networks_stand_beside_the_filter_that_sees_as_far(tmp_path: Path) -> No
     write_run(tmp_path, (3.0, 3.0, 3.0), model="srcnn_9315", field=15)
     write_filters(run, {5: 22.5, 13: 23.25, 15: 24.0, 27: 26.0, 41: 26.5})
     found = seen(tmp_path)
-    assert [list(row) for row in sight_table(found).rows] == [
+    assert [list(row) for row in receptive_field_table(found).rows] == [
         ["box", "blurred input", NOTHING, NOTHING, "22.00", NOTHING, NOTHING],
         ["box", "srcnn_915", "0.001", "13", "24.00", "23.25", "+0.75"],
         ["box", "srcnn_9315", "0.001", "15", "25.00", "24.00", "+1.00"],
         ["box", NOTHING, NOTHING, "27", NOTHING, "26.00", NOTHING],
         ["box", NOTHING, NOTHING, "41", NOTHING, "26.50", NOTHING],
     ]
-    assert sight_sentences(found) == [
+    assert receptive_field_sentences(found) == [
         "On box blur no network here sees further than 15 px. Beside the best linear filter of that size, the best "
         "ones of larger sizes reach +2.00 dB with 27 px and +2.50 dB with 41 px."
     ]
-    (figure,) = sight_figures(found)
+    (figure,) = receptive_field_figures(found)
     assert figure.file == "filters_box.png"
     assert "15 px 24.00" in figure.alt
     assert "srcnn_9315 (15 px) 25.00" in figure.alt
@@ -57,23 +63,26 @@ def test_networks_stand_beside_the_filter_that_sees_as_far(tmp_path: Path) -> No
 
 def test_a_network_with_a_guide_has_no_place_among_sizes(tmp_path: Path) -> None:
     run = write_run(tmp_path, (2.0, 2.0, 2.0))
-    guided = write_run(tmp_path, (3.0, 3.0, 3.0), model="srcnn_9315", field=15)
-    metrics = json.loads((guided / "metrics.json").read_text())
-    metrics["model"]["guided"] = True
-    (guided / "metrics.json").write_text(json.dumps(metrics))
+    wiener_guided = write_run(tmp_path, (3.0, 3.0, 3.0), model="srcnn_9315", field=15)
+    metrics = json.loads((wiener_guided / "metrics.json").read_text())
+    metrics["model"]["wiener_guided"] = True
+    (wiener_guided / "metrics.json").write_text(json.dumps(metrics))
     write_filters(run, {13: 23.25, 15: 24.0, 27: 26.0})
     found = seen(tmp_path)
-    assert [row[1] for row in sight_table(found).rows] == ["blurred input", "srcnn_915", NOTHING]
-    assert "no network here sees further than 13 px" in sight_sentences(found)[0]
-    for figure in (*sight_figures(found), *filter_figures(tmp_path, arrange([read_sweep(tmp_path)]).problems)):
+    assert [row[1] for row in receptive_field_table(found).rows] == ["blurred input", "srcnn_915", NOTHING]
+    assert "no network here sees further than 13 px" in receptive_field_sentences(found)[0]
+    for figure in (
+        *receptive_field_figures(found),
+        *filter_figures(tmp_path, arrange([read_sweep(tmp_path)]).test_settings),
+    ):
         assert "Networks: srcnn_915 (13 px) 24.00." in figure.alt
 
 
 def test_a_size_that_was_not_measured_is_a_dash(tmp_path: Path) -> None:
     write_filters(write_run(tmp_path, (2.0, 2.0, 2.0)), {5: 22.5})
     found = seen(tmp_path)
-    assert list(sight_table(found).rows[-1]) == ["box", "srcnn_915", "0.001", "13", "24.00", NOTHING, NOTHING]
-    assert sight_sentences(found) == []
+    assert list(receptive_field_table(found).rows[-1]) == ["box", "srcnn_915", "0.001", "13", "24.00", NOTHING, NOTHING]
+    assert receptive_field_sentences(found) == []
 
 
 def test_filters_of_other_images_are_left_out(tmp_path: Path) -> None:

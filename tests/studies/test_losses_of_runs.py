@@ -8,7 +8,7 @@ from study_runs import write_run
 from deblur.reporting.results import Run
 from deblur.reporting.tables import NOTHING, TextTable
 from studies.srcnn_2022.beside import (
-    cells_of,
+    configurations_of,
     losses,
     mse_table,
     psnr_of,
@@ -64,7 +64,7 @@ def test_a_validation_loss_that_is_not_finite_is_not_known(tmp_path: Path, runs_
 
 def test_cells_of_several_seeds_are_named(tmp_path: Path, runs_of: Read) -> None:
     def told() -> str:
-        return seeds_sentence(cells_of(select(runs_of(tmp_path), OURS)))
+        return seeds_sentence(configurations_of(select(runs_of(tmp_path), OURS)))
 
     write_run(tmp_path, GAINS, inputs=INPUTS)
     assert told() == "Each cell was trained once."
@@ -82,8 +82,8 @@ def test_the_psnr_of_an_mse() -> None:
 def test_both_stand_side_by_side(tmp_path: Path, runs_of: Read) -> None:
     write_run(tmp_path, GAINS, inputs=INPUTS, losses=(0.011,))
     write_run(tmp_path, (0.0, 0.0), inputs=INPUTS, losses=(0.055,), lr=0.0001)
-    published, cells = read_published(), cells_of(select(runs_of(tmp_path), OURS))
-    shares = share_table(published, cells)
+    published, configurations = read_published(), configurations_of(select(runs_of(tmp_path), OURS))
+    shares = share_table(published, configurations)
     assert list(shares.columns[2:]) == [
         "study 0.0001",
         "study 0.00005",
@@ -96,11 +96,11 @@ def test_both_stand_side_by_side(tmp_path: Path, runs_of: Read) -> None:
     assert row(shares, "box", "9-1-5") == ["71.3 %", "56.1 %", "20.0 %", "100.0 %", "10.0 %", "100.0 %"]
     assert row(shares, "box", "9-3-1-5") == ["49.1 %", "52.6 %", NOTHING, NOTHING, NOTHING, NOTHING]
     assert row(shares, "motion", "blurred input")[:3] == ["100.0 %", "100.0 %", NOTHING]
-    assert {one[0] for one in share_table(published, cells, {"motion"}).rows} == {"motion"}
-    table = mse_table(published, cells)
+    assert {one[0] for one in share_table(published, configurations, {"motion"}).rows} == {"motion"}
+    table = mse_table(published, configurations)
     assert row(table, "box", "9-1-5") == ["0.00610", "0.00480", "0.01100", "0.05500", "0.00550", "0.05500"]
     assert row(table, "box", "blurred input") == ["0.00856", "0.00856", NOTHING, NOTHING, "0.05500", "0.05500"]
-    decibels = psnr_table(published, cells)
+    decibels = psnr_table(published, configurations)
     assert list(decibels.columns[-2:]) == ["ours 0.001, PSNR", "ours 0.0001, PSNR"]
     assert row(decibels, "box", "9-1-5")[:2] == ["22.15", "23.19"]
     assert row(decibels, "box", "9-1-5")[4:] == ["22.60", "12.60", "25.00", "15.00"]

@@ -28,8 +28,8 @@ def test_where_the_images_lie_is_no_difference(tmp_path: Path, runs_of: Read) ->
 
 def test_a_setting_that_an_older_version_did_not_write_is_no_difference(tmp_path: Path, runs_of: Read) -> None:
     write_run(tmp_path, GAINS)
-    write_run(tmp_path, GAINS, settings={"border": "symmetric"})
-    write_run(tmp_path, GAINS, settings={"border": "real"})
+    write_run(tmp_path, GAINS, settings={"boundary": "symmetric"})
+    write_run(tmp_path, GAINS, settings={"boundary": "valid"})
     old, real, symmetric = runs_of(tmp_path)
     assert alike(old, symmetric)
     assert not alike(symmetric, real)
@@ -55,7 +55,9 @@ def test_cells_are_filled_from_any_sweep(tmp_path: Path, runs_of: Read) -> None:
     write_run(tmp_path / "two", GAINS, seed=1)
     write_run(tmp_path / "two", GAINS, model="original_915")
     found = select(runs_of(tmp_path / "one", tmp_path / "two"), OURS)
-    assert {place: [run.config["seed"] for run in cell] for place, cell in found.cells.items()} == {
+    assert {
+        place: [run.config["seed"] for run in configuration] for place, configuration in found.configurations.items()
+    } == {
         Place("box", "9-1-5", 0.001): [0, 1],
         Place("motion", "9-3-1-5", 0.0001): [0],
     }
@@ -68,7 +70,7 @@ def test_cells_agree_in_their_other_settings(tmp_path: Path, runs_of: Read) -> N
     write_run(tmp_path, GAINS, blur="motion")
     write_run(tmp_path, GAINS, scale=0.1)
     found = select(runs_of(tmp_path), OURS)
-    assert list(found.cells) == [Place("box", "9-1-5", 0.001), Place("motion", "9-1-5", 0.001)]
+    assert list(found.configurations) == [Place("box", "9-1-5", 0.001), Place("motion", "9-1-5", 0.001)]
     assert all(run.config["data.flips"] for run in found.runs)
     assert found.left_out == (
         "2 further finished runs of these networks are not in the tables: 1 differs in last_layer_lr_scale; 1 differs "
@@ -101,10 +103,10 @@ def test_another_strength_is_another_problem(tmp_path: Path, runs_of: Read, chan
     path = write_run(tmp_path, GAINS) / "config.yaml"
     config = json.loads(path.read_text())
     path.write_text(json.dumps(config | {"blur": config["blur"] | change}))
-    assert select(runs_of(tmp_path), OURS).cells == {}
+    assert select(runs_of(tmp_path), OURS).configurations == {}
 
 
 def test_runs_without_a_result_fill_nothing(tmp_path: Path, runs_of: Read) -> None:
     (write_run(tmp_path, GAINS) / "metrics.json").unlink()
-    assert select(runs_of(tmp_path), OURS).cells == {}
+    assert select(runs_of(tmp_path), OURS).configurations == {}
     assert select(runs_of(tmp_path), IN_THE_STUDYS_WAY).runs == []

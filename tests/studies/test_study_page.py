@@ -55,8 +55,8 @@ def page(outputs: Path) -> Path:
     return outputs / "docs" / "original_study.md"
 
 
-def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(words) == 2
+def refusal(overrides: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(overrides) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.count("\n") == 1
@@ -145,7 +145,7 @@ def test_what_has_no_runs_names_its_command(tmp_path: Path, lines_of: Lines) -> 
         "model=original_915,original_9315,original_91115 blur=box",
         "python -m deblur.train experiment=original_grid",
         *["python -m deblur.train experiment=claims"] * 3,
-        "python -m deblur.evaluate fir=true sweep=grid",
+        "python -m deblur.evaluate optimal_linear=true sweep=grid",
         'python -m deblur.evaluate run=DIR "baseline=[wiener,richardson_lucy,dct_wiener]"',
     ]
     assert "![" not in text
@@ -194,14 +194,14 @@ def test_the_page_tells_its_border(tmp_path: Path, lines_of: Lines) -> None:
         lines = lines_of(write_study(read_findings([tmp_path / "grid"]), tmp_path / "out"))
         return [line for line in lines if line.startswith("All other numbers of this page are of the ")]
 
-    assert told() == ["All other numbers of this page are of the symmetric border."]
+    assert told() == ["All other numbers of this page are of the symmetric boundary."]
     row = {"run": run.name, "size": 13, "psnr": 23.0, "input_psnr": 22.0, "gain": 1.0}
     write_table(
-        tmp_path / "grid" / "filters.csv", [row | {"real_psnr": 22.5, "real_input_psnr": 22.0, "real_gain": 0.5}]
+        tmp_path / "grid" / "filters.csv", [row | {"valid_psnr": 22.5, "real_input_psnr": 22.0, "valid_gain": 0.5}]
     )
     (line,) = told()
-    assert line.endswith("symmetric border, but for the dotted lines of the figures above.")
-    write_run(tmp_path / "grid", GAINS, settings={"border": "real"})
+    assert line.endswith("symmetric boundary, but for the dotted lines of the figures above.")
+    write_run(tmp_path / "grid", GAINS, settings={"boundary": "valid"})
     assert told() == []
 
 
@@ -257,10 +257,12 @@ def test_commands_are_shown_without_places(command: str, shown: str) -> None:
 
 @pytest.mark.slow
 def test_the_page_loads_no_torch(outputs: Path) -> None:
-    words = [*SWEEPS, f"--output-root={outputs}", "--output=docs"]
+    overrides = [*SWEEPS, f"--output-root={outputs}", "--output=docs"]
     code = (
         "import sys; from studies.srcnn_2022.__main__ import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    assert subprocess.run([sys.executable, "-c", code, *words], capture_output=True, env=environment).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code, *overrides], capture_output=True, env=environment).returncode == 0
+    )
     assert Path("docs/original_study.md").is_file()

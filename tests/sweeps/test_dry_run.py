@@ -20,7 +20,7 @@ AXES = ("-m", "blur=gaussian,box", "optimizer.lr=1e-3,1e-2", "sweep=four")
 def listed(tmp_path: Path, cache_root: Path, capsys: Shown) -> Callable[..., str]:
     """Run a command with dry_run=true, which succeeds and changes no file; return what it shows."""
 
-    def call(*words: str, code: int = 0) -> str:
+    def call(*overrides: str, code: int = 0) -> str:
         def files() -> dict[Path, tuple[int, bytes | None]]:
             return {
                 path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
@@ -29,7 +29,9 @@ def listed(tmp_path: Path, cache_root: Path, capsys: Shown) -> Callable[..., str
 
         before = files()
         capsys.readouterr()
-        assert train.main([*SMALL, f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}", *words]) == code
+        assert (
+            train.main([*SMALL, f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}", *overrides]) == code
+        )
         assert files() == before
         said = capsys.readouterr()
         assert (said.err == "") is (code == 0)
@@ -78,11 +80,11 @@ def test_the_runs_of_a_sweep_are_listed_with_their_states(
 def test_the_listed_runs_are_those_that_are_trained(
     listed: Callable[..., str], tmp_path: Path, cache_root: Path
 ) -> None:
-    words = ("-m", "seed=1,2")
-    asked = set(rows(listed(*words, "dry_run=true")))
-    assert train.main([*words, *SMALL, f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}"]) == 0
+    overrides = ("-m", "seed=1,2")
+    asked = set(rows(listed(*overrides, "dry_run=true")))
+    assert train.main([*overrides, *SMALL, f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}"]) == 0
     assert {path.parent.name for path in tmp_path.rglob("metrics.json")} == asked
-    assert ": 2 done, 0 open.\n" in (shown := listed(*words, "dry_run=true"))
+    assert ": 2 done, 0 open.\n" in (shown := listed(*overrides, "dry_run=true"))
     assert "Left to do" not in shown
 
 
@@ -108,7 +110,7 @@ def test_a_run_that_is_to_be_resumed_is_listed(tmp_path: Path, cache_root: Path,
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("overrides", "sentence"),
     [
         (("optimizer.lr=-1",), "optimizer.lr=-1 is not allowed: give a number above 0."),
         (("+optimizer.betas=3",), "torch.optim.Adam refuses its arguments"),
@@ -127,12 +129,12 @@ def test_a_run_that_is_to_be_resumed_is_listed(tmp_path: Path, cache_root: Path,
 def test_what_would_be_refused_is_refused(
     listed: Callable[..., str],
     tmp_path_factory: pytest.TempPathFactory,
-    words: tuple[str, ...],
+    overrides: tuple[str, ...],
     sentence: str,
     sweep: tuple[str, ...],
 ) -> None:
     empty = tmp_path_factory.mktemp("empty")
-    shown = listed("dry_run=true", *sweep, *(word.format(empty=empty) for word in words), code=2)
+    shown = listed("dry_run=true", *sweep, *(word.format(empty=empty) for word in overrides), code=2)
     assert shown.startswith("error: ")
     assert shown.count("\n") == 1
     assert sentence in shown
@@ -142,16 +144,16 @@ def test_what_would_be_refused_is_refused(
 def test_a_conflict_is_refused(listed: Callable[..., str], tmp_path: Path, cache_root: Path) -> None:
     places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
     assert train.main(["-m", "seed=1", "sweep=a", *SMALL, *places]) == 0
-    for words in (("sweep=a", "seed=2"), ("sweep=a", "-m", "seed=1,2")):
-        shown = listed(*words, "dry_run=true", "data.max_images=17", code=2)
+    for overrides in (("sweep=a", "seed=2"), ("sweep=a", "-m", "seed=1,2")):
+        shown = listed(*overrides, "dry_run=true", "data.max_images=17", code=2)
         assert "the sweep a was made with data.max_images=16" in shown
 
 
 @pytest.mark.slow
 def test_the_size_of_a_run_is_about_right(tmp_path: Path, cache_root: Path) -> None:
-    words = ("data.max_images=40", "trainer.max_epochs=1", "trainer.precision=32-true", "trainer.accelerator=cpu")
+    overrides = ("data.max_images=40", "trainer.max_epochs=1", "trainer.precision=32-true", "trainer.accelerator=cpu")
     places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
-    assert train.main([*words, "data.patch_size=32", *places]) == 0
+    assert train.main([*overrides, "data.patch_size=32", *places]) == 0
     (run,) = (path.parent for path in tmp_path.rglob("metrics.json"))
     written = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
     assert bytes_of_run(yaml.safe_load((run / "config.yaml").read_text()), 8_129) == pytest.approx(written, rel=0.5)

@@ -18,7 +18,7 @@ PAIRS = [(0, 0), (0, 1), (1, 0), (SEED_LIMIT - 1, SEED_LIMIT - 1)]
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[NDArray[np.uint8]]:
+def images() -> list[NDArray[np.uint8]]:
     return [draw(3, index) for index in range(12)]
 
 
@@ -34,20 +34,20 @@ def test_numbers_outside_their_range_are_refused(pair: tuple[int, int]) -> None:
         draw(*pair)
 
 
-def test_a_picture_has_the_shape_and_type_of_a_face(pictures: list[NDArray[np.uint8]]) -> None:
-    assert {(picture.shape, picture.dtype) for picture in pictures} == {((IMAGE_SIZE, IMAGE_SIZE), np.dtype(np.uint8))}
+def test_a_picture_has_the_shape_and_type_of_a_face(images: list[NDArray[np.uint8]]) -> None:
+    assert {(image.shape, image.dtype) for image in images} == {((IMAGE_SIZE, IMAGE_SIZE), np.dtype(np.uint8))}
 
 
-def test_hardly_a_pixel_is_lost_to_black_or_white(pictures: list[NDArray[np.uint8]]) -> None:
-    assert np.mean([((picture == 0) | (picture == 255)).mean() for picture in pictures]) < 0.1
-    assert all(picture.std() > 5 for picture in pictures)
+def test_hardly_a_pixel_is_lost_to_black_or_white(images: list[NDArray[np.uint8]]) -> None:
+    assert np.mean([((image == 0) | (image == 255)).mean() for image in images]) < 0.1
+    assert all(image.std() > 5 for image in images)
 
 
-def test_amplitudes_fall_with_the_frequency_as_those_of_photographs(pictures: list[NDArray[np.uint8]]) -> None:
+def test_amplitudes_fall_with_the_frequency_as_those_of_photographs(images: list[NDArray[np.uint8]]) -> None:
     """The power of the middles of the photographs of data=photos falls as that of -2.6 of the frequency."""
     window = np.outer(np.hanning(IMAGE_SIZE), np.hanning(IMAGE_SIZE))
     frequency = np.hypot(np.fft.fftfreq(IMAGE_SIZE)[:, None], np.fft.rfftfreq(IMAGE_SIZE))
-    power = np.mean([np.abs(np.fft.rfft2((one - one.mean()) * window / one.std())) ** 2 for one in pictures], axis=0)
+    power = np.mean([np.abs(np.fft.rfft2((one - one.mean()) * window / one.std())) ** 2 for one in images], axis=0)
     within = (frequency > 0.02) & (frequency < 0.25)
     slope, _ = np.polyfit(np.log(frequency[within]), np.log(power[within]), 1)
     assert -3 < slope < -2.2

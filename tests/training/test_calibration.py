@@ -13,12 +13,12 @@ from deblur.models import SRCNN, WienerSRCNN
 from deblur.training.calibration import calibrate
 from deblur.training.module import DeblurModule
 
-GUIDED = {
+WIENER_GUIDED = {
     "_target_": "deblur.models.WienerSRCNN",
     "kernel_sizes": [5, 3],
     "widths": [4],
-    "noise_factors": [1.0],
-    "kernel_given": False,
+    "noise_scales": [1.0],
+    "non_blind": False,
 }
 ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01, "weight_decay": 0.0, "last_layer_lr_scale": 1.0}
 
@@ -31,21 +31,21 @@ def test_a_network_that_measures_nothing_is_left_as_it_is(network: nn.Module, ca
     after = network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert data.preparation is None
-    assert "guide" not in next(iter(data.train_dataloader()))
+    assert data.prefilter is None
+    assert "wiener_estimate" not in next(iter(data.train_dataloader()))
 
 
 def test_the_data_make_the_guides_of_a_network_that_wants_them(cache_root: Path) -> None:
-    network, data = WienerSRCNN([5, 3], [4], noise_factors=(1.0, 4.0)), drawn(cache_root, Box(5))
+    network, data = WienerSRCNN([5, 3], [4], noise_scales=(1.0, 4.0)), drawn(cache_root, Box(5))
     calibrate(network, data)
     np.testing.assert_array_equal(network.kernel.numpy(), np.full((5, 5), 1 / 25, np.float32))
     assert network.power.shape == network.noise.shape == (48, 48)
     for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
-        assert next(iter(loader))["guide"].shape[1] == 2
+        assert next(iter(loader))["wiener_estimate"].shape[1] == 2
 
 
-@pytest.mark.parametrize("border", ["symmetric", "real"])
-def test_training_images_alone_are_measured_as_validation_sees_them(cache_root: Path, border: str) -> None:
+@pytest.mark.parametrize("boundary", ["symmetric", "valid"])
+def test_training_images_alone_are_measured_as_validation_sees_them(cache_root: Path, boundary: str) -> None:
     given = []
 
     class Watching(WienerSRCNN):
@@ -53,8 +53,8 @@ def test_training_images_alone_are_measured_as_validation_sees_them(cache_root: 
             given.extend(zip(sharp, blurred, kernels, strict=True))
             super().calibrate(sharp, blurred, kernels)
 
-    data = drawn(cache_root, Box([3, 7]), border=border)
-    calibrate(Watching([5, 3], [4], kernel_given=True), data)
+    data = drawn(cache_root, Box([3, 7]), boundary=boundary)
+    calibrate(Watching([5, 3], [4], non_blind=True), data)
     samples = data.evaluation_dataset(data.splits.train)
     assert len(given) == len(samples) == len(data.splits.train)
     for (sharp, blurred, kernel), sample in zip(given, (samples[place] for place in range(len(samples))), strict=True):
@@ -70,7 +70,7 @@ def test_what_a_network_without_a_guide_calls_so_is_left_alone(cache_root: Path)
 
     data = drawn(cache_root, Box(5))
     calibrate(Own(), data)
-    assert data.preparation is None
+    assert data.prefilter is None
 
 
 def test_several_kernels_are_a_sentence_unless_the_network_is_told_them(cache_root: Path) -> None:
@@ -79,37 +79,39 @@ def test_several_kernels_are_a_sentence_unless_the_network_is_told_them(cache_ro
         calibrate(WienerSRCNN([5, 3], [4]), data)
     assert str(caught.value) == (
         "The network cannot be calibrated on these images: the images are blurred with several kernels: take "
-        "kernel_given=true."
+        "non_blind=true."
     )
-    calibrate(WienerSRCNN([5, 3], [4], kernel_given=True), data)
-    assert next(iter(data.test_dataloader()))["guide"].isfinite().all()
+    calibrate(WienerSRCNN([5, 3], [4], non_blind=True), data)
+    assert next(iter(data.test_dataloader()))["wiener_estimate"].isfinite().all()
 
 
 def test_a_checkpoint_holds_what_was_measured(cache_root: Path, tmp_path: Path) -> None:
-    before = DeblurModule(model=GUIDED, optimizer=ADAM)
+    before = DeblurModule(model=WIENER_GUIDED, optimizer=ADAM)
     calibrate(before.network, drawn(cache_root, Box(5)))
     path = tmp_path / "net.ckpt"
     torch.save({"state_dict": before.state_dict(), "hyper_parameters": dict(before.hparams)}, path)
     content = torch.load(path, weights_only=True)
-    assert {"network.kernel", "network.power", "network.noise", "network.fft_noise_factor"} < content[
+    assert {"network.kernel", "network.power", "network.noise", "network.fft_noise_scale"} < content[
         "state_dict"
     ].keys()
     after = DeblurModule(**content["hyper_parameters"])
     after.load_state_dict(content["state_dict"])
     blurred = np.random.default_rng(0).random((30, 41), dtype=np.float32)
-    guides = [module.network.preparation()(blurred) for module in (before, after)]
-    np.testing.assert_array_equal(*guides)
-    given = (torch.from_numpy(planes)[None] for planes in (blurred[None], guides[0]))
-    picture, guide = given
-    assert torch.equal(before(picture, guide), after(picture, guide))
+    wiener_estimates = [module.network.prefilter()(blurred) for module in (before, after)]
+    np.testing.assert_array_equal(*wiener_estimates)
+    given = (torch.from_numpy(planes)[None] for planes in (blurred[None], wiener_estimates[0]))
+    image, wiener_estimate = given
+    assert torch.equal(before(image, wiener_estimate), after(image, wiener_estimate))
 
 
 def test_patches_with_context_bring_as_much_of_the_guide(cache_root: Path) -> None:
-    module = DeblurModule(model=GUIDED, optimizer=ADAM)
+    module = DeblurModule(model=WIENER_GUIDED, optimizer=ADAM)
     data = drawn(cache_root, Box(5), context=module.context)
     calibrate(module.network, data)
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
-    expected = nn.functional.mse_loss(module.network(batch["blurred"], batch["guide"], pad=False), batch["sharp"])
+    expected = nn.functional.mse_loss(
+        module.network(batch["blurred"], batch["wiener_estimate"], pad=False), batch["sharp"]
+    )
     assert module.context == 3
-    assert batch["guide"].shape[-2:] == batch["blurred"].shape[-2:] == (38, 38)
+    assert batch["wiener_estimate"].shape[-2:] == batch["blurred"].shape[-2:] == (38, 38)
     assert module.training_step(batch, 0).item() == expected.item()

@@ -82,11 +82,11 @@ def test_measured_values_are_per_image_and_of_clamped_images() -> None:
 
 def test_what_the_network_was_given_is_measured_where_it_is_asked_for() -> None:
     blurred, sharp = images()
-    guide = torch.cat([sharp + 0.1, blurred], dim=1)
-    batch = {"blurred": blurred, "sharp": sharp, "guide": guide}
+    wiener_estimate = torch.cat([sharp + 0.1, blurred], dim=1)
+    batch = {"blurred": blurred, "sharp": sharp, "wiener_estimate": wiener_estimate}
     with_given, without = (measure(sharp, batch, similarity_of_input=asked) for asked in (True, False))
-    assert with_given.keys() - without.keys() == {"input_ssim", "guide_psnr"}
-    torch.testing.assert_close(with_given["guide_psnr"], psnr(guide[:, :1], sharp))
+    assert with_given.keys() - without.keys() == {"input_ssim", "wiener_psnr"}
+    torch.testing.assert_close(with_given["wiener_psnr"], psnr(wiener_estimate[:, :1], sharp))
 
 
 def test_an_exact_image_is_left_out_of_the_means() -> None:
@@ -147,13 +147,13 @@ def test_epochs_have_their_own_randomness() -> None:
 
 @pytest.mark.parametrize(("size", "used"), [(8, 6), (9, 9), (10, 9), (3, 3)])
 def test_what_a_size_divisor_leaves_is_not_trained_on(size: int, used: int) -> None:
-    """Beyond the last multiple the network would see a part of a mirror image instead of the picture."""
+    """Beyond the last multiple the network would see a part of a mirror image instead of the image."""
     torch.manual_seed(0)
-    network = ResNet(blocks=1, width=4, folding=3)
+    network = ResNet(blocks=1, width=4, unshuffle=3)
     torch.nn.init.normal_(network.last.weight)
     made = module(network=network)
     blurred, sharp = (
-        torch.rand(2, 1, size + 2 * network.radius, size + 2 * network.radius),
+        torch.rand(2, 1, size + 2 * network.halo, size + 2 * network.halo),
         torch.rand(2, 1, size, size),
     )
     rest = size - used
@@ -163,9 +163,9 @@ def test_what_a_size_divisor_leaves_is_not_trained_on(size: int, used: int) -> N
 
 
 def test_patches_below_a_size_divisor_are_refused() -> None:
-    network = ResNet(blocks=0, width=4, folding=3)
+    network = ResNet(blocks=0, width=4, unshuffle=3)
     batch = {
-        "blurred": torch.rand(1, 1, 2 + 2 * network.radius, 2 + 2 * network.radius),
+        "blurred": torch.rand(1, 1, 2 + 2 * network.halo, 2 + 2 * network.halo),
         "sharp": torch.rand(1, 1, 2, 2),
     }
     with pytest.raises(UserError, match=r"squares of 3 px.*2x2 px: give a data\.patch_size of at least 3"):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from deblur.training.pictures import Restoration, error_map, strip
+from deblur.training.images import Restoration, error_map, strip
 
 
 def test_the_error_is_shown_four_times_brighter() -> None:

@@ -19,7 +19,7 @@ from deblur.training.module import DeblurModule
 from deblur.training.resuming import LastEpoch, find_last
 
 # The third of four epochs is the best one.
-WORDS = ("data.max_images=16", "trainer.max_epochs=4", "model.dropout=0.3", "optimizer.lr=3e-3", *SMALLEST)
+OVERRIDES = ("data.max_images=16", "trainer.max_epochs=4", "model.dropout=0.3", "optimizer.lr=3e-3", *SMALLEST)
 EARLY = ("callbacks=[default,early_stopping]", "scheduler=cosine", "logger=none")
 BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
 Content = dict[str, Any]
@@ -59,7 +59,7 @@ class Interrupted:
 def whole(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Whole:
     """Tests look at it but do not change it."""
     root = tmp_path_factory.mktemp("whole")
-    assert main([*WORDS, *EARLY, f"paths.output_root={root}", f"paths.cache_root={cache_root}"]) == 0
+    assert main([*OVERRIDES, *EARLY, f"paths.output_root={root}", f"paths.cache_root={cache_root}"]) == 0
     (status,) = root.rglob("status.json")
     run = status.parent
     assert [torch.load(run / name, weights_only=True)["epoch"] for name in (BEST, LAST)] == [2, 3]
@@ -303,7 +303,7 @@ def test_a_best_epoch_after_the_last_one_stays(interrupted: Interrupted) -> None
     assert (interrupted.run / BEST).read_bytes() == later
 
 
-@pytest.mark.parametrize("damage", ["none", "cut", "empty", "binary", "words", "missing", "row gone"])
+@pytest.mark.parametrize("damage", ["none", "cut", "empty", "binary", "overrides", "missing", "row gone"])
 def test_a_checkpoint_of_an_older_version_needs_the_history(
     interrupted: Interrupted, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -314,7 +314,7 @@ def test_a_checkpoint_of_an_older_version_needs_the_history(
         "cut": text.encode()[:-40],
         "empty": b"",
         "binary": bytes(range(256)),
-        "words": text.replace("17.", "high").encode(),
+        "overrides": text.replace("17.", "high").encode(),
         "row gone": "\n".join(text.splitlines()[:3]).encode(),
     }
     if damage == "missing":

@@ -24,8 +24,8 @@ def test_means_leave_out_what_is_infinite_or_undefined_and_count_it() -> None:
 
 def test_harm_is_a_gain_that_can_be_seen_to_be_negative() -> None:
     gains = [1.0, 0.0, -0.09, -0.11, -math.inf, math.nan, math.inf, 2.0]
-    assert mean_results([row("a", 20.0, gain) for gain in gains])["harmed"] == 2 / 8
-    assert mean_results([])["harmed"] is None
+    assert mean_results([row("a", 20.0, gain) for gain in gains])["degraded"] == 2 / 8
+    assert mean_results([])["degraded"] is None
 
 
 def test_the_table_has_names_then_degradations_then_values(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What a run says about itself in words."""
 
 import pytest
-from guided_networks import calibrated
+from wiener_networks import calibrated
 
 from deblur.blur import Box, Motion
 from deblur.models import SRCNN
@@ -26,8 +26,8 @@ def test_a_guide_has_no_field_that_a_blur_could_leave() -> None:
     assert receptive_field_warning(network, Motion(15, 0)) is None
 
 
-@pytest.mark.parametrize("is_guided", [False, True])
-def test_the_wiener_filter_stands_between_blurred_and_restored(is_guided: bool) -> None:
-    found = result_table(TEST | ({"guide_psnr": 24.25} if is_guided else {}))
-    assert ("Wiener filter" in found) == ("24.25" in found) == is_guided
+@pytest.mark.parametrize("is_wiener_guided", [False, True])
+def test_the_wiener_filter_stands_between_blurred_and_restored(is_wiener_guided: bool) -> None:
+    found = result_table(TEST | ({"wiener_psnr": 24.25} if is_wiener_guided else {}))
+    assert ("Wiener filter" in found) == ("24.25" in found) == is_wiener_guided
     assert "+3.00" in found

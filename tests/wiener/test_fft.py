@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deblur.blur import Kernel, convolve, kernels
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.wiener.fft import _faded, restore_by_fft
 from deblur.wiener.spectra import PowerSpectrum
 
@@ -18,8 +18,8 @@ def flat(power: float) -> PowerSpectrum:
     return PowerSpectrum.measured([np.zeros(SHAPE, np.uint8)], SHAPE, least=power)
 
 
-def measured(picture: NDArray[np.uint8]) -> PowerSpectrum:
-    return PowerSpectrum.measured([picture], (picture.shape[0], picture.shape[1]), least=1e-6, smoothing=5)
+def measured(image: NDArray[np.uint8]) -> PowerSpectrum:
+    return PowerSpectrum.measured([image], (image.shape[0], image.shape[1]), least=1e-6, smoothing=5)
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,9 @@ def test_a_kernel_that_only_darkens_is_undone_as_on_paper(response: float, facto
     # Its response is the same at all frequencies, and with flat spectra so is the filter: H S / (H^2 S + f N)
     kernel = np.zeros((size, size + 2))
     kernel[size // 2, size // 2 + 1] = response
-    picture = np.random.default_rng(0).random(SHAPE)
-    restored = restore_by_fft(picture, kernel, flat(0.5), flat(0.002), factor)
-    expected = response * 0.5 / (response**2 * 0.5 + factor * 0.002) * picture
+    image = np.random.default_rng(0).random(SHAPE)
+    restored = restore_by_fft(image, kernel, flat(0.5), flat(0.002), factor)
+    expected = response * 0.5 / (response**2 * 0.5 + factor * 0.002) * image
     assert expected.min() >= 0
     np.testing.assert_allclose(restored, expected, rtol=1e-9, atol=1e-12)  # also above 1: nothing is clamped
 
@@ -58,7 +58,7 @@ def test_a_kernel_that_only_shifts_is_undone_except_at_the_border(row: int, colu
 @pytest.mark.parametrize("kernel", [LOPSIDED, kernels.motion(15, 30)], ids=["lopsided", "motion"])
 @pytest.mark.parametrize("turn", [np.transpose, np.flipud, np.fliplr], ids=["transposed", "upside down", "mirrored"])
 def test_a_turned_picture_is_restored_as_the_turned_one(
-    turn: Callable[[Weights], Weights], kernel: Weights, texture: NDArray[np.uint8]
+    turn: Callable[[Psf], Psf], kernel: Psf, texture: NDArray[np.uint8]
 ) -> None:
     spectra = measured(texture), measured(texture // 8)
     turned = np.ascontiguousarray(turn(texture))
@@ -81,8 +81,8 @@ def test_the_border_of_a_blur_that_loses_nothing_is_restored_too(transposed: boo
 @pytest.mark.parametrize("shape", [(1, 201), (201, 1)])
 def test_a_kernel_may_be_larger_than_picture_and_margin(shape: tuple[int, int]) -> None:
     kernel = np.linspace(1, 2, 201).reshape(shape) / 301.5
-    picture = np.full((8, 5), 0.25)
-    restored = restore_by_fft(picture, kernel, flat(1.0), flat(1e-6), 1.0)
+    image = np.full((8, 5), 0.25)
+    restored = restore_by_fft(image, kernel, flat(1.0), flat(1e-6), 1.0)
     np.testing.assert_allclose(restored, 0.25, atol=1e-3)
 
 

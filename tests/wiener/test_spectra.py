@@ -13,7 +13,7 @@ def noise(shape: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
 
 
 def wave(row: int, column: int, shape: tuple[int, int] = SHAPE) -> NDArray[np.float32]:
-    """A picture of which a single frequency has a power, of 1."""
+    """An image of which a single frequency has a power, of 1."""
     coefficients = np.zeros(shape)
     coefficients[row, column] = 255.0
     return fft.idctn(coefficients, norm="ortho").astype(np.float32)
@@ -24,9 +24,9 @@ def own_frequencies(shape: tuple[int, int]) -> list[NDArray[np.float64]]:
 
 
 def test_the_power_of_all_frequencies_is_that_of_the_pixels() -> None:
-    pictures = [noise(SHAPE, seed) for seed in range(3)]
-    spectrum = PowerSpectrum.measured(pictures, SHAPE, least=1e-12)
-    assert spectrum.mean == pytest.approx(np.mean([np.square(each / 255) for each in pictures]), rel=1e-9)
+    images = [noise(SHAPE, seed) for seed in range(3)]
+    spectrum = PowerSpectrum.measured(images, SHAPE, least=1e-12)
+    assert spectrum.mean == pytest.approx(np.mean([np.square(each / 255) for each in images]), rel=1e-9)
 
 
 def test_power_is_averaged_over_the_square_around_a_frequency() -> None:
@@ -61,10 +61,10 @@ def test_the_shape_is_that_of_the_frequencies_even_if_one_axis_has_its_own(shape
 
 
 def test_pictures_of_another_shape_count_by_their_frequencies() -> None:
-    # Of a picture twice as tall and three times as wide, the same wave is at twice and three times the index.
-    pictures = [wave(2, 4), wave(4, 12, (12, 27))]
-    mixed = PowerSpectrum.measured(pictures, SHAPE, least=1e-6).at(*own_frequencies(SHAPE))
-    alone = PowerSpectrum.measured(pictures[:1], SHAPE, least=1e-6).at(*own_frequencies(SHAPE))
+    # Of an image twice as tall and three times as wide, the same wave is at twice and three times the index.
+    images = [wave(2, 4), wave(4, 12, (12, 27))]
+    mixed = PowerSpectrum.measured(images, SHAPE, least=1e-6).at(*own_frequencies(SHAPE))
+    alone = PowerSpectrum.measured(images[:1], SHAPE, least=1e-6).at(*own_frequencies(SHAPE))
     np.testing.assert_allclose(mixed, alone, rtol=1e-5)
 
 

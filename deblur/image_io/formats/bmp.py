@@ -123,10 +123,10 @@ class BmpFile(Container):
         if len(stored) < row_bytes * self.height:
             raise ValueError("truncated")
         rows = np.frombuffer(stored, np.uint8).reshape(self.height, row_bytes)
-        words = rows[:, : self.width * header.bits // 8].copy().view(f"<u{header.bits // 8}")
-        words = words if header.height < 0 else words[::-1]
+        overrides = rows[:, : self.width * header.bits // 8].copy().view(f"<u{header.bits // 8}")
+        overrides = overrides if header.height < 0 else overrides[::-1]
         deepest = max(mask.bit_count() for mask in masks)
-        channels = [_channel(words, mask, 16 if deepest > 8 else 8) for mask in masks if mask]
+        channels = [_channel(overrides, mask, 16 if deepest > 8 else 8) for mask in masks if mask]
         return Raster(np.stack(channels[:3], axis=-1), channels[3] if len(channels) == 4 else None)
 
     def _resolution(self) -> Resolution | None:
@@ -167,10 +167,10 @@ def _is_run(mask: int) -> bool:
     return mask > 0 and (mask // lowest + 1).bit_count() == 1 and mask.bit_count() <= 16
 
 
-def _channel(words: NDArray[Any], mask: int, bits: int) -> Levels:
+def _channel(overrides: NDArray[Any], mask: int, bits: int) -> Levels:
     """Return the bits of a mask, scaled to the full range of 8 or 16 bits."""
     lowest = mask & -mask
-    values = (words.astype(np.uint64) & mask) // lowest
+    values = (overrides.astype(np.uint64) & mask) // lowest
     largest, full = mask // lowest, 2**bits - 1
     scaled = (values * full + largest // 2) // largest
     levels: Levels = scaled.astype(np.uint16 if bits == 16 else np.uint8)

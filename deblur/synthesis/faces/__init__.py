@@ -1,6 +1,6 @@
-"""Faces drawn by a program: pictures for tests and first trainings that need no files and no network.
+"""Faces drawn by a program: images for tests and first trainings that need no files and no network.
 
-`draw(seed, index)` returns an anime-like face in grey levels. The same numbers always give the same face.
+`draw(seed, index)` returns an anime-like face in gray levels. The same numbers always give the same face.
 """
 
 from deblur.synthesis.faces.render import draw

@@ -24,18 +24,18 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; --help shows all options.")
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(overrides: Sequence[str] | None = None) -> int:
     """Write a contact sheet.
 
     Args:
-        words: The command line without the program's name; that of the process by default.
+        overrides: The command line without the program's name; that of the process by default.
 
     Returns:
         The exit code: 0, or 2 for a mistake that a sentence on standard error explains.
     """
     with guarded_output():
         try:
-            _write_sheet(_parser().parse_args(words))
+            _write_sheet(_parser().parse_args(overrides))
         except UserError as error:
             say_error(str(error))
             return EXIT_USAGE

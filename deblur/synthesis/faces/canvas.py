@@ -14,7 +14,7 @@ from deblur.synthesis.faces.view import CANVAS_SIZE, OVERSAMPLING, PIXELS, View
 
 Levels = NDArray[np.uint8]
 
-BLACK, WHITE = 0.0, 255.0  # grey levels
+BLACK, WHITE = 0.0, 255.0  # gray levels
 TEXTURE_WHITE = 254.0  # a texture never reaches pure white, which is left to highlights and paper
 FRACTION_BITS = 4  # OpenCV takes polygon corners as whole numbers of 1/16 px
 MARGIN = 2  # px around a patch, for the soft rim of the polygon
@@ -35,7 +35,7 @@ class Style:
 
     Attributes:
         line_width: Width of a line of width 1, in canvas pixels.
-        ink: Grey level of the outlines.
+        ink: Gray level of the outlines.
         painted: Whether shadows have soft edges, as if painted, or hard ones, as in cel animation.
     """
 
@@ -45,16 +45,16 @@ class Style:
 
 
 def random_style(rng: np.random.RandomState) -> Style:
-    """Draw how the artist works: two in three use a dark ink, the others a greyish one."""
+    """Draw how the artist works: two in three use a dark ink, the others a grayish one."""
     line_width = rng.uniform(0.6, 1.7) * OVERSAMPLING
     ink = pick(rng, rng.uniform(5, 45), rng.uniform(5, 45), rng.uniform(45, 120))
     return Style(line_width, ink, painted=happens(rng, 0.6))
 
 
 class Canvas:
-    """A square of grey levels to draw on.
+    """A square of gray levels to draw on.
 
-    Shapes and paths are (n, 2) arrays in face units and may lie outside the canvas. Grey levels beyond [0, 255] are
+    Shapes and paths are (n, 2) arrays in face units and may lie outside the canvas. Gray levels beyond [0, 255] are
     limited to that range.
 
     Attributes:
@@ -62,7 +62,7 @@ class Canvas:
     """
 
     def __init__(self, paper: float, view: View, style: Style, textures: Textures) -> None:
-        """Cover the canvas with paper of the given grey level."""
+        """Cover the canvas with paper of the given gray level."""
         self.levels: Levels = np.full((CANVAS_SIZE, CANVAS_SIZE), int(limited(paper)), np.uint8)
         self.view = view
         self.style = style
@@ -70,7 +70,7 @@ class Canvas:
 
     @property
     def ink(self) -> float:
-        """The grey level of the outlines."""
+        """The gray level of the outlines."""
         return self.style.ink
 
     def fill(
@@ -88,12 +88,12 @@ class Canvas:
 
         Args:
             shape: The outline, (n, 2).
-            level: Grey level, or where a gradient starts.
-            end_level: Grey level where the gradient ends; without it there is no gradient.
+            level: Gray level, or where a gradient starts.
+            end_level: Gray level where the gradient ends; without it there is no gradient.
             angle: Where the gradient runs to, in degrees (0: right, 90: down).
             opacity: 0 leaves what is below, 1 hides it.
             line: Width of the outline relative to the style's line; 0 draws none.
-            texture: Grey levels to add, a field of the size of the canvas.
+            texture: Gray levels to add, a field of the size of the canvas.
         """
         start = limited(level)
         end = start if end_level is None else limited(end_level)
@@ -113,7 +113,7 @@ class Canvas:
             self._draw_line(closed(corners), self.ink, line, tapered=False)
 
     def fill_plain(self, shape: Points, level: float) -> None:
-        """Fill a shape with one grey level, without an outline."""
+        """Fill a shape with one gray level, without an outline."""
         _draw_polygon(self.levels, self.view.to_pixels(shape), limited(level))
 
     def outline(self, shape: Points, level: float, width: float) -> None:
@@ -128,7 +128,7 @@ class Canvas:
         Args:
             shape: Outline of the shadow.
             within: Outline of the object.
-            factor: What is left of the grey level in full shadow, in [0, 1].
+            factor: What is left of the gray level in full shadow, in [0, 1].
             softness: Width of the shadow's edge in face units; the style's own one by default.
         """
         if softness is None:
@@ -155,7 +155,7 @@ class Canvas:
         _draw_polygon(self.levels, corners, limited(level))
 
     def _blend(self, patch: Patch, paint: Field, opacity: float = 1.0) -> None:
-        """Lay paint, grey levels of the patch's size, over the canvas where the patch covers it.
+        """Lay paint, gray levels of the patch's size, over the canvas where the patch covers it.
 
         The paint is used up: its array serves as working memory.
         """
@@ -173,7 +173,7 @@ class Canvas:
 
 
 def limited(level: float) -> float:
-    """Limit a grey level to [0, 255]."""
+    """Limit a gray level to [0, 255]."""
     return min(max(float(level), BLACK), WHITE)
 
 
@@ -202,10 +202,10 @@ def _cover(corners: Points, margin: int) -> Patch | None:
 
 
 def _gradient(corners: Points, patch: Patch, start: float, end: float, direction: NDArray[np.float64]) -> Field:
-    """Return the patch's grey levels: from `start` to `end` over the extent of the corners in the direction."""
+    """Return the patch's gray levels: from `start` to `end` over the extent of the corners in the direction."""
     along = corners @ direction
     first, last = float(along.min()), float(along.max())
-    slope = (end - start) / (last - first + 1e-6)  # grey levels per pixel
+    slope = (end - start) / (last - first + 1e-6)  # gray levels per pixel
     slope_x, slope_y = np.float32(direction[0] * slope), np.float32(direction[1] * slope)
     across = PIXELS[patch.columns] * slope_x + np.float32(start - first * slope)
     down = PIXELS[patch.rows] * slope_y

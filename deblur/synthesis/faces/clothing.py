@@ -7,14 +7,14 @@ import numpy as np
 from deblur.synthesis.faces.canvas import Canvas
 from deblur.synthesis.faces.decorations import draw_decoration
 from deblur.synthesis.faces.geometry import SIDES, Points, as_points, bezier, ellipse, join, mirror, shifted, symmetric
-from deblur.synthesis.faces.hair import HairColours
+from deblur.synthesis.faces.hair import HairColors
 from deblur.synthesis.faces.randomness import happens, pick
 from deblur.synthesis.faces.scatter import Area, scatter
 
 
 @dataclass(frozen=True)
 class Garment:
-    """A garment: half of its width and its upper edge in face units, its outline and its grey level."""
+    """A garment: half of its width and its upper edge in face units, its outline and its gray level."""
 
     half_width: float
     top: float
@@ -40,7 +40,7 @@ def draw_body(canvas: Canvas, rng: np.random.RandomState, skin: float) -> None:
 
 
 def _random_garment(rng: np.random.RandomState) -> Garment:
-    """Draw shape and colour of the garment."""
+    """Draw shape and color of the garment."""
     level = pick(rng, rng.uniform(10, 80), rng.uniform(80, 200), rng.uniform(200, 256))
     half_width = rng.uniform(1.0, 1.5)
     top = rng.uniform(1.3, 1.45)
@@ -94,12 +94,12 @@ def _draw_collar(canvas: Canvas, rng: np.random.RandomState, garment: Garment) -
         canvas.fill(half, level, level * 0.8)
 
 
-def draw_headwear(canvas: Canvas, rng: np.random.RandomState, colours: HairColours) -> None:
+def draw_headwear(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
     """Draw what is on the head: animal ears, a headband or a cap or none of them, decorations, and glasses."""
     kind = rng.rand()
     level = rng.uniform(20, 250)
     if kind < 0.2:
-        _draw_animal_ears(canvas, colours)
+        _draw_animal_ears(canvas, colors)
     elif kind < 0.4:
         _draw_headband(canvas, level)
     elif kind < 0.52:
@@ -112,13 +112,13 @@ def draw_headwear(canvas: Canvas, rng: np.random.RandomState, colours: HairColou
         _draw_glasses(canvas)
 
 
-def _draw_animal_ears(canvas: Canvas, colours: HairColours) -> None:
-    """Draw two pointed ears in the colour of the hair."""
+def _draw_animal_ears(canvas: Canvas, colors: HairColors) -> None:
+    """Draw two pointed ears in the color of the hair."""
     outer = bezier((0.4, -1.35), (0.75, -2.5), (1.15, -2.1), (1.1, -0.95))
     inner = bezier((0.6, -1.35), (0.8, -2.2), (1.05, -1.9), (1.0, -1.05))
     for side in SIDES:
-        canvas.fill(outer * [side, 1], colours.mid, colours.dark)
-        canvas.fill(inner * [side, 1], 200, colours.light, line=0.6)
+        canvas.fill(outer * [side, 1], colors.mid, colors.dark)
+        canvas.fill(inner * [side, 1], 200, colors.light, line=0.6)
 
 
 def _draw_headband(canvas: Canvas, level: float) -> None:

@@ -10,7 +10,7 @@ from deblur.synthesis.faces.geometry import SIDES, as_points, bezier, circle, el
 
 @dataclass(frozen=True)
 class Decoration:
-    """Place, size (about half of the width) in face units, and two grey levels of a decoration."""
+    """Place, size (about half of the width) in face units, and two gray levels of a decoration."""
 
     x: float
     y: float
@@ -77,7 +77,7 @@ def _draw_star(canvas: Canvas, item: Decoration) -> None:
 
 
 def _draw_ribbon(canvas: Canvas, item: Decoration) -> None:
-    """Draw four slanted stripes in two alternating grey levels."""
+    """Draw four slanted stripes in two alternating gray levels."""
     left, right = item.x - item.size, item.x + item.size
     for number in range(4):
         drop = 0.3 * number

@@ -11,24 +11,24 @@ from deblur.synthesis.faces.randomness import happens, pick
 
 @dataclass(frozen=True)
 class EyeDesign:
-    """What both eyes have in common: lengths in face units, grey levels, and counts.
+    """What both eyes have in common: lengths in face units, gray levels, and counts.
 
     Attributes:
         x: Distance of the eye's middle from the face's middle.
         y: Height of the eye's middle.
         half_width: Half of the eye's width.
         half_height: About half of the open eye's height.
-        iris_level: Grey level of the iris; the paint is darker above and lighter below.
+        iris_level: Gray level of the iris; the paint is darker above and lighter below.
         gaze: How far both irises are moved to the right.
         slant: How far the outer corners are raised.
         closed: Whether the eyes are shut.
-        lash_level: Grey level of lashes and pupil.
-        white_level: Grey level of the white of the eye.
+        lash_level: Gray level of lashes and pupil.
+        white_level: Gray level of the white of the eye.
         glint_x: Place of the main glint, relative to the half width.
         rays: Number of light rays in the iris.
         glints: Number of glints.
         brow_slant: How far the brow's inner end is lowered.
-        brow_level: Grey level of the brow.
+        brow_level: Gray level of the brow.
     """
 
     x: float
@@ -49,7 +49,7 @@ class EyeDesign:
 
 
 def random_eye_design(rng: np.random.RandomState, skin: float) -> EyeDesign:
-    """Draw the design of the eyes for a skin of the given grey level."""
+    """Draw the design of the eyes for a skin of the given gray level."""
     # Keyword arguments are evaluated in the order in which they stand here, so this order is part of the drawing.
     return EyeDesign(
         x=rng.uniform(0.4, 0.48),
@@ -76,7 +76,7 @@ class Eye:
 
     Attributes:
         design: What it shares with the other eye.
-        side: -1 for the left eye, 1 for the right one, as seen in the picture.
+        side: -1 for the left eye, 1 for the right one, as seen in the image.
     """
 
     design: EyeDesign
@@ -88,7 +88,7 @@ class Eye:
 
     @property
     def iris_x(self) -> float:
-        """Where the iris is; both eyes look to the same side of the picture, so this one is not mirrored."""
+        """Where the iris is; both eyes look to the same side of the image, so this one is not mirrored."""
         return self.design.gaze * self.side
 
     def upper_lid(self) -> Points:
@@ -107,7 +107,7 @@ class Eye:
 
 
 def draw_eyes(canvas: Canvas, rng: np.random.RandomState, skin: float) -> None:
-    """Draw both eyes on a skin of the given grey level."""
+    """Draw both eyes on a skin of the given gray level."""
     design = random_eye_design(rng, skin)
     for side in SIDES:
         eye = Eye(design, side)

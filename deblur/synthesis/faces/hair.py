@@ -11,8 +11,8 @@ from deblur.synthesis.faces.randomness import happens, pick
 
 
 @dataclass(frozen=True)
-class HairColours:
-    """Grey levels of hair in shadow, in even light and in bright light."""
+class HairColors:
+    """Gray levels of hair in shadow, in even light and in bright light."""
 
     dark: float
     mid: float
@@ -40,15 +40,15 @@ class Lock:
     strands: int = 3
 
 
-def random_hair_colours(rng: np.random.RandomState) -> HairColours:
-    """Draw the colours: dark, medium or light hair, all equally likely."""
+def random_hair_colors(rng: np.random.RandomState) -> HairColors:
+    """Draw the colors: dark, medium or light hair, all equally likely."""
     mid = pick(rng, rng.uniform(30, 85), rng.uniform(85, 170), rng.uniform(150, 228))
     dark = mid * rng.uniform(0.5, 0.8)
     light = min(mid + rng.uniform(15, 60), 255)
-    return HairColours(dark, mid, light)
+    return HairColors(dark, mid, light)
 
 
-def draw_lock(canvas: Canvas, rng: np.random.RandomState, lock: Lock, colours: HairColours) -> None:
+def draw_lock(canvas: Canvas, rng: np.random.RandomState, lock: Lock, colors: HairColors) -> None:
     """Draw a lock of hair with a few strands in it."""
     root, tip = as_points(lock.root, lock.tip)
     way_x, way_y = (tip - root).tolist()
@@ -60,37 +60,37 @@ def draw_lock(canvas: Canvas, rng: np.random.RandomState, lock: Lock, colours: H
     left = bezier(root - to_edge, middle - to_belly, tip)
     right = bezier(root + to_edge, middle + to_belly, tip)
 
-    level = colours.mid + rng.normal(0, 6)
-    end_level = pick(rng, colours.dark, colours.light, colours.mid)
+    level = colors.mid + rng.normal(0, 6)
+    end_level = pick(rng, colors.dark, colors.light, colors.mid)
     angle = math.degrees(math.atan2(way_y, way_x))
     texture = canvas.textures.streaks
     canvas.fill(join(left, right[::-1]), level, end_level, angle=angle, line=0, texture=texture)
     for _ in range(rng.poisson(lock.strands)):
-        _draw_strand_between(canvas, rng, left, right, colours)
+        _draw_strand_between(canvas, rng, left, right, colors)
     if lock.line > 0:
         canvas.stroke(left, canvas.ink, lock.line * rng.uniform(0.5, 1.2))
         canvas.stroke(right, canvas.ink, lock.line * rng.uniform(0.5, 1.2))
 
 
 def _draw_strand_between(
-    canvas: Canvas, rng: np.random.RandomState, left: Points, right: Points, colours: HairColours
+    canvas: Canvas, rng: np.random.RandomState, left: Points, right: Points, colors: HairColors
 ) -> None:
     """Draw a piece of a strand that runs between the two edges of a lock."""
     share = rng.uniform(0.1, 0.9)
     start = rng.randint(0, 8)
     piece = slice(start, start + rng.randint(4, 10))
     strand = left[piece] * share + right[piece] * (1 - share)
-    level = pick(rng, colours.dark, colours.mid + rng.normal(0, 25), colours.light, canvas.ink)
+    level = pick(rng, colors.dark, colors.mid + rng.normal(0, 25), colors.light, canvas.ink)
     canvas.stroke(strand, level, rng.uniform(0.3, 1.3))
 
 
-def draw_back_hair(canvas: Canvas, rng: np.random.RandomState, colours: HairColours) -> None:
+def draw_back_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
     """Draw the hair behind the head, short or long; three in ten drawings add twin tails."""
     length = pick(rng, rng.uniform(0.7, 1.2), rng.uniform(1.4, 3.2))
     half_width = rng.uniform(1.15, 1.5)
     half = bezier((0, -1.5), (1.1, -1.5), (half_width * 1.15, -0.4), (half_width, length), count=20)
-    canvas.fill(symmetric(half), colours.mid, colours.dark, texture=canvas.textures.streaks)
-    shadowed = HairColours(dark=colours.dark * 0.8, mid=colours.dark, light=colours.mid)
+    canvas.fill(symmetric(half), colors.mid, colors.dark, texture=canvas.textures.streaks)
+    shadowed = HairColors(dark=colors.dark * 0.8, mid=colors.dark, light=colors.mid)
     for _ in range(rng.randint(10, 24)):
         x = rng.uniform(-1, 1) * half_width
         root = (x * 0.8, rng.uniform(-0.9, 0.3))
@@ -98,10 +98,10 @@ def draw_back_hair(canvas: Canvas, rng: np.random.RandomState, colours: HairColo
         lock = Lock(root, tip, bend=rng.normal(0, 0.15), half_width=rng.uniform(0.06, 0.2), line=0.7)
         draw_lock(canvas, rng, lock, shadowed)
     if happens(rng, 0.3):
-        _draw_twin_tails(canvas, rng, colours)
+        _draw_twin_tails(canvas, rng, colors)
 
 
-def _draw_twin_tails(canvas: Canvas, rng: np.random.RandomState, colours: HairColours) -> None:
+def _draw_twin_tails(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
     """Draw a tail of six locks at either side of the head."""
     tip_x, tip_y = rng.uniform(1.4, 2.3), rng.uniform(1.0, 2.6)
     bend = rng.uniform(-0.5, 0.1)
@@ -110,10 +110,10 @@ def _draw_twin_tails(canvas: Canvas, rng: np.random.RandomState, colours: HairCo
             root = (side * 1.1 + rng.normal(0, 0.06), -0.6)
             tip = (side * tip_x + rng.normal(0, 0.15), tip_y + rng.normal(0, 0.25))
             lock = Lock(root, tip, bend=side * bend, half_width=rng.uniform(0.1, 0.25))
-            draw_lock(canvas, rng, lock, colours)
+            draw_lock(canvas, rng, lock, colors)
 
 
-def draw_front_hair(canvas: Canvas, rng: np.random.RandomState, colours: HairColours) -> None:
+def draw_front_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
     """Draw the hair over the forehead and at the sides of the face."""
     hairline = rng.uniform(-0.95, -0.6)  # y of its highest point
     parting = rng.uniform(-0.5, 0.5)  # x
@@ -121,17 +121,17 @@ def draw_front_hair(canvas: Canvas, rng: np.random.RandomState, colours: HairCol
     crown = bezier((-1.1, 0.1), (-1.25, -1.62), (0, -1.62), count=18)
     forehead = bezier((1.1, 0.1), (1, -0.6), (0.5, -0.85), (0, hairline))
     cap = join(crown, mirror(crown)[1:], forehead[1:], mirror(forehead)[1:-1])
-    end_level = pick(rng, colours.dark, colours.light)
-    canvas.fill(cap, colours.mid, end_level, texture=canvas.textures.streaks)
-    _draw_parted_strands(canvas, rng, colours, parting)
-    _draw_fringe(canvas, rng, colours, parting, fringe_locks)
-    _draw_side_locks(canvas, rng, colours)
+    end_level = pick(rng, colors.dark, colors.light)
+    canvas.fill(cap, colors.mid, end_level, texture=canvas.textures.streaks)
+    _draw_parted_strands(canvas, rng, colors, parting)
+    _draw_fringe(canvas, rng, colors, parting, fringe_locks)
+    _draw_side_locks(canvas, rng, colors)
     if happens(rng, 0.55):
-        _draw_highlight(canvas, rng, colours)
-    _draw_stray_hairs(canvas, rng, colours)
+        _draw_highlight(canvas, rng, colors)
+    _draw_stray_hairs(canvas, rng, colors)
 
 
-def _draw_parted_strands(canvas: Canvas, rng: np.random.RandomState, colours: HairColours, parting: float) -> None:
+def _draw_parted_strands(canvas: Canvas, rng: np.random.RandomState, colors: HairColors, parting: float) -> None:
     """Draw strands that fan out from the parting."""
     for _ in range(rng.randint(10, 36)):
         x = rng.uniform(-1, 1)
@@ -139,12 +139,12 @@ def _draw_parted_strands(canvas: Canvas, rng: np.random.RandomState, colours: Ha
         whole = bezier((parting + 0.1 * x, -1.38), bow, (x * 1.05, -0.5 + 0.3 * x * x))
         start = rng.randint(0, 7)
         strand = whole[start : start + rng.randint(4, 9)]
-        varied = colours.mid + rng.normal(0, 20)
-        level = pick(rng, colours.dark, varied, colours.light, colours.dark * 0.8)
+        varied = colors.mid + rng.normal(0, 20)
+        level = pick(rng, colors.dark, varied, colors.light, colors.dark * 0.8)
         canvas.stroke(strand, level, rng.uniform(0.3, 1.3))
 
 
-def _draw_fringe(canvas: Canvas, rng: np.random.RandomState, colours: HairColours, parting: float, count: int) -> None:
+def _draw_fringe(canvas: Canvas, rng: np.random.RandomState, colors: HairColors, parting: float, count: int) -> None:
     """Draw the locks over the forehead, from the sides to the parting, so that the middle ones lie on top."""
     tips_x = np.linspace(-1.0, 1.0, count) + rng.normal(0, 0.05, count)
     width = 1.7 / count
@@ -156,10 +156,10 @@ def _draw_fringe(canvas: Canvas, rng: np.random.RandomState, colours: HairColour
         bend = rng.normal(0, 0.1) + 0.12 * (1 if x > parting else -1)
         half_width = width * rng.uniform(0.6, 1.1)
         lock = Lock(root, (tip_x, tip_y), bend, half_width, line=0.9, strands=4)
-        draw_lock(canvas, rng, lock, colours)
+        draw_lock(canvas, rng, lock, colors)
 
 
-def _draw_side_locks(canvas: Canvas, rng: np.random.RandomState, colours: HairColours) -> None:
+def _draw_side_locks(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
     """Draw one to three locks that hang down in front of either ear."""
     for side in SIDES:
         for _ in range(rng.randint(1, 4)):
@@ -167,10 +167,10 @@ def _draw_side_locks(canvas: Canvas, rng: np.random.RandomState, colours: HairCo
             bend = -side * rng.uniform(0.05, 0.35)
             half_width = rng.uniform(0.06, 0.16)
             lock = Lock((side * 0.9, -0.75), tip, bend, half_width, line=1.0, strands=4)
-            draw_lock(canvas, rng, lock, colours)
+            draw_lock(canvas, rng, lock, colors)
 
 
-def _draw_highlight(canvas: Canvas, rng: np.random.RandomState, colours: HairColours) -> None:
+def _draw_highlight(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
     """Draw the zigzag band of light around the crown."""
     count = rng.randint(8, 20) * 2
     x = np.linspace(-0.85, 0.85, count)
@@ -179,13 +179,13 @@ def _draw_highlight(canvas: Canvas, rng: np.random.RandomState, colours: HairCol
     teeth = np.where(np.arange(count) % 2, down, up)
     lower_edge = np.stack([x, y + teeth], axis=1)
     upper_edge = np.stack([x, y + teeth * 0.2 - 0.03], axis=1)
-    level = colours.light + rng.uniform(10, 70)
+    level = colors.light + rng.uniform(10, 70)
     canvas.fill(join(lower_edge, upper_edge[::-1]), level, opacity=rng.uniform(0.3, 0.9), line=0)
 
 
-def _draw_stray_hairs(canvas: Canvas, rng: np.random.RandomState, colours: HairColours) -> None:
+def _draw_stray_hairs(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
     """Draw single hairs that stand up from the crown."""
     for _ in range(rng.poisson(1.5)):
         x = rng.uniform(-0.8, 0.8)
         end = (x * 1.4 + rng.normal(0, 0.3), -1.6)
-        canvas.stroke(bezier((x, -1.3), (x * 1.4, -1.8), end), colours.dark, 1.3)
+        canvas.stroke(bezier((x, -1.3), (x * 1.4, -1.8), end), colors.dark, 1.3)

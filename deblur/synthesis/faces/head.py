@@ -9,13 +9,13 @@ from deblur.synthesis.faces.randomness import happens, pick
 
 
 def random_skin(rng: np.random.RandomState) -> float:
-    """Draw the skin's grey level: light as drawn skin mostly is, in one drawing in six darker."""
+    """Draw the skin's gray level: light as drawn skin mostly is, in one drawing in six darker."""
     light = [rng.uniform(205, 252) for _ in range(5)]
     return pick(rng, *light, rng.uniform(120, 205))
 
 
 def draw_head(canvas: Canvas, rng: np.random.RandomState, skin: float) -> None:
-    """Draw ears and face on a skin of the given grey level."""
+    """Draw ears and face on a skin of the given gray level."""
     shape = _random_face_shape(rng)
     _draw_ears(canvas, skin)
     canvas.fill(shape, skin, skin * rng.uniform(0.9, 1.0))

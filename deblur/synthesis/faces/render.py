@@ -1,4 +1,4 @@
-"""Composition of a face, from bare paper to the finished picture."""
+"""Composition of a face, from bare paper to the finished image."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deblur.synthesis.faces.canvas import Canvas, Levels, random_style
 from deblur.synthesis.faces.clothing import draw_body, draw_headwear
-from deblur.synthesis.faces.hair import draw_back_hair, draw_front_hair, random_hair_colours
+from deblur.synthesis.faces.hair import draw_back_hair, draw_front_hair, random_hair_colors
 from deblur.synthesis.faces.head import draw_head, random_skin
 from deblur.synthesis.faces.randomness import happens, pick, random_stream
 from deblur.synthesis.faces.scenery import draw_background, draw_petals
@@ -18,14 +18,14 @@ from deblur.synthesis.faces.view import IMAGE_SIZE, random_view
 
 @dataclass(frozen=True)
 class Stages:
-    """The picture after every stage; all grey levels are in [0, 255].
+    """The image after every stage; all gray levels are in [0, 255].
 
     Attributes:
         background: The canvas with its background, (CANVAS_SIZE, CANVAS_SIZE).
         figure: The canvas with the whole drawing, same shape.
         light: The drawing reduced to the size of the image, in painted light and with paper grain,
             (IMAGE_SIZE, IMAGE_SIZE), not rounded.
-        image: The finished picture, (IMAGE_SIZE, IMAGE_SIZE).
+        image: The finished image, (IMAGE_SIZE, IMAGE_SIZE).
     """
 
     background: Levels
@@ -37,15 +37,15 @@ class Stages:
 def draw(seed: int, index: int) -> NDArray[np.uint8]:
     """Draw a face.
 
-    The picture depends on nothing but the two numbers: not on the order of the calls, the process or any global state.
-    Other releases of NumPy and OpenCV round differently: that changes single pixels by a few grey levels.
+    The image depends on nothing but the two numbers: not on the order of the calls, the process or any global state.
+    Other releases of NumPy and OpenCV round differently: that changes single pixels by a few gray levels.
 
     Args:
         seed: Number of the collection of faces, in [0, 2**32).
         index: Number of the face in its collection, in [0, 2**32).
 
     Returns:
-        Grey levels, (IMAGE_SIZE, IMAGE_SIZE), in a new array.
+        Gray levels, (IMAGE_SIZE, IMAGE_SIZE), in a new array.
 
     Raises:
         ValueError: The seed or the index is outside its range.
@@ -54,11 +54,11 @@ def draw(seed: int, index: int) -> NDArray[np.uint8]:
 
 
 def draw_stages(seed: int, index: int) -> Stages:
-    """Draw a face like `draw` and keep the picture after every stage."""
+    """Draw a face like `draw` and keep the image after every stage."""
     rng = random_stream(seed, index)
     canvas = _random_canvas(rng)
     skin = random_skin(rng)
-    hair = random_hair_colours(rng)
+    hair = random_hair_colors(rng)
 
     draw_background(canvas, rng)
     background = canvas.levels.copy()
@@ -92,8 +92,8 @@ def _reduce(levels: Levels, rng: np.random.RandomState) -> Field:
     return cv2.GaussianBlur(reduced, (3, 3), softness).astype(np.float32)
 
 
-def _expose(picture: Field, rng: np.random.RandomState) -> Field:
-    """Change a picture in place and return it.
+def _expose(image: Field, rng: np.random.RandomState) -> Field:
+    """Change an image in place and return it.
 
     It gets painted light, in half of the drawings paper grain, and brighter or darker mid-tones.
     """
@@ -101,12 +101,12 @@ def _expose(picture: Field, rng: np.random.RandomState) -> Field:
     strength = pick(rng, rng.uniform(0, 0.03), rng.uniform(0.04, 0.18), rng.uniform(0.04, 0.18))
     light *= strength
     light += 1
-    picture *= light
+    image *= light
     if happens(rng, 0.5):
-        grain = rng.uniform(0.3, 2.0)  # grey levels, standard deviation
-        picture += rng.normal(0, grain, picture.shape)
-    picture /= 255
-    np.clip(picture, 0, 1, out=picture)
-    picture **= rng.uniform(0.6, 1.1)
-    picture *= 255
-    return picture
+        grain = rng.uniform(0.3, 2.0)  # gray levels, standard deviation
+        image += rng.normal(0, grain, image.shape)
+    image /= 255
+    np.clip(image, 0, 1, out=image)
+    image **= rng.uniform(0.6, 1.1)
+    image *= 255
+    return image

@@ -1,6 +1,6 @@
 """Dead leaves, petals and confetti: many small shapes that hide one another.
 
-Such pictures have edges of all lengths, contrasts and sizes, much like photographs of nature.
+Such images have edges of all lengths, contrasts and sizes, much like photographs of nature.
 """
 
 import math
@@ -30,7 +30,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Looks:
-    """Looks of n leaves, (n,) arrays: grey levels, and line widths relative to the style's line (0: no outline)."""
+    """Looks of n leaves, (n,) arrays: gray levels, and line widths relative to the style's line (0: no outline)."""
 
     level: NDArray[np.float64]
     line: NDArray[np.float64]

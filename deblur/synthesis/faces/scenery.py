@@ -39,10 +39,10 @@ def draw_petals(canvas: Canvas, rng: np.random.RandomState) -> None:
 def _draw_gradient(canvas: Canvas, rng: np.random.RandomState, top_level: float, bottom_level: float) -> None:
     """Cover the canvas with a gradient from top to bottom that slants to a random side."""
     slant = PIXELS * (rng.uniform(-1, 1) / CANVAS_SIZE)
-    picture = slant + (PIXELS / CANVAS_SIZE)[:, None]
-    picture *= bottom_level - top_level
-    picture += top_level
-    canvas.levels[:] = np.clip(picture, 0, 255, out=picture)
+    image = slant + (PIXELS / CANVAS_SIZE)[:, None]
+    image *= bottom_level - top_level
+    image += top_level
+    canvas.levels[:] = np.clip(image, 0, 255, out=image)
 
 
 def _draw_pattern(canvas: Canvas, rng: np.random.RandomState) -> None:
@@ -52,7 +52,7 @@ def _draw_pattern(canvas: Canvas, rng: np.random.RandomState) -> None:
     wave = _plane_wave(period, math.cos(angle), math.sin(angle))
     if happens(rng, 0.6):
         wave = wave * _plane_wave(period, -math.sin(angle), math.cos(angle))
-    contrast = rng.uniform(-60, 60)  # grey levels
+    contrast = rng.uniform(-60, 60)  # gray levels
     stripes = np.clip(wave * (period / 5) + 0.5, 0, 1)
     canvas.levels[:] = np.clip(canvas.levels + contrast * stripes, 0, 255)
 

@@ -1,4 +1,4 @@
-"""Contact sheets: many faces on one picture."""
+"""Contact sheets: many faces on one image."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from deblur.synthesis.faces.render import draw
 from deblur.synthesis.faces.view import IMAGE_SIZE
 
-EMPTY = 255  # grey level where the last row has no face
+EMPTY = 255  # gray level where the last row has no face
 
 
 def contact_sheet(seed: int, first: int, count: int, columns: int, face_size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
@@ -21,7 +21,7 @@ def contact_sheet(seed: int, first: int, count: int, columns: int, face_size: in
         face_size: Edge of one face in pixels, in [1, IMAGE_SIZE]; smaller faces are averaged.
 
     Returns:
-        Grey levels, (rows * face_size, columns * face_size).
+        Gray levels, (rows * face_size, columns * face_size).
     """
     columns = min(columns, count)
     rows = -(-count // columns)

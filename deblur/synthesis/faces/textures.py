@@ -15,7 +15,7 @@ LIGHT_GRIDS = (3, 6, 12, 24, 48, 96)  # cells along one edge, coarse to fine
 
 @dataclass(frozen=True)
 class Textures:
-    """Two fields of grey levels to add to a filled shape, both of the size of the canvas.
+    """Two fields of gray levels to add to a filled shape, both of the size of the canvas.
 
     Attributes:
         streaks: Runs from the crown to the tips, for hair.
@@ -35,15 +35,15 @@ def _random_streaks(rng: np.random.RandomState, view: View) -> Field:
     """Draw streaks: fine across the hair, long along it, and gathered in broader tresses."""
     fine = rng.normal(0, 1, (5, 40))
     broad = cv2.resize(rng.normal(0, 1, (4, 14)), (40, 5), interpolation=cv2.INTER_CUBIC)
-    strength = rng.uniform(2, 16)  # grey levels
+    strength = rng.uniform(2, 16)  # gray levels
     upright = _enlarge((fine + broad).astype(np.float32) * strength, CANVAS_SIZE)
     size = (CANVAS_SIZE, CANVAS_SIZE)
-    turned = cv2.warpAffine(upright, view.turn_about_centre(), size, borderMode=cv2.BORDER_REFLECT)
+    turned = cv2.warpAffine(upright, view.turn_about_center(), size, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(turned, np.float32)
 
 
 def _random_blotches(rng: np.random.RandomState) -> Field:
-    """Draw blotches of 2 to 12 grey levels (standard deviation)."""
+    """Draw blotches of 2 to 12 gray levels (standard deviation)."""
     strength = rng.uniform(2, 12)
     return _enlarge(rng.normal(0, strength, (40, 40)), CANVAS_SIZE)
 

@@ -40,12 +40,12 @@ class View:
         vector /= math.hypot(*vector)
         return vector
 
-    def turn_about_centre(self) -> NDArray[np.float32]:
-        """Return the (2, 3) affine map, in pixels, that turns a picture like the face and keeps the canvas centre."""
-        centre = CANVAS_SIZE / 2
+    def turn_about_center(self) -> NDArray[np.float32]:
+        """Return the (2, 3) affine map, in pixels, that turns an image like the face and keeps the canvas center."""
+        center = CANVAS_SIZE / 2
         affine = np.zeros((2, 3), np.float32)
         affine[:, :2] = self.matrix.T / self.unit
-        affine[:, 2] = centre - affine[:, :2] @ [centre, centre]
+        affine[:, 2] = center - affine[:, :2] @ [center, center]
         return affine
 
 

@@ -8,9 +8,9 @@ from deblur.synthesis.faces.textures import Textures
 from deblur.synthesis.faces.view import CANVAS_SIZE, View
 
 UNIT = 100  # px
-PAPER = 200.0  # grey level
-INK = 20.0  # grey level
-STREAK = 7.0  # grey levels
+PAPER = 200.0  # gray level
+INK = 20.0  # gray level
+STREAK = 7.0  # gray levels
 
 
 @pytest.fixture

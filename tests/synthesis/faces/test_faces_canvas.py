@@ -11,7 +11,7 @@ from deblur.synthesis.faces.geometry import Points, as_points, ellipse, shifted
 from deblur.synthesis.faces.randomness import random_stream
 from deblur.synthesis.faces.scatter import Area, scatter
 
-PAPER, INK, STREAK = 200, 20, 7  # grey levels, as in conftest.py
+PAPER, INK, STREAK = 200, 20, 7  # gray levels, as in conftest.py
 SQUARE = as_points((-1, -1), (1, -1), (1, 1), (-1, 1))
 INSIDE = (slice(157, 355), slice(157, 355))  # pixels of SQUARE without its soft rim
 
@@ -118,13 +118,13 @@ def test_shade_only_darkens_and_stays_within_the_object(
 
 
 def test_cel_shadows_have_hard_edges_and_painted_ones_soft_edges(make_canvas: Callable[..., Canvas]) -> None:
-    grey_levels = {}
+    gray_levels = {}
     for painted in (False, True):
         canvas = make_canvas(painted=painted)
         canvas.shade(SQUARE, within=SQUARE * 2, factor=0.5)
-        grey_levels[painted] = len(np.unique(canvas.levels[256]))
-    assert grey_levels[False] <= 4
-    assert grey_levels[True] > 10
+        gray_levels[painted] = len(np.unique(canvas.levels[256]))
+    assert gray_levels[False] <= 4
+    assert gray_levels[True] > 10
 
 
 def test_stroke_follows_its_path(canvas: Canvas) -> None:

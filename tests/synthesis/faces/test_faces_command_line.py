@@ -12,9 +12,9 @@ from deblur.synthesis.faces.__main__ import main
 from deblur.synthesis.faces.sheet import contact_sheet
 
 
-def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+def refusal(overrides: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """Run a command that must be refused; return what it says."""
-    assert main(words) == 2
+    assert main(overrides) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.count("\n") == 1
@@ -24,22 +24,22 @@ def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_a_sheet_is_written_by_the_module(tmp_path: Path) -> None:
     sheet = tmp_path / "faces.png"
-    words = ["--sheet", str(sheet), "--count", "3", "--first", "5", "--seed", "2", "--columns", "2"]
+    overrides = ["--sheet", str(sheet), "--count", "3", "--first", "5", "--seed", "2", "--columns", "2"]
     done = subprocess.run(
-        [sys.executable, "-m", "deblur.synthesis.faces", *words], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "deblur.synthesis.faces", *overrides], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [path.name for path in tmp_path.iterdir()] == ["faces.png"]
-    with Image.open(sheet) as picture:
-        assert picture.mode == "L"
-        assert picture.size == (512, 512)
-        np.testing.assert_array_equal(np.asarray(picture), contact_sheet(seed=2, first=5, count=3, columns=2))
+    with Image.open(sheet) as image:
+        assert image.mode == "L"
+        assert image.size == (512, 512)
+        np.testing.assert_array_equal(np.asarray(image), contact_sheet(seed=2, first=5, count=3, columns=2))
 
 
 def test_a_mistake_has_an_exit_code_and_no_traceback(tmp_path: Path) -> None:
-    words = ["--sheet", str(tmp_path / "faces.png"), "--count", "none"]
+    overrides = ["--sheet", str(tmp_path / "faces.png"), "--count", "none"]
     done = subprocess.run(
-        [sys.executable, "-m", "deblur.synthesis.faces", *words], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "deblur.synthesis.faces", *overrides], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
@@ -63,8 +63,8 @@ def test_an_older_sheet_is_replaced(tmp_path: Path) -> None:
     sheet = tmp_path / "faces.PNG"
     sheet.write_text("old")
     assert main(["--sheet", str(sheet), "--count", "1", "--size", "16"]) == 0
-    with Image.open(sheet) as picture:
-        assert picture.size == (16, 16)
+    with Image.open(sheet) as image:
+        assert image.size == (16, 16)
 
 
 @pytest.mark.parametrize(
@@ -92,15 +92,15 @@ def test_bad_numbers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_faces_beyond_the_last_number_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--sheet", str(tmp_path / "faces.png"), "--first", str(2**32 - 2), "--count"]
-    assert "too large" in refusal([*words, "3"], capsys)
+    overrides = ["--sheet", str(tmp_path / "faces.png"), "--first", str(2**32 - 2), "--count"]
+    assert "too large" in refusal([*overrides, "3"], capsys)
     assert list(tmp_path.iterdir()) == []
-    assert main([*words, "2", "--size", "16"]) == 0
+    assert main([*overrides, "2", "--size", "16"]) == 0
 
 
-@pytest.mark.parametrize("words", [[], ["--sheet"], ["--sheet", "faces.png", "--sheets", "2"], ["faces.png"]])
-def test_incomplete_and_unknown_words_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--help" in refusal(words, capsys)
+@pytest.mark.parametrize("overrides", [[], ["--sheet"], ["--sheet", "faces.png", "--sheets", "2"], ["faces.png"]])
+def test_incomplete_and_unknown_words_are_refused(overrides: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--help" in refusal(overrides, capsys)
 
 
 @pytest.mark.parametrize("name", ["faces.tiff", "faces", "faces.png.txt", ".png"])

@@ -84,7 +84,7 @@ def test_mirrored_faces_are_contiguous_too(some_stages: list[Stages]) -> None:
 
 
 @pytest.mark.parametrize("name", ["background", "figure"])
-def test_canvas_stages_are_whole_grey_levels(some_stages: list[Stages], name: str) -> None:
+def test_canvas_stages_are_whole_gray_levels(some_stages: list[Stages], name: str) -> None:
     for stages in some_stages:
         levels: NDArray[np.uint8] = getattr(stages, name)
         assert levels.dtype == np.uint8

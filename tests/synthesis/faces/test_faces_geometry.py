@@ -132,10 +132,10 @@ def test_directions_have_unit_length_and_follow_the_view(seed: int, angle: float
 
 
 @given(seeds)
-def test_textures_turn_about_the_centre_of_the_canvas(seed: int) -> None:
-    affine = random_view(random_stream(seed, 0)).turn_about_centre()
-    centre = np.full(2, CANVAS_SIZE / 2)
-    np.testing.assert_allclose(affine @ [*centre, 1], centre, atol=1e-3)
+def test_textures_turn_about_the_center_of_the_canvas(seed: int) -> None:
+    affine = random_view(random_stream(seed, 0)).turn_about_center()
+    center = np.full(2, CANVAS_SIZE / 2)
+    np.testing.assert_allclose(affine @ [*center, 1], center, atol=1e-3)
 
 
 def test_an_upright_view_keeps_directions() -> None:

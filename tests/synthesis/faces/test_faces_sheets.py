@@ -1,6 +1,6 @@
 """Freshly drawn faces look like those on stored contact sheets.
 
-A sheet is made anew with, for instance:
+A sheet is made again with, for instance:
 
     python -m deblur.synthesis.faces --sheet seed0_from0.png --seed 0 --first 0 --count 12 --size 128
 """
@@ -16,7 +16,7 @@ from deblur.synthesis.faces.sheet import contact_sheet
 
 SHEETS = Path(__file__).parent / "sheets"
 COUNT, COLUMNS, FACE_SIZE = 12, 6, 128
-# Grey levels; between OpenCV 4.10 and 5.0 faces differ by 0.006 on average and 4 at most.
+# Gray levels; between OpenCV 4.10 and 5.0 faces differ by 0.006 on average and 4 at most.
 MEAN_TOLERANCE, PIXEL_TOLERANCE = 0.1, 12
 
 
@@ -28,8 +28,8 @@ def tiles(sheet: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize(("seed", "first"), [(0, 0), (1, 100), (20240229, 4000000)])
 def test_faces_look_like_the_stored_ones(seed: int, first: int) -> None:
-    with Image.open(SHEETS / f"seed{seed}_from{first}.png") as picture:
-        stored = np.asarray(picture)
+    with Image.open(SHEETS / f"seed{seed}_from{first}.png") as image:
+        stored = np.asarray(image)
     fresh = contact_sheet(seed, first, COUNT, COLUMNS, FACE_SIZE)
     assert fresh.dtype == stored.dtype == np.uint8
     assert fresh.shape == stored.shape

@@ -1,15 +1,15 @@
-"""The one definition of which share of the test images is harmed, or better with one restorer than with another."""
+"""The one definition of which share of the test images is degraded, or better with one restorer than with another."""
 
 from collections.abc import Sequence
 
-HARM = -0.1  # [dB] a gain below this is harm: less cannot be seen
+DEGRADED_BELOW = -0.1  # [dB] a gain below this is harm: less cannot be seen
 
 
-def harmed_share(gains: Sequence[float]) -> float | None:
+def degraded_fraction(gains: Sequence[float]) -> float | None:
     """Return the share of images whose restored PSNR is more than 0.1 dB below that of the input.
 
-    An exact input that is not restored exactly is harmed, by an infinite loss; one that is, is not. An image whose
-    gain is not defined counts as one that is not harmed: nobody knows by how much.
+    An exact input that is not restored exactly is degraded, by an infinite loss; one that is, is not. An image whose
+    gain is not defined counts as one that is not degraded: nobody knows by how much.
 
     Args:
         gains: PSNR of the restored image minus that of the input for each test image [dB]; not a number where both are
@@ -18,7 +18,7 @@ def harmed_share(gains: Sequence[float]) -> float | None:
     Returns:
         From 0 to 1 of all images; None without any.
     """
-    return sum(gain < HARM for gain in gains) / len(gains) if gains else None
+    return sum(gain < DEGRADED_BELOW for gain in gains) / len(gains) if gains else None
 
 
 def share_above(ones: Sequence[float], others: Sequence[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""Cached gray images -> whole pictures of a training, mirrored and blurred."""
+"""Cached gray images -> whole images of a training, mirrored and blurred."""
 
 import random
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
 from deblur.blur import Degradation, Sampled
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.blur.transforms import Degrade
-from deblur.data.crops import Frame, pad_symmetric
-from deblur.data.datasets import Images, Preparation, guide_of
+from deblur.data.crops import Crop, pad_symmetric
+from deblur.data.datasets import Images, WienerPrefilter, wiener_estimate_of
 
 GrayImage = NDArray[np.uint8]
 Mirror = tuple[bool, bool]  # left-right, top-bottom
@@ -21,30 +21,32 @@ Mirror = tuple[bool, bool]  # left-right, top-bottom
 MIRRORS: tuple[Mirror, ...] = ((False, False), (True, False), (False, True), (True, True))
 
 
-class TrainingPicture(NamedTuple):
-    """One picture of one epoch; read-only.
+class TrainingImage(NamedTuple):
+    """One image of one epoch; read-only.
 
     Attributes:
         blurred: (H + 2 context, W + 2 context).
         sharp: (H, W).
-        guide: (planes, H + 2 context, W + 2 context) in float16, where one is wanted.
+        wiener_estimate: (planes, H + 2 context, W + 2 context) in float16, where one is wanted.
     """
 
     blurred: GrayImage
     sharp: GrayImage
-    guide: NDArray[np.float16] | None
+    wiener_estimate: NDArray[np.float16] | None
 
-    def mirrored(self, mirror: Mirror) -> "TrainingPicture":
-        """Return the picture mirrored left-right, and top-bottom."""
+    def mirrored(self, mirror: Mirror) -> "TrainingImage":
+        """Return the image mirrored left-right, and top-bottom."""
         turn = (..., slice(None, None, -1 if mirror[1] else 1), slice(None, None, -1 if mirror[0] else 1))
-        return TrainingPicture(self.blurred[turn], self.sharp[turn], None if self.guide is None else self.guide[turn])
+        return TrainingImage(
+            self.blurred[turn], self.sharp[turn], None if self.wiener_estimate is None else self.wiener_estimate[turn]
+        )
 
 
-class TrainingPictures:
-    """The frame of each picture, mirrored as asked for and then degraded, and the guide made of that.
+class TrainingImages:
+    """The frame of each image, mirrored as asked for and then degraded, and the Wiener estimate made of that.
 
     A degradation that draws nothing gives the same pixels each time, so its results are kept, where they fit into
-    memory: one for each picture, and one more for each mirror image that the blur treats differently. Loader processes
+    memory: one for each image, and one more for each mirror image that the blur treats differently. Loader processes
     keep nothing: each would keep all of it.
     """
 
@@ -56,13 +58,13 @@ class TrainingPictures:
         degradation: Degradation,
         *,
         seed: int,
-        frame: Frame,
+        crop: Crop,
         context: int,
         mirrored: bool,
         memory_limit: int,
-        preparation: Preparation | None = None,
+        prefilter: WienerPrefilter | None = None,
     ) -> None:
-        """Describe the pictures.
+        """Describe the images.
 
         Args:
             images: where the sharp ones come from.
@@ -70,26 +72,26 @@ class TrainingPictures:
             indices: which of them are asked for.
             degradation: what blurs the inputs.
             seed: of what is drawn.
-            frame: what is seen of each picture.
+            crop: what is seen of each image.
             context: further pixels around the blurred frame, its mirror image [px].
             mirrored: whether mirror images are asked for.
             memory_limit: results are kept if they all take no more [bytes].
-            preparation: makes the guide, where one is wanted.
+            prefilter: makes the Wiener estimate, where one is wanted.
         """
         self._images = images
         self._inputs = inputs
         self._seed = seed
-        self._frame = frame
+        self._crop = crop
         self._context = context
-        self._preparation = preparation
+        self._prefilter = prefilter
         self._pipelines = {mirror: _pipeline(mirror, degradation) for mirror in MIRRORS}
-        self._kept: dict[tuple[int, Mirror], TrainingPicture] = {}
+        self._kept: dict[tuple[int, Mirror], TrainingImage] = {}
         self._commutes = degradation.commutes_with_mirroring
         ways = 2 ** self._commutes.count(False) if mirrored else 1
         self._keeps = degradation.is_fixed and self._size(indices, ways) <= memory_limit
 
-    def __call__(self, epoch: int, index: int, mirror: Mirror) -> TrainingPicture:
-        """Return a picture of one epoch.
+    def __call__(self, epoch: int, index: int, mirror: Mirror) -> TrainingImage:
+        """Return an image of one epoch.
 
         Args:
             epoch: of what is drawn.
@@ -101,35 +103,35 @@ class TrainingPictures:
             (mirror[0] and self._commutes[0] is late, mirror[1] and self._commutes[1] is late) for late in (False, True)
         )
         key = index, before
-        picture = self._kept.get(key)
-        if picture is None:
-            picture = self._make(epoch, index, before)
+        image = self._kept.get(key)
+        if image is None:
+            image = self._make(epoch, index, before)
             if self._keeps and get_worker_info() is None:
-                self._kept[key] = picture
-        return picture if after == (False, False) else picture.mirrored(after)
+                self._kept[key] = image
+        return image if after == (False, False) else image.mirrored(after)
 
-    def _make(self, epoch: int, index: int, mirror: Mirror) -> TrainingPicture:
+    def _make(self, epoch: int, index: int, mirror: Mirror) -> TrainingImage:
         state = np.random.SeedSequence([self._seed, epoch, index])
         pipeline = self._pipelines[mirror]
         pipeline.set_random_state(np.random.default_rng(state), random.Random(int(state.generate_state(1)[0])))
         sharp = self._images[index]
         given = sharp if self._inputs is self._images else self._inputs[index]  # read from the disk once
         made = pipeline(image=given, sharp=sharp)
-        blurred, sharp = self._frame.cut(made["image"]), self._frame.cut(made["sharp"])
-        guide = None
-        if self._preparation is not None:
+        blurred, sharp = self._crop.cut(made["image"]), self._crop.cut(made["sharp"])
+        wiener_estimate = None
+        if self._prefilter is not None:
             around = ((0, 0), *[(self._context, self._context)] * 2)
-            prepared = guide_of(blurred, _kernel(made), self._preparation).astype(np.float16)
-            guide = np.pad(prepared, around, mode="symmetric")
-        return TrainingPicture(pad_symmetric(blurred, self._context), sharp, guide)
+            prepared = wiener_estimate_of(blurred, _kernel(made), self._prefilter).astype(np.float16)
+            wiener_estimate = np.pad(prepared, around, mode="symmetric")
+        return TrainingImage(pad_symmetric(blurred, self._context), sharp, wiener_estimate)
 
     def _size(self, indices: Sequence[int], ways: int) -> int:
-        """Return what keeping everything takes: blurred frames, guides, sharp frames that are mirrored [bytes]."""
+        """Return the bytes needed to keep all blurred crops, Wiener estimates and mirrored sharp crops."""
         around = 2 * self._context
-        deep = 1 + (0 if self._preparation is None else 2 * self._preparation.planes)  # bytes a pixel
+        deep = 1 + (0 if self._prefilter is None else 2 * self._prefilter.planes)  # bytes a pixel
         total = 0
         for index in indices:
-            height, width = self._frame.shape(self._images.shapes[index])
+            height, width = self._crop.shape(self._images.shapes[index])
             total += ways * deep * (height + around) * (width + around) + (ways - 1) * height * width
         return total
 
@@ -141,8 +143,8 @@ def _pipeline(mirror: Mirror, degradation: Degradation) -> albumentations.Compos
     return albumentations.Compose(steps, additional_targets={"sharp": "mask"}, save_applied_params=True)
 
 
-def _kernel(made: dict[str, Any]) -> Weights:
+def _kernel(made: dict[str, Any]) -> Psf:
     """Return the kernel that the last step of a pipeline has drawn."""
     _, drawn = made["applied_transforms"][-1]
     sampled: Sampled = drawn["sampled"]
-    return sampled.kernel.weights
+    return sampled.kernel.psf

@@ -1,4 +1,4 @@
-"""Picture files that the tests of this folder write, without the code under test, and what they compare."""
+"""Image files that the tests of this folder write, without the code under test, and what they compare."""
 
 import io
 import struct
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from deblur.image_io.images import Picture
+from deblur.image_io.images import DecodedImage
 
 HEIGHT, WIDTH = 23, 31  # odd and not square, to catch swaps
 SIZES = [(1, 1), (1, 9), (7, 1), (HEIGHT, WIDTH)]
@@ -18,7 +18,7 @@ ICC_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/>\xc3\xa9</x:xmpmeta>'
 # By suffix, the options with which Pillow stores exactly
 LOSSLESS = {"png": {}, "bmp": {}, "tif": {}, "webp": {"lossless": True, "exact": True}}
-PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+PNG_COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 # Tags of EXIF
 MAKE, ORIENTATION, CAMERA, PLACE, TAKEN, LATITUDE_REFERENCE = 0x010F, 0x0112, 0x8769, 0x8825, 0x9003, 1
@@ -33,7 +33,7 @@ def deep_noise(*shape: int, seed: int = 0) -> NDArray[np.uint16]:
 
 
 def smooth(height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
-    """Colours that vary slowly, which lossy formats keep well."""
+    """Colors that vary slowly, which lossy formats keep well."""
     down, across = np.mgrid[:height, :width]
     waves = [np.sin(down / 9 + across / (7 + channel)) for channel in range(3)]
     return np.rint(127.5 + 100 * np.stack(waves, axis=-1)).astype(np.uint8)
@@ -66,7 +66,7 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 def png_16(pixels: NDArray[np.uint16], extra: bytes = b"") -> bytes:
     """A PNG of 16 bits a channel, unfiltered, with more chunks after its header."""
     height, width, channels = pixels.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, PNG_COLOUR_TYPES[channels], 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 16, PNG_COLOR_TYPES[channels], 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     chunks = png_chunk(b"IHDR", header) + extra + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
@@ -107,12 +107,12 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
-def same(picture: Picture, pixels: NDArray[np.generic], alpha: NDArray[np.generic] | None = None) -> None:
-    assert picture.pixels.dtype == pixels.dtype
-    np.testing.assert_array_equal(picture.pixels, pixels)
-    assert picture.pixels.flags.c_contiguous
-    assert (picture.alpha is None) == (alpha is None)
+def same(decoded: DecodedImage, pixels: NDArray[np.generic], alpha: NDArray[np.generic] | None = None) -> None:
+    assert decoded.pixels.dtype == pixels.dtype
+    np.testing.assert_array_equal(decoded.pixels, pixels)
+    assert decoded.pixels.flags.c_contiguous
+    assert (decoded.alpha is None) == (alpha is None)
     if alpha is not None:
-        assert picture.alpha is not None
-        assert picture.alpha.dtype == pixels.dtype
-        np.testing.assert_array_equal(picture.alpha, alpha)
+        assert decoded.alpha is not None
+        assert decoded.alpha.dtype == pixels.dtype
+        np.testing.assert_array_equal(decoded.alpha, alpha)

@@ -11,21 +11,21 @@ import torch
 
 from deblur.blur.mixed import FAMILIES
 from deblur.config import Config
-from deblur.data.crops import Border
+from deblur.data.crops import Boundary
 from deblur.data.datamodule import DeblurDataModule
-from deblur.data.loader_errors import loader_errors_told
+from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.device import taken_device
 from deblur.errors import UserError
-from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems
+from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_test_settings
 from deblur.evaluation.restorers import NetworkRestorer
 from deblur.evaluation.settings import different_values, evaluation_config
-from deblur.evaluation.tables import crossing_table
+from deblur.evaluation.tables import matrix_figure_table
 from deblur.files import write_csv
 from deblur.inference.trained import load_trained
 from deblur.memory import keep_freed_memory
 from deblur.metrics import mean_results, psnr
-from deblur.reporting.crossing import CROSS_FILE
 from deblur.reporting.labels import describe, frozen, plain, varying
+from deblur.reporting.matrix import MATRIX_FILE
 from deblur.runs import config_of_run, data_settings, flatten, measured_on
 from deblur.text import Lines, paragraphs
 
@@ -39,7 +39,7 @@ STRENGTHS = {  # the parameter of each family
 MIXTURE = "mixed"
 AFTER_BLUR = ("noise_sigma", "jpeg_quality")
 FACTORS = (0.5, 2.0)
-NOISE_SIGMAS = (2.0, 8.0)  # [grey levels]
+NOISE_SIGMAS = (2.0, 8.0)  # [gray levels]
 JPEG_QUALITIES = (95, 75, 50)
 _NOT_OF_TEST_IMAGES = ("data.max_bad_fraction", "data.max_val_images")  # of those that decide which images there are
 Row = dict[str, Any]
@@ -56,37 +56,37 @@ class Condition:
         family: of the blur.
         label: what differs from the blur that networks were trained on.
         blur: its configuration.
-        border: real, or None for that of the training.
+        boundary: valid, or None for that of the training.
     """
 
     family: str
     label: str
     blur: Mapping[str, Any]
-    border: Border | None = None
+    boundary: Boundary | None = None
 
 
-def conditions(blur: Mapping[str, Any], border: Border = "symmetric") -> Iterator[Condition]:
-    """Yield a blur at several strengths, with a real border, with noise, and compressed; each family of a mixture.
+def conditions(blur: Mapping[str, Any], boundary: Boundary = "symmetric") -> Iterator[Condition]:
+    """Yield a blur at several strengths, with a valid boundary, with noise, and compressed; each family of a mixture.
 
     A strength that is a number is halved and doubled. Of one that is drawn, the ends and the middle of its range are
     taken, and everything else is measured on the whole range.
 
     Args:
         blur: its configuration, of a family of `STRENGTHS`, or a mixture of them.
-        border: of the training; where it is real, a strength that is a number has no condition for that.
+        boundary: of the training; where it is real, a strength that is a number has no condition for that.
     """
     if "families" not in blur:
-        yield from _of_family(str(blur["name"]), blur, border)
+        yield from _of_family(str(blur["name"]), blur, boundary)
         return
     shared = {key: blur[key] for key in AFTER_BLUR if key in blur}
     for family, settings in blur["families"].items():
         if family in STRENGTHS and settings is not None and settings.get("weight", 1):
             own = {key: value for key, value in settings.items() if key != "weight"}
             target = f"{FAMILIES[family].__module__}.{FAMILIES[family].__qualname__}"
-            yield from _of_family(family, {"name": family, "_target_": target, **own, **shared}, border)
+            yield from _of_family(family, {"name": family, "_target_": target, **own, **shared}, boundary)
 
 
-def _of_family(family: str, blur: Mapping[str, Any], border: Border) -> Iterator[Condition]:
+def _of_family(family: str, blur: Mapping[str, Any], boundary: Boundary) -> Iterator[Condition]:
     key = STRENGTHS[family]
     is_drawn = isinstance(blur[key], Sequence)
     low, high = blur[key] if is_drawn else (blur[key] * min(FACTORS), blur[key] * max(FACTORS))
@@ -94,8 +94,8 @@ def _of_family(family: str, blur: Mapping[str, Any], border: Border) -> Iterator
         strength = _odd(value) if key == "size" else value
         yield Condition(family, f"{key} {strength:g}", {**blur, key: strength})
     whole = f"any {key}, " if is_drawn else ""
-    if is_drawn or border != "real":  # of one strength, that with the training's border is the same
-        yield Condition(family, f"{whole}real border", blur, "real")
+    if is_drawn or boundary != "valid":  # of one strength, that with the training's boundary is the same
+        yield Condition(family, f"{whole}valid boundary", blur, "valid")
     for sigma in NOISE_SIGMAS:
         yield Condition(family, f"{whole}noise {sigma:g}", {**blur, "noise_sigma": sigma})
     for quality in JPEG_QUALITIES:
@@ -127,11 +127,11 @@ def best_runs(runs: Mapping[Path, Mapping[str, Any]]) -> dict[str, Path]:
         key = frozen({"name": blur["name"], **plain_settings(blur)})
         if key not in best or score > best[key][0]:
             best[key], blurs[key] = (score, run), blur
-    labels = told_apart([(str(blur["name"]), blur) for blur in blurs.values()])
+    labels = significantly_different([(str(blur["name"]), blur) for blur in blurs.values()])
     return {label: run for label, (_, run) in zip(labels, best.values(), strict=True)}
 
 
-def _can_be_crossed(config: Settings) -> bool:
+def _can_enter_matrix(config: Settings) -> bool:
     return str(config["blur"].get("name")) in (*STRENGTHS, MIXTURE)
 
 
@@ -141,7 +141,7 @@ def plain_settings(blur: Settings) -> dict[str, Any]:
     return {key: plain(value) for key, value in found.items()}
 
 
-def told_apart(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
+def significantly_different(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
     """Return a label for each of some blurs: the given one, and the settings that tell it from others of that label."""
     made = []
     for label, blur in blurs:
@@ -150,7 +150,7 @@ def told_apart(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
     return made
 
 
-def cross(asked: Config, defaults: Settings) -> Lines:
+def matrix(asked: Config, defaults: Settings) -> Lines:
     """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
 
     Args:
@@ -168,13 +168,13 @@ def cross(asked: Config, defaults: Settings) -> Lines:
     sweep = Path(asked["paths"]["output_root"]) / "sweeps" / asked["sweep"]
     runs, problems = finished_runs(sweep)
     with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
-        rows = cross_table(runs, asked, torch_device(device), defaults)
-    write_csv(sweep / CROSS_FILE, rows)
-    where = f"All numbers are in {sweep / CROSS_FILE}; the report of the sweep shows them."
-    return with_problems(paragraphs(crossing_table(rows), where), problems)
+        rows = matrix_table(runs, asked, torch_device(device), defaults)
+    write_csv(sweep / MATRIX_FILE, rows)
+    where = f"All numbers are in {sweep / MATRIX_FILE}; the report of the sweep shows them."
+    return with_test_settings(paragraphs(matrix_figure_table(rows), where), problems)
 
 
-def cross_table(
+def matrix_table(
     runs: Sequence[Path], asked: Config, device: torch.device, defaults: Settings | None = None
 ) -> list[Row]:
     """Measure the best network of each blur under every condition of every blur, all on the same test images.
@@ -191,16 +191,16 @@ def cross_table(
     Returns:
         One row for each network and condition: what it was trained on, the condition and the images in words, mean
         PSNR of input and result, mean gain [dB], the share of images that it harms, and how many there were: fewer
-        than the test images where a real border leaves nothing of some.
+        than the test images where a valid boundary leaves nothing of some.
 
     Raises:
         UserError: where the runs differ in their images and the command does not name others, where a network has
             seen all of them, or where nothing is left of any.
     """
-    configs: dict[Path, Settings] = {run: config for run in runs if _can_be_crossed(config := config_of_run(run))}
+    configs: dict[Path, Settings] = {run: config for run in runs if _can_enter_matrix(config := config_of_run(run))}
     if not configs:
         known = ", ".join((*STRENGTHS, MIXTURE))
-        raise UserError(f"cross=true needs networks that were trained on one of {known}: there is none.")
+        raise UserError(f"matrix=true needs networks that were trained on one of {known}: there is none.")
     if asked.get("data") and defaults is not None:
         configs = {run: evaluation_config(config, defaults, asked) for run, config in configs.items()}
     refuse_different_images(configs, is_named=bool(asked.get("data")))
@@ -215,9 +215,12 @@ def cross_table(
     for condition in _distinct(
         condition
         for run in chosen.values()
-        for condition in conditions(configs[run]["blur"], settings.get("border", "symmetric"))
+        for condition in conditions(configs[run]["blur"], settings.get("boundary", "symmetric"))
     ):
-        config = {"data": settings | ({"border": condition.border} if condition.border else {}), "blur": condition.blur}
+        config = {
+            "data": settings | ({"boundary": condition.boundary} if condition.boundary else {}),
+            "blur": condition.blur,
+        }
         data = opened(config, asked, like=first)
         first = first or data
         seen = frozenset[int]().union(*(seen_images(network, data) for network in networks.values()))
@@ -227,17 +230,18 @@ def cross_table(
                 "Each of these images was trained or validated on by one of the networks, which would flatter it: "
                 "give others with data=folder data.root=DIR."
             )
-        images = data.fitting(images, data.frame())
+        images = data.fitting(images, data.crop())
         if images:
-            words = measured_on(config, fingerprint=data.images.fingerprint)
-            rows += [row | words for row in _measured(restorers, data, images, condition, device)]
+            overrides = measured_on(config, fingerprint=data.images.fingerprint)
+            rows += [row | overrides for row in _measured(restorers, data, images, condition, device)]
         else:
             log.warning(
-                f"{condition.family}, {condition.label}, is left out of the table: a real border leaves nothing of any "
+                f"{condition.family}, {condition.label}, is left out of the table: a valid boundary leaves nothing of "
+                "any "
                 "test image."
             )
     if not rows:
-        raise UserError("cross=true measures nothing: a real border leaves nothing of any test image.")
+        raise UserError("matrix=true measures nothing: a valid boundary leaves nothing of any test image.")
     return rows
 
 
@@ -255,13 +259,14 @@ def refuse_different_images(configs: Mapping[Path, Settings], *, is_named: bool)
     told = different_values([{key: one[key] for key in one if key not in _NOT_OF_TEST_IMAGES} for one in settings])
     if told:
         raise UserError(
-            f"cross=true measures all networks on the same images, and these runs differ in {told}: give the value for "
+            f"matrix=true measures all networks on the same images, and these runs differ in {told}: give the value "
+            "for "
             "all of them in this command, or a sweep of one data set."
         )
     found = {metrics_of(run).get("data", {}).get("fingerprint") for run in configs} - {None}
     if len(found) > 1 and not is_named:
         raise UserError(
-            "cross=true measures all networks on the same images, and the images of these runs have different "
+            "matrix=true measures all networks on the same images, and the images of these runs have different "
             "fingerprints, though their settings are the same: name images with data=folder data.root=DIR."
         )
 
@@ -270,10 +275,10 @@ def _distinct(found: Iterable[Condition]) -> list[Condition]:
     """Return conditions without those that repeat an earlier one; those that share a label are told apart in it."""
     known: dict[Hashable, Condition] = {}
     for one in found:
-        known.setdefault((one.family, one.border, frozen(plain_settings(one.blur))), one)
+        known.setdefault((one.family, one.boundary, frozen(plain_settings(one.blur))), one)
     families = list(dict.fromkeys(one.family for one in known.values()))
     kept = sorted(known.values(), key=lambda one: families.index(one.family))
-    labels = told_apart([(f"{one.family}/{one.label}", one.blur) for one in kept])
+    labels = significantly_different([(f"{one.family}/{one.label}", one.blur) for one in kept])
     return [replace(one, label=label.removeprefix(f"{one.family}/")) for one, label in zip(kept, labels, strict=True)]
 
 
@@ -285,13 +290,13 @@ def _measured(
     device: torch.device,
 ) -> list[Row]:
     rows: dict[str, list[dict[str, float]]] = {label: [] for label in restorers}
-    with torch.inference_mode(), loader_errors_told(data.num_workers):
-        for batch in data.evaluation_dataloader(indices, data.frame()):
+    with torch.inference_mode(), loader_errors_as_user_errors(data.num_workers):
+        for batch in data.evaluation_dataloader(indices, data.crop()):
             images = {key: batch[key].to(device).float() / 255 for key in ("blurred", "sharp")}
             inputs = psnr(images["blurred"], images["sharp"]).tolist()
             for label, restorer in restorers.items():
                 given = images["blurred"], batch["kernel"]
-                restored = psnr(restorer.restore(*given, restorer.guide(*given)), images["sharp"]).tolist()
+                restored = psnr(restorer.restore(*given, restorer.wiener_estimate(*given)), images["sharp"]).tolist()
                 rows[label] += [
                     {"input_psnr": before, "psnr": after, "gain": after - before}
                     for before, after in zip(inputs, restored, strict=True)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from decoded_files import deep_noise, noise
 from numpy.typing import NDArray
-from picture_files import deep_noise, noise
 from PIL import Image
 
 from deblur.choices import Color
@@ -11,7 +11,7 @@ from deblur.inference.tiles import TiledNetwork
 from deblur.inference.torch_network import TorchNetwork
 from deblur.models import SRCNN
 
-COLOURS: list[Color] = ["luma", "channels"]
+COLORS: list[Color] = ["luma", "channels"]
 MAKERS = {"8 bits": noise, "16 bits": deep_noise}
 BT601 = np.array([0.299, 0.587, 0.114])
 
@@ -20,38 +20,38 @@ def identity(plane: Plane) -> Plane:
     return plane
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("bits", MAKERS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (31, 17), (31, 17, 3), (300, 700, 3)])
-def test_an_identity_gives_the_same_pixels(shape: tuple[int, ...], bits: str, colour: Color) -> None:
+def test_an_identity_gives_the_same_pixels(shape: tuple[int, ...], bits: str, color: Color) -> None:
     pixels = MAKERS[bits](*shape)
     before = pixels.copy()
-    restored = restore_pixels(pixels, identity, colour)
+    restored = restore_pixels(pixels, identity, color)
     assert restored.dtype == pixels.dtype
     np.testing.assert_array_equal(restored, before)
     np.testing.assert_array_equal(pixels, before)
     assert not np.shares_memory(restored, pixels)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("levels", [np.arange(256, dtype=np.uint8), np.arange(65536, dtype=np.uint16)])
-def test_an_identity_keeps_every_level(levels: NDArray[np.uint8 | np.uint16], colour: Color) -> None:
-    np.testing.assert_array_equal(restore_pixels(levels[None], identity, colour), levels[None])
+def test_an_identity_keeps_every_level(levels: NDArray[np.uint8 | np.uint16], color: Color) -> None:
+    np.testing.assert_array_equal(restore_pixels(levels[None], identity, color), levels[None])
     gray = np.repeat(levels[None, :, None], 3, axis=2)
-    np.testing.assert_array_equal(restore_pixels(gray, identity, colour), gray)
+    np.testing.assert_array_equal(restore_pixels(gray, identity, color), gray)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-def test_an_identity_network_in_tiles(colour: Color) -> None:
+@pytest.mark.parametrize("color", COLORS)
+def test_an_identity_network_in_tiles(color: Color) -> None:
     network = SRCNN((5, 3), (4,))
     for parameter in network.parameters():  # it corrects nothing
         parameter.data.zero_()
     tiled = TiledNetwork(TorchNetwork(network, torch.device("cpu")), 16)
     for pixels in (noise(37, 41, 3), deep_noise(37, 41, 3), deep_noise(37, 41)):
-        np.testing.assert_array_equal(restore_pixels(pixels, tiled.restore, colour), pixels)
+        np.testing.assert_array_equal(restore_pixels(pixels, tiled.restore, color), pixels)
 
 
-def seen_planes(pixels: NDArray[np.uint8 | np.uint16], colour: Color) -> list[Plane]:
+def seen_planes(pixels: NDArray[np.uint8 | np.uint16], color: Color) -> list[Plane]:
     seen: list[Plane] = []
 
     def remember(plane: Plane) -> Plane:
@@ -59,8 +59,8 @@ def seen_planes(pixels: NDArray[np.uint8 | np.uint16], colour: Color) -> list[Pl
         seen.append(plane.copy())
         return plane
 
-    restore_pixels(pixels, remember, colour)
-    assert len(seen) == plane_count(pixels, colour)
+    restore_pixels(pixels, remember, color)
+    assert len(seen) == plane_count(pixels, color)
     return seen
 
 
@@ -72,8 +72,8 @@ def test_planes_are_luma_or_channels(bits: str) -> None:
     np.testing.assert_allclose(luma, pixels @ BT601 / white, rtol=0, atol=1e-6)
     for channel, plane in enumerate(seen_planes(pixels, "channels")):
         np.testing.assert_allclose(plane, pixels[..., channel] / white, rtol=0, atol=1e-7)
-    for colour in COLOURS:
-        (gray,) = seen_planes(pixels[..., 0], colour)
+    for color in COLORS:
+        (gray,) = seen_planes(pixels[..., 0], color)
         np.testing.assert_allclose(gray, pixels[..., 0] / white, rtol=0, atol=1e-7)
 
 
@@ -101,16 +101,16 @@ def test_channels_are_restored_each_on_its_own() -> None:
 
 
 @pytest.mark.parametrize("bits", MAKERS)
-@pytest.mark.parametrize("colour", COLOURS)
-def test_what_leaves_the_range_is_clipped(colour: Color, bits: str) -> None:
+@pytest.mark.parametrize("color", COLORS)
+def test_what_leaves_the_range_is_clipped(color: Color, bits: str) -> None:
     gray = MAKERS[bits](9, 8)
     white = np.iinfo(gray.dtype).max
     for pixels in (gray, np.repeat(gray[..., None], 3, axis=2)):
-        assert (restore_pixels(pixels, lambda plane: plane + 3, colour) == white).all()
-        assert (restore_pixels(pixels, lambda plane: plane - 3, colour) == 0).all()
+        assert (restore_pixels(pixels, lambda plane: plane + 3, color) == white).all()
+        assert (restore_pixels(pixels, lambda plane: plane - 3, color) == 0).all()
 
 
-def test_a_colour_that_leaves_the_gamut_is_clipped_in_each_channel() -> None:
+def test_a_color_that_leaves_the_gamut_is_clipped_in_each_channel() -> None:
     pixels = np.array([[[250, 20, 20]]], np.uint8)
     (luma,) = seen_planes(pixels, "luma")
     restored = restore_pixels(pixels, lambda plane: plane + np.float32(40 / 255))
@@ -124,6 +124,6 @@ def test_a_colour_that_leaves_the_gamut_is_clipped_in_each_channel() -> None:
 def test_a_level_is_rounded_to_the_nearest() -> None:
     pixels = np.full((2, 2, 3), 100, np.uint8)
     for change, expected in ((0.4, 100), (0.6, 101), (-0.4, 100), (-0.6, 99)):
-        for colour in COLOURS:
-            moved = restore_pixels(pixels, lambda plane, by=change: plane + np.float32(by / 255), colour)
+        for color in COLORS:
+            moved = restore_pixels(pixels, lambda plane, by=change: plane + np.float32(by / 255), color)
             assert (moved == expected).all()

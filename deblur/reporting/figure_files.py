@@ -15,11 +15,11 @@ from deblur.text import kept_lines
 DOTS_PER_INCH = 150
 PIXELS_PER_INCH = 96  # of a browser
 
-# Okabe and Ito's colours, told apart by colour-blind people; lines differ in style and marker as well, for print.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe and Ito's colors, told apart by color-blind people; lines differ in style and marker as well, for print.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-GREY = "#666666"
+GRAY = "#666666"
 
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -40,13 +40,13 @@ _STYLE: dict[Any, Any] = {
 class LineStyle(NamedTuple):
     """How a line is drawn."""
 
-    colour: str
+    color: str
     line: Literal["-", "--", "-.", ":"]
     marker: str
 
 
 @dataclass(frozen=True)
-class Picture:
+class FigureFile:
     """A figure of the report."""
 
     file: str
@@ -60,7 +60,7 @@ class Picture:
 def line_styles(labels: Sequence[str]) -> dict[str, LineStyle]:
     """Return a look for each label."""
     return {
-        label: LineStyle(COLOURS[n % len(COLOURS)], LINES[n % len(LINES)], MARKERS[n % len(MARKERS)])
+        label: LineStyle(COLORS[n % len(COLORS)], LINES[n % len(LINES)], MARKERS[n % len(MARKERS)])
         for n, label in enumerate(labels)
     }
 
@@ -72,11 +72,11 @@ def styled() -> Iterator[None]:
         yield
 
 
-def picture(figure: Figure, file: str, title: str, alt: str, caption: str) -> Picture:
+def figure_file(figure: Figure, file: str, title: str, alt: str, caption: str) -> FigureFile:
     """Draw a figure, with texts of any origin as clean as those of the page."""
     for text in figure.findobj(Text):
         text.set_text(kept_lines(text.get_text()))
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     width = round(figure.get_size_inches()[0] * PIXELS_PER_INCH)
-    return Picture(file, title, alt, caption, content.getvalue(), width)
+    return FigureFile(file, title, alt, caption, content.getvalue(), width)

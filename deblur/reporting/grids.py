@@ -16,33 +16,33 @@ from scipy.ndimage import uniform_filter  # type: ignore[import-untyped] # it ha
 
 from deblur.reading import MissingFile, UnusableFile, damaged, read_bytes, reason_of
 from deblur.reporting.answers import Answer
-from deblur.reporting.cells import Cell
-from deblur.reporting.pictures import Picture, picture, styled
+from deblur.reporting.configurations import Configuration
+from deblur.reporting.figure_files import FigureFile, figure_file, styled
 from deblur.reporting.results import Run
 from deblur.runs import SAMPLES_FOLDER, sample_folder
 
 CURE = "delete the file"
 LARGEST_SAMPLE = 2**26  # pixels
-MOST_MODELS = 5  # pictures of more do not fit beside one another
+MOST_MODELS = 5  # images of more do not fit beside one another
 DETAIL = 4  # a detail's side is this part of the image's shorter side
 LEAST_DETAIL = 16  # [px]
 TILE = 1.75  # [inch]
-FRAME = "#D55E00"
+CROP = "#D55E00"
 
 Gray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """A test image whose pictures the runs keep."""
+    """A test image whose images the runs keep."""
 
     name: str
     folder: str
     gain: float
 
 
-def strips(answers: Sequence[Answer], damages: list[str]) -> list[Picture]:
-    """Return a figure for each problem whose best run keeps pictures of test images.
+def grids(answers: Sequence[Answer], damages: list[str]) -> list[FigureFile]:
+    """Return a figure for each problem whose best run keeps images of test images.
 
     Args:
         answers: the problems.
@@ -60,7 +60,7 @@ def strips(answers: Sequence[Answer], damages: list[str]) -> list[Picture]:
     return made
 
 
-def _samples(best: Cell) -> list[_Sample]:
+def _samples(best: Configuration) -> list[_Sample]:
     """Return the stored test images, that with the largest gain of the best cell first."""
     run = best.done[0]
     found: dict[str, _Sample] = {}
@@ -71,68 +71,72 @@ def _samples(best: Cell) -> list[_Sample]:
     return sorted(found.values(), key=lambda sample: -sample.gain)
 
 
-def _figure(answer: Answer, samples: Sequence[_Sample], number: int) -> Picture:
-    cells = _best_of_each_model(answer)
-    columns = len(cells) + 2
+def _figure(answer: Answer, samples: Sequence[_Sample], number: int) -> FigureFile:
+    configurations = _best_of_each_model(answer)
+    columns = len(configurations) + 2
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     figure = Figure(figsize=(TILE * columns, (2 * TILE + 0.62) * len(samples)), layout=layout)
     grid = figure.subplots(2 * len(samples), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     told = [
-        _draw(sample, cells, grid[2 * place : 2 * place + 2], "largest" if place == 0 else "smallest")
+        _draw(sample, configurations, grid[2 * place : 2 * place + 2], "largest" if place == 0 else "smallest")
         for place, sample in enumerate(samples)
     ]
-    label = answer.problem.label
+    label = answer.test_setting.label
     which = "largest and the smallest" if len(samples) > 1 else "only known"
     caption = (
-        f"Of the test images that the runs keep as pictures, those with the {which} gain of the best cell "
+        f"Of the test images that the runs keep as images, those with the {which} gain of the best cell "
         f"({answer.best.name}). Below each, the detail in the frame, which is where the blurred image differs most "
         "from the sharp one. One run (seed) of each network at its best setting; numbers are PSNR in dB."
     )
-    if len(cells) < len({cell.model for cell in answer.problem.done}):
-        caption += f" Only the {len(cells)} best networks are shown."
+    if len(configurations) < len({configuration.model for configuration in answer.test_setting.done}):
+        caption += f" Only the {len(configurations)} best networks are shown."
     slug = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")[:40]
     file = f"strip_{number + 1}_{slug}.png" if slug else f"strip_{number + 1}.png"
-    return picture(figure, file, f"Test images: {label}", f"Test images blurred by {label}. {' '.join(told)}", caption)
+    return figure_file(
+        figure, file, f"Test images: {label}", f"Test images blurred by {label}. {' '.join(told)}", caption
+    )
 
 
-def _best_of_each_model(answer: Answer) -> list[Cell]:
-    best: dict[str, Cell] = {}
-    for cell in (answer.best, *(rival.cell for rival in answer.rivals)):
-        best.setdefault(cell.model, cell)
+def _best_of_each_model(answer: Answer) -> list[Configuration]:
+    best: dict[str, Configuration] = {}
+    for configuration in (answer.best, *(competitor.configuration for competitor in answer.competitors)):
+        best.setdefault(configuration.model, configuration)
     shown = list(best.values())[:MOST_MODELS]
-    places = {cell.model: place for place, cell in enumerate(answer.problem.cells)}
-    return sorted(shown, key=lambda cell: places[cell.model])
+    places = {configuration.model: place for place, configuration in enumerate(answer.test_setting.configurations)}
+    return sorted(shown, key=lambda configuration: places[configuration.model])
 
 
-def _draw(sample: _Sample, cells: Sequence[Cell], grid: NDArray[np.object_], kind: str) -> str:
+def _draw(sample: _Sample, configurations: Sequence[Configuration], grid: NDArray[np.object_], kind: str) -> str:
     """Draw an image and its details, and return its numbers in words."""
-    run = cells[0].done[0]
+    run = configurations[0].done[0]
     values = run.images[sample.name]
     blurred, sharp = _read(run, sample, "blurred"), _read(run, sample, "sharp")
-    pictures = [("blurred", blurred, values["input_psnr"])]
-    for cell in cells:
-        shown = cell.done[0]
+    figure_files = [("blurred", blurred, values["input_psnr"])]
+    for configuration in configurations:
+        shown = configuration.done[0]
         psnr = shown.images.get(sample.name, {}).get("psnr", np.nan)
-        pictures.append((cell.name.replace(", ", "\n"), _read(shown, sample, "restored"), psnr))
-    pictures.append(("sharp", sharp, np.nan))
-    frame = _detail(blurred, sharp) if blurred is not None and sharp is not None else None
-    for place, ((title, image, psnr), whole, detail) in enumerate(zip(pictures, *grid, strict=True)):
+        figure_files.append((configuration.name.replace(", ", "\n"), _read(shown, sample, "restored"), psnr))
+    figure_files.append(("sharp", sharp, np.nan))
+    crop = _detail(blurred, sharp) if blurred is not None and sharp is not None else None
+    for place, ((title, image, psnr), whole, detail) in enumerate(zip(figure_files, *grid, strict=True)):
         heading = f"{sample.name[:40]}\n" if place == 0 else ""
         whole.set_title(f"{heading}{title}{f' {psnr:.2f}' if np.isfinite(psnr) else ''}", fontsize=8)
         if image is not None:
-            _show(whole, detail, image, frame)
-    numbers = ", ".join(f"{title} {psnr:.2f} dB".replace("\n", " ") for title, _, psnr in pictures if np.isfinite(psnr))
+            _show(whole, detail, image, crop)
+    numbers = ", ".join(
+        f"{title} {psnr:.2f} dB".replace("\n", " ") for title, _, psnr in figure_files if np.isfinite(psnr)
+    )
     return f"{sample.name}, {kind} gain ({sample.gain:+.2f} dB): {numbers}."
 
 
-def _show(whole: Axes, detail: Axes, image: Gray, frame: tuple[int, int, int] | None) -> None:
+def _show(whole: Axes, detail: Axes, image: Gray, crop: tuple[int, int, int] | None) -> None:
     whole.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
-    if frame is None:
+    if crop is None:
         return
-    top, left, side = frame
-    whole.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=FRAME, linewidth=1.2))
+    top, left, side = crop
+    whole.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=CROP, linewidth=1.2))
     cut = image[top : top + side, left : left + side]
     detail.imshow(cut, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
 
@@ -143,14 +147,14 @@ def _detail(blurred: Gray, sharp: Gray) -> tuple[int, int, int] | None:
         return None
     side = min(max(min(sharp.shape) // DETAIL, LEAST_DETAIL), *sharp.shape)
     energy = uniform_filter((blurred - sharp) ** 2, size=side, mode="constant")
-    before = side // 2  # the filter's window starts this far before its centre
+    before = side // 2  # the filter's window starts this far before its center
     inner = energy[before : sharp.shape[0] - side + before + 1, before : sharp.shape[1] - side + before + 1]
     top, left = np.unravel_index(int(np.argmax(inner)), inner.shape)
     return int(top), int(left), side
 
 
 def _read(run: Run, sample: _Sample, kind: str) -> Gray | None:
-    """Return a picture of a run, or None where it has none."""
+    """Return an image of a run, or None where it has none."""
     path = run.folder / SAMPLES_FOLDER / sample.folder / f"{kind}.png"
     try:
         content = read_bytes(path, cure=CURE)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from deblur.data.datasets import Sample, collate_images
 
-ERROR_GAIN = 4  # the error's grey levels are shown this much brighter
-PAPER = 255  # grey level around images that are smaller than their place
+ERROR_GAIN = 4  # the error's gray levels are shown this much brighter
+PAPER = 255  # gray level around images that are smaller than their place
 
 GrayImage = NDArray[np.uint8]
 
@@ -29,17 +29,17 @@ def restore_sample(module: L.LightningModule, sample: Sample) -> Restoration:
     """Restore one sample of an evaluation data set, in float32."""
     batch = collate_images([sample])
     blurred = batch["blurred"].to(module.device).float() / 255
-    guide = batch["guide"].to(module.device) if "guide" in batch else None
+    wiener_estimate = batch["wiener_estimate"].to(module.device) if "wiener_estimate" in batch else None
     was_training = module.training
     module.eval()
     with torch.no_grad(), torch.autocast(module.device.type, enabled=False):
-        restored = to_uint8(module(blurred, guide))
+        restored = to_uint8(module(blurred, wiener_estimate))
     module.train(was_training)
     return Restoration(sample["blurred"][0], restored[0, 0], sample["sharp"][0])
 
 
 def to_uint8(images: Tensor) -> GrayImage:
-    """Return images in [0, 1] as grey levels."""
+    """Return images in [0, 1] as gray levels."""
     levels = images.float().clamp(0, 1).mul(255).round().byte().numpy(force=True)
     return np.asarray(levels, dtype=np.uint8)
 
@@ -51,7 +51,7 @@ def error_map(restored: GrayImage, sharp: GrayImage) -> GrayImage:
 
 
 def strip(restorations: Sequence[Restoration], with_error: bool = False) -> GrayImage:
-    """Return a picture with one image a row: blurred | restored | sharp, and the error if wanted."""
+    """Return an image with one image a row: blurred | restored | sharp, and the error if wanted."""
     height, width = np.max([one.sharp.shape for one in restorations], axis=0)
     rows = [[*one, error_map(one.restored, one.sharp)] if with_error else list(one) for one in restorations]
     page = np.full((len(rows) * height, len(rows[0]) * width), PAPER, np.uint8)

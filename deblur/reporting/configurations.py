@@ -23,7 +23,7 @@ from deblur.reporting.labels import (
     varying,
 )
 from deblur.reporting.results import Run, Sweep, name_of
-from deblur.runs import place_in_words, shared
+from deblur.runs import place_text, shared
 
 Values = NDArray[np.float64]
 
@@ -32,17 +32,17 @@ BLURS = ("gaussian", "box", "motion")  # the order of those where nothing tells 
 
 
 @dataclass(frozen=True)
-class Cell:
+class Configuration:
     """A network, trained in one way, on one problem; its runs differ in their seeds."""
 
     model: str
-    rest: str  # the other settings that vary, such as `lr 0.001`; may be empty
+    hyperparameters: str  # the other settings that vary, such as `lr 0.001`; may be empty
     runs: list[Run] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """The label of the cell."""
-        return ", ".join(filter(None, (self.model, self.rest)))
+        return ", ".join(filter(None, (self.model, self.hyperparameters)))
 
     @property
     def done(self) -> list[Run]:
@@ -50,9 +50,9 @@ class Cell:
         return [run for run in self.runs if run.measured]
 
     @property
-    def is_guided(self) -> bool:
-        """Whether the network has a guide of the whole picture, so that no size tells how far it sees."""
-        return any(run.is_guided for run in self.done)
+    def is_wiener_guided(self) -> bool:
+        """Whether the network has a Wiener estimate of the whole image, so that no size tells how far it sees."""
+        return any(run.is_wiener_guided for run in self.done)
 
     @cached_property
     def images(self) -> tuple[str, ...]:
@@ -96,65 +96,65 @@ class Cell:
 
 
 @dataclass
-class Problem:
+class TestSetting:
     """The test images of a data set, degraded in one way: only cells of one problem are compared."""
 
     label: str
     blur: str  # the label of the blur; problems of the same blur differ in their images
-    cells: list[Cell]
+    configurations: list[Configuration]
 
     @property
-    def done(self) -> list[Cell]:
+    def done(self) -> list[Configuration]:
         """The cells that have a result."""
-        return [cell for cell in self.cells if cell.done]
+        return [configuration for configuration in self.configurations if configuration.done]
 
     @property
     def measured_on(self) -> dict[str, str]:
         """What is known of the test images and their blur, in words; runs without a result know less of them."""
-        runs = [run for cell in self.cells for run in cell.runs]
+        runs = [run for configuration in self.configurations for run in configuration.runs]
         return shared([run.measured_on for run in runs])[0]
 
     @property
     def left_out(self) -> int:
         """How many test images have an infinite PSNR in some cell."""
-        bad = {name for cell in self.done for name in _infinite(cell)}
+        bad = {name for configuration in self.done for name in _infinite(configuration)}
         return len(bad)
 
 
-def _infinite(cell: Cell) -> list[str]:
-    finite = np.isfinite(cell.per_image("psnr") + cell.per_image("gain"))
-    return [name for name, is_finite in zip(cell.images, finite, strict=True) if not is_finite]
+def _infinite(configuration: Configuration) -> list[str]:
+    finite = np.isfinite(configuration.per_image("psnr") + configuration.per_image("gain"))
+    return [name for name, is_finite in zip(configuration.images, finite, strict=True) if not is_finite]
 
 
 @dataclass(frozen=True)
 class Table:
     """All problems of some sweeps, with the labels of rows and columns in order."""
 
-    problems: list[Problem]
+    test_settings: list[TestSetting]
     models: list[str]
-    rests: list[str]
+    hyperparameter_labels: list[str]
     told: dict[str, dict[str, dict[str, Any]]]  # sweep -> run -> setting that results.csv tells -> value
 
 
 def arrange(sweeps: Sequence[Sweep]) -> Table:
     """Sort the runs of sweeps into problems and cells; a missing run has no settings and belongs to none."""
     runs = sorted((run for sweep in sweeps for run in sweep.runs if run.config), key=_order(sweeps))
-    groups = _by_problem(runs)
+    groups = _by_test_setting(runs)
     blurs = labels_with_names(runs, "blur")
     blur_labels = [blurs[frozen(blur_settings(group[0]))] for group in groups]
     models = labels_with_names(runs, "model")
-    rests = _rest_labels(runs, sweeps)
-    problems = []
-    for label, blur, group in zip(_problem_labels(blur_labels, groups), blur_labels, groups, strict=True):
-        cells: dict[tuple[str, str], Cell] = {}
+    hyperparameter_labels = _rest_labels(runs, sweeps)
+    test_settings = []
+    for label, blur, group in zip(_test_setting_labels(blur_labels, groups), blur_labels, groups, strict=True):
+        configurations: dict[tuple[str, str], Configuration] = {}
         for run in group:
-            model, rest = models[frozen(model_settings(run))], rests[_identity(run)]
-            cells.setdefault((model, rest), Cell(model, rest)).runs.append(run)
-        problems.append(Problem(label, blur, list(cells.values())))
+            model, hyperparameters = models[frozen(model_settings(run))], hyperparameter_labels[_identity(run)]
+            configurations.setdefault((model, hyperparameters), Configuration(model, hyperparameters)).runs.append(run)
+        test_settings.append(TestSetting(label, blur, list(configurations.values())))
     return Table(
-        problems,
+        test_settings,
         list(dict.fromkeys(models[frozen(model_settings(run))] for run in runs)),
-        list(dict.fromkeys(rests[_identity(run)] for run in runs)),
+        list(dict.fromkeys(hyperparameter_labels[_identity(run)] for run in runs)),
         _told_settings(runs),
     )
 
@@ -188,7 +188,7 @@ def _identity(run: Run) -> tuple[str, str]:
     return run.sweep, run.name
 
 
-def _by_problem(runs: Sequence[Run]) -> list[list[Run]]:
+def _by_test_setting(runs: Sequence[Run]) -> list[list[Run]]:
     groups: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: not run.images):  # those with images first: they tell what a problem is
         fits = have_same_images if run.images else _may_have_same_images
@@ -222,13 +222,13 @@ def _may_have_same_images(one: Run, other: Run) -> bool:
     return not varying([image_settings(one), image_settings(other)])
 
 
-def _problem_labels(labels: Sequence[str], groups: Sequence[Sequence[Run]]) -> list[str]:
+def _test_setting_labels(labels: Sequence[str], groups: Sequence[Sequence[Run]]) -> list[str]:
     """Return a label for each problem: its blur, and what else tells it from others of the same blur."""
     made = list(labels)
     for label in {label for label in labels if labels.count(label) > 1}:
         alike = [index for index, other in enumerate(labels) if other == label]
         images = [image_settings(groups[index][0]) for index in alike]
-        shown = ("data.max_images", "data.seed", "data.border", "data.eval_crop", "data.name")
+        shown = ("data.max_images", "data.seed", "data.boundary", "data.eval_crop", "data.name")
         told = [key for key in varying(images) if key in shown]
         ways = (
             [describe(one, told) for one in images],
@@ -267,6 +267,6 @@ def _told_settings(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
     keys = [key for key in (always | dict.fromkeys(varied)) if key not in shown]
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for run in runs:
-        told = {key: place_in_words(key, run.settings[key]) for key in keys if key in run.settings}
+        told = {key: place_text(key, run.settings[key]) for key in keys if key in run.settings}
         found.setdefault(run.sweep, {})[run.name] = told
     return found

@@ -1,4 +1,4 @@
-"""Pictures to measure with: variants of drawn faces, as many as are wanted, and the blurred ones of a folder."""
+"""Images to measure with: variants of drawn faces, as many as are wanted, and the blurred ones of a folder."""
 
 import multiprocessing
 import os
@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
 from deblur.baselines.base import EightBit
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.config import check
 from deblur.config.places import conf_dir
 from deblur.data.cache import ImageCache, open_cache
@@ -25,15 +25,15 @@ FILES_IN_A_FOLDER = 500
 JPEG_QUALITY = 90
 
 
-def open_folder(words: Sequence[str]) -> DeblurDataModule:
-    """Open a folder of pictures, split and blurred as the words of a training say."""
+def open_folder(overrides: Sequence[str]) -> DeblurDataModule:
+    """Open a folder of images, split and blurred as the words of a training say."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = check(compose("train", ["data=folder", *words]))
+        config = check(compose("train", ["data=folder", *overrides]))
     return opened(config, config)
 
 
-def blurred_pictures(data: DeblurDataModule, count: int) -> tuple[list[EightBit], list[EightBit], list[Weights]]:
-    """Return the first test pictures, sharp and blurred, and what each was blurred with."""
+def blurred_images(data: DeblurDataModule, count: int) -> tuple[list[EightBit], list[EightBit], list[Psf]]:
+    """Return the first test images, sharp and blurred, and what each was blurred with."""
     dataset = data.evaluation_dataset(data.splits.test[:count])
     samples = [dataset[position] for position in range(len(dataset))]
     sharp, blurred = ([sample[key][0] for sample in samples] for key in ("sharp", "blurred"))
@@ -45,12 +45,12 @@ def drawn_faces(count: int, scratch: Path) -> ImageCache:
     return open_cache(SyntheticSource(count, 0), scratch / "faces", progress=False)
 
 
-def write_pictures(faces: ImageCache, root: Path, count: int) -> int:
-    """Write colour JPEG files in nested folders, all different, in several processes.
+def write_images(faces: ImageCache, root: Path, count: int) -> int:
+    """Write color JPEG files in nested folders, all different, in several processes.
 
     Args:
-        faces: what the pictures are variants of: shifted, mirrored, tinted, brighter or darker.
-        root: the folder, created if it is missing; the first pictures are the same for any count.
+        faces: what the images are variants of: shifted, mirrored, tinted, brighter or darker.
+        root: the folder, created if it is missing; the first images are the same for any count.
         count: how many.
 
     Returns:
@@ -74,7 +74,7 @@ def _write_folder(faces: ImageCache, root: Path, count: int, start: int) -> int:
 
 
 def variant(faces: ImageCache, index: int) -> NDArray[np.uint8]:
-    """Return one of any number of different pictures, (256, 256, 3)."""
+    """Return one of any number of different images, (256, 256, 3)."""
     rng = np.random.default_rng(index)
     face = np.roll(faces[index % len(faces)], rng.integers(0, 256, 2), axis=(0, 1))[:, :: rng.choice((-1, 1))]
     return np.stack([cv2.convertScaleAbs(face, alpha=gain) for gain in rng.uniform(0.8, 1.2, 3)], axis=-1)

@@ -9,26 +9,26 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from deblur.reading import MissingFile, damaged, read_csv
+from deblur.reporting.figure_files import FigureFile, figure_file, styled
 from deblur.reporting.heatmap import LETTER, paint, write_number
-from deblur.reporting.pictures import Picture, picture, styled
 from deblur.runs import OF_IMAGES, in_sentences
 from deblur.text import one_line
 
-CROSS_FILE = "cross.csv"  # which `python -m deblur.evaluate sweep=NAME cross=true` writes
-NEEDED = ("network", "trained_on", "family", "condition", "gain", "harmed")
-CELL = (0.82, 0.42)  # [inch]
-CURE = "measure again with python -m deblur.evaluate sweep=NAME cross=true, or delete the file"
+MATRIX_FILE = "matrix.csv"  # which `python -m deblur.evaluate sweep=NAME matrix=true` writes
+NEEDED = ("network", "trained_on", "family", "condition", "gain", "degraded")
+CONFIGURATION = (0.82, 0.42)  # [inch]
+CURE = "measure again with python -m deblur.evaluate sweep=NAME matrix=true, or delete the file"
 
 Row = Mapping[str, str]
 
 
-def read_cross(sweep: Path) -> list[Row]:
-    """Read what `cross=true` measured in a sweep; nothing where it has not been asked for.
+def read_matrix(sweep: Path) -> list[Row]:
+    """Read what `matrix=true` measured in a sweep; nothing where it has not been asked for.
 
     Raises:
         UnusableFile: for a file that cannot be read, or is damaged.
     """
-    path = sweep / CROSS_FILE
+    path = sweep / MATRIX_FILE
     try:
         rows: list[Row] = [*read_csv(path, needed=NEEDED, cure=CURE)]
     except MissingFile:
@@ -58,13 +58,13 @@ def _gain(row: Row) -> float:
     return gain
 
 
-def crossings_of(sweep: Path, file: str, name: str | None = None) -> list[Picture]:
-    """Return the figure of what `cross=true` measured in a sweep; see `read_cross` and `crossing`."""
-    made = crossing(read_cross(sweep), file, name)
+def matrices_of(sweep: Path, file: str, name: str | None = None) -> list[FigureFile]:
+    """Return the figure of what `matrix=true` measured in a sweep; see `read_matrix` and `matrix`."""
+    made = matrix(read_matrix(sweep), file, name)
     return [] if made is None else [made]
 
 
-def crossing(rows: Sequence[Row], file: str, sweep: str | None = None) -> Picture | None:
+def matrix(rows: Sequence[Row], file: str, sweep: str | None = None) -> FigureFile | None:
     """Return the gains of each network under each condition, a panel for each family of blurs; None without rows.
 
     Args:
@@ -79,11 +79,13 @@ def crossing(rows: Sequence[Row], file: str, sweep: str | None = None) -> Pictur
     widest = max(len({row["condition"] for row in rows if row["family"] == family}) for family in families)
     told = []
     longest = max(len(row["condition"]) for row in rows)
-    is_turned = longest * LETTER > CELL[0] + LETTER  # conditions that have to be told apart by several settings
+    is_turned = (
+        longest * LETTER > CONFIGURATION[0] + LETTER
+    )  # conditions that have to be told apart by several settings
     turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if is_turned else {}
     below = 0.65 * longest * LETTER if is_turned else 0.0
     with styled():
-        size = (CELL[0] * widest + 1.6, (CELL[1] * len(trained) + 0.75 + below) * len(families))
+        size = (CONFIGURATION[0] * widest + 1.6, (CONFIGURATION[1] * len(trained) + 0.75 + below) * len(families))
         figure = Figure(figsize=size, layout="constrained")
         for axes, family in zip(figure.subplots(len(families), squeeze=False)[:, 0], families, strict=True):
             panel = [row for row in rows if row["family"] == family]
@@ -110,11 +112,11 @@ def crossing(rows: Sequence[Row], file: str, sweep: str | None = None) -> Pictur
             ]
         caption = (
             "PSNR of the restored minus that of the blurred test images [dB], for the best network of each blur. "
-            "Strengths are half, once and twice what was trained on; noise in grey levels of 255. Hatched: worse than "
+            "Strengths are half, once and twice what was trained on; noise in gray levels of 255. Hatched: worse than "
             "the input."
         )
         items = [item for item in OF_IMAGES if item != "images"]  # of those a row has the number
         tests = in_sentences([{item: row[item] for item in items if row.get(item)} for row in rows])
         caption = " ".join([caption, *tests])
         title = "Other blurs, noise and JPEG" if sweep is None else f"Other blurs, noise and JPEG, sweep {sweep}"
-        return picture(figure, file, title, f"Gains in dB. {'; '.join(told)}.", caption)
+        return figure_file(figure, file, title, f"Gains in dB. {'; '.join(told)}.", caption)

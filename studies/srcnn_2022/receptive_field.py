@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from deblur.files import safe_name
 from deblur.reporting.answers import Answer
-from deblur.reporting.cells import SAME_INPUT, Cell
+from deblur.reporting.configurations import SAME_INPUT, Configuration
+from deblur.reporting.figure_files import FigureFile
 from deblur.reporting.filters import filter_figure, read_filters
-from deblur.reporting.pictures import Picture
 from deblur.reporting.results import Sweep
 from deblur.reporting.tables import NOTHING, TextTable, number
 from studies.srcnn_2022.matching import in_order
@@ -20,15 +20,15 @@ Filter = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Sight:
-    """The best linear filters of a blur, and the best cell of each network without a guide on the same images."""
+class ReceptiveFields:
+    """The optimal linear filters of a blur, and the best configuration of each local network on the same images."""
 
     blur: str
     filters: Sequence[Filter]
-    cells: Sequence[Cell]
+    configurations: Sequence[Configuration]
 
 
-def sights(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[str]) -> list[Sight]:
+def receptive_fields(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[str]) -> list[ReceptiveFields]:
     """Return what is known of the problems whose filters were measured on the same test images.
 
     Args:
@@ -43,11 +43,11 @@ def sights(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[s
     for answer in in_order(answers, order):
         filters = next((known for sweep in sweeps if (known := _filters(sweep, answer))), None)
         if filters:
-            found.append(Sight(answer.problem.label, filters, _best_of_each_network(answer)))
+            found.append(ReceptiveFields(answer.test_setting.label, filters, _best_of_each_network(answer)))
     return found
 
 
-def sight_table(found: Sequence[Sight]) -> TextTable:
+def receptive_field_table(found: Sequence[ReceptiveFields]) -> TextTable:
     """Return each network beside the best linear filter that sees as far, and filters that see further."""
     columns = (
         "blur",
@@ -64,12 +64,14 @@ def sight_table(found: Sequence[Sight]) -> TextTable:
         rows.append(
             (one.blur, "blurred input", NOTHING, NOTHING, number(one.filters[0]["input_psnr"], ".2f"), NOTHING, NOTHING)
         )
-        for cell in one.cells:
-            size, psnr = cell.average("model.receptive_field"), cell.mean("psnr")
+        for configuration in one.configurations:
+            size, psnr = configuration.average("model.receptive_field"), configuration.mean("psnr")
             filtered = None if size is None else known.get(int(size))
             above = None if psnr is None or filtered is None else psnr - filtered
             shown = (number(size, ".0f"), number(psnr, ".2f"), number(filtered, ".2f"), number(above, "+.2f"))
-            rows.append((one.blur, cell.model, rate_text(float(cell.done[0].config["optimizer.lr"])), *shown))
+            rows.append(
+                (one.blur, configuration.model, rate_text(float(configuration.done[0].config["optimizer.lr"])), *shown)
+            )
         rows += [
             (one.blur, NOTHING, NOTHING, str(size), NOTHING, number(known[size], ".2f"), NOTHING)
             for size in FURTHER
@@ -78,12 +80,16 @@ def sight_table(found: Sequence[Sight]) -> TextTable:
     return TextTable(columns, rows, texts=3)
 
 
-def sight_sentences(found: Sequence[Sight]) -> list[str]:
+def receptive_field_sentences(found: Sequence[ReceptiveFields]) -> list[str]:
     """Return in words what seeing further than the networks is worth to a linear filter."""
     told = []
     for one in found:
         known = {int(row["size"]): row["psnr"] for row in one.filters}
-        seen = [int(size) for cell in one.cells if (size := cell.average("model.receptive_field")) in known]
+        seen = [
+            int(size)
+            for configuration in one.configurations
+            if (size := configuration.average("model.receptive_field")) in known
+        ]
         further = [size for size in FURTHER if size in known and seen and size > max(seen)]
         if further:
             above = " and ".join(f"{known[size] - known[max(seen)]:+.2f} dB with {size} px" for size in further)
@@ -94,33 +100,41 @@ def sight_sentences(found: Sequence[Sight]) -> list[str]:
     return told
 
 
-def sight_figures(found: Sequence[Sight]) -> list[Picture]:
+def receptive_field_figures(found: Sequence[ReceptiveFields]) -> list[FigureFile]:
     """Return a figure for each blur."""
     made = []
     for one in found:
         networks = []
-        for cell in one.cells:
-            size, psnr = cell.average("model.receptive_field"), cell.mean("psnr")
+        for configuration in one.configurations:
+            size, psnr = configuration.average("model.receptive_field"), configuration.mean("psnr")
             if size is not None and psnr is not None:
-                networks.append({"name": cell.model, "size": int(size), "psnr": psnr})
+                networks.append({"name": configuration.model, "size": int(size), "psnr": psnr})
         filters = [dict(row, size=int(row["size"])) for row in one.filters]
         slug = re.sub(r"[^A-Za-z0-9]+", "_", one.blur).strip("_")
         made.append(filter_figure(filters, networks, one.blur, f"filters_{safe_name(slug)}.png"))
     return made
 
 
-def _best_of_each_network(answer: Answer) -> list[Cell]:
+def _best_of_each_network(answer: Answer) -> list[Configuration]:
     """Return the best cell of each network whose sight has a size."""
-    best: dict[str, Cell] = {}
-    for cell in (answer.best, *(rival.cell for rival in answer.rivals)):
-        if not cell.is_guided:
-            best.setdefault(cell.model, cell)
-    return sorted(best.values(), key=lambda cell: (cell.average("model.receptive_field") or 0, cell.model))
+    best: dict[str, Configuration] = {}
+    for configuration in (answer.best, *(competitor.configuration for competitor in answer.competitors)):
+        if not configuration.is_wiener_guided:
+            best.setdefault(configuration.model, configuration)
+    return sorted(
+        best.values(),
+        key=lambda configuration: (configuration.average("model.receptive_field") or 0, configuration.model),
+    )
 
 
 def _filters(sweep: Sweep, answer: Answer) -> Sequence[Filter]:
     """Return the filters that a sweep's folder holds for the test images of a problem; none where it holds none."""
-    names = {run.name for cell in answer.problem.cells for run in cell.runs if run.sweep == sweep.name}
+    names = {
+        run.name
+        for configuration in answer.test_setting.configurations
+        for run in configuration.runs
+        if run.sweep == sweep.name
+    }
     by_run = read_filters(sweep.folder)
     known: Sequence[Filter] = next((rows for name, rows in by_run.items() if name in names), [])
     level = answer.best.mean("input_psnr")

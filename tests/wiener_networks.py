@@ -8,31 +8,31 @@ import torch
 from numpy.typing import NDArray
 
 from deblur.blur import Kernel, convolve, kernels
-from deblur.blur.kernels import Weights
+from deblur.blur.kernels import Psf
 from deblur.models import WienerSRCNN
 from deblur.synthesis.faces import draw
 
-Pairs = tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]], list[Weights]]
+Pairs = tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]], list[Psf]]
 
 BOX = kernels.box(5)
 LOPSIDED = np.array([[0.0, 0.1, 0.3], [0.1, 0.3, 0.1], [0.1, 0.0, 0.0]])
 KERNELS = {"even": BOX, "lopsided": LOPSIDED}
 
 
-def noisy(image: NDArray[np.uint8], kernel: Weights, sigma: float = 2.0) -> NDArray[np.uint8]:
-    """Blur an image, add noise [grey levels], and round it to 8 bits."""
+def noisy(image: NDArray[np.uint8], kernel: Psf, sigma: float = 2.0) -> NDArray[np.uint8]:
+    """Blur an image, add noise [gray levels], and round it to 8 bits."""
     noise = sigma * np.random.default_rng(image.sum()).standard_normal(image.shape)
     return np.rint(convolve(image, Kernel(kernel)) + noise).clip(0, 255).astype(np.uint8)
 
 
-def pairs(own: Sequence[Weights]) -> Pairs:
+def pairs(own: Sequence[Psf]) -> Pairs:
     """Return parts of drawn faces of 47x61 px, the same blurred by a kernel each, and the kernels."""
     sharp = [np.ascontiguousarray(draw(0, index)[80:127, 90:151]) for index in range(len(own))]
     return sharp, [noisy(image, kernel) for image, kernel in zip(sharp, own, strict=True)], list(own)
 
 
 def calibrated(
-    kernel: Weights = BOX, kernel_sizes: Sequence[int] = (5, 3), widths: Sequence[int] = (4,), **settings: Any
+    kernel: Psf = BOX, kernel_sizes: Sequence[int] = (5, 3), widths: Sequence[int] = (4,), **settings: Any
 ) -> WienerSRCNN:
     """Return a network for one kernel, with random weights of its layers."""
     torch.manual_seed(0)

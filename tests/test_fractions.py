@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
+from deblur.fractions import degraded_fraction, share_above
 from deblur.metrics import mean_results, measure
-from deblur.shares import harmed_share, share_above
 
 
 @pytest.mark.parametrize(
-    ("given", "restored", "is_harmed"),
+    ("given", "restored", "is_degraded"),
     [
         (20.0, 21.0, False),
         (20.0, 20.0, False),
@@ -24,13 +24,13 @@ from deblur.shares import harmed_share, share_above
         (20.0, -math.inf, True),
     ],
 )
-def test_an_image_is_harmed_by_more_than_a_tenth_of_a_decibel(given: float, restored: float, is_harmed: bool) -> None:
-    assert harmed_share([restored - given]) == float(is_harmed)
-    assert harmed_share([restored - given, 1.0]) == is_harmed / 2
+def test_an_image_is_harmed_by_more_than_a_tenth_of_a_decibel(given: float, restored: float, is_degraded: bool) -> None:
+    assert degraded_fraction([restored - given]) == float(is_degraded)
+    assert degraded_fraction([restored - given, 1.0]) == is_degraded / 2
 
 
 def test_without_images_there_is_no_share() -> None:
-    assert harmed_share([]) is None
+    assert degraded_fraction([]) is None
     assert share_above([], []) is None
 
 
@@ -48,6 +48,6 @@ def test_what_is_measured_of_exact_inputs_is_harm() -> None:
     measured = measure(restored, {"blurred": sharp, "sharp": sharp}, similarity_of_input=True)
     rows = [{name: values[image].item() for name, values in measured.items()} for image in range(3)]
     means = mean_results(rows)
-    assert means["harmed"] == 1 / 3
+    assert means["degraded"] == 1 / 3
     assert (means["exactly_restored"], means["gain"], means["input_psnr"]) == (2, None, None)
     assert means["psnr"] == pytest.approx(20.0, abs=1e-4)
