@@ -34,7 +34,7 @@ test: $(INSTALLED) ## run the fast tests
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
 
 test-slow: $(INSTALLED) ## run the slow tests: real processes, real faces
-	@$(BIN)/python -m pytest -m slow $(ARGS)
+	@$(BIN)/python -m pytest -m slow -n auto --maxprocesses 4 $(ARGS)
 
 test-all: $(INSTALLED) ## run all tests
 	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)

@@ -176,8 +176,16 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Path], None]]] = {
 }
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("name", COMMANDS)
+def in_turn(kinds: Sequence[str], each: int) -> list[tuple[str, str]]:
+    """Pair a training, a report and a restoration with all kinds, and every other command with some, in turn."""
+    pairs = []
+    for start, name in enumerate(COMMANDS):
+        several = range(len(kinds) if name in ("train", "report", "restore") else each)
+        pairs += [(name, kinds[(start * each + one) % len(kinds)]) for one in several]
+    return pairs
+
+
+@pytest.mark.parametrize(("name", "encoding"), in_turn(ENCODINGS, 1))
 def test_a_command_works_in_every_encoding(place: Place, name: str, encoding: str) -> None:
     overrides, check = COMMANDS[name]
     done = place.run([word.replace("RUN", place.run_of_sweep) for word in overrides], encoding=encoding)
@@ -189,8 +197,7 @@ def test_a_command_works_in_every_encoding(place: Place, name: str, encoding: st
 SILENT = ("faces",)  # a sheet that is written needs no word
 
 
-@pytest.mark.parametrize("redirect", REDIRECTS)
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(("name", "redirect"), in_turn(REDIRECTS, 2))
 def test_a_command_works_whatever_becomes_of_what_it_prints(place: Place, name: str, redirect: str) -> None:
     overrides, check = COMMANDS[name]
     done = place.run([word.replace("RUN", place.run_of_sweep) for word in overrides], redirect)
