@@ -12,7 +12,6 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
-from deblur.baselines.base import EightBit
 from deblur.blur.kernels import Psf
 from deblur.config import check
 from deblur.config.places import conf_dir
@@ -20,6 +19,7 @@ from deblur.data.cache import ImageCache, open_cache
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.sources import SyntheticSource
 from deblur.evaluation.opening import opened
+from deblur.wiener.images import ByteImage
 
 FILES_IN_A_FOLDER = 500
 JPEG_QUALITY = 90
@@ -32,7 +32,7 @@ def open_folder(overrides: Sequence[str]) -> DeblurDataModule:
     return opened(config, config)
 
 
-def blurred_images(data: DeblurDataModule, count: int) -> tuple[list[EightBit], list[EightBit], list[Psf]]:
+def blurred_images(data: DeblurDataModule, count: int) -> tuple[list[ByteImage], list[ByteImage], list[Psf]]:
     """Return the first test images, sharp and blurred, and what each was blurred with."""
     dataset = data.evaluation_dataset(data.splits.test[:count])
     samples = [dataset[position] for position in range(len(dataset))]

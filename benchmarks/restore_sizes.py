@@ -141,8 +141,8 @@ def _restorer(name: str, onnx: Path | None) -> Callable[[Pixels], object]:
     if name == OURS:
         return _our_restorer()
     from deblur.baselines import RichardsonLucy, Wiener
-    from deblur.baselines.base import to_unit
     from deblur.blur.kernels import box
+    from deblur.wiener.images import to_unit
 
     baseline, parameter = (Wiener(), BALANCE) if name == WIENER else (RichardsonLucy(), ITERATIONS)
     kernel = box(7)

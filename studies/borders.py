@@ -14,11 +14,11 @@ from benchmarks.figure_files import blurred_images, open_folder
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from benchmarks.results import Row, tell
-from deblur.baselines.base import EightBit, FigureFile
-from deblur.baselines.tuning import mean_psnr
 from deblur.blur.kernels import Psf
 from deblur.wiener.fft import filtered, transfer, wiener_gain
 from deblur.wiener.filters import WienerFilter, method
+from deblur.wiener.images import ByteImage, UnitImage
+from deblur.wiener.tuning import mean_psnr
 
 BLURS = {
     "gaussian": ["blur=gaussian"],
@@ -32,7 +32,7 @@ FACTORS = (1.0, 10.0, 100.0, 1000.0)  # of the noise
 FITTED_ON, TESTED_ON = 120, 60  # images
 MARGIN = 32  # [px]
 
-Restore = Callable[[FigureFile, Psf], FigureFile]
+Restore = Callable[[UnitImage, Psf], UnitImage]
 
 
 def main(overrides: Sequence[str]) -> None:
@@ -67,7 +67,7 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def _best(
-    ways: Sequence[Restore], sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf]
+    ways: Sequence[Restore], sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf]
 ) -> float:
     return max(mean_psnr(way, sharp, blurred, kernels) for way in ways)
 
@@ -84,16 +84,16 @@ def _ways(clean: WienerFilter, fitted: WienerFilter) -> Mapping[str, Sequence[Re
     }
 
 
-def _by_dct(known: WienerFilter, factor: float, figure_file: FigureFile, kernel: Psf) -> FigureFile:
-    restored: FigureFile = known(figure_file, kernel, [factor])[0]
+def _by_dct(known: WienerFilter, factor: float, figure_file: UnitImage, kernel: Psf) -> UnitImage:
+    restored: UnitImage = known(figure_file, kernel, [factor])[0]
     return restored
 
 
-def _by_fft(known: WienerFilter, factor: float, figure_file: FigureFile, kernel: Psf) -> FigureFile:
+def _by_fft(known: WienerFilter, factor: float, figure_file: UnitImage, kernel: Psf) -> UnitImage:
     return replace(known, fft_noise_scale=factor).by_fft(figure_file, kernel)
 
 
-def _tapered(known: WienerFilter, factor: float, margin: int, figure_file: FigureFile, kernel: Psf) -> FigureFile:
+def _tapered(known: WienerFilter, factor: float, margin: int, figure_file: UnitImage, kernel: Psf) -> UnitImage:
     """Blend an image near its boundary into its periodically blurred self, then filter it as a periodic one."""
     observed = np.pad(figure_file, margin, mode="symmetric").astype(np.float64)
     height, width = observed.shape

@@ -4,21 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from deblur.blur.kernels import Psf
-
-GRAY_LEVELS = 255.0
-"""What 1.0 is in gray levels."""
+from deblur.wiener.images import ByteImage, UnitImage, check_training_images
 
 Fitted = TypeVar("Fitted")
-
-DecodedImage = NDArray[np.float32]
-"""A gray image in [0, 1], shape (H, W)."""
-
-EightBit = NDArray[np.uint8]
-"""A gray image in gray levels 0 to 255, shape (H, W)."""
 
 
 class Baseline(ABC):
@@ -33,7 +22,7 @@ class Baseline(ABC):
     images_to_fit: ClassVar[int]
 
     @abstractmethod
-    def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf]) -> None:
+    def fit(self, sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf]) -> None:
         """Tune on training images.
 
         A parameter that is searched for is the one of the highest mean per-image PSNR of the clamped result.
@@ -48,7 +37,7 @@ class Baseline(ABC):
         """
 
     @abstractmethod
-    def restore(self, blurred: DecodedImage, kernel: Psf) -> DecodedImage:
+    def restore(self, blurred: UnitImage, kernel: Psf) -> UnitImage:
         """Restore an image.
 
         Args:
@@ -78,11 +67,11 @@ class Identity(Baseline):
     name = "none"
     images_to_fit = 0
 
-    def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf]) -> None:
+    def fit(self, sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf]) -> None:
         """Check the images, for there is nothing to tune."""
         check_training_images(sharp, blurred, kernels)
 
-    def restore(self, blurred: DecodedImage, kernel: Psf) -> DecodedImage:  # noqa: ARG002 - called like all others
+    def restore(self, blurred: UnitImage, kernel: Psf) -> UnitImage:  # noqa: ARG002 - called like all others
         """Return the image as it is."""
         return blurred
 
@@ -90,27 +79,6 @@ class Identity(Baseline):
     def settings(self) -> Mapping[str, float | int | str]:
         """Nothing."""
         return {}
-
-
-def check_training_images(
-    sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf] | None = None
-) -> None:
-    """Check that training images belong together.
-
-    Args:
-        sharp: Training images.
-        blurred: The same ones degraded.
-        kernels: What each was blurred with, for those who need to know.
-
-    Raises:
-        ValueError: They are not of the same, positive length, or a pair differs in shape.
-    """
-    counts = [len(sharp), len(blurred), *([] if kernels is None else [len(kernels)])]
-    if not sharp or len(set(counts)) != 1:
-        raise ValueError(f"Sharp and blurred images and kernels must be as many, at least one; there are {counts}.")
-    for index, (first, second) in enumerate(zip(sharp, blurred, strict=True)):
-        if first.shape != second.shape or first.ndim != 2:
-            raise ValueError(f"Training image {index} is {first.shape} sharp and {second.shape} blurred.")
 
 
 def fitted(value: Fitted | None) -> Fitted:
@@ -122,8 +90,3 @@ def fitted(value: Fitted | None) -> Fitted:
     if value is None:
         raise RuntimeError("Call fit() first: what it tunes on training images is needed here.")
     return value
-
-
-def to_unit(image: EightBit) -> DecodedImage:
-    """Bring gray levels to [0, 1] as a network's input is."""
-    return image.astype(np.float32) / np.float32(GRAY_LEVELS)

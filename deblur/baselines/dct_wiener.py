@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from deblur.baselines.base import GRAY_LEVELS, Baseline, DecodedImage, EightBit, fitted
+from deblur.baselines.base import Baseline, fitted
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import Method, WienerFilter, method
+from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage
 
 
 class DctWiener(Baseline):
@@ -24,14 +25,14 @@ class DctWiener(Baseline):
         self._filter: WienerFilter | None = None
         self._methods: frozenset[Method] = frozenset()
 
-    def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf]) -> None:
+    def fit(self, sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf]) -> None:
         """Measure spectrum and noise."""
         self._filter = WienerFilter.measured(sharp, blurred, kernels)
         self._methods = frozenset(map(method, kernels))
 
-    def restore(self, blurred: DecodedImage, kernel: Psf) -> DecodedImage:
+    def restore(self, blurred: UnitImage, kernel: Psf) -> UnitImage:
         """Restore an image by the filter that its kernel allows."""
-        restored: DecodedImage = fitted(self._filter)(blurred, kernel)[0]
+        restored: UnitImage = fitted(self._filter)(blurred, kernel)[0]
         return restored
 
     @property

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, linalg  # type: ignore[import-untyped] # it has no types
 
-from deblur.baselines.base import DecodedImage, EightBit, check_training_images
 from deblur.blur.kernels import Psf
+from deblur.wiener.images import ByteImage, UnitImage, check_training_images
 
 RIDGE = 1e-10
 """Added to the diagonal of the normal equations, as a part of its mean: images without texture leave them singular.
 It is the effect of noise of 1e-5 of the images' root mean square, 1/200 of that of rounding to 8 bits."""
 
 
-def fit_filters(sharp: Sequence[EightBit], blurred: Sequence[EightBit], sizes: Sequence[int]) -> dict[int, Psf]:
+def fit_filters(sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], sizes: Sequence[int]) -> dict[int, Psf]:
     """Find the square filters that bring blurred images closest to the sharp ones.
 
     Exact least squares over all pixels of all images, in float64. The equations of the largest size are summed up once;
@@ -47,7 +47,7 @@ def fit_filters(sharp: Sequence[EightBit], blurred: Sequence[EightBit], sizes: S
     return {size: _solved(products, targets, size) for size in sizes}
 
 
-def apply(psf: Psf, blurred: DecodedImage) -> DecodedImage:
+def apply(psf: Psf, blurred: UnitImage) -> UnitImage:
     """Correlate an image with a filter, mirroring the image at its boundary.
 
     Args:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from deblur.baselines.base import Baseline, DecodedImage, EightBit, check_training_images, fitted
-from deblur.baselines.tuning import climb, climb_whole, mean_psnr
+from deblur.baselines.base import Baseline, fitted
 from deblur.blur.kernels import Psf
 from deblur.errors import UserError
+from deblur.wiener.images import ByteImage, UnitImage, check_training_images
+from deblur.wiener.tuning import climb, climb_whole, mean_psnr
 
 LEAST_MARGIN = 32
 """Least width in px of the mirrored margin for Richardson and Lucy, whose convolutions take the image as black beyond
@@ -45,7 +46,7 @@ class _Padded(Baseline):
             )
         self._tuned: float | None = None
 
-    def fit(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf]) -> None:
+    def fit(self, sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf]) -> None:
         """Search for the parameter of the highest mean PSNR; every try restores all images."""
         check_training_images(sharp, blurred, kernels)
 
@@ -54,11 +55,11 @@ class _Padded(Baseline):
 
         self._tuned = self._search(score)
 
-    def restore(self, blurred: DecodedImage, kernel: Psf) -> DecodedImage:
+    def restore(self, blurred: UnitImage, kernel: Psf) -> UnitImage:
         """Restore an image with the tuned parameter."""
         return self._restored(blurred, kernel, fitted(self._tuned))
 
-    def _restored(self, blurred: DecodedImage, kernel: Psf, parameter: float) -> DecodedImage:
+    def _restored(self, blurred: UnitImage, kernel: Psf, parameter: float) -> UnitImage:
         margins = self._margins(blurred.shape, kernel.shape)
         padded = np.pad(blurred.astype(np.float64), margins, mode="symmetric")
         restored = self._deconvolved(padded, kernel, parameter)

@@ -25,12 +25,12 @@ from deblur.cli import EXIT_INTERRUPTED, EXIT_USAGE, terminated_as_interrupted
 from deblur.config.arguments import Arguments, read_arguments
 from deblur.config.check import refuse_trust_in_files, resolve
 from deblur.config.explaining import explain
+from deblur.config.identity import DEVICES, is_without_effect
 from deblur.config.keys import PATH_KEYS, TEXT_KEYS, options, read_yaml, top_keys
 from deblur.config.places import conf_dir
 from deblur.config.sections import shown
 from deblur.config.sweeps import SweepRefused, first_job
 from deblur.errors import NO_ROOM, NoRoomError, UserError
-from deblur.runs.identity import DEVICES, is_without_effect
 from deblur.streams import guarded_output
 from deblur.text import as_bytes
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from deblur.models.srcnn import ConvStack, inner, pad_symmetric
 
 if TYPE_CHECKING:  # SciPy is loaded for a network that is used, not for the others beside it
-    from deblur.baselines.base import EightBit
     from deblur.blur.kernels import Psf
+    from deblur.wiener.images import ByteImage
     from deblur.wiener.prefilter import WienerPrefilter
 
 _MEASURED = ("kernel", "power", "noise")
@@ -75,7 +75,7 @@ class WienerSRCNN(ConvStack):
             self.register_buffer(name, torch.zeros(0, 0))
         self.register_buffer("fft_noise_scale", torch.ones(()))
 
-    def calibrate(self, sharp: "Sequence[EightBit]", blurred: "Sequence[EightBit]", kernels: "Sequence[Psf]") -> None:
+    def calibrate(self, sharp: "Sequence[ByteImage]", blurred: "Sequence[ByteImage]", kernels: "Sequence[Psf]") -> None:
         """Measure what the Wiener filter has to know.
 
         Args:

@@ -1,5 +1,16 @@
 """Runs: what decides their result, what they are called, and the files that tell their state."""
 
+from deblur.config.identity import (
+    WITHOUT_EFFECT,
+    config_hash,
+    config_without_paths,
+    data_settings,
+    flatten,
+    is_data_setting,
+    is_within,
+    is_without_effect,
+    what_matters,
+)
 from deblur.runs.described import (
     OF_BLUR,
     OF_IMAGES,
@@ -11,17 +22,6 @@ from deblur.runs.described import (
     value_text,
 )
 from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone, RunIsLost
-from deblur.runs.identity import (
-    WITHOUT_EFFECT,
-    config_hash,
-    config_without_paths,
-    data_settings,
-    flatten,
-    is_data_setting,
-    is_within,
-    is_without_effect,
-    what_matters,
-)
 from deblur.runs.locking import FolderIsLocked, FolderLock
 from deblur.runs.names import naming_overrides, run_folder, run_id
 from deblur.runs.records import (

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
 
-from deblur.runs.identity import flatten
+from deblur.config.identity import flatten
 from deblur.text import counted
 
 UNITS: Final = {

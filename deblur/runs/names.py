@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deblur.runs.identity import flatten, is_without_effect
+from deblur.config.identity import flatten, is_without_effect
 from deblur.text import as_bytes
 
 LONGEST_RUN_ID = 120  # characters; file systems allow 255 bytes in a name

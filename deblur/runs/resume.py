@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from deblur.config.identity import DEVICES, WITHOUT_EFFECT, is_within
 from deblur.errors import UserError
-from deblur.runs.identity import DEVICES, WITHOUT_EFFECT, is_within
 from deblur.runs.records import CONFIG_FILE, read_config
 from deblur.runs.states import state_of
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deblur.config.identity import config_hash, what_matters
 from deblur.errors import UserError
 from deblur.reading import MissingFile, UnusableFile, damaged
-from deblur.runs.identity import config_hash, what_matters
 from deblur.runs.locking import is_locked
 from deblur.runs.records import CONFIG_FILE, CURE, State, config_of_run, damage_in, read_status
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
-from deblur.baselines.base import GRAY_LEVELS, DecodedImage, EightBit, check_training_images
-from deblur.baselines.tuning import climb, mean_psnr
 from deblur.blur import Kernel, convolve
 from deblur.blur.kernels import Psf
 from deblur.wiener.fft import restore_by_fft
+from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images
 from deblur.wiener.spectra import PowerSpectrum, dct_frequencies
+from deblur.wiener.tuning import climb, mean_psnr
 
 EVENNESS_TOLERANCE = 1e-7
 """Sum of the differences between a kernel and its mirror image up to which it counts as even: float32's precision."""
@@ -78,8 +78,8 @@ class WienerFilter:
     @classmethod
     def measured(
         cls,
-        sharp: Sequence[EightBit],
-        blurred: Sequence[EightBit],
+        sharp: Sequence[ByteImage],
+        blurred: Sequence[ByteImage],
         kernels: Sequence[Psf],
         estimate_noise: bool = False,
     ) -> "WienerFilter":
@@ -120,11 +120,11 @@ class WienerFilter:
             [kernels[index] for index in uneven],
         )
 
-    def tuned(self, sharp: Sequence[EightBit], blurred: Sequence[EightBit], kernels: Sequence[Psf]) -> "WienerFilter":
+    def tuned(self, sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf]) -> "WienerFilter":
         """Return the filter with the noise scale of the highest mean PSNR by Fourier transform."""
 
         def score(factor: float) -> float:
-            def restore(image: DecodedImage, kernel: Psf) -> DecodedImage:
+            def restore(image: UnitImage, kernel: Psf) -> UnitImage:
                 return replace(self, fft_noise_scale=factor).by_fft(image, kernel)
 
             return mean_psnr(restore, sharp, blurred, kernels)
@@ -132,7 +132,7 @@ class WienerFilter:
         factor = climb(score, DEFAULT_NOISE_SCALE, low=1.0, high=1e6, steps=(4.0, 2.0, 1.4))
         return replace(self, fft_noise_scale=factor)
 
-    def __call__(self, blurred: DecodedImage, kernel: Psf, noise_scales: Sequence[float] = (1.0,)) -> DecodedImage:
+    def __call__(self, blurred: UnitImage, kernel: Psf, noise_scales: Sequence[float] = (1.0,)) -> UnitImage:
         """Restore an image once for each of several powers of the noise.
 
         Args:
@@ -190,7 +190,7 @@ class WienerFilter:
         gain: NDArray[np.float32] = blurred_power / (response * blurred_power + np.float32(noise_scale) * disturbing)
         return gain
 
-    def by_fft(self, blurred: DecodedImage, kernel: Psf, noise_scale: float = 1.0) -> DecodedImage:
+    def by_fft(self, blurred: UnitImage, kernel: Psf, noise_scale: float = 1.0) -> UnitImage:
         """Restore an image by Fourier transform, whatever its kernel; shape (H, W)."""
         noise = self.noise
         if self.estimate_noise:  # what the boundary leaves is the less to be heard, the more noise there is
@@ -201,7 +201,7 @@ class WienerFilter:
         return restore_by_fft(image, kernel, self.power, noise, noise_scale).astype(np.float32, copy=False)
 
 
-def white_noise(image: DecodedImage) -> float:
+def white_noise(image: UnitImage) -> float:
     """Estimate the variance of the white noise of an image, that of rounding to 8 bits at least.
 
     Of the finest diagonal differences most hold nothing but noise, the more so in a blurred image, and their median

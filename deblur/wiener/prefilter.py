@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.baselines.base import DecodedImage
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import WienerFilter
+from deblur.wiener.images import UnitImage
 from deblur.wiener.spectra import PowerSpectrum
 
 _ARRAYS = ("kernel", "power", "noise")
@@ -70,7 +70,7 @@ class WienerPrefilter:
         if not abs(self.kernel.sum(dtype=np.float64) - 1) <= KERNEL_SUM_TOLERANCE:
             raise ValueError("the sum of the kernel is not 1")
 
-    def __call__(self, blurred: DecodedImage, kernel: Psf | None = None) -> DecodedImage:
+    def __call__(self, blurred: UnitImage, kernel: Psf | None = None) -> UnitImage:
         """Return the Wiener estimate of an image.
 
         Args:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage  # type: ignore[import-untyped] # it has no types
 
-from deblur.baselines.base import GRAY_LEVELS
 from deblur.blur.kernels import Psf
+from deblur.wiener.images import GRAY_LEVELS
 
 
 class PowerSpectrum:

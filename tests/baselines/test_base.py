@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from deblur.baselines.base import check_training_images, fitted, to_unit
+from deblur.baselines.base import fitted
 from deblur.blur import kernels
+from deblur.wiener.images import check_training_images, to_unit
 
 GRAY = np.zeros((6, 8), np.uint8)
 

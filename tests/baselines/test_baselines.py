@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from deblur.baselines import BASELINES, Baseline, Identity, RichardsonLucy, Wiener, make
-from deblur.baselines.base import to_unit
 from deblur.baselines.scikit import MOST_ITERATIONS
-from deblur.baselines.tuning import mean_psnr
 from deblur.blur import kernels
 from deblur.blur.kernels import Psf
 from deblur.errors import UserError
+from deblur.wiener.images import to_unit
+from deblur.wiener.tuning import mean_psnr
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]

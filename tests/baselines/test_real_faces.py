@@ -6,10 +6,10 @@ import pytest
 from numpy.typing import NDArray
 
 from deblur.baselines import make, optimal_linear
-from deblur.baselines.tuning import mean_psnr
 from deblur.blur import kernels
 from deblur.data.folders import find_images
 from deblur.image_io.gray import read_gray
+from deblur.wiener.tuning import mean_psnr
 
 pytestmark = [pytest.mark.slow, pytest.mark.faces]
 

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from deblur.baselines import RichardsonLucy, Wiener
-from deblur.baselines.base import to_unit
-from deblur.baselines.tuning import mean_psnr
 from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import eigenvalues
+from deblur.wiener.images import to_unit
+from deblur.wiener.tuning import mean_psnr
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]

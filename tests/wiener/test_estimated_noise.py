@@ -5,12 +5,12 @@ import pytest
 from numpy.typing import NDArray
 from wiener_networks import BOX, noisy
 
-from deblur.baselines.base import to_unit
-from deblur.baselines.tuning import mean_psnr
 from deblur.blur import kernels
 from deblur.blur.kernels import Psf
 from deblur.synthesis.faces import draw
 from deblur.wiener.filters import ROUNDING_POWER, WienerFilter, white_noise
+from deblur.wiener.images import to_unit
+from deblur.wiener.tuning import mean_psnr
 
 WEAK, STRONG = 0.0, 6.0  # [gray levels]
 

@@ -6,17 +6,17 @@ from functools import cache
 
 import numpy as np
 
-from deblur.baselines.base import DecodedImage, EightBit, to_unit
 from deblur.blur.kernels import Psf
+from deblur.wiener.images import ByteImage, UnitImage, to_unit
 
 LEAST_ERROR = 1e-12
 """Mean squared error that counts as exact, 120 dB: a single exact image, of infinite PSNR, would end all tuning."""
 
 
 def mean_psnr(
-    restore: Callable[[DecodedImage, Psf], DecodedImage],
-    sharp: Sequence[EightBit],
-    blurred: Sequence[EightBit],
+    restore: Callable[[UnitImage, Psf], UnitImage],
+    sharp: Sequence[ByteImage],
+    blurred: Sequence[ByteImage],
     kernels: Sequence[Psf],
 ) -> float:
     """Compute the mean of the per-image PSNR of clamped results, as `deblur.metrics` does it on tensors.

@@ -4,8 +4,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from deblur.baselines.tuning import climb, climb_whole, mean_psnr
 from deblur.blur import kernels
+from deblur.wiener.tuning import climb, climb_whole, mean_psnr
 
 
 def bell(peak: float) -> Callable[[float], float]:
