@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image
 
 from deblur.errors import UserError
 from deblur.image_io.formats.container import Container
@@ -44,11 +43,10 @@ def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> De
     name = printable(str(path))
     with _usage_errors_shown(name):
         content = _content(path, name)
-        with _without_limit():
-            image = open_image(content, path)
-            _refuse_large(image, name, max_megapixels)
-            _refuse_several(image, name)
-            return _image(image)
+        image = open_image(content, path)
+        _refuse_large(image, name, max_megapixels)
+        _refuse_several(image, name)
+        return _image(image)
 
 
 def format_of(path: Path) -> str:
@@ -89,17 +87,6 @@ def _usage_errors_shown(name: str) -> Iterator[None]:
         unreadable = isinstance(error, OSError) and error.errno is not None
         advice = "make it readable, or give another file" if unreadable else _ADVICE
         raise UserError(f"{name} {reason}: {advice}.") from error
-
-
-@contextmanager
-def _without_limit() -> Iterator[None]:
-    """Let Pillow open any size: its own limit knows no setting of ours, and raises before the size is known."""
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _refuse_large(image: Container, name: str, max_megapixels: float) -> None:

@@ -1,13 +1,14 @@
 """An image file that has been opened: what its header says, and its pixels on demand."""
 
 import io
+import struct
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from deblur.image_io.formats.kinds import UnreadableKindError
 from deblur.image_io.formats.metadata import Compression, Metadata
@@ -81,8 +82,19 @@ class Container(ABC):
 
 
 def open_with_pillow(content: bytes, file_format: str) -> Image.Image:
-    """Open an image with one of Pillow's decoders."""
-    return Image.open(io.BytesIO(content), formats=[file_format])
+    """Open an image with one of Pillow's decoders, whatever its size: callers bound the pixels once they are known.
+
+    `Image.open` has one limit per process, which cannot be set for one image.
+
+    Raises:
+        UnidentifiedImageError: The header is damaged.
+    """
+    Image.init()
+    opener, _ = Image.OPEN[file_format]
+    try:
+        return opener(io.BytesIO(content), "")
+    except (SyntaxError, IndexError, TypeError, struct.error) as error:  # as in `Image.open`
+        raise UnidentifiedImageError("cannot identify image file") from error
 
 
 def raster_of(image: Image.Image) -> Raster:
