@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from small_disks import SmallDisk, small_disks
 
 from deblur.config import Config, check
 
 FACES = os.environ.get("DEBLUR_FACES")
+
+hypothesis.settings.register_profile("no deadline", deadline=None)  # machines are shared: a time decides no test
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig
@@ -25,11 +24,12 @@ from deblur.cli import EXIT_INTERRUPTED, EXIT_USAGE, terminated_as_interrupted
 from deblur.config.arguments import Arguments, read_arguments
 from deblur.config.check import refuse_trust_in_files, resolve
 from deblur.config.explaining import explain
+from deblur.config.help import SCHEMAS, help_text
 from deblur.config.identity import DEVICES, is_without_effect
 from deblur.config.keys import PATH_KEYS, TEXT_KEYS, options, read_yaml, top_keys
 from deblur.config.places import conf_dir
 from deblur.config.sections import shown
-from deblur.config.sweeps import SweepRefused, first_job
+from deblur.config.sweeps import SweepRefused, compose_command, first_job
 from deblur.errors import NO_ROOM, NoRoomError, UserError
 from deblur.streams import guarded_output
 from deblur.text import as_bytes
@@ -99,8 +99,6 @@ def _run(
             crashes.append(error)
             raise
 
-    # Hydra copies its whole store, one to a process, for each group that --help lists: a third of the time that takes.
-    ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined] # it has none
     program = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(job)
     try:
         arguments = read_arguments(given, config_name)
@@ -110,7 +108,10 @@ def _run(
             overrides = prepare_overrides(replace(arguments, overrides=tuple(overrides)))
         # With HYDRA_FULL_ERROR Hydra hands its errors to us instead of printing them.
         with _environment("HYDRA_FULL_ERROR", "1"), terminated_as_interrupted(), _logging_kept():
-            if arguments.shows in ("cfg", "help", "info") and config_name == "train":
+            if arguments.shows == "help" and config_name in SCHEMAS:
+                sys.stdout.write(help_text(compose_command(arguments, overrides)[0], config_name))
+                return 0
+            if arguments.shows in ("cfg", "info") and config_name == "train":
                 overrides, jobs = first_job(arguments, overrides)
                 is_part = any(flag.startswith("--package") for flag in arguments.flags)
                 if arguments.shows == "cfg" and jobs > 1 and not is_part:

@@ -111,7 +111,7 @@ class _Data(Target):
     max_test_images: int | None = Field(None, ge=1, description="a whole number from 1 up, or null for all")
     eval_batch_size: int = Field(ge=1, description="a whole number from 1 up")
     num_workers: int = Field(ge=0, description="a whole number from 0 up")
-    boundary: Literal["symmetric", "valid"] = Field("symmetric", description="symmetric or real")
+    boundary: Literal["symmetric", "valid"] = Field("symmetric", description="symmetric or valid")
     cache_memory: float = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @model_validator(mode="after")

@@ -39,10 +39,8 @@ class SweepListed(SystemExit):
     """Ends the program with success after the jobs of a sweep have been listed."""
 
 
-def first_job(arguments: Arguments, overrides: Sequence[str]) -> tuple[list[str], int]:
-    """Return the overrides of the first job that a command starts, and how many there are.
-
-    Hydra shows the configuration of one run alone: `--cfg job` and its kind are given that of the first job.
+def compose_command(arguments: Arguments, overrides: Sequence[str]) -> tuple[DictConfig, ConfigLoader]:
+    """Compose the configuration of a command as a whole, and return what composed it.
 
     Args:
         arguments: of the command.
@@ -55,9 +53,27 @@ def first_job(arguments: Arguments, overrides: Sequence[str]) -> tuple[list[str]
     for folder in arguments.folders[1:]:
         search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
     loader = ConfigLoaderImpl(search_path)
-    config = loader.load_configuration(
-        arguments.config_name, list(overrides), RunMode.MULTIRUN, validate_sweep_overrides=False
+    return (
+        loader.load_configuration(
+            arguments.config_name, list(overrides), RunMode.MULTIRUN, validate_sweep_overrides=False
+        ),
+        loader,
     )
+
+
+def first_job(arguments: Arguments, overrides: Sequence[str]) -> tuple[list[str], int]:
+    """Return the overrides of the first job that a command starts, and how many there are.
+
+    Hydra shows the configuration of one run alone: `--cfg job` and its kind are given that of the first job.
+
+    Args:
+        arguments: of the command.
+        overrides: its overrides, as Hydra's grammar wants them.
+
+    Raises:
+        HydraException: if Hydra cannot read them.
+    """
+    config, loader = compose_command(arguments, overrides)
     if not arguments.multirun and config.hydra.mode != RunMode.MULTIRUN:
         return list(overrides), 1
     jobs = _jobs(config, loader, overrides)
