@@ -127,7 +127,7 @@ def _studied(config: Config, runs: Sequence[Path], asked: Config) -> _Study:
     if own.boundary == "symmetric" and not are_pairs:  # nobody can blur more of their scenes
         _, crop = data.crops_of_both_boundaries()
         for row, real in zip(rows, filter_study(data, crop), strict=True):
-            row |= {f"real_{key}": real[key] for key in NUMBERS}
+            row |= {f"valid_{key}": real[key] for key in NUMBERS}
     networks = networks_on(runs, config["blur"], data.images.fingerprint, rows[0]["input_psnr"])
     overrides = measured_on(config, counts_of(data.division), data.images.fingerprint)
     return _Study(overrides, rows, networks)

@@ -18,6 +18,7 @@ EXAMPLES = REPOSITORY / "docs" / "examples"
 PLACES = {
     "data.root=FACES": "data.root=faces",
     "data.root=DIR": "data.root=faces",
+    "data.root=GOPRO/train": "data.root=sequences",
     "data.root=anime_faces": "data.root=faces",
     "data.sharp=DIR": "data.sharp=faces",
     "data.blurred=DIR": "data.blurred=blurred",
@@ -45,8 +46,11 @@ def test_every_documented_training_can_begin(
     monkeypatch.syspath_prepend(str(EXAMPLES))
     for index in range(16):
         face = draw(1, index)
-        write_gray_png(tmp_path / "faces" / f"{index}.png", face)
-        write_gray_png(tmp_path / "blurred" / f"{index}.png", cv2.blur(face, (5, 5)))
+        sequence = tmp_path / "sequences" / f"{index // 4}"
+        for folder in (tmp_path / "faces", sequence / "sharp"):
+            write_gray_png(folder / f"{index}.png", face)
+        for folder in (tmp_path / "blurred", sequence / "blur"):
+            write_gray_png(folder / f"{index}.png", cv2.blur(face, (5, 5)))
     np.save(tmp_path / "kernel.npy", np.full((3, 3), 1 / 9))
     before = sorted(tmp_path.iterdir())
     commands = documented()

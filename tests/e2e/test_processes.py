@@ -97,7 +97,7 @@ def test_two_processes_do_not_share_a_run(tmp_path: Path, cache_root: Path) -> N
         second = subprocess.run(command(*overrides), env=env, capture_output=True, text=True, timeout=120)
         assert second.returncode == 1
         assert "is alive in another process" in second.stdout
-        assert "1 runs are alive in other processes; this command did not wait for them." in second.stdout
+        assert "1 run is alive in another process; this command did not wait for it." in second.stdout
     finally:
         first.send_signal(signal.SIGINT)
         assert first.wait(timeout=60) == 130

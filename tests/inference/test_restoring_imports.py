@@ -7,7 +7,7 @@ HEAVY = ("lightning", "hydra", "omegaconf", "albumentations", "torchmetrics", "s
 
 
 MODULES = {
-    "import deblur.restoring." + ", deblur.restoring.".join(("color", "reading", "writing", "tiles")): (
+    "import deblur.image_io.reading, deblur.image_io.writing, deblur.inference.color, deblur.inference.tiles": (
         *HEAVY,
         "torch",
         "cv2",
