@@ -54,8 +54,8 @@ def compare(places: Sequence[str], output: Path) -> Lines:
         "difference": float(np.mean(differences)),
         "interval": None if interval is None else list(interval),
         "share_better": better,
-        "first_harmed": degraded[0],
-        "second_harmed": degraded[1],
+        "first_degraded": degraded[0],
+        "second_degraded": degraded[1],
         "worst": {"name": worst, "difference": finite[worst]},
         "measured_on": shared(tests)[0],
     }

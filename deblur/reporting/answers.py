@@ -1,4 +1,4 @@
-"""The best cell of each problem, and what cannot be told apart from it."""
+"""The best configuration of each test setting, and what is not significantly different from it."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from deblur.text import counted
 
 @dataclass(frozen=True)
 class Competitor:
-    """Another cell beside the best: how far below it is, image by image."""
+    """Another configuration beside the best: how far below it is, image by image."""
 
     configuration: Configuration
     difference: float | None  # [dB], best minus this one
@@ -27,7 +27,7 @@ class Competitor:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a problem's finished runs tell."""
+    """What a test setting's finished runs tell."""
 
     test_setting: TestSetting
     best: Configuration
@@ -37,7 +37,7 @@ class Answer:
 
     @property
     def not_significant(self) -> list[Competitor]:
-        """The cells that cannot be told apart from the best."""
+        """The configurations that are not significantly different from the best."""
         return [competitor for competitor in self.competitors if not competitor.is_significant]
 
     @property
@@ -45,16 +45,16 @@ class Answer:
         """The answer in words."""
         parts = [f"{self.test_setting.label}: {self._what()}{self._gain()}."]
         if not self.competitors:
-            parts.append("There is no other finished cell to compare with.")
+            parts.append("There is no other finished configuration to compare with.")
         elif len(self.best.images) < 2 and not any(competitor.is_significant for competitor in self.competitors):
-            parts.append(f"With {counted(len(self.best.images), 'test image')} to compare, no cell can be told apart.")
+            compared = counted(len(self.best.images), "test image")
+            parts.append(f"With {compared} to compare, no difference can be significant.")
         elif self.not_significant:
-            parts.append(f"Cannot be told apart from it: {'; '.join(map(_told, self.not_significant))}.")
+            parts.append(f"Not significantly different: {'; '.join(map(_told, self.not_significant))}.")
         else:
-            others = (
-                "the other cell" if len(self.competitors) == 1 else f"each of the {len(self.competitors)} other cells"
-            )
-            parts.append(f"It is told apart from {others}.")
+            count = len(self.competitors)
+            others = "the other configuration" if count == 1 else f"each of the {count} other configurations"
+            parts.append(f"It is significantly better than {others}.")
         if self.test_setting.left_out:
             parts.append(f"{counted(self.test_setting.left_out, 'test image')} with an infinite PSNR left out.")
         return " ".join(parts)
@@ -79,7 +79,7 @@ class Answer:
 
 
 def answer(test_setting: TestSetting) -> Answer | None:
-    """Compare the finished cells of a problem, image by image; None where no run is done."""
+    """Compare the finished configurations of a test setting, image by image; None where no run is done."""
     if not test_setting.done:
         return None
     best = _best(test_setting.done)
@@ -95,7 +95,7 @@ def answer(test_setting: TestSetting) -> Answer | None:
 
 
 def _best(configurations: Sequence[Configuration]) -> Configuration:
-    """Return the cell of the highest mean PSNR over the images that are finite in all cells, else over its own."""
+    """Return the configuration of the highest mean PSNR over images finite in all configurations, else over its own."""
     values = [configuration.per_image("psnr") for configuration in configurations]
     if len({configuration.images for configuration in configurations}) == 1:
         common = np.isfinite(np.array(values)).all(axis=0)
@@ -115,7 +115,7 @@ def _competitor(best: Configuration, configuration: Configuration) -> Competitor
 
 
 def paired(one: Configuration, other: Configuration) -> Values:
-    """Return the PSNR of one cell minus that of another for each test image that is finite in both [dB]."""
+    """Return the PSNR of one configuration minus that of another for each test image that is finite in both [dB]."""
     if one.images != other.images:
         return np.empty(0)
     differences = one.per_image("psnr") - other.per_image("psnr")

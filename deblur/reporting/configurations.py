@@ -1,4 +1,4 @@
-"""Runs -> problems (the same test images, degraded the same way) and their cells (one network, trained one way)."""
+"""Runs -> test settings (same test images, same degradation) -> configurations (one network, trained one way)."""
 
 import math
 from collections.abc import Callable, Hashable, Sequence
@@ -33,7 +33,7 @@ BLURS = ("gaussian", "box", "motion")  # the order of those where nothing tells 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A network, trained in one way, on one problem; its runs differ in their seeds."""
+    """A network, trained in one way, on one test setting; its runs differ in their seeds."""
 
     model: str
     hyperparameters: str  # the other settings that vary, such as `lr 0.001`; may be empty
@@ -41,7 +41,7 @@ class Configuration:
 
     @property
     def name(self) -> str:
-        """The label of the cell."""
+        """The label of the configuration."""
         return ", ".join(filter(None, (self.model, self.hyperparameters)))
 
     @property
@@ -97,15 +97,15 @@ class Configuration:
 
 @dataclass
 class TestSetting:
-    """The test images of a data set, degraded in one way: only cells of one problem are compared."""
+    """The test images of a data set, degraded in one way: only configurations of one test setting are compared."""
 
     label: str
-    blur: str  # the label of the blur; problems of the same blur differ in their images
+    blur: str  # the label of the blur; test settings of the same blur differ in their images
     configurations: list[Configuration]
 
     @property
     def done(self) -> list[Configuration]:
-        """The cells that have a result."""
+        """The configurations that have a result."""
         return [configuration for configuration in self.configurations if configuration.done]
 
     @property
@@ -116,7 +116,7 @@ class TestSetting:
 
     @property
     def left_out(self) -> int:
-        """How many test images have an infinite PSNR in some cell."""
+        """How many test images have an infinite PSNR in some configuration."""
         bad = {name for configuration in self.done for name in _infinite(configuration)}
         return len(bad)
 
@@ -128,7 +128,7 @@ def _infinite(configuration: Configuration) -> list[str]:
 
 @dataclass(frozen=True)
 class Table:
-    """All problems of some sweeps, with the labels of rows and columns in order."""
+    """All test settings of some sweeps, with the labels of rows and columns in order."""
 
     test_settings: list[TestSetting]
     models: list[str]
@@ -137,7 +137,7 @@ class Table:
 
 
 def arrange(sweeps: Sequence[Sweep]) -> Table:
-    """Sort the runs of sweeps into problems and cells; a missing run has no settings and belongs to none."""
+    """Sort the runs of sweeps into test settings and configurations; a missing run belongs to none."""
     runs = sorted((run for sweep in sweeps for run in sweep.runs if run.config), key=_order(sweeps))
     groups = _by_test_setting(runs)
     blurs = labels_with_names(runs, "blur")
@@ -190,7 +190,9 @@ def _identity(run: Run) -> tuple[str, str]:
 
 def _by_test_setting(runs: Sequence[Run]) -> list[list[Run]]:
     groups: list[list[Run]] = []
-    for run in sorted(runs, key=lambda run: not run.images):  # those with images first: they tell what a problem is
+    for run in sorted(
+        runs, key=lambda run: not run.images
+    ):  # those with images first: they tell what a test setting is
         fits = have_same_images if run.images else _may_have_same_images
         group = next((group for group in groups if _same_blur(group[0], run) and fits(group[0], run)), None)
         if group is None:
@@ -223,7 +225,7 @@ def _may_have_same_images(one: Run, other: Run) -> bool:
 
 
 def _test_setting_labels(labels: Sequence[str], groups: Sequence[Sequence[Run]]) -> list[str]:
-    """Return a label for each problem: its blur, and what else tells it from others of the same blur."""
+    """Return a label for each test setting: its blur, and what else tells it from others of the same blur."""
     made = list(labels)
     for label in {label for label in labels if labels.count(label) > 1}:
         alike = [index for index, other in enumerate(labels) if other == label]

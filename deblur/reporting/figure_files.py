@@ -15,7 +15,7 @@ from deblur.text import kept_lines
 DOTS_PER_INCH = 150
 PIXELS_PER_INCH = 96  # of a browser
 
-# Okabe and Ito's colors, told apart by color-blind people; lines differ in style and marker as well, for print.
+# Okabe and Ito's colors, distinguishable for color-blind people; lines differ in style and marker as well, for print.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

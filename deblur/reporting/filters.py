@@ -50,7 +50,7 @@ def read_filters(sweep: Path) -> dict[str, Filters]:
 
 
 def filter_figures(sweep: Path, test_settings: Sequence[TestSetting]) -> list[FigureFile]:
-    """Return a figure for each problem of a sweep whose linear filters have been measured."""
+    """Return a figure for each test setting of a sweep whose linear filters have been measured."""
     figures: list[FigureFile] = []
     for name, filters in read_filters(sweep).items():
         test_setting = next(

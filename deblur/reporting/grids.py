@@ -42,10 +42,10 @@ class _Sample:
 
 
 def grids(answers: Sequence[Answer], damages: list[str]) -> list[FigureFile]:
-    """Return a figure for each problem whose best run keeps images of test images.
+    """Return a figure for each test setting whose best run keeps images of test images.
 
     Args:
-        answers: the problems.
+        answers: the test settings.
         damages: gets a sentence for each image that cannot be used, whose figure is left out.
     """
     made = []
@@ -61,7 +61,7 @@ def grids(answers: Sequence[Answer], damages: list[str]) -> list[FigureFile]:
 
 
 def _samples(best: Configuration) -> list[_Sample]:
-    """Return the stored test images, that with the largest gain of the best cell first."""
+    """Return the stored test images, that with the largest gain of the best configuration first."""
     run = best.done[0]
     found: dict[str, _Sample] = {}
     for name, values in run.images.items():
@@ -86,7 +86,7 @@ def _figure(answer: Answer, samples: Sequence[_Sample], number: int) -> FigureFi
     label = answer.test_setting.label
     which = "largest and the smallest" if len(samples) > 1 else "only known"
     caption = (
-        f"Of the test images that the runs keep as images, those with the {which} gain of the best cell "
+        f"Of the test images that the runs keep as images, those with the {which} gain of the best configuration "
         f"({answer.best.name}). Below each, the detail in the frame, which is where the blurred image differs most "
         "from the sharp one. One run (seed) of each network at its best setting; numbers are PSNR in dB."
     )

@@ -81,7 +81,7 @@ def matrix(rows: Sequence[Row], file: str, sweep: str | None = None) -> FigureFi
     longest = max(len(row["condition"]) for row in rows)
     is_turned = (
         longest * LETTER > CONFIGURATION[0] + LETTER
-    )  # conditions that have to be told apart by several settings
+    )  # conditions that need several settings to be distinguished
     turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if is_turned else {}
     below = 0.65 * longest * LETTER if is_turned else 0.0
     with styled():

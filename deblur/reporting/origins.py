@@ -75,7 +75,7 @@ def _differences(runs: Sequence[Run]) -> list[str]:
 
 
 def _different_images(test_settings: Sequence[TestSetting]) -> list[str]:
-    """Tell which problems share their blur and not their test images."""
+    """Tell which test settings share their blur and not their test images."""
     groups: dict[str, list[str]] = {}
     for test_setting in test_settings:
         groups.setdefault(test_setting.blur, []).append(test_setting.label)

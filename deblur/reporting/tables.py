@@ -50,9 +50,10 @@ def _over_seeds(configuration: Configuration, key: str, digits: str) -> str:
 
 
 def answer_table(answers: Sequence[Answer]) -> TextTable:
-    """Return the best cell of each problem."""
+    """Return the best configuration of each test setting."""
     columns = (
-        "blur", "best", "PSNR [dB]", "95 % interval", "SSIM", "gain [dB]", "95 % interval", "not told apart from it",
+        "blur", "best", "PSNR [dB]", "95 % interval", "SSIM", "gain [dB]", "95 % interval", "not significantly "
+        "different",
     )  # fmt: skip
     rows = [
         (
@@ -71,7 +72,7 @@ def answer_table(answers: Sequence[Answer]) -> TextTable:
 
 
 def test_setting_table(test_settings: Sequence[TestSetting]) -> TextTable:
-    """Return on what the cells of each problem were tested, as far as the problems differ in it."""
+    """Return on what the configurations of each test setting were tested, as far as the test settings differ in it."""
     tests = [test_setting.measured_on for test_setting in test_settings]
     differing = shared(tests)[1]
     rows = [
@@ -83,9 +84,9 @@ def test_setting_table(test_settings: Sequence[TestSetting]) -> TextTable:
 
 
 def configuration_table(found: Answer) -> TextTable:
-    """Return all finished cells of a problem beside its best, the best first."""
+    """Return all finished configurations of a test setting beside its best, the best first."""
     columns = ("network and settings", "seeds", "PSNR [dB]", "SSIM", "gain [dB]", "degraded", "below the best [dB]",
-               "95 % interval", "told apart")  # fmt: skip
+               "95 % interval", "significant")  # fmt: skip
     rows = [(*_means(found.best), NOTHING, NOTHING, "best"), *map(_competitor_row, found.competitors)]
     return TextTable(columns, rows, marked=frozenset({0}))
 
@@ -112,7 +113,7 @@ def _means(configuration: Configuration) -> tuple[str, ...]:
 
 
 def extremes_table(answers: Sequence[Answer]) -> TextTable:
-    """Return the test images that the best cell of each problem helps most and least."""
+    """Return the test images that the best configuration of each test setting helps most and least."""
     rows = []
     for one in answers:
         configuration = one.best

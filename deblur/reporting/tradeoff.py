@@ -30,7 +30,7 @@ CAPTION = (
 
 
 def tradeoff(table: Table) -> list[FigureFile]:
-    """Return a panel for each problem; none where fewer than two networks of different cost are done."""
+    """Return a panel for each test setting; none where fewer than two networks of different cost are done."""
     shown = [(test_setting, known) for test_setting in table.test_settings if (known := _known(test_setting))]
     costs = sorted(
         {configuration.average(COST) or 0.0 for _, configurations in shown for configuration in configurations}
@@ -74,7 +74,7 @@ def tradeoff(table: Table) -> list[FigureFile]:
 
 
 def _known(test_setting: TestSetting) -> list[Configuration]:
-    """Return the cells whose cost and result are known, the cheapest first."""
+    """Return the configurations whose cost and result are known, the cheapest first."""
     return sorted(
         (configuration for configuration in test_setting.done if _place(configuration)),
         key=lambda configuration: (_place(configuration), configuration.name),

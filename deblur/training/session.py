@@ -243,9 +243,9 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     _finish_loggers(trainer)
     write_json(run.path / METRICS_FILE, metrics)
     log.info(lines("", result_table(test)))
-    harm = degraded_warning(test)
-    if harm:
-        log.warning(harm)
+    warning = degraded_warning(test)
+    if warning:
+        log.warning(warning)
     look = f"  tensorboard --logdir {config['paths']['output_root']}"
     log.info(lines("", f"Everything is in {run.path}; look at it with", look))
     return metrics

@@ -46,7 +46,7 @@ def _on(published: Published, ours: Mapping[Place, Losses], best: Place) -> str:
 
 
 def _judged(published: Published, configurations: Mapping[Place, Losses], place: Place) -> str:
-    """Return what a cell leaves, against the best published cell of its blur."""
+    """Return what a configuration leaves, against the best published configuration of its blur."""
     of = published.inputs[place.blur]
     left, reading = published.losses[published.best(place.blur)] / of, published.accuracy / of
     found = configurations[place]
@@ -67,7 +67,7 @@ def _judged(published: Published, configurations: Mapping[Place, Losses], place:
 
 
 def _best(blur: str, configurations: Mapping[Place, Losses]) -> Place | None:
-    """Return the cell of the lowest validation loss on a blur: the test images are to choose nothing."""
+    """Return the configuration of the lowest validation loss on a blur: the test images are to choose nothing."""
     places = [place for place in configurations if place.blur == blur]
     return min(places, key=lambda place: _rank(configurations[place]), default=None)
 

@@ -19,7 +19,7 @@ Shown = Callable[[float, float], str]  # an MSE, and that of the blurred input, 
 
 @dataclass(frozen=True)
 class Losses:
-    """What the runs of a cell reached, averaged over their seeds.
+    """What the runs of a configuration reached, averaged over their seeds.
 
     Attributes:
         validation: MSE of the restored validation images, clamped to [0, 1], after the last epoch; None where it is not
@@ -71,23 +71,23 @@ def psnr_of(mse: float) -> float:
 
 
 def configurations_of(selection: Selection) -> dict[Place, Losses]:
-    """Return the losses of all cells."""
+    """Return the losses of all configurations."""
     return {place: losses(runs) for place, runs in selection.configurations.items()}
 
 
 def seeds_sentence(ours: Mapping[Place, Losses]) -> str:
-    """Return in words which cells are means of several seeds."""
+    """Return in words which configurations are means of several seeds."""
     counts = sorted({found.seeds for found in ours.values()})
     if counts == [1]:
-        return "Each cell was trained once."
+        return "Each configuration was trained once."
     if len(counts) == 1:
-        return f"Each cell is the mean of {counts[0]} seeds."
+        return f"Each configuration is the mean of {counts[0]} seeds."
     told = []
     for count in (one for one in counts if one > 1):
         places = [place for place, found in ours.items() if found.seeds == count]
         named = "; ".join(f"{place.network} on {place.blur} blur at {rate_text(place.rate)}" for place in places)
         told.append(f"Means of {count} seeds: {named}.")
-    return " ".join([*told, *(["Each other cell was trained once."] if 1 in counts else [])])
+    return " ".join([*told, *(["Each other configuration was trained once."] if 1 in counts else [])])
 
 
 def share_table(published: Published, ours: Mapping[Place, Losses], blurs: Container[str] | None = None) -> TextTable:
@@ -95,7 +95,7 @@ def share_table(published: Published, ours: Mapping[Place, Losses], blurs: Conta
 
     Args:
         published: the study's numbers.
-        ours: the losses of our cells.
+        ours: the losses of our configurations.
         blurs: which to show; by default all of the study's.
     """
     table = _table(published, ours, lambda mse, of: f"{mse / of:.1%}".replace("%", " %"))
@@ -104,7 +104,7 @@ def share_table(published: Published, ours: Mapping[Place, Losses], blurs: Conta
 
 
 def mse_table(published: Published, ours: Mapping[Place, Losses]) -> TextTable:
-    """Return the MSE of all cells and of their inputs."""
+    """Return the MSE of all configurations and of their inputs."""
     return _table(published, ours, lambda mse, _: f"{mse:.5f}")
 
 
@@ -171,7 +171,7 @@ def _image_mse(run: Run, key: str) -> float:
     """Return the MSE of all test images that follows from the PSNR of each.
 
     An infinite PSNR is an MSE of 0. It is the only one that is not finite here: runs with an undefined one are in no
-    cell.
+    configuration.
     """
     psnr = _each_psnr(run, key)
     return float(np.mean(np.where(np.isfinite(psnr), 10 ** (-psnr / 10), 0.0)))

@@ -9,7 +9,7 @@ from studies.srcnn_2022.verdicts import Comparison, Verdict, existence_verdict, 
 
 COMMAND = "python -m deblur.train experiment=claims"
 
-Step = Callable[[Place, Published], Place | None]  # from a published cell to the one that it was compared with
+Step = Callable[[Place, Published], Place | None]  # from a published configuration to the one that it was compared with
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Claim:
         may_differ: further keys in which the sides differ, since they belong to the first.
         rule: from comparisons to a verdict.
         published_side: what is claimed to be better, among what the study trained.
-        step: from the published cell that is claimed to be better to the one that it was compared with.
+        step: from the published configuration that is claimed to be better to the one that it was compared with.
     """
 
     number: int

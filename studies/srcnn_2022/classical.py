@@ -29,10 +29,10 @@ Means = Mapping[str, float | None]  # input_psnr, psnr and gain; None where all 
 
 @dataclass(frozen=True)
 class Compared:
-    """What one evaluation measured on the test images of a problem.
+    """What one evaluation measured on the test images of a test setting.
 
     Attributes:
-        blur: the label of the problem.
+        blur: the label of the test setting.
         networks: the means of each network, for each boundary.
         baselines: the same of each classical restorer.
     """
@@ -43,11 +43,11 @@ class Compared:
 
 
 def evaluations_beside(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[str]) -> list[Compared]:
-    """Return the newest evaluation with both boundaries and classical restorers on each problem's test images.
+    """Return the newest evaluation with both boundaries and classical restorers on each test setting's test images.
 
     Args:
         sweeps: beside whose folder the evaluations lie.
-        answers: the problems, with their cells.
+        answers: the test settings, with their configurations.
         order: of the blurs; others come last.
 
     Raises:

@@ -16,7 +16,7 @@ IN_THE_STUDYS_WAY = {"original_915": "9-1-5", "original_9315": "9-3-1-5", "origi
 SHAPE = ("model.name", "model.kernel_sizes", "model.widths")  # what tells one SRCNN from another
 _OF_A_CONFIGURATION = (*SHAPE, "blur", "optimizer.lr", "seed")  # in what the runs of one table may differ
 
-# The study's blurs; those of other strengths are other problems.
+# The study's blurs; those of other strengths are other test settings.
 _STUDY_BLURS: dict[str, dict[str, float]] = {
     "gaussian": {"blur.sigma": 3.0},
     "box": {"blur.size": 7.0},
@@ -47,7 +47,7 @@ def distinct(runs: Sequence[Run]) -> list[Run]:
 
 
 def in_order(answers: Sequence[Answer], blurs: Sequence[str]) -> list[Answer]:
-    """Return the problems in the order of their blurs; other blurs come last."""
+    """Return the test settings in the order of their blurs; other blurs come last."""
 
     def rank(answer: Answer) -> int:
         blur = name_of(answer.best.done[0], "blur")
@@ -58,11 +58,12 @@ def in_order(answers: Sequence[Answer], blurs: Sequence[str]) -> list[Answer]:
 
 @dataclass(frozen=True)
 class Selection:
-    """Runs that fill cells of the study's grid; those of one cell differ in their seeds.
+    """Runs that fill configurations of the study's grid; those of one configuration differ in their seeds.
 
     Attributes:
-        configurations: the runs of each cell.
-        others: how many further finished runs of these networks there are, by what they differ in from the cells.
+        configurations: the runs of each configuration.
+        others: how many further finished runs of these networks there are, by what they differ in from the
+            configurations.
         undefined: how many further ones have test images whose PSNR is not defined.
     """
 
@@ -72,7 +73,7 @@ class Selection:
 
     @property
     def runs(self) -> list[Run]:
-        """All runs of all cells."""
+        """All runs of all configurations."""
         return [run for configuration in self.configurations.values() for run in configuration]
 
     @property
@@ -82,7 +83,7 @@ class Selection:
 
     @property
     def left_out(self) -> str:
-        """In words, which finished runs of these networks are in no cell and why; empty where there are none."""
+        """Which finished runs of these networks are in no configuration and why; may be empty."""
         told = [f"{count} {'differs' if count == 1 else 'differ'} in {keys}" for keys, count in self.others.items()]
         if self.undefined:
             verb = "has" if self.undefined == 1 else "have"
@@ -96,7 +97,7 @@ def select(runs: Sequence[Run], networks: Mapping[str, str]) -> Selection:
     """Return the finished runs of some networks on the study's blurs that can stand in one table.
 
     They agree in all settings but network, blur, rate and seed, and in their images; the PSNR of all their test images
-    is defined. Where there are several such sets of runs, the one that fills most cells is taken.
+    is defined. Where there are several such sets of runs, the one that fills most configurations is taken.
 
     Args:
         runs: any.
@@ -122,7 +123,7 @@ def select(runs: Sequence[Run], networks: Mapping[str, str]) -> Selection:
 
 
 def _apart(run: Run, configuration: Sequence[Run], taken: Sequence[Run]) -> str:
-    """Return in what a run differs from those of its cell, or else from those of the other cells."""
+    """Return in what a run differs from those of its configuration, or else from those of the other configurations."""
     other, without = (configuration[0], ("seed",)) if configuration else (taken[0], _OF_A_CONFIGURATION)
     keys = varying([_settings(one, without) for one in (run, other)])
     found = sorted(short_key(key, keys) or "kernel_sizes" for key in keys)

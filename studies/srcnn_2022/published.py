@@ -14,7 +14,7 @@ SETTING_FILE = "setting.csv"
 
 
 class Place(NamedTuple):
-    """A cell of the study's grid."""
+    """A configuration of the study's grid."""
 
     blur: str
     network: str
@@ -55,7 +55,7 @@ class Published:
         return list(dict.fromkeys(place.rate for place in self.losses))
 
     def best(self, blur: str) -> Place:
-        """Return the cell of the lowest loss on a blur."""
+        """Return the configuration of the lowest loss on a blur."""
         return min((place for place in self.losses if place.blur == blur), key=lambda place: self.losses[place])
 
 

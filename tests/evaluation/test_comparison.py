@@ -74,7 +74,7 @@ def test_exact_images_count_as_a_test_counts_them(run: Path, tmp_path: Path) -> 
     found, said = compared(first, second, tmp_path / "out")
     assert (found["images"], found["left_out"]) == (3, 2)
     assert found["share_better"] == 2 / 5  # one of them exact, where the second is not
-    assert (found["first_harmed"], found["second_harmed"]) == (2 / 5, 1 / 5)
+    assert (found["first_degraded"], found["second_degraded"]) == (2 / 5, 1 / 5)
     assert "On 3 test images the first is" in said
     assert "2 images without a finite PSNR left out." in said
     assert "It is better on 40% of all 5 images; at worst -10.00 dB, on 4.png." in said
@@ -84,7 +84,7 @@ def test_a_psnr_that_is_not_defined_is_better_than_none(run: Path, tmp_path: Pat
     first = rewritten(run, tmp_path / "first", ["", "21"], ["20", "20"], exact=0)
     second = rewritten(run, tmp_path / "second", ["19", "20"], ["20", "20"])
     found, _ = compared(first, second, tmp_path / "out")
-    assert (found["share_better"], found["first_harmed"], found["second_harmed"]) == (1 / 2, 0, 1 / 2)
+    assert (found["share_better"], found["first_degraded"], found["second_degraded"]) == (1 / 2, 0, 1 / 2)
 
 
 def test_a_comparison_says_what_was_compared_on(run: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_cells_are_compared_image_by_image(make_measured: Files, sweep: Path) ->
     assert found.best.mean("gain") in found.gain
     assert found.gain.high - found.gain.low > 0.8
     assert "srcnn_915, lr 0.001 restores best" in found.sentence
-    assert "Cannot be told apart from it: srcnn_915, lr 0.01 (0.00 dB below" in found.sentence
+    assert "Not significantly different: srcnn_915, lr 0.01 (0.00 dB below" in found.sentence
     assert "lr 0.0001" not in found.sentence
 
 
@@ -89,7 +89,7 @@ def test_one_test_image_tells_nothing_apart(make_measured: Files, sweep: Path) -
     make_measured("b", [1.0], lr=0.01)
     (found,) = answers(sweep)
     assert (found.gain, found.competitors[0].interval) == (None, None)
-    assert found.sentence.endswith("With 1 test image to compare, no cell can be told apart.")
+    assert found.sentence.endswith("With 1 test image to compare, no difference can be significant.")
 
 
 def test_equal_differences_are_told_apart_and_equal_cells_are_not(make_measured: Files, sweep: Path) -> None:
@@ -109,7 +109,7 @@ def test_harm_is_called_so(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [-1.0, -2.0, -1.5])
     sentence = answers(sweep)[0].sentence
     assert sentence.startswith("box: srcnn_915, 18.50 dB, which is 1.50 dB worse than the blurred input")
-    assert sentence.endswith("There is no other finished cell to compare with.")
+    assert sentence.endswith("There is no other finished configuration to compare with.")
 
 
 def test_a_gain_that_may_be_none_is_called_so(make_measured: Files, sweep: Path) -> None:

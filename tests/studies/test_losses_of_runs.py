@@ -67,11 +67,11 @@ def test_cells_of_several_seeds_are_named(tmp_path: Path, runs_of: Read) -> None
         return seeds_sentence(configurations_of(select(runs_of(tmp_path), OURS)))
 
     write_run(tmp_path, GAINS, inputs=INPUTS)
-    assert told() == "Each cell was trained once."
+    assert told() == "Each configuration was trained once."
     write_run(tmp_path, GAINS, inputs=INPUTS, seed=1)
-    assert told() == "Each cell is the mean of 2 seeds."
+    assert told() == "Each configuration is the mean of 2 seeds."
     write_run(tmp_path, GAINS, inputs=INPUTS, model="srcnn_9315", lr=0.0001)
-    assert told() == "Means of 2 seeds: 9-1-5 on box blur at 0.001. Each other cell was trained once."
+    assert told() == "Means of 2 seeds: 9-1-5 on box blur at 0.001. Each other configuration was trained once."
 
 
 def test_the_psnr_of_an_mse() -> None:

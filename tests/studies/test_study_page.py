@@ -105,7 +105,7 @@ def test_the_verdicts_and_what_is_left_out_are_told(page: Path, lines_of: Lines)
     (left_out,) = [line for line in lines if "further finished run" in line]
     assert left_out.endswith("are not in the tables: 2 differ in last_layer_lr_scale.")
     (seeds,) = [line for line in lines if line.startswith('So "validation"')]
-    assert seeds.endswith("Means of 2 seeds: 9-1-5 on box blur at 0.001. Each other cell was trained once.")
+    assert seeds.endswith("Means of 2 seeds: 9-1-5 on box blur at 0.001. Each other configuration was trained once.")
 
 
 def test_every_figure_is_a_file_with_words(page: Path, lines_of: Lines) -> None:
