@@ -39,6 +39,14 @@ class SweepListed(SystemExit):
     """Ends the program with success after the jobs of a sweep have been listed."""
 
 
+def loader_of(arguments: Arguments) -> ConfigLoader:
+    """Return Hydra's loader of configuration files for a command, without a running Hydra."""
+    search_path = create_config_search_path(arguments.folders[0])
+    for folder in arguments.folders[1:]:
+        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+    return ConfigLoaderImpl(search_path)
+
+
 def first_job(arguments: Arguments, overrides: Sequence[str]) -> tuple[list[str], int]:
     """Return the overrides of the first job that a command starts, and how many there are.
 
@@ -51,10 +59,7 @@ def first_job(arguments: Arguments, overrides: Sequence[str]) -> tuple[list[str]
     Raises:
         HydraException: if Hydra cannot read them.
     """
-    search_path = create_config_search_path(arguments.folders[0])
-    for folder in arguments.folders[1:]:
-        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
-    loader = ConfigLoaderImpl(search_path)
+    loader = loader_of(arguments)
     config = loader.load_configuration(
         arguments.config_name, list(overrides), RunMode.MULTIRUN, validate_sweep_overrides=False
     )
