@@ -1,4 +1,4 @@
-"""Where a network begins to do harm: the best of a sweep on every blur, stronger, weaker, noisy, compressed."""
+"""Cross-degradation matrix: the best networks of a sweep on every blur, stronger, weaker, noisy, compressed."""
 
 import logging
 import math
@@ -190,7 +190,7 @@ def matrix_table(
 
     Returns:
         One row for each network and condition: what it was trained on, the condition and the images in words, mean
-        PSNR of input and result, mean gain [dB], the share of images that it harms, and how many there were: fewer
+        PSNR of input and result, mean gain [dB], the fraction of degraded images, and how many there were: fewer
         than the test images where a valid boundary leaves nothing of some.
 
     Raises:

@@ -67,7 +67,7 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
 
     Raises:
         PartlyDone: for runs of a sweep that could not be measured; the others were.
-        UserError: for what the user can mend; nothing is written then.
+        UserError: for what the user can fix; nothing is written then.
     """
     found, problems = measured(asked, defaults)
     parts = [part for folder, one in found for part in (restorer_table(one.summary), f"All numbers are in {folder}")]
@@ -85,7 +85,7 @@ def measured(asked: Config, defaults: Mapping[str, Any]) -> tuple[list[tuple[Pat
         At least one evaluation with its folder, and a sentence for each run of a sweep that could not be measured.
 
     Raises:
-        UserError: for what the user can mend; nothing is written then.
+        UserError: for what the user can fix; nothing is written then.
     """
     keep_freed_memory()
     root = Path(asked["paths"]["output_root"])
@@ -204,8 +204,8 @@ def _wants_both_boundaries(asked: Config, network: Subject | None, data: DeblurD
         raise UserError("both_boundaries=true needs a blur: without one nothing reaches in from beyond the boundary.")
     if asked["both_boundaries"] is not None:
         return bool(asked["both_boundaries"])
-    leans = bool(asked["baseline"]) or (network is not None and network.restorer.wants_wiener_estimate)
-    return leans and max(data.reach) > 0
+    relies = bool(asked["baseline"]) or (network is not None and network.restorer.wants_wiener_estimate)
+    return relies and max(data.reach) > 0
 
 
 def _fitted(name: str, data: DeblurDataModule, crop: Crop) -> Baseline:

@@ -116,7 +116,7 @@ def receptive_field_figures(found: Sequence[ReceptiveFields]) -> list[FigureFile
 
 
 def _best_of_each_network(answer: Answer) -> list[Configuration]:
-    """Return the best cell of each network whose sight has a size."""
+    """Return the best cell of each network whose receptive field has a size."""
     best: dict[str, Configuration] = {}
     for configuration in (answer.best, *(competitor.configuration for competitor in answer.competitors)):
         if not configuration.is_wiener_guided:
