@@ -31,6 +31,7 @@ def run_script(script: str, folder: Path, cache: Path) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.slow
 def test_the_code_of_the_page_runs(tmp_path: Path, cache_root: Path) -> None:
     page = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
