@@ -1,4 +1,4 @@
-# Everything a newcomer needs: `make train`, `make test`. The environment is made on the first call.
+# The targets for every day: `make train`, `make test`. The environment is made on the first call.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ SWEEP ?= grid
 JOBS ?= 1
 # Where PyTorch comes from, if not from where pip looks: https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
-# Words for the command, such as: make train ARGS="model=srcnn_9315 blur=motion"
+# Arguments of the command, such as: make train ARGS="model=srcnn_9315 blur=motion"
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -43,29 +43,30 @@ test-demo: ## run the tests of the web page, browser included, in an environment
 	$(PYTHON) -m venv $(VENV)-demo
 	$(VENV)-demo/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(shell grep '^torch==' requirements.lock)
 	$(VENV)-demo/bin/python -m pip install --quiet --editable '.[demo,dev]' playwright
-	@$(VENV)-demo/bin/python -m pytest -m "slow or not slow" tests/demonstration
+	@$(VENV)-demo/bin/python -m pytest -m "slow or not slow" tests/demo
 
 bench-gpu: $(INSTALLED) ## on a machine with a CUDA GPU: run the tests that need one, then measure it
 	@$(BIN)/python -m pytest -m gpu
 	@$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 grid: GRID_LAUNCHER := $(if $(filter-out 1,$(JOBS)),hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS))
-grid: $(INSTALLED) ## train 3 networks x 3 blurs x 2 learning rates; two at once: make grid JOBS=2
+grid: $(INSTALLED) ## train 3 networks x 3 blurs x 2 learning rates; two at a time: make grid JOBS=2
 	@$(BIN)/python -m deblur.train experiment=grid sweep=$(SWEEP) $(GRID_LAUNCHER) $(ARGS)
 
 report: $(INSTALLED) ## write the report of a sweep: make report SWEEP=grid
-	@$(BIN)/python -m deblur.report sweep=$(SWEEP) $(ARGS)
+	@$(BIN)/python -m deblur.report $(SWEEP) $(ARGS)
 
-pretrained: $(INSTALLED) ## make the networks that are pretrained again: make pretrained FACES=DIR measures them on real faces too
+pretrained: $(INSTALLED) ## train the pretrained networks again: make pretrained FACES=DIR also measures them on real faces
 	@$(BIN)/python -m scripts.pretrained $(FACES)
 
 tensorboard: $(INSTALLED) ## browse the runs in outputs
 	@$(BIN)/tensorboard --logdir outputs
 
-lint: $(INSTALLED) ## check format, style and types
+lint: $(INSTALLED) ## check format, style, types and spelling
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell
 
 clean: ## remove caches and build products; outputs and the environment stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

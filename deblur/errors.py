@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend, and what turns those of the disk into it."""
+"""The one exception for mistakes that a user can fix, and what turns those of the disk into it."""
 
 import contextlib
 import errno
@@ -16,7 +16,7 @@ if sys.platform != "win32":
 
 
 class UserError(Exception):
-    """A mistake in a command, a configuration or a file that the user can mend.
+    """A mistake in a command, a configuration or a file that the user can fix.
 
     Its text is shown alone, without a traceback. It says what is wrong and where (key, file, value), what is allowed,
     and what to do.

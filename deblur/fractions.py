@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-DEGRADED_BELOW = -0.1  # [dB] an image with a gain below this counts as degraded: less cannot be seen
+DEGRADED_BELOW = -0.1  # [dB] a gain below this is a degradation; a smaller loss is not visible
 
 
 def degraded_fraction(gains: Sequence[float]) -> float | None:

@@ -46,7 +46,7 @@ def shifted_copies(features: Tensor, layer: nn.Conv2d) -> Tensor:
     return F.conv2d(copies, layer.weight.permute(0, 3, 2, 1).to(features.dtype), _bias(layer, features))
 
 
-def unfolded(features: Tensor, layer: nn.Conv2d) -> Tensor:
+def windowed(features: Tensor, layer: nn.Conv2d) -> Tensor:
     """Write every window as a row, and multiply matrices."""
     size = layer.kernel_size[0]
     windows = features[:, 0].unfold(1, size, 1).unfold(2, size, 1)
@@ -89,7 +89,7 @@ FIRST: dict[str, Layer] = {
     "ReLU in place": rectified(plain, in_place=True),
     "ReLU fused, gradient in place (taken)": cpu_ops.convolve_rectified,
     "9 shifted copies as channels": rectified(shifted_copies, in_place=False),
-    "windows times weights": rectified(unfolded, in_place=False),
+    "windows times weights": rectified(windowed, in_place=False),
     "padded to 8 channels": rectified(padded(8), in_place=False),
     "padded to 16 channels": rectified(padded(16), in_place=False),
     "space to depth, 2x2": rectified(space_to_depth, in_place=False),

@@ -1,6 +1,6 @@
 """What the Wiener estimate of an image costs: `python -m studies.wiener_costs`.
 
-A preparation with random spectra, by DCT (a box of 7 px) and by Fourier transform (a motion of 15 px at 30 degrees).
+A Wiener pre-filter with random spectra, by DCT (box of 7 px) and by Fourier transform (motion of 15 px at 30 degrees).
 Each size is measured in a process of its own, for its peak memory; what the process held before is not part of it.
 """
 

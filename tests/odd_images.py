@@ -307,7 +307,7 @@ def _odd_pngs() -> Iterator[Odd]:
         samples = levels(bits, HEIGHT, WIDTH, PNG_CHANNELS[kind], seed=number)
         before: list[tuple[bytes, bytes]] = [(b"pHYs", struct.pack(">IIB", 11811, 5906, 1))]
         facts: dict[str, Any] = {"dpi": (300, 150)[:: -1 if orientation == 6 else 1], "text": "Title"}
-        before.append((b"tEXt", b"Title\0of a picture"))
+        before.append((b"tEXt", b"Title\0of an image"))
         before.append((b"eXIf", exif(orientation)))
         facts["maker"] = "A maker"
         if kind not in (0, 4):

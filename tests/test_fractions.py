@@ -1,4 +1,4 @@
-"""One definition of harm, and of being better."""
+"""One definition of degraded images, and of being better."""
 
 import math
 

@@ -73,8 +73,8 @@ def test_what_only_looks_like_a_file_is_not_read(tmp_path: Path, read: Callable[
 @pytest.mark.parametrize("read", READERS)
 def test_what_the_system_refuses_is_not_called_damaged(tmp_path: Path, read: Callable[..., Any]) -> None:
     (tmp_path / "broken disk").symlink_to("/proc/self/mem")  # its first page cannot be read: an input/output error
-    text = refusal(UnreadableFile, read, tmp_path / "broken disk", cure="mend it")
-    assert text == f"{tmp_path / 'broken disk'} cannot be read (Input/output error): mend it."
+    text = refusal(UnreadableFile, read, tmp_path / "broken disk", cure="repair it")
+    assert text == f"{tmp_path / 'broken disk'} cannot be read (Input/output error): repair it."
     (tmp_path / "loop").symlink_to("loop")
     assert "cannot be read (Too many levels of symbolic links)" in refusal(UnreadableFile, read, tmp_path / "loop")
     refusal(UnreadableFile, read, tmp_path / "a\0b")

@@ -39,6 +39,14 @@ class SweepListed(SystemExit):
     """Ends the program with success after the jobs of a sweep have been listed."""
 
 
+def loader_of(arguments: Arguments) -> ConfigLoader:
+    """Return Hydra's loader of configuration files for a command, without a running Hydra."""
+    search_path = create_config_search_path(arguments.folders[0])
+    for folder in arguments.folders[1:]:
+        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+    return ConfigLoaderImpl(search_path)
+
+
 def compose_command(arguments: Arguments, overrides: Sequence[str]) -> tuple[DictConfig, ConfigLoader]:
     """Compose the configuration of a command as a whole, and return what composed it.
 
@@ -49,16 +57,11 @@ def compose_command(arguments: Arguments, overrides: Sequence[str]) -> tuple[Dic
     Raises:
         HydraException: if Hydra cannot read them.
     """
-    search_path = create_config_search_path(arguments.folders[0])
-    for folder in arguments.folders[1:]:
-        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
-    loader = ConfigLoaderImpl(search_path)
-    return (
-        loader.load_configuration(
-            arguments.config_name, list(overrides), RunMode.MULTIRUN, validate_sweep_overrides=False
-        ),
-        loader,
+    loader = loader_of(arguments)
+    config = loader.load_configuration(
+        arguments.config_name, list(overrides), RunMode.MULTIRUN, validate_sweep_overrides=False
     )
+    return config, loader
 
 
 def first_job(arguments: Arguments, overrides: Sequence[str]) -> tuple[list[str], int]:

@@ -28,6 +28,6 @@ def download_anime_faces() -> Path:
     except Exception as error:  # of the network, the credentials, the disk: it has no class of error in common
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise UserError(
-            f"data=anime_faces: {DATASET} cannot be downloaded ({reason}). Mend the connection or Kaggle's credentials "
+            f"data=anime_faces: {DATASET} cannot be downloaded ({reason}). Fix the connection or Kaggle's credentials "
             f"(https://github.com/Kaggle/kagglehub tells how), {by_hand}"
         ) from error

@@ -17,10 +17,10 @@ GrayImage = NDArray[np.uint8]
 class Crop:
     """The part of an image that is measured, and what blurs into it from beyond.
 
-    With a symmetric boundary the frame is all there is: it is cut out, then blurred, continued by its mirror image.
-    With a valid boundary the image is blurred and then cut, as a camera does it: the scene goes on past the frame, and
-    the margin keeps the image's own end out of sight. Noise and JPEG come before the cut as well, so that the blocks
-    of a JPEG do not begin at the frame's edge.
+    With a symmetric boundary the crop is cut out first, then blurred and extended by its mirror image.
+    With a valid boundary the image is blurred and then cut, as a camera does it: the scene continues beyond the crop,
+    and the margin excludes the boundary of the image itself. Noise and JPEG come before the cut as well, so that the
+    blocks of a JPEG do not begin at the edge of the crop.
 
     Attributes:
         boundary: how the scene goes on.

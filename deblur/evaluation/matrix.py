@@ -1,4 +1,4 @@
-"""Where a network starts to degrade images: the best of a sweep on every blur, stronger, weaker, noisy, compressed."""
+"""Cross-degradation matrix: the best networks of a sweep on every blur, stronger, weaker, noisy, compressed."""
 
 import logging
 import math
@@ -190,8 +190,8 @@ def matrix_table(
 
     Returns:
         One row for each network and condition: what it was trained on, the condition and the images in words, mean
-        PSNR of input and result, mean gain [dB], the fraction of images that it degrades, and how many there were:
-        fewer than the test images where a valid boundary leaves nothing of some.
+        PSNR of input and result, mean gain [dB], the fraction of degraded images, and how many there were: fewer
+        than the test images where a valid boundary leaves nothing of some.
 
     Raises:
         UserError: where the runs differ in their images and the command does not name others, where a network has
@@ -272,7 +272,7 @@ def refuse_different_images(configs: Mapping[Path, Settings], *, is_named: bool)
 
 
 def _distinct(found: Iterable[Condition]) -> list[Condition]:
-    """Return conditions without those that repeat an earlier one; those that share a label are distinguished in it."""
+    """Return conditions without those that repeat an earlier one; those that share a label are told apart in it."""
     known: dict[Hashable, Condition] = {}
     for one in found:
         known.setdefault((one.family, one.boundary, frozen(plain_settings(one.blur))), one)

@@ -45,7 +45,7 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> Lines:
 
     Raises:
         PartlyDone: for runs whose files cannot be used.
-        UserError: for what the user can mend.
+        UserError: for what the user can fix.
     """
     root = Path(asked["paths"]["output_root"])
     sweep = None if asked["sweep"] is None else root / "sweeps" / asked["sweep"]

@@ -67,7 +67,25 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
 
     Raises:
         PartlyDone: for runs of a sweep that could not be measured; the others were.
-        UserError: for what the user can mend; nothing is written then.
+        UserError: for what the user can fix; nothing is written then.
+    """
+    found, problems = measured(asked, defaults)
+    parts = [part for folder, one in found for part in (restorer_table(one.summary), f"All numbers are in {folder}")]
+    return with_test_settings(paragraphs(*parts), problems)
+
+
+def measured(asked: Config, defaults: Mapping[str, Any]) -> tuple[list[tuple[Path, Evaluation]], list[str]]:
+    """Evaluate a run, all finished runs of a sweep, or baselines alone, and write the files.
+
+    Args:
+        asked: the checked configuration of the evaluation.
+        defaults: a training's configuration, for what a run does not tell.
+
+    Returns:
+        At least one evaluation with its folder, and a sentence for each run of a sweep that could not be measured.
+
+    Raises:
+        UserError: for what the user can fix; nothing is written then.
     """
     keep_freed_memory()
     root = Path(asked["paths"]["output_root"])
@@ -87,14 +105,13 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
                 problems.append(f"{place.name}: {error}")
     if not found:
         raise UserError(problems[0])
-    parts: list[str] = []
-    for one in found:
-        is_alone = asked["output"] is not None and len(found) == 1
-        folder = Path(asked["output"]) if is_alone else Path(asked["output"] or root / "evaluations") / one.name
+    is_alone = asked["output"] is not None and len(found) == 1
+    output = Path(asked["output"] or root / "evaluations")
+    placed = [(output if is_alone else output / one.name, one) for one in found]
+    for folder, one in placed:
         write_images_table(folder, one.rows)
         write_json(folder / METRICS_FILE, one.summary)
-        parts += [restorer_table(one.summary), f"All numbers are in {folder}"]
-    return with_test_settings(paragraphs(*parts), problems)
+    return placed, problems
 
 
 def _place(run: str) -> Path:
@@ -187,8 +204,8 @@ def _wants_both_boundaries(asked: Config, network: Subject | None, data: DeblurD
         raise UserError("both_boundaries=true needs a blur: without one nothing reaches in from beyond the boundary.")
     if asked["both_boundaries"] is not None:
         return bool(asked["both_boundaries"])
-    leans = bool(asked["baseline"]) or (network is not None and network.restorer.wants_wiener_estimate)
-    return leans and max(data.reach) > 0
+    relies = bool(asked["baseline"]) or (network is not None and network.restorer.wants_wiener_estimate)
+    return relies and max(data.reach) > 0
 
 
 def _fitted(name: str, data: DeblurDataModule, crop: Crop) -> Baseline:

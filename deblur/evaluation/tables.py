@@ -65,7 +65,7 @@ def _side_by_side(means: Sequence[Mapping[str, Any]], psnr: str, gain: str | Non
 
 
 def matrix_figure_table(rows: Sequence[Mapping[str, Any]]) -> Lines:
-    """Return the gain of each network under each condition, and the fraction of images that it degrades."""
+    """Return the gain of each network under each condition, and the fraction of degraded images."""
     trained = list(dict.fromkeys(row["trained_on"] for row in rows))
     told: dict[tuple[str, str], list[str]] = {}
     for row in rows:

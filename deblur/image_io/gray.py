@@ -116,12 +116,12 @@ def report_bad_images(bad: Sequence[BadImage], good: int, description: str, max_
     if len(bad) > _LISTED_BAD_IMAGES:
         listed.append(f"  and {len(bad) - _LISTED_BAD_IMAGES} more")
     if good == 0:
-        told = f"data: none of the {total} images of {description} can be used. Mend them, or choose others."
+        told = f"data: none of the {total} images of {description} can be used. Fix them, or choose others."
         raise UserError(lines(told, *listed))
     if len(bad) / total > max_bad_fraction:
         told = (
             f"data.max_bad_fraction: {len(bad)} of {total} images of {description} cannot be used; a share of "
-            f"{max_bad_fraction:g} is allowed. Mend or remove these files, or raise data.max_bad_fraction."
+            f"{max_bad_fraction:g} is allowed. Fix or remove these files, or raise data.max_bad_fraction."
         )
         raise UserError(lines(told, *listed))
     if bad:

@@ -33,6 +33,6 @@ def prefilter_of(network: nn.Module) -> "WienerPrefilter | None":
         if isinstance(found, WienerPrefilter):
             return found
     raise UserError(
-        f"{type(network).__name__}.preparation has to be a method without arguments that returns a "
+        f"{type(network).__name__}.prefilter has to be a method without arguments that returns a "
         "deblur.wiener.prefilter.WienerPrefilter, which makes the Wiener estimate of an image: call yours otherwise."
     )

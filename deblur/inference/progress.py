@@ -20,7 +20,7 @@ class ImageBar:
     def __init__(self, bar: Progress, images: int) -> None:
         """Begin with no image done."""
         self._bar = bar
-        self._images = bar.add_task("Pictures", total=images, visible=images > 1)
+        self._images = bar.add_task("Images", total=images, visible=images > 1)
         self._tiles: TaskID | None = None
 
     def tiles(self, name: str, count: int) -> Callable[[], None] | None:

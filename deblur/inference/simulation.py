@@ -41,7 +41,17 @@ def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> 
         degradation: what is done to it.
         name: of the image; what is drawn depends on it alone.
     """
-    sampled = drawn(degradation, name)
+    return apply(pixels, degradation, drawn(degradation, name))
+
+
+def apply(pixels: NDArray[np.uint8], degradation: Degradation, sampled: Sampled) -> NDArray[np.uint8]:
+    """Blur an image, each color with the same kernel and noise of its own.
+
+    Args:
+        pixels: (H, W) or (H, W, 3).
+        degradation: what is done to it.
+        sampled: what was drawn for it.
+    """
     if pixels.ndim == 2:
         return degradation.apply(pixels, sampled)
     each = [replace(sampled, noise_seed=sampled.noise_seed + channel) for channel in range(3)]  # its own noise

@@ -151,7 +151,7 @@ class TiledNetwork:
 
 
 def with_wiener_estimate(plane: Plane, kernel: "Psf | None", prefilter: "WienerPrefilter | None") -> Planes:
-    """Return a plane and the Wiener estimate that a preparation makes of it, if there is one, (C, H, W)."""
+    """Return a plane and its Wiener estimate, if there is a pre-filter, (C, H, W)."""
     return plane[None] if prefilter is None else np.concatenate([plane[None], prefilter(plane, kernel)])
 
 

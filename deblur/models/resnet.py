@@ -45,7 +45,7 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """Residual blocks on unshuffled pixels, for one gray channel.
 
-    Each square of `unshuffle` x `unshuffle` pixels becomes one of as many channels, and is unfolded again at the end:
+    Each square of `unshuffle` x `unshuffle` pixels becomes one of as many channels, and is shuffled back at the end:
     the blocks see `unshuffle` times further, at that square's part of the cost (Zhang et al., "FFDNet", IEEE Trans.
     Image Process. 27, 2018, section III-B; Shi et al., "Real-time single image and video super-resolution using an
     efficient sub-pixel convolutional neural network", CVPR 2016). Where the squares begin matters: a part of an image
@@ -66,7 +66,7 @@ class ResNet(nn.Module):
         Args:
             blocks: residual blocks of two 3x3 layers each, from 0.
             width: channels between the layers.
-            unshuffle: side of the squares of pixels that are folded into channels; 1 folds none.
+            unshuffle: side of the squares of pixels that become channels; 1 keeps all pixels.
             end_kernel_size: odd side of the filters of the first and the last layer, in unshuffled pixels.
 
         Raises:
@@ -75,7 +75,7 @@ class ResNet(nn.Module):
         super().__init__()
         if blocks < 0 or width < 1 or unshuffle < 1 or end_kernel_size < 1 or end_kernel_size % 2 == 0:
             raise ValueError(
-                "ResNet needs blocks from 0, a width and a folding from 1, and an odd end_kernel_size: "
+                "ResNet needs blocks from 0, a width and an unshuffle factor from 1, and an odd end_kernel_size: "
                 f"{blocks}, {width}, {unshuffle}, {end_kernel_size}"
             )
         self.size_divisor = unshuffle

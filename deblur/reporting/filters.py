@@ -21,7 +21,7 @@ CAPTION = (
     "The best linear filter of each size was fitted to the training images, and measured on the test images as the "
     "networks are. A network that sees as far and lies above the line makes use of being nonlinear. With a valid "
     "boundary "
-    "the scene goes on past the frame, and a filter cannot lean on the mirror image beyond it."
+    "the scene goes on past the frame, and a filter cannot rely on the mirror image beyond it."
 )
 
 Filters = list[dict[str, float]]

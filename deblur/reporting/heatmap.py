@@ -81,7 +81,7 @@ def _axes(table: Table, columns: list[tuple[str, str]]) -> tuple[Figure, Axes]:
 
 
 def paint(axes: Axes, gains: Values, highest: float) -> None:
-    """Color a grid of gains: from 0 to the highest, degraded ones hatched, what is unknown pale.
+    """Color a grid of gains: from 0 to the highest, degradation hatched, unknown values pale.
 
     Args:
         axes: with nothing in it.

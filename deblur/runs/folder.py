@@ -183,7 +183,7 @@ class RunFolder:
     def _refuse_links_out(self) -> None:
         """Refuse links out of the folder: what is written to them would go elsewhere, in a stranger's run anywhere.
 
-        Those in the place of a file that is written in one move are replaced, and harm nothing.
+        Those in the place of a file that is written in one move are replaced and have no effect.
         """
         root = os.path.realpath(self.path)
         for place, folders, files in os.walk(root):

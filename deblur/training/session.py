@@ -87,7 +87,7 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
         What metrics.json holds; nothing in the further processes of a training on several devices.
 
     Raises:
-        UserError: for what the user can mend.
+        UserError: for what the user can fix.
         KeyboardInterrupt: after Ctrl-C, when the run's files are in order.
     """
     run = RunFolder(folder, config, overwrite=config.get("overwrite", False))
@@ -243,9 +243,9 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     _finish_loggers(trainer)
     write_json(run.path / METRICS_FILE, metrics)
     log.info(lines("", result_table(test)))
-    warning = degraded_warning(test)
-    if warning:
-        log.warning(warning)
+    degraded = degraded_warning(test)
+    if degraded:
+        log.warning(degraded)
     look = f"  tensorboard --logdir {config['paths']['output_root']}"
     log.info(lines("", f"Everything is in {run.path}; look at it with", look))
     return metrics

@@ -61,7 +61,7 @@ def restore_by_fft(
 
 
 def transfer(kernel: Psf, height: int, width: int) -> Spectrum:
-    """Return the Fourier transform of a centerd kernel, shape (height, width // 2 + 1)."""
+    """Return the Fourier transform of a centered kernel, shape (height, width // 2 + 1)."""
     impulse = np.zeros((height, width))
     impulse[: kernel.shape[0], : kernel.shape[1]] = kernel
     shift = (-(kernel.shape[0] // 2), -(kernel.shape[1] // 2))

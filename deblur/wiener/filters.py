@@ -255,6 +255,6 @@ def eigenvalues(kernel: Psf, height: int, width: int, rows: slice = slice(None))
 
 
 def _cosines(size: int, taps: int) -> Psf:
-    """Return the cosine of each DCT frequency at each tap of a centerd kernel, shape (size, taps)."""
+    """Return the cosine of each DCT frequency at each tap of a centered kernel, shape (size, taps)."""
     cosines: NDArray[np.float64] = np.cos(np.pi * np.outer(dct_frequencies(size), np.arange(taps) - taps // 2))
     return cosines

@@ -75,7 +75,7 @@ class WienerPrefilter:
 
         Args:
             blurred: in [0, 1], (H, W).
-            kernel: what it was blurred with; read only where the preparation has none of its own.
+            kernel: what it was blurred with; read only if the pre-filter has none of its own.
 
         Returns:
             (G, H, W) in float32, one plane for each noise scale; not clamped.

@@ -1,4 +1,4 @@
-"""A blur of one's own: a cross, as a bright point with two reflections on a pane of glass leaves it."""
+"""A custom blur: a cross, the image of a bright point with two reflections on a pane of glass."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from deblur.blur import ParametricBlur
 from deblur.blur.intervals import ScalarOrPair, WholeNumbers
 
 
-def matrix(arm: float) -> np.ndarray:
+def cross(arm: float) -> np.ndarray:
     """Return a kernel of two crossing lines, `arm` px from the center to each end."""
     side = 2 * int(arm) + 1
     weights = np.zeros((side, side))
@@ -19,8 +19,8 @@ def matrix(arm: float) -> np.ndarray:
 class Cross(ParametricBlur):
     """Spreads each pixel over a cross; `arm` is a whole number of px, or a pair to draw from."""
 
-    family = "matrix"
-    make_psf = staticmethod(matrix)
+    family = "cross"
+    make_psf = staticmethod(cross)
 
     def __init__(self, arm: ScalarOrPair, **after: Any) -> None:
         super().__init__({"arm": WholeNumbers.of(arm)}, **after)

@@ -1,9 +1,9 @@
-"""A network of one's own: SRCNN's first layer, then a chain of small ones with a wider field."""
+"""A custom network: the first layer of SRCNN, then a stack of small layers with a larger receptive field."""
 
 from torch import Tensor, nn
 
 
-class SmallChain(nn.Module):
+class SmallStack(nn.Module):
     """Predicts the correction to its input with 3x3 layers."""
 
     def __init__(self, width: int, depth: int) -> None:

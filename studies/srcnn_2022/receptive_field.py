@@ -29,11 +29,11 @@ class ReceptiveFields:
 
 
 def receptive_fields(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[str]) -> list[ReceptiveFields]:
-    """Return what is known of the test settings whose filters were measured on the same test images.
+    """Return what is known of the problems whose filters were measured on the same test images.
 
     Args:
         sweeps: whose folders may hold filters.
-        answers: the test settings, with their configurations.
+        answers: the problems, with their cells.
         order: of the blurs; others come last.
 
     Raises:
@@ -116,7 +116,7 @@ def receptive_field_figures(found: Sequence[ReceptiveFields]) -> list[FigureFile
 
 
 def _best_of_each_network(answer: Answer) -> list[Configuration]:
-    """Return the best configuration of each network whose sight has a size."""
+    """Return the best configuration of each network whose receptive field has a size."""
     best: dict[str, Configuration] = {}
     for configuration in (answer.best, *(competitor.configuration for competitor in answer.competitors)):
         if not configuration.is_wiener_guided:
@@ -128,7 +128,7 @@ def _best_of_each_network(answer: Answer) -> list[Configuration]:
 
 
 def _filters(sweep: Sweep, answer: Answer) -> Sequence[Filter]:
-    """Return the filters in a sweep's folder for the images of a test setting; they may be missing."""
+    """Return the filters that a sweep's folder holds for the test images of a problem; none where it holds none."""
     names = {
         run.name
         for configuration in answer.test_setting.configurations

@@ -20,7 +20,7 @@ from deblur.config import check
         ("paths.output=x", "paths.output is unknown: paths has the keys cache_root, output_root."),
         ("los=mse", "los is unknown: the top level has the keys blur, callbacks, "),
         ("los=mse", "Did you mean loss?"),
-        ("callbacks.comparison_grids.pictures=3", "callbacks.comparison_grids has the keys every_n_epochs, images."),
+        ("callbacks.comparison_grids.number=3", "callbacks.comparison_grids has the keys every_n_epochs, images."),
     ],
 )
 def test_an_added_key_is_refused_where_all_keys_are_known(changed: Change, word: str, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Guides are made of whole blurred images and the kernels that blurred them, and cut where the images are."""
+"""Wiener estimates are made of whole blurred images and their kernels, and cropped with the images."""
 
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def blur(name: str, folder: Path) -> Degradation:
     return given[name] if name in given else lopsided(folder)
 
 
-@pytest.mark.parametrize("limit", [0, 2**24], ids=["anew", "kept"])
+@pytest.mark.parametrize("limit", [0, 2**24], ids=["again", "kept"])
 @pytest.mark.parametrize("crop", [WHOLE, REAL], ids=["symmetric", "valid"])
 @pytest.mark.parametrize("context", [0, 6, 60])
 @pytest.mark.parametrize("name", BLURS)
@@ -107,7 +107,7 @@ def test_the_whole_frame_is_prepared_and_nothing_beyond_it(crop: Crop) -> None:
     )  # a patch has another mean than the whole
 
 
-@pytest.mark.parametrize("limit", [0, 2**24], ids=["anew", "kept"])
+@pytest.mark.parametrize("limit", [0, 2**24], ids=["again", "kept"])
 @pytest.mark.parametrize("crop", [WHOLE, REAL], ids=["symmetric", "valid"])
 @pytest.mark.parametrize(
     "name", [name if name == "motion" else pytest.param(name, marks=pytest.mark.slow) for name in BLURS]

@@ -54,7 +54,7 @@ def test_anime_faces_without_the_package_are_a_sentence(tmp_path: Path) -> None:
 def test_a_download_that_fails_is_a_sentence(tmp_path: Path, error: str, reason: str) -> None:
     said = answer(tmp_path, f"def dataset_download(name):\n    raise {error}")
     assert said == (
-        f"data=anime_faces: scribbless/another-anime-face-dataset cannot be downloaded ({reason}). Mend the connection "
+        f"data=anime_faces: scribbless/another-anime-face-dataset cannot be downloaded ({reason}). Fix the connection "
         f"or Kaggle's credentials (https://github.com/Kaggle/kagglehub tells how), {BY_HAND}"
     )
 

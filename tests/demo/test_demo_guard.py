@@ -103,7 +103,7 @@ class Door:
         content = {"data": list(data) if isinstance(data, tuple) else data, "fn_index": 1, "session_hash": session}
         return self("POST", JOIN, json.dumps(content | others).encode(), cookie=token)
 
-    def send_image(self, token: str | None, content: bytes = b"picture", name: str = "photo.png") -> Answer:
+    def send_image(self, token: str | None, content: bytes = b"an image", name: str = "photo.png") -> Answer:
         body, kind = multipart([("files", name, content)])
         return self("POST", UPLOAD, body, cookie=token, content_type=kind)
 
@@ -129,7 +129,7 @@ def token(door: Door) -> str:
 def uploaded(door: Door, token: str) -> str:
     visitor = door.visitors.visitor(token)
     path = visitor.place_for("photo.png")
-    path.write_bytes(b"picture")
+    path.write_bytes(b"an image")
     visitor.took(path)
     return str(path)
 

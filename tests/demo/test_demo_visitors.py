@@ -19,7 +19,7 @@ def visitors(tmp_path: Path) -> Visitors:
 def sent(visitor: Visitor, name: str = "photo.png") -> str:
     """Let a browser send an image; return its path."""
     path = visitor.place_for(name)
-    path.write_bytes(b"picture")
+    path.write_bytes(b"an image")
     visitor.took(path)
     return str(path)
 

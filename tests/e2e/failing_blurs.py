@@ -13,7 +13,7 @@ from deblur.blur import Box, Sampled
 from deblur.errors import UserError
 
 ERRORS = {
-    "user": UserError("blur.size=5 cannot be drawn: mend it."),
+    "user": UserError("blur.size=5 cannot be drawn: fix it."),
     "memory": MemoryError(),
     "no memory": OSError(12, "Cannot allocate memory"),
     "files": OSError(24, "Too many open files"),

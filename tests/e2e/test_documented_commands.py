@@ -1,4 +1,4 @@
-"""The training commands of README.md, docs/ and conf/: each is accepted as it is printed."""
+"""Training commands of README.md, docs/ and conf/: each is accepted as printed."""
 
 import re
 import shlex
@@ -18,14 +18,14 @@ EXAMPLES = REPOSITORY / "docs" / "examples"
 PLACES = {
     "data.root=FACES": "data.root=faces",
     "data.root=DIR": "data.root=faces",
-    "data.root=GOPRO/train": "data.root=sequences",
     "data.root=anime_faces": "data.root=faces",
     "data.sharp=DIR": "data.sharp=faces",
     "data.blurred=DIR": "data.blurred=blurred",
+    "data.root=GOPRO/train": "data.root=frames",
     "blur.path=FILE": "blur.path=kernel.npy",
     " --config-dir conf": f" --config-dir {EXAMPLES / 'conf'}",
 }
-# A run that is there, a GPU, a cluster, and words that stand for a list beside the command
+# An existing run, a GPU, a cluster, and placeholders for a list of overrides
 ELSEWHERE = re.compile(r"resume=|--help|trainer=gpu|submitit|OVERRIDES|CHANGE")
 
 
@@ -46,11 +46,10 @@ def test_every_documented_training_can_begin(
     monkeypatch.syspath_prepend(str(EXAMPLES))
     for index in range(16):
         face = draw(1, index)
-        sequence = tmp_path / "sequences" / f"{index // 4}"
-        for folder in (tmp_path / "faces", sequence / "sharp"):
-            write_gray_png(folder / f"{index}.png", face)
-        for folder in (tmp_path / "blurred", sequence / "blur"):
-            write_gray_png(folder / f"{index}.png", cv2.blur(face, (5, 5)))
+        write_gray_png(tmp_path / "faces" / f"{index}.png", face)
+        write_gray_png(tmp_path / "blurred" / f"{index}.png", cv2.blur(face, (5, 5)))
+        write_gray_png(tmp_path / "frames" / f"{index}" / "sharp" / "1.png", face)
+        write_gray_png(tmp_path / "frames" / f"{index}" / "blur" / "1.png", cv2.blur(face, (5, 5)))
     np.save(tmp_path / "kernel.npy", np.full((3, 3), 1 / 9))
     before = sorted(tmp_path.iterdir())
     commands = documented()

@@ -31,20 +31,20 @@ def train(cache_root: Path, *overrides: str) -> int:
 
 
 def test_the_examples_run(elsewhere: Path, cache_root: Path) -> None:
-    assert train(cache_root, "model=small_chain", "blur=cross", "trusted=[my_networks,my_blurs]") == 0
+    assert train(cache_root, "model=small_stack", "blur=cross", "trusted=[my_networks,my_blurs]") == 0
     (metrics,) = elsewhere.rglob("metrics.json")
     assert json.loads(metrics.read_text())["model"]["receptive_field"] == 15
     with (metrics.parent / "images.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["blur"] for row in rows} == {"matrix"}
+    assert {row["blur"] for row in rows} == {"cross"}
     assert all(2 <= float(row["arm"]) <= 6 for row in rows)
-    assert metrics.parent.parent.name.startswith("small_chain-cross-lr_0.001-")
+    assert metrics.parent.parent.name.startswith("small_stack-cross-lr_0.001-")
 
 
 def test_a_module_that_is_not_named_is_not_imported(
     elsewhere: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (elsewhere / "my_nets_unnamed.py").write_text("raise SystemExit('imported')")
-    assert train(cache_root, "model=small_chain", "model._target_=my_nets_unnamed.Net") == 2
+    assert train(cache_root, "model=small_stack", "model._target_=my_nets_unnamed.Net") == 2
     assert "trusted=[my_nets_unnamed]" in capsys.readouterr().err
     assert not list(elsewhere.rglob("status.json"))

@@ -37,7 +37,7 @@ def test_a_killed_process_is_a_sentence(workplace: Workplace, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
-        ("user", "error: blur.size=5 cannot be drawn: mend it."),
+        ("user", "error: blur.size=5 cannot be drawn: fix it."),
         ("no memory", "error: The memory does not suffice"),
         pytest.param("memory", "error: The memory does not suffice", marks=pytest.mark.slow),
         pytest.param("files", "error: Too many files are open", marks=pytest.mark.slow),

@@ -125,6 +125,7 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path, cache_root: Path) -> No
         [program[0], "-c", "import deblur; print(deblur.__file__)"], cwd=elsewhere, capture_output=True, text=True
     )
     assert Path(located.stdout.strip()).is_relative_to(packages)
+    assert (packages / "deblur" / "py.typed").is_file()
     subprocess.run(
         [*program, *SMALL, "debug=fast_dev_run"],
         check=True,

@@ -168,7 +168,7 @@ def test_a_folder_of_ones_own(workplace: Workplace, tmp_path: Path, capsys: pyte
     for index in range(24):
         levels = rng.integers(0, 256, (70 + index, 81, 3), dtype=np.uint8)
         Image.fromarray(levels).save(root / ("more" if index % 2 else "") / f"{index}.{'jpg' if index % 3 else 'png'}")
-    (root / "broken.jpg").write_bytes(b"no picture")
+    (root / "broken.jpg").write_bytes(b"no image")
     assert workplace.train("data=folder", f"data.root={root}", *SMALL[1:]) == 0
     assert "broken.jpg" in capsys.readouterr().out
     assert workplace.read("metrics.json")["data"]["left_out"] == 1

@@ -133,7 +133,7 @@ def test_a_failing_run_stops_no_other(sweeps: Sweeps, tmp_path: Path) -> None:
     assert sweeps.has_a_report()
     assert "boom" in (sweeps.folder / "report" / "report.html").read_text()
 
-    (tmp_path / "bombs.py").write_text(BOMB.replace("0.01", "-1"))  # what made them fail is mended
+    (tmp_path / "bombs.py").write_text(BOMB.replace("0.01", "-1"))  # the cause of their failure is fixed
     code, out, _ = sweeps.run(*overrides)
     assert code == 0
     assert "2 done already" in out

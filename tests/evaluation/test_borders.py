@@ -24,7 +24,7 @@ def test_networks_and_baselines_are_measured_with_both_borders(run: Path, evalua
     network = next(name for name in real if name not in ("none", "dct_wiener"))
     gains = {name: (symmetric[name]["gain"], real[name]["gain"]) for name in real}
     assert gains["none"] == (0, 0)
-    assert gains["dct_wiener"][0] > gains["dct_wiener"][1] + 1  # it leans on the mirror image
+    assert gains["dct_wiener"][0] > gains["dct_wiener"][1] + 1  # it relies on the mirror image
     assert gains[network][0] == pytest.approx(gains[network][1], abs=0.2)  # it sees 7 px
     psnrs = {
         name: [row["psnr"] for row in found.rows if (row["boundary"], row["restorer"]) == ("valid", name)]

@@ -312,7 +312,7 @@ def test_settings_tell_blurs_of_one_label_apart() -> None:
 def test_an_exact_input_is_harmed_where_a_test_would_call_it_harmed(
     box: Path, tmp_path: Path, cache_root: Path
 ) -> None:
-    """Flat images are exact after any blur; a network that brightens them harms all of them."""
+    """Flat images are exact after any blur; a network that brightens them degrades all of them."""
     (tmp_path / "flat").mkdir()
     for level in range(40, 52):
         Image.new("L", (64, 64), level).save(tmp_path / "flat" / f"{level}.png")

@@ -93,7 +93,7 @@ def test_a_guide_is_made_for_an_exported_network(told: bool, tmp_path: Path, eva
     )
     assert (
         by_torch.keys() == by_onnx.keys() == {"symmetric", "valid"}
-    )  # a network with a Wiener estimate leans on the boundary
+    )  # a network with a Wiener estimate relies on the boundary
     for boundary, theirs in by_torch.items():
         for key, value in theirs.items():
             assert by_onnx[boundary][key] == pytest.approx(value, abs=DECIBELS), (boundary, key)

@@ -23,7 +23,7 @@ def test_wider_filters_restore_more(tmp_path: Path, cache_root: Path) -> None:
     assert [row["size"] for row in rows] == list(range(5, 42, 2))
     by_size = {row["size"]: row["gain"] for row in rows}
     assert all(row["valid_gain"] > 0 for row in rows)
-    assert rows[-1]["gain"] > rows[-1]["valid_gain"]  # the widest leans on the mirror image
+    assert rows[-1]["gain"] > rows[-1]["valid_gain"]  # the widest relies on the mirror image
     assert abs(rows[0]["gain"] - rows[0]["valid_gain"]) < 0.3
     assert 0 < by_size[5] < by_size[9] < by_size[13]
     with Image.open(tmp_path / "out" / "filters.png") as figure:

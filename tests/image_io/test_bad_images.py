@@ -22,7 +22,7 @@ GRAY_PNG = encoded(Image.fromarray(noise(HEIGHT, WIDTH)), "PNG")
 COLOR_JPEG = encoded(Image.fromarray(noise(HEIGHT, WIDTH, 3)), "JPEG")
 BAD_FILES = {
     "empty.png": (b"", r"^is empty \(0 bytes\)$"),
-    "text.png": (b"This is no picture.\n", "^is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image$"),
+    "text.png": (b"This is no image.\n", "^is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image$"),
     "page.jpg": (b"<!DOCTYPE html><html></html>", "^is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image$"),
     "cut.png": (GRAY_PNG[: len(GRAY_PNG) // 2], "^is truncated$"),
     "cut.jpg": (COLOR_JPEG[: len(COLOR_JPEG) // 2], "^is truncated$"),

@@ -27,7 +27,7 @@ WHOLE = {
 }
 BAD = {
     "empty.png": (b"", r"is empty \(0 bytes\)"),
-    "text.png": (b"This is no picture.\n", "is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image"),
+    "text.png": (b"This is no image.\n", "is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image"),
     "page.jpg": (b"<!DOCTYPE html><html></html>", "is no AVIF, BMP, HEIC, JPEG, PNG, TIFF or WebP image"),
     "none.png": (png_that_claims(0, 5), "is "),
 } | {

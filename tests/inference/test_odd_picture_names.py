@@ -51,8 +51,8 @@ def test_they_are_blurred_and_restored(command: Command, identity: Path, images:
 
 
 def test_their_faults_are_sentences(command: Command, identity: Path, images: Path, tmp_path: Path) -> None:
-    (images / ODD).write_bytes(b"no picture")
-    (images / EVIL).write_bytes(b"no picture")
+    (images / ODD).write_bytes(b"no image")
+    (images / EVIL).write_bytes(b"no image")
     told = command(f"run={identity}", f"input={images}", f"output={tmp_path / 'out'}")
     assert told.code == 2
     assert told.err.count("\n") == 3

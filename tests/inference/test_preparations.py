@@ -32,7 +32,7 @@ class Otherwise(nn.Module):
     """A network whose method of that name gives something else."""
 
     def prefilter(self) -> Tensor:
-        """Return no preparation."""
+        """Return no pre-filter."""
         return next(nn.Linear(1, 1).parameters())
 
 
@@ -40,7 +40,7 @@ class Otherwise(nn.Module):
 def test_something_else_of_that_name_is_a_sentence(kind: type[nn.Module]) -> None:
     with pytest.raises(UserError) as caught:
         prefilter_of(kind())
-    assert str(caught.value).startswith(f"{kind.__name__}.preparation has to be a method without arguments that")
+    assert str(caught.value).startswith(f"{kind.__name__}.prefilter has to be a method without arguments that")
     assert "returns a deblur.wiener.prefilter.WienerPrefilter" in str(caught.value)
 
 

@@ -23,11 +23,11 @@ def test_pictures_and_the_tiles_of_a_large_one_are_counted() -> None:
             advance()
         bar.done(TASK)
         assert [(task.description, task.completed, task.total) for task in shown.tasks] == [
-            ("Pictures", 1, 2),
+            ("Images", 1, 2),
             ("large", 3, SEVERAL_TILES),
         ]
         bar.tiles("another", SEVERAL_TILES)
-        assert [task.description for task in shown.tasks] == ["Pictures", "another"]
+        assert [task.description for task in shown.tasks] == ["Images", "another"]
 
 
 def test_one_picture_needs_no_count() -> None:

@@ -71,12 +71,12 @@ def test_the_heat_map_marks_harm(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [1.0, 2.0])
     harmless = heatmap(read(sweep))
     make_measured("b", [-1.0, -2.0], lr=0.01)
-    harmful = heatmap(read(sweep))
+    degrading = heatmap(read(sweep))
     assert harmless is not None
-    assert harmful is not None
+    assert degrading is not None
     assert "Hatched" not in harmless.caption
-    assert "Hatched: worse than the blurred input." in harmful.caption
-    assert "srcnn_915 lr 0.01 -1.50" in harmful.alt
+    assert "Hatched: worse than the blurred input." in degrading.caption
+    assert "srcnn_915 lr 0.01 -1.50" in degrading.alt
 
 
 def test_the_detail_is_where_the_images_differ_most() -> None:

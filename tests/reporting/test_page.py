@@ -203,7 +203,7 @@ def test_only_missing_runs_are_a_report_too(sweep: Path, tmp_path: Path) -> None
     assert "0 of 2 runs are done; the answer can change (2 missing)." in text
 
 
-@pytest.mark.parametrize("content", [b"no picture", b"", b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize("content", [b"no image", b"", b"\x89PNG\r\n\x1a\n"])
 def test_a_damaged_picture_is_named_and_the_rest_is_reported(grid: Path, tmp_path: Path, content: bytes) -> None:
     path = grid / "a" / "samples" / "one" / "sharp.png"
     path.write_bytes(content)

@@ -51,7 +51,7 @@ def test_a_run_is_running_and_then_done(tmp_path: Path) -> None:
     ("error", "state", "text"),
     [
         (ValueError("no such thing"), "failed", "ValueError: no such thing"),
-        (UserError("Mend this."), "failed", "Mend this."),
+        (UserError("Fix this."), "failed", "Fix this."),
         (MemoryError(), "failed", "MemoryError: "),
         (KeyboardInterrupt("Stopped."), "interrupted", None),
         (SystemExit(1), "interrupted", None),

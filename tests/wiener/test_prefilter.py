@@ -27,7 +27,7 @@ def measured(taps: tuple[tuple[float, ...], ...]) -> WienerFilter:
 
 
 def prepared(kernel: Psf | None, *noise_scales: float, blurred_by: Psf = BOX) -> WienerPrefilter:
-    """Return a preparation for a kernel; with None each image is to come with its own."""
+    """Return a pre-filter for a kernel; with None each image comes with its own."""
     found = measured(tuple(map(tuple, blurred_by.tolist())))
     power, noise = (spectrum.power.astype(np.float32) for spectrum in (found.power, found.noise))
     own = None if kernel is None else kernel.astype(np.float32)
@@ -40,7 +40,7 @@ def random(shape: tuple[int, int]) -> NDArray[np.float32]:
 
 @pytest.fixture
 def plain() -> Plain:
-    """What a file holds of a preparation."""
+    """Contents of a file for a pre-filter."""
     told: Plain = json.loads(json.dumps(prepared(BOX, 1.0, 4.0).as_plain()))
     return told
 

@@ -1,0 +1,325 @@
+"""The Python interface for notebooks and scripts: what `import deblur` offers besides the command lines.
+
+Heavy imports happen inside the functions, so that `import deblur` stays light.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deblur.errors import UserError, disk_error, disk_errors_as_user_errors
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from torch import nn
+
+    from deblur.blur import Degradation
+    from deblur.blur.kernels import Psf
+    from deblur.data.datamodule import DeblurDataModule
+
+Config = dict[str, Any]
+Overrides = Sequence[str]
+Metric = Callable[[Any, Any], float]
+
+_FOR_COMMANDS = ("sweep", "resume", "dry_run")  # keys of a training that only the command line reads
+
+
+def compose(command: Literal["train", "evaluate"] = "train", overrides: Overrides = ()) -> Config:
+    """Compose and check the configuration of a command.
+
+    Args:
+        command: `train` or `evaluate`.
+        overrides: arguments of the command line, such as `["blur=box", "optimizer.lr=1e-3"]`; `--config-dir` and a
+            folder add configuration files.
+
+    Returns:
+        Plain Python values by key, with default values, types and ranges checked.
+
+    Raises:
+        UserError: for an override that is unknown, out of range or stands for several runs.
+    """
+    if command not in ("train", "evaluate"):
+        raise UserError(f"There is no configuration of {command}: give train or evaluate.")
+    if isinstance(overrides, str):
+        raise UserError(f"overrides={overrides!r} is a text: give a list of texts, such as ['{overrides}'].")
+    from deblur.config.check import check, refuse_trust_in_files
+    from deblur.config.commands import Evaluate, check_command
+
+    composed = _composed(command, overrides)
+    refuse_trust_in_files(composed, overrides)
+    return check(composed) if command == "train" else check_command(composed, Evaluate)
+
+
+def data_module(config: Mapping[str, Any] | Overrides) -> "DeblurDataModule":
+    """Open the images of a configuration and divide them into splits.
+
+    Images that are not in the cache are decoded or drawn first. `setup()` has been called: `splits`,
+    `evaluation_dataset` and the data loaders are ready. Blurred and sharp training patches have the same size; `fit`
+    adds the halo of its network.
+
+    Args:
+        config: what `compose("train")` returned, or its overrides.
+
+    Raises:
+        UserError: for a wrong configuration, or images that are unreadable or too few.
+    """
+    checked = _checked(config)
+    from deblur.blur import Degradation
+    from deblur.config import build
+    from deblur.data.datamodule import DeblurDataModule
+
+    data = build(
+        checked["data"],
+        DeblurDataModule,
+        build(checked["blur"], Degradation, trusted=checked["trusted"]),
+        trusted=checked["trusted"],
+        training_seed=checked["seed"],
+        cache_root=checked["paths"]["cache_root"],
+    )
+    data.setup()
+    return data
+
+
+def network(config: Mapping[str, Any] | Overrides) -> "nn.Module":
+    """Build the untrained network of a configuration.
+
+    Args:
+        config: what `compose("train")` returned, or its overrides.
+
+    Returns:
+        A module from blurred images (N, 1, H, W) in [0, 1] to restored ones, not clamped.
+
+    Raises:
+        UserError: for a wrong configuration.
+    """
+    checked = _checked(config)
+    from deblur.inference.building import build_network
+
+    return build_network(checked["model"], checked["trusted"])
+
+
+def degradation(blur: str, **parameters: Any) -> "Degradation":
+    """Build a degradation: blur, noise, rounding to 8 bits, JPEG.
+
+    Args:
+        blur: an option of the group `blur`, such as `gaussian`, `motion` or `mixed`.
+        parameters: keys of that option, such as `sigma`, `noise_sigma` or `jpeg_quality`. A pair is drawn per image.
+            Keys that are not given have the value of conf/blur.
+
+    Raises:
+        UserError: for a blur or a parameter that is unknown or out of range.
+    """
+    from deblur.blur import Degradation
+    from deblur.config import build
+    from deblur.config.check import check_blur
+
+    settings = _blur_settings(blur) | {key: _plain(value) for key, value in parameters.items()}
+    check_blur(settings, [])
+    return build(settings, Degradation)
+
+
+def kernel(blur: str, *, seed: int = 0, **parameters: Any) -> "Psf":
+    """Make a blur kernel.
+
+    Args:
+        blur: an option of the group `blur`.
+        seed: of what is drawn; unused if all parameters are fixed.
+        parameters: as in `degradation`.
+
+    Returns:
+        (H, W) with odd sides, at least 0, of sum 1.
+
+    Raises:
+        UserError: as `degradation` does.
+    """
+    return degradation(blur, **parameters).sample(np.random.default_rng(seed)).kernel.psf
+
+
+def degrade(image: NDArray[np.uint8], blur: str, *, seed: int = 0, **parameters: Any) -> NDArray[np.uint8]:
+    """Blur an image as in training and evaluation: symmetric boundary, noise, rounding to 8 bits, JPEG.
+
+    Args:
+        image: (H, W) gray or (H, W, 3) RGB; the channels get the same kernel and different noise.
+        blur: an option of the group `blur`.
+        seed: of what is drawn: kernel, noise, JPEG quality.
+        parameters: as in `degradation`.
+
+    Returns:
+        The blurred image, of the same shape.
+
+    Raises:
+        UserError: as `degradation` does.
+        ValueError: for an image of another type or shape.
+    """
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+        raise ValueError(f"the image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
+    from deblur.inference.simulation import apply
+
+    drawn_from = degradation(blur, **parameters)
+    return apply(image, drawn_from, drawn_from.sample(np.random.default_rng(seed)))
+
+
+def metric(name: Literal["psnr", "ssim"]) -> Metric:
+    """Return a metric as a function of two gray images.
+
+    Args:
+        name: `psnr` [dB] or `ssim`.
+
+    Returns:
+        A function of (restored, sharp), each (H, W), uint8, uint16 or floating point in [0, 1]. It raises ValueError
+        for another type, range or shape.
+
+    Raises:
+        UserError: for an unknown metric.
+    """
+    from deblur import metrics
+
+    known = {"psnr": metrics.psnr, "ssim": metrics.ssim}
+    if name not in known:
+        raise UserError(f"There is no metric {name}: give {' or '.join(known)}.")
+
+    def measured(restored: Any, sharp: Any) -> float:
+        import torch
+
+        from deblur.inference.arrays import as_pixels
+
+        first, second = as_pixels(restored), as_pixels(sharp)
+        if first.ndim != 2 or first.shape != second.shape:
+            raise ValueError(f"{name} compares two gray images of one shape (H, W), not {first.shape}, {second.shape}")
+        images = [
+            torch.from_numpy(image / np.iinfo(image.dtype).max if image.dtype.kind == "u" else image)
+            for image in (first, second)
+        ]
+        return float(known[name](*(image.float()[None, None] for image in images)))
+
+    return measured
+
+
+def fit(config: Mapping[str, Any] | Overrides) -> Path:
+    """Train one network, as `python -m deblur.train` does.
+
+    Args:
+        config: what `compose("train")` returned, or its overrides, which the name of the run then states.
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        UserError: for a wrong configuration, and for what the command would refuse.
+    """
+    checked = _checked(config)
+    given = [key for key in _FOR_COMMANDS if checked[key]]
+    if given:
+        raise UserError(f"{given[0]} belongs to the command: leave it out, or run python -m deblur.train.")
+    if checked["trainer"].get("devices", 1) != 1:
+        raise UserError("deblur.fit trains on one device: leave out trainer.devices, or run python -m deblur.train.")
+    from deblur.data.sizes import refuse_too_large_patch
+    from deblur.runs import naming_overrides, run_folder
+    from deblur.runs.whereabouts import refuse_unwritable
+
+    folder = run_folder(checked, [] if isinstance(config, Mapping) else naming_overrides(config, None))
+    refuse_too_large_patch(checked)
+    try:
+        refuse_unwritable(folder)
+    except OSError as error:
+        raise disk_error(
+            error, f"The run folder {folder} cannot be written ({error.strerror}): choose another paths.output_root."
+        ) from error
+    from deblur.training.session import train
+
+    train(checked, folder)
+    return folder
+
+
+def measure(run: str | os.PathLike[str], overrides: Overrides = ()) -> dict[str, dict[str, dict[str, Any]]]:
+    """Measure a trained network on test images, as `python -m deblur.evaluate` does, and write the same files.
+
+    Args:
+        run: the folder of a run, a checkpoint, an exported file, or the name of a pretrained network.
+        overrides: further arguments of the command, such as `["blur=motion", "baseline=[wiener]"]`.
+
+    Returns:
+        The means by boundary condition (`symmetric`, `valid`) and restorer (`network`, and the name of each baseline).
+
+    Raises:
+        UserError: for a wrong configuration, and for what the command would refuse.
+    """
+    asked = compose("evaluate", [f"run={os.fspath(run)}", *overrides])
+    from deblur.inference.pretrained import PRETRAINED
+    from deblur.runs.whereabouts import refuse_no_run, refuse_unwritable
+
+    with disk_errors_as_user_errors():
+        if asked["run"] not in PRETRAINED:
+            refuse_no_run(Path(asked["run"]))
+        refuse_unwritable(Path(asked["output"] or asked["paths"]["output_root"]))
+        from deblur.evaluation.session import measured
+
+        ((_, found),), _ = measured(asked, compose("train"))
+    means = {}
+    for boundary, results in found.summary["boundaries"].items():
+        (_, of_network), *of_baselines = results["restorers"].items()
+        means[boundary] = {"network": of_network, **dict(of_baselines)}
+    return means
+
+
+def _checked(config: Mapping[str, Any] | Overrides) -> Config:
+    """Return the configuration of overrides, or check one that the user may have changed."""
+    if not isinstance(config, Mapping):
+        return compose("train", config)
+    from deblur.config.check import check
+
+    return check(config, stored=True)
+
+
+def _composed(command: str, overrides: Overrides) -> "DictConfig":
+    """Compose a configuration without changing the Hydra of this process.
+
+    Raises:
+        UserError: for what Hydra cannot read, and for flags that belong to the command line.
+    """
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    from deblur.config.arguments import read_arguments
+    from deblur.config.command_line import USAGE_ERRORS, prepare_overrides
+    from deblur.config.explaining import explain
+    from deblur.config.sweeps import loader_of
+
+    arguments = read_arguments(overrides, command)
+    if arguments.multirun or arguments.shows is not None:
+        raise UserError("Flags such as -m and --help belong to the command line: give KEY=VALUE.")
+    prepared = prepare_overrides(arguments)
+    try:
+        config = loader_of(arguments).load_configuration(arguments.config_name, prepared, RunMode.RUN)
+    except USAGE_ERRORS as error:
+        raise UserError(explain(error, command, prepared)) from error
+    if config.hydra.mode == RunMode.MULTIRUN:
+        raise UserError(f"{' '.join(overrides)} is a sweep of several runs: run python -m deblur.train.")
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+@functools.cache
+def _composed_blur(name: str) -> "DictConfig":
+    return _composed("train", [f"blur={name}"])
+
+
+def _blur_settings(name: str) -> Config:
+    """Return the values of an option of the group `blur`; a value that the user has to give is `???`."""
+    from omegaconf import OmegaConf
+
+    settings = OmegaConf.to_container(_composed_blur(name).blur, resolve=True)
+    return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter as the configuration has it: numbers of NumPy, tuples and paths are none of YAML."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
