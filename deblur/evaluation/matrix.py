@@ -23,7 +23,9 @@ from deblur.evaluation.tables import matrix_figure_table
 from deblur.files import write_csv
 from deblur.inference.trained import load_trained
 from deblur.memory import keep_freed_memory
-from deblur.metrics import mean_results, psnr
+from deblur.metrics import PSNR
+from deblur.metrics.images import psnr
+from deblur.metrics.measuring import mean_results
 from deblur.reporting.labels import describe, frozen, plain, varying
 from deblur.reporting.matrix import MATRIX_FILE
 from deblur.runs import config_of_run, data_settings, flatten, measured_on
@@ -307,7 +309,7 @@ def _measured(
             "trained_on": label,
             "family": condition.family,
             "condition": condition.label,
-            **mean_results(rows[label], ("input_psnr", "psnr", "gain")),
+            **mean_results(rows[label], [PSNR.info]),
         }
         for label, restorer in restorers.items()
     ]

@@ -19,7 +19,9 @@ from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_te
 from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import filter_table
 from deblur.files import safe_name, write_bytes, write_csv, write_json
-from deblur.metrics import mean_results, psnr
+from deblur.metrics import PSNR
+from deblur.metrics.images import psnr
+from deblur.metrics.measuring import mean_results
 from deblur.reporting.configurations import SAME_INPUT
 from deblur.reporting.filters import FILTERS_FILE, filter_figure
 from deblur.runs import METRICS_FILE, data_settings, flatten, in_sentences, measured_on, read_config
@@ -185,7 +187,7 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
 
     Returns:
         One row for each size: `size`, mean PSNR of the filtered and of the blurred test images, and the gain [dB], as
-        `deblur.metrics.mean_results` makes them; None without an image whose PSNR is finite.
+        `deblur.metrics.measuring.mean_results` makes them; None without an image whose PSNR is finite.
     """
     training = data.evaluation_dataset(data.measurable("train", crop), crop)
     pairs = [training[position] for position in range(len(training))]
@@ -206,6 +208,6 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
             {"psnr": after, "input_psnr": before, "gain": after - before}
             for before, after in zip(inputs, values, strict=True)
         ]
-        means = mean_results(measured, NUMBERS)
+        means = mean_results(measured, [PSNR.info])
         rows.append({"size": size, **{key: means[key] for key in NUMBERS}})
     return rows

@@ -38,6 +38,7 @@ def evaluation_config(base: Settings, defaults: Settings, asked: Settings) -> Co
                 config[group].pop("sha256", None)  # of the file that was trained with
             config[group] = merged(config[group], change, group)
     config |= {"paths": asked["paths"], "trusted": asked["trusted"], "sweep": None, "resume": None}
+    config["metrics"] = asked["metrics"] or config["metrics"]
     return check(config, for_training=False, stored=True)
 
 
