@@ -52,7 +52,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
     config = {str(key): deepcopy(value) for key, value in cfg.items()} if stored else resolve(cfg)
     check_section("", config, schema.Train)
     check_section("paths", config["paths"], schema.Paths)
-    refuse_unknown_names(config)
+    refuse_unknown_names(config if for_training else {**config, "loss": None})
     sections = {group: config[group] for group in _GROUPS}
     for group in _GROUPS_OF_MANY:
         sections |= {f"{group}.{name}": section for name, section in (config[group] or {}).items()}
