@@ -37,6 +37,32 @@ def refuse_unknown_names(config: Mapping[str, Any]) -> None:
         raise UserError(f"metrics=[{','.join(names)}] is not allowed: name each metric once.")
 
 
+def refuse_unmeasured_monitors(config: Mapping[str, Any]) -> None:
+    """Refuse a scheduler or a callback that follows a validation metric which is not chosen.
+
+    The names of a user's metrics are not known before they are built: with one of them nothing is refused here.
+
+    Args:
+        config: a training's configuration.
+
+    Raises:
+        UserError: for the first such `monitor`.
+    """
+    chosen = config["metrics"]
+    if not all(name in METRICS for name in chosen):
+        return
+    known = [f"val/{name}" for name in dict.fromkeys(("loss", PSNR.info.name, "gain", *chosen))]
+    sections = {"scheduler": config["scheduler"]}
+    sections |= {f"callbacks.{name}": section for name, section in (config["callbacks"] or {}).items()}
+    for key, section in sections.items():
+        monitor = str((section or {}).get("monitor"))
+        if monitor.startswith("val/") and monitor not in known:
+            raise UserError(
+                f"{key}.monitor={monitor} is not measured: give {listed_names(known)}, or add the metric to metrics="
+                f"[{','.join(chosen)}]."
+            )
+
+
 def _refuse_unknown(key: str, name: str, known: Mapping[str, object], trusted: Sequence[str]) -> None:
     if name in known or any(name.startswith(f"{module}.") for module in trusted):
         return

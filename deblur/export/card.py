@@ -120,7 +120,7 @@ def _test(test: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
             _rounded(test.get(info.name), info.digits),
             _rounded(test.get("gain"), info.digits) if info == PSNR.info else "",
         )
-        for info in infos_of_results(test, own)
+        for info in dict.fromkeys([PSNR.info, *infos_of_results(test, own)])
     ]
     return {
         "rows": rows,
