@@ -11,7 +11,8 @@ from benchmarks.networks import NETWORKS
 from benchmarks.results import Row, tell
 from benchmarks.timing import seconds
 from deblur.device import Device, taken_device
-from deblur.metrics import measure, ssim
+from deblur.metrics import DEFAULT_METRICS, METRICS
+from deblur.metrics.measuring import measure
 from deblur.models import SRCNN
 
 SIDE = 256  # of the images [px]
@@ -52,14 +53,15 @@ def compare(name: str, device: Device, sizes: Sequence[int], repeats: int) -> li
 
 def _works(network: SRCNN, device: Device, images: int) -> tuple[Callable[[], object], Callable[[], object]]:
     """Return a validation step and the SSIM in it."""
+    metrics = [METRICS[name] for name in DEFAULT_METRICS]
     batch = {kind: torch.rand(images, 1, SIDE, SIDE) for kind in ("blurred", "sharp")}
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=device.precision == "bf16-mixed"):
             restored = network(batch["blurred"])
-        measure(restored, batch, similarity_of_input=False)
+        measure(restored, batch, metrics, of_input=False)
 
-    return step, partial(ssim, batch["blurred"], batch["sharp"])
+    return step, partial(METRICS["ssim"], batch["blurred"], batch["sharp"])
 
 
 if __name__ == "__main__":

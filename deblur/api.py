@@ -164,24 +164,23 @@ def degrade(image: NDArray[np.uint8], blur: str, *, seed: int = 0, **parameters:
     return apply(image, drawn_from, drawn_from.sample(np.random.default_rng(seed)))
 
 
-def metric(name: Literal["psnr", "ssim"]) -> Metric:
+def metric(name: str) -> Metric:
     """Return a metric as a function of two gray images.
 
     Args:
-        name: `psnr` [dB] or `ssim`.
+        name: of the registry: `psnr`, `ssim`, `ms_ssim`, `vif` or `mse`.
 
     Returns:
-        A function of (restored, sharp), each (H, W), uint8, uint16 or floating point in [0, 1]. It raises ValueError
-        for another type, range or shape.
+        A function of (restored, sharp), each (H, W), uint8, uint16 or floating point in [0, 1]. It returns nan for
+        images smaller than the metric can measure, and raises ValueError for another type, range or shape.
 
     Raises:
         UserError: for an unknown metric.
     """
-    from deblur import metrics
+    from deblur.metrics.registry import METRICS
 
-    known = {"psnr": metrics.psnr, "ssim": metrics.ssim}
-    if name not in known:
-        raise UserError(f"There is no metric {name}: give {' or '.join(known)}.")
+    if name not in METRICS:
+        raise UserError(f"There is no metric {name}: give {', '.join(METRICS)}.")
 
     def measured(restored: Any, sharp: Any) -> float:
         import torch
@@ -195,7 +194,7 @@ def metric(name: Literal["psnr", "ssim"]) -> Metric:
             torch.from_numpy(image / np.iinfo(image.dtype).max if image.dtype.kind == "u" else image)
             for image in (first, second)
         ]
-        return float(known[name](*(image.float()[None, None] for image in images)))
+        return float(METRICS[name](*(image.float()[None, None] for image in images)))
 
     return measured
 

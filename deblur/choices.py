@@ -1,5 +1,6 @@
 """Values that may be chosen, on a command line and in Python alike."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias, get_args
 
 Accelerator: TypeAlias = Literal["auto", "cpu", "gpu", "mps"]
@@ -9,8 +10,13 @@ Color: TypeAlias = Literal["luma", "channels"]
 
 def listed(choices: Any) -> str:
     """Return the values of a Literal as a list in words: `auto, cpu, gpu or mps`."""
-    *others, last = map(str, get_args(choices))
-    return f"{', '.join(others)} or {last}"
+    return listed_names(map(str, get_args(choices)))
+
+
+def listed_names(names: Iterable[str]) -> str:
+    """Return names as a list in words: `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def refusal(name: str, value: object, choices: Any) -> str | None:

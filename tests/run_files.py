@@ -20,7 +20,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def write_history(folder: Path, gains: Sequence[float]) -> None:
     rows = [
-        {"epoch": epoch, "lr": 0.001, "val/loss": 0.01 / (1 + gain), "val/psnr": INPUT + gain, "val/gain": gain}
+        {"epoch": epoch, "lr": 0.001, "val/mse": 0.01 / (1 + gain), "val/psnr": INPUT + gain, "val/gain": gain}
         for epoch, gain in enumerate(gains, 1)
     ]
     write_table(folder / "history.csv", rows)

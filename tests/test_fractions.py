@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from deblur.fractions import degraded_fraction, share_above
-from deblur.metrics import mean_results, measure
+from deblur.metrics import PSNR
+from deblur.metrics.measuring import mean_results, measure
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,9 @@ def test_what_is_measured_of_exact_inputs_is_harm() -> None:
     sharp = torch.full((3, 1, 16, 16), 0.5)
     restored = sharp.clone()
     restored[0] += 0.1
-    measured = measure(restored, {"blurred": sharp, "sharp": sharp}, similarity_of_input=True)
+    measured = measure(restored, {"blurred": sharp, "sharp": sharp}, [PSNR], of_input=True)
     rows = [{name: values[image].item() for name, values in measured.items()} for image in range(3)]
-    means = mean_results(rows)
+    means = mean_results(rows, [PSNR.info])
     assert means["degraded"] == 1 / 3
     assert (means["exactly_restored"], means["gain"], means["input_psnr"]) == (2, None, None)
     assert means["psnr"] == pytest.approx(20.0, abs=1e-4)

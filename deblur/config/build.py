@@ -18,6 +18,7 @@ def build(
     *arguments: object,
     trusted: Sequence[str] = (),
     allowed: Sequence[str] = TRUSTED,
+    key: str = "_target_",
     **more: object,
 ) -> Built:
     """Build the object that a node of the configuration describes.
@@ -31,18 +32,19 @@ def build(
         arguments: positional arguments that come before those of the node.
         trusted: modules that the user named on the command line.
         allowed: modules whose classes may be built anyway.
+        key: where the import path stands in the configuration.
         more: keyword arguments beside those of the node.
 
     Raises:
         UserError: where the class is not found, not allowed, of another kind, or does not take the arguments.
     """
     target = str(node.get("_target_"))
-    refuse_by_name(target, trusted=trusted, allowed=allowed)
-    found = _find_class(target, (*allowed, *trusted))
+    refuse_by_name(target, trusted=trusted, allowed=allowed, key=key)
+    found = _find_class(target, (*allowed, *trusted), key)
     if not issubclass(found, base):
-        raise UserError(f"_target_={target} is no {base.__name__}: give a class that is one.")
+        raise UserError(f"{key}={target} is no {base.__name__}: give a class that is one.")
     if inspect.isabstract(found):
-        raise UserError(f"_target_={target} is abstract: give a class that is derived from it.")
+        raise UserError(f"{key}={target} is abstract: give a class that is derived from it.")
     keywords = {key: value for key, value in node.items() if key not in ("_target_", "name")} | more
     signature = inspect.signature(found)
     try:
@@ -77,14 +79,14 @@ def refuse_by_name(
         raise UserError(_refusal(key, target, (*allowed, *trusted)))
 
 
-def _find_class(target: str, modules: Sequence[str]) -> type:
+def _find_class(target: str, modules: Sequence[str], key: str) -> type:
     path, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(path), name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"_target_={target} cannot be imported: {error}.") from error
+        raise UserError(f"{key}={target} cannot be imported: {error}.") from error
     if not inspect.isclass(found) or not _is_within(f"{found.__module__}.{name}", modules):
-        raise UserError(_refusal("_target_", target, modules))
+        raise UserError(_refusal(key, target, modules))
     return found
 
 

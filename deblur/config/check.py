@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from deblur.config import schema
 from deblur.config.build import refuse_by_name
+from deblur.config.chosen import refuse_unknown_names, refuse_unmeasured_monitors
 from deblur.config.keys import COMMANDS, NEAR, TEXT_KEYS, did_you_mean, nearest, options, question
 from deblur.config.sections import Section, shown
 from deblur.errors import UserError
@@ -51,6 +52,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
     config = {str(key): deepcopy(value) for key, value in cfg.items()} if stored else resolve(cfg)
     check_section("", config, schema.Train)
     check_section("paths", config["paths"], schema.Paths)
+    refuse_unknown_names(config if for_training else {**config, "loss": None})
     sections = {group: config[group] for group in _GROUPS}
     for group in _GROUPS_OF_MANY:
         sections |= {f"{group}.{name}": section for name, section in (config[group] or {}).items()}
@@ -65,6 +67,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
     _refuse_unknown_kernels(config, for_training=for_training)
     if for_training:
         _refuse_too_few_images(config["data"])
+        refuse_unmeasured_monitors(config)
     trainer = config["trainer"]
     if trainer["precision"] == "16-mixed" and trainer.get("gradient_clip_val") and config["optimizer"].get("fused"):
         raise UserError(

@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig
 from pydantic import BeforeValidator, Field, model_validator
 
-from deblur.choices import Accelerator, Color, Precision, listed
+from deblur.choices import Accelerator, Color, Precision, listed, listed_names
 from deblur.config.check import Config, check_section, resolve
+from deblur.config.chosen import refuse_unknown_names
 from deblur.config.schema import Paths
 from deblur.config.sections import Place, Section, shown
+from deblur.metrics.registry import METRICS
 
 Format = Literal["onnx", "safetensors"]
 
@@ -112,6 +114,9 @@ class Evaluate(Section):
     split: Literal["train", "val", "test", "all"] | None = Field(description="train, val, test, all or null")
     accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
+    metrics: list[str] | None = Field(
+        min_length=1, description=f"a list of {listed_names(METRICS)}, such as [psnr,vif], or null for the run's own"
+    )
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
 
@@ -134,9 +139,9 @@ class Evaluate(Section):
 
     def _refuse_words_without_effect(self) -> None:
         unread = {
-            "matrix": ("optimal_linear", "baseline", "both_boundaries", "blur", "split", "output"),
-            "optimal_linear": ("run", "baseline", "both_boundaries", "split"),
-            "compare": ("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split"),
+            "matrix": ("optimal_linear", "baseline", "both_boundaries", "blur", "split", "output", "metrics"),
+            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "metrics"),
+            "compare": ("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split", "metrics"),
         }
         for kind, keys in unread.items():
             given = [key for key in keys if getattr(self, kind) and getattr(self, key)]
@@ -224,6 +229,8 @@ def check_command(cfg: DictConfig | Mapping[str, Any], known: type[Section]) -> 
     check_section("", config, known)
     if "paths" in known.model_fields:
         check_section("paths", config["paths"], Paths)
+    if "metrics" in known.model_fields:
+        refuse_unknown_names(config)
     return config
 
 

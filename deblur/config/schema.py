@@ -11,8 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from deblur.choices import listed_names
 from deblur.config.blurs import Box, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur, Trajectory
 from deblur.config.sections import OpenSection, Place, Section, Target, shown
+from deblur.metrics.registry import METRICS
+from deblur.training.losses import LOSSES
 
 
 def _odd(value: Any) -> int:
@@ -284,7 +287,8 @@ class Train(Section):
     callbacks: dict[str, Any] | None = Field(description="a group: callbacks=NAME")
     logger: dict[str, Any] | None = Field(description="a group: logger=NAME")
     paths: dict[str, Any] = Field(description="output_root and cache_root")
-    loss: Literal["mse", "l1", "charbonnier", "psnr"] = Field(description="mse, l1, charbonnier or psnr")
+    loss: str = Field(description=listed_names(LOSSES))
+    metrics: list[str] = Field(min_length=1, description=f"a list of {listed_names(METRICS)}, such as [psnr,ssim]")
     seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
     sweep: Annotated[str | None, AfterValidator(_folder_name)] = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",

@@ -16,14 +16,16 @@ from deblur.data.datamodule import DeblurDataModule
 from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.device import taken_device
 from deblur.errors import UserError
-from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_test_settings
+from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems
 from deblur.evaluation.restorers import NetworkRestorer
 from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import matrix_figure_table
 from deblur.files import write_csv
 from deblur.inference.trained import load_trained
 from deblur.memory import keep_freed_memory
-from deblur.metrics import mean_results, psnr
+from deblur.metrics import PSNR
+from deblur.metrics.images import psnr
+from deblur.metrics.measuring import mean_results
 from deblur.reporting.labels import describe, frozen, plain, varying
 from deblur.reporting.matrix import MATRIX_FILE
 from deblur.runs import config_of_run, data_settings, flatten, measured_on
@@ -171,7 +173,7 @@ def matrix(asked: Config, defaults: Settings) -> Lines:
         rows = matrix_table(runs, asked, torch_device(device), defaults)
     write_csv(sweep / MATRIX_FILE, rows)
     where = f"All numbers are in {sweep / MATRIX_FILE}; the report of the sweep shows them."
-    return with_test_settings(paragraphs(matrix_figure_table(rows), where), problems)
+    return with_problems(paragraphs(matrix_figure_table(rows), where), problems)
 
 
 def matrix_table(
@@ -307,7 +309,7 @@ def _measured(
             "trained_on": label,
             "family": condition.family,
             "condition": condition.label,
-            **mean_results(rows[label], ("input_psnr", "psnr", "gain")),
+            **mean_results(rows[label], [PSNR.info]),
         }
         for label, restorer in restorers.items()
     ]

@@ -9,7 +9,8 @@ from deblur.data.crops import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.evaluation.restorers import NetworkRestorer, Restorer
-from deblur.metrics import measure
+from deblur.metrics import Metric
+from deblur.metrics.measuring import measure
 
 Row = dict[str, Any]
 
@@ -20,6 +21,7 @@ def measure_restorers(
     indices: Iterable[int],
     crop: Crop,
     device: torch.device,
+    metrics: Sequence[Metric],
 ) -> list[Row]:
     """Restore images with each restorer and compare them with the sharp ones, as a training's test does.
 
@@ -29,10 +31,11 @@ def measure_restorers(
         indices: which of them.
         crop: what is seen of each.
         device: where networks run.
+        metrics: with the PSNR among them.
 
     Returns:
         One row for each restorer and image: boundary, names of restorer and image, the degradation, and what
-        `deblur.metrics.measure` tells, as plain numbers; infinite where an image is exact.
+        `deblur.metrics.measuring.measure` returns, as plain numbers; infinite where an image is exact.
 
     Raises:
         UserError: where a loader process fails.
@@ -52,7 +55,7 @@ def measure_restorers(
                 wiener_estimate = restorer.wiener_estimate(*given)
                 restored = restorer.restore(*given, wiener_estimate)
                 compared = images if wiener_estimate is None else {**images, "wiener_estimate": wiener_estimate}
-                measured = measure(restored, compared, similarity_of_input=True)
+                measured = measure(restored, compared, metrics, of_input=True)
                 columns = {name: values.tolist() for name, values in measured.items()}
                 rows += [
                     {

@@ -138,7 +138,7 @@ def metrics_of(run: Path) -> dict[str, Any]:
         return {"test": {}}
 
 
-def with_test_settings(shown: Lines, problems: Sequence[str]) -> Lines:
+def with_problems(shown: Lines, problems: Sequence[str]) -> Lines:
     """Return what to show of a sweep, of which some runs may have been left out.
 
     Raises:

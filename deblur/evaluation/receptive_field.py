@@ -15,11 +15,13 @@ from deblur.config import Config
 from deblur.data.crops import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
-from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_test_settings
+from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_problems
 from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import filter_table
 from deblur.files import safe_name, write_bytes, write_csv, write_json
-from deblur.metrics import mean_results, psnr
+from deblur.metrics import PSNR
+from deblur.metrics.images import psnr
+from deblur.metrics.measuring import mean_results
 from deblur.reporting.configurations import SAME_INPUT
 from deblur.reporting.filters import FILTERS_FILE, filter_figure
 from deblur.runs import METRICS_FILE, data_settings, flatten, in_sentences, measured_on, read_config
@@ -63,7 +65,7 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> Lines:
         told = {"measured_on": study.measured_on, "blur": config["blur"], "data": {"settings": config["data"]}}
         write_json(folder / METRICS_FILE, told)
         write_bytes(folder / figure.file, figure.png)
-        return with_test_settings(paragraphs(study.table, f"The table and its figure are in {folder}"), problems)
+        return with_problems(paragraphs(study.table, f"The table and its figure are in {folder}"), problems)
     rows: list[Row] = []
     parts: list[str] = []
     for run in _one_of_each_test_setting(runs):
@@ -73,7 +75,7 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> Lines:
         parts.append(study.table)
     write_csv(sweep / FILTERS_FILE, rows)
     parts.append(f"All numbers are in {sweep / FILTERS_FILE}; the report of the sweep shows them.")
-    return with_test_settings(paragraphs(*parts), problems)
+    return with_problems(paragraphs(*parts), problems)
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
 
     Returns:
         One row for each size: `size`, mean PSNR of the filtered and of the blurred test images, and the gain [dB], as
-        `deblur.metrics.mean_results` makes them; None without an image whose PSNR is finite.
+        `deblur.metrics.measuring.mean_results` makes them; None without an image whose PSNR is finite.
     """
     training = data.evaluation_dataset(data.measurable("train", crop), crop)
     pairs = [training[position] for position in range(len(training))]
@@ -206,6 +208,6 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
             {"psnr": after, "input_psnr": before, "gain": after - before}
             for before, after in zip(inputs, values, strict=True)
         ]
-        means = mean_results(measured, NUMBERS)
+        means = mean_results(measured, [PSNR.info])
         rows.append({"size": size, **{key: means[key] for key in NUMBERS}})
     return rows

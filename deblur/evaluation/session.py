@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from deblur.baselines import Baseline, make
 from deblur.config import Config
+from deblur.config.chosen import build_metrics, psnr_note
 from deblur.data.crops import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.sizes import nothing_left
@@ -23,7 +24,7 @@ from deblur.evaluation.opening import (
     opened,
     seen_images,
     torch_device,
-    with_test_settings,
+    with_problems,
 )
 from deblur.evaluation.restorers import BaselineRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
@@ -32,10 +33,11 @@ from deblur.files import safe_name, write_json
 from deblur.fractions import share_above
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.memory import keep_freed_memory
-from deblur.metrics import mean_results
+from deblur.metrics import MetricInfo
+from deblur.metrics.measuring import mean_results
 from deblur.runs import METRICS_FILE, measured_on
 from deblur.text import Lines, paragraphs
-from deblur.training.results import counts_of, describe_images, versions, write_images_table
+from deblur.training.results import counts_of, describe_images, described_infos, versions, write_images_table
 
 _LONGEST_NAME: Final = 200  # bytes of a folder's name; file systems allow 255
 
@@ -48,11 +50,15 @@ class Evaluation:
         name: of its folder.
         rows: one for each restorer and image.
         summary: what metrics.json holds.
+        infos: of the metrics.
+        note: a sentence on the metrics, or None.
     """
 
     name: str
     rows: list[Row]
     summary: dict[str, Any]
+    infos: list[MetricInfo]
+    note: str | None
 
 
 def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
@@ -70,8 +76,11 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
         UserError: for what the user can fix; nothing is written then.
     """
     found, problems = measured(asked, defaults)
-    parts = [part for folder, one in found for part in (restorer_table(one.summary), f"All numbers are in {folder}")]
-    return with_test_settings(paragraphs(*parts), problems)
+    parts: list[str] = []
+    for folder, one in found:
+        parts += [restorer_table(one.summary, one.infos), *([one.note] if one.note else [])]
+        parts.append(f"All numbers are in {folder}")
+    return with_problems(paragraphs(*parts), problems)
 
 
 def measured(asked: Config, defaults: Mapping[str, Any]) -> tuple[list[tuple[Path, Evaluation]], list[str]]:
@@ -109,7 +118,7 @@ def measured(asked: Config, defaults: Mapping[str, Any]) -> tuple[list[tuple[Pat
     output = Path(asked["output"] or root / "evaluations")
     placed = [(output if is_alone else output / one.name, one) for one in found]
     for folder, one in placed:
-        write_images_table(folder, one.rows)
+        write_images_table(folder, one.rows, one.infos)
         write_json(folder / METRICS_FILE, one.summary)
     return placed, problems
 
@@ -138,6 +147,8 @@ def _accelerator(asked: Config) -> str:
 def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any], device: Device) -> Evaluation:
     network = None if place is None else open_subject(place, asked["trusted"])
     config = evaluation_config({} if network is None else network.config, defaults, asked)
+    metrics = build_metrics(config["metrics"], asked["trusted"])
+    infos = [metric.info for metric in metrics]
     data = opened(config, asked)
     split, chosen, seen = _chosen(network, data, asked)
     crops = data.crops_of_both_boundaries() if _wants_both_boundaries(asked, network, data) else (data.crop(),)
@@ -152,21 +163,23 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     for crop in crops:
         baselines = [_fitted(name, data, crop) for name in asked["baseline"]]
         restorers: list[Restorer] = [*networks, *map(BaselineRestorer, baselines)]
-        found = measure_restorers(restorers, data, images, crop, torch_device(device))
+        found = measure_restorers(restorers, data, images, crop, torch_device(device), metrics)
         rows += found
         boundaries[crop.boundary] = {
-            "restorers": _means(found, [each.name for each in restorers], [each.name for each in networks]),
+            "restorers": _means(found, infos, [each.name for each in restorers], [each.name for each in networks]),
             "baselines": {baseline.name: dict(baseline.settings) for baseline in baselines},
             "margin": list(crop.margin),
         }
     subject = "baselines" if network is None else network.restorer.name
     settings = {key: config[key] for key in ("data", "blur")}
-    told = json.dumps([str(place), settings, split, asked["baseline"], list(boundaries)], sort_keys=True)
-    digest = hashlib.sha256(told.encode()).hexdigest()[:6]
+    asked_metrics = [asked["metrics"]] if asked["metrics"] else []
+    told = [str(place), settings, split, asked["baseline"], list(boundaries), *asked_metrics]
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:6]
     labels = (config[group].get("name") or "own" for group in ("data", "blur"))
     counts = counts_of(data.division) if data.can_be_divided else {"test": len(images)}
     overrides = measured_on(config, counts, data.images.fingerprint)
     overrides["boundary"] = " and ".join(f"{boundary} boundary" for boundary in boundaries)
+    described = described_infos(infos)
     summary = {
         "run": None if place is None else str(place),
         "measured_on": overrides,
@@ -174,19 +187,23 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
         "seen_left_out": seen,
         "small_left_out": len(chosen) - len(images),
         "boundaries": boundaries,
+        **({"metrics": described} if described else {}),
         "blur": config["blur"],
         "data": {"settings": config["data"], **describe_images(data)},
         "device": {"accelerator": device.accelerator, "name": device.name},
         "threads": device.threads,
         "versions": versions(),
     }
-    return Evaluation(safe_name("-".join([subject, "on", *labels, digest]), longest=_LONGEST_NAME), rows, summary)
+    name = safe_name("-".join([subject, "on", *labels, digest]), longest=_LONGEST_NAME)
+    return Evaluation(name, rows, summary, infos, psnr_note(config["metrics"]))
 
 
-def _means(rows: Sequence[Row], names: Sequence[str], networks: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _means(
+    rows: Sequence[Row], infos: Sequence[MetricInfo], names: Sequence[str], networks: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Return the means of each restorer; of a baseline also the share of images on which the network is above it."""
     parts = {name: [row for row in rows if row["restorer"] == name] for name in names}
-    means = {name: mean_results(part) for name, part in parts.items()}
+    means = {name: mean_results(part, infos) for name, part in parts.items()}
     for network in networks:
         for name in set(names) - set(networks):
             ours, theirs = ([row["psnr"] for row in parts[each]] for each in (network, name))

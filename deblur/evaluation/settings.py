@@ -37,6 +37,8 @@ def evaluation_config(base: Settings, defaults: Settings, asked: Settings) -> Co
             if "path" in change:
                 config[group].pop("sha256", None)  # of the file that was trained with
             config[group] = merged(config[group], change, group)
+    if asked.get("metrics"):
+        config["metrics"] = asked["metrics"]
     config |= {"paths": asked["paths"], "trusted": asked["trusted"], "sweep": None, "resume": None}
     return check(config, for_training=False, stored=True)
 

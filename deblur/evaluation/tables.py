@@ -4,32 +4,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deblur.console import table
-from deblur.metrics import SSIM_SIDE
+from deblur.metrics import PSNR, MetricInfo
+from deblur.metrics.measuring import unmeasured
 from deblur.reporting.tables import number
 from deblur.runs import OF_IMAGES, in_sentences
 from deblur.text import Lines, counted, lines
 
 
-def restorer_table(summary: Mapping[str, Any]) -> Lines:
+def restorer_table(summary: Mapping[str, Any], infos: Sequence[MetricInfo]) -> Lines:
     """Return the means of each restorer for each boundary, the blurred images first."""
     boundaries = summary["boundaries"]
     first = [next(iter(boundary["restorers"].values())) for boundary in boundaries.values()]
-    rows = [["blurred input", *_side_by_side(first, "input_psnr", None, "input_ssim")]]
+    rows = [["blurred input", *_side_by_side(first, infos, "input_")]]
     names = list(next(iter(boundaries.values()))["restorers"])
     is_compared = any(
         "network_above" in each for boundary in boundaries.values() for each in boundary["restorers"].values()
     )
     for name in names:
         means = [boundary["restorers"][name] for boundary in boundaries.values()]
-        rows.append([name, *_side_by_side(means, "psnr", "gain", "ssim")])
+        rows.append([name, *_side_by_side(means, infos)])
         rows[-1].append(" / ".join(number(one["degraded"], ".1%") for one in means))
         if is_compared:
             rows[-1].append(" / ".join(f"{one['network_above']:.0%}" for one in means if "network_above" in one))
     is_both = len(boundaries) > 1
     columns = [
-        column
+        f"{boundary}: {heading}" if is_both and place == 0 else heading
         for boundary in boundaries
-        for column in (f"{boundary}: PSNR, dB" if is_both else "PSNR, dB", "gain, dB", "SSIM")
+        for place, heading in enumerate(_headings(infos))
     ]
     columns.append("degraded")
     rows[0].append("")
@@ -41,8 +42,7 @@ def restorer_table(summary: Mapping[str, Any]) -> Lines:
         images += f", without {summary['seen_left_out']} that the network was trained or validated on"
     if summary["small_left_out"]:
         images += f", without {summary['small_left_out']} that are too small for a valid boundary"
-    if first[0]["without_ssim"]:
-        images += f", {first[0]['without_ssim']} of them without an SSIM, which needs {SSIM_SIDE}x{SSIM_SIDE} px"
+    images = ", ".join([images, *unmeasured(first[0], infos)])
     if summary["split"] in ("all", "train") and any(boundaries[next(iter(boundaries))]["baselines"].values()):
         images += ", some of which the baselines were tuned on"
     if is_both:
@@ -52,16 +52,19 @@ def restorer_table(summary: Mapping[str, Any]) -> Lines:
     return table(title, ["", *columns], rows)
 
 
-def _side_by_side(means: Sequence[Mapping[str, Any]], psnr: str, gain: str | None, ssim: str) -> list[str]:
-    return [
-        text
-        for one in means
-        for text in (
-            number(one[psnr], ".2f"),
-            "" if gain is None else number(one[gain], "+.2f"),
-            number(one[ssim], ".4f"),
-        )
-    ]
+def _headings(infos: Sequence[MetricInfo]) -> list[str]:
+    return [text for info in infos for text in (info.heading, *(["gain [dB]"] if info == PSNR.info else []))]
+
+
+def _side_by_side(means: Sequence[Mapping[str, Any]], infos: Sequence[MetricInfo], prefix: str = "") -> list[str]:
+    """Return the numbers of each boundary; with the prefix `input_` those of the blurred images, without a gain."""
+    texts = []
+    for one in means:
+        for info in infos:
+            texts.append(number(one[f"{prefix}{info.name}"], info.digits))
+            if info == PSNR.info:
+                texts.append("" if prefix else number(one["gain"], f"+{info.digits}"))
+    return texts
 
 
 def matrix_figure_table(rows: Sequence[Mapping[str, Any]]) -> Lines:

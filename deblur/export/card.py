@@ -9,6 +9,7 @@ from deblur import __version__
 from deblur.config.commands import Format
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.trained import Trained
+from deblur.metrics import PSNR, infos_of_results
 from deblur.reporting.markdown import markdown_environment
 from deblur.runs import config_without_paths, flatten
 from deblur.runs.described import UNITS
@@ -19,7 +20,6 @@ _BOUNDARIES: Final = {
     "symmetric": "each image continued by its mirror image, then blurred",
     "valid": "a larger scene blurred, of which the image is a part",
 }
-_DECIMALS: Final = {"psnr": 2, "gain": 2, "input_psnr": 2, "ssim": 4, "input_ssim": 4, "images": 0}
 
 
 def model_card(trained: Trained, stem: str, formats: Sequence[Format]) -> str:
@@ -41,7 +41,7 @@ def model_card(trained: Trained, stem: str, formats: Sequence[Format]) -> str:
         "blur_name": _label(config["blur"]),
         "data": _data(_section(config, "data"), _section(metrics, "data")),
         "training": _training(config, _section(metrics, "val")),
-        "test": _test(_section(metrics, "test")),
+        "test": _test(_section(metrics, "test"), _section(metrics, "metrics")),
         "wiener_estimate": _wiener_estimate(trained),
         "version": __version__,
     }
@@ -108,13 +108,25 @@ def _training(config: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, s
     return {key: _text(value) for key, value in shown.items() if value is not None}
 
 
-def _test(test: Mapping[str, Any]) -> dict[str, str]:
-    """Return the numbers on the test images; none where they are not known."""
+def _test(test: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers on the test images; none if they are not known."""
     if not test:
         return {}
     degraded = test.get("degraded")
-    shown = {key: _rounded(test.get(key), decimals) for key, decimals in _DECIMALS.items()}
-    return {**shown, "degraded": f"{degraded:.1%} of the images" if isinstance(degraded, int | float) else ""}
+    rows = [
+        (
+            info.heading,
+            _rounded(test.get(f"input_{info.name}"), info.digits),
+            _rounded(test.get(info.name), info.digits),
+            _rounded(test.get("gain"), info.digits) if info == PSNR.info else "",
+        )
+        for info in dict.fromkeys([PSNR.info, *infos_of_results(test, own)])
+    ]
+    return {
+        "rows": rows,
+        "images": _rounded(test.get("images"), ".0f"),
+        "degraded": f"{degraded:.1%} of the images" if isinstance(degraded, int | float) else "",
+    }
 
 
 def _wiener_estimate(trained: Trained) -> dict[str, Any] | None:
@@ -126,8 +138,8 @@ def _wiener_estimate(trained: Trained) -> dict[str, Any] | None:
     return {"planes": prefilter.planes, "needs_kernel": prefilter.needs_kernel, "is_real": is_real}
 
 
-def _rounded(value: Any, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if isinstance(value, int | float) else "not known"
+def _rounded(value: Any, digits: str) -> str:
+    return f"{value:{digits}}" if isinstance(value, int | float) else "not known"
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,17 @@ from deblur.inference.description import LARGEST_RADIUS, SEEN, size_divisor_of
 from deblur.inference.trained import SETTINGS, Trained
 from deblur.runs import config_without_paths
 
-_METRICS: Final = ("test", "val", "model", "data", "versions", "git", "seed", "precision")  # not times, nor the machine
+_METRICS: Final = (
+    "test",
+    "val",
+    "metrics",
+    "model",
+    "data",
+    "versions",
+    "git",
+    "seed",
+    "precision",
+)  # not times, nor the machine
 
 
 def describe(trained: Trained) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from deblur.errors import UserError
+from deblur.metrics import MOST_DECIMALS
 from deblur.reading import json_value
 
 KEY: Final = "deblur"  # of our JSON among a file's metadata
@@ -88,6 +89,7 @@ class _Sections(_Told):
     optimizer: Plain | None = None
     scheduler: Plain | None = None
     loss: str | None = None
+    metrics: list[str] | None = None
     seed: int | None = None
 
 
@@ -100,17 +102,16 @@ class _Images(_Told):
     counts: dict[str, int] | None = None
 
 
-class _Means(_Told):
-    images: float | None = None
-    psnr: float | None = None
-    gain: float | None = None
-    ssim: float | None = None
-    input_psnr: float | None = None
-    input_ssim: float | None = None
+class _MetricInfo(_Told):
+    label: str = ""
+    unit: str = ""
+    higher_is_better: bool = True
+    decimals: int = Field(4, ge=0, le=MOST_DECIMALS)
 
 
 class _Metrics(_Told):
-    test: _Means | None = None
+    test: dict[str, float | None] | None = None
+    metrics: dict[str, _MetricInfo] | None = None
     val: _Best | None = None
     data: _Images | None = None
 

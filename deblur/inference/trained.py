@@ -18,7 +18,7 @@ from deblur.runs import CONFIG_FILE, read_config, read_metrics
 from deblur.runs.whereabouts import refuse_no_run
 
 _PREFIX: Final = "network."  # of the network's weights in a checkpoint
-SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "seed", "blur", "data")
+SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "metrics", "seed", "blur", "data")
 """The sections of a configuration that a checkpoint or an exported file holds."""
 
 

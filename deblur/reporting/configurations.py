@@ -65,8 +65,9 @@ class Configuration:
         return values.mean(axis=0) if values.size else np.empty(0)
 
     def _each_seed(self, key: str) -> Values:
-        """Return the value of each test image with each seed."""
-        return np.array([[run.images[name][key] for name in self.images] for run in self.done if run.images])
+        """Return the value of each test image with each seed; none if a run has not measured it."""
+        values = [[run.images[name].get(key) for name in self.images] for run in self.done if run.images]
+        return np.empty(0) if any(None in seed for seed in values) else np.array(values)
 
     def mean(self, key: str) -> float | None:
         """Return the mean over test images and seeds."""

@@ -9,10 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from deblur.files import safe_name
+from deblur.metrics import PSNR, MetricInfo, info_of
 from deblur.reporting.configurations import SAME_INPUT, Configuration, Table, Values
 from deblur.reporting.figure_files import GRAY, FigureFile, LineStyle, figure_file, line_styles, styled
-from deblur.reporting.results import Run
+from deblur.reporting.results import Run, infos_of
 
+VALIDATION = "val/"
+NO_METRICS = ("val/loss", "val/gain")
 PANEL = (3.1, 1.9)  # [inch]
 LEAST_WIDTH = 5.5  # [inch], which a legend needs
 MANY_EPOCHS = 25  # from here on not every epoch gets a marker
@@ -21,19 +25,28 @@ FACTOR_OF_FEW = 8.0  # between the ends of a logarithmic axis, below which its t
 
 
 def curves(table: Table) -> list[FigureFile]:
-    """Return the panels of validation PSNR and validation loss; none where no epoch is finished."""
-    if not any(
-        _series(configuration, "val/psnr")
+    """Return the panels of each validation metric, the PSNR first; none if no epoch is finished."""
+    runs = [
+        run
         for test_setting in table.test_settings
         for configuration in test_setting.configurations
-    ):
-        return []
-    return [_panels(table, "val/psnr"), _panels(table, "val/loss")]
+        for run in configuration.runs
+    ]
+    known = {info.name: info for info in infos_of(runs)}
+    measured = {
+        key.removeprefix(VALIDATION)
+        for run in runs
+        for row in run.history
+        for key, value in row.items()
+        if key.startswith(VALIDATION) and key not in NO_METRICS and np.isfinite(value)
+    }
+    names = sorted(measured, key=lambda name: (name != PSNR.info.name, name))
+    return [_panels(table, known.get(name) or info_of(name)) for name in names]
 
 
-def _panels(table: Table, key: str) -> FigureFile:
-    is_psnr = key == "val/psnr"
-    what = "Validation PSNR" if is_psnr else "Validation loss"
+def _panels(table: Table, info: MetricInfo) -> FigureFile:
+    is_psnr, is_logarithmic = info == PSNR.info, _is_logarithmic(table, info)
+    what = f"Validation {info.label}"
     looks = line_styles(table.hyperparameter_labels)
     rows, columns = len(table.test_settings), len(table.models)
     with styled():
@@ -46,30 +59,44 @@ def _panels(table: Table, key: str) -> FigureFile:
                 configurations = [
                     configuration for configuration in test_setting.configurations if configuration.model == model
                 ]
-                told.append(_draw(axes, configurations, key, looks, f"{test_setting.label}, {model}"))
-            if not is_psnr:
+                told.append(_draw(axes, configurations, info, looks, f"{test_setting.label}, {model}"))
+                if is_logarithmic:
+                    axes.set_yscale("log")
+            if is_logarithmic:
                 _log_ticks(line[0])
         for axes, model in zip(grid[0], table.models, strict=True):
             axes.set_title(model, fontweight="bold")
         for axes, test_setting in zip(grid[:, 0], table.test_settings, strict=True):
-            axes.set_ylabel(f"{test_setting.label}\n{'PSNR [dB]' if is_psnr else 'loss'}")
+            axes.set_ylabel(f"{test_setting.label}\n{info.quantity}")
         for axes in grid[-1]:
             axes.set_xlabel("epoch")
         _legend(figure, looks, has_input=is_psnr)
         return figure_file(
             figure,
-            "curves_psnr.png" if is_psnr else "curves_loss.png",
+            f"curves_{safe_name(info.name)}.png",
             f"{what} over the epochs",
             f"{what} at the last epoch. {' '.join(filter(None, told))}",
-            _caption(table, is_psnr),
+            _caption(table, is_psnr, is_logarithmic),
         )
 
 
-def _caption(table: Table, is_psnr: bool) -> str:
+def _is_logarithmic(table: Table, info: MetricInfo) -> bool:
+    """Return whether the metric is an error, all values of which are above 0."""
+    values = [
+        value
+        for test_setting in table.test_settings
+        for configuration in test_setting.configurations
+        for one in _series(configuration, f"{VALIDATION}{info.name}")
+        for value in one.values()
+    ]
+    return not info.higher_is_better and min(values) > 0
+
+
+def _caption(table: Table, is_psnr: bool, is_logarithmic: bool) -> str:
     text = "Rows are blurs, columns networks; the panels of a row share their axes."
     if is_psnr:
         text += " The dashed gray line is the blurred input."
-    else:
+    if is_logarithmic:
         text += " The scale is logarithmic."
     if any(
         len(configuration.runs) > 1
@@ -81,13 +108,12 @@ def _caption(table: Table, is_psnr: bool) -> str:
 
 
 def _draw(
-    axes: Axes, configurations: Sequence[Configuration], key: str, looks: dict[str, LineStyle], place: str
+    axes: Axes, configurations: Sequence[Configuration], info: MetricInfo, looks: dict[str, LineStyle], place: str
 ) -> str:
     """Draw the lines of a panel and return its numbers in words."""
     told = []
-    digits = ".2f" if key == "val/psnr" else ".5f"
     for configuration in configurations:
-        series = _series(configuration, key)
+        series = _series(configuration, f"{VALIDATION}{info.name}")
         if not series:
             continue
         epochs, values = _aligned(series)
@@ -99,10 +125,8 @@ def _draw(
         if len(series) > 1:
             low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
             axes.fill_between(epochs, low, high, color=look.color, alpha=BAND, linewidth=0)
-        told.append(f"{configuration.hyperparameters or 'restored'} {mean[-1]:{digits}}")
-    if key == "val/loss":
-        axes.set_yscale("log")
-    else:
+        told.append(f"{configuration.hyperparameters or 'restored'} {mean[-1]:{info.digits}}")
+    if info == PSNR.info:
         level = _input_level([run for configuration in configurations for run in configuration.runs])
         if level is not None:
             axes.axhline(level, color=GRAY, linestyle=(0, (4, 3)), linewidth=1.1)

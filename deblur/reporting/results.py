@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from deblur.metrics import PSNR, MetricInfo, infos_of_results
 from deblur.reading import MissingFile, UnusableFile, damaged
 from deblur.runs import (
     CONFIG_FILE,
     CURE,
-    IMAGE_NUMBERS,
     STATUS_FILE,
     State,
     config_of_run,
@@ -33,7 +33,6 @@ Row = dict[str, Any]
 RunState = State | Literal["missing", "damaged"]
 
 STATES: tuple[RunState, ...] = ("done", "running", "interrupted", "failed", "missing", "damaged")
-NUMBERS = IMAGE_NUMBERS
 _NEEDED = ("model._target_", "blur._target_", "optimizer.lr", "seed")  # of a configuration
 
 
@@ -52,6 +51,7 @@ class Run:
     settings: Mapping[str, Any] = field(default_factory=dict)  # flat, what can change the result
     status: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)  # flat; of a run that is done
+    infos: tuple[MetricInfo, ...] = ()  # of the metrics that metrics.json has results of
     damage: str = ""  # which file cannot be used, why, and what to do
 
     @property
@@ -96,7 +96,7 @@ class Run:
 
     @cached_property
     def images(self) -> dict[str, dict[str, float]]:
-        """The test images by name, each with NUMBERS; what was infinite is nan."""
+        """The test images by name, each with its metrics; what was infinite is nan."""
         with suppress(MissingFile):
             return read_images(self.folder) if self.measured else {}
         return {}
@@ -173,6 +173,12 @@ def read_sweep(folder: Path) -> Sweep:
     return Sweep(folder.name, folder, tuple(named[name] for name in order), commands, bool(asked), damage)
 
 
+def infos_of(runs: Iterable[Run]) -> list[MetricInfo]:
+    """Return the metrics of which at least one run has results, the PSNR first."""
+    known = {info.name: info for run in runs for info in run.infos}
+    return [PSNR.info, *(info for info in known.values() if info != PSNR.info)]
+
+
 def run_folders(folder: Path) -> list[Path]:
     """Return the folders of runs below a folder, by path."""
     return sorted(status.parent for status in folder.rglob(STATUS_FILE))
@@ -229,7 +235,19 @@ def read_run(path: Path, folder: Path) -> Run:
             metrics = read_metrics(path) if state == "done" else {}
     except UnusableFile as error:
         damage = str(error)
-    run = Run(folder.name, name, path, state, flatten(config), what_matters(config), status, flatten(metrics), damage)
+    infos = infos_of_results(metrics.get("test", {}), metrics.pop("metrics", None))
+    run = Run(
+        folder.name,
+        name,
+        path,
+        state,
+        flatten(config),
+        what_matters(config),
+        status,
+        flatten(metrics),
+        infos,
+        damage,
+    )
     try:
         _ = run.images, run.history
     except UnusableFile as error:

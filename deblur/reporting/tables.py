@@ -1,14 +1,15 @@
 """The tables of a report, as texts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from deblur.metrics import PSNR, MetricInfo
 from deblur.reporting.answers import Answer, Competitor
 from deblur.reporting.configurations import Configuration, TestSetting
 from deblur.reporting.intervals import Interval
-from deblur.reporting.results import Run, Sweep
+from deblur.reporting.results import Run, Sweep, infos_of
 from deblur.runs import shared
 
 EXTREMES = 3  # best and worst test images that are named
@@ -51,17 +52,18 @@ def _over_seeds(configuration: Configuration, key: str, digits: str) -> str:
 
 def answer_table(answers: Sequence[Answer]) -> TextTable:
     """Return the best configuration of each test setting."""
+    others = _others([one.best for one in answers])
     columns = (
-        "blur", "best", "PSNR [dB]", "95 % interval", "SSIM", "gain [dB]", "95 % interval", "not significantly "
-        "different",
+        "blur", "best", PSNR.info.heading, "95 % interval", *(info.heading for info in others), "gain [dB]",
+        "95 % interval", "not significantly different",
     )  # fmt: skip
     rows = [
         (
             one.test_setting.label,
             one.best.name,
-            _over_seeds(one.best, "psnr", ".2f"),
+            _over_seeds(one.best, "psnr", PSNR.info.digits),
             interval(one.psnr),
-            _over_seeds(one.best, "ssim", ".4f"),
+            *(_over_seeds(one.best, info.name, info.digits) for info in others),
             _over_seeds(one.best, "gain", "+.2f"),
             interval(one.gain, "+.2f"),
             "; ".join(competitor.configuration.name for competitor in one.not_significant) or NOTHING,
@@ -85,28 +87,34 @@ def test_setting_table(test_settings: Sequence[TestSetting]) -> TextTable:
 
 def configuration_table(found: Answer) -> TextTable:
     """Return all finished configurations of a test setting beside its best, the best first."""
-    columns = ("network and settings", "seeds", "PSNR [dB]", "SSIM", "gain [dB]", "degraded", "below the best [dB]",
-               "95 % interval", "significant")  # fmt: skip
-    rows = [(*_means(found.best), NOTHING, NOTHING, "best"), *map(_competitor_row, found.competitors)]
+    infos = [PSNR.info, *_others([found.best, *(competitor.configuration for competitor in found.competitors)])]
+    columns = ("network and settings", "seeds", *(info.heading for info in infos), "gain [dB]", "degraded",
+               "below the best [dB]", "95 % interval", "significant")  # fmt: skip
+    rows = [(*_means(found.best, infos), NOTHING, NOTHING, "best")]
+    rows += [_competitor_row(competitor, infos) for competitor in found.competitors]
     return TextTable(columns, rows, marked=frozenset({0}))
 
 
-def _competitor_row(competitor: Competitor) -> tuple[str, ...]:
+def _others(configurations: Iterable[Configuration]) -> list[MetricInfo]:
+    """Return the metrics beside the PSNR."""
+    return infos_of(run for configuration in configurations for run in configuration.done)[1:]
+
+
+def _competitor_row(competitor: Competitor, infos: Sequence[MetricInfo]) -> tuple[str, ...]:
     difference = number(competitor.difference, ".2f")
     return (
-        *_means(competitor.configuration),
+        *_means(competitor.configuration, infos),
         difference,
         interval(competitor.interval),
         "yes" if competitor.is_significant else "no",
     )
 
 
-def _means(configuration: Configuration) -> tuple[str, ...]:
+def _means(configuration: Configuration, infos: Sequence[MetricInfo]) -> tuple[str, ...]:
     return (
         configuration.name,
         str(len(configuration.done)),
-        _over_seeds(configuration, "psnr", ".2f"),
-        _over_seeds(configuration, "ssim", ".4f"),
+        *(_over_seeds(configuration, info.name, info.digits) for info in infos),
         _over_seeds(configuration, "gain", "+.2f"),
         number(configuration.average("test.degraded"), ".1%"),
     )
@@ -181,19 +189,14 @@ def _reason(run: Run) -> str:
 
 def run_table(sweeps: Sequence[Sweep]) -> TextTable:
     """Return all runs, with what they were tested on as far as they differ in it."""
-    differing = shared([run.measured_on for sweep in sweeps for run in sweep.runs])[1]
-    digits = {
-        "test.input_psnr": ".2f",
-        "test.psnr": ".2f",
-        "test.gain": "+.2f",
-        "test.input_ssim": ".4f",
-        "test.ssim": ".4f",
-        "test.degraded": ".1%",
-        "val.psnr": ".2f",
-        "val.epoch": ".0f",
-    }
-    columns = ("sweep", "run", "state", *differing, "blurred [dB]", "restored [dB]", "gain [dB]", "SSIM blurred",
-               "SSIM restored", "degraded", "validation PSNR [dB]", "best epoch", "training")  # fmt: skip
+    runs = [run for sweep in sweeps for run in sweep.runs]
+    differing, others = shared([run.measured_on for run in runs])[1], infos_of(runs)[1:]
+    digits = {"test.input_psnr": ".2f", "test.psnr": ".2f", "test.gain": "+.2f"}
+    digits |= {f"test.{prefix}{info.name}": info.digits for info in others for prefix in ("input_", "")}
+    digits |= {"test.degraded": ".1%", "val.psnr": ".2f", "val.epoch": ".0f"}
+    compared = (f"{info.label} {image}" for info in others for image in ("blurred", "restored"))
+    columns = ("sweep", "run", "state", *differing, "blurred [dB]", "restored [dB]", "gain [dB]", *compared,
+               "degraded", "validation PSNR [dB]", "best epoch", "training")  # fmt: skip
     rows = []
     for sweep in sweeps:
         for run in sweep.runs:

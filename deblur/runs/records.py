@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deblur.files import safe_name
+from deblur.metrics import MOST_DECIMALS
 from deblur.reading import (
     LARGEST_FILE,
     MEBIBYTE,
@@ -34,7 +35,8 @@ SWEEP_FILE = "sweep.json"  # in the folder of a sweep
 LOG_FILE = "train.log"
 SAMPLES_FOLDER = "samples"
 
-IMAGE_NUMBERS = ("input_psnr", "psnr", "gain", "input_ssim", "ssim")  # columns of images.csv
+_NEEDED_OF_IMAGES = ("name", "input_psnr", "psnr", "gain")  # columns of images.csv
+INPUT = "input_"  # before the name of a metric: its value for the blurred image
 _MOST_EPOCHS = 10**9
 CURE = "restore the file from a copy, or train the run again (in a sweep: with overwrite=true)"
 CURE_OF_SWEEP = "delete the file, and the sweep's command writes it again"
@@ -80,8 +82,16 @@ class _Device(_Record):
     devices: int | None = None
 
 
+class _MetricInfo(_Record):
+    label: str
+    unit: str = ""
+    higher_is_better: bool = True
+    decimals: Annotated[int, Field(ge=0, le=MOST_DECIMALS)] = 4
+
+
 class _Metrics(_Record):
     test: dict[str, _Number | None]
+    metrics: dict[str, _MetricInfo] = Field(default_factory=dict)
     val: dict[str, _Number | None] = Field(default_factory=dict)
     model: dict[str, _Scalar] = Field(default_factory=dict)
     seconds: dict[str, _Number] = Field(default_factory=dict)
@@ -228,15 +238,19 @@ def read_history(folder: Path) -> list[dict[str, int | float | None]]:
 
 
 def read_images(folder: Path) -> dict[str, dict[str, float]]:
-    """Read the images.csv of a run: the test images by name, each with IMAGE_NUMBERS; what is empty is nan.
+    """Read the images.csv of a run: the test images by name, each with its metrics; what is empty is nan.
+
+    Metrics are the columns that have a counterpart `input_<metric>`, these counterparts, and `gain`.
 
     Raises:
         UnusableFile: if it is missing, cannot be read, or is damaged.
     """
     path = folder / IMAGES_FILE
     found: dict[str, dict[str, float]] = {}
-    for row in read_csv(path, needed=("name", *IMAGE_NUMBERS), cure=CURE):
-        numbers = {key: _number(row[key], path) for key in IMAGE_NUMBERS}
+    for row in read_csv(path, needed=_NEEDED_OF_IMAGES, cure=CURE):
+        names = [key for key in row if f"{INPUT}{key}" in row]
+        columns = ("gain", *names, *(f"{INPUT}{name}" for name in names))
+        numbers = {key: _number(row[key], path) for key in columns}
         found[row["name"]] = {key: math.nan if value is None else value for key, value in numbers.items()}
     return found
 

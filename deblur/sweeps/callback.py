@@ -7,6 +7,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
+from deblur.config.chosen import build_loss, build_metrics
 from deblur.config.sweeps import SweepListed, SweepRefused, checked_jobs
 from deblur.console import say
 from deblur.data.sizes import refuse_too_large_patch
@@ -47,6 +48,8 @@ class WatchSweep(Callback):
         for job in jobs:
             try:
                 refuse_too_large_patch(job.config)
+                build_loss(job.config["loss"], job.config["trusted"])
+                build_metrics(job.config["metrics"], job.config["trusted"])
             except UserError as error:
                 raise JobRefused(job, error) from error
         sweep = Sweep(jobs[0].folder.parent, tuple(jobs))

@@ -1,50 +1,107 @@
-"""What an optimizer can minimize."""
+"""What an optimizer can minimize; torch is imported when a loss is computed."""
 
 import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Final
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from deblur.errors import UserError
 
-CHARBONNIER_EPSILON = 1e-3  # in units of the [0, 1] range
-LEAST_ERROR = 1e-3  # mean squared error (30 dB) below which an error counts as in the mean squared error
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHARBONNIER_EPSILON: Final = 1e-3  # in units of the [0, 1] range
+LEAST_ERROR: Final = 1e-3  # mean squared error (30 dB) below which an error counts as in the mean squared error
+ABSURD_ERROR: Final = 10.0  # root mean square, in units of the [0, 1] range
+"""A network whose output is off by this much is not learning: ten times the whole range of gray levels."""
 
 
-def charbonnier(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Compute a smooth l1 loss, mean of sqrt(difference^2 + epsilon^2).
+class Loss(ABC):
+    """One number per batch. A subclass has a `name` and computes it; it is built without arguments.
+
+    Attributes:
+        name: by which it is chosen.
+        unit: such as dB; empty for none.
+        diverged_above: of a training whose median step has a loss above it: such a network is not learning.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str] = ""
+    diverged_above: ClassVar[float] = math.inf
+
+    @abstractmethod
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        """Return the mean over the images, a tensor of one number that gradients flow through.
+
+        Args:
+            restored: (N, 1, H, W), float32, not clamped.
+            sharp: (N, 1, H, W) in [0, 1].
+        """
+
+    def __call__(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        """Return the mean over the images.
+
+        Raises:
+            UserError: if the loss does not return one number.
+        """
+        value = self.compute(restored, sharp)
+        if value.ndim:
+            raise UserError(
+                f"The loss {self.name} returned a tensor of the shape {tuple(value.shape)}: return one number, the "
+                "mean over the images."
+            )
+        return value
+
+
+class _MSE(Loss):
+    name = "mse"
+    diverged_above = ABSURD_ERROR**2
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        import torch.nn.functional as F
+
+        return F.mse_loss(restored, sharp)
+
+
+class _L1(Loss):
+    name = "l1"
+    diverged_above = ABSURD_ERROR
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        import torch.nn.functional as F
+
+        return F.l1_loss(restored, sharp)
+
+
+class _Charbonnier(Loss):
+    """A smooth l1 loss, mean of sqrt(difference^2 + epsilon^2).
 
     Charbonnier et al., "Two deterministic half-quadratic regularization algorithms for computed imaging", ICIP 1994.
     """
-    return torch.sqrt((restored - sharp).square() + CHARBONNIER_EPSILON**2).mean()
+
+    name = "charbonnier"
+    diverged_above = ABSURD_ERROR
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        return ((restored - sharp).square() + CHARBONNIER_EPSILON**2).sqrt().mean()
 
 
-def negative_psnr(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Compute minus the mean PSNR of the patches [dB], nearly.
+class _NegativePSNR(Loss):
+    """Minus the mean PSNR of the patches [dB], nearly.
 
     A patch that is nearly right counts as much as one that is far off, which has nearly all of the mean squared error:
     of blurs of all strengths, the weak ones are not given up for the strong ones. `LEAST_ERROR` is added to each error:
     the gradient of the true PSNR grows beyond all bounds as the error vanishes, and a few patches without blur then
     taught a network to do nothing at all.
     """
-    errors = (restored - sharp).square().mean(dim=(1, 2, 3))
-    return 10 * torch.log10(errors + LEAST_ERROR).mean()
+
+    name = "psnr"
+    unit = "dB"
+    diverged_above = 20 * math.log10(ABSURD_ERROR)
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        errors = (restored - sharp).square().mean(dim=(1, 2, 3))
+        return 10 * (errors + LEAST_ERROR).log10().mean()
 
 
-ABSURD_ERROR = 10.0  # root mean square, in units of the [0, 1] range
-"""A network whose output is off by this much is not learning: ten times the whole range of gray levels."""
-
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "mse": F.mse_loss,
-    "l1": F.l1_loss,
-    "charbonnier": charbonnier,
-    "psnr": negative_psnr,
-}
-
-ABSURD_LOSSES: dict[str, float] = {
-    "mse": ABSURD_ERROR**2,
-    "l1": ABSURD_ERROR,
-    "charbonnier": ABSURD_ERROR,
-    "psnr": 20 * math.log10(ABSURD_ERROR),
-}
-"""The value of each loss at an error of `ABSURD_ERROR` everywhere."""
+LOSSES: Final[dict[str, Loss]] = {loss.name: loss for loss in (_MSE(), _L1(), _Charbonnier(), _NegativePSNR())}
+"""The losses that can be chosen by name."""

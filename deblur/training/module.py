@@ -11,19 +11,20 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from deblur.config.chosen import build_loss, build_metrics
 from deblur.errors import UserError
 from deblur.inference.building import build_network
 from deblur.inference.checkpoints import digest_of
 from deblur.inference.description import SEEN, size_divisor_of
-from deblur.metrics import mean_results, measure
-from deblur.training.losses import ABSURD_LOSSES, LOSSES
+from deblur.metrics import DEFAULT_METRICS, Metric, MetricInfo
+from deblur.metrics.measuring import mean_results, measure
+from deblur.training.losses import Loss
 from deblur.training.means import FiniteMean
 from deblur.training.optimizers import build_optimizer, build_scheduler
 
 Batch = Mapping[str, Any]
 
 STEPS_BETWEEN_LOSS_CHECKS = 50  # looking at a loss makes a GPU wait, so not every step is looked at
-VALIDATED = ("loss", "psnr", "ssim", "gain")
 
 
 class DeblurModule(L.LightningModule):
@@ -37,7 +38,8 @@ class DeblurModule(L.LightningModule):
     Attributes:
         network: blurred -> restored.
         trusted: modules of the user's own from which optimizers and schedulers may be built.
-        test_rows: one mapping per test image: its name, its degradation, and PSNR and SSIM of the input and the result.
+        infos: of the metrics that are measured.
+        test_rows: one mapping per test image: its name, its degradation, and the metrics of the input and the result.
     """
 
     def __init__(
@@ -46,10 +48,13 @@ class DeblurModule(L.LightningModule):
         optimizer: Mapping[str, Any],
         scheduler: Mapping[str, Any] | None = None,
         loss: str = "mse",
+        metrics: Sequence[str] = DEFAULT_METRICS,
         seed: int = 0,
         blur: Mapping[str, Any] | None = None,  # noqa: ARG002 # kept by save_hyperparameters
         data: Mapping[str, Any] | None = None,  # noqa: ARG002 # kept by save_hyperparameters
         network: nn.Module | None = None,
+        built_loss: Loss | None = None,
+        built_metrics: Sequence[Metric] | None = None,
     ) -> None:
         """Take the network, or build it.
 
@@ -57,18 +62,21 @@ class DeblurModule(L.LightningModule):
             model: the configuration of the network, as plain Python values; so are the next ones.
             optimizer: the configuration of the optimizer.
             scheduler: the configuration of the learning-rate scheduler, if there is one.
-            loss: mse, l1, charbonnier or psnr.
+            loss: its name, or the import path of a class of the user's; so are the next ones.
+            metrics: of validation and test images.
             seed: of the randomness within training, such as dropout.
             blur: the degradation trained on; kept in the checkpoint for whoever loads it.
             data: how the data was prepared; kept in the checkpoint as well.
             network: what `model` describes, where it is there already. Without it only classes of `deblur.models` are
                 built: this is how a checkpoint is loaded, and a stranger's must not run a stranger's code.
+            built_loss: what `loss` names, if it is built already; without it only ours are.
+            built_metrics: what `metrics` names, likewise.
 
         Raises:
             UserError: for a class of another module.
         """
         super().__init__()
-        self.save_hyperparameters(ignore=["network"], logger=False)
+        self.save_hyperparameters(ignore=["network", "built_loss", "built_metrics"], logger=False)
         self.network = network or build_network(model, allowed=("deblur.models",))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
         self.test_rows: list[dict[str, Any]] = []
@@ -77,10 +85,12 @@ class DeblurModule(L.LightningModule):
         self._scheduler = scheduler
         self._seed = seed
         self.trusted: Sequence[str] = ()
-        self._loss = LOSSES[loss]
-        self._absurd_loss = ABSURD_LOSSES[loss]
+        self._loss = built_loss or build_loss(loss)
+        self._metrics = built_metrics or build_metrics(metrics)
+        self.infos: list[MetricInfo] = [metric.info for metric in self._metrics]
         self._size_divisor = size_divisor_of(self.network)
-        self._validated = nn.ModuleDict({name: FiniteMean() for name in VALIDATED})
+        validated = ("loss", *(info.name for info in self.infos), "gain")
+        self._validated = nn.ModuleDict({f"val/{name}": FiniteMean() for name in validated})
         self._losses: list[tuple[Tensor, int]] = []  # of the epoch's batches, and how many patches each had
 
     @property
@@ -138,7 +148,7 @@ class DeblurModule(L.LightningModule):
         loss = torch.dot(torch.stack(losses), torch.tensor(counts, device=self.device).float()) / sum(counts)
         self._refuse_divergence(loss)
         usual = torch.stack(losses).median()  # of the epoch's steps: a few may fail and the training recover
-        if usual > self._absurd_loss:
+        if usual > self._loss.diverged_above:
             self._refuse(usual)
         self.log("train/loss", loss, logger=False, sync_dist=True)  # History hands it on, before the checkpoint
         scheduler = self.lr_schedulers()
@@ -152,11 +162,14 @@ class DeblurModule(L.LightningModule):
     def validation_step(self, batch: Batch) -> None:
         """Measure restored validation images; infinite values are left out of the means."""
         restored = self(batch["blurred"], batch.get("wiener_estimate"))
-        measured = measure(restored, batch, similarity_of_input=False)
-        for name, metric in self._validated.items():
-            if isinstance(metric, FiniteMean):
-                metric.update(measured[name])
-                self.log(f"val/{name}", metric, on_step=False, on_epoch=True, prog_bar=name in ("psnr", "gain"))
+        measured = measure(restored, batch, self._metrics, of_input=False)
+        # Of each image alone: the mean does not depend on how many are in a batch.
+        pairs = zip(restored.float().split(1), batch["sharp"].split(1), strict=True)
+        measured["loss"] = torch.stack([self._loss(*pair) for pair in pairs])
+        for name, mean in self._validated.items():
+            if isinstance(mean, FiniteMean):
+                mean.update(measured[name.removeprefix("val/")])
+                self.log(name, mean, on_step=False, on_epoch=True, prog_bar=name in ("val/psnr", "val/gain"))
 
     def on_test_start(self) -> None:
         """Forget the rows of an earlier test."""
@@ -166,7 +179,7 @@ class DeblurModule(L.LightningModule):
         """Measure restored test images, in float32 whatever the precision of training."""
         with torch.autocast(self.device.type, enabled=False):
             restored = self(batch["blurred"], batch.get("wiener_estimate"))
-            measured = measure(restored, batch, similarity_of_input=True)
+            measured = measure(restored, batch, self._metrics, of_input=True)
         columns = {name: values.tolist() for name, values in measured.items()}
         for index, name in enumerate(batch["name"]):
             values = {column: column_values[index] for column, column_values in columns.items()}
@@ -178,7 +191,7 @@ class DeblurModule(L.LightningModule):
             parts: list[list[dict[str, Any]]] = [[] for _ in range(self.trainer.world_size)]
             torch.distributed.all_gather_object(parts, self.test_rows)
             self.test_rows = sorted((row for part in parts for row in part), key=lambda row: str(row["name"]))
-        for name, value in mean_results(self.test_rows).items():
+        for name, value in mean_results(self.test_rows, self.infos).items():
             if value is not None:
                 self.log(f"test/{name}", float(value), sync_dist=True)
 

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from deblur.blur import Degradation
 from deblur.config import Config, build
+from deblur.config.chosen import build_loss, build_metrics
 from deblur.console import LIBRARIES
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import refuse_absent_device
@@ -47,7 +48,14 @@ def rehearse(config: Config) -> int:
     degradation = build(config["blur"], Degradation, trusted=trusted)
     network = build_network(config["model"], trusted)
     module = DeblurModule(
-        model=config["model"], optimizer=config["optimizer"], loss=config["loss"], seed=config["seed"], network=network
+        model=config["model"],
+        optimizer=config["optimizer"],
+        loss=config["loss"],
+        metrics=config["metrics"],
+        seed=config["seed"],
+        network=network,
+        built_loss=build_loss(config["loss"], trusted),
+        built_metrics=build_metrics(config["metrics"], trusted),
     )
     optimizer = build_optimizer(config["optimizer"], network, trusted)
     if config["scheduler"] is not None:

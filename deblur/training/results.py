@@ -4,8 +4,9 @@ import math
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from deblur import __version__
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.splits import Splits
 from deblur.files import write_csv, write_gray_png
-from deblur.metrics import MEASURED, WIENER_GUIDED
+from deblur.metrics import METRICS, MetricInfo, measured_columns
+from deblur.metrics.measuring import WIENER_GUIDED
 from deblur.runs import IMAGES_FILE, SAMPLES_FOLDER, config_without_paths, flatten, sample_folder
 from deblur.training.images import restore_sample, strip
 from deblur.training.module import DeblurModule
@@ -77,14 +79,23 @@ def git_state() -> dict[str, Any] | None:
     return {"commit": commit, "changed": bool(status)}
 
 
-def write_images_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write images.csv, one row a test image; infinite values are left empty.
+def described_infos(infos: Iterable[MetricInfo]) -> dict[str, dict[str, Any]]:
+    """Return what files say about metrics of the user's own: readers of the files do not import their modules."""
+    return {
+        info.name: {key: value for key, value in asdict(info).items() if key != "name"}
+        for info in infos
+        if info.name not in METRICS
+    }
+
+
+def write_images_table(folder: Path, rows: Sequence[Mapping[str, Any]], infos: Sequence[MetricInfo]) -> None:
+    """Write images.csv, one row per test image; infinite values are left empty.
 
     Names and degradations come first: families of blur have different parameters, and each gets its column.
     """
-    given = dict.fromkeys(key for row in rows for key in row)
-    described = [key for key in given if key not in (*MEASURED, *WIENER_GUIDED)]
-    columns = (*described, *MEASURED, *(key for key in WIENER_GUIDED if key in given))
+    given, measured = dict.fromkeys(key for row in rows for key in row), measured_columns(infos)
+    described = [key for key in given if key not in (*measured, *WIENER_GUIDED)]
+    columns = (*described, *measured, *(key for key in WIENER_GUIDED if key in given))
     write_csv(folder / IMAGES_FILE, [{key: _finite(row.get(key)) for key in columns} for row in rows])
 
 

@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import Logger
 
 from deblur.blur import Degradation
 from deblur.config import Config, build
+from deblur.config.chosen import build_loss, build_metrics, psnr_note
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.loader_errors import loader_errors_as_user_errors
@@ -26,7 +27,7 @@ from deblur.files import remove_partial_files, write_json
 from deblur.inference.building import build_network
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.memory import keep_freed_memory
-from deblur.metrics import mean_results
+from deblur.metrics.measuring import mean_results
 from deblur.reading import UnusableFile
 from deblur.runs import (
     CONFIG_FILE,
@@ -52,6 +53,7 @@ from deblur.training.optimizers import build_optimizer, build_scheduler
 from deblur.training.results import (
     best_validation,
     describe_data,
+    described_infos,
     flat_settings,
     git_state,
     stopwatch,
@@ -150,10 +152,13 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
         optimizer=config["optimizer"],
         scheduler=config["scheduler"],
         loss=config["loss"],
+        metrics=config["metrics"],
         seed=config["seed"],
         blur=config_without_paths(config["blur"]),
         data=config_without_paths(config["data"]),
         network=build_network(config["model"], trusted),
+        built_loss=build_loss(config["loss"], trusted),
+        built_metrics=build_metrics(config["metrics"], trusted),
     )
     module.trusted = trusted
     # Wrong arguments are refused here, before images are decoded or drawn.
@@ -193,6 +198,9 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     _resume(run, history, trainer, last)
     _log_settings(trainer, config, device)
     log.info(start_summary(config, module.network, degradation, data.images, data.splits, device))
+    note = psnr_note(config["metrics"])
+    if note:
+        log.info(note)
     warning = receptive_field_warning(module.network, degradation)
     if warning:
         log.warning(warning)
@@ -223,10 +231,12 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
             "The training has diverged: its restored test images are not numbers. Try a smaller optimizer.lr or "
             "+trainer.gradient_clip_val=1."
         )
-    test = mean_results(module.test_rows)
+    test = mean_results(module.test_rows, module.infos)
+    described = described_infos(module.infos)
     metrics = {
         "test": test,
         "val": best_validation(best_epoch, history.rows),
+        **({"metrics": described} if described else {}),
         "model": describe_network(module.network),
         "seconds": seconds,
         "data": describe_data(data),
@@ -238,11 +248,11 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
         "precision": device.precision,
     }
     run.refuse_if_lost()
-    write_images_table(run.path, module.test_rows)
+    write_images_table(run.path, module.test_rows, module.infos)
     write_samples(run.path, module, data)
     _finish_loggers(trainer)
     write_json(run.path / METRICS_FILE, metrics)
-    log.info(lines("", result_table(test)))
+    log.info(lines("", result_table(test, module.infos)))
     degraded = degraded_warning(test)
     if degraded:
         log.warning(degraded)

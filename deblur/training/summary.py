@@ -1,6 +1,6 @@
 """What a run says about itself before and after training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -13,7 +13,8 @@ from deblur.device import Device
 from deblur.fractions import DEGRADED_BELOW
 from deblur.inference.description import size_divisor_of
 from deblur.inference.prefilters import wants_wiener_estimate
-from deblur.metrics import SSIM_SIDE
+from deblur.metrics import PSNR, MetricInfo
+from deblur.metrics.measuring import unmeasured
 from deblur.runs import flatten
 from deblur.text import Lines, counted, lines
 
@@ -99,31 +100,23 @@ def degraded_warning(test: Mapping[str, Any]) -> str | None:
     )
 
 
-def result_table(test: Mapping[str, Any]) -> Lines:
+def result_table(test: Mapping[str, Any], infos: Sequence[MetricInfo]) -> Lines:
     """Return the test means of the blurred input and the restored images."""
-    rows = [
-        ["PSNR, dB", _two(test["input_psnr"]), _two(test["psnr"]), _two(test["gain"], sign=True)],
-        [
-            "SSIM",
-            _four(test["input_ssim"]),
-            _four(test["ssim"]),
-            _four(None if None in (test["ssim"], test["input_ssim"]) else test["ssim"] - test["input_ssim"], sign=True),
-        ],
-    ]
     columns = ["", "blurred", "restored", "gain"]
+    rows = []
+    for info in infos:
+        before, after = test[f"input_{info.name}"], test[info.name]
+        # The gain is a mean over the images on which both PSNR are finite.
+        gain = test["gain"] if info == PSNR.info else None if None in (before, after) else after - before
+        numbers = [_number(before, info), _number(after, info), _number(gain, info, "+")]
+        rows.append([info.heading, *numbers])
+        if "wiener_psnr" in test:
+            rows[-1].insert(2, _number(test["wiener_psnr"], info) if info == PSNR.info else "")
     if "wiener_psnr" in test:
         columns.insert(2, "Wiener filter")
-        rows[0].insert(2, _two(test["wiener_psnr"]))
-        rows[1].insert(2, "")
-    title = f"Means over {counted(test['images'], 'test image')}"
-    if test.get("without_ssim"):
-        title += f", {test['without_ssim']} of them without an SSIM, which needs {SSIM_SIDE}x{SSIM_SIDE} px"
+    title = ", ".join([f"Means over {counted(test['images'], 'test image')}", *unmeasured(test, infos)])
     return table(title, columns, rows)
 
 
-def _two(value: float | None, sign: bool = False) -> str:
-    return "-" if value is None else f"{value:{'+' if sign else ''}.2f}"
-
-
-def _four(value: float | None, sign: bool = False) -> str:
-    return "-" if value is None else f"{value:{'+' if sign else ''}.4f}"
+def _number(value: float | None, info: MetricInfo, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}{info.digits}}"

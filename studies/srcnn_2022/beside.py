@@ -53,7 +53,7 @@ class Losses:
 
 def losses(runs: Sequence[Run]) -> Losses:
     """Return the losses of finished runs that differ in their seeds."""
-    last = [run.history[-1].get("val/loss", math.nan) if run.history else math.nan for run in runs]
+    last = [run.history[-1].get("val/mse", math.nan) if run.history else math.nan for run in runs]
     return Losses(
         float(np.mean(last)) if np.isfinite(last).all() else None,
         float(np.mean([_image_mse(run, "psnr") for run in runs])),

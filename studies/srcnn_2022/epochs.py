@@ -112,14 +112,14 @@ def opposed(selection: Selection) -> list[str]:
             first, last = ends[0]
             told.append(
                 f"On {place.blur} blur {place.network} validates worse while it trains better: from its first epoch to "
-                f"its last the validation loss rises from {first['val/loss']:.5f} to {last['val/loss']:.5f}, the "
+                f"its last the validation loss rises from {first['val/mse']:.5f} to {last['val/mse']:.5f}, the "
                 f"training loss, with dropout, falls from {first['train/loss']:.5f} to {last['train/loss']:.5f}."
             )
     return told
 
 
 def _is_opposed(first: Mapping[str, float], last: Mapping[str, float]) -> bool:
-    kinds = ("val/loss", "train/loss")
+    kinds = ("val/mse", "train/loss")
     validation, training = (last.get(kind, np.nan) - first.get(kind, np.nan) for kind in kinds)
     return bool(validation > 0 > training)
 
@@ -171,8 +171,8 @@ def _draw(
 
 
 def _curve(run: Run) -> dict[int, float]:
-    rows = [row for row in run.history if np.isfinite(row.get("val/loss", np.nan))]
-    return {int(row["epoch"]): row["val/loss"] for row in rows}
+    rows = [row for row in run.history if np.isfinite(row.get("val/mse", np.nan))]
+    return {int(row["epoch"]): row["val/mse"] for row in rows}
 
 
 def _mean(curves: Sequence[Curve]) -> dict[int, float]:

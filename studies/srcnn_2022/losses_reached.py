@@ -65,7 +65,7 @@ def _reached(run: Run, loss: float) -> tuple[float, int | None, float | None]:
     The seconds are those of history.csv: training and validation.
     """
     with (run.folder / HISTORY_FILE).open(newline="", encoding="utf-8") as file:
-        history = [(float(row["val/loss"] or "nan"), float(row["seconds"])) for row in csv.DictReader(file)]
+        history = [(float(row["val/mse"] or "nan"), float(row["seconds"])) for row in csv.DictReader(file)]
     best = min(value for value, _ in history if value == value)
     epoch = next((index for index, (value, _) in enumerate(history, 1) if value <= loss), None)
     return best, epoch, None if epoch is None else sum(taken for _, taken in history[:epoch])

@@ -31,7 +31,7 @@ from deblur.blur import Box, Degradation, Gaussian, Motion
 from deblur.data.sources import FolderSource, ImageSource, SyntheticSource
 from deblur.data.splits import split
 from deblur.image_io.gray import BadImageError, digest, read_gray
-from deblur.metrics import psnr
+from deblur.metrics.images import psnr
 
 SIDE = 256  # px, of the study's images
 RATE = 1e-4

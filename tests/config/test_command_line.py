@@ -27,8 +27,8 @@ def options(group: str) -> str:
 
 MODELS, BLURS, LOGGERS = options("model"), options("blur"), options("logger")
 TOP = (
-    "the keys at the top are blur, callbacks, data, debug, dry_run, experiment, fail_fast, logger, loss, model, "
-    "optimizer, overwrite, paths, resume, scheduler, seed, sweep, trainer, trusted"
+    "the keys at the top are blur, callbacks, data, debug, dry_run, experiment, fail_fast, logger, loss, metrics, "
+    "model, optimizer, overwrite, paths, resume, scheduler, seed, sweep, trainer, trusted"
 )
 # One of each kind, tried with the whole command
 COMMANDS = [

@@ -332,6 +332,6 @@ def test_images_without_an_ssim_are_trained_on_and_counted(tmp_path: Path, capsy
     test = json.loads(metrics.read_text())["test"]
     assert (test["ssim"], test["without_ssim"], test["images"]) == (None, 3, 3)
     assert test["psnr"] > 0
-    assert "Means over 3 test images, 3 of them without an SSIM, which needs 11x11 px" in " ".join(
+    assert "Means over 3 test images, 3 of them without SSIM, which needs 11x11 px" in " ".join(
         capsys.readouterr().out.split()
     )

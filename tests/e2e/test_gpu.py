@@ -13,7 +13,7 @@ from sweep_processes import Sweeps
 from workplaces import Workplace
 
 import deblur
-from deblur.metrics import psnr, ssim
+from deblur.metrics.images import psnr, ssim
 from deblur.models import SRCNN
 from deblur.train import main
 from deblur.training.module import DeblurModule

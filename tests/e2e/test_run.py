@@ -58,7 +58,9 @@ def test_the_metrics_are_the_means_of_the_images(finished: Workplace) -> None:
 def test_the_history_has_a_row_an_epoch_and_the_best_one_is_in_the_metrics(finished: Workplace) -> None:
     rows = finished.rows("history.csv")
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
-    assert {"step", "lr", "train/loss", "val/loss", "val/psnr", "val/ssim", "val/gain", "seconds"} <= rows[0].keys()
+    assert {"step", "lr", "train/loss", "val/loss", "val/mse", "val/psnr", "val/ssim", "val/gain", "seconds"} <= rows[
+        0
+    ].keys()
     best = max(rows, key=lambda row: float(row["val/psnr"]))
     assert finished.read("metrics.json")["val"]["epoch"] == int(best["epoch"])
     assert finished.read("metrics.json")["val"]["psnr"] == float(best["val/psnr"])
@@ -89,7 +91,7 @@ def test_samples_are_the_images_of_the_table(finished: Workplace) -> None:
 def test_tensorboard_shows_scalars_strips_and_hyperparameters(finished: Workplace) -> None:
     events = EventAccumulator(str(finished.run), size_guidance={"images": 0}).Reload()
     tags = events.Tags()
-    stages = {f"val/{name}" for name in ("loss", "psnr", "ssim", "gain")}
+    stages = {f"val/{name}" for name in ("loss", "mse", "psnr", "ssim", "gain")}
     tests = {f"test/{name}" for name in ("psnr", "ssim", "gain", "input_psnr", "input_ssim")}
     assert {"train/loss", *stages, *tests} <= set(tags["scalars"])
     assert "epoch" not in tags["scalars"]  # a ramp, which Lightning adds
@@ -118,7 +120,7 @@ def test_tensorboard_shows_scalars_strips_and_hyperparameters(finished: Workplac
 
 def test_the_log_has_the_summary_and_the_table(finished: Workplace) -> None:
     log = (finished.run / "train.log").read_text()
-    for overrides in ("16 images: 12 to train", "receptive field 7 px", "32-true", "best.ckpt", "PSNR, dB"):
+    for overrides in ("16 images: 12 to train", "receptive field 7 px", "32-true", "best.ckpt", "PSNR [dB]"):
         assert overrides in log
 
 

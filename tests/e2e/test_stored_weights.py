@@ -59,8 +59,8 @@ def test_an_evaluation_finds_what_the_run_reports(workplace: Workplace, callback
     assert workplace.train(*SMALL, *callbacks) == 0
     found = evaluated(workplace)
     reported = workplace.read("metrics.json")["test"]
-    assert {key: reported[key] for key in ("psnr", "ssim", "gain", "loss")} == {
-        key: found[key] for key in ("psnr", "ssim", "gain", "loss")
+    assert {key: reported[key] for key in ("psnr", "ssim", "gain", "mse")} == {
+        key: found[key] for key in ("psnr", "ssim", "gain", "mse")
     }
 
 

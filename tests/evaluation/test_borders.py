@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deblur.evaluation.session import _means
-from deblur.metrics import MEASURED
+from deblur.metrics import PSNR, measured_columns
 
 Evaluate = Callable[..., Any]
 
@@ -38,10 +38,10 @@ def test_networks_and_baselines_are_measured_with_both_borders(run: Path, evalua
 
 
 def test_a_tie_is_not_above() -> None:
-    values = dict.fromkeys((*MEASURED, "images"), 1.0)
+    values = dict.fromkeys((*measured_columns([PSNR.info]), "images"), 1.0)
     psnrs = {"net": [20.0, 21.0, 22.0, math.inf], "same": [20.0, 20.0, 23.0, math.inf], "none": [1.0] * 4}
     rows = [{**values, "restorer": name, "psnr": psnr} for name, ours in psnrs.items() for psnr in ours]
-    means = _means(rows, list(psnrs), ["net"])
+    means = _means(rows, [PSNR.info], list(psnrs), ["net"])
     assert [means[name].get("network_above") for name in psnrs] == [None, 0.25, 1.0]
 
 

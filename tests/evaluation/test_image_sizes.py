@@ -117,7 +117,7 @@ def test_what_a_real_border_leaves_nothing_of_is_left_out_and_counted(
     said = " ".join(capsys.readouterr().out.split())
     assert [row["name"] for row in found.rows] == ["0.png", "2.png"]
     assert found.summary["small_left_out"] == 2
-    assert "2 images (all), without 2 that are too small for a valid boundary, 1 of them without an SSIM" in said
+    assert "2 images (all), without 2 that are too small for a valid boundary, 1 of them without SSIM" in said
     both = evaluated(*overrides, "both_boundaries=true")  # the same images for both
     assert [(row["boundary"], row["name"]) for row in both.rows] == [
         (boundary, name) for boundary in ("symmetric", "valid") for name in ("0.png", "2.png")

@@ -21,8 +21,8 @@ def test_the_card_holds_the_numbers(trained_run: Path, exported: Path) -> None:
     card = (exported / "net.md").read_text()
     metrics = json.loads((trained_run / "metrics.json").read_text())
     test = metrics["test"]
-    assert f"| PSNR, dB | {test['input_psnr']:.2f} | {test['psnr']:.2f} | {test['gain']:.2f} |" in card
-    assert f"| SSIM | {test['input_ssim']:.4f} | {test['ssim']:.4f} | |" in card
+    assert f"| PSNR \\[dB\\] | {test['input_psnr']:.2f} | {test['psnr']:.2f} | {test['gain']:.2f} |" in card
+    assert f"| SSIM | {test['input_ssim']:.4f} | {test['ssim']:.4f} |  |" in card
     assert f"Means over {test['images']} images" in card
     counts = metrics["data"]["counts"]
     assert f"| Split | {counts['train']} train, {counts['val']} val, {counts['test']} test |" in card
@@ -96,7 +96,7 @@ def test_a_stranger_s_values_are_shown_as_text() -> None:
     assert "\\[a\\](http://b) # big" in card
     assert "\\*bold\\*" in card
     assert "<script>" not in card
-    assert "| PSNR, dB | not known | not known | not known |" in card
+    assert "| PSNR \\[dB\\] | not known | not known | not known |" in card
 
 
 def test_a_stranger_s_texts_neither_end_a_line_nor_command_a_terminal() -> None:

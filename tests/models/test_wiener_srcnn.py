@@ -10,7 +10,7 @@ from wiener_networks import BOX, KERNELS, LOPSIDED, calibrated, pairs
 from deblur.baselines import DctWiener
 from deblur.blur import kernels
 from deblur.blur.kernels import Psf
-from deblur.metrics import psnr
+from deblur.metrics.images import psnr
 from deblur.models import WienerSRCNN, pad_symmetric
 
 LAYERS = {"5-3": ((5, 3), (4,)), "9-1-1-5": ((9, 1, 1, 5), (3, 2, 4)), "1-1": ((1, 1), (2,)), "3": ((3,), ())}

@@ -76,7 +76,7 @@ def test_the_page_stands_alone(grid: Path, tmp_path: Path) -> None:
 def test_every_figure_is_a_file_and_part_of_the_page(grid: Path, tmp_path: Path) -> None:
     page = Page(write_report([grid], tmp_path / "out"))
     files = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.png")}
-    assert sorted(files) == ["curves_loss.png", "curves_psnr.png", "gains.png", "strip_1_box.png"]
+    assert sorted(files) == ["curves_mse.png", "curves_psnr.png", "gains.png", "strip_1_box.png"]
     embedded = [base64.b64decode(image["src"].partition(",")[2]) for image in page.of("img")]
     assert sorted(embedded) == sorted(files.values())
     assert all(content.startswith(PNG) for content in embedded)
@@ -157,7 +157,7 @@ def test_without_strips_there_is_no_picture_of_a_test_image(grid: Path, tmp_path
     write_report([grid], tmp_path / "out")
     page = Page(write_report([grid], tmp_path / "out", grids=False))
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
-        "curves_loss.png",
+        "curves_mse.png",
         "curves_psnr.png",
         "gains.png",
     ]

@@ -84,7 +84,7 @@ def write_run(
     rows = [row | ({"psnr": "", "gain": ""} if n in no_psnr else {}) for n, row in enumerate(rows)]
     write_table(folder / "images.csv", rows)
     epochs = [
-        {"epoch": n, "lr": lr, "val/loss": loss, "val/psnr": 25.0, "val/gain": 2.5, "train/loss": of_training}
+        {"epoch": n, "lr": lr, "val/mse": loss, "val/psnr": 25.0, "val/gain": 2.5, "train/loss": of_training}
         for n, (loss, of_training) in enumerate(zip(losses, training or losses, strict=True), 1)
     ]
     write_table(folder / "history.csv", epochs)

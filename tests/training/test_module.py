@@ -9,11 +9,14 @@ from torch import nn
 
 from deblur.config.check import Config
 from deblur.errors import UserError
-from deblur.metrics import psnr, ssim
+from deblur.metrics import METRICS
+from deblur.metrics.images import psnr, ssim
+from deblur.metrics.measuring import measure
 from deblur.models import ResNet
-from deblur.training.losses import ABSURD_ERROR, ABSURD_LOSSES, LOSSES
-from deblur.training.module import DeblurModule, measure
+from deblur.training.losses import ABSURD_ERROR, LOSSES
+from deblur.training.module import DeblurModule
 
+MEASURED = [METRICS[name] for name in ("psnr", "ssim", "mse")]
 NETWORK = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 3], "widths": [4], "residual": True, "dropout": 0.0}
 ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01, "weight_decay": 0.0, "last_layer_lr_scale": 1.0}
 
@@ -72,20 +75,20 @@ def test_a_loss_that_is_no_number_stops_the_run(value: float) -> None:
 def test_measured_values_are_per_image_and_of_clamped_images() -> None:
     blurred, sharp = images()
     restored = sharp + 0.05
-    measured = measure(restored, {"blurred": blurred, "sharp": sharp}, similarity_of_input=True)
+    measured = measure(restored, {"blurred": blurred, "sharp": sharp}, MEASURED, of_input=True)
     torch.testing.assert_close(measured["psnr"], psnr(restored, sharp))
     torch.testing.assert_close(measured["ssim"], ssim(restored, sharp))
     torch.testing.assert_close(measured["input_ssim"], ssim(blurred, sharp))
     torch.testing.assert_close(measured["gain"], psnr(restored, sharp) - psnr(blurred, sharp))
-    torch.testing.assert_close(measured["loss"], 10 ** (-measured["psnr"] / 10))
+    torch.testing.assert_close(measured["mse"], 10 ** (-measured["psnr"] / 10))
 
 
 def test_what_the_network_was_given_is_measured_where_it_is_asked_for() -> None:
     blurred, sharp = images()
     wiener_estimate = torch.cat([sharp + 0.1, blurred], dim=1)
     batch = {"blurred": blurred, "sharp": sharp, "wiener_estimate": wiener_estimate}
-    with_given, without = (measure(sharp, batch, similarity_of_input=asked) for asked in (True, False))
-    assert with_given.keys() - without.keys() == {"input_ssim", "wiener_psnr"}
+    with_given, without = (measure(sharp, batch, MEASURED, of_input=asked) for asked in (True, False))
+    assert with_given.keys() - without.keys() == {"input_ssim", "input_mse", "wiener_psnr"}
     torch.testing.assert_close(with_given["wiener_psnr"], psnr(wiener_estimate[:, :1], sharp))
 
 
@@ -96,7 +99,20 @@ def test_an_exact_image_is_left_out_of_the_means() -> None:
     made.log = lambda *_, **__: None  # type: ignore[method-assign] # there is no trainer
     made.validation_step({"blurred": blurred, "sharp": sharp})
     expected = psnr(blurred[1:], sharp[1:]).mean()
-    torch.testing.assert_close(made._validated["psnr"].compute(), expected)
+    torch.testing.assert_close(made._validated["val/psnr"].compute(), expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_validation_loss_is_the_training_loss_of_each_image_not_clamped(loss: str) -> None:
+    made = module(network=nn.Identity(), loss=loss)
+    sharp = images()[1]
+    blurred = sharp + torch.tensor([0.1, 0.5, 3.0]).reshape(3, 1, 1, 1)
+    made.log = lambda *_, **__: None  # type: ignore[method-assign] # there is no trainer
+    made.validation_step({"blurred": blurred, "sharp": sharp})
+    each = [LOSSES[loss](blurred[n : n + 1], sharp[n : n + 1]) for n in range(3)]
+    torch.testing.assert_close(made._validated["val/loss"].compute(), torch.stack(each).mean())
+    clamped = (blurred.clamp(0, 1) - sharp).square().mean()
+    torch.testing.assert_close(made._validated["val/mse"].compute(), clamped)
 
 
 def test_test_rows_hold_name_degradation_and_values() -> None:
@@ -172,7 +188,7 @@ def test_patches_below_a_size_divisor_are_refused() -> None:
         module(network=network).training_step(batch, 0)
 
 
-@pytest.mark.parametrize("loss", ["mse", "l1", "charbonnier", "psnr"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_the_absurd_value_of_a_loss_is_that_of_an_absurd_error(loss: str) -> None:
     sharp = torch.rand(2, 1, 8, 8)
-    assert LOSSES[loss](sharp + ABSURD_ERROR, sharp).item() == pytest.approx(ABSURD_LOSSES[loss], rel=1e-4)
+    assert LOSSES[loss](sharp + ABSURD_ERROR, sharp).item() == pytest.approx(LOSSES[loss].diverged_above, rel=1e-4)

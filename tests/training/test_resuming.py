@@ -65,7 +65,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Whole:
     assert [torch.load(run / name, weights_only=True)["epoch"] for name in (BEST, LAST)] == [2, 3]
     config = read_config(run) | {"trusted": [], "overwrite": False}
     module = DeblurModule(
-        **{key: config[key] for key in ("model", "optimizer", "scheduler", "loss", "seed")},
+        **{key: config[key] for key in ("model", "optimizer", "scheduler", "loss", "metrics", "seed")},
         blur=config_without_paths(config["blur"]),
         data=config_without_paths(config["data"]),
     )

@@ -4,9 +4,11 @@ import pytest
 from wiener_networks import calibrated
 
 from deblur.blur import Box, Motion
+from deblur.metrics import METRICS
 from deblur.models import SRCNN
 from deblur.training.summary import receptive_field_warning, result_table
 
+INFOS = [METRICS[name].info for name in ("psnr", "ssim")]
 TEST = {"psnr": 25.0, "ssim": 0.8, "gain": 3.0, "input_psnr": 22.0, "input_ssim": 0.6, "images": 15}
 
 
@@ -28,6 +30,6 @@ def test_a_guide_has_no_field_that_a_blur_could_leave() -> None:
 
 @pytest.mark.parametrize("is_wiener_guided", [False, True])
 def test_the_wiener_filter_stands_between_blurred_and_restored(is_wiener_guided: bool) -> None:
-    found = result_table(TEST | ({"wiener_psnr": 24.25} if is_wiener_guided else {}))
+    found = result_table(TEST | ({"wiener_psnr": 24.25} if is_wiener_guided else {}), INFOS)
     assert ("Wiener filter" in found) == ("24.25" in found) == is_wiener_guided
     assert "+3.00" in found

@@ -86,7 +86,7 @@ def test_every_picture_is_restored_by_its_own_kernel() -> None:
 def test_psnr_is_that_of_the_metrics() -> None:
     import torch
 
-    from deblur.metrics import psnr
+    from deblur.metrics.images import psnr
 
     rng = np.random.default_rng(0)
     sharp = [rng.integers(0, 256, (9, 11), dtype=np.uint8) for _ in range(3)]

@@ -1,0 +1,188 @@
+"""The metrics that come with the package; torch is imported when one is computed."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from deblur.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_INFO_KEYS: Final = ("label", "unit", "higher_is_better", "decimals")
+"""What is read of the description of a metric in a file."""
+
+_VIF_GRAY_LEVELS: Final = 255  # the noise variance of VIF, 2, refers to images in [0, 255]
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What tables, files and figures say about a metric.
+
+    Attributes:
+        name: of its columns and keys: lower-case letters, digits and underscores.
+        label: of its columns in tables.
+        unit: such as dB; empty for none.
+        higher_is_better: its direction.
+        needs_reference: whether it compares with the sharp image; else it is computed from the restored image alone.
+        decimals: after the point, in tables.
+        min_side: of the smallest image that it can be computed on [px]; smaller ones have no value.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    higher_is_better: bool = True
+    needs_reference: bool = True
+    decimals: int = 4
+    min_side: int = 1
+
+    @property
+    def quantity(self) -> str:
+        """The label with the unit."""
+        return f"{self.label} [{self.unit}]" if self.unit else self.label
+
+    @property
+    def heading(self) -> str:
+        """The label with the unit, and the direction if lower is better."""
+        return self.quantity if self.higher_is_better else f"{self.quantity} (lower is better)"
+
+    @property
+    def digits(self) -> str:
+        """The format of a value."""
+        return f".{self.decimals}f"
+
+
+class Metric(ABC):
+    """One number per image. A subclass has an `info` and computes it; it is built without arguments."""
+
+    info: ClassVar[MetricInfo]
+
+    @abstractmethod
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        """Return the value of each image, (N,).
+
+        Args:
+            restored: (N, 1, H, W), float32 in [0, 1].
+            sharp: the same images; not given to a metric whose `info.needs_reference` is false.
+        """
+
+    def __call__(self, images: "Tensor", sharp: "Tensor") -> "Tensor":
+        """Return the value of each image in float32, on the device of the images.
+
+        Args:
+            images: (N, 1, H, W) restored or blurred images; clamped to [0, 1] first.
+            sharp: (N, 1, H, W) in [0, 1].
+
+        Returns:
+            (N,); not a number for images smaller than `info.min_side`.
+
+        Raises:
+            UserError: if the metric does not return one number per image.
+        """
+        if min(images.shape[-2:]) < self.info.min_side:
+            return images.new_full((images.shape[0],), float("nan")).float()
+        given: list[Any] = [images.float().clamp(0, 1), *([sharp.float()] if self.info.needs_reference else [])]
+        values = self.compute(*given)
+        if tuple(values.shape) != (images.shape[0],):
+            raise UserError(
+                f"The metric {self.info.name} returned a tensor of the shape {tuple(values.shape)} for "
+                f"{images.shape[0]} images: return one number per image, ({images.shape[0]},)."
+            )
+        return values.detach().float()
+
+
+class _PSNR(Metric):
+    info = MetricInfo("psnr", "PSNR", "dB", decimals=2)
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        from deblur.metrics.images import psnr
+
+        return psnr(restored, sharp)
+
+
+class _SSIM(Metric):
+    info = MetricInfo("ssim", "SSIM", min_side=11)  # the window
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        from deblur.metrics.images import ssim
+
+        return ssim(restored, sharp)
+
+
+class _MultiscaleSSIM(Metric):
+    """Wang et al., "Multi-scale structural similarity for image quality assessment", Asilomar 2003."""
+
+    info = MetricInfo("ms_ssim", "MS-SSIM", min_side=176)  # of which the fifth scale holds the window of 11 px
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+        return multiscale_structural_similarity_index_measure(restored, sharp, data_range=1.0, reduction="none")
+
+
+class _VIF(Metric):
+    """Sheikh and Bovik, "Image information and visual quality", IEEE TIP 2006, in the domain of pixels."""
+
+    info = MetricInfo("vif", "VIF", min_side=41)
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        from torchmetrics.functional.image import visual_information_fidelity
+
+        return visual_information_fidelity(
+            restored * _VIF_GRAY_LEVELS, sharp * _VIF_GRAY_LEVELS, sigma_n_sq=2.0, reduction="none"
+        )
+
+
+class _MSE(Metric):
+    info = MetricInfo("mse", "MSE", higher_is_better=False, decimals=5)
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        return (restored - sharp).square().mean(dim=(1, 2, 3))
+
+
+METRICS: Final[dict[str, Metric]] = {
+    metric.info.name: metric for metric in (_PSNR(), _SSIM(), _MultiscaleSSIM(), _VIF(), _MSE())
+}
+"""The metrics that can be chosen by name."""
+
+PSNR: Final = METRICS["psnr"]
+"""It is measured in every run: the best checkpoint, the gain and the report rely on it."""
+
+MOST_DECIMALS: Final = 12
+
+DEFAULT_METRICS: Final = ("psnr", "ssim", "mse")
+
+
+def measured_columns(infos: Iterable[MetricInfo]) -> list[str]:
+    """Return the columns that metrics fill: each of the blurred input and of the restored image, and the gain."""
+    columns: list[str] = []
+    for info in infos:
+        columns += [f"input_{info.name}", info.name, *(["gain"] if info.name == PSNR.info.name else [])]
+    return columns
+
+
+def info_of(name: str, own: Mapping[str, Any] | None = None) -> MetricInfo:
+    """Return what is known of a metric in a file: of ours everything, of another what the file says, or its name.
+
+    Args:
+        name: of the metric.
+        own: what the file says.
+    """
+    if name in METRICS:
+        return METRICS[name].info
+    return MetricInfo(name, **({"label": name} | {key: own[key] for key in _INFO_KEYS if own and key in own}))
+
+
+def infos_of_results(
+    names: Iterable[str], own: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[MetricInfo, ...]:
+    """Return the metrics that a file has results of, without importing a user's module.
+
+    Args:
+        names: of the file's numbers; a metric is one that has a counterpart `input_<metric>`.
+        own: what the file says about metrics that do not come with the package, by name.
+    """
+    given = dict.fromkeys(names)
+    return tuple(info_of(name, (own or {}).get(name)) for name in given if f"input_{name}" in given)

@@ -1,0 +1,25 @@
+"""A metric and a loss of one's own: the sharpness of the restored image, and an error of edges."""
+
+from torch import Tensor
+
+from deblur.metrics import Metric, MetricInfo
+from deblur.training.losses import Loss
+
+
+class Sharpness(Metric):
+    """Mean absolute difference of neighboring pixels, of the restored image alone."""
+
+    info = MetricInfo("sharpness", "Sharpness", needs_reference=False, decimals=5, min_side=2)
+
+    def compute(self, restored: Tensor, *_: Tensor) -> Tensor:
+        return restored.diff(dim=-1).abs().mean(dim=(1, 2, 3))
+
+
+class EdgeLoss(Loss):
+    """Mean absolute error of the pixels and of the differences of neighbors."""
+
+    name = "edges"
+
+    def compute(self, restored: Tensor, sharp: Tensor) -> Tensor:
+        error = restored - sharp
+        return error.abs().mean() + error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
