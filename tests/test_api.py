@@ -121,7 +121,7 @@ def test_every_public_name_is_there_and_listed() -> None:
         (lambda: deblur.kernel("motion", length=0), "blur.length=0 is not allowed: give a number from 1 to 501"),
         (lambda: deblur.kernel("gaussian", size=3), "blur.size is unknown: blur has the keys"),
         (lambda: deblur.kernel("kernel"), "blur.path is missing"),
-        (lambda: deblur.metric("mse"), "give psnr or ssim"),
+        (lambda: deblur.metric("mse"), "give psnr, ssim, ms_ssim, vif, mse."),
         (lambda: deblur.measure("nowhere"), "run=nowhere does not exist"),
         (lambda: deblur.measure("mixed", ["sweep=mine"]), "Give one of run=DIR, sweep=NAME"),
         (lambda: deblur.measure("mixed", ["optimal_linear=true"]), "optimal_linear does not read run"),
