@@ -36,7 +36,7 @@ def test_the_examples_run(elsewhere: Path, cache_root: Path) -> None:
     assert json.loads(metrics.read_text())["model"]["receptive_field"] == 15
     with (metrics.parent / "images.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["blur"] for row in rows} == {"matrix"}
+    assert {row["blur"] for row in rows} == {"cross"}
     assert all(2 <= float(row["arm"]) <= 6 for row in rows)
     assert metrics.parent.parent.name.startswith("small_chain-cross-lr_0.001-")
 
