@@ -17,6 +17,7 @@ from deblur.blur.mixed import completed
 from deblur.blur.parameters import Parameter, Text
 from deblur.blur.registry import import_families
 from deblur.config.build import build, find_class
+from deblur.config.keys import nearest
 from deblur.config.sections import OpenTarget, Section, Target, shown
 from deblur.errors import UserError
 
@@ -45,13 +46,19 @@ def complete(blur: dict[str, Any], trusted: Sequence[str]) -> None:
         trusted: modules that the user named on the command line.
 
     Raises:
-        UserError: where a module cannot be imported.
+        UserError: where a module cannot be imported, or none of them has a family of that name.
     """
     families = blur.get("families")
     if not isinstance(families, dict):
         return
     if families.keys() - FAMILIES.keys():
         import_families(trusted)
+    for name in sorted(map(str, families.keys() - FAMILIES.keys())):
+        if nearest(name, FAMILIES) is None:
+            raise UserError(
+                f"blur.families.{name} is unknown: blur.families has the keys {', '.join(sorted(FAMILIES))}. Name the "
+                "module that registers a family of your own with trusted=[MODULE]."
+            )
     if all(family is None or isinstance(family, dict) for family in families.values()):
         blur["families"] = completed(families)
 

@@ -154,7 +154,7 @@ def test_a_family_in_a_trusted_module_joins_a_mixture(
     monkeypatch.syspath_prepend(EXAMPLES)
     monkeypatch.delitem(sys.modules, "my_blurs", raising=False)
     overrides = ["blur=mixed", "+blur.families.cross.arm=[3,5]"]
-    with pytest.raises(UserError, match=r"^blur\.families\.cross is unknown"):
+    with pytest.raises(UserError, match=r"^blur\.families\.cross is unknown: .* with trusted=\[MODULE\]\.$"):
         compose(*overrides)
     blur = compose(*overrides, "trusted=[my_blurs]")["blur"]
     assert blur["families"]["cross"] == {"arm": [3, 5]}
