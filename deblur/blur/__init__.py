@@ -1,22 +1,15 @@
 """The forward model of blur: kernels, how they are drawn, and how an image is degraded by them."""
 
 from deblur.blur.convolution import Kernel, convolve
-from deblur.blur.degradation import (
-    Box,
-    Degradation,
-    Disk,
-    DrawnKernel,
-    Gaussian,
-    Motion,
-    NoBlur,
-    ParametricBlur,
-    Sampled,
-)
+from deblur.blur.degradation import Degradation, DrawnKernel, ParametricBlur, Sampled
+from deblur.blur.families import Box, Disk, Gaussian, Motion, NoBlur, Trajectory
 from deblur.blur.kernel_file import KernelFile
 from deblur.blur.mixed import Mixed
-from deblur.blur.trajectories import Trajectory
+from deblur.blur.parameters import Parameter, Slider
+from deblur.blur.registry import FAMILIES, register
 
 __all__ = [
+    "FAMILIES",
     "Box",
     "Degradation",
     "Disk",
@@ -27,8 +20,11 @@ __all__ = [
     "Mixed",
     "Motion",
     "NoBlur",
+    "Parameter",
     "ParametricBlur",
     "Sampled",
+    "Slider",
     "Trajectory",
     "convolve",
+    "register",
 ]

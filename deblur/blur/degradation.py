@@ -1,19 +1,18 @@
 """The forward model: what happens to a sharp image before the network sees it."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, TypedDict, Unpack
+from typing import ClassVar, Final, NamedTuple, TypedDict, Unpack
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur import kernels
 from deblur.blur.convolution import Kernel, convolve
-from deblur.blur.intervals import Interval, ScalarOrPair, WholeNumbers
+from deblur.blur.intervals import Interval, ScalarOrPair
 from deblur.blur.kernels import Psf
+from deblur.blur.parameters import Parameter, Text
 
 Parameters = Mapping[str, float | str]
 
@@ -60,34 +59,49 @@ class AfterBlur(TypedDict, total=False):
     jpeg_quality: ScalarOrPair | None
 
 
+SHARED_PARAMETERS: Final[Mapping[str, Parameter]] = {
+    "noise_sigma": Parameter("Noise after the blur", 0, 255, unit="gray levels of 255"),
+    "jpeg_quality": Parameter("JPEG quality", 1, 100, numbers="whole", optional=True),
+}
+"""What every blur can be followed by, by the names of `AfterBlur`."""
+
+
 class Degradation(ABC):
     """A family of blurs, with noise, rounding to 8 bits and JPEG compression.
 
     A new family overrides `draw_kernel` and says in `max_kernel_size` how large its kernels get. One that always has
-    the same kernel tells it in `fixed_kernel` too, which saves time.
+    the same kernel tells it in `fixed_kernel` too, which saves time. What it declares of its parameters is all that
+    the check of a configuration, the cross-degradation matrix, the demo and the labels of reports know of them; a
+    family that is registered (`deblur.blur.register`) can be a part of a mixture.
 
     Attributes:
         family: Name of the family in tables and file names.
+        label: Name of the family in the demo.
+        cause: What causes such a blur, where the name does not say it.
+        parameters: Arguments of the constructor that are numbers, by name, in the order of the demo's sliders.
+        texts: Arguments of the constructor that are texts, by name.
     """
 
     family: ClassVar[str]
+    label: ClassVar[str] = ""
+    cause: ClassVar[str] = ""
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
+    texts: ClassVar[Mapping[str, Text]] = {}
 
     def __init__(self, *, noise_sigma: ScalarOrPair = 0.0, jpeg_quality: ScalarOrPair | None = None) -> None:
         """Set what follows the blur.
 
         Args:
-            noise_sigma: Standard deviation of gaussian noise in gray levels (of 255), at least 0.
-            jpeg_quality: Whole number in 1..100, or None for no compression.
+            noise_sigma: Standard deviation of gaussian noise in gray levels (of 255).
+            jpeg_quality: A whole number, or None for no compression.
 
         Raises:
             ValueError: If a value is outside what is allowed.
         """
-        self.noise_sigma = Interval.of(noise_sigma)
-        if self.noise_sigma.low < 0:
-            raise ValueError(f"noise_sigma is {noise_sigma}; it must be at least 0 gray levels.")
-        self.jpeg_quality = None if jpeg_quality is None else WholeNumbers.of(jpeg_quality)
-        if self.jpeg_quality is not None and not 1 <= self.jpeg_quality.low <= self.jpeg_quality.high <= 100:
-            raise ValueError(f"jpeg_quality is {jpeg_quality}; it must be in 1..100.")
+        self.noise_sigma = SHARED_PARAMETERS["noise_sigma"].interval("noise_sigma", noise_sigma)
+        self.jpeg_quality: Interval | None = None
+        if jpeg_quality is not None:
+            self.jpeg_quality = SHARED_PARAMETERS["jpeg_quality"].interval("jpeg_quality", jpeg_quality)
 
     @abstractmethod
     def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
@@ -162,18 +176,22 @@ class ParametricBlur(Degradation):
 
     make_psf: ClassVar[Callable[..., Psf]]
 
-    def __init__(self, intervals: Mapping[str, Interval], **after: Unpack[AfterBlur]) -> None:
+    def __init__(self, settings: Mapping[str, ScalarOrPair | Interval], **after: Unpack[AfterBlur]) -> None:
         """Set the parameters and make the kernels at both ends of them.
 
         Args:
-            intervals: What each parameter is drawn from, by name.
+            settings: What each parameter is drawn from, by name: as a number or a pair if the family declares the
+                parameter, else as an interval.
             **after: Noise and compression, as in `Degradation`.
 
         Raises:
             ValueError: If a bound of a parameter is not allowed.
         """
         super().__init__(**after)
-        self.intervals = dict(intervals)
+        self.intervals = {
+            name: setting if isinstance(setting, Interval) else self.parameters[name].interval(name, setting)
+            for name, setting in settings.items()
+        }
         self._lowest = Kernel(self.make_psf(**{name: each.low for name, each in self.intervals.items()}))
         self._highest = Kernel(self.make_psf(**{name: each.high for name, each in self.intervals.items()}))
         self._is_fixed = all(interval.is_fixed for interval in self.intervals.values())
@@ -195,75 +213,6 @@ class ParametricBlur(Degradation):
         """The size of the kernel with the largest parameters."""
         height, width = self._highest.psf.shape
         return height, width
-
-
-class NoBlur(ParametricBlur):
-    """No blur: noise, rounding and compression alone."""
-
-    family = "none"
-    make_psf = staticmethod(kernels.identity)
-
-    def __init__(self, **after: Unpack[AfterBlur]) -> None:
-        """Set noise and compression."""
-        super().__init__({}, **after)
-
-
-class Gaussian(ParametricBlur):
-    """A round gaussian."""
-
-    family = "gaussian"
-    make_psf = staticmethod(kernels.gaussian)
-
-    def __init__(self, sigma: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
-        """Set sigma in px, above 0."""
-        super().__init__({"sigma": Interval.of(sigma)}, **after)
-
-
-class Box(ParametricBlur):
-    """The mean of a square."""
-
-    family = "box"
-    make_psf = staticmethod(kernels.box)
-
-    def __init__(self, size: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
-        """Set the size in px, odd; of a pair, the odd sizes are drawn."""
-        super().__init__({"size": WholeNumbers.odd(size)}, **after)
-
-
-class Motion(ParametricBlur):
-    """A straight line, as of a camera or an object that moves evenly."""
-
-    family = "motion"
-    make_psf = staticmethod(kernels.motion)
-
-    def __init__(self, length: ScalarOrPair, angle: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
-        """Set the length in px, at least 1, and the angle in degrees, counter-clockwise."""
-        super().__init__({"length": Interval.of(length), "angle": Interval.of(angle)}, **after)
-
-    @property
-    def max_kernel_size(self) -> tuple[int, int]:
-        """The largest height and width among the angles, for the largest length."""
-        length, angles = self.intervals["length"].high, self.intervals["angle"]
-        high = min(angles.high, angles.low + 180.0)
-        # The corner of a line of width 1 reaches farthest when its diagonal, atan(1 / length) off the line, lies on
-        # an axis; between these angles and the bounds, height and width only rise or fall.
-        diagonal = math.degrees(math.atan(1 / length))
-        axes = range(90 * math.floor(angles.low / 90), math.ceil(high) + 91, 90)
-        turns = [axis + side * diagonal for axis in axes for side in (-1, 1)]
-        candidates = [angles.low, high, *(turn for turn in turns if angles.low < turn < high)]
-        heights, widths = zip(*(kernels.motion(length, angle).shape for angle in candidates), strict=True)
-        return max(heights), max(widths)
-
-
-class Disk(ParametricBlur):
-    """A disk, as of a lens out of focus."""
-
-    family = "disk"
-    make_psf = staticmethod(kernels.disk)
-
-    def __init__(self, radius: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
-        """Set the radius in px, above 0."""
-        super().__init__({"radius": Interval.of(radius)}, **after)
 
 
 def _through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

@@ -3,8 +3,9 @@
 import hashlib
 import io
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Unpack
+from typing import ClassVar, Final, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from deblur.blur.convolution import Kernel
 from deblur.blur.degradation import AfterBlur, Degradation, DrawnKernel
 from deblur.blur.kernels import Psf
+from deblur.blur.parameters import Text
 from deblur.errors import UserError
 
 MAX_SIDE = 501
@@ -42,6 +44,11 @@ class KernelFile(Degradation):
     """A blur whose kernel stands in a file: measured, drawn by hand, or made by another program."""
 
     family = "kernel"
+    label = "Kernel"
+    texts: ClassVar[Mapping[str, Text]] = {
+        "path": Text("a file with a kernel: blur.path=FILE", r".+"),
+        "sha256": Text("the SHA-256 of the file, 64 hexadecimal digits, or null", r"[0-9a-fA-F]{64}", optional=True),
+    }
 
     def __init__(self, path: str, sha256: str | None = None, **after: Unpack[AfterBlur]) -> None:
         """Read the kernel.
@@ -89,11 +96,21 @@ class _NoKernelError(ValueError):
     """A file that holds no kernel. Its text is a short reason, to follow the file's name: `is truncated`."""
 
 
+def refuse_no_file(path: Path) -> None:
+    """Refuse a path that is none of a file.
+
+    Raises:
+        UserError: If there is no such file.
+        OSError: If that cannot be known.
+    """
+    if not path.is_file():
+        state = "is no file" if path.exists() else "does not exist"
+        raise UserError(f"blur.path={path} {state}: give a .npy array or an image with one kernel.")
+
+
 def _read(path: Path) -> bytes:
     try:
-        if not path.is_file():
-            state = "is no file" if path.exists() else "does not exist"
-            raise UserError(f"blur.path={path} {state}. {ALLOWED}")
+        refuse_no_file(path)
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise UserError(f"blur.path={path} has {size} bytes; at most {MAX_BYTES} are allowed. {ALLOWED}")

@@ -1,18 +1,13 @@
 """A mixture of blurs: the family is drawn for each image, then its parameters."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
 
-from deblur.blur.degradation import AfterBlur, Box, Degradation, Disk, DrawnKernel, Gaussian, Motion, NoBlur
-from deblur.blur.trajectories import Trajectory
-
-FAMILIES: Mapping[str, type[Degradation]] = {
-    each.family: each for each in (Gaussian, Box, Motion, Disk, Trajectory, NoBlur)
-}
-"""What a mixture can hold, by name."""
+from deblur.blur.degradation import AfterBlur, Degradation, DrawnKernel
+from deblur.blur.registry import FAMILIES
 
 
 class Mixed(Degradation):
@@ -24,8 +19,8 @@ class Mixed(Degradation):
         """Set the families.
 
         Args:
-            families: By name (a key of `FAMILIES`), the arguments of the family's class, and in `weight` how often it
-                is drawn in relation to the others, 1 if absent. A family that is None or of weight 0 is left out.
+            families: By name (of a registered family), the arguments of the family's class, and in `weight` how often
+                it is drawn in relation to the others, 1 if absent. A family that is None or of weight 0 is left out.
             **after: Noise and compression, as in `Degradation`.
 
         Raises:
@@ -33,12 +28,12 @@ class Mixed(Degradation):
         """
         super().__init__(**after)
         # In the order of their names: the order in which they are written must not change what is drawn.
-        given = {name: dict(arguments) for name, arguments in sorted(families.items()) if arguments is not None}
+        given = {name: arguments for name, arguments in sorted(completed(families).items()) if arguments is not None}
         weights = {name: _weight(name, arguments.pop("weight", 1)) for name, arguments in given.items()}
         members = {name: _family(name, arguments) for name, arguments in given.items()}
         total = sum(weights.values())
         if not total > 0:
-            raise ValueError("families: there is none to draw from; at least one needs a weight above 0.")
+            raise ValueError("families has nothing to draw from: give at least one family a weight above 0.")
         self.probabilities = {name: weight / total for name, weight in weights.items() if weight > 0}
         self._members = [members[name] for name in self.probabilities]
 
@@ -52,6 +47,22 @@ class Mixed(Degradation):
         """The largest height and the largest width among the families."""
         heights, widths = zip(*(member.max_kernel_size for member in self._members), strict=True)
         return max(heights), max(widths)
+
+
+def completed(families: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any] | None]:
+    """Return families with the parameters that they leave out, as far as these have a value for mixtures."""
+    return {
+        name: None if arguments is None else {**arguments, **_usual(name, arguments)}
+        for name, arguments in families.items()
+    }
+
+
+def _usual(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    declared = FAMILIES[name].parameters if name in FAMILIES else {}
+    usual = {key: parameter.in_mixture for key, parameter in declared.items() if key not in arguments}
+    return {
+        key: list(value) if isinstance(value, Sequence) else value for key, value in usual.items() if value is not None
+    }
 
 
 def _weight(name: str, weight: Any) -> float:

@@ -10,14 +10,11 @@ the pixels, here the straight lines between fewer positions are integrated exact
 
 import cmath
 import math
-from typing import Final, Unpack
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur.convolution import Kernel
-from deblur.blur.degradation import AfterBlur, Degradation, DrawnKernel
-from deblur.blur.intervals import Interval, ScalarOrPair
 from deblur.blur.kernels import Psf, normalized
 
 Path = NDArray[np.float64]
@@ -124,12 +121,12 @@ def rasterise(path: Path) -> Psf:
         The smallest odd-sized kernel that holds the path; the identity for a single position.
     """
     polyline = path if len(path) > 1 else np.repeat(path, 2, axis=0)
-    centerd = polyline - (polyline[:-1] + polyline[1:]).mean(axis=0) / 2
-    half = int(np.abs(centerd).max()) + 2  # one more than bilinear weights need: the sums below round
+    centered = polyline - (polyline[:-1] + polyline[1:]).mean(axis=0) / 2
+    half = int(np.abs(centered).max()) + 2  # one more than bilinear weights need: the sums below round
     # Cut where the path crosses a line through pixel centers, the weights are quadratic in time within each piece.
-    times = np.arange(len(centerd))
-    cuts = np.sort(np.concatenate([times, *(_matrices(coordinates) for coordinates in centerd.T)]))
-    x, y = (_at_nodes(np.interp(cuts, times, coordinates)) + half for coordinates in centerd.T)
+    times = np.arange(len(centered))
+    cuts = np.sort(np.concatenate([times, *(_crossings(coordinates) for coordinates in centered.T)]))
+    x, y = (_at_nodes(np.interp(cuts, times, coordinates)) + half for coordinates in centered.T)
     durations = np.tile(np.diff(cuts), len(GAUSS_NODES))
     column, row = x.astype(np.intp), y.astype(np.intp)
     right, below = x - column, y - row
@@ -142,7 +139,7 @@ def rasterise(path: Path) -> Psf:
     return normalized(exposure.reshape(side, side))
 
 
-def _matrices(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+def _crossings(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the times at which a coordinate passes whole numbers, shape (crossings,), not in order."""
     start, change = coordinates[:-1], np.diff(coordinates)
     first = np.floor(np.minimum(start, coordinates[1:])) + 1
@@ -158,40 +155,3 @@ def _at_nodes(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a coordinate at the nodes of the pieces between its values, one node of all pieces after the other."""
     start, change = coordinates[:-1], np.diff(coordinates)
     return np.concatenate([start + node * change for node in GAUSS_NODES])
-
-
-class Trajectory(Degradation):
-    """Camera shake: a random path, another one for each image."""
-
-    family = "trajectory"
-
-    def __init__(self, extent: ScalarOrPair, shake: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
-        """Set how large and how unsteady the paths are.
-
-        Args:
-            extent: Largest distance between two points of a path in px, above 0.
-            shake: How unsteady the camera is, in 0..1: 0 is a straight, even movement in any direction.
-            **after: Noise and compression, as in `Degradation`.
-
-        Raises:
-            ValueError: If a value is outside what is allowed.
-        """
-        super().__init__(**after)
-        self.extent, self.shake = Interval.of(extent), Interval.of(shake)
-        if not self.extent.low > 0:
-            raise ValueError(f"extent is {extent} px; it must be above 0.")
-        if not 0 <= self.shake.low <= self.shake.high <= 1:
-            raise ValueError(f"shake is {shake}; it must be in 0..1.")
-
-    def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
-        """Draw the parameters and a path: it differs also where the parameters are fixed."""
-        extent, shake = self.extent.draw(rng), self.shake.draw(rng)
-        kernel = Kernel(rasterise(trajectory(rng, extent, shake)))
-        return DrawnKernel(kernel, self.family, {"extent": extent, "shake": shake})
-
-    @property
-    def max_kernel_size(self) -> tuple[int, int]:
-        """The size for a camera that rests at one end of its path for nearly all of the exposure."""
-        # The center of mass lies within the path, so no point is further from it than the extent.
-        size = 2 * math.ceil(self.extent.high) + 1
-        return size, size

@@ -39,12 +39,7 @@ def build(
         UserError: where the class is not found, not allowed, of another kind, or does not take the arguments.
     """
     target = str(node.get("_target_"))
-    refuse_by_name(target, trusted=trusted, allowed=allowed, key=key)
-    found = _find_class(target, (*allowed, *trusted), key)
-    if not issubclass(found, base):
-        raise UserError(f"{key}={target} is no {base.__name__}: give a class that is one.")
-    if inspect.isabstract(found):
-        raise UserError(f"{key}={target} is abstract: give a class that is derived from it.")
+    found = find_class(target, base, trusted=trusted, allowed=allowed, key=key)
     keywords = {key: value for key, value in node.items() if key not in ("_target_", "name")} | more
     signature = inspect.signature(found)
     try:
@@ -59,6 +54,35 @@ def build(
             raise  # the user's own class, whose author wants to see where
         reason = " ".join(str(error).split())[:300]  # torch's have several lines
         raise UserError(f"{target} refuses its arguments: {reason}") from error
+
+
+def find_class(
+    target: str,
+    base: type[Built],
+    *,
+    trusted: Sequence[str] = (),
+    allowed: Sequence[str] = TRUSTED,
+    key: str = "_target_",
+) -> type[Built]:
+    """Return the class that an import path names.
+
+    Args:
+        target: the import path.
+        base: what the class has to be a kind of.
+        trusted: modules that the user named on the command line.
+        allowed: modules whose classes may be built anyway.
+        key: where the path stands in the configuration.
+
+    Raises:
+        UserError: where the class is not found, not allowed, or of another kind.
+    """
+    refuse_by_name(target, trusted=trusted, allowed=allowed, key=key)
+    found = _imported(target, (*allowed, *trusted), key)
+    if not issubclass(found, base):
+        raise UserError(f"{key}={target} is no {base.__name__}: give a class that is one.")
+    if inspect.isabstract(found):
+        raise UserError(f"{key}={target} is abstract: give a class that is derived from it.")
+    return found
 
 
 def refuse_by_name(
@@ -79,7 +103,7 @@ def refuse_by_name(
         raise UserError(_refusal(key, target, (*allowed, *trusted)))
 
 
-def _find_class(target: str, modules: Sequence[str], key: str) -> type:
+def _imported(target: str, modules: Sequence[str], key: str) -> type:
     path, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(path), name)

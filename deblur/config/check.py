@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -21,12 +21,13 @@ from deblur.config.keys import COMMANDS, NEAR, TEXT_KEYS, did_you_mean, nearest,
 from deblur.config.sections import Section, shown
 from deblur.errors import UserError
 
+if TYPE_CHECKING:
+    from deblur.blur import Degradation
+
 Config = dict[str, Any]
 
 _GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer")
 _GROUPS_OF_MANY = ("callbacks", "logger")
-_AFTER_BLUR = ("noise_sigma", "jpeg_quality")
-_ALWAYS_DRAWN = ("deblur.blur.Trajectory", "deblur.blur.Mixed")
 _PAIRS = "deblur.data.PairsData"
 _FOLDERS_OF_DATA = ("root", "sharp", "blurred")
 _TEXT_KEYS = TEXT_KEYS | {"compare", "host", "network", "trusted"}
@@ -56,15 +57,18 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
     sections = {group: config[group] for group in _GROUPS}
     for group in _GROUPS_OF_MANY:
         sections |= {f"{group}.{name}": section for name, section in (config[group] or {}).items()}
+    degradation = None
     for name, section in sections.items():
-        if section is not None:
+        if name == "blur":
+            degradation = check_blur(section, config["trusted"])
+        elif section is not None:
             _check_class(name, section, config["trusted"])
     if config["sweep"] is not None and config["trainer"].get("devices", 1) != 1:
         raise UserError(
             f"trainer.devices={config['trainer']['devices']} is not allowed in a sweep: its runs take one device each, "
             "since every further process of a run would start the whole sweep again. Leave out trainer.devices."
         )
-    _refuse_unknown_kernels(config, for_training=for_training)
+    _refuse_unknown_kernels(config, degradation, for_training=for_training)
     if for_training:
         _refuse_too_few_images(config["data"])
         refuse_unmeasured_monitors(config)
@@ -82,18 +86,20 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
     return config
 
 
-def _refuse_unknown_kernels(config: Config, *, for_training: bool) -> None:
+def _refuse_unknown_kernels(config: Config, degradation: "Degradation | None", *, for_training: bool) -> None:
     """Refuse a network that has to know the kernel where nobody can tell it."""
     model, blur, data = config["model"], config["blur"], config["data"]
     if "non_blind" not in model:
         return
+    from deblur.config.degradations import drawn_part  # OpenCV
+
     if data.get("_target_") == _PAIRS and (for_training or model["non_blind"]):
         raise UserError(
             "A network with a Wiener estimate has to know what blurred the images, and of data=pairs nobody tells it: "
             "take "
             "another model, or data=folder data.root=DIR with the sharp images."
         )
-    drawn = _drawn_part(blur)
+    drawn = drawn_part(blur, degradation)
     if for_training and not model["non_blind"] and drawn is not None:
         raise UserError(
             f"model.non_blind=false is for one kernel, and {drawn} draws one for each image: take one value, or "
@@ -109,22 +115,26 @@ def _refuse_too_few_images(data: Config) -> None:
         raise UserError(f"data.max_images={shown(count)} is not allowed: give {description}.")
 
 
-def _drawn_part(blur: Config) -> str | None:
-    """Return the word that makes a blur of ours draw its kernels; None where it draws none, or is not ours."""
-    target = str(blur.get("_target_"))
-    if target in _ALWAYS_DRAWN:
-        return f"blur={blur.get('name') or target}"
-    lists = [key for key, value in blur.items() if isinstance(value, list) and key not in _AFTER_BLUR]
-    return f"blur.{lists[0]}={shown(blur[lists[0]])}" if lists and target in schema.BY_TARGET else None
+def check_blur(blur: Config, trusted: list[str]) -> "Degradation | None":
+    """Check the settings of a blur alone, by what its class declares, and build it.
 
+    Args:
+        blur: its settings. What a mixture leaves out of its families is filled in.
+        trusted: modules that the user named on the command line.
 
-def check_blur(blur: Config, trusted: list[str]) -> None:
-    """Check the settings of a blur alone.
+    Returns:
+        The blur; None for a kernel in a file.
 
     Raises:
         UserError: as `check` does.
     """
     _check_class("blur", blur, trusted)
+    from deblur.config import degradations  # OpenCV
+
+    kind = degradations.class_of(blur, trusted)
+    degradations.complete(blur, trusted)
+    check_section("blur", blur, degradations.section_of(kind, is_complete=degradations.is_ours(blur)))
+    return degradations.built(blur, kind, trusted)
 
 
 def refuse_trust_in_files(config: Mapping[str, Any] | DictConfig, overrides: Sequence[str]) -> None:

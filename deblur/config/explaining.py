@@ -134,7 +134,7 @@ def _explain_unknown_key(error: OmegaConfBaseException, config_name: str, overri
     known = f"{above} has the keys" if above else "the keys at the top are"
     sentence = f"{error.full_key} is unknown: {known} {', '.join(sorted(names))}.{asked}"
     target = str(section.get("_target_"))
-    if "_target_" in section and target not in schema.BY_TARGET:
+    if "_target_" in section and target not in schema.BY_TARGET and not target.startswith("deblur.blur."):
         sentence += f" For an argument of {target} write +{full_key}=VALUE."
     return sentence
 

@@ -65,8 +65,7 @@ def _section(content: Any, prefix: str, known: type[Section] | None, meanings: M
             continue
         if isinstance(value, dict) and value:
             yield f"{indent}{key}:"
-            below = schema.BY_TARGET.get(str(value.get("_target_"))) or schema.BY_GROUP.get(name)
-            yield from _section(value, f"{name}.", below, meanings)
+            yield from _section(value, f"{name}.", _schema_of(name, value), meanings)
             continue
         setting = f"{indent}{key}: {shown(value)}"
         field = fields.get(key)
@@ -74,6 +73,15 @@ def _section(content: Any, prefix: str, known: type[Section] | None, meanings: M
         explained = [line for text in told for line in textwrap.wrap(text, _WIDTH)]
         yield f"{setting:<{_COLUMN}}  {explained[0]}" if explained else setting
         yield from (" " * (_COLUMN + 2) + line for line in explained[1:])
+
+
+def _schema_of(name: str, content: Mapping[str, Any]) -> type[Section] | None:
+    """Return the schema of a section; None for that of a user's own class."""
+    if name == "blur":
+        from deblur.config.degradations import class_of, is_ours, section_of  # imports OpenCV
+
+        return section_of(class_of(content, ()), is_complete=True) if is_ours(content) else None
+    return schema.BY_TARGET.get(str(content.get("_target_"))) or schema.BY_GROUP.get(name)
 
 
 def _allowed(description: str | None) -> str:

@@ -124,7 +124,6 @@ def _of_schema(prefix: str, known: type[Section]) -> dict[str, Any]:
     return {
         f"{prefix}.{field.alias or name}": None if field.is_required() else field.default
         for name, field in known.model_fields.items()
-        if name != "families"  # a section, whose keys the file has
     }
 
 

@@ -1,7 +1,8 @@
 """What each group of the configuration may hold: types, ranges and choices.
 
 A field's description says what is allowed; error messages quote it. A group is checked by the schema of the class that
-its `_target_` names; a class of the user's own has no schema here and is checked by its signature when it is built.
+its `_target_` names; the schema of a blur is made from what its class declares (`deblur.config.degradations`). Another
+class of the user's own has no schema and is checked by its signature when it is built.
 """
 
 import contextlib
@@ -12,7 +13,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from deblur.choices import listed_names
-from deblur.config.blurs import Box, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur, Trajectory
 from deblur.config.sections import OpenSection, Place, Section, Target, shown
 from deblur.metrics.registry import METRICS
 from deblur.training.losses import LOSSES
@@ -308,14 +308,6 @@ BY_TARGET: dict[str, type[Section]] = {
     "deblur.models.ResNet": ResNet,
     "deblur.models.SRCNN": SRCNN,
     "deblur.models.WienerSRCNN": WienerSRCNN,
-    "deblur.blur.Gaussian": Gaussian,
-    "deblur.blur.Box": Box,
-    "deblur.blur.Motion": Motion,
-    "deblur.blur.NoBlur": NoBlur,
-    "deblur.blur.Disk": Disk,
-    "deblur.blur.Trajectory": Trajectory,
-    "deblur.blur.Mixed": Mixed,
-    "deblur.blur.KernelFile": KernelFile,
     "deblur.data.SyntheticData": SyntheticData,
     "deblur.data.FolderData": FolderData,
     "deblur.data.PairsData": PairsData,

@@ -42,3 +42,9 @@ class Target(Section):
 
     target: str = Field(alias="_target_", description="the import path of a class")
     name: str | None = Field(None, description="a short name for tables and folders")
+
+
+class OpenTarget(Target):
+    """A group that names the class to build, which knows further keys."""
+
+    model_config = ConfigDict(extra="allow", strict=True)

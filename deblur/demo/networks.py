@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from deblur.blur import FAMILIES
 from deblur.choices import Accelerator
 from deblur.demo.wording import shortened
 from deblur.errors import UserError
@@ -11,13 +12,7 @@ from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.restorer import Restorer, load
 
 _OWN: Final = "own"  # what the user's own network is called among the others
-_LABELS: Final = {
-    "mixed": "mixed: any of these, or camera shake",
-    "gaussian": "gaussian blur",
-    "box": "box blur",
-    "motion": "motion blur",
-    "disk": "disk blur: out of focus",
-}
+_MIXTURE: Final = "mixed: any of these, or camera shake"
 
 
 @dataclass
@@ -55,7 +50,7 @@ class Networks:
     @property
     def choices(self) -> list[tuple[str, str]]:
         """What the page shows for each network, and its name."""
-        return [(self._own_label if name == _OWN else _LABELS[name], name) for name in self.names]
+        return [(self._own_label if name == _OWN else _pretrained_label(name), name) for name in self.names]
 
     @property
     def absent(self) -> list[str]:
@@ -86,3 +81,11 @@ class Networks:
             place = self.run if name == _OWN and self.run is not None else name
             self._loaded[name] = load(place, accelerator=self.accelerator, trusted=self.trusted)
         return self._loaded[name]
+
+
+def _pretrained_label(name: str) -> str:
+    """Return what the page calls a pretrained network, which has the name of the family of blurs that it removes."""
+    if name not in FAMILIES:
+        return _MIXTURE
+    cause = FAMILIES[name].cause
+    return f"{name} blur: {cause}" if cause else f"{name} blur"

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import gradio as gr
 
+from deblur.blur import Slider
+from deblur.blur.registry import import_families
 from deblur.demo.networks import Networks
 from deblur.demo.visitors import KEPT_FOR, Visitor, Visitors
 from deblur.demo.wording import (
@@ -22,15 +24,17 @@ from deblur.demo.wording import (
 )
 from deblur.demo.work import (
     FACES,
-    FAMILIES,
     LARGEST_READ,
     NOISE,
-    Strength,
+    NOISE_SLIDER,
     blur_and_restore,
     blur_of,
+    families,
     fitted,
+    label_of,
     read_upload,
     sample_face,
+    title_of,
 )
 from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
@@ -133,7 +137,7 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
         *strengths: float,
     ) -> tuple[str, *Shown]:
         family = of_face if source == _FACE else of_upload
-        asked = _Asked(source, upload, int(face), family, _by_name(strengths), noise, network)
+        asked = _Asked(source, upload, int(face), family, _of_family(family, strengths), noise, network)
         try:
             token = visitors.token_in(request.headers.get("cookie", ""))
             if token is None:
@@ -148,6 +152,7 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
             shown = _usage_error("The program has failed. The terminal of the computer that runs this page tells more.")
         return f"face {asked.face}" if source == _FACE else upload or "", *shown
 
+    import_families(networks.trusted)
     page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(_CLEANED_EVERY, KEPT_FOR))
     with page:
         gr.Markdown(f"# {TITLE}\n\n{_INTRODUCTION}")
@@ -245,9 +250,7 @@ def _restored(asked: _Asked, networks: Networks, visitor: Visitor, max_megapixel
 
 def _choice_text(asked: _Asked) -> str:
     """Return the blur that was chosen, with its parameters."""
-    family = FAMILIES[asked.family]
-    parameters = {each.name: asked.strengths[each.name] for each in family.strengths}
-    return blur_text(family.label, parameters | {NOISE.name: asked.noise})
+    return blur_text(label_of(asked.family), asked.strengths | {"noise_sigma": asked.noise})
 
 
 def _given(asked: _Asked, visitor: Visitor) -> tuple[DecodedImage, str]:
@@ -280,19 +283,21 @@ def _image_controls() -> tuple[gr.Slider, gr.File]:
 
 def _blur_controls(max_megapixels: float) -> tuple[gr.Radio, gr.Radio, gr.Slider, list[gr.Slider]]:
     """Add the choice of a blur, one for faces and one for images; the strengths are those of `_all_strengths`."""
-    choices = [(family.label, name) for name, family in FAMILIES.items()]
-    first = next(iter(FAMILIES))
+    choices = [(label_of(name), name) for name in families()]
+    first = next(iter(families()))
     of_face = gr.Radio([*choices, _LEAVE], value=first, label="Blur it first")
     info = _OWN_IS_LEFT.format(megapixels=max_megapixels)
     of_upload = gr.Radio([_LEAVE, *choices], value=_UNBLURRED, label="Blur it first?", info=info, visible=False)
-    strengths = [_slider(strength, visible=owner == first) for owner, strength in _all_strengths()]
-    noise = _slider(NOISE, visible=True)
+    strengths = [
+        _slider(slider, title_of(owner, name), visible=owner == first) for owner, name, slider in _all_strengths()
+    ]
+    noise = _slider(NOISE_SLIDER, NOISE.title, visible=True)
     return of_face, of_upload, noise, strengths
 
 
 def _show() -> str:
     """Return what shows the controls of what is chosen: a face or an image, the blur of each, its strengths."""
-    owners = json.dumps([owner for owner, _ in _all_strengths()])
+    owners = json.dumps([owner for owner, _, _ in _all_strengths()])
     return f"""(source, ofFace, ofUpload) => {{
       const isFace = source === "{_FACE}", family = isFace ? ofFace : ofUpload;
       const strengths = {owners}.map((owner) => owner === family);
@@ -301,22 +306,23 @@ def _show() -> str:
     }}"""
 
 
-def _slider(strength: Strength, visible: bool) -> gr.Slider:
+def _slider(slider: Slider, title: str, visible: bool) -> gr.Slider:
     return gr.Slider(
-        strength.lowest,
-        strength.highest,
-        value=strength.start,
-        step=strength.step,
-        label=strength.label,
+        slider.lowest,
+        slider.highest,
+        value=slider.start,
+        step=slider.step,
+        label=title,
         visible=visible,
         buttons=[],
     )
 
 
-def _all_strengths() -> list[tuple[str, Strength]]:
-    """Return each family's parameters with its name, in the order of their sliders."""
-    return [(name, strength) for name, family in FAMILIES.items() for strength in family.strengths]
+def _all_strengths() -> list[tuple[str, str, Slider]]:
+    """Return the slider of each parameter of each family, with the names of both, in their order on the page."""
+    return [(owner, name, slider) for owner, sliders in families().items() for name, slider in sliders.items()]
 
 
-def _by_name(values: Sequence[float]) -> dict[str, float]:
-    return {strength.name: value for (_, strength), value in zip(_all_strengths(), values, strict=True)}
+def _of_family(family: str, values: Sequence[float]) -> dict[str, float]:
+    """Return the parameters of one family by name, of the values of all sliders."""
+    return {name: value for (owner, name, _), value in zip(_all_strengths(), values, strict=True) if owner == family}

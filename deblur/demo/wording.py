@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from deblur.blur import NoBlur
+from deblur.blur.registry import parameter_units
 from deblur.inference.simulation import Gain
 
 LONGEST_NAME: Final = 60  # characters of a name that the page shows
@@ -13,15 +14,6 @@ UNKNOWN_GAIN: Final = (
     "How much nearer to the truth it is cannot be known without the sharp image: look at it, or blur a sharp image "
     "here and see."
 )
-_UNITS: Final = {
-    "sigma": " px",
-    "size": " px",
-    "length": " px",
-    "angle": "°",
-    "radius": " px",
-    "extent": " px",
-    "noise_sigma": " gray levels",
-}
 _NAMES: Final = {"noise_sigma": "noise", "jpeg_quality": "JPEG quality"}
 _NOT_SAID: Final = ("_target_", "name", "sha256", "families", "weight")
 
@@ -130,11 +122,17 @@ def _with_parameters(name: str, section: Mapping[str, Any]) -> str:
 
 
 def _parameters(section: Mapping[str, Any]) -> str:
+    units = parameter_units()
     return ", ".join(
-        f"{_NAMES.get(key, key)} {_shown(value)}{_UNITS.get(key, '')}"
+        f"{_NAMES.get(key, key)} {_shown(value)}{_short(units.get(key, ''))}"
         for key, value in sorted(section.items(), key=lambda item: item[0] in _NAMES)  # what follows the blur, last
         if key not in _NOT_SAID and value is not None and not (key == "noise_sigma" and value == 0)
     )
+
+
+def _short(unit: str) -> str:
+    """Return what follows a number: `°` for degrees, else the unit without what it is a part of."""
+    return "°" if unit == "degrees" else f" {unit.partition(' of ')[0]}".rstrip()
 
 
 def _shown(value: Any) -> str:

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from deblur.blur import Box, Degradation, Disk, Gaussian, Motion, Trajectory
+from deblur.blur import FAMILIES, Degradation, Parameter, Slider
+from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.errors import UserError
 from deblur.image_io.gray import printable
 from deblur.image_io.images import DecodedImage, Levels
@@ -27,66 +28,8 @@ _BYTES_PER_PIXEL: Final = 8  # four channels of 16 bits, not compressed
 _BYTES_BESIDE_PIXELS: Final = 2**20  # metadata
 
 
-@dataclass(frozen=True)
-class Strength:
-    """A parameter of a family of blurs, and what may be chosen for it.
-
-    Attributes:
-        name: of the parameter.
-        label: what it means, with its unit.
-        lowest: value.
-        highest: value.
-        step: from one value to the next.
-        start: value that is chosen first.
-    """
-
-    name: str
-    label: str
-    lowest: float
-    highest: float
-    step: float
-    start: float
-
-
-@dataclass(frozen=True)
-class Family:
-    """A family of blurs to choose.
-
-    Attributes:
-        make: its class.
-        label: its name on the page.
-        strengths: its parameters.
-    """
-
-    make: Callable[..., Degradation]
-    label: str
-    strengths: tuple[Strength, ...]
-
-
-FAMILIES: Final[Mapping[str, Family]] = {
-    "gaussian": Family(Gaussian, "Gaussian", (Strength("sigma", "Sigma (px)", 0.5, 6, 0.1, 2),)),
-    "box": Family(Box, "Box", (Strength("size", "Side of the square (px, odd)", 3, 21, 2, 7),)),
-    "motion": Family(
-        Motion,
-        "Motion",
-        (
-            Strength("length", "Length (px)", 1, 41, 1, 11),
-            Strength("angle", "Angle (degrees, counter-clockwise)", 0, 180, 5, 0),
-        ),
-    ),
-    "disk": Family(Disk, "Disk", (Strength("radius", "Radius (px)", 0.5, 10, 0.5, 3),)),
-    "trajectory": Family(
-        Trajectory,
-        "Camera shake",
-        (
-            Strength("extent", "Extent of the path (px)", 1, 41, 1, 15),
-            Strength("shake", "Shake (0 is steady, 1 very unsteady)", 0, 1, 0.05, 0.5),
-        ),
-    ),
-}
-"""By the name of the family."""
-
-NOISE: Final = Strength("noise_sigma", "Noise after the blur (gray levels of 255)", 0, 25, 0.5, 0)
+NOISE: Final = SHARED_PARAMETERS["noise_sigma"]
+NOISE_SLIDER: Final = Slider(0, 25, step=0.5, start=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,28 +99,57 @@ def fitted(image: DecodedImage, max_megapixels: float) -> DecodedImage:
     return replace(image, pixels=smaller(image.pixels), alpha=None if image.alpha is None else smaller(image.alpha))
 
 
+def families() -> dict[str, dict[str, Slider]]:
+    """Return the families of blurs to choose from, each with a slider for each of its parameters by name."""
+    found = {
+        name: {key: one.slider for key, one in family.parameters.items() if one.slider is not None}
+        for name, family in FAMILIES.items()
+    }
+    return {name: sliders for name, sliders in found.items() if sliders and len(sliders) == len(_parameters(name))}
+
+
 def blur_of(family: str, strengths: Mapping[str, float], noise_sigma: float) -> Degradation:
     """Make the blur that was chosen.
 
     Args:
-        family: a key of `FAMILIES`.
+        family: one of `families`.
         strengths: its parameters by name; others are left out.
         noise_sigma: standard deviation of the noise [gray levels of 255].
 
     Raises:
         UserError: for another family, or for values that it cannot have.
     """
-    if family not in FAMILIES:
-        raise UserError(f"There is no blur {family}: choose {', '.join(FAMILIES)}.")
-    chosen = FAMILIES[family]
-    for strength, value in [(each, strengths[each.name]) for each in chosen.strengths] + [(NOISE, noise_sigma)]:
-        if not strength.lowest <= value <= strength.highest:
-            raise UserError(f"{strength.label}: {value:g} is not from {strength.lowest:g} to {strength.highest:g}.")
-    parameters = {each.name: strengths[each.name] for each in chosen.strengths}
+    known = families()
+    if family not in known:
+        raise UserError(f"There is no blur {family}: choose {', '.join(known)}.")
+    chosen = {name: strengths[name] for name in known[family]}
+    for name, value in chosen.items():
+        _refuse_outside(known[family][name], value, title_of(family, name))
+    _refuse_outside(NOISE_SLIDER, noise_sigma, NOISE.title)
+    make: Callable[..., Degradation] = FAMILIES[family]
     try:
-        return chosen.make(**parameters, noise_sigma=noise_sigma)
+        return make(**chosen, noise_sigma=noise_sigma)
     except ValueError as error:
-        raise UserError(f"{chosen.label}: {error}") from error
+        raise UserError(f"{label_of(family)}: {error}") from error
+
+
+def label_of(family: str) -> str:
+    """Return the name of a family on the page."""
+    return FAMILIES[family].label or family
+
+
+def title_of(family: str, parameter: str) -> str:
+    """Return what a parameter of a family is called on the page."""
+    return _parameters(family)[parameter].title
+
+
+def _parameters(family: str) -> Mapping[str, Parameter]:
+    return FAMILIES[family].parameters
+
+
+def _refuse_outside(slider: Slider, value: float, title: str) -> None:
+    if not slider.lowest <= value <= slider.highest:
+        raise UserError(f"{title}: {value:g} is not from {slider.lowest:g} to {slider.highest:g}.")
 
 
 def blur_and_restore(

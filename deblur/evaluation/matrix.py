@@ -9,7 +9,10 @@ from typing import Any
 
 import torch
 
-from deblur.blur.mixed import FAMILIES
+from deblur.blur import FAMILIES, Mixed
+from deblur.blur.degradation import SHARED_PARAMETERS
+from deblur.blur.parameters import Parameter
+from deblur.blur.registry import import_families, import_path
 from deblur.config import Config
 from deblur.data.crops import Boundary
 from deblur.data.datamodule import DeblurDataModule
@@ -31,16 +34,7 @@ from deblur.reporting.matrix import MATRIX_FILE
 from deblur.runs import config_of_run, data_settings, flatten, measured_on
 from deblur.text import Lines, paragraphs
 
-STRENGTHS = {  # the parameter of each family
-    "gaussian": "sigma",
-    "box": "size",
-    "motion": "length",
-    "disk": "radius",
-    "trajectory": "extent",
-}
-MIXTURE = "mixed"
-AFTER_BLUR = ("noise_sigma", "jpeg_quality")
-FACTORS = (0.5, 2.0)
+MIXTURE = Mixed.family
 NOISE_SIGMAS = (2.0, 8.0)  # [gray levels]
 JPEG_QUALITIES = (95, 75, 50)
 _NOT_OF_TEST_IMAGES = ("data.max_bad_fraction", "data.max_val_images")  # of those that decide which images there are
@@ -70,30 +64,48 @@ class Condition:
 def conditions(blur: Mapping[str, Any], boundary: Boundary = "symmetric") -> Iterator[Condition]:
     """Yield a blur at several strengths, with a valid boundary, with noise, and compressed; each family of a mixture.
 
-    A strength that is a number is halved and doubled. Of one that is drawn, the ends and the middle of its range are
-    taken, and everything else is measured on the whole range.
+    A strength that is a number is multiplied by the factors of its family. Of one that is drawn, the ends and the
+    middle of its range are taken, and everything else is measured on the whole range.
 
     Args:
-        blur: its configuration, of a family of `STRENGTHS`, or a mixture of them.
+        blur: its configuration, of a family with a strength, or a mixture of them.
         boundary: of the training; where it is real, a strength that is a number has no condition for that.
     """
     if "families" not in blur:
         yield from _of_family(str(blur["name"]), blur, boundary)
         return
-    shared = {key: blur[key] for key in AFTER_BLUR if key in blur}
+    shared = {key: blur[key] for key in SHARED_PARAMETERS if key in blur}
     for family, settings in blur["families"].items():
-        if family in STRENGTHS and settings is not None and settings.get("weight", 1):
+        if _strength(family) is not None and settings is not None and settings.get("weight", 1):
             own = {key: value for key, value in settings.items() if key != "weight"}
-            target = f"{FAMILIES[family].__module__}.{FAMILIES[family].__qualname__}"
+            target = import_path(FAMILIES[family])
             yield from _of_family(family, {"name": family, "_target_": target, **own, **shared}, boundary)
 
 
+def _strength(family: str) -> tuple[str, Parameter] | None:
+    """Return the parameter that makes a family of blurs stronger or weaker, with its name; None if it has none."""
+    declared = FAMILIES[family].parameters.items() if family in FAMILIES else ()
+    return next(((name, parameter) for name, parameter in declared if parameter.factors), None)
+
+
+def _known() -> list[str]:
+    """Return the names of the blurs that can enter the matrix."""
+    return [*(family for family in FAMILIES if _strength(family) is not None), MIXTURE]
+
+
 def _of_family(family: str, blur: Mapping[str, Any], boundary: Boundary) -> Iterator[Condition]:
-    key = STRENGTHS[family]
+    found = _strength(family)
+    if found is None:
+        return
+    key, parameter = found
     is_drawn = isinstance(blur[key], Sequence)
-    low, high = blur[key] if is_drawn else (blur[key] * min(FACTORS), blur[key] * max(FACTORS))
-    for value in (low, (low + high) / 2 if is_drawn else blur[key], high):
-        strength = _odd(value) if key == "size" else value
+    if is_drawn:
+        low, high = blur[key]
+        values = [low, (low + high) / 2, high]
+    else:
+        values = sorted([blur[key], *(blur[key] * factor for factor in parameter.factors)])
+    for value in values:
+        strength = _allowed(value, parameter)
         yield Condition(family, f"{key} {strength:g}", {**blur, key: strength})
     whole = f"any {key}, " if is_drawn else ""
     if is_drawn or boundary != "valid":  # of one strength, that with the training's boundary is the same
@@ -104,9 +116,13 @@ def _of_family(family: str, blur: Mapping[str, Any], boundary: Boundary) -> Iter
         yield Condition(family, f"{whole}JPEG {quality}", {**blur, "jpeg_quality": quality})
 
 
-def _odd(size: float) -> int:
-    """Return the odd whole number at or above a size, and at least 3."""
-    return max(3, int(size) // 2 * 2 + 1)
+def _allowed(value: float, parameter: Parameter) -> float:
+    """Return a value as its parameter can have it: in range, and of odd numbers the next above and at least 3."""
+    if parameter.numbers == "odd":
+        value = max(3, int(value) // 2 * 2 + 1)
+    elif parameter.numbers == "whole":
+        value = round(value)
+    return min(max(value, parameter.lowest), parameter.highest)
 
 
 def best_runs(runs: Mapping[Path, Mapping[str, Any]]) -> dict[str, Path]:
@@ -134,7 +150,7 @@ def best_runs(runs: Mapping[Path, Mapping[str, Any]]) -> dict[str, Path]:
 
 
 def _can_enter_matrix(config: Settings) -> bool:
-    return str(config["blur"].get("name")) in (*STRENGTHS, MIXTURE)
+    return str(config["blur"].get("name")) in _known()
 
 
 def plain_settings(blur: Settings) -> dict[str, Any]:
@@ -199,9 +215,10 @@ def matrix_table(
         UserError: where the runs differ in their images and the command does not name others, where a network has
             seen all of them, or where nothing is left of any.
     """
+    import_families(asked["trusted"])
     configs: dict[Path, Settings] = {run: config for run in runs if _can_enter_matrix(config := config_of_run(run))}
     if not configs:
-        known = ", ".join((*STRENGTHS, MIXTURE))
+        known = ", ".join(_known())
         raise UserError(f"matrix=true needs networks that were trained on one of {known}: there is none.")
     if asked.get("data") and defaults is not None:
         configs = {run: evaluation_config(config, defaults, asked) for run, config in configs.items()}

@@ -12,7 +12,7 @@ from deblur.inference.trained import Trained
 from deblur.metrics import PSNR, infos_of_results
 from deblur.reporting.markdown import markdown_environment
 from deblur.runs import config_without_paths, flatten
-from deblur.runs.described import UNITS
+from deblur.runs.described import with_unit
 from deblur.text import one_line
 from deblur.training.summary import describe_network
 
@@ -78,7 +78,7 @@ def _parameters(blur: Mapping[str, Any]) -> dict[str, str]:
         if last in ("_target_", "name", "sha256") or value is None:
             continue
         text = " to ".join(map(_text, value)) if isinstance(value, list) else _text(value)
-        shown[key.removeprefix("families.")] = f"{text} {UNITS[last]}" if last in UNITS else text
+        shown[key.removeprefix("families.")] = with_unit(key, text)
     return shown
 
 

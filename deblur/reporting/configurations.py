@@ -28,7 +28,6 @@ from deblur.runs import place_text, shared
 Values = NDArray[np.float64]
 
 SAME_INPUT = 0.01  # [dB] by which the blurred images of two runs may differ and still be the same
-BLURS = ("gaussian", "box", "motion")  # the order of those where nothing tells one
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,9 @@ def arrange(sweeps: Sequence[Sweep]) -> Table:
 def _order(sweeps: Sequence[Sweep]) -> Callable[[Run], tuple[Any, ...]]:
     """Return the key that sorts runs as they were asked for, else by blur, size of network and rate."""
     places = {_identity(run): place for sweep in sweeps if sweep.is_ordered for place, run in enumerate(sweep.runs)}
-    names = [sweep.name for sweep in sweeps]
+    from deblur.blur import FAMILIES  # OpenCV
+
+    names, families = [sweep.name for sweep in sweeps], list(FAMILIES)
     sizes: dict[str, float] = {}
     for sweep in sweeps:
         for run in sweep.runs:
@@ -173,7 +174,7 @@ def _order(sweeps: Sequence[Sweep]) -> Callable[[Run], tuple[Any, ...]]:
 
     def key(run: Run) -> tuple[Any, ...]:
         blur, model = name_of(run, "blur"), name_of(run, "model")
-        rank = BLURS.index(blur) if blur in BLURS else len(BLURS)
+        rank = families.index(blur) if blur in families else len(families)
         place = places.get(_identity(run), math.inf)
         return names.index(run.sweep), place, rank, blur, sizes.get(model, math.inf), model, _rate(run), run.name
 

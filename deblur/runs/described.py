@@ -7,15 +7,6 @@ from typing import Any, Final
 from deblur.config.identity import flatten
 from deblur.text import counted
 
-UNITS: Final = {
-    "sigma": "px",
-    "size": "px",
-    "length": "px",
-    "radius": "px",
-    "extent": "px",
-    "angle": "degrees",
-    "noise_sigma": "gray levels of 255",
-}
 PLACES: Final = ("data.root", "data.sharp", "data.blurred", "blur.path")
 """Settings that are places on one machine: the last name of each is enough to know it by."""
 
@@ -70,6 +61,18 @@ def blur_text(blur: Mapping[str, Any]) -> str:
         return f"{name} ({'; '.join(parts)})" if parts else name
     shown = _parameters({key: value for key, value in flat.items() if key not in _AFTER_BLUR})
     return f"{name} ({', '.join(shown)})" if shown else name
+
+
+def with_unit(key: str, text: str) -> str:
+    """Return the value of a parameter of a blur with its unit.
+
+    Args:
+        key: of the parameter, such as `sigma` or `families.gaussian.sigma`.
+        text: the value.
+    """
+    from deblur.blur.registry import parameter_units  # OpenCV
+
+    return f"{text} {parameter_units().get(key.rpartition('.')[2], '')}".rstrip()
 
 
 def value_text(value: Any, *, is_range: bool = False) -> str:
@@ -178,7 +181,7 @@ def _parameters(settings: Mapping[str, Any]) -> list[str]:
         text = value_text(place_text(f"blur.{key}", value), is_range=True)
         if key == "sha256":
             text = text[:_FINGERPRINT_DIGITS]
-        shown.append(" ".join(filter(None, (key, text, UNITS.get(key.rpartition(".")[2])))))
+        shown.append(f"{key} {with_unit(key, text)}")
     return shown
 
 

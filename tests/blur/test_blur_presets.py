@@ -12,11 +12,10 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from small_trainings import SMALLEST
 
-from deblur.blur import Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur, Trajectory
-from deblur.blur.mixed import FAMILIES
+from deblur.blur import FAMILIES, Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur, Trajectory
+from deblur.blur.mixed import completed
 from deblur.config import Config, build, check
 from deblur.config.command_line import conf_dir
-from deblur.config.schema import BY_TARGET
 from deblur.errors import UserError
 from deblur.inference.pretrained import pretrained_file
 from deblur.inference.trained import load_trained
@@ -122,9 +121,15 @@ def test_families_are_dropped_and_added(choose: Compose, overrides: tuple[str, .
     assert families_of(choose("mixed", *overrides)) == families
 
 
-def test_the_preset_and_its_schema_know_every_family(choose: Compose) -> None:
-    families = BY_TARGET["deblur.blur.Mixed"].model_fields["families"].annotation
-    assert choose("mixed")["blur"]["families"].keys() == families.model_fields.keys() == FAMILIES.keys()
+def test_the_preset_has_the_usual_ranges_of_the_families_of_the_package(choose: Compose) -> None:
+    families = choose("mixed")["blur"]["families"]
+    assert families.keys() == FAMILIES.keys()
+    assert families == completed({name: {"weight": family["weight"]} for name, family in families.items()})
+
+
+def test_what_is_left_out_of_a_family_is_noted(choose: Compose) -> None:
+    left_out = choose("mixed", "~blur.families.disk.radius")
+    assert left_out["blur"]["families"]["disk"] == {"weight": 1.0, "radius": [1.0, 5.0]}
 
 
 def test_a_family_is_changed(choose: Compose) -> None:
@@ -174,7 +179,6 @@ def test_the_network_that_ships_can_be_trained_on_the_mixture_that_it_was_traine
             "blur.families.trajectory.shake=2 is not allowed: give a number from 0 to 1, or a pair [lo,hi] of them.",
         ),
         ("mixed", "blur.families.box.size=4", "blur.families.box.size=4 is not allowed: give an odd whole number"),
-        ("mixed", "~blur.families.disk.radius", "blur.families.disk.radius is missing: give a number from 0.5 to 250"),
         ("mixed", "blur.families.box=3", "blur.families.box=3 is not allowed: give the parameters of the family"),
         ("mixed", "blur.families.box.weight=-1", "blur.families.box.weight=-1 is not allowed: give a number from 0 up"),
         ("mixed", "blur.families.box.weight=nan", "blur.families.box.weight=nan is not allowed: give a number from 0"),

@@ -260,8 +260,9 @@ def test_a_large_picture_is_refused_before_it_is_decoded(
 
 
 def test_places_without_a_file_are_refused(tmp_path: Path) -> None:
-    assert_refused(tmp_path, "is no file")
-    assert_refused(tmp_path / "absent.npy", "does not exist")
+    for path, state in ((tmp_path, "is no file"), (tmp_path / "absent.npy", "does not exist")):
+        with pytest.raises(UserError, match=f"{state}: give a .npy array or an image with one kernel"):
+            KernelFile(str(path))
     assert_refused(tmp_path / f"{'long' * 100}.npy", "cannot be read (File name too long)")
 
 

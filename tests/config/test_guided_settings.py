@@ -90,10 +90,19 @@ def test_a_trained_network_may_be_measured_on_blurs_that_are_drawn(changed: Chan
     assert check(config, for_training=False)["blur"]["name"] == "mixed"
 
 
-def test_a_list_of_a_blur_of_ones_own_may_mean_anything(changed: Change) -> None:
+def test_a_list_of_a_blur_of_ones_own_may_mean_anything(
+    changed: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "blurs_of_taps.py").write_text(
+        "from deblur.blur import Box\n"
+        "class Taps(Box):\n"
+        "    def __init__(self, taps):\n"
+        "        super().__init__([3, 5])\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
     config = changed(WIENER_GUIDED)
-    config["blur"] = {"_target_": "my_blurs.Taps", "taps": [1, 2, 1]}
-    assert check({**config, "trusted": ["my_blurs"]})["blur"]["taps"] == [1, 2, 1]
+    config["blur"] = {"_target_": "blurs_of_taps.Taps", "taps": [1, 2, 1]}
+    assert check({**config, "trusted": ["blurs_of_taps"]})["blur"]["taps"] == [1, 2, 1]
 
 
 @pytest.mark.parametrize(("given", "for_training"), [("false", True), ("true", True), ("true", False)])

@@ -12,9 +12,9 @@ from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
 from deblur.blur.kernels import Psf
 from deblur.demo.work import (
     FACES,
-    FAMILIES,
     blur_and_restore,
     blur_of,
+    families,
     fitted,
     largest_upload,
     read_upload,
@@ -29,7 +29,7 @@ from deblur.inference.simulation import drawn
 from deblur.inference.tiles import Plane, Planes
 from deblur.inference.torch_network import TorchNetwork
 
-STARTS = {each.name: each.start for family in FAMILIES.values() for each in family.strengths}
+STARTS = {name: slider.start for sliders in families().values() for name, slider in sliders.items()}
 METADATA = Metadata(icc_profile=b"profile", resolution=Resolution(72.0, 72.0))
 
 
@@ -196,10 +196,10 @@ def test_a_blur_has_the_chosen_parameters(family: str, kind: type, parameters: d
     assert drawn.noise_sigma == 1.5
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", families())
 @pytest.mark.parametrize("which", ["lowest", "start", "highest"])
 def test_every_blur_that_can_be_chosen_is_allowed(family: str, which: str) -> None:
-    values = {each.name: getattr(each, which) for each in FAMILIES[family].strengths}
+    values = {name: getattr(slider, which) for name, slider in families()[family].items()}
     assert blur_of(family, values, 0).max_kernel_size >= (1, 1)
 
 
