@@ -77,7 +77,7 @@ def _section(content: Any, prefix: str, known: type[Section] | None, meanings: M
 
 def _schema_of(name: str, content: Mapping[str, Any]) -> type[Section] | None:
     """Return the schema of a section; None for that of a user's own class."""
-    if name == "blur":
+    if name == "blur" and "_target_" in content:
         from deblur.config.degradations import class_of, is_ours, section_of  # imports OpenCV
 
         return section_of(class_of(content, ()), is_complete=True) if is_ours(content) else None

@@ -206,7 +206,6 @@ def test_every_blur_that_can_be_chosen_is_allowed(family: str, which: str) -> No
 @pytest.mark.parametrize(
     ("family", "changed", "noise", "sentence"),
     [
-        ("blox", {}, 0, "There is no blur blox: choose gaussian, box, motion, disk, trajectory."),
         ("gaussian", {"sigma": 60}, 0, "Sigma (px): 60 is not from 0.5 to 6."),
         ("disk", {"radius": math.nan}, 0, "Radius (px): nan is not from 0.5 to 10."),
         ("box", {"size": 8}, 0, "Box: 8 holds no odd number."),
@@ -216,6 +215,11 @@ def test_every_blur_that_can_be_chosen_is_allowed(family: str, which: str) -> No
 def test_what_cannot_be_chosen_is_refused(family: str, changed: dict[str, float], noise: float, sentence: str) -> None:
     with pytest.raises(UserError, match=f"^{re.escape(sentence)}$"):
         blur_of(family, STARTS | changed, noise)
+
+
+def test_a_blur_that_there_is_not_is_refused() -> None:  # families of other tests may be registered as well
+    with pytest.raises(UserError, match=r"^There is no blur blox: choose gaussian, box, motion, disk, trajectory\b"):
+        blur_of("blox", STARTS, 0)
 
 
 def test_each_sample_face_is_another() -> None:
