@@ -54,7 +54,7 @@ grid: $(INSTALLED) ## train 3 networks x 3 blurs x 2 learning rates; two at once
 	@$(BIN)/python -m deblur.train experiment=grid sweep=$(SWEEP) $(GRID_LAUNCHER) $(ARGS)
 
 report: $(INSTALLED) ## write the report of a sweep: make report SWEEP=grid
-	@$(BIN)/python -m deblur.report sweep=$(SWEEP) $(ARGS)
+	@$(BIN)/python -m deblur.report $(SWEEP) $(ARGS)
 
 pretrained: $(INSTALLED) ## make the networks that are pretrained again: make pretrained FACES=DIR measures them on real faces too
 	@$(BIN)/python -m scripts.pretrained $(FACES)
