@@ -71,12 +71,18 @@ class AskedBlur:
         try:
             yield
         except UserError as error:
-            raise UserError(f"{self.option}: {str(error).removeprefix('blur.')}") from error
+            raise UserError(f"{self.option}: {str(error).removeprefix('blur.path=').removeprefix('blur.')}") from error
 
 
 def kernel_file(path: Path, option: str) -> AskedBlur:
-    """Return the blur whose kernel stands in a file."""
-    return AskedBlur(option, _KERNEL, {"path": str(path)})
+    """Return the blur whose kernel stands in a file.
+
+    Raises:
+        UserError: if it is no file.
+    """
+    asked = AskedBlur(option, _KERNEL, {"path": str(path)})
+    asked.settings()
+    return asked
 
 
 def read_blur(text: str, option: str, *, allows_training: bool = False) -> AskedBlur:
