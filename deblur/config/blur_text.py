@@ -71,7 +71,9 @@ class AskedBlur:
         try:
             yield
         except UserError as error:
-            raise UserError(f"{self.option}: {str(error).removeprefix('blur.path=').removeprefix('blur.')}") from error
+            first = error.__cause__ if isinstance(error.__cause__, UserError) else error  # of the blur's own class
+            reason = str(first).removeprefix("blur.path=").removeprefix("blur.")
+            raise UserError(f"{self.option}: {reason}") from error
 
 
 def kernel_file(path: Path, option: str) -> AskedBlur:

@@ -32,7 +32,7 @@ MAINS = {"demo": demo, "evaluate": evaluate, "export": export, "report": report,
         ("restore a.png --max-megapixels inf", "'--max-megapixels': inf is not allowed: give a number above 0."),
         ("restore a.png --simulate", "Option '--simulate' requires an argument."),
         ("restore a.png --simulate yes", "--simulate: yes is no blur: give box, disk, gaussian, kernel, mixed, motion"),
-        ("restore a.png --simulate boks", "Did you mean box?"),
+        ("restore a.png --simulate gausian", "Did you mean gaussian?"),
         ("restore a.png --known-blur training", "--known-blur: training is no blur: give box, disk, "),
         ("restore a.png --input b.png", "No such option: --input"),
         (
@@ -79,7 +79,7 @@ restore --zzz
 restore absent.png
 restore here.png -n mixde
 restore here.png -n folder
-restore here.png --simulate boks
+restore here.png --simulate gausian
 evaluate
 evaluate --help
 evaluate run=absent

@@ -70,12 +70,12 @@ def test_existing_files_are_kept(run_copy: Path, tmp_path: Path, refused: Refuse
     output = tmp_path / "net.safetensors"
     output.write_text("mine")
     overrides = (f"{run_copy}", "--format=safetensors", f"--output={output}")
-    assert refused(*overrides) == f"{output} exists: replace it with overwrite=true, or give another output=FILE."
+    assert refused(*overrides) == f"{output} exists: replace it with --overwrite, or give another --output."
     assert output.read_text() == "mine"
     output.unlink()
     card = tmp_path / "net.md"
     card.write_text("mine")
-    assert refused(*overrides) == f"{card} exists: replace it with overwrite=true, or give another output=FILE."
+    assert refused(*overrides) == f"{card} exists: replace it with --overwrite, or give another --output."
     assert card.read_text() == "mine"
     assert not output.exists()
     assert export.main([*overrides, "--overwrite"]) == 0
@@ -87,7 +87,7 @@ def test_the_exported_file_itself_is_not_replaced(exported: Path, tmp_path: Path
     file = tmp_path / "net.safetensors"
     file.write_bytes((exported / "net.safetensors").read_bytes())
     said = refused(f"{file}", "--format=safetensors", f"--output={file}", "--overwrite")
-    assert said == f"The output {file} is the network that is exported: give another output=FILE."
+    assert said == f"The output {file} is the network that is exported: give another --output."
     assert files(tmp_path) == ["net.safetensors"]
 
 
@@ -124,7 +124,7 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
     monkeypatch.setattr("deblur.export.session.write_output", full)  # which writes the card here, after the network
     said = refused(f"{trained_run}", "--format=safetensors", f"--output={output}")
     full.assert_called_once()
-    assert said == f"{tmp_path / 'net.md'} cannot be written (No space left on device): choose another output=FILE."
+    assert said == f"{tmp_path / 'net.md'} cannot be written (No space left on device): choose another --output."
     assert files(tmp_path) == []
 
 
@@ -133,17 +133,20 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
     [
         (
             ["--format=onnx"],
-            "run is missing: give a run folder, a checkpoint file or a network that is pretrained: run=DIR.",
+            "Missing argument 'NETWORK'.",
         ),
-        (["x"], "format is missing: give onnx or safetensors."),
-        (["x", "--format=pth"], "--format=pth is not allowed: give onnx or safetensors."),
-        (["x", "--format=onnx", "form=x"], "form is unknown: the keys at the top are format, output, overwrite, "),
+        (["x"], "Missing option '--format'. Choose from: onnx, safetensors."),
+        (["x", "--format=pth"], "Invalid value for '--format': 'pth' is not one of 'onnx', 'safetensors'."),
+        (["x", "--format=onnx", "y"], "Got unexpected extra argument(s) (y)."),
         (["x", "--format=onnx"], "x does not exist: give a run's folder, with its config.yaml, or a checkpoint "),
-        (["RUN", "--format=onnx", "--output=OUT/net.safetensors"], "is no name for this format: give one that ends in"),
+        (
+            ["RUN", "--format=onnx", "--output=OUT/net.safetensors"],
+            "is no name for --format onnx: give one that ends in",
+        ),
         *(
             (
                 ["RUN", "--format=onnx", f"--output=OUT/n.{ending}"],
-                "is no name for this format: give one that ends in .onnx",
+                "is no name for --format onnx: give one that ends in .onnx",
             )
             for ending in ("pt", "pth", "ckpt", "onxx", "ONNX", "tflite", "bin")
         ),
@@ -187,8 +190,8 @@ def test_links_are_written_through(trained_run: Path, tmp_path: Path) -> None:
 def test_help_tells_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert "python -m deblur.export run=outputs/runs/RUN/TIME format=onnx" in said
-    assert "--format=safetensors" in said
+    assert "python -m deblur.export outputs/runs/RUN/TIME --format onnx" in said
+    assert "--format safetensors" in said
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def test_links_in_a_circle_where_the_results_go(command: Command, identity: Path
     assert (root.parent / "out" / "a.png").is_symlink()
 
 
-@pytest.mark.parametrize("more", [(), ("--simulate=box"), ("--side-by-side",)])
+@pytest.mark.parametrize("more", [(), ("--simulate=box",), ("--side-by-side",)])
 def test_names_that_are_not_utf_8(command: Command, identity: Path, root: Path, more: tuple[str, ...]) -> None:
     folder = root / os.fsdecode(b"\xe9t\xe9")
     folder.mkdir()

@@ -190,7 +190,7 @@ def test_mistakes_are_sentences_and_leave_nothing(command: Command, identity: Pa
         (decoded, run, "--simulate=box size.x=3"): "--simulate: size.x is unknown: size has no keys.",
         (decoded, run, "--simulate="): '--simulate "" cannot be read: give a family and its parameters',
         (decoded, run, "--simulate=box 'size=3"): "cannot be read: give a family and its parameters",
-        (decoded, run, "--simulate=kernel path=absent.npy"): "--simulate: path=absent.npy does not exist: give a .npy",
+        (decoded, run, "--simulate=kernel path=absent.npy"): "--simulate: absent.npy does not exist: give a .npy",
         (decoded, run, "--color=rgb"): "Invalid value for '--color': 'rgb' is not one of 'luma', 'channels'.",
         (decoded, run, "--max-megapixels=0"): "'--max-megapixels': 0 is not allowed",
         (decoded, run, "--max-megapixels=0.00001"): "6x6 px",
