@@ -1,14 +1,19 @@
 """The one console script `deblur`, and what its plain commands have in common."""
 
+import importlib
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer.main
 import yaml
 
-from deblur import __version__
+import deblur
+from deblur import __version__, demo, export, report, restore
 from deblur.__main__ import main
 
 Shown = pytest.CaptureFixture[str]
@@ -67,7 +72,7 @@ def test_a_sweep_is_passed_on(capsys: Shown) -> None:
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_plain_commands_are_the_same_in_both_ways(capsys: Shown, name: str) -> None:
-    module = __import__(f"deblur.{name}", fromlist=["main"])
+    module = importlib.import_module(f"deblur.{name}")
     assert main([name, "--help"]) == 0
     under_one_name = capsys.readouterr().out
     assert module.main(["--help"]) == 0
@@ -126,3 +131,23 @@ print("imported:", *sorted(heavy & set(sys.modules)))
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "imported:"
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_every_option_says_what_it_means(name: str) -> None:
+    command = typer.main.get_command(importlib.import_module(f"deblur.{name}").app)
+    assert len(command.params) > 3
+    assert [parameter.name for parameter in command.params if not getattr(parameter, "help", None)] == []
+
+
+def test_every_command_in_a_help_text_can_be_read() -> None:
+    """A word that stands for a name is a name here; nothing is looked for yet."""
+    shown = 0
+    cards = [path.read_text() for path in (Path(deblur.__file__).parent / "inference" / "pretrained").glob("*.md")]
+    for text in (restore.EXAMPLES, report.EXAMPLES, export.EXAMPLES, demo.EXAMPLES, *cards):
+        for line in re.findall(r"python -m deblur\.((?:restore|report|export|demo) .*)", text):
+            name, *words = shlex.split(re.split(r"\s{2,}", line)[0])
+            command = typer.main.get_command(importlib.import_module(f"deblur.{name}").app)
+            command.make_context(name, words)
+            shown += 1
+    assert shown > 25

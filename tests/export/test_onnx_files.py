@@ -200,7 +200,7 @@ def test_a_missing_library_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     said = refused(f"{trained_run}", "--format=onnx", f"--output={tmp_path}")
-    assert said.startswith("--format=onnx needs onnx, onnxscript and onnxruntime: pip install deblur-lab[onnx] (")
+    assert said.startswith("--format onnx needs onnx, onnxscript and onnxruntime: pip install deblur-lab[onnx] (")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -295,7 +295,7 @@ def test_a_network_of_one_s_own_is_exported_as_well(
     (run_copy / "config.yaml").write_text(config.replace("deblur.models.SRCNN", "own_export_net.Own"))
     overrides = (f"{run_copy}", "--format=onnx", f"--output={tmp_path / 'out'}")
     assert export.main(overrides) == 2
-    assert export.main([*overrides, "trusted=[own_export_net]"]) == 0
+    assert export.main([*overrides, "--trusted=own_export_net"]) == 0
     (file,) = (tmp_path / "out").glob("*.onnx")
     image = np.random.default_rng(0).random((300, 301), dtype=np.float32)
     np.testing.assert_allclose(deblur.load(file)(image), image / 2, rtol=0, atol=1e-6)
