@@ -137,7 +137,7 @@ def measure_memory() -> Row:
         path = Path(folder) / "large.jpg"
         detail = np.random.default_rng(0).integers(0, 256, (112, 168, 3), dtype=np.uint8)
         Image.fromarray(detail).resize(LARGE).save(path)
-        overrides = [sys.executable, "-c", COMMAND, f"input={path}", "network=gaussian", "accelerator=cpu"]
+        overrides = [sys.executable, "-c", COMMAND, str(path), "--network", "gaussian", "--accelerator", "cpu"]
         told: list[str] = []
 
         def command() -> None:

@@ -48,11 +48,11 @@ def compose(command: Literal["train", "evaluate"] = "train", overrides: Override
     if isinstance(overrides, str):
         raise UserError(f"overrides={overrides!r} is a text: give a list of texts, such as ['{overrides}'].")
     from deblur.config.check import check, refuse_trust_in_files
-    from deblur.config.commands import Evaluate, check_command
+    from deblur.config.commands import check_evaluate
 
     composed = _composed(command, overrides)
     refuse_trust_in_files(composed, overrides)
-    return check(composed) if command == "train" else check_command(composed, Evaluate)
+    return check(composed) if command == "train" else check_evaluate(composed)
 
 
 def data_module(config: Mapping[str, Any] | Overrides) -> "DeblurDataModule":

@@ -1,11 +1,14 @@
 """Values that may be chosen, on a command line and in Python alike."""
 
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 Accelerator: TypeAlias = Literal["auto", "cpu", "gpu", "mps"]
 Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed"]
 Color: TypeAlias = Literal["luma", "channels"]
+ExportFormat: TypeAlias = Literal["onnx", "safetensors"]
+
+DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes
 
 
 def listed(choices: Any) -> str:

@@ -1,11 +1,14 @@
 """Plain commands: typer reads the arguments, and an error is one sentence on standard error."""
 
+import math
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -17,6 +20,20 @@ from deblur.streams import guarded_output
 
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell counts
+
+
+def command_app(*, add_completion: bool = False) -> typer.Typer:
+    """Return an app without commands: help in plain text, for every console, and errors that `run_app` shows.
+
+    Args:
+        add_completion: whether it can install the completion of a shell, which works for console scripts alone.
+    """
+    return typer.Typer(
+        add_completion=add_completion,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
 
 
 def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
@@ -32,12 +49,15 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
     Returns:
         The exit code: 0, 2 for a usage error or another error of the user, 1 for a full disk, 130 for Ctrl-C.
     """
+    import_from_working_folder()
     with guarded_output():
         try:
             with terminated_as_interrupted(), disk_errors_as_user_errors():
                 code = app(sys.argv[1:] if argv is None else list(argv), prog_name=program, standalone_mode=False)
         except TyperException as error:
-            return _refused(error.format_message(), f"{program} --help shows what is allowed.")
+            context = getattr(error, "ctx", None)  # of the subcommand whose arguments are wrong
+            command = program if context is None else context.command_path
+            return _refused(_one_sentence(error.format_message()), f"{command} --help shows what is allowed.")
         except UserError as error:
             if os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise
@@ -47,6 +67,53 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
         if code == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this
             return _stopped("Stopped.")
         return code if isinstance(code, int) else 0
+
+
+def _one_sentence(message: str) -> str:
+    """Return a message of typer, some of which have several lines or no full stop, as one sentence."""
+    sentence = re.sub(r"\s*\n\s*", " ", message).replace("Value error, ", "").rstrip(".,")
+    return sentence if sentence.endswith("?") else f"{sentence}."
+
+
+def not_empty(text: str) -> str:
+    """Read an option that has to be something: an empty one comes of a shell variable that is not set.
+
+    Raises:
+        typer.BadParameter: if it is empty.
+    """
+    if not text:
+        raise typer.BadParameter("it is empty: give a name, or leave the option out")
+    return text
+
+
+def place(text: str) -> Path:
+    """Read the path of a file or folder, whatever its name.
+
+    Raises:
+        typer.BadParameter: if it is empty.
+    """
+    return Path(not_empty(text))
+
+
+def above_zero(text: str) -> float:
+    """Read a number above 0.
+
+    Raises:
+        typer.BadParameter: if it is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise typer.BadParameter(f"{text} is not allowed: give a number above 0")
+    return number
+
+
+def import_from_working_folder() -> None:
+    """Let a console script find a user's modules in the working folder, as `python -m` does."""
+    if "" not in sys.path:
+        sys.path.append("")
 
 
 def _refused(sentence: str, cure: str = "", code: int = EXIT_USAGE) -> int:

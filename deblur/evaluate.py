@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from deblur.config import Config, check
 from deblur.config.command_line import run
-from deblur.config.commands import Evaluate, check_command
+from deblur.config.commands import check_evaluate
 from deblur.errors import PartlyDone, disk_errors_as_user_errors
 from deblur.inference.pretrained import PRETRAINED
 from deblur.runs.whereabouts import refuse_no_run, refuse_unwritable, sweep_folder
@@ -43,7 +43,7 @@ def _adapted(overrides: Sequence[str]) -> list[str]:
 
 
 def _task(composed: DictConfig) -> None:
-    config = check_command(composed, Evaluate)
+    config = check_evaluate(composed)
     from deblur.console import say
 
     try:

@@ -6,13 +6,14 @@ import errno
 import hashlib
 import io
 import json
+import mimetypes
 import os
 import re
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # a command that only lists or refuses starts sooner without numpy
     import numpy as np
@@ -38,6 +39,29 @@ def safe_name(text: str, *, longest: int = LONGEST_NAME) -> str:
         return plain
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:6]
     return f"{encoded[: longest - 7].decode(errors='ignore')}-{digest}"
+
+
+def kind_of(place: Path) -> Literal["folder", "file"] | None:
+    """Return what lies at a place; None for nothing, and for a name that is too long for the file system."""
+    with contextlib.suppress(OSError):
+        if place.is_dir():
+            return "folder"
+        return "file" if place.exists() else None
+    return None
+
+
+def no_folder(output: Path) -> str | None:
+    """Return why no folder for several files can be made at a place, to follow its name; None if it can.
+
+    Args:
+        output: a file that is there, or a name with the ending of a known kind of file, is not taken.
+    """
+    kind = kind_of(output)
+    if kind == "file":
+        return "is no folder: give one, into which several files go."
+    if kind is None and mimetypes.guess_type(str(output))[0] is not None:
+        return "names a file: give a folder, into which several files go."
+    return None
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:

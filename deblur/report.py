@@ -1,57 +1,113 @@
-"""Turn the runs of a sweep into a report: `python -m deblur.report sweep=NAME`."""
+"""Turn the runs of sweeps into a report: `python -m deblur.report NAME`."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from omegaconf import DictConfig
+import typer
 
-from deblur.config.command_line import run
-from deblur.config.commands import check_report
-from deblur.console import say
-from deblur.errors import UserError
-from deblur.reporting.listing import listing, state_table, sweep_table
-from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings
-from deblur.runs.whereabouts import sweep_folder
-from deblur.streams import output_failure
-from deblur.text import lines, paragraphs
+from deblur.cli import command_app, not_empty, place, run_app
+from deblur.errors import UserError, disk_error
+
+EXAMPLES = """\b
+Examples:
+  python -m deblur.report grid          writes outputs/sweeps/grid/report/report.html
+  python -m deblur.report grid other    two or more sweeps side by side, in outputs/reports/grid+other/
+  python -m deblur.report --list        all runs and sweeps with their states
+  python -m deblur.report grid --list   the runs of one sweep"""
+
+app = command_app()
+
+
+@app.command("report", epilog=EXAMPLES)
+def report(
+    sweeps: Annotated[
+        list[str] | None,
+        typer.Argument(parser=not_empty, metavar="SWEEPS", help="Names of sweeps; with --list they may be left out."),
+    ] = None,
+    list_runs: Annotated[
+        bool, typer.Option("--list", help="Show runs and sweeps with their states in place of a report.")
+    ] = False,
+    grids: Annotated[
+        bool, typer.Option("--grids/--no-grids", help="Whether the report holds comparison grids of test images.")
+    ] = True,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=place,
+            metavar="DIR",
+            help="Folder of the report. [default: report/ in the sweep's folder; of several sweeps, a folder in "
+            "reports/]",
+        ),
+    ] = None,
+    output_root: Annotated[
+        Path, typer.Option(parser=place, metavar="DIR", help="Folder that holds runs/ and sweeps/.")
+    ] = Path("outputs"),
+) -> None:
+    """Write tables, figures and a page that answers which network removes which blur."""
+    names = list(dict.fromkeys(sweeps or ()))
+    if not names and not list_runs:
+        raise UserError("SWEEPS is missing: give the name of a sweep, or --list to see them.")
+    from deblur.files import no_folder
+    from deblur.runs.whereabouts import sweep_folder
+
+    refused = None if output is None else no_folder(output)
+    if refused:
+        raise UserError(f"--output {output} {refused}")
+    folders = [sweep_folder(output_root, name, "--output-root DIR") for name in names]
+    if list_runs:
+        _list(folders, output_root)
+    else:
+        together = output_root / "reports" / "+".join(names)
+        usual = folders[0] / "report" if len(folders) == 1 else together
+        _write(folders, usual if output is None else output, grids=grids)
+
+
+def _list(folders: Sequence[Path], root: Path) -> None:
+    from deblur.console import say  # rich takes a while to import
+    from deblur.reporting.listing import listing, state_table
+    from deblur.streams import output_failure
+    from deblur.text import paragraphs
+
+    say(paragraphs(*map(state_table, folders)) if folders else listing(root))
+    lost = output_failure()
+    if lost is not None:  # the list is all that was asked for
+        raise UserError(f"The list could not be written to standard output ({lost.strerror}).")
+
+
+def _write(folders: Sequence[Path], output: Path, *, grids: bool) -> None:
+    from deblur.console import say
+    from deblur.reporting.listing import sweep_table
+    from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings
+    from deblur.text import lines, paragraphs
+
+    findings = read_findings(folders)
+    try:
+        page, damages = write_findings(findings, output, grids=grids)
+    except OSError as error:
+        raise disk_error(
+            error, f"{output} cannot be written ({error.strerror}): choose another with --output DIR."
+        ) from error
+    parts = [*map(sweep_table, findings.sweeps), *(found.sentence for found in findings.answers)]
+    parts.append(lines(f"The report is {page}", f"All numbers are in {page.with_name(RESULTS_FILE)}"))
+    say(paragraphs(*parts))
+    if damages:
+        raise UserError(" ".join(damages))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see `python -m deblur.report --help`.
 
     Args:
-        argv: the words of the command line; by default those of this process.
+        argv: the arguments; by default those of this process.
 
     Returns:
         The exit code.
     """
-    return run("report", _task, argv)
-
-
-def _task(composed: DictConfig) -> None:
-    config = check_report(composed)
-    root = Path(config["paths"]["output_root"])
-    folders = [sweep_folder(root, name) for name in config["sweep"]]
-    if config["list"]:
-        say(paragraphs(*map(state_table, folders)) if folders else listing(root))
-        lost = output_failure()
-        if lost is not None:  # the list is all that was asked for
-            raise UserError(f"The list could not be written to standard output ({lost.strerror}).")
-        return
-    together = root / "reports" / "+".join(config["sweep"])
-    usual = folders[0] / "report" if len(folders) == 1 else together
-    output = usual if config["output"] is None else Path(config["output"])
-    findings = read_findings(folders)
-    try:
-        page, damages = write_findings(findings, output, grids=config["grids"])
-    except OSError as error:
-        raise UserError(f"{output} cannot be written ({error.strerror}): choose another with output=DIR.") from error
-    parts = [*map(sweep_table, findings.sweeps), *(found.sentence for found in findings.answers)]
-    parts.append(lines(f"The report is {page}", f"All numbers are in {page.with_name(RESULTS_FILE)}"))
-    say(paragraphs(*parts))
-    if damages:
-        raise UserError(" ".join(damages))
+    return run_app(app, argv, "python -m deblur.report")
 
 
 if __name__ == "__main__":

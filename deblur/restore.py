@@ -1,44 +1,201 @@
-"""Restore one's own images: `python -m deblur.restore input=photo.jpg`."""
+"""Restore one's own images: `python -m deblur.restore photo.jpg`."""
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from omegaconf import DictConfig
+import typer
 
-from deblur.config.command_line import run
-from deblur.config.commands import Restore, check_command
-from deblur.errors import disk_errors_as_user_errors
+from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Accelerator, Color, Precision
+from deblur.cli import above_zero, command_app, not_empty, place, run_app
+from deblur.errors import UserError
+from deblur.inference.pretrained import DEFAULT
+
+EXAMPLES = """\b
+Examples:
+  python -m deblur.restore photo.jpg                          writes photo-restored.jpg
+  python -m deblur.restore images/ -o restored/ -n motion     a folder, with the network for motion blur
+  python -m deblur.restore a.png b.png -o restored/ -n outputs/sweeps/NAME/RUN
+  python -m deblur.restore photo.jpg --compare-networks       every pretrained network on one detail
+  python -m deblur.restore photo.jpg -n RUN --kernel psf.png  a non-blind network, with the kernel in a file
+  python -m deblur.restore sharp.png --simulate "gaussian sigma=2 noise_sigma=1"
+  python -m deblur.restore -- -o.png                          an image whose name begins with a hyphen
+
+\b
+Blurs of --simulate and --known-blur, each as FAMILY key=value key=value:
+  gaussian sigma=2 | box size=9 | motion length=9 angle=30 | disk radius=3 | trajectory extent=15 shake=0.5 |
+  kernel path=psf.png | mixed | motion_random | none
+  Lengths in px, angles in degrees, counter-clockwise. noise_sigma=1 adds noise [gray levels of 255] and
+  jpeg_quality=80 compresses. A pair such as sigma=[1,3] (without blanks) is drawn per image; what is not given
+  is as in conf/blur/FAMILY.yaml."""
+
+app = command_app()
+
+
+@app.command("restore", epilog=EXAMPLES)
+def restore(
+    images: Annotated[
+        list[Path],
+        typer.Argument(parser=place, metavar="IMAGES", help="Image files, and folders of images.", show_default=False),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=place,
+            metavar="PATH",
+            help="A folder; for a single image also a file, whose suffix names the format. "
+            "[default: NAME-restored beside each of IMAGES]",
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network",
+            "-n",
+            parser=not_empty,
+            metavar="NAME_OR_PATH",
+            help="A pretrained network (mixed, gaussian, box, motion, disk), a run's folder, a checkpoint, or an "
+            f"exported .safetensors or .onnx file. [default: {DEFAULT}]",
+        ),
+    ] = None,
+    compare_networks: Annotated[
+        bool,
+        typer.Option(
+            "--compare-networks",
+            help="Restore a detail of one image with every pretrained network, side by side in NAME-networks.png.",
+        ),
+    ] = False,
+    color: Annotated[
+        Color,
+        typer.Option(
+            help="luma restores the brightness and keeps the colors; channels restores red, green and blue one by one."
+        ),
+    ] = "luma",
+    kernel: Annotated[
+        Path | None,
+        typer.Option(
+            parser=place,
+            metavar="PATH",
+            help="The kernel that blurred the images, for a non-blind network: a .npy array or a gray image with odd "
+            "sides of at most 501 px.",
+        ),
+    ] = None,
+    known_blur: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help='In place of --kernel, a blur of one kernel: "motion length=9 angle=30". See below.',
+        ),
+    ] = None,
+    simulate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help='Blur sharp images first, and measure the gain: "gaussian sigma=2 noise_sigma=1", see below. '
+            '"training" blurs as the network\'s own training did, "training sigma=3" with a parameter changed. Writes '
+            "blurred | restored | sharp to NAME-simulated.png.",
+        ),
+    ] = None,
+    side_by_side: Annotated[
+        bool, typer.Option("--side-by-side", help="Write before | after as well, to NAME-side-by-side.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that exist; without it they are skipped.")
+    ] = False,
+    max_megapixels: Annotated[
+        float, typer.Option(parser=above_zero, metavar="X", help="Refuse larger images [megapixels]; a number above 0.")
+    ] = DEFAULT_MAX_MEGAPIXELS,
+    accelerator: Annotated[
+        Accelerator, typer.Option(help="Where to compute; auto takes a GPU if there is one.")
+    ] = "auto",
+    precision: Annotated[
+        Precision,
+        typer.Option(help="auto computes 8-bit images in bfloat16 if the hardware multiplies it, others in float32."),
+    ] = "auto",
+    trusted: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=not_empty,
+            metavar="MODULE",
+            help="A module of your own whose classes the network may name; may be given several times.",
+        ),
+    ] = None,
+) -> None:
+    """Make blurred images sharper with a trained network."""
+    _refuse_without_effect(
+        {
+            "--compare-networks": compare_networks,
+            "--network": network is not None,
+            "--kernel": kernel is not None,
+            "--known-blur": known_blur is not None,
+            "--simulate": simulate is not None,
+            "--side-by-side": side_by_side,
+        }
+    )
+    from deblur.config.blur_text import kernel_file, read_blur
+
+    known = None if kernel is None else kernel_file(kernel, "--kernel")
+    if known_blur is not None:
+        known = read_blur(known_blur, "--known-blur")
+    simulated = None if simulate is None else read_blur(simulate, "--simulate", allows_training=True)
+
+    from deblur.console import say  # rich and OpenCV take a while to import
+    from deblur.inference import session
+    from deblur.inference.places import plan
+
+    tasks = plan(images, output)
+    asked = session.RestoreOptions(
+        network=network or DEFAULT,
+        color=color,
+        known_blur=known,
+        simulate=simulated,
+        side_by_side=side_by_side,
+        overwrite=overwrite,
+        max_megapixels=max_megapixels,
+        accelerator=accelerator,
+        precision=precision,
+        trusted=tuple(trusted or ()),
+    )
+    say(session.compare_networks(tasks, asked) if compare_networks else session.restore_images(tasks, asked))
+
+
+_NOT_TOGETHER = (
+    ("--compare-networks", "--network", "every pretrained network is compared"),
+    ("--compare-networks", "--kernel", "the pretrained networks take no kernel"),
+    ("--compare-networks", "--known-blur", "the pretrained networks take no kernel"),
+    ("--compare-networks", "--simulate", "a simulation is of one network"),
+    ("--compare-networks", "--side-by-side", "the comparison shows images side by side"),
+    ("--simulate", "--side-by-side", "a simulation shows images side by side"),
+    ("--simulate", "--kernel", 'to blur by a file, give --simulate "kernel path=FILE"'),
+    ("--simulate", "--known-blur", "give the blur to --simulate alone"),
+    ("--kernel", "--known-blur", "each gives the kernel"),
+)
+
+
+def _refuse_without_effect(given: dict[str, bool]) -> None:
+    """Refuse an option that another one leaves without effect.
+
+    Raises:
+        UserError: for the first two that do not go together.
+    """
+    for one, other, reason in _NOT_TOGETHER:
+        if given[one] and given[other]:
+            raise UserError(f"{one} and {other} do not go together ({reason}): leave out one of them.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see `python -m deblur.restore --help`.
 
     Args:
-        argv: the words of the command line; by default those of this process.
+        argv: the arguments; by default those of this process.
 
     Returns:
-        The exit code: 0 where every image was restored, or had been before.
+        The exit code: 0 if every image was restored, or had been before.
     """
-    return run("restore", _task, argv, _adapted)
-
-
-def _adapted(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides with `++` before keys of the network's own blur, which are checked with that."""
-    return [re.sub(r"^(?=blur\.)", "++", override) for override in overrides]
-
-
-def _task(composed: DictConfig) -> None:
-    config = check_command(composed, Restore)
-    from deblur.console import say  # rich takes a while to import
-    from deblur.inference.places import plan
-    from deblur.inference.session import compare_networks, restore_images
-
-    with disk_errors_as_user_errors():
-        tasks = plan(Path(config["input"]), None if config["output"] is None else Path(config["output"]))
-        said = compare_networks(tasks, config) if config["network"] == "list" else restore_images(tasks, config)
-    say(said)
+    return run_app(app, argv, "python -m deblur.restore")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from deblur.blur.degradation import AfterBlur, Degradation, DrawnKernel, Paramet
 from deblur.blur.intervals import ScalarOrPair
 from deblur.blur.parameters import Parameter, Slider
 from deblur.blur.registry import register
-from deblur.blur.trajectories import rasterise, trajectory
+from deblur.blur.trajectories import rasterize, trajectory
 
 HALF_AND_TWICE: Final = (0.5, 2.0)
 """How much weaker and stronger than in training a blur is in the cross-degradation matrix."""
@@ -183,7 +183,7 @@ class Trajectory(Degradation):
     def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
         """Draw the parameters and a path: it differs also where the parameters are fixed."""
         extent, shake = self.extent.draw(rng), self.shake.draw(rng)
-        kernel = Kernel(rasterise(trajectory(rng, extent, shake)))
+        kernel = Kernel(rasterize(trajectory(rng, extent, shake)))
         return DrawnKernel(kernel, self.family, {"extent": extent, "shake": shake})
 
     @property

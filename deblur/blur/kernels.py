@@ -136,7 +136,7 @@ def _area_under_circle(x: Psf, radius: float) -> Psf:
 
 
 def _polygon_coverage(corners: Psf, height: int, width: int) -> Psf:
-    """Compute the exact area that a polygon around the origin covers in each pixel of a centerd grid.
+    """Compute the exact area that a polygon around the origin covers in each pixel of a centered grid.
 
     Each edge adds the signed area between itself and the pixels' upper boundaries (the trapezoids of the shoelace
     formula, cut at the pixels), which leaves the inside when all edges are summed.

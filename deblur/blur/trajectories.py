@@ -104,7 +104,7 @@ def _diameter(path: Path) -> float:
     return math.sqrt(squares.max())
 
 
-def rasterise(path: Path) -> Psf:
+def rasterize(path: Path) -> Psf:
     """Make the kernel of a camera that follows a path.
 
     Between its positions the camera moves straight on, each time for the same share of the exposure. At every moment

@@ -132,5 +132,4 @@ def _refuse_twice(overrides: Sequence[str]) -> None:
     for override in overrides:
         key, equals, value = override.lstrip("+").partition("=")
         if equals and values.setdefault(key, value) != value:
-            more = " For several images, give their folder." if key == "input" else ""
-            raise UserError(f"{key} is given twice, as {values[key]} and {value}: give it once.{more}")
+            raise UserError(f"{key} is given twice, as {values[key]} and {value}: give it once.")

@@ -30,7 +30,7 @@ _GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer")
 _GROUPS_OF_MANY = ("callbacks", "logger")
 _PAIRS = "deblur.data.PairsData"
 _FOLDERS_OF_DATA = ("root", "sharp", "blurred")
-_TEXT_KEYS = TEXT_KEYS | {"compare", "host", "network", "trusted"}
+_TEXT_KEYS = TEXT_KEYS | {"compare", "trusted"}
 _TEXTS_ANYWHERE = ("_target_", "name", "sha256")
 
 
@@ -195,14 +195,14 @@ def _decoded(value: Any, raw: Any, key: str) -> Any:
         each = raw if isinstance(raw, list) else [None] * len(value)
         return [_decoded(one, other, key) for one, other in zip(value, each, strict=True)]
     is_read = isinstance(value, str) and isinstance(raw, str) and "${" in raw and not _is_text(key)
-    return _read_as_value(value) if is_read else value
+    return read_value(value) if is_read else value
 
 
 def _is_text(key: str) -> bool:
     return key in _TEXT_KEYS or key.rpartition(".")[2] in _TEXTS_ANYWHERE
 
 
-def _read_as_value(text: str) -> Any:
+def read_value(text: str) -> Any:
     """Return what a text means on the command line; the text itself if it is none of a number, truth value or list."""
     read = OmegaConf.create({"text": text.replace("${", "\\${"), "value": "${oc.decode:${text}}"})
     try:
@@ -236,13 +236,14 @@ def _identified(blur: Mapping[str, Any]) -> dict[str, str]:
         raise UserError(f"blur.path={path} cannot be read ({error.strerror}): give a file with a kernel.") from error
 
 
-def check_section(group: str, section: Any, known: type[Section]) -> None:
+def check_section(group: str, section: Any, known: type[Section], *, called: str | None = None) -> None:
     """Check a section by its schema.
 
     Args:
         group: its key; empty at the top.
         section: its values.
         known: the schema.
+        called: what a sentence calls a section at the top that is no whole configuration.
 
     Raises:
         UserError: for the first key that is missing, unknown or out of range.
@@ -255,12 +256,12 @@ def check_section(group: str, section: Any, known: type[Section]) -> None:
     try:
         known.model_validate(section)
     except ValidationError as error:
-        raise UserError(_sentence(group, section, known, error.errors()[0])) from None
+        raise UserError(_sentence(group, section, known, error.errors()[0], called)) from None
     except UnicodeEncodeError as error:  # pydantic lost the sentence of a rule that names a file of no Unicode
         raise UserError(str(error.object)) from None
 
 
-def _sentence(group: str, section: Config, known: type[Section], error: ErrorDetails) -> str:
+def _sentence(group: str, section: Config, known: type[Section], error: ErrorDetails, called: str | None = None) -> str:
     if not error["loc"]:  # a rule over several keys; its text is a sentence already
         return error["msg"].removeprefix("Value error, ")
     key = str(error["loc"][0])
@@ -268,9 +269,9 @@ def _sentence(group: str, section: Config, known: type[Section], error: ErrorDet
     if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
         names = sorted((field.alias or name) for name, field in known.model_fields.items())
         listed = ", ".join(name for name in names if name not in ("_target_", "name"))
-        return (
-            f"{full_key} is unknown: {group or 'the top level'} has the keys {listed}.{_meant(full_key, names, known)}"
-        )
+        near = nearest(key, names) if called else None
+        meant = question([near] if near else []) if called else _meant(full_key, names, known)
+        return f"{full_key} is unknown: {group or called or 'the top level'} has the keys {listed}.{meant}"
     field = next(field for name, field in known.model_fields.items() if key in (name, field.alias))
     inner = _section_within(field)
     if inner is not None and len(error["loc"]) > 1:

@@ -8,8 +8,8 @@ from deblur.choices import listed_names
 from deblur.config.build import build
 from deblur.config.keys import nearest, question
 from deblur.errors import UserError
+from deblur.losses import LOSSES, Loss
 from deblur.metrics.registry import METRICS, MOST_DECIMALS, PSNR, Metric, MetricInfo
-from deblur.training.losses import LOSSES, Loss
 
 _METRIC_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _TAKEN: Final = re.compile(

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from deblur import __version__
-from deblur.cli import EXIT_INTERRUPTED, EXIT_USAGE, terminated_as_interrupted
+from deblur.cli import EXIT_INTERRUPTED, EXIT_USAGE, import_from_working_folder, terminated_as_interrupted
 from deblur.config.arguments import Arguments, read_arguments
 from deblur.config.check import refuse_trust_in_files, resolve
 from deblur.config.explaining import explain
@@ -35,7 +35,6 @@ from deblur.streams import guarded_output
 from deblur.text import as_bytes
 
 _INTERPOLATION = re.compile(r"\$\{(?:oc\.\w+:[^{}]*|(?P<key>\w+)(?:\.\w+)*)\}")
-_WANTING = ("restore", "evaluate", "export", "report")  # commands that do nothing without an argument
 USAGE_ERRORS = (
     HydraException,
     OmegaConfBaseException,
@@ -71,8 +70,7 @@ def _run(
     given: Sequence[str],
     adapted: Callable[[Sequence[str]], Sequence[str]],
 ) -> int:
-    if "" not in sys.path:
-        sys.path.append("")  # console scripts find a user's modules in the working folder, as `python -m` does
+    import_from_working_folder()
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     if "--version" in given:
         sys.stdout.write(f"deblur {__version__} (Hydra {hydra.__version__})\n")
@@ -144,7 +142,7 @@ def _run(
         if errors or stopped:
             from deblur.console import say_error, say_stopped  # rich takes a while to import
 
-            if not given and config_name in _WANTING:
+            if not given and config_name == "evaluate":  # which does nothing without an argument
                 errors[-1] += f" python -m deblur.{config_name} --help shows examples and all keys."
             for usage_error in errors:
                 say_error(usage_error)

@@ -18,7 +18,6 @@ PATH_KEYS: Final = frozenset(
         "data.blurred",
         "data.root",
         "data.sharp",
-        "input",
         "output",
         "paths.cache_root",
         "paths.output_root",
@@ -29,8 +28,8 @@ PATH_KEYS: Final = frozenset(
 TEXT_KEYS: Final = PATH_KEYS | {"data.blurred_folder", "data.sharp_folder", "sweep"}
 """Their values are text, even if they look like a number or a list."""
 
-COMMANDS: Final = ("train", "evaluate", "restore", "report", "export", "demo")
-"""Each has a file in conf/ and a schema."""
+COMMANDS: Final = ("train", "evaluate")
+"""The programs of Hydra: each has a file in conf/ and a schema."""
 
 PRESETS: Final = ("experiment", "debug")
 """The groups whose options set keys of other groups."""
@@ -47,8 +46,6 @@ _SYNONYMS: Final[Mapping[str, str]] = {  # what other programs call a key, where
     "filters": "model.widths",
     "checkpoint": "run",
     "ckpt": "run",
-    "image": "input",
-    "file": "input",
     "out": "output",
 }
 NEAR: Final = 0.6  # of 1, how similar two words are of which one can be a misspelling of the other
@@ -64,6 +61,11 @@ def read_yaml(path: Path) -> DictConfig:
 def _plain(path: Path) -> dict[str, Any]:
     content = OmegaConf.to_container(read_yaml(path))
     return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
+
+
+def preset(group: str, name: str) -> dict[str, Any]:
+    """Return the settings of an option of a group."""
+    return _plain(conf_dir() / group / f"{name}.yaml")
 
 
 def options(group: str) -> list[str]:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from deblur.config.keys import PATH_KEYS, did_you_mean, known_keys, nearest, options, question, top_keys
-from deblur.inference.pretrained import PRETRAINED
-from deblur.runs.records import CONFIG_FILE
+from deblur.config.places import CONFIG_FILE
 
 _FLAGS: Final = (
     "--help",
@@ -24,13 +23,7 @@ _FLAGS: Final = (
     "--shell-completion",
 )
 _NEAR_FLAG: Final = 0.75  # of 1, the similarity of a misspelled flag; a setting is far more often meant
-_BARE_KEYS: Final = {  # the keys that a file or a name alone stands for: the first one, and the second
-    "restore": ("input", "output"),
-    "evaluate": ("run",),
-    "export": ("run", "output"),
-    "demo": ("run",),
-    "report": ("sweep",),
-}
+_BARE_KEYS: Final = {"evaluate": "run"}  # the key that a file or a name alone stands for
 
 
 def is_bare(argument: str) -> bool:
@@ -103,13 +96,9 @@ def _meaning(place: int, overrides: Sequence[str], config_name: str) -> str:
     value = value.strip() if colon else follower if is_bare(follower) else ""
     if name in known_keys(config_name) or name in top_keys(config_name):
         return question([shlex.quote(f"{name}={value or 'VALUE'}")])
-    if config_name == "restore" and argument in PRETRAINED:
-        return question([f"network={argument}"])
-    given = {override.partition("=")[0] for override in overrides}
-    free = [key for key in _BARE_KEYS.get(config_name, ()) if key not in given]
-    before = sum(map(is_bare, overrides[:place]))
-    if before < len(free):
-        return question([shlex.quote(f"{free[before]}={argument}")])
+    key, given = _BARE_KEYS.get(config_name), {override.partition("=")[0] for override in overrides}
+    if key and key not in given and not any(map(is_bare, overrides[:place])):
+        return question([shlex.quote(f"{key}={argument}")])
     if Path(argument, CONFIG_FILE).is_file() and "resume" in top_keys(config_name):
         return question([shlex.quote(f"resume={argument}")])
     if Path(argument).is_dir() and "data" in top_keys(config_name):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from deblur.errors import UserError
 
+CONFIG_FILE = "config.yaml"  # the configuration of a run, in its folder
+
 
 def conf_dir() -> Path:
     """Return the folder with the configuration files: inside an installed package, beside it in a checkout."""

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from deblur.choices import listed_names
 from deblur.config.sections import OpenSection, Place, Section, Target, shown
+from deblur.losses import LOSSES
 from deblur.metrics.registry import METRICS
-from deblur.training.losses import LOSSES
 
 
 def _odd(value: Any) -> int:

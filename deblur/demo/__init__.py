@@ -1,27 +1,92 @@
-"""Show in the browser what a network makes of a blurred image: `python -m deblur.demo`."""
+"""Show in the browser how a network restores a blurred image: `python -m deblur.demo`."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from omegaconf import DictConfig
+import typer
 
-from deblur.config.command_line import run
-from deblur.config.commands import Demo, check_command
+from deblur.choices import Accelerator
+from deblur.cli import above_zero, command_app, not_empty, run_app
+
+EXAMPLES = """\b
+Examples:
+  python -m deblur.demo                             then open http://127.0.0.1:7860; Ctrl-C ends it
+  python -m deblur.demo -n outputs/sweeps/NAME/RUN  with a network of your own, chosen first
+  python -m deblur.demo --port 0 --open-browser     on a free port, opened at once
+
+Needs gradio: pip install "deblur-lab[demo]\""""
+
+app = command_app()
+
+
+@app.command("demo", epilog=EXAMPLES)
+def demo(
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network",
+            "-n",
+            parser=not_empty,
+            metavar="PATH",
+            help="A network of your own beside the pretrained ones: a run's folder, a checkpoint, or an exported "
+            ".safetensors or .onnx file.",
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port of the page, 0 to 65535; 0 takes a free one.", metavar="N")
+    ] = 7860,
+    host: Annotated[
+        str,
+        typer.Option(
+            parser=not_empty,
+            metavar="ADDRESS",
+            help="Address of this computer. 127.0.0.1: it alone can open the page; 0.0.0.0 lets everybody on the "
+            "network use it.",
+        ),
+    ] = "127.0.0.1",
+    open_browser: Annotated[bool, typer.Option("--open-browser", help="Open the page in the browser.")] = False,
+    max_megapixels: Annotated[
+        float,
+        typer.Option(
+            parser=above_zero,
+            metavar="X",
+            help="Largest image that a network is given [megapixels]; larger ones are made smaller, and the page says "
+            "so.",
+        ),
+    ] = 12.0,
+    accelerator: Annotated[
+        Accelerator, typer.Option(help="Where to compute; auto takes a GPU if there is one.")
+    ] = "auto",
+    trusted: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=not_empty,
+            metavar="MODULE",
+            help="A module of your own whose classes the network may name; may be given several times.",
+        ),
+    ] = None,
+) -> None:
+    """Show a page in the browser: drop an image, blur it or not, and compare it with the restored one."""
+    from deblur.demo.server import serve
+
+    serve(
+        network,
+        host=host,
+        port=port,
+        open_browser=open_browser,
+        max_megapixels=max_megapixels,
+        accelerator=accelerator,
+        trusted=trusted or (),
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see `python -m deblur.demo --help`.
 
     Args:
-        argv: the words of the command line; by default those of this process.
+        argv: the arguments; by default those of this process.
 
     Returns:
         The exit code: 130 after Ctrl-C, which is how the page is ended.
     """
-    return run("demo", _task, argv)
-
-
-def _task(composed: DictConfig) -> None:
-    config = check_command(composed, Demo)
-    from deblur.demo.server import serve
-
-    serve(config)
+    return run_app(app, argv, "python -m deblur.demo")

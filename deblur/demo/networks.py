@@ -37,7 +37,7 @@ class Networks:
             UserError: where there is no network at all, or as `load` does.
         """
         if not self.names:
-            raise UserError(f"{self.missing} Give a network of your own with run=DIR.")
+            raise UserError(f"{self.missing} Give a network of your own with --network DIR.")
         for name in self.names:
             self.get(name)
 

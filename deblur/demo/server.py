@@ -5,10 +5,11 @@ import os
 import socket
 import tempfile
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from deblur.config import Config
+from deblur.choices import Accelerator
 from deblur.console import say
 from deblur.demo.guard import Guard
 from deblur.demo.networks import Networks
@@ -21,11 +22,26 @@ _NEEDED: Final = ("gradio", "gradio_client", "fastapi", "uvicorn", "starlette")
 _GOODBYE: Final = 1  # s, for requests that are under way when the page ends
 
 
-def serve(config: Config) -> None:
+def serve(
+    network: str | None,
+    *,
+    host: str,
+    port: int,
+    open_browser: bool,
+    max_megapixels: float,
+    accelerator: Accelerator,
+    trusted: Sequence[str],
+) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
-        config: checked by `check_command`.
+        network: of the user's own, beside the pretrained ones: a folder or a file.
+        host: an address of this computer.
+        port: of the page; 0 takes a free one.
+        open_browser: whether the page is opened in the browser.
+        max_megapixels: what a network is given; larger images are made smaller.
+        accelerator: where to compute.
+        trusted: modules of the user's whose classes may be built.
 
     Raises:
         UserError: where gradio is not installed, the address cannot be used, or the network is not allowed.
@@ -43,21 +59,21 @@ def serve(config: Config) -> None:
             raise UserError('The demo needs gradio: pip install "deblur-lab[demo]".') from error
         from deblur.demo.page import CSS, SCRIPT, TITLE, build_page, page_theme
 
-        listener = _listen(config["host"], config["port"])
+        listener = _listen(host, port)
         with listener:
-            networks = Networks(config["run"], config["accelerator"], config["trusted"])
+            networks = Networks(network, accelerator, trusted)
             visitors = Visitors(Path(folder))
-            page = build_page(networks, visitors, config["max_megapixels"])
-            host, port = listener.getsockname()[:2]
-            is_private = ipaddress.ip_address(host).is_loopback
-            largest = largest_upload(config["max_megapixels"])
+            page = build_page(networks, visitors, max_megapixels)
+            bound_host, bound_port = listener.getsockname()[:2]
+            is_private = ipaddress.ip_address(bound_host).is_loopback
+            largest = largest_upload(max_megapixels)
             app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None)
             mount_gradio_app(
                 app,
                 page,
                 path="/",
-                server_name=host,
-                server_port=port,
+                server_name=bound_host,
+                server_port=bound_port,
                 app_kwargs={"redoc_url": None, "openapi_url": None},
                 footer_links=[],
                 run_history=False,
@@ -74,13 +90,13 @@ def serve(config: Config) -> None:
                 js=SCRIPT,
             )
             guard = Guard(app, visitors, largest, is_private=is_private)
-            address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            address = f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
             say(lines(f"The page is at {address}", "Ctrl-C ends it."))
             if not is_private:
-                say(f"warning: host={config['host']} lets everybody on the network use this page and this computer.")
+                say(f"warning: --host {host} lets everybody on the network use this page and this computer.")
             if networks.missing:
                 say(f"warning: {networks.missing}")
-            if config["open_browser"]:
+            if open_browser:
                 webbrowser.open(address)  # it is listened to already, and answered in a moment
             # Gradio's own launch() would ask itself by HTTP, through a proxy where there is one, and share by a switch.
             server = uvicorn.Server(
@@ -101,17 +117,17 @@ def _settle_gradio(folder: Path) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
 
 
-def _listen(host: str, port: int | None) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     """Take an address.
 
     Raises:
         UserError: where there is none, or it is taken.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise UserError(f"host={host} is no address: give one of this computer, such as 127.0.0.1.") from error
+        raise UserError(f"--host {host} is no address: give one of this computer, such as 127.0.0.1.") from error
     try:
         if os.name == "posix":  # elsewhere it would let two programs have one port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -120,6 +136,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
     except OSError as error:
         listener.close()
         raise UserError(
-            f"host={host} port={port} cannot be used ({error.strerror}): give another port, or port=0 for a free one."
+            f"--host {host} --port {port} cannot be used ({error.strerror}): give another port, or --port 0 for a free "
+            "one."
         ) from error
     return listener

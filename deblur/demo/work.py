@@ -10,10 +10,11 @@ import numpy as np
 
 from deblur.blur import FAMILIES, Degradation, Parameter, Slider
 from deblur.blur.degradation import SHARED_PARAMETERS
+from deblur.choices import DEFAULT_MAX_MEGAPIXELS
 from deblur.errors import UserError
 from deblur.image_io.gray import printable
 from deblur.image_io.images import DecodedImage, Levels
-from deblur.image_io.reading import DEFAULT_MAX_MEGAPIXELS, read_image
+from deblur.image_io.reading import read_image
 from deblur.inference.panels import eight_bits
 from deblur.inference.restorer import Restorer
 from deblur.inference.simulation import Gain, degraded, drawn, gain
@@ -21,7 +22,7 @@ from deblur.synthesis.faces import draw
 
 FACES: Final = 100  # to choose from
 LARGEST_READ: Final = DEFAULT_MAX_MEGAPIXELS  # megapixels; what is larger than the page works on is made smaller
-_KEY: Final = "max_megapixels"
+_OPTION: Final = "--max-megapixels"
 _DRAWN_FOR: Final = "demo"  # one name for all images: what is drawn changes with the settings alone
 _FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
 _BYTES_PER_PIXEL: Final = 8  # four channels of 16 bits, not compressed
@@ -73,7 +74,7 @@ def read_upload(path: Path, max_megapixels: float) -> DecodedImage:
         return read_image(path, max_megapixels)
     except UserError as error:
         text = str(error).replace(printable(str(path)), printable(path.name))
-        if f"raise {_KEY}" in text:  # which nobody can set in a browser
+        if f"raise {_OPTION}" in text:  # which nobody can set in a browser
             text = f"{text.rpartition(': ')[0]}: save it smaller, or cut out the part that matters, and drop that."
         raise UserError(text) from error
 

@@ -1,47 +1,91 @@
-"""Write a trained network into one file that goes anywhere: `python -m deblur.export run=DIR format=onnx`."""
+"""Write a trained network into one portable file: `python -m deblur.export RUN --format onnx`."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from omegaconf import DictConfig
+import typer
 
-from deblur.config.command_line import run
-from deblur.config.commands import Export, check_command
-from deblur.errors import disk_errors_as_user_errors
+from deblur.choices import ExportFormat
+from deblur.cli import command_app, not_empty, place, run_app
 from deblur.inference.pretrained import PRETRAINED
-from deblur.runs.whereabouts import refuse_no_run
-from deblur.text import lines
+
+EXAMPLES = """\b
+Examples:
+  python -m deblur.export outputs/runs/RUN/TIME --format onnx           runs without torch, in onnxruntime
+  python -m deblur.export outputs/runs/RUN/TIME --format safetensors    weights and settings, for torch
+  python -m deblur.export NETWORK.safetensors --format onnx -o networks/"""
+
+app = command_app()
+
+
+@app.command("export", epilog=EXAMPLES)
+def export(
+    network: Annotated[
+        str,
+        typer.Argument(
+            parser=not_empty,
+            metavar="NETWORK",
+            help="A run's folder, a checkpoint, an exported .safetensors file, or a pretrained network "
+            f"({', '.join(PRETRAINED)}).",
+            show_default=False,
+        ),
+    ],
+    file_format: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format",
+            help="onnx runs without torch, in onnxruntime, and needs deblur-lab[onnx] to be made; safetensors holds "
+            "the weights and settings for torch.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=place,
+            metavar="PATH",
+            help="A file or a folder. [default: export/ in the run's folder; of a file, its folder; of a pretrained "
+            "network, the working folder]",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    trusted: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=not_empty,
+            metavar="MODULE",
+            help="A module of your own whose classes the network may name; may be given several times.",
+        ),
+    ] = None,
+) -> None:
+    """Write a trained network into one portable file, and a model card beside it."""
+    from deblur.console import say  # rich takes a while to import
+    from deblur.export.output import names_a_file
+    from deblur.runs.whereabouts import refuse_no_run
+    from deblur.text import lines
+
+    if output is not None:
+        names_a_file(output, file_format)
+    if network not in PRETRAINED:
+        refuse_no_run(Path(network))
+    from deblur.export.session import export as write  # seconds of imports
+
+    exported = write(network, file_format, output=output, overwrite=overwrite, trusted=trusted or ())
+    if exported.difference is not None:
+        say(f"onnxruntime and torch differ by at most {exported.difference:.1e} on three sizes of images")
+    say(lines(f"The network is {exported.file}", f"Its model card is {exported.card}"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see `python -m deblur.export --help`.
 
     Args:
-        argv: the words of the command line; by default those of this process.
+        argv: the arguments; by default those of this process.
 
     Returns:
         The exit code.
     """
-    return run("export", _task, argv)
-
-
-def _task(composed: DictConfig) -> None:
-    config = check_command(composed, Export)
-    from deblur.console import say
-
-    if config["run"] not in PRETRAINED:
-        with disk_errors_as_user_errors():
-            refuse_no_run(Path(config["run"]))
-    from deblur.export.session import export  # seconds of imports
-
-    with disk_errors_as_user_errors():
-        exported = export(
-            config["run"],
-            config["format"],
-            output=None if config["output"] is None else Path(config["output"]),
-            overwrite=config["overwrite"],
-            trusted=config["trusted"],
-        )
-    if exported.difference is not None:
-        say(f"onnxruntime and torch differ by at most {exported.difference:.1e} on three sizes of images")
-    say(lines(f"The network is {exported.file}", f"Its model card is {exported.card}"))
+    return run_app(app, argv, "python -m deblur.export")

@@ -6,7 +6,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from deblur import __version__
-from deblur.config.commands import Format
+from deblur.choices import ExportFormat
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.trained import Trained
 from deblur.metrics import PSNR, infos_of_results
@@ -22,7 +22,7 @@ _BOUNDARIES: Final = {
 }
 
 
-def model_card(trained: Trained, stem: str, formats: Sequence[Format]) -> str:
+def model_card(trained: Trained, stem: str, formats: Sequence[ExportFormat]) -> str:
     """Return the model card of a network.
 
     Args:

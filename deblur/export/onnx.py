@@ -46,7 +46,7 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
         import onnxscript  # noqa: F401 # for torch's exporter
     except ImportError as error:
         raise UserError(
-            f"format=onnx needs onnx, onnxscript and onnxruntime: pip install deblur-lab[onnx] ({error})."
+            f"--format onnx needs onnx, onnxscript and onnxruntime: pip install deblur-lab[onnx] ({error})."
         ) from error
     content = _converted(network.eval(), description)
     _refuse_unusable(content, network)
@@ -77,7 +77,7 @@ def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
         if _was_stopped(error):
             raise KeyboardInterrupt from error
         reason = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:200]
-        raise UserError(f"The network cannot be converted to ONNX ({reason}): take format=safetensors.") from error
+        raise UserError(f"The network cannot be converted to ONNX ({reason}): take --format safetensors.") from error
     model = program.model_proto
     for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
         del node.metadata_props[:]  # where on this machine the line stands that it comes from
@@ -108,7 +108,8 @@ def _refuse_unusable(content: bytes, network: nn.Module) -> None:
             sizes.check({name: given.shape for name, given in _inputs(network, (1, *shape[1:])).items()})
     except UnusableGraph as error:
         raise UserError(
-            f"deblur.restore could not take the network as ONNX ({error}): no file is written. Take format=safetensors."
+            f"deblur.restore could not take the network as ONNX ({error}): no file is written. Take --format "
+            "safetensors."
         ) from error
 
 
@@ -133,7 +134,7 @@ def _difference(content: bytes, network: nn.Module) -> float:
             if difference > LARGEST_DIFFERENCE:
                 raise UserError(
                     f"onnxruntime and torch differ by {difference:.2g} on an image of {shape[2]}x{shape[3]} px, more "
-                    f"than {LARGEST_DIFFERENCE:g}: no file is written. Take format=safetensors."
+                    f"than {LARGEST_DIFFERENCE:g}: no file is written. Take --format safetensors."
                 )
             largest = max(largest, difference)
     except UserError:
@@ -141,7 +142,7 @@ def _difference(content: bytes, network: nn.Module) -> float:
     except Exception as error:  # onnxruntime has classes of its own
         raise UserError(
             f"onnxruntime cannot compute the network ({' '.join(str(error).split())[:200]}): no file is written. Take "
-            "format=safetensors."
+            "--format safetensors."
         ) from error
     return largest
 

@@ -6,20 +6,20 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from deblur.config.commands import Format, names_a_file
+from deblur.choices import ExportFormat
 from deblur.errors import UserError
 from deblur.export.card import model_card
 from deblur.export.describing import describe
+from deblur.export.output import SUFFIXES, names_a_file
 from deblur.files import safe_name, write_output
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import Trained, load_trained
-from deblur.inference.weights import SUFFIX, write_weights
+from deblur.inference.weights import write_weights
 
 FOLDER: Final = "export"  # in that of a run
 _LONGEST_NAME: Final = 120  # bytes; the names of runs have no more
-_SUFFIXES: Final[dict[Format, str]] = {"onnx": ONNX_SUFFIX, "safetensors": SUFFIX}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,12 @@ class Exported:
 
 
 def export(
-    run: str, file_format: Format, *, output: Path | None = None, overwrite: bool = False, trusted: Sequence[str] = ()
+    run: str,
+    file_format: ExportFormat,
+    *,
+    output: Path | None = None,
+    overwrite: bool = False,
+    trusted: Sequence[str] = (),
 ) -> Exported:
     """Write a trained network into one file, and a model card beside it.
 
@@ -56,25 +61,25 @@ def export(
     """
     place = pretrained_file(run) if run in PRETRAINED else Path(run)
     if place.suffix == ONNX_SUFFIX and place.is_file():
-        raise UserError(f"run={run} is exported already: give the run or the checkpoint that it was made from.")
+        raise UserError(f"{run} is exported already: give the run or the checkpoint that it was made from.")
     trained = load_trained(place, trusted)
     try:
-        file = _file(output or _usual_folder(run), trained.name, _SUFFIXES[file_format])
+        file = _file(output or _usual_folder(run), trained.name, file_format)
         return _exported(trained, file_format, file, place, overwrite)
     except OSError as error:
         raise UserError(
-            f"{error.filename or 'The output'} cannot be written ({error.strerror}): choose another output=FILE."
+            f"{error.filename or 'The output'} cannot be written ({error.strerror}): choose another --output."
         ) from error
 
 
-def _exported(trained: Trained, file_format: Format, file: Path, place: Path, overwrite: bool) -> Exported:
+def _exported(trained: Trained, file_format: ExportFormat, file: Path, place: Path, overwrite: bool) -> Exported:
     card = file.with_suffix(".md")
     if file.exists() and file.samefile(place):
-        raise UserError(f"The output {file} is the network that is exported: give another output=FILE.")
+        raise UserError(f"The output {file} is the network that is exported: give another --output.")
     text, replaces_other = _card(trained, card, file_format)
     for path, is_in_the_way in ((file, file.exists()), (card, replaces_other)):
         if is_in_the_way and (path.is_dir() or not overwrite):
-            raise UserError(f"{path} exists: replace it with overwrite=true, or give another output=FILE.")
+            raise UserError(f"{path} exists: replace it with --overwrite, or give another --output.")
     write, difference = _prepared(trained, file_format)
     is_new = not file.exists()
     write(file)
@@ -87,13 +92,13 @@ def _exported(trained: Trained, file_format: Format, file: Path, place: Path, ov
     return Exported(file, card, difference)
 
 
-def _card(trained: Trained, path: Path, file_format: Format) -> tuple[str, bool]:
+def _card(trained: Trained, path: Path, file_format: ExportFormat) -> tuple[str, bool]:
     """Return the text of the card, and whether it takes the place of anything but a card of the same network.
 
     Exported in one format after the other, a network has one card that tells how to use both.
     """
-    alone = {other: model_card(trained, path.stem, (other,)) for other in _SUFFIXES}
-    both = model_card(trained, path.stem, tuple(_SUFFIXES))
+    alone = {other: model_card(trained, path.stem, (other,)) for other in SUFFIXES}
+    both = model_card(trained, path.stem, tuple(SUFFIXES))
     try:
         before = path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
@@ -105,7 +110,7 @@ def _card(trained: Trained, path: Path, file_format: Format) -> tuple[str, bool]
     return (both, False) if before in (both, *alone.values()) else (alone[file_format], True)
 
 
-def _prepared(trained: Trained, file_format: Format) -> tuple[Callable[[Path], None], float | None]:
+def _prepared(trained: Trained, file_format: ExportFormat) -> tuple[Callable[[Path], None], float | None]:
     """Do all that can fail but the writing."""
     description = describe(trained)
     if file_format == "safetensors":
@@ -125,14 +130,11 @@ def _usual_folder(run: str) -> Path:
     return Path(run) / FOLDER if Path(run).is_dir() else Path(run).parent
 
 
-def _file(output: Path, name: str, suffix: str) -> Path:
+def _file(output: Path, name: str, file_format: ExportFormat) -> Path:
     """Return the file to write; a stranger's file must not choose its folder by the name that it tells."""
-    try:
-        is_file = names_a_file(output, suffix)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    if is_file:
+    if names_a_file(output, file_format):
         return output
+    suffix = SUFFIXES[file_format]
     if output.exists() and not output.is_dir():
-        raise UserError(f"output={output} is a file: give a folder, or a name that ends in {suffix}.")
+        raise UserError(f"--output {output} is a file: give a folder, or a name that ends in {suffix}.")
     return output / f"{safe_name(name, longest=_LONGEST_NAME)}{suffix}"

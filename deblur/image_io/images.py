@@ -67,7 +67,7 @@ def output_format(path: Path) -> str:
     except KeyError:
         found = f"ends in {printable(path.suffix)}" if path.suffix else "has no suffix"
         raise UserError(
-            f"output={printable(str(path))} {found}, which names no format: end it in {', '.join(sorted(DECODERS))}."
+            f"{printable(str(path))} {found}, which names no format: end it in {', '.join(sorted(DECODERS))}."
         ) from None
 
 
@@ -82,7 +82,7 @@ def refuse_unfit(image: DecodedImage, path: Path) -> None:
     """
     file_format = output_format(path)
     capability = _CAPABILITIES[file_format]
-    name = f"output={printable(str(path))}"
+    name = printable(str(path))
     if file_format == "HEIF" and not HAS_HEIF:
         raise UserError(f"{name} needs pillow-heif: install it ({INSTALL_HEIF}), or name another format.")
     if file_format == "AVIF" and not features.check("avif"):

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from deblur.choices import DEFAULT_MAX_MEGAPIXELS
 from deblur.errors import UserError
 from deblur.image_io.formats.container import Container
 from deblur.image_io.formats.kinds import FORMATS_READ, UnreadableKindError
@@ -16,8 +17,6 @@ from deblur.image_io.gray import BadImageError, printable, reason_for
 from deblur.image_io.images import DecodedImage
 from deblur.image_io.kept_metadata import corrected_metadata
 from deblur.image_io.orientation import upright
-
-DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes
 
 _ADVICE: Final = f"give an undamaged {FORMATS_READ} image"
 
@@ -94,7 +93,7 @@ def _refuse_large(image: Container, name: str, max_megapixels: float) -> None:
     if width * height > max_megapixels * 1e6:
         raise UserError(
             f"{name} has {width}x{height} px, {width * height / 1e6:.1f} megapixels, where {max_megapixels:g} are "
-            "allowed: give a smaller image, or raise max_megapixels."
+            "allowed: give a smaller image, or raise --max-megapixels."
         )
 
 

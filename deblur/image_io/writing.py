@@ -81,7 +81,7 @@ def write_image(path: Path, image: DecodedImage) -> tuple[str, ...]:
     """
     refuse_unfit(image, path)
     file_format = output_format(path)
-    name = f"output={printable(str(path))}"
+    name = printable(str(path))
     try:
         encoded = _encode(image, file_format)
     # Pillow raises ValueError for a side that is too long, and so on; struct.error is one of numbers beyond 32 bits.

@@ -47,31 +47,56 @@ class Task:
         return self.target.with_name(f"{self.stem}-{ending}{suffix or self.target.suffix}")
 
 
-def plan(source: Path, output: Path | None) -> list[Task]:
+def plan(sources: Sequence[Path], output: Path | None) -> list[Task]:
     """Return what is to be restored, and to where.
 
     Args:
-        source: an image, or a folder, whose structure is kept.
-        output: for an image a file or a folder, for a folder a folder; None takes NAME-restored beside the source.
-            Where it names no file, the suffix is the source's, or that of its format if its name has none that is
-            known.
+        sources: images, and folders, whose structure is kept. One that is given again is left out.
+        output: a folder, or for a single image a file; None takes NAME-restored beside each source. If it names no
+            file, the suffix is the source's, or that of its format if its name has none that is known. A single
+            folder's images go into it; of several sources, those of a folder go into a folder of its name within.
 
     Raises:
-        UserError: where there is no image, or an output would lie where the input is.
+        UserError: if there is no image, or an output would lie where the input is.
     """
-    if source.is_dir():
-        return _of_folder(source, output)
+    sources = list(dict.fromkeys(sources))
+    tasks: list[Task] = []
+    for source in sources:
+        if source.is_dir():
+            inside = None if output is None or len(sources) == 1 else output / _real(source).name
+            tasks += _of_folder(source, output if inside is None else inside)
+        else:
+            tasks.append(_of_file(source, output, is_alone=len(sources) == 1))
+    names = Counter(task.name for task in tasks)
+    stems = Counter((task.target.parent, task.stem) for task in tasks)  # such as a.png and a.jpg
+    return [
+        replace(
+            task,
+            name=task.name if names[task.name] == 1 else str(task.source),
+            stem=task.stem if stems[task.target.parent, task.stem] == 1 else Path(task.name).name.replace(".", "_"),
+        )
+        for task in tasks
+    ]
+
+
+def _of_file(source: Path, output: Path | None, *, is_alone: bool) -> Task:
     if not source.exists():
-        hint = " For several images, give their folder." if "," in str(source) else near_place(source)
-        raise UserError(f"input={printable(str(source))} does not exist: give an image, or a folder of images.{hint}")
+        raise UserError(
+            f"{printable(str(source))} does not exist: give an image, or a folder of images.{near_place(source)}"
+        )
     if output is None:
         stem, suffix = _split_name(source)
-        return [Task(source.name, source, source.with_name(f"{stem}{RESTORED}{suffix}"), stem)]
+        return Task(source.name, source, source.with_name(f"{stem}{RESTORED}{suffix}"), stem)
     if output.is_dir() or (not output.suffix and not output.exists()):
         stem, suffix = _split_name(source)
-        return [Task(source.name, source, output / f"{stem}{suffix}", stem)]
+        return Task(source.name, source, output / f"{stem}{suffix}", stem)
+    if not is_alone and (output.exists() or output.suffix.lower() in IMAGE_SUFFIXES):
+        raise UserError(f"--output {printable(str(output))} is no folder, but several images are given: give a folder.")
+    if not is_alone:
+        stem, suffix = _split_name(source)
+        return Task(source.name, source, output / f"{stem}{suffix}", stem)
     output_format(output)
-    return [Task(source.name, source, output, output.stem)]
+    return Task(source.name, source, output, output.stem)
 
 
 def _split_name(source: Path) -> tuple[str, str]:
@@ -88,21 +113,18 @@ def _split_name(source: Path) -> tuple[str, str]:
 def _of_folder(source: Path, output: Path | None) -> list[Task]:
     inside = _real(source)
     if output is None and not inside.name:
-        raise UserError(f"input={source} has nothing beside it: say where the restored images go with output=DIR.")
+        raise UserError(f"{source} has nothing beside it: say where the restored images go with --output DIR.")
     folder = inside.with_name(f"{inside.name}{RESTORED}") if output is None else output
     if folder.is_file() or folder.suffix.lower() in IMAGE_SUFFIXES:
-        raise UserError(f"output={printable(str(folder))} is no folder, but input is one: give a folder.")
+        raise UserError(
+            f"--output {printable(str(folder))} is no folder, but {printable(str(source))} is one: give a folder."
+        )
     if _real(folder).is_relative_to(inside):
         raise UserError(
-            f"output={printable(str(folder))} lies in the input's folder, where the next command would take the "
+            f"--output {printable(str(folder))} lies in the input's folder, where the next command would take the "
             "restored images for blurred ones: give a folder elsewhere."
         )
-    tasks = [Task(name, source / name, folder / name, Path(name).stem) for name in find_images(source, "input")]
-    alike = Counter((task.target.parent, task.stem) for task in tasks)  # such as a.png and a.jpg
-    return [
-        task if alike[task.target.parent, task.stem] == 1 else replace(task, stem=task.target.name.replace(".", "_"))
-        for task in tasks
-    ]
+    return [Task(name, source / name, folder / name, Path(name).stem) for name in find_images(source, "IMAGES")]
 
 
 def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Path]]) -> None:
@@ -121,7 +143,9 @@ def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Pat
         for path in files_of(task):
             place = _real(path)
             if place in sources or _is_same_file(place, task.source):
-                raise UserError(f"output={printable(str(path))} is an input: give another, so that the image is kept.")
+                raise UserError(
+                    f"{printable(str(path))} is an input: give another --output, so that the image is kept."
+                )
             other = writers.setdefault(place, task)
             if other is not task:
                 raise UserError(

@@ -19,5 +19,7 @@ def pretrained_file(name: str) -> Path:
         UserError: for another name.
     """
     if name not in PRETRAINED:
-        raise UserError(f"network={name} is not allowed: give {', '.join(PRETRAINED[:-1])} or {PRETRAINED[-1]}.")
+        raise UserError(
+            f"There is no pretrained network {name}: give {', '.join(PRETRAINED[:-1])} or {PRETRAINED[-1]}."
+        )
     return FOLDER / f"{name}.safetensors"

@@ -2,13 +2,14 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deblur.config import Config
+from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Accelerator, Color, Precision
+from deblur.config.blur_text import TRAINING, AskedBlur
 from deblur.config.build import build
-from deblur.config.check import check_blur
 from deblur.config.sections import shown
 from deblur.console import say_error, table
 from deblur.errors import UserError
@@ -25,10 +26,11 @@ from deblur.inference.simulation import Gain, degraded, drawn, gain
 from deblur.text import Lines, counted, lines, paragraphs
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
+    from deblur.blur import Degradation
     from deblur.blur.kernels import Psf
 
 UNKNOWN_GAIN = (
-    "How much sharper it is cannot be told without the sharp image: look at it, or try simulate=true on a sharp one."
+    "How much sharper it is cannot be told without the sharp image: look at it, or try --simulate on a sharp one."
 )
 AROUND = (
     32  # px of an image that are restored beyond the detail on a sheet: more than the networks that are pretrained see
@@ -37,26 +39,55 @@ AROUND = (
 Advance = Callable[[], object]
 
 
-def restore_images(tasks: Sequence[Task], config: Config) -> Lines:
+@dataclass(frozen=True)
+class RestoreOptions:
+    """How images are restored.
+
+    Attributes:
+        network: the name of a pretrained network, a run's folder, a checkpoint or an exported file.
+        color: `luma` restores the brightness, `channels` red, green and blue one by one.
+        known_blur: what blurred the images, for a non-blind network.
+        simulate: what blurs sharp images first; their gain is measured then.
+        side_by_side: whether the image and the restored one are also written next to each other.
+        overwrite: whether outputs that exist are replaced.
+        max_megapixels: larger images are refused.
+        accelerator: where to compute.
+        precision: of the computation.
+        trusted: modules of the user's whose classes may be built.
+    """
+
+    network: str = DEFAULT
+    color: Color = "luma"
+    known_blur: AskedBlur | None = None
+    simulate: AskedBlur | None = None
+    side_by_side: bool = False
+    overwrite: bool = False
+    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
+    accelerator: Accelerator = "auto"
+    precision: Precision = "auto"
+    trusted: tuple[str, ...] = ()
+
+
+def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     """Restore images, or blur and restore them, each to its place.
 
     Args:
         tasks: what is to be done.
-        config: checked.
+        asked: how.
 
     Returns:
         What to show.
 
     Raises:
-        UserError: where the network or the blur is not allowed, or an image failed; the others are restored then.
+        UserError: if the network or the blur is not allowed, or an image failed; the others are restored then.
     """
-    refuse_losses(tasks, lambda task: _files(task, config))
-    restorer = _loaded(config["network"] or DEFAULT if config["run"] is None else config["run"], config)
-    grids = _Simulation(restorer, config) if config["simulate"] else None
-    kernel = None if config["simulate"] else _kernel(restorer, config)
+    refuse_losses(tasks, lambda task: _files(task, asked))
+    restorer = _loaded(asked.network, asked)
+    grids = None if asked.simulate is None else _Simulation(restorer, asked.simulate, asked)
+    kernel = _kernel(restorer, asked.known_blur) if grids is None else None
 
     def wanted(task: Task) -> list[Path]:
-        return [path for path in _files(task, config) if config["overwrite"] or not path.exists()]
+        return [path for path in _files(task, asked) if asked.overwrite or not path.exists()]
 
     todo = [task for task in tasks if wanted(task)]
     failures: list[UserError] = []
@@ -69,76 +100,71 @@ def restore_images(tasks: Sequence[Task], config: Config) -> Lines:
     with progress(len(todo)) as bar:
 
         def work(task: Task, image: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
-            advance = bar.tiles(task.name, restorer.count(image.pixels, config["color"]))
+            advance = bar.tiles(task.name, restorer.count(image.pixels, asked.color))
             if grids is not None:
                 results = [grids.of(task, image, advance)]
             else:
-                restored = restorer.restore_image(image, config["color"], advance, kernel)
-                results = [restored, side_by_side(image, restored)] if config["side_by_side"] else [restored]
-            asked = wanted(task)
-            yield from (pair for pair in zip(_files(task, config), results, strict=True) if pair[0] in asked)
+                restored = restorer.restore_image(image, asked.color, advance, kernel)
+                results = [restored, side_by_side(image, restored)] if asked.side_by_side else [restored]
+            missing = wanted(task)
+            yield from (pair for pair in zip(_files(task, asked), results, strict=True) if pair[0] in missing)
 
-        restore_all(todo, work, failed, config["max_megapixels"], bar.done)
+        restore_all(todo, work, failed, asked.max_megapixels, bar.done)
     return _told(tasks, todo, failures, restorer, grids)
 
 
-def compare_networks(tasks: Sequence[Task], config: Config) -> Lines:
+def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     """Restore the liveliest detail of one image with every network that is pretrained, on one sheet.
 
     Args:
         tasks: one image.
-        config: checked.
+        asked: how; the network is not read.
 
     Returns:
         What to show.
 
     Raises:
-        UserError: where there are several images, or the image cannot be read.
+        UserError: if there are several images, or the image cannot be read.
     """
     if len(tasks) != 1:
-        raise UserError(f"network=list compares networks on one image, and input has {len(tasks)}: give one of them.")
-    refuse_losses(tasks, lambda task: _files(task, config))
+        raise UserError(f"--compare-networks compares on one image, and these are {len(tasks)}: give one of them.")
     (task,) = tasks
-    (sheet,) = _files(task, config)
-    if sheet.exists() and not config["overwrite"]:
-        return lines(f"{sheet} is there already: overwrite=true makes it again.")
-    image = read_image(task.source, config["max_megapixels"])
+    sheet = task.beside("networks", ".png")
+    refuse_losses(tasks, lambda _: [sheet])
+    if sheet.exists() and not asked.overwrite:
+        return lines(f"{sheet} is there already: --overwrite makes it again.")
+    image = read_image(task.source, asked.max_megapixels)
     rows, columns = liveliest_detail(image.pixels)
-    restorers = {name: _loaded(name, config) for name in PRETRAINED}
+    restorers = {name: _loaded(name, asked) for name in PRETRAINED}
     above, left = max(rows.start - AROUND, 0), max(columns.start - AROUND, 0)
     part = eight_bits(image.pixels[above : rows.stop + AROUND, left : columns.stop + AROUND])
     inner = (slice(rows.start - above, rows.stop - above), slice(columns.start - left, columns.stop - left))
     panels = {"as it is": part[inner]}
-    panels |= {name: restorer(part, config["color"])[inner] for name, restorer in restorers.items()}
+    panels |= {name: restorer(part, asked.color)[inner] for name, restorer in restorers.items()}
     write_image(sheet, contact_sheet(panels))
     return lines(
         f"{sheet} shows the image from row {rows.start} and column {columns.start} as each network restores it.",
-        "Take the one that you like best with network=NAME.",
+        "Take the one that you like best with --network NAME.",
     )
 
 
-def _files(task: Task, config: Config) -> list[Path]:
+def _files(task: Task, asked: RestoreOptions) -> list[Path]:
     """Return all files that a task writes, those that are there already included."""
-    if config["network"] == "list":
-        return [task.beside("networks", ".png")]
-    if config["simulate"]:
+    if asked.simulate is not None:
         return [task.beside("simulated", ".png")]
-    return [task.target, task.beside("side-by-side")] if config["side_by_side"] else [task.target]
+    return [task.target, task.beside("side-by-side")] if asked.side_by_side else [task.target]
 
 
 class _Simulation:
     """Blurs sharp images and keeps what the network gains on each."""
 
-    def __init__(self, restorer: Restorer, config: Config) -> None:
-        from deblur.blur import Degradation  # OpenCV
-
-        own = dict(restorer.settings["blur"])
-        asked: dict[str, Any] = config["blur"]
-        self.blur = asked if "_target_" in asked else own | asked
-        check_blur(self.blur, config["trusted"])
-        self._degradation = build(self.blur, Degradation, trusted=config["trusted"])
+    def __init__(self, restorer: Restorer, blur: AskedBlur, asked: RestoreOptions) -> None:
+        own = restorer.settings["blur"] if blur.family == TRAINING else None
+        settings = blur.settings(own, asked.trusted)
+        self._degradation = _built(blur, settings, asked.trusted)
+        self._name = settings.get("name") or settings["_target_"]
         self._restorer = restorer
-        self._color = config["color"]
+        self._color: Color = asked.color
         self.gains: dict[str, Gain] = {}
 
     def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> DecodedImage:
@@ -161,40 +187,47 @@ class _Simulation:
             ]
             for name, one in self.gains.items()
         ]
-        title = f"PSNR of the brightness, blurred by {self.blur.get('name') or self.blur['_target_']}"
+        title = f"PSNR of the brightness, blurred by {self._name}"
         return table(title, ["", "blurred, dB", "restored, dB", "gain, dB"], rows)
 
 
-def _kernel(restorer: Restorer, config: Config) -> "Psf | None":
-    """Return what blurred the images, for a network that is to be told.
-
-    Raises:
-        UserError: where that is missing, draws the kernel, or tells what nothing reads.
-    """
-    told = config["blur"]
-    if not restorer.needs_kernel:
-        if told:
-            raise UserError(
-                f"The network {restorer.name} is not told what blurred an image: leave blur out, or add simulate=true."
-            )
-        return None
-    advice = "give blur=motion blur.length=9 blur.angle=30, or blur=kernel blur.path=FILE."
-    if "_target_" not in told:
-        raise UserError(f"The network {restorer.name} has to be told what blurred the images: {advice}")
+def _built(blur: AskedBlur, settings: Mapping[str, Any], trusted: Sequence[str] = ()) -> "Degradation":
     from deblur.blur import Degradation  # OpenCV
 
-    check_blur(told, config["trusted"])
-    degradation = build(told, Degradation, trusted=config["trusted"])
+    with blur.naming_option():
+        return build(settings, Degradation, trusted=trusted)
+
+
+def _kernel(restorer: Restorer, blur: AskedBlur | None) -> "Psf | None":
+    """Return the kernel of the images' blur for a non-blind network.
+
+    Raises:
+        UserError: if it is missing, drawn for each image, or given to a network that takes none, or with what none
+            reads.
+    """
+    if not restorer.needs_kernel:
+        if blur is not None:
+            raise UserError(
+                f"{blur.option} gives a kernel, and the network {restorer.name} takes none: leave {blur.option} out, "
+                "or blur sharp images with --simulate."
+            )
+        return None
+    advice = 'give --known-blur "motion length=9 angle=30", or a file with --kernel.'
+    if blur is None:
+        raise UserError(f"The network {restorer.name} needs the kernel that blurred the images: {advice}")
+    degradation = _built(blur, blur.settings())
     unread = {"noise_sigma": degradation.noise_sigma.high > 0, "jpeg_quality": degradation.jpeg_quality is not None}
-    given = [f"blur.{key}={shown(told[key])}" for key, is_given in unread.items() if is_given and key in told]
+    given = [f"{key}={shown(blur.parameters[key])}" for key, is_given in unread.items() if is_given]
     if given:
         raise UserError(
-            f"The network {restorer.name} is told the kernel alone: leave out {' and '.join(given)}, or add "
-            "simulate=true."
+            f"{blur.option}: the network {restorer.name} takes the kernel alone: leave out {' and '.join(given)}."
         )
     known = degradation.fixed_kernel
     if known is None:
-        raise UserError(f"The network {restorer.name} has to be told one kernel, and this blur draws them: {advice}")
+        raise UserError(
+            f"{blur.option}: {blur.family} draws a kernel for each image, and the network {restorer.name} needs one: "
+            f"{advice}"
+        )
     return known.psf
 
 
@@ -203,8 +236,8 @@ def _decibels(value: float, digits: str) -> str:
     return f"{value:{digits}}" if math.isfinite(value) else "exact" if value > 0 else "-"
 
 
-def _loaded(network: str, config: Config) -> Restorer:
-    return load(network, accelerator=config["accelerator"], precision=config["precision"], trusted=config["trusted"])
+def _loaded(network: str, asked: RestoreOptions) -> Restorer:
+    return load(network, accelerator=asked.accelerator, precision=asked.precision, trusted=asked.trusted)
 
 
 def _told(
@@ -220,10 +253,13 @@ def _told(
         UserError: where an image failed.
     """
     restored, skipped = len(todo) - len(failures), len(tasks) - len(todo)
-    # The results of a folder may lie in several: they are named by the one that holds them all.
-    folder = Path(os.path.commonpath([task.target.parent for task in tasks]))
+    # Results may lie in several folders: they are named by the one that holds them all.
+    folders = {task.target.parent for task in tasks}
+    if len({folder.is_absolute() for folder in folders}) > 1:  # which have no part in common
+        folders = {folder.absolute() for folder in folders}
+    folder = Path(os.path.commonpath(folders))
     where = folder if len(tasks) > 1 else tasks[0].target
-    skips = f" {skipped} had been there already: overwrite=true makes them again." if skipped else ""
+    skips = f" {skipped} had been there already: --overwrite makes them again." if skipped else ""
     if failures and len(tasks) == 1:
         raise failures[0]
     if failures:

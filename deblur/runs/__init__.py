@@ -11,6 +11,7 @@ from deblur.config.identity import (
     is_without_effect,
     what_matters,
 )
+from deblur.config.places import CONFIG_FILE
 from deblur.runs.described import (
     OF_BLUR,
     OF_IMAGES,
@@ -25,7 +26,6 @@ from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone, RunIsLost
 from deblur.runs.locking import FolderIsLocked, FolderLock
 from deblur.runs.names import naming_overrides, run_folder, run_id
 from deblur.runs.records import (
-    CONFIG_FILE,
     CURE,
     HISTORY_FILE,
     IMAGES_FILE,

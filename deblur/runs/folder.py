@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from deblur.config.identity import config_hash, data_settings
+from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError, disk_error
 from deblur.files import write_json, write_text
 from deblur.reading import MissingFile, UnusableFile, yaml_text
 from deblur.runs.locking import FolderIsLocked, FolderLock
 from deblur.runs.records import (
-    CONFIG_FILE,
     HISTORY_FILE,
     IMAGES_FILE,
     METRICS_FILE,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from deblur.config.places import CONFIG_FILE
 from deblur.files import safe_name
 from deblur.metrics import MOST_DECIMALS
 from deblur.reading import (
@@ -26,7 +27,6 @@ from deblur.reading import read_json as read_any_json
 
 State = Literal["running", "done", "failed", "interrupted"]
 
-CONFIG_FILE = "config.yaml"
 STATUS_FILE = "status.json"
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from deblur.config.identity import DEVICES, WITHOUT_EFFECT, is_within
+from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError
-from deblur.runs.records import CONFIG_FILE, read_config
+from deblur.runs.records import read_config
 from deblur.runs.states import state_of
 
 # What a stored configuration may have built without the user's word: these write nothing, or into the run's folder.

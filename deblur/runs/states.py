@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from deblur.config.identity import config_hash, what_matters
+from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError
 from deblur.reading import MissingFile, UnusableFile, damaged
 from deblur.runs.locking import is_locked
-from deblur.runs.records import CONFIG_FILE, CURE, State, config_of_run, damage_in, read_status
+from deblur.runs.records import CURE, State, config_of_run, damage_in, read_status
 
 LOCK_FILE = ".lock"
 LONGEST_SILENCE = 300.0  # [s] without a heartbeat, after which a run whose lock cannot be seen is dead

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError
-from deblur.runs.records import CONFIG_FILE, METRICS_FILE, STATUS_FILE, SWEEP_FILE
+from deblur.runs.records import METRICS_FILE, STATUS_FILE, SWEEP_FILE
 
 
 def no_run(folder: Path) -> str:
@@ -28,7 +29,7 @@ def no_run(folder: Path) -> str:
         example = f", such as {folder if sweep == place else sweep}/{runs[0].name}" if runs else ""
         return (
             f"{folder} is no run: it {kind} {sweep.name}. Give one of its {len(runs)} runs{example}; "
-            f"python -m deblur.evaluate and python -m deblur.report take all of them with sweep={sweep.name}."
+            f"python -m deblur.evaluate sweep={sweep.name} and python -m deblur.report {sweep.name} take all of them."
         )
     runs = _runs_in(place)
     if runs:
@@ -36,7 +37,7 @@ def no_run(folder: Path) -> str:
     if (place / METRICS_FILE).is_file() and not (place / STATUS_FILE).is_file():
         return f"{folder} is no run: it holds the results of an evaluation. Give the folder of the run itself."
     if any(_deeper_runs(place)):
-        return f"{folder} is no run: runs lie deeper in it. python -m deblur.report list=true shows them."
+        return f"{folder} is no run: runs lie deeper in it. python -m deblur.report --list shows them."
     return f"{folder} is no run: it has no {CONFIG_FILE}. Give a folder such as outputs/runs/RUN/TIME."
 
 
@@ -51,7 +52,7 @@ def refuse_no_run(place: Path) -> None:
     """
     if not place.is_dir() and not place.is_file():
         raise UserError(
-            f"run={place} does not exist: give a run's folder, with its {CONFIG_FILE}, or a checkpoint file."
+            f"{place} does not exist: give a run's folder, with its {CONFIG_FILE}, or a checkpoint file."
             f"{near_place(place)}"
         )
     if place.is_dir() and not (place / CONFIG_FILE).is_file():
@@ -83,12 +84,13 @@ def refuse_unwritable(folder: Path) -> None:
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
-def sweep_folder(root: Path, name: str) -> Path:
+def sweep_folder(root: Path, name: str, setting: str = "paths.output_root=DIR") -> Path:
     """Return the folder of a sweep.
 
     Args:
         root: the folder of all outputs.
         name: of the sweep.
+        setting: what sets `root` on the command line.
 
     Raises:
         UserError: if there is none of that name.
@@ -99,10 +101,10 @@ def sweep_folder(root: Path, name: str) -> Path:
         return sweeps / name
     last = Path(name).name
     near = last if last in known else next(iter(difflib.get_close_matches(name, known, n=1)), None)
-    asked = f" Did you mean sweep={near}?" if near else ""
-    elsewhere = "" if known else " Give another folder of outputs with paths.output_root=DIR."
+    asked = f" Did you mean {near}?" if near else ""
+    elsewhere = "" if known else f" Give another folder of outputs with {setting}."
     raise UserError(
-        f"sweep={name} does not exist in {sweeps}: the sweeps there are {', '.join(known) or 'none'}.{elsewhere}{asked}"
+        f"There is no sweep {name} in {sweeps}: the sweeps there are {', '.join(known) or 'none'}.{elsewhere}{asked}"
     )
 
 

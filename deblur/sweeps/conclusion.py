@@ -72,7 +72,7 @@ def _report(sweep: Sweep, code: int) -> int:
         say(lines("", sweep_table(found)))
         page, damages = write_findings(findings_of([found]), sweep.folder / "report", grids=True)
     except KeyboardInterrupt:
-        say_stopped(f"Stopped. The report can be made with: python -m deblur.report sweep={sweep.folder.name}")
+        say_stopped(f"Stopped. The report can be made with: python -m deblur.report {sweep.folder.name}")
         return EXIT_INTERRUPTED
     except Exception as error:  # the runs are done, and whatever is wrong here must not hide it
         reason = str(error) if isinstance(error, UserError) else repr(error)

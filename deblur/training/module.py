@@ -16,9 +16,9 @@ from deblur.errors import UserError
 from deblur.inference.building import build_network
 from deblur.inference.checkpoints import digest_of
 from deblur.inference.description import SEEN, size_divisor_of
+from deblur.losses import Loss
 from deblur.metrics import DEFAULT_METRICS, Metric, MetricInfo
 from deblur.metrics.measuring import mean_results, measure
-from deblur.training.losses import Loss
 from deblur.training.means import FiniteMean
 from deblur.training.optimizers import build_optimizer, build_scheduler
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from deblur.losses import Loss
 from deblur.metrics import Metric, MetricInfo
-from deblur.training.losses import Loss
 
 
 class Sharpness(Metric):

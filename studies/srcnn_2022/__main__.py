@@ -26,7 +26,7 @@ def page(
 ) -> None:
     """Write original_study.md: runs compared with the losses and claims that the 2022 study published."""
     try:
-        findings = read_findings([sweep_folder(output_root, name) for name in sweeps])
+        findings = read_findings([sweep_folder(output_root, name, "--output-root DIR") for name in sweeps])
         output.mkdir(parents=True, exist_ok=True)
         page = write_study(findings, output)
     except OSError as error:

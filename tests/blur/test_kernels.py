@@ -32,7 +32,7 @@ def supersampled(inside: NDArray[np.bool_], shape: tuple[int, int]) -> Psf:
 
 
 def fine_grid(shape: tuple[int, int], points: int = 200) -> tuple[Psf, Psf]:
-    """Coordinates (y up, x) of points x points points in each pixel of a centerd grid."""
+    """Coordinates (y up, x) of points x points points in each pixel of a centered grid."""
     y, x = ((np.arange(size * points) + 0.5) / points - size / 2 for size in shape)
     return -y[:, np.newaxis], x[np.newaxis, :]
 
@@ -145,13 +145,13 @@ def test_motion_weights_are_covered_areas(length: float, angle: float) -> None:
 def test_motion_is_continuous_next_to_the_special_angles(angle: float) -> None:
     psf, neighbor = kernels.motion(15, angle), kernels.motion(15, round(angle))
     common = np.minimum(psf.shape, neighbor.shape)
-    centerd = [
+    centered = [
         array[
             tuple(slice((size - part) // 2, (size + part) // 2) for size, part in zip(array.shape, common, strict=True))
         ]
         for array in (psf, neighbor)
     ]
-    np.testing.assert_allclose(*centerd, atol=1e-6)
+    np.testing.assert_allclose(*centered, atol=1e-6)
 
 
 @pytest.mark.parametrize("radius", [0.6, 1, 1.5, 2.7, 5, 7.2])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deblur.blur import kernels
 from deblur.blur.kernels import Psf
-from deblur.blur.trajectories import STEPS, Path, rasterise, trajectory
+from deblur.blur.trajectories import STEPS, Path, rasterize, trajectory
 
 EXTENTS = st.floats(0.3, 40)
 SHAKES = st.floats(0, 1)
@@ -152,7 +152,7 @@ def test_paths_that_cannot_be_are_refused(extent: float, shake: float, steps: in
 @few
 @given(SEEDS, EXTENTS, SHAKES)
 def test_what_a_path_leaves_is_a_kernel_around_its_center_of_mass(seed: int, extent: float, shake: float) -> None:
-    psf = rasterise(path_of(seed, extent, shake))
+    psf = rasterize(path_of(seed, extent, shake))
     assert psf.dtype == np.float64
     assert psf.flags.c_contiguous
     assert all(size % 2 == 1 for size in psf.shape)
@@ -167,7 +167,7 @@ def test_what_a_path_leaves_is_a_kernel_around_its_center_of_mass(seed: int, ext
 @given(SEEDS, st.floats(2, 40), SHAKES)
 def test_a_kernel_reaches_as_far_as_its_path(seed: int, extent: float, shake: float) -> None:
     path = path_of(seed, extent, shake)
-    psf = rasterise(path)
+    psf = rasterize(path)
     filled = np.argwhere(psf > 0)
     sides = np.ptp(filled, axis=0)[::-1]  # (x, y), from the first pixel's middle to the last one's
     assert (sides > np.ptp(path, axis=0) - 0.01).all()  # light at the very edge of a pixel may be negligible
@@ -180,7 +180,7 @@ def test_a_kernel_reaches_as_far_as_its_path(seed: int, extent: float, shake: fl
 @example(0, 1.0, 0.0)
 def test_light_is_shared_out_as_by_counting_moments(seed: int, extent: float, shake: float) -> None:
     path = path_of(seed, extent, shake)
-    psf = rasterise(path)
+    psf = rasterize(path)
     side = max(psf.shape) + 2
     np.testing.assert_allclose(placed(psf, side), by_counting(path, (side, side)), atol=2e-3)
     assert np.abs(placed(psf, side) - by_counting(path, (side, side))).sum() < 0.01
@@ -189,7 +189,7 @@ def test_light_is_shared_out_as_by_counting_moments(seed: int, extent: float, sh
 @pytest.mark.parametrize("length", [3, 7.4, 15, 24])
 @pytest.mark.parametrize("angle", [0, 90, 180])
 def test_an_even_path_along_an_axis_is_a_motion_with_softer_ends(length: float, angle: float) -> None:
-    psf, motion = rasterise(straight(length, angle)), kernels.motion(length, angle)
+    psf, motion = rasterize(straight(length, angle)), kernels.motion(length, angle)
     side = max(*psf.shape, *motion.shape)
     difference = np.abs(placed(psf, side) - placed(motion, side))
     assert difference.max() < 0.13 / length  # an eighth of a pixel's light, at the last pixels alone
@@ -203,29 +203,29 @@ def test_a_slanting_path_has_the_size_and_direction_of_the_motion(angle: float) 
         points = np.stack([columns - psf.shape[1] // 2, psf.shape[0] // 2 - rows]).reshape(2, -1)
         return (points * psf.ravel()) @ points.T
 
-    ours, theirs = moments(rasterise(straight(21, angle))), moments(kernels.motion(21, angle))
+    ours, theirs = moments(rasterize(straight(21, angle))), moments(kernels.motion(21, angle))
     np.testing.assert_allclose(ours, theirs, atol=0.3)  # of 37 px^2 along the line; pixels blur both by up to 1/4
 
 
 @pytest.mark.parametrize("position", [(0, 0), (3, -2), (0.3, 17.9)])
 def test_a_camera_that_rests_leaves_the_picture_as_it_is(position: tuple[float, float]) -> None:
-    np.testing.assert_array_equal(rasterise(np.array([position], float)), kernels.identity())
-    np.testing.assert_array_equal(rasterise(np.array([position] * 5, float)), kernels.identity())
+    np.testing.assert_array_equal(rasterize(np.array([position], float)), kernels.identity())
+    np.testing.assert_array_equal(rasterize(np.array([position] * 5, float)), kernels.identity())
 
 
 def test_time_spent_counts() -> None:
     even = np.array([[0, 0], [4, 0], [8, 0]], float)
     lingering = np.array([[0, 0], [4, 0], [8, 0], [8, 0], [8, 0]], float)
-    ends = [rasterise(path)[0, [0, -1]] for path in (even, lingering)]
+    ends = [rasterize(path)[0, [0, -1]] for path in (even, lingering)]
     assert ends[0][0] == pytest.approx(ends[0][1])
-    assert rasterise(lingering).max() == pytest.approx(1 / 2 + 1 / 32)  # at rest for half of the time
-    assert center_of_mass(rasterise(lingering)) == pytest.approx((0, 0), abs=1e-12)
-    assert rasterise(lingering).shape == (1, 13)  # the resting place at 2 px, the start at -6 px from the middle
+    assert rasterize(lingering).max() == pytest.approx(1 / 2 + 1 / 32)  # at rest for half of the time
+    assert center_of_mass(rasterize(lingering)) == pytest.approx((0, 0), abs=1e-12)
+    assert rasterize(lingering).shape == (1, 13)  # the resting place at 2 px, the start at -6 px from the middle
 
 
 def test_a_path_goes_to_the_right_and_down_as_its_kernel() -> None:
     corner = np.array([[0, 0], [6, 0], [6, 6]], float)  # half of the time to the right, then down
-    psf = rasterise(corner)
+    psf = rasterize(corner)
     middle = len(psf) // 2
     upper, lower = psf[:middle], psf[middle + 1 :]
     assert upper[:, :middle].sum() > 0.3
@@ -235,12 +235,12 @@ def test_a_path_goes_to_the_right_and_down_as_its_kernel() -> None:
 
 def test_a_path_backwards_is_the_same_and_a_mirrored_one_the_mirror_image() -> None:
     path = path_of(1)
-    psf = rasterise(path)
-    np.testing.assert_allclose(rasterise(path[::-1]), psf, atol=1e-12)
-    np.testing.assert_allclose(rasterise(path * [-1, 1]), psf[:, ::-1], atol=1e-12)
-    np.testing.assert_allclose(rasterise(path * [1, -1]), psf[::-1], atol=1e-12)
-    np.testing.assert_allclose(rasterise(path[:, ::-1]), psf.T, atol=1e-12)
-    np.testing.assert_allclose(rasterise(path + np.array([3.3, -1.8])), psf, atol=1e-12)
+    psf = rasterize(path)
+    np.testing.assert_allclose(rasterize(path[::-1]), psf, atol=1e-12)
+    np.testing.assert_allclose(rasterize(path * [-1, 1]), psf[:, ::-1], atol=1e-12)
+    np.testing.assert_allclose(rasterize(path * [1, -1]), psf[::-1], atol=1e-12)
+    np.testing.assert_allclose(rasterize(path[:, ::-1]), psf.T, atol=1e-12)
+    np.testing.assert_allclose(rasterize(path + np.array([3.3, -1.8])), psf, atol=1e-12)
 
 
 @few
@@ -249,7 +249,7 @@ def test_a_path_backwards_is_the_same_and_a_mirrored_one_the_mirror_image() -> N
 def test_a_slightly_different_path_has_a_slightly_different_kernel(seed: int, extent: float, shake: float) -> None:
     path = path_of(seed, extent, shake)
     moved = path + np.random.default_rng(1).uniform(-1e-3, 1e-3, path.shape)
-    kernels_of_both = [rasterise(each) for each in (path, moved)]
+    kernels_of_both = [rasterize(each) for each in (path, moved)]
     side = max(size for psf in kernels_of_both for size in psf.shape)
     first, second = (placed(psf, side) for psf in kernels_of_both)
     assert np.abs(first - second).sum() < 0.01  # bilinear weights change by at most 4 a pixel of movement

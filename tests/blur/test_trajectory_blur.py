@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deblur.blur import Mixed, Sampled, Trajectory
-from deblur.blur.trajectories import rasterise
+from deblur.blur.trajectories import rasterize
 
 
 def draws(degradation: Trajectory, count: int) -> list[Sampled]:
@@ -43,7 +43,7 @@ def test_no_kernel_is_larger_than_is_said(extent: float | list[float], largest: 
 
 def test_a_camera_that_moves_once_and_rests_comes_near_the_bound() -> None:
     path = np.array([[0, 0], *[[20, 0]] * 400], float)
-    height, width = rasterise(path).shape
+    height, width = rasterize(path).shape
     assert (height, width) == (1, 41)
     assert width == Trajectory(20, 1).max_kernel_size[1]
 

@@ -8,13 +8,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deblur import demo, evaluate, export, report, restore, train
+from deblur import evaluate, train
 from deblur.config.arguments import read_arguments
 from deblur.config.command_line import conf_dir, prepare_argv
 from deblur.errors import UserError
 
 Shown = pytest.CaptureFixture[str]
-COMMANDS = {"demo": demo, "evaluate": evaluate, "export": export, "report": report, "restore": restore, "train": train}
+COMMANDS = {"evaluate": evaluate, "train": train}
 FLAGS = (("--config-dir", "own"), ("--config-dir=own",), ("-cd", "own"), ("--config-name", "train"), ("-m",))
 
 
@@ -183,11 +183,7 @@ def test_only_trainings_are_swept(workplace: Path, capsys: Shown, name: str, fla
 @pytest.mark.parametrize(
     ("name", "overrides", "sentence"),
     [
-        ("restore", ("input=a.png", "input=b.png"), "input is given twice, as a.png and b.png: give it once. For seve"),
         ("evaluate", ("run=a", "run=b"), "run is given twice, as a and b: give it once."),
-        ("report", ("sweep=a", "+sweep=b"), "sweep is given twice, as a and b: give it once."),
-        ("export", ("run=a", "format=onnx", "format=safetensors"), "format is given twice, as onnx and safetensors: g"),
-        ("demo", ("port=1", "port=2"), "port is given twice, as 1 and 2: give it once."),
     ],
 )
 def test_a_key_is_given_once(
@@ -209,7 +205,7 @@ def test_the_shell_completes(
 ) -> None:
     assert train.main(["-sc", "install=bash"]) == 0
     assert "complete -o nospace -o default -F hydra_bash_completion" in capfd.readouterr().out
-    line = "deblur-train -m model=srcnn_9315 blur=mo"
+    line = "deblur -m model=srcnn_9315 blur=mo"
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line)))
     monkeypatch.setenv("COMP_CWORD", "3")

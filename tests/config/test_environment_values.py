@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from deblur.config import check
 from deblur.config.command_line import prepare_argv, run
-from deblur.config.commands import Restore, check_command
+from deblur.config.commands import check_evaluate
 from deblur.runs import run_id
 
 Accepted = Callable[..., list[dict[str, Any]]]
@@ -124,14 +124,15 @@ def test_a_value_that_is_not_allowed_is_still_refused(refused: Refused, monkeypa
     assert refused("optimizer.lr=${oc.env:RATE}") == "optimizer.lr=fast is not allowed: give a number above 0."
 
 
-def test_other_commands_read_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SIZE", "2.5")
+def test_an_evaluation_reads_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATRIX", "true")
     monkeypatch.setenv("NAME", "1e3")
     given = {
-        "input": "${oc.env:NAME}", "output": None, "network": "${oc.env:NAME}", "run": None, "color": "luma",
-        "side_by_side": False, "simulate": False, "blur": {}, "overwrite": False, "accelerator": "auto",
-        "max_megapixels": "${oc.env:SIZE}", "precision": "auto", "trusted": ["${oc.env:NAME}"],
+        "data": {}, "blur": {}, "run": None, "sweep": "${oc.env:NAME}", "baseline": [], "matrix": "${oc.env:MATRIX}",
+        "optimal_linear": False, "compare": [], "both_boundaries": None, "split": None, "accelerator": "auto",
+        "output": None, "trusted": ["${oc.env:NAME}"],
+        "paths": {"output_root": "${oc.env:NAME}", "cache_root": None},
     }  # fmt: skip
-    config = check_command(OmegaConf.create(given), Restore)
-    assert config["max_megapixels"] == 2.5
-    assert (config["input"], config["network"], config["trusted"]) == ("1e3", "1e3", ["1e3"])
+    config = check_evaluate(OmegaConf.create(given))
+    assert config["matrix"] is True
+    assert (config["sweep"], config["paths"]["output_root"], config["trusted"]) == ("1e3", "1e3", ["1e3"])

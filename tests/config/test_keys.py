@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deblur import demo, evaluate, export, report, restore, train
+from deblur import evaluate, train
 from deblur.config.keys import COMMANDS, candidates, did_you_mean, known_keys, options, top_keys
 
 Refused = Callable[..., str]
 Shown = pytest.CaptureFixture[str]
-MAINS = {"demo": demo, "evaluate": evaluate, "export": export, "report": report, "restore": restore, "train": train}
+MAINS = {"evaluate": evaluate, "train": train}
 LEAVES = [(command, key) for command in COMMANDS for key in sorted(known_keys(command))]
 
 
@@ -31,7 +31,6 @@ def test_all_keys_of_a_training_are_known() -> None:
     assert not {"experiment.sweep", "debug.paths", "blur", "data"} & set(known)
     assert "optimizer.lr" not in known_keys("evaluate")
     assert {"blur.length", "data.root", "baseline"} <= set(known_keys("evaluate"))
-    assert set(known_keys("export")) == {"run", "format", "output", "overwrite", "trusted"}
 
 
 @pytest.mark.parametrize(("command", "key"), LEAVES)
@@ -104,7 +103,7 @@ def test_the_usual_slips(key: str, meant: str) -> None:
 
 def test_nothing_is_made_up() -> None:
     assert did_you_mean("zzz", "train", "1") == ""
-    assert did_you_mean("lr", "report", "1") == ""
+    assert did_you_mean("lr", "evaluate", "1") == ""
 
 
 @pytest.mark.parametrize(
@@ -174,28 +173,11 @@ def test_a_training_says_what_was_meant(refused: Refused, overrides: str, senten
         ("train", "model.widths=[64, 32]", "model.widths=[64, 32] has a blank in its list: write model.widths=[a,b] w"),
         ("train", "folder", "Did you mean data=folder data.root=folder?"),
         ("train", "run", "Did you mean resume=run?"),
-        ("restore", "photo.jpg", "photo.jpg is no setting: settings are written KEY=VALUE. Did you mean input="),
-        ("restore", "input=photo.jpg out.jpg", "Did you mean output=out.jpg?"),
-        ("restore", "photo.jpg out.jpg", "Did you mean input=photo.jpg?"),
-        ("restore", "input=a photo.jpg", "input=a photo.jpg has a blank in its path: write 'input=a photo.jpg'."),
-        ("restore", "input=a.png box", "Did you mean network=box?"),
-        ("restore", "--input a.png", "Did you mean input=a.png?"),
-        ("restore", "--network=mixed", "Did you mean network=mixed?"),
-        ("restore", "--side-by-side input=a.png", "Did you mean side_by_side=true?"),
-        ("restore", "Input=a.png", "Did you mean input=a.png?"),
-        ("restore", "length=9", "Did you mean blur.length=9 (of blur=motion or motion_random) or blur.families.m"),
         ("evaluate", "run", "Did you mean run=VALUE?"),
         ("evaluate", "outputs/runs/x", "Did you mean run=outputs/runs/x?"),
         ("evaluate", "--run outputs/runs/x", "Did you mean run=outputs/runs/x?"),
         ("evaluate", "baselines=[wiener]", "Did you mean baseline=[wiener]?"),
         ("evaluate", "lr=3", "lr is unknown: the keys at the top are "),
-        ("export", "mixed", "Did you mean run=mixed?"),
-        ("export", "run=mixed fromat=onnx", "Did you mean format=onnx?"),
-        ("report", "grid", "Did you mean sweep=grid?"),
-        ("report", "--sweep grid", "Did you mean sweep=grid?"),
-        ("report", "--list", "Did you mean list=true?"),
-        ("demo", "--port 3", "Did you mean port=3?"),
-        ("demo", "prt=3", "Did you mean port=3?"),
     ],
 )  # fmt: skip
 def test_each_command_says_what_was_meant(

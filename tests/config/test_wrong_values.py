@@ -16,25 +16,25 @@ MAINS = {"demo": demo, "evaluate": evaluate, "export": export, "report": report,
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (
-            "restore",
-            "input is missing: give an image or a folder of images: input=FILE. python -m deblur.restore --he",
-        ),
+        ("restore", "Missing argument 'IMAGES'. python -m deblur.restore --help shows what is allowed."),
         ("evaluate", "or optimal_linear=true alone. python -m deblur.evaluate --help shows examples and all keys."),
-        ("export", "run=DIR. python -m deblur.export --help shows examples and all keys."),
-        ("report", "sweep=NAME. python -m deblur.report --help shows examples and all keys."),
-        ("restore input=", "input= is not allowed: give an image or a folder of images: input=FILE."),
-        ("restore input=a.png output=", "output= is not allowed: give a file or a folder, or null."),
-        ("restore input=a.png,b.png", "For several images, give their folder."),
-        ("restore input=[a.png,b.png]", "For several images, give their folder."),
-        ("restore input=a.png color=Luma", "color=Luma is not allowed: give luma or channels. Did you mean luma?"),
-        ("restore input=a.png precision=bf16", "give auto, 32-true or bf16-mixed. Did you mean bf16-mixed?"),
-        ("restore input=a.png precision=32", "give auto, 32-true or bf16-mixed. Did you mean 32-true?"),
-        ("restore input=a.png simulate=yes", "simulate=yes is not allowed: give true or false."),
+        ("export", "Missing argument 'NETWORK'. python -m deblur.export --help shows what is allowed."),
         (
-            "restore input=a.png paths.output_root=x",
-            "paths is unknown: the keys at the top are accelerator, blur, color",
+            "export mixed",
+            "Missing option '--format'. Choose from: onnx, safetensors. python -m deblur.export --help",
         ),
+        ("report", "SWEEPS is missing: give the name of a sweep, or --list to see them."),
+        ("restore a.png --output=", "Invalid value for '--output' / '-o': it is empty: give a name, or leave"),
+        ("restore a.png --network=", "Invalid value for '--network' / '-n': it is empty: give a name, or leave"),
+        ("restore a.png,b.png", "a.png,b.png does not exist: give an image, or a folder of images."),
+        ("restore a.png --color Luma", "Invalid value for '--color': 'Luma' is not one of 'luma', 'channels'."),
+        ("restore a.png --precision bf16", "'bf16' is not one of 'auto', '32-true', 'bf16-mixed'."),
+        ("restore a.png --max-megapixels inf", "'--max-megapixels': inf is not allowed: give a number above 0."),
+        ("restore a.png --simulate", "Option '--simulate' requires an argument."),
+        ("restore a.png --simulate yes", "--simulate: yes is no blur: give box, disk, gaussian, kernel, mixed, motion"),
+        ("restore a.png --simulate gausian", "Did you mean gaussian?"),
+        ("restore a.png --known-blur training", "--known-blur: training is no blur: give box, disk, "),
+        ("restore a.png --input b.png", "No such option: --input"),
         (
             "evaluate run=",
             "run= is not allowed: give a run folder, a checkpoint, an exported file, a network that is pretrained, or "
@@ -49,16 +49,14 @@ MAINS = {"demo": demo, "evaluate": evaluate, "export": export, "report": report,
         ("evaluate baseline=[none] split=Test", "Did you mean test?"),
         ("evaluate trainer.max_epochs=3", "trainer is unknown: the keys at the top are accelerator, baseline, blur, "),
         ("evaluate baseline=[none] output=numbers.csv", "output=numbers.csv names a file: give a folder, into which"),
-        ("export run=mixed format=ONNX", "format=ONNX is not allowed: give onnx or safetensors. Did you mean onnx?"),
+        ("export mixed --format ONNX", "Invalid value for '--format': 'ONNX' is not one of 'onnx', 'safetensors'."),
         (
-            "export run=mixed format=onnx output=n.pt",
-            "output=n.pt is no name for this format: give one that ends in .on",
+            "export mixed --format onnx -o n.pt",
+            "--output n.pt is no name for --format onnx: give one that ends in .on",
         ),
-        ("report sweep=", "sweep= is not allowed: give the name of a sweep: sweep=NAME."),
-        ("report list=yes", "list=yes is not allowed: give true or false."),
-        ("report sweep=a,b", "sweep=a does not exist in outputs/sweeps: the sweeps there are none."),
-        ("demo port=abc", "port=abc is not allowed: give a whole number from 0 to 65535, or null for a free one."),
-        ("demo host=", "host= is not allowed: give an address of this computer"),
+        ("report a", "There is no sweep a in outputs/sweeps: the sweeps there are none."),
+        ("demo --port abc", "Invalid value for '--port': "),
+        ("demo --host=", "Invalid value for '--host': it is empty"),
         ("train loss=MSE", "Did you mean mse?"),
         ("train trainer.precision=bf16", "Did you mean bf16-mixed?"),
         ("train resume=", "resume= is not allowed: give a run folder, or null."),
@@ -78,9 +76,10 @@ LIGHT = """
 restore
 restore --help
 restore --zzz
-restore input=absent.png
-restore input=here.png network=mixde
-restore input=here.png run=folder
+restore absent.png
+restore here.png -n mixde
+restore here.png -n folder
+restore here.png --simulate gausian
 evaluate
 evaluate --help
 evaluate run=absent
@@ -89,13 +88,13 @@ evaluate sweep=absent
 evaluate baseline=[none] output=here.png
 export
 export --help
-export run=absent format=onnx
-export run=folder format=onnx
-export run=mixed format=onnx output=n.pt
+export absent --format onnx
+export folder --format onnx
+export mixed --format onnx -o n.pt
 report --help
-report sweep=absent
+report absent
 demo --help
-demo prt=3
+demo --prt 3
 train --help
 train lr=3
 train sweep=..

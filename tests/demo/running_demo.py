@@ -18,7 +18,7 @@ class Demo:
     """A running demo, with its own folder for temporary files."""
 
     def __init__(self, network: Path, temporary: Path, *overrides: str) -> None:
-        given = [f"run={network}", "port=0", "max_megapixels=0.2", "accelerator=cpu", *overrides]
+        given = [f"--network={network}", "--port=0", "--max-megapixels=0.2", "--accelerator=cpu", *overrides]
         temporary.mkdir()
         self.temporary = temporary
         self.process = subprocess.Popen(

@@ -11,10 +11,10 @@ import pytest
 from deblur.demo import main
 
 MESSAGES = [
-    (["port=99999"], "port=99999 is not allowed: give a whole number from 0 to 65535, or null for a free one."),
-    (["max_megapixels=0"], "max_megapixels=0 is not allowed: give a number above 0."),
-    (["open_browser=maybe"], "open_browser=maybe is not allowed: give true or false."),
-    (["prot=1"], "prot is unknown: "),
+    (["--port=99999"], "Invalid value for '--port': Input should be less than or equal to 65535."),
+    (["--max-megapixels=0"], "Invalid value for '--max-megapixels': 0 is not allowed: give a number above 0."),
+    (["--host="], "Invalid value for '--host': it is empty"),
+    (["--prot=1"], "No such option: --prot"),
 ]
 
 
@@ -36,7 +36,7 @@ def test_without_gradio_the_command_that_installs_it_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
-    assert main(["port=0"]) == 2
+    assert main(["--port=0"]) == 2
     assert capsys.readouterr().err == 'error: The demo needs gradio: pip install "deblur-lab[demo]".\n'
 
 
@@ -44,15 +44,15 @@ def test_an_address_that_cannot_be_used_is_told(capsys: pytest.CaptureFixture[st
     pytest.importorskip("gradio", reason="the demo needs gradio: pip install deblur-lab[demo]")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert main([f"port={port}"]) == 2
-    assert f"host=127.0.0.1 port={port} cannot be used (Address already in use): give" in capsys.readouterr().err
-    assert main(["host=no.such.host.invalid"]) == 2
-    assert "host=no.such.host.invalid is no address" in capsys.readouterr().err
+        assert main([f"--port={port}"]) == 2
+    assert f"--host 127.0.0.1 --port {port} cannot be used (Address already in use): give" in capsys.readouterr().err
+    assert main(["--host=no.such.host.invalid"]) == 2
+    assert "--host no.such.host.invalid is no address" in capsys.readouterr().err
 
 
 def test_a_wrong_run_is_told_before_there_is_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("gradio", reason="the demo needs gradio: pip install deblur-lab[demo]")
-    assert main(["port=0", "run=absent"]) == 2
+    assert main(["--port=0", "--network=absent"]) == 2
     printed = capsys.readouterr()
     assert "There is no network absent" in printed.err
     assert "The page is at" not in printed.out
@@ -75,7 +75,7 @@ def test_gradio_hears_nothing_else_from_the_environment(
         heard.update({name: value for name, value in os.environ.items() if name.startswith(("GRADIO_", "HF_HUB_D"))})
 
     monkeypatch.setattr(uvicorn.Server, "run", served)
-    assert main(["port=0", f"run={network_at(tmp_path / 'tiny.safetensors')}"]) == 0
+    assert main(["--port=0", f"--network={network_at(tmp_path / 'tiny.safetensors')}"]) == 0
     folder = heard.pop("GRADIO_TEMP_DIR")
     assert Path(folder).name.startswith("deblur-demo-")
     assert not Path(folder).exists()
@@ -93,11 +93,11 @@ def test_an_open_address_is_warned_of(
     import uvicorn
 
     monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: None)
-    run = f"run={network_at(tmp_path / 'tiny.safetensors')}"
-    warning = "warning: host=0.0.0.0 lets everybody on the network use this page and this computer."
-    assert main(["port=0", run]) == 0
-    assert "warning: host" not in capsys.readouterr().out
-    assert main(["port=0", "host=0.0.0.0", run]) == 0
+    run = f"--network={network_at(tmp_path / 'tiny.safetensors')}"
+    warning = "warning: --host 0.0.0.0 lets everybody on the network use this page and this computer."
+    assert main(["--port=0", run]) == 0
+    assert "warning: --host" not in capsys.readouterr().out
+    assert main(["--port=0", "--host=0.0.0.0", run]) == 0
     assert warning in capsys.readouterr().out
 
 
@@ -108,4 +108,4 @@ def test_help_comes_without_the_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "python -m deblur.demo run=" in done.stdout
+    assert "python -m deblur.demo -n outputs" in done.stdout

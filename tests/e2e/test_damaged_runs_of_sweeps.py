@@ -59,15 +59,15 @@ def test_the_others_are_trained_and_reported(
     assert ("is done" in page) is not is_the_sweeps
 
     if not is_the_sweeps:
-        assert report.main(["sweep=two", "grids=false", f"paths.output_root={root}"]) == 2
+        assert report.main(["two", "--no-grids", f"--output-root={root}"]) == 2
         said = capsys.readouterr()
         assert str(path) in said.err
         rows = [line.split() for line in said.out.splitlines() if line.strip().startswith("srcnn_915-")]
         assert [row[1] for row in rows] == ["damaged", "done"]
-        assert report.main(["list=true", f"paths.output_root={root}"]) == 0
+        assert report.main(["--list", f"--output-root={root}"]) == 0
         assert str(path) in capsys.readouterr().out
         assert train.main([*overrides, "overwrite=true"]) == 0
-    assert report.main(["sweep=two", "grids=false", f"paths.output_root={root}"]) == 0
+    assert report.main(["two", "--no-grids", f"--output-root={root}"]) == 0
     assert json.loads((gaussian / "metrics.json").read_text())["test"] == expected
 
 

@@ -141,12 +141,17 @@ def test_pictures_are_restored_by_the_run_and_by_what_was_exported(
     networks = {"run": run}
     for file_format in ("onnx", "safetensors"):
         networks[file_format] = tmp_path / f"net.{file_format}"
-        assert export.main([f"run={run}", f"format={file_format}", f"output={networks[file_format]}"]) == 0
+        assert export.main([f"{run}", f"--format={file_format}", f"--output={networks[file_format]}"]) == 0
     assert capfd.readouterr().err == ""
     results = {}
     for name, network in networks.items():
-        overrides = [f"run={network}", f"input={blurred}", f"output={tmp_path / 'restored' / name}", "accelerator=cpu"]
-        assert restore.main(overrides if name == "onnx" else [*overrides, "precision=32-true"]) == 0
+        overrides = [
+            f"--network={network}",
+            f"{blurred}",
+            f"--output={tmp_path / 'restored' / name}",
+            "--accelerator=cpu",
+        ]
+        assert restore.main(overrides if name == "onnx" else [*overrides, "--precision=32-true"]) == 0
         files = sorted((tmp_path / "restored" / name).rglob("*.png"))
         assert len(files) == 3
         results[name] = [np.asarray(Image.open(file)).astype(int) for file in files]
@@ -162,7 +167,7 @@ def test_pictures_are_restored_by_the_run_and_by_what_was_exported(
 
 @pytest.mark.slow
 def test_an_onnx_file_is_exact_to_a_hundred_thousandth(wiener_guided: Workplace, tmp_path: Path) -> None:
-    assert export.main([f"run={wiener_guided.run}", "format=onnx", f"output={tmp_path / 'net.onnx'}"]) == 0
+    assert export.main([f"{wiener_guided.run}", "--format=onnx", f"--output={tmp_path / 'net.onnx'}"]) == 0
     image = np.random.default_rng(0).random((301, 277), dtype=np.float32)
     expected = deblur.load(wiener_guided.run, accelerator="cpu", precision="32-true")(image)
     np.testing.assert_allclose(deblur.load(tmp_path / "net.onnx")(image), expected, rtol=0, atol=1e-5)
@@ -183,10 +188,10 @@ def test_a_network_that_is_told_the_kernels_is_trained_and_evaluated(
     assert found["psnr"] == workplace.read("metrics.json")["test"]["psnr"]
     Image.fromarray(draw(5, 0)).save(tmp_path / "face.png")
     capsys.readouterr()
-    asked = (f"run={workplace.run}", f"input={tmp_path / 'face.png'}", f"output={tmp_path / 'restored'}")
-    assert restore.main([*asked, "accelerator=cpu"]) == 2
+    asked = (f"--network={workplace.run}", f"{tmp_path / 'face.png'}", f"--output={tmp_path / 'restored'}")
+    assert restore.main([*asked, "--accelerator=cpu"]) == 2
     said = capsys.readouterr().err
-    assert "has to be told what blurred the images: give blur=motion" in said
+    assert 'needs the kernel that blurred the images: give --known-blur "motion length=9 angle=30"' in said
     assert said.count("\n") == 1
-    assert restore.main([*asked, "accelerator=cpu", "blur=motion", "blur.length=9", "blur.angle=30"]) == 0
+    assert restore.main([*asked, "--accelerator=cpu", "--known-blur=motion length=9 angle=30"]) == 0
     assert len(list((tmp_path / "restored").rglob("*.png"))) == 1

@@ -49,13 +49,13 @@ def test_a_sweep_its_report_and_what_follows(
     with (sweep / "report" / "results.csv").open(newline="", encoding="utf-8") as file:
         assert {row["data.root"] for row in csv.DictReader(file)} == {SHOWN}
     assert f"Data: folder {SHOWN};" in (sweep / "report" / "report.html").read_text(encoding="utf-8")
-    assert report.main(["list=true", *places]) == 0
+    assert report.main(["--list", f"--output-root={ODD}"]) == 0
     assert f"folder {SHOWN}" in capsys.readouterr().out
     assert evaluate.main([f"run={run}", "accelerator=cpu", *places, "output=out"]) == 0
     for suffix in ("safetensors", "onnx"):
-        assert export.main([f"run={run}", f"format={suffix}", f"output={place / 'out'}"]) == 0
+        assert export.main([f"{run}", f"--format={suffix}", f"--output={place / 'out'}"]) == 0
         (network,) = (place / "out").glob(f"*.{suffix}")
-        assert restore.main([f"run={network}", f"input={faces}", f"output={place / suffix}"]) == 0
+        assert restore.main([f"--network={network}", f"{faces}", f"--output={place / suffix}"]) == 0
         assert len(list((place / suffix).glob("*.png"))) == 12
     assert train.main([f"resume={run}"]) == 2
     assert "is done: there is nothing to resume" in capsys.readouterr().err

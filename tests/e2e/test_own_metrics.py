@@ -10,9 +10,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from deblur import evaluate, report
+from deblur.losses import LOSSES, Loss
 from deblur.metrics import METRICS, Metric, MetricInfo
 from deblur.train import main
-from deblur.training.losses import LOSSES, Loss
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "my_metrics.py"
 SMALL = (

@@ -148,8 +148,8 @@ def test_real_faces_gain_within_one_epoch(tmp_path: Path, cache_root: Path, face
 
 
 def test_the_console_script_answers_without_torch(tmp_path: Path) -> None:
-    script = Path(sys.executable).with_name("deblur-train")
-    answer = subprocess.run([script, "--help"], cwd=tmp_path, capture_output=True, text=True)
+    script = Path(sys.executable).with_name("deblur")
+    answer = subprocess.run([script, "train", "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert answer.returncode == 0
     assert re.search(r"model: .*srcnn_9315", answer.stdout)
     assert not list(tmp_path.iterdir())

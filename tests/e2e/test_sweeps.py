@@ -174,7 +174,7 @@ def test_a_stopped_sweep_goes_on_to_the_same_results(
     done, interrupted = sorted(sweeps.states(), key=lambda run: sweeps.states()[run] or "")
     before = sweeps.files(done)
 
-    code, out, _ = sweeps.run("sweep=four", program="report")
+    code, out, _ = sweeps.run("four", program="report")
     assert code == 0
     assert "interrupted" in out
 

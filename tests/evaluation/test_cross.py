@@ -106,7 +106,7 @@ def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Pa
     inputs = {row["condition"]: float(row["input_psnr"]) for row in rows if row["family"] == "box"}
     assert inputs["size 3"] > inputs["size 7"] > inputs["size 15"]
     assert inputs["size 7"] > inputs["noise 2"] > inputs["noise 8"]
-    assert report.main(["sweep=two", "grids=false", *places]) == 0
+    assert report.main(["two", "--no-grids", f"--output-root={copied}"]) == 0
     page = (sweep / "report" / "report.html").read_text()
     assert "On other blurs" in page
     assert "trained on box, tested on gaussian: " in page
@@ -124,7 +124,7 @@ def test_what_is_shown_ends_with_the_means_of_all_conditions() -> None:
 
 def test_a_damaged_table_is_a_sentence(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (copied / "sweeps" / "two" / "matrix.csv").write_text("network\na\n")
-    assert report.main(["sweep=two", f"paths.output_root={copied}"]) == 2
+    assert report.main(["two", f"--output-root={copied}"]) == 2
     assert "matrix.csv is damaged" in capsys.readouterr().err
     assert (copied / "sweeps" / "two" / "report" / "report.html").is_file()
 

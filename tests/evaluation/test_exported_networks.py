@@ -46,7 +46,7 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the run on a box as net.onnx and net.safetensors; tests do not change it."""
     folder = tmp_path_factory.mktemp("exported")
     for kind in ("onnx", "safetensors"):
-        assert export.main([f"run={run}", f"format={kind}", f"output={folder / f'net.{kind}'}"]) == 0
+        assert export.main([f"{run}", f"--format={kind}", f"--output={folder / f'net.{kind}'}"]) == 0
     return folder
 
 

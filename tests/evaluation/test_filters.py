@@ -69,14 +69,14 @@ def test_all_blurs_of_a_sweep_are_studied_and_shown_in_its_report(
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * len(range(5, 42, 2))
     assert {row["run"].split("-")[1] for row in rows} == {"box", "gaussian"}
-    assert report.main(["sweep=two", *places]) == 0
+    assert report.main(["two", f"--output-root={root}"]) == 0
     page = (root / "sweeps" / "two" / "report" / "report.md").read_text()
     for blur in ("box", "gaussian"):
         assert f"*{blur}: the best linear filters." in page
     assert page.count("Networks: srcnn_915 (7 px)") == 2  # each beside the filters of its own blur
     path.write_text(path.read_text().replace("psnr", "PSNR"))
     capsys.readouterr()
-    assert report.main(["sweep=two", *places]) == 2
+    assert report.main(["two", f"--output-root={root}"]) == 2
     assert capsys.readouterr().err.startswith(f"error: {path} is damaged (it lacks the columns psnr")
 
 

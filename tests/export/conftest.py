@@ -58,7 +58,7 @@ def exported(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("exported")
     for file_format in ("onnx", "safetensors"):
         output = folder / f"net.{file_format}"
-        assert export.main([f"run={trained_run}", f"format={file_format}", f"output={output}"]) == 0
+        assert export.main([f"{trained_run}", f"--format={file_format}", f"--output={output}"]) == 0
     return folder
 
 

@@ -23,7 +23,7 @@ def files(folder: Path) -> list[str]:
 
 
 def test_a_run_is_exported_into_its_folder(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert export.main([f"run={run_copy}", "format=safetensors"]) == 0
+    assert export.main([f"{run_copy}", "--format=safetensors"]) == 0
     folder, name = run_copy / "export", run_copy.name
     assert files(folder) == [f"{name}.md", f"{name}.safetensors"]
     said = capsys.readouterr().out
@@ -59,7 +59,7 @@ def test_a_file_is_exported_beside_itself(
     given = tmp_path / "alone" / ("given.ckpt" if kind == "checkpoint" else "given.safetensors")
     given.parent.mkdir()
     given.write_bytes(content)
-    assert export.main([f"run={given}", "format=safetensors"]) == 0
+    assert export.main([f"{given}", "--format=safetensors"]) == 0
     name = "given" if kind == "checkpoint" else load_trained(exported / "net.safetensors").name
     assert files(given.parent) == sorted([given.name, f"{name}.md", f"{name}.safetensors"])
     before, after = (deblur.load(path, accelerator="cpu") for path in (given, given.parent / f"{name}.safetensors"))
@@ -69,30 +69,30 @@ def test_a_file_is_exported_beside_itself(
 def test_existing_files_are_kept(run_copy: Path, tmp_path: Path, refused: Refused) -> None:
     output = tmp_path / "net.safetensors"
     output.write_text("mine")
-    overrides = (f"run={run_copy}", "format=safetensors", f"output={output}")
-    assert refused(*overrides) == f"{output} exists: replace it with overwrite=true, or give another output=FILE."
+    overrides = (f"{run_copy}", "--format=safetensors", f"--output={output}")
+    assert refused(*overrides) == f"{output} exists: replace it with --overwrite, or give another --output."
     assert output.read_text() == "mine"
     output.unlink()
     card = tmp_path / "net.md"
     card.write_text("mine")
-    assert refused(*overrides) == f"{card} exists: replace it with overwrite=true, or give another output=FILE."
+    assert refused(*overrides) == f"{card} exists: replace it with --overwrite, or give another --output."
     assert card.read_text() == "mine"
     assert not output.exists()
-    assert export.main([*overrides, "overwrite=true"]) == 0
+    assert export.main([*overrides, "--overwrite"]) == 0
     assert card.read_text() != "mine"
-    assert export.main([*overrides, "overwrite=true"]) == 0
+    assert export.main([*overrides, "--overwrite"]) == 0
 
 
 def test_the_exported_file_itself_is_not_replaced(exported: Path, tmp_path: Path, refused: Refused) -> None:
     file = tmp_path / "net.safetensors"
     file.write_bytes((exported / "net.safetensors").read_bytes())
-    said = refused(f"run={file}", "format=safetensors", f"output={file}", "overwrite=true")
-    assert said == f"The output {file} is the network that is exported: give another output=FILE."
+    said = refused(f"{file}", "--format=safetensors", f"--output={file}", "--overwrite")
+    assert said == f"The output {file} is the network that is exported: give another --output."
     assert files(tmp_path) == ["net.safetensors"]
 
 
 def test_a_card_that_was_edited_is_kept(exported: Path, trained_run: Path, tmp_path: Path, refused: Refused) -> None:
-    overrides = (f"run={trained_run}", "format=safetensors", f"output={tmp_path / 'net.safetensors'}")
+    overrides = (f"{trained_run}", "--format=safetensors", f"--output={tmp_path / 'net.safetensors'}")
     assert export.main(overrides) == 0
     alone = (tmp_path / "net.md").read_text()
     (tmp_path / "net.safetensors").unlink()
@@ -112,7 +112,7 @@ def test_a_name_from_a_file_leads_nowhere_else(exported: Path, tmp_path: Path) -
     evil = b"../" + b"x" * (len(name) - 3)
     given.write_bytes(content.replace(b'name\\": \\"' + name, b'name\\": \\"' + evil))
     assert load_trained(given).name == evil.decode()
-    assert export.main([f"run={given}", "format=safetensors"]) == 0
+    assert export.main([f"{given}", "--format=safetensors"]) == 0
     assert len(files(given.parent)) == len(files(tmp_path)) == 3
 
 
@@ -122,9 +122,9 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
     output = tmp_path / "net.safetensors"
     full = Mock(side_effect=OSError(28, "No space left on device", str(output.with_suffix(".md"))))
     monkeypatch.setattr("deblur.export.session.write_output", full)  # which writes the card here, after the network
-    said = refused(f"run={trained_run}", "format=safetensors", f"output={output}")
+    said = refused(f"{trained_run}", "--format=safetensors", f"--output={output}")
     full.assert_called_once()
-    assert said == f"{tmp_path / 'net.md'} cannot be written (No space left on device): choose another output=FILE."
+    assert said == f"{tmp_path / 'net.md'} cannot be written (No space left on device): choose another --output."
     assert files(tmp_path) == []
 
 
@@ -132,25 +132,28 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
     ("overrides", "sentence"),
     [
         (
-            ["format=onnx"],
-            "run is missing: give a run folder, a checkpoint file or a network that is pretrained: run=DIR.",
+            ["--format=onnx"],
+            "Missing argument 'NETWORK'.",
         ),
-        (["run=x"], "format is missing: give onnx or safetensors."),
-        (["run=x", "format=pth"], "format=pth is not allowed: give onnx or safetensors."),
-        (["run=x", "format=onnx", "form=x"], "form is unknown: the keys at the top are format, output, overwrite, "),
-        (["run=x", "format=onnx"], "run=x does not exist: give a run's folder, with its config.yaml, or a checkpoint "),
-        (["run=RUN", "format=onnx", "output=OUT/net.safetensors"], "is no name for this format: give one that ends in"),
+        (["x"], "Missing option '--format'. Choose from: onnx, safetensors."),
+        (["x", "--format=pth"], "Invalid value for '--format': 'pth' is not one of 'onnx', 'safetensors'."),
+        (["x", "--format=onnx", "y"], "Got unexpected extra argument(s) (y)."),
+        (["x", "--format=onnx"], "x does not exist: give a run's folder, with its config.yaml, or a checkpoint "),
+        (
+            ["RUN", "--format=onnx", "--output=OUT/net.safetensors"],
+            "is no name for --format onnx: give one that ends in",
+        ),
         *(
             (
-                ["run=RUN", "format=onnx", f"output=OUT/n.{ending}"],
-                "is no name for this format: give one that ends in .onnx",
+                ["RUN", "--format=onnx", f"--output=OUT/n.{ending}"],
+                "is no name for --format onnx: give one that ends in .onnx",
             )
             for ending in ("pt", "pth", "ckpt", "onxx", "ONNX", "tflite", "bin")
         ),
-        (["run=RUN", "format=safetensors", "output=FILE"], "is a file: give a folder, or a name that ends in .safet"),
-        (["run=RUN", "format=safetensors", "output=FILE/in/net.safetensors"], "cannot be written (Not a directory)"),
-        (["run=RUN", "format=safetensors", f"output={'x' * 300}"], "cannot be written (File name too long): choose"),
-        (["run=EXPORTED/net.onnx", "format=safetensors"], "net.onnx is exported already: give the run or the checkpo"),
+        (["RUN", "--format=safetensors", "--output=FILE"], "is a file: give a folder, or a name that ends in .safet"),
+        (["RUN", "--format=safetensors", "--output=FILE/in/net.safetensors"], "cannot be written (Not a directory)"),
+        (["RUN", "--format=safetensors", f"--output={'x' * 300}"], "cannot be written (File name too long): choose"),
+        (["EXPORTED/net.onnx", "--format=safetensors"], "net.onnx is exported already: give the run or the checkpo"),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -168,7 +171,7 @@ def test_a_mistake_is_one_sentence(
 def test_a_folder_may_have_a_number_at_its_end(trained_run: Path, tmp_path: Path) -> None:
     for output in ("release-1.0", "there.pt"):
         (tmp_path / "there.pt").mkdir(exist_ok=True)
-        assert export.main([f"run={trained_run}", "format=safetensors", f"output={tmp_path / output}"]) == 0
+        assert export.main([f"{trained_run}", "--format=safetensors", f"--output={tmp_path / output}"]) == 0
         assert sorted(path.suffix for path in (tmp_path / output).iterdir()) == [".md", ".safetensors"]
 
 
@@ -176,7 +179,7 @@ def test_links_are_written_through(trained_run: Path, tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     for name in ("net.safetensors", "net.md"):
         (tmp_path / name).symlink_to(tmp_path / "far" / f"the_{name}")
-    overrides = [f"run={trained_run}", "format=safetensors", f"output={tmp_path / 'net.safetensors'}"]
+    overrides = [f"{trained_run}", "--format=safetensors", f"--output={tmp_path / 'net.safetensors'}"]
     assert export.main(overrides) == 0
     assert files(tmp_path / "far") == ["the_net.md", "the_net.safetensors"]
     assert (tmp_path / "net.safetensors").is_symlink()
@@ -187,8 +190,8 @@ def test_links_are_written_through(trained_run: Path, tmp_path: Path) -> None:
 def test_help_tells_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert "python -m deblur.export run=outputs/runs/RUN/TIME format=onnx" in said
-    assert "format=safetensors" in said
+    assert "python -m deblur.export outputs/runs/RUN/TIME --format onnx" in said
+    assert "--format safetensors" in said
 
 
 @pytest.mark.slow
@@ -197,5 +200,5 @@ def test_no_trainer_is_imported(exported: Path, tmp_path: Path) -> None:
         "import sys; from deblur.export import main; assert main(sys.argv[1:]) == 0; "
         "sys.exit(sorted({'lightning', 'albumentations', 'torchmetrics'} & set(sys.modules)) or 0)"
     )
-    overrides = [f"run={exported / 'net.safetensors'}", "format=safetensors", f"output={tmp_path}"]
+    overrides = [f"{exported / 'net.safetensors'}", "--format=safetensors", f"--output={tmp_path}"]
     subprocess.run([sys.executable, "-c", code, *overrides], check=True)

@@ -189,7 +189,7 @@ def test_nothing_is_written_of_a_network_that_differs(
     trained_run: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deblur.export.onnx.LARGEST_DIFFERENCE", 0.0)
-    said = refused(f"run={trained_run}", "format=onnx", f"output={tmp_path}")
+    said = refused(f"{trained_run}", "--format=onnx", f"--output={tmp_path}")
     assert said.startswith("onnxruntime and torch differ by ")
     assert list(tmp_path.iterdir()) == []
 
@@ -199,8 +199,8 @@ def test_a_missing_library_is_named(
     library: str, trained_run: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    said = refused(f"run={trained_run}", "format=onnx", f"output={tmp_path}")
-    assert said.startswith("format=onnx needs onnx, onnxscript and onnxruntime: pip install deblur-lab[onnx] (")
+    said = refused(f"{trained_run}", "--format=onnx", f"--output={tmp_path}")
+    assert said.startswith("--format onnx needs onnx, onnxscript and onnxruntime: pip install deblur-lab[onnx] (")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -293,9 +293,9 @@ def test_a_network_of_one_s_own_is_exported_as_well(
     monkeypatch.syspath_prepend(tmp_path)
     config = (run_copy / "config.yaml").read_text()
     (run_copy / "config.yaml").write_text(config.replace("deblur.models.SRCNN", "own_export_net.Own"))
-    overrides = (f"run={run_copy}", "format=onnx", f"output={tmp_path / 'out'}")
+    overrides = (f"{run_copy}", "--format=onnx", f"--output={tmp_path / 'out'}")
     assert export.main(overrides) == 2
-    assert export.main([*overrides, "trusted=[own_export_net]"]) == 0
+    assert export.main([*overrides, "--trusted=own_export_net"]) == 0
     (file,) = (tmp_path / "out").glob("*.onnx")
     image = np.random.default_rng(0).random((300, 301), dtype=np.float32)
     np.testing.assert_allclose(deblur.load(file)(image), image / 2, rtol=0, atol=1e-6)

@@ -41,7 +41,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
 
     def call(*overrides: Any) -> Told:
         capsys.readouterr()
-        code = restore.main([*map(str, overrides), "accelerator=cpu"])
+        code = restore.main(["--accelerator=cpu", *map(str, overrides)])
         said = capsys.readouterr()
         return Told(code, said.out, said.err)
 

@@ -88,7 +88,7 @@ def refusals(path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
         said.append(str(caught.value))
     before = sorted(path.parent.rglob("*"))
     capsys.readouterr()
-    assert export.main([f"run={path}", "format=safetensors"]) == 2
+    assert export.main([f"{path}", "--format=safetensors"]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("error: ")
@@ -105,7 +105,7 @@ def test_a_network_of_ours_is_opened(suffix: str, tmp_path: Path) -> None:
     path.write_bytes(MAKERS[suffix](MODEL))
     for opener in OPENERS.values():
         assert opener(path).name == "given"
-    assert export.main([f"run={path}", "format=safetensors", f"output={tmp_path / 'out'}"]) == 0
+    assert export.main([f"{path}", "--format=safetensors", f"--output={tmp_path / 'out'}"]) == 0
 
 
 @pytest.mark.parametrize("target", TARGETS)

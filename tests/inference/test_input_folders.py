@@ -27,7 +27,7 @@ def restored(root: Path) -> list[str]:
 
 
 def overrides(root: Path, identity: Path, *more: str) -> list[str]:
-    return [f"input={root}", f"output={root.parent / 'out'}", f"run={identity}", *more]
+    return [f"{root}", f"--output={root.parent / 'out'}", f"--network={identity}", *more]
 
 
 def test_what_is_left_out_is_said_once(
@@ -41,7 +41,7 @@ def test_what_is_left_out_is_said_once(
     assert restored(root) == ["a.png", "b.png"]
     (record,) = caplog.records
     assert record.getMessage().startswith(
-        f"input: 3 files in {root} are left out for their suffixes: 1 without one, 1 .nef (raw), 1 .xyz. "
+        f"IMAGES: 3 files in {root} are left out for their suffixes: 1 without one, 1 .nef (raw), 1 .xyz. "
     )
 
 
@@ -54,7 +54,7 @@ def test_links_in_a_circle_do_not_keep_others_from_being_restored(
     assert told.code == 0
     assert restored(root) == ["a.png", "b.png"]
     (record,) = caplog.records
-    assert record.getMessage() == "input: 2 links lead in a circle and are left out: x.png, y.png."
+    assert record.getMessage() == "IMAGES: 2 links lead in a circle and are left out: x.png, y.png."
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -63,7 +63,7 @@ def test_a_broken_link_is_one_failure(command: Command, identity: Path, root: Pa
     if again:  # a link that was not broken before
         (root.parent / "out").mkdir()
         Image.fromarray(noise(9, 11)).save(root.parent / "out" / "broken.png")
-    told = command(*overrides(root, identity, "overwrite=true"))
+    told = command(*overrides(root, identity, "--overwrite"))
     assert told.code == 2
     assert "broken.png does not exist" in told.err
     assert "1 of 3 images failed, 2 are restored." in told.err
@@ -80,7 +80,7 @@ def test_links_in_a_circle_where_the_results_go(command: Command, identity: Path
     assert (root.parent / "out" / "a.png").is_symlink()
 
 
-@pytest.mark.parametrize("more", [(), ("simulate=true", "blur=box"), ("side_by_side=true",)])
+@pytest.mark.parametrize("more", [(), ("--simulate=box",), ("--side-by-side",)])
 def test_names_that_are_not_utf_8(command: Command, identity: Path, root: Path, more: tuple[str, ...]) -> None:
     folder = root / os.fsdecode(b"\xe9t\xe9")
     folder.mkdir()
@@ -89,10 +89,10 @@ def test_names_that_are_not_utf_8(command: Command, identity: Path, root: Path, 
     for given in (root, root.parent / "given"):
         if given != root:
             folder.rename(given)
-        told = command(f"input={given}", f"output={root.parent / 'out'}", f"run={identity}", *more)
+        told = command(f"{given}", f"--output={root.parent / 'out'}", f"--network={identity}", *more)
         assert told.code == 0
         told.out.encode()  # as a terminal wants it
-    ending = "" if not more else "-simulated" if "simulate=true" in more else "-side-by-side"
+    ending = "" if not more else "-simulated" if "--simulate=box" in more else "-side-by-side"
     assert {f"\xe9t\xe9/caf\xe9{ending}.png", f"caf\xe9{ending}.png"} <= set(restored(root))
-    if "simulate=true" in more:
+    if "--simulate=box" in more:
         assert r"caf\udce9.png" in told.out

@@ -20,7 +20,7 @@ def test_what_is_lost_is_said_once_for_a_batch(
         encoded(Image.fromarray(levels(8, HEIGHT, WIDTH, 3)), "PNG", dpi=(300, 150))
     )
     with caplog.at_level(logging.WARNING):
-        told = command(f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"run={identity}")
+        told = command(f"{tmp_path / 'in'}", f"--output={tmp_path / 'out'}", f"--network={identity}")
     assert told.code == 0
     assert [record.getMessage() for record in caplog.records] == [
         "left out of the copy of 3 images, such as a.jpg: the gain map",

@@ -30,18 +30,18 @@ def images(tmp_path: Path) -> Path:
 
 
 def test_they_are_restored(command: Command, identity: Path, images: Path, tmp_path: Path) -> None:
-    told = command(f"run={identity}", f"input={images}", f"output={tmp_path / 'out'}")
+    told = command(f"--network={identity}", f"{images}", f"--output={tmp_path / 'out'}")
     assert (told.code, told.err) == (0, "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([ODD, EVIL, "plain.png"])
-    told = command(f"run={identity}", f"input={images / ODD}", f"output={tmp_path / ODD}")
+    told = command(f"--network={identity}", f"{images / ODD}", f"--output={tmp_path / ODD}")
     assert (told.code, told.err) == (0, "")
     assert (tmp_path / ODD).is_file()
     assert "gr\\udcf6\\udcdfe.png" in told.out
 
 
 def test_they_are_blurred_and_restored(command: Command, identity: Path, images: Path, tmp_path: Path) -> None:
-    overrides = (f"run={identity}", "simulate=true", "blur=box", "blur.noise_sigma=2", f"output={tmp_path / 'out'}")
-    told = command(*overrides, f"input={images}")
+    overrides = (f"--network={identity}", "--simulate=box noise_sigma=2", f"--output={tmp_path / 'out'}")
+    told = command(*overrides, f"{images}")
     assert (told.code, told.err) == (0, "")
     assert len(list((tmp_path / "out").iterdir())) == 3
     lines = told.out.splitlines()
@@ -53,18 +53,18 @@ def test_they_are_blurred_and_restored(command: Command, identity: Path, images:
 def test_their_faults_are_sentences(command: Command, identity: Path, images: Path, tmp_path: Path) -> None:
     (images / ODD).write_bytes(b"no image")
     (images / EVIL).write_bytes(b"no image")
-    told = command(f"run={identity}", f"input={images}", f"output={tmp_path / 'out'}")
+    told = command(f"--network={identity}", f"{images}", f"--output={tmp_path / 'out'}")
     assert told.code == 2
     assert told.err.count("\n") == 3
     assert all(line.startswith("error: ") for line in told.err.splitlines())
     assert "2 of 3 images failed, 1 is restored." in told.err
-    told = command(f"run={identity}", f"input={tmp_path / EVIL}", f"output={tmp_path / 'out'}")
+    told = command(f"--network={identity}", f"{tmp_path / EVIL}", f"--output={tmp_path / 'out'}")
     assert told.code == 2
     assert told.err.count("\n") == 1
     assert "does not exist" in told.err
-    for word in ("run", "output"):
+    for word in ("network", "output"):
         told = command(
-            f"input={images / 'plain.png'}", f"{word}={tmp_path / 'absent' / ODD}{'' if word == 'run' else '.x'}"
+            f"{images / 'plain.png'}", f"--{word}={tmp_path / 'absent' / ODD}{'' if word == 'network' else '.x'}"
         )
         assert told.code == 2
         assert "\\udcf6" in told.err

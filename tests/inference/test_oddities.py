@@ -49,7 +49,7 @@ def test_the_campaign_in_one_command(command: Callable[..., Any], identity: Path
     source.mkdir()
     for odd in ALL:
         (source / odd.name).write_bytes(odd.content)
-    told = command(f"input={source}", f"output={target}", f"run={identity}", "precision=32-true")
+    told = command(f"{source}", f"--output={target}", f"--network={identity}", "--precision=32-true")
     refused = [line for line in told.err.splitlines() if line.startswith("error: ")][:-1]
     written = {path.name for path in target.iterdir()}
     unfit = {odd.name for odd in ALL if odd.pixels is not None and odd.name not in written}

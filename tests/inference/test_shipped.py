@@ -55,5 +55,5 @@ def test_all_that_is_named_is_there_and_nothing_else() -> None:
 
 
 def test_another_name_is_a_sentence() -> None:
-    with pytest.raises(UserError, match="network=sharp is not allowed: give mixed, gaussian, box, motion or disk"):
+    with pytest.raises(UserError, match="There is no pretrained network sharp: give mixed, gaussian, box, mo"):
         pretrained_file("sharp")

@@ -24,29 +24,27 @@ def pixels(path: Path) -> np.ndarray:
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        ((), "The network told has to be told what blurred the images: give blur=motion blur.length=9"),
+        ((), 'The network told needs the kernel that blurred the images: give --known-blur "motion length=9'),
+        (("--known-blur=length=9",), "--known-blur: length=9 is no blur: give box, disk, gaussian, kernel, mixed"),
         (
-            ("blur.length=9",),
-            "The network told has to be told what blurred the images: give blur=motion blur.length=9",
+            ("--known-blur=motion_random",),
+            "--known-blur: motion_random draws a kernel for each image, and the network told needs one: give ",
         ),
+        (("--known-blur=mixed",), "--known-blur: mixed draws a kernel for each image, and the network told needs one"),
+        (("--known-blur=box noise_sigma=5",), "the network told takes the kernel alone: leave out noise_sigma=5."),
         (
-            ("blur=motion_random",),
-            "The network told has to be told one kernel, and this blur draws them: give blur=mot",
+            ("--known-blur=motion_random noise_sigma=[0,5] jpeg_quality=70",),
+            "leave out noise_sigma=[0,5] and jpeg_quality=70.",
         ),
-        (("blur=mixed",), "The network told has to be told one kernel, and this blur draws them: give blur=motion"),
-        (("blur=box", "blur.noise_sigma=5"), "is told the kernel alone: leave out blur.noise_sigma=5, or add simulate"),
-        (
-            ("blur=motion_random", "blur.noise_sigma=[0,5]", "blur.jpeg_quality=70"),
-            "leave out blur.noise_sigma=[0,5] and blur.jpeg_quality=70, or add simulate=true.",
-        ),
-        (("blur=box", "blur.size=4"), "blur.size=4 is not allowed"),
+        (("--known-blur=box size=4",), "--known-blur: size=4 is not allowed: give an odd whole number"),
+        (("--kernel=absent.npy",), "--kernel: absent.npy does not exist"),
     ],
 )
 def test_a_network_that_is_told_the_kernel_is_told_one_and_nothing_else(
     command: Command, known_kernel: Path, tmp_path: Path, overrides: tuple[str, ...], sentence: str
 ) -> None:
     Image.fromarray(noise(9, 9)).save(tmp_path / "a.png")
-    told = command(f"input={tmp_path / 'a.png'}", f"run={known_kernel}", *overrides)
+    told = command(f"{tmp_path / 'a.png'}", f"--network={known_kernel}", *overrides)
     assert told.code == 2
     assert told.err.startswith("error: ")
     assert sentence in told.err
@@ -56,12 +54,12 @@ def test_a_network_that_is_told_the_kernel_is_told_one_and_nothing_else(
 
 def test_the_kernel_that_is_told_is_used(command: Command, known_kernel: Path, tmp_path: Path) -> None:
     Image.fromarray(noise(30, 40)).save(tmp_path / "a.png")
-    overrides = (f"input={tmp_path / 'a.png'}", f"run={known_kernel}", "precision=32-true", "overwrite=true")
+    overrides = (f"{tmp_path / 'a.png'}", f"--network={known_kernel}", "--precision=32-true", "--overwrite")
     expected = deblur.load(known_kernel, accelerator="cpu", precision="32-true")
     for size in (3, 5):
         # No noise and no compression say no more than a blur that does not mention them.
-        asked = ("blur=box", f"blur.size={size}", "blur.noise_sigma=0", "blur.jpeg_quality=null")
-        assert command(*overrides, *asked).code == 0
+        asked = f"--known-blur=box size={size} noise_sigma=0 jpeg_quality=null"
+        assert command(*overrides, asked).code == 0
         kernel = np.full((size, size), 1 / size**2)
         np.testing.assert_array_equal(pixels(tmp_path / "a-restored.png"), expected(noise(30, 40), kernel=kernel))
 
@@ -69,8 +67,8 @@ def test_the_kernel_that_is_told_is_used(command: Command, known_kernel: Path, t
 def test_a_simulation_tells_the_network_what_it_draws(command: Command, known_kernel: Path, tmp_path: Path) -> None:
     sharp = draw(3, 0)[:96, :80]
     Image.fromarray(sharp).save(tmp_path / "face.png")
-    overrides = (f"input={tmp_path / 'face.png'}", f"run={known_kernel}", "simulate=true", "precision=32-true")
-    told = command(*overrides, "blur=motion_random", "blur.noise_sigma=1")
+    overrides = (f"{tmp_path / 'face.png'}", f"--network={known_kernel}", "--precision=32-true")
+    told = command(*overrides, "--simulate=motion_random noise_sigma=1")
     assert told.code == 0, told.err
     assert "blurred by motion_random" in told.out
     blurred, restored, _ = np.split(pixels(tmp_path / "face-simulated.png"), 3, axis=1)

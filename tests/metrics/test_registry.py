@@ -17,7 +17,7 @@ from deblur.training.module import DeblurModule
 
 MODULE = """
 from deblur.metrics import METRICS, Metric, MetricInfo
-from deblur.training.losses import Loss
+from deblur.losses import Loss
 
 def function(restored, sharp):
     return restored

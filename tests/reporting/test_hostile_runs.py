@@ -56,7 +56,7 @@ def test_a_terminal_shows_them_as_text(
     hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for overrides in (["list=true"], ["list=true", f"sweep={hostile.name}"], [f"sweep={hostile.name}", "output=out"]):
+    for overrides in (["--list"], ["--list", f"{hostile.name}"], [f"{hostile.name}", "--output=out"]):
         assert main(overrides) == 0
         said = capsys.readouterr()
         assert said.err == ""
@@ -67,7 +67,7 @@ def test_a_terminal_shows_them_as_text(
 
 def test_the_report_shows_them_as_text(hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([f"sweep={hostile.name}", "output=out"]) == 0
+    assert main([f"{hostile.name}", "--output=out"]) == 0
     for name in ("report.md", "report.html", "results.csv"):
         assert not UNSAFE.search((tmp_path / "out" / name).read_text(encoding="utf-8"))
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def test_the_report_shows_them_as_text(hostile: Path, tmp_path: Path, monkeypatc
 
 def test_a_spreadsheet_runs_nothing_of_them(hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([f"sweep={hostile.name}", "output=out", "grids=false"]) == 0
+    assert main([f"{hostile.name}", "--output=out", "--no-grids"]) == 0
     with (tmp_path / "out" / "results.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4

@@ -36,7 +36,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.usefixtures("runs")
 def test_a_sweep_is_shown_and_written(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sweep=grid"]) == 0
+    assert main(["grid"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
     lines = [line.split() for line in said.out.splitlines()]
@@ -58,7 +58,7 @@ def test_a_sweep_is_shown_and_written(sweep: Path, capsys: pytest.CaptureFixture
 def test_a_second_report_is_the_same(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outputs = []
     for _ in range(2):
-        assert main(["sweep=grid"]) == 0
+        assert main(["grid"]) == 0
         files = {path.name: path.read_bytes() for path in (sweep / "report").iterdir()}
         outputs.append((capsys.readouterr().out, files))
     assert outputs[0] == outputs[1]
@@ -67,24 +67,24 @@ def test_a_second_report_is_the_same(sweep: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.usefixtures("runs")
 def test_the_folder_may_have_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "outputs").rename(tmp_path / "out put [1]")
-    assert main(["sweep=grid", "paths.output_root=out put [1]"]) == 0
+    assert main(["grid", "--output-root=out put [1]"]) == 0
     assert "out put [1]/sweeps/grid/report/results.csv" in capsys.readouterr().out
 
 
 def test_a_sweep_may_be_called_by_a_number(make_run: Files, sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run("run", "done")
     sweep.rename(sweep.parent / "2024")
-    assert main(["sweep=2024"]) == 0
+    assert main(["2024"]) == 0
     assert "sweeps/2024/report" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("overrides", ["sweep=[grid,other]", "sweep=[grid, other]", "sweep=[grid,other,grid]"])
+@pytest.mark.parametrize("overrides", ["grid other", "grid other grid"])
 def test_several_sweeps_have_a_report_of_their_own(
     make_measured: Files, sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], overrides: str
 ) -> None:
     make_measured("a", [1.0, 2.0])
     make_measured("a", [2.0, 2.5], into=sweep.parent / "other")
-    assert main([overrides]) == 0
+    assert main(overrides.split()) == 0
     assert "srcnn_915, other restores best" in capsys.readouterr().out
     rows = table(tmp_path / "outputs" / "reports" / "grid+other" / "results.csv")
     assert [(row["sweep"], row["run"], row["test.gain"]) for row in rows] == [
@@ -96,7 +96,7 @@ def test_several_sweeps_have_a_report_of_their_own(
 
 def test_a_report_goes_where_it_is_sent(make_run: Files, sweep: Path, tmp_path: Path) -> None:
     make_run("run", "done")
-    assert main(["sweep=grid", "output=else where", "grids=false"]) == 0
+    assert main(["grid", "--output=else where", "--no-grids"]) == 0
     assert (tmp_path / "else where" / "report.html").is_file()
     assert not (sweep / "report").exists()
 
@@ -106,31 +106,31 @@ def test_a_place_that_cannot_be_written_is_a_sentence(
 ) -> None:
     make_run("run", "done")
     (tmp_path / "file").touch()
-    assert refusal(["sweep=grid", "output=file/in"], capsys) == (
-        "file/in cannot be written (Not a directory): choose another with output=DIR."
+    assert refusal(["grid", "--output=file/in"], capsys) == (
+        "file/in cannot be written (Not a directory): choose another with --output DIR."
     )
-    assert refusal(["sweep=grid", "output=file"], capsys) == (
-        "output=file is no folder: give one, into which several files go."
+    assert refusal(["grid", "--output=file"], capsys) == (
+        "--output file is no folder: give one, into which several files go."
     )
-    assert refusal(["sweep=grid", "output=report.html"], capsys) == (
-        "output=report.html names a file: give a folder, into which several files go."
+    assert refusal(["grid", "--output=report.html"], capsys) == (
+        "--output report.html names a file: give a folder, into which several files go."
     )
 
 
 def test_an_unknown_sweep_lists_the_known_ones(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (sweep.parent / "a").mkdir()
-    assert refusal(["sweep=gird"], capsys) == (
-        "sweep=gird does not exist in outputs/sweeps: the sweeps there are a, grid. Did you mean sweep=grid?"
+    assert refusal(["gird"], capsys) == (
+        "There is no sweep gird in outputs/sweeps: the sweeps there are a, grid. Did you mean grid?"
     )
-    assert refusal(["sweep=.."], capsys).startswith("sweep=.. does not exist")
-    assert refusal(["sweep=a", "paths.output_root=absent"], capsys) == (
-        "sweep=a does not exist in absent/sweeps: the sweeps there are none. Give another folder of outputs with "
-        "paths.output_root=DIR."
+    assert refusal([".."], capsys).startswith("There is no sweep .. in outputs/sweeps")
+    assert refusal(["a", "--output-root=absent"], capsys) == (
+        "There is no sweep a in absent/sweeps: the sweeps there are none. Give another folder of outputs with "
+        "--output-root DIR."
     )
 
 
 def test_a_sweep_without_runs_is_a_sentence(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refusal(["sweep=grid"], capsys) == "outputs/sweeps/grid holds no runs."
+    assert refusal(["grid"], capsys) == "outputs/sweeps/grid holds no runs."
     assert list(sweep.iterdir()) == []
 
 
@@ -140,7 +140,7 @@ def test_a_damaged_file_is_named_and_the_other_runs_are_reported(
 ) -> None:
     (make_measured("run", [1.0, 2.0]) / file).write_text('{"test": {')
     make_measured("sound", [1.5, 2.5])
-    assert main(["sweep=grid"]) == 2
+    assert main(["grid"]) == 2
     said = capsys.readouterr()
     assert said.err.startswith(f"error: outputs/sweeps/grid/run/{file} is damaged (")
     assert "Traceback" not in said.err
@@ -153,7 +153,7 @@ def test_a_damaged_file_is_named_and_the_other_runs_are_reported(
     assert f"{file} is damaged (" in (sweep / "report" / "report.md").read_text()
 
 
-@pytest.mark.parametrize("overrides", [["list=true"], ["list=true", "sweep=grid"]])
+@pytest.mark.parametrize("overrides", [["--list"], ["--list", "grid"]])
 @pytest.mark.parametrize("file", ["status.json", "config.yaml", "metrics.json", "images.csv", "history.csv"])
 def test_the_list_shows_what_is_damaged(
     make_measured: Files, capsys: pytest.CaptureFixture[str], overrides: list[str], file: str
@@ -171,14 +171,25 @@ def test_the_list_shows_what_is_damaged(
     assert expected in [line.split()[: len(expected)] for line in said.splitlines()]
 
 
-@pytest.mark.parametrize("word", ["sweep=", "sweep=null", "sweep=[]", "sweep=[a,]"])
-def test_a_report_needs_a_name(capsys: pytest.CaptureFixture[str], word: str) -> None:
-    assert refusal([word], capsys) == f"{word} is not allowed: give the name of a sweep: sweep=NAME."
+def test_a_report_needs_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusal([], capsys) == "SWEEPS is missing: give the name of a sweep, or --list to see them."
+    assert refusal([""], capsys).startswith("Invalid value for 'SWEEPS': it is empty")
 
 
-@pytest.mark.parametrize("word", ["grids=maybe", "list=3", "output="])
-def test_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], word: str) -> None:
-    assert refusal(["sweep=grid", word], capsys).startswith(f"{word} is not allowed: give ")
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("--grids=maybe", "Option '--grids' does not take a value"),
+        ("--list=3", "Option '--list' does not take a value"),
+        ("--output=", "Invalid value for '--output' / '-o': it is empty"),
+        ("--output-root=", "Invalid value for '--output-root': it is empty"),
+        ("--grid", "No such option: --grid"),
+    ],
+)
+def test_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], word: str, sentence: str) -> None:
+    said = refusal(["grid", word], capsys)
+    assert said.startswith(sentence)
+    assert said.endswith(" python -m deblur.report --help shows what is allowed.")
 
 
 @pytest.mark.usefixtures("runs")
@@ -191,7 +202,7 @@ def test_the_list_shows_runs_and_sweeps(
     (make_run("broken/2026", "done", into=tmp_path / "outputs" / "runs") / "status.json").write_text("{")
     ended = {"state": "done", "ended": "2026-05-06T07:08:09+00:00"}
     (sweep / "b_done" / "status.json").write_text(json.dumps(ended))  # the others tell no time
-    assert main(["list=true"]) == 0
+    assert main(["--list"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["box/2026", "done", "21.50", "+1.25", "2026-01-02", "03:04"] in lines
     assert ["broken/2026", "damaged", NOTHING, NOTHING, NOTHING] in lines
@@ -201,18 +212,18 @@ def test_the_list_shows_runs_and_sweeps(
 
 @pytest.mark.usefixtures("runs")
 def test_the_list_of_a_sweep_shows_its_runs(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list=true", "sweep=grid"]) == 0
+    assert main(["--list", "grid"]) == 0
     assert "b_done" in capsys.readouterr().out
     assert not (sweep / "report").exists()
 
 
 def test_an_empty_folder_lists_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list=true"]) == 0
+    assert main(["--list"]) == 0
     assert capsys.readouterr().out == "There are no runs and no sweeps in outputs.\n"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("word", ["--help", "list=true"])
+@pytest.mark.parametrize("word", ["--help", "--list"])
 def test_what_draws_nothing_loads_no_library_for_it(word: str) -> None:
     """Nor torch: the answer comes within a second."""
     code = (

@@ -31,7 +31,7 @@ def report(*overrides: str, redirect: str = "", encoding: str = "utf-8") -> subp
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "cp932", "ascii"])
 def test_a_list_is_shown_in_every_encoding(encoding: str) -> None:
-    done = report("list=true", encoding=encoding)
+    done = report("--list", encoding=encoding)
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert any(line[:2] == ["grid", "2"] for line in lines)
@@ -41,19 +41,19 @@ def test_a_list_is_shown_in_every_encoding(encoding: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("redirect", [">&-", ">&- 2>&-", "| head -1 >/dev/null"])
 def test_a_list_that_nobody_reads_ends_quietly(redirect: str) -> None:
-    done = report("list=true", redirect=redirect)
+    done = report("--list", redirect=redirect)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_list_that_cannot_be_written_is_a_mistake() -> None:
-    done = report("list=true", redirect=">/dev/full")
+    done = report("--list", redirect=">/dev/full")
     told = "error: The list could not be written to standard output (No space left on device).\n"
     assert (done.returncode, done.stderr) == (2, told)
 
 
 @pytest.mark.slow
 def test_a_report_does_not_depend_on_the_console(sweep: Path) -> None:
-    done = report("sweep=grid", redirect=">/dev/full", encoding="cp1252")
+    done = report("grid", redirect=">/dev/full", encoding="cp1252")
     told = (
         "warning: standard output could not be written (No space left on device): what was printed is not complete.\n"
     )

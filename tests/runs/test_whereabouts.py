@@ -39,14 +39,14 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 FOLDERS = [
     ("outputs/sweeps/grid", f"it is the sweep grid. Give one of its 1 runs, such as outputs/sweeps/grid/{RUN}; python"),
-    ("outputs/sweeps/grid", "python -m deblur.evaluate and python -m deblur.report take all of them with sweep=grid."),
+    ("outputs/sweeps/grid", "python -m deblur.evaluate sweep=grid and python -m deblur.report grid take all of them."),
     ("outputs/sweeps/grid/report", "it lies in the sweep grid. Give one of its 1 runs, such as "),
     ("outputs/sweeps/wide", "it is the sweep wide. Give one of its 0 runs; python -m"),
     (f"outputs/runs/{RUN}", f"it holds 2. Give one of them, such as outputs/runs/{RUN}/2026-01-02_00-00-00."),
     (f"outputs/runs/{RUN}/2026-01-02_00-00-00/checkpoints", "2026-01-02_00-00-00. Give that folder."),
-    ("outputs", "runs lie deeper in it. python -m deblur.report list=true shows them."),
-    ("outputs/runs", "runs lie deeper in it. python -m deblur.report list=true shows them."),
-    ("outputs/sweeps", "runs lie deeper in it. python -m deblur.report list=true shows them."),
+    ("outputs", "runs lie deeper in it. python -m deblur.report --list shows them."),
+    ("outputs/runs", "runs lie deeper in it. python -m deblur.report --list shows them."),
+    ("outputs/sweeps", "runs lie deeper in it. python -m deblur.report --list shows them."),
     ("outputs/evaluations/box", "it holds the results of an evaluation. Give the folder of the run itself."),
     ("faces", "it has no config.yaml. Give a folder such as outputs/runs/RUN/TIME."),
 ]
@@ -65,8 +65,8 @@ def test_a_folder_that_is_no_run_is_told_what_it_is(workplace: Path, folder: str
     "command",
     [
         (evaluate, "run={}"),
-        (restore, "run={}", "input=faces/1.png"),
-        (export, "run={}", "format=onnx"),
+        (restore, "--network={}", "faces/1.png"),
+        (export, "{}", "--format=onnx"),
         (train, "resume={}"),
     ],
 )
@@ -98,21 +98,21 @@ def test_a_place_that_is_not_there(workplace: Path, place: str, near: str | None
     ("overrides", "sentence"),
     [
         ((evaluate, "run=outputs/sweeps/gird"), "Did you mean outputs/sweeps/grid?"),
-        ((export, "run=outputs/sweeps/gird", "format=onnx"), "Did you mean outputs/sweeps/grid?"),
-        ((restore, "run=outputs/sweeps/gird", "input=faces/1.png"), "Did you mean outputs/sweeps/grid?"),
-        ((restore, "network=mixde", "input=faces/1.png"), "Did you mean mixed?"),
-        ((restore, "network=BOX", "input=faces/1.png"), "Did you mean box?"),
+        ((export, "outputs/sweeps/gird", "--format=onnx"), "Did you mean outputs/sweeps/grid?"),
+        ((restore, "--network=outputs/sweeps/gird", "faces/1.png"), "Did you mean outputs/sweeps/grid?"),
+        ((restore, "--network=mixde", "faces/1.png"), "Did you mean mixed?"),
+        ((restore, "--network=BOX", "faces/1.png"), "Did you mean box?"),
         (
-            (restore, "input=faces/1.pgn"),
-            "input=faces/1.pgn does not exist: give an image, or a folder of images. Did",
+            (restore, "faces/1.pgn"),
+            "faces/1.pgn does not exist: give an image, or a folder of images. Did",
         ),
-        ((evaluate, "sweep=gird"), "the sweeps there are grid, wide. Did you mean sweep=grid?"),
-        ((evaluate, "sweep=outputs/sweeps/grid"), "the sweeps there are grid, wide. Did you mean sweep=grid?"),
+        ((evaluate, "sweep=gird"), "the sweeps there are grid, wide. Did you mean grid?"),
+        ((evaluate, "sweep=outputs/sweeps/grid"), "the sweeps there are grid, wide. Did you mean grid?"),
         ((evaluate, "sweep=GRID", "matrix=true"), "the sweeps there are grid, wide."),
-        ((evaluate, "sweep=.."), "sweep=.. does not exist in outputs/sweeps"),
-        ((report, "sweep=[grid,outputs/sweeps/wide]"), "Did you mean sweep=wide?"),
-        ((report, "sweep=.."), "sweep=.. does not exist in outputs/sweeps"),
-        ((report, "sweep=a", "paths.output_root=none"), "Give another folder of outputs with paths.output_root=DIR."),
+        ((evaluate, "sweep=.."), "There is no sweep .. in outputs/sweeps"),
+        ((report, "grid", "outputs/sweeps/wide"), "Did you mean wide?"),
+        ((report, ".."), "There is no sweep .. in outputs/sweeps"),
+        ((report, "a", "--output-root=none"), "Give another folder of outputs with --output-root DIR."),
     ],
 )
 def test_names_are_helped(workplace: Path, capsys: Shown, overrides: tuple, sentence: str) -> None:  # type: ignore[type-arg] # noqa: ARG001

@@ -225,7 +225,7 @@ def test_the_usual_place_is_the_documentation(tmp_path: Path) -> None:
     [
         ([], "Missing argument 'sweeps'."),
         (["grid", "--strips"], "No such option: --strips"),
-        (["grdi"], "sweep=grdi does not exist in outputs/sweeps"),
+        (["grdi"], "There is no sweep grdi in outputs/sweeps"),
     ],
 )
 def test_a_usage_error_is_a_sentence(argv: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

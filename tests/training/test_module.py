@@ -9,11 +9,11 @@ from torch import nn
 
 from deblur.config.check import Config
 from deblur.errors import UserError
+from deblur.losses import ABSURD_ERROR, LOSSES
 from deblur.metrics import METRICS
 from deblur.metrics.images import psnr, ssim
 from deblur.metrics.measuring import measure
 from deblur.models import ResNet
-from deblur.training.losses import ABSURD_ERROR, LOSSES
 from deblur.training.module import DeblurModule
 
 MEASURED = [METRICS[name] for name in ("psnr", "ssim", "mse")]
