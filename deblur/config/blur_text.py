@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from deblur.config import schema
 from deblur.config.check import check_blur, check_section, read_value
 from deblur.config.keys import nearest, options, preset, question
 from deblur.errors import UserError
@@ -54,9 +53,12 @@ class AskedBlur:
                 if not isinstance(section, dict):
                     raise UserError(f"{self.option}: {key} is unknown: {name} has no keys.")
             section[last] = value
-        known = schema.BY_TARGET.get(str(blur.get("_target_")))
+        from deblur.config import degradations  # OpenCV
+
         with self.naming_option():
-            if known is not None:
+            if degradations.is_ours(blur):
+                degradations.complete(blur, trusted)
+                known = degradations.section_of(degradations.class_of(blur, trusted), is_complete=True)
                 check_section("", blur, known, called=self.family)
             check_blur(blur, list(trusted))
         return blur

@@ -61,8 +61,8 @@ def encode_tiff(pixels: Levels, tags: dict[int, Any], resolution: Resolution | N
     height, width, channels = pixels.shape
     has_alpha, is_color = channels in (2, 4), channels >= 3
     rows = max(1, _BLOCK_BYTES // (width * channels * pixels.itemsize))
-    grids = [_tiff_strip(pixels[top : top + rows]) for top in range(0, height, rows)]
-    sizes = [len(strip) for strip in grids]
+    strips = [_tiff_strip(pixels[top : top + rows]) for top in range(0, height, rows)]
+    sizes = [len(strip) for strip in strips]
     with without_warnings():  # of odd tags
         directory = ImageFileDirectory_v2(prefix=b"II")
         for tag, value in tags.items():
@@ -81,7 +81,7 @@ def encode_tiff(pixels: Levels, tags: dict[int, Any], resolution: Resolution | N
         directory[_STRIP_OFFSETS] = tuple(int(place) for place in np.cumsum([0, *sizes[:-1]]))
         content = io.BytesIO()
         directory.save(content)
-    return b"".join([content.getvalue(), *grids])
+    return b"".join([content.getvalue(), *strips])
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:

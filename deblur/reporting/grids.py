@@ -93,7 +93,7 @@ def _figure(answer: Answer, samples: Sequence[_Sample], number: int) -> FigureFi
     if len(configurations) < len({configuration.model for configuration in answer.test_setting.done}):
         caption += f" Only the {len(configurations)} best networks are shown."
     slug = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")[:40]
-    file = f"strip_{number + 1}_{slug}.png" if slug else f"strip_{number + 1}.png"
+    file = f"grid_{number + 1}_{slug}.png" if slug else f"grid_{number + 1}.png"
     return figure_file(
         figure, file, f"Test images: {label}", f"Test images blurred by {label}. {' '.join(told)}", caption
     )

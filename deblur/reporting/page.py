@@ -95,7 +95,7 @@ def write_findings(findings: Findings, output: Path, *, grids: bool) -> tuple[Pa
     remove_partial_files(output)
     write_csv(output / RESULTS_FILE, _rows(findings))
     if (output / PAGE_FILE).is_file():  # of an earlier report, whose images may be others
-        for old in output.glob("strip_*.png"):
+        for old in output.glob("grid_*.png"):
             old.unlink()
     for figure_file in (figure_file for figure_files in figures.values() for figure_file in figure_files):
         write_bytes(output / figure_file.file, figure_file.png)

@@ -15,8 +15,8 @@ _STATES: Final = {"SGD": 1}  # [numbers for each parameter] that an optimizer ke
 _USUAL_STATES: Final = 2
 _BYTES_OF_PIXEL: Final = 0.8  # of a gray image as PNG
 _USUAL_SIDE: Final = 256  # [px] of a test image that is taken whole
-_SAMPLE_IMAGES: Final = 24  # in samples/: four test images three times, and once more in one strip
-_PANELS: Final = 4  # in a row of a strip: blurred, restored, sharp, error
+_SAMPLE_IMAGES: Final = 24  # in samples/: four test images three times, and once more in one comparison grid
+_PANELS: Final = 4  # in a row of a comparison grid: blurred, restored, sharp, error
 
 
 def seconds_left(jobs: Iterable[Job], still: Mapping[Job, Mapping[str, Any]], at_once: int) -> float | None:

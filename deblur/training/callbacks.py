@@ -18,7 +18,7 @@ from deblur.files import write_csv
 from deblur.runs import HISTORY_FILE, RunFolder
 from deblur.text import counted
 from deblur.training.checkpoints import PROGRESS
-from deblur.training.images import restore_sample, strip
+from deblur.training.images import comparison_grid, restore_sample
 from deblur.training.loggers import TensorBoard
 
 TRAIN_LOSS: Final = "train/loss"
@@ -216,7 +216,7 @@ class ComparisonGrids(Checkpoint):
         samples = data.evaluation_dataset(data.splits.val[: self._images])
         with _validated_weights(trainer, module):
             restored = [restore_sample(module, samples[index]) for index in range(len(samples))]
-        shown = strip(restored, with_error=True)
+        shown = comparison_grid(restored, with_error=True)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("val/blurred, restored, sharp, error", shown, step, dataformats="HW")

@@ -50,7 +50,7 @@ def error_map(restored: GrayImage, sharp: GrayImage) -> GrayImage:
     return np.asarray(np.minimum(difference, 255), dtype=np.uint8)
 
 
-def strip(restorations: Sequence[Restoration], with_error: bool = False) -> GrayImage:
+def comparison_grid(restorations: Sequence[Restoration], with_error: bool = False) -> GrayImage:
     """Return an image with one image a row: blurred | restored | sharp, and the error if wanted."""
     height, width = np.max([one.sharp.shape for one in restorations], axis=0)
     rows = [[*one, error_map(one.restored, one.sharp)] if with_error else list(one) for one in restorations]

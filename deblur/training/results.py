@@ -20,7 +20,7 @@ from deblur.files import write_csv, write_gray_png
 from deblur.metrics import METRICS, MetricInfo, measured_columns
 from deblur.metrics.measuring import WIENER_GUIDED
 from deblur.runs import IMAGES_FILE, SAMPLES_FOLDER, config_without_paths, flatten, sample_folder
-from deblur.training.images import restore_sample, strip
+from deblur.training.images import comparison_grid, restore_sample
 from deblur.training.module import DeblurModule
 
 SAMPLE_COUNT = 4  # test images that are stored as images
@@ -104,7 +104,7 @@ def _finite(value: Any) -> Any:
 
 
 def write_samples(folder: Path, module: DeblurModule, data: DeblurDataModule) -> None:
-    """Write the first test images as samples/<name>/{blurred,restored,sharp}.png, and all of them as samples/strip.png.
+    """Write the first test images to samples/: <name>/{blurred,restored,sharp}.png, and comparison.png of all.
 
     They are the first by name, so they are the same in every run of a data set.
     """
@@ -116,7 +116,7 @@ def write_samples(folder: Path, module: DeblurModule, data: DeblurDataModule) ->
         name = sample_folder(Path(sample["name"]).as_posix())
         for kind, image in restoration._asdict().items():
             write_gray_png(folder / SAMPLES_FOLDER / name / f"{kind}.png", np.ascontiguousarray(image))
-    write_gray_png(folder / SAMPLES_FOLDER / "strip.png", strip(restorations))
+    write_gray_png(folder / SAMPLES_FOLDER / "comparison.png", comparison_grid(restorations))
 
 
 def flat_settings(config: Mapping[str, Any], accelerator: str) -> dict[str, Any]:

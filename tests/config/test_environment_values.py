@@ -129,8 +129,8 @@ def test_an_evaluation_reads_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAME", "1e3")
     given = {
         "data": {}, "blur": {}, "run": None, "sweep": "${oc.env:NAME}", "baseline": [], "matrix": "${oc.env:MATRIX}",
-        "optimal_linear": False, "compare": [], "both_boundaries": None, "split": None, "accelerator": "auto",
-        "output": None, "trusted": ["${oc.env:NAME}"],
+        "optimal_linear": False, "compare": [], "both_boundaries": None, "split": None, "metrics": None,
+        "accelerator": "auto", "output": None, "trusted": ["${oc.env:NAME}"],
         "paths": {"output_root": "${oc.env:NAME}", "cache_root": None},
     }  # fmt: skip
     config = check_evaluate(OmegaConf.create(given))

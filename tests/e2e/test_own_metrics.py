@@ -71,7 +71,7 @@ def check_files(run: Path, name: str, heading: str) -> None:
     scalars = EventAccumulator(str(run)).Reload().Tags()["scalars"]
     assert {f"val/{name}", f"test/{name}", f"test/input_{name}", "val/loss"} <= set(scalars)
     assert heading in (run / "train.log").read_text()
-    assert report.main([f"sweep={run.parent.name}"]) == 0
+    assert report.main([run.parent.name]) == 0
     written = (run.parent / "report" / "report.html").read_text()
     assert heading in written
     assert f"{heading.partition(' [')[0]} blurred" in written

@@ -20,7 +20,7 @@ def test_a_run_leaves_its_files(finished: Workplace) -> None:
     events = [name for name in left if name.startswith("events.out.tfevents.")]
     samples = {name for name in left if name.startswith("samples/")}
     assert len(events) == 1
-    assert {Path(name).name for name in samples} == {"blurred.png", "restored.png", "sharp.png", "strip.png"}
+    assert {Path(name).name for name in samples} == {"blurred.png", "restored.png", "sharp.png", "comparison.png"}
     assert left - samples - set(events) == {
         ".lock",
         "checkpoints/best.ckpt",

@@ -13,7 +13,7 @@ from workplaces import SMALL, Workplace
 from deblur import evaluate
 from deblur.evaluation.opening import opened
 from deblur.runs import read_config
-from deblur.training.images import restore_sample, strip
+from deblur.training.images import comparison_grid, restore_sample
 from deblur.training.module import DeblurModule
 
 AVERAGED = ("callbacks.ema.decay=0.9",)
@@ -71,7 +71,9 @@ def test_strips_show_the_weights_that_are_stored(workplace: Workplace) -> None:
     data = opened(config, {"trusted": [], "paths": places})
     module = DeblurModule.load_from_checkpoint(workplace.run / "checkpoints" / "last.ckpt", map_location="cpu")
     samples = data.evaluation_dataset(data.division.val[: config["callbacks"]["comparison_grids"]["images"]])
-    expected = strip([restore_sample(module, samples[index]) for index in range(len(samples))], with_error=True)
+    expected = comparison_grid(
+        [restore_sample(module, samples[index]) for index in range(len(samples))], with_error=True
+    )
     *_, last = EventAccumulator(str(workplace.run)).Reload().Images("val/blurred, restored, sharp, error")
     with Image.open(io.BytesIO(last.encoded_image_string)) as shown:
         np.testing.assert_array_equal(np.asarray(shown.convert("L")), expected)

@@ -256,7 +256,7 @@ def test_the_card_shows_how_to_do_with_and_without_torch() -> None:
         assert "what a Wiener filter makes of the whole of it.\ndeblur makes that by itself." in text
     assert "a second input `wiener_estimate`,\n(N, 2, H, W), which deblur makes" in exported
     assert '`deblur.load("net.onnx")` does all of it, without torch.' in exported
-    assert "run=net.safetensors format=onnx" in kept
+    assert "deblur.export net.safetensors --format onnx" in kept
 
 
 GIVEN = (

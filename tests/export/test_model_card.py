@@ -77,10 +77,10 @@ def test_the_code_of_the_card_runs(exported: Path, tmp_path: Path) -> None:
 def test_each_format_has_its_own_words(trained_run: Path) -> None:
     trained = load_trained(trained_run)
     onnx, safetensors = (model_card(trained, "net", (kind,)) for kind in ("onnx", "safetensors"))
-    assert "run=net.onnx" in onnx
+    assert "--network net.onnx" in onnx
     assert "With onnxruntime alone" in onnx
     assert "safetensors" not in onnx
-    assert "run=net.safetensors format=onnx" in safetensors
+    assert "deblur.export net.safetensors --format onnx" in safetensors
     assert "With onnxruntime alone" not in safetensors
 
 

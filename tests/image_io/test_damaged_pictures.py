@@ -78,7 +78,7 @@ def test_a_name_that_disturbs_terminals_is_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(20_000, 20_000), (2_000_000, 2_000_000)])
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path, size: tuple[int, int]) -> None:
     (tmp_path / "bomb.png").write_bytes(png_that_claims(*size))
-    with pytest.raises(UserError, match=rf"{size[0]}x{size[1]} px, .* where 100 are allowed: .*max_megapixels"):
+    with pytest.raises(UserError, match=rf"{size[0]}x{size[1]} px, .* where 100 are allowed: .*--max-megapixels"):
         read_image(tmp_path / "bomb.png")
 
 

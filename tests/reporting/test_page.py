@@ -76,7 +76,7 @@ def test_the_page_stands_alone(grid: Path, tmp_path: Path) -> None:
 def test_every_figure_is_a_file_and_part_of_the_page(grid: Path, tmp_path: Path) -> None:
     page = Page(write_report([grid], tmp_path / "out"))
     files = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.png")}
-    assert sorted(files) == ["curves_mse.png", "curves_psnr.png", "gains.png", "strip_1_box.png"]
+    assert sorted(files) == ["curves_mse.png", "curves_psnr.png", "gains.png", "grid_1_box.png"]
     embedded = [base64.b64decode(image["src"].partition(",")[2]) for image in page.of("img")]
     assert sorted(embedded) == sorted(files.values())
     assert all(content.startswith(PNG) for content in embedded)
@@ -162,14 +162,14 @@ def test_without_strips_there_is_no_picture_of_a_test_image(grid: Path, tmp_path
         "gains.png",
     ]
     assert len(page.of("img")) == 3
-    assert "strip" not in (tmp_path / "out" / "report.md").read_text()
+    assert "grid_1" not in (tmp_path / "out" / "report.md").read_text()
 
 
 def test_files_of_others_stay(grid: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "strip_mine.png").touch()
+    (tmp_path / "out" / "grid_mine.png").touch()
     write_report([grid], tmp_path / "out")
-    assert (tmp_path / "out" / "strip_mine.png").exists()
+    assert (tmp_path / "out" / "grid_mine.png").exists()
 
 
 def test_a_complete_sweep_misses_nothing(make_measured: Files, sweep: Path, tmp_path: Path) -> None:
