@@ -135,7 +135,7 @@ def test_logging_is_left_as_it_was(tmp_path: Path, error: Exception | None) -> N
         logging.getLogger("lightning.pytorch").propagate = True
 
 
-def test_a_terminal_shows_the_same_words(tmp_path: Path) -> None:
+def test_a_terminal_shows_the_same_overrides(tmp_path: Path) -> None:
     script = """
         import logging
         from pathlib import Path

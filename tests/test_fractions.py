@@ -25,7 +25,7 @@ from deblur.metrics.measuring import mean_results, measure
         (20.0, -math.inf, True),
     ],
 )
-def test_an_image_is_harmed_by_more_than_a_tenth_of_a_decibel(given: float, restored: float, is_degraded: bool) -> None:
+def test_an_image_is_degraded_by_more_than_a_tenth_of_a_db(given: float, restored: float, is_degraded: bool) -> None:
     assert degraded_fraction([restored - given]) == float(is_degraded)
     assert degraded_fraction([restored - given, 1.0]) == is_degraded / 2
 
@@ -42,7 +42,7 @@ def test_a_tie_is_not_above() -> None:
     assert share_above(others, ones) == 2 / 7
 
 
-def test_what_is_measured_of_exact_inputs_is_harm() -> None:
+def test_what_is_measured_of_exact_inputs_is_degradation() -> None:
     sharp = torch.full((3, 1, 16, 16), 0.5)
     restored = sharp.clone()
     restored[0] += 0.1

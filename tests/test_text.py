@@ -123,7 +123,7 @@ def test_a_count_is_followed_by_the_right_noun(overrides: tuple[int, str], text:
         ([9, 1, 5], [9, 1, 5]),
     ],
 )
-def test_a_spreadsheet_runs_no_cell(value: object, written: object) -> None:
+def test_a_spreadsheet_runs_no_configuration(value: object, written: object) -> None:
     assert cell(value) == written
 
 

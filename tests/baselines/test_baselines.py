@@ -133,7 +133,7 @@ def test_more_noise_is_tuned_to_fewer_iterations_and_more_balance(small_faces: I
 
 @pytest.mark.parametrize("shape", [(37, 52), (9, 6), (1, 11)])
 @any_name
-def test_pictures_of_any_size_keep_size_type_and_brightness(
+def test_images_of_any_size_keep_size_type_and_brightness(
     name: str, shape: tuple[int, int], small_faces: Images, degrade: Degrade
 ) -> None:
     kernel = kernels.motion(13, 30)
@@ -149,7 +149,7 @@ def test_pictures_of_any_size_keep_size_type_and_brightness(
 
 
 @pytest.mark.parametrize("kind", [Wiener, RichardsonLucy])
-def test_the_margin_is_what_keeps_the_border_clean(kind: type[Any], faces: Images, degrade: Degrade) -> None:
+def test_the_margin_is_what_keeps_the_boundary_clean(kind: type[Any], faces: Images, degrade: Degrade) -> None:
     kernel = BLURS["box"]
     crop = faces[0][30:130, 50:200]
     image = to_unit(degrade(crop, kernel))
@@ -164,7 +164,7 @@ def test_the_margin_is_what_keeps_the_border_clean(kind: type[Any], faces: Image
     assert errors[0] < 0.5 * errors[1]
 
 
-def test_wiener_knows_the_mirrored_border(faces: Images, degrade: Degrade) -> None:
+def test_wiener_knows_the_mirrored_boundary(faces: Images, degrade: Degrade) -> None:
     # With all images and kernels mirrored, a boundary of the width of the kernel is restored as the rest is.
     kernel = BLURS["motion"]
     blurred = [degrade(face, kernel) for face in faces]

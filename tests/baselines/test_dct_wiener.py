@@ -100,7 +100,7 @@ def test_equals_the_dense_solution(kernel: Psf, degrade: Degrade) -> None:
 
 
 @pytest.mark.parametrize("shape", [(73, 90), (64, 31), (1, 9), (5, 1)])
-def test_without_blur_and_noise_a_picture_stays_as_it_is(
+def test_without_blur_and_noise_a_image_stays_as_it_is(
     shape: tuple[int, int], small_faces: Images, degrade: Degrade
 ) -> None:
     baseline = fitted(small_faces, kernels.identity(), degrade)
@@ -138,7 +138,7 @@ def test_noise_is_found_in_the_images(noise_sigma: float, small_faces: Images, d
     }
 
 
-def test_a_spectrum_serves_pictures_of_other_sizes(faces: Images, degrade: Degrade) -> None:
+def test_a_spectrum_serves_images_of_other_sizes(faces: Images, degrade: Degrade) -> None:
     kernel = kernels.box(7)
     crops = [face[40:190, 30:230] for face in faces]
     blurred = [degrade(each, kernel) for each in crops]
@@ -173,7 +173,7 @@ def test_every_image_may_have_a_kernel_of_its_own(small_faces: Images, degrade: 
 
 @pytest.mark.parametrize("shape", [(37, 51), (8, 5), (1, 7), (2, 2)])
 @pytest.mark.parametrize("kernel", [kernels.gaussian(3), kernels.motion(15, 45), LOPSIDED], ids=["even", "45", "odd"])
-def test_pictures_of_any_size_are_taken(
+def test_images_of_any_size_are_taken(
     shape: tuple[int, int], kernel: Psf, small_faces: Images, degrade: Degrade
 ) -> None:
     baseline = fitted(small_faces[:2], kernels.box(3), degrade)
@@ -207,7 +207,7 @@ def test_without_images_nothing_is_restored() -> None:
 
 
 @pytest.mark.parametrize("kernel", [kernels.motion(7, 0), kernels.motion(9, 90)], ids=["wide", "tall"])
-def test_far_from_the_border_both_ways_agree(kernel: Psf, faces: Images, degrade: Degrade) -> None:
+def test_far_from_the_boundary_both_ways_agree(kernel: Psf, faces: Images, degrade: Degrade) -> None:
     baseline = fitted(faces, kernel, degrade, noise_sigma=8.0)
     image = to_unit(degrade(faces[0], kernel, 8.0))
     inner = (slice(80, -80), slice(80, -80))

@@ -29,7 +29,7 @@ any_kind = pytest.mark.parametrize("kind", GENTLE, ids=lambda kind: kind.name)
     "kernel", [kernels.gaussian(1.5), kernels.motion(7, 0), kernels.motion(9, 90)], ids=["round", "wide", "tall"]
 )
 @pytest.mark.parametrize("shape", [(12, 21), (20, 9), (5, 2)])  # the last is smaller than the kernels
-def test_wiener_is_a_filter_of_the_mirrored_picture(shape: tuple[int, int], kernel: Psf, balance: float) -> None:
+def test_wiener_is_a_filter_of_the_mirrored_image(shape: tuple[int, int], kernel: Psf, balance: float) -> None:
     # Even kernels are diagonal in the DCT, the Laplacian as well: restored = H / (H^2 + balance L^2) blurred
     image = np.random.default_rng(0).random(shape, dtype=np.float32)
     response, roughness = eigenvalues(kernel, *shape), eigenvalues(LAPLACIAN, *shape)
@@ -39,7 +39,7 @@ def test_wiener_is_a_filter_of_the_mirrored_picture(shape: tuple[int, int], kern
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 3])
-def test_richardson_lucy_iterates_on_a_picture_that_goes_on_mirrored(iterations: int) -> None:
+def test_richardson_lucy_iterates_on_a_image_that_goes_on_mirrored(iterations: int) -> None:
     # The formula as it stands in the papers. So few iterations do not see the end of either margin.
     image = np.random.default_rng(1).random((17, 26), dtype=np.float32)
     observed = np.pad(image.astype(float), 50, mode="symmetric")
@@ -72,7 +72,7 @@ def test_overshoot_is_not_clamped(kind: type[Any]) -> None:
 
 @any_kind
 @pytest.mark.parametrize("shape", [(1, 101), (101, 1)])
-def test_a_kernel_may_be_larger_than_the_picture(kind: type[Any], shape: tuple[int, int]) -> None:
+def test_a_kernel_may_be_larger_than_the_image(kind: type[Any], shape: tuple[int, int]) -> None:
     kernel = np.linspace(1, 2, 101).reshape(shape) / 151.5
     parameter = {Wiener: 1e-3, RichardsonLucy: 3.0}[kind]
     restored = kind()._restored(np.full((8, 5), 0.25, np.float32), kernel, parameter)
@@ -86,7 +86,7 @@ def test_the_black_beyond_the_margin_does_not_come_in(kernel: Psf) -> None:
 
 
 @pytest.mark.parametrize("brightness", [0.0, 0.5, 2.0])
-def test_richardson_lucy_takes_pictures_as_dark_as_there_are(brightness: float) -> None:
+def test_richardson_lucy_takes_images_as_dark_as_there_are(brightness: float) -> None:
     kernel = kernels.box(3)
     sharp = np.zeros((40, 30), np.float32)
     sharp[:, 20:] = brightness / 255

@@ -18,7 +18,7 @@ def split_by_boundary(difference: NDArray[np.int64], margin: int) -> tuple[NDArr
     return difference[is_interior], difference[~is_interior]
 
 
-def test_pillow_s_box_blur_differs_at_the_border_alone(textured_image: NDArray[np.uint8]) -> None:
+def test_pillow_s_box_blur_differs_at_the_boundary_alone(textured_image: NDArray[np.uint8]) -> None:
     # Measured with Pillow 13: 1 level in 8 % of the interior (Pillow rounds in fixed point); at the boundary, where
     # Pillow repeats the outermost pixel, 2.7 levels on average and 14 at most.
     ours = blurred_by(Box(7), textured_image).astype(int)

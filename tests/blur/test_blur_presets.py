@@ -146,7 +146,7 @@ def test_another_mixture_is_another_configuration(choose: Compose, overrides: tu
     assert config_hash(choose("mixed", *overrides)) != config_hash(choose("mixed"))
 
 
-def test_the_network_that_ships_can_be_trained_on_the_mixture_that_it_was_trained_on(compose: Compose) -> None:
+def test_the_network_that_is_pretrained_can_be_trained_on_the_mixture_that_it_was_trained_on(compose: Compose) -> None:
     then = build(load_trained(pretrained_file("mixed")).config["blur"], Degradation)
     now = built(compose("experiment=pretrained", *BLURS["mixed"]))
     assert isinstance(then, Mixed)

@@ -100,7 +100,7 @@ def test_the_kernel_may_be_larger_than_the_image(shape: tuple[int, int], kernel:
 
 
 @any_kernel
-def test_float_and_8_bit_pictures_agree(noise_image: NDArray[np.uint8], kernel: Kernel) -> None:
+def test_float_and_8_bit_images_agree(noise_image: NDArray[np.uint8], kernel: Kernel) -> None:
     as_float = noise_image.astype(np.float32)
     before = as_float.copy()
     np.testing.assert_allclose(convolve(as_float, kernel), convolve(noise_image, kernel), atol=1e-4)
@@ -108,7 +108,7 @@ def test_float_and_8_bit_pictures_agree(noise_image: NDArray[np.uint8], kernel: 
 
 
 @any_kernel
-def test_views_and_read_only_pictures_are_taken(kernel: Kernel) -> None:
+def test_views_and_read_only_images_are_taken(kernel: Kernel) -> None:
     image = np.random.default_rng(5).integers(0, 256, (37, 62), dtype=np.uint8)
     view = image[::-1, ::2]
     view.flags.writeable = False  # as images from a memory-mapped cache are
@@ -167,6 +167,6 @@ def test_arrays_that_are_no_kernel_are_refused(psf: Psf, sentence: str) -> None:
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4, 1), np.uint8), np.zeros((0, 4), np.uint8), np.zeros((4, 4))])
-def test_arrays_that_are_no_gray_picture_are_refused(image: GrayImage) -> None:
+def test_arrays_that_are_no_gray_image_are_refused(image: GrayImage) -> None:
     with pytest.raises(ValueError, match="uint8 or float32 of shape"):
         convolve(image, KERNELS["box"])

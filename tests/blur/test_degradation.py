@@ -72,7 +72,7 @@ def standard_deviation_of_noise(noise_sigma: float) -> float:
 @every_family
 @pytest.mark.parametrize("shape", [(37, 31), (1, 29), (1, 1), (2, 3)])
 @pytest.mark.parametrize("level", [0, 131, 255])
-def test_a_constant_picture_stays_constant(degradation: Degradation, shape: tuple[int, int], level: int) -> None:
+def test_a_constant_image_stays_constant(degradation: Degradation, shape: tuple[int, int], level: int) -> None:
     flat = np.full(shape, level, np.uint8)
     np.testing.assert_array_equal(degraded(degradation, flat), flat)
 
@@ -101,7 +101,7 @@ def test_no_blur_alone_changes_nothing(noise_image: NDArray[np.uint8]) -> None:
 
 
 @every_family
-def test_the_picture_given_is_left_alone(noise_image: NDArray[np.uint8], degradation: Degradation) -> None:
+def test_the_image_given_is_left_alone(noise_image: NDArray[np.uint8], degradation: Degradation) -> None:
     before = noise_image.copy()
     blurred = degraded(degradation, noise_image)
     np.testing.assert_array_equal(noise_image, before)
@@ -147,7 +147,7 @@ def test_jpeg_keeps_the_size_and_follows_the_rounding(shape: tuple[int, int]) ->
     np.testing.assert_array_equal(degraded(Gaussian(2, jpeg_quality=35), image), expected)
 
 
-def test_a_lower_jpeg_quality_does_more_harm(textured_image: NDArray[np.uint8]) -> None:
+def test_a_lower_jpeg_quality_does_more_degradation(textured_image: NDArray[np.uint8]) -> None:
     def error(quality: int) -> float:
         compressed = degraded(NoBlur(jpeg_quality=quality), textured_image)
         return float(np.abs(compressed.astype(int) - textured_image).mean())
@@ -157,7 +157,7 @@ def test_a_lower_jpeg_quality_does_more_harm(textured_image: NDArray[np.uint8]) 
 
 
 @every_family
-def test_only_8_bit_pictures_are_taken(degradation: Degradation) -> None:
+def test_only_8_bit_images_are_taken(degradation: Degradation) -> None:
     with pytest.raises(ValueError, match="must be uint8"):
         degradation.apply(np.zeros((4, 4), np.float32), sampled_with(degradation))
 
@@ -184,7 +184,7 @@ def test_noise_and_jpeg_do_not_change_what_else_is_drawn(seed: int) -> None:
     assert noisy.noise_sigma == compressed.noise_sigma
 
 
-def test_pairs_are_drawn_for_each_picture() -> None:
+def test_pairs_are_drawn_for_each_image() -> None:
     degradation = Motion([5, 15], [0, 90], noise_sigma=[2, 4], jpeg_quality=[60, 62])
     rng = np.random.default_rng(0)
     draws = [degradation.sample(rng) for _ in range(300)]

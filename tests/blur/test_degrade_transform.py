@@ -45,7 +45,7 @@ def flip_of(sharp: NDArray[np.uint8], image: NDArray[np.uint8]) -> tuple[bool, b
 
 
 @pytest.mark.parametrize("shape", [(37, 31), (1, 29), (23, 1)])
-def test_both_pictures_come_back_gray_in_two_dimensions(shape: tuple[int, int]) -> None:
+def test_both_images_come_back_gray_in_two_dimensions(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     result = item(pipeline(Gaussian(2)), image, 0, 0, 0)
     for key in ("image", "sharp"):
@@ -54,7 +54,7 @@ def test_both_pictures_come_back_gray_in_two_dimensions(shape: tuple[int, int]) 
 
 
 @pytest.mark.parametrize("name", ["motion", "kernel"])
-def test_the_sharp_picture_is_flipped_alone_and_the_image_is_that_one_blurred(
+def test_the_sharp_image_is_flipped_alone_and_the_image_is_that_one_blurred(
     image: NDArray[np.uint8], kernel_path: Path, name: str
 ) -> None:
     # kernels that a flip before the blur must not turn
@@ -76,7 +76,7 @@ def test_the_flips_are_independent(image: NDArray[np.uint8]) -> None:
     assert abs(np.corrcoef(flips.T)[0, 1]) < 0.2  # 4 standard deviations
 
 
-def test_no_picture_stays_sharp(image: NDArray[np.uint8]) -> None:
+def test_no_image_stays_sharp(image: NDArray[np.uint8]) -> None:
     compose = pipeline(Gaussian([1, 3]))
     assert compose.transforms[-1].p == 1
     for index in range(200):

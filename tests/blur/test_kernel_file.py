@@ -117,7 +117,7 @@ def test_an_array_is_divided_by_its_sum(save: Callable[..., Path], array: NDArra
         *("16-bit-png", "16-bit-tiff", "16-bit-pgm", "32-bit-tiff", "float-tiff"),
     ],
 )
-def test_the_levels_of_a_picture_are_kept(
+def test_the_levels_of_a_image_are_kept(
     save: Callable[..., Path], content: bytes, levels: NDArray[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     psf = weights_in(save(content, "kernel.image"))
@@ -251,7 +251,7 @@ def test_files_that_hold_no_kernel_are_refused(save: Callable[..., Path], conten
     assert_refused(save(content), reason)
 
 
-def test_a_large_picture_is_refused_before_it_is_decoded(
+def test_a_large_image_is_refused_before_it_is_decoded(
     save: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save(image(np.zeros((3001, 3001), np.uint8)))

@@ -99,7 +99,7 @@ def test_motion_between_odd_lengths_has_partly_covered_ends() -> None:
     np.testing.assert_allclose(kernels.motion(4, 0), np.array([[0.5, 1, 1, 1, 0.5]]) / 4, atol=1e-15)
 
 
-def test_motion_turns_counter_clockwise_on_the_picture() -> None:
+def test_motion_turns_counter_clockwise_on_the_image() -> None:
     psf = kernels.motion(9, 45)
     lower_left_to_upper_right = np.fliplr(psf)
     assert np.trace(lower_left_to_upper_right) > 0.5

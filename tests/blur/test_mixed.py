@@ -58,7 +58,7 @@ def test_what_is_drawn_is_a_blur_of_the_family_that_is_named() -> None:
         assert each.kernel.psf.sum() == pytest.approx(1, abs=1e-9)
 
 
-def test_a_bright_pixel_becomes_the_kernel_and_a_constant_picture_stays() -> None:
+def test_a_bright_pixel_becomes_the_kernel_and_a_constant_image_stays() -> None:
     mixture = Mixed(EVERY_FAMILY)
     impulse = np.zeros((61, 59), np.uint8)
     impulse[30, 29] = 255
@@ -131,7 +131,7 @@ def test_the_largest_kernel_is_that_of_the_largest_family() -> None:
     assert all((each.kernel.psf.shape <= largest).all() for each in drawn(mixture, 200))
 
 
-def test_in_the_pipeline_no_picture_stays_sharp_and_flips_come_first() -> None:
+def test_in_the_pipeline_no_image_stays_sharp_and_flips_come_first() -> None:
     families = {name: arguments for name, arguments in EVERY_FAMILY.items() if name != "none"}
     mixture = Mixed(families)
     compose = A.Compose([A.HorizontalFlip(), A.VerticalFlip(), Degrade(mixture)], additional_targets={"sharp": "mask"})

@@ -208,7 +208,7 @@ def test_a_slanting_path_has_the_size_and_direction_of_the_motion(angle: float) 
 
 
 @pytest.mark.parametrize("position", [(0, 0), (3, -2), (0.3, 17.9)])
-def test_a_camera_that_rests_leaves_the_picture_as_it_is(position: tuple[float, float]) -> None:
+def test_a_camera_that_rests_leaves_the_image_as_it_is(position: tuple[float, float]) -> None:
     np.testing.assert_array_equal(rasterize(np.array([position], float)), kernels.identity())
     np.testing.assert_array_equal(rasterize(np.array([position] * 5, float)), kernels.identity())
 

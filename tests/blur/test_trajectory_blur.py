@@ -22,7 +22,7 @@ def test_extent_and_shake_are_drawn_and_told() -> None:
     assert len(np.unique(values)) == 400
 
 
-def test_fixed_parameters_still_draw_a_path_for_each_picture() -> None:
+def test_fixed_parameters_still_draw_a_path_for_each_image() -> None:
     degradation = Trajectory(12, 0.5)
     assert degradation.fixed_kernel is None
     assert not degradation.is_fixed
@@ -49,7 +49,7 @@ def test_a_camera_that_moves_once_and_rests_comes_near_the_bound() -> None:
 
 
 @pytest.mark.parametrize("shape", [(64, 48), (7, 5), (1, 9), (1, 1)])
-def test_pictures_smaller_than_the_kernel_are_blurred_too(shape: tuple[int, int]) -> None:
+def test_images_smaller_than_the_kernel_are_blurred_too(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     degradation = Trajectory(25, [0, 1], noise_sigma=2, jpeg_quality=[70, 90])
     for seed in range(5):

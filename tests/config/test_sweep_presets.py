@@ -43,7 +43,7 @@ def test_the_grid_is_the_studys(accepted: Accepted) -> None:
         pytest.param(("loss=mse,l1",), 36, "grid", marks=pytest.mark.slow),
     ],
 )
-def test_words_narrow_and_widen_the_grid(accepted: Accepted, overrides: tuple[str, ...], jobs: int, name: str) -> None:
+def test_overrides_change_the_grid(accepted: Accepted, overrides: tuple[str, ...], jobs: int, name: str) -> None:
     configs = accepted("experiment=grid", *overrides)
     assert len(configs) == jobs
     assert {config["sweep"] for config in configs} == {name}

@@ -83,7 +83,7 @@ def test_a_finished_cache_is_opened_without_its_lock(images: Path, root: Path) -
 
 
 @pytest.mark.parametrize("change", ["time", "size", "new file", "file gone"])
-def test_a_change_builds_anew(images: Path, root: Path, change: str) -> None:
+def test_a_change_builds_again(images: Path, root: Path, change: str) -> None:
     open_cache(folder(images), root, max_bad_fraction=1)
     match change:
         case "time":
@@ -221,7 +221,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("memory_limit", [0, 10**6], ids=["mapped", "in memory"])
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_cache_is_built_anew(
+def test_a_damaged_cache_is_built_again(
     images: Path,
     root: Path,
     damage: Callable[[Path], object],

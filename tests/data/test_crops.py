@@ -63,7 +63,7 @@ def convolved(image: np.ndarray, degradation: Degradation, mode: str) -> np.ndar
 
 
 @pytest.mark.parametrize("degradation", [Box(7), Gaussian(1.5), Motion(9, 30)])
-def test_a_real_border_shows_what_lies_beyond_and_a_symmetric_one_mirrors(degradation: Degradation) -> None:
+def test_a_real_boundary_shows_what_lies_beyond_and_a_symmetric_one_mirrors(degradation: Degradation) -> None:
     images = One((60, 50))
     height, width = degradation.max_kernel_size
     margin = (height // 2, width // 2)
@@ -112,7 +112,7 @@ def test_the_margin_follows_the_largest_kernel_of_each_axis(cache_root: Path) ->
         assert data.crop() == Crop("symmetric", (0, 0), 99)
 
 
-def test_both_borders_show_the_same_sharp_pixels(cache_root: Path) -> None:
+def test_both_boundaries_show_the_same_sharp_pixels(cache_root: Path) -> None:
     data = SyntheticData(Box(7), max_images=4, cache_root=str(cache_root), **SETTINGS | {"eval_crop": 100})
     data.setup()
     one, other = (data.evaluation_dataset([0], crop)[0] for crop in data.crops_of_both_boundaries())

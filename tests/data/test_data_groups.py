@@ -142,7 +142,7 @@ def test_a_run_on_photographs(tmp_path: Path, cache_root: Path) -> None:
     assert all(row["name"].endswith((".png", ".jpg")) for row in rows(run))
 
 
-def test_a_run_on_pictures_of_every_format(tmp_path: Path, cache_root: Path) -> None:
+def test_a_run_on_images_of_every_format(tmp_path: Path, cache_root: Path) -> None:
     root = tmp_path / "images"
     write_images(root, 12, height=70, width=81)
     for index, suffix in enumerate(("jpg", "webp", "bmp", "tif", "TIFF")):

@@ -141,7 +141,7 @@ ALWAYS_THE_SAME = {
 
 @pytest.mark.parametrize("name", ALWAYS_THE_SAME)
 @pytest.mark.parametrize("crop", [WHOLE, Crop("valid", (4, 3))])
-def test_what_is_kept_equals_what_is_made_anew(name: str, crop: Crop) -> None:
+def test_what_is_kept_equals_what_is_made_again(name: str, crop: Crop) -> None:
     images, degradation = Noise(3, (64, 43), growth=3), ALWAYS_THE_SAME[name]
     fresh = training(images, degradation=degradation, crop=crop, memory_limit=0)
     kept = training(images, degradation=degradation, crop=crop)

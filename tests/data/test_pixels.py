@@ -146,7 +146,7 @@ def test_a_copy_of_other_images_is_a_sentence(tmp_path: Path, images: Path, root
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_loaders_say_it_in_the_same_words(tmp_path: Path, root: Path, workers: int) -> None:
+def test_loaders_say_it_in_the_same_overrides(tmp_path: Path, root: Path, workers: int) -> None:
     write_images(tmp_path / "images", 40, height=12)
     settings = {**SETTINGS, "num_workers": workers, "cache_memory": 0.0}
     data = FolderData(Box([3, 5]), root=str(tmp_path / "images"), max_images=None, cache_root=str(root), **settings)

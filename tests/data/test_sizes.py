@@ -60,7 +60,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["folder", "pairs"])
-def test_patches_blurs_and_borders_share_one_cache_and_one_division(tmp_path: Path, kind: str) -> None:
+def test_patches_blurs_and_boundaries_share_one_cache_and_one_division(tmp_path: Path, kind: str) -> None:
     roots = [write(tmp_path / name, [(20 + 4 * i, 21 + 4 * i) for i in range(24)]) for name in ("sharp", "blurred")]
     cache_root = tmp_path / "cache"
     seen = []
@@ -104,7 +104,7 @@ def test_what_is_too_small_is_left_out_of_one_training_and_counted(
     assert not warnings_of(caplog)
 
 
-def test_what_a_real_border_leaves_nothing_of_is_not_measured(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_valid_boundary_leaves_empty_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = write(tmp_path / "images", [(17 + index % 3 * 4, 40) for index in range(40)])
     data = set_up(root, tmp_path / "cache", Box(17), patch_size=4, boundary="valid")  # it takes 8 px of each side
     assert data.too_small["train"] > 0
@@ -296,7 +296,7 @@ def test_a_sweep_is_refused_before_its_first_job(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.slow
-def test_a_sweep_over_the_blur_with_a_real_border_on_mixed_sizes(tmp_path: Path) -> None:
+def test_a_sweep_over_the_blur_with_a_real_boundary_on_mixed_sizes(tmp_path: Path) -> None:
     root = write(tmp_path / "images", [(38 + i, 38 + i) for i in range(24)])
     places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}")
     overrides = (

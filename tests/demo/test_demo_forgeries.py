@@ -148,7 +148,7 @@ def everything_of(demo: Demo) -> bytes:
     return b"".join(path.read_bytes() for path in demo.temporary.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def test_a_picture_that_was_sent_is_restored_and_shown_to_who_sent_it(demo: Demo, client: Client) -> None:
+def test_a_image_that_was_sent_is_restored_and_shown_to_who_sent_it(demo: Demo, client: Client) -> None:
     path = sent(client, MINE, "my photo.png")
     _, slider, said, download = client.restored(call(demo, image(path)), "mine")
     assert "my photo" in said.replace("&#32;", " ")
@@ -182,7 +182,7 @@ def test_no_forged_path_is_told_from_another(demo: Demo, client: Client, forged:
     assert SECRET not in everything_of(demo)
 
 
-def test_a_text_is_no_picture(demo: Demo, client: Client, secrets: Path) -> None:
+def test_a_text_is_no_image(demo: Demo, client: Client, secrets: Path) -> None:
     """Plain texts are choices of the page: what is no image is not taken for its path."""
     told = set()
     for number, text in enumerate((secrets / "secret.png", secrets / "notes.txt", secrets / "absent.png")):
@@ -312,7 +312,7 @@ def test_a_name_that_was_made_to_lead_here_is_refused(client: Client, host: str)
     assert {answer.status for answer in answers} == {400}
 
 
-def test_the_pictures_of_who_left_nothing_behind_are_gone(tmp_path: Path, network_at: Callable[[Path], Path]) -> None:
+def test_the_images_of_who_left_nothing_behind_are_gone(tmp_path: Path, network_at: Callable[[Path], Path]) -> None:
     with Demo(network_at(tmp_path / "tiny.safetensors"), tmp_path / "temporary") as started:
         client = Client(started)
         client.ask("GET", "/")

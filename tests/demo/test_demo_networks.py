@@ -18,7 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pretrained"
 
 
-def test_all_that_ship_can_be_chosen(folder: Path, network_at: NetworkAt) -> None:
+def test_all_that_are_pretrained_can_be_chosen(folder: Path, network_at: NetworkAt) -> None:
     for name in pretrained.PRETRAINED:
         network_at(folder / f"{name}.safetensors")
     networks = Networks()

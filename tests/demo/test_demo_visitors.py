@@ -44,7 +44,7 @@ def test_two_pages_of_a_computer_have_cookies_of_their_own(tmp_path: Path) -> No
     assert Visitors(tmp_path).cookie != Visitors(tmp_path).cookie
 
 
-def test_a_picture_is_of_the_browser_that_sent_it_and_of_the_first_tab(visitors: Visitors) -> None:
+def test_a_image_is_of_the_browser_that_sent_it_and_of_the_first_tab(visitors: Visitors) -> None:
     mine, other = (visitors.visitor(visitors.new_token()) for _ in range(2))
     path = sent(mine)
     assert not other.may_use(path, "tab")
@@ -73,7 +73,7 @@ def test_a_picture_is_of_the_browser_that_sent_it_and_of_the_first_tab(visitors:
         lambda _: None,
     ],
 )
-def test_no_other_text_names_a_picture(visitors: Visitors, change: object) -> None:
+def test_no_other_text_names_a_image(visitors: Visitors, change: object) -> None:
     visitor = visitors.visitor(visitors.new_token())
     path = sent(visitor)
     assert not visitor.may_use(change(path), "tab")  # type: ignore[operator]
@@ -95,7 +95,7 @@ def test_links_out_of_the_folder_lead_nowhere(visitors: Visitors, tmp_path: Path
     assert visitor.owns(str(folder / "photo.png"))
 
 
-def test_old_pictures_and_results_are_removed(visitors: Visitors) -> None:
+def test_old_images_and_results_are_removed(visitors: Visitors) -> None:
     visitor = visitors.visitor(visitors.new_token())
     old, new, result = sent(visitor), sent(visitor), visitor.results()
     long_ago = time.time() - KEPT_FOR - 60
@@ -108,7 +108,7 @@ def test_old_pictures_and_results_are_removed(visitors: Visitors) -> None:
     assert visitor.may_use(old, "tab")  # so that the page says that it is gone
 
 
-def test_a_browser_keeps_a_few_pictures_and_the_page_a_few_browsers(visitors: Visitors, tmp_path: Path) -> None:
+def test_a_browser_keeps_a_few_images_and_the_page_a_few_browsers(visitors: Visitors, tmp_path: Path) -> None:
     first = visitors.visitor(visitors.new_token())
     paths = [sent(first) for _ in range(20)]
     visitors.clean()
@@ -121,7 +121,7 @@ def test_a_browser_keeps_a_few_pictures_and_the_page_a_few_browsers(visitors: Vi
     assert not any((tmp_path / "demo").iterdir())
 
 
-def test_all_pictures_together_take_no_more_than_some_gigabytes(visitors: Visitors) -> None:
+def test_all_images_together_take_no_more_than_some_gigabytes(visitors: Visitors) -> None:
     everybody = [visitors.visitor(visitors.new_token()) for _ in range(3)]
     for visitor in everybody:
         with Path(sent(visitor)).open("r+b") as file:

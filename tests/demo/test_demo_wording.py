@@ -116,7 +116,7 @@ def test_what_was_done_is_told() -> None:
     assert blur_text("Disk", {"radius": 2.5, "noise_sigma": 0}) == "Disk (radius 2.5 px)"
 
 
-def test_a_reduced_picture_is_told() -> None:
+def test_a_reduced_image_is_told() -> None:
     assert resized_text((30, 40), (30, 40), 12) == ""
     assert resized_text((3000, 4067), (2975, 4033), 12) == (
         "The image has 4067x3000 px. This page works on up to 12 megapixels, so it was reduced to 4033x2975 px first."

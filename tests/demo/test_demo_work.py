@@ -77,14 +77,14 @@ def test_a_blurred_impulse_has_the_known_psnr() -> None:
     assert outcome.gain.difference == outcome.gain.restored - outcome.gain.blurred
 
 
-def test_the_gain_of_a_picture_that_is_left_as_it_is_is_not_known() -> None:
+def test_the_gain_of_a_image_that_is_left_as_it_is_is_not_known() -> None:
     outcome = blur_and_restore(impulse(225), restorer(25))
     assert outcome.gain is None
     assert np.array_equal(outcome.before.pixels, impulse(225).pixels)
     assert outcome.after.pixels[0, 0] == 25
 
 
-def test_a_sharp_picture_that_is_left_as_it_is_can_only_be_harmed() -> None:
+def test_a_sharp_image_that_is_left_as_it_is_can_only_be_degraded() -> None:
     outcome = blur_and_restore(impulse(225), restorer(25), is_sharp=True)
     assert outcome.gain is not None
     assert math.isinf(outcome.gain.blurred)
@@ -107,7 +107,7 @@ def by_wiener_guided(kernel: Psf | None) -> Restorer:
     return Restorer("wiener_guided", {}, TorchNetwork(network, torch.device("cpu")))
 
 
-def test_a_network_with_a_guide_restores_with_and_without_a_blur() -> None:
+def test_a_network_with_a_wiener_estimate_restores_with_and_without_a_blur() -> None:
     face, wiener_guided = sample_face(1), by_wiener_guided(BOX)
     outcome = blur_and_restore(face, wiener_guided, blur_of("box", {"size": 5}, 2))
     assert np.array_equal(outcome.after.pixels, wiener_guided(outcome.before.pixels))
@@ -254,7 +254,7 @@ def test_what_is_wrong_with_an_upload_is_told_without_the_place_on_the_server(tm
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("colors", [(), (3,)])
-def test_a_picture_that_is_too_large_is_reduced(kind: type, colors: tuple[int, ...]) -> None:
+def test_a_image_that_is_too_large_is_reduced(kind: type, colors: tuple[int, ...]) -> None:
     white = np.iinfo(kind).max
     pixels = np.zeros((200, 300, *colors), kind)
     pixels[::2] = white  # means of 2x2 pixels are gray
@@ -270,7 +270,7 @@ def test_a_picture_that_is_too_large_is_reduced(kind: type, colors: tuple[int, .
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 90_000), (90_000, 1), (317, 211), (200, 300)])
-def test_a_reduced_picture_has_no_more_than_is_allowed(shape: tuple[int, int]) -> None:
+def test_a_reduced_image_has_no_more_than_is_allowed(shape: tuple[int, int]) -> None:
     image = DecodedImage(np.zeros(shape, np.uint8), None, "PNG")
     height, width = fitted(image, 0.06).pixels.shape
     assert 1 <= height * width <= 60_000
@@ -279,7 +279,7 @@ def test_a_reduced_picture_has_no_more_than_is_allowed(shape: tuple[int, int]) -
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_the_largest_file_of_an_allowed_picture_may_be_uploaded(tmp_path: Path, suffix: str) -> None:
+def test_the_largest_file_of_an_allowed_image_may_be_uploaded(tmp_path: Path, suffix: str) -> None:
     levels = np.random.default_rng(0).integers(0, 65536, (500, 400, 4), dtype=np.uint16)  # it cannot be compressed
     path = tmp_path / f"noise.{suffix}"
     write_image(path, DecodedImage(levels[..., :3], levels[..., 3], "PNG"))

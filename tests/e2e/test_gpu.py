@@ -126,7 +126,7 @@ def smooth() -> NDArray[np.float64]:
     ("levels", "precision", "allowed"),
     [(np.uint8, "32-true", 1), (np.uint8, "bf16-mixed", 2), (np.uint16, "32-true", 6)],
 )
-def test_pictures_are_restored_alike(levels: type[np.unsignedinteger[Any]], precision: Any, allowed: int) -> None:
+def test_images_are_restored_alike(levels: type[np.unsignedinteger[Any]], precision: Any, allowed: int) -> None:
     image = np.round(smooth() * np.iinfo(levels).max).astype(levels)
     there = deblur.load("mixed", accelerator="gpu", precision=precision)(image).astype(int)
     here = deblur.load("mixed", accelerator="cpu", precision="32-true")(image).astype(int)

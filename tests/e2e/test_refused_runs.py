@@ -53,7 +53,7 @@ def test_a_loss_that_is_finite_and_absurd_has_diverged(
     assert not (workplace.run / "metrics.json").exists()
 
 
-def test_a_run_that_does_harm_says_so(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_does_degradation_says_so(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     assert workplace.train(*SMALL, "model.residual=false", "trainer.max_epochs=1") == 0
     assert workplace.read("metrics.json")["test"]["gain"] < -0.1
     assert "The restored test images are worse than the blurred ones: the gain is -" in capsys.readouterr().out

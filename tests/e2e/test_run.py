@@ -88,7 +88,7 @@ def test_samples_are_the_images_of_the_table(finished: Workplace) -> None:
         assert -10 * math.log10(((restored - sharp) ** 2).mean()) == pytest.approx(float(row["psnr"]), abs=0.05)
 
 
-def test_tensorboard_shows_scalars_strips_and_hyperparameters(finished: Workplace) -> None:
+def test_tensorboard_shows_scalars_grids_and_hyperparameters(finished: Workplace) -> None:
     events = EventAccumulator(str(finished.run), size_guidance={"images": 0}).Reload()
     tags = events.Tags()
     stages = {f"val/{name}" for name in ("loss", "mse", "psnr", "ssim", "gain")}
@@ -153,7 +153,7 @@ def test_an_epoch_without_validation_has_no_figures_of_an_earlier_one(
     assert len({row["lr"] for row in workplace.rows("history.csv")}) == 1
 
 
-def test_a_network_that_folds_pixels_is_trained_on_sizes_that_are_no_multiples(workplace: Workplace) -> None:
+def test_a_network_that_unshuffles_pixels_is_trained_on_sizes_that_are_no_multiples(workplace: Workplace) -> None:
     small = [word for word in SMALL if not word.startswith("model.")]
     overrides = ("model=resnet", "model.blocks=1", "model.width=8", "data.patch_size=32", "data.eval_crop=62")
     assert workplace.train(*small, *overrides, "logger=none", "optimizer.lr=3e-3") == 0

@@ -64,7 +64,7 @@ def test_an_evaluation_finds_what_the_run_reports(workplace: Workplace, callback
     }
 
 
-def test_strips_show_the_weights_that_are_stored(workplace: Workplace) -> None:
+def test_grids_show_the_weights_that_are_stored(workplace: Workplace) -> None:
     assert workplace.train(*SMALL, "callbacks=[default,ema]", *AVERAGED, "model.dropout=0") == 0
     config = read_config(workplace.run)
     places = {"cache_root": str(workplace.cache_root)}

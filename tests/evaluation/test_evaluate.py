@@ -114,7 +114,7 @@ def test_a_sweep_is_evaluated_run_by_run(trained: Path, cache_root: Path, tmp_pa
         assert only(json.loads((folder / "metrics.json").read_text())) == means_of_test(run)
 
 
-def test_the_wrong_words_are_sentences(run: Path, refused: Refuse) -> None:
+def test_the_wrong_overrides_are_sentences(run: Path, refused: Refuse) -> None:
     one_of = "Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or optimal_linear=true alone."
     assert refused() == one_of
     assert refused(f"run={run}", "sweep=two") == one_of

@@ -78,7 +78,7 @@ def test_an_exported_network_stands_beside_a_baseline(exported: Path, evaluated:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("told", [False, True])
-def test_a_guide_is_made_for_an_exported_network(told: bool, tmp_path: Path, evaluated: Evaluate) -> None:
+def test_a_wiener_estimate_is_made_for_an_exported_network(told: bool, tmp_path: Path, evaluated: Evaluate) -> None:
     network = calibrated(non_blind=told, noise_scales=[1.0, 4.0])
     model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4]}
     model |= {"non_blind": told, "noise_scales": [1.0, 4.0], "dropout": 0.0}

@@ -40,7 +40,7 @@ def test_the_networks_of_a_sweep_stand_beside_the_filters(
     assert "srcnn_915, lr 0.001" in line  # two layers of 5 and 3 px see 7 px
 
 
-def test_a_network_with_a_guide_has_no_size_to_stand_at(run: Path, tmp_path: Path) -> None:
+def test_a_network_with_a_wiener_estimate_has_no_size_to_stand_at(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     metrics = json.loads((run / "metrics.json").read_text())
 

@@ -104,7 +104,7 @@ def test_one_image_that_the_network_has_seen_is_refused(
     assert ([row["name"] for row in found.rows], found.summary["seen_left_out"]) == (["b.png"], 1)
 
 
-def test_what_a_real_border_leaves_nothing_of_is_left_out_and_counted(
+def test_what_a_real_boundary_leaves_nothing_of_is_left_out_and_counted(
     run: Path, evaluated: Evaluate, refused: Refuse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write(tmp_path / "mixed", (40, 50), (6, 50), (7, 50), (40, 5))

@@ -75,6 +75,6 @@ def test_the_best_linear_filters_are_learned_from_pairs(
     assert gains["pairs"][9] == pytest.approx(gains["known"][9], abs=0.5)
 
 
-def test_a_network_that_ships_is_evaluated_by_its_name(evaluated: Evaluate) -> None:
+def test_a_network_that_is_pretrained_is_evaluated_by_its_name(evaluated: Evaluate) -> None:
     rows = evaluated("run=box", "data.max_images=9", "data.eval_crop=32", "both_boundaries=false").rows
     assert {row["restorer"] for row in rows} == {"box"}

@@ -52,7 +52,7 @@ def test_the_card_tells_of_dead_leaves(trained_run: Path) -> None:
     assert "| Dead leaves | 25% of the images |" in model_card(trained, "net", ["safetensors"])
 
 
-def test_the_card_tells_no_border_where_somebody_else_has_blurred(trained_run: Path) -> None:
+def test_the_card_tells_no_boundary_where_somebody_else_has_blurred(trained_run: Path) -> None:
     trained = load_trained(trained_run)
     trained.config["data"] = {"name": "pairs", "boundary": "symmetric"}
     assert "Boundary" not in model_card(trained, "net", ["safetensors"])
@@ -74,7 +74,7 @@ def test_the_code_of_the_card_runs(exported: Path, tmp_path: Path) -> None:
     assert np.abs(restored.astype(int) - expected).max() <= 1  # a level, where a rounding differs
 
 
-def test_each_format_has_its_own_words(trained_run: Path) -> None:
+def test_each_format_has_its_own_overrides(trained_run: Path) -> None:
     trained = load_trained(trained_run)
     onnx, safetensors = (model_card(trained, "net", (kind,)) for kind in ("onnx", "safetensors"))
     assert "--network net.onnx" in onnx

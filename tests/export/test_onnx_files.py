@@ -65,7 +65,7 @@ def test_onnxruntime_computes_what_torch_does(wide: tuple[SRCNN, Session], shape
 
 @pytest.mark.parametrize("shape", [(37, 53, 3), (1, 1), (300, 517), (9, 2, 4)])
 @pytest.mark.parametrize("kind", [np.float32, np.uint16])
-def test_pictures_are_those_of_torch(trained_run: Path, exported: Path, shape: tuple[int, ...], kind: type) -> None:
+def test_images_are_those_of_torch(trained_run: Path, exported: Path, shape: tuple[int, ...], kind: type) -> None:
     image: NDArray[Any] = np.random.default_rng(0).random(shape)
     image = (image * 65535).astype(np.uint16) if kind is np.uint16 else image.astype(np.float32)
     by_torch = deblur.load(trained_run, accelerator="cpu", precision="32-true")
@@ -90,7 +90,7 @@ def test_tiles_are_those_of_the_whole_in_onnx(trained_run: Path, exported: Path,
     ("tile", "unshuffle"),
     [(7, 2), pytest.param(16, 3, marks=pytest.mark.slow), pytest.param(64, 3, marks=pytest.mark.slow)],
 )
-def test_tiles_of_folded_pixels_are_those_of_the_whole_in_onnx(tmp_path: Path, tile: int, unshuffle: int) -> None:
+def test_tiles_of_unshuffled_pixels_are_those_of_the_whole_in_onnx(tmp_path: Path, tile: int, unshuffle: int) -> None:
     torch.manual_seed(0)
     net = ResNet(1, 4, unshuffle).eval()
     nn.init.normal_(net.last.weight, std=0.1)

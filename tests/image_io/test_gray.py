@@ -10,7 +10,7 @@ from deblur.image_io.gray import digest, read_gray
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.PNG", "a.jpg", "a.JPEG"])
-def test_gray_pictures_keep_their_levels(tmp_path: Path, name: str) -> None:
+def test_gray_images_keep_their_levels(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     Image.fromarray(noise(HEIGHT, WIDTH)).save(path, quality=90)
     image = read_gray(path)

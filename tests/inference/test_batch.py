@@ -59,7 +59,7 @@ def test_each_failure_is_told_once_whoever_fails(tmp_path: Path) -> None:
     assert made[0].target.is_file()
 
 
-def test_few_pictures_are_held_at_once(tmp_path: Path) -> None:
+def test_few_images_are_held_at_once(tmp_path: Path) -> None:
     made = tasks(tmp_path, 12)
     threads: list[int] = []
     failed: list[str] = []

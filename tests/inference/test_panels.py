@@ -31,7 +31,7 @@ def test_the_detail_is_where_most_changes(place: tuple[int, int], colors: tuple[
     assert (rows.stop - rows.start, columns.stop - columns.start) == (60, 60)
 
 
-def test_a_small_picture_is_its_own_detail() -> None:
+def test_a_small_image_is_its_own_detail() -> None:
     assert liveliest_detail(noise(5, 400), 160)[0] == slice(0, 5)
 
 

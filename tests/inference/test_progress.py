@@ -13,7 +13,7 @@ from deblur.inference.progress import SEVERAL_TILES, ImageBar, progress
 TASK = Task("a.png", Path("a.png"), Path("b.png"), "a")
 
 
-def test_pictures_and_the_tiles_of_a_large_one_are_counted() -> None:
+def test_images_and_the_tiles_of_a_large_one_are_counted() -> None:
     with Progress(console=Console(file=StringIO())) as shown:
         bar = ImageBar(shown, 2)
         assert bar.tiles("small", SEVERAL_TILES - 1) is None
@@ -30,7 +30,7 @@ def test_pictures_and_the_tiles_of_a_large_one_are_counted() -> None:
         assert [task.description for task in shown.tasks] == ["Images", "another"]
 
 
-def test_one_picture_needs_no_count() -> None:
+def test_one_image_needs_no_count() -> None:
     with Progress(console=Console(file=StringIO())) as shown:
         ImageBar(shown, 1)
         assert [task.visible for task in shown.tasks] == [False]

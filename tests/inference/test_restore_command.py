@@ -23,7 +23,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_picture_is_restored_beside_itself(command: Command, identity: Path, tmp_path: Path) -> None:
+def test_a_image_is_restored_beside_itself(command: Command, identity: Path, tmp_path: Path) -> None:
     Image.fromarray(noise(20, 30, 3)).save(tmp_path / "photo.png")
     told = command(f"{tmp_path / 'photo.png'}", f"--network={identity}")
     assert told.code == 0
@@ -207,7 +207,7 @@ def test_mistakes_are_sentences_and_leave_nothing(command: Command, identity: Pa
         assert snapshot(tmp_path) == before, overrides
 
 
-def test_a_folder_that_cannot_be_written_is_told_for_each_picture(
+def test_a_folder_that_cannot_be_written_is_told_for_each_image(
     command: Command, identity: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -241,7 +241,7 @@ def test_no_result_is_written_over_an_input(command: Command, identity: Path, tm
         assert snapshot(tmp_path) == before
 
 
-def test_pictures_of_one_stem_keep_their_own_results(command: Command, identity: Path, tmp_path: Path) -> None:
+def test_images_of_one_stem_keep_their_own_results(command: Command, identity: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for suffix, side in (("png", 20), ("bmp", 30)):
         Image.fromarray(noise(side, side)).save(tmp_path / "in" / f"a.{suffix}")
@@ -301,7 +301,7 @@ def test_two_results_are_not_written_into_one_file(command: Command, identity: P
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_missing_beside_a_restored_picture_is_added(command: Command, brighter: Path, tmp_path: Path) -> None:
+def test_what_is_missing_beside_a_restored_image_is_added(command: Command, brighter: Path, tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8), 10, np.uint8)).save(tmp_path / "a.png")
     overrides = (f"{tmp_path / 'a.png'}", f"--network={brighter}")
     assert command(*overrides).code == 0

@@ -43,7 +43,7 @@ def test_brightness_is_restored_and_alpha_kept(brighter: Path) -> None:
     assert restored[0, 0].tolist() == [126, 126, 126, 100]
 
 
-def test_what_is_no_picture_is_refused(identity: Path) -> None:
+def test_what_is_no_image_is_refused(identity: Path) -> None:
     restorer = deblur.load(identity, accelerator="cpu")
     for image, said in (
         (np.zeros((3, 3, 5), np.uint8), "1 to 4 channels"),
@@ -57,7 +57,7 @@ def test_what_is_no_picture_is_refused(identity: Path) -> None:
             restorer(image)
 
 
-def test_a_large_picture_is_restored_in_counted_tiles(tmp_path: Path) -> None:
+def test_a_large_image_is_restored_in_counted_tiles(tmp_path: Path) -> None:
     restorer = deblur.load(write_network(tmp_path / "n.safetensors", (3, 3)), accelerator="cpu")
     image, calls = decoded(300, 520, 3), []
     restorer(image, "channels", lambda: calls.append(1))

@@ -46,7 +46,7 @@ def test_tiles_are_those_of_the_whole(name: str, shape: tuple[int, int], tile: i
 @pytest.mark.parametrize("tile", [1, 7, 16, 30, 1000])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("unshuffle", [2, 3])
-def test_tiles_of_a_network_that_folds_pixels_are_those_of_the_whole(
+def test_tiles_of_a_network_that_unshuffles_pixels_are_those_of_the_whole(
     unshuffle: int, shape: tuple[int, int], tile: int
 ) -> None:
     torch.manual_seed(0)
@@ -60,7 +60,7 @@ def test_tiles_of_a_network_that_folds_pixels_are_those_of_the_whole(
 
 
 @pytest.mark.parametrize("size_divisor", [0, 2, 1.0, (1, 1), "1", 3000])
-def test_an_alignment_that_cannot_be_is_refused(size_divisor: object) -> None:
+def test_an_size_divisor_that_cannot_be_is_refused(size_divisor: object) -> None:
     net = network((5, 3))  # of radius 3
     net.size_divisor = size_divisor  # type: ignore[assignment] # what a network of one's own may hold
     with pytest.raises(UserError, match=r"The network's attribute size_divisor=.* is not allowed with halo=3: give"):
@@ -77,7 +77,7 @@ def test_a_plain_network_as_well() -> None:
     np.testing.assert_allclose(tiles_of(net, 16).restore(image), whole(net, image), rtol=0, atol=1e-6)
 
 
-def test_views_of_a_picture_are_planes() -> None:
+def test_views_of_a_image_are_planes() -> None:
     net, colors = network((5, 3)), np.random.default_rng(0).random((20, 30, 3), dtype=np.float32)
     expected = whole(net, np.ascontiguousarray(colors[::-1, :, 1]))
     np.testing.assert_allclose(tiles_of(net, 16).restore(colors[::-1, :, 1]), expected, rtol=0, atol=1e-6)

@@ -14,7 +14,7 @@ def network(blocks: int = 2, width: int = 6, unshuffle: int = 2, end_kernel_size
 
 
 @pytest.mark.parametrize(("unshuffle", "halo", "field"), [(1, 8, 17), (2, 16, 34), (3, 24, 51)])
-def test_it_sees_further_the_more_it_folds(unshuffle: int, halo: int, field: int) -> None:
+def test_it_sees_further_the_more_it_unshuffles(unshuffle: int, halo: int, field: int) -> None:
     made = network(unshuffle=unshuffle)
     assert (made.halo, made.receptive_field, made.size_divisor) == (halo, field, unshuffle)
     for parameter in made.parameters():  # no ReLU is closed

@@ -44,7 +44,7 @@ def test_cost_and_field_are_those_of_the_layers(name: str, factors: tuple[float,
 
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40), (31, 37)])
-def test_pictures_that_are_surrounded_before_give_the_same_without_padding(name: str, shape: tuple[int, int]) -> None:
+def test_images_that_are_surrounded_before_give_the_same_without_padding(name: str, shape: tuple[int, int]) -> None:
     network, blurred = calibrated(BOX, *LAYERS[name], noise_scales=(1.0, 5.0)), gray(2, 1, *shape)
     wiener_estimate = wiener_estimate_of(network, blurred)
     restored = network(blurred, wiener_estimate)
@@ -53,7 +53,7 @@ def test_pictures_that_are_surrounded_before_give_the_same_without_padding(name:
     torch.testing.assert_close(network(*around, pad=False), restored, atol=1e-6, rtol=0)
 
 
-def test_a_patch_with_context_equals_the_same_place_of_the_whole_picture() -> None:
+def test_a_patch_with_context_equals_the_same_place_of_the_whole_image() -> None:
     network, blurred = calibrated(kernel_sizes=(9, 3, 5), widths=(6, 4)), gray(1, 1, 50, 41)
     wiener_estimate = wiener_estimate_of(network, blurred)
     window = np.s_[..., 5 : 5 + 20 + 2 * network.halo, 3 : 3 + 16 + 2 * network.halo]
@@ -66,7 +66,7 @@ def test_a_patch_with_context_equals_the_same_place_of_the_whole_picture() -> No
 
 
 @pytest.mark.parametrize("pad", [True, False])
-def test_a_last_layer_of_zeros_leaves_the_first_plane_of_the_guide(pad: bool) -> None:
+def test_a_last_layer_of_zeros_leaves_the_first_plane_of_the_wiener_estimate(pad: bool) -> None:
     network, blurred = calibrated(noise_scales=(1.0, 9.0)), gray(2, 1, 30, 27)
     for parameter in network.convolutions[-1].parameters():
         torch.nn.init.zeros_(parameter)
@@ -75,7 +75,7 @@ def test_a_last_layer_of_zeros_leaves_the_first_plane_of_the_guide(pad: bool) ->
     assert torch.equal(network(blurred, wiener_estimate, pad=pad), expected)
 
 
-def test_the_picture_and_each_plane_of_the_guide_are_looked_at() -> None:
+def test_the_image_and_each_plane_of_the_wiener_estimate_are_looked_at() -> None:
     network, blurred = calibrated(noise_scales=(1.0, 9.0)), gray(1, 1, 30, 27)
     given = [blurred.requires_grad_(), wiener_estimate_of(network, blurred.detach()).requires_grad_()]
     network(*given)[0, 0, 15, 13].backward()
@@ -130,12 +130,12 @@ def test_weights_without_a_calibration_are_refused(missing: str) -> None:
         WienerSRCNN((5, 3), (4,)).load_state_dict(held)
 
 
-def test_without_a_calibration_there_is_no_guide() -> None:
+def test_without_a_calibration_there_is_no_wiener_estimate() -> None:
     with pytest.raises(RuntimeError, match=r"calibrate\(\) first"):
         WienerSRCNN((5, 3), (4,)).prefilter()
 
 
-def test_several_kernels_are_refused_unless_each_picture_brings_its_own() -> None:
+def test_several_kernels_are_refused_unless_each_image_brings_its_own() -> None:
     several = pairs([BOX, LOPSIDED])
     with pytest.raises(ValueError, match="several kernels: take non_blind=true"):
         WienerSRCNN((5, 3), (4,)).calibrate(*several)
@@ -148,7 +148,7 @@ def test_several_kernels_are_refused_unless_each_picture_brings_its_own() -> Non
         wiener_estimate_of(told, blurred)
 
 
-def test_a_network_that_is_told_kernels_keeps_none_in_its_weights() -> None:
+def test_a_network_that_is_known_kernels_keeps_none_in_its_weights() -> None:
     before, after = (WienerSRCNN((5, 3), (4,), non_blind=True) for _ in range(2))
     before.calibrate(*pairs([BOX, LOPSIDED]))
     after.load_state_dict(before.state_dict())
@@ -162,7 +162,7 @@ def test_a_network_that_is_told_kernels_keeps_none_in_its_weights() -> None:
     [[BOX] * 6, [kernels.gaussian(1.5)] * 6, [kernels.motion(7, 30)] * 6, [BOX, LOPSIDED] * 3],
     ids=["box", "gaussian", "tilted", "several"],
 )
-def test_the_guide_is_what_the_wiener_baseline_restores(own: Sequence[Psf]) -> None:
+def test_the_wiener_estimate_is_what_the_wiener_baseline_restores(own: Sequence[Psf]) -> None:
     images = pairs(own)
     network, baseline = WienerSRCNN((5, 3), (4,), non_blind=own[0] is not own[1]), DctWiener()
     network.calibrate(*images)

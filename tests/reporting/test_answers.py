@@ -23,7 +23,7 @@ def answers(*folders: Path) -> list[Answer]:
     ]
 
 
-def test_cells_are_compared_image_by_image(make_measured: Files, sweep: Path) -> None:
+def test_configurations_are_compared_image_by_image(make_measured: Files, sweep: Path) -> None:
     make_measured("a", HARD + 3.2)
     make_measured("b", HARD + 3.0 + NOISE / 10, lr=0.0001)  # 0.2 dB is little beside 2 dB between the images
     make_measured("c", HARD + 3.2 + NOISE - NOISE.mean() - 0.001, lr=0.01)
@@ -70,7 +70,7 @@ def test_an_infinite_psnr_is_left_out_and_counted(make_measured: Files, sweep: P
     assert "1 test image with an infinite PSNR left out." in found.sentence
 
 
-def test_the_best_is_chosen_on_the_images_that_all_cells_share(make_measured: Files, sweep: Path) -> None:
+def test_the_best_is_chosen_on_the_images_that_all_configurations_share(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [0.5, 0.4, None])
     make_measured("b", [1.0, 2.0, -5.0], lr=0.01)
     assert answers(sweep)[0].best.hyperparameters == "lr 0.01"
@@ -92,7 +92,7 @@ def test_one_test_image_tells_nothing_apart(make_measured: Files, sweep: Path) -
     assert found.sentence.endswith("With 1 test image to compare, no difference can be significant.")
 
 
-def test_equal_differences_are_told_apart_and_equal_cells_are_not(make_measured: Files, sweep: Path) -> None:
+def test_equal_differences_are_significant_and_equal_results_are_not(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [2.0, 3.0])
     make_measured("b", [1.0, 2.0], lr=0.01)
     make_measured("c", [2.0, 3.0], lr=0.1)
@@ -105,7 +105,7 @@ def test_equal_differences_are_told_apart_and_equal_cells_are_not(make_measured:
     }
 
 
-def test_harm_is_called_so(make_measured: Files, sweep: Path) -> None:
+def test_degradation_is_called_so(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [-1.0, -2.0, -1.5])
     sentence = answers(sweep)[0].sentence
     assert sentence.startswith("box: srcnn_915, 18.50 dB, which is 1.50 dB worse than the blurred input")

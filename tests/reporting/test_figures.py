@@ -67,7 +67,7 @@ def test_a_name_with_dollars_is_no_formula(make_measured: Files, sweep: Path) ->
     assert heatmap(read(sweep)) is not None
 
 
-def test_the_heat_map_marks_harm(make_measured: Files, sweep: Path) -> None:
+def test_the_heat_map_marks_degradation(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [1.0, 2.0])
     harmless = heatmap(read(sweep))
     make_measured("b", [-1.0, -2.0], lr=0.01)
@@ -92,7 +92,7 @@ def test_the_detail_fits_into_a_small_image() -> None:
     assert _detail(np.zeros((9, 12)), np.ones((9, 13))) is None
 
 
-def test_strips_show_the_best_cell_of_each_network(make_measured: Files, sweep: Path) -> None:
+def test_grids_show_the_best_configuration_of_each_network(make_measured: Files, sweep: Path) -> None:
     names = ["p/one.png", "two.png"]
     for run, gain, model, lr in (("a", 1.0, "m1", 0.1), ("b", 2.0, "m1", 0.01), ("c", 1.5, "m2", 0.1)):
         folder = make_measured(run, [gain, gain + 0.5], names, model=model, lr=lr)
@@ -103,6 +103,6 @@ def test_strips_show_the_best_cell_of_each_network(make_measured: Files, sweep: 
     assert "m1, lr 0.01" in found.caption
 
 
-def test_a_run_without_pictures_has_no_strip(make_measured: Files, sweep: Path) -> None:
+def test_a_run_without_images_has_no_grid(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [1.0, 2.0])
     assert grids([one for test_setting in read(sweep).test_settings if (one := answer(test_setting))], []) == []

@@ -84,7 +84,7 @@ def test_every_figure_is_a_file_and_part_of_the_page(grid: Path, tmp_path: Path)
     assert sorted(linked) == sorted(files)
 
 
-def test_every_figure_is_told_in_words_with_its_numbers(grid: Path, tmp_path: Path) -> None:
+def test_every_figure_is_told_in_overrides_with_its_numbers(grid: Path, tmp_path: Path) -> None:
     page = Page(write_report([grid], tmp_path / "out"))
     gains, psnr, loss, strip = (image["alt"] for image in page.of("img"))
     assert gains == (
@@ -153,7 +153,7 @@ def test_markdown_shows_a_text_as_it_is(text: str, escaped: str) -> None:
     assert markdown(text) == escaped
 
 
-def test_without_strips_there_is_no_picture_of_a_test_image(grid: Path, tmp_path: Path) -> None:
+def test_without_grids_there_is_no_image_of_a_test_image(grid: Path, tmp_path: Path) -> None:
     write_report([grid], tmp_path / "out")
     page = Page(write_report([grid], tmp_path / "out", grids=False))
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
@@ -204,7 +204,7 @@ def test_only_missing_runs_are_a_report_too(sweep: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"no image", b"", b"\x89PNG\r\n\x1a\n"])
-def test_a_damaged_picture_is_named_and_the_rest_is_reported(grid: Path, tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_image_is_named_and_the_rest_is_reported(grid: Path, tmp_path: Path, content: bytes) -> None:
     path = grid / "a" / "samples" / "one" / "sharp.png"
     path.write_bytes(content)
     page, damages = write_findings(read_findings([grid]), tmp_path / "out", grids=True)

@@ -39,7 +39,7 @@ def test_networks_stand_at_their_cost_below_or_above_the_wiener_filter(make_meas
     assert figure_file.file == "tradeoff.png"
 
 
-def test_without_a_guided_network_there_is_no_line(make_measured: Files, sweep: Path) -> None:
+def test_without_a_wiener_guided_network_there_is_no_line(make_measured: Files, sweep: Path) -> None:
     costing(make_measured("a", [1.0], model="m1"), 8_000)
     costing(make_measured("b", [2.0], model="m2"), 24_000)
     (figure_file,) = drawn(sweep)

@@ -26,7 +26,7 @@ def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["optimizer.lr=1", "+optimizer.x=1", "model=srcnn_9315", "~data.root", "seed=0"])
-def test_a_resumed_run_takes_no_words_that_change_its_result(tmp_path: Path, word: str) -> None:
+def test_a_resumed_run_takes_no_overrides_that_change_its_result(tmp_path: Path, word: str) -> None:
     enter(tmp_path)
     key = word.lstrip("+").partition("=")[0]
     assert refusal(resumed_config, tmp_path, CONFIG, [f"resume={tmp_path}", word]) == (
@@ -34,7 +34,7 @@ def test_a_resumed_run_takes_no_words_that_change_its_result(tmp_path: Path, wor
     )
 
 
-def test_a_resumed_run_takes_words_without_effect(tmp_path: Path) -> None:
+def test_a_resumed_run_takes_overrides_without_effect(tmp_path: Path) -> None:
     enter(tmp_path)
     asked = changed("data.num_workers", 4) | {"logger": {"csv": {"_target_": "x"}}, "trusted": ["my_nets"]}
     overrides = ["data.num_workers=4", "logger=csv", "trusted=[my_nets]", f"resume={tmp_path}"]
@@ -113,7 +113,7 @@ def test_a_stored_trainer_that_can_write_is_refused(tmp_path: Path, key: str) ->
     assert refusal(resumed_config, tmp_path, CONFIG, []).startswith(f"{tmp_path / 'config.yaml'} sets trainer.{key}, ")
 
 
-def test_words_within_a_section_that_a_run_does_not_have_are_taken(tmp_path: Path) -> None:
+def test_overrides_within_a_section_that_a_run_does_not_have_are_taken(tmp_path: Path) -> None:
     enter(tmp_path, CONFIG | {"callbacks": None})
     found = resumed_config(tmp_path, CONFIG, ["callbacks.comparison_grids.images=4"])
     assert found["callbacks"] == {"comparison_grids": {"images": 4}}

@@ -79,7 +79,7 @@ def test_a_network_that_validates_worse_while_it_trains_better_is_told(tmp_path:
     ]
 
 
-def test_the_figure_is_told_in_words(tmp_path: Path, runs_of: Read) -> None:
+def test_the_figure_is_told_in_overrides(tmp_path: Path, runs_of: Read) -> None:
     for blur in ("box", "motion"):
         write_run(tmp_path, GAINS, model="original_915", blur=blur, lr=0.0001, losses=(0.009, 0.008))
     write_run(tmp_path, GAINS, model="original_9315", lr=0.0001, losses=(0.009, 0.007))

@@ -61,7 +61,7 @@ def test_networks_stand_beside_the_filter_that_sees_as_far(tmp_path: Path) -> No
     assert "srcnn_9315 (15 px) 25.00" in figure.alt
 
 
-def test_a_network_with_a_guide_has_no_place_among_sizes(tmp_path: Path) -> None:
+def test_a_network_with_a_wiener_estimate_has_no_place_among_sizes(tmp_path: Path) -> None:
     run = write_run(tmp_path, (2.0, 2.0, 2.0))
     wiener_guided = write_run(tmp_path, (3.0, 3.0, 3.0), model="srcnn_9315", field=15)
     metrics = json.loads((wiener_guided / "metrics.json").read_text())

@@ -62,7 +62,7 @@ def test_a_validation_loss_that_is_not_finite_is_not_known(tmp_path: Path, runs_
     assert (found.validation, found.validation_share) == (None, None)
 
 
-def test_cells_of_several_seeds_are_named(tmp_path: Path, runs_of: Read) -> None:
+def test_configurations_of_several_seeds_are_named(tmp_path: Path, runs_of: Read) -> None:
     def told() -> str:
         return seeds_sentence(configurations_of(select(runs_of(tmp_path), OURS)))
 

@@ -48,7 +48,7 @@ def test_runs_differ_in_settings_and_in_images(tmp_path: Path, runs_of: Read) ->
     assert not alike(first, elsewhere, "seed")
 
 
-def test_cells_are_filled_from_any_sweep(tmp_path: Path, runs_of: Read) -> None:
+def test_configurations_are_filled_from_any_sweep(tmp_path: Path, runs_of: Read) -> None:
     write_run(tmp_path / "one", GAINS)
     write_run(tmp_path / "one", GAINS, model="srcnn_9315", blur="motion", lr=0.0001)
     write_run(tmp_path / "two", GAINS)  # the same as the first
@@ -64,7 +64,7 @@ def test_cells_are_filled_from_any_sweep(tmp_path: Path, runs_of: Read) -> None:
     assert (found.rates, found.left_out) == ([0.001, 0.0001], "")
 
 
-def test_cells_agree_in_their_other_settings(tmp_path: Path, runs_of: Read) -> None:
+def test_configurations_agree_in_their_other_settings(tmp_path: Path, runs_of: Read) -> None:
     write_run(tmp_path, GAINS, settings={"flips": False})
     write_run(tmp_path, GAINS)
     write_run(tmp_path, GAINS, blur="motion")

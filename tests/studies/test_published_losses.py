@@ -18,7 +18,7 @@ def test_every_published_number_is_known() -> None:
 @pytest.mark.parametrize(
     ("blur", "network", "rate"), [("box", "9-3-1-5", 1e-4), ("gaussian", "9-3-1-5", 5e-5), ("motion", "9-3-1-5", 1e-4)]
 )
-def test_the_best_published_cell_has_the_lowest_loss(blur: str, network: str, rate: float) -> None:
+def test_the_best_published_configuration_has_the_lowest_loss(blur: str, network: str, rate: float) -> None:
     assert read_published().best(blur) == Place(blur, network, rate)
 
 

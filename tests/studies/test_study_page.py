@@ -108,7 +108,7 @@ def test_the_verdicts_and_what_is_left_out_are_told(page: Path, lines_of: Lines)
     assert seeds.endswith("Means of 2 seeds: 9-1-5 on box blur at 0.001. Each other configuration was trained once.")
 
 
-def test_every_figure_is_a_file_with_words(page: Path, lines_of: Lines) -> None:
+def test_every_figure_is_a_file_with_overrides(page: Path, lines_of: Lines) -> None:
     linked = re.findall(r"^!\[(.+)\]\((.+)\)$", "\n".join(lines_of(page)), re.MULTILINE)
     assert [file for _, file in linked] == ["original_study/epochs.png", "original_study/filters_box.png"]
     assert all((page.parent / file).read_bytes().startswith(PNG) for _, file in linked)
@@ -187,7 +187,7 @@ def test_a_claim_that_many_runs_leave_open_asks_for_no_first_ones(tmp_path: Path
     assert told.endswith("None excludes a gain that counts; more seeds or test images may tell.")
 
 
-def test_the_page_tells_its_border(tmp_path: Path, lines_of: Lines) -> None:
+def test_the_page_tells_its_boundary(tmp_path: Path, lines_of: Lines) -> None:
     run = write_run(tmp_path / "grid", GAINS)
 
     def told() -> list[str]:

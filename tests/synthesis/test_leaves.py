@@ -22,7 +22,7 @@ def images() -> list[NDArray[np.uint8]]:
     return [draw(3, index) for index in range(12)]
 
 
-def test_the_same_numbers_draw_the_same_picture_and_others_another() -> None:
+def test_the_same_numbers_draw_the_same_image_and_others_another() -> None:
     drawn = [draw(*pair).tobytes() for pair in PAIRS]
     assert len(set(drawn)) == len(PAIRS)
     assert [draw(*pair).tobytes() for pair in reversed(PAIRS)] == drawn[::-1]
@@ -34,7 +34,7 @@ def test_numbers_outside_their_range_are_refused(pair: tuple[int, int]) -> None:
         draw(*pair)
 
 
-def test_a_picture_has_the_shape_and_type_of_a_face(images: list[NDArray[np.uint8]]) -> None:
+def test_a_image_has_the_shape_and_type_of_a_face(images: list[NDArray[np.uint8]]) -> None:
     assert {(image.shape, image.dtype) for image in images} == {((IMAGE_SIZE, IMAGE_SIZE), np.dtype(np.uint8))}
 
 

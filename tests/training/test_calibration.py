@@ -35,7 +35,7 @@ def test_a_network_that_measures_nothing_is_left_as_it_is(network: nn.Module, ca
     assert "wiener_estimate" not in next(iter(data.train_dataloader()))
 
 
-def test_the_data_make_the_guides_of_a_network_that_wants_them(cache_root: Path) -> None:
+def test_the_data_make_the_wiener_estimates_of_a_network_that_wants_them(cache_root: Path) -> None:
     network, data = WienerSRCNN([5, 3], [4], noise_scales=(1.0, 4.0)), drawn(cache_root, Box(5))
     calibrate(network, data)
     np.testing.assert_array_equal(network.kernel.numpy(), np.full((5, 5), 1 / 25, np.float32))
@@ -63,7 +63,7 @@ def test_training_images_alone_are_measured_as_validation_sees_them(cache_root: 
         np.testing.assert_array_equal(kernel, sample["kernel"])
 
 
-def test_what_a_network_without_a_guide_calls_so_is_left_alone(cache_root: Path) -> None:
+def test_what_a_network_without_a_wiener_estimate_calls_so_is_left_alone(cache_root: Path) -> None:
     class Own(nn.Module):
         def calibrate(self) -> None:
             raise AssertionError("called")
@@ -104,7 +104,7 @@ def test_a_checkpoint_holds_what_was_measured(cache_root: Path, tmp_path: Path) 
     assert torch.equal(before(image, wiener_estimate), after(image, wiener_estimate))
 
 
-def test_patches_with_context_bring_as_much_of_the_guide(cache_root: Path) -> None:
+def test_patches_with_context_bring_as_much_of_the_wiener_estimate(cache_root: Path) -> None:
     module = DeblurModule(model=WIENER_GUIDED, optimizer=ADAM)
     data = drawn(cache_root, Box(5), context=module.context)
     calibrate(module.network, data)

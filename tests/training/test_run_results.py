@@ -25,7 +25,7 @@ def test_means_leave_out_what_is_infinite_or_undefined_and_count_it() -> None:
     assert mean_results([row("c", math.inf)], INFOS)["psnr"] is None
 
 
-def test_harm_is_a_gain_that_can_be_seen_to_be_negative() -> None:
+def test_degradation_is_a_gain_that_can_be_seen_to_be_negative() -> None:
     gains = [1.0, 0.0, -0.09, -0.11, -math.inf, math.nan, math.inf, 2.0]
     assert mean_results([row("a", 20.0, gain) for gain in gains], INFOS)["degraded"] == 2 / 8
     assert mean_results([], INFOS)["degraded"] is None

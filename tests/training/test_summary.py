@@ -22,7 +22,7 @@ def test_a_blur_beyond_the_field_is_warned_of() -> None:
     assert receptive_field_warning(SRCNN((5, 3), (4,)), Box(7)) is None
 
 
-def test_a_guide_has_no_field_that_a_blur_could_leave() -> None:
+def test_a_wiener_estimate_has_no_field_that_a_blur_could_leave() -> None:
     network = calibrated(kernel_sizes=(5, 3))
     assert network.receptive_field == 7
     assert receptive_field_warning(network, Motion(15, 0)) is None

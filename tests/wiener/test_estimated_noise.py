@@ -21,17 +21,17 @@ def faces(first: int, count: int) -> list[NDArray[np.uint8]]:
 
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0, 4.0, 8.0])
 @pytest.mark.parametrize("kernel", [kernels.gaussian(2), kernels.motion(9, 30)], ids=["gaussian", "motion"])
-def test_it_is_that_of_the_picture(sigma: float, kernel: Psf) -> None:
+def test_it_is_that_of_the_image(sigma: float, kernel: Psf) -> None:
     found = [np.sqrt(white_noise(to_unit(noisy(face, kernel, sigma)))) * 255 for face in faces(0, 6)]
     assert 0.95 * sigma < np.median(found) < 1.06 * np.hypot(sigma, 1.3)  # a little of what is in the image remains
 
 
-def test_the_edges_of_a_sharp_picture_are_hardly_its_noise() -> None:
+def test_the_edges_of_a_sharp_image_are_hardly_its_noise() -> None:
     assert max(white_noise(to_unit(face)) for face in faces(0, 6)) < (4 / 255) ** 2
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 2), (3, 5)])
-def test_a_flat_picture_of_any_size_has_that_of_rounding(shape: tuple[int, int]) -> None:
+def test_a_flat_image_of_any_size_has_that_of_rounding(shape: tuple[int, int]) -> None:
     assert white_noise(np.full(shape, 0.5, np.float32)) == ROUNDING_POWER
 
 
@@ -51,7 +51,7 @@ def test_a_filter_that_estimates_it_is_better_on_weak_and_on_strong_noise(kernel
         assert by_own > by_same + better
 
 
-def test_each_picture_has_its_own() -> None:
+def test_each_image_has_its_own() -> None:
     """A filter is kept for images of one size: not where their noise differs."""
     trained = faces(0, 4)
     found = WienerFilter.measured(trained, [noisy(face, BOX) for face in trained], [BOX] * 4, estimate_noise=True)

@@ -45,7 +45,7 @@ def test_a_kernel_that_only_darkens_is_undone_as_on_paper(response: float, facto
 
 @pytest.mark.parametrize("row", [0, 1, 2])
 @pytest.mark.parametrize("column", [0, 1, 2, 3, 4])
-def test_a_kernel_that_only_shifts_is_undone_except_at_the_border(row: int, column: int) -> None:
+def test_a_kernel_that_only_shifts_is_undone_except_at_the_boundary(row: int, column: int) -> None:
     kernel = np.zeros((3, 5))
     kernel[row, column] = 1.0
     sharp = np.random.default_rng(1).random(SHAPE)
@@ -57,7 +57,7 @@ def test_a_kernel_that_only_shifts_is_undone_except_at_the_border(row: int, colu
 
 @pytest.mark.parametrize("kernel", [LOPSIDED, kernels.motion(15, 30)], ids=["lopsided", "motion"])
 @pytest.mark.parametrize("turn", [np.transpose, np.flipud, np.fliplr], ids=["transposed", "upside down", "mirrored"])
-def test_a_turned_picture_is_restored_as_the_turned_one(
+def test_a_turned_image_is_restored_as_the_turned_one(
     turn: Callable[[Psf], Psf], kernel: Psf, texture: NDArray[np.uint8]
 ) -> None:
     spectra = measured(texture), measured(texture // 8)
@@ -69,7 +69,7 @@ def test_a_turned_picture_is_restored_as_the_turned_one(
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_the_border_of_a_blur_that_loses_nothing_is_restored_too(transposed: bool, texture: NDArray[np.uint8]) -> None:
+def test_the_boundary_of_an_invertible_blur_is_restored(transposed: bool, texture: NDArray[np.uint8]) -> None:
     # No response is below 0.4. The rounds have to find what the mirror, of half a sample, brought in from outside.
     kernel = np.array([[0.1], [0.7], [0.2]])
     kernel = kernel.T if transposed else kernel
@@ -79,14 +79,14 @@ def test_the_border_of_a_blur_that_loses_nothing_is_restored_too(transposed: boo
 
 
 @pytest.mark.parametrize("shape", [(1, 201), (201, 1)])
-def test_a_kernel_may_be_larger_than_picture_and_margin(shape: tuple[int, int]) -> None:
+def test_a_kernel_may_be_larger_than_image_and_margin(shape: tuple[int, int]) -> None:
     kernel = np.linspace(1, 2, 201).reshape(shape) / 301.5
     image = np.full((8, 5), 0.25)
     restored = restore_by_fft(image, kernel, flat(1.0), flat(1e-6), 1.0)
     np.testing.assert_allclose(restored, 0.25, atol=1e-3)
 
 
-def test_the_margin_fades_to_the_mean_and_the_picture_is_left_alone() -> None:
+def test_the_margin_fades_to_the_mean_and_the_image_is_left_alone() -> None:
     padded = np.random.default_rng(2).random((40, 55))
     faded = _faded(padded, (10, 10))
     inside = (slice(10, -10), slice(10, -10))

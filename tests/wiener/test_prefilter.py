@@ -46,7 +46,7 @@ def plain() -> Plain:
 
 
 @pytest.mark.parametrize("kernel", [BOX, LOPSIDED, kernels.motion(9, 30), None], ids=["even", "odd", "tilted", "none"])
-def test_what_json_has_held_makes_the_same_guide(kernel: Psf | None) -> None:
+def test_what_json_has_held_makes_the_same_wiener_estimate(kernel: Psf | None) -> None:
     before = prepared(kernel, 0.3, 1.0, 10.0, blurred_by=LOPSIDED)
     after = WienerPrefilter.of_plain(json.loads(json.dumps(before.as_plain())))
     assert (after.planes, after.needs_kernel) == (3, kernel is None)
@@ -70,7 +70,7 @@ def test_a_kernel_of_its_own_wins_over_one_that_is_given() -> None:
     assert np.abs(prepared(None)(image, LOPSIDED) - own(image)).max() > 0.01
 
 
-def test_without_a_kernel_of_its_own_it_takes_that_of_the_picture_and_needs_it() -> None:
+def test_without_a_kernel_of_its_own_it_takes_that_of_the_image_and_needs_it() -> None:
     told, own, image = prepared(None), prepared(BOX), random((23, 31))
     np.testing.assert_allclose(told(image, BOX), own(image), rtol=0, atol=1e-5)  # one kernel is in float32
     with pytest.raises(ValueError, match="needs the kernel of each image"):
@@ -137,7 +137,7 @@ def test_each_plane_is_that_of_its_factor_alone(kernel: Psf) -> None:
 
 @pytest.mark.parametrize("shape", SIZES)
 @pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS.keys())
-def test_a_picture_of_one_gray_stays_as_it_is(kernel: Psf, shape: tuple[int, int]) -> None:
+def test_a_image_of_one_gray_stays_as_it_is(kernel: Psf, shape: tuple[int, int]) -> None:
     image = np.full(shape, 0.4, np.float32)
     wiener_estimate = prepared(kernel, 1.0, 10.0, blurred_by=kernel)(image)
     np.testing.assert_allclose(wiener_estimate, np.stack([image] * 2), rtol=0, atol=1e-3)
@@ -145,7 +145,7 @@ def test_a_picture_of_one_gray_stays_as_it_is(kernel: Psf, shape: tuple[int, int
 
 @pytest.mark.parametrize("shape", SIZES)
 @pytest.mark.parametrize("kernel", [*KERNELS.values(), kernels.gaussian(4)], ids=[*KERNELS, "larger"])
-def test_pictures_of_other_sizes_than_the_calibration_are_taken(kernel: Psf, shape: tuple[int, int]) -> None:
+def test_images_of_other_sizes_than_the_calibration_are_taken(kernel: Psf, shape: tuple[int, int]) -> None:
     image = random(shape)
     before = image.copy()
     wiener_estimate = prepared(kernel, 1.0, 4.0, blurred_by=kernel)(image)
@@ -157,7 +157,7 @@ def test_pictures_of_other_sizes_than_the_calibration_are_taken(kernel: Psf, sha
 
 
 @pytest.mark.parametrize("shape", [(47, 61), (53, 31), (97, 101), (1, 40), (3, 2)])
-def test_a_mild_blur_without_noise_is_undone_in_pictures_of_any_size(shape: tuple[int, int]) -> None:
+def test_a_mild_blur_without_noise_is_undone_in_images_of_any_size(shape: tuple[int, int]) -> None:
     mild, sharp = np.outer([0.15, 0.7, 0.15], [0.1, 0.8, 0.1]), random(shape)
     found = prepared(mild)
     quiet = WienerPrefilter(mild, found.power, np.full_like(found.noise, 1e-12), 1.0, (1.0,))
@@ -167,19 +167,19 @@ def test_a_mild_blur_without_noise_is_undone_in_pictures_of_any_size(shape: tupl
 @pytest.mark.parametrize("shape", [(47, 61), (30, 41), (3, 4)])
 @pytest.mark.parametrize("turn", [np.s_[..., ::-1], np.s_[..., ::-1, :]], ids=["left-right", "top-bottom"])
 @pytest.mark.parametrize("kernel", [BOX, kernels.gaussian(2), kernels.disk(2.5), kernels.motion(7, 0)])
-def test_the_guide_of_a_mirrored_picture_is_the_mirrored_one(kernel: Psf, turn: Any, shape: tuple[int, int]) -> None:
+def test_the_estimate_of_a_mirrored_image_is_mirrored(kernel: Psf, turn: Any, shape: tuple[int, int]) -> None:
     made, image = prepared(kernel, 1.0, 10.0, blurred_by=kernel), random(shape)
     np.testing.assert_allclose(made(image[turn]), made(image)[turn], rtol=0, atol=1e-5)
 
 
-def test_a_lopsided_kernel_is_mirrored_with_the_picture() -> None:
+def test_a_lopsided_kernel_is_mirrored_with_the_image() -> None:
     made, image = prepared(None, blurred_by=LOPSIDED), random((40, 51))
     expected = made(image, LOPSIDED)[..., ::-1]
     np.testing.assert_allclose(made(image[:, ::-1], LOPSIDED[:, ::-1]), expected, rtol=0, atol=1e-3)
     assert np.abs(made(image[:, ::-1], LOPSIDED) - expected).max() > 0.01
 
 
-def test_the_guide_is_nearer_to_the_sharp_picture_than_the_blurred_one() -> None:
+def test_the_wiener_estimate_is_nearer_to_the_sharp_image_than_the_blurred_one() -> None:
     sharp, blurred, _ = pairs([BOX] * 6)
     wiener_estimate = prepared(BOX)(blurred[5].astype(np.float32) / 255)[0] * 255
     assert np.square(wiener_estimate - sharp[5]).mean() < 0.6 * np.square(blurred[5].astype(float) - sharp[5]).mean()

@@ -60,7 +60,7 @@ def test_the_shape_is_that_of_the_frequencies_even_if_one_axis_has_its_own(shape
     assert power[0, 0] == pytest.approx(spectrum.at(*own_frequencies(SHAPE))[0, 0])
 
 
-def test_pictures_of_another_shape_count_by_their_frequencies() -> None:
+def test_images_of_another_shape_count_by_their_frequencies() -> None:
     # Of an image twice as tall and three times as wide, the same wave is at twice and three times the index.
     images = [wave(2, 4), wave(4, 12, (12, 27))]
     mixed = PowerSpectrum.measured(images, SHAPE, least=1e-6).at(*own_frequencies(SHAPE))

@@ -72,7 +72,7 @@ def test_psnr_is_the_mean_over_images_of_clamped_results() -> None:
     assert shifted == pytest.approx((120 - 20 * math.log10(2 / 255)) / 2, abs=1e-4)
 
 
-def test_every_picture_is_restored_by_its_own_kernel() -> None:
+def test_every_image_is_restored_by_its_own_kernel() -> None:
     # A kernel of sum 1.1 here makes an image brighter by 0.1.
     sharp = [np.full((4, 5), 102, np.uint8), np.full((6, 3), 51, np.uint8)]
     blurred = [np.full((4, 5), 51, np.uint8), np.full((6, 3), 51, np.uint8)]

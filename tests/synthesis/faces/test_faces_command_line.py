@@ -99,7 +99,7 @@ def test_faces_beyond_the_last_number_are_refused(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize("overrides", [[], ["--sheet"], ["--sheet", "faces.png", "--sheets", "2"], ["faces.png"]])
-def test_incomplete_and_unknown_words_are_refused(overrides: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_incomplete_and_unknown_overrides_are_refused(overrides: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert "--help" in refusal(overrides, capsys)
 
 

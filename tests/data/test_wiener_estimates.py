@@ -82,7 +82,9 @@ def blur(name: str, folder: Path) -> Degradation:
 @pytest.mark.parametrize("crop", [WHOLE, REAL], ids=["symmetric", "valid"])
 @pytest.mark.parametrize("context", [0, 6, 60])
 @pytest.mark.parametrize("name", BLURS)
-def test_guides_are_cut_where_the_pictures_are(name: str, context: int, crop: Crop, limit: int, tmp_path: Path) -> None:
+def test_wiener_estimates_are_cropped_as_images(
+    name: str, context: int, crop: Crop, limit: int, tmp_path: Path
+) -> None:
     settings = {"degradation": blur(name, tmp_path), "crop": crop, "context": context, "memory_limit": limit}
     dataset = training(Noise(2, (60, 49)), **settings)
     for epoch in range(6):
@@ -112,7 +114,7 @@ def test_the_whole_frame_is_prepared_and_nothing_beyond_it(crop: Crop) -> None:
 @pytest.mark.parametrize(
     "name", [name if name == "motion" else pytest.param(name, marks=pytest.mark.slow) for name in BLURS]
 )
-def test_the_guide_of_a_mirrored_picture_is_that_of_its_own_pixels(
+def test_the_wiener_estimate_of_a_mirrored_image_is_that_of_its_own_pixels(
     name: str, crop: Crop, limit: int, tmp_path: Path
 ) -> None:
     degradation = blur(name, tmp_path)
@@ -129,7 +131,7 @@ def test_the_guide_of_a_mirrored_picture_is_that_of_its_own_pixels(
     assert len(images) > 2  # mirrored in several ways
 
 
-def test_whole_pictures_bring_their_guides() -> None:
+def test_whole_images_bring_their_wiener_estimates() -> None:
     patches = training(Noise(), patch_size=None, context=4).__getitems__([(0, 1), (0, 4)])
     assert patches["sharp"].shape == (2, 1, 50, 43)
     assert patches["wiener_estimate"].shape == (2, 4, 58, 51)
@@ -139,7 +141,7 @@ def test_whole_pictures_bring_their_guides() -> None:
 @pytest.mark.parametrize("flips", [False, True])
 @pytest.mark.parametrize("name", ["box", "lopsided"])
 @pytest.mark.parametrize("enough", [True, False])
-def test_guides_take_of_the_memory_for_results(enough: bool, name: str, flips: bool, tmp_path: Path) -> None:
+def test_wiener_estimates_take_of_the_memory_for_results(enough: bool, name: str, flips: bool, tmp_path: Path) -> None:
     images, degradation = Noise(4, (40, 40)), blur(name, tmp_path)
     ways = 4 if flips and name == "lopsided" else 1  # ways that the blur tells apart
     whole = 4 * ways * 52 * 52 * (1 + 2 * Revealing.planes) + 4 * (ways - 1) * 40 * 40
@@ -186,7 +188,7 @@ def spark() -> Noise:
 
 
 @pytest.mark.parametrize("flips", [False, True])
-def test_the_kernel_is_the_one_that_was_drawn_for_the_picture(flips: bool) -> None:
+def test_the_kernel_is_the_one_that_was_drawn_for_the_image(flips: bool) -> None:
     dataset = training(spark(), degradation=Box([3, 13]), flips=flips, patch_size=None, context=0)
     sizes = set()
     for epoch in range(20):
@@ -198,7 +200,7 @@ def test_the_kernel_is_the_one_that_was_drawn_for_the_picture(flips: bool) -> No
 
 
 @pytest.mark.parametrize("crop", [WHOLE, REAL, Crop("symmetric", crop=16)], ids=["symmetric", "valid", "crop"])
-def test_evaluated_pictures_bring_the_guide_of_what_is_seen(crop: Crop) -> None:
+def test_evaluated_images_bring_the_wiener_estimate_of_what_is_seen(crop: Crop) -> None:
     dataset = EvaluationDataset(Noise(), [4, 1], Box([3, 9]), seed=0, crop=crop, prefilter=Revealing())
     samples = [dataset[0], dataset[1]]
     for sample in samples:
@@ -214,7 +216,7 @@ def test_evaluated_pictures_bring_the_guide_of_what_is_seen(crop: Crop) -> None:
     )
 
 
-def test_without_a_preparation_there_is_no_guide() -> None:
+def test_without_a_preparation_there_is_no_wiener_estimate() -> None:
     dataset = EvaluationDataset(Noise(), [0], Box(5), seed=0, crop=WHOLE)
     assert "wiener_estimate" not in dataset[0]
     assert "wiener_estimate" not in collate_images([dataset[0]])

@@ -55,7 +55,7 @@ def test_networks_of_ours_say_whether_they_want_one() -> None:
 
 
 @pytest.mark.slow
-def test_without_a_guide_scipy_is_not_loaded() -> None:
+def test_without_a_wiener_estimate_scipy_is_not_loaded() -> None:
     code = (
         "import sys; from torch import nn; from deblur.inference.prefilters import prefilter_of, "
         "wants_wiener_estimate; "

@@ -68,7 +68,7 @@ def whole(network: torch.nn.Module, plane: NDArray[np.float32]) -> NDArray[np.fl
 @pytest.mark.parametrize("shape", [(37, 53, 3), (1, 1), pytest.param((300, 261), marks=pytest.mark.slow), (9, 2, 4)])
 @pytest.mark.parametrize("kind", [np.uint8, pytest.param(np.uint16, marks=pytest.mark.slow), np.float32])
 @pytest.mark.parametrize("color", ["luma", "channels"])
-def test_pictures_of_both_formats_are_alike(files: Path, shape: tuple[int, ...], kind: type, color: Any) -> None:
+def test_images_of_both_formats_are_alike(files: Path, shape: tuple[int, ...], kind: type, color: Any) -> None:
     image: NDArray[Any] = np.random.default_rng(0).random(shape)
     white = 1 if kind is np.float32 else np.iinfo(kind).max
     image = (image * white).astype(kind)
@@ -93,7 +93,7 @@ def test_tiles_are_those_of_the_whole_in_onnx(files: Path, shape: tuple[int, int
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 33, 17), (2, 64, 63)])
-def test_somebody_else_may_make_the_guide(box: Path, shape: tuple[int, int, int]) -> None:
+def test_somebody_else_may_make_the_wiener_estimate(box: Path, shape: tuple[int, int, int]) -> None:
     count, height, width = shape
     random = np.random.default_rng(0)
     given = {
@@ -287,7 +287,7 @@ def test_the_code_of_the_card_tells_the_kernel_where_it_has_to(known_kernels: Pa
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
-def test_the_card_tells_what_the_guide_assumes() -> None:
+def test_the_card_tells_what_the_wiener_estimate_assumes() -> None:
     mirrored, real, told = card("onnx"), card("onnx", boundary="valid"), card("onnx", non_blind=True)
     assert "Its Wiener estimate assumes the very kernel that it was calibrated with." in mirrored
     assert "Its Wiener estimate assumes a symmetric boundary, as in its training" in mirrored
@@ -298,5 +298,5 @@ def test_the_card_tells_what_the_guide_assumes() -> None:
         assert "beyond its reach" not in text  # the Wiener estimate is of the whole image
 
 
-def test_other_networks_have_a_card_without_a_guide(exported: Path) -> None:
+def test_other_networks_have_a_card_without_a_wiener_estimate(exported: Path) -> None:
     assert "wiener_estimate" not in (exported / "net.md").read_text().lower()

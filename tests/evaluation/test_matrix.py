@@ -53,7 +53,7 @@ def test_of_a_range_the_ends_and_the_middle_are_taken() -> None:
     assert made[4].blur["noise_sigma"] == 2
 
 
-def test_where_the_border_is_real_already_it_is_no_condition_of_its_own() -> None:
+def test_where_the_boundary_is_real_already_it_is_no_condition_of_its_own() -> None:
     assert [one.label for one in conditions(BOX, "valid")] == [
         "size 3", "size 7", "size 15", "noise 2", "noise 8", "JPEG 95", "JPEG 75", "JPEG 50",
     ]  # fmt: skip
@@ -61,7 +61,7 @@ def test_where_the_border_is_real_already_it_is_no_condition_of_its_own() -> Non
     assert [one.label for one in conditions({**BOX, "size": [3, 9]}, "valid")][3] == "any size, valid boundary"
 
 
-def test_the_border_of_the_training_is_heeded(trained: Path, cache_root: Path, tmp_path: Path) -> None:
+def test_the_boundary_of_the_training_is_heeded(trained: Path, cache_root: Path, tmp_path: Path) -> None:
     (box,) = trained.glob("sweeps/two/*-box-*")
     shutil.copytree(box, tmp_path / "run")
     config = yaml.safe_load((box / "config.yaml").read_text())
@@ -271,7 +271,7 @@ def test_the_best_is_chosen_among_runs_of_one_blur(box: Path, tmp_path: Path) ->
     }
 
 
-def test_conditions_of_one_name_are_told_apart_and_none_is_measured_twice(
+def test_conditions_of_one_name_are_significantly_different_and_none_is_measured_twice(
     box: Path, tmp_path: Path, cache_root: Path
 ) -> None:
     noisy = changed(box, tmp_path / "noisy", blur={"noise_sigma": 2.0})
@@ -309,7 +309,7 @@ def test_settings_tell_blurs_of_one_label_apart() -> None:
     ]
 
 
-def test_an_exact_input_is_harmed_where_a_test_would_call_it_harmed(
+def test_an_exact_input_is_degraded_where_a_test_would_call_it_degraded(
     box: Path, tmp_path: Path, cache_root: Path
 ) -> None:
     """Flat images are exact after any blur; a network that brightens them degrades all of them."""

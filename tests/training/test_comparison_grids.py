@@ -8,7 +8,7 @@ def test_the_error_is_shown_four_times_brighter() -> None:
     np.testing.assert_array_equal(error_map(restored, sharp), [[12, 255, 0]])
 
 
-def test_a_strip_has_a_row_an_image_and_room_for_the_largest() -> None:
+def test_a_grid_has_a_row_an_image_and_room_for_the_largest() -> None:
     small, large = np.full((2, 3), 7, np.uint8), np.full((4, 5), 9, np.uint8)
     page = comparison_grid([Restoration(small, small + 1, small + 2), Restoration(large, large, large)])
     assert page.shape == (8, 15)

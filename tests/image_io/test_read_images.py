@@ -124,7 +124,7 @@ def test_transparent_levels_of_16_bits_become_alpha(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("suffix", "what"), [("webp", "animation of 3"), ("png", "animation of 3"), ("tif", "3 pages")]
 )
-def test_several_pictures_are_refused(tmp_path: Path, suffix: str, what: str) -> None:
+def test_several_images_are_refused(tmp_path: Path, suffix: str, what: str) -> None:
     first, *others = (Image.fromarray(noise(HEIGHT, WIDTH, 3, seed=seed)) for seed in range(3))
     path = save(tmp_path / f"a.{suffix}", first, save_all=True, append_images=others)
     with pytest.raises(UserError, match=rf"a\.{suffix} .*{what}.*: save"):
@@ -141,7 +141,7 @@ def test_a_thumbnail_is_no_page(tmp_path: Path) -> None:
     same(read_image(path), decoded)
 
 
-def test_the_first_picture_of_a_phone_is_read(tmp_path: Path) -> None:
+def test_the_first_image_of_a_phone_is_read(tmp_path: Path) -> None:
     first, second = (Image.fromarray(smooth(HEIGHT + seed)) for seed in range(2))
     path = write(tmp_path / "a.jpg", encoded(first, "MPO", save_all=True, append_images=[second]))
     decoded = read_image(path)

@@ -72,7 +72,7 @@ def test_what_the_network_is_stands_beside_its_results(wiener_guided: Workplace)
     assert not any("wiener_estimate" in name for name in wiener_guided.rows("history.csv")[0])
 
 
-def test_both_borders_are_measured_where_nobody_says_which(
+def test_both_boundaries_are_measured_where_nobody_says_which(
     wiener_guided: Workplace, cache_root: Path, tmp_path: Path
 ) -> None:
     places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
@@ -86,7 +86,7 @@ def test_both_borders_are_measured_where_nobody_says_which(
     assert gains[0] > gains[1]  # it is calibrated with the symmetric boundary
 
 
-def test_what_ships_is_measured_with_the_border_of_its_training(wiener_guided: Workplace, cache_root: Path) -> None:
+def test_what_ships_is_measured_with_the_boundary_of_its_training(wiener_guided: Workplace, cache_root: Path) -> None:
     means = pretrained._measured(wiener_guided.run, ("split=test", "accelerator=cpu", f"paths.cache_root={cache_root}"))
     trained = wiener_guided.read("metrics.json")["test"]
     assert {name: means[name] for name in TESTED} == {name: trained[name] for name in TESTED}
@@ -133,7 +133,7 @@ def blurred(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_pictures_are_restored_by_the_run_and_by_what_was_exported(
+def test_images_are_restored_by_the_run_and_by_what_was_exported(
     wiener_guided: Workplace, blurred: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"

@@ -14,7 +14,7 @@ Evaluate = Callable[..., Any]
 
 
 @pytest.mark.slow
-def test_networks_and_baselines_are_measured_with_both_borders(run: Path, evaluated: Evaluate) -> None:
+def test_networks_and_baselines_are_measured_with_both_boundaries(run: Path, evaluated: Evaluate) -> None:
     found = evaluated(f"run={run}", "baseline=[none,dct_wiener]", "data.eval_crop=null")
     boundaries = found.summary["boundaries"]
     assert list(boundaries) == ["symmetric", "valid"]
@@ -46,7 +46,7 @@ def test_a_tie_is_not_above() -> None:
 
 
 @pytest.mark.slow
-def test_one_border_is_that_of_the_data(run: Path, evaluated: Evaluate) -> None:
+def test_one_boundary_is_that_of_the_data(run: Path, evaluated: Evaluate) -> None:
     real = evaluated(f"run={run}", "data.boundary=valid", "data.eval_crop=null").summary
     both = evaluated(f"run={run}", "both_boundaries=true", "data.eval_crop=null").summary
     assert list(real["boundaries"]) == ["valid"]
@@ -55,7 +55,7 @@ def test_one_border_is_that_of_the_data(run: Path, evaluated: Evaluate) -> None:
     assert list(alone["boundaries"]) == ["symmetric"]
 
 
-def test_without_a_blur_there_is_no_border_to_tell_apart(evaluated: Evaluate) -> None:
+def test_without_a_blur_there_is_no_boundary_to_tell_apart(evaluated: Evaluate) -> None:
     summary = evaluated("baseline=[dct_wiener]", "blur=none", "data.max_images=12").summary
     assert list(summary["boundaries"]) == ["symmetric"]
 

@@ -120,7 +120,7 @@ def test_every_path_key_is_quoted(key: str, sign: str) -> None:
 @pytest.mark.parametrize(
     "word", ["blur.size=[1,3]", "model.name=a b", "data=folder", "--help", "~data.root", "runs=a b", "~"]
 )
-def test_other_words_are_left_alone(word: str) -> None:
+def test_other_overrides_are_left_alone(word: str) -> None:
     assert prepare_argv([word]) == [word]
 
 

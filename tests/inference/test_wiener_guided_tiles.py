@@ -48,7 +48,7 @@ def test_tiles_are_those_of_the_whole(kernel: str, shape: tuple[int, int], tile:
     np.testing.assert_allclose(restored, whole(network, image), rtol=0, atol=1e-6)
 
 
-def test_a_tile_of_a_picture_is_not_a_picture() -> None:
+def test_a_tile_of_a_image_is_not_a_image() -> None:
     network, image = calibrated(), plane(61, 47)
     part = TiledNetwork(TorchNetwork(network, CPU)).restore(image[:20, :20])
     assert np.abs(part - whole(network, image)[:20, :20]).max() > 1e-3
@@ -70,7 +70,7 @@ class WienerGuided(nn.Module):
         return restored
 
 
-def test_a_network_without_radius_is_given_the_whole_guide() -> None:
+def test_a_network_without_radius_is_given_the_whole_wiener_estimate() -> None:
     torch.manual_seed(0)
     network, image = WienerGuided(), plane(40, 50)
     tiled = TiledNetwork(TorchNetwork(network, CPU), 16)
@@ -81,7 +81,7 @@ def test_a_network_without_radius_is_given_the_whole_guide() -> None:
     assert tiled.count(40, 50) == 1
 
 
-def test_views_of_a_picture_are_planes() -> None:
+def test_views_of_a_image_are_planes() -> None:
     network, colors = calibrated(), np.random.default_rng(0).random((20, 30, 3), dtype=np.float32)
     view = colors[::-1, :, 1]
     restored = TiledNetwork(TorchNetwork(network, CPU), 16).restore(view)
@@ -95,7 +95,7 @@ def test_bfloat16_is_near_and_not_the_same() -> None:
     assert 0 < np.abs(near - exact).max() < 0.01
 
 
-def test_each_picture_may_bring_its_kernel_and_has_to() -> None:
+def test_each_image_may_bring_its_kernel_and_has_to() -> None:
     network = calibrated(non_blind=True)
     tiled, image = TiledNetwork(TorchNetwork(network, CPU), 16), plane(31, 33)
     for kernel in KERNELS.values():
@@ -110,7 +110,7 @@ def test_each_picture_may_bring_its_kernel_and_has_to() -> None:
 @pytest.mark.parametrize("color", ["luma", "channels"])
 @pytest.mark.parametrize("shape", [(7, 9), (21, 17, 3), (7, 9, 4), *slow((7, 9, 1), (21, 17, 2), (1, 1))])
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float32", "float64"])
-def test_pictures_of_every_kind_are_taken(tmp_path: Path, shape: tuple[int, ...], kind: str, color: str) -> None:
+def test_images_of_every_kind_are_taken(tmp_path: Path, shape: tuple[int, ...], kind: str, color: str) -> None:
     network = calibrated()
     model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4]}
     description = {"name": "net", "settings": {"model": model, "blur": {"_target_": "deblur.blur.Box", "size": 5}}}

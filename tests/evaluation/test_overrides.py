@@ -19,7 +19,7 @@ from deblur import evaluate
         (("compare=[a,b]", "both_boundaries=true"), "compare does not read both_boundaries"),
     ],
 )
-def test_words_that_nothing_would_read_are_refused(
+def test_overrides_that_nothing_would_read_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], overrides: tuple[str, ...], named: str
 ) -> None:
     assert evaluate.main([*overrides, f"paths.output_root={tmp_path}"]) == 2
@@ -87,7 +87,7 @@ def test_pairs_of_somebody_else_are_all_taken(
         ),
     ],
 )
-def test_words_that_mean_nothing_are_refused(
+def test_overrides_that_mean_nothing_are_refused(
     refused: Callable[..., str], overrides: tuple[str, ...], said: str
 ) -> None:
     assert refused(*overrides).startswith(said)
