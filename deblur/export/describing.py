@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from deblur.errors import UserError
-from deblur.inference.description import LARGEST_RADIUS, SEEN, size_divisor_of
+from deblur.inference.description import SEEN
 from deblur.inference.trained import SETTINGS, Trained
+from deblur.models.protocol import LARGEST_HALO, traits_of
 from deblur.runs import config_without_paths
 
 _METRICS: Final = (
@@ -29,10 +30,11 @@ def describe(trained: Trained) -> dict[str, Any]:
     Raises:
         UserError: where the network sees too far for the format, or its `size_divisor` cannot be.
     """
-    halo = getattr(trained.network, "halo", None)
-    if halo is not None and halo > LARGEST_RADIUS:
+    traits = traits_of(trained.network)
+    halo = traits.halo
+    if halo is not None and halo > LARGEST_HALO:
         raise UserError(
-            f"The network sees {halo} px to each side, and an exported one at most {LARGEST_RADIUS}: take "
+            f"The network sees {halo} px to each side, and an exported one at most {LARGEST_HALO}: take "
             "fewer or smaller layers (model.kernel_sizes, model.dilations, model.blocks, model.unshuffle)."
         )
     return {
@@ -40,7 +42,7 @@ def describe(trained: Trained) -> dict[str, Any]:
         "settings": {key: _portable(trained.config[key]) for key in SETTINGS if key in trained.config},
         "metrics": {key: trained.metrics[key] for key in _METRICS if key in trained.metrics},
         "halo": halo,
-        "size_divisor": size_divisor_of(trained.network),
+        "size_divisor": traits.size_divisor,
         **({} if trained.seen is None else {SEEN: sorted(trained.seen)}),
     }
 

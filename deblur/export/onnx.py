@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from deblur.errors import UserError
 from deblur.inference.description import KEY, write_description
 from deblur.inference.prefilters import prefilter_of
+from deblur.models.protocol import traits_of
 
 INPUT: Final = "blurred"
 WIENER_ESTIMATE: Final = "wiener_estimate"
@@ -103,7 +104,7 @@ def _refuse_unusable(content: bytes, network: nn.Module) -> None:
     from deblur.inference.onnx_graph import Sizes, UnusableGraph, parsed
 
     try:
-        sizes = Sizes(parsed(content), getattr(network, "halo", None))
+        sizes = Sizes(parsed(content), traits_of(network).halo)
         for shape in _SIZES:
             sizes.check({name: given.shape for name, given in _inputs(network, (1, *shape[1:])).items()})
     except UnusableGraph as error:

@@ -14,7 +14,8 @@ from deblur.config import schema
 from deblur.config.build import TRUSTED, build
 from deblur.config.check import check_section
 from deblur.errors import UserError
-from deblur.inference.description import LARGEST_RADIUS, LARGEST_WIDTH, MOST_WEIGHTS
+from deblur.inference.description import LARGEST_WIDTH, MOST_WEIGHTS
+from deblur.models.protocol import LARGEST_HALO, traits_of
 
 OWN: Final = ("deblur.models",)
 """Where the classes are defined that are built of any file."""
@@ -54,11 +55,11 @@ def rebuild_network(
         outline = _outlined(settings, trusted)
     if outline is not None:
         _fill(outline, {name: torch.empty_like(weight, device="meta") for name, weight in weights.items()}, path)
-        halo = getattr(outline, "halo", None)
-        if isinstance(halo, int) and halo > LARGEST_RADIUS:
+        halo = traits_of(outline).halo
+        if halo is not None and halo > LARGEST_HALO:
             raise UserError(
                 f"The receptive field of the network of {path} reaches {halo} px to each side, for which every part "
-                f"of an image would take gigabytes: {LARGEST_RADIUS} are allowed."
+                f"of an image would take gigabytes: {LARGEST_HALO} are allowed."
             )
     network = build_network(settings, trusted, OWN)
     _fill(network, weights, path)

@@ -9,11 +9,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from deblur.errors import UserError
 from deblur.metrics import MOST_DECIMALS
+from deblur.models.protocol import LARGEST_HALO, is_size_divisor
 from deblur.reading import json_value
 
 KEY: Final = "deblur"  # of our JSON among a file's metadata
 SEEN: Final = "seen_images"  # key of the digests of the images that a network was trained or validated on
-LARGEST_RADIUS: Final = 1000  # px; a file that tells more would have every tile surrounded by gigabytes
 LARGEST_WIDTH: Final = 4096  # channels of a layer
 LARGEST_PART: Final = 2**32  # bytes that a layer may give for a part of an image
 MOST_WEIGHTS: Final = 10_000  # arrays of weights; two of each layer
@@ -120,14 +120,14 @@ class _Description(_Told):
     settings: dict[str, Any]
     name: str | None = Field(None, max_length=LONGEST_TEXT)
     metrics: dict[str, Any] | None = None
-    halo: int | None = Field(None, ge=0, le=LARGEST_RADIUS)
-    size_divisor: int = Field(1, ge=1, le=LARGEST_RADIUS)
+    halo: int | None = Field(None, ge=0, le=LARGEST_HALO)
+    size_divisor: int = Field(1, ge=1, le=LARGEST_HALO)
     seen_images: list[str] | None = None
     prefilter: dict[str, Any] | None = None  # `WienerPrefilter.of_plain` reads it
 
     @model_validator(mode="after")
     def _parts_begin_where_they_can(self) -> "_Description":
-        if not _is_size_divisor(self.size_divisor, self.halo):
+        if not is_size_divisor(self.size_divisor, self.halo):
             raise ValueError("has a halo that is no multiple of its size divisor")
         return self
 
@@ -223,21 +223,6 @@ def checked_seen(seen: Any, path: Path) -> frozenset[str] | None:
     return frozenset(seen)
 
 
-def size_divisor_of(network: object) -> int:
-    """Return at multiples of how many pixels a part of an image may begin for a network, its `size_divisor` [px].
-
-    Raises:
-        UserError: where that is no such number; its `halo` has to be a multiple of it.
-    """
-    halo, size_divisor = getattr(network, "halo", None), getattr(network, "size_divisor", 1)
-    if not _is_size_divisor(size_divisor, halo):
-        raise UserError(
-            f"The network's attribute size_divisor={size_divisor} is not allowed with halo={halo}: give a whole number "
-            f"from 1 to {LARGEST_RADIUS} [px] of which the halo is a multiple."
-        )
-    return int(size_divisor)
-
-
 def has_settings(config: Any) -> bool:
     """Tell whether a configuration, of any origin, has the sections that a network is built and described by."""
     return isinstance(config, dict) and all(isinstance(config.get(section), dict) for section in ("model", "blur"))
@@ -256,7 +241,3 @@ def _refuse_unfit(kind: type[_Kind], told: Any, path: Path, place: str = "") -> 
 
 def _damaged(path: Path, reason: str) -> UserError:
     return UserError(f"{path} is damaged: what it tells of its network cannot be so ({reason}). Export it again.")
-
-
-def _is_size_divisor(value: Any, halo: int | None) -> bool:
-    return type(value) is int and 1 <= value <= LARGEST_RADIUS and (halo or 0) % value == 0

@@ -5,14 +5,10 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from deblur.errors import UserError
+from deblur.models.protocol import traits_of
 
 if TYPE_CHECKING:  # SciPy is loaded for a network that wants a Wiener estimate
     from deblur.wiener.prefilter import WienerPrefilter
-
-
-def wants_wiener_estimate(network: nn.Module) -> bool:
-    """Tell whether a network sees a Wiener estimate of the whole image; it need not be calibrated for that."""
-    return getattr(network, "prefilter", None) is not None
 
 
 def prefilter_of(network: nn.Module) -> "WienerPrefilter | None":
@@ -23,7 +19,7 @@ def prefilter_of(network: nn.Module) -> "WienerPrefilter | None":
         ValueError: where what it holds cannot have been measured.
         UserError: where `prefilter` of a network of one's own is something else.
     """
-    if not wants_wiener_estimate(network):
+    if not traits_of(network).wants_wiener_estimate:
         return None
     prepare: Any = network.prefilter
     if callable(prepare) and not isinstance(prepare, nn.Module):  # a layer can be called too, and wants an image

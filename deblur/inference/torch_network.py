@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from deblur.errors import UserError
-from deblur.inference.description import LARGEST_PART, size_divisor_of
+from deblur.inference.description import LARGEST_PART
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.tiles import DEFAULT_TILE, Plane, Planes, with_wiener_estimate
+from deblur.models.protocol import traits_of
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur.kernels import Psf
@@ -37,18 +38,17 @@ class TorchNetwork:
         self._prefilter = prefilter_of(network)
         self._device = device
         self._bfloat16 = bfloat16
-        self._halo: int | None = getattr(network, "halo", None)
-        self._size_divisor = size_divisor_of(network)
+        self._traits = traits_of(network)
 
     @property
     def halo(self) -> int | None:
         """How far the receptive field reaches [px]; None where it is not known."""
-        return self._halo
+        return self._traits.halo
 
     @property
     def size_divisor(self) -> int:
         """At multiples of how many pixels a part of a plane may begin and end [px]."""
-        return self._size_divisor
+        return self._traits.size_divisor
 
     @property
     def needs_kernel(self) -> bool:
@@ -68,7 +68,7 @@ class TorchNetwork:
         ):
             planes = torch.from_numpy(surrounded).to(self._device)[None]
             blurred, *wiener_estimate = [planes] if self._prefilter is None else [planes[:, :1], planes[:, 1:]]
-            if self._halo is None:
+            if self._traits.halo is None:
                 restored = self._network(blurred, *wiener_estimate)
             else:
                 restored = self._network(
@@ -86,7 +86,7 @@ def _refuse_large_parts(network: nn.Module) -> None:
     """
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     widest = max((max(layer.in_channels, layer.out_channels) for layer in convolutions), default=1)
-    side = DEFAULT_TILE + 2 * (getattr(network, "halo", None) or 0)
+    side = DEFAULT_TILE + 2 * (traits_of(network).halo or 0)
     needed = 4 * widest * side**2
     if needed > LARGEST_PART:
         raise UserError(

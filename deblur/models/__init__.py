@@ -1,7 +1,19 @@
-"""The networks."""
+"""The networks. The classes need torch and are imported when they are first asked for."""
 
-from deblur.models.resnet import ResNet
-from deblur.models.srcnn import SRCNN, mirrored, pad_symmetric
-from deblur.models.wiener_srcnn import WienerSRCNN
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deblur.models.resnet import ResNet
+    from deblur.models.srcnn import SRCNN, mirrored, pad_symmetric
+    from deblur.models.wiener_srcnn import WienerSRCNN
 
 __all__ = ["SRCNN", "ResNet", "WienerSRCNN", "mirrored", "pad_symmetric"]
+
+_MODULES = {"ResNet": "resnet", "WienerSRCNN": "wiener_srcnn"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'srcnn')}"), name)

@@ -7,7 +7,8 @@ from torch import nn
 
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
-from deblur.inference.prefilters import prefilter_of, wants_wiener_estimate
+from deblur.inference.prefilters import prefilter_of
+from deblur.models.protocol import traits_of
 from deblur.text import counted
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
     Raises:
         UserError: where the network cannot take these images.
     """
-    if wants_wiener_estimate(network) and isinstance(network, NeedsCalibration):
+    if traits_of(network).wants_wiener_estimate and isinstance(network, NeedsCalibration):
         given = data.fitting_images(IMAGES, data.crop())
         log.info(f"Calibrating the network on {counted(len(given[0]), 'training image')}.")
         try:

@@ -15,10 +15,11 @@ from deblur.config.chosen import build_loss, build_metrics
 from deblur.errors import UserError
 from deblur.inference.building import build_network
 from deblur.inference.checkpoints import digest_of
-from deblur.inference.description import SEEN, size_divisor_of
+from deblur.inference.description import SEEN
 from deblur.losses import Loss
 from deblur.metrics import DEFAULT_METRICS, Metric, MetricInfo
 from deblur.metrics.measuring import mean_results, measure
+from deblur.models.protocol import traits_of
 from deblur.training.means import FiniteMean
 from deblur.training.optimizers import build_optimizer, build_scheduler
 
@@ -88,7 +89,7 @@ class DeblurModule(L.LightningModule):
         self._loss = built_loss or build_loss(loss)
         self._metrics = built_metrics or build_metrics(metrics)
         self.infos: list[MetricInfo] = [metric.info for metric in self._metrics]
-        self._size_divisor = size_divisor_of(self.network)
+        self._traits = traits_of(self.network)
         validated = ("loss", *(info.name for info in self.infos), "gain")
         self._validated = nn.ModuleDict({f"val/{name}": FiniteMean() for name in validated})
         self._losses: list[tuple[Tensor, int]] = []  # of the epoch's batches, and how many patches each had
@@ -96,7 +97,7 @@ class DeblurModule(L.LightningModule):
     @property
     def context(self) -> int:
         """Return how many pixels a patch has to bring beyond its own on each side."""
-        return int(getattr(self.network, "halo", 0))
+        return self._traits.halo or 0
 
     def forward(self, blurred: Tensor, wiener_estimate: Tensor | None = None) -> Tensor:
         """Restore whole images (N, 1, H, W), from Wiener estimates (N, planes, H, W) if needed; not clamped."""
@@ -128,12 +129,13 @@ class DeblurModule(L.LightningModule):
         sharp, given = batch["sharp"], [batch[name] for name in ("blurred", "wiener_estimate") if name in batch]
         if self.context:
             # What lies beyond the last multiple of its size divisor a network computes with a part of the mirror image.
-            if min(sharp.shape[-2:]) < self._size_divisor:
+            squares = self._traits.size_divisor
+            if min(sharp.shape[-2:]) < squares:
                 raise UserError(
-                    f"The network works on squares of {self._size_divisor} px, and there are training images of "
-                    f"{sharp.shape[-1]}x{sharp.shape[-2]} px: give a data.patch_size of at least {self._size_divisor}."
+                    f"The network works on squares of {squares} px, and there are training images of "
+                    f"{sharp.shape[-1]}x{sharp.shape[-2]} px: give a data.patch_size of at least {squares}."
                 )
-            rest = (sharp.shape[-2] % self._size_divisor, sharp.shape[-1] % self._size_divisor)
+            rest = (sharp.shape[-2] % squares, sharp.shape[-1] % squares)
             sharp, *given = (_without(rest, images) for images in (sharp, *given))
         restored = self.network(*given, pad=False) if self.context else self.network(*given)
         loss = self._loss(restored.float(), sharp)

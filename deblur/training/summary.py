@@ -11,10 +11,9 @@ from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
 from deblur.device import Device
 from deblur.fractions import DEGRADED_BELOW
-from deblur.inference.description import size_divisor_of
-from deblur.inference.prefilters import wants_wiener_estimate
 from deblur.metrics import PSNR, MetricInfo
 from deblur.metrics.measuring import unmeasured
+from deblur.models.protocol import traits_of
 from deblur.runs import flatten
 from deblur.text import Lines, counted, lines
 
@@ -25,11 +24,12 @@ def describe_network(network: nn.Module) -> dict[str, int | None]:
     Whether it is `wiener_guided` tells what the receptive field means: of a Wiener estimate, each pixel depends on the
     whole image.
     """
+    traits = traits_of(network)
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "macs_per_pixel": getattr(network, "macs_per_pixel", None),
-        "receptive_field": getattr(network, "receptive_field", None),
-        "wiener_guided": wants_wiener_estimate(network),
+        "macs_per_pixel": traits.macs_per_pixel,
+        "receptive_field": traits.receptive_field,
+        "wiener_guided": traits.wants_wiener_estimate,
     }
 
 
@@ -55,7 +55,7 @@ def start_summary(
     step = counted(data["batch_size"], side, "whole images" if data["patch_size"] is None else "patches")
     if data["patch_size"] is not None:
         step += f" of {data['patch_size']} px"
-        squares = size_divisor_of(network)
+        squares = traits_of(network).size_divisor
         used = data["patch_size"] - data["patch_size"] % squares
         if used < data["patch_size"]:
             step += f" ({used} px of them: the network works on squares of {squares} px)"
@@ -78,9 +78,10 @@ def start_summary(
 
 def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str | None:
     """Return a warning if the blur is larger than the receptive field and the network has no Wiener estimate."""
-    field = getattr(network, "receptive_field", None)
+    traits = traits_of(network)
+    field = traits.receptive_field
     extent = max(degradation.max_kernel_size)
-    if field is None or field >= extent or wants_wiener_estimate(network):
+    if field is None or field >= extent or traits.wants_wiener_estimate:
         return None
     return (
         f"The receptive field of the network is {field} px, but the blur spreads a pixel over up to {extent} px: part "

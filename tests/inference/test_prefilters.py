@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from wiener_networks import calibrated
 
 from deblur.errors import UserError
-from deblur.inference.prefilters import prefilter_of, wants_wiener_estimate
+from deblur.inference.prefilters import prefilter_of
 from deblur.models import SRCNN, WienerSRCNN
+from deblur.models.protocol import traits_of
 from deblur.training.summary import describe_network
 from deblur.wiener.prefilter import WienerPrefilter
 
@@ -49,7 +50,7 @@ def test_networks_of_ours_say_whether_they_want_one() -> None:
     assert prefilter_of(SRCNN((3, 1), (2,))) is None
     with pytest.raises(RuntimeError, match="calibrate"):
         prefilter_of(WienerSRCNN((3, 1), (2,)))
-    assert [wants_wiener_estimate(net((3, 1), (2,))) for net in (SRCNN, WienerSRCNN)] == [False, True]
+    assert [traits_of(net((3, 1), (2,))).wants_wiener_estimate for net in (SRCNN, WienerSRCNN)] == [False, True]
     told = [describe_network(net((3, 1), (2,))) for net in (SRCNN, WienerSRCNN)]
     assert [one["wiener_guided"] for one in told] == [False, True]
 
@@ -59,7 +60,7 @@ def test_without_a_wiener_estimate_scipy_is_not_loaded() -> None:
     code = (
         "import sys; from torch import nn; from deblur.inference.prefilters import prefilter_of, "
         "wants_wiener_estimate; "
-        "wants_wiener_estimate(nn.Identity()); prefilter_of(nn.Identity()); print('scipy' in sys.modules)"
+        "traits_of(nn.Identity()).wants_wiener_estimate; prefilter_of(nn.Identity()); print('scipy' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout == "False\n"

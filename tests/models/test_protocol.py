@@ -1,0 +1,40 @@
+"""What is known of a network, and the defaults of a network that tells nothing."""
+
+import subprocess
+import sys
+
+import pytest
+from torch import nn
+
+from deblur.errors import UserError
+from deblur.models import SRCNN, ResNet, WienerSRCNN
+from deblur.models.protocol import Traits, traits_of
+
+
+def test_a_plain_module_works_with_the_defaults() -> None:
+    assert traits_of(nn.Conv2d(1, 1, 3, padding=1)) == Traits(None, 1, None, None, wants_wiener_estimate=False)
+
+
+@pytest.mark.parametrize(
+    ("network", "traits"),
+    [
+        (SRCNN((9, 1, 5), (64, 32)), Traits(6, 1, 13, 8032, wants_wiener_estimate=False)),
+        (ResNet(1, 4, 3), Traits(12, 3, 27, 104, wants_wiener_estimate=False)),
+        (WienerSRCNN((5, 3), (4,)), Traits(3, 1, 7, 236, wants_wiener_estimate=True)),
+    ],
+)
+def test_networks_of_the_package_tell_all(network: nn.Module, traits: Traits) -> None:
+    assert traits_of(network) == traits
+
+
+@pytest.mark.parametrize("value", [0, 2, 1001, 1.0, True, None])
+def test_a_size_divisor_that_does_not_divide_the_halo_is_refused(value: object) -> None:
+    network = nn.Identity()
+    network.halo, network.size_divisor = 9, value  # type: ignore[assignment]
+    with pytest.raises(UserError, match=r"size_divisor=.* is not allowed with halo=9: give a whole number from 1 to"):
+        traits_of(network)
+
+
+def test_no_torch_is_imported() -> None:
+    code = "import sys, deblur.models.protocol; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
