@@ -177,10 +177,10 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Path], None]]] = {
 
 
 def in_turn(kinds: Sequence[str], each: int) -> list[tuple[str, str]]:
-    """Pair a training, a report and a restoration with all kinds, and every other command with some, in turn."""
+    """Pair a training with all kinds, and every other command with some, in turn."""
     pairs = []
     for start, name in enumerate(COMMANDS):
-        several = range(len(kinds) if name in ("train", "report", "restore") else each)
+        several = range(len(kinds) if name == "train" else each)
         pairs += [(name, kinds[(start * each + one) % len(kinds)]) for one in several]
     return pairs
 

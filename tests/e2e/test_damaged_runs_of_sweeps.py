@@ -12,11 +12,9 @@ from deblur import evaluate, report, train
 
 OVERRIDES = ("-m", "blur=box,gaussian", "sweep=two", "data.max_images=16", "trainer.max_epochs=1", *SMALLEST)
 FILES = ("status.json", "config.yaml", "metrics.json", "history.csv", "images.csv", "sweep.json")
-FAST = {("status.json", "empty"), ("config.yaml", "cut"), ("sweep.json", "nested")}
-CASES = [
-    pytest.param(file, way, marks=() if (file, way) in FAST else pytest.mark.slow)
-    for file in FILES
-    for way in ("empty", "cut", "binary", "nested", "list", "folder", "pipe", "unreadable", "huge", "aliases", "tag")
+WAYS = ("empty", "cut", "binary", "nested", "list", "folder", "pipe", "unreadable", "huge", "aliases", "tag")
+CASES = [  # each file in a third of the ways, in turn: each takes a training
+    (file, way) for number, file in enumerate(FILES) for place, way in enumerate(WAYS) if (number + place) % 3 == 0
 ]
 
 
