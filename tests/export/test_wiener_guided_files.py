@@ -281,7 +281,7 @@ def test_the_code_of_the_card_runs(box: Path, tmp_path: Path) -> None:
 def test_the_code_of_the_card_tells_the_kernel_where_it_has_to(known_kernels: Path, tmp_path: Path) -> None:
     text = card("onnx", non_blind=True)
     assert "deblur makes that, and has to be told the kernel of each image." in text
-    assert " output=restored/ blur=kernel blur.path=kernel.npy\n" in text
+    assert " --output restored/ --kernel kernel.npy\n" in text
     (tmp_path / "net.onnx").symlink_to(known_kernels / "net.onnx")
     code = f"{GIVEN}{python_of(text)}\nassert sharper.shape == (5, 7)"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
