@@ -81,7 +81,7 @@ class EventWriter(SummaryWriter):
         if writer is None:
             writer = _FileWriter(self._path)
             self.file_writer = writer  # type: ignore[assignment] # torch says that these two are None
-            self.all_writers = {str(self._path.parent): writer}  # type: ignore[assignment]
+            self.all_writers = {str(self._path.parent): writer}  # type: ignore[assignment] # as above
         return writer
 
     def sync(self) -> int:

@@ -1,4 +1,4 @@
-"""The 2022 study beside our runs: `python -m studies.srcnn_2022 grid original_box claims --output docs`."""
+"""The 2022 study compared with our runs: `python -m studies.srcnn_2022 grid original_box claims --output docs`."""
 
 import sys
 from collections.abc import Sequence
@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from deblur.cli import run_app
+from deblur.cli import command_app, run_app
 from deblur.console import say
-from deblur.errors import UserError
+from deblur.errors import UserError, disk_error
 from deblur.reporting.page import read_findings
 from deblur.runs.whereabouts import sweep_folder
 from deblur.text import lines
 from studies.srcnn_2022.page import write_study
 
-app = typer.Typer(add_completion=False)
+app = command_app()
 
 
 @app.command()
@@ -30,7 +30,9 @@ def page(
         output.mkdir(parents=True, exist_ok=True)
         page = write_study(findings, output)
     except OSError as error:
-        raise UserError(f"{output} cannot be written ({error.strerror}): choose another with --output.") from error
+        raise disk_error(
+            error, f"{output} cannot be written ({error.strerror}): choose another with --output."
+        ) from error
     say(lines(f"The page is {page}", f"Its figures are in {page.with_suffix('')}"))
     damages = [damage for sweep in findings.sweeps for damage in sweep.damages]
     if damages:

@@ -100,7 +100,7 @@ def test_equals_the_dense_solution(kernel: Psf, degrade: Degrade) -> None:
 
 
 @pytest.mark.parametrize("shape", [(73, 90), (64, 31), (1, 9), (5, 1)])
-def test_without_blur_and_noise_a_image_stays_as_it_is(
+def test_without_blur_and_noise_an_image_stays_as_it_is(
     shape: tuple[int, int], small_faces: Images, degrade: Degrade
 ) -> None:
     baseline = fitted(small_faces, kernels.identity(), degrade)

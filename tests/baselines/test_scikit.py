@@ -39,7 +39,7 @@ def test_wiener_is_a_filter_of_the_mirrored_image(shape: tuple[int, int], kernel
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 3])
-def test_richardson_lucy_iterates_on_a_image_that_goes_on_mirrored(iterations: int) -> None:
+def test_richardson_lucy_iterates_on_an_image_that_goes_on_mirrored(iterations: int) -> None:
     # The formula as it stands in the papers. So few iterations do not see the end of either margin.
     image = np.random.default_rng(1).random((17, 26), dtype=np.float32)
     observed = np.pad(image.astype(float), 50, mode="symmetric")

@@ -117,7 +117,7 @@ def test_an_array_is_divided_by_its_sum(save: Callable[..., Path], array: NDArra
         *("16-bit-png", "16-bit-tiff", "16-bit-pgm", "32-bit-tiff", "float-tiff"),
     ],
 )
-def test_the_levels_of_a_image_are_kept(
+def test_the_levels_of_an_image_are_kept(
     save: Callable[..., Path], content: bytes, levels: NDArray[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     psf = weights_in(save(content, "kernel.image"))

@@ -148,7 +148,7 @@ def everything_of(demo: Demo) -> bytes:
     return b"".join(path.read_bytes() for path in demo.temporary.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def test_a_image_that_was_sent_is_restored_and_shown_to_who_sent_it(demo: Demo, client: Client) -> None:
+def test_an_image_that_was_sent_is_restored_and_shown_to_who_sent_it(demo: Demo, client: Client) -> None:
     path = sent(client, MINE, "my photo.png")
     _, slider, said, download = client.restored(call(demo, image(path)), "mine")
     assert "my photo" in said.replace("&#32;", " ")

@@ -313,7 +313,7 @@ def test_robots_are_sent_away(door: Door) -> None:
     assert door("GET", "/robots.txt").body == b"User-agent: *\nDisallow: /\n"
 
 
-def test_a_call_passes_with_plain_values_and_a_image_of_its_tab(door: Door, token: str) -> None:
+def test_a_call_passes_with_plain_values_and_an_image_of_its_tab(door: Door, token: str) -> None:
     path = uploaded(door, token)
     forged = image(path) | {"url": "http://evil.example", "orig_name": "../../evil", "is_stream": True, "size": -1}
     answer = door.call(
@@ -402,7 +402,7 @@ def test_thirty_forgeries_are_refused_alike(door: Door, token: str, tmp_path: Pa
     assert door.call(token, data=("upload", image(own))).passed is not None
 
 
-def test_a_image_cannot_be_used_by_another_tab_or_browser(door: Door, token: str) -> None:
+def test_an_image_cannot_be_used_by_another_tab_or_browser(door: Door, token: str) -> None:
     path = uploaded(door, token)
     other = door.visitors.new_token()
     assert door.call(other, "theirs", (image(path),)).status == 403
@@ -469,7 +469,7 @@ def test_files_are_shown_to_their_own_browser(door: Door, token: str, tmp_path: 
 
 
 @needs_starlette
-def test_a_image_that_is_sent_lies_in_the_folder_of_its_browser(door: Door, token: str) -> None:
+def test_an_image_that_is_sent_lies_in_the_folder_of_its_browser(door: Door, token: str) -> None:
     answer = door.send_image(token, b"abc", "../../my photo.png")
     assert answer.status == 200
     (path,) = json.loads(answer.body)
@@ -480,7 +480,7 @@ def test_a_image_that_is_sent_lies_in_the_folder_of_its_browser(door: Door, toke
 
 
 @needs_starlette
-def test_who_sends_a_image_without_a_cookie_is_given_one(door: Door) -> None:
+def test_who_sends_an_image_without_a_cookie_is_given_one(door: Door) -> None:
     answer = door.send_image(None)
     (path,) = json.loads(answer.body)
     new = answer.headers["set-cookie"].partition(";")[0].partition("=")[2]

@@ -113,7 +113,7 @@ def test_a_sample_face_is_blurred_and_restored(page: Any, network: Path, tmp_pat
     assert np.array_equal(np.asarray(restored), expected.after.pixels)
 
 
-def test_of_a_image_that_is_left_as_it_is_no_gain_is_told(page: Any, tmp_path: Path) -> None:
+def test_of_an_image_that_is_left_as_it_is_no_gain_is_told(page: Any, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     Image.new("RGB", (60, 40), (200, 90, 10)).save(tmp_path / "photo of mine.jpg", exif=exif)
@@ -146,7 +146,7 @@ def colors(folder: Path, name: str = "photo of mine.png", size: tuple[int, int] 
     return folder / name
 
 
-def test_a_image_of_ones_own_is_restored_as_it_is(page: Any, network: Path, tmp_path: Path) -> None:
+def test_an_image_of_ones_own_is_restored_as_it_is(page: Any, network: Path, tmp_path: Path) -> None:
     path = colors(tmp_path)
     expected = load(network, accelerator="cpu")(np.asarray(Image.open(path)))
     upload(page, path)
@@ -163,7 +163,7 @@ def test_a_image_of_ones_own_is_restored_as_it_is(page: Any, network: Path, tmp_
     assert np.array_equal(np.asarray(restored), expected)
 
 
-def test_a_blur_that_is_chosen_for_a_face_is_not_that_of_a_image(page: Any, tmp_path: Path) -> None:
+def test_a_blur_that_is_chosen_for_a_face_is_not_that_of_an_image(page: Any, tmp_path: Path) -> None:
     page.get_by_label("Motion").check()
     fill(page, "Length (px)", 9)
     upload(page, colors(tmp_path))
@@ -198,7 +198,7 @@ def test_what_is_no_image_is_refused_in_a_sentence_that_the_next_result_replaces
     assert page.get_by_text("Nothing was restored.").count() == 0
 
 
-def test_a_image_that_is_too_large_is_reduced_with_a_word(page: Any, tmp_path: Path) -> None:
+def test_an_image_that_is_too_large_is_reduced_with_a_word(page: Any, tmp_path: Path) -> None:
     upload(page, colors(tmp_path, "wide.png", (1000, 300)))
     restore_button(page).click()
     page.get_by_text(
@@ -208,7 +208,7 @@ def test_a_image_that_is_too_large_is_reduced_with_a_word(page: Any, tmp_path: P
     assert restored.size == (816, 244)
 
 
-def test_a_image_that_cannot_be_read_at_all_is_refused_in_overrides_of_the_page(page: Any, tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read_at_all_is_refused_in_overrides_of_the_page(page: Any, tmp_path: Path) -> None:
     Image.new("1", (12_000, 9_000)).save(tmp_path / "vast.png")
     upload(page, tmp_path / "vast.png")
     restore_button(page).click()
@@ -254,7 +254,7 @@ def test_a_result_that_comes_after_another_image_was_chosen_is_not_shown(page: A
     assert not outputs_are_empty(page)
 
 
-def test_a_image_that_is_gone_is_asked_for_again(page: Any, demo: Demo, tmp_path: Path) -> None:
+def test_an_image_that_is_gone_is_asked_for_again(page: Any, demo: Demo, tmp_path: Path) -> None:
     upload(page, colors(tmp_path, "old.png"))
     page.wait_for_timeout(500)
     for path in demo.temporary.rglob("old.png"):

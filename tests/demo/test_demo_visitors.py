@@ -44,7 +44,7 @@ def test_two_pages_of_a_computer_have_cookies_of_their_own(tmp_path: Path) -> No
     assert Visitors(tmp_path).cookie != Visitors(tmp_path).cookie
 
 
-def test_a_image_is_of_the_browser_that_sent_it_and_of_the_first_tab(visitors: Visitors) -> None:
+def test_an_image_is_of_the_browser_that_sent_it_and_of_the_first_tab(visitors: Visitors) -> None:
     mine, other = (visitors.visitor(visitors.new_token()) for _ in range(2))
     path = sent(mine)
     assert not other.may_use(path, "tab")
@@ -73,10 +73,10 @@ def test_a_image_is_of_the_browser_that_sent_it_and_of_the_first_tab(visitors: V
         lambda _: None,
     ],
 )
-def test_no_other_text_names_a_image(visitors: Visitors, change: object) -> None:
+def test_no_other_text_names_an_image(visitors: Visitors, change: object) -> None:
     visitor = visitors.visitor(visitors.new_token())
     path = sent(visitor)
-    assert not visitor.may_use(change(path), "tab")  # type: ignore[operator]
+    assert not visitor.may_use(change(path), "tab")  # type: ignore[operator] # functions of several kinds
     assert visitor.may_use(path, "tab")
 
 

@@ -77,7 +77,7 @@ def test_a_blurred_impulse_has_the_known_psnr() -> None:
     assert outcome.gain.difference == outcome.gain.restored - outcome.gain.blurred
 
 
-def test_the_gain_of_a_image_that_is_left_as_it_is_is_not_known() -> None:
+def test_the_gain_of_an_image_that_is_left_as_it_is_is_not_known() -> None:
     outcome = blur_and_restore(impulse(225), restorer(25))
     assert outcome.gain is None
     assert np.array_equal(outcome.before.pixels, impulse(225).pixels)
@@ -254,7 +254,7 @@ def test_what_is_wrong_with_an_upload_is_told_without_the_place_on_the_server(tm
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("colors", [(), (3,)])
-def test_a_image_that_is_too_large_is_reduced(kind: type, colors: tuple[int, ...]) -> None:
+def test_an_image_that_is_too_large_is_reduced(kind: type, colors: tuple[int, ...]) -> None:
     white = np.iinfo(kind).max
     pixels = np.zeros((200, 300, *colors), kind)
     pixels[::2] = white  # means of 2x2 pixels are gray

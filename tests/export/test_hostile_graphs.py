@@ -370,7 +370,7 @@ def test_what_could_not_be_restored_with_is_not_exported() -> None:
 
 
 @pytest.mark.slow
-def test_what_takes_too_much_for_a_image_is_told_when_it_is_restored(tmp_path: Path) -> None:
+def test_what_takes_too_much_for_an_image_is_told_when_it_is_restored(tmp_path: Path) -> None:
     content, _ = as_onnx(_Attending(), SETTINGS)
     (tmp_path / "net.onnx").write_bytes(content)
     restorer = deblur.load(tmp_path / "net.onnx")

@@ -115,7 +115,7 @@ def test_levels_without_a_white_are_refused(tmp_path: Path, kind: type[np.generi
     changes=st.dictionaries(st.integers(0, 10**6), st.integers(0, 255), max_size=6),
     share=st.floats(0.5, 1),
 )
-def test_damage_gives_a_image_or_a_sentence(tmp_path: Path, kind: str, changes: dict[int, int], share: float) -> None:
+def test_damage_gives_an_image_or_a_sentence(tmp_path: Path, kind: str, changes: dict[int, int], share: float) -> None:
     content = bytearray(WHOLE[kind])
     for place, value in changes.items():
         content[place % len(content)] = value

@@ -114,7 +114,7 @@ def test_metadata(tmp_path: Path, suffix: str) -> None:
         assert metadata.dpi == pytest.approx((72, 72), rel=1e-3)
 
 
-def test_a_image_without_metadata_has_none(tmp_path: Path) -> None:
+def test_an_image_without_metadata_has_none(tmp_path: Path) -> None:
     for suffix in ("png", "tif", "webp", "bmp"):
         metadata = read_image(save(tmp_path / f"a.{suffix}", Image.fromarray(smooth()))).metadata
         assert (metadata.exif, metadata.xmp, metadata.icc_profile) == (None, None, None)

@@ -532,7 +532,7 @@ def test_a_damaged_text_is_left_out(tmp_path: Path) -> None:
     assert decoded.metadata.texts == ()
 
 
-def test_an_animation_in_which_nothing_moves_is_a_image(tmp_path: Path) -> None:
+def test_an_animation_in_which_nothing_moves_is_an_image(tmp_path: Path) -> None:
     for control, kind in ((struct.pack(">II", 1, 0), "one frame"), (struct.pack(">II", 0, 0), "none")):
         frame = struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
         decoded = read(tmp_path, png(COLORS, before=[(b"acTL", control), (b"fcTL", frame)]))

@@ -97,7 +97,7 @@ def test_16_bits_are_compressed(tmp_path: Path, suffix: str) -> None:
     assert (tmp_path / f"a{suffix}").stat().st_size < 0.5 * levels.nbytes
 
 
-def test_a_image_of_one_color_channel_stays_gray(tmp_path: Path) -> None:
+def test_an_image_of_one_color_channel_stays_gray(tmp_path: Path) -> None:
     for suffix in (".png", ".tif", ".bmp", ".jpg"):
         assert written(tmp_path / f"a{suffix}", decoded(noise(HEIGHT, WIDTH, 1))).pixels.ndim == 2
 
@@ -198,7 +198,7 @@ def test_metadata_that_do_not_fit_are_left_out_and_named(tmp_path: Path) -> None
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.integers(8, len(EXIF) - 1), st.integers(0, 255), min_size=1, max_size=5))
-def test_damaged_exif_is_no_reason_to_lose_a_image(tmp_path: Path, changes: dict[int, int]) -> None:
+def test_damaged_exif_is_no_reason_to_lose_an_image(tmp_path: Path, changes: dict[int, int]) -> None:
     damaged = bytearray(EXIF)
     for place, value in changes.items():
         damaged[place] = value

@@ -211,7 +211,7 @@ def test_settings_are_those_of_the_command_line(
 
 def test_settings_are_checked_before_the_network_is_looked_for(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="accelerator=cuda is not allowed"):
-        deblur.load(tmp_path / "absent.onnx", accelerator="cuda")  # type: ignore[arg-type]
+        deblur.load(tmp_path / "absent.onnx", accelerator="cuda")  # type: ignore[arg-type] # a wrong value
 
 
 def test_trusted_modules_are_a_list(identity: Path) -> None:

@@ -23,7 +23,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_image_is_restored_beside_itself(command: Command, identity: Path, tmp_path: Path) -> None:
+def test_an_image_is_restored_beside_itself(command: Command, identity: Path, tmp_path: Path) -> None:
     Image.fromarray(noise(20, 30, 3)).save(tmp_path / "photo.png")
     told = command(f"{tmp_path / 'photo.png'}", f"--network={identity}")
     assert told.code == 0

@@ -77,7 +77,7 @@ def test_a_plain_network_as_well() -> None:
     np.testing.assert_allclose(tiles_of(net, 16).restore(image), whole(net, image), rtol=0, atol=1e-6)
 
 
-def test_views_of_a_image_are_planes() -> None:
+def test_views_of_an_image_are_planes() -> None:
     net, colors = network((5, 3)), np.random.default_rng(0).random((20, 30, 3), dtype=np.float32)
     expected = whole(net, np.ascontiguousarray(colors[::-1, :, 1]))
     np.testing.assert_allclose(tiles_of(net, 16).restore(colors[::-1, :, 1]), expected, rtol=0, atol=1e-6)

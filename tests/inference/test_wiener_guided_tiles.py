@@ -48,7 +48,7 @@ def test_tiles_are_those_of_the_whole(kernel: str, shape: tuple[int, int], tile:
     np.testing.assert_allclose(restored, whole(network, image), rtol=0, atol=1e-6)
 
 
-def test_a_tile_of_a_image_is_not_a_image() -> None:
+def test_a_tile_of_an_image_is_not_a_image() -> None:
     network, image = calibrated(), plane(61, 47)
     part = TiledNetwork(TorchNetwork(network, CPU)).restore(image[:20, :20])
     assert np.abs(part - whole(network, image)[:20, :20]).max() > 1e-3
@@ -81,7 +81,7 @@ def test_a_network_without_radius_is_given_the_whole_wiener_estimate() -> None:
     assert tiled.count(40, 50) == 1
 
 
-def test_views_of_a_image_are_planes() -> None:
+def test_views_of_an_image_are_planes() -> None:
     network, colors = calibrated(), np.random.default_rng(0).random((20, 30, 3), dtype=np.float32)
     view = colors[::-1, :, 1]
     restored = TiledNetwork(TorchNetwork(network, CPU), 16).restore(view)

@@ -30,7 +30,7 @@ def test_networks_of_the_package_tell_all(network: nn.Module, traits: Traits) ->
 @pytest.mark.parametrize("value", [0, 2, 1001, 1.0, True, None])
 def test_a_size_divisor_that_does_not_divide_the_halo_is_refused(value: object) -> None:
     network = nn.Identity()
-    network.halo, network.size_divisor = 9, value  # type: ignore[assignment]
+    network.halo, network.size_divisor = 9, value  # type: ignore[assignment] # wrong values too
     with pytest.raises(UserError, match=r"size_divisor=.* is not allowed with halo=9: give a whole number from 1 to"):
         traits_of(network)
 

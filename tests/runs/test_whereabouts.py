@@ -70,7 +70,7 @@ def test_a_folder_that_is_no_run_is_told_what_it_is(workplace: Path, folder: str
         (train, "resume={}"),
     ],
 )
-def test_every_command_says_so(workplace: Path, capsys: Shown, command: tuple) -> None:  # type: ignore[type-arg]
+def test_every_command_says_so(workplace: Path, capsys: Shown, command: tuple) -> None:  # type: ignore[type-arg] # of any length
     program, *overrides = command
     for folder in ("outputs/sweeps/grid", "outputs/sweeps/grid/report", f"outputs/runs/{RUN}"):
         assert program.main([word.format(folder) for word in overrides]) == 2
@@ -115,7 +115,7 @@ def test_a_place_that_is_not_there(workplace: Path, place: str, near: str | None
         ((report, "a", "--output-root=none"), "Give another folder of outputs with --output-root DIR."),
     ],
 )
-def test_names_are_helped(workplace: Path, capsys: Shown, overrides: tuple, sentence: str) -> None:  # type: ignore[type-arg] # noqa: ARG001
+def test_names_are_helped(workplace: Path, capsys: Shown, overrides: tuple, sentence: str) -> None:  # type: ignore[type-arg] # of any length # noqa: ARG001
     program, *given = overrides
     assert program.main(given) == 2
     said = capsys.readouterr()

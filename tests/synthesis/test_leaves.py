@@ -34,7 +34,7 @@ def test_numbers_outside_their_range_are_refused(pair: tuple[int, int]) -> None:
         draw(*pair)
 
 
-def test_a_image_has_the_shape_and_type_of_a_face(images: list[NDArray[np.uint8]]) -> None:
+def test_an_image_has_the_shape_and_type_of_a_face(images: list[NDArray[np.uint8]]) -> None:
     assert {(image.shape, image.dtype) for image in images} == {((IMAGE_SIZE, IMAGE_SIZE), np.dtype(np.uint8))}
 
 

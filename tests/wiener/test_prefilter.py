@@ -137,7 +137,7 @@ def test_each_plane_is_that_of_its_factor_alone(kernel: Psf) -> None:
 
 @pytest.mark.parametrize("shape", SIZES)
 @pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS.keys())
-def test_a_image_of_one_gray_stays_as_it_is(kernel: Psf, shape: tuple[int, int]) -> None:
+def test_an_image_of_one_gray_stays_as_it_is(kernel: Psf, shape: tuple[int, int]) -> None:
     image = np.full(shape, 0.4, np.float32)
     wiener_estimate = prepared(kernel, 1.0, 10.0, blurred_by=kernel)(image)
     np.testing.assert_allclose(wiener_estimate, np.stack([image] * 2), rtol=0, atol=1e-3)
