@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import typer
 from typer.exceptions import TyperException
 
+from deblur.choices import Accelerator
 from deblur.errors import UserError, disk_errors_as_user_errors
 from deblur.streams import guarded_output
 
@@ -108,6 +109,20 @@ def above_zero(text: str) -> float:
     if not 0 < number < math.inf:
         raise typer.BadParameter(f"{text} is not allowed: give a number above 0")
     return number
+
+
+AcceleratorOption: TypeAlias = Annotated[
+    Accelerator, typer.Option(help="Where to compute; auto takes a GPU if there is one.")
+]
+
+Trusted: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        parser=not_empty,
+        metavar="MODULE",
+        help="A module of your own whose classes the network may name; may be given several times.",
+    ),
+]
 
 
 def import_from_working_folder() -> None:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Accelerator, Color, Precision
-from deblur.cli import above_zero, command_app, not_empty, place, run_app
+from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Color, Precision
+from deblur.cli import AcceleratorOption, Trusted, above_zero, command_app, not_empty, place, run_app
 from deblur.errors import UserError
-from deblur.inference.pretrained import DEFAULT
+from deblur.inference.pretrained import DEFAULT, PRETRAINED
 
 EXAMPLES = """\b
 Examples:
@@ -57,7 +57,7 @@ def restore(
             "-n",
             parser=not_empty,
             metavar="NAME_OR_PATH",
-            help="A pretrained network (mixed, gaussian, box, motion, disk), a run's folder, a checkpoint, or an "
+            help=f"A pretrained network ({', '.join(PRETRAINED)}), a run's folder, a checkpoint, or an "
             f"exported .safetensors or .onnx file. [default: {DEFAULT}]",
         ),
     ] = None,
@@ -108,21 +108,12 @@ def restore(
     max_megapixels: Annotated[
         float, typer.Option(parser=above_zero, metavar="X", help="Refuse larger images [megapixels]; a number above 0.")
     ] = DEFAULT_MAX_MEGAPIXELS,
-    accelerator: Annotated[
-        Accelerator, typer.Option(help="Where to compute; auto takes a GPU if there is one.")
-    ] = "auto",
+    accelerator: AcceleratorOption = "auto",
     precision: Annotated[
         Precision,
         typer.Option(help="auto computes 8-bit images in bfloat16 if the hardware multiplies it, others in float32."),
     ] = "auto",
-    trusted: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=not_empty,
-            metavar="MODULE",
-            help="A module of your own whose classes the network may name; may be given several times.",
-        ),
-    ] = None,
+    trusted: Trusted = None,
 ) -> None:
     """Make blurred images sharper with a trained network."""
     _refuse_without_effect(

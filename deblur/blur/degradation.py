@@ -192,7 +192,7 @@ class ParametricBlur(Degradation):
             name: setting if isinstance(setting, Interval) else self.parameters[name].interval(name, setting)
             for name, setting in settings.items()
         }
-        self._lowest = Kernel(self.make_psf(**{name: each.low for name, each in self.intervals.items()}))
+        Kernel(self.make_psf(**{name: each.low for name, each in self.intervals.items()}))  # refuses a wrong bound
         self._highest = Kernel(self.make_psf(**{name: each.high for name, each in self.intervals.items()}))
         self._is_fixed = all(interval.is_fixed for interval in self.intervals.values())
 

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from deblur.choices import Accelerator
-from deblur.cli import above_zero, command_app, not_empty, run_app
+from deblur.cli import AcceleratorOption, Trusted, above_zero, command_app, not_empty, run_app
 
 EXAMPLES = """\b
 Examples:
@@ -54,17 +53,8 @@ def demo(
             "so.",
         ),
     ] = 12.0,
-    accelerator: Annotated[
-        Accelerator, typer.Option(help="Where to compute; auto takes a GPU if there is one.")
-    ] = "auto",
-    trusted: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=not_empty,
-            metavar="MODULE",
-            help="A module of your own whose classes the network may name; may be given several times.",
-        ),
-    ] = None,
+    accelerator: AcceleratorOption = "auto",
+    trusted: Trusted = None,
 ) -> None:
     """Show a page in the browser: drop an image, blur it or not, and compare it with the restored one."""
     from deblur.demo.server import serve

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from deblur.choices import ExportFormat
-from deblur.cli import command_app, not_empty, place, run_app
+from deblur.cli import Trusted, command_app, not_empty, place, run_app
 from deblur.inference.pretrained import PRETRAINED
 
 EXAMPLES = """\b
@@ -52,14 +52,7 @@ def export(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    trusted: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=not_empty,
-            metavar="MODULE",
-            help="A module of your own whose classes the network may name; may be given several times.",
-        ),
-    ] = None,
+    trusted: Trusted = None,
 ) -> None:
     """Write a trained network into one portable file, and a model card beside it."""
     from deblur.console import say  # rich takes a while to import
