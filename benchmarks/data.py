@@ -114,7 +114,7 @@ def waiting(root: Path, device: Device, names: Sequence[str], steps: int, worker
 
 
 def network_for(name: str, degradation: Degradation) -> SRCNN | WienerSRCNN:
-    """Make a network; a Wiener-guided one is told the kernels where they are drawn."""
+    """Make a network; a Wiener-guided one is non-blind if they are drawn."""
     if name in NETWORKS:
         return SRCNN(*NETWORKS[name])
     kernel_sizes, widths = WIENER_LAYERS

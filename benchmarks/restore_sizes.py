@@ -42,7 +42,7 @@ def rows_of_sizes(
     Args:
         onnx: the exported network; None leaves onnxruntime out.
         repeats: how often each is measured.
-        largest: image that a restorer is given [megapixels], by its name; None is told for larger ones.
+        largest: image that a restorer is given [megapixels], by its name; None is given for larger ones.
         sizes: of the images [megapixels].
 
     Returns:

@@ -11,7 +11,7 @@ Fitted = TypeVar("Fitted")
 
 
 class Baseline(ABC):
-    """A classical restorer. It is told the kernel of every image, which a network is not.
+    """A classical, non-blind restorer: it gets the kernel of each image.
 
     Attributes:
         name: Name in commands, tables and file names.

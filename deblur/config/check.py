@@ -103,7 +103,7 @@ def _refuse_unknown_kernels(config: Config, degradation: "Degradation | None", *
     if for_training and not model["non_blind"] and drawn is not None:
         raise UserError(
             f"model.non_blind=false is for one kernel, and {drawn} draws one for each image: take one value, or "
-            "model.non_blind=true for a network that is told each image's kernel."
+            "model.non_blind=true for a network that gets the kernel of each image."
         )
 
 

@@ -69,8 +69,8 @@ def _section(content: Any, prefix: str, known: type[Section] | None, meanings: M
             continue
         setting = f"{indent}{key}: {shown(value)}"
         field = fields.get(key)
-        told = [meanings.get(name, ""), "" if field is None else _allowed(field.description)]
-        explained = [line for text in told for line in textwrap.wrap(text, _WIDTH)]
+        explanations = [meanings.get(name, ""), "" if field is None else _allowed(field.description)]
+        explained = [line for text in explanations for line in textwrap.wrap(text, _WIDTH)]
         yield f"{setting:<{_COLUMN}}  {explained[0]}" if explained else setting
         yield from (" " * (_COLUMN + 2) + line for line in explained[1:])
 
