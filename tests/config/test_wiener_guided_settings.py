@@ -63,7 +63,7 @@ def test_kernels_that_are_drawn_have_to_be_given(changed: Change, overrides: str
     sentence = refusal(composed(changed, overrides))
     assert sentence.startswith(f"model.non_blind=false is for one kernel, and {DRAWN[overrides]}")
     assert "draws one for each image" in sentence
-    assert "or model.non_blind=true for a network that is told" in sentence
+    assert "or model.non_blind=true for a network that gets" in sentence
     assert check(composed(changed, overrides, "model.non_blind=true"))["model"]["non_blind"] is True
 
 
