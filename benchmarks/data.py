@@ -25,7 +25,7 @@ from deblur.blur import Box, Degradation
 from deblur.data import FolderData
 from deblur.data.cache import open_cache
 from deblur.data.sources import FolderSource
-from deblur.device import Device, taken_device
+from deblur.device import Device, DeviceRequest, taken_device
 from deblur.image_io.gray import read_gray
 from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN, WienerSRCNN
@@ -165,7 +165,7 @@ def main(args: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     with (
         tempfile.TemporaryDirectory() as temporary,
-        taken_device({"accelerator": "auto", "precision": "auto"}) as device,
+        taken_device(DeviceRequest()) as device,
     ):
         scratch, root = Path(temporary), Path(temporary) / "images"
         faces = drawn_faces(min(options.images, 200), scratch)

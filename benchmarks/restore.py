@@ -20,7 +20,7 @@ from PIL import Image
 from benchmarks.restore_sizes import MEGAPIXELS, RICHARDSON_LUCY, WIENER, export, rows_of_sizes
 from benchmarks.results import Row, median_ratio, tell
 from benchmarks.timing import seconds
-from deblur.device import Device, taken_device
+from deblur.device import Device, DeviceRequest, taken_device
 from deblur.image_io.images import DecodedImage
 from deblur.inference.batch import restore_all
 from deblur.inference.places import Task
@@ -55,7 +55,7 @@ def main() -> None:
     )
     parser.add_argument("--largest-wiener", type=float, default=30, help="for Wiener, 7 GB at 30 (default 30)")
     options = parser.parse_args()
-    with taken_device({"accelerator": "cpu", "precision": "auto"}) as device:
+    with taken_device(DeviceRequest("cpu")) as device:
         network = SRCNN((9, 3, 1, 5), (64, 32, 16))
         kinds = (False, True) if device.precision == "bf16-mixed" else (False,)
         rates = [measure_rate(network, is_fast, options.repeats) for is_fast in kinds]

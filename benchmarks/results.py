@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from deblur.console import table
-from deblur.device import taken_device
+from deblur.device import DeviceRequest, taken_device
 from deblur.files import write_json
 from deblur.training.results import versions
 
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 def machine() -> dict[str, Any]:
     """Return what the figures were measured on."""
-    with taken_device({"accelerator": "auto", "precision": "auto"}) as device:
+    with taken_device(DeviceRequest()) as device:
         return {
             "processor": torch.cpu.get_capabilities().get("cpu_name") or platform.processor(),
             "device": device.name,

@@ -10,7 +10,7 @@ import torch
 from benchmarks.networks import NETWORKS
 from benchmarks.results import Row, tell
 from benchmarks.timing import seconds
-from deblur.device import Device, taken_device
+from deblur.device import Device, DeviceRequest, taken_device
 from deblur.metrics import DEFAULT_METRICS, METRICS
 from deblur.metrics.measuring import measure
 from deblur.models import SRCNN
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, nargs="+", default=sizes, help=f"in a batch (default: {sizes})")
     parser.add_argument("--repeats", type=int, default=10, help="of each measurement (default: 10)")
     options = parser.parse_args(arguments)
-    with taken_device({"accelerator": "cpu", "precision": "auto"}) as device, torch.no_grad():
+    with taken_device(DeviceRequest("cpu")) as device, torch.no_grad():
         rows = [row for name in NETWORKS for row in compare(name, device, options.images, options.repeats)]
     tell("validation", f"Validation of images of {SIDE}x{SIDE} px", rows)
 

@@ -5,9 +5,9 @@ Heavy imports happen inside the functions, so that `import deblur` stays light.
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,26 @@ if TYPE_CHECKING:
 
     from deblur.blur import Degradation
     from deblur.blur.kernels import Psf
+    from deblur.config import EvaluateConfig, TrainConfig
     from deblur.data.datamodule import DeblurDataModule
 
-Config = dict[str, Any]
 Overrides = Sequence[str]
 Metric = Callable[[Any, Any], float]
 
 _FOR_COMMANDS = ("sweep", "resume", "dry_run")  # keys of a training that only the command line reads
 
 
-def compose(command: Literal["train", "evaluate"] = "train", overrides: Overrides = ()) -> Config:
+@overload
+def compose(command: Literal["train"] = "train", overrides: Overrides = ()) -> "TrainConfig": ...
+
+
+@overload
+def compose(command: Literal["evaluate"], overrides: Overrides = ()) -> "EvaluateConfig": ...
+
+
+def compose(
+    command: Literal["train", "evaluate"] = "train", overrides: Overrides = ()
+) -> "TrainConfig | EvaluateConfig":
     """Compose and check the configuration of a command.
 
     Args:
@@ -38,7 +48,8 @@ def compose(command: Literal["train", "evaluate"] = "train", overrides: Override
             folder add configuration files.
 
     Returns:
-        Plain Python values by key, with default values, types and ranges checked.
+        The checked configuration. Its keys are attributes, such as `config.optimizer.lr`; `plain()` returns it as a
+        nested dict.
 
     Raises:
         UserError: for an override that is unknown, out of range or stands for several runs.
@@ -51,11 +62,11 @@ def compose(command: Literal["train", "evaluate"] = "train", overrides: Override
     from deblur.config.commands import check_evaluate
 
     composed = _composed(command, overrides)
-    refuse_trust_in_files(composed, overrides)
+    refuse_trust_in_files(composed.get("trusted"), overrides)
     return check(composed) if command == "train" else check_evaluate(composed)
 
 
-def data_module(config: Mapping[str, Any] | Overrides) -> "DeblurDataModule":
+def data_module(config: "TrainConfig | Overrides") -> "DeblurDataModule":
     """Open the images of a configuration and divide them into splits.
 
     Images that are not in the cache are decoded or drawn first. `setup()` has been called: `splits`,
@@ -74,18 +85,18 @@ def data_module(config: Mapping[str, Any] | Overrides) -> "DeblurDataModule":
     from deblur.data.datamodule import DeblurDataModule
 
     data = build(
-        checked["data"],
+        checked.data,
         DeblurDataModule,
-        build(checked["blur"], Degradation, trusted=checked["trusted"]),
-        trusted=checked["trusted"],
-        training_seed=checked["seed"],
-        cache_root=checked["paths"]["cache_root"],
+        build(checked.blur, Degradation, trusted=checked.trusted),
+        trusted=checked.trusted,
+        training_seed=checked.seed,
+        cache_root=checked.paths.cache_root,
     )
     data.setup()
     return data
 
 
-def network(config: Mapping[str, Any] | Overrides) -> "nn.Module":
+def network(config: "TrainConfig | Overrides") -> "nn.Module":
     """Build the untrained network of a configuration.
 
     Args:
@@ -100,7 +111,7 @@ def network(config: Mapping[str, Any] | Overrides) -> "nn.Module":
     checked = _checked(config)
     from deblur.inference.building import build_network
 
-    return build_network(checked["model"], checked["trusted"])
+    return build_network(checked.model, checked.trusted)
 
 
 def degradation(blur: str, **parameters: Any) -> "Degradation":
@@ -199,7 +210,7 @@ def metric(name: str) -> Metric:
     return measured
 
 
-def fit(config: Mapping[str, Any] | Overrides) -> Path:
+def fit(config: "TrainConfig | Overrides") -> Path:
     """Train one network, as `python -m deblur.train` does.
 
     Args:
@@ -211,17 +222,19 @@ def fit(config: Mapping[str, Any] | Overrides) -> Path:
     Raises:
         UserError: for a wrong configuration, and for what the command would refuse.
     """
+    from deblur.config import TrainConfig
+
     checked = _checked(config)
-    given = [key for key in _FOR_COMMANDS if checked[key]]
+    given = [key for key in _FOR_COMMANDS if getattr(checked, key)]
     if given:
         raise UserError(f"{given[0]} belongs to the command: leave it out, or run python -m deblur.train.")
-    if checked["trainer"].get("devices", 1) != 1:
+    if checked.trainer.devices != 1:
         raise UserError("deblur.fit trains on one device: leave out trainer.devices, or run python -m deblur.train.")
     from deblur.data.sizes import refuse_too_large_patch
     from deblur.runs import naming_overrides, run_folder
     from deblur.runs.whereabouts import refuse_unwritable
 
-    folder = run_folder(checked, [] if isinstance(config, Mapping) else naming_overrides(config, None))
+    folder = run_folder(checked, [] if isinstance(config, TrainConfig) else naming_overrides(config, None))
     refuse_too_large_patch(checked)
     try:
         refuse_unwritable(folder)
@@ -253,9 +266,9 @@ def measure(run: str | os.PathLike[str], overrides: Overrides = ()) -> dict[str,
     from deblur.runs.whereabouts import refuse_no_run, refuse_unwritable
 
     with disk_errors_as_user_errors():
-        if asked["run"] not in PRETRAINED:
-            refuse_no_run(Path(asked["run"]))
-        refuse_unwritable(Path(asked["output"] or asked["paths"]["output_root"]))
+        if asked.run is not None and asked.run not in PRETRAINED:
+            refuse_no_run(Path(asked.run))
+        refuse_unwritable(Path(asked.output or asked.paths.output_root))
         from deblur.evaluation.session import measured
 
         ((_, found),), _ = measured(asked, compose("train"))
@@ -266,13 +279,11 @@ def measure(run: str | os.PathLike[str], overrides: Overrides = ()) -> dict[str,
     return means
 
 
-def _checked(config: Mapping[str, Any] | Overrides) -> Config:
+def _checked(config: "TrainConfig | Overrides") -> "TrainConfig":
     """Return the configuration of overrides, or check one that the user may have changed."""
-    if not isinstance(config, Mapping):
-        return compose("train", config)
-    from deblur.config.check import check
+    from deblur.config import TrainConfig, check
 
-    return check(config, stored=True)
+    return check(config.plain(), stored=True) if isinstance(config, TrainConfig) else compose("train", config)
 
 
 def _composed(command: str, overrides: Overrides) -> "DictConfig":
@@ -307,7 +318,7 @@ def _composed_blur(name: str) -> "DictConfig":
     return _composed("train", [f"blur={name}"])
 
 
-def _blur_settings(name: str) -> Config:
+def _blur_settings(name: str) -> dict[str, Any]:
     """Return the values of an option of the group `blur`; a value that the user has to give is `???`."""
     from omegaconf import OmegaConf
 

@@ -1,10 +1,10 @@
 """What the machine can do: which device a run takes and which precision suits it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import torch
 
@@ -33,43 +33,65 @@ class Device:
     devices: int | str | list[int]
 
 
-def refuse_absent_device(trainer: Mapping[str, Any]) -> None:
+class AskedDevice(Protocol):
+    """What a run asks for, in Lightning's words, such as the checked group `trainer`; `auto` is not resolved yet."""
+
+    @property
+    def accelerator(self) -> str: ...  # noqa: D102 # the class says it
+
+    @property
+    def precision(self) -> str: ...  # noqa: D102 # the class says it
+
+    @property
+    def devices(self) -> int | str: ...  # noqa: D102 # the class says it
+
+    @property
+    def deterministic(self) -> bool | str: ...  # noqa: D102 # the class says it
+
+
+@dataclass(frozen=True)
+class DeviceRequest:
+    """An `AskedDevice` of commands that have no trainer."""
+
+    accelerator: str = "auto"
+    precision: str = "auto"
+    devices: int | str = 1
+    deterministic: bool | str = "auto"
+
+
+def refuse_absent_device(asked: AskedDevice) -> None:
     """Refuse a device that is not there, and a precision that it does not have, before anything is written.
 
     Raises:
-        UserError: where a GPU is asked for and none is there; there is no silent way back to the CPU.
+        UserError: if a GPU is asked for and none is there; there is no silent fallback to the CPU.
     """
-    _describe(trainer, accelerator_of(trainer["accelerator"]), trainer.get("devices", 1), index=0)
+    _describe(asked, accelerator_of(asked.accelerator), asked.devices, index=0)
 
 
 @contextmanager
-def taken_device(trainer: Mapping[str, Any]) -> Iterator[Device]:
-    """Resolve every `auto` of the trainer's settings; of several GPUs, take the one with the fewest runs of this user.
+def taken_device(asked: AskedDevice) -> Iterator[Device]:
+    """Resolve every `auto` of a request; of several GPUs, take the one with the fewest runs of this user.
 
     While the block runs, float32 means float32, which the test and precision=32-true rely on: by default cuDNN rounds
     the factors of a convolution to the 10 bits of TF32.
 
     Raises:
-        UserError: where a GPU is asked for and none is there; there is no silent way back to the CPU.
+        UserError: if a GPU is asked for and none is there; there is no silent fallback to the CPU.
     """
-    accelerator = accelerator_of(trainer["accelerator"])
-    devices = trainer.get("devices", 1)
+    accelerator, devices = accelerator_of(asked.accelerator), asked.devices
     _keep_to_the_share_of_a_batch_job()
     with _without_tf32():
         if accelerator != "gpu" or devices != 1 or torch.cuda.device_count() == 1:
-            yield _describe(trainer, accelerator, devices, index=0)
+            yield _describe(asked, accelerator, devices, index=0)
             return
         names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
         with claimed(names) as index:
-            yield _describe(trainer, accelerator, [index], index)
+            yield _describe(asked, accelerator, [index], index)
 
 
-def number_of_devices(trainer: Mapping[str, Any]) -> int:
-    """Return how many devices share a run: with `auto`, all GPUs that torch sees, or one device of another kind."""
-    devices = trainer.get("devices", 1)
-    if devices != "auto":
-        return int(devices)
-    return torch.cuda.device_count() if accelerator_of(trainer["accelerator"]) == "gpu" else 1
+def all_devices(accelerator: str) -> int:
+    """Return how many devices `trainer.devices=auto` means: all GPUs that torch sees, or one device of another kind."""
+    return torch.cuda.device_count() if accelerator_of(accelerator) == "gpu" else 1
 
 
 def accelerator_of(asked: str) -> str:
@@ -106,8 +128,8 @@ def _keep_to_the_share_of_a_batch_job() -> None:
         torch.set_num_threads(int(share))
 
 
-def _describe(trainer: Mapping[str, Any], accelerator: str, devices: int | str | list[int], index: int) -> Device:
-    precision = trainer["precision"]
+def _describe(asked: AskedDevice, accelerator: str, devices: int | str | list[int], index: int) -> Device:
+    precision = asked.precision
     if precision == "auto":
         precision = "bf16-mixed" if multiplies_bfloat16(accelerator, index) else "32-true"
     there = {"gpu": torch.cuda.device_count(), "mps": 1}.get(accelerator)
@@ -118,12 +140,11 @@ def _describe(trainer: Mapping[str, Any], accelerator: str, devices: int | str |
         )
     if accelerator == "cpu" and precision == "16-mixed":
         raise UserError("trainer.precision=16-mixed needs a GPU: a CPU takes bf16-mixed or 32-true.")
-    deterministic = trainer.get("deterministic", "auto")
     return Device(
         accelerator=accelerator,
         name=_device_name(accelerator, index),
         precision=precision,
-        deterministic=accelerator == "cpu" if deterministic == "auto" else deterministic,
+        deterministic=accelerator == "cpu" if isinstance(asked.deterministic, str) else asked.deterministic,
         threads=torch.get_num_threads(),
         devices=devices,
     )

@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from deblur.config import Config, check
+from deblur.config import EvaluateConfig, check
 from deblur.config.command_line import run
 from deblur.config.commands import check_evaluate
 from deblur.errors import PartlyDone, disk_errors_as_user_errors
@@ -48,37 +48,35 @@ def _task(composed: DictConfig) -> None:
 
     try:
         with disk_errors_as_user_errors():
-            if config["run"] is not None and config["run"] not in PRETRAINED:
-                refuse_no_run(Path(config["run"]))
-            refuse_unwritable(Path(config["output"] or config["paths"]["output_root"]))  # measuring can take long
-            said = _compared(config) if config["compare"] else _measured(config)
+            if config.run is not None and config.run not in PRETRAINED:
+                refuse_no_run(Path(config.run))
+            refuse_unwritable(Path(config.output or config.paths.output_root))  # measuring can take long
+            said = _compared(config) if config.compare else _measured(config)
     except PartlyDone as partly:
         say(partly.shown)
         raise
     say(said)
 
 
-def _compared(config: Config) -> Lines:
+def _compared(config: EvaluateConfig) -> Lines:
     from deblur.evaluation.comparison import compare
 
-    name = f"compare-{hashlib.sha256(as_bytes('|'.join(config['compare']))).hexdigest()[:6]}"
-    return compare(
-        config["compare"], Path(config["output"] or Path(config["paths"]["output_root"]) / "evaluations" / name)
-    )
+    name = f"compare-{hashlib.sha256(as_bytes('|'.join(config.compare))).hexdigest()[:6]}"
+    return compare(config.compare, Path(config.output or Path(config.paths.output_root) / "evaluations" / name))
 
 
-def _measured(config: Config) -> Lines:
-    if config["sweep"] is not None:
-        sweep_folder(Path(config["paths"]["output_root"]), config["sweep"])
+def _measured(config: EvaluateConfig) -> Lines:
+    if config.sweep is not None:
+        sweep_folder(Path(config.paths.output_root), config.sweep)
     loaded = GlobalHydra.instance().config_loader().load_configuration("train", overrides=[], run_mode=RunMode.RUN)
     defaults = check({str(key): loaded[key] for key in loaded if key != "hydra"})
     from deblur.evaluation.matrix import matrix  # seconds of imports
     from deblur.evaluation.receptive_field import filters
     from deblur.evaluation.session import evaluate
 
-    if config["matrix"]:
+    if config.matrix:
         return matrix(config, defaults)
-    return filters(config, defaults) if config["optimal_linear"] else evaluate(config, defaults)
+    return filters(config, defaults) if config.optimal_linear else evaluate(config, defaults)
 
 
 if __name__ == "__main__":

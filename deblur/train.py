@@ -45,18 +45,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _task(composed: DictConfig) -> float | None:
     config = check(composed)
-    if config["trainer"].get("devices") == "auto":
-        from deblur.device import number_of_devices  # seconds of imports
+    if config.trainer.devices == "auto":
+        from deblur.device import all_devices  # seconds of imports
 
         # The number decides how large a step's batch is: a run that is resumed elsewhere needs the same.
-        config["trainer"]["devices"] = number_of_devices(config["trainer"])
+        config.trainer.devices = all_devices(config.trainer.accelerator)
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
-    if config["resume"] is not None:
-        folder = Path(os.path.realpath(config["resume"]))
+    if config.resume is not None:
+        folder = Path(os.path.realpath(config.resume))
         if not folder.exists():
             raise UserError(f"resume={folder} does not exist: give the folder of a run.{near_place(folder)}")
-        config = check(resumed_config(folder, config, overrides), stored=True)
+        config = check(resumed_config(folder, config.plain(), overrides), stored=True)
     else:
         folder = shared_run_folder() or run_folder(config, naming_overrides(overrides, hydra.sweeper.get("params")))
     if hydra.mode == RunMode.MULTIRUN:
@@ -73,10 +73,10 @@ def _task(composed: DictConfig) -> float | None:
         raise disk_error(
             error, f"The run folder {folder} cannot be written ({error.strerror}): choose another paths.output_root."
         ) from error
-    if config["dry_run"]:
+    if config.dry_run:
         _show_what_would_run(Job((), config, folder))
         return None
-    if config["sweep"] is not None and config["resume"] is None:
+    if config.sweep is not None and config.resume is None:
         waiting = current_watch()
         join(config, folder, sys.argv[1:] if waiting is None else waiting.argv)
     from deblur.training.session import train  # seconds of imports, after everything that can be refused without them
@@ -86,12 +86,12 @@ def _task(composed: DictConfig) -> float | None:
 
 
 def _show_what_would_run(job: Job) -> None:
-    if job.config["sweep"] is not None:
+    if job.config.sweep is not None:
         refuse_conflict(job)
     from deblur.console import say
     from deblur.sweeps.dry_run import JobRefused, listing, planned_runs
 
-    folder = job.folder.parent if job.config["sweep"] is not None else job.folder.parent.parent
+    folder = job.folder.parent if job.config.sweep is not None else job.folder.parent.parent
     try:
         say(listing(folder, list(planned_runs([job]))))
     except JobRefused as refusal:

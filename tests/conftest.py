@@ -4,13 +4,12 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
 from small_disks import SmallDisk, small_disks
 
-from deblur.config import Config, check
+from deblur.config import TrainConfig, check
 
 FACES = os.environ.get("DEBLUR_FACES")
 
@@ -39,14 +38,14 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 @pytest.fixture
-def compose(tmp_path: Path, cache_root: Path) -> Iterator[Callable[..., Config]]:
+def compose(tmp_path: Path, cache_root: Path) -> Iterator[Callable[..., TrainConfig]]:
     """Compose and check conf/train.yaml; what it writes goes to a temporary folder."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
     from deblur.config.command_line import conf_dir, prepare_argv
 
-    def composed(*overrides: str) -> dict[str, Any]:
+    def composed(*overrides: str) -> TrainConfig:
         places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={cache_root}")
         return check(hydra_compose("train", prepare_argv([*places, *overrides])))
 

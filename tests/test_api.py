@@ -12,6 +12,7 @@ import pytest
 from small_trainings import SMALLEST
 
 import deblur
+from deblur.config import TrainConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SMALL = (*SMALLEST, "data.max_images=24", "trainer.max_epochs=1")
@@ -37,7 +38,7 @@ def test_the_code_of_the_page_runs(tmp_path: Path, cache_root: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 7
     checks = """
-assert config["blur"]["size"] == 5
+assert config.blur.size == 5
 assert [len(part) for part in (data.splits.train, data.splits.val, data.splits.test)] == [18, 2, 4]
 assert sharp.shape == blurred.shape == noisy.shape == restored.shape and restored.dtype == "uint8"
 assert abs(motion.sum() - 1) < 1e-9 and motion.shape == (7, 9) and shake.shape[0] % 2 == 1
@@ -63,9 +64,9 @@ overrides = ["blur=box", "blur.noise_sigma=[0,2]", *{SMALL}]
 config = deblur.compose("train", overrides)
 assert train.main([*overrides, "paths.output_root=commands"]) == 0
 run = deblur.fit(overrides)
-by_dict = deblur.fit(config)
+of_config = deblur.fit(config)
 (command,) = __import__("pathlib").Path("commands").rglob("metrics.json")
-results = [json.loads(path.read_text())["test"] for path in (command, run / "metrics.json", by_dict / "metrics.json")]
+results = [json.loads(path.read_text())["test"] for path in (command, run / "metrics.json", of_config / "metrics.json")]
 assert results[0] == results[1] == results[2], results
 assert run.parent.name == command.parent.parent.name, "overrides name the run as the command does"
 
@@ -139,15 +140,15 @@ def test_a_mistake_is_one_sentence(
 
 def test_a_changed_configuration_is_checked_again() -> None:
     config = deblur.compose("train", ["blur=box"])
-    config["optimizer"]["lr"] = "fast"
+    config.optimizer.lr = "fast"
     with pytest.raises(deblur.UserError, match=r"optimizer\.lr=fast is not allowed"):
         deblur.network(config)
 
 
-def test_composing_leaves_a_running_hydra_alone(compose: Callable[..., dict]) -> None:
+def test_composing_leaves_a_running_hydra_alone(compose: Callable[..., TrainConfig]) -> None:
     before = compose("blur=gaussian")  # Hydra is initialized
-    assert deblur.compose("train", ["blur=gaussian"])["blur"] == before["blur"]
-    assert compose("blur=gaussian") == before
+    assert deblur.compose("train", ["blur=gaussian"]).blur.plain() == before.blur.plain()
+    assert compose("blur=gaussian").plain() == before.plain()
 
 
 def test_a_kernel_has_the_parameters_that_were_given() -> None:

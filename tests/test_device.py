@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from deblur import gpus
-from deblur.device import taken_device
+from deblur.device import DeviceRequest, taken_device
 
-AUTO = {"accelerator": "auto", "precision": "auto", "devices": 1}
+AUTO = DeviceRequest()
 
 
 @pytest.fixture
@@ -42,6 +42,6 @@ def test_runs_at_a_time_share_the_only_gpu(pretend: pytest.MonkeyPatch) -> None:
 
 def test_float32_means_float32_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    with taken_device(AUTO | {"accelerator": "cpu"}):
+    with taken_device(DeviceRequest("cpu")):
         assert not torch.backends.cudnn.allow_tf32
     assert torch.backends.cudnn.allow_tf32

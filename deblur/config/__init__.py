@@ -1,6 +1,8 @@
 """The configuration: composing, checking, building."""
 
 from deblur.config.build import build
-from deblur.config.check import Config, check
+from deblur.config.check import check
+from deblur.config.commands import EvaluateConfig
+from deblur.config.schema import TrainConfig
 
-__all__ = ["Config", "build", "check"]
+__all__ = ["EvaluateConfig", "TrainConfig", "build", "check"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from deblur.config.check import check_blur, check_section, read_value
+from deblur.config.check import check_blur, checked_section, read_value
 from deblur.config.keys import nearest, options, preset, question
 from deblur.errors import UserError
 
@@ -56,12 +56,11 @@ class AskedBlur:
         from deblur.config import degradations  # OpenCV
 
         with self.naming_option():
-            if degradations.is_ours(blur):
-                degradations.complete(blur, trusted)
+            if degradations.is_ours(str(blur["_target_"])):
+                complete = degradations.completed_blur(blur, trusted)
                 known = degradations.section_of(degradations.class_of(blur, trusted), is_complete=True)
-                check_section("", blur, known, called=self.family)
-            check_blur(blur, list(trusted))
-        return blur
+                checked_section("", complete, known, called=self.family)
+            return check_blur(blur, trusted)[0].plain()
 
     @contextmanager
     def naming_option(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from deblur.config.sections import Section
 from deblur.errors import UserError
 
 Built = TypeVar("Built")
@@ -13,7 +14,7 @@ TRUSTED = ("deblur", "torch.nn", "torch.optim", "albumentations", "lightning.pyt
 
 
 def build(
-    node: Mapping[str, Any],
+    node: Section | Mapping[str, Any],
     base: type[Built],
     *arguments: object,
     trusted: Sequence[str] = (),
@@ -27,7 +28,8 @@ def build(
     or `trusted`. The name alone would not do: `torch.utils.collect_env.run` runs a shell.
 
     Args:
-        node: `_target_`, the import path of the class, and its keyword arguments. `name` is a label and left out.
+        node: a checked group, or `_target_`, the import path of the class, and its keyword arguments. `name` is a
+            label and left out.
         base: what the class has to be a kind of.
         arguments: positional arguments that come before those of the node.
         trusted: modules that the user named on the command line.
@@ -38,9 +40,10 @@ def build(
     Raises:
         UserError: where the class is not found, not allowed, of another kind, or does not take the arguments.
     """
-    target = str(node.get("_target_"))
+    settings = node.plain() if isinstance(node, Section) else node
+    target = str(settings.get("_target_"))
     found = find_class(target, base, trusted=trusted, allowed=allowed, key=key)
-    keywords = {key: value for key, value in node.items() if key not in ("_target_", "name")} | more
+    keywords = {key: value for key, value in settings.items() if key not in ("_target_", "name")} | more
     signature = inspect.signature(found)
     try:
         signature.bind(*arguments, **keywords)

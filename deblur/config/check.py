@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -18,136 +18,132 @@ from deblur.config import schema
 from deblur.config.build import refuse_by_name
 from deblur.config.chosen import refuse_unknown_names, refuse_unmeasured_monitors
 from deblur.config.keys import COMMANDS, NEAR, TEXT_KEYS, did_you_mean, nearest, options, question
-from deblur.config.sections import Section, shown
+from deblur.config.schema import TrainConfig
+from deblur.config.sections import OpenTarget, Section, Target, shown
 from deblur.errors import UserError
 
 if TYPE_CHECKING:
     from deblur.blur import Degradation
 
-Config = dict[str, Any]
+Checked = TypeVar("Checked", bound=Section)
+Kind = TypeVar("Kind", bound=Target)
 
-_GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer")
-_GROUPS_OF_MANY = ("callbacks", "logger")
 _PAIRS = "deblur.data.PairsData"
-_FOLDERS_OF_DATA = ("root", "sharp", "blurred")
 _TEXT_KEYS = TEXT_KEYS | {"compare", "trusted"}
 _TEXTS_ANYWHERE = ("_target_", "name", "sha256")
 
 
-def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, stored: bool = False) -> Config:
+def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, stored: bool = False) -> TrainConfig:
     """Resolve and check a whole configuration, without importing torch.
 
     Args:
         cfg: what Hydra composed from conf/train.yaml, or what a run stored.
         for_training: whether its network is to be trained; one that is trained may be measured on other blurs.
-        stored: whether it is what a run stored. That was resolved before: a `${...}` in it is a text, such as a part of
-            a file's name, and in a stranger's file it could ask for what is in the environment of this process.
+        stored: whether a run stored it. Its values are final: a `${...}` in it is a text, such as a part of a file
+            name, and in a stranger's file it could read the environment of this process.
 
     Returns:
-        The configuration as plain Python values, `data.root`, `data.sharp`, `data.blurred` and `blur.path` made
-        absolute, and `blur.sha256` of that file filled in, so that they mean the same everywhere and ever after.
+        The configuration. `data.root`, `data.sharp`, `data.blurred` and `blur.path` are absolute, and `blur.sha256` is
+        that of the kernel's file.
 
     Raises:
         UserError: for the first key that is missing, unknown or out of range; the text says what is allowed.
     """
     config = {str(key): deepcopy(value) for key, value in cfg.items()} if stored else resolve(cfg)
-    check_section("", config, schema.Train)
-    check_section("paths", config["paths"], schema.Paths)
-    refuse_unknown_names(config if for_training else {**config, "loss": None})
-    sections = {group: config[group] for group in _GROUPS}
-    for group in _GROUPS_OF_MANY:
-        sections |= {f"{group}.{name}": section for name, section in (config[group] or {}).items()}
-    degradation = None
-    for name, section in sections.items():
-        if name == "blur":
-            degradation = check_blur(section, config["trusted"])
-        elif section is not None:
-            _check_class(name, section, config["trusted"])
-    if config["sweep"] is not None and config["trainer"].get("devices", 1) != 1:
+    train = checked_section("", config, TrainConfig)
+    refuse_unknown_names(train.loss if for_training else None, train.metrics, train.trusted)
+    trusted = train.trusted
+    train.model = _checked_target("model", config["model"], Target, trusted)
+    train.blur, degradation = check_blur(config["blur"], trusted)
+    train.optimizer = _checked_target("optimizer", config["optimizer"], schema.Optimizer, trusted)
+    if config["scheduler"] is not None:
+        train.scheduler = _checked_target("scheduler", config["scheduler"], schema.Scheduler, trusted)
+    train.data = _checked_target("data", config["data"], schema.DataSettings, trusted)
+    train.trainer = _checked_target("trainer", config["trainer"], schema.Trainer, trusted)
+    train.callbacks = _checked_targets("callbacks", config["callbacks"], trusted)
+    train.logger = _checked_targets("logger", config["logger"], trusted)
+    if train.sweep is not None and train.trainer.devices != 1:
         raise UserError(
-            f"trainer.devices={config['trainer']['devices']} is not allowed in a sweep: its runs take one device each, "
+            f"trainer.devices={train.trainer.devices} is not allowed in a sweep: its runs take one device each, "
             "since every further process of a run would start the whole sweep again. Leave out trainer.devices."
         )
-    _refuse_unknown_kernels(config, degradation, for_training=for_training)
+    _refuse_unknown_kernels(train, degradation, for_training=for_training)
     if for_training:
-        _refuse_too_few_images(config["data"])
-        refuse_unmeasured_monitors(config)
-    trainer = config["trainer"]
-    if trainer["precision"] == "16-mixed" and trainer.get("gradient_clip_val") and config["optimizer"].get("fused"):
+        _refuse_too_few_images(train.data)
+        refuse_unmeasured_monitors(train)
+    clipped = train.trainer.arguments().get("gradient_clip_val")
+    if train.trainer.precision == "16-mixed" and clipped and train.optimizer.arguments().get("fused"):
         raise UserError(
-            f"trainer.gradient_clip_val={trainer['gradient_clip_val']} at trainer.precision=16-mixed needs "
+            f"trainer.gradient_clip_val={clipped} at trainer.precision=16-mixed needs "
             "optimizer.fused=false: a fused optimizer sees the gradients only after they are clipped at their scale."
         )
-    for key in _FOLDERS_OF_DATA:
-        if isinstance(config["data"].get(key), str):
-            config["data"][key] = os.path.realpath(config["data"][key])
-    if isinstance(config["blur"].get("path"), str):
-        config["blur"] |= _identified(config["blur"])
-    return config
+    train.blur = _identified(train.blur)
+    return train
 
 
-def _refuse_unknown_kernels(config: Config, degradation: "Degradation | None", *, for_training: bool) -> None:
-    """Refuse a network that has to know the kernel where nobody can tell it."""
-    model, blur, data = config["model"], config["blur"], config["data"]
-    if "non_blind" not in model:
+def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None", *, for_training: bool) -> None:
+    """Refuse a network that needs the kernel if the kernel is unknown."""
+    arguments = train.model.arguments()
+    if "non_blind" not in arguments:
         return
     from deblur.config.degradations import drawn_part  # OpenCV
 
-    if data.get("_target_") == _PAIRS and (for_training or model["non_blind"]):
+    if train.data.target == _PAIRS and (for_training or arguments["non_blind"]):
         raise UserError(
-            "A network with a Wiener estimate has to know what blurred the images, and of data=pairs nobody tells it: "
-            "take "
+            "A network with a Wiener estimate needs the kernel of each image, and data=pairs has no kernels: choose "
             "another model, or data=folder data.root=DIR with the sharp images."
         )
-    drawn = drawn_part(blur, degradation)
-    if for_training and not model["non_blind"] and drawn is not None:
+    drawn = drawn_part(train.blur, degradation)
+    if for_training and not arguments["non_blind"] and drawn is not None:
         raise UserError(
             f"model.non_blind=false is for one kernel, and {drawn} draws one for each image: take one value, or "
             "model.non_blind=true for a network that gets the kernel of each image."
         )
 
 
-def _refuse_too_few_images(data: Config) -> None:
-    """Refuse a choice of images that cannot be divided into a training, a validation and a test set."""
-    known, count = schema.BY_TARGET.get(str(data.get("_target_"))), data.get("max_images")
-    if known is not None and count is not None and count < schema.FEWEST_TO_DIVIDE:
-        description = known.model_fields["max_images"].description
+def _refuse_too_few_images(data: schema.DataSettings) -> None:
+    """Refuse too few images for a training, a validation and a test set."""
+    count = data.arguments().get("max_images")
+    if data.target in schema.BY_TARGET and count is not None and count < schema.FEWEST_TO_DIVIDE:
+        description = type(data).model_fields["max_images"].description
         raise UserError(f"data.max_images={shown(count)} is not allowed: give {description}.")
 
 
-def check_blur(blur: Config, trusted: list[str]) -> "Degradation | None":
+def check_blur(blur: Any, trusted: Sequence[str]) -> tuple[Target, "Degradation | None"]:
     """Check the settings of a blur alone, by what its class declares, and build it.
 
     Args:
-        blur: its settings. What a mixture leaves out of its families is filled in.
+        blur: its settings. Parameters of a mixture's families that are left out get their values for mixtures.
         trusted: modules that the user named on the command line.
 
     Returns:
-        The blur; None for a kernel in a file.
+        The checked settings; the blur, or None for a kernel in a file.
 
     Raises:
         UserError: as `check` does.
     """
-    _check_class("blur", blur, trusted)
+    _refuse_target("blur", blur, trusted)
     from deblur.config import degradations  # OpenCV
 
     kind = degradations.class_of(blur, trusted)
-    degradations.complete(blur, trusted)
-    check_section("blur", blur, degradations.section_of(kind, is_complete=degradations.is_ours(blur)))
-    return degradations.built(blur, kind, trusted)
+    complete = degradations.completed_blur(blur, trusted)
+    section = checked_section(
+        "blur", complete, degradations.section_of(kind, is_complete=degradations.is_ours(blur["_target_"]))
+    )
+    degradation = degradations.built(section, kind, trusted)
+    return section, degradation
 
 
-def refuse_trust_in_files(config: Mapping[str, Any] | DictConfig, overrides: Sequence[str]) -> None:
+def refuse_trust_in_files(trusted: Any, overrides: Sequence[str]) -> None:
     """Let modules be trusted on the command line only.
 
     Args:
-        config: a configuration, checked or not.
-        overrides: the words of the command line.
+        trusted: the modules that a configuration trusts, checked or not.
+        overrides: of the command line.
 
     Raises:
-        UserError: where a file names modules to trust, and the command line does not.
+        UserError: if a file names modules to trust, and the command line does not.
     """
-    trusted = config.get("trusted")
     if trusted and not any(word.lstrip("+").startswith("trusted=") for word in overrides):
         named = list(map(str, [trusted] if isinstance(trusted, str | int) else trusted))
         raise UserError(
@@ -156,7 +152,7 @@ def refuse_trust_in_files(config: Mapping[str, Any] | DictConfig, overrides: Seq
         )
 
 
-def resolve(cfg: DictConfig | Mapping[str, Any]) -> Config:
+def resolve(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration as plain Python values, without Hydra's own section.
 
     What an environment variable says is a text to OmegaConf; it is read here as the command line reads a value, so that
@@ -211,33 +207,58 @@ def read_value(text: str) -> Any:
         return text
 
 
-def _check_class(name: str, section: Any, trusted: list[str]) -> None:
-    """Check what describes an object: by the schema of its class, or else by the name of the class alone."""
+def _checked_targets(group: str, sections: Any, trusted: Sequence[str]) -> dict[str, Target | None] | None:
+    if sections is None:
+        return None
+    return {
+        str(name): None if section is None else _checked_target(f"{group}.{name}", section, Target, trusted)
+        for name, section in sections.items()
+    }
+
+
+def _checked_target(name: str, section: Any, kind: type[Kind], trusted: Sequence[str]) -> Kind:
+    """Check a group that describes an object: by the schema of its class, or by that of its group."""
     target = section.get("_target_") if isinstance(section, dict) else None
-    known = schema.BY_GROUP.get(name) or schema.BY_TARGET.get(str(target))
-    if known is not None:
-        check_section(name, section, known)
-    elif not isinstance(section, dict):
+    known = schema.BY_TARGET.get(str(target)) or schema.BY_GROUP.get(name) or OpenTarget
+    if known is OpenTarget:
+        _refuse_target(name, section, trusted)
+    checked = checked_section(name, section, known)
+    refuse_by_name(checked.target, trusted=trusted, key=f"{name}._target_")
+    if not isinstance(checked, kind):
+        raise UserError(f"{name}._target_={checked.target} is not allowed: give a class for the group {name}.")
+    return checked
+
+
+def _refuse_target(name: str, section: Any, trusted: Sequence[str]) -> None:
+    """Refuse a group that does not name a class which may be built."""
+    if not isinstance(section, dict):
         raise UserError(f"{name}={shown(section)} is not allowed: give a group with the import path of a class.")
-    elif not isinstance(target, str):
+    target = section.get("_target_")
+    if not isinstance(target, str):
         raise UserError(f"{name}._target_={shown(target)} is not allowed: give the import path of a class.")
-    refuse_by_name(str(target), trusted=trusted, key=f"{name}._target_")
+    refuse_by_name(target, trusted=trusted, key=f"{name}._target_")
 
 
-def _identified(blur: Mapping[str, Any]) -> dict[str, str]:
-    """Return where the file of a blur is on this machine and, where a place for it is kept free, its SHA-256."""
-    path = Path(os.path.realpath(blur["path"]))
-    if blur.get("sha256", "") is not None:
-        return {"path": str(path)}
-    try:
-        with path.open("rb") as file:
-            return {"path": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-    except OSError as error:
-        raise UserError(f"blur.path={path} cannot be read ({error.strerror}): give a file with a kernel.") from error
+def _identified(blur: Target) -> Target:
+    """Return a blur with the absolute path of its file, if it has one, and the SHA-256 if it lacks that."""
+    settings = blur.plain()
+    if not isinstance(settings.get("path"), str):
+        return blur
+    path = Path(os.path.realpath(settings["path"]))
+    settings["path"] = str(path)
+    if settings.get("sha256", "") is None:
+        try:
+            with path.open("rb") as file:
+                settings["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise UserError(
+                f"blur.path={path} cannot be read ({error.strerror}): give a file with a kernel."
+            ) from error
+    return checked_section("blur", settings, type(blur))
 
 
-def check_section(group: str, section: Any, known: type[Section], *, called: str | None = None) -> None:
-    """Check a section by its schema.
+def checked_section(group: str, section: Any, known: type[Checked], *, called: str | None = None) -> Checked:
+    """Check a section by its schema, and return it.
 
     Args:
         group: its key; empty at the top.
@@ -254,14 +275,16 @@ def check_section(group: str, section: Any, known: type[Section], *, called: str
         if section.get(key) == "???":
             raise UserError(f"{group}{'.' if group else ''}{key} is missing: give {field.description}.")
     try:
-        known.model_validate(section)
+        return known.model_validate(section)
     except ValidationError as error:
         raise UserError(_sentence(group, section, known, error.errors()[0], called)) from None
     except UnicodeEncodeError as error:  # pydantic lost the sentence of a rule that names a file of no Unicode
         raise UserError(str(error.object)) from None
 
 
-def _sentence(group: str, section: Config, known: type[Section], error: ErrorDetails, called: str | None = None) -> str:
+def _sentence(
+    group: str, section: dict[str, Any], known: type[Section], error: ErrorDetails, called: str | None = None
+) -> str:
     if not error["loc"]:  # a rule over several keys; its text is a sentence already
         return error["msg"].removeprefix("Value error, ")
     key = str(error["loc"][0])
@@ -273,7 +296,7 @@ def _sentence(group: str, section: Config, known: type[Section], error: ErrorDet
         meant = question([near] if near else []) if called else _meant(full_key, names, known)
         return f"{full_key} is unknown: {group or called or 'the top level'} has the keys {listed}.{meant}"
     field = next(field for name, field in known.model_fields.items() if key in (name, field.alias))
-    inner = _section_within(field)
+    inner = section_within(field)
     if inner is not None and len(error["loc"]) > 1:
         return _sentence(full_key, section[key], inner, error | {"loc": error["loc"][1:]})
     if error["type"] == "missing":
@@ -299,11 +322,11 @@ def _meant(unknown: str, names: Sequence[str], known: type[Section]) -> str:
     near = nearest(key, names) if group else None
     if near is not None:
         return question([f"{group}.{near}"])
-    command = known.__name__.lower()  # the top level of each command has a schema of its name
+    command = known.__name__.removesuffix("Config").lower()  # the top level of each command has a schema of its name
     return did_you_mean(unknown, command if command in COMMANDS else "train")
 
 
-def _section_within(field: FieldInfo) -> type[Section] | None:
+def section_within(field: FieldInfo) -> type[Section] | None:
     """Return the schema of a key that is a section itself."""
     kinds = (field.annotation, *get_args(field.annotation))
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)

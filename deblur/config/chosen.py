@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from deblur.choices import listed_names
 from deblur.config.build import build
 from deblur.config.keys import nearest, question
+from deblur.config.schema import TrainConfig
+from deblur.config.sections import Target
 from deblur.errors import UserError
 from deblur.losses import LOSSES, Loss
 from deblur.metrics.registry import METRICS, MOST_DECIMALS, PSNR, Metric, MetricInfo
@@ -18,26 +20,27 @@ _TAKEN: Final = re.compile(
 """Names of other columns and keys that stand beside the metrics."""
 
 
-def refuse_unknown_names(config: Mapping[str, Any]) -> None:
+def refuse_unknown_names(loss: str | None, metrics: Sequence[str] | None, trusted: Sequence[str]) -> None:
     """Refuse a metric or a loss that does not exist, as far as that is known without importing a user's module.
 
     Args:
-        config: the top level of a command, with `trusted`, and with `loss` and `metrics` if the command has them.
+        loss: its name; None if the command has none.
+        metrics: their names; None if the command chooses none.
+        trusted: modules that the user named on the command line.
 
     Raises:
         UserError: for the first such name, and for a metric that is named twice.
     """
-    trusted = config["trusted"]
-    if config.get("loss") is not None:
-        _refuse_unknown("loss", config["loss"], LOSSES, trusted)
-    names = config.get("metrics") or []
+    if loss is not None:
+        _refuse_unknown("loss", loss, LOSSES, trusted)
+    names = metrics or []
     for name in names:
         _refuse_unknown("metrics", name, METRICS, trusted)
     if len(set(names)) < len(names):
         raise UserError(f"metrics=[{','.join(names)}] is not allowed: name each metric once.")
 
 
-def refuse_unmeasured_monitors(config: Mapping[str, Any]) -> None:
+def refuse_unmeasured_monitors(config: TrainConfig) -> None:
     """Refuse a scheduler or a callback that follows a validation metric which is not chosen.
 
     The names of a user's metrics are not known before they are built: with one of them nothing is refused here.
@@ -48,14 +51,14 @@ def refuse_unmeasured_monitors(config: Mapping[str, Any]) -> None:
     Raises:
         UserError: for the first such `monitor`.
     """
-    chosen = config["metrics"]
+    chosen = config.metrics
     if not all(name in METRICS for name in chosen):
         return
     known = [f"val/{name}" for name in dict.fromkeys(("loss", PSNR.info.name, "gain", *chosen))]
-    sections = {"scheduler": config["scheduler"]}
-    sections |= {f"callbacks.{name}": section for name, section in (config["callbacks"] or {}).items()}
+    sections: dict[str, Target | None] = {"scheduler": config.scheduler}
+    sections |= {f"callbacks.{name}": section for name, section in (config.callbacks or {}).items()}
     for key, section in sections.items():
-        monitor = str((section or {}).get("monitor"))
+        monitor = "" if section is None else str(section.arguments().get("monitor"))
         if monitor.startswith("val/") and monitor not in known:
             raise UserError(
                 f"{key}.monitor={monitor} is not measured: give {listed_names(known)}, or add the metric to metrics="

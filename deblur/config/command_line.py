@@ -84,7 +84,7 @@ def _run(
     @functools.wraps(task)
     def job(config: DictConfig) -> float | None:
         try:
-            refuse_trust_in_files(resolve(config), HydraConfig.get().overrides.task)
+            refuse_trust_in_files(resolve(config).get("trusted"), HydraConfig.get().overrides.task)
             with guarded_output():  # a launcher may have started it in a process of its own
                 return task(config)
         except UserError as error:  # the other jobs of a sweep go on

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from pydantic import Field, model_validator
 
 from deblur.choices import Accelerator, listed, listed_names
-from deblur.config.check import Config, check_section, resolve
+from deblur.config.check import checked_section, resolve
 from deblur.config.chosen import refuse_unknown_names
 from deblur.config.schema import Paths
 from deblur.config.sections import Place, Section, shown
@@ -16,7 +16,7 @@ from deblur.files import no_folder
 from deblur.metrics.registry import METRICS
 
 
-class Evaluate(Section):
+class EvaluateConfig(Section):
     """The top level of conf/evaluate.yaml."""
 
     data: dict[str, Any] = Field(description="a group: data=NAME")
@@ -39,10 +39,10 @@ class Evaluate(Section):
         min_length=1, description=f"a list of {listed_names(METRICS)}, such as [psnr,vif], or null for the run's own"
     )
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
-    paths: dict[str, Any] = Field(description="output_root and cache_root")
+    paths: Paths = Field(description="output_root and cache_root")
 
     @model_validator(mode="after")
-    def _something_to_evaluate(self) -> "Evaluate":
+    def _something_to_evaluate(self) -> "EvaluateConfig":
         asked = [self.run is not None, self.sweep is not None, bool(self.compare)]
         if sum(asked) > 1 or not (any(asked) or self.baseline or self.optimal_linear):
             raise ValueError(
@@ -74,20 +74,18 @@ class Evaluate(Section):
                 )
 
 
-def check_evaluate(cfg: DictConfig | Mapping[str, Any]) -> Config:
+def check_evaluate(cfg: DictConfig | Mapping[str, Any]) -> EvaluateConfig:
     """Resolve and check what Hydra composed from conf/evaluate.yaml; groups that change a run's own are left to it.
 
     Args:
         cfg: what was composed.
 
     Returns:
-        The configuration as plain Python values.
+        The configuration; `data` and `blur` are changes to those of a run, which are checked together with it.
 
     Raises:
         UserError: for the first key that is missing, unknown or out of range.
     """
-    config = resolve(cfg)
-    check_section("", config, Evaluate)
-    check_section("paths", config["paths"], Paths)
-    refuse_unknown_names(config)
-    return config
+    evaluate = checked_section("", resolve(cfg), EvaluateConfig)
+    refuse_unknown_names(None, evaluate.metrics, evaluate.trusted)
+    return evaluate

@@ -5,10 +5,11 @@ It imports NumPy and OpenCV, which only commands that check a blur have to wait 
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, create_model
+from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, create_model
 
 from deblur.blur import FAMILIES, Degradation, KernelFile, Mixed, ParametricBlur
 from deblur.blur.degradation import SHARED_PARAMETERS
@@ -33,24 +34,25 @@ def class_of(blur: Mapping[str, Any], trusted: Sequence[str]) -> type[Degradatio
     return find_class(str(blur["_target_"]), Degradation, trusted=trusted)
 
 
-def is_ours(blur: Mapping[str, Any]) -> bool:
-    """Tell whether a blur is one of the package, whose class declares every key."""
-    return str(blur["_target_"]).startswith(_OURS)
+def is_ours(target: str) -> bool:
+    """Return whether the package defines a blur's class, which then declares every key."""
+    return target.startswith(_OURS)
 
 
-def complete(blur: dict[str, Any], trusted: Sequence[str]) -> None:
-    """Import the user's own families of a mixture, and fill in parameters that the families leave out.
+def completed_blur(blur: Mapping[str, Any], trusted: Sequence[str]) -> dict[str, Any]:
+    """Import the user's families of a mixture; return its settings with the parameters that the families leave out.
 
     Args:
-        blur: a mixture; changed in place.
+        blur: a mixture; other blurs are returned as they are.
         trusted: modules that the user named on the command line.
 
     Raises:
-        UserError: where a module cannot be imported, or none of them has a family of that name.
+        UserError: if a module cannot be imported, or no module registers a family of that name.
     """
-    families = blur.get("families")
+    complete = deepcopy(dict(blur))
+    families = complete.get("families")
     if not isinstance(families, dict):
-        return
+        return complete
     if families.keys() - FAMILIES.keys():
         import_families(trusted)
     for name in sorted(map(str, families.keys() - FAMILIES.keys())):
@@ -60,10 +62,11 @@ def complete(blur: dict[str, Any], trusted: Sequence[str]) -> None:
                 "module that registers a family of your own with trusted=[MODULE]."
             )
     if all(family is None or isinstance(family, dict) for family in families.values()):
-        blur["families"] = completed(families)
+        complete["families"] = completed(families)
+    return complete
 
 
-def section_of(kind: type[Degradation], *, is_complete: bool) -> type[Section]:
+def section_of(kind: type[Degradation], *, is_complete: bool) -> type[Target]:
     """Return the schema of a class.
 
     Args:
@@ -71,39 +74,50 @@ def section_of(kind: type[Degradation], *, is_complete: bool) -> type[Section]:
         is_complete: whether it declares every key. Of one that does not, such as a class of the user's own, what it
             declares is checked where it is given.
     """
-    fields = _fields({**SHARED_PARAMETERS, **kind.parameters, **kind.texts}, is_required=is_complete)
+    fields = _fields({**kind.parameters, **kind.texts, **SHARED_PARAMETERS}, is_required=is_complete)
     if issubclass(kind, Mixed):
-        fields["families"] = (_families(), Field(description="the families to draw from, each with its parameters"))
+        fields["families"] = (
+            Annotated[_families(), WrapValidator(_as_given)],
+            Field(description="the families to draw from, each with its parameters"),
+        )
     return create_model(kind.__name__, __base__=Target if is_complete else OpenTarget, **fields)
 
 
-def built(blur: Mapping[str, Any], kind: type[Degradation], trusted: Sequence[str]) -> Degradation | None:
-    """Build a blur whose keys were checked; None for a kernel in a file, which the run reads and says what it finds.
+def built(blur: Target, kind: type[Degradation], trusted: Sequence[str]) -> Degradation | None:
+    """Build a blur whose keys were checked; None for a kernel in a file, which the run reads.
 
     Raises:
-        UserError: where the class refuses its arguments, or there is no such file.
+        UserError: if the class refuses its arguments, or there is no such file.
     """
+    arguments = blur.arguments()
     if issubclass(kind, KernelFile):
         with contextlib.suppress(OSError):  # such as a name that is too long
-            refuse_no_file(Path(blur["path"]))
+            refuse_no_file(Path(arguments["path"]))
         return None
     try:
-        if is_ours(blur):
-            return kind(**{key: value for key, value in blur.items() if key not in ("_target_", "name")})
+        if is_ours(blur.target):
+            return kind(**arguments)
         return build(blur, Degradation, trusted=trusted)
     except ValueError as error:
-        start = "blur." if is_ours(blur) else f"{blur['_target_']} refuses its arguments: "
+        start = "blur." if is_ours(blur.target) else f"{blur.target} refuses its arguments: "
         raise UserError(f"{start}{error}") from error
 
 
-def drawn_part(blur: Mapping[str, Any], degradation: Degradation | None) -> str | None:
-    """Return the word that makes a blur of ours draw its kernels; None where it draws none, or is not ours."""
-    if degradation is None or degradation.fixed_kernel is not None or not is_ours(blur):
+def drawn_part(blur: Target, degradation: Degradation | None) -> str | None:
+    """Return the override that makes a blur of the package draw its kernels; None if it draws none."""
+    if degradation is None or degradation.fixed_kernel is not None or not is_ours(blur.target):
         return None
-    pairs = [key for key in degradation.parameters if isinstance(blur[key], list)]
+    arguments = blur.arguments()
+    pairs = [key for key in degradation.parameters if isinstance(arguments[key], list)]
     if pairs and isinstance(degradation, ParametricBlur):
-        return f"blur.{pairs[0]}={shown(blur[pairs[0]])}"
-    return f"blur={blur.get('name') or blur['_target_']}"
+        return f"blur.{pairs[0]}={shown(arguments[pairs[0]])}"
+    return f"blur={blur.name or blur.target}"
+
+
+def _as_given(families: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Check the families of a mixture, and keep them as plain values in their order."""
+    check(families)
+    return families
 
 
 def _families() -> type[Section]:

@@ -10,12 +10,13 @@ import yaml  # type: ignore[import-untyped] # it has no types
 from omegaconf import DictConfig, OmegaConf
 
 from deblur.config import schema
-from deblur.config.commands import Evaluate
+from deblur.config.check import section_within
+from deblur.config.commands import EvaluateConfig
 from deblur.config.keys import options
 from deblur.config.places import conf_dir
 from deblur.config.sections import Section, shown
 
-SCHEMAS: Final[Mapping[str, type[Section]]] = {"train": schema.Train, "evaluate": Evaluate}
+SCHEMAS: Final[Mapping[str, type[Section]]] = {"train": schema.TrainConfig, "evaluate": EvaluateConfig}
 """Of the top level, by command."""
 
 _COLUMN: Final = 32  # characters of a setting, before its explanation
@@ -63,12 +64,13 @@ def _section(content: Any, prefix: str, known: type[Section] | None, meanings: M
         name = f"{prefix}{key}"
         if key in _FOR_BUILDING:
             continue
+        field = fields.get(key)
         if isinstance(value, dict) and value:
             yield f"{indent}{key}:"
-            yield from _section(value, f"{name}.", _schema_of(name, value), meanings)
+            within = None if field is None else section_within(field)
+            yield from _section(value, f"{name}.", _schema_of(name, value) or within, meanings)
             continue
         setting = f"{indent}{key}: {shown(value)}"
-        field = fields.get(key)
         explanations = [meanings.get(name, ""), "" if field is None else _allowed(field.description)]
         explained = [line for text in explanations for line in textwrap.wrap(text, _WIDTH)]
         yield f"{setting:<{_COLUMN}}  {explained[0]}" if explained else setting
@@ -80,7 +82,7 @@ def _schema_of(name: str, content: Mapping[str, Any]) -> type[Section] | None:
     if name == "blur" and "_target_" in content:
         from deblur.config.degradations import class_of, is_ours, section_of  # imports OpenCV
 
-        return section_of(class_of(content, ()), is_complete=True) if is_ours(content) else None
+        return section_of(class_of(content, ()), is_complete=True) if is_ours(str(content["_target_"])) else None
     return schema.BY_TARGET.get(str(content.get("_target_"))) or schema.BY_GROUP.get(name)
 
 

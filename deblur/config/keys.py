@@ -88,7 +88,7 @@ def known_keys(config_name: str) -> Mapping[str, Any]:
     for name in sorted(top_keys(config_name)):
         if name in PRESETS:
             continue
-        if not options(name) and name not in schema.BY_GROUP:
+        if not options(name) and not isinstance(top[name], dict):
             found[name] = top[name]
         for choice in options(name):
             found |= _of_option(name, choice)

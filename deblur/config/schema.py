@@ -6,14 +6,15 @@ class of the user's own has no schema and is checked by its signature when it is
 """
 
 import contextlib
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from deblur.choices import listed_names
-from deblur.config.sections import OpenSection, Place, Section, Target, shown
+from deblur.config.sections import CHECKED_APART, OpenTarget, Place, Section, Target, shown
 from deblur.losses import LOSSES
 from deblur.metrics.registry import METRICS
 
@@ -87,7 +88,7 @@ class ResNet(Target):
     compile: bool = Field(False, description="true or false")
 
 
-class Optimizer(OpenSection):
+class Optimizer(OpenTarget):
     """Schema of every optimizer: what all of them share."""
 
     target: str = Field(alias="_target_", description="the import path of a torch.optim class")
@@ -96,13 +97,15 @@ class Optimizer(OpenSection):
     last_layer_lr_scale: float = Field(1.0, gt=0, allow_inf_nan=False, description="a number above 0")
 
 
-class Scheduler(OpenSection):
+class Scheduler(OpenTarget):
     """Schema of every scheduler."""
 
     target: str = Field(alias="_target_", description="the import path of a torch.optim.lr_scheduler class")
 
 
-class _Data(Target):
+class DataSettings(Target):
+    """Schema of what every data group has."""
+
     seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
     max_bad_fraction: float = Field(ge=0, le=1, description="a number from 0 to 1")
     patch_size: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
@@ -118,7 +121,7 @@ class _Data(Target):
     cache_memory: float = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @model_validator(mode="after")
-    def _whole_images_in_a_batch(self) -> "_Data":
+    def _whole_images_in_a_batch(self) -> "DataSettings":
         if self.patch_size is not None and self.batch_size % self.patches_per_image:
             raise ValueError(
                 f"data.batch_size={self.batch_size} is no multiple of data.patches_per_image={self.patches_per_image}: "
@@ -128,17 +131,23 @@ class _Data(Target):
 
 
 FEWEST_TO_DIVIDE = 3  # images: one for each of the three sets. An evaluation divides none, and takes any number of them
-SHARED_DATA_KEYS = frozenset(_Data.model_fields) - frozenset(Target.model_fields)  # that every data group has
+SHARED_DATA_KEYS = frozenset(DataSettings.model_fields) - frozenset(Target.model_fields)  # that every data group has
 
 
-class SyntheticData(_Data):
+class OwnData(DataSettings):
+    """Schema of a data set of the user's, which takes further keys."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class SyntheticData(DataSettings):
     """Schema of `deblur.data.SyntheticData`."""
 
     max_images: int = Field(ge=1, description="a whole number from 3 up: how many images are drawn")
     leaves: float = Field(0.0, ge=0, le=1, description="a number from 0 to 1: the share of dead leaves among them")
 
 
-class FolderData(_Data):
+class FolderData(DataSettings):
     """Schema of `deblur.data.FolderData`."""
 
     root: Place = Field(min_length=1, description="a folder with images: data.root=DIR")
@@ -148,10 +157,11 @@ class FolderData(_Data):
     @model_validator(mode="after")
     def _root_is_a_folder(self) -> "FolderData":
         _refuse_no_folder("data.root", self.root)
+        self.root = os.path.realpath(self.root)
         return self
 
 
-class PairsData(_Data):
+class PairsData(DataSettings):
     """Schema of `deblur.data.PairsData`."""
 
     sharp: Place | None = Field(None, min_length=1, description="a folder with sharp images: data.sharp=DIR")
@@ -169,6 +179,7 @@ class PairsData(_Data):
         if self.root is None:
             return self
         _refuse_no_folder("data.root", self.root)
+        self.root = os.path.realpath(self.root)
         for key, value in (("sharp", self.sharp), ("blurred", self.blurred)):
             if value is not None:
                 raise ValueError(
@@ -193,16 +204,17 @@ class PairsData(_Data):
         _refuse_no_folder("data.blurred", self.blurred)
         if Path(self.sharp).samefile(self.blurred):
             raise ValueError(f"data.blurred={self.blurred} is data.sharp as well: give two folders.")
+        self.sharp, self.blurred = os.path.realpath(self.sharp), os.path.realpath(self.blurred)
         return self
 
 
-class PhotosData(_Data):
+class PhotosData(DataSettings):
     """Schema of `deblur.data.PhotosData`."""
 
     max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all images")
 
 
-class AnimeFacesData(_Data):
+class AnimeFacesData(DataSettings):
     """Schema of `deblur.data.AnimeFacesData`."""
 
     max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all images")
@@ -217,7 +229,7 @@ def _refuse_no_folder(key: str, place: str) -> None:
     raise ValueError(f"{key}={place} {state}: give a folder with images.")
 
 
-class Trainer(OpenSection):
+class Trainer(OpenTarget):
     """Schema of the trainer: the keys that this project reads itself; the others are Lightning's."""
 
     target: str = Field(alias="_target_", description="lightning.pytorch.Trainer")
@@ -275,18 +287,18 @@ class Paths(Section):
     cache_root: Place | None = Field(description="a folder, or null for the user's cache folder")
 
 
-class Train(Section):
-    """The top level of conf/train.yaml; its groups are checked one by one."""
+class TrainConfig(Section):
+    """The top level of conf/train.yaml."""
 
-    model: dict[str, Any] = Field(description="a group: model=NAME")
-    blur: dict[str, Any] = Field(description="a group: blur=NAME")
-    optimizer: dict[str, Any] = Field(description="a group: optimizer=NAME")
-    scheduler: dict[str, Any] | None = Field(description="a group: scheduler=NAME")
-    data: dict[str, Any] = Field(description="a group: data=NAME")
-    trainer: dict[str, Any] = Field(description="a group: trainer=NAME")
-    callbacks: dict[str, Any] | None = Field(description="a group: callbacks=NAME")
-    logger: dict[str, Any] | None = Field(description="a group: logger=NAME")
-    paths: dict[str, Any] = Field(description="output_root and cache_root")
+    model: Annotated[Target, CHECKED_APART] = Field(description="a group: model=NAME")
+    blur: Annotated[Target, CHECKED_APART] = Field(description="a group: blur=NAME")
+    optimizer: Annotated[Optimizer, CHECKED_APART] = Field(description="a group: optimizer=NAME")
+    scheduler: Annotated[Scheduler, CHECKED_APART] | None = Field(description="a group: scheduler=NAME")
+    data: Annotated[DataSettings, CHECKED_APART] = Field(description="a group: data=NAME")
+    trainer: Annotated[Trainer, CHECKED_APART] = Field(description="a group: trainer=NAME")
+    callbacks: Annotated[dict[str, Target | None], CHECKED_APART] | None = Field(description="a group: callbacks=NAME")
+    logger: Annotated[dict[str, Target | None], CHECKED_APART] | None = Field(description="a group: logger=NAME")
+    paths: Paths = Field(description="output_root and cache_root")
     loss: str = Field(description=listed_names(LOSSES))
     metrics: list[str] = Field(min_length=1, description=f"a list of {listed_names(METRICS)}, such as [psnr,ssim]")
     seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
@@ -304,7 +316,7 @@ class Train(Section):
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
 
 
-BY_TARGET: dict[str, type[Section]] = {
+BY_TARGET: dict[str, type[Target]] = {
     "deblur.models.ResNet": ResNet,
     "deblur.models.SRCNN": SRCNN,
     "deblur.models.WienerSRCNN": WienerSRCNN,
@@ -316,9 +328,9 @@ BY_TARGET: dict[str, type[Section]] = {
     "deblur.training.callbacks.ComparisonGrids": ComparisonGrids,
 }
 
-BY_GROUP: dict[str, type[Section]] = {
+BY_GROUP: dict[str, type[Target]] = {
+    "data": OwnData,
     "optimizer": Optimizer,
     "scheduler": Scheduler,
     "trainer": Trainer,
-    "paths": Paths,
 }

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidatorFunctionWrapHandler, WrapValidator
 
 
 def shown(value: Any) -> str:
@@ -17,7 +17,7 @@ def shown(value: Any) -> str:
 
 
 def _any_name(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Check the name of a file as a text; pydantic knows none that is no Unicode, and file systems do."""
+    """Check a file name as a text; pydantic refuses names that are not Unicode, which file systems allow."""
     check(value.encode(errors="replace").decode() if isinstance(value, str) else value)
     return value
 
@@ -28,23 +28,41 @@ Place = Annotated[str, WrapValidator(_any_name)]  # of a file or folder
 class Section(BaseModel):
     """A part of the configuration in which every key is known."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-
-class OpenSection(Section):
-    """A part that passes further keys on to a class of another library."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
+    def plain(self) -> dict[str, Any]:
+        """Return the keys that were given, nested, as plain Python values: what files of a run hold."""
+        # A value that the user has assigned may be of another type: it is checked again, so it needs no warning.
+        return self.model_dump(by_alias=True, exclude_unset=True, serialize_as_any=True, warnings=False)
 
 
 class Target(Section):
     """A group that names the class to build."""
 
-    target: str = Field(alias="_target_", description="the import path of a class")
     name: str | None = Field(None, description="a short name for tables and folders")
+    target: str = Field(alias="_target_", description="the import path of a class")
+
+    @property
+    def class_name(self) -> str:
+        """The last part of the import path."""
+        return self.target.rpartition(".")[2]
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of the class that were given."""
+        return {key: value for key, value in self.plain().items() if key not in ("_target_", "name")}
 
 
 class OpenTarget(Target):
-    """A group that names the class to build, which knows further keys."""
+    """A group whose class takes further keys, such as a class of the user or of another library."""
 
     model_config = ConfigDict(extra="allow", strict=True)
+
+
+def _group(value: Any) -> Any:
+    if not isinstance(value, dict | Section):
+        raise ValueError("no group")
+    return value
+
+
+CHECKED_APART = PlainValidator(_group)
+"""Marks a group at the top level. `deblur.config.check` checks it by the class that its `_target_` names."""

@@ -14,7 +14,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from deblur.config.arguments import Arguments
-from deblur.config.check import Config, check, refuse_trust_in_files
+from deblur.config.check import check, refuse_trust_in_files
+from deblur.config.schema import TrainConfig
 from deblur.errors import UserError
 
 _SWEEPER: Final = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
@@ -90,7 +91,7 @@ def _jobs(config: DictConfig, loader: ConfigLoader, overrides: Sequence[str]) ->
     return [list(job) for job in BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]]
 
 
-def checked_jobs(config: DictConfig) -> list[tuple[list[str], Config]]:
+def checked_jobs(config: DictConfig) -> list[tuple[list[str], TrainConfig]]:
     """Compose and check the configurations of all jobs of a sweep.
 
     Args:
@@ -124,10 +125,10 @@ def checked_jobs(config: DictConfig) -> list[tuple[list[str], Config]]:
             merged = loader.load_sweep_config(config, job)
             _refuse_sweep_within(config, merged)
             composed = check(merged)
-            refuse_trust_in_files(composed, job)
-            if composed["resume"] is not None:
+            refuse_trust_in_files(composed.trusted, job)
+            if composed.resume is not None:
                 raise UserError("resume=DIR continues one run: leave out -m.")
-            if composed["sweep"] is None:
+            if composed.sweep is None:
                 raise UserError("sweep=null is no name: give one with sweep=NAME.")
         except Exception as error:
             raise SweepRefused(" ".join(job), error) from error

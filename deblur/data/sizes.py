@@ -1,13 +1,15 @@
 """Which images are large enough for a training patch, or for what validation and test see of them."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from deblur.errors import UserError
 
 if TYPE_CHECKING:  # OpenCV: a command that is refused starts sooner without it
+    from deblur.config import TrainConfig
+    from deblur.config.schema import DataSettings
     from deblur.data.crops import Crop
 
 Shape = tuple[int, int]  # height and width [px]
@@ -107,7 +109,7 @@ def too_small_to_measure(left_out: Sequence[Shape], count: int, images: str, mar
     )
 
 
-def refuse_too_large_patch(config: Mapping[str, Any]) -> None:
+def refuse_too_large_patch(config: "TrainConfig") -> None:
     """Refuse a training patch that no image has room for, if that can be known before an image is decoded.
 
     Of drawn images the size is known. Of files the headers are read until one has room; a file whose header tells no
@@ -119,8 +121,8 @@ def refuse_too_large_patch(config: Mapping[str, Any]) -> None:
     Raises:
         UserError: No image has room.
     """
-    data = config["data"]
-    patch_size, is_real = data["patch_size"], data.get("boundary") == "valid"
+    data = config.data
+    patch_size, is_real = data.patch_size, data.boundary == "valid"
     if patch_size is None and not is_real:
         return
     margin = _margin(config) if is_real else (0, 0)
@@ -133,13 +135,13 @@ def refuse_too_large_patch(config: Mapping[str, Any]) -> None:
             return
         found.append(upright)
     if found:
-        images = "drawn images" if data["_target_"] == _SYNTHETIC else "images"
+        images = "drawn images" if data.target == _SYNTHETIC else "images"
         raise too_large_patch(patch_size, found, margin, images)
 
 
-def _stored_shapes(data: Mapping[str, Any]) -> Iterator[Shape | None]:
+def _stored_shapes(data: "DataSettings") -> Iterator[Shape | None]:
     """Yield the sizes of images as far as they can be known without decoding; None for one of which they cannot."""
-    target = data["_target_"]
+    target, arguments = data.target, data.arguments()
     if target == _SYNTHETIC:
         from deblur.synthesis.faces.view import IMAGE_SIZE
 
@@ -147,12 +149,12 @@ def _stored_shapes(data: Mapping[str, Any]) -> Iterator[Shape | None]:
     elif target == _PHOTOS:
         from deblur.data.photographs import photographs
 
-        yield from map(_stored_shape, photographs(data["max_images"], data["seed"]).paths())
+        yield from map(_stored_shape, photographs(arguments["max_images"], data.seed).paths())
     elif target in _TREES:
         from deblur.data.folders import walk
 
-        key = "sharp" if data.get("sharp") else "root"  # blurred images beside the sharp ones are as large
-        root = Path(data[key])
+        key = "sharp" if arguments.get("sharp") else "root"  # blurred images beside the sharp ones are as large
+        root = Path(arguments[key])
         yield from (_stored_shape(root / name) for name in walk(root, f"data.{key}"))
 
 
@@ -168,11 +170,11 @@ def _stored_shape(path: Path) -> Shape | None:
     return image.height, image.width
 
 
-def _margin(config: Mapping[str, Any]) -> Shape:
+def _margin(config: "TrainConfig") -> Shape:
     from deblur.blur import Degradation
     from deblur.config import build
 
-    height, width = build(config["blur"], Degradation, trusted=config["trusted"]).max_kernel_size
+    height, width = build(config.blur, Degradation, trusted=config.trusted).max_kernel_size
     return height // 2, width // 2
 
 

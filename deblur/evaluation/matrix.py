@@ -13,11 +13,12 @@ from deblur.blur import FAMILIES, Mixed
 from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.blur.parameters import Parameter
 from deblur.blur.registry import import_families, import_path
-from deblur.config import Config
+from deblur.config import EvaluateConfig, TrainConfig
+from deblur.config.check import check_blur
 from deblur.data.crops import Boundary
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.loader_errors import loader_errors_as_user_errors
-from deblur.device import taken_device
+from deblur.device import DeviceRequest, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems
 from deblur.evaluation.restorers import NetworkRestorer
@@ -168,7 +169,7 @@ def significantly_different(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
     return made
 
 
-def matrix(asked: Config, defaults: Settings) -> Lines:
+def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
 
     Args:
@@ -183,18 +184,16 @@ def matrix(asked: Config, defaults: Settings) -> Lines:
         UserError: where there is no such network, or they have no test images in common.
     """
     keep_freed_memory()
-    sweep = Path(asked["paths"]["output_root"]) / "sweeps" / asked["sweep"]
+    sweep = Path(asked.paths.output_root) / "sweeps" / str(asked.sweep)
     runs, problems = finished_runs(sweep)
-    with taken_device({"accelerator": asked["accelerator"], "precision": "32-true"}) as device:
+    with taken_device(DeviceRequest(asked.accelerator, "32-true")) as device:
         rows = matrix_table(runs, asked, torch_device(device), defaults)
     write_csv(sweep / MATRIX_FILE, rows)
     where = f"All numbers are in {sweep / MATRIX_FILE}; the report of the sweep shows them."
     return with_problems(paragraphs(matrix_figure_table(rows), where), problems)
 
 
-def matrix_table(
-    runs: Sequence[Path], asked: Config, device: torch.device, defaults: Settings | None = None
-) -> list[Row]:
+def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.device, defaults: TrainConfig) -> list[Row]:
     """Measure the best network of each blur under every condition of every blur, all on the same test images.
 
     The images are those that all networks were tested on, or those that the command names; none that one of the
@@ -204,7 +203,7 @@ def matrix_table(
         runs: the finished runs of a sweep.
         asked: the checked configuration of the evaluation.
         device: where networks run.
-        defaults: a training's configuration, for what a run does not tell where the command names other images.
+        defaults: a training's configuration, for what a run does not tell.
 
     Returns:
         One row for each network and condition: what it was trained on, the condition and the images in words, mean
@@ -215,32 +214,30 @@ def matrix_table(
         UserError: where the runs differ in their images and the command does not name others, where a network has
             seen all of them, or where nothing is left of any.
     """
-    import_families(asked["trusted"])
-    configs: dict[Path, Settings] = {run: config for run in runs if _can_enter_matrix(config := config_of_run(run))}
+    import_families(asked.trusted)
+    checked = {
+        run: evaluation_config(config, defaults, asked)
+        for run in runs
+        if _can_enter_matrix(config := config_of_run(run))
+    }
+    configs = {run: config.plain() for run, config in checked.items()}
     if not configs:
         known = ", ".join(_known())
         raise UserError(f"matrix=true needs networks that were trained on one of {known}: there is none.")
-    if asked.get("data") and defaults is not None:
-        configs = {run: evaluation_config(config, defaults, asked) for run, config in configs.items()}
-    refuse_different_images(configs, is_named=bool(asked.get("data")))
+    refuse_different_images(configs, is_named=bool(asked.data))
     chosen = best_runs(configs)
-    networks = {label: load_trained(run, asked["trusted"]) for label, run in chosen.items()}
+    networks = {label: load_trained(run, asked.trusted) for label, run in chosen.items()}
     restorers = {label: NetworkRestorer(one.name, one.network) for label, one in networks.items()}
     for restorer in restorers.values():
         restorer.to(device)
-    settings = configs[next(iter(chosen.values()))]["data"]
+    settings = checked[next(iter(chosen.values()))].data
     rows: list[Row] = []
     first: DeblurDataModule | None = None  # opens the images for all conditions, and says once what is wrong with them
     for condition in _distinct(
-        condition
-        for run in chosen.values()
-        for condition in conditions(configs[run]["blur"], settings.get("boundary", "symmetric"))
+        condition for run in chosen.values() for condition in conditions(configs[run]["blur"], settings.boundary)
     ):
-        config = {
-            "data": settings | ({"boundary": condition.boundary} if condition.boundary else {}),
-            "blur": condition.blur,
-        }
-        data = opened(config, asked, like=first)
+        cut = settings.model_copy(update={"boundary": condition.boundary or settings.boundary})
+        data = opened(cut, check_blur(condition.blur, asked.trusted)[0], asked, like=first)
         first = first or data
         seen = frozenset[int]().union(*(seen_images(network, data) for network in networks.values()))
         images = tuple(index for index in data.division.test if index not in seen)
@@ -251,7 +248,7 @@ def matrix_table(
             )
         images = data.fitting(images, data.crop())
         if images:
-            overrides = measured_on(config, fingerprint=data.images.fingerprint)
+            overrides = measured_on({"data": cut.plain(), "blur": condition.blur}, fingerprint=data.images.fingerprint)
             rows += [row | overrides for row in _measured(restorers, data, images, condition, device)]
         else:
             log.warning(

@@ -9,7 +9,9 @@ import torch
 
 from deblur.baselines import Identity
 from deblur.blur import Degradation
-from deblur.config import Config, build
+from deblur.config import EvaluateConfig, build
+from deblur.config.schema import DataSettings
+from deblur.config.sections import Target
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import Device
 from deblur.errors import PartlyDone, UserError
@@ -69,22 +71,25 @@ def open_subject(place: Path, trusted: Sequence[str]) -> Subject:
     )
 
 
-def opened(config: Config, asked: Config, like: DeblurDataModule | None = None) -> DeblurDataModule:
-    """Return the images and the blur of a whole configuration, with its images opened.
+def opened(
+    images: DataSettings, blur: Target, asked: EvaluateConfig, like: DeblurDataModule | None = None
+) -> DeblurDataModule:
+    """Return the data module of some images and a blur, with its images opened.
 
     They are not set up for a training: the size of its patches decides nothing, and a few images need no division.
 
     Args:
-        config: the configuration.
-        asked: that of the evaluation.
+        images: the settings of the group `data`.
+        blur: the settings of the group `blur`.
+        asked: the configuration of the evaluation.
         like: has the images open already, with the same settings but for the blur and the boundary.
 
     Raises:
         UserError: where they cannot be opened.
     """
-    degradation = build(config["blur"], Degradation, trusted=asked["trusted"])
-    cache_root = asked["paths"]["cache_root"]
-    data = build(config["data"], DeblurDataModule, degradation, trusted=asked["trusted"], cache_root=cache_root)
+    degradation = build(blur, Degradation, trusted=asked.trusted)
+    cache_root = asked.paths.cache_root
+    data = build(images, DeblurDataModule, degradation, trusted=asked.trusted, cache_root=cache_root)
     _refuse_unknown_kernels(data, asked)
     if like is None:
         data.open_images()
@@ -93,12 +98,12 @@ def opened(config: Config, asked: Config, like: DeblurDataModule | None = None) 
     return data
 
 
-def _refuse_unknown_kernels(data: DeblurDataModule, asked: Config) -> None:
+def _refuse_unknown_kernels(data: DeblurDataModule, asked: EvaluateConfig) -> None:
     """Refuse baselines that have to know the kernel of images that somebody else blurred.
 
     A blur that this program adds to theirs is known, and is not all that was done to the images.
     """
-    names = [name for name in asked.get("baseline", ()) if name != Identity.name]
+    names = [name for name in asked.baseline if name != Identity.name]
     if names and data.blurred_source() is not None:
         raise UserError(
             f"baseline=[{','.join(names)}] has to know what blurred the images, and of images that somebody else "

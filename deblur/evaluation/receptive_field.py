@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from deblur.baselines.optimal_linear import apply, fit_filters
-from deblur.config import Config
+from deblur.config import EvaluateConfig, TrainConfig
 from deblur.data.crops import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
@@ -33,7 +33,7 @@ NUMBERS = ("psnr", "input_psnr", "gain")  # of the filters of each size
 Row = dict[str, Any]
 
 
-def filters(asked: Config, defaults: Mapping[str, Any]) -> Lines:
+def filters(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     """Measure the best linear filter of each size, beside the networks of a sweep on the same images.
 
     Where only a sweep is named, each of its blurs is studied and the table is left to the sweep's report.
@@ -49,20 +49,21 @@ def filters(asked: Config, defaults: Mapping[str, Any]) -> Lines:
         PartlyDone: for runs whose files cannot be used.
         UserError: for what the user can fix.
     """
-    root = Path(asked["paths"]["output_root"])
-    sweep = None if asked["sweep"] is None else root / "sweeps" / asked["sweep"]
+    root = Path(asked.paths.output_root)
+    sweep = None if asked.sweep is None else root / "sweeps" / asked.sweep
     runs, problems = ([], []) if sweep is None else finished_runs(sweep)
-    if sweep is None or asked["data"] or asked["blur"] or asked["output"]:
+    if sweep is None or asked.data or asked.blur or asked.output:
         configs = [evaluation_config(read_config(run), defaults, asked) for run in runs]
         _refuse_different(configs)
         config = configs[0] if configs else evaluation_config({}, defaults, asked)
         study = _studied(config, runs, asked)
-        label = "-".join(safe_name(config[group].get("name") or "own") for group in ("data", "blur"))
-        digest = hashlib.sha256(json.dumps([config["data"], config["blur"]], sort_keys=True).encode()).hexdigest()[:6]
-        folder = Path(asked["output"] or root / "evaluations" / f"filters-on-{label}-{digest}")
+        label = "-".join(safe_name(group.name or "own") for group in (config.data, config.blur))
+        images, blur = config.data.plain(), config.blur.plain()
+        digest = hashlib.sha256(json.dumps([images, blur], sort_keys=True).encode()).hexdigest()[:6]
+        folder = Path(asked.output or root / "evaluations" / f"filters-on-{label}-{digest}")
         figure = filter_figure(study.filters, study.networks, study.blur, "filters.png")
         write_csv(folder / FILTERS_FILE, study.filters)
-        told = {"measured_on": study.measured_on, "blur": config["blur"], "data": {"settings": config["data"]}}
+        told = {"measured_on": study.measured_on, "blur": blur, "data": {"settings": images}}
         write_json(folder / METRICS_FILE, told)
         write_bytes(folder / figure.file, figure.png)
         return with_problems(paragraphs(study.table, f"The table and its figure are in {folder}"), problems)
@@ -103,13 +104,15 @@ class _Study:
         return filter_table(self.filters, self.networks, self.blur, in_sentences([self.measured_on]))
 
 
-def _refuse_different(configs: Sequence[Config]) -> None:
+def _refuse_different(configs: Sequence[TrainConfig]) -> None:
     """Refuse runs of which no one tells for all on which images and which blur filters are to be measured.
 
     Raises:
         UserError: naming what differs.
     """
-    told = different_values([data_settings(config) | flatten(config["blur"], "blur.") for config in configs])
+    told = different_values(
+        [data_settings(config.plain()) | flatten(config.blur.plain(), "blur.") for config in configs]
+    )
     if told:
         raise UserError(
             "optimal_linear=true measures filters on one set of blurred images here, and the runs of the sweep "
@@ -119,8 +122,8 @@ def _refuse_different(configs: Sequence[Config]) -> None:
         )
 
 
-def _studied(config: Config, runs: Sequence[Path], asked: Config) -> _Study:
-    data = opened(config, asked)
+def _studied(config: TrainConfig, runs: Sequence[Path], asked: EvaluateConfig) -> _Study:
+    data = opened(config.data, config.blur, asked)
     are_pairs = data.inputs is not data.images  # blurred by somebody else, which the filters learn from the images
     if max(data.reach) == 0 and not are_pairs:
         raise UserError("optimal_linear=true needs images that are blurred: choose one with blur=NAME.")
@@ -130,8 +133,8 @@ def _studied(config: Config, runs: Sequence[Path], asked: Config) -> _Study:
         _, crop = data.crops_of_both_boundaries()
         for row, real in zip(rows, filter_study(data, crop), strict=True):
             row |= {f"valid_{key}": real[key] for key in NUMBERS}
-    networks = networks_on(runs, config["blur"], data.images.fingerprint, rows[0]["input_psnr"])
-    overrides = measured_on(config, counts_of(data.division), data.images.fingerprint)
+    networks = networks_on(runs, config.blur.plain(), data.images.fingerprint, rows[0]["input_psnr"])
+    overrides = measured_on(config.plain(), counts_of(data.division), data.images.fingerprint)
     return _Study(overrides, rows, networks)
 
 

@@ -2,18 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from deblur.baselines import Baseline, make
-from deblur.config import Config
+from deblur.config import EvaluateConfig, TrainConfig
 from deblur.config.chosen import build_metrics, psnr_note
 from deblur.data.crops import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.sizes import nothing_left
-from deblur.device import Device, taken_device
+from deblur.device import Device, DeviceRequest, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.measuring import Row, measure_restorers
 from deblur.evaluation.opening import (
@@ -61,7 +61,7 @@ class Evaluation:
     note: str | None
 
 
-def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
+def evaluate(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     """Evaluate a run, all finished runs of a sweep, or baselines alone.
 
     Args:
@@ -83,7 +83,7 @@ def evaluate(asked: Config, defaults: Mapping[str, Any]) -> Lines:
     return with_problems(paragraphs(*parts), problems)
 
 
-def measured(asked: Config, defaults: Mapping[str, Any]) -> tuple[list[tuple[Path, Evaluation]], list[str]]:
+def measured(asked: EvaluateConfig, defaults: TrainConfig) -> tuple[list[tuple[Path, Evaluation]], list[str]]:
     """Evaluate a run, all finished runs of a sweep, or baselines alone, and write the files.
 
     Args:
@@ -97,25 +97,25 @@ def measured(asked: Config, defaults: Mapping[str, Any]) -> tuple[list[tuple[Pat
         UserError: for what the user can fix; nothing is written then.
     """
     keep_freed_memory()
-    root = Path(asked["paths"]["output_root"])
-    places: list[Path | None] = [None if asked["run"] is None else _place(asked["run"])]
+    root = Path(asked.paths.output_root)
+    places: list[Path | None] = [None if asked.run is None else _place(asked.run)]
     problems: list[str] = []
-    if asked["sweep"] is not None:
-        runs, problems = finished_runs(root / "sweeps" / asked["sweep"])
+    if asked.sweep is not None:
+        runs, problems = finished_runs(root / "sweeps" / asked.sweep)
         places = [*runs]
     found = []
-    with taken_device({"accelerator": _accelerator(asked), "precision": "32-true"}) as device:
+    with taken_device(DeviceRequest(_accelerator(asked), "32-true")) as device:
         for place in places:
             try:
                 found.append(_evaluate_one(place, asked, defaults, device))
             except UserError as error:
-                if place is None or asked["sweep"] is None:
+                if place is None or asked.sweep is None:
                     raise
                 problems.append(f"{place.name}: {error}")
     if not found:
         raise UserError(problems[0])
-    is_alone = asked["output"] is not None and len(found) == 1
-    output = Path(asked["output"] or root / "evaluations")
+    is_alone = asked.output is not None and len(found) == 1
+    output = Path(asked.output or root / "evaluations")
     placed = [(output if is_alone else output / one.name, one) for one in found]
     for folder, one in placed:
         write_images_table(folder, one.rows, one.infos)
@@ -127,29 +127,29 @@ def _place(run: str) -> Path:
     return pretrained_file(run) if run in PRETRAINED and not Path(run).exists() else Path(run)
 
 
-def _accelerator(asked: Config) -> str:
+def _accelerator(asked: EvaluateConfig) -> str:
     """Return where to compute; an .onnx file is computed on the processor.
 
     Raises:
         UserError: where such a file is to be computed elsewhere.
     """
-    accelerator: str = asked["accelerator"]
-    if asked["run"] is None or not is_exported(Path(asked["run"])):
+    accelerator = asked.accelerator
+    if asked.run is None or not is_exported(Path(asked.run)):
         return accelerator
     if accelerator not in ("auto", "cpu"):
         raise UserError(
-            f"{asked['run']} is computed by onnxruntime on the CPU: leave accelerator={accelerator} out, or give the "
+            f"{asked.run} is computed by onnxruntime on the CPU: leave accelerator={accelerator} out, or give the "
             "run that it was made from."
         )
     return "cpu"
 
 
-def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any], device: Device) -> Evaluation:
-    network = None if place is None else open_subject(place, asked["trusted"])
+def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConfig, device: Device) -> Evaluation:
+    network = None if place is None else open_subject(place, asked.trusted)
     config = evaluation_config({} if network is None else network.config, defaults, asked)
-    metrics = build_metrics(config["metrics"], asked["trusted"])
+    metrics = build_metrics(config.metrics, asked.trusted)
     infos = [metric.info for metric in metrics]
-    data = opened(config, asked)
+    data = opened(config.data, config.blur, asked)
     split, chosen, seen = _chosen(network, data, asked)
     crops = data.crops_of_both_boundaries() if _wants_both_boundaries(asked, network, data) else (data.crop(),)
     images = data.fitting(chosen, crops[-1])
@@ -161,7 +161,7 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
     rows: list[Row] = []
     boundaries = {}
     for crop in crops:
-        baselines = [_fitted(name, data, crop) for name in asked["baseline"]]
+        baselines = [_fitted(name, data, crop) for name in asked.baseline]
         restorers: list[Restorer] = [*networks, *map(BaselineRestorer, baselines)]
         found = measure_restorers(restorers, data, images, crop, torch_device(device), metrics)
         rows += found
@@ -171,13 +171,13 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
             "margin": list(crop.margin),
         }
     subject = "baselines" if network is None else network.restorer.name
-    settings = {key: config[key] for key in ("data", "blur")}
-    asked_metrics = [asked["metrics"]] if asked["metrics"] else []
-    told = [str(place), settings, split, asked["baseline"], list(boundaries), *asked_metrics]
+    settings = {"data": config.data.plain(), "blur": config.blur.plain()}
+    asked_metrics = [asked.metrics] if asked.metrics else []
+    told = [str(place), settings, split, asked.baseline, list(boundaries), *asked_metrics]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:6]
-    labels = (config[group].get("name") or "own" for group in ("data", "blur"))
+    labels = (group.name or "own" for group in (config.data, config.blur))
     counts = counts_of(data.division) if data.can_be_divided else {"test": len(images)}
-    overrides = measured_on(config, counts, data.images.fingerprint)
+    overrides = measured_on(settings, counts, data.images.fingerprint)
     overrides["boundary"] = " and ".join(f"{boundary} boundary" for boundary in boundaries)
     described = described_infos(infos)
     summary = {
@@ -188,14 +188,14 @@ def _evaluate_one(place: Path | None, asked: Config, defaults: Mapping[str, Any]
         "small_left_out": len(chosen) - len(images),
         "boundaries": boundaries,
         **({"metrics": described} if described else {}),
-        "blur": config["blur"],
-        "data": {"settings": config["data"], **describe_images(data)},
+        "blur": settings["blur"],
+        "data": {"settings": settings["data"], **describe_images(data)},
         "device": {"accelerator": device.accelerator, "name": device.name},
         "threads": device.threads,
         "versions": versions(),
     }
     name = safe_name("-".join([subject, "on", *labels, digest]), longest=_LONGEST_NAME)
-    return Evaluation(name, rows, summary, infos, psnr_note(config["metrics"]))
+    return Evaluation(name, rows, summary, infos, psnr_note(config.metrics))
 
 
 def _means(
@@ -211,17 +211,17 @@ def _means(
     return means
 
 
-def _wants_both_boundaries(asked: Config, network: Subject | None, data: DeblurDataModule) -> bool:
+def _wants_both_boundaries(asked: EvaluateConfig, network: Subject | None, data: DeblurDataModule) -> bool:
     """Return whether both boundaries are measured: non-blind restorers rely on the boundary."""
-    if asked["both_boundaries"] and max(data.reach) == 0:
+    if asked.both_boundaries and max(data.reach) == 0:
         if data.inputs is not data.images:
             raise UserError(
                 "both_boundaries=true needs the sharp scene beyond the boundary, and data=pairs has none of it."
             )
         raise UserError("both_boundaries=true needs a blur: without one nothing reaches in from beyond the boundary.")
-    if asked["both_boundaries"] is not None:
-        return bool(asked["both_boundaries"])
-    relies = bool(asked["baseline"]) or (network is not None and network.restorer.wants_wiener_estimate)
+    if asked.both_boundaries is not None:
+        return bool(asked.both_boundaries)
+    relies = bool(asked.baseline) or (network is not None and network.restorer.wants_wiener_estimate)
     return relies and max(data.reach) > 0
 
 
@@ -242,7 +242,7 @@ def _fitted(name: str, data: DeblurDataModule, crop: Crop) -> Baseline:
     return baseline
 
 
-def _chosen(network: Subject | None, data: DeblurDataModule, asked: Config) -> tuple[str, list[int], int]:
+def _chosen(network: Subject | None, data: DeblurDataModule, asked: EvaluateConfig) -> tuple[str, list[int], int]:
     """Return which images tell the truth: of those that are not asked for by name, none that the network has seen.
 
     Images that are too few for a division are all taken, unless a split of them is asked for.
@@ -254,10 +254,10 @@ def _chosen(network: Subject | None, data: DeblurDataModule, asked: Config) -> t
         UserError: where nothing is left, or there are too few images for the split that is asked for.
     """
     seen = frozenset[int]() if network is None else seen_images(network, data)
-    is_split = data.can_be_divided and (seen or asked["baseline"] or network is None)
-    split = asked["split"] or ("test" if is_split else "all")
+    is_split = data.can_be_divided and (seen or asked.baseline or network is None)
+    split = asked.split or ("test" if is_split else "all")
     images = list(range(len(data.images))) if split == "all" else list(getattr(data.division, split))
-    if asked["split"] is not None:
+    if asked.split is not None:
         return split, images, 0
     left = [index for index in images if index not in seen]
     if not left:

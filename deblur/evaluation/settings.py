@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from deblur.config import Config, check
+from deblur.config import EvaluateConfig, TrainConfig, check
 from deblur.config.schema import SHARED_DATA_KEYS
 from deblur.errors import UserError
 from deblur.reporting.labels import plain
@@ -14,7 +14,7 @@ from deblur.runs import value_text
 Settings = Mapping[str, Any]
 
 
-def evaluation_config(base: Settings, defaults: Settings, asked: Settings) -> Config:
+def evaluation_config(base: Settings, defaults: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
     """Return a whole configuration for an evaluation.
 
     Args:
@@ -26,10 +26,10 @@ def evaluation_config(base: Settings, defaults: Settings, asked: Settings) -> Co
     Raises:
         UserError: for what is missing, unknown or out of range.
     """
-    config = {key: deepcopy(base.get(key, value)) for key, value in defaults.items()}
-    config["data"] = {**{key: defaults["data"][key] for key in SHARED_DATA_KEYS}, **config["data"]}
-    for group in ("data", "blur"):
-        change = asked[group]
+    usual = defaults.plain()
+    config = {key: deepcopy(base.get(key, value)) for key, value in usual.items()}
+    config["data"] = {**{key: usual["data"][key] for key in SHARED_DATA_KEYS}, **config["data"]}
+    for group, change in {"data": asked.data, "blur": asked.blur}.items():
         if "_target_" in change:
             shared = {key: config["data"][key] for key in SHARED_DATA_KEYS} if group == "data" else {}
             config[group] = shared | change
@@ -37,9 +37,9 @@ def evaluation_config(base: Settings, defaults: Settings, asked: Settings) -> Co
             if "path" in change:
                 config[group].pop("sha256", None)  # of the file that was trained with
             config[group] = merged(config[group], change, group)
-    if asked.get("metrics"):
-        config["metrics"] = asked["metrics"]
-    config |= {"paths": asked["paths"], "trusted": asked["trusted"], "sweep": None, "resume": None}
+    if asked.metrics:
+        config["metrics"] = asked.metrics
+    config |= {"paths": asked.paths.plain(), "trusted": asked.trusted, "sweep": None, "resume": None}
     return check(config, for_training=False, stored=True)
 
 

@@ -12,7 +12,8 @@ from torch.overrides import TorchFunctionMode
 
 from deblur.config import schema
 from deblur.config.build import TRUSTED, build
-from deblur.config.check import check_section
+from deblur.config.check import checked_section
+from deblur.config.sections import Target
 from deblur.errors import UserError
 from deblur.inference.description import LARGEST_WIDTH, MOST_WEIGHTS
 from deblur.models.protocol import LARGEST_HALO, traits_of
@@ -26,10 +27,11 @@ _SHARED: Final = 4  # how many times as much as a file holds its weights may hav
 
 
 def build_network(
-    settings: Mapping[str, Any], trusted: Sequence[str] = (), allowed: Sequence[str] = TRUSTED
+    settings: Target | Mapping[str, Any], trusted: Sequence[str] = (), allowed: Sequence[str] = TRUSTED
 ) -> nn.Module:
     """Build a network; `compile` in its settings is left to the training."""
-    node = {key: value for key, value in settings.items() if key != "compile"}
+    given = settings.plain() if isinstance(settings, Target) else settings
+    node = {key: value for key, value in given.items() if key != "compile"}
     return build(node, nn.Module, trusted=trusted, allowed=allowed)
 
 
@@ -157,7 +159,7 @@ def _refuse_values(settings: Mapping[str, Any]) -> None:
         return  # the class itself names them
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in (usual | given).items()}
     try:
-        check_section("model", {"_target_": target, **plain}, known)
+        checked_section("model", {"_target_": target, **plain}, known)
     except UserError as error:
         raise UserError(f"{target} refuses its arguments: {error}") from error
 

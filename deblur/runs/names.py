@@ -9,7 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from deblur.config import TrainConfig
 from deblur.config.identity import flatten, is_without_effect
+from deblur.config.sections import Target
 from deblur.text import as_bytes
 
 LONGEST_RUN_ID = 120  # characters; file systems allow 255 bytes in a name
@@ -24,7 +26,7 @@ _DEVICES = {("trainer", name) for name in ("default", "cpu", "gpu")}
 _IN_EVERY_ID = ("model", "blur", "optimizer.lr", "seed")
 
 
-def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
+def run_id(config: TrainConfig, overrides: Sequence[str]) -> str:
     """Return the readable name of a run: network, blur, rate, whatever else the command changed, seed.
 
     Args:
@@ -35,8 +37,12 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
         For example `srcnn_9315-box-lr_0.001-size_9-seed_0`: letters, digits, dots, underscores and hyphens only.
     """
     argv = dict(sorted(word.lstrip("+").partition("=")[::2] for word in overrides))
-    flat = flatten(config)
-    parts = [_label("model", config, argv), _label("blur", config, argv), f"lr_{_slug(config['optimizer']['lr'])}"]
+    flat = flatten(config.plain())
+    parts = [
+        _label(argv.get("model"), config.model),
+        _label(argv.get("blur"), config.blur),
+        f"lr_{_slug(config.optimizer.lr)}",
+    ]
     for key, text in argv.items():
         is_idle = is_without_effect(key.lstrip("~"), flat.get(key))
         if key in _IN_EVERY_ID or is_idle or (key, text) in _DEVICES:
@@ -49,7 +55,7 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
         last = key.rpartition(".")[2]
         is_alone = {one for one in (*flat, *argv) if one.rpartition(".")[2] == last} <= {key}
         parts.append(f"{_slug_key(last if is_alone else key)}_{_slug(value)}")
-    name, seed = "-".join(parts), f"-seed_{config['seed']}"
+    name, seed = "-".join(parts), f"-seed_{config.seed}"
     room = LONGEST_RUN_ID - len(seed)
     if len(name) > room:
         digest = f"-{_digest(name)}"
@@ -57,12 +63,12 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
     return name + seed
 
 
-def run_folder(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:
+def run_folder(config: TrainConfig, overrides: Sequence[str]) -> Path:
     """Return where a new run goes: a folder of its own time, or its fixed place in a sweep."""
-    root = Path(os.path.realpath(config["paths"]["output_root"]))  # links in a circle are an error to Path.resolve
+    root = Path(os.path.realpath(config.paths.output_root))  # links in a circle are an error to Path.resolve
     name = run_id(config, overrides)
-    if config["sweep"] is not None:
-        return root / "sweeps" / str(config["sweep"]) / name
+    if config.sweep is not None:
+        return root / "sweeps" / config.sweep / name
     return root / "runs" / name / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
 
 
@@ -77,10 +83,9 @@ def naming_overrides(overrides: Sequence[str], axes: Mapping[str, Any] | None) -
     return [word for word in overrides if not (axes and word.startswith("experiment="))]
 
 
-def _label(group: str, config: Mapping[str, Any], overrides: Mapping[str, str]) -> str:
+def _label(chosen: str | None, section: Target) -> str:
     """Return the option that the command chose, or the name of the group or its class."""
-    section = config[group]
-    return _slug(overrides.get(group) or section.get("name") or str(section["_target_"]).rpartition(".")[2])
+    return _slug(chosen or section.name or section.class_name)
 
 
 def _slug(value: Any) -> str:

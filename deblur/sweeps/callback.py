@@ -48,8 +48,8 @@ class WatchSweep(Callback):
         for job in jobs:
             try:
                 refuse_too_large_patch(job.config)
-                build_loss(job.config["loss"], job.config["trusted"])
-                build_metrics(job.config["metrics"], job.config["trusted"])
+                build_loss(job.config.loss, job.config.trusted)
+                build_metrics(job.config.metrics, job.config.trusted)
             except UserError as error:
                 raise JobRefused(job, error) from error
         sweep = Sweep(jobs[0].folder.parent, tuple(jobs))
@@ -57,7 +57,7 @@ class WatchSweep(Callback):
         conflict = sweep.first_conflict()
         if conflict is not None:
             raise JobRefused(*conflict)
-        if any(job.config["dry_run"] for job in jobs):
+        if any(job.config.dry_run for job in jobs):
             at_once = processes(config.hydra.launcher, len(jobs))
             say(listing(sweep.folder, list(planned_runs(jobs)), at_once))
             raise SweepListed

@@ -46,7 +46,7 @@ def conclude(sweep: Sweep, code: int) -> int:
     if states["running"]:
         alive = counted(states["running"], "run is alive in another process", "runs are alive in other processes")
         say(f"{alive}; this command did not wait for {'it' if states['running'] == 1 else 'them'}.")
-    if any(job.config["fail_fast"] for job in sweep.jobs) and states["failed"] and states["missing"]:
+    if any(job.config.fail_fast for job in sweep.jobs) and states["failed"] and states["missing"]:
         say(f"fail_fast=true: after the failure {counted(states['missing'], 'run was', 'runs were')} not started.")
     return code or (0 if states["done"] == len(sweep.jobs) else EXIT_INCOMPLETE)
 
@@ -56,7 +56,7 @@ def _state(job: Job) -> str:
     try:
         if damage_in(job.folder) is not None:
             return "damaged"
-        earlier_status(job.folder, job.config)
+        earlier_status(job.folder, job.config.plain())
     except UnusableFile:
         return "damaged"
     except UserError:  # another configuration in its place, which was refused

@@ -36,7 +36,7 @@ class PlannedRun:
     @property
     def all_epochs(self) -> int:
         """How many epochs it has when it is done."""
-        return int(self.job.config["trainer"]["max_epochs"])
+        return self.job.config.trainer.max_epochs
 
 
 class JobRefused(Exception):
@@ -67,7 +67,7 @@ def planned_runs(jobs: Iterable[Job]) -> Iterator[PlannedRun]:
 
     parameters: dict[str, int] = {}
     for job in jobs:
-        parts = {key: value for key, value in job.config.items() if key not in _WITHOUT_PARTS}
+        parts = {key: value for key, value in job.config.plain().items() if key not in _WITHOUT_PARTS}
         key = json.dumps(parts, sort_keys=True, default=str)
         try:
             if key not in parameters:
@@ -81,7 +81,7 @@ def planned_runs(jobs: Iterable[Job]) -> Iterator[PlannedRun]:
 def _planned(job: Job, parameters: int) -> PlannedRun:
     state = state_of(job.folder)
     epochs = 0 if state is None else read_status(job.folder).get("epoch") or 0
-    if job.config.get("overwrite") and is_replaceable(job.folder, job.config):
+    if job.config.overwrite and is_replaceable(job.folder, job.config.plain()):
         return PlannedRun(job, f"open ({state}, is replaced)", 0, parameters)
     if state in (None, "done", "running"):
         return PlannedRun(job, state or "open", epochs, parameters)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from statistics import mean
 from typing import Any, Final
 
+from deblur.config import TrainConfig
+from deblur.config.schema import ComparisonGrids
 from deblur.reading import UnusableFile
 from deblur.runs import read_history
 from deblur.sweeps.sweep import Job
@@ -39,12 +41,12 @@ def seconds_left(jobs: Iterable[Job], still: Mapping[Job, Mapping[str, Any]], at
     left = 0.0
     for job, status in still.items():
         epochs = measured[_network(job)] or every
-        left += mean(epochs) * max(0, job.config["trainer"]["max_epochs"] - (status.get("epoch") or 0))
+        left += mean(epochs) * max(0, job.config.trainer.max_epochs - (status.get("epoch") or 0))
     return left / at_once
 
 
 def _network(job: Job) -> str:
-    return str(job.config["model"])
+    return str(job.config.model.plain())
 
 
 def _epochs(job: Job) -> list[float]:
@@ -55,20 +57,20 @@ def _epochs(job: Job) -> list[float]:
         return []
 
 
-def bytes_of_run(config: Mapping[str, Any], parameters: int) -> float:
+def bytes_of_run(config: TrainConfig, parameters: int) -> float:
     """Return an estimate of what a run writes [bytes]: its checkpoints and images; its tables are small beside them.
 
     Args:
         config: the checked configuration.
         parameters: of the network.
     """
-    optimizer = str(config["optimizer"]["_target_"]).rpartition(".")[2]
-    copies = 1 + _STATES.get(optimizer, _USUAL_STATES) + ("ema" in (config["callbacks"] or {}))
+    callbacks = config.callbacks or {}
+    copies = 1 + _STATES.get(config.optimizer.class_name, _USUAL_STATES) + ("ema" in callbacks)
     checkpoint = parameters * copies * _BYTES_OF_PARAMETER + _ROOM_OF_CHECKPOINT
-    image = (config["data"]["eval_crop"] or _USUAL_SIDE) ** 2 * _BYTES_OF_PIXEL
-    grids = (config["callbacks"] or {}).get("comparison_grids") if config["logger"] else None
+    image = (config.data.eval_crop or _USUAL_SIDE) ** 2 * _BYTES_OF_PIXEL
+    grids = callbacks.get("comparison_grids") if config.logger else None
     images = _SAMPLE_IMAGES
-    if grids and {"images", "every_n_epochs"} <= grids.keys():
-        times = 2 + config["trainer"]["max_epochs"] // grids["every_n_epochs"]
-        images += times * grids["images"] * _PANELS
+    if isinstance(grids, ComparisonGrids):
+        times = 2 + config.trainer.max_epochs // grids.every_n_epochs
+        images += times * grids.images * _PANELS
     return _CHECKPOINTS * checkpoint + images * image

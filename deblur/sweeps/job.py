@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deblur.config import Config
+from deblur.config import TrainConfig
 from deblur.console import is_terminal, say, say_error
 from deblur.errors import UserError
 from deblur.reading import UnusableFile
@@ -16,7 +16,7 @@ from deblur.runs import STATUS_FILE, RunIsAlive, read_status, read_sweep_note
 from deblur.sweeps.sweep import ISSUED
 
 
-def train_job(config: Config, folder: Path, *, alone: bool) -> float:
+def train_job(config: TrainConfig, folder: Path, *, alone: bool) -> float:
     """Train one run of a sweep; what goes wrong is told by its train.log and status.json.
 
     Args:
@@ -33,7 +33,7 @@ def train_job(config: Config, folder: Path, *, alone: bool) -> float:
     _allow_processes_within_joblib()
     before = _end(folder)
     try:
-        if config["fail_fast"] and _has_failed(folder.parent):
+        if config.fail_fast and _has_failed(folder.parent):
             return math.nan
         if alone and is_terminal():
             say(f"training {folder.name}")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deblur.config import Config
+from deblur.config import TrainConfig
 from deblur.console import say
 from deblur.errors import UserError
 from deblur.files import remove_partial_files, write_json
@@ -44,7 +44,7 @@ class Job:
     """
 
     overrides: tuple[str, ...]
-    config: Config
+    config: TrainConfig
     folder: Path
 
 
@@ -73,7 +73,7 @@ class Sweep:
             known = self._settings_of_runs()
         for job in self.jobs:
             try:
-                if not job.config.get("overwrite"):
+                if not job.config.overwrite:
                     self._refuse_other_run(job)
                 self._refuse_other_data(job, known)
             except UserError as error:
@@ -82,9 +82,9 @@ class Sweep:
 
     def _refuse_other_run(self, job: Job) -> None:
         with suppress(UnusableFile):
-            earlier_status(job.folder, job.config)
+            earlier_status(job.folder, job.config.plain())
         damage = damage_in(job.folder)
-        if damage is not None and job.config.get("fail_fast"):
+        if damage is not None and job.config.fail_fast:
             raise damage
 
     def _settings_of_runs(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Sweep:
         return sorted(path.parent.name for path in self.folder.glob(f"*/{STATUS_FILE}"))
 
     def _refuse_other_data(self, job: Job, known: Mapping[str, Any]) -> None:
-        asked = data_settings(job.config)
+        asked = data_settings(job.config.plain())
         for key, value in known.items():
             if is_data_setting(key) and asked.get(key) != value:
                 raise UserError(
@@ -155,12 +155,12 @@ class Sweep:
                 "issued": datetime.now(UTC).isoformat(timespec="seconds"),
                 "commands": list(dict.fromkeys([*noted.get("commands", []), command])),
                 "runs": list(dict.fromkeys([*noted.get("runs", []), *asked])),
-                "data": noted.get("data") or _common([data_settings(job.config) for job in self.jobs]),
+                "data": noted.get("data") or _common([data_settings(job.config.plain()) for job in self.jobs]),
             }
             write_json(self.folder / SWEEP_FILE, content)
 
 
-def join(config: Config, folder: Path, overrides: Sequence[str]) -> None:
+def join(config: TrainConfig, folder: Path, overrides: Sequence[str]) -> None:
     """Let a single run join what a sweep's folder holds.
 
     Args:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from deblur.config import schema
 from deblur.config.chosen import build_loss, build_metrics
 from deblur.errors import UserError
 from deblur.inference.building import build_network
@@ -54,6 +55,7 @@ class DeblurModule(L.LightningModule):
         blur: Mapping[str, Any] | None = None,  # noqa: ARG002 # kept by save_hyperparameters
         data: Mapping[str, Any] | None = None,  # noqa: ARG002 # kept by save_hyperparameters
         network: nn.Module | None = None,
+        built_optimizer: Optimizer | None = None,
         built_loss: Loss | None = None,
         built_metrics: Sequence[Metric] | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class DeblurModule(L.LightningModule):
             data: how the data was prepared; kept in the checkpoint as well.
             network: what `model` describes, where it is there already. Without it only classes of `deblur.models` are
                 built: this is how a checkpoint is loaded, and a stranger's must not run a stranger's code.
+            built_optimizer: what `optimizer` describes, of the parameters of `network`, if it is built already.
             built_loss: what `loss` names, if it is built already; without it only ours are.
             built_metrics: what `metrics` names, likewise.
 
@@ -77,13 +80,14 @@ class DeblurModule(L.LightningModule):
             UserError: for a class of another module.
         """
         super().__init__()
-        self.save_hyperparameters(ignore=["network", "built_loss", "built_metrics"], logger=False)
+        self.save_hyperparameters(ignore=["network", "built_optimizer", "built_loss", "built_metrics"], logger=False)
         self.network = network or build_network(model, allowed=("deblur.models",))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
         self.test_rows: list[dict[str, Any]] = []
         self._compile = bool(model.get("compile", False))
-        self._optimizer = optimizer
-        self._scheduler = scheduler
+        self._optimizer = schema.Optimizer.model_validate(optimizer)
+        self._built_optimizer = built_optimizer
+        self._scheduler = None if scheduler is None else schema.Scheduler.model_validate(scheduler)
         self._seed = seed
         self.trusted: Sequence[str] = ()
         self._loss = built_loss or build_loss(loss)
@@ -155,7 +159,7 @@ class DeblurModule(L.LightningModule):
         self.log("train/loss", loss, logger=False, sync_dist=True)  # History hands it on, before the checkpoint
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau) and self._scheduler is not None:
-            monitor = self._scheduler["monitor"]
+            monitor = self._scheduler.arguments()["monitor"]
             is_validated = (self.current_epoch + 1) % (self.trainer.check_val_every_n_epoch or 1) == 0
             if is_validated or not monitor.startswith("val/"):  # else what is there is of an earlier epoch
                 # Lightning steps it after the last checkpoint is written, so that a resumed run would lose a step.
@@ -218,7 +222,7 @@ class DeblurModule(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer and, if there is one, the scheduler."""
-        optimizer = build_optimizer(self._optimizer, self.network, self.trusted)
+        optimizer = self._built_optimizer or build_optimizer(self._optimizer, self.network, self.trusted)
         if self._scheduler is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
@@ -232,7 +236,7 @@ class DeblurModule(L.LightningModule):
             self._refuse(loss)
 
     def _refuse(self, loss: Tensor) -> NoReturn:
-        rate = self._optimizer["lr"]
+        rate = self._optimizer.lr
         raise UserError(
             f"The training has diverged: the loss became {loss.item():g} in epoch {self.current_epoch + 1} (step "
             f"{self.global_step}) at optimizer.lr={rate:g}. Try optimizer.lr={rate / 10:g}, "

@@ -1,60 +1,60 @@
 """Schedulers, and optimizers with a learning rate of their own for the last layer."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from lightning.pytorch.utilities.types import LRSchedulerConfigType
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from deblur.config import build
+from deblur.config import build, schema
 from deblur.errors import UserError
 
 NEVER = 10**9  # [epochs]
 ONE_CYCLE = "torch.optim.lr_scheduler.OneCycleLR"
 
 
-def build_optimizer(settings: Mapping[str, Any], network: nn.Module, trusted: Sequence[str] = ()) -> Optimizer:
+def build_optimizer(settings: schema.Optimizer, network: nn.Module, trusted: Sequence[str] = ()) -> Optimizer:
     """Build an optimizer in which the last layer's rate is `lr` times `last_layer_lr_scale`.
 
     Dong et al., arXiv 1501.00092, section 3.3, take a tenth in the last layer and call it important for convergence.
 
     Args:
-        settings: `_target_`, `lr`, `last_layer_lr_scale` and what else the class takes.
+        settings: the class, `lr`, `last_layer_lr_scale` and what else the class takes.
         network: whose parameters are trained.
         trusted: modules of the user's own whose classes may be built.
     """
-    node = {key: value for key, value in settings.items() if key != "last_layer_lr_scale"}
+    node = {key: value for key, value in settings.plain().items() if key != "last_layer_lr_scale"}
     last = list(last_layer(network).parameters(recurse=False))
     others = [parameter for parameter in network.parameters() if all(parameter is not one for one in last)]
-    groups = [{"params": last, "lr": settings["lr"] * settings.get("last_layer_lr_scale", 1.0)}]
+    groups = [{"params": last, "lr": settings.lr * settings.last_layer_lr_scale}]
     if others:
         groups.insert(0, {"params": others})
     return build(node, Optimizer, groups, trusted=trusted)
 
 
 def build_scheduler(
-    settings: Mapping[str, Any], optimizer: Optimizer, steps: int, trusted: Sequence[str] = ()
+    settings: schema.Scheduler, optimizer: Optimizer, steps: int, trusted: Sequence[str] = ()
 ) -> LRSchedulerConfigType:
     """Build a learning-rate scheduler, as Lightning wants to be told of it.
 
     Args:
-        settings: `_target_` and the arguments of the class; `interval` (epoch or step) says how often it steps, and
+        settings: the class and its arguments; `interval` (epoch or step) says how often it steps, and
             `monitor` what it watches, if it watches something.
         optimizer: whose rates are changed. OneCycleLR takes each group's own rate as its highest.
         steps: of the whole training; OneCycleLR takes it.
         trusted: modules of the user's own whose classes may be built.
     """
-    node = {key: value for key, value in settings.items() if key not in ("interval", "monitor")}
-    if node["_target_"] == ONE_CYCLE:
+    given = settings.plain()
+    node = {key: value for key, value in given.items() if key not in ("interval", "monitor")}
+    if settings.target == ONE_CYCLE:
         node |= {"max_lr": [group["lr"] for group in optimizer.param_groups], "total_steps": steps}
     told: LRSchedulerConfigType = {
         "scheduler": build(node, LRScheduler, optimizer, trusted=trusted),
-        "interval": settings.get("interval", "epoch"),
+        "interval": given.get("interval", "epoch"),
     }
-    if "monitor" in settings:
-        told |= {"monitor": settings["monitor"], "frequency": NEVER}  # the LightningModule steps it
+    if "monitor" in given:
+        told |= {"monitor": given["monitor"], "frequency": NEVER}  # the LightningModule steps it
     return told
 
 

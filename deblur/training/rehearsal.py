@@ -10,7 +10,7 @@ import lightning.pytorch as L
 from lightning.pytorch.callbacks import Callback
 
 from deblur.blur import Degradation
-from deblur.config import Config, build
+from deblur.config import TrainConfig, build
 from deblur.config.chosen import build_loss, build_metrics
 from deblur.console import LIBRARIES
 from deblur.data.datamodule import DeblurDataModule
@@ -32,7 +32,7 @@ _ON_ANY_MACHINE: Final[Mapping[str, Any]] = {
 }
 
 
-def rehearse(config: Config) -> int:
+def rehearse(config: TrainConfig) -> int:
     """Make the parts of a training and return the number of its network's parameters; nothing is written or trained.
 
     The images are listed and not read.
@@ -43,35 +43,35 @@ def rehearse(config: Config) -> int:
     Raises:
         UserError: for a class that cannot be built of its settings, a device that is not there, images that are not.
     """
-    trusted = config["trusted"]
-    refuse_absent_device(config["trainer"])
-    degradation = build(config["blur"], Degradation, trusted=trusted)
-    network = build_network(config["model"], trusted)
+    trusted = config.trusted
+    refuse_absent_device(config.trainer)
+    degradation = build(config.blur, Degradation, trusted=trusted)
+    network = build_network(config.model, trusted)
     module = DeblurModule(
-        model=config["model"],
-        optimizer=config["optimizer"],
-        loss=config["loss"],
-        metrics=config["metrics"],
-        seed=config["seed"],
+        model=config.model.plain(),
+        optimizer=config.optimizer.plain(),
+        loss=config.loss,
+        metrics=config.metrics,
+        seed=config.seed,
         network=network,
-        built_loss=build_loss(config["loss"], trusted),
-        built_metrics=build_metrics(config["metrics"], trusted),
+        built_loss=build_loss(config.loss, trusted),
+        built_metrics=build_metrics(config.metrics, trusted),
     )
-    optimizer = build_optimizer(config["optimizer"], network, trusted)
-    if config["scheduler"] is not None:
-        build_scheduler(config["scheduler"], optimizer, steps=100, trusted=trusted)
-    callbacks = [build(node, Callback, trusted=trusted) for node in (config["callbacks"] or {}).values() if node]
+    optimizer = build_optimizer(config.optimizer, network, trusted)
+    if config.scheduler is not None:
+        build_scheduler(config.scheduler, optimizer, steps=100, trusted=trusted)
+    callbacks = [build(node, Callback, trusted=trusted) for node in (config.callbacks or {}).values() if node]
     with _quiet():
-        build({**config["trainer"], **_ON_ANY_MACHINE, "callbacks": callbacks}, L.Trainer, trusted=trusted)
+        build({**config.trainer.plain(), **_ON_ANY_MACHINE, "callbacks": callbacks}, L.Trainer, trusted=trusted)
     data = build(
-        config["data"],
+        config.data,
         DeblurDataModule,
         degradation,
         trusted=trusted,
         context=module.context,
-        cache_root=config["paths"]["cache_root"],
+        cache_root=config.paths.cache_root,
     )
-    if config["data"]["_target_"] != _DOWNLOADED:
+    if config.data.target != _DOWNLOADED:
         data.source()
         data.blurred_source()
     return sum(parameter.numel() for parameter in network.parameters())

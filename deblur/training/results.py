@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from deblur import __version__
+from deblur.config import TrainConfig
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.splits import Splits
 from deblur.files import write_csv, write_gray_png
@@ -119,26 +120,25 @@ def write_samples(folder: Path, module: DeblurModule, data: DeblurDataModule) ->
     write_gray_png(folder / SAMPLES_FOLDER / "comparison.png", comparison_grid(restorations))
 
 
-def flat_settings(config: Mapping[str, Any], accelerator: str) -> dict[str, Any]:
+def flat_settings(config: TrainConfig, accelerator: str) -> dict[str, Any]:
     """Return the settings that TensorBoard's HPARAMS tab shows and filters by.
 
     The tab sorts them by name and shows the first few columns: what tells runs apart has the short names.
     """
-    model, blur, data = config["model"], config["blur"], config["data"]
     shown: dict[str, Any] = {
-        "blur": blur.get("name") or blur["_target_"],
-        "data": data.get("name") or data["_target_"],
-        "lr": config["optimizer"]["lr"],
-        "model": model.get("name") or model["_target_"],
-        "optimizer": config["optimizer"]["_target_"].rpartition(".")[2],
-        "scheduler": (config["scheduler"] or {}).get("_target_", "none").rpartition(".")[2],
-        "seed": config["seed"],
+        "blur": config.blur.name or config.blur.target,
+        "data": config.data.name or config.data.target,
+        "lr": config.optimizer.lr,
+        "model": config.model.name or config.model.target,
+        "optimizer": config.optimizer.class_name,
+        "scheduler": "none" if config.scheduler is None else config.scheduler.class_name,
+        "seed": config.seed,
         "set/accelerator": accelerator,
-        "set/epochs": config["trainer"]["max_epochs"],
-        "set/loss": config["loss"],
+        "set/epochs": config.trainer.max_epochs,
+        "set/loss": config.loss,
     }
-    for group in ("model", "blur", "data"):
-        for key, value in flatten(config_without_paths(config[group])).items():
-            if key not in ("_target_", "name") and value is not None:
+    for group, section in {"model": config.model, "blur": config.blur, "data": config.data}.items():
+        for key, value in flatten(config_without_paths(section.arguments())).items():
+            if value is not None:
                 shown[f"set/{group}.{key}"] = value if isinstance(value, bool | int | float | str) else str(value)
     return shown

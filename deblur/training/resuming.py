@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from deblur.config import Config
+from deblur.config import TrainConfig
 from deblur.errors import UserError
 from deblur.files import write_bytes
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, LAST, load_checkpoint, mismatch
@@ -61,7 +61,7 @@ class LastEpoch:
     events: int | None
 
 
-def find_last(run: RunFolder, config: Config, module: DeblurModule, trainer: L.Trainer) -> LastEpoch | None:
+def find_last(run: RunFolder, config: TrainConfig, module: DeblurModule, trainer: L.Trainer) -> LastEpoch | None:
     """Return where a run continues: after its last epoch, else after its best one, else None, for the start.
 
     A checkpoint that cannot be used is said to be so. After this, last.ckpt is the one that is returned, and best.ckpt
@@ -106,7 +106,7 @@ def _clear(run: RunFolder) -> None:
         stale.unlink(missing_ok=True)
 
 
-def _checked(path: Path, run: Path, config: Config, module: DeblurModule, trainer: L.Trainer) -> LastEpoch:
+def _checked(path: Path, run: Path, config: TrainConfig, module: DeblurModule, trainer: L.Trainer) -> LastEpoch:
     """Read a checkpoint and try all that is in it.
 
     Raises:
@@ -122,7 +122,7 @@ def _checked(path: Path, run: Path, config: Config, module: DeblurModule, traine
     _refuse(mismatch(trainer.fit_loop.state_dict(), content["loops"].get("fit_loop"), "loops.fit_loop"))
     epochs = content["epoch"] + 1
     counted = content["loops"]["fit_loop"]["epoch_progress"]["current"]
-    if (counted["ready"], counted["processed"]) != (epochs, epochs) or epochs > config["trainer"]["max_epochs"]:
+    if (counted["ready"], counted["processed"]) != (epochs, epochs) or epochs > config.trainer.max_epochs:
         raise _Unusable("contradicts itself in how many epochs are finished")
     _refuse_callbacks(content["callbacks"], trainer)
     with _errors_refused("optimizer_states"):
@@ -168,22 +168,22 @@ def _refuse_callbacks(states: Mapping[str, Any], trainer: L.Trainer) -> None:
                 raise _Unusable(f"does not fit this training ({key}.{name} is no number)")
 
 
-def _try_optimizer(content: Mapping[str, Any], config: Config, module: DeblurModule) -> None:
+def _try_optimizer(content: Mapping[str, Any], config: TrainConfig, module: DeblurModule) -> None:
     """Restore the optimizer and the scheduler of a copy of the module, and compare them with new ones."""
     states, schedules = content["optimizer_states"], content["lr_schedulers"]
-    scheduler = config["scheduler"]
+    scheduler = config.scheduler
     if len(states) != 1 or len(schedules) != (0 if scheduler is None else 1):
         raise _Unusable(f"holds {len(states)} optimizers and {len(schedules)} schedulers")
     made: list[Optimizer] = []
     for _ in range(2):
         network = copy.deepcopy(module.network)
-        optimizer = build_optimizer(config["optimizer"], network, config["trusted"])
+        optimizer = build_optimizer(config.optimizer, network, config.trusted)
         for parameter in network.parameters():
             parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
         made.append(optimizer)
     new, restored = made
     if scheduler is not None:
-        told = [build_scheduler(scheduler, one, steps=100, trusted=config["trusted"])["scheduler"] for one in made]
+        told = [build_scheduler(scheduler, one, steps=100, trusted=config.trusted)["scheduler"] for one in made]
         _refuse(mismatch(told[0].state_dict(), schedules[0], "lr_schedulers"))
         told[1].load_state_dict(copy.deepcopy(schedules[0]))
     _refuse(mismatch({"state": {}, "param_groups": []}, states[0], "optimizer_states"))

@@ -1,10 +1,11 @@
 """One training from a checked configuration to a run's files."""
 
+import copy
 import logging
 import math
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,10 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.loggers import Logger
 
 from deblur.blur import Degradation
-from deblur.config import Config, build
+from deblur.config import TrainConfig, build
 from deblur.config.chosen import build_loss, build_metrics, psnr_note
+from deblur.config.schema import Trainer
+from deblur.config.sections import Target
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.loader_errors import loader_errors_as_user_errors
@@ -73,7 +76,7 @@ from deblur.training.summary import (
 log = logging.getLogger(__name__)
 
 
-def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True) -> dict[str, Any]:
+def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True) -> dict[str, Any]:
     """Train a network, test its best checkpoint, and write everything into the run's folder.
 
     A run that an earlier process left unfinished there goes on from its last checkpoint; a finished one stays as it is.
@@ -92,16 +95,16 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
         UserError: for what the user can fix.
         KeyboardInterrupt: after Ctrl-C, when the run's files are in order.
     """
-    run = RunFolder(folder, config, overwrite=config.get("overwrite", False))
+    run = RunFolder(folder, config.plain(), overwrite=config.overwrite)
     bar = progress_bar and is_terminal()
     try:
         run.refuse_if_done()
         if not in_sweep:
-            refuse_absent_device(config["trainer"])
+            refuse_absent_device(config.trainer)
         if shared_run_folder() is not None:
             logging.disable(logging.WARNING)  # the first process of the run says it all
             end_with_first_process()
-            with taken_device(_settled(config["trainer"], folder)) as device, _known_warnings_ignored():
+            with taken_device(_settled(config.trainer, folder)) as device, _known_warnings_ignored():
                 return _train(config, run, device, bar)
         told = partial(_disk_errors_as_user_errors, folder, in_sweep)  # who leaves the block below writes files, too
         with (
@@ -111,7 +114,7 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
             logging_to(folder / LOG_FILE, console_too=not in_sweep),
             told(),
             sharing(folder),
-            taken_device(_settled(config["trainer"], folder)) as device,
+            taken_device(_settled(config.trainer, folder)) as device,
             _known_warnings_ignored(),
         ):
             run.note_precision(device.precision)
@@ -127,58 +130,59 @@ def train(config: Config, folder: Path, *, in_sweep: bool = False, progress_bar:
         raise KeyboardInterrupt(f"Stopped. Go on with: python -m deblur.train {again}") from stop
 
 
-def _settled(trainer: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+def _settled(trainer: Trainer, folder: Path) -> Trainer:
     """Return the trainer's settings; if epochs of the run were trained in a precision, `auto` is that."""
-    if trainer["precision"] != "auto":
+    if trainer.precision != "auto":
         return trainer
     try:
-        return {**trainer, "precision": read_status(folder).get("precision") or "auto"}
+        return trainer.model_copy(update={"precision": read_status(folder).get("precision") or "auto"})
     except UnusableFile:
         return trainer
 
 
-def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
+def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
     seconds: dict[str, float] = {}
-    trusted = config["trusted"]
+    trusted = config.trusted
     if run.is_held:
         remove_partial_files(run.path, is_held=True)
     keep_freed_memory()
-    L.seed_everything(config["seed"], verbose=False)
+    L.seed_everything(config.seed, verbose=False)
     # Nothing here reads memory before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # missing in torch's stub
-    degradation = build(config["blur"], Degradation, trusted=trusted)
+    degradation = build(config.blur, Degradation, trusted=trusted)
+    network = build_network(config.model, trusted)
+    optimizer = build_optimizer(config.optimizer, network, trusted)
+    if config.scheduler is not None:  # wrong arguments are refused before images are decoded or drawn
+        build_scheduler(config.scheduler, copy.deepcopy(optimizer), steps=100, trusted=trusted)
     module = DeblurModule(
-        model=config["model"],
-        optimizer=config["optimizer"],
-        scheduler=config["scheduler"],
-        loss=config["loss"],
-        metrics=config["metrics"],
-        seed=config["seed"],
-        blur=config_without_paths(config["blur"]),
-        data=config_without_paths(config["data"]),
-        network=build_network(config["model"], trusted),
-        built_loss=build_loss(config["loss"], trusted),
-        built_metrics=build_metrics(config["metrics"], trusted),
+        model=config.model.plain(),
+        optimizer=config.optimizer.plain(),
+        scheduler=None if config.scheduler is None else config.scheduler.plain(),
+        loss=config.loss,
+        metrics=config.metrics,
+        seed=config.seed,
+        blur=config_without_paths(config.blur.plain()),
+        data=config_without_paths(config.data.plain()),
+        network=network,
+        built_optimizer=optimizer,
+        built_loss=build_loss(config.loss, trusted),
+        built_metrics=build_metrics(config.metrics, trusted),
     )
     module.trusted = trusted
-    # Wrong arguments are refused here, before images are decoded or drawn.
-    optimizer = build_optimizer(config["optimizer"], module.network, trusted)
-    if config["scheduler"] is not None:
-        build_scheduler(config["scheduler"], optimizer, steps=100, trusted=trusted)
     data = build(
-        config["data"],
+        config.data,
         DeblurDataModule,
         degradation,
         trusted=trusted,
-        training_seed=config["seed"],
+        training_seed=config.seed,
         context=module.context,
-        cache_root=config["paths"]["cache_root"],
+        cache_root=config.paths.cache_root,
     )
     git = git_state()
     history = History(run)
     callbacks: list[Callback] = [EpochBar(leave=False)] if progress_bar else []
     callbacks += [
-        *(build(node, Callback, trusted=trusted) for node in (config["callbacks"] or {}).values() if node),
+        *(build(node, Callback, trusted=trusted) for node in (config.callbacks or {}).values() if node),
         FolderGuard(run),
         TimeLeft(),
         history,
@@ -198,7 +202,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     _resume(run, history, trainer, last)
     _log_settings(trainer, config, device)
     log.info(start_summary(config, module.network, degradation, data.images, data.splits, device))
-    note = psnr_note(config["metrics"])
+    note = psnr_note(config.metrics)
     if note:
         log.info(note)
     warning = receptive_field_warning(module.network, degradation)
@@ -242,7 +246,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
         "data": describe_data(data),
         "versions": versions(),
         "git": git,
-        "seed": config["seed"],
+        "seed": config.seed,
         "device": {"accelerator": device.accelerator, "name": device.name, "devices": trainer.world_size},
         "threads": device.threads,
         "precision": device.precision,
@@ -256,7 +260,7 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     degraded = degraded_warning(test)
     if degraded:
         log.warning(degraded)
-    look = f"  tensorboard --logdir {config['paths']['output_root']}"
+    look = f"  tensorboard --logdir {config.paths.output_root}"
     log.info(lines("", f"Everything is in {run.path}; look at it with", look))
     return metrics
 
@@ -273,8 +277,8 @@ def _resume(run: RunFolder, history: History, trainer: L.Trainer, last: LastEpoc
             logger.resume(last.events, last.steps, last.rows)
 
 
-def _build_trainer(config: Config, run: RunFolder, device: Device, callbacks: list[Callback]) -> L.Trainer:
-    settings = dict(config["trainer"])
+def _build_trainer(config: TrainConfig, run: RunFolder, device: Device, callbacks: list[Callback]) -> L.Trainer:
+    settings = config.trainer.plain()
     plugins = settings.get("plugins") or []
     settings |= {
         "accelerator": device.accelerator,
@@ -284,19 +288,19 @@ def _build_trainer(config: Config, run: RunFolder, device: Device, callbacks: li
         "default_root_dir": run.path,
         "callbacks": callbacks,
         "plugins": [*([plugins] if isinstance(plugins, str) else plugins), CheckpointFiles()],
-        "logger": [_build_logger(node, run, config) for node in (config["logger"] or {}).values() if node],
+        "logger": [_build_logger(node, run, config) for node in (config.logger or {}).values() if node],
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
         "enable_model_summary": False,
         "use_distributed_sampler": False,  # the data module shares the images out itself
     }
-    return build(settings, L.Trainer, trusted=config["trusted"])
+    return build(settings, L.Trainer, trusted=config.trusted)
 
 
-def _build_logger(node: Mapping[str, Any], run: RunFolder, config: Config) -> Logger:
-    return build({"save_dir": str(run.path), **node}, Logger, trusted=config["trusted"])
+def _build_logger(node: Target, run: RunFolder, config: TrainConfig) -> Logger:
+    return build({"save_dir": str(run.path), **node.plain()}, Logger, trusted=config.trusted)
 
 
-def _log_settings(trainer: L.Trainer, config: Config, device: Device) -> None:
+def _log_settings(trainer: L.Trainer, config: TrainConfig, device: Device) -> None:
     settings = flat_settings(config, device.accelerator)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoard):

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from deblur.blur import Degradation
+from deblur.config import TrainConfig
 from deblur.console import table
 from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
@@ -34,7 +35,7 @@ def describe_network(network: nn.Module) -> dict[str, int | None]:
 
 
 def start_summary(
-    config: Mapping[str, Any],
+    config: TrainConfig,
     network: nn.Module,
     degradation: Degradation,
     images: ImageCache,
@@ -42,7 +43,7 @@ def start_summary(
     device: Device,
 ) -> Lines:
     """Return what is about to be trained, on what, with what, as lines of text."""
-    data, optimizer, trainer = config["data"], config["optimizer"], config["trainer"]
+    data, optimizer = config.data, config.optimizer
     size = describe_network(network)
     cost = [f"{size['parameters']:,} parameters"]
     if size["macs_per_pixel"] is not None:
@@ -51,25 +52,25 @@ def start_summary(
         cost.append(f"receptive field {size['receptive_field']} px")
     if size["wiener_guided"]:
         cost.append("a Wiener estimate of the whole image")
-    side = "whole image" if data["patch_size"] is None else "patch"
-    step = counted(data["batch_size"], side, "whole images" if data["patch_size"] is None else "patches")
-    if data["patch_size"] is not None:
-        step += f" of {data['patch_size']} px"
+    side = "whole image" if data.patch_size is None else "patch"
+    step = counted(data.batch_size, side, "whole images" if data.patch_size is None else "patches")
+    if data.patch_size is not None:
+        step += f" of {data.patch_size} px"
         squares = traits_of(network).size_divisor
-        used = data["patch_size"] - data["patch_size"] % squares
-        if used < data["patch_size"]:
+        used = data.patch_size - data.patch_size % squares
+        if used < data.patch_size:
             step += f" ({used} px of them: the network works on squares of {squares} px)"
     origin = f"made in {images.seconds:.1f} s" if images.was_built else f"opened in {images.seconds:.1f} s"
-    blur = {key: value for key, value in flatten(config["blur"]).items() if key not in ("_target_", "name") and value}
+    blur = {key: value for key, value in flatten(config.blur.arguments()).items() if value}
     told = {
-        "data": f"{data.get('name', 'own')}, {counted(len(images), 'image')}: {len(splits.train)} to train, "
+        "data": f"{data.name or 'own'}, {counted(len(images), 'image')}: {len(splits.train)} to train, "
         f"{len(splits.val)} to validate, {len(splits.test)} to test",
         "cache": origin,
         "blur": ", ".join([degradation.family, *(f"{key} {value}" for key, value in blur.items())]),
-        "network": f"{config['model'].get('name') or type(network).__name__}: {', '.join(cost)}",
-        "training": f"{counted(trainer['max_epochs'], 'epoch')}, {step} a step, "
-        f"{optimizer['_target_'].rpartition('.')[2]} at {optimizer['lr']:g}, loss {config['loss']}, "
-        f"seed {config['seed']}",
+        "network": f"{config.model.name or type(network).__name__}: {', '.join(cost)}",
+        "training": f"{counted(config.trainer.max_epochs, 'epoch')}, {step} a step, "
+        f"{optimizer.class_name} at {optimizer.lr:g}, loss {config.loss}, "
+        f"seed {config.seed}",
         "device": f"{device.accelerator} ({device.name}), {counted(device.threads, 'thread')}, {device.precision}, "
         "channels last",
     }

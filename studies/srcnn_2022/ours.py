@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.bare import BareLoop, random_batch
-from deblur.device import taken_device
+from deblur.device import DeviceRequest, taken_device
 from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN
 from deblur.train import main as train
@@ -95,7 +95,7 @@ def measure_step(network: str, steps: int) -> float:
     patches of 64 px that bring their context, in the precision that `auto` chooses, Adam, freed memory kept.
     """
     keep_freed_memory()
-    with taken_device({"accelerator": "auto", "precision": "auto"}) as device:
+    with taken_device(DeviceRequest()) as device:
         kind = "cuda" if device.accelerator == "gpu" else "cpu"
         layers = NETWORKS[network]
         net = SRCNN(layers.kernel_sizes, layers.widths, residual=False, dropout=0.2)

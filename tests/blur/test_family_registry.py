@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deblur.blur import FAMILIES, Degradation, Mixed, Parameter, ParametricBlur, Slider, register
-from deblur.config import Config, build, check
+from deblur.config import TrainConfig, build, check
 from deblur.demo.wording import training_text
 from deblur.demo.work import blur_of, families, title_of
 from deblur.errors import UserError
@@ -67,28 +67,29 @@ def ring(registry: None) -> type[Degradation]:  # noqa: ARG001
     return register(Ring)
 
 
-def refusal(config: Config, **changes: Any) -> str:
+def refusal(config: TrainConfig, **changes: Any) -> str:
+    plain = config.plain()
     with pytest.raises(UserError) as caught:
-        check({**config, "trusted": [__name__], "blur": {**config["blur"], **changes}})
+        check({**plain, "trusted": [__name__], "blur": {**plain["blur"], **changes}})
     return str(caught.value)
 
 
 @pytest.mark.usefixtures("ring")
-def test_check_knows_what_a_new_family_allows(compose: Callable[..., Config]) -> None:
-    config = compose() | {"blur": RING}
-    assert check({**config, "trusted": [__name__]})["blur"] == RING
+def test_check_knows_what_a_new_family_allows(compose: Callable[..., TrainConfig]) -> None:
+    config = check({**compose().plain(), "blur": RING, "trusted": [__name__]})
+    assert config.blur.plain() == RING
     allowed = "give a whole number from 1 to 40 [km], or a pair [lo,hi] of them."
     assert refusal(config, width=41) == f"blur.width=41 is not allowed: {allowed}"
     assert refusal(config, width=2.0) == f"blur.width=2.0 is not allowed: {allowed}"
     mixed = compose("blur=mixed")
-    mixed["blur"]["families"]["ring"] = {"width": [9, 3]}
+    mixed.blur.families["ring"] = {"width": [9, 3]}
     assert refusal(mixed) == f"blur.families.ring.width=[9,3] is not allowed: {allowed}"
 
 
 @pytest.mark.usefixtures("ring")
-def test_a_new_family_joins_a_mixture_by_its_name(compose: Callable[..., Config]) -> None:
-    blur = compose("blur=mixed", "+blur.families.ring.weight=3")["blur"]
-    assert blur["families"]["ring"] == {"weight": 3, "width": [2, 4]}
+def test_a_new_family_joins_a_mixture_by_its_name(compose: Callable[..., TrainConfig]) -> None:
+    blur = compose("blur=mixed", "+blur.families.ring.weight=3").blur
+    assert blur.families["ring"] == {"weight": 3, "width": [2, 4]}
     mixture = build(blur, Degradation)
     assert isinstance(mixture, Mixed)
     assert mixture.probabilities["ring"] == 3 / 8
@@ -99,10 +100,10 @@ def test_a_new_family_joins_a_mixture_by_its_name(compose: Callable[..., Config]
 
 
 @pytest.mark.usefixtures("ring")
-def test_a_new_family_has_conditions_in_the_cross_degradation_matrix(compose: Callable[..., Config]) -> None:
+def test_a_new_family_has_conditions_in_the_cross_degradation_matrix(compose: Callable[..., TrainConfig]) -> None:
     assert [one.label for one in conditions(RING)][:4] == ["width 2", "width 4", "width 8", "valid boundary"]
-    blur = compose("blur=mixed", "+blur.families.ring.weight=1")["blur"]
-    of_ring = [one for one in conditions(blur) if one.family == "ring"]
+    blur = compose("blur=mixed", "+blur.families.ring.weight=1").blur
+    of_ring = [one for one in conditions(blur.plain()) if one.family == "ring"]
     assert [one.blur["width"] for one in of_ring][:4] == [2, 3, 4, [2, 4]]
     for one in of_ring:
         assert build(one.blur, Degradation, trusted=[__name__]).family == "ring"
@@ -124,7 +125,7 @@ def test_a_new_family_can_be_chosen_in_the_demo() -> None:
         blur_of("ring", {"width": 10}, 0)
 
 
-def test_a_family_that_is_not_registered_or_declares_nothing_is_left_out(compose: Callable[..., Config]) -> None:
+def test_a_family_that_is_not_registered_or_declares_nothing_is_left_out(compose: Callable[..., TrainConfig]) -> None:
     assert "ring" not in families()
     assert list(conditions(RING)) == []
     with pytest.raises(UserError, match=r"^blur\.families\.ring is unknown: blur\.families has the keys box, disk"):
@@ -149,16 +150,16 @@ def test_two_families_have_two_names_and_one_unit_for_one_name() -> None:
 
 @pytest.mark.usefixtures("registry")
 def test_a_family_in_a_trusted_module_joins_a_mixture(
-    compose: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+    compose: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)
     monkeypatch.delitem(sys.modules, "my_blurs", raising=False)
     overrides = ["blur=mixed", "+blur.families.cross.arm=[3,5]"]
     with pytest.raises(UserError, match=r"^blur\.families\.cross is unknown: .* with trusted=\[MODULE\]\.$"):
         compose(*overrides)
-    blur = compose(*overrides, "trusted=[my_blurs]")["blur"]
-    assert blur["families"]["cross"] == {"arm": [3, 5]}
-    assert [one.label for one in conditions(blur) if one.family == "cross"][:3] == ["arm 3", "arm 4", "arm 5"]
+    blur = compose(*overrides, "trusted=[my_blurs]").blur
+    assert blur.families["cross"] == {"arm": [3, 5]}
+    assert [one.label for one in conditions(blur.plain()) if one.family == "cross"][:3] == ["arm 3", "arm 4", "arm 5"]
     assert "cross" in families()
     with pytest.raises(UserError, match=r"^trusted=\[no_such_module\] cannot be imported"):
         compose("blur=mixed", "+blur.families.crux.arm=3", "trusted=[no_such_module]")

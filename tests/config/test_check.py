@@ -6,6 +6,7 @@ import pytest
 from checking import Change, refusal
 
 from deblur.config import check
+from deblur.config.identity import config_hash
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_an_empty_data_root_is_not_the_working_directory(changed: Change) -> Non
 def test_the_data_root_is_made_absolute(changed: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "faces").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert check(changed("data=folder", "data.root=faces"))["data"]["root"] == str(tmp_path / "faces")
+    assert check(changed("data=folder", "data.root=faces")).data.root == str(tmp_path / "faces")
 
 
 def test_an_unknown_interpolation_is_named(changed: Change) -> None:
@@ -69,19 +70,20 @@ def test_an_unknown_interpolation_is_named(changed: Change) -> None:
 
 
 def test_an_interpolation_is_resolved(changed: Change) -> None:
-    assert check(changed("scheduler=cosine", "trainer.max_epochs=7"))["scheduler"]["T_max"] == 7
+    assert check(changed("scheduler=cosine", "trainer.max_epochs=7")).scheduler.T_max == 7
 
 
-def test_what_is_checked_stays_as_it_was(changed: Change) -> None:
+def test_what_is_checked_stays_as_it_was_and_a_number_is_the_same_however_it_is_written(changed: Change) -> None:
     config = changed("", "optimizer.lr=1", "blur.size=[3,9]")
     checked = check(config)
-    assert checked == config
-    assert checked["blur"]["size"] == [3, 9]
-    assert type(checked["optimizer"]["lr"]) is int
+    assert checked.plain() == config
+    assert checked.blur.size == [3, 9]
+    again = check(changed("", "optimizer.lr=1.0", "blur.size=[3,9]"))
+    assert config_hash(checked.plain()) == config_hash(again.plain())
 
 
 def test_several_devices_are_no_matter_of_a_sweep(changed: Change) -> None:
-    assert check(changed("", "trainer.devices=2"))["trainer"]["devices"] == 2
+    assert check(changed("", "trainer.devices=2")).trainer.devices == 2
     sentence = refusal(changed("", "trainer.devices=2", "sweep=grid"))
     assert sentence.startswith("trainer.devices=2 is not allowed in a sweep: its runs take one device each, ")
 
@@ -128,6 +130,8 @@ def test_a_group_without_a_class_is_refused(changed: Change, target: str) -> Non
     assert refusal(changed("", f"model._target_={target}")) == sentence
 
 
-def test_a_data_group_of_the_users_own_may_do_without_a_root(changed: Change) -> None:
-    config = changed("", "data._target_=my_data.Data", "data.root=null", "data.batch_size=many", "trusted=[my_data]")
-    assert check(config)["data"]["root"] is None
+def test_a_data_set_of_the_users_own_takes_any_key_besides_those_that_all_share(changed: Change) -> None:
+    own = ("", "data._target_=my_data.Data", "trusted=[my_data]")
+    assert check(changed(*own, "data.root=null", "+data.depth=[deep]")).data.arguments()["depth"] == ["deep"]
+    sentence = "data.batch_size=many is not allowed: give a whole number from 1 up."
+    assert refusal(changed(*own, "data.batch_size=many")) == sentence

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from deblur.config import check
 from deblur.config.command_line import conf_dir
-from deblur.config.commands import Evaluate
-from deblur.config.schema import BY_GROUP, BY_TARGET, Section, Train
+from deblur.config.commands import EvaluateConfig
+from deblur.config.schema import BY_GROUP, BY_TARGET, Section, TrainConfig
 
 DRAWN = ("mixed", "motion_random", "trajectory")  # blurs of a kernel for each image
 GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer", "callbacks", "logger")
@@ -61,6 +61,6 @@ def test_any_combination_of_options_passes(
     check(changed("") | chosen)
 
 
-@pytest.mark.parametrize("schema", [Train, Evaluate, *BY_GROUP.values(), *BY_TARGET.values()])
+@pytest.mark.parametrize("schema", [TrainConfig, EvaluateConfig, *BY_GROUP.values(), *BY_TARGET.values()])
 def test_every_key_says_what_is_allowed(schema: type[Section]) -> None:
     assert all(field.description for field in schema.model_fields.values())

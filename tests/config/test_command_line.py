@@ -140,7 +140,7 @@ def test_the_traceback_can_be_had(workplace: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.slow
 def test_a_key_of_all_swept_options_can_be_set(accepted: Accepted) -> None:
     configs = accepted("-m", "blur=motion,motion_random", "blur.length=choice(9)")
-    assert [(config["blur"]["name"], config["blur"]["length"]) for config in configs] == [
+    assert [(config.blur.name, config.blur.length) for config in configs] == [
         ("motion", 9),
         ("motion_random", 9),
     ]
@@ -152,9 +152,9 @@ def test_a_users_own_option_passes_without_a_schema(accepted: Accepted, workplac
     option.write_text("_target_: my_nets.Net\nanything: [1, a]\n")
     overrides = ("--config-dir", "own", "model=mine", "trusted=[my_nets]")
     (config,) = accepted(*overrides)
-    assert config["model"] == {"_target_": "my_nets.Net", "anything": [1, "a"]}
+    assert config.model.plain() == {"_target_": "my_nets.Net", "anything": [1, "a"]}
     (config,) = accepted(*overrides, "model.anything=3")
-    assert config["model"]["anything"] == 3
+    assert config.model.anything == 3
 
 
 def test_keys_of_a_users_own_option_are_listed(refused: Refused, workplace: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_preset_may_be_a_sweep(accepted: Accepted, refused: Refused, workplace
     overrides = ("--config-dir", "own", "experiment=mine")
     assert "sweep=null is no name: give one with sweep=NAME." in refused(*overrides)
     configs = accepted(*overrides, "sweep=grid")
-    assert [(config["blur"]["name"], config["sweep"]) for config in configs] == [("box", "grid"), ("motion", "grid")]
+    assert [(config.blur.name, config.sweep) for config in configs] == [("box", "grid"), ("motion", "grid")]
 
 
 def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(

@@ -42,7 +42,7 @@ def test_what_a_variable_says_is_read_as_on_the_command_line(
     monkeypatch.setenv("VALUE", text)
     more = ["model.widths=[2,2]"] if key == "model.kernel_sizes" else []
     (config,) = accepted(f"{key}=${{oc.env:VALUE}}", *more)
-    found = OmegaConf.select(OmegaConf.create(config), key)
+    found = OmegaConf.select(OmegaConf.create(config.plain()), key)
     assert (found, type(found) is type(value) or isinstance(value, list)) == (value, True)
 
 
@@ -50,7 +50,7 @@ def test_a_value_may_be_put_together(accepted: Accepted, monkeypatch: pytest.Mon
     monkeypatch.setenv("DIGIT", "3")
     overrides = ("seed=1${oc.env:DIGIT}", "optimizer.lr=1e-${oc.env:DIGIT}", "blur.noise_sigma=${oc.env:ABSENT,2.5}")
     (config,) = accepted(*overrides)
-    assert (config["seed"], config["optimizer"]["lr"], config["blur"]["noise_sigma"]) == (13, 1e-3, 2.5)
+    assert (config.seed, config.optimizer.lr, config.blur.noise_sigma) == (13, 1e-3, 2.5)
 
 
 def test_a_file_may_name_a_variable(accepted: Accepted, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,14 +62,14 @@ def test_a_file_may_name_a_variable(accepted: Accepted, workplace: Path, monkeyp
         "defaults:\n  - override /scheduler: cosine\n"
     )
     (config,) = accepted("--config-dir", "own", "experiment=mine")
-    assert (config["optimizer"]["lr"], config["scheduler"]["eta_min"]) == (0.25, 0.25)
+    assert (config.optimizer.lr, config.scheduler.eta_min) == (0.25, 0.25)
 
 
 def test_a_sweep_may_name_variables(accepted: Accepted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRST", "1e-3")
     monkeypatch.setenv("SECOND", "1e-4")
     configs = accepted("-m", "optimizer.lr=${oc.env:FIRST},${oc.env:SECOND}")
-    assert [config["optimizer"]["lr"] for config in configs] == [1e-3, 1e-4]
+    assert [config.optimizer.lr for config in configs] == [1e-3, 1e-4]
 
 
 @pytest.mark.parametrize("name", ["plain", "it's, [so] = größe", "a ${x} b\\", "2024", " x "])
@@ -80,13 +80,13 @@ def test_a_path_may_name_a_variable(
     (workplace / f"{name}{rest}").mkdir(parents=True)
     monkeypatch.setenv("PLACE", name)
     (config,) = accepted("data=folder", f"data.root=${{oc.env:PLACE}}{rest}", "paths.output_root=${oc.env:PLACE}")
-    assert config["data"]["root"] == str(workplace / f"{name}{rest}")
-    assert config["paths"]["output_root"] == name
+    assert config.data.root == str(workplace / f"{name}{rest}")
+    assert config.paths.output_root == name
 
 
 def test_a_path_may_name_a_key_and_a_value_for_none(accepted: Accepted) -> None:
     (config,) = accepted("paths.cache_root=${paths.output_root}/seed ${seed}", "paths.output_root=${oc.env:NONE,a b}")
-    assert config["paths"] == {"output_root": "a b", "cache_root": "a b/seed 0"}
+    assert config.paths.plain() == {"output_root": "a b", "cache_root": "a b/seed 0"}
 
 
 def test_an_option_of_a_group_may_come_from_a_variable(monkeypatch: pytest.MonkeyPatch, workplace: Path) -> None:  # noqa: ARG001
@@ -134,5 +134,5 @@ def test_an_evaluation_reads_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
         "paths": {"output_root": "${oc.env:NAME}", "cache_root": None},
     }  # fmt: skip
     config = check_evaluate(OmegaConf.create(given))
-    assert config["matrix"] is True
-    assert (config["sweep"], config["paths"]["output_root"], config["trusted"]) == ("1e3", "1e3", ["1e3"])
+    assert config.matrix is True
+    assert (config.sweep, config.paths.output_root, config.trusted) == ("1e3", "1e3", ["1e3"])

@@ -163,8 +163,8 @@ def test_a_path_arrives_in_every_job_of_a_sweep(accepted: Accepted, workplace: P
     (workplace / name).mkdir()
     overrides = ["data=folder", f"data.root={name}", f"paths.output_root=out {name}", "seed=1,2", "-m"]
     configs = accepted(*overrides)
-    assert [config["seed"] for config in configs] == [1, 2]
-    assert {config["data"]["root"] for config in configs} == {str(workplace / name)}
-    assert {config["paths"]["output_root"] for config in configs} == {f"out {name}"}
-    assert {config["sweep"] for config in configs} == {prepare_argv(overrides)[-1].partition("=")[2]}
+    assert [config.seed for config in configs] == [1, 2]
+    assert {config.data.root for config in configs} == {str(workplace / name)}
+    assert {config.paths.output_root for config in configs} == {f"out {name}"}
+    assert {config.sweep for config in configs} == {prepare_argv(overrides)[-1].partition("=")[2]}
     assert (workplace / f"out {name}" / "sweeps").is_dir()

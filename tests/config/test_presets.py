@@ -127,9 +127,9 @@ model:
 """
     )
     (config,) = accepted("--config-dir", "own", f"{kind}=mine")
-    assert (config["seed"], config["sweep"], config["loss"]) == (7, "grid", "l1")
-    assert (config["optimizer"]["_target_"], config["optimizer"]["lr"]) == ("torch.optim.SGD", 0.5)
-    assert (config["model"]["name"], config["model"]["dropout"]) == ("srcnn_9315", 0.25)
+    assert (config.seed, config.sweep, config.loss) == (7, "grid", "l1")
+    assert (config.optimizer.target, config.optimizer.lr) == ("torch.optim.SGD", 0.5)
+    assert (config.model.name, config.model.dropout) == ("srcnn_9315", 0.25)
 
 
 def test_the_command_line_wins_over_presets() -> None:

@@ -32,7 +32,7 @@ def test_it_is_refused_before_anything_is_written(refused: Refused, name: str, s
 
 @pytest.mark.parametrize("name", ["a", "A-1.b_c", "2024", "console", "com10", "x" * 100, "a..b", "1e3"])
 def test_other_names_are_taken(accepted: Callable[..., list[dict[str, object]]], name: str) -> None:
-    assert [config["sweep"] for config in accepted(f"sweep={name}")] == [name]
+    assert [config.sweep for config in accepted(f"sweep={name}")] == [name]
 
 
 @pytest.mark.slow

@@ -14,14 +14,11 @@ Accepted = Callable[..., list[dict[str, Any]]]
 
 
 def cells(configs: list[dict[str, Any]]) -> set[tuple[str, str, float, int]]:
-    return {
-        (config["model"]["name"], config["blur"]["name"], config["optimizer"]["lr"], config["seed"])
-        for config in configs
-    }
+    return {(config.model.name, config.blur.name, config.optimizer.lr, config.seed) for config in configs}
 
 
 def network(config: dict[str, Any]) -> SRCNN:
-    model = config["model"]
+    model = config.model
     return SRCNN(model["kernel_sizes"], model["widths"], residual=model["residual"], dropout=model["dropout"])
 
 
@@ -30,7 +27,7 @@ def test_the_grid_is_the_studys(accepted: Accepted) -> None:
     models, blurs, rates = ("srcnn_915", "srcnn_9315", "srcnn_91115"), ("gaussian", "box", "motion"), (1e-4, 1e-3)
     assert len(configs) == 18
     assert cells(configs) == {(model, blur, rate, 0) for model in models for blur in blurs for rate in rates}
-    assert {config["sweep"] for config in configs} == {"grid"}
+    assert {config.sweep for config in configs} == {"grid"}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +43,7 @@ def test_the_grid_is_the_studys(accepted: Accepted) -> None:
 def test_overrides_change_the_grid(accepted: Accepted, overrides: tuple[str, ...], jobs: int, name: str) -> None:
     configs = accepted("experiment=grid", *overrides)
     assert len(configs) == jobs
-    assert {config["sweep"] for config in configs} == {name}
+    assert {config.sweep for config in configs} == {name}
 
 
 @pytest.mark.slow
@@ -65,25 +62,25 @@ def test_a_narrowed_grid_has_the_runs_of_the_whole_one(accepted: Accepted) -> No
 def test_the_original_grid_trains_the_original_way(accepted: Accepted) -> None:
     configs = accepted("experiment=original_grid")
     assert len(cells(configs)) == len(configs) == 18
-    assert {config["optimizer"]["lr"] for config in configs} == {1e-4, 5e-5}
+    assert {config.optimizer.lr for config in configs} == {1e-4, 5e-5}
     for config in configs:
-        assert config["model"]["name"].startswith("original_")
-        assert config["sweep"] == "original_grid"
-        data = config["data"]
+        assert config.model.name.startswith("original_")
+        assert config.sweep == "original_grid"
+        data = config.data
         assert (data["patch_size"], data["batch_size"], data["flips"]) == (None, 1, False)
-        assert config["trainer"]["max_epochs"] == 20
+        assert config.trainer.max_epochs == 20
 
 
 @pytest.mark.slow
 def test_each_claim_changes_one_thing(accepted: Accepted) -> None:
     configs = accepted("experiment=claims")
     assert len(configs) == 24
-    counts = Counter(config["model"]["name"] for config in configs)
+    counts = Counter(config.model.name for config in configs)
     assert counts == dict.fromkeys(("srcnn_915", "deeper_91115", "larger_935"), 8)
-    assert {config["optimizer"]["last_layer_lr_scale"] for config in configs} == {1, 0.1}
-    assert {config["blur"]["name"] for config in configs} == {"box", "motion"}
-    assert {config["seed"] for config in configs} == {0, 1}
-    nets = {config["model"]["name"]: network(config) for config in configs}
+    assert {config.optimizer.last_layer_lr_scale for config in configs} == {1, 0.1}
+    assert {config.blur.name for config in configs} == {"box", "motion"}
+    assert {config.seed for config in configs} == {0, 1}
+    nets = {config.model.name: network(config) for config in configs}
     sizes = {name: sum(each.numel() for each in net.parameters()) for name, net in nets.items()}
     assert sizes == {"srcnn_915": 8129, "deeper_91115": 8173, "larger_935": 8173}
     fields = {name: net.receptive_field for name, net in nets.items()}

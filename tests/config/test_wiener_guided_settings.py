@@ -64,7 +64,7 @@ def test_kernels_that_are_drawn_have_to_be_given(changed: Change, overrides: str
     assert sentence.startswith(f"model.non_blind=false is for one kernel, and {DRAWN[overrides]}")
     assert "draws one for each image" in sentence
     assert "or model.non_blind=true for a network that gets" in sentence
-    assert check(composed(changed, overrides, "model.non_blind=true"))["model"]["non_blind"] is True
+    assert check(composed(changed, overrides, "model.non_blind=true")).model.non_blind is True
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_kernels_that_are_drawn_have_to_be_given(changed: Change, overrides: str
     ],
 )
 def test_noise_and_compression_may_be_drawn(changed: Change, overrides: str) -> None:
-    assert check(composed(changed, overrides))["model"]["non_blind"] is False
+    assert check(composed(changed, overrides)).model.non_blind is False
 
 
 def test_other_networks_take_what_is_drawn(changed: Change) -> None:
@@ -87,7 +87,7 @@ def test_other_networks_take_what_is_drawn(changed: Change) -> None:
 
 def test_a_trained_network_may_be_measured_on_blurs_that_are_drawn(changed: Change) -> None:
     config = changed(f"{WIENER_GUIDED} blur=mixed")
-    assert check(config, for_training=False)["blur"]["name"] == "mixed"
+    assert check(config, for_training=False).blur.name == "mixed"
 
 
 def test_a_list_of_a_blur_of_ones_own_may_mean_anything(
@@ -102,7 +102,7 @@ def test_a_list_of_a_blur_of_ones_own_may_mean_anything(
     monkeypatch.syspath_prepend(tmp_path)
     config = changed(WIENER_GUIDED)
     config["blur"] = {"_target_": "blurs_of_taps.Taps", "taps": [1, 2, 1]}
-    assert check({**config, "trusted": ["blurs_of_taps"]})["blur"]["taps"] == [1, 2, 1]
+    assert check({**config, "trusted": ["blurs_of_taps"]}).blur.taps == [1, 2, 1]
 
 
 @pytest.mark.parametrize(("given", "for_training"), [("false", True), ("true", True), ("true", False)])
@@ -111,7 +111,7 @@ def test_pairs_tell_no_kernel(changed: Change, tmp_path: Path, given: str, for_t
         (tmp_path / name).mkdir()
     config = changed(f"data=pairs {WIENER_GUIDED}", f"model.non_blind={given}")
     config["data"] |= {"sharp": str(tmp_path / "a"), "blurred": str(tmp_path / "b")}
-    with pytest.raises(UserError, match="has to know what blurred the images, and of data=pairs nobody tells it"):
+    with pytest.raises(UserError, match="needs the kernel of each image, and data=pairs has no kernels"):
         check(config, for_training=for_training)
     config["model"]["non_blind"] = False
-    assert check(config, for_training=False)["data"]["name"] == "pairs"
+    assert check(config, for_training=False).data.name == "pairs"

@@ -48,7 +48,7 @@ def trained(tmp_path: Path, cache_root: Path, *overrides: str) -> Path:
 
 def built(config: dict[str, Any], cache_root: Path | None) -> DeblurDataModule:
     root = None if cache_root is None else str(cache_root)
-    return build(config["data"], DeblurDataModule, build(config["blur"], Degradation), cache_root=root)
+    return build(config.data, DeblurDataModule, build(config.blur, Degradation), cache_root=root)
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -85,8 +85,8 @@ def test_pairs_choose_no_blur_unless_one_is_chosen(
 ) -> None:
     for order in (("data=pairs", *overrides), (*overrides, "data=pairs")):
         config = compose(*order, *trees)
-        assert (config["data"]["name"], config["blur"]["name"]) == ("pairs", blur)
-        assert "defaults" not in config["data"]
+        assert (config.data.name, config.blur.name) == ("pairs", blur)
+        assert "defaults" not in config.data.plain()
 
 
 def test_the_folders_of_pairs_are_made_absolute_and_stay_out_of_checkpoints(
@@ -96,8 +96,8 @@ def test_the_folders_of_pairs_are_made_absolute_and_stay_out_of_checkpoints(
     config = compose("data=pairs", *(word.replace(f"{tmp_path}/", "") for word in trees))
     for word in trees:
         key, _, place = word.removeprefix("data.").partition("=")
-        assert config["data"][key] == place
-    assert not {"sharp", "blurred"} & config_without_paths(config["data"]).keys()
+        assert config.data.plain()[key] == place
+    assert not {"sharp", "blurred"} & config_without_paths(config.data.plain()).keys()
 
 
 @pytest.mark.parametrize("key", ["sharp", "blurred"])
@@ -179,8 +179,8 @@ def test_a_link_to_a_folder_whose_name_is_not_utf_8(tmp_path: Path, cache_root: 
 
 def test_anime_faces_are_composed_but_not_downloaded(compose: Compose) -> None:
     config = compose("data=anime_faces")
-    assert config["data"]["max_images"] == 1000
-    assert compose("data=anime_faces", "data.max_images=null")["data"]["max_images"] is None
+    assert config.data.max_images == 1000
+    assert compose("data=anime_faces", "data.max_images=null").data.max_images is None
     built(config, None)
 
 
@@ -211,4 +211,4 @@ def test_cache_memory_holds_for_both_images_of_a_pair(
 
 
 def test_cache_memory_is_without_effect_on_results(compose: Compose) -> None:
-    assert what_matters(compose("data.cache_memory=0")) == what_matters(compose())
+    assert what_matters(compose("data.cache_memory=0").plain()) == what_matters(compose().plain())

@@ -91,7 +91,7 @@ def test_too_few_folders_are_a_sentence(tmp_path: Path, cache_root: Path) -> Non
 
 def test_the_grouping_decides_the_test_images(compose: Compose, sequences: Path) -> None:
     overrides = ("data=folder", f"data.root={sequences}")
-    singly, grouped = compose(*overrides), compose(*overrides, "data.group_by=folder")
+    singly, grouped = compose(*overrides).plain(), compose(*overrides, "data.group_by=folder").plain()
     assert (singly["data"]["group_by"], grouped["data"]["group_by"]) == (None, "folder")
     assert data_settings(singly) != data_settings(grouped)
     assert what_matters(singly) != what_matters(grouped)
@@ -228,9 +228,9 @@ def test_the_tree_of_pairs_is_made_absolute_and_stays_out_of_checkpoints(
 ) -> None:
     monkeypatch.chdir(gopro.parent)
     config = compose("data=pairs", "data.root=train", "data.blurred_folder=blur gamma, 2")
-    assert config["data"]["root"] == str(gopro)
-    assert config["data"]["blurred_folder"] == "blur gamma, 2"
-    assert "root" not in config_without_paths(config["data"])
+    assert config.data.root == str(gopro)
+    assert config.data.blurred_folder == "blur gamma, 2"
+    assert "root" not in config_without_paths(config.data.plain())
 
 
 def test_patches_larger_than_all_pairs_of_a_tree_are_refused_early(compose: Compose, gopro: Path) -> None:

@@ -93,8 +93,9 @@ def test_what_ships_is_measured_with_the_boundary_of_its_training(wiener_guided:
 
 
 def test_it_is_crossed_with_blurs_that_it_was_not_calibrated_with(wiener_guided: Workplace, cache_root: Path) -> None:
-    asked = {"paths": {"cache_root": str(cache_root)}, "trusted": []}
-    rows = {row["condition"]: row for row in matrix_table([wiener_guided.run], asked, torch.device("cpu"))}
+    asked = deblur.compose("evaluate", ["sweep=two", "matrix=true", f"paths.cache_root={cache_root}"])
+    found = matrix_table([wiener_guided.run], asked, torch.device("cpu"), deblur.compose("train"))
+    rows = {row["condition"]: row for row in found}
     trained = wiener_guided.read("metrics.json")["test"]
     assert rows["size 7"]["gain"] == pytest.approx(trained["gain"], abs=1e-5)
     assert rows["size 7"]["images"] == trained["images"]

@@ -13,6 +13,7 @@ import torch
 import yaml
 from PIL import Image
 
+import deblur
 from deblur import evaluate
 from deblur.evaluation.matrix import matrix_table
 
@@ -140,9 +141,9 @@ def test_a_run_on_other_sizes_is_crossed_without_what_is_left_out(
     (tmp_path / "run" / "config.yaml").write_text(
         yaml.safe_dump({**config, "data": {**data, "max_images": None, "boundary": "valid"}})
     )
-    asked = {"paths": {"cache_root": str(tmp_path / "cache")}, "trusted": []}
+    asked = deblur.compose("evaluate", ["sweep=two", "matrix=true", f"paths.cache_root={tmp_path / 'cache'}"])
     with caplog.at_level(logging.WARNING):
-        rows = matrix_table([tmp_path / "run"], asked, torch.device("cpu"))
+        rows = matrix_table([tmp_path / "run"], asked, torch.device("cpu"), deblur.compose("train"))
     assert [row["condition"] for row in rows] == [
         "size 3",
         "size 7",

@@ -10,8 +10,11 @@ import torch
 import yaml
 from PIL import Image
 
+import deblur
 from deblur import evaluate, report
-from deblur.config import check
+from deblur.config import EvaluateConfig, TrainConfig, check
+from deblur.config.check import check_blur
+from deblur.config.schema import FolderData
 from deblur.errors import UserError
 from deblur.evaluation.matrix import best_runs, conditions, matrix_table, significantly_different
 from deblur.evaluation.opening import opened
@@ -67,27 +70,26 @@ def test_the_boundary_of_the_training_is_heeded(trained: Path, cache_root: Path,
     config = yaml.safe_load((box / "config.yaml").read_text())
     config["data"]["boundary"] = "valid"
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
-    asked = {"paths": {"cache_root": str(cache_root)}, "trusted": []}
-    rows = matrix_table([tmp_path / "run"], asked, torch.device("cpu"))
+    rows = crossed([tmp_path / "run"], cache_root)
     assert [row["condition"] for row in rows][:4] == ["size 3", "size 7", "size 15", "noise 2"]
 
 
-def test_a_mixture_is_crossed_family_by_family(compose: Callable[..., dict[str, Any]]) -> None:
+def test_a_mixture_is_crossed_family_by_family(compose: Callable[..., TrainConfig]) -> None:
     overrides = ["blur=mixed", "blur.noise_sigma=[0,3]", "blur.families.none.weight=1", "blur.families.disk.weight=0"]
     config = compose(*overrides, "blur.families.gaussian=null")
-    made = list(conditions(config["blur"]))
+    made = list(conditions(config.blur.plain()))
     assert list(dict.fromkeys(one.family for one in made)) == ["box", "motion", "trajectory"]
     assert [one.label for one in made if one.family == "motion"][:3] == ["length 5", "length 15", "length 25"]
     assert {str(one.blur["noise_sigma"]) for one in made} == {"[0, 3]", "2.0", "8.0"}
     for one in made:
-        assert check({**config, "blur": dict(one.blur)})["blur"]["name"] == one.family
+        assert check({**config.plain(), "blur": dict(one.blur)}).blur.name == one.family
 
 
-def test_every_condition_is_a_configuration(compose: Callable[..., dict[str, Any]]) -> None:
+def test_every_condition_is_a_configuration(compose: Callable[..., TrainConfig]) -> None:
     for blur in ("gaussian", "box", "motion", "disk"):
         config = compose(f"blur={blur}")
-        for condition in conditions(config["blur"]):
-            check({**config, "blur": dict(condition.blur)})
+        for condition in conditions(config.blur.plain()):
+            check({**config.plain(), "blur": dict(condition.blur)})
 
 
 def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Path) -> None:
@@ -157,8 +159,12 @@ def box(trained: Path) -> Path:
     return found
 
 
-def asked(cache_root: Path, **more: Any) -> dict[str, Any]:
-    return {"paths": {"cache_root": str(cache_root)}, "trusted": [], **more}
+def crossed(runs: list[Path], cache_root: Path) -> list[dict[str, Any]]:
+    return matrix_table(runs, asked(cache_root), torch.device("cpu"), deblur.compose("train"))
+
+
+def asked(cache_root: Path) -> EvaluateConfig:
+    return deblur.compose("evaluate", ["sweep=two", "matrix=true", f"paths.cache_root={cache_root}"])
 
 
 @pytest.mark.parametrize(
@@ -176,7 +182,7 @@ def test_networks_of_other_images_are_refused(
 ) -> None:
     other = changed(box, tmp_path / "other", data={key: value}, blur={"size": 9})
     with pytest.raises(UserError) as caught:
-        matrix_table([box, other], asked(cache_root), torch.device("cpu"))
+        crossed([box, other], cache_root)
     assert str(caught.value) == (
         f"matrix=true measures all networks on the same images, and these runs differ in {told}: give the value for "
         "all of them in this command, or a sweep of one data set."
@@ -189,7 +195,7 @@ def test_images_that_have_changed_are_refused(box: Path, tmp_path: Path, cache_r
     metrics["data"]["fingerprint"] = "0" * 64
     (other / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(UserError, match="have different fingerprints, though their settings are the same"):
-        matrix_table([box, other], asked(cache_root), torch.device("cpu"))
+        crossed([box, other], cache_root)
 
 
 def test_what_decides_no_test_image_may_differ(box: Path, tmp_path: Path, cache_root: Path) -> None:
@@ -199,7 +205,7 @@ def test_what_decides_no_test_image_may_differ(box: Path, tmp_path: Path, cache_
     kernel = changed(
         box, tmp_path / "kernel", data={"seed": 7}, blur={"name": "none", "_target_": "deblur.blur.NoBlur"}
     )
-    rows = matrix_table([box, other, kernel], asked(cache_root), torch.device("cpu"))
+    rows = crossed([box, other, kernel], cache_root)
     assert list(dict.fromkeys(row["trained_on"] for row in rows)) == ["box, size 7", "box, size 9"]
 
 
@@ -240,7 +246,8 @@ def test_no_image_that_a_network_was_trained_on_is_among_them(box: Path, tmp_pat
     assert seen is not None
 
     def unseen(seed: int) -> tuple[int, int]:
-        data = opened({"data": config["data"] | {"seed": seed}, "blur": BOX}, asked(cache_root))
+        images = FolderData.model_validate(config["data"] | {"seed": seed})
+        data = opened(images, check_blur(BOX, [])[0], asked(cache_root))
         known = [digest_of(data.images.digests[index]) in seen for index in data.division.test]
         return known.count(False), len(known)
 
@@ -248,12 +255,12 @@ def test_no_image_that_a_network_was_trained_on_is_among_them(box: Path, tmp_pat
     seed = next(seed for seed in range(1, 100) if 0 < unseen(seed)[0] < unseen(seed)[1])
     config["data"]["seed"] = seed
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    rows = matrix_table([run], asked(cache_root), torch.device("cpu"))
+    rows = crossed([run], cache_root)
     assert {row["images"] for row in rows} == {unseen(seed)[0]}
     config["data"]["seed"] = next(seed for seed in range(1, 100) if not unseen(seed)[0])
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(UserError, match="Each of these images was trained or validated on by one of the networks"):
-        matrix_table([run], asked(cache_root), torch.device("cpu"))
+        crossed([run], cache_root)
 
 
 def test_the_best_is_chosen_among_runs_of_one_blur(box: Path, tmp_path: Path) -> None:
@@ -275,7 +282,7 @@ def test_conditions_of_one_name_are_significantly_different_and_none_is_measured
     box: Path, tmp_path: Path, cache_root: Path
 ) -> None:
     noisy = changed(box, tmp_path / "noisy", blur={"noise_sigma": 2.0})
-    rows = matrix_table([box, noisy], asked(cache_root), torch.device("cpu"))
+    rows = crossed([box, noisy], cache_root)
     labels = [row["condition"] for row in rows if row["trained_on"] == "box, noise_sigma 2"]
     assert labels == [
         "size 3, noise_sigma 0", "size 7", "size 15, noise_sigma 0", "valid boundary, noise_sigma 0", "noise 2",
@@ -325,7 +332,7 @@ def test_an_exact_input_is_degraded_where_a_test_would_call_it_degraded(
     for name, weights in content["state_dict"].items():
         weights.fill_(0.1 if name.endswith("bias") else 0.0)
     torch.save(content, run / "checkpoints" / "best.ckpt")
-    rows = matrix_table([run], asked(cache_root), torch.device("cpu"))
+    rows = crossed([run], cache_root)
     clean = [row for row in rows if row["noise"] == "no noise" and row["JPEG"] == "no JPEG"]
     assert [(row["degraded"], row["gain"], row["input_psnr"]) for row in clean] == [(1.0, None, None)] * 4
     assert all(row["psnr"] == pytest.approx(20.0, abs=0.1) for row in clean)

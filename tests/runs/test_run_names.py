@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from constructed import constructed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ def given_the_words(*overrides: str, **changes: Any) -> str:
     config = copy.deepcopy(CONFIG)
     for key, value in changes.items():
         set_key(config, key.replace("__", "."), value)
-    return run_id(config, overrides)
+    return run_id(constructed(config), overrides)
 
 
 def set_key(config: dict[str, Any], key: str, value: object) -> None:
@@ -54,7 +55,7 @@ def set_key(config: dict[str, Any], key: str, value: object) -> None:
 def id_with(key: str, value: object) -> str:
     config = copy.deepcopy(CONFIG)
     set_key(config, key, value)
-    return run_id(config, [f"{key}=null" if value is None else f"{key}=its value is in the configuration"])
+    return run_id(constructed(config), [f"{key}=null" if value is None else f"{key}=its value is in the configuration"])
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_a_changed_key_stands_in_the_name(key: str, value: object, part: str) ->
 
 
 def test_a_name_is_readable() -> None:
-    assert run_id(CONFIG, []) == "srcnn_9315-box-lr_0.001-seed_0"
+    assert run_id(constructed(CONFIG), []) == "srcnn_9315-box-lr_0.001-seed_0"
     assert given_the_words(
         "seed=3", "+optimizer.momentum=0.9", "blur.size=9", seed=3, blur__size=9, optimizer__momentum=0.9
     ) == ("srcnn_9315-box-lr_0.001-size_9-momentum_0.9-seed_3")
@@ -108,12 +109,12 @@ def test_a_chosen_option_stands_there_by_its_name(word: str, part: str) -> None:
 def test_network_and_blur_stand_first_by_the_chosen_option() -> None:
     assert given_the_words("model=mine", "blur=box").startswith("mine-box-lr_")
     unnamed = {"model": {"_target_": "my_nets.Net"}, "blur": {"_target_": "my_blurs.Shake"}}
-    assert run_id(CONFIG | unnamed, ["experiment=mine"]).startswith("Net-Shake-lr_0.001-experiment_mine-")
+    assert run_id(constructed(CONFIG | unnamed), ["experiment=mine"]).startswith("Net-Shake-lr_0.001-experiment_mine-")
 
 
 def test_two_options_with_one_class_and_no_name_have_two_names() -> None:
     config = CONFIG | {"model": {"_target_": "my_nets.Net"}}
-    assert run_id(config, ["model=small"]) != run_id(config, ["model=large"])
+    assert run_id(constructed(config), ["model=small"]) != run_id(constructed(config), ["model=large"])
 
 
 @pytest.mark.parametrize(
@@ -188,8 +189,8 @@ def test_a_name_is_plain_short_and_free_of_order(changes: dict[str, object], ran
     overrides = [f"{key}={value}" for key, value in changes.items()]
     shuffled = overrides[:]
     random.shuffle(shuffled)
-    name = run_id(config, overrides)
-    assert run_id(config, shuffled) == name
+    name = run_id(constructed(config), overrides)
+    assert run_id(constructed(config), shuffled) == name
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
     assert len(name) <= LONGEST_RUN_ID
     assert name.endswith("-seed_0")
@@ -202,8 +203,8 @@ def test_long_names_differ_in_their_hash_and_end_with_the_seed() -> None:
     assert len(names) == 3
     assert {len(name) for name in names} == {LONGEST_RUN_ID}
     assert all(name.endswith("-seed_0") for name in names)
-    config = CONFIG | {"loss": "x" * 200}
-    assert len({run_id(config | {"seed": seed}, ["loss=x", f"seed={seed}"]) for seed in (0, 2**32 - 1)}) == 2
+    configs = [constructed(CONFIG | {"loss": "x" * 200, "seed": seed}) for seed in (0, 2**32 - 1)]
+    assert len({run_id(config, ["loss=x", f"seed={config.seed}"]) for config in configs}) == 2
 
 
 def test_a_value_that_is_given_twice_counts_once() -> None:
@@ -220,7 +221,7 @@ def test_an_odd_value_has_a_name(value: object) -> None:
 
 
 def test_a_single_run_goes_to_a_folder_of_its_time(tmp_path: Path) -> None:
-    folder = run_folder(CONFIG | {"paths": {"output_root": str(tmp_path)}}, ["seed=0"])
+    folder = run_folder(constructed(CONFIG | {"paths": {"output_root": str(tmp_path)}}), ["seed=0"])
     assert folder.parent == tmp_path / "runs" / "srcnn_9315-box-lr_0.001-seed_0"
     assert abs((datetime.strptime(folder.name, "%Y-%m-%d_%H-%M-%S") - datetime.now()).total_seconds()) < 60
     assert not folder.exists()
@@ -228,7 +229,7 @@ def test_a_single_run_goes_to_a_folder_of_its_time(tmp_path: Path) -> None:
 
 def test_a_run_of_a_sweep_has_a_fixed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = run_folder(CONFIG | {"sweep": "grid"}, ["seed=0", "sweep=grid"])
+    folder = run_folder(constructed(CONFIG | {"sweep": "grid"}), ["seed=0", "sweep=grid"])
     assert folder == tmp_path / "outputs" / "sweeps" / "grid" / "srcnn_9315-box-lr_0.001-seed_0"
 
 

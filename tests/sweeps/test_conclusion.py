@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from constructed import constructed
 
 from deblur.cli import EXIT_INTERRUPTED, EXIT_USAGE
 from deblur.sweeps.conclusion import EXIT_INCOMPLETE, conclude, launcher_failed
@@ -30,7 +31,7 @@ def sweep(tmp_path: Path) -> Sweep:
         (folder / "status.json").write_text(json.dumps({"state": "done", "ended": "2020-01-01T00:00:00+00:00"}))
         (folder / "metrics.json").write_text(json.dumps(METRICS))
         (folder / "images.csv").write_text(IMAGES)
-    return Sweep(tmp_path, tuple(Job((name,), {"fail_fast": False}, tmp_path / name) for name in "ab"))
+    return Sweep(tmp_path, tuple(Job((name,), constructed({"fail_fast": False}), tmp_path / name) for name in "ab"))
 
 
 def test_a_finished_sweep_ends_well(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,13 +97,16 @@ def test_an_interrupted_sweep_says_how_it_goes_on(sweep: Sweep, capsys: pytest.C
 
 def test_what_fail_fast_left_out_is_counted(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     (sweep.folder / "b" / "status.json").write_text(json.dumps({"state": "failed", "error": "boom"}))
-    jobs = (*sweep.jobs, Job(("c",), {"fail_fast": True}, sweep.folder / "c"))
+    jobs = (*sweep.jobs, Job(("c",), constructed({"fail_fast": True}), sweep.folder / "c"))
     assert conclude(Sweep(sweep.folder, jobs), 0) == EXIT_INCOMPLETE
     assert "fail_fast=true: after the failure 1 run was not started." in capsys.readouterr().out
 
 
 def test_a_sweep_of_which_no_run_began_has_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert conclude(Sweep(tmp_path, (Job(("a",), {"fail_fast": False}, tmp_path / "a"),)), 0) == EXIT_INCOMPLETE
+    assert (
+        conclude(Sweep(tmp_path, (Job(("a",), constructed({"fail_fast": False}), tmp_path / "a"),)), 0)
+        == EXIT_INCOMPLETE
+    )
     assert capsys.readouterr().out == ""
     assert list(tmp_path.iterdir()) == []
 

@@ -9,6 +9,8 @@ import yaml
 from small_trainings import SMALLEST
 
 from deblur import train
+from deblur.config import check
+from deblur.runs import read_config
 from deblur.sweeps.estimate import bytes_of_run
 
 Shown = pytest.CaptureFixture[str]
@@ -156,4 +158,4 @@ def test_the_size_of_a_run_is_about_right(tmp_path: Path, cache_root: Path) -> N
     assert train.main([*overrides, "data.patch_size=32", *places]) == 0
     (run,) = (path.parent for path in tmp_path.rglob("metrics.json"))
     written = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
-    assert bytes_of_run(yaml.safe_load((run / "config.yaml").read_text()), 8_129) == pytest.approx(written, rel=0.5)
+    assert bytes_of_run(check(read_config(run), stored=True), 8_129) == pytest.approx(written, rel=0.5)

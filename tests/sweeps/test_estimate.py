@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from constructed import constructed
 from damages import WAYS, damage
 
 from deblur.sweeps.estimate import seconds_left
@@ -12,7 +13,7 @@ from deblur.sweeps.sweep import Job
 def jobs(tmp_path: Path) -> list[Job]:
     """Two runs of a small network and two of a large one, 10 epochs each."""
     return [
-        Job((), {"model": {"name": name}, "trainer": {"max_epochs": 10}}, tmp_path / f"{name}_{number}")
+        Job((), constructed({"model": {"name": name}, "trainer": {"max_epochs": 10}}), tmp_path / f"{name}_{number}")
         for name in ("small", "large")
         for number in range(2)
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from constructed import constructed
 
 from deblur.errors import UserError
 from deblur.runs import FolderLock, RunFolder, read_json, read_sweep_note
@@ -28,7 +29,7 @@ def job(folder: Path, name: str, **changes: Any) -> Job:
         for section in sections:
             node = node[section]
         node[last] = value
-    return Job((name,), config, folder / name)
+    return Job((name,), constructed(config), folder / name)
 
 
 def conflict(sweep: Sweep) -> str | None:
@@ -73,7 +74,7 @@ def test_a_sweep_may_go_through_a_setting_of_its_images(tmp_path: Path) -> None:
 
 def test_another_configuration_in_its_place_is_a_conflict_that_can_be_overwritten(tmp_path: Path) -> None:
     first = job(tmp_path, "a")
-    with RunFolder(first.folder, first.config):
+    with RunFolder(first.folder, first.config.plain()):
         pass
     assert conflict(Sweep(tmp_path, (first,))) is None
     sentence = conflict(Sweep(tmp_path, (job(tmp_path, "b"), job(tmp_path, "a", optimizer__lr=1.0))))
@@ -102,7 +103,7 @@ DAMAGES = ("empty", "cut", "zeros", "nested", "list", "text", "folder", "pipe", 
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_note_is_told_and_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str) -> None:
     first = job(tmp_path, "a")
-    with RunFolder(first.folder, first.config):
+    with RunFolder(first.folder, first.config.plain()):
         pass
     Sweep(tmp_path, (first,)).note("first")
     damage(tmp_path / "sweep.json", how)
@@ -125,7 +126,7 @@ def test_a_damaged_note_is_told_and_written_again(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_run_keeps_no_other_from_being_trained(tmp_path: Path, file: str, how: str) -> None:
     first = job(tmp_path, "a")
-    with RunFolder(first.folder, first.config):
+    with RunFolder(first.folder, first.config.plain()):
         pass
     (first.folder / "metrics.json").write_text('{"test": {}}')
     damage(first.folder / file, how)

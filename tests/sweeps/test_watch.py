@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from constructed import constructed
 from damages import WAYS, damage
 
 from deblur.sweeps.sweep import ISSUED, Job, Sweep
@@ -20,7 +21,7 @@ TEST = {"psnr": 26.0, "input_psnr": 21.0, "gain": 5.0}
 def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """Four runs of one network, of which the first is done and the second was interrupted."""
     monkeypatch.setattr("deblur.sweeps.watch.SECONDS_BETWEEN_LOOKS", 0.02)
-    config = {"model": {"name": "net"}, "trainer": {"max_epochs": 10}}
+    config = constructed({"model": {"name": "net"}, "trainer": {"max_epochs": 10}})
     made = Sweep(tmp_path, tuple(Job((name,), config, tmp_path / name) for name in "abcd"))
     write(tmp_path / "a", "done", ended=1, epochs=10)
     write(tmp_path / "b", "interrupted", ended=1, epochs=4)

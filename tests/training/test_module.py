@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from deblur.config.check import Config
 from deblur.errors import UserError
 from deblur.losses import ABSURD_ERROR, LOSSES
 from deblur.metrics import METRICS
@@ -22,7 +21,7 @@ ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01, "weight_decay": 0.0, "last_l
 
 
 def module(**changes: Any) -> DeblurModule:
-    settings: Config = {"model": NETWORK, "optimizer": ADAM} | changes
+    settings: dict[str, Any] = {"model": NETWORK, "optimizer": ADAM} | changes
     return DeblurModule(**settings)
 
 

@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from deblur.config.schema import Optimizer, Scheduler
 from deblur.errors import UserError
 from deblur.models import SRCNN
 from deblur.training.optimizers import build_optimizer, build_scheduler, last_layer
@@ -9,9 +12,13 @@ from deblur.training.optimizers import build_optimizer, build_scheduler, last_la
 ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01, "weight_decay": 0.0, "last_layer_lr_scale": 0.1}
 
 
+def optimizer_of(network: nn.Module, **changes: Any) -> torch.optim.Optimizer:
+    return build_optimizer(Optimizer.model_validate(ADAM | changes), network)
+
+
 def test_the_last_layer_has_its_own_rate() -> None:
     network = SRCNN((9, 3, 5), (4, 3))
-    optimizer = build_optimizer(ADAM, network)
+    optimizer = optimizer_of(network)
     rates = {id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]}
     last = network.convolutions[-1]
     assert len(rates) == 6
@@ -23,7 +30,7 @@ def test_the_last_layer_has_its_own_rate() -> None:
 def test_a_step_moves_the_last_layer_less() -> None:
     network = SRCNN((3, 3), (4,))
     before = [parameter.clone() for parameter in network.parameters()]
-    optimizer = build_optimizer({**ADAM, "_target_": "torch.optim.SGD", "momentum": 0.9}, network)
+    optimizer = optimizer_of(network, _target_="torch.optim.SGD", momentum=0.9)
     network(torch.rand(1, 1, 9, 9)).sum().backward()
     optimizer.step()
     moved = [(new - old).abs().max() for new, old in zip(network.parameters(), before, strict=True)]
@@ -36,14 +43,14 @@ def test_a_step_moves_the_last_layer_less() -> None:
 def test_a_network_of_one_layer_has_only_a_last_one() -> None:
     network = nn.Conv2d(1, 1, 3)
     assert last_layer(network) is network
-    optimizer = build_optimizer(ADAM, network)
+    optimizer = optimizer_of(network)
     assert [group["lr"] for group in optimizer.param_groups] == [pytest.approx(0.001)]
 
 
 def test_the_cosine_ends_at_its_floor() -> None:
-    optimizer = build_optimizer({**ADAM, "last_layer_lr_scale": 1.0}, SRCNN((3, 3), (4,)))
+    optimizer = optimizer_of(SRCNN((3, 3), (4,)), last_layer_lr_scale=1.0)
     node = {"_target_": "torch.optim.lr_scheduler.CosineAnnealingLR", "T_max": 4, "eta_min": 0.0}
-    scheduler = build_scheduler(node, optimizer, steps=99)["scheduler"]
+    scheduler = build_scheduler(Scheduler.model_validate(node), optimizer, steps=99)["scheduler"]
     rates = []
     for _ in range(4):
         optimizer.step()
@@ -53,9 +60,9 @@ def test_the_cosine_ends_at_its_floor() -> None:
 
 
 def test_one_cycle_takes_all_steps_and_the_rate_of_each_layer() -> None:
-    optimizer = build_optimizer(ADAM, SRCNN((3, 3), (4,)))
+    optimizer = optimizer_of(SRCNN((3, 3), (4,)))
     node = {"_target_": "torch.optim.lr_scheduler.OneCycleLR", "pct_start": 0.3, "interval": "step"}
-    told = build_scheduler(node, optimizer, steps=10)
+    told = build_scheduler(Scheduler.model_validate(node), optimizer, steps=10)
     rates = []
     for _ in range(9):
         optimizer.step()
@@ -67,9 +74,9 @@ def test_one_cycle_takes_all_steps_and_the_rate_of_each_layer() -> None:
 
 
 def test_a_plateau_watches_what_it_is_told() -> None:
-    optimizer = build_optimizer(ADAM, SRCNN((3, 3), (4,)))
+    optimizer = optimizer_of(SRCNN((3, 3), (4,)))
     node = {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "patience": 0, "monitor": "val/loss"}
-    told = build_scheduler(node, optimizer, steps=10)
+    told = build_scheduler(Scheduler.model_validate(node), optimizer, steps=10)
     assert told["monitor"] == "val/loss"
     for value in (1.0, 2.0):
         told["scheduler"].step(value)
@@ -78,4 +85,4 @@ def test_a_plateau_watches_what_it_is_told() -> None:
 
 def test_an_unknown_argument_is_a_sentence() -> None:
     with pytest.raises(UserError, match=r"torch\.optim\.Adam: .*'beta'.* It takes: lr, betas"):
-        build_optimizer({**ADAM, "beta": 0.9}, SRCNN((3, 3), (4,)))
+        optimizer_of(SRCNN((3, 3), (4,)), beta=0.9)

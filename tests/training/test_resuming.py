@@ -10,6 +10,7 @@ import pytest
 import torch
 from small_trainings import SMALLEST
 
+from deblur.config import check
 from deblur.config.build import build
 from deblur.errors import UserError
 from deblur.runs import RunFolder, config_without_paths, read_config
@@ -52,7 +53,7 @@ class Interrupted:
         status = json.loads((self.run / "status.json").read_text())
         (self.run / "status.json").write_text(json.dumps(status | {"state": "interrupted"}))
         with RunFolder(self.run, self.whole.config) as run:
-            return find_last(run, self.whole.config, self.whole.module, self.whole.trainer)
+            return find_last(run, check(self.whole.config, stored=True), self.whole.module, self.whole.trainer)
 
 
 @pytest.fixture(scope="module")
