@@ -19,7 +19,7 @@ from deblur.config.build import refuse_by_name
 from deblur.config.chosen import refuse_unknown_names, refuse_unmeasured_monitors
 from deblur.config.keys import COMMANDS, NEAR, TEXT_KEYS, did_you_mean, nearest, options, question
 from deblur.config.schema import TrainConfig
-from deblur.config.sections import OpenTarget, Section, Target, shown
+from deblur.config.sections import OpenTarget, Section, Target, allowed, shown
 from deblur.errors import UserError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _refuse_too_few_images(data: schema.DataSettings) -> None:
     """Refuse too few images for a training, a validation and a test set."""
     count = data.arguments().get("max_images")
     if data.target in schema.BY_TARGET and count is not None and count < schema.FEWEST_TO_DIVIDE:
-        description = type(data).model_fields["max_images"].description
+        description = allowed(type(data).model_fields["max_images"])
         raise UserError(f"data.max_images={shown(count)} is not allowed: give {description}.")
 
 
@@ -273,7 +273,7 @@ def checked_section(group: str, section: Any, known: type[Checked], *, called: s
         raise UserError(f"{group}={shown(section)} is not allowed: choose an option with {group}=NAME.")
     for key, field in known.model_fields.items():
         if section.get(key) == "???":
-            raise UserError(f"{group}{'.' if group else ''}{key} is missing: give {field.description}.")
+            raise UserError(f"{group}{'.' if group else ''}{key} is missing: give {allowed(field)}.")
     try:
         return known.model_validate(section)
     except ValidationError as error:
@@ -301,12 +301,12 @@ def _sentence(
         return _sentence(full_key, section[key], inner, error | {"loc": error["loc"][1:]})
     if error["type"] == "missing":
         without = f" {full_key}=none is for none." if "none" in options(full_key) else ""
-        return f"{full_key} is missing: give {field.description}.{without}"
+        return f"{full_key} is missing: give {allowed(field)}.{without}"
     choices = _choices(field.annotation)
     longer = [choice for choice in choices if choice.startswith(f"{section[key]}-")]  # bf16 for bf16-mixed
     near = nearest(str(section[key]), longer or choices, 0 if longer else NEAR)
     asked = question([] if near is None else [near])
-    return f"{full_key}={shown(section[key])} is not allowed: give {field.description}.{asked}"
+    return f"{full_key}={shown(section[key])} is not allowed: give {allowed(field)}.{asked}"
 
 
 def _choices(annotation: Any) -> list[str]:

@@ -28,11 +28,11 @@ class EvaluateConfig(Section):
     baseline: list[Literal["none", "wiener", "richardson_lucy", "dct_wiener"]] = Field(
         description="a list of none, wiener, richardson_lucy, dct_wiener, such as [wiener]"
     )
-    matrix: bool = Field(description="true or false")
-    optimal_linear: bool = Field(description="true or false")
+    matrix: bool
+    optimal_linear: bool
     compare: list[Place] = Field(description="a list of two run folders: compare=[DIR,DIR]")
-    both_boundaries: bool | None = Field(description="true, false or null")
-    split: Literal["train", "val", "test", "all"] | None = Field(description="train, val, test, all or null")
+    both_boundaries: bool | None = Field()
+    split: Literal["train", "val", "test", "all"] | None = Field()
     accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
     metrics: list[str] | None = Field(

@@ -14,7 +14,7 @@ from deblur.config.check import section_within
 from deblur.config.commands import EvaluateConfig
 from deblur.config.keys import options
 from deblur.config.places import conf_dir
-from deblur.config.sections import Section, shown
+from deblur.config.sections import Section, allowed, shown
 
 SCHEMAS: Final[Mapping[str, type[Section]]] = {"train": schema.TrainConfig, "evaluate": EvaluateConfig}
 """Of the top level, by command."""
@@ -71,7 +71,7 @@ def _section(content: Any, prefix: str, known: type[Section] | None, meanings: M
             yield from _section(value, f"{name}.", _schema_of(name, value) or within, meanings)
             continue
         setting = f"{indent}{key}: {shown(value)}"
-        explanations = [meanings.get(name, ""), "" if field is None else _allowed(field.description)]
+        explanations = [meanings.get(name, ""), "" if field is None else f"Allowed: {allowed(field)}"]
         explained = [line for text in explanations for line in textwrap.wrap(text, _WIDTH)]
         yield f"{setting:<{_COLUMN}}  {explained[0]}" if explained else setting
         yield from (" " * (_COLUMN + 2) + line for line in explained[1:])
@@ -84,10 +84,6 @@ def _schema_of(name: str, content: Mapping[str, Any]) -> type[Section] | None:
 
         return section_of(class_of(content, ()), is_complete=True) if is_ours(str(content["_target_"])) else None
     return schema.BY_TARGET.get(str(content.get("_target_"))) or schema.BY_GROUP.get(name)
-
-
-def _allowed(description: str | None) -> str:
-    return "" if description is None else f"Allowed: {description}"
 
 
 @functools.cache

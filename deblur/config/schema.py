@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from deblur.choices import listed_names
-from deblur.config.sections import CHECKED_APART, OpenTarget, Place, Section, Target, shown
+from deblur.config.sections import CHECKED_APART, OpenTarget, Place, Section, Target, allowed, shown
 from deblur.losses import LOSSES
 from deblur.metrics.registry import METRICS
 
@@ -44,8 +44,8 @@ class _Chain(Target):
     dilations: list[PositiveInt] | None = Field(
         None, description="a list of positive whole numbers, one for each of model.kernel_sizes, or null for 1"
     )
-    dropout: float = Field(ge=0, lt=1, description="a number from 0 to below 1")
-    compile: bool = Field(False, description="true or false")
+    dropout: float = Field(ge=0, lt=1)
+    compile: bool = False
 
     @model_validator(mode="after")
     def _lists_fit_each_other(self) -> "_Chain":
@@ -65,7 +65,7 @@ class _Chain(Target):
 class SRCNN(_Chain):
     """Schema of `deblur.models.SRCNN`."""
 
-    residual: bool = Field(description="true or false")
+    residual: bool
 
 
 class WienerSRCNN(_Chain):
@@ -74,27 +74,27 @@ class WienerSRCNN(_Chain):
     noise_scales: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         min_length=1, description="a list of numbers above 0, such as [1.0]"
     )
-    non_blind: bool = Field(description="true or false")
-    estimate_noise: bool = Field(False, description="true or false")
+    non_blind: bool
+    estimate_noise: bool = False
 
 
 class ResNet(Target):
     """Schema of `deblur.models.ResNet`."""
 
-    blocks: int = Field(ge=0, description="a whole number from 0 up")
-    width: int = Field(ge=1, description="a whole number from 1 up")
-    unshuffle: int = Field(ge=1, description="a whole number from 1 up")
+    blocks: int = Field(ge=0)
+    width: int = Field(ge=1)
+    unshuffle: int = Field(ge=1)
     end_kernel_size: Odd = Field(description="an odd whole number from 1 up")
-    compile: bool = Field(False, description="true or false")
+    compile: bool = False
 
 
 class Optimizer(OpenTarget):
     """Schema of every optimizer: what all of them share."""
 
     target: str = Field(alias="_target_", description="the import path of a torch.optim class")
-    lr: float = Field(gt=0, allow_inf_nan=False, description="a number above 0")
-    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False, description="a number from 0 up")
-    last_layer_lr_scale: float = Field(1.0, gt=0, allow_inf_nan=False, description="a number above 0")
+    lr: float = Field(gt=0, allow_inf_nan=False)
+    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False)
+    last_layer_lr_scale: float = Field(1.0, gt=0, allow_inf_nan=False)
 
 
 class Scheduler(OpenTarget):
@@ -106,18 +106,18 @@ class Scheduler(OpenTarget):
 class DataSettings(Target):
     """Schema of what every data group has."""
 
-    seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
-    max_bad_fraction: float = Field(ge=0, le=1, description="a number from 0 to 1")
+    seed: int = Field(ge=0, lt=2**32)
+    max_bad_fraction: float = Field(ge=0, le=1)
     patch_size: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
-    patches_per_image: int = Field(ge=1, description="a whole number from 1 up")
-    batch_size: int = Field(ge=1, description="a whole number from 1 up")
-    flips: bool = Field(description="true or false")
+    patches_per_image: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    flips: bool
     eval_crop: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
     max_val_images: int | None = Field(None, ge=1, description="a whole number from 1 up, or null for all")
     max_test_images: int | None = Field(None, ge=1, description="a whole number from 1 up, or null for all")
-    eval_batch_size: int = Field(ge=1, description="a whole number from 1 up")
-    num_workers: int = Field(ge=0, description="a whole number from 0 up")
-    boundary: Literal["symmetric", "valid"] = Field("symmetric", description="symmetric or valid")
+    eval_batch_size: int = Field(ge=1)
+    num_workers: int = Field(ge=0)
+    boundary: Literal["symmetric", "valid"] = Field("symmetric")
     cache_memory: float = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @model_validator(mode="after")
@@ -197,7 +197,7 @@ class PairsData(DataSettings):
         if self.sharp is None or self.blurred is None:
             key = "sharp" if self.sharp is None else "blurred"
             raise ValueError(
-                f"data.{key} is missing: give {type(self).model_fields[key].description}, or data.root=DIR for one "
+                f"data.{key} is missing: give {allowed(type(self).model_fields[key])}, or data.root=DIR for one "
                 "folder that holds both, as in SEQUENCE/sharp and SEQUENCE/blur."
             )
         _refuse_no_folder("data.sharp", self.sharp)
@@ -233,14 +233,12 @@ class Trainer(OpenTarget):
     """Schema of the trainer: the keys that this project reads itself; the others are Lightning's."""
 
     target: str = Field(alias="_target_", description="lightning.pytorch.Trainer")
-    max_epochs: int = Field(ge=1, description="a whole number from 1 up")
-    check_val_every_n_epoch: int = Field(1, ge=1, description="a whole number from 1 up")
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
-        description="auto, 32-true, bf16-mixed or 16-mixed"
-    )
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(description="auto, cpu, gpu or mps")
-    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(1, description="a whole number from 1 up, or auto")
-    deterministic: Literal["auto"] | bool = Field("auto", description="auto, true or false")
+    max_epochs: int = Field(ge=1)
+    check_val_every_n_epoch: int = Field(1, ge=1)
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field()
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field()
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(1)
+    deterministic: Literal["auto"] | bool = Field("auto")
 
     @model_validator(mode="after")
     def _keys_of_others(self) -> "Trainer":
@@ -269,8 +267,8 @@ class Trainer(OpenTarget):
 class ComparisonGrids(Target):
     """Schema of `deblur.training.callbacks.ComparisonGrids`."""
 
-    images: int = Field(ge=1, description="a whole number from 1 up")
-    every_n_epochs: int = Field(ge=1, description="a whole number from 1 up")
+    images: int = Field(ge=1)
+    every_n_epochs: int = Field(ge=1)
 
 
 def _folder_name(name: str | None) -> str | None:
@@ -301,7 +299,7 @@ class TrainConfig(Section):
     paths: Paths = Field(description="output_root and cache_root")
     loss: str = Field(description=listed_names(LOSSES))
     metrics: list[str] = Field(min_length=1, description=f"a list of {listed_names(METRICS)}, such as [psnr,ssim]")
-    seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
+    seed: int = Field(ge=0, lt=2**32)
     sweep: Annotated[str | None, AfterValidator(_folder_name)] = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         max_length=LONGEST_SWEEP,
@@ -310,9 +308,9 @@ class TrainConfig(Section):
         "(con, nul, com1 and the like), or null",
     )
     resume: Place | None = Field(min_length=1, description="a run folder, or null")
-    overwrite: bool = Field(False, description="true or false")
-    fail_fast: bool = Field(False, description="true or false")
-    dry_run: bool = Field(False, description="true or false")
+    overwrite: bool = False
+    fail_fast: bool = False
+    dry_run: bool = False
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
 
 

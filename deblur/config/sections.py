@@ -1,8 +1,18 @@
 """The kinds of sections that a configuration is made of, and how their values are shown."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic.fields import FieldInfo
 
 
 def shown(value: Any) -> str:
@@ -56,6 +66,45 @@ class OpenTarget(Target):
     """A group whose class takes further keys, such as a class of the user or of another library."""
 
     model_config = ConfigDict(extra="allow", strict=True)
+
+
+def allowed(field: FieldInfo) -> str:
+    """Return what a key may be, to follow `give`: its description, or else what its type and its range say."""
+    if field.description is not None:
+        return field.description
+    kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    choices = list(_choices(TypeAdapter(kind).json_schema()))
+    *first, last = choices
+    if not first:
+        return last
+    return f"{', '.join(first)}{',' if any(' ' in choice for choice in choices) else ''} or {last}"
+
+
+def _choices(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield in words what a JSON schema allows."""
+    if "anyOf" in schema:
+        for one in schema["anyOf"]:
+            yield from _choices(one)
+    elif "const" in schema or "enum" in schema:
+        yield from schema.get("enum", [schema.get("const")])
+    elif schema["type"] == "boolean":
+        yield from ("true", "false")
+    elif schema["type"] == "null":
+        yield "null"
+    else:
+        yield _range(schema)
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    is_whole = schema["type"] == "integer"
+    start = f"above {schema['exclusiveMinimum']:g}" if "exclusiveMinimum" in schema else f"from {schema['minimum']:g}"
+    if "maximum" in schema:
+        end = f" to {schema['maximum']:g}"
+    elif "exclusiveMaximum" in schema:
+        end = f" to {schema['exclusiveMaximum'] - 1}" if is_whole else f" to below {schema['exclusiveMaximum']:g}"
+    else:
+        end = "" if "exclusiveMinimum" in schema else " up"
+    return f"{'a whole number' if is_whole else 'a number'} {start}{end}"
 
 
 def _group(value: Any) -> Any:
