@@ -8,6 +8,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
 from deblur.config.chosen import build_loss, build_metrics
+from deblur.config.signatures import refuse_unfit_arguments
 from deblur.config.sweeps import SweepListed, SweepRefused, checked_jobs
 from deblur.console import say
 from deblur.data.sizes import refuse_too_large_patch
@@ -45,8 +46,10 @@ class WatchSweep(Callback):
             Job(tuple(overrides), checked, run_folder(checked, naming_overrides(overrides, axes)))
             for overrides, checked in checked_jobs(config)
         ]
+        known: set[str] = set()
         for job in jobs:
             try:
+                refuse_unfit_arguments(job.config, known)
                 refuse_too_large_patch(job.config)
                 build_loss(job.config.loss, job.config.trusted)
                 build_metrics(job.config.metrics, job.config.trusted)

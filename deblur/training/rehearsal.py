@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from deblur.blur import Degradation
 from deblur.config import TrainConfig, build
 from deblur.config.chosen import build_loss, build_metrics
+from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import LIBRARIES
 from deblur.data.datamodule import DeblurDataModule
 from deblur.device import refuse_absent_device
@@ -44,6 +45,7 @@ def rehearse(config: TrainConfig) -> int:
         UserError: for a class that cannot be built of its settings, a device that is not there, images that are not.
     """
     trusted = config.trusted
+    refuse_unfit_arguments(config)
     refuse_absent_device(config.trainer)
     degradation = build(config.blur, Degradation, trusted=trusted)
     network = build_network(config.model, trusted)

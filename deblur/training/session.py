@@ -21,6 +21,7 @@ from deblur.config import TrainConfig, build
 from deblur.config.chosen import build_loss, build_metrics, psnr_note
 from deblur.config.schema import Trainer
 from deblur.config.sections import Target
+from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.loader_errors import loader_errors_as_user_errors
@@ -143,6 +144,7 @@ def _settled(trainer: Trainer, folder: Path) -> Trainer:
 def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     trusted = config.trusted
+    refuse_unfit_arguments(config)
     if run.is_held:
         remove_partial_files(run.path, is_held=True)
     keep_freed_memory()
