@@ -119,7 +119,7 @@ def test_a_run_that_is_to_be_resumed_is_listed(tmp_path: Path, cache_root: Path,
         (("+optimizer.beta=3",), "optimizer.beta is unknown: torch.optim.Adam takes lr, betas, eps, "),
         (
             ("scheduler=cosine", "+scheduler.x=3"),
-            "scheduler.x is unknown: torch.optim.lr_scheduler.CosineAnnealingLR takes T_max, eta_min, ",
+            "scheduler.x is unknown: torch.optim.lr_scheduler.CosineAnnealingLR takes ",
         ),
         (("+trainer.max_epoch=3",), "trainer.max_epoch is unknown: lightning.pytorch.Trainer takes "),
         (("+trainer.limit_val_batches=-3",), "lightning.pytorch.Trainer refuses its arguments"),
