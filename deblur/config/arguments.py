@@ -1,4 +1,4 @@
-"""The arguments of a command, told apart: Hydra's flags in any place, and overrides KEY=VALUE."""
+"""The arguments of a command, separated: Hydra's flags in any place, and overrides KEY=VALUE."""
 
 import argparse
 import os
@@ -46,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def read_arguments(argv: Sequence[str], config_name: str) -> Arguments:
-    """Tell Hydra's flags and the overrides apart.
+    """Separate Hydra's flags and the overrides.
 
     Args:
         argv: the arguments, without the program's name.
@@ -106,7 +106,7 @@ def _folders_with(name: str, known: argparse.Namespace, config_name: str) -> tup
     """Return the folders of configuration files.
 
     Raises:
-        UserError: for one that is not there, and if none has the main file: Hydra does not say where it has looked.
+        UserError: for one that is not there, and if none has the main file: Hydra does not name the folders.
     """
     for key in ("config_path", "config_dir"):
         place = getattr(known, key)

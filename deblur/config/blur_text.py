@@ -27,7 +27,7 @@ class AskedBlur:
     Attributes:
         option: that asks, for sentences: `--simulate`.
         family: a file in conf/blur, without its suffix, or `training`.
-        parameters: what is given beside the family, by dotted keys.
+        parameters: what is given besides the family, by dotted keys.
     """
 
     option: str

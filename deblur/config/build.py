@@ -34,11 +34,11 @@ def build(
         arguments: positional arguments that come before those of the node.
         trusted: modules that the user named on the command line.
         allowed: modules whose classes may be built anyway.
-        key: where the import path stands in the configuration.
-        more: keyword arguments beside those of the node.
+        key: of the import path in the configuration.
+        more: keyword arguments besides those of the node.
 
     Raises:
-        UserError: where the class is not found, not allowed, of another kind, or does not take the arguments.
+        UserError: if the class is not found, not allowed, of another kind, or does not take the arguments.
     """
     settings = node.plain() if isinstance(node, Section) else node
     target = str(settings.get("_target_"))
@@ -54,7 +54,7 @@ def build(
         return found(*arguments, **keywords)
     except Exception as error:
         if not _is_within(target, allowed):
-            raise  # the user's own class, whose author wants to see where
+            raise  # the user's own class, whose author wants the traceback
         reason = " ".join(str(error).split())[:300]  # torch's have several lines
         raise UserError(f"{target} refuses its arguments: {reason}") from error
 
@@ -74,10 +74,10 @@ def find_class(
         base: what the class has to be a kind of.
         trusted: modules that the user named on the command line.
         allowed: modules whose classes may be built anyway.
-        key: where the path stands in the configuration.
+        key: of the path in the configuration.
 
     Raises:
-        UserError: where the class is not found, not allowed, or of another kind.
+        UserError: if the class is not found, not allowed, or of another kind.
     """
     refuse_by_name(target, trusted=trusted, allowed=allowed, key=key)
     found = _imported(target, (*allowed, *trusted), key)
@@ -97,10 +97,10 @@ def refuse_by_name(
         target: the import path.
         trusted: modules that the user named on the command line.
         allowed: modules whose classes may be built anyway.
-        key: where the path stands in the configuration.
+        key: of the path in the configuration.
 
     Raises:
-        UserError: where the path leads into no module of `allowed` or `trusted`.
+        UserError: if the path leads into no module of `allowed` or `trusted`.
     """
     if not _is_within(target, (*allowed, *trusted)):
         raise UserError(_refusal(key, target, (*allowed, *trusted)))

@@ -17,7 +17,7 @@ _METRIC_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _TAKEN: Final = re.compile(
     r"(input|without|wiener)_.*|gain|loss|degraded|images|exactly_restored|epoch|name|blur|boundary|restorer"
 )
-"""Names of other columns and keys that stand beside the metrics."""
+"""Names of other columns and keys next to the metrics."""
 
 
 def refuse_unknown_names(loss: str | None, metrics: Sequence[str] | None, trusted: Sequence[str]) -> None:

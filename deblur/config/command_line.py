@@ -87,7 +87,7 @@ def _run(
             refuse_trust_in_files(resolve(config).get("trusted"), HydraConfig.get().overrides.task)
             with guarded_output():  # a launcher may have started it in a process of its own
                 return task(config)
-        except UserError as error:  # the other jobs of a sweep go on
+        except UserError as error:  # the other jobs of a sweep run
             if wants_traceback:
                 raise
             errors.append(str(error))
@@ -170,7 +170,7 @@ def prepare_argv(argv: Sequence[str]) -> list[str]:
 def _argv(arguments: Arguments, overrides: Sequence[str]) -> list[str]:
     """Return the arguments as Hydra's parser takes them: the overrides in one piece, after the flags.
 
-    What shows a text goes without `--multirun`, beside which Hydra allows no other command.
+    What shows a text goes without `--multirun`, with which Hydra allows no other command.
     """
     multirun = ["--multirun"] if arguments.multirun and arguments.shows is None else []
     return [*multirun, *arguments.flags, *overrides]

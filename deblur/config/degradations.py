@@ -72,7 +72,7 @@ def section_of(kind: type[Degradation], *, is_complete: bool) -> type[Target]:
     Args:
         kind: the class.
         is_complete: whether it declares every key. Of one that does not, such as a class of the user's own, what it
-            declares is checked where it is given.
+            declares is checked if it is given.
     """
     fields = _fields({**kind.parameters, **kind.texts, **SHARED_PARAMETERS}, is_required=is_complete)
     if issubclass(kind, Mixed):

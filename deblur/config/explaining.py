@@ -117,7 +117,7 @@ def _explain_unknown_key(error: OmegaConfBaseException, config_name: str, overri
     having = (owners(full_key) or owners(str(error.full_key))) if group in top_keys(config_name) else []
     if having and any(re.match(rf"{group}=.*[,(]", override) for override in overrides):
         # Hydra tries the other overrides on the default option before it looks at those that a sweep goes through.
-        return f"{full_key} is unknown where a sweep over {group} starts: write {full_key}=choice(VALUE)."
+        return f"{full_key} is unknown at the start of a sweep over {group}: write {full_key}=choice(VALUE)."
     if having:
         return f"{full_key} is unknown in the chosen {group}: it belongs to {group}={' or '.join(having)}."
     section = error.parent_node if isinstance(error.parent_node, DictConfig) else DictConfig({})

@@ -99,5 +99,5 @@ def config_without_paths(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_within(key: str, prefixes: Sequence[str]) -> bool:
-    """Tell whether a dotted key is one of these or lies in one of them."""
+    """Return whether a dotted key is one of these or lies in one of them."""
     return any(key == prefix or key.startswith(f"{prefix}.") for prefix in prefixes)

@@ -35,7 +35,7 @@ PRESETS: Final = ("experiment", "debug")
 """The groups whose options set keys of other groups."""
 
 _LABELS: Final = ("_target_", "name")
-_SYNONYMS: Final[Mapping[str, str]] = {  # what other programs call a key, where its spelling is far from ours
+_SYNONYMS: Final[Mapping[str, str]] = {  # what other programs call a key, if its spelling is far from ours
     "learning_rate": "optimizer.lr",
     "n_epochs": "trainer.max_epochs",
     "bs": "data.batch_size",

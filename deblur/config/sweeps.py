@@ -22,7 +22,7 @@ _SWEEPER: Final = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
 
 
 class SweepRefused(SystemExit):
-    """Ends the program before job 0. Hydra turns any plain exception of a callback into a warning and goes on.
+    """Ends the program before job 0. Hydra turns any plain exception of a callback into a warning.
 
     Attributes:
         job: the overrides of the job that is refused.
@@ -85,7 +85,7 @@ def first_job(arguments: Arguments, overrides: Sequence[str]) -> tuple[list[str]
 
 
 def _jobs(config: DictConfig, loader: ConfigLoader, overrides: Sequence[str]) -> list[list[str]]:
-    """Return the overrides of each job that Hydra's own sweeper makes of a command."""
+    """Return the overrides of each job that Hydra's own sweeper starts for a command."""
     axes = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     parsed = OverridesParser.create(config_loader=loader).parse_overrides([*axes, *overrides])
     return [list(job) for job in BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]]
@@ -137,7 +137,7 @@ def checked_jobs(config: DictConfig) -> list[tuple[list[str], TrainConfig]]:
 
 
 def _refuse_sweep_within(sweep: DictConfig, job: DictConfig) -> None:
-    """Refuse a preset that is a sweep where it is one value of an axis: Hydra would leave out its own axes silently."""
+    """Refuse a preset that is a sweep if it is one value of an axis: Hydra would leave out its own axes silently."""
     if job.hydra.sweeper.get("params") and not sweep.hydra.sweeper.get("params"):
         name = job.hydra.runtime.choices.get("experiment")
         raise UserError(f"experiment={name} is a sweep itself: give it alone, one command for each.")

@@ -28,7 +28,7 @@ def compare(places: Sequence[str], output: Path) -> Lines:
         What to show.
 
     Raises:
-        UserError: where one is no finished run, or they were tested on different images.
+        UserError: if one is no finished run, or they were tested on different images.
     """
     first, second = (_read(Path(place)) for place in places)
     if not have_same_images(first, second):
@@ -74,7 +74,7 @@ def compare(places: Sequence[str], output: Path) -> Lines:
     left_out = len(apart) - len(finite)
     without = f", {counted(left_out, 'image')} without a finite PSNR left out" if left_out else ""
     of = f"all {len(apart)} images" if left_out else "them"
-    told = lines(
+    sentences = lines(
         f"On {counted(len(finite), 'test image')} the first is {summary['difference']:+.3f} dB from the second{reach}"
         f"{without}.",
         f"It is better on {better:.0%} of {of}; at worst {finite[worst]:+.2f} dB, on {worst}.",
@@ -83,7 +83,7 @@ def compare(places: Sequence[str], output: Path) -> Lines:
         "The interval covers the choice of test images, not what another training would give.",
     )
     names = lines(f"first:  {first.name}", f"second: {second.name}", *in_sentences(tests))
-    return paragraphs(names, told, f"All differences are in {output}")
+    return paragraphs(names, sentences, f"All differences are in {output}")
 
 
 def _degraded(run: Run, names: Iterable[str]) -> float | None:

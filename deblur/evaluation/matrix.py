@@ -70,7 +70,7 @@ def conditions(blur: Mapping[str, Any], boundary: Boundary = "symmetric") -> Ite
 
     Args:
         blur: its configuration, of a family with a strength, or a mixture of them.
-        boundary: of the training; where it is real, a strength that is a number has no condition for that.
+        boundary: of the training; if it is valid, a strength that is a number has no condition for that.
     """
     if "families" not in blur:
         yield from _of_family(str(blur["name"]), blur, boundary)
@@ -181,7 +181,7 @@ def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
 
     Raises:
         PartlyDone: for runs whose files cannot be used.
-        UserError: where there is no such network, or they have no test images in common.
+        UserError: if there is no such network, or they have no test images in common.
     """
     keep_freed_memory()
     sweep = Path(asked.paths.output_root) / "sweeps" / str(asked.sweep)
@@ -189,8 +189,8 @@ def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     with taken_device(DeviceRequest(asked.accelerator, "32-true")) as device:
         rows = matrix_table(runs, asked, torch_device(device), defaults)
     write_csv(sweep / MATRIX_FILE, rows)
-    where = f"All numbers are in {sweep / MATRIX_FILE}; the report of the sweep shows them."
-    return with_problems(paragraphs(matrix_figure_table(rows), where), problems)
+    note = f"All numbers are in {sweep / MATRIX_FILE}; the report of the sweep shows them."
+    return with_problems(paragraphs(matrix_figure_table(rows), note), problems)
 
 
 def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.device, defaults: TrainConfig) -> list[Row]:
@@ -208,11 +208,11 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     Returns:
         One row for each network and condition: what it was trained on, the condition and the images in words, mean
         PSNR of input and result, mean gain [dB], the fraction of degraded images, and how many there were: fewer
-        than the test images where a valid boundary leaves nothing of some.
+        than the test images if a valid boundary leaves nothing of some.
 
     Raises:
-        UserError: where the runs differ in their images and the command does not name others, where a network has
-            seen all of them, or where nothing is left of any.
+        UserError: if the runs differ in their images and the command does not name others, a network has seen
+            all of them, or nothing is left of any.
     """
     import_families(asked.trusted)
     checked = {
@@ -272,12 +272,11 @@ def refuse_different_images(configs: Mapping[Path, Settings], *, is_named: bool)
         UserError: naming what differs.
     """
     settings = [data_settings(config) for config in configs.values()]
-    told = different_values([{key: one[key] for key in one if key not in _NOT_OF_TEST_IMAGES} for one in settings])
-    if told:
+    differing = different_values([{key: one[key] for key in one if key not in _NOT_OF_TEST_IMAGES} for one in settings])
+    if differing:
         raise UserError(
-            f"matrix=true measures all networks on the same images, and these runs differ in {told}: give the value "
-            "for "
-            "all of them in this command, or a sweep of one data set."
+            f"matrix=true measures all networks on the same images, and these runs differ in {differing}: give "
+            "the value for all of them in this command, or a sweep of one data set."
         )
     found = {metrics_of(run).get("data", {}).get("fingerprint") for run in configs} - {None}
     if len(found) > 1 and not is_named:
@@ -288,7 +287,7 @@ def refuse_different_images(configs: Mapping[Path, Settings], *, is_named: bool)
 
 
 def _distinct(found: Iterable[Condition]) -> list[Condition]:
-    """Return conditions without those that repeat an earlier one; those that share a label are told apart in it."""
+    """Return conditions without those that repeat an earlier one; those that share a label differ in it."""
     known: dict[Hashable, Condition] = {}
     for one in found:
         known.setdefault((one.family, one.boundary, frozen(plain_settings(one.blur))), one)

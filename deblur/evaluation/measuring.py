@@ -35,10 +35,10 @@ def measure_restorers(
 
     Returns:
         One row for each restorer and image: boundary, names of restorer and image, the degradation, and what
-        `deblur.metrics.measuring.measure` returns, as plain numbers; infinite where an image is exact.
+        `deblur.metrics.measuring.measure` returns, as plain numbers; infinite if an image is exact.
 
     Raises:
-        UserError: where a loader process fails.
+        UserError: if a loader process fails.
     """
     for restorer in restorers:
         if isinstance(restorer, NetworkRestorer):

@@ -35,8 +35,8 @@ class Subject:
     Attributes:
         restorer: the network.
         config: the configuration of its training, or the part of it that a file holds.
-        seen: digests of the images that it was trained or validated on; None where they are not known.
-        fingerprint: of the images that it was trained and tested on; None where it is not known.
+        seen: digests of the images that it was trained or validated on; None if they are not known.
+        fingerprint: of the images that it was trained and tested on; None if it is not known.
     """
 
     restorer: Restorer
@@ -46,7 +46,7 @@ class Subject:
 
 
 def is_exported(place: Path) -> bool:
-    """Tell whether a network is a file that onnxruntime computes, on the processor."""
+    """Return whether a network is a file that onnxruntime computes, on the processor."""
     return place.suffix == ONNX_SUFFIX and place.is_file()
 
 
@@ -54,19 +54,19 @@ def open_subject(place: Path, trusted: Sequence[str]) -> Subject:
     """Open the network of a run, of a checkpoint alone, or of an exported file.
 
     Raises:
-        UserError: where there is none, it is damaged, of another program, or its class is not allowed.
+        UserError: if there is none, it is damaged, of another program, or its class is not allowed.
     """
     if not is_exported(place):
         trained = load_trained(place, trusted)
         return Subject(
             NetworkRestorer(trained.name, trained.network), trained.config, trained.seen, trained.fingerprint
         )
-    told, network = open_onnx(place)
-    metrics = told.get("metrics") or {}
+    description, network = open_onnx(place)
+    metrics = description.get("metrics") or {}
     return Subject(
-        ExportedRestorer(told.get("name") or place.stem, network),
-        told["settings"],
-        checked_seen(told.get(SEEN), place),
+        ExportedRestorer(description.get("name") or place.stem, network),
+        description["settings"],
+        checked_seen(description.get(SEEN), place),
         (metrics.get("data") or {}).get("fingerprint"),
     )
 
@@ -85,7 +85,7 @@ def opened(
         like: has the images open already, with the same settings but for the blur and the boundary.
 
     Raises:
-        UserError: where they cannot be opened.
+        UserError: if they cannot be opened.
     """
     degradation = build(blur, Degradation, trusted=asked.trusted)
     cache_root = asked.paths.cache_root

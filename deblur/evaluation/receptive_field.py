@@ -1,4 +1,4 @@
-"""How wide a network has to see: the best linear filter of each size, beside the networks at their receptive fields."""
+"""Optimal linear filters of each size, compared with the networks at their receptive fields."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 
 def filters(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
-    """Measure the best linear filter of each size, beside the networks of a sweep on the same images.
+    """Measure the optimal linear filter of each size and the networks of a sweep on the same images.
 
     Where only a sweep is named, each of its blurs is studied and the table is left to the sweep's report.
 
@@ -63,8 +63,8 @@ def filters(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
         folder = Path(asked.output or root / "evaluations" / f"filters-on-{label}-{digest}")
         figure = filter_figure(study.filters, study.networks, study.blur, "filters.png")
         write_csv(folder / FILTERS_FILE, study.filters)
-        told = {"measured_on": study.measured_on, "blur": blur, "data": {"settings": images}}
-        write_json(folder / METRICS_FILE, told)
+        summary = {"measured_on": study.measured_on, "blur": blur, "data": {"settings": images}}
+        write_json(folder / METRICS_FILE, summary)
         write_bytes(folder / figure.file, figure.png)
         return with_problems(paragraphs(study.table, f"The table and its figure are in {folder}"), problems)
     rows: list[Row] = []
@@ -110,13 +110,13 @@ def _refuse_different(configs: Sequence[TrainConfig]) -> None:
     Raises:
         UserError: naming what differs.
     """
-    told = different_values(
+    differing = different_values(
         [data_settings(config.plain()) | flatten(config.blur.plain(), "blur.") for config in configs]
     )
-    if told:
+    if differing:
         raise UserError(
             "optimal_linear=true measures filters on one set of blurred images here, and the runs of the sweep "
-            f"differ in {told}: "
+            f"differ in {differing}: "
             "give the value for all of them in this command, or leave out data, blur and output for one set after the "
             "other."
         )

@@ -25,7 +25,7 @@ class Restorer(ABC):
     wants_wiener_estimate: bool = False
 
     def wiener_estimate(self, blurred: Tensor, kernels: Sequence[Psf]) -> Tensor | None:  # noqa: ARG002 # most want none
-        """Return what is prepared of whole images beforehand, (N, G, H, W), where anything is.
+        """Return what is prepared of whole images beforehand, (N, G, H, W), if anything is.
 
         Args:
             blurred: (N, 1, H, W) in [0, 1], float32.
@@ -48,7 +48,7 @@ class Restorer(ABC):
 
 
 class NetworkRestorer(Restorer):
-    """A network; it is told the kernels only if it cannot do without."""
+    """A network; it gets the kernels only if it needs them."""
 
     def __init__(self, name: str, network: nn.Module) -> None:
         """Take a trained network."""

@@ -128,10 +128,10 @@ def _place(run: str) -> Path:
 
 
 def _accelerator(asked: EvaluateConfig) -> str:
-    """Return where to compute; an .onnx file is computed on the processor.
+    """Return the accelerator; an .onnx file is computed on the processor.
 
     Raises:
-        UserError: where such a file is to be computed elsewhere.
+        UserError: if such a file is to be computed elsewhere.
     """
     accelerator = asked.accelerator
     if asked.run is None or not is_exported(Path(asked.run)):
@@ -173,8 +173,8 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     subject = "baselines" if network is None else network.restorer.name
     settings = {"data": config.data.plain(), "blur": config.blur.plain()}
     asked_metrics = [asked.metrics] if asked.metrics else []
-    told = [str(place), settings, split, asked.baseline, list(boundaries), *asked_metrics]
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:6]
+    deciding = [str(place), settings, split, asked.baseline, list(boundaries), *asked_metrics]
+    digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]
     labels = (group.name or "own" for group in (config.data, config.blur))
     counts = counts_of(data.division) if data.can_be_divided else {"test": len(images)}
     overrides = measured_on(settings, counts, data.images.fingerprint)
@@ -226,10 +226,10 @@ def _wants_both_boundaries(asked: EvaluateConfig, network: Subject | None, data:
 
 
 def _fitted(name: str, data: DeblurDataModule, crop: Crop) -> Baseline:
-    """Return a baseline that was tuned on training images as the frame shows them.
+    """Return a baseline that was tuned on training images as the crop shows them.
 
     Raises:
-        UserError: where there is no training image.
+        UserError: if there is no training image.
     """
     baseline = make(name)
     if baseline.images_to_fit:
@@ -251,7 +251,7 @@ def _chosen(network: Subject | None, data: DeblurDataModule, asked: EvaluateConf
         The split, the images' places in the data set, and how many were left out since the network has seen them.
 
     Raises:
-        UserError: where nothing is left, or there are too few images for the split that is asked for.
+        UserError: if nothing is left, or there are too few images for the split that is asked for.
     """
     seen = frozenset[int]() if network is None else seen_images(network, data)
     is_split = data.can_be_divided and (seen or asked.baseline or network is None)

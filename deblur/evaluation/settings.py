@@ -20,8 +20,8 @@ def evaluation_config(base: Settings, defaults: TrainConfig, asked: EvaluateConf
     Args:
         base: the configuration of the run, or the part of it that a checkpoint holds.
         defaults: a training's configuration, for what `base` does not hold.
-        asked: what the command line gave. Its `data` and `blur` replace those of `base` where they name an option
-            (`blur=motion`), and change keys in them where they do not (`blur.size=9`).
+        asked: what the command line gave. Its `data` and `blur` replace those of `base` if they name an option
+            (`blur=motion`), and change keys in them if they do not (`blur.size=9`).
 
     Raises:
         UserError: for what is missing, unknown or out of range.
@@ -44,14 +44,14 @@ def evaluation_config(base: Settings, defaults: TrainConfig, asked: EvaluateConf
 
 
 def different_values(variants: Sequence[Settings]) -> str:
-    """Return in words in which keys some flat settings differ, with their values; nothing where they are the same."""
+    """Return in words in which keys some flat settings differ, with their values; nothing if they are the same."""
     keys = dict.fromkeys(key for variant in variants for key in variant)
-    told = []
+    differing = []
     for key in keys:
         values = dict.fromkeys(json.dumps(plain(variant.get(key)), sort_keys=True) for variant in variants)
         if len(values) > 1:
-            told.append(f"{key} ({' or '.join(value_text(json.loads(value)) for value in values)})")
-    return " and ".join(told)
+            differing.append(f"{key} ({' or '.join(value_text(json.loads(value)) for value in values)})")
+    return " and ".join(differing)
 
 
 def merged(settings: Settings, change: Settings, place: str) -> dict[str, Any]:

@@ -70,14 +70,14 @@ def _side_by_side(means: Sequence[Mapping[str, Any]], infos: Sequence[MetricInfo
 def matrix_figure_table(rows: Sequence[Mapping[str, Any]]) -> Lines:
     """Return the gain of each network under each condition, and the fraction of degraded images."""
     trained = list(dict.fromkeys(row["trained_on"] for row in rows))
-    told: dict[tuple[str, str], list[str]] = {}
+    rows_by_condition: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        line = told.setdefault((row["family"], row["condition"]), [row["family"], row["condition"]])
+        line = rows_by_condition.setdefault((row["family"], row["condition"]), [row["family"], row["condition"]])
         line.append(f"{number(row['gain'], '+.2f')}  {number(row['degraded'], '.0%')}")
     for blur in trained:
         part = [row for row in rows if row["trained_on"] == blur]
         gain, degraded = (_mean([row[key] for row in part]) for key in ("gain", "degraded"))
-        told.setdefault(("all", ""), ["all", "means of these"]).append(
+        rows_by_condition.setdefault(("all", ""), ["all", "means of these"]).append(
             f"{number(gain, '+.2f')}  {number(degraded, '.1%')}"
         )
     columns = ["tested on", "", *(f"trained on {blur}" for blur in trained)]
@@ -86,7 +86,7 @@ def matrix_figure_table(rows: Sequence[Mapping[str, Any]]) -> Lines:
     images = {row["images"] for row in rows if "images" in row}
     tests += [f"{counted(count, 'test image')}, none of which a network was trained on." for count in images]
     title = lines("Gain [dB], and the share of images that are degraded", *tests)
-    return table(title, columns, list(told.values()))
+    return table(title, columns, list(rows_by_condition.values()))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -105,13 +105,13 @@ def filter_table(
         blur: its name.
         tests: in sentences, on what all of it was measured.
     """
-    told = []
+    shown = []
     has_real = "valid_psnr" in rows[0]
     for row in rows:
-        beside = ", ".join(f"{one['name']} {one['psnr']:.2f}" for one in networks if one["size"] == row["size"])
+        networks_there = ", ".join(f"{one['name']} {one['psnr']:.2f}" for one in networks if one["size"] == row["size"])
         real = [number(row["valid_psnr"], ".2f"), number(row["valid_gain"], "+.2f")] if has_real else []
         numbers = [number(row["psnr"], ".2f"), number(row["gain"], "+.2f")]
-        told.append([f"{row['size']} px", *numbers, *real, beside])
+        shown.append([f"{row['size']} px", *numbers, *real, networks_there])
     columns = ["", "PSNR, dB", "gain, dB", *(["valid boundary: PSNR, dB", "gain, dB"] if has_real else [])]
     title = lines(f"{blur}: the best linear filter of each size", *tests)
-    return table(title, [*columns, "networks that see as far"], told)
+    return table(title, [*columns, "networks with this receptive field"], shown)

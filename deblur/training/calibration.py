@@ -32,7 +32,7 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
         data: set up.
 
     Raises:
-        UserError: where the network cannot take these images.
+        UserError: if the network cannot take these images.
     """
     if traits_of(network).wants_wiener_estimate and isinstance(network, NeedsCalibration):
         given = data.fitting_images(IMAGES, data.crop())

@@ -60,7 +60,7 @@ class History(Checkpoint):
         self._is_validated = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Note that the epoch has means of its own: Lightning goes on telling those of an earlier one."""
+        """Note that the epoch has means of its own: Lightning keeps logging those of an earlier one."""
         self._is_validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -80,8 +80,8 @@ class History(Checkpoint):
         self.rows.append(row)
         for logger in trainer.loggers:
             # At the step of the last batch, as Lightning does.
-            told = {TRAIN_LOSS: logged[TRAIN_LOSS], "epoch": float(trainer.current_epoch)}
-            logger.log_metrics(told, trainer.global_step - 1)
+            metrics = {TRAIN_LOSS: logged[TRAIN_LOSS], "epoch": float(trainer.current_epoch)}
+            logger.log_metrics(metrics, trainer.global_step - 1)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store the rows, and how long the event file is once all events are on the disk."""
@@ -151,7 +151,7 @@ class TimeLeft(Callback):
         """Choose when to speak.
 
         Args:
-            after_steps: how many steps are measured, over several epochs where those are short. The first ones are
+            after_steps: how many steps are measured, over several epochs if those are short. The first ones are
                 slow and left out, and so is what happens between two epochs.
         """
         self._after_steps = after_steps

@@ -27,7 +27,7 @@ class CheckpointFiles(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            OSError: where it cannot be written; the old one is intact.
+            OSError: if it cannot be written; the old one is intact.
         """
         if storage_options is not None or "://" in str(path):  # of another callback, on no disk
             super().save_checkpoint(checkpoint, path, storage_options)

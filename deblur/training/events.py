@@ -37,7 +37,7 @@ class Record(NamedTuple):
     """An event in a file.
 
     Attributes:
-        event: what is told.
+        event: the content.
         stored: its bytes in the file, with length and checksums.
         end: where it ends in the file.
     """
@@ -70,7 +70,7 @@ class EventWriter(SummaryWriter):
         """Open the file, or begin it.
 
         Raises:
-            OSError: where it cannot be written; so do the methods that write.
+            OSError: if it cannot be written; so do the methods that write.
         """
         self._path = path
         super().__init__(str(path.parent))
@@ -156,11 +156,11 @@ def keep_events(folder: Path, size: int | None, steps: int) -> KeptEvents:
 
     Args:
         folder: of the run.
-        size: how long the file was when the checkpoint was written [bytes]; None where that is not known.
+        size: how long the file was when the checkpoint was written [bytes]; None if that is not known.
         steps: how many steps were taken then.
 
     Raises:
-        OSError: where the file cannot be written; the old ones are still there then.
+        OSError: if the file cannot be written; the old ones are still there then.
     """
     files = {path: read_records(path) for path in sorted(folder.glob(PATTERN)) if path.stat().st_size}
     whole = [path for path, records in files.items() if any(record.end == size for record in records)]
@@ -187,7 +187,7 @@ def keep_events(folder: Path, size: int | None, steps: int) -> KeptEvents:
 
 
 def remove_other_event_files(path: Path) -> None:
-    """Remove the emptied files beside the event file of a run that is done."""
+    """Remove the emptied files next to the event file of a run that is done."""
     for other in path.parent.glob(PATTERN):
         if other != path:
             other.unlink(missing_ok=True)
@@ -212,11 +212,11 @@ def read_records(path: Path) -> list[Record]:
         if len(header) < _HEADER or header[8:] != _checksum(header[:8]):
             return records
         end = start + _HEADER + struct.unpack("<Q", header[:8])[0] + _FOOTER
-        told = content[start + _HEADER : end - _FOOTER]
-        if len(content) < end or content[end - _FOOTER : end] != _checksum(told):
+        serialized = content[start + _HEADER : end - _FOOTER]
+        if len(content) < end or content[end - _FOOTER : end] != _checksum(serialized):
             return records
         try:
-            event = Event.FromString(told)
+            event = Event.FromString(serialized)
         except Exception:  # protobuf's own kinds, of which there are several
             return records
         records.append(Record(event, content[start:end], end))

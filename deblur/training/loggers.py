@@ -48,7 +48,7 @@ class TensorBoard(TensorBoardLogger):
             rows: of the epochs until then, as History holds them: what the event file lacks of them is written again.
 
         Raises:
-            OSError: where the event file cannot be written.
+            OSError: if the event file cannot be written.
         """
         kept = keep_events(Path(self.log_dir), size, steps)
         self._path = kept.path
@@ -92,8 +92,8 @@ class TensorBoard(TensorBoardLogger):
     def log_settings(self, settings: Mapping[str, bool | int | float | str]) -> None:
         """Write the settings of the run for the HPARAMS tab, unless a resumed run has them already.
 
-        No experiment is described beside them: TensorBoard would take the first run's for all runs. Without one it goes
-        through the settings and values of all runs, and makes a filter of each.
+        No experiment is described besides them: TensorBoard would take the first run's for all runs. Without one it
+        collects the settings and values of all runs, and offers a filter for each.
         """
         if self._has_settings:
             return
@@ -120,7 +120,7 @@ class TensorBoard(TensorBoardLogger):
             How long the event file is [bytes]; None in a process that writes none.
 
         Raises:
-            OSError: where they cannot be written.
+            OSError: if they cannot be written.
         """
         return self._writer.sync() if self._writer is not None else None
 
@@ -140,20 +140,20 @@ class TensorBoard(TensorBoardLogger):
         """Close the event file.
 
         Raises:
-            OSError: where the last events cannot be written.
+            OSError: if the last events cannot be written.
         """
         if self._writer is not None:
             self._writer.sync()
             self._writer.close()
 
     def finish(self, step: int) -> None:
-        """Tell the HPARAMS tab that the run is done, close the event file, and leave no other beside it.
+        """Mark the run as done in the HPARAMS tab, close the event file, and leave no other next to it.
 
         Args:
             step: of the whole training.
 
         Raises:
-            OSError: where the last events cannot be written.
+            OSError: if the last events cannot be written.
         """
         self._log_success(step)
         self.close()

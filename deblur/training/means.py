@@ -28,5 +28,5 @@ class FiniteMean(Metric):
         self.count += finite.sum()
 
     def compute(self) -> Tensor:
-        """Return the mean; not a number where there is nothing to average."""
+        """Return the mean; not a number if there is nothing to average."""
         return self.total / self.count

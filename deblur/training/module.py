@@ -70,7 +70,7 @@ class DeblurModule(L.LightningModule):
             seed: of the randomness within training, such as dropout.
             blur: the degradation trained on; kept in the checkpoint for whoever loads it.
             data: how the data was prepared; kept in the checkpoint as well.
-            network: what `model` describes, where it is there already. Without it only classes of `deblur.models` are
+            network: what `model` describes, if it is built already. Without it only classes of `deblur.models` are
                 built: this is how a checkpoint is loaded, and a stranger's must not run a stranger's code.
             built_optimizer: what `optimizer` describes, of the parameters of `network`, if it is built already.
             built_loss: what `loss` names, if it is built already; without it only ours are.
@@ -115,7 +115,7 @@ class DeblurModule(L.LightningModule):
         checkpoint[SEEN] = sorted({digest_of(data.images.digests[index]) for index in seen})
 
     def on_fit_start(self) -> None:
-        """Compile the network where that is asked for; its weights keep their names, so checkpoints load plainly."""
+        """Compile the network if asked for; its weights keep their names, so checkpoints load plainly."""
         if self._compile:
             self.network.compile()
 

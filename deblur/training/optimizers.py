@@ -36,7 +36,7 @@ def build_optimizer(settings: schema.Optimizer, network: nn.Module, trusted: Seq
 def build_scheduler(
     settings: schema.Scheduler, optimizer: Optimizer, steps: int, trusted: Sequence[str] = ()
 ) -> LRSchedulerConfigType:
-    """Build a learning-rate scheduler, as Lightning wants to be told of it.
+    """Build a learning-rate scheduler, in the form that Lightning takes.
 
     Args:
         settings: the class and its arguments; `interval` (epoch or step) says how often it steps, and
@@ -49,13 +49,13 @@ def build_scheduler(
     node = {key: value for key, value in given.items() if key not in ("interval", "monitor")}
     if settings.target == ONE_CYCLE:
         node |= {"max_lr": [group["lr"] for group in optimizer.param_groups], "total_steps": steps}
-    told: LRSchedulerConfigType = {
+    described: LRSchedulerConfigType = {
         "scheduler": build(node, LRScheduler, optimizer, trusted=trusted),
         "interval": given.get("interval", "epoch"),
     }
     if "monitor" in given:
-        told |= {"monitor": given["monitor"], "frequency": NEVER}  # the LightningModule steps it
-    return told
+        described |= {"monitor": given["monitor"], "frequency": NEVER}  # the LightningModule steps it
+    return described
 
 
 def last_layer(network: nn.Module) -> nn.Module:

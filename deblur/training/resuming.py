@@ -51,7 +51,7 @@ class LastEpoch:
         epochs: how many are finished.
         steps: how many are taken.
         rows: of history.csv, one an epoch.
-        events: how long the event file was [bytes]; None where that is not known.
+        events: how long the event file was [bytes]; None if that is not known.
     """
 
     path: Path
@@ -62,7 +62,7 @@ class LastEpoch:
 
 
 def find_last(run: RunFolder, config: TrainConfig, module: DeblurModule, trainer: L.Trainer) -> LastEpoch | None:
-    """Return where a run continues: after its last epoch, else after its best one, else None, for the start.
+    """Return the epoch after which a run continues: its last one, else its best one, else None, for the start.
 
     A checkpoint that cannot be used is said to be so. After this, last.ckpt is the one that is returned, and best.ckpt
     holds the best epoch until then; without any, nothing of an earlier start is left.
@@ -110,7 +110,7 @@ def _checked(path: Path, run: Path, config: TrainConfig, module: DeblurModule, t
     """Read a checkpoint and try all that is in it.
 
     Raises:
-        _Unusable, UserError: where the run cannot continue from it, or not to the same result.
+        _Unusable, UserError: if the run cannot continue from it, or not to the same result.
     """
     content = load_checkpoint(path)
     for key, kind in _TYPES.items():
@@ -132,15 +132,15 @@ def _checked(path: Path, run: Path, config: TrainConfig, module: DeblurModule, t
     return LastEpoch(path, epochs, content["global_step"], rows, events)
 
 
-def _refuse(told: str | None) -> None:
-    if told is not None:
-        raise _Unusable(f"does not fit this training ({told})")
+def _refuse(mismatched: str | None) -> None:
+    if mismatched is not None:
+        raise _Unusable(f"does not fit this training ({mismatched})")
 
 
-def _refuse_unknown(found: Mapping[str, Any], expected: Mapping[str, Any], where: str) -> None:
+def _refuse_unknown(found: Mapping[str, Any], expected: Mapping[str, Any], part: str) -> None:
     unknown = [key for key in found if key not in expected]
     if unknown:
-        raise _Unusable(f"does not fit this training ({where} has {unknown[0]})")
+        raise _Unusable(f"does not fit this training ({part} has {unknown[0]})")
 
 
 def _refuse_other_training(stored: Mapping[str, Any], module: DeblurModule) -> None:
@@ -183,9 +183,9 @@ def _try_optimizer(content: Mapping[str, Any], config: TrainConfig, module: Debl
         made.append(optimizer)
     new, restored = made
     if scheduler is not None:
-        told = [build_scheduler(scheduler, one, steps=100, trusted=config.trusted)["scheduler"] for one in made]
-        _refuse(mismatch(told[0].state_dict(), schedules[0], "lr_schedulers"))
-        told[1].load_state_dict(copy.deepcopy(schedules[0]))
+        schedulers = [build_scheduler(scheduler, one, steps=100, trusted=config.trusted)["scheduler"] for one in made]
+        _refuse(mismatch(schedulers[0].state_dict(), schedules[0], "lr_schedulers"))
+        schedulers[1].load_state_dict(copy.deepcopy(schedules[0]))
     _refuse(mismatch({"state": {}, "param_groups": []}, states[0], "optimizer_states"))
     for group, stored in zip(new.state_dict()["param_groups"], states[0]["param_groups"], strict=True):
         _refuse(mismatch(group, stored, "optimizer_states.param_groups"))
@@ -207,7 +207,7 @@ def _no_loss() -> float:
 
 
 @contextmanager
-def _errors_refused(where: str) -> Iterator[None]:
+def _errors_refused(part: str) -> Iterator[None]:
     """Refuse a checkpoint for whatever is raised while a part of it is tried: what that is depends on the class."""
     try:
         yield
@@ -215,7 +215,7 @@ def _errors_refused(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise _Unusable(f"does not fit this training ({where}: {type(error).__name__}: {reason})") from error
+        raise _Unusable(f"does not fit this training ({part}: {type(error).__name__}: {reason})") from error
 
 
 def _progress(content: Mapping[str, Any], run: Path, epochs: int) -> tuple[list[dict[str, Any]], int | None]:
@@ -263,7 +263,7 @@ def _mend_best(path: Path, content: Mapping[str, Any], rows: Sequence[Mapping[st
     One of a later epoch does as well, since that epoch comes again.
 
     Raises:
-        _Unusable: where the best epoch is lost.
+        _Unusable: if the best epoch is lost.
     """
     score = content["callbacks"]["KeptCheckpoint.best"]["best_model_score"]
     best = path.with_name(BEST)
@@ -273,10 +273,10 @@ def _mend_best(path: Path, content: Mapping[str, Any], rows: Sequence[Mapping[st
     if best.exists():
         try:
             found = load_checkpoint(best)
-            told = mismatch(module.state_dict(), found["state_dict"], "state_dict")
+            mismatched = mismatch(module.state_dict(), found["state_dict"], "state_dict")
             with _errors_refused("callbacks"):
                 theirs = float(found["callbacks"]["KeptCheckpoint.best"]["best_model_score"])
-            if told is None and (found["epoch"] > content["epoch"] or theirs == float(score)):
+            if mismatched is None and (found["epoch"] > content["epoch"] or theirs == float(score)):
                 return
             reason = f"{best} is of another training"
         except UnreadableFile:

@@ -80,7 +80,7 @@ log = logging.getLogger(__name__)
 def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True) -> dict[str, Any]:
     """Train a network, test its best checkpoint, and write everything into the run's folder.
 
-    A run that an earlier process left unfinished there goes on from its last checkpoint; a finished one stays as it is.
+    A run that an earlier process left unfinished there resumes from its last checkpoint; a finished one stays as it is.
 
     Args:
         config: a checked configuration.
@@ -107,13 +107,14 @@ def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress
             end_with_first_process()
             with taken_device(_settled(config.trainer, folder)) as device, _known_warnings_ignored():
                 return _train(config, run, device, bar)
-        told = partial(_disk_errors_as_user_errors, folder, in_sweep)  # who leaves the block below writes files, too
+        # Leaving the run folder and closing the log write files as well.
+        as_user_errors = partial(_disk_errors_as_user_errors, folder, in_sweep)
         with (
-            told(),
+            as_user_errors(),
             run,
-            told(),
+            as_user_errors(),
             logging_to(folder / LOG_FILE, console_too=not in_sweep),
-            told(),
+            as_user_errors(),
             sharing(folder),
             taken_device(_settled(config.trainer, folder)) as device,
             _known_warnings_ignored(),
@@ -342,7 +343,7 @@ def _disk_errors_as_user_errors(folder: Path, in_sweep: bool) -> Iterator[None]:
 
 @contextmanager
 def _keyboard_interrupt_from_lightning() -> Iterator[None]:
-    """Raise KeyboardInterrupt again where Lightning made it a SystemExit."""
+    """Raise KeyboardInterrupt again if Lightning made it a SystemExit."""
     try:
         yield
     except SystemExit as error:

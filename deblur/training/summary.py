@@ -20,7 +20,7 @@ from deblur.text import Lines, counted, lines
 
 
 def describe_network(network: nn.Module) -> dict[str, int | None]:
-    """Return parameters, multiplications per pixel and receptive field [px]; None where a network does not tell.
+    """Return parameters, multiplications per pixel and receptive field [px]; None if a network does not say.
 
     Whether it is `wiener_guided` tells what the receptive field means: of a Wiener estimate, each pixel depends on the
     whole image.
@@ -62,7 +62,7 @@ def start_summary(
             step += f" ({used} px of them: the network works on squares of {squares} px)"
     origin = f"made in {images.seconds:.1f} s" if images.was_built else f"opened in {images.seconds:.1f} s"
     blur = {key: value for key, value in flatten(config.blur.arguments()).items() if value}
-    told = {
+    parts = {
         "data": f"{data.name or 'own'}, {counted(len(images), 'image')}: {len(splits.train)} to train, "
         f"{len(splits.val)} to validate, {len(splits.test)} to test",
         "cache": origin,
@@ -74,7 +74,7 @@ def start_summary(
         "device": f"{device.accelerator} ({device.name}), {counted(device.threads, 'thread')}, {device.precision}, "
         "channels last",
     }
-    return lines(*(f"{name:<9} {text}" for name, text in told.items()))
+    return lines(*(f"{name:<9} {text}" for name, text in parts.items()))
 
 
 def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str | None:

@@ -88,7 +88,10 @@ SWEEPS = [
     ),
     ("-m model=srcnn_915,srcnn", f"was started: model=srcnn is not allowed: choose {MODELS}. Did you mean srcnn_915?"),
     ("-m blur=gaussian,box blur.sigma=choice(3)", "The job blur=box blur.sigma=3 sweep="),
-    ("-m blur=gaussian,none blur.sigma=3", "is unknown where a sweep over blur starts: write blur.sigma=choice(VALUE)"),
+    (
+        "-m blur=gaussian,none blur.sigma=3",
+        "is unknown at the start of a sweep over blur: write blur.sigma=choice(VALUE)",
+    ),
     ("-m seed=1,2 sweep=a/b", "sweep=a/b is not allowed: give a name of letters,"),
     ("-m seed=1,2 resume=x", "resume=DIR continues one run: leave out -m."),
     ("seed=1,2 -m data=folder", "was started: data.root is missing: give a folder with images: data.root=DIR."),
