@@ -1,7 +1,6 @@
 """Measure trained networks and classical baselines: `python -m deblur.evaluate run=DIR`."""
 
 import hashlib
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,14 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _adapted(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides with `++` before keys of a group that is the run's own: conf/evaluate.yaml has none of them.
+    """Return the overrides with `blur=none` if they choose pairs and no blur.
 
-    They are checked with the run's configuration.
+    conf/data/pairs.yaml says so, but Hydra applies that only to commands with a chosen blur.
     """
-    taken = [re.sub(r"^(?=(data|blur)\.)", "++", override) for override in overrides]
-    if "data=pairs" in taken and not any(override.startswith("blur=") for override in taken):
-        taken.append("blur=none")  # conf/data/pairs.yaml says so, which Hydra applies to a blur that is chosen alone
-    return taken
+    lacks_blur = "data=pairs" in overrides and not any(override.startswith("blur=") for override in overrides)
+    return [*overrides, *(["blur=none"] if lacks_blur else [])]
 
 
 def _task(composed: DictConfig) -> None:
