@@ -80,7 +80,7 @@ def _any_keys() -> DictConfig:
 
 
 ConfigStore.instance().store("evaluate_changes", {"data": _any_keys(), "blur": _any_keys()})
-"""conf/evaluate.yaml starts with this: `data` and `blur` take any key, checked later with the configuration of a run."""
+"""conf/evaluate.yaml starts with it: `data` and `blur` take any key. `check` refuses unknown keys of a run's groups."""
 
 
 def check_evaluate(cfg: DictConfig | Mapping[str, Any]) -> EvaluateConfig:
