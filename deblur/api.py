@@ -71,11 +71,10 @@ def data_module(config: Mapping[str, Any] | Overrides) -> "DeblurDataModule":
     checked = _checked(config)
     from deblur.blur import Degradation
     from deblur.config import build
-    from deblur.data.datamodule import DeblurDataModule
+    from deblur.data.datamodule import build_data_module
 
-    data = build(
+    data = build_data_module(
         checked["data"],
-        DeblurDataModule,
         build(checked["blur"], Degradation, trusted=checked["trusted"]),
         trusted=checked["trusted"],
         training_seed=checked["seed"],

@@ -15,10 +15,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from deblur.config import schema
-from deblur.config.build import refuse_by_name
+from deblur.config.build import find_class, path_arguments, refuse_by_name
 from deblur.config.chosen import refuse_unknown_names, refuse_unmeasured_monitors
 from deblur.config.keys import COMMANDS, NEAR, TEXT_KEYS, did_you_mean, nearest, options, question
-from deblur.config.sections import Section, shown
+from deblur.config.sections import Section, Target, shown
 from deblur.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ _PAIRS = "deblur.data.PairsData"
 _FOLDERS_OF_DATA = ("root", "sharp", "blurred")
 _TEXT_KEYS = TEXT_KEYS | {"compare", "trusted"}
 _TEXTS_ANYWHERE = ("_target_", "name", "sha256")
+
+
+class _OwnData(schema.DataSettings, Target, extra="allow"):
+    """The keys of a data group whose image source is the user's own class: further ones are its arguments."""
 
 
 def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, stored: bool = False) -> Config:
@@ -78,12 +82,20 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
             f"trainer.gradient_clip_val={trainer['gradient_clip_val']} at trainer.precision=16-mixed needs "
             "optimizer.fused=false: a fused optimizer sees the gradients only after they are clipped at their scale."
         )
-    for key in _FOLDERS_OF_DATA:
+    for key in (*_FOLDERS_OF_DATA, *_paths_of_own_data(config)):
         if isinstance(config["data"].get(key), str):
             config["data"][key] = os.path.realpath(config["data"][key])
     if isinstance(config["blur"].get("path"), str):
         config["blur"] |= _identified(config["blur"])
     return config
+
+
+def _paths_of_own_data(config: Config) -> frozenset[str]:
+    """Return the arguments of the user's own image source that are annotated as paths."""
+    target = str(config["data"]["_target_"])
+    if target in schema.BY_TARGET:
+        return frozenset()
+    return path_arguments(find_class(target, object, trusted=config["trusted"], key="data._target_"))
 
 
 def _refuse_unknown_kernels(config: Config, degradation: "Degradation | None", *, for_training: bool) -> None:
@@ -215,6 +227,8 @@ def _check_class(name: str, section: Any, trusted: list[str]) -> None:
     """Check what describes an object: by the schema of its class, or else by the name of the class alone."""
     target = section.get("_target_") if isinstance(section, dict) else None
     known = schema.BY_GROUP.get(name) or schema.BY_TARGET.get(str(target))
+    if known is None and name == "data" and isinstance(target, str):
+        known = _OwnData
     if known is not None:
         check_section(name, section, known)
     elif not isinstance(section, dict):

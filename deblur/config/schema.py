@@ -102,7 +102,9 @@ class Scheduler(OpenSection):
     target: str = Field(alias="_target_", description="the import path of a torch.optim.lr_scheduler class")
 
 
-class _Data(Target):
+class DataSettings(Section):
+    """The settings that all data sets share; conf/train.yaml explains them."""
+
     seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
     max_bad_fraction: float = Field(ge=0, le=1, description="a number from 0 to 1")
     patch_size: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
@@ -118,13 +120,17 @@ class _Data(Target):
     cache_memory: float = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @model_validator(mode="after")
-    def _whole_images_in_a_batch(self) -> "_Data":
+    def _whole_images_in_a_batch(self) -> "DataSettings":
         if self.patch_size is not None and self.batch_size % self.patches_per_image:
             raise ValueError(
                 f"data.batch_size={self.batch_size} is no multiple of data.patches_per_image={self.patches_per_image}: "
                 "a batch holds all patches of its images. Change one of the two."
             )
         return self
+
+
+class _Data(DataSettings, Target):
+    """Further keys of a group are arguments of the class of its image source."""
 
 
 FEWEST_TO_DIVIDE = 3  # images: one for each of the three sets. An evaluation divides none, and takes any number of them

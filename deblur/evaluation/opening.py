@@ -10,7 +10,7 @@ import torch
 from deblur.baselines import Identity
 from deblur.blur import Degradation
 from deblur.config import Config, build
-from deblur.data.datamodule import DeblurDataModule
+from deblur.data.datamodule import DeblurDataModule, build_data_module
 from deblur.device import Device
 from deblur.errors import PartlyDone, UserError
 from deblur.evaluation.restorers import ExportedRestorer, NetworkRestorer, Restorer
@@ -84,7 +84,7 @@ def opened(config: Config, asked: Config, like: DeblurDataModule | None = None) 
     """
     degradation = build(config["blur"], Degradation, trusted=asked["trusted"])
     cache_root = asked["paths"]["cache_root"]
-    data = build(config["data"], DeblurDataModule, degradation, trusted=asked["trusted"], cache_root=cache_root)
+    data = build_data_module(config["data"], degradation, trusted=asked["trusted"], cache_root=cache_root)
     _refuse_unknown_kernels(data, asked)
     if like is None:
         data.open_images()
@@ -99,7 +99,7 @@ def _refuse_unknown_kernels(data: DeblurDataModule, asked: Config) -> None:
     A blur that this program adds to theirs is known, and is not all that was done to the images.
     """
     names = [name for name in asked.get("baseline", ()) if name != Identity.name]
-    if names and data.blurred_source() is not None:
+    if names and data.source.blurred is not None:
         raise UserError(
             f"baseline=[{','.join(names)}] has to know what blurred the images, and of images that somebody else "
             "blurred (data=pairs) nobody tells it: leave it out. To measure it with a kernel that you know, blur the "

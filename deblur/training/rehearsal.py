@@ -13,7 +13,7 @@ from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.config.chosen import build_loss, build_metrics
 from deblur.console import LIBRARIES
-from deblur.data.datamodule import DeblurDataModule
+from deblur.data.datamodule import build_data_module
 from deblur.device import refuse_absent_device
 from deblur.inference.building import build_network
 from deblur.training.module import DeblurModule
@@ -63,17 +63,15 @@ def rehearse(config: Config) -> int:
     callbacks = [build(node, Callback, trusted=trusted) for node in (config["callbacks"] or {}).values() if node]
     with _quiet():
         build({**config["trainer"], **_ON_ANY_MACHINE, "callbacks": callbacks}, L.Trainer, trusted=trusted)
-    data = build(
+    data = build_data_module(
         config["data"],
-        DeblurDataModule,
         degradation,
         trusted=trusted,
         context=module.context,
         cache_root=config["paths"]["cache_root"],
     )
     if config["data"]["_target_"] != _DOWNLOADED:
-        data.source()
-        data.blurred_source()
+        _ = data.source.names
     return sum(parameter.numel() for parameter in network.parameters())
 
 

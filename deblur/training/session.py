@@ -19,7 +19,7 @@ from deblur.blur import Degradation
 from deblur.config import Config, build
 from deblur.config.chosen import build_loss, build_metrics, psnr_note
 from deblur.console import is_terminal, logging_to
-from deblur.data.datamodule import DeblurDataModule
+from deblur.data.datamodule import build_data_module
 from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.device import Device, refuse_absent_device, taken_device
 from deblur.errors import NO_ROOM, UserError, disk_error
@@ -165,9 +165,8 @@ def _train(config: Config, run: RunFolder, device: Device, progress_bar: bool) -
     optimizer = build_optimizer(config["optimizer"], module.network, trusted)
     if config["scheduler"] is not None:
         build_scheduler(config["scheduler"], optimizer, steps=100, trusted=trusted)
-    data = build(
+    data = build_data_module(
         config["data"],
-        DeblurDataModule,
         degradation,
         trusted=trusted,
         training_seed=config["seed"],

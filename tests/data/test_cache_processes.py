@@ -21,9 +21,9 @@ pytestmark = pytest.mark.slow
 
 SLOW_SOURCE = """
 import os, time
-from deblur.data.sources import FolderSource
+from deblur.data import FolderData
 
-class SlowSource(FolderSource):
+class SlowSource(FolderData):
     def decode(self, index):
         time.sleep(float(os.environ["SECONDS_PER_IMAGE"]))
         return super().decode(index)

@@ -81,8 +81,8 @@ import sys
 from pathlib import Path
 print("started", flush=True)  # once more for each process that imports this script
 from deblur.data.decoding import decode_all
-from deblur.data.sources import FolderSource
-print(len(list(decode_all(FolderSource(Path(sys.argv[1]), None, 0), workers=2))))
+from deblur.data import FolderData
+print(len(list(decode_all(FolderData(Path(sys.argv[1]), None, 0), workers=2))))
 """
 
 
@@ -95,7 +95,7 @@ import multiprocessing, os, sys
 from pathlib import Path
 import numpy as np
 from deblur.data.decoding import decode_all
-from deblur.data.sources import FolderSource
+from deblur.data import FolderData
 
 class Own:
     names, description = [str(i) for i in range(100)], "own images"
@@ -103,7 +103,7 @@ class Own:
         return np.full((1, 1), os.getpid() % 251, np.uint8)
 
 def decode_in_daemon():
-    print(len(list(decode_all(FolderSource(Path(sys.argv[1]), None, 0), workers=2))), flush=True)
+    print(len(list(decode_all(FolderData(Path(sys.argv[1]), None, 0), workers=2))), flush=True)
 
 if __name__ == "__main__":
     print({int(item.pixels[0, 0]) for item in decode_all(Own(), workers=2)} == {os.getpid() % 251}, flush=True)
