@@ -29,7 +29,7 @@ from deblur.blur import Box
 from deblur.data.building import PIXELS
 from deblur.data.cache import ImageCache
 from deblur.data.datamodule import DeblurDataModule, build_data_module
-from deblur.data.datasets import ANNOUNCED
+from deblur.data.patches import ANNOUNCED
 from deblur.device import multiplies_bfloat16
 from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN

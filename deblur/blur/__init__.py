@@ -1,7 +1,7 @@
 """The forward model of blur: kernels, how they are drawn, and how an image is degraded by them."""
 
 from deblur.blur.convolution import Kernel, convolve
-from deblur.blur.degradation import Degradation, DrawnKernel, ParametricBlur, Sampled
+from deblur.blur.degradation import Degradation, DrawnKernel, ParametricBlur, Sampled, degrade
 from deblur.blur.families import Box, Disk, Gaussian, Motion, NoBlur, Trajectory
 from deblur.blur.kernel_file import KernelFile
 from deblur.blur.mixed import Mixed
@@ -26,5 +26,6 @@ __all__ = [
     "Slider",
     "Trajectory",
     "convolve",
+    "degrade",
     "register",
 ]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, NamedTuple, TypedDict, Unpack
 
 import cv2
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.convolution import Kernel, convolve
+from deblur.blur.images import WHOLE, Crop
 from deblur.blur.intervals import Interval, ScalarOrPair
 from deblur.blur.kernels import Psf
 from deblur.blur.parameters import Parameter, Text
@@ -165,6 +166,27 @@ class Degradation(ABC):
         np.rint(blurred, out=blurred)  # in place: at this size, new arrays cost more than the arithmetic
         rounded = blurred.clip(0, 255, out=blurred).astype(np.uint8)
         return rounded if sampled.jpeg_quality is None else _through_jpeg(rounded, sampled.jpeg_quality)
+
+
+def degrade(
+    image: NDArray[np.uint8], degradation: Degradation, sampled: Sampled, crop: Crop = WHOLE
+) -> NDArray[np.uint8]:
+    """Degrade a whole image, as training, evaluation, simulation and demo do.
+
+    Args:
+        image: Sharp or already blurred, (H, W) or (H, W, 3); colors share the kernel and not the noise.
+        degradation: What is applied.
+        sampled: What was drawn for the image.
+        crop: What to keep of the result, and how the scene continues beyond it.
+    """
+    if image.ndim == 3:
+        seeds = range(sampled.noise_seed, sampled.noise_seed + image.shape[2])
+        planes = np.ascontiguousarray(np.moveaxis(image, 2, 0))
+        each = zip(planes, seeds, strict=True)
+        return np.stack([degrade(one, degradation, replace(sampled, noise_seed=seed), crop) for one, seed in each], 2)
+    if crop.boundary == "valid":
+        return crop.cut(degradation.apply(image, sampled))
+    return degradation.apply(np.ascontiguousarray(crop.cut(image)), sampled)
 
 
 class ParametricBlur(Degradation):

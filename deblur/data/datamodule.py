@@ -13,25 +13,21 @@ import torch
 from torch.utils.data import DataLoader
 
 from deblur.blur import Degradation
+from deblur.blur.images import Crop, GrayImage
 from deblur.blur.kernels import Psf
 from deblur.config.schema import SHARED_DATA_KEYS, DataSettings
 from deblur.data.cache import ImageCache, open_cache
-from deblur.data.crops import Crop
 from deblur.data.datasets import (
-    EpochSampler,
     EvaluationDataset,
-    GrayImage,
     Sample,
     WienerPrefilter,
     as_float,
     batches_of_one_shape,
     collate_images,
-    single_thread_opencv,
 )
-from deblur.data.images import TrainingImages
-from deblur.data.loading import ImageLoader, start_loader_process
+from deblur.data.loading import ImageLoader, single_thread_opencv, start_loader_process
 from deblur.data.pairs import open_pairs
-from deblur.data.patches import TrainingDataset, collate_patches
+from deblur.data.patches import EpochSampler, TrainingDataset, TrainingImages, collate_patches
 from deblur.data.sizes import (
     fitting,
     nothing_left,

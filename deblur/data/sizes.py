@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from deblur.errors import UserError
 
 if TYPE_CHECKING:  # OpenCV: a command that is refused starts sooner without it
-    from deblur.data.crops import Crop
+    from deblur.blur.images import Crop
 
 Shape = tuple[int, int]  # height and width [px]
 

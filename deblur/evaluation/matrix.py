@@ -11,11 +11,12 @@ import torch
 
 from deblur.blur import FAMILIES, Mixed
 from deblur.blur.degradation import SHARED_PARAMETERS
+from deblur.blur.images import Boundary
 from deblur.blur.parameters import Parameter
 from deblur.blur.registry import import_families, import_path
 from deblur.config import Config
-from deblur.data.crops import Boundary
 from deblur.data.datamodule import DeblurDataModule
+from deblur.data.datasets import as_float
 from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.device import taken_device
 from deblur.errors import UserError
@@ -311,7 +312,7 @@ def _measured(
     rows: dict[str, list[dict[str, float]]] = {label: [] for label in restorers}
     with torch.inference_mode(), loader_errors_as_user_errors(data.num_workers):
         for batch in data.evaluation_dataloader(indices, data.crop()):
-            images = {key: batch[key].to(device).float() / 255 for key in ("blurred", "sharp")}
+            images = {key: as_float(batch[key].to(device)) for key in ("blurred", "sharp")}
             inputs = psnr(images["blurred"], images["sharp"]).tolist()
             for label, restorer in restorers.items():
                 given = images["blurred"], batch["kernel"]

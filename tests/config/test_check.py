@@ -128,6 +128,11 @@ def test_a_group_without_a_class_is_refused(changed: Change, target: str) -> Non
     assert refusal(changed("", f"model._target_={target}")) == sentence
 
 
-def test_a_data_group_of_the_users_own_may_do_without_a_root(changed: Change) -> None:
-    config = changed("", "data._target_=my_data.Data", "data.root=null", "data.batch_size=many", "trusted=[my_data]")
-    assert check(config)["data"]["root"] is None
+def test_a_custom_data_set_may_do_without_a_root(
+    changed: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_own_data.py").write_text("class Data:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = "data._target_=my_own_data.Data", "data.root=null", "trusted=[my_own_data]"
+    assert check(changed("", *own))["data"]["root"] is None
+    assert refusal(changed("", *own, "data.batch_size=many")).startswith("data.batch_size=many is not allowed: give a")

@@ -9,11 +9,10 @@ from data_settings import module_of
 from scipy import ndimage
 
 from deblur.blur import Box, Degradation, Gaussian, Mixed, Motion
+from deblur.blur.images import Boundary, Crop
 from deblur.data import SyntheticData
-from deblur.data.crops import Boundary, Crop
 from deblur.data.datasets import EvaluationDataset
-from deblur.data.images import TrainingImages
-from deblur.data.patches import TrainingDataset
+from deblur.data.patches import TrainingDataset, TrainingImages
 
 SETTINGS: dict[str, Any] = {
     "seed": 0,
