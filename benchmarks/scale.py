@@ -26,8 +26,8 @@ from benchmarks.networks import NETWORKS
 from benchmarks.processes import Told, run, since_start
 from benchmarks.results import Row, tell
 from deblur.blur import Box
-from deblur.data.building import PIXELS
 from deblur.data.cache import ImageCache
+from deblur.data.cache_files import PIXELS
 from deblur.data.datamodule import DeblurDataModule, build_data_module
 from deblur.data.patches import ANNOUNCED
 from deblur.device import multiplies_bfloat16
