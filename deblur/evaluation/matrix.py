@@ -11,9 +11,9 @@ import torch
 
 from deblur.blur import FAMILIES, Mixed
 from deblur.blur.degradation import SHARED_PARAMETERS
+from deblur.blur.families import import_families, import_path
 from deblur.blur.images import Boundary
 from deblur.blur.parameters import Parameter
-from deblur.blur.registry import import_families, import_path
 from deblur.config import Config
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.datasets import as_float
