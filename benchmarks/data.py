@@ -22,9 +22,9 @@ from benchmarks.networks import NETWORKS, WIENER_GUIDED, WIENER_LAYERS
 from benchmarks.results import Row, tell
 from benchmarks.timing import interleaved, seconds
 from deblur.blur import Box, Degradation
-from deblur.data import FolderData
 from deblur.data.cache import open_cache
-from deblur.data.sources import FolderSource
+from deblur.data.datamodule import DeblurDataModule, build_data_module
+from deblur.data.sources import FolderData
 from deblur.device import Device, DeviceRequest, taken_device
 from deblur.image_io.gray import read_gray
 from deblur.memory import keep_freed_memory
@@ -37,7 +37,7 @@ EPOCHS_KEPT = 3  # timed once what is kept of blurred images is kept
 
 def decoding(root: Path) -> list[Row]:
     """Compare ways of decoding JPEG files, and of filling a cache with them."""
-    source = FolderSource(root, FILES, 0)
+    source = FolderData(root, FILES, 0)
     paths = [root / name for name in source.names]
 
     def cache(workers: int) -> None:
@@ -58,12 +58,13 @@ def decoding(root: Path) -> list[Row]:
     ]
 
 
-def data_of(root: Path, degradation: Degradation, context: int, workers: int) -> FolderData:
+def data_of(root: Path, degradation: Degradation, context: int, workers: int) -> DeblurDataModule:
     """Open a folder as training does."""
     settings = {"seed": 0, "max_bad_fraction": 0.05, "patch_size": 64, "patches_per_image": 4, "batch_size": 16}
-    more = {"flips": True, "eval_crop": 256, "eval_batch_size": 4, "num_workers": workers, "context": context}
+    more = {"flips": True, "eval_crop": 256, "eval_batch_size": 4, "num_workers": workers}
     cache = str(root.parent / "cache")
-    data = FolderData(degradation, root=str(root), max_images=None, cache_root=cache, **settings, **more)
+    section = {"_target_": "deblur.data.FolderData", "root": str(root), "max_images": None, **settings, **more}
+    data = build_data_module(section, degradation, cache_root=cache, context=context)
     data.setup()
     return data
 
@@ -121,7 +122,7 @@ def network_for(name: str, degradation: Degradation) -> SRCNN | WienerSRCNN:
     return WienerSRCNN(kernel_sizes, widths, non_blind=degradation.fixed_kernel is None)
 
 
-def stepper(network: SRCNN | WienerSRCNN, data: FolderData, device: Device) -> Callable[[Any], None]:
+def stepper(network: SRCNN | WienerSRCNN, data: DeblurDataModule, device: Device) -> Callable[[Any], None]:
     """Return what makes one step of a training with a batch."""
     kind = {"gpu": "cuda"}.get(device.accelerator, device.accelerator)
     loop = BareLoop(network, kind, bfloat16=device.precision == "bf16-mixed")

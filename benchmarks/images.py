@@ -17,7 +17,7 @@ from deblur.config import check
 from deblur.config.places import conf_dir
 from deblur.data.cache import ImageCache, open_cache
 from deblur.data.datamodule import DeblurDataModule
-from deblur.data.sources import SyntheticSource
+from deblur.data.sources import SyntheticData
 from deblur.evaluation.opening import opened
 from deblur.wiener.images import ByteImage
 
@@ -42,7 +42,7 @@ def blurred_images(data: DeblurDataModule, count: int) -> tuple[list[ByteImage],
 
 def drawn_faces(count: int, scratch: Path) -> ImageCache:
     """Draw faces of 256x256 px, unless they lie in the scratch folder already."""
-    return open_cache(SyntheticSource(count, 0), scratch / "faces", progress=False)
+    return open_cache(SyntheticData(count, seed=0), scratch / "faces", progress=False)
 
 
 def write_images(faces: ImageCache, root: Path, count: int) -> int:

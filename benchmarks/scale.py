@@ -26,10 +26,10 @@ from benchmarks.networks import NETWORKS
 from benchmarks.processes import Told, run, since_start
 from benchmarks.results import Row, tell
 from deblur.blur import Box
-from deblur.data import FolderData
-from deblur.data.building import PIXELS
 from deblur.data.cache import ImageCache
-from deblur.data.datasets import ANNOUNCED
+from deblur.data.cache_files import PIXELS
+from deblur.data.datamodule import DeblurDataModule, build_data_module
+from deblur.data.patches import ANNOUNCED
 from deblur.device import multiplies_bfloat16
 from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN
@@ -43,13 +43,12 @@ UNTOLD = "random order, as the system reads by itself"
 READING = {"random order": 0, "random order, announced": ANNOUNCED}  # how many images are announced at a time
 
 
-def data_of(root: Path, cache_root: Path, gib: float) -> FolderData:
+def data_of(root: Path, cache_root: Path, gib: float) -> DeblurDataModule:
     """Describe a folder as training does."""
     settings = {"seed": 0, "max_bad_fraction": 0.05, "patch_size": 64, "patches_per_image": 4, "batch_size": 16}
-    more = {"flips": True, "eval_crop": 256, "eval_batch_size": 4, "num_workers": 0, "context": 6}
-    return FolderData(
-        Box(7), root=str(root), max_images=None, cache_root=str(cache_root), cache_memory=gib, **settings, **more
-    )
+    more = {"flips": True, "eval_crop": 256, "eval_batch_size": 4, "num_workers": 0}
+    section = {"_target_": "deblur.data.FolderData", "root": str(root), "max_images": None, "cache_memory": gib}
+    return build_data_module({**section, **settings, **more}, Box(7), cache_root=str(cache_root), context=6)
 
 
 def open_data(root: Path, cache_root: Path, gib: float) -> dict[str, float]:

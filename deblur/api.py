@@ -82,11 +82,10 @@ def data_module(config: "TrainConfig | Overrides") -> "DeblurDataModule":
     checked = _checked(config)
     from deblur.blur import Degradation
     from deblur.config import build
-    from deblur.data.datamodule import DeblurDataModule
+    from deblur.data.datamodule import build_data_module
 
-    data = build(
+    data = build_data_module(
         checked.data,
-        DeblurDataModule,
         build(checked.blur, Degradation, trusted=checked.trusted),
         trusted=checked.trusted,
         training_seed=checked.seed,
@@ -169,10 +168,10 @@ def degrade(image: NDArray[np.uint8], blur: str, *, seed: int = 0, **parameters:
     """
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise ValueError(f"the image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
-    from deblur.inference.simulation import apply
+    from deblur.blur import degrade as degrade_image
 
     drawn_from = degradation(blur, **parameters)
-    return apply(image, drawn_from, drawn_from.sample(np.random.default_rng(seed)))
+    return degrade_image(image, drawn_from, drawn_from.sample(np.random.default_rng(seed)))
 
 
 def metric(name: str) -> Metric:

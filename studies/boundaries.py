@@ -14,6 +14,7 @@ from benchmarks.figure_files import blurred_images, open_folder
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from benchmarks.results import Row, tell
+from deblur.blur.images import pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.fft import filtered, transfer, wiener_gain
 from deblur.wiener.filters import WienerFilter, method
@@ -95,7 +96,7 @@ def _by_fft(known: WienerFilter, factor: float, figure_file: UnitImage, kernel: 
 
 def _tapered(known: WienerFilter, factor: float, margin: int, figure_file: UnitImage, kernel: Psf) -> UnitImage:
     """Blend an image near its boundary into its periodically blurred self, then filter it as a periodic one."""
-    observed = np.pad(figure_file, margin, mode="symmetric").astype(np.float64)
+    observed = pad_symmetric(figure_file, margin).astype(np.float64)
     height, width = observed.shape
     response = transfer(kernel, height, width)
     share = np.outer(_inside(kernel.sum(axis=1), height), _inside(kernel.sum(axis=0), width))

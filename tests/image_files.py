@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deblur.data.sources import FolderSource
+from deblur.data import FolderData
 
 HEIGHT, WIDTH = 37, 53  # odd and not square, to catch swaps
 
@@ -50,5 +50,5 @@ def write_bad_files(root: Path, count: int) -> None:
         (root / f"bad{index:02d}.png").write_text("no image")
 
 
-def folder(root: Path, max_images: int | None = None, seed: int = 0) -> FolderSource:
-    return FolderSource(root, max_images, seed)
+def folder(root: Path, max_images: int | None = None, seed: int = 0) -> FolderData:
+    return FolderData(root, max_images, seed)

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from data_settings import module_of
+
 from deblur.blur import Degradation
-from deblur.data import SyntheticData
+from deblur.data import DeblurDataModule, SyntheticData
 
 SETTINGS: dict[str, Any] = {
     "seed": 0,
@@ -20,9 +22,9 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def drawn(cache_root: Path, degradation: Degradation, **changes: Any) -> SyntheticData:
+def drawn(cache_root: Path, degradation: Degradation, **changes: Any) -> DeblurDataModule:
     """Return a data module of 20 faces, set up."""
     settings = {"max_images": 20, **SETTINGS, **changes}
-    data = SyntheticData(degradation, cache_root=str(cache_root), **settings)
+    data = module_of(SyntheticData, degradation, cache_root=str(cache_root), **settings)
     data.setup()
     return data

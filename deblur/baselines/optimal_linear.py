@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, linalg  # type: ignore[import-untyped] # it has no types
 
+from deblur.blur.images import pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.images import ByteImage, UnitImage, check_training_images
 
@@ -89,7 +90,7 @@ class _NormalEquations:
         """Add a pair of images, shape (H, W) each."""
         size = self._size
         height, width = blurred.shape
-        y = np.pad(blurred, size // 2, mode="symmetric")
+        y = pad_symmetric(blurred, size // 2)
         self.targets += _correlated(sharp, y, size)
         self._corner += _correlated(y[:height, :width], y, size)
         # Here the one factor is confined to the first rows and the other to the first columns.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from deblur.baselines.base import Baseline, fitted
+from deblur.blur.images import pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.errors import UserError
 from deblur.wiener.images import ByteImage, UnitImage, check_training_images
@@ -61,7 +62,7 @@ class _Padded(Baseline):
 
     def _restored(self, blurred: UnitImage, kernel: Psf, parameter: float) -> UnitImage:
         margins = self._margins(blurred.shape, kernel.shape)
-        padded = np.pad(blurred.astype(np.float64), margins, mode="symmetric")
+        padded = pad_symmetric(blurred.astype(np.float64), *margins)
         restored = self._deconvolved(padded, kernel, parameter)
         inside = tuple(slice(before, before + size) for (before, _), size in zip(margins, blurred.shape, strict=True))
         return restored[inside].astype(np.float32)

@@ -2,29 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, NamedTuple, TypedDict, Unpack
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur.convolution import Kernel, convolve
-from deblur.blur.intervals import Interval, ScalarOrPair
-from deblur.blur.kernels import Psf
-from deblur.blur.parameters import Parameter, Text
+from deblur.blur.images import WHOLE, Crop
+from deblur.blur.kernels import Kernel, Psf, convolve
+from deblur.blur.parameters import Interval, Parameter, ScalarOrPair, Text
 
 Parameters = Mapping[str, float | str]
 
 
 class DrawnKernel(NamedTuple):
-    """A kernel and where it came from.
-
-    Attributes:
-        kernel: The blur.
-        family: Name of the family that it was drawn from.
-        parameters: What the family made it from, by name.
-    """
+    """A kernel, the name of its family, and the parameters that the family made it from."""
 
     kernel: Kernel
     family: str
@@ -37,7 +30,7 @@ class Sampled:
 
     Attributes:
         kernel: The blur.
-        family: Name of the family that the kernel was drawn from.
+        family: Name of the family of the kernel.
         parameters: What the family made it from, by name.
         noise_sigma: Standard deviation of the noise in gray levels (of 255), at least 0.
         noise_seed: Seed of the noise's own generator.
@@ -53,7 +46,7 @@ class Sampled:
 
 
 class AfterBlur(TypedDict, total=False):
-    """The settings that every family hands on to `Degradation`, where they are described."""
+    """The settings that every family passes on to `Degradation`."""
 
     noise_sigma: ScalarOrPair
     jpeg_quality: ScalarOrPair | None
@@ -69,15 +62,14 @@ SHARED_PARAMETERS: Final[Mapping[str, Parameter]] = {
 class Degradation(ABC):
     """A family of blurs, with noise, rounding to 8 bits and JPEG compression.
 
-    A new family overrides `draw_kernel` and says in `max_kernel_size` how large its kernels get. One that always has
-    the same kernel tells it in `fixed_kernel` too, which saves time. What it declares of its parameters is all that
-    the check of a configuration, the cross-degradation matrix, the demo and the labels of reports know of them; a
-    family that is registered (`deblur.blur.register`) can be a part of a mixture.
+    A new family overrides `draw_kernel` and `max_kernel_size`, and `fixed_kernel` if all images have one kernel, which
+    saves time. The check of a configuration, the cross-degradation matrix, the demo and the labels of reports know of
+    its parameters what it declares. A registered family (`deblur.blur.register`) can be a part of a mixture.
 
     Attributes:
         family: Name of the family in tables and file names.
         label: Name of the family in the demo.
-        cause: What causes such a blur, where the name does not say it.
+        cause: What causes such a blur, if the name does not say it.
         parameters: Arguments of the constructor that are numbers, by name, in the order of the demo's sliders.
         texts: Arguments of the constructor that are texts, by name.
     """
@@ -96,7 +88,7 @@ class Degradation(ABC):
             jpeg_quality: A whole number, or None for no compression.
 
         Raises:
-            ValueError: If a value is outside what is allowed.
+            ValueError: A value is outside what is allowed.
         """
         self.noise_sigma = SHARED_PARAMETERS["noise_sigma"].interval("noise_sigma", noise_sigma)
         self.jpeg_quality: Interval | None = None
@@ -114,14 +106,14 @@ class Degradation(ABC):
 
     @property
     def fixed_kernel(self) -> Kernel | None:
-        """The kernel of all images, or None where it is drawn."""
+        """The kernel of all images, or None if it is drawn."""
         return None
 
     @property
     def is_fixed(self) -> bool:
         """Whether nothing is drawn: an image is degraded in the same way each time."""
         if type(self).sample is not Degradation.sample or type(self).apply is not Degradation.apply:
-            return False  # what a class of somebody else's draws there is not known
+            return False  # a custom class may draw anything there
         is_compression_fixed = self.jpeg_quality is None or self.jpeg_quality.is_fixed
         return self.fixed_kernel is not None and self.noise_sigma.high == 0 and is_compression_fixed
 
@@ -144,17 +136,10 @@ class Degradation(ABC):
         return Sampled(kernel, family, parameters, noise_sigma, noise_seed, jpeg_quality)
 
     def apply(self, image: NDArray[np.uint8], sampled: Sampled) -> NDArray[np.uint8]:
-        """Degrade an image: blur the whole of it, add noise, round to 8 bits, compress.
-
-        Args:
-            image: sharp gray image, shape (H, W).
-            sampled: What was drawn for it.
-
-        Returns:
-            The blurred image, shape (H, W).
+        """Degrade a whole gray image (H, W): blur, add noise, round to 8 bits, compress.
 
         Raises:
-            ValueError: If the image is not a non-empty two-dimensional uint8 array.
+            ValueError: The image is not a non-empty two-dimensional uint8 array.
         """
         if image.dtype != np.uint8:
             raise ValueError(f"The image must be uint8, not {image.dtype}.")
@@ -167,12 +152,29 @@ class Degradation(ABC):
         return rounded if sampled.jpeg_quality is None else _through_jpeg(rounded, sampled.jpeg_quality)
 
 
-class ParametricBlur(Degradation):
-    """A family whose kernel is a function of a few numbers.
+def degrade(
+    image: NDArray[np.uint8], degradation: Degradation, sampled: Sampled, crop: Crop = WHOLE
+) -> NDArray[np.uint8]:
+    """Degrade a whole image, as training, evaluation, simulation and demo do.
 
-    Attributes:
-        make_psf: The function, called with the parameters by name.
+    Args:
+        image: Sharp or already blurred, (H, W) or (H, W, 3); colors share the kernel and not the noise.
+        degradation: What is applied.
+        sampled: What was drawn for the image.
+        crop: What to keep of the result, and how the scene continues beyond it.
     """
+    if image.ndim == 3:
+        seeds = range(sampled.noise_seed, sampled.noise_seed + image.shape[2])
+        planes = np.ascontiguousarray(np.moveaxis(image, 2, 0))
+        each = zip(planes, seeds, strict=True)
+        return np.stack([degrade(one, degradation, replace(sampled, noise_seed=seed), crop) for one, seed in each], 2)
+    if crop.boundary == "valid":
+        return crop.cut(degradation.apply(image, sampled))
+    return degradation.apply(np.ascontiguousarray(crop.cut(image)), sampled)
+
+
+class ParametricBlur(Degradation):
+    """A family whose kernel is a function of a few numbers: `make_psf`, called with the parameters by name."""
 
     make_psf: ClassVar[Callable[..., Psf]]
 
@@ -180,12 +182,12 @@ class ParametricBlur(Degradation):
         """Set the parameters and make the kernels at both ends of them.
 
         Args:
-            settings: What each parameter is drawn from, by name: as a number or a pair if the family declares the
-                parameter, else as an interval.
+            settings: What each parameter is drawn from, by name: a number or a pair if the family declares the
+                parameter, else an interval.
             **after: Noise and compression, as in `Degradation`.
 
         Raises:
-            ValueError: If a bound of a parameter is not allowed.
+            ValueError: A bound of a parameter is not allowed.
         """
         super().__init__(**after)
         self.intervals = {
@@ -216,7 +218,6 @@ class ParametricBlur(Degradation):
 
 
 def _through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """Compress and decode a gray image, shape (H, W)."""
     _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
     if decoded is None:

@@ -1,18 +1,71 @@
-"""The families of blurs that come with the package: each with all that the rest of the program knows of it."""
+"""The registry of blur families, the families that come with the package, and mixtures of families."""
 
+import importlib
 import math
-from collections.abc import Mapping
-from typing import ClassVar, Final, Unpack
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final, TypeVar, Unpack
 
 import numpy as np
 
 from deblur.blur import kernels
-from deblur.blur.convolution import Kernel
-from deblur.blur.degradation import AfterBlur, Degradation, DrawnKernel, ParametricBlur
-from deblur.blur.intervals import ScalarOrPair
-from deblur.blur.parameters import Parameter, Slider
-from deblur.blur.registry import register
+from deblur.blur.degradation import SHARED_PARAMETERS, AfterBlur, Degradation, DrawnKernel, ParametricBlur
+from deblur.blur.kernels import Kernel
+from deblur.blur.parameters import Parameter, ScalarOrPair, Slider
 from deblur.blur.trajectories import rasterize, trajectory
+from deblur.errors import UserError
+
+Family = TypeVar("Family", bound=type[Degradation])
+
+FAMILIES: Final[dict[str, type[Degradation]]] = {}
+"""The registered families by name, those of the package first."""
+
+
+def register(family: Family) -> Family:
+    """Register a family: a decorator of its class.
+
+    Raises:
+        ValueError: Another class has the name, or another family has a parameter of the same name and another unit:
+            tables name a parameter by its name alone.
+    """
+    known = FAMILIES.get(family.family)
+    if known is not None and import_path(known) != import_path(family):
+        raise ValueError(f"The family {family.family} is {import_path(known)} already: give {family} another name.")
+    units = parameter_units()
+    for name, parameter in family.parameters.items():
+        if known is None and units.get(name, parameter.unit) != parameter.unit:
+            raise ValueError(
+                f"The parameter {name} of the family {family.family} is in {parameter.unit or 'no unit'}, and that of "
+                f"another family in {units[name] or 'no unit'}: give it another name."
+            )
+    FAMILIES[family.family] = family
+    return family
+
+
+def import_families(modules: Iterable[str]) -> None:
+    """Import modules that the user trusts, so that the families in them are registered.
+
+    Raises:
+        UserError: A module cannot be imported.
+    """
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise UserError(f"trusted=[{module}] cannot be imported: {error}.") from error
+
+
+def import_path(family: type[Degradation]) -> str:
+    """Return the full name of a class, to write behind `_target_`."""
+    return f"{family.__module__}.{family.__qualname__}"
+
+
+def parameter_units() -> dict[str, str]:
+    """Return the unit of each parameter of the registered families, and of those that all blurs share, by name."""
+    declared: list[tuple[str, Parameter]] = list(SHARED_PARAMETERS.items())
+    for family in FAMILIES.values():
+        declared += family.parameters.items()
+    return {name: parameter.unit for name, parameter in declared}
+
 
 HALF_AND_TWICE: Final = (0.5, 2.0)
 """How much weaker and stronger than in training a blur is in the cross-degradation matrix."""
@@ -166,22 +219,13 @@ class Trajectory(Degradation):
     }
 
     def __init__(self, extent: ScalarOrPair, shake: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
-        """Set how large and how unsteady the paths are.
-
-        Args:
-            extent: Largest distance between two points of the path in px.
-            shake: How unsteady the camera is: 0 is a straight, even movement in any direction.
-            **after: Noise and compression, as in `Degradation`.
-
-        Raises:
-            ValueError: If a value is outside what is allowed.
-        """
+        """Set the largest distance between two points of a path in px and the shake; 0 is a straight, even movement."""
         super().__init__(**after)
         self.extent = self.parameters["extent"].interval("extent", extent)
         self.shake = self.parameters["shake"].interval("shake", shake)
 
     def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
-        """Draw the parameters and a path: it differs also where the parameters are fixed."""
+        """Draw the parameters and a path, which differs even if the parameters are fixed."""
         extent, shake = self.extent.draw(rng), self.shake.draw(rng)
         kernel = Kernel(rasterize(trajectory(rng, extent, shake)))
         return DrawnKernel(kernel, self.family, {"extent": extent, "shake": shake})
@@ -205,3 +249,75 @@ class NoBlur(ParametricBlur):
     def __init__(self, **after: Unpack[AfterBlur]) -> None:
         """Set noise and compression."""
         super().__init__({}, **after)
+
+
+class Mixed(Degradation):
+    """A mixture: the family is drawn for each image, then its parameters. Noise and compression are shared."""
+
+    family = "mixed"
+
+    def __init__(self, families: Mapping[str, Mapping[str, Any] | None], **after: Unpack[AfterBlur]) -> None:
+        """Set the families.
+
+        Args:
+            families: By name of a registered family, the arguments of its class, and in `weight` how often it is
+                drawn in relation to the others, 1 if absent. A family that is None or of weight 0 is left out.
+            **after: Noise and compression, as in `Degradation`.
+
+        Raises:
+            ValueError: A family is unknown, its arguments are not allowed, or none is left to draw from.
+        """
+        super().__init__(**after)
+        # In the order of their names: the order in which they are written must not change what is drawn.
+        given = {name: arguments for name, arguments in sorted(completed(families).items()) if arguments is not None}
+        weights = {name: _weight(name, arguments.pop("weight", 1)) for name, arguments in given.items()}
+        members = {name: _family(name, arguments) for name, arguments in given.items()}
+        total = sum(weights.values())
+        if not total > 0:
+            raise ValueError("families has nothing to draw from: give at least one family a weight above 0.")
+        self.probabilities = {name: weight / total for name, weight in weights.items() if weight > 0}
+        self._members = [members[name] for name in self.probabilities]
+
+    def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
+        """Draw a family, and from it a kernel."""
+        drawn = rng.choice(len(self._members), p=list(self.probabilities.values()))
+        return self._members[drawn].draw_kernel(rng)
+
+    @property
+    def max_kernel_size(self) -> tuple[int, int]:
+        """The largest height and the largest width among the families."""
+        heights, widths = zip(*(member.max_kernel_size for member in self._members), strict=True)
+        return max(heights), max(widths)
+
+
+def completed(families: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any] | None]:
+    """Return families with the parameters that they leave out, as far as these have a value for mixtures."""
+    return {
+        name: None if arguments is None else {**arguments, **_usual(name, arguments)}
+        for name, arguments in families.items()
+    }
+
+
+def _usual(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    declared = FAMILIES[name].parameters if name in FAMILIES else {}
+    usual = {key: parameter.in_mixture for key, parameter in declared.items() if key not in arguments}
+    return {
+        key: list(value) if isinstance(value, Sequence) else value for key, value in usual.items() if value is not None
+    }
+
+
+def _weight(name: str, weight: Any) -> float:
+    if not isinstance(weight, int | float) or not (math.isfinite(weight) and weight >= 0):
+        raise ValueError(f"families.{name}: weight is {weight!r}; it must be a finite number of at least 0.")
+    return float(weight)
+
+
+def _family(name: str, arguments: Mapping[str, Any]) -> Degradation:
+    if name not in FAMILIES:
+        raise ValueError(f"families.{name} is unknown; there are {', '.join(FAMILIES)}.")
+    if shared := arguments.keys() & AfterBlur.__annotations__:
+        raise ValueError(f"families.{name}: {', '.join(sorted(shared))} must be set for the mixture as a whole.")
+    try:
+        return FAMILIES[name](**arguments)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"families.{name}: {error}") from error

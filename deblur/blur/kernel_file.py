@@ -1,4 +1,4 @@
-"""A kernel of one's own, read from a file."""
+"""A measured or drawn kernel, read from a file."""
 
 import hashlib
 import io
@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from deblur.blur.convolution import Kernel
 from deblur.blur.degradation import AfterBlur, Degradation, DrawnKernel
-from deblur.blur.kernels import Psf
+from deblur.blur.kernels import Kernel, Psf
 from deblur.blur.parameters import Text
 from deblur.errors import UserError
 
@@ -35,13 +34,13 @@ _NPY_START: Final = b"\x93NUMPY"
 _ZIP_START: Final = b"PK"  # of an .npz archive
 _IMAGE_FORMATS: Final = ("PNG", "TIFF", "BMP", "PPM", "JPEG")
 _DEEP_GRAY_MODES: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's, with more than 8 bits
-_DIGEST_SHOWN: Final = 12  # hexadecimal digits that tell kernels apart in a table
+_DIGEST_SHOWN: Final = 12  # hexadecimal digits that distinguish kernels in a table
 
 _log = logging.getLogger(__name__)
 
 
 class KernelFile(Degradation):
-    """A blur whose kernel stands in a file: measured, drawn by hand, or made by another program."""
+    """A blur whose kernel is in a file: measured, drawn by hand, or made by another program."""
 
     family = "kernel"
     label = "Kernel"
@@ -54,13 +53,13 @@ class KernelFile(Degradation):
         """Read the kernel.
 
         Args:
-            path: A .npy array or an image, which Pillow reads as gray: what a single bright pixel becomes. Of a file
-                with several images the first is read.
+            path: A .npy array or an image, read as gray: what a single bright pixel becomes. Of a file with several
+                images the first is read.
             sha256: The digest that the file has to have, in 64 hexadecimal digits; None takes any content.
             **after: Noise and compression, as in `Degradation`.
 
         Raises:
-            UserError: If the file cannot be read, holds no kernel, or is another one than `sha256` says.
+            UserError: The file cannot be read, holds no kernel, or is another one than `sha256` says.
             ValueError: As in `Degradation`.
         """
         super().__init__(**after)
@@ -100,8 +99,8 @@ def refuse_no_file(path: Path) -> None:
     """Refuse a path that is none of a file.
 
     Raises:
-        UserError: If there is no such file.
-        OSError: If that cannot be known.
+        UserError: There is no such file.
+        OSError: That cannot be known.
     """
     if not path.is_file():
         state = "is no file" if path.exists() else "does not exist"

@@ -1,28 +1,77 @@
-"""What a family of blurs declares of each of its settings: meaning, unit, allowed values, and where it is used."""
+"""The parameters of a blur: what a family declares of each one, and the values it is drawn from."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from deblur.blur.intervals import Interval, ScalarOrPair, WholeNumbers
+import numpy as np
 
 Numbers = Literal["any", "whole", "odd"]
+ScalarOrPair = float | Sequence[float]
 
-_READERS: Final = {"any": Interval.of, "whole": WholeNumbers.of, "odd": WholeNumbers.odd}
-_ARTICLES: Final[Mapping[Numbers, str]] = {"any": "a number", "whole": "a whole number", "odd": "an odd whole number"}
+_KINDS: Final[Mapping[Numbers, str]] = {"any": "a number", "whole": "a whole number", "odd": "an odd whole number"}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Numbers between two bounds, all equally likely: a scalar is a fixed value, a pair is drawn for each image.
+
+    Attributes:
+        low: Smallest value.
+        high: Largest value; equal to `low` for a fixed value.
+        step: Distance from one value to the next; 0 for real numbers.
+    """
+
+    low: float
+    high: float
+    step: int = 0
+
+    @classmethod
+    def of(cls, setting: ScalarOrPair, numbers: Numbers = "any") -> "Interval":
+        """Read a scalar or a pair.
+
+        Args:
+            setting: A number or a pair [low, high].
+            numbers: Which numbers are meant; for odd ones, the bounds may be even.
+
+        Raises:
+            ValueError: The setting is neither a finite number nor two of them in rising order, or holds none of the
+                numbers.
+        """
+        bounds = (setting, setting) if isinstance(setting, int | float) else tuple(setting)
+        if len(bounds) != 2 or not all(isinstance(bound, int | float) and math.isfinite(bound) for bound in bounds):
+            raise ValueError(f"{setting!r} must be a finite number or a pair [low, high] of them.")
+        low, high = map(float, bounds)
+        if low > high:
+            raise ValueError(f"{setting!r} must be in rising order, [low, high].")
+        if numbers == "any":
+            return cls(low, high)
+        if not (low.is_integer() and high.is_integer()):
+            raise ValueError(f"{setting!r} must hold whole numbers.")
+        if numbers == "whole":
+            return cls(low, high, step=1)
+        low, high = low + (low % 2 == 0), high - (high % 2 == 0)
+        if low > high:
+            raise ValueError(f"{setting!r} holds no odd number.")
+        return cls(low, high, step=2)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every draw gives the same value."""
+        return self.low == self.high
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Draw a value; a fixed one uses up as much of the generator as a drawn one."""
+        if self.step:
+            return self.low + self.step * int(rng.integers(int(self.high - self.low) // self.step + 1))
+        return self.low + (self.high - self.low) * rng.random()
 
 
 @dataclass(frozen=True)
 class Slider:
-    """The values of a parameter that can be chosen in the demo.
-
-    Attributes:
-        lowest: Smallest value.
-        highest: Largest value.
-        step: Distance from one value to the next.
-        start: Value that is chosen first.
-    """
+    """The values of a parameter in the demo: from `lowest` to `highest` by `step`, at first `start`."""
 
     lowest: float
     highest: float
@@ -39,7 +88,7 @@ class Parameter:
         lowest: Smallest allowed value.
         highest: Largest allowed value.
         unit: Such as px; empty for a number without a unit.
-        remark: What stands beside the unit in `title`.
+        remark: What follows the unit in `title`.
         numbers: Whether any numbers are allowed, whole ones or odd ones.
         may_be_pair: Whether a pair [lo, hi] is allowed, from which a value is drawn for each image.
         optional: Whether None is allowed.
@@ -64,13 +113,13 @@ class Parameter:
     @property
     def title(self) -> str:
         """The label with unit and remark, such as `Side of the square (px, odd)`."""
-        beside = ", ".join(filter(None, (self.unit, self.remark, "odd" if self.numbers == "odd" else "")))
-        return f"{self.label} ({beside})" if beside else self.label
+        added = ", ".join(filter(None, (self.unit, self.remark, "odd" if self.numbers == "odd" else "")))
+        return f"{self.label} ({added})" if added else self.label
 
     @property
     def allowed(self) -> str:
         """What is allowed, to follow `give` or `it must be`."""
-        choices = [f"{_ARTICLES[self.numbers]} from {self.lowest:g} to {self.highest:g}"]
+        choices = [f"{_KINDS[self.numbers]} from {self.lowest:g} to {self.highest:g}"]
         choices[0] += f" [{self.unit}]" if self.unit else ""
         if self.may_be_pair:
             is_odd = self.numbers == "odd"
@@ -81,16 +130,12 @@ class Parameter:
         return f"{', '.join(first)}, or {last}" if first else last
 
     def interval(self, name: str, value: ScalarOrPair) -> Interval:
-        """Read a value.
-
-        Args:
-            name: Of the parameter.
-            value: A number, or a pair of numbers.
+        """Read a number or a pair of numbers.
 
         Raises:
-            ValueError: If the value is not allowed.
+            ValueError: The value is not allowed; the text names the parameter by `name`.
         """
-        found = _READERS[self.numbers](value)
+        found = Interval.of(value, self.numbers)
         in_range = self.lowest <= found.low <= found.high <= self.highest
         if not in_range or not (self.may_be_pair or found.is_fixed):
             unit = f" {self.unit}" if self.unit else ""
@@ -101,7 +146,7 @@ class Parameter:
         """Check a value of any type, as a configuration holds it: here neither 7.0 nor true is a whole number.
 
         Raises:
-            ValueError: If the value is not allowed.
+            ValueError: The value is not allowed.
         """
         if value is None and self.optional:
             return
@@ -132,9 +177,8 @@ class Text:
         """Check a value of any type.
 
         Raises:
-            ValueError: If the value is not allowed.
+            ValueError: The value is not allowed.
         """
-        if value is None and self.optional:
-            return
-        if not isinstance(value, str) or not re.fullmatch(self.pattern, value, re.DOTALL):
+        is_none = value is None and self.optional
+        if not is_none and not (isinstance(value, str) and re.fullmatch(self.pattern, value, re.DOTALL)):
             raise ValueError("no such text")

@@ -62,7 +62,7 @@ def trajectory(rng: np.random.Generator, extent: float, shake: float, steps: int
         Positions (x, y) at equal distances in time, y downwards, shape (steps, 2) [px].
 
     Raises:
-        ValueError: If a value is outside what is allowed.
+        ValueError: A value is outside what is allowed.
     """
     if not (math.isfinite(extent) and extent > 0):
         raise ValueError(f"extent is {extent} px; it must be a finite number above 0.")

@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from deblur.config.sections import Section
@@ -86,6 +88,15 @@ def find_class(
     if inspect.isabstract(found):
         raise UserError(f"{key}={target} is abstract: give a class that is derived from it.")
     return found
+
+
+def path_arguments(kind: type) -> frozenset[str]:
+    """Return the arguments of a class that are annotated as `pathlib.Path`, alone or in a union."""
+    try:
+        parameters = inspect.signature(kind, eval_str=True).parameters.values()
+    except Exception:  # a user's annotation can be anything
+        return frozenset()
+    return frozenset(one.name for one in parameters if Path in (one.annotation, *typing.get_args(one.annotation)))
 
 
 def refuse_by_name(

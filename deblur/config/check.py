@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from deblur.config import schema
-from deblur.config.build import refuse_by_name
+from deblur.config.build import find_class, path_arguments, refuse_by_name
 from deblur.config.chosen import refuse_unknown_names, refuse_unmeasured_monitors
 from deblur.config.keys import COMMANDS, NEAR, TEXT_KEYS, did_you_mean, nearest, options, question
 from deblur.config.schema import TrainConfig
@@ -58,7 +58,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
     train.optimizer = _checked_target("optimizer", config["optimizer"], schema.Optimizer, trusted)
     if config["scheduler"] is not None:
         train.scheduler = _checked_target("scheduler", config["scheduler"], schema.Scheduler, trusted)
-    train.data = _checked_target("data", config["data"], schema.DataSettings, trusted)
+    train.data = _checked_target("data", config["data"], schema.Data, trusted)
     train.trainer = _checked_target("trainer", config["trainer"], schema.Trainer, trusted)
     train.callbacks = _checked_targets("callbacks", config["callbacks"], trusted)
     train.logger = _checked_targets("logger", config["logger"], trusted)
@@ -77,8 +77,18 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
             f"trainer.gradient_clip_val={clipped} at trainer.precision=16-mixed needs "
             "optimizer.fused=false: a fused optimizer sees the gradients only after they are clipped at their scale."
         )
+    train.data = _with_absolute_paths(train.data, trusted)
     train.blur = _identified(train.blur)
     return train
+
+
+def _with_absolute_paths(data: schema.Data, trusted: Sequence[str]) -> schema.Data:
+    """Return a group whose source is the user's class, with its arguments made absolute that are annotated as paths."""
+    if data.target in schema.BY_TARGET:
+        return data
+    paths = path_arguments(find_class(data.target, object, trusted=trusted, key="data._target_"))
+    given = {key: value for key, value in data.arguments().items() if key in paths and isinstance(value, str)}
+    return data.model_copy(update={key: os.path.realpath(value) for key, value in given.items()})
 
 
 def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None", *, for_training: bool) -> None:
@@ -101,7 +111,7 @@ def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None
         )
 
 
-def _refuse_too_few_images(data: schema.DataSettings) -> None:
+def _refuse_too_few_images(data: schema.Data) -> None:
     """Refuse too few images for a training, a validation and a test set."""
     count = data.arguments().get("max_images")
     if data.target in schema.BY_TARGET and count is not None and count < schema.FEWEST_TO_DIVIDE:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -26,7 +27,7 @@ from deblur.config.check import refuse_trust_in_files, resolve
 from deblur.config.explaining import explain
 from deblur.config.help import SCHEMAS, help_text
 from deblur.config.identity import DEVICES, is_without_effect
-from deblur.config.keys import PATH_KEYS, TEXT_KEYS, options, read_yaml, top_keys
+from deblur.config.keys import PATH_KEYS, TEXT_KEYS, known_keys, options, read_yaml, top_keys
 from deblur.config.places import conf_dir
 from deblur.config.sections import shown
 from deblur.config.sweeps import SweepRefused, compose_command, first_job
@@ -35,6 +36,7 @@ from deblur.streams import guarded_output
 from deblur.text import as_bytes
 
 _INTERPOLATION = re.compile(r"\$\{(?:oc\.\w+:[^{}]*|(?P<key>\w+)(?:\.\w+)*)\}")
+_QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 USAGE_ERRORS = (
     HydraException,
     OmegaConfBaseException,
@@ -220,15 +222,27 @@ def _with_chosen_option(override: str) -> str:
 def _quote_text(override: str) -> str:
     key, equals, value = override.partition("=")
     key_alone = key.lstrip("+")
-    if key_alone not in TEXT_KEYS or not equals or value == "null" or re.fullmatch(r"'.*'|\".*\"", value, re.DOTALL):
+    is_own = _is_own_text(key_alone, override)
+    if not (key_alone in TEXT_KEYS or is_own) or not equals or value == "null" or _QUOTED.fullmatch(value):
         return override
-    if key_alone in PATH_KEYS:
+    if key_alone in PATH_KEYS or is_own:
         value = os.path.expanduser(value)  # noqa: PTH111 # Path.expanduser raises for a user that does not exist
     # Inside quotes Hydra's grammar wants backslashes doubled before a quote, and OmegaConf before ${...}.
     value = re.sub(r"(\\*)(\$\{)", lambda found: found[1] * 2 + _dollar(value, found.start(2)), value)
     value = re.sub(r"(\\*)'", r"\1\1\\'", value)
     value = re.sub(r"(\\+)$", r"\1\1", value)
     return f"{key}{equals}'{value}'"
+
+
+def _is_own_text(key: str, override: str) -> bool:
+    """Return whether a key of the user's own image source has a value that Hydra's grammar refuses, such as a path."""
+    if not key.startswith("data.") or key in known_keys("train"):
+        return False
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return True
+    return False
 
 
 def _dollar(value: str, start: int) -> str:

@@ -13,10 +13,9 @@ from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapV
 
 from deblur.blur import FAMILIES, Degradation, KernelFile, Mixed, ParametricBlur
 from deblur.blur.degradation import SHARED_PARAMETERS
+from deblur.blur.families import completed, import_families
 from deblur.blur.kernel_file import refuse_no_file
-from deblur.blur.mixed import completed
 from deblur.blur.parameters import Parameter, Text
-from deblur.blur.registry import import_families
 from deblur.config.build import build, find_class
 from deblur.config.keys import nearest
 from deblur.config.sections import OpenTarget, Section, Target, shown

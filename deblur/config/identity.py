@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -95,7 +96,11 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def config_without_paths(section: Mapping[str, Any]) -> dict[str, Any]:
     """Return a section without the keys that name places on this machine."""
-    return {key: value for key, value in section.items() if key not in ("root", "sharp", "blurred", "path")}
+    return {
+        key: value
+        for key, value in section.items()
+        if key not in ("root", "sharp", "blurred", "path") and not (isinstance(value, str) and os.path.isabs(value))  # noqa: PTH117 # of a text
+    }
 
 
 def is_within(key: str, prefixes: Sequence[str]) -> bool:

@@ -103,8 +103,8 @@ class Scheduler(OpenTarget):
     target: str = Field(alias="_target_", description="the import path of a torch.optim.lr_scheduler class")
 
 
-class DataSettings(Target):
-    """Schema of what every data group has."""
+class DataSettings(Section):
+    """The settings that all data sets share; conf/train.yaml explains them."""
 
     seed: int = Field(ge=0, lt=2**32)
     max_bad_fraction: float = Field(ge=0, le=1)
@@ -130,24 +130,28 @@ class DataSettings(Target):
         return self
 
 
+class Data(DataSettings, Target):
+    """Schema of every data group: further keys are arguments of the class of its image source."""
+
+
 FEWEST_TO_DIVIDE = 3  # images: one for each of the three sets. An evaluation divides none, and takes any number of them
-SHARED_DATA_KEYS = frozenset(DataSettings.model_fields) - frozenset(Target.model_fields)  # that every data group has
+SHARED_DATA_KEYS = frozenset(DataSettings.model_fields)  # that every data group has
 
 
-class OwnData(DataSettings):
+class OwnData(Data):
     """Schema of a data set of the user's, which takes further keys."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
 
-class SyntheticData(DataSettings):
+class SyntheticData(Data):
     """Schema of `deblur.data.SyntheticData`."""
 
     max_images: int = Field(ge=1, description="a whole number from 3 up: how many images are drawn")
     leaves: float = Field(0.0, ge=0, le=1, description="a number from 0 to 1: the share of dead leaves among them")
 
 
-class FolderData(DataSettings):
+class FolderData(Data):
     """Schema of `deblur.data.FolderData`."""
 
     root: Place = Field(min_length=1, description="a folder with images: data.root=DIR")
@@ -161,7 +165,7 @@ class FolderData(DataSettings):
         return self
 
 
-class PairsData(DataSettings):
+class PairsData(Data):
     """Schema of `deblur.data.PairsData`."""
 
     sharp: Place | None = Field(None, min_length=1, description="a folder with sharp images: data.sharp=DIR")
@@ -208,13 +212,13 @@ class PairsData(DataSettings):
         return self
 
 
-class PhotosData(DataSettings):
+class PhotosData(Data):
     """Schema of `deblur.data.PhotosData`."""
 
     max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all images")
 
 
-class AnimeFacesData(DataSettings):
+class AnimeFacesData(Data):
     """Schema of `deblur.data.AnimeFacesData`."""
 
     max_images: int | None = Field(ge=1, description="a whole number from 3 up, or null for all images")
@@ -292,7 +296,7 @@ class TrainConfig(Section):
     blur: Annotated[Target, CHECKED_APART] = Field(description="a group: blur=NAME")
     optimizer: Annotated[Optimizer, CHECKED_APART] = Field(description="a group: optimizer=NAME")
     scheduler: Annotated[Scheduler, CHECKED_APART] | None = Field(description="a group: scheduler=NAME")
-    data: Annotated[DataSettings, CHECKED_APART] = Field(description="a group: data=NAME")
+    data: Annotated[Data, CHECKED_APART] = Field(description="a group: data=NAME")
     trainer: Annotated[Trainer, CHECKED_APART] = Field(description="a group: trainer=NAME")
     callbacks: Annotated[dict[str, Target | None], CHECKED_APART] | None = Field(description="a group: callbacks=NAME")
     logger: Annotated[dict[str, Target | None], CHECKED_APART] | None = Field(description="a group: logger=NAME")

@@ -63,7 +63,7 @@ def _refuse_unfit(key: str, section: Target, trusted: Sequence[str]) -> None:
     named = {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
     taken = list(named)[_GIVEN_BY_US.get(key, 0) :]
     read_by_us = _READ_BY_US.get(key, frozenset())
-    arguments = {name: value for name, value in section.arguments().items() if name not in read_by_us}
+    arguments = {name: value for name, value in section.arguments().items() if name not in read_by_us or name in taken}
     if all(one.kind != one.VAR_KEYWORD for one in parameters.values()):
         for name in arguments:
             if name not in taken:

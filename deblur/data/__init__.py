@@ -1,17 +1,34 @@
 """Image files -> batches. The classes that need torch are imported when they are first asked for."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from deblur.data.datamodule import DeblurDataModule
-    from deblur.data.options import AnimeFacesData, FolderData, PairsData, PhotosData, SyntheticData
+    from deblur.data.pairs import PairsData
+    from deblur.data.sources import AnimeFacesData, FilesSource, FolderData, ImageSource, PhotosData, SyntheticData
+    from deblur.image_io.gray import BadImageError
 
-__all__ = ["AnimeFacesData", "DeblurDataModule", "FolderData", "PairsData", "PhotosData", "SyntheticData"]
+__all__ = [
+    "AnimeFacesData",
+    "BadImageError",
+    "DeblurDataModule",
+    "FilesSource",
+    "FolderData",
+    "ImageSource",
+    "PairsData",
+    "PhotosData",
+    "SyntheticData",
+]
+_MODULES: Final = {  # of the other names: deblur.data.sources
+    "BadImageError": "deblur.image_io.gray",
+    "DeblurDataModule": "deblur.data.datamodule",
+    "PairsData": "deblur.data.pairs",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from deblur.data import datamodule, options
+    import importlib
 
-    return getattr(datamodule if name == "DeblurDataModule" else options, name)
+    return getattr(importlib.import_module(_MODULES.get(name, "deblur.data.sources")), name)

@@ -5,30 +5,79 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+import warnings
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final, NamedTuple
 
 import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
-from deblur.data.decoding import Decoded, decode_all
-from deblur.data.index import Index
-from deblur.data.pixels import state_of
+from deblur.data.cache_files import INDEX, PIXELS, Index, note_verified, state_of
 from deblur.data.sources import ImageSource
-from deblur.data.verification import note
-from deblur.errors import disk_error, too_many_files
-from deblur.image_io.gray import BadImage
+from deblur.errors import UserError, disk_error, too_many_files
+from deblur.image_io.gray import BadImage, BadImageError, digest
 from deblur.text import counted
 
-PIXELS = "pixels.npy"
-INDEX = "index.json"
-_UNFINISHED = ".building-"  # begins the name of the folder in which a cache is built; the key follows
-
-_FEWEST_IMAGES_PER_PROCESS = 32  # fewer are decoded before another process has started
+_UNFINISHED: Final = ".building-"  # begins the name of the folder in which a cache is built; the key follows
+_AHEAD: Final = 2  # images decoded ahead per thread
 
 _log = logging.getLogger(__name__)
+
+
+class Decoded(NamedTuple):
+    """A decoded image: gray levels 0 to 255, shape (H, W), and their digest."""
+
+    pixels: NDArray[np.uint8]
+    digest: str
+
+
+def decode_all(source: ImageSource, workers: int) -> Generator[Decoded | BadImageError]:
+    """Decode all images of a source in threads, in order, holding at most two per thread.
+
+    Args:
+        source: Images to decode.
+        workers: Threads that decode.
+
+    Yields:
+        Each image, or why it cannot be used.
+
+    Raises:
+        UserError: A thread cannot be started.
+    """
+    count = len(source.names)
+    pending: deque[Future[Decoded | BadImageError]] = deque()
+    # Filters of warnings belong to the process: of two decoders that set them, the later one restores those of the
+    # other. So they are set around all of them.
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers, "decode") as threads:
+        warnings.simplefilter("ignore")
+        try:
+            for index in range(count):
+                pending.append(threads.submit(_decode, source, index))
+                if len(pending) == _AHEAD * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        except RuntimeError as error:
+            if "start new thread" not in str(error):
+                raise
+            raise UserError(
+                f"A thread that decodes images of {source.description} cannot be started: end other programs."
+            ) from error
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _decode(source: ImageSource, index: int) -> Decoded | BadImageError:
+    try:
+        pixels = source.decode(index)
+    except BadImageError as error:
+        return error
+    return Decoded(pixels, digest(pixels))
 
 
 def build(source: ImageSource, root: Path, key: str, workers: int, progress: bool) -> None:
@@ -38,15 +87,14 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
         source: Images to decode.
         root: Folder of all caches; its lock for `key` has to be held.
         key: Name of the cache's folder.
-        workers: Most processes that decode.
+        workers: Threads that decode.
         progress: Whether a progress bar is shown, if standard error is a terminal.
 
     Raises:
-        UserError: `root` cannot be written, the disk is full, or a process that decodes has ended unexpectedly.
+        UserError: `root` cannot be written, the disk is full, or a thread cannot be started.
     """
-    workers = max(1, min(workers, len(source.names) // _FEWEST_IMAGES_PER_PROCESS))
     started = time.perf_counter()
-    _log.info(f"Decoding {counted(len(source.names), 'image')} of {source.description} (processes: {workers}).")
+    _log.info(f"Decoding {counted(len(source.names), 'image')} of {source.description} (threads: {workers}).")
     unfinished = root / f"{_UNFINISHED}{key}"
     with _disk_errors(root):
         _remove_leftovers(root, key)
@@ -59,7 +107,7 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
             with (unfinished / INDEX).open("wb") as file:
                 file.write(content)
                 _flush(file)
-            note(unfinished, hashlib.sha256(content).hexdigest(), state_of((unfinished / PIXELS).stat()))
+            note_verified(unfinished, hashlib.sha256(content).hexdigest(), state_of((unfinished / PIXELS).stat()))
             shutil.rmtree(root / key, ignore_errors=True)  # a damaged cache
             unfinished.replace(root / key)
         except BaseException:
@@ -88,7 +136,8 @@ def _write_pixels(source: ImageSource, file: IO[bytes], workers: int, progress: 
         for name, image in zip(source.names, images, strict=True):
             if isinstance(image, Decoded):
                 file.write(np.ascontiguousarray(image.pixels).data)
-                index.add(name, image)
+                height, width = image.pixels.shape
+                index.add(name, (height, width), image.digest)
             else:
                 index.bad.append(BadImage(name, str(image)))
             bar.advance(task)
@@ -136,7 +185,7 @@ def locked(root: Path, key: str) -> Iterator[None]:
 
 
 def _remove_leftovers(root: Path, own_key: str) -> None:
-    """Remove what builds that were killed have left: unfinished folders that nobody holds the lock of."""
+    """Remove what killed builds have left: unfinished folders that nobody holds the lock of."""
     for folder in root.glob(f"{_UNFINISHED}*"):
         key = folder.name.removeprefix(_UNFINISHED)
         if key == own_key:

@@ -13,11 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.data.building import INDEX, PIXELS, build, locked
-from deblur.data.index import Index
-from deblur.data.pixels import PixelFile
+from deblur.data.building import build, locked
+from deblur.data.cache_files import INDEX, PIXELS, Index, PixelFile, verify
 from deblur.data.sources import ImageSource
-from deblur.data.verification import ensure
 from deblur.errors import UserError
 from deblur.image_io.gray import digest, printable, report_bad_images
 
@@ -57,7 +55,7 @@ class ImageCache:
         """
         index = Index.read(folder / INDEX)
         self._pixels = PixelFile(folder / PIXELS, index.pixels, in_memory=index.pixels <= memory_limit)
-        ensure(folder, index, self._pixels)
+        verify(folder, index, self._pixels)
         self._folder = folder
         self._subset: dict[str, object] = {}  # what differs from the files
         self._offsets = index.offsets
@@ -149,7 +147,8 @@ def open_cache(
         source: Images to decode.
         root: Folder of all caches; created if it is missing.
         max_bad_fraction: Largest share of bad images, 0 to 1; null leaves it to the caller to speak of them.
-        workers: Most processes that decode; null takes the number of CPUs that this process may use.
+        workers: Threads that decode; None takes as many as there are CPUs for this process, or one for a source that
+            several do not speed up.
         progress: Whether a progress bar is shown, if standard error is a terminal.
         memory_limit: Up to this many bytes of pixels are read into memory; more are read image by image.
 
@@ -169,7 +168,7 @@ def open_cache(
         with locked(root, key):
             cache = _open_finished(source, root / key, memory_limit)
             if cache is None:
-                build(source, root, key, workers or _available_cpus(), progress)
+                build(source, root, key, workers or (_available_cpus() if source.is_parallel else 1), progress)
                 cache = _opened(source, root / key, memory_limit, was_built=True)
     if max_bad_fraction is not None:
         report_bad_images(cache.bad, len(cache), source.description, max_bad_fraction)

@@ -1,7 +1,6 @@
 """The LightningDataModule: an image source -> cached gray images -> splits -> batches."""
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -14,24 +13,21 @@ import torch
 from torch.utils.data import DataLoader
 
 from deblur.blur import Degradation
+from deblur.blur.images import Crop, GrayImage
 from deblur.blur.kernels import Psf
+from deblur.config.schema import Data, DataSettings
 from deblur.data.cache import ImageCache, open_cache
-from deblur.data.crops import Boundary, Crop
 from deblur.data.datasets import (
-    EpochSampler,
     EvaluationDataset,
-    GrayImage,
     Sample,
     WienerPrefilter,
     as_float,
     batches_of_one_shape,
     collate_images,
-    single_thread_opencv,
 )
-from deblur.data.images import TrainingImages
-from deblur.data.loading import ImageLoader, start_loader_process
+from deblur.data.loading import ImageLoader, single_thread_opencv, start_loader_process
 from deblur.data.pairs import open_pairs
-from deblur.data.patches import TrainingDataset, collate_patches
+from deblur.data.patches import EpochSampler, TrainingDataset, TrainingImages, collate_patches
 from deblur.data.sizes import (
     fitting,
     nothing_left,
@@ -39,7 +35,7 @@ from deblur.data.sizes import (
     too_small_for_patches,
     too_small_to_measure,
 )
-from deblur.data.sources import ImageSource
+from deblur.data.sources import ImageSource, source_of
 from deblur.data.splits import Splits, split
 from deblur.errors import UserError
 from deblur.text import counted
@@ -51,20 +47,21 @@ _KINDS: Final[dict[Kind, str]] = {"train": "training", "val": "validation", "tes
 _log = logging.getLogger(__name__)
 
 
-class DeblurDataModule(L.LightningDataModule, ABC):
+class DeblurDataModule(L.LightningDataModule):
     """Batches {blurred, sharp} for training and {blurred, sharp, name, degradation} for evaluation.
 
     The loaders give uint8, which is cheap to move; on the device the images become float32 in [0, 1], (N, 1, H, W).
 
-    Which images there are and which set each of them belongs to depends on the files and the seed alone. What is too
-    small for one training, its patches or what its blur leaves within a valid boundary, is left out of that training.
+    Which images there are and which split each of them belongs to depends on the files and the seed alone. Images too
+    small for one training, its patches or what its blur leaves within a valid boundary, are left out of that training.
 
     Attributes:
-        images: the cached sharp images, after `open_images` or `setup`.
-        inputs: what is degraded, likewise: the sharp images, or those that somebody else blurred.
-        splits: what this training uses of each set, after `setup`.
-        too_small: how many images of each set it does not use, after `setup`.
-        prefilter: makes the Wiener estimate of each blurred image, for a network that wants one; batches hold it then
+        source: The sharp images.
+        images: The cached sharp images, after `open_images` or `setup`.
+        inputs: What is degraded, likewise: the sharp images, or the given blurred ones.
+        splits: What this training uses of each split, after `setup`.
+        too_small: How many images of each split it does not use, after `setup`.
+        prefilter: Makes the Wiener estimate of each blurred image, for a network that wants one; batches then hold it
             in `wiener_estimate`, (N, planes, H, W).
     """
 
@@ -75,82 +72,33 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def __init__(
         self,
+        source: ImageSource,
         degradation: Degradation,
+        settings: DataSettings,
         *,
-        seed: int,
-        max_bad_fraction: float,
-        patch_size: int | None,
-        patches_per_image: int,
-        batch_size: int,
-        flips: bool,
-        eval_crop: int | None,
-        eval_batch_size: int,
-        num_workers: int,
-        boundary: Boundary = "symmetric",
-        max_val_images: int | None = None,
-        max_test_images: int | None = None,
-        cache_root: str | None = None,
-        cache_memory: float = 1.0,
         training_seed: int = 0,
+        cache_root: str | None = None,
         context: int = 0,
     ) -> None:
-        """Describe the data; `conf/train.yaml` explains the settings.
+        """Describe the data.
 
         Args:
-            degradation: what blurs the images.
-            seed: of what all networks share: splits, and the degradation of validation and test images.
-            max_bad_fraction: more unreadable files than this fraction are an error.
-            patch_size: side of a training patch [px]; None trains on whole images.
-            patches_per_image: patches cut from one blurred image.
-            batch_size: patches, or whole images, in a training batch.
-            flips: mirror training images at random.
-            eval_crop: side of the center crop for validation and test [px]; None takes whole images.
-            eval_batch_size: images in a validation or test batch.
-            num_workers: loader processes.
-            boundary: symmetric where the blur continues an image by its mirror image; real where it blurs a larger
-                scene of which the frame is a part, the image without the outer pixels that the kernel reaches beyond.
-            max_val_images: most validation images; the others set aside for it are not used.
-            max_test_images: most test images.
-            cache_root: the folder for decoded images; None is the user's cache folder.
-            cache_memory: images that decode to more [GiB] are read as they are needed instead of held in memory;
-                blurred images that would take more are blurred again in each epoch.
-            training_seed: of the order, flips, drawn blurs and patches of training.
-            context: further blurred pixels on each side of a training patch, for a network that does not pad.
+            source: The sharp images.
+            degradation: What blurs the images.
+            settings: What all data sets share; conf/train.yaml explains it.
+            training_seed: Of the order, flips, drawn blurs and patches of training.
+            cache_root: The folder for decoded images; None is the user's cache folder.
+            context: Further blurred pixels on each side of a training patch, for a network that does not pad.
         """
         super().__init__()
+        self.source = source
         self.prefilter: WienerPrefilter | None = None
         self._degradation = degradation
-        self._seed = seed
-        self._max_bad_fraction = max_bad_fraction
-        self._patch_size = patch_size
-        self._patches_per_image = patches_per_image
-        self._batch_size = batch_size
-        self._flips = flips
-        self._eval_crop = eval_crop
-        self._eval_batch_size = eval_batch_size
-        self._num_workers = num_workers
-        self._boundary: Boundary = boundary
-        self._max_val_images = max_val_images
-        self._max_test_images = max_test_images
+        self._settings = settings
         self._cache_root = Path(cache_root) if cache_root else Path(platformdirs.user_cache_path("deblur"))
-        self._memory_limit = int(cache_memory * _GIB)
+        self._memory_limit = int(settings.cache_memory * _GIB)
         self._training_seed = training_seed
         self._context = context
-
-    @abstractmethod
-    def source(self) -> ImageSource:
-        """Return where the sharp images come from."""
-
-    def blurred_source(self) -> ImageSource | None:
-        """Return where the image of each sharp one comes from that somebody else blurred, in the same order, if any."""
-        return None
-
-    def groups(self) -> Sequence[str] | None:
-        """Return a text for each of the images, equal for those that have to stay in one set; None divides them singly.
-
-        Identical images stay in one set anyway.
-        """
-        return None
 
     def open_images(self) -> None:
         """Open the cache, after decoding or drawing the images that are not in it.
@@ -161,8 +109,8 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         if hasattr(self, "images"):
             return
         single_thread_opencv()
-        source, blurred_source = self.source(), self.blurred_source()
-        root, bad, memory = self._cache_root, self._max_bad_fraction, self._memory_limit
+        source, blurred_source = self.source, self.source.blurred
+        root, bad, memory = self._cache_root, self._settings.max_bad_fraction, self._memory_limit
         if blurred_source is None:
             self.images = self.inputs = open_cache(source, root, max_bad_fraction=bad, memory_limit=memory)
         else:
@@ -188,10 +136,10 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         """
         return split(
             self.images.digests,
-            self._seed,
-            max_val=self._max_val_images,
-            max_test=self._max_test_images,
-            groups=self.groups(),
+            self._settings.seed,
+            max_val=self._settings.max_val_images,
+            max_test=self._settings.max_test_images,
+            groups=self.source.groups(self.images.names),
         )
 
     @property
@@ -219,9 +167,10 @@ class DeblurDataModule(L.LightningDataModule, ABC):
         )
         self.too_small = {kind: len(getattr(self.division, kind)) - len(getattr(self.splits, kind)) for kind in _KINDS}
         sizes = {self.images.shapes[index] for index in self.splits.train}
-        if self._patch_size is None and self._batch_size > 1 and len(sizes) > 1:
+        batch_size = self._settings.batch_size
+        if self._settings.patch_size is None and batch_size > 1 and len(sizes) > 1:
             raise UserError(
-                f"data.patch_size=null with data.batch_size={self._batch_size} needs images of one size, but there are "
+                f"data.patch_size=null with data.batch_size={batch_size} needs images of one size, but there are "
                 f"{len(sizes)} sizes: set data.batch_size=1 or a data.patch_size."
             )
 
@@ -235,7 +184,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             seed=self._training_seed,
             crop=replace(self.crop(), crop=None),
             context=self._context,
-            mirrored=self._flips,
+            mirrored=self._settings.flips,
             memory_limit=self._memory_limit - self.images.held_bytes,
             prefilter=self.prefilter,
         )
@@ -243,13 +192,15 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             whole_images,
             len(self.images),
             seed=self._training_seed,
-            patch_size=self._patch_size,
-            patches_per_image=self._patches_per_image,
+            patch_size=self._settings.patch_size,
+            patches_per_image=self._settings.patches_per_image,
             context=self._context,
-            flips=self._flips,
+            flips=self._settings.flips,
         )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place(), announce=self._announce)
-        images = self._batch_size // (self._patches_per_image if self._patch_size is not None else 1)
+        images = self._settings.batch_size // (
+            self._settings.patches_per_image if self._settings.patch_size is not None else 1
+        )
         return ImageLoader(dataset, images, sampler=sampler, collate_fn=collate_patches, **self._loading())
 
     def val_dataloader(self) -> DataLoader[Sample]:
@@ -263,7 +214,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
     @property
     def num_workers(self) -> int:
         """How many loader processes each loader has."""
-        return self._num_workers
+        return self._settings.num_workers
 
     @property
     def reach(self) -> tuple[int, int]:
@@ -273,11 +224,15 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def crop(self) -> Crop:
         """Return what validation and test see of each image."""
-        return Crop(self._boundary, self.reach if self._boundary == "valid" else (0, 0), self._eval_crop)
+        return Crop(
+            self._settings.boundary,
+            self.reach if self._settings.boundary == "valid" else (0, 0),
+            self._settings.eval_crop,
+        )
 
     def crops_of_both_boundaries(self) -> tuple[Crop, Crop]:
         """Return the same part of each image, once with a symmetric and once with a valid boundary."""
-        real = Crop("valid", self.reach, self._eval_crop)
+        real = Crop("valid", self.reach, self._settings.eval_crop)
         return replace(real, boundary="symmetric"), real
 
     def fitting(self, indices: Iterable[int], crop: Crop) -> tuple[int, ...]:
@@ -302,7 +257,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             self.images,
             tuple(indices),
             self._degradation,
-            seed=self._seed,
+            seed=self._settings.seed,
             crop=crop or self.crop(),
             inputs=self.inputs,
             prefilter=self.prefilter,
@@ -335,7 +290,7 @@ class DeblurDataModule(L.LightningDataModule, ABC):
     def evaluation_dataloader(self, indices: tuple[int, ...], crop: Crop) -> DataLoader[Sample]:
         """Return batches of some of the images, degraded as in validation and test, in a frame."""
         shapes = [crop.shape(self.images.shapes[index]) for index in indices]
-        batches = batches_of_one_shape(shapes, self._eval_batch_size)
+        batches = batches_of_one_shape(shapes, self._settings.eval_batch_size)
         rank, processes = self._place()
         if len(batches) < processes:
             made = f"{counted(len(indices), 'image makes', 'images make')} {counted(len(batches), 'batch', 'batches')}"
@@ -357,10 +312,10 @@ class DeblurDataModule(L.LightningDataModule, ABC):
             UserError: where no image has.
         """
         every, crop = self.division.train, replace(self.crop(), crop=None)
-        least = self._patch_size or 1
+        least = self._settings.patch_size or 1
         found = fitting(self.images.shapes, every, crop, least)
         if not found:
-            raise too_large_patch(self._patch_size, self._shapes(every), crop.margin, "training images")
+            raise too_large_patch(self._settings.patch_size, self._shapes(every), crop.margin, "training images")
         left_out = self._shapes(sorted(set(every).difference(found)))
         if left_out:
             _log.warning(too_small_for_patches(left_out, len(every), least, crop.margin))
@@ -393,11 +348,44 @@ class DeblurDataModule(L.LightningDataModule, ABC):
 
     def _loading(self) -> dict[str, Any]:
         return {
-            "num_workers": self._num_workers,
-            "persistent_workers": self._num_workers > 0,
+            "num_workers": self._settings.num_workers,
+            "persistent_workers": self._settings.num_workers > 0,
             "worker_init_fn": start_loader_process,
             # Only memory that is pinned is copied to a GPU while the processor goes on.
             "pin_memory": self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             # A loader draws a seed for its processes; drawn from torch's own generator it would change the dropout.
             "generator": torch.Generator(),
         }
+
+
+def build_data_module(
+    section: Data,
+    degradation: Degradation,
+    *,
+    trusted: Sequence[str] = (),
+    training_seed: int = 0,
+    cache_root: str | None = None,
+    context: int = 0,
+) -> DeblurDataModule:
+    """Build the data module that a group of the configuration describes.
+
+    Args:
+        section: The checked group `data`: the settings that all data sets share, and the arguments of the class that
+            `_target_` names, an `ImageSource`.
+        degradation: What blurs the images.
+        trusted: Modules that the user named on the command line.
+        training_seed: As in `DeblurDataModule`.
+        cache_root: As in `DeblurDataModule`.
+        context: As in `DeblurDataModule`.
+
+    Raises:
+        UserError: As `source_of`.
+    """
+    return DeblurDataModule(
+        source_of(section, trusted),
+        degradation,
+        section,
+        training_seed=training_seed,
+        cache_root=cache_root,
+        context=context,
+    )

@@ -1,25 +1,21 @@
-"""Cached gray images -> blurred and sharp samples for validation and test; the order of a training."""
+"""Cached gray images -> blurred and sharp samples for validation and test, and their batches."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
-from deblur.blur import Degradation, Sampled
+from deblur.blur import Degradation, Sampled, degrade
+from deblur.blur.images import Crop, GrayImage
+from deblur.blur.images import as_float as array_as_float
 from deblur.blur.kernels import Psf
-from deblur.data.crops import Crop
 from deblur.text import as_bytes
 
-GrayImage = NDArray[np.uint8]
 Sample = dict[str, Any]
-EpochAndIndex = tuple[int, int]
-
-ANNOUNCED = 32  # images ahead
 
 
 class Images(Protocol):
@@ -35,7 +31,7 @@ class Images(Protocol):
 
 
 class WienerPrefilter(Protocol):
-    """What makes the Wiener estimate of a whole blurred image, for a network that wants one."""
+    """Makes the Wiener estimate of a whole blurred image, for a network that wants one."""
 
     @property
     def planes(self) -> int: ...  # noqa: D102 # how many a Wiener estimate has
@@ -47,14 +43,14 @@ class WienerPrefilter(Protocol):
 
 def wiener_estimate_of(blurred: GrayImage, kernel: Psf, prefilter: WienerPrefilter) -> NDArray[np.float32]:
     """Return the Wiener estimate (planes, H, W) of a blurred image in gray levels."""
-    return prefilter(blurred.astype(np.float32) / np.float32(255), kernel)
+    return prefilter(array_as_float(blurred), kernel)
 
 
 class EvaluationDataset(Dataset[Sample]):
-    """Whole images, or a frame within them, degraded in the same way every time.
+    """Whole images, or a crop of each, degraded in the same way every time.
 
     A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, its `kernel`, and in `degradation` how it
-    was blurred; in `wiener_estimate` (planes, H, W) float32 what was prepared for a network that wants it.
+    was blurred; if the network wants a Wiener estimate, also `wiener_estimate` (planes, H, W) float32.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
     """
 
@@ -72,13 +68,13 @@ class EvaluationDataset(Dataset[Sample]):
         """Describe the samples.
 
         Args:
-            images: where the sharp images come from.
-            indices: which of them.
-            degradation: what blurs the inputs.
-            seed: of what is drawn.
-            crop: what is seen of each image.
-            inputs: what is degraded, of the same sizes as the sharp images; None degrades these.
-            prefilter: makes the Wiener estimate, where one is wanted.
+            images: The sharp images.
+            indices: Which of them.
+            degradation: What blurs the inputs.
+            seed: Of what is drawn.
+            crop: What is measured of each image.
+            inputs: What is degraded, of the same sizes as the sharp images; None degrades these.
+            prefilter: Makes the Wiener estimate, if one is wanted.
         """
         self._images = images
         self._inputs = images if inputs is None else inputs
@@ -102,64 +98,14 @@ class EvaluationDataset(Dataset[Sample]):
         given = sharp if self._inputs is self._images else self._inputs[index]  # read from the disk once
         sample: Sample = {
             "sharp": self._crop.cut(sharp)[None],
-            "blurred": self._crop.degrade(given, self._degradation, sampled)[None],
+            "blurred": degrade(given, self._degradation, sampled, self._crop)[None],
             "name": name,
-            "degradation": describe(sampled),
+            "degradation": _described(sampled),
             "kernel": sampled.kernel.psf,
         }
         if self._prefilter is not None:
             sample["wiener_estimate"] = wiener_estimate_of(sample["blurred"][0], sampled.kernel.psf, self._prefilter)
         return sample
-
-
-class EpochSampler(Sampler[EpochAndIndex]):
-    """The training images in a new order each epoch, a function of (seed, epoch).
-
-    Where several processes share a training, each takes its part of the same order; the first images come twice where
-    the parts would not be equal.
-    """
-
-    def __init__(
-        self,
-        indices: Sequence[int],
-        seed: int,
-        rank: int = 0,
-        processes: int = 1,
-        announce: Callable[[Sequence[int]], None] | None = None,
-    ) -> None:
-        """Start at epoch 0.
-
-        Args:
-            indices: the training images.
-            seed: of the order.
-            rank: which process this is.
-            processes: how many share the training.
-            announce: is told of images some time before they are asked for.
-        """
-        self._announce = announce
-        self._indices = np.asarray(indices)
-        self._seed = seed
-        self._rank = rank
-        self._processes = processes
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration belongs to; Lightning calls this."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        """Return the number of images for this process."""
-        return -(-len(self._indices) // self._processes)
-
-    def __iter__(self) -> Iterator[EpochAndIndex]:
-        """Yield each image of this process once."""
-        order = np.random.default_rng(np.random.SeedSequence([self._seed, self._epoch])).permutation(self._indices)
-        part = np.resize(order, len(self) * self._processes)[self._rank :: self._processes]
-        epoch = self._epoch
-        for place, index in enumerate(part.tolist()):
-            if self._announce is not None and place % ANNOUNCED == 0:
-                self._announce(part[place : place + 2 * ANNOUNCED].tolist())
-            yield epoch, index
 
 
 def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[list[int]]:
@@ -174,14 +120,12 @@ def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[l
 
 
 def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Stack images of one shape to (N, 1, H, W), uint8, and their Wiener estimates; list what else the samples say."""
-    images = [key for key in ("blurred", "sharp", "wiener_estimate") if key in samples[0]]
-    stacked: dict[str, Any] = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in images}
+    """Stack images of one shape to (N, 1, H, W), uint8, and their Wiener estimates; list everything else."""
+    stacked = ("blurred", "sharp", "wiener_estimate")
+    listed = ("name", "degradation", "kernel")
     return {
-        **stacked,
-        "name": [sample["name"] for sample in samples],
-        "degradation": [sample["degradation"] for sample in samples],
-        "kernel": [sample["kernel"] for sample in samples],
+        **{key: torch.from_numpy(np.stack([one[key] for one in samples])) for key in stacked if key in samples[0]},
+        **{key: [one[key] for one in samples] for key in listed},
     }
 
 
@@ -190,7 +134,7 @@ def as_float(pixels: torch.Tensor) -> torch.Tensor:
     return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels.float()
 
 
-def describe(sampled: Sampled) -> Mapping[str, Any]:
+def _described(sampled: Sampled) -> dict[str, Any]:
     """Return how an image was degraded, as columns of a table."""
     return {
         "blur": sampled.family,
@@ -198,8 +142,3 @@ def describe(sampled: Sampled) -> Mapping[str, Any]:
         "noise_sigma": sampled.noise_sigma,
         "jpeg_quality": sampled.jpeg_quality,
     }
-
-
-def single_thread_opencv() -> None:
-    """Keep OpenCV from starting threads: at these image sizes they cost time, and in forked processes they can hang."""
-    cv2.setNumThreads(0)

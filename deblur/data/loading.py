@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final
 
+import cv2
 from torch.utils.data import DataLoader
 
-from deblur.data.datasets import Sample, single_thread_opencv
+from deblur.data.datasets import Sample
 from deblur.errors import UserError, too_many_files
 from deblur.processes import end_with_parent
 
@@ -38,6 +39,11 @@ class ImageLoader(DataLoader[Sample]):
         except UserError as error:
             kind = type(error)
             raise UserError(str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")[2].rstrip()) from None
+
+
+def single_thread_opencv() -> None:
+    """Keep OpenCV from starting threads: at these image sizes they cost time, and in forked processes they can hang."""
+    cv2.setNumThreads(0)
 
 
 def start_loader_process(_worker: int) -> None:

@@ -1,20 +1,93 @@
-"""Pairs of a sharp image and one that somebody else blurred: which files belong together, and their caches."""
+"""Given pairs of sharp and blurred images: which files belong together, and their caches."""
 
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from deblur.data.cache import ImageCache, open_cache
-from deblur.data.folders import find_images
-from deblur.data.sources import ImageSource
+from deblur.data.folders import find_images, walk
+from deblur.data.sizes import Shape
+from deblur.data.sources import FilesSource, GroupBy, ImageSource, choose, stored_shape
 from deblur.errors import UserError
 from deblur.image_io.gray import BadImage, report_bad_images
 
 _LISTED = 5  # names in a message
 
 _log = logging.getLogger(__name__)
+
+
+class PairsData(FilesSource):
+    """Sharp image files, and given blurred images of the same scenes: two folders, or one that holds both."""
+
+    def __init__(
+        self,
+        sharp: str | Path | None = None,
+        blurred: str | Path | None = None,
+        root: str | Path | None = None,
+        sharp_folder: str = "sharp",
+        blurred_folder: str = "blur",
+        max_images: int | None = None,
+        seed: int = 0,
+        group_by: GroupBy = None,
+    ) -> None:
+        """Choose the folders; their files are listed when `names` is first read.
+
+        Args:
+            sharp: The folder of the sharp images.
+            blurred: The folder of the blurred images, of the same names, suffixes aside.
+            root: Instead of the two, a folder that holds both.
+            sharp_folder: Name of the folders of sharp images within `root`.
+            blurred_folder: Name of the folders of blurred images within `root`.
+            max_images: How many pairs to choose at random; None takes all.
+            seed: Chooses the pairs.
+            group_by: `folder` keeps the pairs of each folder in one split; None splits pair by pair.
+
+        Raises:
+            ValueError: Neither `root` nor the two folders are given.
+        """
+        if (root or sharp) is None or (root or blurred) is None:
+            raise ValueError("give sharp and blurred, or root")
+        super().__init__(root or sharp or "", ())
+        self._places = Path(root or sharp or ""), Path(root or blurred or "")
+        self._folders = None if root is None else (sharp_folder, blurred_folder)
+        self._max_images = max_images
+        self._seed = seed
+        self._group_by = group_by
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The sharp images, sorted.
+
+        Raises:
+            UserError: As `find_pairs` and `find_pairs_in_tree`.
+        """
+        return tuple(self._pairs)
+
+    @property
+    def blurred(self) -> ImageSource:
+        """The blurred image of each sharp one."""
+        return FilesSource(self._places[1], self._pairs.values())
+
+    def groups(self, names: Sequence[str]) -> Sequence[str] | None:
+        """Return the folder of each pair, without that of its kind, if its pairs are to stay together."""
+        if self._group_by is None:
+            return None
+        kind = None if self._folders is None else self._folders[0]
+        return [without_folder(name, kind).rpartition("/")[0] for name in names]
+
+    def known_shapes(self) -> Iterator[Shape | None]:
+        """Yield what the headers say of the sharp images, or of all in a folder that holds both: pairs are as large."""
+        key = "sharp" if self._folders is None else "root"
+        yield from (stored_shape(self.root / name) for name in walk(self.root, f"data.{key}"))
+
+    @cached_property
+    def _pairs(self) -> dict[str, str]:
+        sharp, blurred = self._places
+        pairs = find_pairs(sharp, blurred) if self._folders is None else find_pairs_in_tree(sharp, *self._folders)
+        return {name: pairs[name] for name in choose(list(pairs), self._max_images, self._seed)}
 
 
 def find_pairs(sharp: Path, blurred: Path) -> dict[str, str]:

@@ -1,30 +1,178 @@
-"""Whole images of a training -> batches of patches.
+"""Cached gray images -> mirrored and blurred images of a training -> batches of patches.
 
 Every random number comes from (seed, epoch, index), none from a global generator: the patches are the same for any
 number of loader processes and after a resume.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler, get_worker_info
 
-from deblur.data.datasets import EpochAndIndex, Sample
-from deblur.data.images import MIRRORS, TrainingImage, TrainingImages
+from deblur.blur import Degradation
+from deblur.blur.images import Crop, pad_symmetric
+from deblur.blur.transforms import mirrored_and_degraded
+from deblur.data.datasets import Images, Sample, WienerPrefilter, wiener_estimate_of
 
+EpochAndIndex = tuple[int, int]
+Mirror = tuple[bool, bool]  # left-right, top-bottom
 Patches = Mapping[str, NDArray[Any]]
+"""By name: `sharp` and `blurred`, and `wiener_estimate` if one is wanted."""
+
+ANNOUNCED: Final = 32  # images ahead
+MIRRORS: Final[tuple[Mirror, ...]] = ((False, False), (True, False), (False, True), (True, True))
 
 
-@dataclass(frozen=True)
-class EpochDraws:
-    """What an epoch draws for all images, in one go: for a single image a generator takes longer than its patches.
+class EpochSampler(Sampler[EpochAndIndex]):
+    """The training images in a new order each epoch, a function of (seed, epoch).
+
+    If several processes share a training, each takes its part of the same order; the first images come twice if the
+    parts would not be equal.
+    """
+
+    def __init__(
+        self,
+        indices: Sequence[int],
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        announce: Callable[[Sequence[int]], None] | None = None,
+    ) -> None:
+        """Start at epoch 0.
+
+        Args:
+            indices: The training images.
+            seed: Of the order.
+            rank: Which process this is.
+            processes: How many share the training.
+            announce: Called with images some time before they are asked for.
+        """
+        self._announce = announce
+        self._indices = np.asarray(indices)
+        self._seed = seed
+        self._rank = rank
+        self._processes = processes
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration belongs to; Lightning calls this."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of images for this process."""
+        return -(-len(self._indices) // self._processes)
+
+    def __iter__(self) -> Iterator[EpochAndIndex]:
+        """Yield each image of this process once."""
+        order = np.random.default_rng(np.random.SeedSequence([self._seed, self._epoch])).permutation(self._indices)
+        part = np.resize(order, len(self) * self._processes)[self._rank :: self._processes]
+        epoch = self._epoch
+        for place, index in enumerate(part.tolist()):
+            if self._announce is not None and place % ANNOUNCED == 0:
+                self._announce(part[place : place + 2 * ANNOUNCED].tolist())
+            yield epoch, index
+
+
+class TrainingImages:
+    """The crop of each image, mirrored as asked for and then degraded, and its Wiener estimate.
+
+    A degradation that draws nothing gives the same pixels each time, so its results are kept if they fit into memory:
+    one per image, and one more per mirror image that the blur treats differently. Loader processes keep nothing: each
+    would keep all of it.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        inputs: Images,
+        indices: Sequence[int],
+        degradation: Degradation,
+        *,
+        seed: int,
+        crop: Crop,
+        context: int,
+        mirrored: bool,
+        memory_limit: int,
+        prefilter: WienerPrefilter | None = None,
+    ) -> None:
+        """Describe the images.
+
+        Args:
+            images: The sharp images.
+            inputs: What is degraded, of the same sizes.
+            indices: Which of them are asked for.
+            degradation: What blurs the inputs.
+            seed: Of what is drawn.
+            crop: What is kept of each image.
+            context: Further pixels around the blurred crop, its mirror image [px].
+            mirrored: Whether mirror images are asked for.
+            memory_limit: Results are kept if they all take no more [bytes].
+            prefilter: Makes the Wiener estimate, if one is wanted.
+        """
+        self._images = images
+        self._inputs = inputs
+        self._degradation = degradation
+        self._seed = seed
+        self._crop = crop
+        self._context = context
+        self._prefilter = prefilter
+        self._pipelines = {mirror: mirrored_and_degraded(mirror, degradation, crop) for mirror in MIRRORS}
+        self._kept: dict[tuple[int, Mirror], Patches] = {}
+        self._commutes = degradation.commutes_with_mirroring
+        ways = 2 ** self._commutes.count(False) if mirrored else 1
+        self._keeps = degradation.is_fixed and self._size(indices, ways) <= memory_limit
+
+    def __call__(self, epoch: int, index: int, mirror: Mirror) -> Patches:
+        """Return an image of one epoch, mirrored left-right and top-bottom if asked for; read-only.
+
+        Returns:
+            `sharp` (1, H, W) and `blurred` (1, H + 2 context, W + 2 context) in uint8, and if one is wanted,
+            `wiener_estimate` (planes, H + 2 context, W + 2 context) in float16.
+        """
+        # If the blur treats both the same, the blurred image is mirrored: it serves twice.
+        before, after = (
+            (mirror[0] and self._commutes[0] is late, mirror[1] and self._commutes[1] is late) for late in (False, True)
+        )
+        key = index, before
+        image = self._kept.get(key)
+        if image is None:
+            image = self._make(epoch, index, before)
+            if self._keeps and get_worker_info() is None:
+                self._kept[key] = image
+        turn = (..., slice(None, None, -1 if after[1] else 1), slice(None, None, -1 if after[0] else 1))
+        return {name: planes[turn] for name, planes in image.items()}
+
+    def _make(self, epoch: int, index: int, mirror: Mirror) -> Patches:
+        sampled = self._degradation.sample(np.random.default_rng(np.random.SeedSequence([self._seed, epoch, index])))
+        sharp = self._images[index]
+        given = sharp if self._inputs is self._images else self._inputs[index]  # read from the disk once
+        made = self._pipelines[mirror](image=given, sharp=sharp, sampled=sampled)
+        blurred, sharp = made["image"], self._crop.cut(made["sharp"])
+        planes = {"blurred": pad_symmetric(blurred, self._context)[None], "sharp": sharp[None]}
+        if self._prefilter is not None:
+            prepared = wiener_estimate_of(blurred, sampled.kernel.psf, self._prefilter)
+            planes["wiener_estimate"] = pad_symmetric(prepared.astype(np.float16), self._context)
+        return planes
+
+    def _size(self, indices: Sequence[int], ways: int) -> int:
+        """Return the bytes needed to keep all blurred crops, Wiener estimates and mirrored sharp crops."""
+        around = 2 * self._context
+        deep = 1 + (0 if self._prefilter is None else 2 * self._prefilter.planes)  # bytes per pixel
+        total = 0
+        for index in indices:
+            height, width = self._crop.shape(self._images.shapes[index])
+            total += ways * deep * (height + around) * (width + around) + (ways - 1) * height * width
+        return total
+
+
+class EpochDraws(NamedTuple):
+    """What an epoch draws for all images at once: a generator per image takes longer than its patches.
 
     Attributes:
-        epoch: which one.
+        epoch: Which one.
         mirrors: (images,) indices of MIRRORS.
         places: (images, patches, 2), where each patch lies in the room that it has, from 0 to below 1.
     """
@@ -44,8 +192,8 @@ class EpochDraws:
 class TrainingDataset(Dataset[Sample]):
     """Patches of mirrored and blurred images, by (epoch, index).
 
-    The whole image is blurred before patches are cut, so that they are true at their boundaries; where a patch lies at
-    the frame's edge, the blurred image is continued by its mirror image.
+    The whole image is blurred before patches are cut, so that they are true at their boundaries; at the edge of the
+    crop, the blurred image is extended by its mirror image.
     """
 
     def __init__(
@@ -62,13 +210,13 @@ class TrainingDataset(Dataset[Sample]):
         """Describe the samples.
 
         Args:
-            images: what patches are cut from.
-            count: of all images, those of other splits included.
-            seed: of flips and patch positions.
-            patch_size: side of a sharp patch [px]; None takes the whole frame as the one patch.
-            patches_per_image: patches from an image; read only where they are smaller than the frame.
-            context: further pixels of the blurred image on each side of a patch, which the images bring.
-            flips: mirror images at random in both directions.
+            images: What patches are cut from.
+            count: Of all images, those of other splits included.
+            seed: Of flips and patch positions.
+            patch_size: Side of a sharp patch [px]; None takes the whole crop as the one patch.
+            patches_per_image: Patches from an image; read only if they are smaller than the crop.
+            context: Further pixels of the blurred image on each side of a patch, which the images bring.
+            flips: Mirror images at random in both directions.
         """
         self._images = images
         self._count = count
@@ -84,48 +232,39 @@ class TrainingDataset(Dataset[Sample]):
         return dict(self.__getitems__([position]))
 
     def __getitems__(self, positions: Sequence[EpochAndIndex]) -> Patches:
-        """Return the patches of several images, in one go, which is what a loader asks for.
+        """Return the patches of several images at once, which is what a loader asks for.
 
         Returns:
-            `sharp` (N, 1, S, S) and `blurred` (N, 1, S + 2 context, S + 2 context) in uint8, and where the images
-            bring a `wiener_estimate`, it (N, planes, S + 2 context, S + 2 context) in float16.
+            `sharp` (N, 1, S, S) and `blurred` (N, 1, S + 2 context, S + 2 context) in uint8, and if the images
+            bring one, `wiener_estimate` (N, planes, S + 2 context, S + 2 context) in float16.
         """
-        images = [self._image(*position) for position in positions]
+        whole = [self._image(*position) for position in positions]
+        names = whole[0].keys()
         if self._patch_size is None:
-            whole = [_planes(image) for image in images]
-            return {name: np.stack([planes[name] for planes in whole]) for name in whole[0]}
-        side, wide = self._patch_size, self._patch_size + 2 * self._context
-        count = len(images) * self._patches_per_image
-        sides = {"sharp": side, "blurred": wide, "wiener_estimate": wide}
+            return {name: np.stack([planes[name] for planes in whole]) for name in names}
+        sides = {name: self._patch_size + (0 if name == "sharp" else 2 * self._context) for name in names}
+        count = len(whole) * self._patches_per_image
         patches = {
             name: np.empty((count, len(planes), sides[name], sides[name]), planes.dtype)
-            for name, planes in _planes(images[0]).items()
+            for name, planes in whole[0].items()
         }
         patch = 0
-        for (_, index), image in zip(positions, images, strict=True):
-            room = np.array(image.sharp.shape) - side + 1
-            places = self._drawn(positions[0][0]).places[index] * room
-            planes = _planes(image)
+        for (epoch, index), image in zip(positions, whole, strict=True):
+            room = np.array(image["sharp"].shape[1:]) - self._patch_size + 1
+            places = self._drawn(epoch).places[index] * room
             for top, left in places.astype(np.intp).tolist():
-                for name, whole_planes in planes.items():
-                    size = sides[name]
-                    patches[name][patch] = whole_planes[:, top : top + size, left : left + size]
+                for name, planes in image.items():
+                    patches[name][patch] = planes[:, top : top + sides[name], left : left + sides[name]]
                 patch += 1
         return patches
 
-    def _image(self, epoch: int, index: int) -> TrainingImage:
-        mirror = MIRRORS[self._drawn(epoch).mirrors[index] if self._flips else 0]
-        return self._images(epoch, index, mirror)
+    def _image(self, epoch: int, index: int) -> Patches:
+        return self._images(epoch, index, MIRRORS[self._drawn(epoch).mirrors[index] if self._flips else 0])
 
     def _drawn(self, epoch: int) -> EpochDraws:
         if self._draws is None or self._draws.epoch != epoch:
             self._draws = EpochDraws.draw(self._seed, epoch, self._count, self._patches_per_image)
         return self._draws
-
-
-def _planes(image: TrainingImage) -> dict[str, NDArray[Any]]:
-    planes: dict[str, NDArray[Any]] = {"blurred": image.blurred[None], "sharp": image.sharp[None]}
-    return planes if image.wiener_estimate is None else {**planes, "wiener_estimate": image.wiener_estimate}
 
 
 def collate_patches(patches: Any) -> dict[str, torch.Tensor]:

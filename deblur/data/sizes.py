@@ -1,22 +1,15 @@
 """Which images are large enough for a training patch, or for what validation and test see of them."""
 
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from deblur.errors import UserError
 
 if TYPE_CHECKING:  # OpenCV: a command that is refused starts sooner without it
+    from deblur.blur.images import Crop
     from deblur.config import TrainConfig
-    from deblur.config.schema import DataSettings
-    from deblur.data.crops import Crop
 
 Shape = tuple[int, int]  # height and width [px]
-
-_SYNTHETIC: Final = "deblur.data.SyntheticData"
-_PHOTOS: Final = "deblur.data.PhotosData"
-_TREES: Final = ("deblur.data.FolderData", "deblur.data.PairsData")
 
 
 def fitting(shapes: Sequence[Shape], indices: Iterable[int], crop: "Crop", least: int = 1) -> tuple[int, ...]:
@@ -127,7 +120,10 @@ def refuse_too_large_patch(config: "TrainConfig") -> None:
         return
     margin = _margin(config) if is_real else (0, 0)
     found: list[Shape] = []
-    for shape in _stored_shapes(data):
+    from deblur.data.sources import source_of
+
+    source = source_of(data, config.trusted)
+    for shape in source.known_shapes():
         if shape is None:
             return
         upright = _largest([shape, shape[::-1]], margin)  # a camera may have stored it on its side
@@ -135,39 +131,7 @@ def refuse_too_large_patch(config: "TrainConfig") -> None:
             return
         found.append(upright)
     if found:
-        images = "drawn images" if data.target == _SYNTHETIC else "images"
-        raise too_large_patch(patch_size, found, margin, images)
-
-
-def _stored_shapes(data: "DataSettings") -> Iterator[Shape | None]:
-    """Yield the sizes of images as far as they can be known without decoding; None for one of which they cannot."""
-    target, arguments = data.target, data.arguments()
-    if target == _SYNTHETIC:
-        from deblur.synthesis.faces.view import IMAGE_SIZE
-
-        yield IMAGE_SIZE, IMAGE_SIZE
-    elif target == _PHOTOS:
-        from deblur.data.photographs import photographs
-
-        yield from map(_stored_shape, photographs(arguments["max_images"], data.seed).paths())
-    elif target in _TREES:
-        from deblur.data.folders import walk
-
-        key = "sharp" if arguments.get("sharp") else "root"  # blurred images beside the sharp ones are as large
-        root = Path(arguments[key])
-        yield from (_stored_shape(root / name) for name in walk(root, f"data.{key}"))
-
-
-def _stored_shape(path: Path) -> Shape | None:
-    from deblur.image_io.formats.opening import open_image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            image = open_image(path.read_bytes(), path)
-        except Exception:  # a damaged file can raise nearly anything
-            return None
-    return image.height, image.width
+        raise too_large_patch(patch_size, found, margin, source.kind)
 
 
 def _margin(config: "TrainConfig") -> Shape:

@@ -1,42 +1,78 @@
-"""Where images come from: files, or faces that are drawn."""
+"""Where images come from: the base class of a data set's source, files in folders, and drawn images."""
 
 import hashlib
 import heapq
+import importlib.util
+import inspect
 import json
 import os
-from collections.abc import Iterable, Sequence
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.data.folders import find_images
+from deblur.data.folders import find_images, walk
+from deblur.data.sizes import Shape
+from deblur.errors import UserError
 from deblur.image_io.gray import DECODER_VERSION, BadImageError, printable, read_gray
 
-# Part of the cache key of drawn faces: raised when `faces.draw` draws other pixels than before.
-_FACES_VERSION = 1
-_LEAVES_VERSION = 1  # in the same way, for `leaves.draw`
+if TYPE_CHECKING:  # pydantic
+    from deblur.config.schema import Data
+
+GroupBy = Literal["folder"] | None
+
+# Parts of the cache keys of drawn images: raised when `draw` draws other pixels than before.
+_FACES_VERSION: Final = 1
+_LEAVES_VERSION: Final = 1
+
+ANIME_FACES: Final = "scribbless/another-anime-face-dataset"
+
+# Files in scikit-image's wheel that are photographs and that its documentation (`skimage.data`) says to be free:
+PHOTOGRAPHS: Final = (
+    "astronaut.png",  # public domain, NASA
+    "brick.png",  # CC0
+    "camera.png",  # CC0, Lav Varshney
+    "chelsea.png",  # CC0, Stefan van der Walt
+    "coffee.png",  # CC0, Rachel Michetti
+    "coins.png",  # no known copyright restrictions, Brooklyn Museum
+    "grass.png",  # CC0
+    "gravel.png",  # CC0
+    "hubble_deep_field.jpg",  # public domain, NASA
+    "retina.jpg",  # CC0, Mikael Häggström
+    "rocket.jpg",  # public domain, SpaceX
+)
 
 
-class ImageSource(Protocol):
-    """A sequence of named images that are decoded one by one. It can be pickled, for other processes to decode."""
+class ImageSource(ABC):
+    """A sequence of named gray images, decoded one by one; several threads may decode at once.
+
+    The arguments of the constructor are keys of the configuration's group `data`. The constructor reads no image:
+    whatever takes time or may fail belongs into `names`. An argument named `seed` gets `data.seed`.
+
+    Attributes:
+        kind: What the images are, in messages.
+        is_parallel: Whether several threads decode faster than one: Pillow, OpenCV and NumPy release the lock of the
+            interpreter, code in Python does not.
+    """
+
+    kind: ClassVar[str] = "images"
+    is_parallel: ClassVar[bool] = True
 
     @property
+    @abstractmethod
     def names(self) -> Sequence[str]:
         """Unique names, the same in every run and on every machine."""
 
-    @property
-    def description(self) -> str:
-        """What the images are, for messages: `12 images of {description}`."""
-
+    @abstractmethod
     def cache_key(self) -> str:
-        """Hash all that decides the names and the decoded pixels.
+        """Return a text of letters and digits that changes with the names and the decoded pixels."""
 
-        Returns:
-            Hexadecimal digits; another key means that the images must be decoded again.
-        """
-
+    @abstractmethod
     def decode(self, index: int) -> NDArray[np.uint8]:
         """Decode one image.
 
@@ -50,33 +86,58 @@ class ImageSource(Protocol):
             BadImageError: The image cannot be used.
         """
 
+    @property
+    def description(self) -> str:
+        """What the images are, for messages: `12 images of {description}`."""
+        return type(self).__name__
 
-class FilesSource:
+    @property
+    def blurred(self) -> "ImageSource | None":
+        """The given blurred image of each sharp one, in the same order; None if the sharp ones are to be blurred."""
+        return None
+
+    def groups(self, names: Sequence[str]) -> Sequence[str] | None:  # noqa: ARG002 # for classes that have groups
+        """Return a text per image, equal for images that must be in one split; None for no such groups.
+
+        Identical images are in one split anyway.
+
+        Args:
+            names: Of the images that can be used.
+        """
+        return None
+
+    def known_shapes(self) -> Iterator[Shape | None]:
+        """Yield the shapes of images as far as they are known without decoding; None if one is unknown."""
+        yield None
+
+
+class FilesSource(ImageSource):
     """Image files in a folder and the folders within it."""
 
-    def __init__(self, root: Path, names: Iterable[str]) -> None:
+    def __init__(self, root: str | Path, names: Iterable[str]) -> None:
         """Name the files.
 
         Args:
             root: The folder.
             names: The files, relative to the folder, with `/` between their parts.
         """
-        self._root = root.resolve()
+        self._root = Path(root).resolve()
         self._names = tuple(names)
 
     @property
     def names(self) -> Sequence[str]:
-        """Names relative to the folder, in the order in which they were given."""
+        """Names relative to the folder."""
         return self._names
 
-    def paths(self) -> list[Path]:
-        """Return where the files are."""
-        return [self._root / name for name in self._names]
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self._root
 
     @property
     def description(self) -> str:
         """The folder."""
-        return printable(str(self._root))
+        return printable(str(self.root))
 
     def cache_key(self) -> str:
         """Hash the folder's place, every file's name, size, time and permissions, and the decoder.
@@ -84,80 +145,129 @@ class FilesSource:
         Nothing that a run chooses is part of it, such as the size of a patch: one folder has one cache. Contents are
         not read: a file that changes but keeps its size and its time to the nanosecond goes unnoticed.
         """
-        root = os.fspath(self._root)
-        files = [(name, _state(f"{root}/{name}")) for name in self._names]  # a Path each would take as long again
-        return _hash("folder", DECODER_VERSION, str(self._root), files)
+        root = os.fspath(self.root)
+        files = [(name, _state(f"{root}/{name}")) for name in self.names]  # a Path each would take as long again
+        return _hash("folder", DECODER_VERSION, root, files)
 
     def decode(self, index: int) -> NDArray[np.uint8]:
-        """Decode one file as a gray image.
-
-        Args:
-            index: Place in `names`.
-
-        Returns:
-            Gray levels 0 to 255, shape (H, W).
-
-        Raises:
-            BadImageError: The file cannot be used, or its name cannot be written into the files of a run.
-        """
-        name = self._names[index]
+        """Decode one file; a name that cannot be written into the files of a run makes it a bad image."""
+        name = self.names[index]
         try:
             name.encode()
         except UnicodeEncodeError as error:
             raise BadImageError("has a name that is not valid UTF-8") from error
-        return read_gray(self._root / name)
+        return read_gray(self.root / name)
+
+    def known_shapes(self) -> Iterator[Shape | None]:
+        """Yield what the headers of the files say."""
+        yield from (stored_shape(self.root / name) for name in self.names)
 
 
-class FolderSource(FilesSource):
+class FolderData(FilesSource):
     """The images of a folder and the folders within it, or some of them."""
 
-    def __init__(self, root: Path, max_images: int | None, seed: int) -> None:
-        """Find the images and choose among them.
+    def __init__(
+        self, root: str | Path, max_images: int | None = None, seed: int = 0, group_by: GroupBy = None
+    ) -> None:
+        """Choose a folder; its files are listed when `names` is first read.
 
         Args:
-            root: Folder to search.
-            max_images: How many images to choose at random, as `choose` does; null takes all.
+            root: The folder.
+            max_images: How many images to choose at random, as `choose` does; None takes all.
             seed: Chooses the images.
+            group_by: `folder` keeps the images of each folder in one split; None splits image by image.
+        """
+        super().__init__(root, ())
+        self._max_images = max_images
+        self._seed = seed
+        self._group_by = group_by
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        """The images found, sorted.
 
         Raises:
             UserError: The folder is missing, cannot be listed or holds no image.
         """
-        super().__init__(root, choose(find_images(root), max_images, seed))
+        return tuple(choose(find_images(self.root), self._max_images, self._seed))
+
+    def groups(self, names: Sequence[str]) -> Sequence[str] | None:
+        """Return the folder of each image, if its images are to stay together."""
+        return None if self._group_by is None else [name.rpartition("/")[0] for name in names]
+
+    def known_shapes(self) -> Iterator[Shape | None]:
+        """Yield what the headers of the files say, without listing all files first."""
+        yield from (stored_shape(self.root / name) for name in walk(self.root, "data.root"))
 
 
-def choose(names: Sequence[str], count: int | None, seed: int) -> Sequence[str]:
-    """Choose some names at random.
+class PhotosData(FilesSource):
+    """The free photographs that come with scikit-image, of 384x303 to 1411x1411 px; most are in color."""
 
-    Which ones depends on the names and on `seed`, so that a few more names change few of the choices.
+    def __init__(self, max_images: int | None = None, seed: int = 0) -> None:
+        """Choose the photographs.
 
-    Args:
-        names: Names to choose from.
-        count: How many; null takes all as they are.
-        seed: Chooses.
+        Args:
+            max_images: How many to choose; None takes all.
+            seed: Chooses them.
+        """
+        self._names = tuple(choose(PHOTOGRAPHS, max_images, seed))
 
-    Returns:
-        The chosen names, sorted.
-    """
-    if count is None:
-        return names
-    return sorted(heapq.nsmallest(count, names, key=lambda name: _hash(seed, name)))
+    @cached_property
+    def root(self) -> Path:
+        """The folder of scikit-image's data.
+
+        Raises:
+            UserError: scikit-image is not installed.
+        """
+        found = importlib.util.find_spec("skimage")  # finding is enough: an import takes a second
+        if found is None or found.origin is None:
+            raise UserError(
+                "data=photos takes the photographs that come with scikit-image, which is not installed: "
+                "run pip install scikit-image."
+            )
+        return (Path(found.origin).parent / "data").resolve()
 
 
-class SyntheticSource:
+class AnimeFacesData(FolderData):
+    """The anime faces of the original study, downloaded from Kaggle when they are first needed."""
+
+    def __init__(self, max_images: int | None = None, seed: int = 0) -> None:
+        """Choose faces.
+
+        Args:
+            max_images: How many to choose; None takes all.
+            seed: Chooses them.
+        """
+        super().__init__("", max_images, seed)
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder of the downloaded faces."""
+        return download_anime_faces().resolve()
+
+    def known_shapes(self) -> Iterator[Shape | None]:
+        """Yield nothing known: the faces may not have been downloaded."""
+        yield None
+
+
+class SyntheticData(ImageSource):
     """Drawn faces, and dead leaves after them, of 256x256 px: data that needs no files."""
 
-    def __init__(self, faces: int, seed: int, leaves: int = 0) -> None:
+    kind = "drawn images"
+    is_parallel = False  # 2 threads take 6 s for 200 faces, one takes 5 s
+
+    def __init__(self, max_images: int, leaves: float = 0.0, seed: int = 0) -> None:
         """Name the images.
 
         Args:
-            faces: How many faces.
+            max_images: How many images are drawn.
+            leaves: Fraction of them that are dead leaves, 0 to 1.
             seed: Chooses the images; larger numbers of them with the same seed begin with the same ones.
-            leaves: How many images of dead leaves.
         """
         self._seed = seed
-        self._faces = faces
-        self._leaves = leaves
-        numbered = [("face", faces), ("leaves", leaves)]
+        self._leaves = round(leaves * max_images)
+        self._faces = max_images - self._leaves
+        numbered = [("face", self._faces), ("leaves", self._leaves)]
         self._names = tuple(f"{kind}-{index:06d}" for kind, count in numbered for index in range(count))
 
     @property
@@ -177,21 +287,99 @@ class SyntheticSource:
         return _hash("faces", _FACES_VERSION, self._seed, self._faces, *leaves)
 
     def decode(self, index: int) -> NDArray[np.uint8]:
-        """Draw one image.
-
-        Args:
-            index: Place in `names`.
-
-        Returns:
-            Gray levels 0 to 255, shape (256, 256).
-        """
+        """Draw one image, shape (256, 256)."""
         from deblur.synthesis import faces, leaves  # here, so that folders of images do without the drawing
 
         return faces.draw(self._seed, index) if index < self._faces else leaves.draw(self._seed, index - self._faces)
 
+    def known_shapes(self) -> Iterator[Shape | None]:
+        """Yield the shape that all have."""
+        from deblur.synthesis.faces.view import IMAGE_SIZE
+
+        yield IMAGE_SIZE, IMAGE_SIZE
+
+
+def source_of(section: "Data", trusted: Sequence[str] = ()) -> ImageSource:
+    """Build the source that a data group names by `_target_`.
+
+    Args:
+        section: The checked group: the settings that all data sets share, and the arguments of the class. Of the shared
+            settings the class gets those that it takes; arguments annotated as `Path` become one.
+        trusted: Modules that the user named on the command line.
+
+    Raises:
+        UserError: The class is not found, not allowed, no source, or does not take the arguments.
+    """
+    from deblur.config import build
+    from deblur.config.build import find_class, path_arguments
+    from deblur.config.schema import SHARED_DATA_KEYS
+
+    found = find_class(section.target, ImageSource, trusted=trusted, key="data._target_")
+    taken, paths = inspect.signature(found).parameters, path_arguments(found)
+    arguments = {
+        key: Path(value) if key in paths and isinstance(value, str) else value
+        for key, value in section.plain().items()
+        if key not in SHARED_DATA_KEYS or key in taken
+    }
+    return build(arguments, ImageSource, trusted=trusted, key="data._target_")
+
+
+def download_anime_faces() -> Path:
+    """Download the 92,219 faces, unless kagglehub has done so before, and return their folder.
+
+    Raises:
+        UserError: kagglehub is not installed, or the download fails.
+    """
+    by_hand = f"or download https://www.kaggle.com/datasets/{ANIME_FACES} by hand and use data=folder data.root=DIR."
+    try:
+        import kagglehub
+    except ImportError as error:
+        raise UserError(
+            f"data=anime_faces is downloaded by kagglehub, which is not installed: run pip install kagglehub, {by_hand}"
+        ) from error
+    try:
+        return Path(kagglehub.dataset_download(ANIME_FACES))
+    except Exception as error:  # of the network, the credentials, the disk: it has no class of error in common
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise UserError(
+            f"data=anime_faces: {ANIME_FACES} cannot be downloaded ({reason}). Fix the connection or Kaggle's "
+            f"credentials (https://github.com/Kaggle/kagglehub tells how), {by_hand}"
+        ) from error
+
+
+def choose(names: Sequence[str], count: int | None, seed: int) -> Sequence[str]:
+    """Choose some names at random.
+
+    Which ones depends on the names and on `seed`, so that a few more names change few of the choices.
+
+    Args:
+        names: Names to choose from.
+        count: How many; None takes all as they are.
+        seed: Chooses.
+
+    Returns:
+        The chosen names, sorted.
+    """
+    if count is None:
+        return names
+    return sorted(heapq.nsmallest(count, names, key=lambda name: _hash(seed, name)))
+
+
+def stored_shape(path: Path) -> Shape | None:
+    """Return what the header of an image file says of its height and width; None if it says nothing."""
+    from deblur.image_io.formats.opening import open_image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = open_image(path.read_bytes(), path)
+        except Exception:  # a damaged file can raise nearly anything
+            return None
+    return image.height, image.width
+
 
 def _state(path: str) -> tuple[int, ...] | None:
-    """Give what changes with a file's content, and its permissions: whether it can be read at all."""
+    """Return what changes with a file's content, and its permissions: whether it can be read at all."""
     try:
         found = os.stat(path)  # noqa: PTH116 # of a text
     except OSError:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import gradio as gr
 
 from deblur.blur import Slider
-from deblur.blur.registry import import_families
+from deblur.blur.families import import_families
 from deblur.demo.networks import Networks
 from deblur.demo.visitors import KEPT_FOR, Visitor, Visitors
 from deblur.demo.wording import (

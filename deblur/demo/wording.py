@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from deblur.blur import NoBlur
-from deblur.blur.registry import parameter_units
+from deblur.blur.families import parameter_units
 from deblur.inference.simulation import Gain
 
 LONGEST_NAME: Final = 60  # characters of a name that the page shows

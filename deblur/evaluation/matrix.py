@@ -11,12 +11,13 @@ import torch
 
 from deblur.blur import FAMILIES, Mixed
 from deblur.blur.degradation import SHARED_PARAMETERS
+from deblur.blur.families import import_families, import_path
+from deblur.blur.images import Boundary
 from deblur.blur.parameters import Parameter
-from deblur.blur.registry import import_families, import_path
 from deblur.config import EvaluateConfig, TrainConfig
 from deblur.config.check import check_blur
-from deblur.data.crops import Boundary
 from deblur.data.datamodule import DeblurDataModule
+from deblur.data.datasets import as_float
 from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.device import DeviceRequest, taken_device
 from deblur.errors import UserError
@@ -307,7 +308,7 @@ def _measured(
     rows: dict[str, list[dict[str, float]]] = {label: [] for label in restorers}
     with torch.inference_mode(), loader_errors_as_user_errors(data.num_workers):
         for batch in data.evaluation_dataloader(indices, data.crop()):
-            images = {key: batch[key].to(device).float() / 255 for key in ("blurred", "sharp")}
+            images = {key: as_float(batch[key].to(device)) for key in ("blurred", "sharp")}
             inputs = psnr(images["blurred"], images["sharp"]).tolist()
             for label, restorer in restorers.items():
                 given = images["blurred"], batch["kernel"]

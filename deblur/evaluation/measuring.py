@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from deblur.data.crops import Crop
+from deblur.blur.images import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.evaluation.restorers import NetworkRestorer, Restorer

@@ -10,9 +10,9 @@ import torch
 from deblur.baselines import Identity
 from deblur.blur import Degradation
 from deblur.config import EvaluateConfig, build
-from deblur.config.schema import DataSettings
+from deblur.config.schema import Data
 from deblur.config.sections import Target
-from deblur.data.datamodule import DeblurDataModule
+from deblur.data.datamodule import DeblurDataModule, build_data_module
 from deblur.device import Device
 from deblur.errors import PartlyDone, UserError
 from deblur.evaluation.restorers import ExportedRestorer, NetworkRestorer, Restorer
@@ -71,9 +71,7 @@ def open_subject(place: Path, trusted: Sequence[str]) -> Subject:
     )
 
 
-def opened(
-    images: DataSettings, blur: Target, asked: EvaluateConfig, like: DeblurDataModule | None = None
-) -> DeblurDataModule:
+def opened(images: Data, blur: Target, asked: EvaluateConfig, like: DeblurDataModule | None = None) -> DeblurDataModule:
     """Return the data module of some images and a blur, with its images opened.
 
     They are not set up for a training: the size of its patches decides nothing, and a few images need no division.
@@ -89,7 +87,7 @@ def opened(
     """
     degradation = build(blur, Degradation, trusted=asked.trusted)
     cache_root = asked.paths.cache_root
-    data = build(images, DeblurDataModule, degradation, trusted=asked.trusted, cache_root=cache_root)
+    data = build_data_module(images, degradation, trusted=asked.trusted, cache_root=cache_root)
     _refuse_unknown_kernels(data, asked)
     if like is None:
         data.open_images()
@@ -104,7 +102,7 @@ def _refuse_unknown_kernels(data: DeblurDataModule, asked: EvaluateConfig) -> No
     A blur that this program adds to theirs is known, and is not all that was done to the images.
     """
     names = [name for name in asked.baseline if name != Identity.name]
-    if names and data.blurred_source() is not None:
+    if names and data.source.blurred is not None:
         raise UserError(
             f"baseline=[{','.join(names)}] has to know what blurred the images, and of images that somebody else "
             "blurred (data=pairs) nobody tells it: leave it out. To measure it with a kernel that you know, blur the "

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from deblur.baselines.optimal_linear import apply, fit_filters
+from deblur.blur.images import Crop, as_float
 from deblur.config import EvaluateConfig, TrainConfig
-from deblur.data.crops import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_problems
@@ -200,8 +199,7 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
     inputs = []
     for position in range(len(testing)):
         sample = testing[position]
-        blurred = sample["blurred"][0].astype(np.float32) / 255
-        sharp = torch.tensor(sample["sharp"][None]).float() / 255
+        blurred, sharp = as_float(sample["blurred"][0]), torch.from_numpy(as_float(sample["sharp"][None]))
         inputs.append(psnr(torch.from_numpy(blurred[None, None]), sharp).item())
         for size, taps in filters.items():
             results[size].append(psnr(torch.from_numpy(apply(taps, blurred)[None, None]), sharp).item())

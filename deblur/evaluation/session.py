@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from deblur.baselines import Baseline, make
+from deblur.blur.images import Crop
 from deblur.config import EvaluateConfig, TrainConfig
 from deblur.config.chosen import build_metrics, psnr_note
-from deblur.data.crops import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.sizes import nothing_left
 from deblur.device import Device, DeviceRequest, taken_device

@@ -2,13 +2,12 @@
 
 import hashlib
 import math
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur import Degradation, Sampled
+from deblur.blur import Degradation, Sampled, degrade
 from deblur.inference.color import BT601
 from deblur.text import as_bytes
 
@@ -41,22 +40,7 @@ def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> 
         degradation: what is done to it.
         name: of the image; what is drawn depends on it alone.
     """
-    return apply(pixels, degradation, drawn(degradation, name))
-
-
-def apply(pixels: NDArray[np.uint8], degradation: Degradation, sampled: Sampled) -> NDArray[np.uint8]:
-    """Blur an image, each color with the same kernel and noise of its own.
-
-    Args:
-        pixels: (H, W) or (H, W, 3).
-        degradation: what is done to it.
-        sampled: what was drawn for it.
-    """
-    if pixels.ndim == 2:
-        return degradation.apply(pixels, sampled)
-    each = [replace(sampled, noise_seed=sampled.noise_seed + channel) for channel in range(3)]  # its own noise
-    planes = [degradation.apply(np.ascontiguousarray(pixels[..., channel]), one) for channel, one in enumerate(each)]
-    return np.stack(planes, axis=2)
+    return degrade(pixels, degradation, drawn(degradation, name))
 
 
 def gain(blurred: NDArray[Any], restored: NDArray[Any], sharp: NDArray[Any]) -> Gain:

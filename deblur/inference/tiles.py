@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.errors import UserError
+from deblur.mirroring import mirror_index
 
 if TYPE_CHECKING:  # SciPy and OpenCV are loaded for a network that wants a Wiener estimate
     from deblur.blur.kernels import Psf
@@ -144,7 +145,7 @@ class TiledNetwork:
         if halo is None:
             return self._network(planes)
         above, beside = (
-            _mirrored(np.arange(part.start - halo, part.stop + halo), size)
+            mirror_index(np.arange(part.start - halo, part.stop + halo), size, np.minimum)
             for part, size in zip((rows, columns), planes.shape[1:], strict=True)
         )
         return self._network(planes[:, above[:, None], beside])
@@ -153,12 +154,6 @@ class TiledNetwork:
 def with_wiener_estimate(plane: Plane, kernel: "Psf | None", prefilter: "WienerPrefilter | None") -> Planes:
     """Return a plane and its Wiener estimate, if there is a pre-filter, (C, H, W)."""
     return plane[None] if prefilter is None else np.concatenate([plane[None], prefilter(plane, kernel)])
-
-
-def _mirrored(position: NDArray[np.intp], size: int) -> NDArray[np.intp]:
-    """Return which pixel of a row shows at each place of its half-sample symmetric continuation, as in a network."""
-    position = position % (2 * size)
-    return np.minimum(position, 2 * size - 1 - position)
 
 
 def _whole(size: int, size_divisor: int) -> int:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deblur.models.resnet import ResNet
-    from deblur.models.srcnn import SRCNN, mirrored, pad_symmetric
+    from deblur.models.srcnn import SRCNN, pad_symmetric
     from deblur.models.wiener_srcnn import WienerSRCNN
 
-__all__ = ["SRCNN", "ResNet", "WienerSRCNN", "mirrored", "pad_symmetric"]
+__all__ = ["SRCNN", "ResNet", "WienerSRCNN", "pad_symmetric"]
 
 _MODULES = {"ResNet": "resnet", "WienerSRCNN": "wiener_srcnn"}
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from deblur.mirroring import mirror_index
 from deblur.models import cpu_ops
 
 
@@ -150,19 +151,5 @@ def pad_symmetric(images: Tensor, halo: int, multiple: int = 1) -> Tensor:
     for dimension in (-2, -1):
         size = images.shape[dimension]
         position = torch.arange(-halo, size + halo + -size % multiple, device=images.device)
-        images = images.index_select(dimension, mirrored(position, size))
+        images = images.index_select(dimension, mirror_index(position, size, torch.minimum))
     return images
-
-
-def mirrored(position: Tensor, size: int) -> Tensor:
-    """Return which pixel of a row shows at each position of its half-sample symmetric continuation.
-
-    Args:
-        position: whole numbers, also below 0 and beyond the row.
-        size: of the row, from 1.
-
-    Returns:
-        Indices from 0 to `size` - 1, of the shape of `position`.
-    """
-    position = position % (2 * size)
-    return torch.minimum(position, 2 * size - 1 - position)

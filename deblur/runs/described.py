@@ -70,7 +70,7 @@ def with_unit(key: str, text: str) -> str:
         key: of the parameter, such as `sigma` or `families.gaussian.sigma`.
         text: the value.
     """
-    from deblur.blur.registry import parameter_units  # OpenCV
+    from deblur.blur.families import parameter_units  # OpenCV
 
     return f"{text} {parameter_units().get(key.rpartition('.')[2], '')}".rstrip()
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deblur.data.datasets import Sample, collate_images
+from deblur.data.datasets import Sample, as_float, collate_images
 
 ERROR_GAIN = 4  # the error's gray levels are shown this much brighter
 PAPER = 255  # gray level around images that are smaller than their place
@@ -28,7 +28,7 @@ class Restoration(NamedTuple):
 def restore_sample(module: L.LightningModule, sample: Sample) -> Restoration:
     """Restore one sample of an evaluation data set, in float32."""
     batch = collate_images([sample])
-    blurred = batch["blurred"].to(module.device).float() / 255
+    blurred = as_float(batch["blurred"].to(module.device))
     wiener_estimate = batch["wiener_estimate"].to(module.device) if "wiener_estimate" in batch else None
     was_training = module.training
     module.eval()

@@ -14,7 +14,7 @@ from deblur.config import TrainConfig, build
 from deblur.config.chosen import build_loss, build_metrics
 from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import LIBRARIES
-from deblur.data.datamodule import DeblurDataModule
+from deblur.data.datamodule import build_data_module
 from deblur.device import refuse_absent_device
 from deblur.inference.building import build_network
 from deblur.training.module import DeblurModule
@@ -65,17 +65,15 @@ def rehearse(config: TrainConfig) -> int:
     callbacks = [build(node, Callback, trusted=trusted) for node in (config.callbacks or {}).values() if node]
     with _quiet():
         build({**config.trainer.plain(), **_ON_ANY_MACHINE, "callbacks": callbacks}, L.Trainer, trusted=trusted)
-    data = build(
+    data = build_data_module(
         config.data,
-        DeblurDataModule,
         degradation,
         trusted=trusted,
         context=module.context,
         cache_root=config.paths.cache_root,
     )
     if config.data.target != _DOWNLOADED:
-        data.source()
-        data.blurred_source()
+        _ = data.source.names
     return sum(parameter.numel() for parameter in network.parameters())
 
 

@@ -23,7 +23,7 @@ from deblur.config.schema import Trainer
 from deblur.config.sections import Target
 from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import is_terminal, logging_to
-from deblur.data.datamodule import DeblurDataModule
+from deblur.data.datamodule import build_data_module
 from deblur.data.loader_errors import loader_errors_as_user_errors
 from deblur.device import Device, refuse_absent_device, taken_device
 from deblur.errors import NO_ROOM, UserError, disk_error
@@ -172,9 +172,8 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
         built_metrics=build_metrics(config.metrics, trusted),
     )
     module.trusted = trusted
-    data = build(
+    data = build_data_module(
         config.data,
-        DeblurDataModule,
         degradation,
         trusted=trusted,
         training_seed=config.seed,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
+from deblur.blur.images import pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.spectra import PowerSpectrum
 
@@ -47,14 +48,13 @@ def restore_by_fft(
     margins = [_margin(size, max(LEAST_MARGIN, *kernel.shape)) for size in blurred.shape]
     height, width = (size + 2 * margin for size, margin in zip(blurred.shape, margins, strict=True))
     inside = tuple(slice(margin, margin + size) for size, margin in zip(blurred.shape, margins, strict=True))
-    around = [(margin, margin) for margin in margins]
     response = transfer(kernel, height, width).astype(np.result_type(blurred.dtype, np.complex64))
     gain = wiener_gain(response, power, noise, noise_scale, height, width)
 
-    observed = _faded(np.pad(blurred, around, mode="symmetric"), margins)
+    observed = _faded(pad_symmetric(blurred, *margins), margins)
     restored = filtered(observed, gain)[inside]
     for _ in range(BOUNDARY_ROUNDS):
-        observed = filtered(np.pad(restored, around, mode="symmetric"), response)
+        observed = filtered(pad_symmetric(restored, *margins), response)
         observed[inside] = blurred
         restored = filtered(observed, gain)[inside]
     return restored

@@ -28,7 +28,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, Dataset
 
 from deblur.blur import Box, Degradation, Gaussian, Motion
-from deblur.data.sources import FolderSource, ImageSource, SyntheticSource
+from deblur.data.sources import FolderData, ImageSource, SyntheticData
 from deblur.data.splits import split
 from deblur.image_io.gray import BadImageError, digest, read_gray
 from deblur.metrics.images import psnr
@@ -159,7 +159,7 @@ def prepare(folder: Path, root: Path | None, count: int, blur: str) -> dict[str,
     Returns:
         How many images there are for training and validation.
     """
-    source: ImageSource = SyntheticSource(count, 0) if root is None else FolderSource(root, count, 0)
+    source: ImageSource = SyntheticData(count, seed=0) if root is None else FolderData(root, count, 0)
     for kind in (SHARP, BLURRED, UNCOMPRESSED):
         (folder / kind).mkdir(parents=True)
     degradation, rng = BLURS[blur], np.random.default_rng(0)

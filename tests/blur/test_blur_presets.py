@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from small_trainings import SMALLEST
 
 from deblur.blur import FAMILIES, Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur, Trajectory
-from deblur.blur.mixed import completed
+from deblur.blur.families import completed
 from deblur.config import TrainConfig, build, check
 from deblur.config.command_line import conf_dir
 from deblur.errors import UserError

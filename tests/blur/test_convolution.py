@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from deblur.blur import Kernel, convolve, kernels
-from deblur.blur.convolution import DIRECT_TAPS, GrayImage
-from deblur.blur.kernels import Psf
+from deblur.blur.kernels import DIRECT_TAPS, GrayImage, Psf
 
 
 def lopsided(shape: tuple[int, int]) -> Kernel:

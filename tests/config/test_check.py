@@ -130,8 +130,12 @@ def test_a_group_without_a_class_is_refused(changed: Change, target: str) -> Non
     assert refusal(changed("", f"model._target_={target}")) == sentence
 
 
-def test_a_data_set_of_the_users_own_takes_any_key_besides_those_that_all_share(changed: Change) -> None:
-    own = ("", "data._target_=my_data.Data", "trusted=[my_data]")
+def test_a_custom_data_set_takes_any_key_besides_those_that_all_share(
+    changed: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_own_data.py").write_text("class Data:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ("", "data._target_=my_own_data.Data", "trusted=[my_own_data]")
     assert check(changed(*own, "data.root=null", "+data.depth=[deep]")).data.arguments()["depth"] == ["deep"]
     sentence = "data.batch_size=many is not allowed: give a whole number from 1 up."
     assert refusal(changed(*own, "data.batch_size=many")) == sentence

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data_settings import module_of
 from scipy import ndimage
 
 from deblur.blur import Box, Degradation, Gaussian, Mixed, Motion
+from deblur.blur.images import Boundary, Crop
 from deblur.data import SyntheticData
-from deblur.data.crops import Boundary, Crop
 from deblur.data.datasets import EvaluationDataset
-from deblur.data.images import TrainingImages
-from deblur.data.patches import TrainingDataset
+from deblur.data.patches import TrainingDataset, TrainingImages
 
 SETTINGS: dict[str, Any] = {
     "seed": 0,
@@ -106,14 +106,18 @@ def test_the_margin_follows_the_largest_kernel_of_each_axis(cache_root: Path) ->
         Mixed({"box": {"size": 11}, "motion": {"length": 3, "angle": 90}}): (5, 5),
     }
     for degradation, margin in blurs.items():
-        data = SyntheticData(degradation, max_images=4, cache_root=str(cache_root), boundary="valid", **SETTINGS)
+        data = module_of(
+            SyntheticData, degradation, max_images=4, cache_root=str(cache_root), boundary="valid", **SETTINGS
+        )
         assert data.crop() == Crop("valid", margin, None)
-        data = SyntheticData(degradation, max_images=4, cache_root=str(cache_root), **SETTINGS | {"eval_crop": 99})
+        data = module_of(
+            SyntheticData, degradation, max_images=4, cache_root=str(cache_root), **SETTINGS | {"eval_crop": 99}
+        )
         assert data.crop() == Crop("symmetric", (0, 0), 99)
 
 
 def test_both_boundaries_show_the_same_sharp_pixels(cache_root: Path) -> None:
-    data = SyntheticData(Box(7), max_images=4, cache_root=str(cache_root), **SETTINGS | {"eval_crop": 100})
+    data = module_of(SyntheticData, Box(7), max_images=4, cache_root=str(cache_root), **SETTINGS | {"eval_crop": 100})
     data.setup()
     one, other = (data.evaluation_dataset([0], crop)[0] for crop in data.crops_of_both_boundaries())
     np.testing.assert_array_equal(one["sharp"], other["sharp"])

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from data_settings import module_of
 from PIL import Image
 from small_faces import SETTINGS, drawn
 
@@ -43,7 +44,7 @@ def test_splits_depend_on_the_data_seed_alone(cache_root: Path) -> None:
 
 def test_mixed_sizes_are_evaluated_in_batches_of_one_shape(tmp_path: Path, cache_root: Path) -> None:
     root = folder(tmp_path / "images", [(40 + index % 3, 60) for index in range(20)])
-    data = FolderData(Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **SETTINGS)
+    data = module_of(FolderData, Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **SETTINGS)
     data.setup()
     names = [name for batch in data.test_dataloader() for name in batch["name"]]
     assert names == [data.images.names[index] for index in data.splits.test]
@@ -53,11 +54,11 @@ def test_mixed_sizes_are_evaluated_in_batches_of_one_shape(tmp_path: Path, cache
 def test_whole_images_of_several_sizes_need_batches_of_one(tmp_path: Path, cache_root: Path) -> None:
     root = folder(tmp_path / "images", [(40 + index, 60) for index in range(20)])
     settings = SETTINGS | {"patch_size": None}
-    data = FolderData(Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **settings)
+    data = module_of(FolderData, Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **settings)
     with pytest.raises(UserError, match=r"data\.batch_size=1"):
         data.setup()
-    data = FolderData(
-        Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **settings | {"batch_size": 1}
+    data = module_of(
+        FolderData, Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **settings | {"batch_size": 1}
     )
     data.setup()
     assert len(list(data.train_dataloader())) == len(data.splits.train)

@@ -6,8 +6,9 @@ import torch
 from noise_images import Noise
 
 from deblur.blur import Box, Motion
-from deblur.data.crops import Crop, pad_symmetric
-from deblur.data.datasets import EpochSampler, EvaluationDataset, batches_of_one_shape, collate_images
+from deblur.blur.images import Crop, pad_symmetric
+from deblur.data.datasets import EvaluationDataset, batches_of_one_shape, collate_images
+from deblur.data.patches import EpochSampler
 
 WHOLE = Crop("symmetric")
 

@@ -5,8 +5,8 @@ import pytest
 from open_files import files_left
 from PIL import Image
 
+from deblur.data import FolderData
 from deblur.data.cache import open_cache
-from deblur.data.sources import FolderSource
 from deblur.errors import UserError, disk_errors_as_user_errors
 from deblur.image_io.gray import read_gray
 
@@ -29,7 +29,8 @@ def test_an_image_is_not_bad_because_no_file_can_be_opened(images: Path) -> None
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_many_open_files_leave_no_image_out(images: Path, tmp_path: Path, count: int) -> None:
-    source = FolderSource(images, None, 0)
+    source = FolderData(images)
+    assert source.names
     with pytest.raises(UserError, match=r"^Too many files are open"), files_left(count):
         open_cache(source, tmp_path / "cache", max_bad_fraction=0.9, memory_limit=2**20)
     cache = open_cache(source, tmp_path / "cache", max_bad_fraction=0, memory_limit=2**20)

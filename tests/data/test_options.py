@@ -3,18 +3,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from data_settings import SETTINGS
+from data_settings import SETTINGS, module_of
 from image_files import write_images
 
 from deblur.blur import Box
 from deblur.data import AnimeFacesData, PhotosData
-from deblur.data.photographs import PHOTOGRAPHS, photographs
+from deblur.data.sources import PHOTOGRAPHS
 from deblur.errors import UserError
 
 # What a fresh process says when it asks for the anime faces, beside a module kagglehub of these lines.
 ASK = """
 import sys
-from deblur.data.anime_faces import download_anime_faces
+from deblur.data.sources import download_anime_faces
 from deblur.errors import UserError
 try:
     print(download_anime_faces())
@@ -65,14 +65,14 @@ def test_downloaded_faces_are_read_from_their_folder(
     write_images(tmp_path / "faces", 12)
     module = f"dataset_download = {{'scribbless/another-anime-face-dataset': {str(tmp_path / 'faces')!r}}}.get"
     assert answer(tmp_path, module) == str(tmp_path / "faces")
-    monkeypatch.setattr("deblur.data.options.download_anime_faces", lambda: tmp_path / "faces")
-    data = AnimeFacesData(Box(3), max_images=10, cache_root=str(cache_root), **SETTINGS)
+    monkeypatch.setattr("deblur.data.sources.download_anime_faces", lambda: tmp_path / "faces")
+    data = module_of(AnimeFacesData, Box(3), max_images=10, cache_root=str(cache_root), **SETTINGS)
     data.setup()
     assert len(data.images) == 10
 
 
 def test_the_photographs_are_in_scikit_image(cache_root: Path) -> None:
-    data = PhotosData(Box(3), max_images=None, cache_root=str(cache_root), **(SETTINGS | {"patch_size": 64}))
+    data = module_of(PhotosData, Box(3), max_images=None, cache_root=str(cache_root), **(SETTINGS | {"patch_size": 64}))
     data.setup()
     assert data.images.names == PHOTOGRAPHS
     assert data.images.bad == ()
@@ -89,7 +89,7 @@ def test_photographs_that_are_not_there_are_named(
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "skimage", raising=False)
-    data = PhotosData(Box(3), max_images=None, cache_root=str(cache_root), **SETTINGS)
+    data = module_of(PhotosData, Box(3), max_images=None, cache_root=str(cache_root), **SETTINGS)
     with pytest.raises(UserError, match=r"none of the 11 images of .*skimage/data can be used") as caught:
         data.setup()
     assert "astronaut.png cannot be read (No such file" in str(caught.value)
@@ -98,7 +98,7 @@ def test_photographs_that_are_not_there_are_named(
 def test_photographs_without_scikit_image_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(UserError) as caught:
-        photographs(None, 0)
+        _ = PhotosData().root
     assert str(caught.value) == (
         "data=photos takes the photographs that come with scikit-image, which is not installed: "
         "run pip install scikit-image."

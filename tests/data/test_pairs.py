@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_settings import SETTINGS
+from data_settings import SETTINGS, module_of
 from image_files import noise, write_images
 from numpy.typing import NDArray
 from PIL import Image
 
 from deblur.blur import Box, NoBlur
-from deblur.data import PairsData
+from deblur.data import DeblurDataModule, PairsData
 from deblur.data.pairs import find_pairs
 from deblur.errors import UserError
 from deblur.image_io.gray import digest
@@ -34,9 +34,10 @@ def trees(tmp_path: Path) -> tuple[Path, Path]:
     return sharp, other
 
 
-def data(trees: tuple[Path, Path], cache_root: Path, degradation: Any = None, **changes: Any) -> PairsData:
+def data(trees: tuple[Path, Path], cache_root: Path, degradation: Any = None, **changes: Any) -> DeblurDataModule:
     sharp, other = map(str, trees)
-    module = PairsData(
+    module = module_of(
+        PairsData,
         degradation or NoBlur(),
         sharp=sharp,
         blurred=other,

@@ -6,11 +6,9 @@ from noise_images import Noise
 from torch.utils.data import DataLoader
 
 from deblur.blur import Box, Disk, DrawnKernel, Gaussian, Mixed, Motion, NoBlur, Sampled, kernels
-from deblur.blur.convolution import Kernel
-from deblur.data.crops import Crop
-from deblur.data.datasets import EpochSampler
-from deblur.data.images import TrainingImages
-from deblur.data.patches import TrainingDataset, collate_patches
+from deblur.blur.images import Crop
+from deblur.blur.kernels import Kernel
+from deblur.data.patches import EpochSampler, TrainingDataset, TrainingImages, collate_patches
 
 WHOLE = Crop("symmetric")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from caches import content, only_folder
-from data_settings import SETTINGS
+from data_settings import SETTINGS, module_of
 from image_files import folder, write_images
 
 from deblur.blur import Box
@@ -149,7 +149,9 @@ def test_a_copy_of_other_images_is_a_sentence(tmp_path: Path, images: Path, root
 def test_loaders_say_it_in_the_same_overrides(tmp_path: Path, root: Path, workers: int) -> None:
     write_images(tmp_path / "images", 40, height=12)
     settings = {**SETTINGS, "num_workers": workers, "cache_memory": 0.0}
-    data = FolderData(Box([3, 5]), root=str(tmp_path / "images"), max_images=None, cache_root=str(root), **settings)
+    data = module_of(
+        FolderData, Box([3, 5]), root=str(tmp_path / "images"), max_images=None, cache_root=str(root), **settings
+    )
     data.setup()
     loaders = [data.train_dataloader(), data.test_dataloader()]
     for loader in loaders:

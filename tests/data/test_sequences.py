@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_settings import SETTINGS
+from data_settings import SETTINGS, module_of
 from image_files import noise
 from PIL import Image
 from small_trainings import SMALLEST
@@ -50,7 +50,7 @@ def gopro(tmp_path: Path) -> Path:
 def data_of(cls: Callable[..., Any], cache_root: Path, **settings: Any) -> Any:
     """Return a data module, set up; pairs are not blurred further."""
     blur = NoBlur() if cls is PairsData else Box(3)
-    data = cls(blur, cache_root=str(cache_root), **{"max_images": None, **SETTINGS, **settings})
+    data = module_of(cls, blur, cache_root=str(cache_root), **{"max_images": None, **SETTINGS, **settings})
     data.setup()
     return data
 

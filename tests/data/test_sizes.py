@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from data_settings import module_of
 from image_files import noise
 from PIL import Image
 from small_trainings import SMALLEST
 
 from deblur.blur import Box, Degradation, Gaussian, Motion
-from deblur.data import FolderData, PairsData, SyntheticData
+from deblur.data import DeblurDataModule, FolderData, PairsData, SyntheticData
 from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UserError
 from deblur.train import main
@@ -41,12 +42,14 @@ def write(root: Path, shapes: list[tuple[int, int]]) -> Path:
     return root
 
 
-def opened(root: Path, cache_root: Path, blur: Degradation | None = None, **changes: Any) -> FolderData:
+def opened(root: Path, cache_root: Path, blur: Degradation | None = None, **changes: Any) -> DeblurDataModule:
     settings = {**SETTINGS, **changes}
-    return FolderData(blur or Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **settings)
+    return module_of(
+        FolderData, blur or Box(7), root=str(root), max_images=None, cache_root=str(cache_root), **settings
+    )
 
 
-def set_up(root: Path, cache_root: Path, blur: Degradation | None = None, **changes: Any) -> FolderData:
+def set_up(root: Path, cache_root: Path, blur: Degradation | None = None, **changes: Any) -> DeblurDataModule:
     data = opened(root, cache_root, blur, **changes)
     data.setup()
     return data
@@ -70,9 +73,9 @@ def test_patches_blurs_and_boundaries_share_one_cache_and_one_division(tmp_path:
         if patch_size is None:
             changes["batch_size"] = 1
         if kind == "folder":
-            data: Any = FolderData(blur, root=str(roots[0]), max_images=None, **changes)
+            data: Any = module_of(FolderData, blur, root=str(roots[0]), max_images=None, **changes)
         else:
-            data = PairsData(blur, sharp=str(roots[0]), blurred=str(roots[1]), max_images=None, **changes)
+            data = module_of(PairsData, blur, sharp=str(roots[0]), blurred=str(roots[1]), max_images=None, **changes)
         data.setup()
         seen.append((data.images.fingerprint, data.images.names, data.division))
         assert data.images.was_built == (len(seen) == 1)
@@ -212,7 +215,9 @@ def test_validation_images_that_are_all_too_small_are_refused(tmp_path: Path) ->
 
 
 def test_drawn_images_are_refused_by_the_same_sentence(cache_root: Path) -> None:
-    data = SyntheticData(Box(257), max_images=4, cache_root=str(cache_root), **{**SETTINGS, "boundary": "valid"})
+    data = module_of(
+        SyntheticData, Box(257), max_images=4, cache_root=str(cache_root), **{**SETTINGS, "boundary": "valid"}
+    )
     with pytest.raises(UserError, match=r"^A valid boundary leaves nothing of the training images: .* 128 px of each"):
         data.setup()
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from image_files import folder, write_images
 
-from deblur.data.sources import SyntheticSource
+from deblur.data.sources import SyntheticData
 from deblur.image_io.gray import BadImageError, read_gray
 
 # Folders
@@ -87,9 +87,9 @@ def test_the_key_of_a_folder_follows_what_decides_the_pixels(tmp_path: Path, mon
 def test_faces() -> None:
     from deblur.synthesis.faces import draw
 
-    source = SyntheticSource(3, seed=5)
+    source = SyntheticData(3, seed=5)
     assert list(source.names) == ["face-000000", "face-000001", "face-000002"]
     np.testing.assert_array_equal(source.decode(2), draw(5, 2))
-    keys = {SyntheticSource(count, seed).cache_key() for count, seed in [(3, 5), (4, 5), (3, 6)]}
+    keys = {SyntheticData(count, seed=seed).cache_key() for count, seed in [(3, 5), (4, 5), (3, 6)]}
     assert len(keys) == 3
     assert source.cache_key() in keys

@@ -12,12 +12,11 @@ from small_faces import drawn
 from torch.utils.data import DataLoader
 from wiener_networks import LOPSIDED, calibrated
 
-from deblur.blur import Box, Degradation, Gaussian, KernelFile, Mixed, Motion
+from deblur.blur import Box, Degradation, Gaussian, KernelFile, Mixed, Motion, degrade
+from deblur.blur.images import Crop
 from deblur.blur.kernels import Psf
-from deblur.data.crops import Crop
-from deblur.data.datasets import EpochSampler, EvaluationDataset, collate_images
-from deblur.data.images import TrainingImages
-from deblur.data.patches import TrainingDataset, collate_patches
+from deblur.data.datasets import EvaluationDataset, collate_images
+from deblur.data.patches import EpochSampler, TrainingDataset, TrainingImages, collate_patches
 from deblur.wiener.prefilter import WienerPrefilter
 
 WHOLE = Crop("symmetric")
@@ -100,7 +99,7 @@ def test_the_whole_frame_is_prepared_and_nothing_beyond_it(crop: Crop) -> None:
     images, box = Noise(2, (60, 49)), Box(5)
     sampled = box.sample(np.random.default_rng(0))
     patches = training(images, degradation=box, crop=crop, flips=False)[0, 1]
-    expected = crop.degrade(images[1], box, sampled)
+    expected = degrade(images[1], box, sampled, crop)
     assert expected.shape == crop.shape((60, 49))
     np.testing.assert_array_equal(patches["wiener_estimate"][:, 1], halves(expected.mean(keepdims=True))[0, 0])
     means = halves(patches["blurred"]).mean(axis=(1, 2, 3))

@@ -19,6 +19,7 @@ PLACES = {
     "data.root=FACES": "data.root=faces",
     "data.root=DIR": "data.root=faces",
     "data.root=anime_faces": "data.root=faces",
+    "data.file=FILE.npy": "data.file=arrays.npy",
     "data.sharp=DIR": "data.sharp=faces",
     "data.blurred=DIR": "data.blurred=blurred",
     "data.root=GOPRO/train": "data.root=frames",
@@ -50,6 +51,7 @@ def test_every_documented_training_can_begin(
         write_gray_png(tmp_path / "blurred" / f"{index}.png", cv2.blur(face, (5, 5)))
         write_gray_png(tmp_path / "frames" / f"{index}" / "sharp" / "1.png", face)
         write_gray_png(tmp_path / "frames" / f"{index}" / "blur" / "1.png", cv2.blur(face, (5, 5)))
+    np.save(tmp_path / "arrays.npy", np.stack([draw(1, index) for index in range(3)]))
     np.save(tmp_path / "kernel.npy", np.full((3, 3), 1 / 9))
     before = sorted(tmp_path.iterdir())
     commands = documented()

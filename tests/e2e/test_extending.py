@@ -2,11 +2,17 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
+from deblur.synthesis.faces import draw
 from deblur.train import main
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -48,3 +54,48 @@ def test_a_module_that_is_not_named_is_not_imported(
     assert train(cache_root, "model=small_stack", "model._target_=my_nets_unnamed.Net") == 2
     assert "trusted=[my_nets_unnamed]" in capsys.readouterr().err
     assert not list(elsewhere.rglob("status.json"))
+
+
+def command(elsewhere: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m` of a command in a process of its own, from the folder of the examples."""
+    package = str(Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "PYTHONPATH": package, "HOME": str(elsewhere)}
+    return subprocess.run(
+        [sys.executable, "-m", *words], cwd=elsewhere, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def arrays(elsewhere: Path) -> Path:
+    file = elsewhere / "my arrays" / "faces, [drawn].npy"
+    file.parent.mkdir()
+    np.save(file, np.stack([draw(0, index) for index in range(16)]))
+    return file
+
+
+def test_a_custom_data_set_is_trained_on_and_evaluated(elsewhere: Path, arrays: Path, cache_root: Path) -> None:
+    given = [*SMALL, "model.kernel_sizes=[5,3]", "model.widths=[4]", f"paths.cache_root={cache_root}"]
+    options = ["--config-dir", "conf", "data=arrays", "data.file=~/my arrays/faces, [drawn].npy", "trusted=[my_data]"]
+    done = command(elsewhere, "deblur.train", *options, *given)
+    assert done.returncode == 0, done.stderr
+    (run,) = (path.parent for path in elsewhere.rglob("metrics.json"))
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["test"]["images"] == 2
+    stored = yaml.safe_load((run / "config.yaml").read_text())["data"]
+    assert stored["file"] == str(arrays.resolve())
+    assert str(arrays).encode() not in (run / "checkpoints" / "best.ckpt").read_bytes()
+    evaluated = command(elsewhere, "deblur.evaluate", f"run={run}", "trusted=[my_data]", "accelerator=cpu")
+    assert evaluated.returncode == 0, evaluated.stderr
+
+
+def test_a_custom_data_set_without_an_option_of_its_own(elsewhere: Path, arrays: Path) -> None:
+    own = ["data._target_=my_data.ArrayData", "~data.leaves", "trusted=[my_data]", *SMALL, "dry_run=true"]
+    done = command(elsewhere, "deblur.train", *own, f"+data.file={arrays}")
+    assert done.returncode == 0, done.stderr
+    done = command(elsewhere, "deblur.train", *own, f"+data.fil={arrays}")
+    assert done.returncode == 2
+    assert "my_data.ArrayData" in done.stderr
+    assert "It takes: file, max_images" in " ".join(done.stderr.split())
+    done = command(elsewhere, "deblur.train", *own, f"+data.file={arrays}", "data.batch_size=0")
+    assert done.returncode == 2
+    assert "data.batch_size=0 is not allowed: give a whole number from 1 up." in " ".join(done.stderr.split())

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_settings import SETTINGS
+from data_settings import SETTINGS, module_of
 from numpy.typing import NDArray
 
 from deblur.blur import Box
 from deblur.data import SyntheticData
-from deblur.data.sources import SyntheticSource
 from deblur.synthesis.faces import IMAGE_SIZE
 from deblur.synthesis.faces.randomness import SEED_LIMIT
 from deblur.synthesis.leaves import LAYERS, OVERSAMPLING, Scene, _radii, draw
@@ -63,16 +62,16 @@ def test_shapes_of_a_scale_cover_as_much_as_those_of_any_other() -> None:
 
 
 def test_leaves_follow_the_faces_of_a_source() -> None:
-    source = SyntheticSource(2, seed=5, leaves=1)
+    source = SyntheticData(3, 1 / 3, seed=5)
     assert list(source.names) == ["face-000000", "face-000001", "leaves-000000"]
     np.testing.assert_array_equal(source.decode(2), draw(5, 0))
-    np.testing.assert_array_equal(source.decode(1), SyntheticSource(2, seed=5).decode(1))
-    assert source.cache_key() != SyntheticSource(3, seed=5).cache_key()
+    np.testing.assert_array_equal(source.decode(1), SyntheticData(2, seed=5).decode(1))
+    assert source.cache_key() != SyntheticData(3, seed=5).cache_key()
     assert source.description == "drawn faces and dead leaves (seed 5)"
-    assert SyntheticSource(0, seed=5, leaves=3).description == "drawn dead leaves (seed 5)"
+    assert SyntheticData(3, 1.0, seed=5).description == "drawn dead leaves (seed 5)"
 
 
 @pytest.mark.parametrize(("share", "leaves"), [(0.0, 0), (0.3, 2), (1.0, 6)])
 def test_the_share_of_leaves_is_that_of_the_images(tmp_path: Path, share: float, leaves: int) -> None:
-    data = SyntheticData(Box(7), max_images=6, leaves=share, cache_root=str(tmp_path), **SETTINGS)
-    assert sum(name.startswith("leaves-") for name in data.source().names) == leaves
+    data = module_of(SyntheticData, Box(7), max_images=6, leaves=share, cache_root=str(tmp_path), **SETTINGS)
+    assert sum(name.startswith("leaves-") for name in data.source.names) == leaves

@@ -1,7 +1,8 @@
 import os
-import signal
 import subprocess
 import sys
+import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from image_files import noise, write_images
 from numpy.typing import NDArray
 
-from deblur.data.decoding import Decoded, decode_all
+from deblur.data.building import Decoded, decode_all
 from deblur.data.sources import ImageSource
 from deblur.errors import UserError
 from deblur.image_io.gray import BadImageError, digest
@@ -32,21 +33,6 @@ class Mixed:
         return noise(1 + index % 7, 3 + index % 5, seed=index)
 
 
-class Deadly(Mixed):
-    def decode(self, index: int) -> NDArray[np.uint8]:
-        if index == 50:
-            os._exit(3)
-        return super().decode(index)
-
-
-class Interrupting(Mixed):
-    """Sends Ctrl-C to this process when it is pickled, which happens while another one starts."""
-
-    def __getstate__(self) -> dict[str, object]:
-        os.kill(os.getpid(), signal.SIGINT)
-        return self.__dict__
-
-
 def comparable(source: ImageSource, workers: int) -> list[object]:
     return [
         (item.pixels.tolist(), item.digest) if isinstance(item, Decoded) else str(item)
@@ -54,35 +40,58 @@ def comparable(source: ImageSource, workers: int) -> list[object]:
     ]
 
 
-def test_processes_give_the_same_as_none() -> None:
-    source, main_module = Mixed(150), sys.modules["__main__"]
+def test_threads_give_the_same_as_one() -> None:
+    source = Mixed(150)
     alone = comparable(source, workers=1)
     assert alone == comparable(source, workers=3)
     assert alone[9] == "is number 9"
     assert alone[10] == (source.decode(10).tolist(), digest(source.decode(10)))
-    assert sys.modules["__main__"] is main_module
 
 
-def test_ctrl_c_while_a_process_starts_is_not_lost() -> None:
-    main_module, handler = sys.modules["__main__"], signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        comparable(Interrupting(100), workers=2)
-    assert sys.modules["__main__"] is main_module
-    assert signal.getsignal(signal.SIGINT) is handler
+def test_few_images_are_decoded_ahead() -> None:
+    decoded: list[int] = []
+
+    class Counted(Mixed):
+        def decode(self, index: int) -> NDArray[np.uint8]:
+            decoded.append(index)
+            return super().decode(index)
+
+    images = decode_all(Counted(100), workers=3)
+    for taken in range(1, 51):
+        next(images)
+        assert len(decoded) <= taken + 6
+    images.close()
+    assert len(decoded) <= 50 + 6
 
 
-def test_a_process_that_dies_is_reported() -> None:
-    with pytest.raises(UserError, match=r"A process that decodes images of mixed images .* ended unexpectedly"):
-        comparable(Deadly(100), workers=2)
+def test_filters_of_warnings_are_put_back() -> None:
+    class Quiet(Mixed):
+        def decode(self, index: int) -> NDArray[np.uint8]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return super().decode(index)
+
+    before = list(warnings.filters)
+    list(decode_all(Quiet(300), workers=4))
+    assert warnings.filters == before
+
+
+def test_a_thread_that_cannot_be_started_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(UserError, match=r"^A thread that decodes images of mixed images cannot be started: "):
+        comparable(Mixed(100), workers=2)
 
 
 SCRIPT_WITHOUT_MAIN_GUARD = """
 import sys
 from pathlib import Path
 print("started", flush=True)  # once more for each process that imports this script
-from deblur.data.decoding import decode_all
-from deblur.data.sources import FolderSource
-print(len(list(decode_all(FolderSource(Path(sys.argv[1]), None, 0), workers=2))))
+from deblur.data.building import decode_all
+from deblur.data import FolderData
+print(len(list(decode_all(FolderData(Path(sys.argv[1]), None, 0), workers=2))))
 """
 
 
@@ -94,8 +103,8 @@ SOURCE_IN_THE_MAIN_MODULE = """
 import multiprocessing, os, sys
 from pathlib import Path
 import numpy as np
-from deblur.data.decoding import decode_all
-from deblur.data.sources import FolderSource
+from deblur.data.building import decode_all
+from deblur.data import FolderData
 
 class Own:
     names, description = [str(i) for i in range(100)], "own images"
@@ -103,7 +112,7 @@ class Own:
         return np.full((1, 1), os.getpid() % 251, np.uint8)
 
 def decode_in_daemon():
-    print(len(list(decode_all(FolderSource(Path(sys.argv[1]), None, 0), workers=2))), flush=True)
+    print(len(list(decode_all(FolderData(Path(sys.argv[1]), None, 0), workers=2))), flush=True)
 
 if __name__ == "__main__":
     print({int(item.pixels[0, 0]) for item in decode_all(Own(), workers=2)} == {os.getpid() % 251}, flush=True)
@@ -113,7 +122,7 @@ if __name__ == "__main__":
 """
 
 
-def test_where_no_process_can_be_started_this_one_decodes(tmp_path: Path) -> None:
+def test_a_source_of_the_main_module_and_a_daemon_decode(tmp_path: Path) -> None:
     assert said_by(tmp_path, SOURCE_IN_THE_MAIN_MODULE) == ("True\n80\n", "")
 
 

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from deblur.blur.intervals import Interval, WholeNumbers
+from deblur.blur.parameters import Interval
 
 DRAWS = 4000
 
@@ -29,14 +29,14 @@ def test_a_pair_is_drawn_uniformly() -> None:
 
 
 def test_whole_numbers_are_all_equally_likely() -> None:
-    counts = Counter(drawn(WholeNumbers.of([70, 73])))
+    counts = Counter(drawn(Interval.of([70, 73], "whole")))
     assert counts.keys() == {70, 71, 72, 73}
     np.testing.assert_allclose(np.array(list(counts.values())) / DRAWS, 1 / 4, atol=0.03)
 
 
 @pytest.mark.parametrize("setting", [[3, 9], [2, 10]])
 def test_odd_numbers_are_all_equally_likely(setting: list[float]) -> None:
-    counts = Counter(drawn(WholeNumbers.odd(setting)))
+    counts = Counter(drawn(Interval.of(setting, "odd")))
     assert counts.keys() == {3, 5, 7, 9}
     np.testing.assert_allclose(np.array(list(counts.values())) / DRAWS, 1 / 4, atol=0.03)
 
@@ -49,6 +49,6 @@ def test_what_is_no_interval_is_refused(setting: list[float]) -> None:
 
 def test_whole_and_odd_numbers_are_required_where_asked_for() -> None:
     with pytest.raises(ValueError, match="whole numbers"):
-        WholeNumbers.of([1, 2.5])
+        Interval.of([1, 2.5], "whole")
     with pytest.raises(ValueError, match="no odd number"):
-        WholeNumbers.odd(4)
+        Interval.of(4, "odd")

@@ -1,0 +1,66 @@
+"""Operations on whole gray images: crops, symmetric padding, gray levels as numbers in [0, 1]."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Boundary = Literal["symmetric", "valid"]
+GrayImage = NDArray[np.uint8]
+Margin = int | tuple[int, int]  # on both sides, or before and after [px]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The part of an image that is measured.
+
+    With a symmetric boundary the crop is cut out first, then blurred and extended by its mirror image.
+    With a valid boundary the image is blurred and then cut, as a camera does it: the scene continues beyond the crop,
+    and the margin excludes the boundary of the image itself. Noise and JPEG come before the cut as well, so that the
+    blocks of a JPEG do not begin at the edge of the crop.
+
+    Attributes:
+        boundary: How the scene continues.
+        margin: Rows above and below, and columns left and right, outside the crop [px].
+        crop: Side of the center crop of the rest [px]; a smaller side stays whole, None leaves both whole.
+    """
+
+    boundary: Boundary = "symmetric"
+    margin: tuple[int, int] = (0, 0)
+    crop: int | None = None
+
+    def shape(self, image: tuple[int, int]) -> tuple[int, int]:
+        """Return the crop's height and width in an image of such a shape; below 1 if nothing is left."""
+        height, width = (side - 2 * margin for side, margin in zip(image, self.margin, strict=True))
+        return (height, width) if self.crop is None else (min(height, self.crop), min(width, self.crop))
+
+    def cut(self, image: GrayImage) -> GrayImage:
+        """Cut the crop out of the middle of an image (H, W)."""
+        height, width = self.shape((image.shape[0], image.shape[1]))
+        top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+        return image[top : top + height, left : left + width]
+
+
+WHOLE: Final = Crop()
+
+
+def as_float(levels: GrayImage) -> NDArray[np.float32]:
+    """Return gray levels 0 to 255 as float32 in [0, 1]."""
+    return levels.astype(np.float32) / np.float32(255)
+
+
+def pad_symmetric(image: NDArray[Any], rows: Margin, columns: Margin | None = None) -> NDArray[Any]:
+    """Extend the last two axes by the mirror image, the edge pixel repeated (NumPy's `symmetric`).
+
+    Args:
+        image: Shape (..., H, W), any size from 1x1.
+        rows: Rows to add above and below [px].
+        columns: Columns to add left and right [px]; None adds as many as rows.
+    """
+    vertical = (rows, rows) if isinstance(rows, int) else rows
+    horizontal = vertical if columns is None else (columns, columns) if isinstance(columns, int) else columns
+    if image.ndim == 2 and image.dtype == np.uint8:
+        return np.asarray(cv2.copyMakeBorder(image, *vertical, *horizontal, cv2.BORDER_REFLECT))
+    return np.pad(image, [(0, 0)] * (image.ndim - 2) + [vertical, horizontal], mode="symmetric")
