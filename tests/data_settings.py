@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from deblur.blur import Degradation
+from deblur.config.schema import OwnData
 from deblur.data import DeblurDataModule, ImageSource
 from deblur.data.datamodule import build_data_module
 
@@ -31,7 +32,7 @@ def module_of(
 ) -> DeblurDataModule:
     """Return a data module of the settings of a data group, as a command builds it."""
     return build_data_module(
-        {"_target_": f"{source.__module__}.{source.__qualname__}", **section},
+        OwnData.model_validate({"_target_": f"{source.__module__}.{source.__qualname__}", **section}),
         degradation,
         trusted=[source.__module__],
         training_seed=training_seed,

@@ -10,7 +10,10 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from workplaces import SMALL, Workplace
 
+import deblur
 from deblur import evaluate
+from deblur.config import check
+from deblur.config.schema import ComparisonGrids
 from deblur.evaluation.opening import opened
 from deblur.runs import read_config
 from deblur.training.images import comparison_grid, restore_sample
@@ -66,11 +69,13 @@ def test_an_evaluation_finds_what_the_run_reports(workplace: Workplace, callback
 
 def test_grids_show_the_weights_that_are_stored(workplace: Workplace) -> None:
     assert workplace.train(*SMALL, "callbacks=[default,ema]", *AVERAGED, "model.dropout=0") == 0
-    config = read_config(workplace.run)
-    places = {"cache_root": str(workplace.cache_root)}
-    data = opened(config, {"trusted": [], "paths": places})
+    config = check(read_config(workplace.run), stored=True)
+    asked = deblur.compose("evaluate", [f"run={workplace.run}", f"paths.cache_root={workplace.cache_root}"])
+    data = opened(config.data, config.blur, asked)
     module = DeblurModule.load_from_checkpoint(workplace.run / "checkpoints" / "last.ckpt", map_location="cpu")
-    samples = data.evaluation_dataset(data.division.val[: config["callbacks"]["comparison_grids"]["images"]])
+    grids = (config.callbacks or {})["comparison_grids"]
+    assert isinstance(grids, ComparisonGrids)
+    samples = data.evaluation_dataset(data.division.val[: grids.images])
     expected = comparison_grid(
         [restore_sample(module, samples[index]) for index in range(len(samples))], with_error=True
     )
