@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.processes import since_start
 from deblur.files import write_json
-from deblur.runs import METRICS_FILE
+from deblur.runs.records import METRICS_FILE
 
 WORDS = ("+callbacks.clock._target_=benchmarks.clock.Clock", "trusted=[benchmarks.clock]")
 CLOCK_FILE = "clock.json"

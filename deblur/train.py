@@ -14,8 +14,9 @@ from deblur.config.command_line import run
 from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UserError, disk_error
 from deblur.processes import end_with_command
-from deblur.runs import naming_overrides, resumed_config, run_folder, shared_run_folder
-from deblur.runs.whereabouts import near_place, refuse_unwritable
+from deblur.runs.folder import shared_run_folder
+from deblur.runs.paths import naming_overrides, near_place, refuse_unwritable, run_folder
+from deblur.runs.states import resumed_config
 from deblur.streams import guarded_output
 from deblur.sweeps.conclusion import conclude, launcher_failed
 from deblur.sweeps.sweep import Job, join, refuse_conflict

@@ -24,7 +24,7 @@ from deblur.files import write_text
 from deblur.inference.pretrained import FOLDER, pretrained_file
 from deblur.inference.trained import load_trained
 from deblur.inference.weights import write_weights
-from deblur.runs import differing_keys
+from deblur.runs.states import differing_keys
 
 OUTPUTS: Final = Path("outputs")
 SWEEP: Final = "pretrained"  # as conf/experiment/pretrained.yaml says

@@ -14,6 +14,7 @@ from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.blur.parameters import Parameter
 from deblur.blur.registry import import_families, import_path
 from deblur.config import Config
+from deblur.config.identity import data_settings, flatten
 from deblur.data.crops import Boundary
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.loader_errors import loader_errors_as_user_errors
@@ -31,7 +32,8 @@ from deblur.metrics.images import psnr
 from deblur.metrics.measuring import mean_results
 from deblur.reporting.labels import describe, frozen, plain, varying
 from deblur.reporting.matrix import MATRIX_FILE
-from deblur.runs import config_of_run, data_settings, flatten, measured_on
+from deblur.runs.conditions import conditions_of
+from deblur.runs.records import config_of_run
 from deblur.text import Lines, paragraphs
 
 MIXTURE = Mixed.family
@@ -251,7 +253,7 @@ def matrix_table(
             )
         images = data.fitting(images, data.crop())
         if images:
-            overrides = measured_on(config, fingerprint=data.images.fingerprint)
+            overrides = conditions_of(config, fingerprint=data.images.fingerprint)
             rows += [row | overrides for row in _measured(restorers, data, images, condition, device)]
         else:
             log.warning(

@@ -12,8 +12,7 @@ from deblur.config.sweeps import SweepListed, SweepRefused, checked_jobs
 from deblur.console import say
 from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UserError
-from deblur.runs import naming_overrides, run_folder
-from deblur.runs.whereabouts import refuse_unwritable
+from deblur.runs.paths import naming_overrides, refuse_unwritable, run_folder
 from deblur.sweeps.dry_run import JobRefused, listing, planned_runs
 from deblur.sweeps.sweep import Job, Sweep
 from deblur.sweeps.watch import current_watch, processes

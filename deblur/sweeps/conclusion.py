@@ -6,7 +6,8 @@ from deblur.cli import EXIT_INTERRUPTED
 from deblur.console import say, say_error, say_stopped
 from deblur.errors import UserError
 from deblur.reading import UnusableFile
-from deblur.runs import damage_in, earlier_status, state_of
+from deblur.runs.records import damage_in
+from deblur.runs.states import earlier_status, state_of
 from deblur.sweeps.sweep import Job, Sweep
 from deblur.text import counted, lines
 

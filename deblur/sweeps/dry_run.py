@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from deblur.console import duration, table
-from deblur.runs import read_status, state_of
-from deblur.runs.states import is_replaceable
+from deblur.runs.records import read_status
+from deblur.runs.states import is_replaceable, state_of
 from deblur.sweeps.estimate import bytes_of_run, seconds_left
 from deblur.sweeps.sweep import Job
 from deblur.text import Lines, counted, lines, paragraphs

@@ -5,7 +5,7 @@ from statistics import mean
 from typing import Any, Final
 
 from deblur.reading import UnusableFile
-from deblur.runs import read_history
+from deblur.runs.records import read_history
 from deblur.sweeps.sweep import Job
 
 _BYTES_OF_PARAMETER: Final = 4

@@ -12,7 +12,8 @@ from deblur.config import Config
 from deblur.console import is_terminal, say, say_error
 from deblur.errors import UserError
 from deblur.reading import UnusableFile
-from deblur.runs import STATUS_FILE, RunIsAlive, read_status, read_sweep_note
+from deblur.runs.folder import RunIsAlive
+from deblur.runs.records import STATUS_FILE, read_status, read_sweep_file
 from deblur.sweeps.sweep import ISSUED
 
 
@@ -85,7 +86,7 @@ def _issued(sweep: Path) -> datetime | None:
     if ISSUED in os.environ:
         return _time(os.environ[ISSUED])
     try:
-        return _time(read_sweep_note(sweep).get("issued"))
+        return _time(read_sweep_file(sweep).get("issued"))
     except UnusableFile:
         return None
 

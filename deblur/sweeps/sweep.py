@@ -11,22 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from deblur.config import Config
+from deblur.config.identity import data_settings, is_data_setting
 from deblur.console import say
 from deblur.errors import UserError
 from deblur.files import remove_partial_files, write_json
 from deblur.reading import MissingFile, UnusableFile
-from deblur.runs import (
-    STATUS_FILE,
-    SWEEP_FILE,
-    FolderIsLocked,
-    FolderLock,
-    damage_in,
-    data_settings,
-    earlier_status,
-    is_data_setting,
-    read_config,
-    read_sweep_note,
-)
+from deblur.runs.locking import FolderIsLocked, FolderLock
+from deblur.runs.records import STATUS_FILE, SWEEP_FILE, damage_in, read_config, read_sweep_file
+from deblur.runs.states import earlier_status
 
 ISSUED = "DEBLUR_SWEEP_ISSUED"  # the environment variable that tells a command's runs when it was given
 _LOCK_FILE = ".sweep.lock"
@@ -68,7 +60,7 @@ class Sweep:
         fails by itself when its turn comes, and the others are trained, unless `fail_fast` wants none of them then.
         """
         try:
-            known = read_sweep_note(self.folder).get("data", {})
+            known = read_sweep_file(self.folder).get("data", {})
         except UnusableFile:
             known = self._settings_of_runs()
         for job in self.jobs:
@@ -128,7 +120,7 @@ class Sweep:
         The lock has to be held.
         """
         try:
-            return read_sweep_note(self.folder)
+            return read_sweep_file(self.folder)
         except MissingFile:
             return {}
         except UnusableFile as error:

@@ -10,7 +10,7 @@ from typing import Any
 from deblur.console import duration, say
 from deblur.processes import command_environment
 from deblur.reading import UnusableFile
-from deblur.runs import read_metrics, read_status
+from deblur.runs.records import read_metrics, read_status
 from deblur.sweeps.estimate import seconds_left
 from deblur.sweeps.sweep import ISSUED, Job, Sweep
 from deblur.text import counted

@@ -7,12 +7,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from deblur.config.identity import flatten
 from deblur.errors import UserError
+from deblur.reading import read_json
 from deblur.reporting.answers import Answer
 from deblur.reporting.labels import blur_settings, image_settings, plain, shortened, varying
 from deblur.reporting.results import Run, Sweep, name_of
 from deblur.reporting.tables import NOTHING, TextTable, number
-from deblur.runs import METRICS_FILE, flatten, read_json
+from deblur.runs.records import METRICS_FILE
 from studies.srcnn_2022.beside import INPUT
 from studies.srcnn_2022.matching import PLACES, in_order
 from studies.srcnn_2022.published import rate_text

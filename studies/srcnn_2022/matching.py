@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from deblur.config.identity import is_within
 from deblur.reporting.answers import Answer
 from deblur.reporting.labels import plain, short_key, varying
 from deblur.reporting.results import Run, name_of
-from deblur.runs import is_within
 from studies.srcnn_2022.published import Place
 
 OURS = {"srcnn_915": "9-1-5", "srcnn_9315": "9-3-1-5", "srcnn_91115": "9-1-1-1-5"}

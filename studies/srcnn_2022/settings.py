@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from deblur.reporting.results import Run
 from deblur.reporting.tables import NOTHING, TextTable
-from deblur.runs import value_text
+from deblur.runs.conditions import value_text
 from studies.srcnn_2022.matching import IN_THE_STUDYS_WAY, OURS, Selection
 from studies.srcnn_2022.published import rate_text, read_settings
 

@@ -12,7 +12,7 @@ from workplaces import SMALL, Workplace
 
 from deblur import evaluate
 from deblur.evaluation.opening import opened
-from deblur.runs import read_config
+from deblur.runs.records import read_config
 from deblur.training.images import comparison_grid, restore_sample
 from deblur.training.module import DeblurModule
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from deblur.errors import UserError
-from deblur.runs import FolderLock, RunFolder, read_json, read_sweep_note
+from deblur.reading import read_json
+from deblur.runs.folder import RunFolder
+from deblur.runs.locking import FolderLock
+from deblur.runs.records import read_sweep_file
 from deblur.sweeps.sweep import Job, Sweep
 
 CONFIG: dict[str, Any] = {
@@ -140,7 +143,7 @@ def test_a_note_that_names_a_place_elsewhere_is_damaged(tmp_path: Path) -> None:
     for name in ("../evil", "/etc", "..", "a\\b", ""):
         (tmp_path / "sweep.json").write_text(json.dumps({"runs": ["a", name]}))
         with pytest.raises(UserError, match="is no name of a run"):
-            read_sweep_note(tmp_path)
+            read_sweep_file(tmp_path)
 
 
 def test_a_lock_that_cannot_be_had_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
