@@ -35,14 +35,19 @@ def conditions_of(
     flat = flatten(config)
     data = {key.removeprefix("data."): value for key, value in flat.items() if key.startswith("data.")}
     blur = {key.removeprefix("blur."): value for key, value in flat.items() if key.startswith("blur.")}
-    found = _images(data) | {
-        "images": _counts(counts or {}),
-        "fingerprint": f"fingerprint {fingerprint[:_FINGERPRINT_DIGITS]}" if fingerprint else "",
-        "blur": "as the pairs are" if "blurred" in data and blur.get("name") == "none" else blur_text(blur),
-        "noise": _after_blur(blur, "noise_sigma", "no noise", "noise of {} gray levels"),
-        "JPEG": _after_blur(blur, "jpeg_quality", "no JPEG", "JPEG quality {}"),
-    }
-    return {item: found[item] for item in ITEMS if found[item]}
+    crop = data.get("eval_crop")
+    texts = (
+        _data_text(data) if data else "",
+        f"seed {data['seed']}" if "seed" in data else "",
+        _counts(counts or {}),
+        f"{data.get('boundary', 'symmetric')} boundary" if data else "",  # the only one of older versions
+        ("" if "eval_crop" not in data else f"middle {crop} px" if crop else "whole images"),
+        f"fingerprint {fingerprint[:_FINGERPRINT_DIGITS]}" if fingerprint else "",
+        "as the pairs are" if "blurred" in data and blur.get("name") == "none" else blur_text(blur),
+        _after_blur(blur, "noise_sigma", "no noise", "noise of {} gray levels"),
+        _after_blur(blur, "jpeg_quality", "no JPEG", "JPEG quality {}"),
+    )
+    return {item: text for item, text in zip(ITEMS, texts, strict=True) if text}
 
 
 def blur_text(blur: Mapping[str, Any]) -> str:
@@ -122,23 +127,11 @@ def _either(tests: Sequence[Items], item: str) -> str:
     return " or ".join(values)
 
 
-def _images(data: Mapping[str, Any]) -> dict[str, str]:
-    found = dict.fromkeys(ITEMS, "")
-    if not data:
-        return found
-    places = [place for key in ("root", "sharp", "blurred") if (place := data.get(key))]
-    name = " ".join([_name(data), *(PurePath(str(place)).name for place in places[:1])])
-    if len(places) > 1:
-        name += f" and {PurePath(str(places[1])).name}"
+def _data_text(data: Mapping[str, Any]) -> str:
+    places = [PurePath(str(place)).name for key in ("root", "sharp", "blurred") if (place := data.get(key))]
+    text = f"{_name(data)} {' and '.join(places[:2])}".rstrip()
     leaves = data.get("leaves")
-    if isinstance(leaves, int | float) and leaves > 0:
-        name += f" with {leaves:.0%} dead leaves"
-    crop = data.get("eval_crop")
-    found |= {"data": name, "seed": f"seed {data['seed']}" if "seed" in data else ""}
-    found["boundary"] = f"{data.get('boundary', 'symmetric')} boundary"  # the only one of older versions
-    if "eval_crop" in data:
-        found["crop"] = f"middle {crop} px" if crop else "whole images"
-    return found
+    return f"{text} with {leaves:.0%} dead leaves" if isinstance(leaves, int | float) and leaves > 0 else text
 
 
 def _counts(counts: Mapping[str, Any]) -> str:

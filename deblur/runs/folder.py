@@ -27,7 +27,7 @@ from deblur.runs.records import (
     read_config,
     read_status,
 )
-from deblur.runs.states import LOCK_FILE, earlier_status, is_replaceable, lives_elsewhere, lives_here
+from deblur.runs.states import LOCK_FILE, earlier_status, is_replaceable, seems_alive
 
 HEARTBEAT = 30.0  # [s] between two heartbeats in status.json
 _REPLACED = (CONFIG_FILE, STATUS_FILE, METRICS_FILE, HISTORY_FILE, IMAGES_FILE)  # by a new file, with each change
@@ -166,7 +166,8 @@ class RunFolder:
         self._heart.start()
 
     def _refuse_living_run(self, status: Mapping[str, Any]) -> None:
-        if lives_elsewhere(status) or (lives_here(status) and not self._lock.holds_folder):
+        is_dead = self._lock.holds_folder and status.get("host") == socket.gethostname()
+        if not is_dead and seems_alive(status):
             raise RunIsAlive(
                 f"The run {self.path} is alive on {status['host']} (its last heartbeat: {status['heartbeat']}): "
                 "wait until it has ended. Without a heartbeat for five minutes it can be taken over."

@@ -48,31 +48,30 @@ def state_of(folder: Path) -> State | None:
 
 
 def _is_alive(folder: Path, status: Mapping[str, Any]) -> bool:
-    """Return whether a process trains in a folder: by its lock, or if that cannot be seen, by its heartbeat."""
-    if lives_elsewhere(status):
-        return True
-    if status.get("host") != socket.gethostname():
+    """Return whether a process trains in a folder: by its lock, or if that cannot be seen, by its status.json."""
+    held = is_locked(folder, LOCK_FILE) if status.get("host") == socket.gethostname() else None
+    return seems_alive(status) if held is None else held
+
+
+def seems_alive(status: Mapping[str, Any]) -> bool:
+    """Return whether a run with this status.json seems to be alive in another process, without its lock.
+
+    It has a heartbeat and, on this host, a process. A lock is more reliable: the process of a killed run may still be
+    ending, and a restarted container gives its processes the numbers of earlier ones. Locks of another host may not
+    be visible on this one.
+    """
+    if status.get("state") != "running" or not status.get("heartbeat"):
         return False
-    held = is_locked(folder, LOCK_FILE)
-    return lives_here(status) if held is None else held
-
-
-def lives_elsewhere(status: Mapping[str, Any]) -> bool:
-    """Return whether a run with this status.json is alive on another host, by its heartbeat.
-
-    Locks of another host may not be visible on this one.
-    """
-    return status.get("host") != socket.gethostname() and _has_heartbeat(status)
-
-
-def lives_here(status: Mapping[str, Any]) -> bool:
-    """Return whether a run with this status.json is alive in another process of this host, without its lock.
-
-    A lock is more reliable: the process of a killed run may still be ending, and a restarted container gives its
-    processes the numbers of earlier ones.
-    """
+    try:
+        silence = datetime.now(UTC) - datetime.fromisoformat(status["heartbeat"])
+    except (ValueError, TypeError):  # no date, or one without a time zone
+        return False
+    if silence.total_seconds() >= LONGEST_SILENCE:
+        return False
+    if status.get("host") != socket.gethostname():
+        return True
     process = status.get("process")
-    if status.get("host") != socket.gethostname() or process in (None, os.getpid()) or not _has_heartbeat(status):
+    if process in (None, os.getpid()):
         return False
     try:
         os.kill(process, 0)
@@ -81,16 +80,6 @@ def lives_here(status: Mapping[str, Any]) -> bool:
     except OSError:  # it is another user's
         return True
     return True
-
-
-def _has_heartbeat(status: Mapping[str, Any]) -> bool:
-    if status.get("state") != "running" or not status.get("heartbeat"):
-        return False
-    try:
-        silence = datetime.now(UTC) - datetime.fromisoformat(status["heartbeat"])
-    except (ValueError, TypeError):  # no date, or one without a time zone
-        return False
-    return silence.total_seconds() < LONGEST_SILENCE
 
 
 def earlier_status(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
