@@ -1,4 +1,4 @@
-"""Our blurs beside plain OpenCV and the transforms of albumentations."""
+"""Our blurs compared with plain OpenCV and the transforms of albumentations."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -77,7 +77,7 @@ def filter_by(degradation: Degradation) -> Way:
 
 
 def degrade(degradation: Degradation, rng: np.random.Generator, images: Sequence[GrayImage]) -> list[GrayImage]:
-    """Blur images as training does, each with a kernel of its own."""
+    """Blur images as training does, each with its own kernel."""
     return [degradation.apply(image, degradation.sample(rng)) for image in images]
 
 

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.processes import since_start
 from deblur.files import write_json
-from deblur.runs import METRICS_FILE
+from deblur.runs.records import METRICS_FILE
 
 WORDS = ("+callbacks.clock._target_=benchmarks.clock.Clock", "trusted=[benchmarks.clock]")
 CLOCK_FILE = "clock.json"
@@ -24,7 +24,7 @@ Run = dict[str, Any]
 class Clock(Callback):
     """Divides the time of a training among its parts, and writes them and the memory into the run's folder.
 
-    On a GPU a step only hands over its work: what is not done at its end counts where the processor waits next.
+    On a GPU a step only queues its work: unfinished work counts in the part in which the processor waits next.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Clock(Callback):
         self._end("epoch ends")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 # Lightning's
-        """Write everything down, with the memory of the process as Linux tells it."""
+        """Write everything down, with the memory of the process as Linux reports it."""
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
         measured = {
             "seconds": {name: round(self._seconds[name], 3) for name in PARTS},

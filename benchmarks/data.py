@@ -19,7 +19,7 @@ from benchmarks.bare import BareLoop
 from benchmarks.blurs import FIXED, MIXED, blurring
 from benchmarks.images import drawn_faces, write_images
 from benchmarks.networks import NETWORKS, WIENER_GUIDED, WIENER_LAYERS
-from benchmarks.results import Row, tell
+from benchmarks.results import Row, write_table
 from benchmarks.timing import interleaved, seconds
 from deblur.blur import Box, Degradation
 from deblur.data.cache import open_cache
@@ -172,14 +172,14 @@ def main(args: Sequence[str] | None = None) -> None:
         faces = drawn_faces(min(options.images, 200), scratch)
         write_images(faces, root, options.images)
         if "decoding" in options.parts:
-            tell("data_decoding", f"Decoding {FILES} color JPEG files of 256x256 px", decoding(root))
+            write_table("data_decoding", f"Decoding {FILES} color JPEG files of 256x256 px", decoding(root))
         if "blurring" in options.parts:
-            tell("data_blurring", "Blurring a gray image of 256x256 px", blurring(faces, scratch))
+            write_table("data_blurring", "Blurring a gray image of 256x256 px", blurring(faces, scratch))
         if "loading" in options.parts:
-            tell("data_loading", f"The training loader, on {os.cpu_count()} CPUs", loading(root))
+            write_table("data_loading", f"The training loader, on {os.cpu_count()} CPUs", loading(root))
         if "waiting" in options.parts:
             rows = waiting(root, device, options.networks, options.steps, options.workers)
-            tell("data_waiting", "Share of the training steps spent waiting for data", rows)
+            write_table("data_waiting", "Share of the training steps spent waiting for data", rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a CUDA GPU makes of a training and of restoring: `python -m benchmarks.gpu`.
+"""The speed of training and restoring on a CUDA GPU: `python -m benchmarks.gpu`.
 
 Without a GPU, `python -m benchmarks.gpu --accelerator cpu --steps 3 --epochs 1 data.max_images=60` tries the code; its
-figures tell nothing of a GPU. Further words go to the trainings.
+figures say nothing about a GPU. Further arguments are overrides of the trainings.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from benchmarks.clock import Run, runs_in
 from benchmarks.gpu_steps import BareTraining, Setting, Training
 from benchmarks.grid import STAGES, launcher, train
 from benchmarks.networks import NETWORKS
-from benchmarks.results import Row, median_ratio, tell
+from benchmarks.results import Row, median_ratio, write_table
 from benchmarks.timing import seconds
 from benchmarks.train_step import operations
 from deblur.inference.tiles import TiledNetwork
@@ -43,7 +43,7 @@ WORKERS = (0, 2, 4)
 AT_A_TIME = (1, 2, 4)
 SEEDS = 4  # runs that are shared out among those at a time
 SHAPE = (3000, 4000)  # an image of 12 megapixels
-PRODUCT = {"cuda": 8192, "cpu": 512}  # side of the matrices whose product tells what the machine can do
+PRODUCT = {"cuda": 8192, "cpu": 512}  # side of the matrices whose product measures the speed of the machine
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def measure_steps(options: Options) -> None:
                     "share of the bf16 product": work / step / rate,
                 }
             )
-    tell("gpu_steps", f"Training steps; the product in bf16: {rate / 1e12:.3g} TFLOP/s", rows)
+    write_table("gpu_steps", f"Training steps; the product in bf16: {rate / 1e12:.3g} TFLOP/s", rows)
 
 
 def measure_loading(options: Options) -> None:
@@ -118,7 +118,7 @@ def measure_loading(options: Options) -> None:
                 "epoch ends s": parts["epoch ends"],
             }
         )
-    tell("gpu_loading", f"A run of the grid, {options.epochs} epochs", rows)
+    write_table("gpu_loading", f"A run of the grid, {options.epochs} epochs", rows)
 
 
 def measure_sharing(options: Options) -> None:
@@ -135,7 +135,7 @@ def measure_sharing(options: Options) -> None:
                 "s a run": statistics.median(staged(run) for run in runs),
             }
         )
-    tell("gpu_sharing", f"{SEEDS} runs of {options.epochs} epochs on one GPU", rows)
+    write_table("gpu_sharing", f"{SEEDS} runs of {options.epochs} epochs on one GPU", rows)
 
 
 def measure_restoring(options: Options) -> None:
@@ -158,7 +158,7 @@ def measure_restoring(options: Options) -> None:
                     "share of the bf16 product": work / spent / rate,
                 }
             )
-    tell("gpu_restoring", f"Restoring a plane of {plane.size / 1e6:.2g} megapixels", rows)
+    write_table("gpu_restoring", f"Restoring a plane of {plane.size / 1e6:.2g} megapixels", rows)
 
 
 def trained(options: Options, *overrides: str) -> tuple[list[Run], float]:
@@ -172,7 +172,7 @@ def trained(options: Options, *overrides: str) -> tuple[list[Run], float]:
 
 
 def staged(run: Run) -> float:
-    """Return the seconds of a run that its metrics.json tells of."""
+    """Return the seconds of a run from its metrics.json."""
     return sum(float(run["metrics"]["seconds"].get(stage, 0.0)) for stage in STAGES)
 
 
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=300, help="steps for each figure (default: 300)")
     parser.add_argument("--repeats", type=int, default=5, help="of each pair of measurements (default: 5)")
     parser.add_argument("--epochs", type=int, default=20, help="of each whole training (default: 20)")
-    parser.add_argument("overrides", nargs="*", help="further words for the trainings")
+    parser.add_argument("overrides", nargs="*", help="overrides of the trainings")
     given: dict[str, Any] = vars(parser.parse_args(arguments))
     parts = given.pop("parts")
     if given["accelerator"] == "gpu" and not torch.cuda.is_available():

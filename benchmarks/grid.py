@@ -1,6 +1,6 @@
-"""How long the grid of the study takes, and where its time and memory go: `python -m benchmarks.grid`.
+"""Time and memory of the grid of the study, by parts: `python -m benchmarks.grid`.
 
-Further words go to the command: `python -m benchmarks.grid data.max_images=60 --epochs 2`.
+Further arguments are overrides of the command: `python -m benchmarks.grid data.max_images=60 --epochs 2`.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.clock import PARTS, WORDS, Run, runs_in
-from benchmarks.results import Row, tell
+from benchmarks.results import Row, write_table
 from benchmarks.timing import seconds
 
 ONE_RUN = ("model=srcnn_915", "blur=box", "optimizer.lr=1e-3", "trainer.max_epochs=1")
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, help="a folder of real faces; without it they are drawn")
     parser.add_argument("--epochs", type=int, default=20, help="epochs of each run (default: 20)")
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2], help="runs at a time (default: 1 2)")
-    parser.add_argument("overrides", nargs="*", help="further words for the command")
+    parser.add_argument("overrides", nargs="*", help="overrides of the command")
     options = parser.parse_args(arguments)
     data = ["data=folder", f"data.root={options.root.absolute()}"] if options.root else []
     overrides = ["experiment=grid", *data, f"trainer.max_epochs={options.epochs}", *options.overrides]
@@ -45,25 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows.append(summary(runs, wall, jobs, time.time()))
             rows[-1]["wall / first"] = wall / rows[0]["wall s"]
             each += [{"at a time": jobs, **described(run)} for run in runs]
-    tell("grid_runs", "The runs of the grid, in the order of their ends", each)
-    tell("grid", f"The grid: {len(runs)} runs of {options.epochs} epochs", rows)
+    write_table("grid_runs", "The runs of the grid, in the order of their ends", each)
+    write_table("grid", f"The grid: {len(runs)} runs of {options.epochs} epochs", rows)
 
 
 def launcher(jobs: int) -> list[str]:
-    """Return the words that train several runs at a time, as `make grid JOBS=2` does."""
+    """Return the overrides that train several runs at a time, as `make grid JOBS=2` does."""
     return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"] if jobs > 1 else []
 
 
 def train(overrides: Sequence[str], place: Path, cache: Path) -> None:
-    """Run the command in a process of its own.
+    """Run the command in a separate process.
 
     Args:
         overrides: of the command.
-        place: where its runs go.
-        cache: where decoded images go.
+        place: the folder of its runs.
+        cache: the folder of decoded images.
 
     Raises:
-        SystemExit: where it fails; it has said why.
+        SystemExit: if it fails, after its own error message.
     """
     places = (f"paths.output_root={place}", f"paths.cache_root={cache}")
     command = [sys.executable, "-m", "deblur.train", *overrides, *WORDS, *places]
@@ -79,13 +79,13 @@ def summary(runs: Sequence[Run], wall: float, jobs: int, ended: float) -> Row:
         runs: as `runs_in` returns them.
         wall: time from the command to its end [s].
         jobs: how many were trained at a time.
-        ended: when the command did, as `time.time` tells it [s].
+        ended: when the command did, by `time.time` [s].
     """
     staged = {stage: sum(run["metrics"]["seconds"].get(stage, 0.0) for run in runs) for stage in STAGES}
     parts = {part: sum(run["clock"]["seconds"][part] for run in runs) for part in PARTS}
     spent = wall * min(jobs, len(runs))  # by all processes together
     # Imports, the files between two runs, the report, and processes that wait for the last run.
-    beside = spent - sum(staged.values())
+    other = spent - sum(staged.values())
     processes = list(by_process(runs).values())
     gaps = [late["clock"]["began"] - early["clock"]["ended"] for group in processes for early, late in pairwise(group)]
     sizes = [[run["clock"]["resident_mib"] for run in group] for group in processes]
@@ -93,11 +93,11 @@ def summary(runs: Sequence[Run], wall: float, jobs: int, ended: float) -> Row:
         "at a time": jobs,
         "wall s": wall,
         **{f"{stage} s": value for stage, value in staged.items()},
-        "beside, s a run": beside / len(runs),
+        "other, s per run": other / len(runs),
         "first step after s": statistics.median(group[0]["clock"]["first_step"] for group in processes),
         "between runs s": statistics.median(gaps) if gaps else None,
         "after the last s": ended - runs[-1]["clock"]["ended"],
-        "share beside": beside / spent,
+        "share of other": other / spent,
         **{f"share {part}": value / spent for part, value in parts.items()},
         "peak MiB": max(run["clock"]["peak_mib"] for run in runs),
         "MiB, last / second run": max(size[-1] / size[:2][-1] for size in sizes),

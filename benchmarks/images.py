@@ -26,7 +26,7 @@ JPEG_QUALITY = 90
 
 
 def open_folder(overrides: Sequence[str]) -> DeblurDataModule:
-    """Open a folder of images, split and blurred as the words of a training say."""
+    """Open a folder of images, split and blurred by the overrides of a training."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = check(compose("train", ["data=folder", *overrides]))
     return opened(config, config)

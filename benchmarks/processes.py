@@ -1,4 +1,4 @@
-"""Python in processes of their own: what they say, how long they take, and the memory that they hold."""
+"""Separate Python processes: their output, duration and memory."""
 
 import json
 import os
@@ -13,10 +13,10 @@ KIB = 1024
 SECONDS_BETWEEN_LOOKS = 0.01  # at the memory of a process
 
 
-class Told(NamedTuple):
-    """What a process said, and the most memory that it and the largest of its own processes held [MiB]."""
+class Finished(NamedTuple):
+    """The output of a process, and the peak memory of it and of the largest of its child processes [MiB]."""
 
-    said: dict[str, Any]
+    output: dict[str, Any]
     seconds: float
     peak_mib: float
     worker_mib: float
@@ -28,11 +28,11 @@ def since_start() -> float:
     return float(Path("/proc/uptime").read_text().split()[0]) - started / os.sysconf("SC_CLK_TCK")
 
 
-def run(*overrides: str) -> Told:
-    """Run Python in a process of its own; look at its memory until it ends. Its last line that is JSON is what it says.
+def run(*overrides: str) -> Finished:
+    """Run Python in a separate process and watch its memory. Its output is its last line that is JSON.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: if it failed.
     """
     began = time.time()
     with tempfile.TemporaryFile("w+") as output:
@@ -46,12 +46,12 @@ def run(*overrides: str) -> Told:
         text = output.read()
     if process.returncode:
         raise RuntimeError(f"{' '.join(overrides)} failed:\n{text}")
-    said = [line for line in text.splitlines() if line.startswith("{")]
-    return Told(json.loads(said[-1]) if said else {}, time.time() - began, peak, worker)
+    outputs = [line for line in text.splitlines() if line.startswith("{")]
+    return Finished(json.loads(outputs[-1]) if outputs else {}, time.time() - began, peak, worker)
 
 
 def anonymous_mib(process: int) -> float:
-    """Return the memory of a process that is no page of a file [MiB]; 0 where it has ended."""
+    """Return the memory of a process that is no page of a file [MiB]; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     except OSError:

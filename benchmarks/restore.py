@@ -1,8 +1,8 @@
 """How fast images are restored, and in how much memory: `python -m benchmarks.restore`.
 
-Four tables, all of the processor: the rate of 9-3-1-5 in tiles beside that of a matrix product; many small files, read,
-restored and written, beside the network alone; a command as a whole; and images of 0.1 to 30 megapixels beside
-scikit-image and onnxruntime.
+Four tables, all of the CPU: the rate of 9-3-1-5 in tiles compared with that of a matrix product; many small files,
+read, restored and written, compared with the network alone; a command as a whole; and images of 0.1 to 30 megapixels
+compared with scikit-image and onnxruntime.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from benchmarks.restore_sizes import MEGAPIXELS, RICHARDSON_LUCY, WIENER, export, rows_of_sizes
-from benchmarks.results import Row, median_ratio, tell
+from benchmarks.results import Row, median_ratio, write_table
 from benchmarks.timing import seconds
 from deblur.device import Device, DeviceRequest, taken_device
 from deblur.image_io.images import DecodedImage
@@ -30,7 +30,7 @@ from deblur.inference.torch_network import TorchNetwork
 from deblur.models import SRCNN
 
 SHAPE = (1500, 2000)  # 3 megapixels
-PRODUCT = 2048  # side of the matrices whose product tells what the machine can do
+PRODUCT = 2048  # side of the matrices whose product measures the speed of the machine
 SIDE = 256  # px, of the small files
 LARGE = (6720, 4480)  # px
 START = "import deblur; deblur.load()"
@@ -59,15 +59,15 @@ def main() -> None:
         network = SRCNN((9, 3, 1, 5), (64, 32, 16))
         kinds = (False, True) if device.precision == "bf16-mixed" else (False,)
         rates = [measure_rate(network, is_fast, options.repeats) for is_fast in kinds]
-        tell("restore_rate", "9-3-1-5 on 3 megapixels, and a matrix product", rates)
+        write_table("restore_rate", "9-3-1-5 on 3 megapixels, and a matrix product", rates)
         batch = measure_batch(network, device, options.images, options.repeats)
-        tell("restore_batch", f"JPEG files of {SIDE}x{SIDE} px: read, restored and written", [batch])
-    tell("restore_command", "A command as a whole", [measure_start(options.repeats), measure_memory()])
+        write_table("restore_batch", f"JPEG files of {SIDE}x{SIDE} px: read, restored and written", [batch])
+    write_table("restore_command", "A command as a whole", [measure_start(options.repeats), measure_memory()])
     with tempfile.TemporaryDirectory() as folder:
         exported = export(Path(folder) / "network.onnx")
         largest = {RICHARDSON_LUCY: options.largest_baseline, WIENER: options.largest_wiener}
         sizes = rows_of_sizes(exported, options.size_repeats, largest, options.sizes)
-    tell("restore_sizes", "Images of growing sizes", sizes)
+    write_table("restore_sizes", "Images of growing sizes", sizes)
 
 
 def measure_rate(network: SRCNN, is_fast: bool, repeats: int) -> Row:
@@ -138,14 +138,14 @@ def measure_memory() -> Row:
         detail = np.random.default_rng(0).integers(0, 256, (112, 168, 3), dtype=np.uint8)
         Image.fromarray(detail).resize(LARGE).save(path)
         overrides = [sys.executable, "-c", COMMAND, str(path), "--network", "gaussian", "--accelerator", "cpu"]
-        told: list[str] = []
+        outputs: list[str] = []
 
         def command() -> None:
-            told.append(subprocess.run(overrides, check=True, capture_output=True, text=True).stdout)
+            outputs.append(subprocess.run(overrides, check=True, capture_output=True, text=True).stdout)
 
         taken = seconds(command)
     size = LARGE[0] * LARGE[1] / 1e6
-    peak = float(told[0].splitlines()[-1])
+    peak = float(outputs[0].splitlines()[-1])
     return {"what": f"a color JPEG of {size:.0f} megapixels restored", "seconds": taken, "peak [MiB]": peak}
 
 

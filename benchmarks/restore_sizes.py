@@ -1,6 +1,6 @@
 """How fast and in how much memory images of growing sizes are restored, for `benchmarks.restore`.
 
-Each size of each restorer is measured in a process of its own, for its peak memory: ours, 9-3-1-5 with random weights,
+Each size of each restorer is measured in a separate process, for its peak memory: ours, 9-3-1-5 with random weights,
 as `deblur.load` would compute it on the processor; the same network in onnxruntime; and scikit-image's Wiener and
 Richardson-Lucy as `deblur.baselines` calls them, margins included, for a box of 7 px. Reading and writing files is left
 out. Importing the libraries is part of the memory, and no part of the time: this module imports none of them before it
@@ -75,7 +75,7 @@ def peak_memory() -> float:
 
 
 def export(path: Path) -> Path | None:
-    """Export our network for onnxruntime; None where it, or what the export needs, is not installed."""
+    """Export our network for onnxruntime; None if it, or what the export needs, is not installed."""
     if any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")):
         return None
     from deblur.export.onnx import as_onnx
@@ -106,14 +106,14 @@ def main() -> None:
 
 
 def _measured_apart(name: str, size: float, onnx: Path | None) -> tuple[float, float] | None:
-    """Return megapixels a second and peak memory [MiB]; None where the process failed, as without memory."""
+    """Return megapixels per second and peak memory [MiB]; None if the process failed, such as for want of memory."""
     overrides = [] if onnx is None else ["--onnx", str(onnx)]
     command = [sys.executable, "-m", "benchmarks.restore_sizes", name, str(size), *overrides]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         return None
-    told = json.loads(done.stdout)
-    return told["rate"], told["peak"]
+    found = json.loads(done.stdout)
+    return found["rate"], found["peak"]
 
 
 def _row(size: float, name: str, measured: Sequence[tuple[float, float]], ours: Sequence[tuple[float, float]]) -> Row:

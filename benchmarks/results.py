@@ -1,4 +1,4 @@
-"""What a measurement leaves behind: a table on the screen, and JSON."""
+"""The results of a measurement: a table on the screen, and JSON."""
 
 import platform
 import statistics
@@ -29,13 +29,13 @@ def machine() -> dict[str, Any]:
         }
 
 
-def tell(name: str, title: str, rows: Sequence[Row]) -> Path:
+def write_table(name: str, title: str, rows: Sequence[Row]) -> Path:
     """Print the rows as a table, write them to `outputs/benchmarks/NAME.json`, and return that path.
 
     Args:
         name: of the measurement.
         title: of the table.
-        rows: one mapping a line, with the same keys: text, numbers, or None for what there is not.
+        rows: one mapping per line, with the same keys: text, numbers, or None for missing values.
     """
     columns = list(rows[0])
     print(table(title, columns, [[_shown(row[column]) for column in columns] for row in rows]))

@@ -1,6 +1,6 @@
 """What many images cost in time and memory: `python -m benchmarks.scale`.
 
-Each figure comes from a process of its own. Memory is what such a process holds beyond the page cache, in which the
+Each figure comes from a separate process. Memory is what such a process holds beyond the page cache, in which the
 system keeps the pages of mapped files as long as it has no other use for them (RssAnon of /proc/PID/status, Linux).
 """
 
@@ -23,8 +23,8 @@ from benchmarks.bare import BareLoop
 from benchmarks.clock import WORDS, runs_in
 from benchmarks.images import drawn_faces, write_images
 from benchmarks.networks import NETWORKS
-from benchmarks.processes import Told, run, since_start
-from benchmarks.results import Row, tell
+from benchmarks.processes import Finished, run, since_start
+from benchmarks.results import Row, write_table
 from deblur.blur import Box
 from deblur.data.cache import ImageCache
 from deblur.data.cache_files import PIXELS
@@ -96,7 +96,7 @@ def read_cold(cache_root: Path) -> dict[str, float]:
 
 
 def plain_rate(cache_root: Path, path: Path, order: NDArray[np.int64]) -> float:
-    """Read 256x256 px for each image from a mapping that nothing is told of; return images a second."""
+    """Read 256x256 px for each image from a mapping without read-ahead advice; return images per second."""
     forget(cache_root)
     pixels = np.load(path, mmap_mode="r")
     start = time.perf_counter()
@@ -119,32 +119,32 @@ def measure(count: int, scratch: Path, faces: int, gib: float) -> Iterator[Row]:
     file_bytes = write_images(drawn_faces(faces, scratch), root, count)
     print(f"{count} JPEG files of 256x256 px, {file_bytes / MIB:.0f} MiB, {count / 16:.0f} MiB decoded", flush=True)
 
-    def row(what: str, seconds: float, told: Told, *, rate: float | None = None) -> Row:
-        memory = {"beyond the page cache [MiB]": told.peak_mib, "largest worker [MiB]": told.worker_mib or None}
-        print(f"  {what}: {seconds:.3g} s, {told.peak_mib:.0f} MiB", flush=True)
+    def row(what: str, seconds: float, ended: Finished, *, rate: float | None = None) -> Row:
+        memory = {"beyond the page cache [MiB]": ended.peak_mib, "largest worker [MiB]": ended.worker_mib or None}
+        print(f"  {what}: {seconds:.3g} s, {ended.peak_mib:.0f} MiB", flush=True)
         return {"images": count, "what": what, "seconds": seconds, "rate [1/s]": rate, **memory}
 
-    def phase(name: str) -> Told:
+    def phase(name: str) -> Finished:
         return run("benchmarks.scale", "--phase", name, str(root), str(caches), "--cache-memory", str(gib))
 
     built = phase("open")
-    yield row("index and cache", built.said["seconds"], built, rate=count / built.said["seconds"])
-    opened = min((phase("open") for _ in range(REPEATS)), key=lambda told: told.said["seconds"])
-    yield row("open again (best of 3)", opened.said["seconds"], opened)
+    yield row("index and cache", built.output["seconds"], built, rate=count / built.output["seconds"])
+    opened = min((phase("open") for _ in range(REPEATS)), key=lambda ended: ended.output["seconds"])
+    yield row("open again (best of 3)", opened.output["seconds"], opened)
     for name, what in (("warm", "in the page cache"), ("cold", "not in the page cache")):
-        told = phase(name)
-        yield row(f"to the first step, pixels {what}", told.said["seconds"], told)
-        yield row("the same, from the start of the process", told.said["first_step"], told)
-        yield row(f"{STEPS} further steps of 9-1-5", STEPS / told.said["rate"], told, rate=told.said["rate"])
+        ended = phase(name)
+        yield row(f"to the first step, pixels {what}", ended.output["seconds"], ended)
+        yield row("the same, from the start of the process", ended.output["first_step"], ended)
+        yield row(f"{STEPS} further steps of 9-1-5", STEPS / ended.output["rate"], ended, rate=ended.output["rate"])
     overrides = ["data=folder", f"data.root={root}", f"paths.cache_root={caches}", f"paths.output_root={outputs}"]
     overrides += [f"data.cache_memory={gib}", "trainer.max_epochs=1", "logger=none", *WORDS]
     overrides += [f"+trainer.limit_{kind}_batches=10" for kind in ("train", "val", "test")]
-    told = run("deblur.train", *overrides)
+    ended = run("deblur.train", *overrides)
     [trained] = runs_in(outputs)
-    yield row("deblur.train, to its first step", trained["clock"]["first_step_made"], told)
-    told, read = phase("read"), min(READ, count)
-    for name, rate in told.said.items():
-        yield row(f"read {read} images not in the page cache, {name}", read / rate, told, rate=rate)
+    yield row("deblur.train, to its first step", trained["clock"]["first_step_made"], ended)
+    ended, read = phase("read"), min(READ, count)
+    for name, rate in ended.output.items():
+        yield row(f"read {read} images not in the page cache, {name}", read / rate, ended, rate=rate)
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -173,7 +173,7 @@ def main(args: Sequence[str] | None = None) -> None:
         for count in options.counts:
             rows += measure(count, Path(temporary), options.faces, options.cache_memory)
             shutil.rmtree(Path(temporary) / str(count))
-    tell("scale", "What many images cost", rows)
+    write_table("scale", "What many images cost", rows)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchmarks import train_step
 from benchmarks.bare import BareLoop
-from benchmarks.results import Row, median_ratio, tell
+from benchmarks.results import Row, median_ratio, write_table
 from benchmarks.timing import seconds
 from deblur.models import SRCNN
 from deblur.train import main as train
@@ -187,10 +187,10 @@ def main() -> None:
     """Measure the networks one after the other."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--networks", nargs="+", default=NETWORKS, help="names of conf/model")
-    parser.add_argument("overrides", nargs="*", help="further words for the training, such as blur=mixed")
+    parser.add_argument("overrides", nargs="*", help="overrides of the training, such as blur=mixed")
     options = parser.parse_args()
     rows = [measure(network, options.overrides) for network in options.networks]
-    tell("train_step", "Time of a training step; share of the matrix-product rate", rows)
+    write_table("train_step", "Time of a training step; share of the matrix-product rate", rows)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from benchmarks.networks import NETWORKS
-from benchmarks.results import Row, tell
+from benchmarks.results import Row, write_table
 from benchmarks.timing import seconds
 from deblur.device import Device, DeviceRequest, taken_device
 from deblur.metrics import DEFAULT_METRICS, METRICS
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with taken_device(DeviceRequest("cpu")) as device, torch.no_grad():
         rows = [row for name in NETWORKS for row in compare(name, device, options.images, options.repeats)]
-    tell("validation", f"Validation of images of {SIDE}x{SIDE} px", rows)
+    write_table("validation", f"Validation of images of {SIDE}x{SIDE} px", rows)
 
 
 def compare(name: str, device: Device, sizes: Sequence[int], repeats: int) -> list[Row]:

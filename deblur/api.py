@@ -230,8 +230,7 @@ def fit(config: "TrainConfig | Overrides") -> Path:
     if checked.trainer.devices != 1:
         raise UserError("deblur.fit trains on one device: leave out trainer.devices, or run python -m deblur.train.")
     from deblur.data.sizes import refuse_too_large_patch
-    from deblur.runs import naming_overrides, run_folder
-    from deblur.runs.whereabouts import refuse_unwritable
+    from deblur.runs.paths import naming_overrides, refuse_unwritable, run_folder
 
     folder = run_folder(checked, [] if isinstance(config, TrainConfig) else naming_overrides(config, None))
     refuse_too_large_patch(checked)
@@ -262,7 +261,7 @@ def measure(run: str | os.PathLike[str], overrides: Overrides = ()) -> dict[str,
     """
     asked = compose("evaluate", [f"run={os.fspath(run)}", *overrides])
     from deblur.inference.pretrained import PRETRAINED
-    from deblur.runs.whereabouts import refuse_no_run, refuse_unwritable
+    from deblur.runs.paths import refuse_no_run, refuse_unwritable
 
     with disk_errors_as_user_errors():
         if asked.run is not None and asked.run not in PRETRAINED:

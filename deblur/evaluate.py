@@ -14,7 +14,7 @@ from deblur.config.command_line import run
 from deblur.config.commands import check_evaluate
 from deblur.errors import PartlyDone, disk_errors_as_user_errors
 from deblur.inference.pretrained import PRETRAINED
-from deblur.runs.whereabouts import refuse_no_run, refuse_unwritable, sweep_folder
+from deblur.runs.paths import refuse_no_run, refuse_unwritable, sweep_folder
 from deblur.text import Lines, as_bytes
 
 

@@ -52,7 +52,7 @@ def report(
     if not names and not list_runs:
         raise UserError("SWEEPS is missing: give the name of a sweep, or --list to see them.")
     from deblur.files import no_folder
-    from deblur.runs.whereabouts import sweep_folder
+    from deblur.runs.paths import sweep_folder
 
     refused = None if output is None else no_folder(output)
     if refused:

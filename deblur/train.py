@@ -11,15 +11,17 @@ from omegaconf import DictConfig
 
 from deblur.config import check
 from deblur.config.command_line import run
+from deblur.config.sweeps import SweepRefused
 from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UserError, disk_error
 from deblur.processes import end_with_command
-from deblur.runs import naming_overrides, resumed_config, run_folder, shared_run_folder
-from deblur.runs.whereabouts import near_place, refuse_unwritable
+from deblur.runs.folder import shared_run_folder
+from deblur.runs.paths import naming_overrides, near_place, refuse_unwritable, run_folder
+from deblur.runs.states import resumed_config
 from deblur.streams import guarded_output
-from deblur.sweeps.conclusion import conclude, launcher_failed
+from deblur.sweeps.progress import LOCAL_LAUNCHERS, current_watch, watching
+from deblur.sweeps.session import conclude, launcher_failed, train_job
 from deblur.sweeps.sweep import Job, join, refuse_conflict
-from deblur.sweeps.watch import LOCAL_LAUNCHERS, current_watch, watching
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,8 +62,6 @@ def _task(composed: DictConfig) -> float | None:
     else:
         folder = shared_run_folder() or run_folder(config, naming_overrides(overrides, hydra.sweeper.get("params")))
     if hydra.mode == RunMode.MULTIRUN:
-        from deblur.sweeps.job import train_job
-
         launcher = str(hydra.launcher._target_).rpartition(".")[2]
         if launcher in LOCAL_LAUNCHERS:
             end_with_command()
@@ -89,12 +89,12 @@ def _show_what_would_run(job: Job) -> None:
     if job.config.sweep is not None:
         refuse_conflict(job)
     from deblur.console import say
-    from deblur.sweeps.dry_run import JobRefused, listing, planned_runs
+    from deblur.sweeps.dry_run import listing
 
     folder = job.folder.parent if job.config.sweep is not None else job.folder.parent.parent
     try:
-        say(listing(folder, list(planned_runs([job]))))
-    except JobRefused as refusal:
+        say(listing(folder, [job]))
+    except SweepRefused as refusal:
         raise refusal.usage_error from None
 
 

@@ -1,7 +1,7 @@
 """Make the networks that come with the package: `python -m scripts.pretrained [FACES]`, or `make pretrained`.
 
-Each is trained on drawn faces and dead leaves alone, and measured on their test images, on photographs and, where the
-folder FACES is named, on the faces in it. Trainings that are done are not done again.
+Each is trained on drawn faces and dead leaves alone, and measured on their test images, on photographs and, if the
+folder FACES is given, on the faces in it. Finished trainings are skipped.
 """
 
 import json
@@ -24,7 +24,7 @@ from deblur.files import write_text
 from deblur.inference.pretrained import FOLDER, pretrained_file
 from deblur.inference.trained import load_trained
 from deblur.inference.weights import write_weights
-from deblur.runs import differing_keys
+from deblur.runs.states import differing_keys
 
 OUTPUTS: Final = Path("outputs")
 SWEEP: Final = "pretrained"  # as conf/experiment/pretrained.yaml says
@@ -67,7 +67,7 @@ def main(faces: str | None = None) -> int:
 
 
 def _run_of(overrides: tuple[str, ...]) -> Path:
-    """Return the folder of the run that a command has made."""
+    """Return the folder of the run of a command."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = check(compose("train", [*DRAWN, *overrides]))
     found = (OUTPUTS / "sweeps" / SWEEP).glob("*/status.json")

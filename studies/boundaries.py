@@ -10,10 +10,10 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from benchmarks.figure_files import blurred_images, open_folder
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
-from benchmarks.results import Row, tell
+from benchmarks.images import blurred_images, open_folder
+from benchmarks.results import Row, write_table
 from deblur.blur.images import pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.fft import filtered, transfer, wiener_gain
@@ -60,7 +60,7 @@ def main(overrides: Sequence[str]) -> None:
                     },
                 }
             )
-    tell(
+    write_table(
         "boundaries",
         "PSNR [dB] of linear filters with a valid boundary, each with its best assumption of the noise",
         rows,
@@ -106,7 +106,7 @@ def _tapered(known: WienerFilter, factor: float, margin: int, figure_file: UnitI
 
 
 def _inside(profile: Psf, size: int) -> Psf:
-    """Return 1 where the autocorrelation of a kernel's profile does not reach over the boundary, and 0 at it."""
+    """Return 1 if the autocorrelation of a kernel's profile does not reach over the boundary, and 0 at it."""
     spectrum = np.abs(fft.rfft(profile, size - 1)) ** 2
     autocorrelation = fft.irfft(spectrum, size - 1)
     shares: Psf = 1 - np.append(autocorrelation, autocorrelation[0]) / autocorrelation.max()

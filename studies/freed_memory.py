@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from benchmarks.bare import BareLoop, random_batch
 from benchmarks.networks import NETWORKS
-from benchmarks.results import Row, median_ratio, tell
+from benchmarks.results import Row, median_ratio, write_table
 from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN
 
@@ -38,7 +38,7 @@ def measure(network: str, keep: bool, steps: int) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure both ways in turn, each time in a process of its own."""
+    """Measure both ways in turn, each time in a separate process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5, help="of each pair of measurements (default: 5)")
     parser.add_argument("--steps", type=int, default=40, help="for each measurement (default: 40)")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         network, way = options.measure
         print(json.dumps(measure(network, way == "keep", options.steps)))
         return
-    tell(
+    write_table(
         "freed_memory",
         "Training steps in bf16 that keep freed memory or give it back",
         [compare(network, options.repeats, options.steps) for network in NETWORKS],
@@ -70,7 +70,7 @@ def compare(network: str, repeats: int, steps: int) -> Row:
 
 
 def measured(network: str, way: str, steps: int) -> dict[str, float]:
-    """Measure in a process of its own: what is set there cannot be taken back."""
+    """Measure in a separate process: its settings cannot be undone."""
     overrides = ["--steps", str(steps), "--measure", network, way]
     done = subprocess.run(
         [sys.executable, "-m", "studies.freed_memory", *overrides], check=True, stdout=subprocess.PIPE

@@ -1,17 +1,17 @@
-"""How near the kernel has to be that a network is told: `python -m studies.known_kernels RUN data.root=FACES`.
+"""How accurate a known kernel has to be: `python -m studies.known_kernels RUN data.root=FACES`.
 
-The test images of a folder are blurred by one motion, and a network of `experiment=known_kernel` is told another. The
-folder is to be that of the training, split in the same way: its test images are then none that the network has seen.
+The test images of a folder are blurred by one motion, and a network of `experiment=known_kernel` is given another one.
+The folder has to be that of the training, split in the same way, so that the network has not seen the test images.
 """
 
 import sys
 from collections.abc import Sequence
 
 import numpy as np
-from benchmarks.figure_files import blurred_images, open_folder
 
 import deblur
-from benchmarks.results import Row, tell
+from benchmarks.images import blurred_images, open_folder
+from benchmarks.results import Row, write_table
 from deblur.blur import Motion
 from deblur.inference.simulation import gain
 
@@ -27,23 +27,23 @@ def main(run: str, overrides: Sequence[str]) -> None:
     sharp, blurred, _ = blurred_images(open_folder([*motion, "data.boundary=valid", *overrides]), TESTED_ON)
     restorer = deblur.load(run)
     rows: list[Row] = []
-    told = dict.fromkeys([*((length, ANGLE) for length in LENGTHS), *((LENGTH, angle) for angle in ANGLES)])
-    for length, angle in told:
+    given = dict.fromkeys([*((length, ANGLE) for length in LENGTHS), *((LENGTH, angle) for angle in ANGLES)])
+    for length, angle in given:
         kernel = Motion(length, angle).fixed_kernel
         assert kernel is not None  # nothing is drawn
         gains = [
-            gain(given, restorer(given, kernel=kernel.psf), truth).difference
-            for given, truth in zip(blurred, sharp, strict=True)
+            gain(image, restorer(image, kernel=kernel.psf), truth).difference
+            for image, truth in zip(blurred, sharp, strict=True)
         ]
         rows.append(
             {
-                "told length": length,
-                "told angle": angle,
+                "given length": length,
+                "given angle": angle,
                 "gain": float(np.mean(gains)),
                 "degraded": float(np.mean(np.array(gains) < -0.1)),
             }
         )
-    tell("known_kernels", f"Gain [dB], blurred by a motion of {LENGTH:g} px at {ANGLE:g} degrees, noise 1", rows)
+    write_table("known_kernels", f"Gain [dB], blurred by a motion of {LENGTH:g} px at {ANGLE:g} degrees, noise 1", rows)
 
 
 if __name__ == "__main__":

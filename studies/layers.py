@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.results import tell
+from benchmarks.results import write_table
 from benchmarks.timing import seconds
 from deblur.memory import keep_freed_memory
 from deblur.models import cpu_ops
@@ -143,7 +143,7 @@ def main() -> None:
     for layer in (first, last):
         layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
     rows = compare(FIRST, first, 76, with_input_gradient=False) + compare(LAST, last, 68, with_input_gradient=True)
-    tell("layers", "A layer of one channel, forth and back, bf16", rows)
+    write_table("layers", "A layer of one channel, forth and back, bf16", rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the Wiener estimate of an image costs: `python -m studies.wiener_costs`.
 
 A Wiener pre-filter with random spectra, by DCT (box of 7 px) and by Fourier transform (motion of 15 px at 30 degrees).
-Each size is measured in a process of its own, for its peak memory; what the process held before is not part of it.
+Each size is measured in a separate process, for its peak memory without that of the process before.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 from benchmarks.processes import run
-from benchmarks.results import Row, tell
+from benchmarks.results import Row, write_table
 from benchmarks.timing import seconds
 from deblur.blur import kernels
 from deblur.wiener.prefilter import WienerPrefilter
@@ -49,7 +49,7 @@ def main() -> None:
         return
     sizes = [(way, size) for way in KERNELS for size in MEGAPIXELS]
     rows = [run("studies.wiener_costs", "--one", way, str(size)).said for way, size in sizes]
-    tell(
+    write_table(
         "wiener_estimates",
         "The Wiener estimate of an image: the quickest of its calls, and the memory that it added",
         rows,

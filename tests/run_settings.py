@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from deblur.errors import UserError
-from deblur.runs import RunFolder, read_json
+from deblur.reading import read_json
+from deblur.runs.folder import RunFolder
 
 CONFIG: dict[str, Any] = {
     "model": {"name": "srcnn_915", "kernel_sizes": [9, 1, 5]},

@@ -1,6 +1,7 @@
 """An import never points up: each room of the package knows those below it alone."""
 
 import ast
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,3 +59,17 @@ def test_no_import_points_up_or_sideways() -> None:
         found = {other for other in imports(path) if other != room and RANKS[other] >= RANKS[room]}
         upward += [f"{path.relative_to(PACKAGE)} imports {other}" for other in sorted(found)]
     assert upward == []
+
+
+def test_studies_scripts_and_benchmarks_import_existing_modules() -> None:
+    """Documents name their commands, and no other test starts most of them."""
+    root = PACKAGE.parent
+    files = [path for folder in ("studies", "scripts", "benchmarks") for path in (root / folder).rglob("*.py")]
+    own = ("deblur", "studies", "scripts", "benchmarks")
+    found = {
+        node.module
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in own
+    }
+    assert [name for name in sorted(found) if importlib.util.find_spec(name) is None] == []

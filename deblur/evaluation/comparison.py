@@ -13,7 +13,7 @@ from deblur.fractions import DEGRADED_BELOW, degraded_fraction, share_above
 from deblur.reporting.configurations import have_same_images
 from deblur.reporting.intervals import mean_interval
 from deblur.reporting.results import Run, read_sweep
-from deblur.runs import in_sentences, shared
+from deblur.runs.conditions import common_conditions, condition_sentences
 from deblur.text import Lines, cell, counted, lines, paragraphs
 
 
@@ -57,7 +57,7 @@ def compare(places: Sequence[str], output: Path) -> Lines:
         "first_degraded": degraded[0],
         "second_degraded": degraded[1],
         "worst": {"name": worst, "difference": finite[worst]},
-        "measured_on": shared(tests)[0],
+        "measured_on": common_conditions(tests)[0],
     }
     rows = [
         {
@@ -82,7 +82,7 @@ def compare(places: Sequence[str], output: Path) -> Lines:
         f"{degraded[1]:.1%} with the second.",
         "The interval covers the choice of test images, not what another training would give.",
     )
-    names = lines(f"first:  {first.name}", f"second: {second.name}", *in_sentences(tests))
+    names = lines(f"first:  {first.name}", f"second: {second.name}", *condition_sentences(tests))
     return paragraphs(names, sentences, f"All differences are in {output}")
 
 

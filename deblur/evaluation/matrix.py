@@ -16,6 +16,7 @@ from deblur.blur.images import Boundary
 from deblur.blur.parameters import Parameter
 from deblur.config import EvaluateConfig, TrainConfig
 from deblur.config.check import check_blur
+from deblur.config.identity import data_settings, flatten
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.datasets import as_float
 from deblur.data.loader_errors import loader_errors_as_user_errors
@@ -33,7 +34,8 @@ from deblur.metrics.images import psnr
 from deblur.metrics.measuring import mean_results
 from deblur.reporting.labels import describe, frozen, plain, varying
 from deblur.reporting.matrix import MATRIX_FILE
-from deblur.runs import config_of_run, data_settings, flatten, measured_on
+from deblur.runs.conditions import conditions_of
+from deblur.runs.records import config_of_run
 from deblur.text import Lines, paragraphs
 
 MIXTURE = Mixed.family
@@ -249,7 +251,9 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
             )
         images = data.fitting(images, data.crop())
         if images:
-            overrides = measured_on({"data": cut.plain(), "blur": condition.blur}, fingerprint=data.images.fingerprint)
+            overrides = conditions_of(
+                {"data": cut.plain(), "blur": condition.blur}, fingerprint=data.images.fingerprint
+            )
             rows += [row | overrides for row in _measured(restorers, data, images, condition, device)]
         else:
             log.warning(

@@ -22,7 +22,8 @@ from deblur.inference.onnx_network import open_onnx
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import Trained, load_trained
 from deblur.reading import MissingFile, UnusableFile
-from deblur.runs import STATUS_FILE, config_of_run, read_metrics, state_of
+from deblur.runs.records import STATUS_FILE, config_of_run, read_metrics
+from deblur.runs.states import state_of
 from deblur.text import Lines
 
 _DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and torch's

@@ -12,6 +12,7 @@ import torch
 from deblur.baselines.optimal_linear import apply, fit_filters
 from deblur.blur.images import Crop, as_float
 from deblur.config import EvaluateConfig, TrainConfig
+from deblur.config.identity import data_settings, flatten
 from deblur.data.datamodule import DeblurDataModule
 from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, with_problems
@@ -23,7 +24,8 @@ from deblur.metrics.images import psnr
 from deblur.metrics.measuring import mean_results
 from deblur.reporting.configurations import SAME_INPUT
 from deblur.reporting.filters import FILTERS_FILE, filter_figure
-from deblur.runs import METRICS_FILE, data_settings, flatten, in_sentences, measured_on, read_config
+from deblur.runs.conditions import condition_sentences, conditions_of
+from deblur.runs.records import METRICS_FILE, read_config
 from deblur.text import Lines, paragraphs
 from deblur.training.results import counts_of
 
@@ -100,7 +102,7 @@ class _Study:
     @property
     def table(self) -> Lines:
         """What to show of it."""
-        return filter_table(self.filters, self.networks, self.blur, in_sentences([self.measured_on]))
+        return filter_table(self.filters, self.networks, self.blur, condition_sentences([self.measured_on]))
 
 
 def _refuse_different(configs: Sequence[TrainConfig]) -> None:
@@ -133,7 +135,7 @@ def _studied(config: TrainConfig, runs: Sequence[Path], asked: EvaluateConfig) -
         for row, real in zip(rows, filter_study(data, crop), strict=True):
             row |= {f"valid_{key}": real[key] for key in NUMBERS}
     networks = networks_on(runs, config.blur.plain(), data.images.fingerprint, rows[0]["input_psnr"])
-    overrides = measured_on(config.plain(), counts_of(data.division), data.images.fingerprint)
+    overrides = conditions_of(config.plain(), counts_of(data.division), data.images.fingerprint)
     return _Study(overrides, rows, networks)
 
 

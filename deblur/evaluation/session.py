@@ -35,7 +35,8 @@ from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.memory import keep_freed_memory
 from deblur.metrics import MetricInfo
 from deblur.metrics.measuring import mean_results
-from deblur.runs import METRICS_FILE, measured_on
+from deblur.runs.conditions import conditions_of
+from deblur.runs.records import METRICS_FILE
 from deblur.text import Lines, paragraphs
 from deblur.training.results import counts_of, describe_images, described_infos, versions, write_images_table
 
@@ -177,7 +178,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]
     labels = (group.name or "own" for group in (config.data, config.blur))
     counts = counts_of(data.division) if data.can_be_divided else {"test": len(images)}
-    overrides = measured_on(settings, counts, data.images.fingerprint)
+    overrides = conditions_of(settings, counts, data.images.fingerprint)
     overrides["boundary"] = " and ".join(f"{boundary} boundary" for boundary in boundaries)
     described = described_infos(infos)
     summary = {

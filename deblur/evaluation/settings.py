@@ -9,7 +9,7 @@ from deblur.config import EvaluateConfig, TrainConfig, check
 from deblur.config.schema import SHARED_DATA_KEYS
 from deblur.errors import UserError
 from deblur.reporting.labels import plain
-from deblur.runs import value_text
+from deblur.runs.conditions import value_text
 
 Settings = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from deblur.console import table
 from deblur.metrics import PSNR, MetricInfo
 from deblur.metrics.measuring import unmeasured
 from deblur.reporting.tables import number
-from deblur.runs import OF_IMAGES, in_sentences
+from deblur.runs.conditions import IMAGE_ITEMS, condition_sentences
 from deblur.text import Lines, counted, lines
 
 
@@ -48,7 +48,7 @@ def restorer_table(summary: Mapping[str, Any], infos: Sequence[MetricInfo]) -> L
     if is_both:
         top, left = boundaries["valid"]["margin"]
         images += f", without the outer {top} px above and below and {left} px left and right"
-    title = lines(f"Means over {images}", *in_sentences([summary["measured_on"]]))
+    title = lines(f"Means over {images}", *condition_sentences([summary["measured_on"]]))
     return table(title, ["", *columns], rows)
 
 
@@ -81,8 +81,8 @@ def matrix_figure_table(rows: Sequence[Mapping[str, Any]]) -> Lines:
             f"{number(gain, '+.2f')}  {number(degraded, '.1%')}"
         )
     columns = ["tested on", "", *(f"trained on {blur}" for blur in trained)]
-    items = [item for item in OF_IMAGES if item != "images"]  # of those a row has the number
-    tests = in_sentences([{item: row[item] for item in items if item in row} for row in rows])
+    items = [item for item in IMAGE_ITEMS if item != "images"]  # of those a row has the number
+    tests = condition_sentences([{item: row[item] for item in items if item in row} for row in rows])
     images = {row["images"] for row in rows if "images" in row}
     tests += [f"{counted(count, 'test image')}, none of which a network was trained on." for count in images]
     title = lines("Gain [dB], and the share of images that are degraded", *tests)

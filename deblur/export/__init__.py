@@ -57,7 +57,7 @@ def export(
     """Write a trained network into one portable file, and a model card beside it."""
     from deblur.console import say  # rich takes a while to import
     from deblur.export.output import names_a_file
-    from deblur.runs.whereabouts import refuse_no_run
+    from deblur.runs.paths import refuse_no_run
     from deblur.text import lines
 
     if output is not None:

@@ -7,12 +7,12 @@ from markupsafe import Markup
 
 from deblur import __version__
 from deblur.choices import ExportFormat
+from deblur.config.identity import config_without_paths, flatten
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.trained import Trained
 from deblur.metrics import PSNR, infos_of_results
 from deblur.reporting.markdown import markdown_environment
-from deblur.runs import config_without_paths, flatten
-from deblur.runs.described import with_unit
+from deblur.runs.conditions import with_unit
 from deblur.text import one_line
 from deblur.training.summary import describe_network
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from deblur.config.identity import config_without_paths
 from deblur.errors import UserError
 from deblur.inference.description import SEEN
 from deblur.inference.trained import SETTINGS, Trained
 from deblur.models.protocol import LARGEST_HALO, traits_of
-from deblur.runs import config_without_paths
 
 _METRICS: Final = (
     "test",

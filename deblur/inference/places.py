@@ -12,7 +12,7 @@ from deblur.errors import UserError
 from deblur.image_io.gray import IMAGE_SUFFIXES, printable
 from deblur.image_io.images import output_format
 from deblur.image_io.reading import format_of
-from deblur.runs.whereabouts import near_place
+from deblur.runs.paths import near_place
 
 _SUFFIX_BY_FORMAT: Final = {
     "PNG": ".png",

@@ -17,7 +17,7 @@ from deblur.inference.arrays import as_pixels
 from deblur.inference.color import plane_count, restore_pixels
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.tiles import Plane, PlaneNetwork, TiledNetwork
-from deblur.runs.whereabouts import near_place, refuse_no_run
+from deblur.runs.paths import near_place, refuse_no_run
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur.kernels import Psf

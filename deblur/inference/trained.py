@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
+from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError
 from deblur.inference.building import damaged, rebuild_network
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
@@ -14,8 +15,8 @@ from deblur.inference.description import SEEN, check_settings, checked_seen, has
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.weights import SUFFIX, read_weights
 from deblur.reading import MissingFile
-from deblur.runs import CONFIG_FILE, read_config, read_metrics
-from deblur.runs.whereabouts import refuse_no_run
+from deblur.runs.paths import refuse_no_run
+from deblur.runs.records import read_config, read_metrics
 
 _PREFIX: Final = "network."  # of the network's weights in a checkpoint
 SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "metrics", "seed", "blur", "data")

@@ -23,7 +23,7 @@ from deblur.reporting.labels import (
     varying,
 )
 from deblur.reporting.results import Run, Sweep, name_of
-from deblur.runs import place_text, shared
+from deblur.runs.conditions import common_conditions, place_text
 
 Values = NDArray[np.float64]
 
@@ -112,7 +112,7 @@ class TestSetting:
     def measured_on(self) -> dict[str, str]:
         """What is known of the test images and their blur, in words; runs without a result know less of them."""
         runs = [run for configuration in self.configurations for run in configuration.runs]
-        return shared([run.measured_on for run in runs])[0]
+        return common_conditions([run.measured_on for run in runs])[0]
 
     @property
     def left_out(self) -> int:

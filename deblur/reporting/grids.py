@@ -19,7 +19,7 @@ from deblur.reporting.answers import Answer
 from deblur.reporting.configurations import Configuration
 from deblur.reporting.figure_files import FigureFile, figure_file, styled
 from deblur.reporting.results import Run
-from deblur.runs import SAMPLES_FOLDER, sample_folder
+from deblur.runs.records import SAMPLES_FOLDER, sample_folder
 
 CURE = "delete the file"
 LARGEST_SAMPLE = 2**26  # pixels

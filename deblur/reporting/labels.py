@@ -3,8 +3,9 @@
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
+from deblur.config.identity import is_within
 from deblur.reporting.results import Run, name_of
-from deblur.runs import is_within, place_text, value_text
+from deblur.runs.conditions import place_text, value_text
 from deblur.text import one_line
 
 Settings = Mapping[str, Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 from deblur.console import table
 from deblur.reporting.results import STATES, Run, RunState, Sweep, read_run, read_sweep, run_folders
 from deblur.reporting.tables import NOTHING, number
-from deblur.runs import measured_on
+from deblur.runs.conditions import conditions_of
 from deblur.text import Lines, lines, paragraphs
 
 LONGEST_ERROR = 100  # characters of an error in a line
@@ -88,7 +88,7 @@ def _sweep_row(sweep: Sweep, states: Sequence[RunState]) -> Sequence[str]:
 
 def _data_and_blur(runs: Sequence[Run]) -> tuple[str, str]:
     """Return in words what some runs see, each kind once; a dash where no configuration tells it."""
-    tests = [measured_on(run.config) for run in runs if run.config]
+    tests = [conditions_of(run.config) for run in runs if run.config]
     data, blur = (list(dict.fromkeys(test[item] for test in tests if item in test)) for item in ("data", "blur"))
     return _few(data, "data sets"), _few(blur, "blurs")
 

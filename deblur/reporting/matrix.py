@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from deblur.reading import MissingFile, damaged, read_csv
 from deblur.reporting.figure_files import FigureFile, figure_file, styled
 from deblur.reporting.heatmap import LETTER, paint, write_number
-from deblur.runs import OF_IMAGES, in_sentences
+from deblur.runs.conditions import IMAGE_ITEMS, condition_sentences
 from deblur.text import one_line
 
 MATRIX_FILE = "matrix.csv"  # which `python -m deblur.evaluate sweep=NAME matrix=true` writes
@@ -115,8 +115,8 @@ def matrix(rows: Sequence[Row], file: str, sweep: str | None = None) -> FigureFi
             "Strengths are half, once and twice what was trained on; noise in gray levels of 255. Hatched: worse than "
             "the input."
         )
-        items = [item for item in OF_IMAGES if item != "images"]  # of those a row has the number
-        tests = in_sentences([{item: row[item] for item in items if row.get(item)} for row in rows])
+        items = [item for item in IMAGE_ITEMS if item != "images"]  # of those a row has the number
+        tests = condition_sentences([{item: row[item] for item in items if row.get(item)} for row in rows])
         caption = " ".join([caption, *tests])
         title = "Other blurs, noise and JPEG" if sweep is None else f"Other blurs, noise and JPEG, sweep {sweep}"
         return figure_file(figure, file, title, f"Gains in dB. {'; '.join(told)}.", caption)

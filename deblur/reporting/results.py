@@ -9,25 +9,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from deblur.config.identity import flatten, what_matters
+from deblur.config.places import CONFIG_FILE
 from deblur.metrics import PSNR, MetricInfo, infos_of_results
 from deblur.reading import MissingFile, UnusableFile, damaged
-from deblur.runs import (
-    CONFIG_FILE,
+from deblur.runs.conditions import condition_sentences, conditions_of
+from deblur.runs.records import (
     CURE,
     STATUS_FILE,
     State,
     config_of_run,
-    flatten,
-    in_sentences,
-    measured_on,
     read_history,
     read_images,
     read_metrics,
     read_status,
-    read_sweep_note,
-    state_of,
-    what_matters,
+    read_sweep_file,
 )
+from deblur.runs.states import state_of
 
 Row = dict[str, Any]
 RunState = State | Literal["missing", "damaged"]
@@ -69,7 +67,7 @@ class Run:
     def measured_on(self) -> dict[str, str]:
         """What is known of its images and their blur, in words; nothing of a run that is missing."""
         counts = {split: self.metrics.get(f"data.counts.{split}") for split in ("train", "val", "test")}
-        return measured_on(self.config, counts, self.fingerprint) if self.config else {}
+        return conditions_of(self.config, counts, self.fingerprint) if self.config else {}
 
     @property
     def error(self) -> str:
@@ -153,14 +151,14 @@ class Sweep:
     @property
     def measured_on(self) -> list[str]:
         """What is known of the images and the blur of its runs, in sentences."""
-        return in_sentences([run.measured_on for run in self.runs])
+        return condition_sentences([run.measured_on for run in self.runs])
 
 
 def read_sweep(folder: Path) -> Sweep:
     """Read every run below a folder; a damaged file keeps no other run from being read."""
     damage, note = "", {}
     try:
-        note = read_sweep_note(folder)
+        note = read_sweep_file(folder)
     except MissingFile:
         pass
     except UnusableFile as error:

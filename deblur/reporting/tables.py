@@ -10,7 +10,7 @@ from deblur.reporting.answers import Answer, Competitor
 from deblur.reporting.configurations import Configuration, TestSetting
 from deblur.reporting.intervals import Interval
 from deblur.reporting.results import Run, Sweep, infos_of
-from deblur.runs import shared
+from deblur.runs.conditions import common_conditions
 
 EXTREMES = 3  # best and worst test images that are named
 NOTHING = "\N{EN DASH}"
@@ -76,7 +76,7 @@ def answer_table(answers: Sequence[Answer]) -> TextTable:
 def test_setting_table(test_settings: Sequence[TestSetting]) -> TextTable:
     """Return on what the configurations of each test setting were tested, as far as the test settings differ in it."""
     tests = [test_setting.measured_on for test_setting in test_settings]
-    differing = shared(tests)[1]
+    differing = common_conditions(tests)[1]
     rows = [
         (test_setting.label, *(test.get(item, NOTHING) for item in differing))
         for test_setting, test in zip(test_settings, tests, strict=True)
@@ -190,7 +190,7 @@ def _reason(run: Run) -> str:
 def run_table(sweeps: Sequence[Sweep]) -> TextTable:
     """Return all runs, with what they were tested on as far as they differ in it."""
     runs = [run for sweep in sweeps for run in sweep.runs]
-    differing, others = shared([run.measured_on for run in runs])[1], infos_of(runs)[1:]
+    differing, others = common_conditions([run.measured_on for run in runs])[1], infos_of(runs)[1:]
     digits = {"test.input_psnr": ".2f", "test.psnr": ".2f", "test.gain": "+.2f"}
     digits |= {f"test.{prefix}{info.name}": info.digits for info in others for prefix in ("input_", "")}
     digits |= {"test.degraded": ".1%", "val.psnr": ".2f", "val.epoch": ".0f"}

@@ -1,11 +1,11 @@
-"""The folder of a run that is alive."""
+"""The folder of a run that is alive in this process."""
 
 import os
 import shutil
 import socket
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from deblur.config.identity import config_hash, data_settings
 from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError, disk_error
 from deblur.files import write_json, write_text
+from deblur.processes import end_with
 from deblur.reading import MissingFile, UnusableFile, yaml_text
 from deblur.runs.locking import FolderIsLocked, FolderLock
 from deblur.runs.records import (
@@ -26,12 +27,16 @@ from deblur.runs.records import (
     read_config,
     read_status,
 )
-from deblur.runs.states import LOCK_FILE, earlier_status, is_replaceable, lives_elsewhere, lives_here
+from deblur.runs.states import LOCK_FILE, earlier_status, is_replaceable, seems_alive
 
-HEARTBEAT = 30.0  # [s] between two signs of life in status.json
+HEARTBEAT = 30.0  # [s] between two heartbeats in status.json
 _REPLACED = (CONFIG_FILE, STATUS_FILE, METRICS_FILE, HISTORY_FILE, IMAGES_FILE)  # by a new file, with each change
 _LAST = (CONFIG_FILE, STATUS_FILE)  # to be deleted, in this order
-_PATIENCE = 1.0  # [s] somebody who only looks whether the run is alive holds the lock for a moment
+_PATIENCE = 1.0  # [s]; a process that only checks whether the run is alive holds the lock for a moment
+
+# Environment variables by which a run's further processes find its folder, and its first process.
+_SHARED_RUN_FOLDER = "DEBLUR_RUN_FOLDER"
+_FIRST_PROCESS = "DEBLUR_RUN_PROCESS"
 
 
 class RunIsAlive(UserError):
@@ -39,19 +44,19 @@ class RunIsAlive(UserError):
 
 
 class RunIsLost(UserError):
-    """The folder of a run that is alive is not its own any more."""
+    """The folder was moved, deleted or replaced while the run was alive."""
 
 
 class RunIsDone(Exception):
-    """The run that is asked for has been finished before."""
+    """The run is finished already."""
 
 
 class RunFolder:
     """The folder of a run that is alive in this process.
 
-    While it is entered, nobody else can enter it, status.json says `running`, and a thread refreshes the heartbeat. It
-    ends as `done`, `failed` or `interrupted`. The lock is the operating system's, so it ends with the process, however
-    that ends. Where the folder is moved, deleted or replaced meanwhile, nothing more is written there.
+    As a context manager, it locks the folder, sets the state `running` in status.json and refreshes the heartbeat in
+    a thread. It ends as `done`, `failed` or `interrupted`. The operating system releases the lock of a killed process.
+    If the folder is moved, deleted or replaced meanwhile, nothing more is written there.
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], *, overwrite: bool = False) -> None:
@@ -60,7 +65,7 @@ class RunFolder:
         Args:
             path: the folder.
             config: the checked configuration.
-            overwrite: replace a failed run, or one of another configuration, that lies there.
+            overwrite: replace a run in the folder that failed, is damaged or has another configuration.
         """
         self.path = path
         self._config = config
@@ -72,12 +77,12 @@ class RunFolder:
         self._heart = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
 
     def __enter__(self) -> Self:
-        """Take the folder and store the configuration in it.
+        """Lock the folder and store the configuration in it.
 
         Raises:
-            RunIsAlive: where another process holds it.
-            RunIsDone: where the run is finished; nothing is changed then.
-            UserError: where it holds another run, or cannot be written.
+            RunIsAlive: if another process holds it.
+            RunIsDone: if the run is finished; nothing is changed then.
+            UserError: if it holds another run, or cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -97,11 +102,11 @@ class RunFolder:
         return self
 
     def refuse_if_done(self) -> None:
-        """Look into the folder without taking it.
+        """Check the folder without locking it.
 
         Raises:
-            RunIsDone: where the run is finished.
-            UserError: where the folder holds another run, which is not to be replaced.
+            RunIsDone: if the run is finished.
+            UserError: if the folder holds another run, which is not to be replaced.
         """
         if not self._replaces() and earlier_status(self.path, self._config).get("state") == "done":
             raise RunIsDone
@@ -109,30 +114,28 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write how the run ended and let go of the folder."""
+        """Store how the run ended and release the lock."""
         self._ended.set()
         self._heart.join()
-        state: State = "done"
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            state = "interrupted"
-        elif error is not None:
-            state = "failed"
-        self._status["error"] = None if state != "failed" else _sentence(error)
+        is_stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        state: State = "done" if error is None else "interrupted" if is_stopped else "failed"
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         self._status |= {"state": state, "ended": _now(), "heartbeat": _now()}
+        self._status["error"] = reason if state == "failed" else None
         try:
             self._write_status()
         except RunIsLost as lost:
-            if not isinstance(error, KeyboardInterrupt | SystemExit):
+            if not is_stopped:
                 raise lost from error
         except OSError:
             if error is None:
-                raise  # else what ended the run says more
+                raise  # the error that ended the run is more informative
         finally:
             self._lock.release()
 
     def _start(self) -> None:
         try:
-            self._refuse_another_life(read_status(self.path))
+            self._refuse_living_run(read_status(self.path))
         except MissingFile:
             pass
         except UnusableFile:
@@ -152,7 +155,7 @@ class RunFolder:
             "ended": None,
             "epoch": earlier.get("epoch"),
             "data": earlier.get("data"),
-            # Of epochs that are finished: the rest has to be trained in the same.
+            # Finished epochs fix the precision of the others.
             "precision": earlier.get("precision") if earlier.get("epoch") else None,
             "error": None,
             "host": socket.gethostname(),
@@ -162,18 +165,19 @@ class RunFolder:
         self._write_status()
         self._heart.start()
 
-    def _refuse_another_life(self, status: Mapping[str, Any]) -> None:
-        if lives_elsewhere(status) or (lives_here(status) and not self._lock.holds_folder):
+    def _refuse_living_run(self, status: Mapping[str, Any]) -> None:
+        is_dead = self._lock.holds_folder and status.get("host") == socket.gethostname()
+        if not is_dead and seems_alive(status):
             raise RunIsAlive(
-                f"The run {self.path} is alive on {status['host']} (its last sign of life: {status['heartbeat']}): "
-                "wait until it has ended. Without one for five minutes it can be taken over."
+                f"The run {self.path} is alive on {status['host']} (its last heartbeat: {status['heartbeat']}): "
+                "wait until it has ended. Without a heartbeat for five minutes it can be taken over."
             )
 
     def _replaces(self) -> bool:
         return self._overwrite and is_replaceable(self.path, self._config)
 
     def _clear(self) -> None:
-        """Delete everything but the lock, which this process holds; the status last, as it tells what is there."""
+        """Delete everything except the lock, which this process holds; the status last, as it identifies the run."""
         for path in sorted(self.path.iterdir(), key=lambda path: _LAST.index(path.name) if path.name in _LAST else -1):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -181,9 +185,9 @@ class RunFolder:
                 path.unlink()
 
     def _refuse_links_out(self) -> None:
-        """Refuse links out of the folder: what is written to them would go elsewhere, in a stranger's run anywhere.
+        """Refuse links out of the folder, with which a stranger's run could write anywhere.
 
-        Those in the place of a file that is written in one move are replaced and have no effect.
+        Links in the place of files that are written in one move are replaced, and have no effect.
         """
         root = os.path.realpath(self.path)
         for place, folders, files in os.walk(root):
@@ -195,13 +199,13 @@ class RunFolder:
                     )
 
     def refuse_other_data(self, fingerprint: str) -> None:
-        """Note which images the run sees; refuse others than an earlier process saw.
+        """Store which images the run uses; refuse others than an earlier process used.
 
         Args:
             fingerprint: of the images' names and pixels.
 
         Raises:
-            UserError: where the images have changed: test images could have been trained on, and a sweep's runs could
+            UserError: if the images have changed: test images could have been trained on, and a sweep's runs could
                 not be compared.
         """
         if self._status.get("data") not in (None, fingerprint):
@@ -209,21 +213,19 @@ class RunFolder:
                 f"The images have changed since {self.path} was started, so its splits would change: start a new run."
             )
         if self._config["sweep"] is not None:
-            self._refuse_other_data_than_its_sweep(fingerprint)
+            for path in sorted(self.path.parent.glob(f"*/{STATUS_FILE}")):
+                other = path.parent
+                if self._is_comparable(other) and read_status(other).get("data") not in (None, fingerprint):
+                    raise UserError(
+                        f"The images have changed since {other.name} was trained, so that their results could not be "
+                        "compared: choose another name with sweep=NAME."
+                    )
         if self.is_held:
             self._status["data"] = fingerprint
             self._write_status()
 
-    def _refuse_other_data_than_its_sweep(self, fingerprint: str) -> None:
-        for path in sorted(self.path.parent.glob(f"*/{STATUS_FILE}")):
-            if self._is_comparable(path.parent) and read_status(path.parent).get("data") not in (None, fingerprint):
-                raise UserError(
-                    f"The images have changed since {path.parent.name} was trained, so that their results could not be "
-                    "compared: choose another name with sweep=NAME."
-                )
-
     def _is_comparable(self, other: Path) -> bool:
-        """Return whether a run is done and has the same settings of the images; one with damaged files is neither."""
+        """Return whether a run is undamaged, done, and has the same settings of the images."""
         try:
             is_done = read_status(other)["state"] == "done"
             return is_done and data_settings(read_config(other)) == data_settings(self._config)
@@ -232,7 +234,7 @@ class RunFolder:
 
     @property
     def is_held(self) -> bool:
-        """Tell whether this process holds the folder, and may write into it."""
+        """Whether this process holds the folder, and may write into it."""
         return self._lock.is_held
 
     def refuse_if_lost(self) -> None:
@@ -248,20 +250,20 @@ class RunFolder:
             )
 
     def note_precision(self, precision: str) -> None:
-        """Note what `trainer.precision=auto` was taken for: the run resumes in the same, on whatever machine."""
+        """Store the precision that `trainer.precision=auto` became, so that the run resumes in it on any machine."""
         if self.is_held:
             self._status["precision"] = precision
             self._write_status()
 
     def report_epoch(self, finished: int) -> None:
-        """Note how many epochs are finished."""
+        """Store how many epochs are finished."""
         self._status["epoch"] = finished
         self._write_status()
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT):
             self._status["heartbeat"] = _now()
-            # A full disk is the training's to report, and a folder that is moved back at once has not been lost.
+            # The training reports a full disk, and a folder that is moved back at once has not been lost.
             with suppress(OSError, RunIsLost):
                 self._write_status()
 
@@ -271,9 +273,29 @@ class RunFolder:
             write_json(self.path / STATUS_FILE, self._status)
 
 
-def _sentence(error: BaseException | None) -> str:
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def shared_run_folder() -> Path | None:
+    """Return the folder of the run that this process, one per further device, belongs to; None in the first one."""
+    shared = os.environ.get(_SHARED_RUN_FOLDER)
+    return Path(shared) if shared else None
+
+
+@contextmanager
+def sharing(folder: Path) -> Iterator[None]:
+    """Let processes that are started meanwhile, one per further device, belong to the run of this folder."""
+    os.environ |= {_SHARED_RUN_FOLDER: str(folder), _FIRST_PROCESS: str(os.getpid())}
+    try:
+        yield
+    finally:
+        os.environ.pop(_SHARED_RUN_FOLDER, None)
+        os.environ.pop(_FIRST_PROCESS, None)
+
+
+def end_with_first_process() -> None:
+    """End this process with the first one of its run; else it would wait for half an hour for that one's results."""
+    first = os.environ.get(_FIRST_PROCESS, "")
+    if first.isdecimal():
+        end_with(int(first))

@@ -1,4 +1,4 @@
-"""Locks on folders: the operating system's, so that they end with the process that holds them, however that ends."""
+"""Locks on folders by the operating system, which releases those of a killed process."""
 
 import errno
 import os
@@ -9,7 +9,6 @@ import time
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from filelock import FileLock, Timeout
@@ -17,14 +16,14 @@ from filelock import FileLock, Timeout
 from deblur.errors import UserError
 from deblur.reading import reason_of
 
-if sys.platform != "win32":  # where a file that is locked cannot be deleted
+if sys.platform != "win32":  # a locked file cannot be deleted there
     import fcntl
 
 _SECONDS_BETWEEN_TRIES = 0.02
 _HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
-Identity = tuple[int, int]  # of what lies at a path: its disk and its number there
+Identity = tuple[int, int]  # of a file or folder: its device and inode
 
 
 class FolderIsLocked(Exception):
@@ -32,20 +31,20 @@ class FolderIsLocked(Exception):
 
 
 class FolderLock:
-    """A lock on a folder and on a file in it.
+    """A lock on a folder and on a file in it, as a context manager.
 
-    Whoever deletes a lock file would let a second process make another and lock that: both would write. So the folder
-    itself is locked as well, if its file system can (network file systems lock files only), and whoever holds the
-    lock can ask whether the folder is still the one that was locked.
+    If a lock file is deleted, a second process can make and lock another one, and both would write. So the folder
+    itself is locked as well, if its file system can (network file systems lock files only), and `is_in_place` checks
+    that the folder is still the one that was locked.
     """
 
     def __init__(self, folder: Path, name: str, *, patience: float) -> None:
         """Describe the lock; nothing is locked yet.
 
         Args:
-            folder: which exists when the lock is acquired.
+            folder: that exists when the lock is acquired.
             name: of the file in it.
-            patience: how long to wait for another process to let go [s].
+            patience: how long to wait for another process to release it [s].
         """
         self.folder = folder
         self.path = folder / name
@@ -55,16 +54,14 @@ class FolderLock:
         self._descriptor: int | None = None  # of the folder
         self._folder_identity: Identity | None = None
         self.holds_folder = False  # whether the folder itself is locked
-        self._one_at_a_time = threading.Lock()  # of the threads that ask whether it is in place
+        self._checking = threading.Lock()  # for the threads that call `is_in_place`
 
     def __enter__(self) -> Self:
         """Acquire the lock; see `acquire`."""
         self.acquire()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Release the lock."""
         self.release()
 
@@ -81,10 +78,10 @@ class FolderLock:
             while True:
                 self._lock_folder(deadline)
                 self._lock_file(deadline)
-                self._folder_identity = _identity(self.folder, follow=True)
-                if self._descriptor is None or _of(os.fstat(self._descriptor)) == self._folder_identity:
+                self._folder_identity = _identity(self.folder)
+                if self._descriptor is None or _identity(self._descriptor) == self._folder_identity:
                     break
-                self.release()  # another folder has come in its place meanwhile
+                self.release()  # another folder has replaced it meanwhile
         except BaseException:
             self.release()
             raise
@@ -107,7 +104,7 @@ class FolderLock:
             time.sleep(_SECONDS_BETWEEN_TRIES)
 
     def _lock_file(self, deadline: float) -> None:
-        # A soft lock, in place of one that the file system does not have, would outlive a process that is killed.
+        # A soft lock, the fallback on file systems without locks, would outlive a killed process.
         lock = FileLock(self.path, fallback_to_soft=False, thread_local=False)
         try:
             lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=_SECONDS_BETWEEN_TRIES)
@@ -131,7 +128,7 @@ class FolderLock:
         return UserError(f"{self.path} cannot be locked ({kind}): delete it, or choose another paths.output_root.")
 
     def release(self) -> None:
-        """Let go of the lock, if it is held."""
+        """Release the lock, if it is held."""
         _held.discard(self)
         if self._file is not None:
             self._file.release(force=True)
@@ -146,13 +143,12 @@ class FolderLock:
         return self._file is not None
 
     def is_in_place(self) -> bool:
-        """Return whether the folder is still this process's alone; put back its lock's file if that was deleted.
+        """Return whether the folder is still this process's alone; restore the lock file if that was deleted.
 
-        It is not if the folder was moved, deleted or replaced, or if another process has locked another file of
-        the lock's name.
+        It is not if the folder was moved, deleted or replaced, or if another process has locked a new lock file.
         """
-        with self._one_at_a_time:
-            if _identity(self.folder, follow=True) != self._folder_identity:
+        with self._checking:
+            if _identity(self.folder) != self._folder_identity:
                 return False
             if _identity(self.path, follow=False) == self._file_identity:
                 return True
@@ -165,22 +161,11 @@ class FolderLock:
                 unlinked.release(force=True)
             return True
 
-    def _close_in_child(self) -> None:
-        """Close what a forked process has inherited: it would hold the lock after this process has ended."""
-        if self._descriptor is not None:
-            with suppress(OSError):
-                os.close(self._descriptor)
-            self._descriptor = None
-
 
 def is_locked(folder: Path, name: str) -> bool | None:
-    """Return whether a process holds the lock of a folder; None if that cannot be found out.
+    """Return whether a process holds the lock of a folder, which may not exist; None if that is unknown.
 
-    Nothing is written, and nobody who wants the lock is kept from it for longer than a moment.
-
-    Args:
-        folder: that may not exist.
-        name: of the lock's file.
+    Nothing is written, and the lock is blocked for a moment only.
     """
     if sys.platform == "win32":
         return _is_file_locked(folder / name)
@@ -189,7 +174,7 @@ def is_locked(folder: Path, name: str) -> bool | None:
 
 
 def _has_exclusive_lock(path: Path) -> bool | None:
-    """Return whether a file or folder is locked, by locking it together with all others who only look."""
+    """Return whether a file or folder is locked exclusively, by trying a shared lock."""
     if sys.platform == "win32":
         return None
     try:
@@ -219,14 +204,12 @@ def _is_file_locked(path: Path) -> bool | None:
         return None
 
 
-def _identity(path: Path, *, follow: bool) -> Identity | None:
+def _identity(place: Path | int, *, follow: bool = True) -> Identity | None:
+    """Return the identity of what lies at a path or is open as a descriptor; None if there is nothing."""
     try:
-        return _of(path.stat(follow_symlinks=follow))
+        found = os.stat(place, follow_symlinks=follow)  # noqa: PTH116 # also of descriptors
     except OSError:
         return None
-
-
-def _of(found: os.stat_result) -> Identity:
     return found.st_dev, found.st_ino
 
 
@@ -234,8 +217,12 @@ _held: "weakref.WeakSet[FolderLock]" = weakref.WeakSet()
 
 
 def _close_in_child() -> None:
+    """Close the descriptors that a forked process inherits, which would hold the locks after this process ended."""
     for lock in list(_held):
-        lock._close_in_child()
+        if lock._descriptor is not None:
+            with suppress(OSError):
+                os.close(lock._descriptor)
+            lock._descriptor = None
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,9 +1,8 @@
-"""The files of a run and of a sweep, read and checked: they may be damaged, or be made by others."""
+"""Readers of the files of runs and sweeps, which may be damaged or made by others."""
 
 import math
 import posixpath
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,9 +20,9 @@ from deblur.reading import (
     UnusableFile,
     damaged,
     read_csv,
+    read_json,
     read_yaml,
 )
-from deblur.reading import read_json as read_any_json
 
 State = Literal["running", "done", "failed", "interrupted"]
 
@@ -36,7 +35,7 @@ LOG_FILE = "train.log"
 SAMPLES_FOLDER = "samples"
 
 _NEEDED_OF_IMAGES = ("name", "input_psnr", "psnr", "gain")  # columns of images.csv
-INPUT = "input_"  # before the name of a metric: its value for the blurred image
+INPUT = "input_"  # prefix of a metric's name for its value of the blurred image
 _MOST_EPOCHS = 10**9
 CURE = "restore the file from a copy, or train the run again (in a sweep: with overwrite=true)"
 CURE_OF_SWEEP = "delete the file, and the sweep's command writes it again"
@@ -46,7 +45,7 @@ _Scalar = _Number | bool | str | None
 
 
 class _Record(BaseModel):
-    """What a file has to hold if it holds it; versions of this program wrote different keys."""
+    """Checks of the keys that a file has; versions of this program wrote different ones."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -100,7 +99,7 @@ class _Metrics(_Record):
     git: _Git | None = None
     seed: int | None = None
     device: _Device = Field(default_factory=_Device)
-    threads: int | str | None = None  # it is only shown
+    threads: int | str | None = None  # only shown
     precision: str | None = None
 
 
@@ -122,7 +121,7 @@ class _Optimizer(_Group):
 
 
 class _Config(_Record):
-    """What readers of a stored configuration take for granted; `deblur.config.check` checks one that is used again."""
+    """What readers of a stored configuration rely on; `deblur.config.check` checks one that is used again."""
 
     model: _Group = Field(default_factory=_Group)
     blur: _Group = Field(default_factory=_Group)
@@ -139,7 +138,7 @@ class _Config(_Record):
 
 
 def sample_folder(name: str) -> str:
-    """Return the folder in SAMPLES_FOLDER that holds the images of one test image.
+    """Return the folder in SAMPLES_FOLDER with the images of a test image.
 
     Args:
         name: of the image, with slashes between its folders.
@@ -147,43 +146,24 @@ def sample_folder(name: str) -> str:
     return safe_name(posixpath.splitext(name)[0])
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds a mapping of any kind.
-
-    Raises:
-        UnusableFile: if it is missing, cannot be read, or is damaged.
-    """
-    return _mapping(path, "give the folder of a run")
-
-
 def read_status(folder: Path) -> dict[str, Any]:
     """Read the status.json of a run.
 
     Raises:
-        UnusableFile: if it is missing, cannot be read, or is damaged.
+        UnusableFile: if it is missing, cannot be read, or is damaged; as do the other readers here.
     """
-    path = folder / STATUS_FILE
-    return _checked(path, _mapping(path, CURE, MEBIBYTE), _Status, CURE)
+    return _read_record(folder / STATUS_FILE, _Status, CURE, MEBIBYTE)
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """Read the metrics.json of a run.
-
-    Raises:
-        UnusableFile: if it is missing, cannot be read, or is damaged.
-    """
-    path = folder / METRICS_FILE
-    return _checked(path, _mapping(path, CURE, MEBIBYTE), _Metrics, CURE)
+    """Read the metrics.json of a run."""
+    return _read_record(folder / METRICS_FILE, _Metrics, CURE, MEBIBYTE)
 
 
-def read_sweep_note(folder: Path) -> dict[str, Any]:
-    """Read the sweep.json of a sweep.
-
-    Raises:
-        UnusableFile: if it is missing, cannot be read, or is damaged.
-    """
+def read_sweep_file(folder: Path) -> dict[str, Any]:
+    """Read the sweep.json of a sweep."""
     path = folder / SWEEP_FILE
-    content = _checked(path, _mapping(path, CURE_OF_SWEEP), _Sweep, CURE_OF_SWEEP)
+    content = _read_record(path, _Sweep, CURE_OF_SWEEP)
     for name in content.get("runs", []):
         if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
             raise damaged(path, f"{name} is no name of a run", CURE_OF_SWEEP)
@@ -191,16 +171,12 @@ def read_sweep_note(folder: Path) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read the configuration that a run stored: plain values, in which nothing is looked up or filled in.
-
-    Raises:
-        UnusableFile: if it is missing, cannot be read, or is damaged.
-    """
+    """Read the configuration that a run stored: plain values, without interpolations or defaults."""
     path = folder / CONFIG_FILE
     try:
         content = read_yaml(path, cure=CURE)
     except MissingFile:
-        from deblur.runs.whereabouts import no_run  # which looks for the files that are named here
+        from deblur.runs.paths import no_run  # which looks for the files that are named here
 
         raise MissingFile(no_run(folder)) from None
     if not isinstance(content, dict) or not content:
@@ -209,11 +185,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def config_of_run(folder: Path) -> dict[str, Any]:
-    """Read the configuration of a run that has a status.json.
-
-    Raises:
-        UnusableFile: as `read_config` does; a configuration that is missing is damage then.
-    """
+    """Read the configuration of a run that has a status.json; a missing configuration is damage then."""
     try:
         return read_config(folder)
     except MissingFile:
@@ -221,11 +193,7 @@ def config_of_run(folder: Path) -> dict[str, Any]:
 
 
 def read_history(folder: Path) -> list[dict[str, int | float | None]]:
-    """Read the history.csv of a run, one row an epoch; what is empty or infinite is None.
-
-    Raises:
-        UnusableFile: if it is missing, cannot be read, or is damaged.
-    """
+    """Read the history.csv of a run, one row per epoch; empty and infinite values are None."""
     path = folder / HISTORY_FILE
     rows = [
         {name: _number(text, path) for name, text in row.items()}
@@ -238,12 +206,9 @@ def read_history(folder: Path) -> list[dict[str, int | float | None]]:
 
 
 def read_images(folder: Path) -> dict[str, dict[str, float]]:
-    """Read the images.csv of a run: the test images by name, each with its metrics; what is empty is nan.
+    """Read the images.csv of a run: the metrics of each test image by its name; empty values are nan.
 
     Metrics are the columns that have a counterpart `input_<metric>`, these counterparts, and `gain`.
-
-    Raises:
-        UnusableFile: if it is missing, cannot be read, or is damaged.
     """
     path = folder / IMAGES_FILE
     found: dict[str, dict[str, float]] = {}
@@ -256,9 +221,9 @@ def read_images(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def damage_in(folder: Path) -> UnusableFile | None:
-    """Return why a run's files cannot be used; None if they can, or if there is no run.
+    """Return why the files of a run cannot be used; None if they can, or if there is no run.
 
-    These are the files that say what the run is, how far it has come, and what a finished one has found.
+    These are its status and configuration, the history, and the results of a finished run.
     """
     try:
         status = read_status(folder)
@@ -281,22 +246,22 @@ def damage_in(folder: Path) -> UnusableFile | None:
     return None
 
 
-def _mapping(path: Path, cure: str, largest: int = LARGEST_FILE) -> dict[str, Any]:
-    content = read_any_json(path, largest=largest, cure=cure)
+def _read_record(path: Path, model: type[_Record], cure: str, largest: int = LARGEST_FILE) -> dict[str, Any]:
+    content = read_json(path, largest=largest, cure=cure)
     if not isinstance(content, dict):
         raise damaged(path, "it holds no mapping", cure)
-    return content
+    return _checked(path, content, model, cure)
 
 
-def _checked(path: Path, content: Mapping[Any, Any], known: type[_Record], cure: str) -> dict[str, Any]:
+def _checked(path: Path, content: dict[str, Any], model: type[_Record], cure: str) -> dict[str, Any]:
     try:
-        known.model_validate(content)
+        model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"][:3])
         reason = first["msg"][:1].lower() + first["msg"][1:]
         raise damaged(path, " ".join(f"{place}: {reason}".split()), cure) from None
-    return dict(content)
+    return content
 
 
 def _number(text: str, path: Path) -> int | float | None:

@@ -1,27 +1,40 @@
-"""The state of a run, from its files and its lock; and what they say of the run that another command asks for."""
+"""State of a stored run, and whether a command may resume or replace it."""
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from deblur.config.identity import config_hash, what_matters
+from deblur.config.identity import DEVICES, WITHOUT_EFFECT, config_hash, is_within, what_matters
 from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError
-from deblur.reading import MissingFile, UnusableFile, damaged
+from deblur.reading import MissingFile, damaged
 from deblur.runs.locking import is_locked
-from deblur.runs.records import CURE, State, config_of_run, damage_in, read_status
+from deblur.runs.records import CURE, State, config_of_run, damage_in, read_config, read_status
 
 LOCK_FILE = ".lock"
 LONGEST_SILENCE = 300.0  # [s] without a heartbeat, after which a run whose lock cannot be seen is dead
 
+# Built from a stored configuration without `trusted`: these write nothing, or into the run's folder.
+_LOGGER: Final = {"_target_": "deblur.training.loggers.TensorBoard"}
+_LIGHTNING_CALLBACKS: Final = (
+    "DeviceStatsMonitor EMAWeightAveraging EarlyStopping GradientAccumulationScheduler LearningRateMonitor "
+    "ModelSummary RichModelSummary StochasticWeightAveraging ThroughputMonitor Timer"
+)
+_CALLBACKS: Final = (
+    "deblur.training.callbacks.ComparisonGrids",
+    *(f"lightning.pytorch.callbacks.{name}" for name in _LIGHTNING_CALLBACKS.split()),
+)
+# Arguments of Lightning's trainer with which it writes or sends something outside of the run's folder.
+_WRITING: Final = ("default_root_dir", "model_registry", "plugins", "profiler")
+
 
 def state_of(folder: Path) -> State | None:
-    """Return the state in a folder's status.json, or None if there is none.
+    """Return the state of a run, or None if the folder has no status.json.
 
-    A run whose process was killed could not write how it ended: it is `interrupted`.
+    A killed run could not store how it ended: it is `interrupted`.
 
     Raises:
         UnusableFile: if the file cannot be read, or is damaged.
@@ -35,35 +48,30 @@ def state_of(folder: Path) -> State | None:
 
 
 def _is_alive(folder: Path, status: Mapping[str, Any]) -> bool:
-    """Return whether a process trains in a folder: by its lock, and if that cannot be seen by its heartbeat."""
-    if lives_elsewhere(status):
-        return True
-    if status.get("host") != socket.gethostname():
+    """Return whether a process trains in a folder: by its lock, or if that cannot be seen, by its status.json."""
+    held = is_locked(folder, LOCK_FILE) if status.get("host") == socket.gethostname() else None
+    return seems_alive(status) if held is None else held
+
+
+def seems_alive(status: Mapping[str, Any]) -> bool:
+    """Return whether a run with this status.json seems to be alive in another process, without its lock.
+
+    It has a heartbeat and, on this host, a process. A lock is more reliable: the process of a killed run may still be
+    ending, and a restarted container gives its processes the numbers of earlier ones. Locks of another host may not
+    be visible on this one.
+    """
+    if status.get("state") != "running" or not status.get("heartbeat"):
         return False
-    held = is_locked(folder, LOCK_FILE)
-    return lives_here(status) if held is None else held
-
-
-def lives_elsewhere(status: Mapping[str, Any]) -> bool:
-    """Return whether a run is alive on another host, whose locks this one may not see: by its heartbeat.
-
-    Args:
-        status: what its status.json holds.
-    """
-    return status.get("host") != socket.gethostname() and _has_heartbeat(status)
-
-
-def lives_here(status: Mapping[str, Any]) -> bool:
-    """Return whether a run is alive in another process of this host, if its lock cannot be relied on.
-
-    A lock is more reliable: the process of a run that was killed may not be gone yet, and a
-    container that starts again gives its processes the numbers of those before.
-
-    Args:
-        status: what its status.json holds.
-    """
+    try:
+        silence = datetime.now(UTC) - datetime.fromisoformat(status["heartbeat"])
+    except (ValueError, TypeError):  # no date, or one without a time zone
+        return False
+    if silence.total_seconds() >= LONGEST_SILENCE:
+        return False
+    if status.get("host") != socket.gethostname():
+        return True
     process = status.get("process")
-    if status.get("host") != socket.gethostname() or process in (None, os.getpid()) or not _has_heartbeat(status):
+    if process in (None, os.getpid()):
         return False
     try:
         os.kill(process, 0)
@@ -74,18 +82,8 @@ def lives_here(status: Mapping[str, Any]) -> bool:
     return True
 
 
-def _has_heartbeat(status: Mapping[str, Any]) -> bool:
-    if status.get("state") != "running" or not status.get("heartbeat"):
-        return False
-    try:
-        silence = datetime.now(UTC) - datetime.fromisoformat(status["heartbeat"])
-    except (ValueError, TypeError):  # no date, or one without a time zone
-        return False
-    return silence.total_seconds() < LONGEST_SILENCE
-
-
 def earlier_status(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what status.json says of the run that an earlier process left in a folder; nothing if there is none.
+    """Return the status.json of the run that an earlier process left in a folder; empty if there is none.
 
     Raises:
         UnusableFile: if the files of that run cannot be read, or are damaged.
@@ -109,7 +107,7 @@ def earlier_status(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differing_keys(folder: Path, config: Mapping[str, Any]) -> list[str]:
-    """Return the keys in which the configuration that a run stored differs, of those that can change the result.
+    """Return the keys that can change the result and differ from the configuration that a run stored.
 
     Raises:
         UnusableFile: if the stored one is missing, cannot be read, or is damaged.
@@ -126,5 +124,66 @@ def is_replaceable(folder: Path, config: Mapping[str, Any]) -> bool:
         return read_status(folder)["state"] == "failed" or bool(differing_keys(folder, config))
     except MissingFile:
         return False
-    except UnusableFile:
-        return True
+
+
+def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the configuration with which `resume=FOLDER` resumes a run: its own, except for where files are written.
+
+    The folder may be a stranger's, so files go only there and to the paths of this command.
+
+    Args:
+        folder: the run's folder.
+        config: of the command.
+        overrides: of the command; only those that cannot change the result are allowed.
+
+    Raises:
+        UserError: if the folder is no run, the run is done, the command changes its result, or its stored
+            configuration would write elsewhere.
+    """
+    stored = read_config(folder)
+    if state_of(folder) == "done":
+        raise UserError(f"The run {folder} is done: there is nothing to resume.")
+    keys = [word.lstrip("+").partition("=")[0] for word in overrides]
+    for key in keys:
+        same_devices = key == DEVICES and _devices(config) == _devices(stored)
+        if not same_devices and not is_within(key, WITHOUT_EFFECT):
+            raise UserError(f"resume={folder} uses the run's own configuration: leave out {key}, or start a new run.")
+        if key != "resume":
+            _copy_value(key, config, stored)
+    path = folder / CONFIG_FILE
+    if any(is_within(key, ("logger",)) for key in keys):
+        stored["logger"] = config["logger"]
+    elif any(node not in (None, _LOGGER) for node in (stored.get("logger") or {}).values()):
+        raise UserError(
+            f"{path} configures loggers, which can write anywhere: add your own to the command, or logger=none."
+        )
+    trusted = config.get("trusted", [])
+    _refuse_writers(stored, path, trusted)
+    # Only the command line can trust modules, and a run that is resumed is not replaced.
+    return {**stored, "paths": config["paths"], "trusted": trusted, "overwrite": False}
+
+
+def _refuse_writers(stored: Mapping[str, Any], path: Path, trusted: Sequence[str]) -> None:
+    for node in (stored.get("callbacks") or {}).values():
+        target = str(node.get("_target_")) if isinstance(node, Mapping) else ""
+        if target.startswith(("deblur.", "lightning.")) and target not in _CALLBACKS and not is_within(target, trusted):
+            raise UserError(
+                f"{path} configures the callback {target}, which can write anywhere: if you trust this folder, add "
+                f"trusted=[{target}] to the command."
+            )
+    for key in _WRITING:
+        if stored.get("trainer", {}).get(key):
+            raise UserError(f"{path} sets trainer.{key}, which can write anywhere: take that line out of the file.")
+
+
+def _devices(config: Mapping[str, Any]) -> Any:
+    return config.get("trainer", {}).get("devices", 1)
+
+
+def _copy_value(key: str, source: Mapping[str, Any], target: dict[str, Any]) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        if not isinstance(target.get(section), dict):
+            target[section] = {}
+        source, target = source[section], target[section]
+    target[last] = source[last]

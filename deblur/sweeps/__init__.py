@@ -1,1 +1,1 @@
-"""Sweeps: many runs from one command, in one folder, that can be interrupted, continued and widened."""
+"""Sweeps: runs of one command in one folder, which can be interrupted, resumed and extended."""

@@ -1,129 +1,102 @@
-"""What a command would train, checked and listed: its runs, how far they are, and what is left to do."""
+"""The list of `dry_run=true`: the runs of a command, their states, and the remaining epochs and bytes."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from deblur.config import TrainConfig
+from deblur.config.schema import ComparisonGrids
 from deblur.console import duration, table
-from deblur.runs import read_status, state_of
-from deblur.runs.states import is_replaceable
-from deblur.sweeps.estimate import bytes_of_run, seconds_left
+from deblur.runs.records import read_status
+from deblur.runs.states import is_replaceable, state_of
+from deblur.sweeps.progress import seconds_left
 from deblur.sweeps.sweep import Job
 from deblur.text import Lines, counted, lines, paragraphs
 
 _WITHOUT_PARTS: Final = ("seed", "sweep", "resume", "overwrite", "fail_fast", "dry_run", "logger")
-"""The sections of a configuration of which no part is made: runs that differ in these alone are checked once."""
+"""Sections that configure no part of a training: runs that differ in these alone are checked once."""
+
+_BYTES_OF_PARAMETER: Final = 4
+_CHECKPOINTS: Final = 2  # best.ckpt and last.ckpt
+_BYTES_OF_CHECKPOINT: Final = 20_000  # besides the parameters and their optimizer states
+_STATES: Final = {"SGD": 1}  # numbers per parameter that an optimizer keeps; Adam and its variants keep two
+_USUAL_STATES: Final = 2
+_BYTES_OF_PIXEL: Final = 0.8  # of a gray image as PNG
+_USUAL_SIDE: Final = 256  # [px] of a test image that is not cropped
+_SAMPLE_IMAGES: Final = 24  # in samples/: four test images three times, and once more in one comparison grid
+_PANELS: Final = 4  # in a row of a comparison grid: blurred, restored, sharp, error
 
 
-@dataclass(frozen=True)
-class PlannedRun:
-    """A run that a command asks for, and what its folder tells of it.
-
-    Attributes:
-        job: the job.
-        state: done, running, or open; an open one that was begun says how it ended.
-        epochs: that are finished.
-        parameters: of its network.
-    """
-
-    job: Job
-    state: str
-    epochs: int
-    parameters: int
-
-    @property
-    def all_epochs(self) -> int:
-        """How many epochs it has when it is done."""
-        return self.job.config.trainer.max_epochs
-
-
-class JobRefused(Exception):
-    """A job that cannot be trained.
-
-    Attributes:
-        job: which one.
-        usage_error: why.
-    """
-
-    def __init__(self, job: Job, usage_error: Exception) -> None:
-        """Keep both."""
-        super().__init__(str(usage_error))
-        self.job = job
-        self.usage_error = usage_error
-
-
-def planned_runs(jobs: Iterable[Job]) -> Iterator[PlannedRun]:
-    """Check each job as far as that goes without a training, and yield its run; nothing is written.
+def listing(folder: Path, jobs: Sequence[Job], at_once: int = 1) -> Lines:
+    """Check jobs as far as possible without a training, and return their list; nothing is written.
 
     Args:
-        jobs: which do not conflict with what is in their folders.
+        folder: in which all of them lie.
+        jobs: in the order in which they start; they do not conflict with the runs in their folders.
+        at_once: how many are trained at the same time.
 
     Raises:
-        JobRefused: for one that cannot be trained.
+        SweepRefused: for a job that cannot be trained.
     """
     from deblur.training.rehearsal import rehearse  # seconds of imports
 
-    parameters: dict[str, int] = {}
+    checked: dict[str, int] = {}  # the parameters of the networks by configuration
+    rows, still = [], {}
+    size = 0.0
     for job in jobs:
         parts = {key: value for key, value in job.config.plain().items() if key not in _WITHOUT_PARTS}
         key = json.dumps(parts, sort_keys=True, default=str)
         try:
-            if key not in parameters:
-                parameters[key] = rehearse(job.config)
-            planned = _planned(job, parameters[key])
+            if key not in checked:
+                checked[key] = rehearse(job.config)
+            state, epochs = _progress(job)
         except Exception as error:
-            raise JobRefused(job, error) from error
-        yield planned
+            raise job.refused(error) from error
+        all_epochs = job.config.trainer.max_epochs
+        name = job.folder.relative_to(folder).as_posix()
+        rows.append([name, state, f"{epochs}/{all_epochs}", f"{checked[key]:,}"])
+        if state != "done":
+            still[job] = {"epoch": epochs, "left": max(0, all_epochs - epochs)}
+            size += bytes_of_run(job.config, checked[key]) / 1e6
+    left = []
+    if still:
+        seconds = seconds_left(jobs, still, min(at_once, len(still)))
+        time = "" if seconds is None else f", about {duration(seconds)} at the pace of finished epochs"
+        epochs = sum(status["left"] for status in still.values())
+        left = [f"Left to do: {counted(epochs, 'epoch')}{time}, and about {max(size, 1):,.0f} MB on the disk."]
+    return paragraphs(
+        f"{counted(len(jobs), 'run')} in {folder}: {len(jobs) - len(still)} done, {len(still)} open.",
+        table("", ("run", "state", "epochs", "parameters"), rows),
+        lines(*left, "dry_run=true: everything but the images was checked; nothing was trained or written."),
+    )
 
 
-def _planned(job: Job, parameters: int) -> PlannedRun:
+def _progress(job: Job) -> tuple[str, int]:
+    """Return the state of a run in the list, and the number of its finished epochs."""
     state = state_of(job.folder)
     epochs = 0 if state is None else read_status(job.folder).get("epoch") or 0
     if job.config.overwrite and is_replaceable(job.folder, job.config.plain()):
-        return PlannedRun(job, f"open ({state}, is replaced)", 0, parameters)
+        return f"open ({state}, is replaced)", 0
     if state in (None, "done", "running"):
-        return PlannedRun(job, state or "open", epochs, parameters)
-    return PlannedRun(job, f"open ({state})", epochs, parameters)
+        return state or "open", epochs
+    return f"open ({state})", epochs
 
 
-def listing(folder: Path, runs: Sequence[PlannedRun], at_once: int = 1) -> Lines:
-    """Return what to show of the runs of a command.
+def bytes_of_run(config: TrainConfig, parameters: int) -> float:
+    """Return an estimate of the size of a run's checkpoints and images [bytes]; its tables are small.
 
     Args:
-        folder: in which all of them lie.
-        runs: in the order in which they start.
-        at_once: how many are trained at the same time.
+        config: the checked configuration.
+        parameters: number of parameters of the network.
     """
-    rows = [
-        [
-            run.job.folder.relative_to(folder).as_posix(),
-            run.state,
-            f"{run.epochs}/{run.all_epochs}",
-            f"{run.parameters:,}",
-        ]
-        for run in runs
-    ]
-    still = [run for run in runs if run.state != "done"]
-    parts = [
-        f"{counted(len(runs), 'run')} in {folder}: {len(runs) - len(still)} done, {len(still)} open.",
-        table("", ("run", "state", "epochs", "parameters"), rows),
-        lines(
-            *_work(runs, still, at_once),
-            "dry_run=true: all but the images was checked, and nothing trained or written.",
-        ),
-    ]
-    return paragraphs(*parts)
-
-
-def _work(runs: Sequence[PlannedRun], still: Sequence[PlannedRun], at_once: int) -> list[str]:
-    """Return a line on how much the open runs amount to; none if there are none."""
-    if not still:
-        return []
-    epochs = sum(max(0, run.all_epochs - run.epochs) for run in still)
-    size = sum(bytes_of_run(run.job.config, run.parameters) for run in still) / 1e6
-    told = {run.job: {"epoch": run.epochs} for run in still}
-    seconds = seconds_left([run.job for run in runs], told, min(at_once, len(still)))
-    time = "" if seconds is None else f", about {duration(seconds)} by the epochs that are behind"
-    return [f"Left to do: {counted(epochs, 'epoch')}{time}, and about {max(size, 1):,.0f} MB on the disk."]
+    callbacks = config.callbacks or {}
+    copies = 1 + _STATES.get(config.optimizer.class_name, _USUAL_STATES) + ("ema" in callbacks)
+    checkpoint = parameters * copies * _BYTES_OF_PARAMETER + _BYTES_OF_CHECKPOINT
+    image = (config.data.eval_crop or _USUAL_SIDE) ** 2 * _BYTES_OF_PIXEL
+    grids = callbacks.get("comparison_grids") if config.logger else None
+    images = _SAMPLE_IMAGES
+    if isinstance(grids, ComparisonGrids):
+        times = 2 + config.trainer.max_epochs // grids.every_n_epochs
+        images += times * grids.images * _PANELS
+    return _CHECKPOINTS * checkpoint + images * image

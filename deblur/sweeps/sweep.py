@@ -1,34 +1,27 @@
-"""What a sweep is: its jobs, its folder, and the sweep.json in it."""
+"""The jobs of a sweep, its folder, and the sweep.json in it."""
 
 import itertools
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from deblur.config import TrainConfig
+from deblur.config.identity import data_settings, is_data_setting
+from deblur.config.sweeps import SweepRefused
 from deblur.console import say
 from deblur.errors import UserError
 from deblur.files import remove_partial_files, write_json
 from deblur.reading import MissingFile, UnusableFile
-from deblur.runs import (
-    STATUS_FILE,
-    SWEEP_FILE,
-    FolderIsLocked,
-    FolderLock,
-    damage_in,
-    data_settings,
-    earlier_status,
-    is_data_setting,
-    read_config,
-    read_sweep_note,
-)
+from deblur.runs.locking import FolderIsLocked, FolderLock
+from deblur.runs.records import STATUS_FILE, SWEEP_FILE, damage_in, read_config, read_status, read_sweep_file
+from deblur.runs.states import earlier_status
 
-ISSUED = "DEBLUR_SWEEP_ISSUED"  # the environment variable that tells a command's runs when it was given
+ISSUED = "DEBLUR_SWEEP_ISSUED"  # the environment variable with the start time of the command
 _LOCK_FILE = ".sweep.lock"
 _LONGEST_WAIT = 60.0  # [s] for another command to write sweep.json
 
@@ -38,7 +31,7 @@ class Job:
     """One run that a sweep asks for.
 
     Attributes:
-        overrides: the words that make its configuration.
+        overrides: that its configuration is composed of.
         config: the checked configuration.
         folder: of the run.
     """
@@ -46,6 +39,10 @@ class Job:
     overrides: tuple[str, ...]
     config: TrainConfig
     folder: Path
+
+    def refused(self, error: Exception) -> SweepRefused:
+        """Return the exception that ends the command because of this job."""
+        return SweepRefused(" ".join(self.overrides), error)
 
 
 @dataclass(frozen=True)
@@ -61,14 +58,14 @@ class Sweep:
     jobs: tuple[Job, ...]
 
     def first_conflict(self) -> tuple[Job, UserError] | None:
-        """Return the first job that cannot join what the folder holds, and why; None where all can.
+        """Return the first job that cannot join the runs in the folder, and why; None if all can.
 
         A job conflicts with a run of another configuration in its place, unless `overwrite` replaces that, and with
-        runs on other images: their results could not be compared. A run whose files are damaged is no conflict: it
-        fails by itself when its turn comes, and the others are trained, unless `fail_fast` wants none of them then.
+        runs on other images: their results could not be compared. A run with damaged files is no conflict: it fails
+        when its turn comes, and the others are trained, unless `fail_fast` is set.
         """
         try:
-            known = read_sweep_note(self.folder).get("data", {})
+            known = read_sweep_file(self.folder).get("data", {})
         except UnusableFile:
             known = self._settings_of_runs()
         for job in self.jobs:
@@ -87,17 +84,6 @@ class Sweep:
         if damage is not None and job.config.fail_fast:
             raise damage
 
-    def _settings_of_runs(self) -> dict[str, Any]:
-        """Return the settings of the images that all runs in the folder share, for want of a sweep.json."""
-        found = []
-        for name in self._runs_there():
-            with suppress(UnusableFile):
-                found.append(data_settings(read_config(self.folder / name)))
-        return _common(found)
-
-    def _runs_there(self) -> list[str]:
-        return sorted(path.parent.name for path in self.folder.glob(f"*/{STATUS_FILE}"))
-
     def _refuse_other_data(self, job: Job, known: Mapping[str, Any]) -> None:
         asked = data_settings(job.config.plain())
         for key, value in known.items():
@@ -107,28 +93,46 @@ class Sweep:
                     f"with one on {key}={asked.get(key)}: choose another name with sweep=NAME."
                 )
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Lock sweep.json, which other commands read and write as well."""
-        lock = FolderLock(self.folder, _LOCK_FILE, patience=_LONGEST_WAIT)
+    def _settings_of_runs(self) -> dict[str, Any]:
+        """Return the settings of the images that all runs in the folder share, if there is no usable sweep.json."""
+        found = []
+        for name in self._runs_there():
+            with suppress(UnusableFile):
+                found.append(data_settings(read_config(self.folder / name)))
+        return _common(found)
+
+    def _runs_there(self) -> list[str]:
+        return sorted(path.parent.name for path in self.folder.glob(f"*/{STATUS_FILE}"))
+
+    def write_file(self, command: str) -> None:
+        """Add the jobs and the command, as a shell takes it, to sweep.json.
+
+        Raises:
+            UserError: if another command holds the file.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire()
+            with FolderLock(self.folder, _LOCK_FILE, patience=_LONGEST_WAIT):
+                remove_partial_files(self.folder)
+                stored = self._stored()
+                asked = [job.folder.name for job in self.jobs]
+                content = {
+                    "name": self.folder.name,
+                    "issued": datetime.now(UTC).isoformat(timespec="seconds"),
+                    "commands": list(dict.fromkeys([*stored.get("commands", []), command])),
+                    "runs": list(dict.fromkeys([*stored.get("runs", []), *asked])),
+                    "data": stored.get("data") or _common([data_settings(job.config.plain()) for job in self.jobs]),
+                }
+                write_json(self.folder / SWEEP_FILE, content)
         except FolderIsLocked:
             raise UserError(
                 f"Another command has held {self.folder / _LOCK_FILE} for {_LONGEST_WAIT:.0f} s: end it, or wait."
             ) from None
-        try:
-            yield
-        finally:
-            lock.release()
 
-    def _noted(self) -> dict[str, Any]:
-        """Return what sweep.json holds; one that cannot be used is put aside, and made again from the runs.
-
-        The lock has to be held.
-        """
+    def _stored(self) -> dict[str, Any]:
+        """Return the content of sweep.json; an unusable one is renamed and made again from the runs."""
         try:
-            return read_sweep_note(self.folder)
+            return read_sweep_file(self.folder)
         except MissingFile:
             return {}
         except UnusableFile as error:
@@ -139,55 +143,39 @@ class Sweep:
             say(f"{error} This command writes it again, and keeps the old one as {kept.name}.")
             return {"runs": self._runs_there(), "data": self._settings_of_runs()}
 
-    def note(self, command: str) -> None:
-        """Write into sweep.json what is asked for, beside what earlier commands asked for.
-
-        Args:
-            command: the command, as a shell takes it.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked():
-            remove_partial_files(self.folder)
-            noted = self._noted()
-            asked = [job.folder.name for job in self.jobs]
-            content = {
-                "name": self.folder.name,
-                "issued": datetime.now(UTC).isoformat(timespec="seconds"),
-                "commands": list(dict.fromkeys([*noted.get("commands", []), command])),
-                "runs": list(dict.fromkeys([*noted.get("runs", []), *asked])),
-                "data": noted.get("data") or _common([data_settings(job.config.plain()) for job in self.jobs]),
-            }
-            write_json(self.folder / SWEEP_FILE, content)
-
 
 def join(config: TrainConfig, folder: Path, overrides: Sequence[str]) -> None:
-    """Let a single run join what a sweep's folder holds.
+    """Add a single run to the sweep in whose folder it lies.
 
     Args:
         config: the checked configuration of the run.
-        folder: of the run, in the sweep's.
+        folder: of the run.
         overrides: of the command.
 
     Raises:
-        UserError: where it conflicts with what is there.
+        UserError: if the run conflicts with others of the sweep.
     """
     job = Job((), config, folder)
     refuse_conflict(job)
-    Sweep(folder.parent, (job,)).note(f"python -m deblur.train {shlex.join(overrides)}")
+    Sweep(folder.parent, (job,)).write_file(f"python -m deblur.train {shlex.join(overrides)}")
 
 
 def refuse_conflict(job: Job) -> None:
-    """Refuse a single run that conflicts with what its sweep's folder holds.
-
-    Raises:
-        UserError: if it does.
-    """
+    """Raise the UserError of a single run that conflicts with others of its sweep."""
     conflict = Sweep(job.folder.parent, (job,)).first_conflict()
     if conflict is not None:
         raise conflict[1]
 
 
+def known_status(folder: Path) -> dict[str, Any]:
+    """Return the status.json of a run; empty if it is missing or damaged, which the run itself reports."""
+    try:
+        return read_status(folder)
+    except UnusableFile:
+        return {}
+
+
 def _common(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what all of them agree on: a sweep may go through a setting of the data."""
+    """Return the settings that are equal in all: a sweep may vary a setting of the data."""
     first = settings[0] if settings else {}
     return {key: value for key, value in first.items() if all(other.get(key) == value for other in settings)}

@@ -15,7 +15,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from deblur.console import duration
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv
-from deblur.runs import HISTORY_FILE, RunFolder
+from deblur.runs.folder import RunFolder
+from deblur.runs.records import HISTORY_FILE
 from deblur.text import counted
 from deblur.training.checkpoints import PROGRESS
 from deblur.training.images import comparison_grid, restore_sample

@@ -15,12 +15,13 @@ import numpy as np
 
 from deblur import __version__
 from deblur.config import TrainConfig
+from deblur.config.identity import config_without_paths, flatten
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.splits import Splits
 from deblur.files import write_csv, write_gray_png
 from deblur.metrics import METRICS, MetricInfo, measured_columns
 from deblur.metrics.measuring import WIENER_GUIDED
-from deblur.runs import IMAGES_FILE, SAMPLES_FOLDER, config_without_paths, flatten, sample_folder
+from deblur.runs.records import IMAGES_FILE, SAMPLES_FOLDER, sample_folder
 from deblur.training.images import comparison_grid, restore_sample
 from deblur.training.module import DeblurModule
 

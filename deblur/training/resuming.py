@@ -16,11 +16,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from deblur.config import TrainConfig
+from deblur.config.identity import what_matters
 from deblur.errors import UserError
 from deblur.files import write_bytes
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, LAST, load_checkpoint, mismatch
 from deblur.reading import UnreadableFile, read_csv
-from deblur.runs import HISTORY_FILE, RunFolder, what_matters
+from deblur.runs.folder import RunFolder
+from deblur.runs.records import HISTORY_FILE
 from deblur.training.checkpoints import PROGRESS, KeptCheckpoint
 from deblur.training.events import PATTERN
 from deblur.training.module import DeblurModule

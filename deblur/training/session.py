@@ -19,6 +19,8 @@ from lightning.pytorch.loggers import Logger
 from deblur.blur import Degradation
 from deblur.config import TrainConfig, build
 from deblur.config.chosen import build_loss, build_metrics, psnr_note
+from deblur.config.identity import config_without_paths
+from deblur.config.places import CONFIG_FILE
 from deblur.config.schema import Trainer
 from deblur.config.sections import Target
 from deblur.config.signatures import refuse_unfit_arguments
@@ -33,20 +35,8 @@ from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.memory import keep_freed_memory
 from deblur.metrics.measuring import mean_results
 from deblur.reading import UnusableFile
-from deblur.runs import (
-    CONFIG_FILE,
-    LOG_FILE,
-    METRICS_FILE,
-    RunFolder,
-    RunIsDone,
-    config_without_paths,
-    damage_in,
-    end_with_first_process,
-    read_metrics,
-    read_status,
-    shared_run_folder,
-    sharing,
-)
+from deblur.runs.folder import RunFolder, RunIsDone, end_with_first_process, shared_run_folder, sharing
+from deblur.runs.records import LOG_FILE, METRICS_FILE, damage_in, read_metrics, read_status
 from deblur.text import lines
 from deblur.training.calibration import calibrate
 from deblur.training.callbacks import EpochBar, FolderGuard, History, PublishedHistory, TimeLeft

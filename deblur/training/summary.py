@@ -7,6 +7,7 @@ from torch import nn
 
 from deblur.blur import Degradation
 from deblur.config import TrainConfig
+from deblur.config.identity import flatten
 from deblur.console import table
 from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
@@ -15,7 +16,6 @@ from deblur.fractions import DEGRADED_BELOW
 from deblur.metrics import PSNR, MetricInfo
 from deblur.metrics.measuring import unmeasured
 from deblur.models.protocol import traits_of
-from deblur.runs import flatten
 from deblur.text import Lines, counted, lines
 
 

@@ -1,4 +1,4 @@
-"""The runs of any sweeps beside what the 2022 course project published, as one page."""
+"""The runs of any sweeps compared with the published results of the 2022 course project, as one page."""
 
 from studies.srcnn_2022.page import write_study
 

@@ -11,7 +11,7 @@ from deblur.cli import command_app, run_app
 from deblur.console import say
 from deblur.errors import UserError, disk_error
 from deblur.reporting.page import read_findings
-from deblur.runs.whereabouts import sweep_folder
+from deblur.runs.paths import sweep_folder
 from deblur.text import lines
 from studies.srcnn_2022.page import write_study
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from deblur.text import counted
-from studies.srcnn_2022.beside import Losses
 from studies.srcnn_2022.evidence import Evidence
+from studies.srcnn_2022.loss_tables import Losses
 from studies.srcnn_2022.published import Place, Published, rate_text
 
 
@@ -15,7 +15,7 @@ def sentences(
     studys_way: Mapping[Place, Losses],
     found: Sequence[Evidence],
 ) -> list[str]:
-    """Return how our networks do beside the published losses on each blur, and the verdict on each claim.
+    """Return our networks compared with the published losses on each blur, and the verdict on each claim.
 
     What is judged is the validation loss after the last epoch: that is what the study published.
 
@@ -25,15 +25,15 @@ def sentences(
         studys_way: the losses of the study's networks in its way of training.
         found: what speaks for the claims or against them.
     """
-    told = [_on(published, ours, best) for blur in published.blurs if (best := _best(blur, ours))]
-    told += [
+    parts = [_on(published, ours, best) for blur in published.blurs if (best := _best(blur, ours))]
+    parts += [
         f"On {blur} blur the study's networks were trained in its way on our images for "
         f"{counted(studys_way[best].epochs, 'epoch')} (the study's: {published.epochs}). "
         f"The best ({_named(best)}) {_judged(published, studys_way, best)}"
         for blur in published.blurs
         if (best := _best(blur, studys_way))
     ]
-    return [*told, *(one.sentence for one in found)]
+    return [*parts, *(one.sentence for one in found)]
 
 
 def _on(published: Published, ours: Mapping[Place, Losses], best: Place) -> str:
@@ -57,12 +57,12 @@ def _judged(published: Published, configurations: Mapping[Place, Losses], place:
             "is what the study published, is not known."
         )
     if abs(share - left) <= reading:
-        told = "as much as the study's best, as far as its plot can be read"
+        compared = "as much as the study's best, as far as its plot can be read"
     else:
-        told = f"{'less' if share < left else 'more'} than the study's best"
+        compared = f"{'less' if share < left else 'more'} than the study's best"
     return (
-        f"leaves {_percent(share)} on the validation images after its last epoch: {told}. On the test images, after "
-        f"its best epoch, it leaves {test}."
+        f"leaves {_percent(share)} on the validation images after its last epoch: {compared}. On the test images, "
+        f"after its best epoch, it leaves {test}."
     )
 
 

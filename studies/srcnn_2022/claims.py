@@ -18,7 +18,7 @@ class Claim:
 
     Attributes:
         number: its place among the claims.
-        title: in a few words.
+        title: short.
         said: by the study.
         compared: by the study.
         ours: what is compared here.
@@ -73,7 +73,7 @@ CLAIMS = (
         2,
         "deeper is not always better",
         "Deeper networks are not always better.",
-        "It set 9-1-1-1-5 and 9-3-1-5 beside 9-1-5, which changes depth, parameters and, for 9-3-1-5, the receptive "
+        "9-1-1-1-5 and 9-3-1-5 with 9-1-5, which changes depth, parameters and, for 9-3-1-5, the receptive "
         "field at once.",
         "9-1-1-1-5 against 9-1-5, with about as many parameters and the same receptive field: depth alone is left.",
         "model.name",
@@ -88,7 +88,7 @@ CLAIMS = (
         3,
         "larger filters are better",
         "Larger filters are better.",
-        "It set 9-3-1-5 beside 9-1-5, which adds a layer and many parameters as well.",
+        "9-3-1-5 with 9-1-5, which adds a layer and many parameters as well.",
         "9-3-5 against 9-1-5, with about as many parameters; the pixels that it sees further are what larger filters "
         "are for, so they stay part of the comparison.",
         "model.name",

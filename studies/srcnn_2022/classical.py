@@ -1,4 +1,4 @@
-"""Networks beside classical restorers, which are told the kernel: what evaluations with baselines measured."""
+"""Networks compared with classical restorers, which know the kernel, by evaluations with baselines."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,13 +7,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from deblur.config.identity import flatten
 from deblur.errors import UserError
+from deblur.reading import read_json
 from deblur.reporting.answers import Answer
 from deblur.reporting.labels import blur_settings, image_settings, plain, shortened, varying
 from deblur.reporting.results import Run, Sweep, name_of
 from deblur.reporting.tables import NOTHING, TextTable, number
-from deblur.runs import METRICS_FILE, flatten, read_json
-from studies.srcnn_2022.beside import INPUT
+from deblur.runs.records import METRICS_FILE
+from studies.srcnn_2022.loss_tables import INPUT
 from studies.srcnn_2022.matching import PLACES, in_order
 from studies.srcnn_2022.published import rate_text
 
@@ -22,9 +24,9 @@ BOUNDARIES = ("symmetric", "valid")
 
 _NAMES = {"wiener": "Wiener", "richardson_lucy": "Richardson-Lucy", "dct_wiener": "DCT-Wiener"}
 _SHOWN = (("psnr", ".2f"), ("gain", "+.2f"))
-_DOES_NOTHING = "none"  # the baseline that returns the blurred input, which has a row of its own
+_DOES_NOTHING = "none"  # the baseline that returns the blurred input, which has its own row
 
-Means = Mapping[str, float | None]  # input_psnr, psnr and gain; None where all images are restored exactly
+Means = Mapping[str, float | None]  # input_psnr, psnr and gain; None if all images are restored exactly
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,11 @@ class Compared:
     baselines: Mapping[str, Mapping[str, Means]]
 
 
-def evaluations_beside(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[str]) -> list[Compared]:
+def classical_evaluations(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[str]) -> list[Compared]:
     """Return the newest evaluation with both boundaries and classical restorers on each test setting's test images.
 
     Args:
-        sweeps: beside whose folder the evaluations lie.
+        sweeps: with the same output root as the evaluations.
         answers: the test settings, with their configurations.
         order: of the blurs; others come last.
 
@@ -86,7 +88,7 @@ def _newest_first(sweeps: Sequence[Sweep]) -> list[Path]:
 
 
 def _has_both(path: Path, content: Mapping[str, Any]) -> bool:
-    """Tell whether an evaluation measured both boundaries and classical restorers; older versions knew one boundary."""
+    """Return whether an evaluation has both boundaries and classical restorers; older ones have one boundary."""
     with _named_if_damaged(path):
         boundaries = content.get("boundaries") or {}
         return content.get("split") == "test" and all(
@@ -99,11 +101,11 @@ def _classical(measured: Mapping[str, Any]) -> list[str]:
 
 
 def _is_of(run: Run, content: Mapping[str, Any]) -> bool:
-    """Tell whether an evaluation saw the test images of a run, blurred in the same way."""
+    """Return whether an evaluation has the test images of a run, blurred in the same way."""
     flat = flatten({key: content.get(key) for key in ("blur", "data")})
     blur = {key: plain(value) for key, value in flat.items() if key.startswith("blur.")}
     own = blur_settings(run)
-    # Both boundaries were measured, whatever the settings say, and where the images lie is no matter.
+    # Both boundaries were measured, whatever the settings are, and paths of images do not matter.
     left_out = (*PLACES, "data.boundary", "data._target_")
     images = {key: value for key, value in image_settings(run).items() if key not in left_out}
     settings = {key: plain(flat[of]) for key in images if (of := key.replace("data.", "data.settings.", 1)) in flat}

@@ -25,7 +25,7 @@ Curve = Mapping[int, float]  # epoch, counted from 1 -> validation loss
 
 
 def curves_of(selection: Selection) -> dict[Place, Curve]:
-    """Return the validation loss after each epoch, averaged over the seeds, where it is known."""
+    """Return the validation loss after each epoch, averaged over the seeds, if it is known."""
     found = {place: _mean([_curve(run) for run in runs]) for place, runs in selection.configurations.items()}
     return {place: curve for place, curve in found.items() if curve}
 
@@ -50,27 +50,27 @@ def epoch_figure(published: Published, curves: Mapping[Place, Curve]) -> FigureF
     """Return the losses over the epochs, a panel for each blur and rate, with the study's last loss of each network."""
     panels = _panels(curves)
     looks = line_styles(published.networks)
-    told = []
+    parts = []
     with styled():
         figure = Figure(figsize=(PANEL[0], PANEL[1] * len(panels)), layout="constrained")
         for axes, panel in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
             final = {network: published.losses.get(Place(panel[0], network, panel[1])) for network in looks}
-            told.append(
+            parts.append(
                 _draw(axes, panel, _of_panel(curves, panel, published.networks), final, looks, published.epochs)
             )
         axes.set_xlabel("epoch")
         caption = (
             "Validation loss (MSE) after each epoch. A dashed line and its hollow marker are what the study published "
-            f"for the network of the same color and marker after {published.epochs} epochs, on images of its own."
+            f"for the network of the same color and marker after {published.epochs} epochs, on its own images."
         )
-        return figure_file(figure, FIGURE_FILE, "The study's networks in its way of training", " ".join(told), caption)
+        return figure_file(figure, FIGURE_FILE, "The study's networks in its way of training", " ".join(parts), caption)
 
 
 def time_table(published: Published, runs: Sequence[Run], networks: Mapping[str, str]) -> TextTable:
-    """Return the time of an epoch beside the published one.
+    """Return the time of an epoch and the published one.
 
     Args:
-        published: what the study tells.
+        published: the study's numbers.
         runs: finished ones.
         networks: the study's name of each network, by that of the model.
     """
@@ -78,8 +78,8 @@ def time_table(published: Published, runs: Sequence[Run], networks: Mapping[str,
     for run in runs:
         if run.training_seconds is None or not run.history:
             continue
-        where = (str(run.metrics.get(key) or NOTHING) for key in ("device.name", "threads", "precision"))
-        device, threads, precision = where
+        keys = (str(run.metrics.get(key) or NOTHING) for key in ("device.name", "threads", "precision"))
+        device, threads, precision = keys
         key = (networks[str(run.config["model.name"])], device, threads, precision)
         groups.setdefault(key, []).append(run.training_seconds / len(run.history))
     rows = [
@@ -91,7 +91,7 @@ def time_table(published: Published, runs: Sequence[Run], networks: Mapping[str,
 
 
 def comparison(published: Published, curves: Mapping[Place, Curve]) -> str:
-    """Return in words what may be compared with the published losses."""
+    """Return a sentence on what may be compared with the published losses."""
     lengths = sorted({max(curve) for curve in curves.values()})
     only = (
         f"The study's losses are known as numbers only after its {published.epochs}th and last epoch, so that the "
@@ -104,18 +104,18 @@ def comparison(published: Published, curves: Mapping[Place, Curve]) -> str:
 
 
 def opposed(selection: Selection) -> list[str]:
-    """Return in words which networks validate worse and worse while their training loss falls."""
-    told = []
+    """Return sentences on which networks validate worse and worse while their training loss falls."""
+    parts = []
     for place, runs in selection.configurations.items():
         ends = [(run.history[0], run.history[-1]) for run in runs if run.history]
         if ends and all(_is_opposed(first, last) for first, last in ends):
             first, last = ends[0]
-            told.append(
+            parts.append(
                 f"On {place.blur} blur {place.network} validates worse while it trains better: from its first epoch to "
                 f"its last the validation loss rises from {first['val/mse']:.5f} to {last['val/mse']:.5f}, the "
                 f"training loss, with dropout, falls from {first['train/loss']:.5f} to {last['train/loss']:.5f}."
             )
-    return told
+    return parts
 
 
 def _is_opposed(first: Mapping[str, float], last: Mapping[str, float]) -> bool:
@@ -145,8 +145,8 @@ def _draw(
     looks: Mapping[str, LineStyle],
     last: int,
 ) -> str:
-    """Draw a panel and return its numbers in words."""
-    told = []
+    """Draw a panel and return its numbers as a sentence."""
+    parts = []
     for network, curve in curves.items():
         look, level = looks[network], final[network]
         style: dict[str, Any] = {"color": look.color, "marker": look.marker, "markersize": 4, "linewidth": 1.4}
@@ -158,7 +158,7 @@ def _draw(
                 [last], [level], linestyle="none", markerfacecolor="white", clip_on=False, **style | {"markersize": 7}
             )
             overrides += f" (study {level:.4f})"
-        told.append(overrides)
+        parts.append(overrides)
     axes.set_ylabel("validation loss (MSE)")
     axes.set_title(_heading(*panel), loc="left", fontweight="bold")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
@@ -167,7 +167,7 @@ def _draw(
         looks_of_study: dict[str, Any] = {"color": GRAY, "marker": "o", "markerfacecolor": "white", "markersize": 7}
         handles.append(Line2D([], [], linestyle=DASHES, label=f"study, after {last} epochs", **looks_of_study))
     axes.legend(handles=handles, handlelength=3.5, frameon=False)
-    return f"Validation loss, {_heading(*panel)}: {', '.join(told)}."
+    return f"Validation loss, {_heading(*panel)}: {', '.join(parts)}."
 
 
 def _curve(run: Run) -> dict[int, float]:

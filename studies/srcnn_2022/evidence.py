@@ -39,19 +39,19 @@ class Evidence:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words, with the outcomes that it rests on."""
-        told = f'Claim {self.claim.number}, "{self.claim.title}": {self.verdict}.'
+        """The verdict as a sentence, with its outcomes."""
+        verdict = f'Claim {self.claim.number}, "{self.claim.title}": {self.verdict}.'
         judged = self.judged
         means = [one.mean for one in judged if one.mean is not None]
         if not means:
-            return told
+            return verdict
         outcomes = [one.judged[0] for one in judged]
         counts = ", ".join(f"{outcome} in {outcomes.count(outcome)}" for outcome in Outcome if outcome in outcomes)
         total = counted(len(judged), "comparison")
         left = len(self.comparisons) - len(judged)
         more = f" {left} more cannot be judged yet." if left else ""
         reach = f"from {min(means):+.2f} to {max(means):+.2f} dB" if len(means) > 1 else f"of {means[0]:+.2f} dB"
-        return f"{told} In {total}: {counts}, with mean differences {reach}.{more}"
+        return f"{verdict} In {total}: {counts}, with mean differences {reach}.{more}"
 
 
 def evidence(claim: Claim, runs: Sequence[Run], published: Published) -> Evidence:
@@ -66,10 +66,10 @@ def evidence(claim: Claim, runs: Sequence[Run], published: Published) -> Evidenc
             group.append(pair)
     firsts = [group[0][0] for group in groups]
     settings = [_setting(claim, run) for run in firsts]
-    told = varying(settings)
+    differing = varying(settings)
     blurs = labels_with_names(firsts, "blur")
     comparisons = [
-        _comparison(group, blurs[frozen(blur_settings(run))], _told(claim, run, describe(setting, told)))
+        _comparison(group, blurs[frozen(blur_settings(run))], _description(claim, run, describe(setting, differing)))
         for group, run, setting in zip(groups, firsts, settings, strict=True)
     ]
     return Evidence(claim, comparisons, _sizes(pairs), _published(claim, published))
@@ -90,7 +90,7 @@ def evidence_table(found: Evidence) -> TextTable:
 
 
 def _pairs(claim: Claim, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """Return the pairs of runs that differ in what is claimed alone; both of one sweep where there is a choice."""
+    """Return the pairs of runs that differ only in what is claimed; both of one sweep if there is a choice."""
     known = [run for run in runs if run.images]
     without = (claim.key, *claim.may_differ)
     found: list[tuple[Run, Run]] = []
@@ -131,24 +131,24 @@ def _setting(claim: Claim, run: Run) -> Mapping[str, Any]:
     return {key: value for key, value in other_settings(run).items() if key != claim.key}
 
 
-def _told(claim: Claim, run: Run, setting: str) -> str:
+def _description(claim: Claim, run: Run, setting: str) -> str:
     network = "" if claim.key == "model.name" else name_of(run, "model")
     return ", ".join(filter(None, (network, setting))) or NOTHING
 
 
 def _sizes(pairs: Sequence[tuple[Run, Run]]) -> str:
-    """Return parameters and receptive fields of the networks in words."""
+    """Return a sentence on parameters and receptive fields of the networks."""
     runs = {name_of(run, "model"): run for pair in pairs for run in pair}
-    told = []
+    parts = []
     for name, run in runs.items():
         parameters, field = run.number("model.parameters"), run.number("model.receptive_field")
         if parameters is not None and field is not None and not run.is_wiener_guided:
-            told.append(f"{name} has {parameters:,.0f} parameters and sees {field:.0f} px")
-    return f"{'; '.join(told)}." if told else ""
+            parts.append(f"{name} has {parameters:,.0f} parameters and sees {field:.0f} px")
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def _published(claim: Claim, published: Published) -> str:
-    """Return in words what the published losses say on what the study compared."""
+    """Return a sentence on the published losses of what the study compared."""
     apart = [
         published.losses[other] - loss
         for place, loss in published.losses.items()

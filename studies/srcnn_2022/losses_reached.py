@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.results import Row
 from deblur.reporting.results import Run, read_sweep
-from deblur.runs import HISTORY_FILE
+from deblur.runs.records import HISTORY_FILE
 from studies.srcnn_2022.matching import OURS, select
 from studies.srcnn_2022.published import Place, read_published
 

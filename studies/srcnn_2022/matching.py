@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from deblur.config.identity import is_within
 from deblur.reporting.answers import Answer
 from deblur.reporting.labels import plain, short_key, varying
 from deblur.reporting.results import Run, name_of
-from deblur.runs import is_within
 from studies.srcnn_2022.published import Place
 
 OURS = {"srcnn_915": "9-1-5", "srcnn_9315": "9-3-1-5", "srcnn_91115": "9-1-1-1-5"}
 IN_THE_STUDYS_WAY = {"original_915": "9-1-5", "original_9315": "9-3-1-5", "original_91115": "9-1-1-1-5"}
-SHAPE = ("model.name", "model.kernel_sizes", "model.widths")  # what tells one SRCNN from another
+SHAPE = ("model.name", "model.kernel_sizes", "model.widths")  # the settings in which SRCNNs differ
 _OF_A_CONFIGURATION = (*SHAPE, "blur", "optimizer.lr", "seed")  # in what the runs of one table may differ
 
 # The study's blurs; those of other strengths are other test settings.
@@ -22,12 +22,12 @@ _STUDY_BLURS: dict[str, dict[str, float]] = {
     "box": {"blur.size": 7.0},
     "motion": {"blur.length": 15.0, "blur.angle": 0.0},
 }
-# Where images lie; which they are is told by their fingerprint.
+# The paths of images, which their fingerprint identifies.
 PLACES = ("data.name", "data.root", "data.sharp", "data.blurred")
 
 
 def alike(one: Run, other: Run, *without: str) -> bool:
-    """Tell whether two runs have the same settings and images.
+    """Return whether two runs have the same settings and images.
 
     Args:
         one: a run.
@@ -84,20 +84,20 @@ class Selection:
     @property
     def left_out(self) -> str:
         """Which finished runs of these networks are in no configuration and why; may be empty."""
-        told = [f"{count} {'differs' if count == 1 else 'differ'} in {keys}" for keys, count in self.others.items()]
+        parts = [f"{count} {'differs' if count == 1 else 'differ'} in {keys}" for keys, count in self.others.items()]
         if self.undefined:
             verb = "has" if self.undefined == 1 else "have"
-            told.append(f"{self.undefined} {verb} test images whose PSNR is not defined")
+            parts.append(f"{self.undefined} {verb} test images whose PSNR is not defined")
         total = self.undefined + sum(self.others.values())
         runs = "run of these networks is" if total == 1 else "runs of these networks are"
-        return f"{total} further finished {runs} not in the tables: {'; '.join(told)}." if told else ""
+        return f"{total} further finished {runs} not in the tables: {'; '.join(parts)}." if parts else ""
 
 
 def select(runs: Sequence[Run], networks: Mapping[str, str]) -> Selection:
     """Return the finished runs of some networks on the study's blurs that can stand in one table.
 
-    They agree in all settings but network, blur, rate and seed, and in their images; the PSNR of all their test images
-    is defined. Where there are several such sets of runs, the one that fills most configurations is taken.
+    They agree in all settings but network, blur, learning rate and seed, and in their images; the PSNR of all their
+    test images is defined. Of several such sets of runs, the one that fills most configurations is taken.
 
     Args:
         runs: any.

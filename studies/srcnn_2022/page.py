@@ -1,4 +1,4 @@
-"""The page that sets runs beside what the study published."""
+"""The page that compares runs with the published results of the study."""
 
 import re
 import shlex
@@ -18,11 +18,11 @@ from deblur.reporting.page import Findings
 from deblur.reporting.results import Run
 from deblur.reporting.tables import cost_table
 from studies.srcnn_2022.answer import sentences
-from studies.srcnn_2022.beside import configurations_of, mse_table, psnr_table, seeds_sentence, share_table
 from studies.srcnn_2022.claims import CLAIMS, COMMAND
 from studies.srcnn_2022.classical import COMMAND as CLASSICAL_COMMAND
-from studies.srcnn_2022.classical import classical_table, evaluations_beside
+from studies.srcnn_2022.classical import classical_evaluations, classical_table
 from studies.srcnn_2022.evidence import evidence, evidence_table
+from studies.srcnn_2022.loss_tables import configurations_of, mse_table, psnr_table, seeds_sentence, share_table
 from studies.srcnn_2022.matching import IN_THE_STUDYS_WAY, OURS, Selection, select
 from studies.srcnn_2022.published import Published, read_published
 from studies.srcnn_2022.settings import setting_table
@@ -41,18 +41,18 @@ def write_study(findings: Findings, output: Path) -> Path:
 
     Args:
         findings: the runs of any sweeps.
-        output: a folder: the page goes into it, the figures into a folder beside the page.
+        output: the folder of the page and of the folder with its figures.
 
     Returns:
         The path of the page.
 
     Raises:
         UserError: for a damaged file.
-        OSError: where the folder cannot be written.
+        OSError: if the folder cannot be written.
     """
     content, figure_files = _content(findings)
     text = markdown_environment("studies.srcnn_2022").get_template(TEMPLATE).render(content)
-    if (output / STUDY_FILE).is_file():  # of an earlier page, which may have told of other blurs
+    if (output / STUDY_FILE).is_file():  # of an earlier page, which may have had other blurs
         for old in (output / FIGURES_FOLDER).glob("filters_*.png"):
             old.unlink()
     for figure_file in figure_files:
@@ -77,7 +77,7 @@ def _content(findings: Findings) -> tuple[dict[str, Any], list["FigureFile"]]:
     compared = [run for sweep in defined.sweeps for run in sweep.runs]
     found = [evidence(claim, compared, published) for claim in CLAIMS]
     seen = receptive_fields(defined.sweeps, defined.answers, published.blurs)
-    classical = evaluations_beside(defined.sweeps, defined.answers, published.blurs)
+    classical = classical_evaluations(defined.sweeps, defined.answers, published.blurs)
     figures = receptive_field_figures(seen)
     way = _studys_way(published, studys_way)
     content = {
@@ -114,7 +114,7 @@ def _content(findings: Findings) -> tuple[dict[str, Any], list["FigureFile"]]:
 
 
 def _studys_way(published: Published, selection: Selection) -> dict[str, Any] | None:
-    """Return what the page tells of the study's networks in its way of training; None without runs."""
+    """Return the page's content on the study's networks trained in its way; None without runs."""
     from studies.srcnn_2022.epochs import comparison, curves_of, epoch_figure, epoch_tables, opposed, time_table
 
     curves = curves_of(selection)
@@ -145,8 +145,8 @@ def _without_undefined(findings: Findings) -> Findings:
 
 def _undefined_notice(runs: Sequence[Run]) -> list[str]:
     names = [run.name for run in runs if run.has_undefined]
-    told = "These runs have test images whose PSNR is not defined, and are left out of all comparisons"
-    return [f"{told}: {', '.join(names)}."] if names else []
+    notice = "These runs have test images whose PSNR is not defined, and are left out of all comparisons"
+    return [f"{notice}: {', '.join(names)}."] if names else []
 
 
 def _boundary(runs: Sequence[Run]) -> str | None:
@@ -168,7 +168,7 @@ def _validation_input(run: Run) -> float:
 
 
 def without_places(command: str) -> str:
-    """Return a command with the last name of each folder alone: where it lies on one machine helps no reader.
+    """Return a command with the last name of each folder only, without the paths of one machine.
 
     A value such as `paths.output_root=/home/me/outputs` becomes `paths.output_root=outputs`.
     """

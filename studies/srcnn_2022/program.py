@@ -1,12 +1,12 @@
 """Our program against the original study's, stated again: `python -m studies.srcnn_2022.program`.
 
 Both train on the same images, blurred alike, on the same device, in turn: the study's program
-(`studies.srcnn_2022.restated`) in a process of its own, ours by its command line. Four tables:
+(`studies.srcnn_2022.restated`) in a separate process, ours by its command line. Four tables:
 
 a) An epoch. The study's step is measured over a few images and multiplied by their number; ours is the training part of
    real epochs, with all defaults. The two differ in more than code: our network is narrower and has one channel for
    three, the precision is what suits the machine, and an epoch of ours sees four patches of 64 px of each image, a
-   quarter of its pixels. The first epoch of each of our trainings is left out where there are more.
+   quarter of its pixels. The first epoch of each of our trainings is left out if there are more.
 b) A training step of the study's networks on both sides, without reading files: one image of 256x256 px against 16
    patches of 64x64 px, as many pixels. What is left is the three equal channels, the layout and the precision.
 c) The mean PSNR of the same validation images after the same time of training. The time of ours contains its
@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from benchmarks.results import Row, median_ratio, tell
+from benchmarks.results import Row, median_ratio, write_table
 from studies.srcnn_2022.losses_reached import rows_of_losses
 from studies.srcnn_2022.ours import Epoch, measure_step, run
 from studies.srcnn_2022.restated import BLURS, NETWORKS, prepare
@@ -115,8 +115,8 @@ class Comparison:
 
     def _study(self, network: str, *overrides: str) -> dict[str, float]:
         command = [sys.executable, "-m", "studies.srcnn_2022.restated", network, str(self._folder), *overrides]
-        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        measured: dict[str, float] = json.loads(told)
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        measured: dict[str, float] = json.loads(output)
         return measured
 
     def _ours(self, network: str, epochs: int) -> Sequence[Epoch]:
@@ -151,15 +151,15 @@ def main() -> None:
             steps.append(step)
             if options.minutes:
                 reached.append(comparison.reached(network, our_epoch))
-    tell(
+    write_table(
         "original_epoch", f"a) An epoch, {options.blur} blur: the study's networks, and ours with our defaults", epochs
     )
-    tell("original_step", "b) A step, the study's network on both sides", steps)
+    write_table("original_step", "b) A step, the study's network on both sides", steps)
     if reached:
-        tell("original_psnr", f"c) PSNR of {counts['val']} validation images after equal time", reached)
+        write_table("original_psnr", f"c) PSNR of {counts['val']} validation images after equal time", reached)
     if options.grid:
         rows, remarks = rows_of_losses(options.grid, step_seconds)
-        tell("original_losses", "d) Time until the study's published losses are reached", rows)
+        write_table("original_losses", "d) Time until the study's published losses are reached", rows)
         print("\n".join(remarks))
 
 

@@ -68,7 +68,7 @@ class Setting(NamedTuple):
 
 
 def rate_text(rate: float) -> str:
-    """Return a learning rate as a text: 0.00005 beside 0.0001, not 5e-05."""
+    """Return a learning rate as a text: 0.00005 like 0.0001, not 5e-05."""
     return np.format_float_positional(rate, trim="-")
 
 

@@ -1,4 +1,4 @@
-"""How far one has to see: the best linear filters beside the networks at their receptive fields."""
+"""The best linear filters compared with the networks, by the size of the receptive field."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from deblur.reporting.tables import NOTHING, TextTable, number
 from studies.srcnn_2022.matching import in_order
 from studies.srcnn_2022.published import rate_text
 
-FURTHER = (27, 41)  # [px], sizes of filters that no network of the study sees
+FURTHER = (27, 41)  # [px], sizes of filters beyond the receptive field of every network of the study
 
 Filter = Mapping[str, float]
 
@@ -29,11 +29,11 @@ class ReceptiveFields:
 
 
 def receptive_fields(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: Sequence[str]) -> list[ReceptiveFields]:
-    """Return what is known of the problems whose filters were measured on the same test images.
+    """Return the filters and networks of the test settings whose filters were measured on the same test images.
 
     Args:
         sweeps: whose folders may hold filters.
-        answers: the problems, with their cells.
+        answers: the test settings, with their configurations.
         order: of the blurs; others come last.
 
     Raises:
@@ -48,7 +48,7 @@ def receptive_fields(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: 
 
 
 def receptive_field_table(found: Sequence[ReceptiveFields]) -> TextTable:
-    """Return each network beside the best linear filter that sees as far, and filters that see further."""
+    """Return each network with the best linear filter of the same receptive field, and larger filters."""
     columns = (
         "blur",
         "network",
@@ -81,8 +81,8 @@ def receptive_field_table(found: Sequence[ReceptiveFields]) -> TextTable:
 
 
 def receptive_field_sentences(found: Sequence[ReceptiveFields]) -> list[str]:
-    """Return in words what seeing further than the networks is worth to a linear filter."""
-    told = []
+    """Return sentences on the PSNR that a linear filter gains by a larger receptive field than the networks'."""
+    parts = []
     for one in found:
         known = {int(row["size"]): row["psnr"] for row in one.filters}
         seen = [
@@ -93,11 +93,11 @@ def receptive_field_sentences(found: Sequence[ReceptiveFields]) -> list[str]:
         further = [size for size in FURTHER if size in known and seen and size > max(seen)]
         if further:
             above = " and ".join(f"{known[size] - known[max(seen)]:+.2f} dB with {size} px" for size in further)
-            told.append(
+            parts.append(
                 f"On {one.blur} blur no network here sees further than {max(seen)} px. Beside the best linear filter "
                 f"of that size, the best ones of larger sizes reach {above}."
             )
-    return told
+    return parts
 
 
 def receptive_field_figures(found: Sequence[ReceptiveFields]) -> list[FigureFile]:
@@ -128,7 +128,7 @@ def _best_of_each_network(answer: Answer) -> list[Configuration]:
 
 
 def _filters(sweep: Sweep, answer: Answer) -> Sequence[Filter]:
-    """Return the filters that a sweep's folder holds for the test images of a problem; none where it holds none."""
+    """Return the filters that a sweep's folder holds for the test images of a test setting; none if there are none."""
     names = {
         run.name
         for configuration in answer.test_setting.configurations

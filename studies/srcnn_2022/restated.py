@@ -1,4 +1,4 @@
-"""The original study's program, stated again for `studies.srcnn_2022.program`, which calls it in a process of its own.
+"""The original study's program, stated again for `studies.srcnn_2022.program`, which calls it in a separate process.
 
 Alone in its process it has none of our settings: the memory that it frees goes back to the system, and no algorithm is
 made deterministic.
@@ -42,7 +42,7 @@ BLURS: dict[str, Degradation] = {"box": Box(7), "gaussian": Gaussian(3.0), "moti
 
 
 class Layers(NamedTuple):
-    """What tells the study's networks apart."""
+    """The settings in which the study's networks differ."""
 
     kernel_sizes: tuple[int, ...]
     widths: tuple[int, ...]
@@ -151,7 +151,7 @@ def prepare(folder: Path, root: Path | None, count: int, blur: str) -> dict[str,
     the sharp files.
 
     Args:
-        folder: where to.
+        folder: for the output.
         root: a folder of images; None draws faces.
         count: how many images at most.
         blur: box, gaussian or motion, of the study's strength.
@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("folder", type=Path, help="with the images that `prepare` wrote")
     parser.add_argument("--steps", type=int, default=12, help="training steps to measure (default 12)")
-    parser.add_argument("--seconds", type=float, help="train for so long instead, and tell the PSNR")
+    parser.add_argument("--seconds", type=float, help="train for so long instead, and print the PSNR")
     options = parser.parse_args()
     if options.seconds is None:
         print(json.dumps(measure_steps(options.network, options.folder, options.steps)))

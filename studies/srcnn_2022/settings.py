@@ -1,49 +1,53 @@
-"""How the study was done and how our runs were: what is not the same."""
+"""The settings of the study and of our runs, as a table."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from deblur.reporting.results import Run
 from deblur.reporting.tables import NOTHING, TextTable
-from deblur.runs import value_text
+from deblur.runs.conditions import value_text
 from studies.srcnn_2022.matching import IN_THE_STUDYS_WAY, OURS, Selection
 from studies.srcnn_2022.published import rate_text, read_settings
 
-Told = Callable[[Sequence[Run]], str]
+Describe = Callable[[Sequence[Run]], str]
 
 
 def setting_table(selections: Mapping[str, Selection]) -> TextTable:
-    """Return what the study decided beside what our runs did.
+    """Return the settings of the study and of our runs.
 
     Args:
         selections: runs, by the heading of their column.
     """
     rows = [
-        (one.what, one.study, *(_TOLD[one.key](found.runs) if found.runs else NOTHING for found in selections.values()))
+        (
+            one.what,
+            one.study,
+            *(_COLUMN[one.key](found.runs) if found.runs else NOTHING for found in selections.values()),
+        )
         for one in read_settings()
     ]
     columns = ("what", "study", *selections)
     return TextTable(columns, rows, texts=len(columns))
 
 
-def _of(key: str, text: str = "{}") -> Told:
-    """Return what tells the values of a setting."""
+def _of(key: str, text: str = "{}") -> Describe:
+    """Return a function that lists the values of a setting."""
 
-    def told(runs: Sequence[Run]) -> str:
+    def describe(runs: Sequence[Run]) -> str:
         values = dict.fromkeys(value_text(run.config[key]) for run in runs if run.config.get(key) is not None)
         return ", ".join(map(text.format, values)) or "none"
 
-    return told
+    return describe
 
 
-def _widths(network: str) -> Told:
+def _widths(network: str) -> Describe:
     names = [model for known in (OURS, IN_THE_STUDYS_WAY) for model, called in known.items() if called == network]
 
-    def told(runs: Sequence[Run]) -> str:
+    def describe(runs: Sequence[Run]) -> str:
         of_network = [run for run in runs if run.config.get("model.name") in names]
         return _of("model.widths")(of_network) if of_network else NOTHING
 
-    return told
+    return describe
 
 
 def _images(runs: Sequence[Run]) -> str:
@@ -103,11 +107,11 @@ def _seeds(runs: Sequence[Run]) -> str:
     return " or ".join(str(count) for count in sorted(set(configurations.values())))
 
 
-def _fixed(text: str) -> Told:
+def _fixed(text: str) -> Describe:
     return lambda _: text
 
 
-_TOLD: dict[str, Told] = {
+_COLUMN: dict[str, Describe] = {
     "images": _images,
     "split": _split,
     "measured_on": _fixed(

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from deblur.reporting.intervals import Interval, mean_interval
 
-SMALLEST = 0.05  # [dB]; a smaller difference is seen by nobody, and another training gives as much
-LEAST_SEEDS = 2  # one training of each side does not tell what another would give
+SMALLEST = 0.05  # [dB]; a smaller difference is invisible, and no larger than that of another training
+LEAST_SEEDS = 2  # one training of each side does not show the variation of others
 
 
 class Outcome(StrEnum):
@@ -67,7 +67,7 @@ class Comparison:
 
     @property
     def excludes_a_gain(self) -> bool:
-        """Tell whether the whole interval lies below the smallest gain that counts."""
+        """Whether the whole interval lies below the smallest gain that counts."""
         return self.interval is not None and self.interval.high < SMALLEST
 
     @cached_property
@@ -77,9 +77,9 @@ class Comparison:
 
 
 def judge(mean: float | None, interval: Interval | None, seeds: Sequence[float]) -> tuple[Outcome, str]:
-    """Return what a difference shows, and why where it does not count.
+    """Return what a difference shows, and the reason if it does not count.
 
-    It counts where the interval leaves out 0, all seeds agree in sign and the mean is at least `SMALLEST`.
+    It counts if the interval leaves out 0, all seeds agree in sign and the mean is at least `SMALLEST`.
 
     Args:
         mean: of the differences over the test images [dB].
@@ -102,7 +102,7 @@ def judge(mean: float | None, interval: Interval | None, seeds: Sequence[float])
 def general_verdict(comparisons: Sequence[Comparison]) -> Verdict:
     """Return the verdict on "this is better".
 
-    It is supported where every comparison that can be judged is better, and refuted where none is better and some are
+    It is supported if every comparison that can be judged is better, and refuted if none is better and some are
     worse.
     """
     outcomes = _judged(comparisons)
@@ -120,7 +120,7 @@ def existence_verdict(comparisons: Sequence[Comparison]) -> Verdict:
     """Return the verdict on "this is not always better".
 
     One comparison supports it that is worse, or whose interval excludes a gain that counts. That a gain was not found
-    is no support: there may have been too few test images or seeds to find it. It is refuted where all that can be
+    is no support: there may have been too few test images or seeds to find it. It is refuted if all that can be
     judged are better.
     """
     judged = [one for one in comparisons if one.judged[0] is not Outcome.UNKNOWN]

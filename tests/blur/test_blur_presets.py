@@ -16,10 +16,11 @@ from deblur.blur import FAMILIES, Box, Degradation, Disk, Gaussian, KernelFile, 
 from deblur.blur.families import completed
 from deblur.config import TrainConfig, build, check
 from deblur.config.command_line import conf_dir
+from deblur.config.identity import config_hash
 from deblur.errors import UserError
 from deblur.inference.pretrained import pretrained_file
 from deblur.inference.trained import load_trained
-from deblur.runs import config_hash, read_config
+from deblur.runs.records import read_config
 from deblur.train import main
 from scripts.pretrained import BLURS
 

@@ -15,7 +15,7 @@ from deblur.demo.work import blur_of, families, title_of
 from deblur.errors import UserError
 from deblur.evaluation.matrix import conditions
 from deblur.export.card import with_unit
-from deblur.runs import blur_text
+from deblur.runs.conditions import blur_text
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from deblur.config import check
 from deblur.config.command_line import prepare_argv, run
 from deblur.config.commands import check_evaluate
-from deblur.runs import run_id
+from deblur.runs.paths import run_id
 
 Accepted = Callable[..., list[dict[str, Any]]]
 Refused = Callable[..., str]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_settings import CONFIG, changed
 
-from deblur.runs import config_hash, config_without_paths, data_settings, flatten, what_matters
+from deblur.config.identity import config_hash, config_without_paths, data_settings, flatten, what_matters
 
 
 @pytest.mark.parametrize(

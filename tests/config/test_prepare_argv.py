@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from deblur.config.command_line import PATH_KEYS, prepare_argv
-from deblur.runs import flatten
+from deblur.config.identity import flatten
 
 Accepted = Callable[..., list[dict[str, Any]]]
 

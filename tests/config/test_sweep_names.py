@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deblur import train
-from deblur.runs.whereabouts import refuse_unwritable
+from deblur.runs.paths import refuse_unwritable
 
 Refused = Callable[..., str]
 Explained = Callable[..., str]

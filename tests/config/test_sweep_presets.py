@@ -8,7 +8,7 @@ import pytest
 
 from deblur.config.command_line import prepare_argv
 from deblur.models import SRCNN
-from deblur.runs import naming_overrides, run_id
+from deblur.runs.paths import naming_overrides, run_id
 
 Accepted = Callable[..., list[dict[str, Any]]]
 

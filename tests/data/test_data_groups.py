@@ -16,10 +16,10 @@ from small_trainings import SMALLEST
 
 from deblur.blur import Degradation
 from deblur.config.build import build
+from deblur.config.identity import config_without_paths, what_matters
 from deblur.data import DeblurDataModule
 from deblur.data.datamodule import build_data_module
 from deblur.errors import UserError
-from deblur.runs import config_without_paths, what_matters
 from deblur.train import main
 
 Compose = Callable[..., dict[str, Any]]

@@ -13,11 +13,11 @@ from PIL import Image
 from small_trainings import SMALLEST
 
 from deblur.blur import Box, NoBlur
+from deblur.config.identity import config_without_paths, data_settings, what_matters
 from deblur.data import FolderData, PairsData
 from deblur.data.pairs import find_pairs_in_tree, without_folder
 from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UserError
-from deblur.runs import config_without_paths, data_settings, what_matters
 from deblur.train import main
 
 Compose = Callable[..., dict[str, Any]]

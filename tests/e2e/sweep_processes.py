@@ -9,7 +9,7 @@ from typing import Any
 
 from small_trainings import SMALLEST
 
-from deblur.runs import state_of
+from deblur.runs.states import state_of
 
 SMALL = ("data.max_images=16", "trainer.max_epochs=2", *SMALLEST)
 AXES = ("-m", "blur=gaussian,box", "optimizer.lr=1e-3,1e-2", "sweep=four")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from workplaces import SMALL, Workplace
 
-from deblur.runs import WITHOUT_EFFECT, is_within
+from deblur.config.identity import WITHOUT_EFFECT, is_within
 
 pytestmark = pytest.mark.slow
 

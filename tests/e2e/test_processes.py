@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deblur.runs import state_of
+from deblur.runs.states import state_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = (

@@ -15,7 +15,7 @@ from deblur import evaluate
 from deblur.config import check
 from deblur.config.schema import ComparisonGrids
 from deblur.evaluation.opening import opened
-from deblur.runs import read_config
+from deblur.runs.records import read_config
 from deblur.training.images import comparison_grid, restore_sample
 from deblur.training.module import DeblurModule
 

@@ -170,7 +170,7 @@ def test_a_stopped_sweep_goes_on_to_the_same_results(
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     assert "Traceback" not in err
     if how == signal.SIGINT:
-        assert "1 of 4 runs are done. The same command goes on with the sweep." in out
+        assert "1 of 4 runs are done. The same command resumes the sweep." in out
     done, interrupted = sorted(sweeps.states(), key=lambda run: sweeps.states()[run] or "")
     before = sweeps.files(done)
 

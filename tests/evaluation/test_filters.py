@@ -9,7 +9,7 @@ from PIL import Image
 
 from deblur import evaluate, report
 from deblur.evaluation.receptive_field import networks_on
-from deblur.runs import read_config
+from deblur.runs.records import read_config
 
 OVERRIDES = ("optimal_linear=true", "data.max_images=16", "data.eval_crop=64", "accelerator=cpu")
 

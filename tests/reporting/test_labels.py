@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from deblur.config.identity import flatten
 from deblur.reporting.labels import (
     LONGEST_LABEL,
     describe,
@@ -13,7 +14,6 @@ from deblur.reporting.labels import (
     varying,
 )
 from deblur.reporting.results import Run
-from deblur.runs import flatten
 
 
 def run(**config: Any) -> Run:

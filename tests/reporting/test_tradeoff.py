@@ -3,12 +3,14 @@ from pathlib import Path
 
 import yaml
 
+from deblur.config.places import CONFIG_FILE
 from deblur.files import write_json
+from deblur.reading import read_json
 from deblur.reporting.configurations import arrange
 from deblur.reporting.figure_files import FigureFile
 from deblur.reporting.results import read_sweep
 from deblur.reporting.tradeoff import tradeoff
-from deblur.runs import CONFIG_FILE, METRICS_FILE, read_json
+from deblur.runs.records import METRICS_FILE
 
 Files = Callable[..., Path]
 

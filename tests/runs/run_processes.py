@@ -14,7 +14,7 @@ from run_settings import CONFIG
 HOLDER = """
     import json, sys, time
     from pathlib import Path
-    from deblur.runs import RunFolder
+    from deblur.runs.folder import RunFolder
     with RunFolder(Path(sys.argv[1]), json.loads(sys.argv[2])):
         print("inside", flush=True)
         time.sleep(60)

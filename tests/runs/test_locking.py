@@ -11,8 +11,10 @@ import pytest
 from run_processes import another_process, eventually
 from run_settings import CONFIG, changed, enter, refusal
 
-from deblur.runs import FolderIsLocked, FolderLock, RunFolder, RunIsAlive, RunIsLost, read_json, state_of
-from deblur.runs.locking import is_locked
+from deblur.reading import read_json
+from deblur.runs.folder import RunFolder, RunIsAlive, RunIsLost
+from deblur.runs.locking import FolderIsLocked, FolderLock, is_locked
+from deblur.runs.states import state_of
 
 
 def lock(folder: Path) -> FolderLock:
@@ -146,7 +148,8 @@ def test_what_is_no_lock_is_a_sentence(tmp_path: Path) -> None:
 LOOK = """
 from pathlib import Path
 from deblur.errors import UserError
-from deblur.runs import FolderIsLocked, FolderLock, state_of
+from deblur.runs.locking import FolderIsLocked, FolderLock
+from deblur.runs.states import state_of
 if os.geteuid() == 0:
     os.setuid(65534)
 folder = Path(sys.argv[1])

@@ -11,18 +11,12 @@ import pytest
 from run_processes import another_process, eventually
 from run_settings import CONFIG, changed, enter, refusal
 
+from deblur.config.identity import config_hash
 from deblur.errors import UserError
-from deblur.runs import (
-    RunFolder,
-    RunIsAlive,
-    RunIsDone,
-    config_hash,
-    damage_in,
-    differing_keys,
-    read_config,
-    read_json,
-    state_of,
-)
+from deblur.reading import read_json
+from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone
+from deblur.runs.records import damage_in, read_config
+from deblur.runs.states import differing_keys, state_of
 
 
 def files_of(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -334,7 +328,20 @@ def test_a_run_on_another_host_lives_as_long_as_its_heart_beats(tmp_path: Path, 
         replacing = RunFolder(tmp_path, changed("optimizer.lr", 0.1), overwrite=True)
         with pytest.raises(RunIsAlive), replacing:
             pass
-        assert f"is alive on elsewhere (its last sign of life: {last})" in refusal(enter, tmp_path)
+        assert f"is alive on elsewhere (its last heartbeat: {last})" in refusal(enter, tmp_path)
         assert read_json(tmp_path / "status.json") == status
     else:
         assert enter(tmp_path)["host"] == socket.gethostname()
+
+
+def test_a_run_of_a_sweep_sees_the_images_of_the_others(tmp_path: Path) -> None:
+    config = CONFIG | {"sweep": "grid"}
+    with RunFolder(tmp_path / "a", config) as run:
+        run.refuse_other_data("first")
+    with RunFolder(tmp_path / "b", config) as run:
+        run.refuse_other_data("first")
+        assert refusal(run.refuse_other_data, "second").startswith("The images have changed since")
+    with RunFolder(tmp_path / "c", config) as run:
+        assert refusal(run.refuse_other_data, "second").startswith("The images have changed since a was trained")
+    with RunFolder(tmp_path / "d", config | {"data": {"root": "/others", "num_workers": 0}}) as run:
+        run.refuse_other_data("second")  # a sweep may go through folders

@@ -132,7 +132,7 @@ def test_a_verdict_tells_what_it_rests_on(tmp_path: Path, runs_of: Read) -> None
 
 
 @pytest.mark.parametrize(
-    ("claim", "told"),
+    ("claim", "stated"),
     [
         (
             LAST_LAYER,
@@ -145,7 +145,7 @@ def test_a_verdict_tells_what_it_rests_on(tmp_path: Path, runs_of: Read) -> None
         (LARGER, "Of 6 pairs of published losses, 9-3-1-5 has the lower in 3 and the higher in 0; 3 differ"),
     ],
 )
-def test_the_published_losses_speak_as_far_as_they_can_be_read(claim: object, told: str) -> None:
+def test_the_published_losses_speak_as_far_as_they_can_be_read(claim: object, stated: str) -> None:
     found = found_of(claim, [])
-    assert found.published == f"{told} by less than can be read off the plot (0.0006)."
+    assert found.published == f"{stated} by less than can be read off the plot (0.0006)."
     assert (found.comparisons, found.networks) == ([], "")

@@ -27,7 +27,7 @@ def selected(runs: list[Run]) -> Selection:
     return select(runs, IN_THE_STUDYS_WAY)
 
 
-def test_losses_stand_epoch_by_epoch_beside_the_published_last(tmp_path: Path, runs_of: Read) -> None:
+def test_losses_stand_by_epoch_with_the_published_last(tmp_path: Path, runs_of: Read) -> None:
     write_run(tmp_path, GAINS, model="original_915", lr=0.0001, losses=(0.009, 0.008))
     write_run(tmp_path, GAINS, model="original_91115", lr=0.0001, losses=(0.007, 0.006))
     ((heading, table),) = epoch_tables(PUBLISHED, curves_of(selected(runs_of(tmp_path))))
@@ -92,7 +92,7 @@ def test_the_figure_is_told_in_overrides(tmp_path: Path, runs_of: Read) -> None:
     assert height > width  # a panel for each blur
 
 
-def test_the_time_of_an_epoch_stands_beside_the_published_one(tmp_path: Path, runs_of: Read) -> None:
+def test_the_time_of_an_epoch_is_compared_with_the_published_one(tmp_path: Path, runs_of: Read) -> None:
     write_run(tmp_path, GAINS, model="original_91115")
     write_run(tmp_path, GAINS, model="original_915")
     write_run(tmp_path, GAINS, model="original_915", blur="motion")

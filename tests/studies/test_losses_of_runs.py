@@ -7,7 +7,7 @@ from study_runs import write_run
 
 from deblur.reporting.results import Run
 from deblur.reporting.tables import NOTHING, TextTable
-from studies.srcnn_2022.beside import (
+from studies.srcnn_2022.loss_tables import (
     configurations_of,
     losses,
     mse_table,
@@ -63,15 +63,15 @@ def test_a_validation_loss_that_is_not_finite_is_not_known(tmp_path: Path, runs_
 
 
 def test_configurations_of_several_seeds_are_named(tmp_path: Path, runs_of: Read) -> None:
-    def told() -> str:
+    def stated() -> str:
         return seeds_sentence(configurations_of(select(runs_of(tmp_path), OURS)))
 
     write_run(tmp_path, GAINS, inputs=INPUTS)
-    assert told() == "Each configuration was trained once."
+    assert stated() == "Each configuration was trained once."
     write_run(tmp_path, GAINS, inputs=INPUTS, seed=1)
-    assert told() == "Each configuration is the mean of 2 seeds."
+    assert stated() == "Each configuration is the mean of 2 seeds."
     write_run(tmp_path, GAINS, inputs=INPUTS, model="srcnn_9315", lr=0.0001)
-    assert told() == "Means of 2 seeds: 9-1-5 on box blur at 0.001. Each other configuration was trained once."
+    assert stated() == "Means of 2 seeds: 9-1-5 on box blur at 0.001. Each other configuration was trained once."
 
 
 def test_the_psnr_of_an_mse() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from studies.srcnn_2022.published import Place, rate_text, read_published, read_settings
-from studies.srcnn_2022.settings import _TOLD
+from studies.srcnn_2022.settings import _COLUMN
 
 
 def test_every_published_number_is_known() -> None:
@@ -28,4 +28,4 @@ def test_rates_are_written_out(rate: float, text: str) -> None:
 
 
 def test_all_that_the_study_decided_has_its_counterpart() -> None:
-    assert [one.key for one in read_settings()] == list(_TOLD)
+    assert [one.key for one in read_settings()] == list(_COLUMN)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from run_files import write_table
 from study_runs import write_run
-from test_filters_beside import write_filters
+from test_filter_tables import write_filters
 
 from deblur.reporting.page import read_findings
 from studies.srcnn_2022 import write_study
@@ -75,7 +75,7 @@ def test_the_page_answers_first(page: Path, lines_of: Lines) -> None:
         "The study's networks in its own way of training",
         "The three claims",
         "The receptive field explains the table",
-        "Beside classical restorers",
+        "Comparison with classical restorers",
         "How it was made",
     ]
     answer = [line for line in lines if line.startswith("- ")][:5]
@@ -183,26 +183,26 @@ def test_a_claim_that_many_runs_leave_open_asks_for_no_first_ones(tmp_path: Path
         write_run(tmp_path / "claims", GAINS, seed=seed)
         write_run(tmp_path / "claims", (0.8 + by, 2.0 + by, 3.2 + by), seed=seed, model="deeper_91115")
     lines = lines_of(write_study(read_findings([tmp_path / "claims"]), tmp_path / "out"))
-    (told,) = [line for line in lines if line.startswith("**Verdict: not known yet.** No comparison counts against")]
-    assert told.endswith("None excludes a gain that counts; more seeds or test images may tell.")
+    (stated,) = [line for line in lines if line.startswith("**Verdict: not known yet.** No comparison counts against")]
+    assert stated.endswith("None excludes a gain that counts; more seeds or test images may show one.")
 
 
 def test_the_page_tells_its_boundary(tmp_path: Path, lines_of: Lines) -> None:
     run = write_run(tmp_path / "grid", GAINS)
 
-    def told() -> list[str]:
+    def stated() -> list[str]:
         lines = lines_of(write_study(read_findings([tmp_path / "grid"]), tmp_path / "out"))
         return [line for line in lines if line.startswith("All other numbers of this page are of the ")]
 
-    assert told() == ["All other numbers of this page are of the symmetric boundary."]
+    assert stated() == ["All other numbers of this page are of the symmetric boundary."]
     row = {"run": run.name, "size": 13, "psnr": 23.0, "input_psnr": 22.0, "gain": 1.0}
     write_table(
         tmp_path / "grid" / "filters.csv", [row | {"valid_psnr": 22.5, "real_input_psnr": 22.0, "valid_gain": 0.5}]
     )
-    (line,) = told()
+    (line,) = stated()
     assert line.endswith("symmetric boundary, but for the dotted lines of the figures above.")
     write_run(tmp_path / "grid", GAINS, settings={"boundary": "valid"})
-    assert told() == []
+    assert stated() == []
 
 
 def test_an_earlier_page_leaves_no_figure_behind(tmp_path: Path) -> None:

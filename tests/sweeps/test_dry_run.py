@@ -10,8 +10,8 @@ from small_trainings import SMALLEST
 
 from deblur import train
 from deblur.config import check
-from deblur.runs import read_config
-from deblur.sweeps.estimate import bytes_of_run
+from deblur.runs.records import read_config
+from deblur.sweeps.dry_run import bytes_of_run
 
 Shown = pytest.CaptureFixture[str]
 SMALL = ("data.max_images=16", "trainer.max_epochs=2", *SMALLEST)
@@ -66,7 +66,7 @@ def test_the_runs_of_a_sweep_are_listed_with_their_states(
     capsys.readouterr()
     shown = listed(*AXES, "dry_run=true")
     assert ": 1 done, 3 open." in shown
-    assert " s by the epochs that are behind, and about" in shown
+    assert " s at the pace of finished epochs, and about" in shown
     assert rows(shown)[done.name] == ["done", "2/2", "211"]
     assert sum(cells[0] == "open" for cells in rows(shown).values()) == 3
 

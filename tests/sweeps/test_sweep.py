@@ -9,7 +9,10 @@ import pytest
 from constructed import constructed
 
 from deblur.errors import UserError
-from deblur.runs import FolderLock, RunFolder, read_json, read_sweep_note
+from deblur.reading import read_json
+from deblur.runs.folder import RunFolder
+from deblur.runs.locking import FolderLock
+from deblur.runs.records import read_sweep_file
 from deblur.sweeps.sweep import Job, Sweep
 
 CONFIG: dict[str, Any] = {
@@ -42,9 +45,9 @@ def noted(folder: Path) -> dict[str, Any]:
 
 
 def test_what_is_asked_for_is_noted_beside_what_was_asked_for_before(tmp_path: Path) -> None:
-    Sweep(tmp_path, (job(tmp_path, "a"), job(tmp_path, "b"))).note("first")
-    Sweep(tmp_path, (job(tmp_path, "b"), job(tmp_path, "c"))).note("second")
-    Sweep(tmp_path, (job(tmp_path, "a"),)).note("first")
+    Sweep(tmp_path, (job(tmp_path, "a"), job(tmp_path, "b"))).write_file("first")
+    Sweep(tmp_path, (job(tmp_path, "b"), job(tmp_path, "c"))).write_file("second")
+    Sweep(tmp_path, (job(tmp_path, "a"),)).write_file("first")
     assert noted(tmp_path)["runs"] == ["a", "b", "c"]
     assert noted(tmp_path)["commands"] == ["first", "second"]
 
@@ -52,12 +55,12 @@ def test_what_is_asked_for_is_noted_beside_what_was_asked_for_before(tmp_path: P
 def test_commands_given_at_once_are_all_noted(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for name in "abcdefgh":
-            pool.submit(Sweep(tmp_path, (job(tmp_path, name),)).note, name)
+            pool.submit(Sweep(tmp_path, (job(tmp_path, name),)).write_file, name)
     assert sorted(noted(tmp_path)["runs"]) == sorted(noted(tmp_path)["commands"]) == list("abcdefgh")
 
 
 def test_other_images_are_a_conflict(tmp_path: Path) -> None:
-    Sweep(tmp_path, (job(tmp_path, "a"),)).note("first")
+    Sweep(tmp_path, (job(tmp_path, "a"),)).write_file("first")
     assert conflict(Sweep(tmp_path, (job(tmp_path, "a"), job(tmp_path, "b", data__batch_size=4)))) is None
     assert conflict(Sweep(tmp_path, (job(tmp_path, "a"), job(tmp_path, "b", data__root="/b")))) == (
         f"b: the sweep {tmp_path.name} was made with data.root=/a, and its runs could not be compared with one on "
@@ -67,7 +70,7 @@ def test_other_images_are_a_conflict(tmp_path: Path) -> None:
 
 def test_a_sweep_may_go_through_a_setting_of_its_images(tmp_path: Path) -> None:
     jobs = tuple(job(tmp_path, f"seed_{seed}", data__seed=seed) for seed in range(2))
-    Sweep(tmp_path, jobs).note("first")
+    Sweep(tmp_path, jobs).write_file("first")
     assert conflict(Sweep(tmp_path, (job(tmp_path, "seed_2", data__seed=2),))) is None
     assert "data.root" in str(conflict(Sweep(tmp_path, (job(tmp_path, "seed_2", data__root="/b"),))))
 
@@ -105,14 +108,14 @@ def test_a_damaged_note_is_told_and_written_again(tmp_path: Path, capsys: pytest
     first = job(tmp_path, "a")
     with RunFolder(first.folder, first.config.plain()):
         pass
-    Sweep(tmp_path, (first,)).note("first")
+    Sweep(tmp_path, (first,)).write_file("first")
     damage(tmp_path / "sweep.json", how)
     # The runs tell which images the sweep is about.
     assert "was made with data.root=/a" in str(conflict(Sweep(tmp_path, (job(tmp_path, "b", data__root="/b"),))))
     again = Sweep(tmp_path, (job(tmp_path, "b"),))
     assert conflict(again) is None
     assert capsys.readouterr().out == ""
-    again.note("second")
+    again.write_file("second")
     said = capsys.readouterr().out
     assert said.startswith(f"{tmp_path / 'sweep.json'} ")
     assert said.endswith(" This command writes it again, and keeps the old one as sweep.json.damaged-1.\n")
@@ -141,19 +144,19 @@ def test_a_note_that_names_a_place_elsewhere_is_damaged(tmp_path: Path) -> None:
     for name in ("../evil", "/etc", "..", "a\\b", ""):
         (tmp_path / "sweep.json").write_text(json.dumps({"runs": ["a", name]}))
         with pytest.raises(UserError, match="is no name of a run"):
-            read_sweep_note(tmp_path)
+            read_sweep_file(tmp_path)
 
 
 def test_a_lock_that_cannot_be_had_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deblur.sweeps.sweep._LONGEST_WAIT", 0.1)
     sweep = Sweep(tmp_path, (job(tmp_path, "a"),))
     with FolderLock(tmp_path, ".sweep.lock", patience=0), pytest.raises(UserError, match=r"has held .*\.sweep\.lock"):
-        sweep.note("first")
+        sweep.write_file("first")
     (tmp_path / ".sweep.lock").unlink()
     with FolderLock(tmp_path, ".sweep.lock", patience=0) as lock:
         (tmp_path / ".sweep.lock").unlink()
         with pytest.raises(UserError, match="has held"):
-            sweep.note("first")
+            sweep.write_file("first")
         assert lock.is_in_place()
-    sweep.note("first")
+    sweep.write_file("first")
     assert noted(tmp_path)["commands"] == ["first"]

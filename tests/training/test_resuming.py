@@ -12,8 +12,10 @@ from small_trainings import SMALLEST
 
 from deblur.config import check
 from deblur.config.build import build
+from deblur.config.identity import config_without_paths
 from deblur.errors import UserError
-from deblur.runs import RunFolder, config_without_paths, read_config
+from deblur.runs.folder import RunFolder
+from deblur.runs.records import read_config
 from deblur.train import main
 from deblur.training.checkpoints import KeptCheckpoint
 from deblur.training.module import DeblurModule

@@ -10,7 +10,7 @@ from constructed import constructed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deblur.runs.names import LONGEST_RUN_ID, run_folder, run_id
+from deblur.runs.paths import LONGEST_RUN_ID, run_folder, run_id
 
 CONFIG: dict[str, Any] = {
     "model": {"name": "srcnn_9315", "_target_": "deblur.models.SRCNN", "kernel_sizes": [9, 3, 1, 5], "dropout": 0.0},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deblur.runs import blur_text, in_sentences, measured_on, shared, value_text
+from deblur.runs.conditions import blur_text, common_conditions, condition_sentences, conditions_of, value_text
 
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
 DATA = {"name": "folder", "root": "/home/me/faces", "seed": 3, "boundary": "valid", "eval_crop": None}
@@ -41,7 +41,7 @@ def test_a_blur_has_its_strength(blur: dict[str, Any], overrides: str) -> None:
 
 def test_a_test_is_told_in_full() -> None:
     config = {"data": DATA, "blur": BOX | {"noise_sigma": [0, 3.5], "jpeg_quality": 50}}
-    assert measured_on(config, {"train": 12, "val": 2, "test": 1}, "0123456789abcdef") == {
+    assert conditions_of(config, {"train": 12, "val": 2, "test": 1}, "0123456789abcdef") == {
         "data": "folder faces",
         "seed": "seed 3",
         "images": "12 images to train, 2 to validate, 1 to test",
@@ -55,9 +55,9 @@ def test_a_test_is_told_in_full() -> None:
 
 
 def test_what_is_not_known_is_not_told() -> None:
-    assert measured_on({"blur": {"_target_": "my_blurs.Ring"}}) == {"blur": "Ring"}
-    assert measured_on({}) == {}
-    assert measured_on({"data": {"name": "synthetic"}}, {"test": 1}) == {
+    assert conditions_of({"blur": {"_target_": "my_blurs.Ring"}}) == {"blur": "Ring"}
+    assert conditions_of({}) == {}
+    assert conditions_of({"data": {"name": "synthetic"}}, {"test": 1}) == {
         "data": "synthetic",
         "images": "1 image to test",
         "boundary": "symmetric boundary",  # which older versions knew alone
@@ -66,34 +66,34 @@ def test_what_is_not_known_is_not_told() -> None:
 
 def test_pairs_are_blurred_already() -> None:
     data = {"name": "pairs", "sharp": "/a/sharp", "blurred": "/a/soft"}
-    found = measured_on({"data": data, "blur": {"name": "none", "noise_sigma": 0.0}})
+    found = conditions_of({"data": data, "blur": {"name": "none", "noise_sigma": 0.0}})
     assert (found["data"], found["blur"]) == ("pairs sharp and soft", "as the pairs are")
 
 
 def test_drawn_leaves_are_told() -> None:
-    assert measured_on({"data": {"name": "synthetic", "leaves": 0.5}})["data"] == "synthetic with 50% dead leaves"
+    assert conditions_of({"data": {"name": "synthetic", "leaves": 0.5}})["data"] == "synthetic with 50% dead leaves"
 
 
 def test_what_tests_share_and_what_not() -> None:
-    one, other = (measured_on({"data": DATA, "blur": BOX | {"size": size}}) for size in (7, 9))
-    common, differing = shared([one, other, {}])
+    one, other = (conditions_of({"data": DATA, "blur": BOX | {"size": size}}) for size in (7, 9))
+    common, differing = common_conditions([one, other, {}])
     assert differing == ["blur"]
     assert common == {key: value for key, value in one.items() if key != "blur"}
-    assert in_sentences([one, other]) == [
+    assert condition_sentences([one, other]) == [
         "Data: folder faces; seed 3; valid boundary; whole images.",
         "Blur: box (size 7 px) or box (size 9 px); no noise; no JPEG.",
     ]
-    assert in_sentences([]) == []
+    assert condition_sentences([]) == []
 
 
 def test_one_gray_level_is_one() -> None:
-    noise = [measured_on({"blur": BOX | {"noise_sigma": sigma}})["noise"] for sigma in (1.0, 1.5, [0, 1])]
+    noise = [conditions_of({"blur": BOX | {"noise_sigma": sigma}})["noise"] for sigma in (1.0, 1.5, [0, 1])]
     assert noise == ["noise of 1 gray level", "noise of 1.5 gray levels", "noise of 0 to 1 gray levels"]
 
 
 def test_many_blurs_are_counted() -> None:
-    many = [measured_on({"blur": BOX | {"size": size}}) for size in range(3, 21, 2)]
-    assert in_sentences(many) == ["Blur: 9 kinds of blur; no noise; no JPEG."]
+    many = [conditions_of({"blur": BOX | {"size": size}}) for size in range(3, 21, 2)]
+    assert condition_sentences(many) == ["Blur: 9 kinds of blur; no noise; no JPEG."]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from deblur import evaluate, export, report, restore, train
 from deblur.errors import UserError
-from deblur.runs import read_config
-from deblur.runs.whereabouts import near_place, no_run, sweep_folder
+from deblur.runs.paths import near_place, no_run, sweep_folder
+from deblur.runs.records import read_config
 
 Shown = pytest.CaptureFixture[str]
 Refused = Callable[..., str]

@@ -5,7 +5,7 @@ import pytest
 from constructed import constructed
 
 from deblur.cli import EXIT_INTERRUPTED, EXIT_USAGE
-from deblur.sweeps.conclusion import EXIT_INCOMPLETE, conclude, launcher_failed
+from deblur.sweeps.session import EXIT_INCOMPLETE, conclude, launcher_failed
 from deblur.sweeps.sweep import Job, Sweep
 
 CONFIG = """
@@ -91,7 +91,7 @@ def test_only_damaged_runs_are_a_report_too(sweep: Sweep, capsys: pytest.Capture
 def test_an_interrupted_sweep_says_how_it_goes_on(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     (sweep.folder / "b" / "status.json").write_text(json.dumps({"state": "interrupted"}))
     assert conclude(sweep, EXIT_INTERRUPTED) == EXIT_INTERRUPTED
-    assert capsys.readouterr().out == "1 of 2 runs are done. The same command goes on with the sweep.\n"
+    assert capsys.readouterr().out == "1 of 2 runs are done. The same command resumes the sweep.\n"
     assert not (sweep.folder / "report").exists()
 
 
@@ -114,6 +114,6 @@ def test_a_sweep_of_which_no_run_began_has_no_report(tmp_path: Path, capsys: pyt
 def test_a_launcher_that_fails_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert launcher_failed(RuntimeError("No srun.\n\nMany more words.")) == EXIT_INCOMPLETE
     assert capsys.readouterr().err == (
-        "error: The launcher failed (RuntimeError: No srun.). The same command goes on with the sweep; "
+        "error: The launcher failed (RuntimeError: No srun.). The same command resumes the sweep; "
         "HYDRA_FULL_ERROR=1 before it shows where it failed.\n"
     )

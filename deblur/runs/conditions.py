@@ -1,4 +1,4 @@
-"""What a run was tested on, in words: which images, cut and blurred how."""
+"""Test conditions of a run as text: its images, their crop and boundary, the blur and noise."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
@@ -8,48 +8,53 @@ from deblur.config.identity import flatten
 from deblur.text import counted
 
 PLACES: Final = ("data.root", "data.sharp", "data.blurred", "blur.path")
-"""Settings that are places on one machine: the last name of each is enough to know it by."""
+"""Settings that are paths on one machine, of which texts show the last name only."""
 
 ITEMS: Final = ("data", "seed", "images", "boundary", "crop", "fingerprint", "blur", "noise", "JPEG")
-"""What is told of a test, in this order."""
-OF_BLUR: Final = ("blur", "noise", "JPEG")
-OF_IMAGES: Final = tuple(item for item in ITEMS if item not in OF_BLUR)
+"""The items of `conditions_of`, in this order."""
+BLUR_ITEMS: Final = ("blur", "noise", "JPEG")
+IMAGE_ITEMS: Final = tuple(item for item in ITEMS if item not in BLUR_ITEMS)
 
 _AFTER_BLUR = ("noise_sigma", "jpeg_quality")
-_MOST_VALUES = 6  # that a sentence names
+_MOST_VALUES = 6  # that a sentence lists
 _FINGERPRINT_DIGITS = 8
 
 Items = Mapping[str, str]
 
 
-def measured_on(
+def conditions_of(
     config: Mapping[str, Any], counts: Mapping[str, Any] | None = None, fingerprint: str | None = None
 ) -> dict[str, str]:
-    """Return what is known of the images of a run and of their blur, by the names of `ITEMS`.
+    """Return the test conditions of a run by the names of `ITEMS`, without unknown ones.
 
     Args:
-        config: the run's configuration, or the sections `data` and `blur` of it.
-        counts: how many images each split has.
+        config: the run's configuration, or its sections `data` and `blur`.
+        counts: number of images of each split.
         fingerprint: of the images.
     """
     flat = flatten(config)
     data = {key.removeprefix("data."): value for key, value in flat.items() if key.startswith("data.")}
     blur = {key.removeprefix("blur."): value for key, value in flat.items() if key.startswith("blur.")}
-    found = _images(data) | {
-        "images": _counts(counts or {}),
-        "fingerprint": f"fingerprint {fingerprint[:_FINGERPRINT_DIGITS]}" if fingerprint else "",
-        "blur": "as the pairs are" if "blurred" in data and blur.get("name") == "none" else blur_text(blur),
-        "noise": _after_blur(blur, "noise_sigma", "no noise", "noise of {} gray levels"),
-        "JPEG": _after_blur(blur, "jpeg_quality", "no JPEG", "JPEG quality {}"),
-    }
-    return {item: found[item] for item in ITEMS if found[item]}
+    crop = data.get("eval_crop")
+    texts = (
+        _data_text(data) if data else "",
+        f"seed {data['seed']}" if "seed" in data else "",
+        _counts(counts or {}),
+        f"{data.get('boundary', 'symmetric')} boundary" if data else "",  # the only one of older versions
+        ("" if "eval_crop" not in data else f"middle {crop} px" if crop else "whole images"),
+        f"fingerprint {fingerprint[:_FINGERPRINT_DIGITS]}" if fingerprint else "",
+        "as the pairs are" if "blurred" in data and blur.get("name") == "none" else blur_text(blur),
+        _after_blur(blur, "noise_sigma", "no noise", "noise of {} gray levels"),
+        _after_blur(blur, "jpeg_quality", "no JPEG", "JPEG quality {}"),
+    )
+    return {item: text for item, text in zip(ITEMS, texts, strict=True) if text}
 
 
 def blur_text(blur: Mapping[str, Any]) -> str:
-    """Return a family of blurs and its parameters, such as `motion (length 15 px, angle 0 degrees)`.
+    """Return a blur family and its parameters, such as `motion (length 15 px, angle 0 degrees)`.
 
     Args:
-        blur: its settings, nested or flat, without what follows the blur.
+        blur: its settings, nested or flat; noise and JPEG are left out.
     """
     flat = flatten(blur)
     if not flat:
@@ -64,13 +69,8 @@ def blur_text(blur: Mapping[str, Any]) -> str:
 
 
 def with_unit(key: str, text: str) -> str:
-    """Return the value of a parameter of a blur with its unit.
-
-    Args:
-        key: of the parameter, such as `sigma` or `families.gaussian.sigma`.
-        text: the value.
-    """
-    from deblur.blur.families import parameter_units  # OpenCV
+    """Return the value of a blur parameter, such as `sigma` or `families.gaussian.sigma`, with its unit."""
+    from deblur.blur.families import parameter_units  # OpenCV is slow to import
 
     return f"{text} {parameter_units().get(key.rpartition('.')[2], '')}".rstrip()
 
@@ -80,7 +80,7 @@ def value_text(value: Any, *, is_range: bool = False) -> str:
 
     Args:
         value: of any kind.
-        is_range: whether a pair of numbers means that one between them is drawn.
+        is_range: whether a number between the two of a pair is drawn.
     """
     if value is None:
         return "none"
@@ -94,66 +94,52 @@ def value_text(value: Any, *, is_range: bool = False) -> str:
     return " ".join(str(value).split())
 
 
-def shared(tests: Sequence[Items]) -> tuple[dict[str, str], list[str]]:
-    """Return what some tests have in common, and the names of what they differ in; what one does not tell is no matter.
+def common_conditions(tests: Sequence[Items]) -> tuple[dict[str, str], list[str]]:
+    """Return the conditions that tests share, and the names of those that differ; unknown ones count as equal.
 
     Args:
-        tests: what `measured_on` returned for each.
+        tests: the results of `conditions_of`.
     """
     values = {item: list(dict.fromkeys(one[item] for one in tests if item in one)) for item in ITEMS}
     common = {item: known[0] for item, known in values.items() if len(known) == 1}
     return common, [item for item, known in values.items() if len(known) > 1]
 
 
-def in_sentences(tests: Sequence[Items]) -> list[str]:
-    """Return what some tests were made on, in two sentences: their data, and their blur."""
-    told = []
-    for heading, items in (("Data", OF_IMAGES), ("Blur", OF_BLUR)):
+def condition_sentences(tests: Sequence[Items]) -> list[str]:
+    """Return the conditions of tests in two sentences: their data, and their blur."""
+    sentences = []
+    for heading, items in (("Data", IMAGE_ITEMS), ("Blur", BLUR_ITEMS)):
         parts = [part for item in items if (part := _either(tests, item))]
         if parts:
-            told.append(f"{heading}: {'; '.join(parts)}.")
-    return told
+            sentences.append(f"{heading}: {'; '.join(parts)}.")
+    return sentences
 
 
 def place_text(key: str, value: Any) -> Any:
-    """Return the value of a setting; of a place on one machine its last name alone."""
+    """Return the value of a setting; of a path only its last name."""
     return PurePath(value).name if key in PLACES and isinstance(value, str) else value
 
 
 def _either(tests: Sequence[Items], item: str) -> str:
     values = list(dict.fromkeys(one[item] for one in tests if item in one))
     if len(values) > _MOST_VALUES:
-        return f"{len(values)} kinds of {item}" if item in OF_BLUR else f"{item}: {len(values)} different"
+        return f"{len(values)} kinds of {item}" if item in BLUR_ITEMS else f"{item}: {len(values)} different"
     return " or ".join(values)
 
 
-def _images(data: Mapping[str, Any]) -> dict[str, str]:
-    found = dict.fromkeys(ITEMS, "")
-    if not data:
-        return found
-    places = [place for key in ("root", "sharp", "blurred") if (place := data.get(key))]
-    name = " ".join([_name(data), *(PurePath(str(place)).name for place in places[:1])])
-    if len(places) > 1:
-        name += f" and {PurePath(str(places[1])).name}"
+def _data_text(data: Mapping[str, Any]) -> str:
+    places = [PurePath(str(place)).name for key in ("root", "sharp", "blurred") if (place := data.get(key))]
+    text = f"{_name(data)} {' and '.join(places[:2])}".rstrip()
     leaves = data.get("leaves")
-    if isinstance(leaves, int | float) and leaves > 0:
-        name += f" with {leaves:.0%} dead leaves"
-    crop = data.get("eval_crop")
-    found |= {"data": name, "seed": f"seed {data['seed']}" if "seed" in data else ""}
-    found["boundary"] = f"{data.get('boundary', 'symmetric')} boundary"  # older versions knew this one alone
-    if "eval_crop" in data:
-        found["crop"] = f"middle {crop} px" if crop else "whole images"
-    return found
+    return f"{text} with {leaves:.0%} dead leaves" if isinstance(leaves, int | float) and leaves > 0 else text
 
 
 def _counts(counts: Mapping[str, Any]) -> str:
-    known = {split: counts[split] for split in ("train", "val", "test") if isinstance(counts.get(split), int)}
-    overrides = {"train": "to train", "val": "to validate", "test": "to test"}
-    parts = [f"{count} {overrides[split]}" for split, count in known.items()]
-    if parts:
-        first = next(iter(known))
-        parts[0] = f"{counted(known[first], 'image')} {overrides[first]}"
-    return ", ".join(parts)
+    verbs = {"train": "to train", "val": "to validate", "test": "to test"}
+    known = [(counts[split], verb) for split, verb in verbs.items() if isinstance(counts.get(split), int)]
+    return ", ".join(
+        f"{count if index else counted(count, 'image')} {verb}" for index, (count, verb) in enumerate(known)
+    )
 
 
 def _name(section: Mapping[str, Any]) -> str:
@@ -161,7 +147,7 @@ def _name(section: Mapping[str, Any]) -> str:
 
 
 def _family(family: str, flat: Mapping[str, Any]) -> str:
-    """Return a family of a mixture with its parameters; nothing where it is not drawn."""
+    """Return a family of a mixture with its parameters; nothing if it is not drawn."""
     start = f"families.{family}."
     own = {key.removeprefix(start): value for key, value in flat.items() if key.startswith(start)}
     weight = own.pop("weight", 1)
@@ -186,10 +172,10 @@ def _parameters(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _after_blur(blur: Mapping[str, Any], key: str, without: str, text: str) -> str:
-    """Return what follows a blur; nothing where a blur of somebody's own does not tell."""
+    """Return the noise or JPEG quality of a blur; nothing if a custom blur has no such setting."""
     if key not in blur:
         return ""
     if not blur[key]:
         return without
-    told = text.format(value_text(blur[key], is_range=True))
-    return told.removesuffix("s") if blur[key] == 1 else told
+    shown = text.format(value_text(blur[key], is_range=True))
+    return shown.removesuffix("s") if blur[key] == 1 else shown

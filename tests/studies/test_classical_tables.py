@@ -11,7 +11,7 @@ from deblur.errors import UserError
 from deblur.reporting.page import read_findings
 from deblur.reporting.tables import NOTHING
 from studies.srcnn_2022 import write_study
-from studies.srcnn_2022.classical import Compared, classical_table, evaluations_beside
+from studies.srcnn_2022.classical import Compared, classical_evaluations, classical_table
 
 GAINS = (2.0, 2.0, 2.0)
 ORDER = ("box", "gaussian", "motion")
@@ -49,15 +49,15 @@ def write_evaluation(root: Path, name: str, run: Path | None, age: int = 0, **ch
     return path
 
 
-def beside(*sweeps: Path) -> Sequence[Compared]:
+def compared_in(*sweeps: Path) -> Sequence[Compared]:
     findings = read_findings(sweeps)
-    return evaluations_beside(findings.sweeps, findings.answers, ORDER)
+    return classical_evaluations(findings.sweeps, findings.answers, ORDER)
 
 
-def test_a_network_stands_beside_the_classical_restorers(tmp_path: Path) -> None:
+def test_a_network_is_compared_with_the_classical_restorers(tmp_path: Path) -> None:
     run = write_run(tmp_path / "sweeps" / "grid", GAINS)
     write_evaluation(tmp_path, "one", run)
-    table = classical_table(beside(run.parent))
+    table = classical_table(compared_in(run.parent))
     assert list(table.columns) == [
         "blur",
         "restorer",
@@ -77,10 +77,10 @@ def test_a_network_stands_beside_the_classical_restorers(tmp_path: Path) -> None
 def test_baselines_alone_and_other_networks_are_shown_as_what_they_are(tmp_path: Path) -> None:
     run = write_run(tmp_path / "sweeps" / "grid", GAINS)
     write_evaluation(tmp_path, "alone", None)
-    (one,) = beside(run.parent)
+    (one,) = compared_in(run.parent)
     assert (list(one.networks), list(one.baselines)) == ([], ["Wiener", "DCT-Wiener"])
     write_evaluation(tmp_path, "other", tmp_path / "sweeps" / "another" / "srcnn_915-motion", age=-9)
-    (one,) = beside(run.parent)
+    (one,) = compared_in(run.parent)
     assert list(one.networks) == ["srcnn_915-motion"]
 
 
@@ -89,7 +89,7 @@ def test_the_newest_evaluation_counts(tmp_path: Path) -> None:
     write_evaluation(tmp_path, "a", None, age=1)
     write_evaluation(tmp_path, "b", run, age=0)
     write_evaluation(tmp_path, "c", None, age=2)
-    (one,) = beside(run.parent, run.parent)
+    (one,) = compared_in(run.parent, run.parent)
     assert list(one.networks) == ["srcnn_915 at 0.001"]
 
 
@@ -106,17 +106,17 @@ def test_the_newest_evaluation_counts(tmp_path: Path) -> None:
         {"boundaries": {boundary: {"restorers": {}, "baselines": {"none": {}}} for boundary in ("symmetric", "valid")}},
     ],
 )
-def test_what_cannot_stand_beside_our_runs_is_left_out(tmp_path: Path, changed: dict[str, Any]) -> None:
+def test_what_cannot_are_compared_with_our_runs_is_left_out(tmp_path: Path, changed: dict[str, Any]) -> None:
     run = write_run(tmp_path / "sweeps" / "grid", GAINS)
     write_evaluation(tmp_path, "one", run, **changed)
-    assert beside(run.parent) == []
+    assert compared_in(run.parent) == []
 
 
 def test_an_image_set_that_is_restored_exactly_has_no_mean(tmp_path: Path) -> None:
     run = write_run(tmp_path / "sweeps" / "grid", GAINS)
     exact = {"restorers": {"wiener": means(21.0, None)}, "baselines": {"wiener": {}}}
     write_evaluation(tmp_path, "one", None, boundaries={"symmetric": exact, "valid": exact})
-    (_, row) = classical_table(beside(run.parent)).rows
+    (_, row) = classical_table(compared_in(run.parent)).rows
     assert list(row) == ["box", "Wiener", *[NOTHING] * 4]
 
 
@@ -138,7 +138,7 @@ def test_a_damaged_evaluation_is_named(tmp_path: Path, boundaries: object) -> No
     run = write_run(tmp_path / "sweeps" / "grid", GAINS)
     path = write_evaluation(tmp_path, "one", run, boundaries=boundaries)
     with pytest.raises(UserError, match=f"{path} is damaged"):
-        beside(run.parent)
+        compared_in(run.parent)
 
 
 def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
@@ -146,17 +146,17 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
     path = write_evaluation(tmp_path, "one", run)
     path.write_text("{")
     with pytest.raises(UserError, match=f"{path} is damaged"):
-        beside(run.parent)
+        compared_in(run.parent)
 
 
 def test_the_page_tells_what_the_table_means(tmp_path: Path, lines_of: Callable[[Path], Sequence[str]]) -> None:
     run = write_run(tmp_path / "sweeps" / "grid", GAINS)
     write_evaluation(tmp_path, "one", run)
     lines = lines_of(write_study(read_findings([run.parent]), tmp_path / "out"))
-    start = lines.index("## Beside classical restorers")
+    start = lines.index("## Comparison with classical restorers")
     text = "\n".join(lines[start : lines.index("## How it was made")])
     assert "Classical restorers know the kernel, the networks do not." in text
-    assert "measured on the same frames" in text
+    assert "measured on the same crops" in text
     assert "DCT-Wiener is the best linear filter for the symmetric boundary." in text
     assert "| box | srcnn_915 at 0.001 | 22.00 | +1.00 | 21.00 | +0.50 |" in text
     assert "python -m" not in text

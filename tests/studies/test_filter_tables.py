@@ -38,7 +38,7 @@ def seen(*sweeps: Path) -> Sequence[ReceptiveFields]:
     return receptive_fields(findings.sweeps, findings.answers, BLURS)
 
 
-def test_networks_stand_beside_the_filter_that_sees_as_far(tmp_path: Path) -> None:
+def test_networks_are_compared_with_the_filter_that_sees_as_far(tmp_path: Path) -> None:
     run = write_run(tmp_path, (2.0, 2.0, 2.0))
     write_run(tmp_path, (1.0, 1.0, 1.0), lr=0.0001)  # the same network, not at its best
     write_run(tmp_path, (3.0, 3.0, 3.0), model="srcnn_9315", field=15)

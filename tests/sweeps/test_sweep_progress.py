@@ -3,13 +3,14 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from constructed import constructed
 from damages import WAYS, damage
 
+from deblur.sweeps.progress import seconds_left, watching
 from deblur.sweeps.sweep import ISSUED, Job, Sweep
-from deblur.sweeps.watch import watching
 
 BASIC = {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}
 JOBLIB = {"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", "n_jobs": 2}
@@ -20,7 +21,7 @@ TEST = {"psnr": 26.0, "input_psnr": 21.0, "gain": 5.0}
 @pytest.fixture
 def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """Four runs of one network, of which the first is done and the second was interrupted."""
-    monkeypatch.setattr("deblur.sweeps.watch.SECONDS_BETWEEN_LOOKS", 0.02)
+    monkeypatch.setattr("deblur.sweeps.progress.SECONDS_BETWEEN_LOOKS", 0.02)
     config = constructed({"model": {"name": "net"}, "trainer": {"max_epochs": 10}})
     made = Sweep(tmp_path, tuple(Job((name,), config, tmp_path / name) for name in "abcd"))
     write(tmp_path / "a", "done", ended=1, epochs=10)
@@ -77,7 +78,7 @@ def test_processes_share_the_cores(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, launcher: dict[str, object], at_once: int
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("deblur.sweeps.watch._cores", lambda: 12)
+    monkeypatch.setattr("deblur.sweeps.progress._cores", lambda: 12)
     with watching([]) as watch:
         watch.start(sweep, launcher)  # three of the four runs are open
         assert os.environ.get("OMP_NUM_THREADS") == (None if at_once == 1 else str(12 // at_once))
@@ -131,3 +132,67 @@ def test_values_of_other_kinds_end_no_watch(sweep: Sweep, capsys: pytest.Capture
         (sweep.folder / "c" / "status.json").write_text(json.dumps(content))
         write(sweep.folder / "d", "failed", ended=2, epochs=0, error="boom")
         assert lines(capsys, 1)[0].startswith("2/4  d  failed: boom")
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> list[Job]:
+    """Two runs of a small network and two of a large one, 10 epochs each."""
+    return [
+        Job((), constructed({"model": {"name": name}, "trainer": {"max_epochs": 10}}), tmp_path / f"{name}_{number}")
+        for name in ("small", "large")
+        for number in range(2)
+    ]
+
+
+def train(job: Job, *seconds: float) -> None:
+    job.folder.mkdir()
+    rows = [f"{epoch},{each}" for epoch, each in enumerate(seconds)]
+    (job.folder / "history.csv").write_text("\n".join(["epoch,seconds", *rows]) + "\n")
+
+
+def left(jobs: list[Job], epochs: list[Any], at_once: int = 1) -> float | None:
+    still = {job: {} if epoch is None else {"epoch": epoch} for job, epoch in zip(jobs, epochs, strict=True)}
+    return seconds_left(jobs, {job: status for job, status in still.items() if status.get("epoch") != 10}, at_once)
+
+
+def test_nothing_is_known_before_the_first_epoch_has_ended(jobs: list[Job]) -> None:
+    assert left(jobs, [None, None, None, None]) is None
+    train(jobs[0])
+    assert left(jobs, [0, None, None, None]) is None
+
+
+def test_an_unknown_network_is_taken_for_an_average_one(jobs: list[Job]) -> None:
+    train(jobs[0], 2.0, 4.0)
+    assert left(jobs, [2, None, None, None]) == pytest.approx(3 * (8 + 30))
+
+
+def test_a_network_is_taken_for_what_it_was(jobs: list[Job]) -> None:
+    train(jobs[0], *[2.0] * 10)
+    train(jobs[2], 5.0, 7.0)
+    assert left(jobs, [10, None, 2, None]) == pytest.approx(2 * 10 + 6 * 8 + 6 * 10)
+
+
+def test_several_at_once_share_the_time(jobs: list[Job]) -> None:
+    train(jobs[0], 2.0)
+    assert left(jobs, [1, None, None, None], at_once=2) == pytest.approx(39.0)
+
+
+def test_nothing_is_left_at_the_end(jobs: list[Job]) -> None:
+    train(jobs[0], *[2.0] * 10)
+    assert left(jobs, [10, 10, 10, 10]) == 0
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "cut"])  # whose first epochs are as they were
+def test_a_damaged_history_counts_for_nothing(jobs: list[Job], way: str) -> None:
+    train(jobs[0], *[2.0] * 10)
+    train(jobs[1], *[4.0] * 10)
+    damage(jobs[1].folder / "history.csv", way)
+    assert left(jobs, [10, 0, 10, 10]) == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("seconds", ["x", "", "nan", "inf"])
+def test_an_epoch_without_its_time_counts_for_nothing(jobs: list[Job], seconds: str) -> None:
+    train(jobs[0], *[2.0] * 10)
+    train(jobs[1])
+    (jobs[1].folder / "history.csv").write_text(f"epoch,seconds\n0,{seconds}\n")
+    assert left(jobs, [10, 0, 10, 10]) == pytest.approx(20.0)

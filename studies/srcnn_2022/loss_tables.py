@@ -1,4 +1,4 @@
-"""The mean squared errors of our runs beside those that the study published, as tables."""
+"""The mean squared errors of our runs and the published ones of the study, as tables."""
 
 import math
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -22,7 +22,7 @@ class Losses:
     """What the runs of a configuration reached, averaged over their seeds.
 
     Attributes:
-        validation: MSE of the restored validation images, clamped to [0, 1], after the last epoch; None where it is not
+        validation: MSE of the restored validation images, clamped to [0, 1], after the last epoch; None if it is not
             known.
         test: MSE of the restored test images, clamped to [0, 1], after the epoch of the best validation PSNR.
         test_input: MSE of the blurred test images.
@@ -76,18 +76,18 @@ def configurations_of(selection: Selection) -> dict[Place, Losses]:
 
 
 def seeds_sentence(ours: Mapping[Place, Losses]) -> str:
-    """Return in words which configurations are means of several seeds."""
+    """Return a sentence on which configurations are means of several seeds."""
     counts = sorted({found.seeds for found in ours.values()})
     if counts == [1]:
         return "Each configuration was trained once."
     if len(counts) == 1:
         return f"Each configuration is the mean of {counts[0]} seeds."
-    told = []
+    parts = []
     for count in (one for one in counts if one > 1):
         places = [place for place, found in ours.items() if found.seeds == count]
         named = "; ".join(f"{place.network} on {place.blur} blur at {rate_text(place.rate)}" for place in places)
-        told.append(f"Means of {count} seeds: {named}.")
-    return " ".join([*told, *(["Each other configuration was trained once."] if 1 in counts else [])])
+        parts.append(f"Means of {count} seeds: {named}.")
+    return " ".join([*parts, *(["Each other configuration was trained once."] if 1 in counts else [])])
 
 
 def share_table(published: Published, ours: Mapping[Place, Losses], blurs: Container[str] | None = None) -> TextTable:
@@ -109,7 +109,7 @@ def mse_table(published: Published, ours: Mapping[Place, Losses]) -> TextTable:
 
 
 def psnr_table(published: Published, ours: Mapping[Place, Losses]) -> TextTable:
-    """Return the PSNR of each MSE, and beside it the mean of the PSNR of each test image [dB]."""
+    """Return the PSNR of each MSE, and next to it the mean of the PSNR of each test image [dB]."""
     table = _table(published, ours, lambda mse, _: f"{psnr_of(mse):.2f}")
     rates = _rates(ours)
     columns = [*table.columns, *(f"ours {rate_text(rate)}, PSNR" for rate in rates)]

@@ -1,55 +1,55 @@
-"""One line for each run of a sweep that ends, wherever it is trained, and how long the others will take."""
+"""Progress of a sweep: one line per run that ends, and the estimated time of the others."""
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from statistics import mean
 from typing import Any
 
 from deblur.console import duration, say
 from deblur.processes import command_environment
 from deblur.reading import UnusableFile
-from deblur.runs import read_metrics, read_status
-from deblur.sweeps.estimate import seconds_left
-from deblur.sweeps.sweep import ISSUED, Job, Sweep
+from deblur.runs.records import read_history, read_metrics
+from deblur.sweeps.sweep import ISSUED, Job, Sweep, known_status
 from deblur.text import counted
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _ENDED = ("done", "failed", "interrupted")
 _OPENMP_THREADS = "OMP_NUM_THREADS"
-LOCAL_LAUNCHERS = ("JoblibLauncher", "LocalLauncher")  # that train in other processes of this machine
+LOCAL_LAUNCHERS = ("JoblibLauncher", "LocalLauncher")  # which train in other processes of this machine
 
 
 class Watch:
-    """Follows the files of a sweep's runs while the sweep goes on; they tell the same for every launcher.
+    """Watches the files of a sweep's runs, which are the same for every launcher.
 
     Attributes:
-        argv: of the command, as they were given.
-        sweep: what is watched, once it has started.
+        argv: of the command.
+        sweep: None until it starts.
     """
 
     def __init__(self, argv: Sequence[str]) -> None:
         """Wait for a sweep to start."""
         self.argv = argv
         self.sweep: Sweep | None = None
-        self._still: dict[Job, Mapping[str, Any]] = {}  # the runs that have not ended, and how they were last seen
+        self._still: dict[Job, Mapping[str, Any]] = {}  # the last status of each run that has not ended
         self._at_once = 1
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True, name="watch")
 
     def start(self, sweep: Sweep, launcher: Mapping[str, Any]) -> int:
-        """Say what is there already, share the processor among what starts, and follow it.
+        """Show the number of finished runs, share the processor among the others, and watch them.
 
         Args:
-            sweep: what starts.
-            launcher: Hydra's settings of what starts it.
+            sweep: that starts.
+            launcher: Hydra's settings of its launcher.
 
         Returns:
             How many runs are trained at once on this machine.
         """
         self.sweep = sweep
-        seen = {job: _status(job) for job in sweep.jobs}
+        seen = {job: known_status(job.folder) for job in sweep.jobs}
         self._still = {job: status for job, status in seen.items() if status.get("state") != "done"}
         done = len(seen) - len(self._still)
         behind = f", {done} done already" if done else ""
@@ -64,7 +64,7 @@ class Watch:
         return self._at_once
 
     def stop(self) -> None:
-        """Tell of the last runs and look no more."""
+        """Show the lines of the last runs and end."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -75,9 +75,9 @@ class Watch:
         self._look()
 
     def _look(self) -> None:
-        before, self._still = self._still, {job: _status(job) for job in self._still}
+        before, self._still = self._still, {job: known_status(job.folder) for job in self._still}
         for job, status in list(self._still.items()):
-            # An interrupted run that has not been taken up yet ended before.
+            # An interrupted run that has not been resumed yet ended before.
             if status.get("state") in _ENDED and status.get("ended") != before[job].get("ended"):
                 del self._still[job]
                 say(self._line(job, status))
@@ -91,17 +91,9 @@ class Watch:
         return "  ".join(part for part in parts if part)
 
 
-def _status(job: Job) -> Mapping[str, Any]:
-    """Return what status.json says; nothing where it is not there or damaged, which the run itself will tell."""
-    try:
-        return read_status(job.folder)
-    except UnusableFile:
-        return {}
-
-
 def _outcome(job: Job, status: Mapping[str, Any]) -> str:
     if status["state"] == "failed":
-        reason = str(status.get("error")).splitlines()  # what the lines after the first list is in its train.log
+        reason = str(status.get("error")).splitlines()  # the other lines are in its train.log
         return f"failed: {reason[0] if reason else ''}"
     if status["state"] != "done":
         return str(status["state"])
@@ -121,11 +113,7 @@ _watches: list[Watch] = []
 
 @contextmanager
 def watching(argv: Sequence[str]) -> Iterator[Watch]:
-    """Watch the sweep that is started meanwhile, if one is.
-
-    Args:
-        argv: of the command, as they were given.
-    """
+    """Watch the sweep that the command with these arguments starts meanwhile, if it starts one."""
     found = Watch(argv)
     _watches.append(found)
     before = {name: os.environ.get(name) for name in (_OPENMP_THREADS, ISSUED, *command_environment())}
@@ -141,7 +129,7 @@ def watching(argv: Sequence[str]) -> Iterator[Watch]:
 
 
 def current_watch() -> Watch | None:
-    """Return who waits for a sweep, if somebody does."""
+    """Return the watch of the running command, if there is one."""
     return _watches[-1] if _watches else None
 
 
@@ -155,5 +143,40 @@ def processes(launcher: Mapping[str, Any], jobs: int) -> int:
 
 
 def _cores() -> int:
-    """Return how many processor cores this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def seconds_left(jobs: Iterable[Job], still: Mapping[Job, Mapping[str, Any]], at_once: int) -> float | None:
+    """Return an estimate of the time that the open runs need [s]; None before the first epoch has ended.
+
+    It assumes the mean time of an epoch of the same network, or of all networks if there is none yet.
+
+    Args:
+        jobs: all of the sweep.
+        still: those that have not ended, with the content of status.json or an empty one.
+        at_once: how many are trained at the same time.
+    """
+    measured: dict[str, list[float]] = {}
+    for job in jobs:
+        measured.setdefault(_network(job), []).extend(_epochs(job))
+    every = [seconds for epochs in measured.values() for seconds in epochs]
+    if not every:
+        return None
+    left = 0.0
+    for job, status in still.items():
+        epochs = measured[_network(job)] or every
+        left += mean(epochs) * max(0, job.config.trainer.max_epochs - (status.get("epoch") or 0))
+    return left / at_once
+
+
+def _network(job: Job) -> str:
+    return str(job.config.model.plain())
+
+
+def _epochs(job: Job) -> list[float]:
+    """Return the seconds of each finished epoch of a run; none if its history cannot be used."""
+    try:
+        return [float(seconds) for row in read_history(job.folder) if (seconds := row.get("seconds")) is not None]
+    except UnusableFile:
+        return []
