@@ -45,6 +45,7 @@ class _Chain(Target):
     )
     dropout: float = Field(ge=0, lt=1, description="a number from 0 to below 1")
     compile: bool = Field(False, description="true or false")
+    cpu_ops: Literal["auto", "torch"] = Field("auto", description="auto or torch")
 
     @model_validator(mode="after")
     def _lists_fit_each_other(self) -> "_Chain":
@@ -85,6 +86,7 @@ class ResNet(Target):
     unshuffle: int = Field(ge=1, description="a whole number from 1 up")
     end_kernel_size: Odd = Field(description="an odd whole number from 1 up")
     compile: bool = Field(False, description="true or false")
+    cpu_ops: Literal["auto", "torch"] = Field("auto", description="auto or torch")
 
 
 class Optimizer(OpenSection):
