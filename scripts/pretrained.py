@@ -1,7 +1,7 @@
 """Make the networks that come with the package: `python -m scripts.pretrained [FACES]`, or `make pretrained`.
 
-Each is trained on drawn faces and dead leaves only, and measured on their test images, on photographs and, if the folder
-FACES is given, on the faces in it. Finished trainings are skipped.
+Each is trained on drawn faces and dead leaves only, and measured on their test images, on photographs and, if the
+folder FACES is given, on the faces in it. Finished trainings are skipped.
 """
 
 import json
