@@ -141,7 +141,7 @@ def _stored_shapes(data: Mapping[str, Any]) -> Iterator[Shape | None]:
     """Yield the sizes of images as far as they can be known without decoding; None for one of which they cannot."""
     target = data["_target_"]
     if target == _SYNTHETIC:
-        from deblur.synthesis.faces.view import IMAGE_SIZE
+        from deblur.synthesis import IMAGE_SIZE
 
         yield IMAGE_SIZE, IMAGE_SIZE
     elif target == _PHOTOS:

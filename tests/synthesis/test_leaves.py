@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from deblur.blur import Box
 from deblur.data import SyntheticData
 from deblur.data.sources import SyntheticSource
-from deblur.synthesis.faces import IMAGE_SIZE
-from deblur.synthesis.faces.randomness import SEED_LIMIT
-from deblur.synthesis.leaves import LAYERS, OVERSAMPLING, Scene, _radii, draw
+from deblur.synthesis import IMAGE_SIZE, OVERSAMPLING, SEED_LIMIT
+from deblur.synthesis.leaves import LAYERS, Scene, _radii, draw
 
 PAIRS = [(0, 0), (0, 1), (1, 0), (SEED_LIMIT - 1, SEED_LIMIT - 1)]
 

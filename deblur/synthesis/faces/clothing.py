@@ -1,15 +1,25 @@
-"""Everything worn: the upper body with neck and collar, and what is on the head."""
+"""Clothes of the upper body with neck and collar, headwear, and the decorations of both."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from deblur.synthesis.faces.canvas import Canvas
-from deblur.synthesis.faces.decorations import draw_decoration
-from deblur.synthesis.faces.geometry import SIDES, Points, as_points, bezier, ellipse, join, mirror, shifted, symmetric
+from deblur.synthesis import happens, pick
+from deblur.synthesis.faces.canvas import WHITE, Canvas
+from deblur.synthesis.faces.geometry import (
+    SIDES,
+    Points,
+    as_points,
+    bezier,
+    circle,
+    ellipse,
+    join,
+    mirror,
+    shifted,
+    symmetric,
+)
 from deblur.synthesis.faces.hair import HairColors
-from deblur.synthesis.faces.randomness import happens, pick
-from deblur.synthesis.faces.scatter import Area, scatter
+from deblur.synthesis.faces.scenery import Area, scatter
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,8 @@ def draw_body(canvas: Canvas, rng: np.random.RandomState, skin: float) -> None:
     _draw_folds(canvas, rng, garment)
     _draw_creases(canvas, rng, garment)
     if happens(rng, 0.5):
-        _draw_print(canvas, rng, garment)
+        sizes = rng.uniform(0.02, 0.1, rng.randint(20, 120))
+        scatter(canvas, rng, sizes, Area(-garment.half_width, garment.half_width, garment.top + 0.25, 2.4))
     _draw_neck(canvas, rng, garment, skin)
     if happens(rng, 0.7):
         _draw_collar(canvas, rng, garment)
@@ -40,7 +51,6 @@ def draw_body(canvas: Canvas, rng: np.random.RandomState, skin: float) -> None:
 
 
 def _random_garment(rng: np.random.RandomState) -> Garment:
-    """Draw shape and color of the garment."""
     level = pick(rng, rng.uniform(10, 80), rng.uniform(80, 200), rng.uniform(200, 256))
     half_width = rng.uniform(1.0, 1.5)
     top = rng.uniform(1.3, 1.45)
@@ -50,7 +60,6 @@ def _random_garment(rng: np.random.RandomState) -> Garment:
 
 
 def _draw_folds(canvas: Canvas, rng: np.random.RandomState, garment: Garment) -> None:
-    """Darken a few folds of the cloth."""
     for _ in range(rng.randint(1, 5)):
         x = rng.uniform(-garment.half_width, garment.half_width)
         y = rng.uniform(garment.top + 0.3, 2.6)
@@ -59,7 +68,6 @@ def _draw_folds(canvas: Canvas, rng: np.random.RandomState, garment: Garment) ->
 
 
 def _draw_creases(canvas: Canvas, rng: np.random.RandomState, garment: Garment) -> None:
-    """Draw lines that fall down the cloth."""
     for _ in range(rng.randint(3, 14)):
         x = rng.uniform(-garment.half_width, garment.half_width)
         y = rng.uniform(garment.top + 0.2, 2.4)
@@ -69,15 +77,7 @@ def _draw_creases(canvas: Canvas, rng: np.random.RandomState, garment: Garment) 
         canvas.stroke(bezier((x, y), middle, end), level, rng.uniform(0.4, 1.5))
 
 
-def _draw_print(canvas: Canvas, rng: np.random.RandomState, garment: Garment) -> None:
-    """Print small shapes on the cloth."""
-    sizes = rng.uniform(0.02, 0.1, rng.randint(20, 120))
-    area = Area(-garment.half_width, garment.half_width, garment.top + 0.25, 2.4)
-    scatter(canvas, rng, sizes, area)
-
-
 def _draw_neck(canvas: Canvas, rng: np.random.RandomState, garment: Garment, skin: float) -> None:
-    """Draw the neck with its neckline, and the chin's shadow on it."""
     side, notch = garment.top + 0.05, garment.top + 0.35
     neck = as_points((-0.25, 0.8), (0.25, 0.8), (0.28, side), (0.05, notch), (-0.05, notch), (-0.28, side))
     canvas.fill(neck, skin, skin * 0.93, line=0.8)
@@ -85,7 +85,6 @@ def _draw_neck(canvas: Canvas, rng: np.random.RandomState, garment: Garment, ski
 
 
 def _draw_collar(canvas: Canvas, rng: np.random.RandomState, garment: Garment) -> None:
-    """Draw both halves of a collar."""
     level = pick(rng, rng.uniform(215, 256), rng.uniform(10, 256))
     outer = (rng.uniform(0.5, 0.8), garment.top + 0.1)
     corner = (rng.uniform(0.3, 0.6), garment.top + 0.6)
@@ -101,19 +100,24 @@ def draw_headwear(canvas: Canvas, rng: np.random.RandomState, colors: HairColors
     if kind < 0.2:
         _draw_animal_ears(canvas, colors)
     elif kind < 0.4:
-        _draw_headband(canvas, level)
+        front = bezier((-1.12, -0.5), (-0.9, -1.5), (0.9, -1.5), (1.12, -0.5))
+        back = bezier((1.1, -0.68), (0.85, -1.72), (-0.85, -1.72), (-1.1, -0.68))
+        canvas.fill(join(front, back), level, level * 0.8)
     elif kind < 0.52:
-        _draw_cap(canvas, level)
+        crown = bezier((-1.3, -0.7), (-1.3, -2.3), (1.3, -2.3), (1.3, -0.7))
+        cap = join(crown, bezier((1.3, -0.7), (0.5, -1.1), (-0.5, -1.1), (-1.3, -0.7)))
+        canvas.fill(cap, level, level * 0.7)
+        canvas.shade(shifted(cap, 0.5, 0.2), cap, 0.8)
     for _ in range(rng.poisson(1.2)):
         x = pick(rng, *SIDES) * rng.uniform(0.5, 1.1)
         y = rng.uniform(-1.3, -0.4)
         draw_decoration(canvas, rng, x, y, size=rng.uniform(0.12, 0.4))
-    if kind > 0.92:
-        _draw_glasses(canvas)
+    if kind > 0.92:  # glasses
+        for side in SIDES:
+            canvas.stroke(ellipse(side * 0.44, 0.22, 0.32, 0.27), canvas.ink, 1.4, tapered=False)
 
 
 def _draw_animal_ears(canvas: Canvas, colors: HairColors) -> None:
-    """Draw two pointed ears in the color of the hair."""
     outer = bezier((0.4, -1.35), (0.75, -2.5), (1.15, -2.1), (1.1, -0.95))
     inner = bezier((0.6, -1.35), (0.8, -2.2), (1.05, -1.9), (1.0, -1.05))
     for side in SIDES:
@@ -121,23 +125,68 @@ def _draw_animal_ears(canvas: Canvas, colors: HairColors) -> None:
         canvas.fill(inner * [side, 1], 200, colors.light, line=0.6)
 
 
-def _draw_headband(canvas: Canvas, level: float) -> None:
-    """Draw a band from ear to ear."""
-    front = bezier((-1.12, -0.5), (-0.9, -1.5), (0.9, -1.5), (1.12, -0.5))
-    back = bezier((1.1, -0.68), (0.85, -1.72), (-0.85, -1.72), (-1.1, -0.68))
-    canvas.fill(join(front, back), level, level * 0.8)
+@dataclass(frozen=True)
+class Decoration:
+    """Place, size (about half of the width) in face units, and two gray levels of a decoration."""
+
+    x: float
+    y: float
+    size: float
+    level: float
+    second_level: float
 
 
-def _draw_cap(canvas: Canvas, level: float) -> None:
-    """Draw a round cap, shaded on one side."""
-    crown = bezier((-1.3, -0.7), (-1.3, -2.3), (1.3, -2.3), (1.3, -0.7))
-    rim = bezier((1.3, -0.7), (0.5, -1.1), (-0.5, -1.1), (-1.3, -0.7))
-    cap = join(crown, rim)
-    canvas.fill(cap, level, level * 0.7)
-    canvas.shade(shifted(cap, 0.5, 0.2), cap, 0.8)
+def draw_decoration(canvas: Canvas, rng: np.random.RandomState, x: float, y: float, size: float) -> None:
+    """Draw a random decoration around (x, y), about `size` face units to all sides."""
+    kind = rng.randint(5)
+    level = rng.uniform(20, 250)
+    item = Decoration(x, y, size, level, second_level=level + rng.normal(0, 60))
+    if kind == 0:
+        _draw_flower(canvas, item, petals=rng.randint(5, 9))
+    elif kind == 1:
+        _draw_bow(canvas, rng, item)
+    elif kind == 2:  # a gem with a glint
+        canvas.fill(ellipse(x, y, size * 0.7, size * 0.7, count=24), item.level, item.second_level)
+        canvas.fill(ellipse(x - size * 0.2, y - size * 0.2, size * 0.2, size * 0.15, count=10), 250, line=0)
+    elif kind == 3:  # a star with five points
+        radii = np.where(np.arange(10) % 2, 0.4 * size, size)
+        canvas.fill(circle(11)[:10] * radii[:, None] + [x, y], item.level, item.second_level, line=0.8)
+    else:
+        _draw_ribbon(canvas, item)
 
 
-def _draw_glasses(canvas: Canvas) -> None:
-    """Draw the two rims of a pair of glasses."""
+def _draw_flower(canvas: Canvas, item: Decoration, petals: int) -> None:
+    """Draw round petals around a center of the opposite lightness."""
+    x, y, size = item.x, item.y, item.size
+    for petal_x, petal_y in circle(petals + 1)[:petals].tolist():
+        petal = ellipse(x + size * 0.6 * petal_x, y + size * 0.6 * petal_y, size * 0.42, size * 0.42, count=16)
+        canvas.fill(petal, item.level, item.second_level, line=0.7)
+    canvas.fill(ellipse(x, y, size * 0.3, size * 0.3, count=14), WHITE - item.level, line=0.7)
+
+
+def _draw_bow(canvas: Canvas, rng: np.random.RandomState, item: Decoration) -> None:
+    """Draw two loops with folds, and the knot between them."""
+    x, y, size = item.x, item.y, item.size
     for side in SIDES:
-        canvas.stroke(ellipse(side * 0.44, 0.22, 0.32, 0.27), canvas.ink, 1.4, tapered=False)
+        reach = side * size
+        upper = bezier((x, y), (x + reach * 0.8, y - size * 1.1), (x + reach * 1.4, y - size * 0.5))
+        lower = bezier((x + reach * 1.4, y + size * 0.5), (x + reach * 0.8, y + size * 0.6), (x, y))
+        canvas.fill(join(upper, lower), item.level, item.second_level, line=0.9)
+        for _ in range(3):
+            middle = (x + reach * 0.5, y + size * rng.uniform(-0.3, 0.3))
+            end = (x + reach, y + size * rng.uniform(-0.4, 0.4))
+            canvas.stroke(bezier((x, y), middle, end), canvas.ink, 0.8)
+    knot = ellipse(x, y, size * 0.25, size * 0.3, count=14)
+    canvas.fill(knot, item.second_level, item.level, line=0.9)
+
+
+def _draw_ribbon(canvas: Canvas, item: Decoration) -> None:
+    left, right = item.x - item.size, item.x + item.size
+    for number in range(4):
+        drop = 0.3 * number
+        top_left = (left, item.y + item.size * (drop - 0.6))
+        top_right = (right, item.y + item.size * (drop - 0.5))
+        bottom_right = (right, item.y + item.size * (drop - 0.3))
+        bottom_left = (left, item.y + item.size * (drop - 0.4))
+        level = item.level if number % 2 else item.second_level
+        canvas.fill(as_points(top_left, top_right, bottom_right, bottom_left), level, line=0.5)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deblur.synthesis import happens, pick
 from deblur.synthesis.faces.canvas import Canvas
-from deblur.synthesis.faces.geometry import SIDES, Point, Points, as_points, bezier, join, mirror, symmetric
-from deblur.synthesis.faces.randomness import happens, pick
+from deblur.synthesis.faces.geometry import SIDES, Point, as_points, bezier, join, mirror, symmetric
 
 
 @dataclass(frozen=True)
@@ -21,27 +21,18 @@ class HairColors:
 
 @dataclass(frozen=True)
 class Lock:
-    """A tapered lock of hair in face units.
+    """A tapered lock of hair in face units."""
 
-    Attributes:
-        root: Where it is widest.
-        tip: Where it ends in a point.
-        bend: How far its middle lies beside the straight line from root to tip.
-        half_width: Half of its width at the root.
-        line: Width of its outline relative to the style's line.
-        strands: How many strands are drawn in it, on average.
-    """
-
-    root: Point
+    root: Point  # the wide end
     tip: Point
-    bend: float
-    half_width: float
-    line: float = 0.8
-    strands: int = 3
+    bend: float  # distance of its middle from the straight line between root and tip
+    half_width: float  # at the root
+    line: float = 0.8  # width of its outline relative to the style's line
+    strands: int = 3  # mean number of strands drawn in it
 
 
 def random_hair_colors(rng: np.random.RandomState) -> HairColors:
-    """Draw the colors: dark, medium or light hair, all equally likely."""
+    """Draw the gray levels: dark, medium or light hair, all equally likely."""
     mid = pick(rng, rng.uniform(30, 85), rng.uniform(85, 170), rng.uniform(150, 228))
     dark = mid * rng.uniform(0.5, 0.8)
     light = min(mid + rng.uniform(15, 60), 255)
@@ -66,22 +57,14 @@ def draw_lock(canvas: Canvas, rng: np.random.RandomState, lock: Lock, colors: Ha
     texture = canvas.textures.streaks
     canvas.fill(join(left, right[::-1]), level, end_level, angle=angle, line=0, texture=texture)
     for _ in range(rng.poisson(lock.strands)):
-        _draw_strand_between(canvas, rng, left, right, colors)
-    if lock.line > 0:
-        canvas.stroke(left, canvas.ink, lock.line * rng.uniform(0.5, 1.2))
-        canvas.stroke(right, canvas.ink, lock.line * rng.uniform(0.5, 1.2))
-
-
-def _draw_strand_between(
-    canvas: Canvas, rng: np.random.RandomState, left: Points, right: Points, colors: HairColors
-) -> None:
-    """Draw a piece of a strand that runs between the two edges of a lock."""
-    share = rng.uniform(0.1, 0.9)
-    start = rng.randint(0, 8)
-    piece = slice(start, start + rng.randint(4, 10))
-    strand = left[piece] * share + right[piece] * (1 - share)
-    level = pick(rng, colors.dark, colors.mid + rng.normal(0, 25), colors.light, canvas.ink)
-    canvas.stroke(strand, level, rng.uniform(0.3, 1.3))
+        weight = rng.uniform(0.1, 0.9)
+        start = rng.randint(0, 8)
+        piece = slice(start, start + rng.randint(4, 10))
+        strand = left[piece] * weight + right[piece] * (1 - weight)
+        strand_level = pick(rng, colors.dark, colors.mid + rng.normal(0, 25), colors.light, canvas.ink)
+        canvas.stroke(strand, strand_level, rng.uniform(0.3, 1.3))
+    for edge in (left, right):
+        canvas.stroke(edge, canvas.ink, lock.line * rng.uniform(0.5, 1.2))
 
 
 def draw_back_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
@@ -102,7 +85,6 @@ def draw_back_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColor
 
 
 def _draw_twin_tails(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
-    """Draw a tail of six locks at either side of the head."""
     tip_x, tip_y = rng.uniform(1.4, 2.3), rng.uniform(1.0, 2.6)
     bend = rng.uniform(-0.5, 0.1)
     for side in SIDES:
@@ -128,11 +110,13 @@ def draw_front_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColo
     _draw_side_locks(canvas, rng, colors)
     if happens(rng, 0.55):
         _draw_highlight(canvas, rng, colors)
-    _draw_stray_hairs(canvas, rng, colors)
+    for _ in range(rng.poisson(1.5)):  # stray hairs
+        x = rng.uniform(-0.8, 0.8)
+        end = (x * 1.4 + rng.normal(0, 0.3), -1.6)
+        canvas.stroke(bezier((x, -1.3), (x * 1.4, -1.8), end), colors.dark, 1.3)
 
 
 def _draw_parted_strands(canvas: Canvas, rng: np.random.RandomState, colors: HairColors, parting: float) -> None:
-    """Draw strands that fan out from the parting."""
     for _ in range(rng.randint(10, 36)):
         x = rng.uniform(-1, 1)
         bow = (parting + (x - parting) * 0.8, -1.3)
@@ -145,7 +129,7 @@ def _draw_parted_strands(canvas: Canvas, rng: np.random.RandomState, colors: Hai
 
 
 def _draw_fringe(canvas: Canvas, rng: np.random.RandomState, colors: HairColors, parting: float, count: int) -> None:
-    """Draw the locks over the forehead, from the sides to the parting, so that the middle ones lie on top."""
+    """Draw the locks over the forehead, from the sides to the parting: the middle ones lie on top."""
     tips_x = np.linspace(-1.0, 1.0, count) + rng.normal(0, 0.05, count)
     width = 1.7 / count
     length = rng.uniform(-0.1, 0.25)
@@ -160,7 +144,7 @@ def _draw_fringe(canvas: Canvas, rng: np.random.RandomState, colors: HairColors,
 
 
 def _draw_side_locks(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
-    """Draw one to three locks that hang down in front of either ear."""
+    """Draw one to three locks in front of each ear."""
     for side in SIDES:
         for _ in range(rng.randint(1, 4)):
             tip = (side * rng.uniform(0.85, 1.15), rng.uniform(0.4, 1.7))
@@ -181,11 +165,3 @@ def _draw_highlight(canvas: Canvas, rng: np.random.RandomState, colors: HairColo
     upper_edge = np.stack([x, y + teeth * 0.2 - 0.03], axis=1)
     level = colors.light + rng.uniform(10, 70)
     canvas.fill(join(lower_edge, upper_edge[::-1]), level, opacity=rng.uniform(0.3, 0.9), line=0)
-
-
-def _draw_stray_hairs(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
-    """Draw single hairs that stand up from the crown."""
-    for _ in range(rng.poisson(1.5)):
-        x = rng.uniform(-0.8, 0.8)
-        end = (x * 1.4 + rng.normal(0, 0.3), -1.6)
-        canvas.stroke(bezier((x, -1.3), (x * 1.4, -1.8), end), colors.dark, 1.3)
