@@ -22,7 +22,7 @@ CHOICES: Final = ("auto", "torch")
 OPERATORS: Final = ("aten.convolution_backward", "aten.threshold_backward.grad_input")
 FUSED_OPERATOR: Final = "mkldnn._convolution_pointwise"
 
-_FUSES = torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64")
+_FUSES = torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64")  # type: ignore[no-untyped-call] # of torch
 _log = logging.getLogger(__name__)
 
 

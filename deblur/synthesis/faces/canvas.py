@@ -175,11 +175,11 @@ class Canvas:
         patch = _cover(self.view.to_pixels(shape), MARGIN + int(1.8 * edge))
         if patch is None:
             return
-        shadow = patch.coverage
-        if edge:  # two box blurs
+        shadow: NDArray[np.integer | np.floating] = patch.coverage
+        if edge:
             size = (int(edge * 1.7) | 1, int(edge * 1.7) | 1)
-            shadow = cv2.blur(shadow, size, borderType=cv2.BORDER_CONSTANT)
-            shadow = cv2.blur(shadow, size, borderType=cv2.BORDER_CONSTANT)
+            for _ in range(2):
+                shadow = cv2.blur(shadow, size, borderType=cv2.BORDER_CONSTANT)
         stencil = np.zeros_like(patch.coverage)
         _draw_polygon(stencil, self.view.to_pixels(within) - [patch.columns.start, patch.rows.start], WHITE)
         coverage = np.asarray(cv2.min(shadow, stencil), np.uint8)
