@@ -15,10 +15,8 @@ from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from benchmarks.results import Row, tell
 from deblur.blur.kernels import Psf
-from deblur.wiener.fft import filtered, transfer, wiener_gain
-from deblur.wiener.filters import WienerFilter, method
-from deblur.wiener.images import ByteImage, UnitImage
-from deblur.wiener.tuning import mean_psnr
+from deblur.wiener.filters import WienerFilter, filtered, method, transfer, wiener_gain
+from deblur.wiener.images import ByteImage, UnitImage, mean_psnr
 
 BLURS = {
     "gaussian": ["blur=gaussian"],

@@ -10,9 +10,8 @@ from deblur.baselines import DctWiener
 from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import DEFAULT_NOISE_SCALE, NOISE_SMOOTHING, eigenvalues, method
-from deblur.wiener.images import to_unit
+from deblur.wiener.images import mean_psnr, to_unit
 from deblur.wiener.spectra import PowerSpectrum
-from deblur.wiener.tuning import mean_psnr
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]
