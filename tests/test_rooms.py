@@ -11,7 +11,7 @@ PACKAGE = Path(deblur.__file__).parent
 FLOORS = (
     ("text",),
     ("errors",),
-    ("choices", "files", "fractions", "memory", "processes", "streams"),
+    ("choices", "files", "processes", "streams"),
     ("reading",),
     ("console", "gpus"),
     ("cli", "device"),

@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from deblur.fractions import degraded_fraction, share_above
 from deblur.metrics import PSNR
-from deblur.metrics.measuring import mean_results, measure
+from deblur.metrics.measuring import degraded_fraction, mean_results, measure, share_above
 
 
 @pytest.mark.parametrize(
