@@ -33,30 +33,19 @@ class Patch(NamedTuple):
 
 @dataclass(frozen=True)
 class Style:
-    """What all lines and shadows of one drawing have in common.
+    """What all lines and shadows of one drawing have in common."""
 
-    Attributes:
-        line_width: width of a line of width 1 [canvas px].
-        ink: gray level of the outlines.
-        painted: whether shadows have soft edges, as if painted, or hard ones, as in cel animation.
-    """
-
-    line_width: float
-    ink: float
-    painted: bool
+    line_width: float  # of a line of width 1 [canvas px]
+    ink: float  # gray level of the outlines
+    painted: bool  # whether shadows have soft edges, as if painted, or hard ones, as in cel animation
 
 
 @dataclass(frozen=True)
 class Textures:
-    """Two fields of gray levels to add to a filled shape, both of the size of the canvas.
+    """Two fields of gray levels to add to a filled shape, both of the size of the canvas."""
 
-    Attributes:
-        streaks: run from the crown to the tips, for hair.
-        blotches: have no direction, for cloth and paper.
-    """
-
-    streaks: Field
-    blotches: Field
+    streaks: Field  # from the crown to the tips, for hair
+    blotches: Field  # without direction, for cloth and paper
 
 
 def random_style(rng: np.random.RandomState) -> Style:

@@ -117,17 +117,11 @@ def _frozen(array: Points) -> Points:
 
 @dataclass(frozen=True)
 class View:
-    """Size, turn and place of the face on the canvas.
+    """Size, turn and place of the face on the canvas."""
 
-    Attributes:
-        unit: length of one face unit [canvas px].
-        matrix: (2, 2), multiplied from the right: turns, stretches and enlarges a row of face units to pixels.
-        origin: (2,), the middle of the head [canvas px].
-    """
-
-    unit: float
-    matrix: NDArray[np.float64]
-    origin: NDArray[np.float64]
+    unit: float  # length of one face unit [canvas px]
+    matrix: NDArray[np.float64]  # (2, 2), multiplied from the right: turns and scales a row of face units to pixels
+    origin: NDArray[np.float64]  # (2,), the middle of the head [canvas px]
 
     def to_pixels(self, points: Points) -> Points:
         """Convert (n, 2) points from face units to canvas pixels."""

@@ -19,18 +19,6 @@ class HairColors:
     light: float
 
 
-@dataclass(frozen=True)
-class Lock:
-    """A tapered lock of hair in face units."""
-
-    root: Point  # the wide end
-    tip: Point
-    bend: float  # distance of its middle from the straight line between root and tip
-    half_width: float  # at the root
-    line: float = 0.8  # width of its outline relative to the style's line
-    strands: int = 3  # mean number of strands drawn in it
-
-
 def random_hair_colors(rng: np.random.RandomState) -> HairColors:
     """Draw the gray levels: dark, medium or light hair, all equally likely."""
     mid = pick(rng, rng.uniform(30, 85), rng.uniform(85, 170), rng.uniform(150, 228))
@@ -39,14 +27,34 @@ def random_hair_colors(rng: np.random.RandomState) -> HairColors:
     return HairColors(dark, mid, light)
 
 
-def draw_lock(canvas: Canvas, rng: np.random.RandomState, lock: Lock, colors: HairColors) -> None:
-    """Draw a lock of hair with a few strands in it."""
-    root, tip = as_points(lock.root, lock.tip)
+def _draw_lock(
+    canvas: Canvas,
+    rng: np.random.RandomState,
+    colors: HairColors,
+    ends: tuple[Point, Point],
+    bend: float,
+    half_width: float,
+    line: float = 0.8,
+    strands: int = 3,
+) -> None:
+    """Draw a tapered lock of hair with a few strands in it.
+
+    Args:
+        canvas: to draw on.
+        rng: of the details.
+        colors: of the hair.
+        ends: its wide root and its tip, in face units.
+        bend: distance of its middle from the straight line between them.
+        half_width: at the root.
+        line: width of its outline relative to the style's line.
+        strands: their mean number.
+    """
+    root, tip = as_points(*ends)
     way_x, way_y = (tip - root).tolist()
     length = math.hypot(way_x, way_y) + 1e-6
     aside = np.array([-way_y / length, way_x / length])
-    middle = root + np.array([way_x, way_y]) * rng.uniform(0.45, 0.65) + aside * lock.bend
-    to_edge = aside * lock.half_width
+    middle = root + np.array([way_x, way_y]) * rng.uniform(0.45, 0.65) + aside * bend
+    to_edge = aside * half_width
     to_belly = to_edge * 1.1
     left = bezier(root - to_edge, middle - to_belly, tip)
     right = bezier(root + to_edge, middle + to_belly, tip)
@@ -56,7 +64,7 @@ def draw_lock(canvas: Canvas, rng: np.random.RandomState, lock: Lock, colors: Ha
     angle = math.degrees(math.atan2(way_y, way_x))
     texture = canvas.textures.streaks
     canvas.fill(join(left, right[::-1]), level, end_level, angle=angle, line=0, texture=texture)
-    for _ in range(rng.poisson(lock.strands)):
+    for _ in range(rng.poisson(strands)):
         weight = rng.uniform(0.1, 0.9)
         start = rng.randint(0, 8)
         piece = slice(start, start + rng.randint(4, 10))
@@ -64,7 +72,7 @@ def draw_lock(canvas: Canvas, rng: np.random.RandomState, lock: Lock, colors: Ha
         strand_level = pick(rng, colors.dark, colors.mid + rng.normal(0, 25), colors.light, canvas.ink)
         canvas.stroke(strand, strand_level, rng.uniform(0.3, 1.3))
     for edge in (left, right):
-        canvas.stroke(edge, canvas.ink, lock.line * rng.uniform(0.5, 1.2))
+        canvas.stroke(edge, canvas.ink, line * rng.uniform(0.5, 1.2))
 
 
 def draw_back_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
@@ -78,8 +86,7 @@ def draw_back_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColor
         x = rng.uniform(-1, 1) * half_width
         root = (x * 0.8, rng.uniform(-0.9, 0.3))
         tip = (x * rng.uniform(0.9, 1.3), length + rng.normal(0.1, 0.2))
-        lock = Lock(root, tip, bend=rng.normal(0, 0.15), half_width=rng.uniform(0.06, 0.2), line=0.7)
-        draw_lock(canvas, rng, lock, shadowed)
+        _draw_lock(canvas, rng, shadowed, (root, tip), rng.normal(0, 0.15), rng.uniform(0.06, 0.2), line=0.7)
     if happens(rng, 0.3):
         _draw_twin_tails(canvas, rng, colors)
 
@@ -91,8 +98,7 @@ def _draw_twin_tails(canvas: Canvas, rng: np.random.RandomState, colors: HairCol
         for _ in range(6):
             root = (side * 1.1 + rng.normal(0, 0.06), -0.6)
             tip = (side * tip_x + rng.normal(0, 0.15), tip_y + rng.normal(0, 0.25))
-            lock = Lock(root, tip, bend=side * bend, half_width=rng.uniform(0.1, 0.25))
-            draw_lock(canvas, rng, lock, colors)
+            _draw_lock(canvas, rng, colors, (root, tip), side * bend, rng.uniform(0.1, 0.25))
 
 
 def draw_front_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
@@ -139,8 +145,7 @@ def _draw_fringe(canvas: Canvas, rng: np.random.RandomState, colors: HairColors,
         tip_y = length + rng.normal(-0.1, 0.12) + 0.5 * max(abs(x) - 0.5, 0)
         bend = rng.normal(0, 0.1) + 0.12 * (1 if x > parting else -1)
         half_width = width * rng.uniform(0.6, 1.1)
-        lock = Lock(root, (tip_x, tip_y), bend, half_width, line=0.9, strands=4)
-        draw_lock(canvas, rng, lock, colors)
+        _draw_lock(canvas, rng, colors, (root, (tip_x, tip_y)), bend, half_width, line=0.9, strands=4)
 
 
 def _draw_side_locks(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
@@ -150,8 +155,7 @@ def _draw_side_locks(canvas: Canvas, rng: np.random.RandomState, colors: HairCol
             tip = (side * rng.uniform(0.85, 1.15), rng.uniform(0.4, 1.7))
             bend = -side * rng.uniform(0.05, 0.35)
             half_width = rng.uniform(0.06, 0.16)
-            lock = Lock((side * 0.9, -0.75), tip, bend, half_width, line=1.0, strands=4)
-            draw_lock(canvas, rng, lock, colors)
+            _draw_lock(canvas, rng, colors, ((side * 0.9, -0.75), tip), bend, half_width, line=1.0, strands=4)
 
 
 def _draw_highlight(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:

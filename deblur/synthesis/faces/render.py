@@ -19,20 +19,12 @@ EMPTY = 255  # gray level of a sheet without a face
 
 @dataclass(frozen=True)
 class Stages:
-    """The image after every stage; all gray levels are in [0, 255].
+    """The image after every stage; all gray levels are in [0, 255]."""
 
-    Attributes:
-        background: the canvas with its background, (CANVAS_SIZE, CANVAS_SIZE).
-        figure: the canvas with the whole drawing, same shape.
-        light: the drawing reduced to the size of the image, in painted light and with paper grain,
-            (IMAGE_SIZE, IMAGE_SIZE), not rounded.
-        image: the finished image, (IMAGE_SIZE, IMAGE_SIZE).
-    """
-
-    background: Levels
-    figure: Levels
-    light: Field
-    image: Levels
+    background: Levels  # the canvas with its background, (CANVAS_SIZE, CANVAS_SIZE)
+    figure: Levels  # the canvas with the whole drawing, same shape
+    light: Field  # the drawing at the size of the image, in painted light and with paper grain, not rounded
+    image: Levels  # the finished image, (IMAGE_SIZE, IMAGE_SIZE)
 
 
 def draw(seed: int, index: int) -> NDArray[np.uint8]:
