@@ -4,22 +4,14 @@ import importlib.util
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 import numpy as np
 
 from deblur.blur.kernels import Psf
 from deblur.errors import UserError
 from deblur.wiener.filters import Method, WienerFilter, method
-from deblur.wiener.images import (
-    GRAY_LEVELS,
-    ByteImage,
-    UnitImage,
-    check_training_images,
-    climb,
-    climb_whole,
-    mean_psnr,
-)
+from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images, climb, climb_whole, mean_psnr
 
 LEAST_MARGIN: Final = 32
 """Least width of the mirrored margin of Richardson-Lucy [px], whose convolutions assume black beyond the boundary:
@@ -231,7 +223,9 @@ class Wiener(_Padded):
         return [(0, period - size) for period, size in zip(periods, shape, strict=True)]
 
     def _deconvolved(self, padded: Psf, kernel: Psf, parameter: float) -> Psf:
-        restored: Psf = _restoration().wiener(padded, kernel, parameter, clip=False)
+        from skimage import restoration  # takes a second
+
+        restored: Psf = restoration.wiener(padded, kernel, parameter, clip=False)  # type: ignore[no-untyped-call] # of scikit-image
         return restored
 
 
@@ -260,13 +254,9 @@ class RichardsonLucy(_Padded):
         return [(margin, margin)] * len(shape)
 
     def _deconvolved(self, padded: Psf, kernel: Psf, parameter: float) -> Psf:
-        restored: Psf = _restoration().richardson_lucy(
+        from skimage import restoration
+
+        restored: Psf = restoration.richardson_lucy(  # type: ignore[no-untyped-call] # of scikit-image
             padded, kernel, num_iter=round(parameter), clip=False, filter_epsilon=LEAST_DIVISOR
         )
         return restored
-
-
-def _restoration() -> Any:
-    from skimage import restoration  # takes a second
-
-    return restoration
