@@ -47,7 +47,7 @@ def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
 
 
 @pytest.mark.parametrize("name", ["wiener", "richardson_lucy"])
-def test_a_missing_scikit_image_is_said_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_scikit_image_is_refused_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "skimage" else find(name))
     sentence = f"The baseline {name} needs a package that is not installed: pip install scikit-image"

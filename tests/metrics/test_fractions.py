@@ -29,7 +29,7 @@ def test_an_image_is_degraded_by_more_than_a_tenth_of_a_db(given: float, restore
     assert degraded_fraction([restored - given, 1.0]) == is_degraded / 2
 
 
-def test_without_images_there_is_no_share() -> None:
+def test_without_images_there_is_no_fraction() -> None:
     assert degraded_fraction([]) is None
     assert share_above([], []) is None
 

@@ -71,7 +71,7 @@ def test_leaves_follow_the_faces_of_a_source() -> None:
     assert SyntheticSource(0, seed=5, leaves=3).description == "drawn dead leaves (seed 5)"
 
 
-@pytest.mark.parametrize(("share", "leaves"), [(0.0, 0), (0.3, 2), (1.0, 6)])
-def test_the_share_of_leaves_is_that_of_the_images(tmp_path: Path, share: float, leaves: int) -> None:
-    data = SyntheticData(Box(7), max_images=6, leaves=share, cache_root=str(tmp_path), **SETTINGS)
+@pytest.mark.parametrize(("fraction", "leaves"), [(0.0, 0), (0.3, 2), (1.0, 6)])
+def test_the_fraction_of_leaves_is_that_of_the_images(tmp_path: Path, fraction: float, leaves: int) -> None:
+    data = SyntheticData(Box(7), max_images=6, leaves=fraction, cache_root=str(tmp_path), **SETTINGS)
     assert sum(name.startswith("leaves-") for name in data.source().names) == leaves

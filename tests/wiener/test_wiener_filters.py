@@ -98,10 +98,10 @@ def test_the_margin_fades_to_the_mean_and_the_image_is_left_alone() -> None:
     np.testing.assert_array_equal(faded[inside], padded[inside])
     for edge in (faded[0], faded[-1], faded[:, 0], faded[:, -1]):
         np.testing.assert_allclose(edge, padded.mean())
-    share = (faded - padded.mean()) / (padded - padded.mean())
-    assert (np.diff(share[:10, 20]) > 0).all()
-    np.testing.assert_allclose(share, share[::-1, ::-1], atol=1e-9)
-    np.testing.assert_allclose(share[:11, 20], share[20, :11], atol=1e-9)
+    weight = (faded - padded.mean()) / (padded - padded.mean())
+    assert (np.diff(weight[:10, 20]) > 0).all()
+    np.testing.assert_allclose(weight, weight[::-1, ::-1], atol=1e-9)
+    np.testing.assert_allclose(weight[:11, 20], weight[20, :11], atol=1e-9)
 
 
 WEAK, STRONG = 0.0, 6.0  # [gray levels]
@@ -144,7 +144,7 @@ def test_a_filter_that_estimates_it_is_better_on_weak_and_on_strong_noise(kernel
 
 
 def test_each_image_has_its_own() -> None:
-    """A filter is kept for images of one size: not where their noise differs."""
+    """A filter is kept for images of one size, unless their noise differs."""
     trained = faces(0, 4)
     found = WienerFilter.measured(trained, [noisy(face, BOX) for face in trained], [BOX] * 4, estimate_noise=True)
     clean, rough = (to_unit(noisy(trained[0], BOX, sigma)) for sigma in (WEAK, STRONG))
