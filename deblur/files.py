@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,8 +19,13 @@ if TYPE_CHECKING:  # a command that only lists or refuses starts sooner without 
     import numpy as np
     from numpy.typing import NDArray
 
-
 LONGEST_NAME = 80  # bytes of UTF-8; file systems allow 255, and one name may contain several
+
+_PARTIAL = ".partial"
+_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
+_PARTIAL_NAME = re.compile(rf"\.(?P<host>\w*)-(?P<process>\d+)\.\w{{8}}{re.escape(_PARTIAL)}\Z")
+_UMASK = os.umask(0)  # which can only be read by setting it
+os.umask(_UMASK)
 
 
 def safe_name(text: str, *, longest: int = LONGEST_NAME) -> str:
@@ -69,9 +74,13 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     Raises:
         OSError: if the file cannot be written, with its name; the old file is intact, and nothing else is left.
     """
-    with _named(path):
-        _make_folder(path.parent)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_partial_prefix(path), suffix=_PARTIAL)
+    # A part of the name: it may have the maximum length, and TensorBoard reads each file with "tfevents" in its name.
+    prefix = f".{path.name[:12]}.{_HOST}-{os.getpid()}."
+    try:
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sync_folder(path.parent.parent)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=_PARTIAL)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
@@ -84,6 +93,10 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
                 os.unlink(temporary)  # noqa: PTH108
             raise
         _sync_folder(path.parent)
+    except OSError as error:  # of the temporary file
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_output(path: Path, content: bytes | memoryview) -> None:
@@ -121,14 +134,6 @@ def remove_partial_files(folder: Path, *, is_held: bool = False) -> None:
                 path.unlink()
 
 
-def _partial_prefix(path: Path) -> str:
-    """Return the start of the temporary name of a file: a part of its name, the host and the process.
-
-    Only a part: a name may have the maximum length, and TensorBoard reads each file with "tfevents" in its name.
-    """
-    return f".{path.name[:12]}.{_HOST}-{os.getpid()}."
-
-
 def _has_ended(host: str, process: int) -> bool:
     if host != _HOST or os.name == "nt":  # there, signal 0 ends a process
         return False
@@ -139,23 +144,6 @@ def _has_ended(host: str, process: int) -> bool:
     except OSError:  # another user's
         pass
     return False
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Name the file itself, not the temporary one, in errors of the system."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -199,15 +187,3 @@ def write_gray_png(path: Path, image: "NDArray[np.uint8]") -> None:
     content = io.BytesIO()
     Image.fromarray(image).save(content, format="PNG")
     write_bytes(path, content.getvalue())
-
-
-def _current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-_UMASK = _current_umask()
-_PARTIAL = ".partial"
-_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
-_PARTIAL_NAME = re.compile(rf"\.(?P<host>\w*)-(?P<process>\d+)\.\w{{8}}{re.escape(_PARTIAL)}\Z")
