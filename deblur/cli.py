@@ -58,7 +58,10 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
         except TyperException as error:
             context = getattr(error, "ctx", None)  # of the subcommand whose arguments are wrong
             command = program if context is None else context.command_path
-            return _refused(_one_sentence(error.format_message()), f"{command} --help shows what is allowed.")
+            # Some messages have several lines or no full stop.
+            sentence = re.sub(r"\s*\n\s*", " ", error.format_message()).replace("Value error, ", "").rstrip(".,")
+            end = "" if sentence.endswith("?") else "."
+            return _refused(f"{sentence}{end}", f"{command} --help shows what is allowed.")
         except UserError as error:
             if os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise
@@ -68,12 +71,6 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
         if code == EXIT_INTERRUPTED:  # of typer, for Ctrl-C
             return _stopped("Stopped.")
         return code if isinstance(code, int) else 0
-
-
-def _one_sentence(message: str) -> str:
-    """Return a message of typer as one sentence; some have several lines or no full stop."""
-    sentence = re.sub(r"\s*\n\s*", " ", message).replace("Value error, ", "").rstrip(".,")
-    return sentence if sentence.endswith("?") else f"{sentence}."
 
 
 def not_empty(text: str) -> str:

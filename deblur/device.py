@@ -51,14 +51,20 @@ def taken_device(trainer: Mapping[str, Any]) -> Iterator[Device]:
     """
     accelerator = accelerator_of(trainer["accelerator"])
     devices = trainer.get("devices", 1)
-    _limit_threads_to_slurm()
-    with _without_tf32():
+    cpus = os.environ.get("SLURM_CPUS_PER_TASK")
+    if cpus and "OMP_NUM_THREADS" not in os.environ:  # torch counts the cores of the whole machine
+        torch.set_num_threads(int(cpus))
+    allowed_tf32 = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
         if accelerator != "gpu" or devices != 1 or torch.cuda.device_count() == 1:
             yield _describe(trainer, accelerator, devices, index=0)
             return
         names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
         with claimed(names) as index:
             yield _describe(trainer, accelerator, [index], index)
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed_tf32
 
 
 def number_of_devices(trainer: Mapping[str, Any]) -> int:
@@ -86,23 +92,6 @@ def accelerator_of(asked: str) -> str:
     return asked
 
 
-@contextmanager
-def _without_tf32() -> Iterator[None]:
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
-
-
-def _limit_threads_to_slurm() -> None:
-    """Limit torch, which counts the cores of the whole machine, to the CPUs of a Slurm job."""
-    cpus = os.environ.get("SLURM_CPUS_PER_TASK")
-    if cpus and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(int(cpus))
-
-
 def _describe(trainer: Mapping[str, Any], accelerator: str, devices: int | str | list[int], index: int) -> Device:
     precision = trainer["precision"]
     if precision == "auto":
@@ -116,9 +105,10 @@ def _describe(trainer: Mapping[str, Any], accelerator: str, devices: int | str |
     if accelerator == "cpu" and precision == "16-mixed":
         raise UserError("trainer.precision=16-mixed needs a GPU: a CPU takes bf16-mixed or 32-true.")
     deterministic = trainer.get("deterministic", "auto")
+    cpu_name = torch.cpu.get_capabilities().get("cpu_name")
     return Device(
         accelerator=accelerator,
-        name=_device_name(accelerator, index),
+        name=torch.cuda.get_device_name(index) if accelerator == "gpu" else str(cpu_name or accelerator),
         precision=precision,
         deterministic=accelerator == "cpu" if deterministic == "auto" else deterministic,
         threads=torch.get_num_threads(),
@@ -134,12 +124,6 @@ def multiplies_bfloat16(accelerator: str, index: int) -> bool:
         capabilities = torch.cpu.get_capabilities()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
-
-
-def _device_name(accelerator: str, index: int) -> str:
-    if accelerator == "gpu":
-        return torch.cuda.get_device_name(index)
-    return str(torch.cpu.get_capabilities().get("cpu_name") or accelerator)
 
 
 def keep_freed_memory() -> None:

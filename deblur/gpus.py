@@ -27,7 +27,8 @@ def claimed(names: Sequence[str], folder: Path | None = None) -> Iterator[int]:
     Raises:
         UserError: if the claims cannot be written.
     """
-    place = folder or Path(tempfile.gettempdir()) / f"deblur-gpus-{_user()}"
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()  # in a container, it may have no name
+    place = folder or Path(tempfile.gettempdir()) / f"deblur-gpus-{user}"
     try:
         place.mkdir(parents=True, exist_ok=True)
         # One process at a time counts the claims: the first claim of a GPU may have ended before its second.
@@ -63,8 +64,3 @@ def _first_free_claim(place: Path, name: str) -> FileLock:
             claim.acquire(timeout=0)
             break
     return claim
-
-
-def _user() -> str:
-    """Return an identifier of the user; in a container a user may have a number and no name."""
-    return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
