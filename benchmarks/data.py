@@ -25,9 +25,8 @@ from deblur.blur import Box, Degradation
 from deblur.data.cache import open_cache
 from deblur.data.datamodule import DeblurDataModule, build_data_module
 from deblur.data.sources import FolderData
-from deblur.device import Device, DeviceRequest, taken_device
+from deblur.device import Device, DeviceRequest, keep_freed_memory, taken_device
 from deblur.image_io.gray import read_gray
-from deblur.memory import keep_freed_memory
 from deblur.models import SRCNN, WienerSRCNN
 from deblur.training.calibration import calibrate
 

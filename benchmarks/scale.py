@@ -30,8 +30,7 @@ from deblur.data.cache import ImageCache
 from deblur.data.cache_files import PIXELS
 from deblur.data.datamodule import DeblurDataModule, build_data_module
 from deblur.data.patches import ANNOUNCED
-from deblur.device import multiplies_bfloat16
-from deblur.memory import keep_freed_memory
+from deblur.device import keep_freed_memory, multiplies_bfloat16
 from deblur.models import SRCNN
 
 GIB, MIB = 1024**3, 1024**2

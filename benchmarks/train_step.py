@@ -1,8 +1,8 @@
-"""How near a training step comes to what the machine can do: `python -m benchmarks.train_step`.
+"""A training step compared with the peak rate of the machine: `python -m benchmarks.train_step`.
 
 Inside a real training, with its data, logging and callbacks, blocks of its steps are timed in turn with blocks of a
-bare loop (the same network, optimizer, precision and batch size, on batches that lie ready in memory as float32), with
-the same loop on plain torch layers, and with products of two square matrices in the same precision.
+bare loop (the same network, optimizer, precision and batch size, on float32 batches in memory), with the same loop on
+torch's own layers (`cpu_ops=torch`), and with products of two square matrices in the same precision.
 """
 
 import argparse
@@ -45,22 +45,6 @@ class Blocks:
 measured = Blocks()
 
 
-class PlainSRCNN(SRCNN):
-    """The same network as torch's own layers compute it."""
-
-    def forward(self, blurred: Tensor, pad: bool = True) -> Tensor:
-        """Restore a patch that brings its context."""
-        if pad:
-            raise ValueError("patches bring their context")
-        features = blurred
-        *hidden, last = self._layers
-        for layer in hidden:
-            features = torch.relu(layer(features))
-        inner = blurred[..., self.halo : -self.halo, self.halo : -self.halo]
-        restored: Tensor = last(features) + inner
-        return restored
-
-
 def run(loop: BareLoop, batches: list[dict[str, Tensor]]) -> None:
     """Take one step for each batch, until the device has done them."""
     for batch in batches:
@@ -87,8 +71,8 @@ class Interleaved(Callback):
         settings = pl_module.hparams["optimizer"]
         adam = {"rate": settings["lr"], "fused": settings.get("fused", False)}
         self._loops = [
-            BareLoop(kind(kernel_sizes, widths), pl_module.device, bfloat16=bfloat16, **adam)
-            for kind in (SRCNN, PlainSRCNN)
+            BareLoop(SRCNN(kernel_sizes, widths, cpu_ops=cpu_ops), pl_module.device, bfloat16=bfloat16, **adam)
+            for cpu_ops in ("auto", "torch")
         ]
         factor = torch.rand(PRODUCT, PRODUCT, device=pl_module.device)
         self._factor = factor.bfloat16() if bfloat16 else factor

@@ -1,4 +1,4 @@
-"""Values that may be chosen, on a command line and in Python alike."""
+"""Values that may be chosen, on a command line and in Python."""
 
 from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -12,24 +12,18 @@ DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and
 
 
 def listed(choices: Any) -> str:
-    """Return the values of a Literal as a list in words: `auto, cpu, gpu or mps`."""
+    """Return the values of a Literal as text: `auto, cpu, gpu or mps`."""
     return listed_names(map(str, get_args(choices)))
 
 
 def listed_names(names: Iterable[str]) -> str:
-    """Return names as a list in words: `a, b or c`."""
+    """Return names as text: `a, b or c`."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
 
 
 def refusal(name: str, value: object, choices: Any) -> str | None:
-    """Return a sentence that refuses a value; None for one of the choices.
-
-    Args:
-        name: of the setting.
-        value: what was given.
-        choices: a Literal of texts.
-    """
+    """Return a sentence that refuses a setting's value, None for one of the choices, a Literal of texts."""
     if isinstance(value, str) and value in get_args(choices):
         return None
     return f"{name}={value} is not allowed: give {listed(choices)}."

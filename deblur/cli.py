@@ -24,10 +24,10 @@ EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell counts
 
 
 def command_app(*, add_completion: bool = False) -> typer.Typer:
-    """Return an app without commands: help in plain text, for every console, and errors that `run_app` shows.
+    """Return an app without commands, with help in plain text and errors that `run_app` shows.
 
     Args:
-        add_completion: whether it can install the completion of a shell, which works for console scripts alone.
+        add_completion: whether it can install the completion of a shell, which works only for console scripts.
     """
     return typer.Typer(
         add_completion=add_completion,
@@ -40,15 +40,15 @@ def command_app(*, add_completion: bool = False) -> typer.Typer:
 def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
     """Run a command line.
 
-    A user's error ends it with one sentence; with HYDRA_FULL_ERROR=1 in the environment, with a traceback.
+    A `UserError` ends it with one sentence; with HYDRA_FULL_ERROR=1 in the environment, with a traceback.
 
     Args:
         app: the commands.
         argv: the arguments; by default those of this process.
-        program: what `--help` calls the program.
+        program: its name in `--help`.
 
     Returns:
-        The exit code: 0, 2 for a usage error or another error of the user, 1 for a full disk, 130 for Ctrl-C.
+        The exit code: 0, 2 for a usage error or another `UserError`, 1 for a full disk, 130 for Ctrl-C.
     """
     import_from_working_folder()
     with guarded_output():
@@ -58,29 +58,26 @@ def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
         except TyperException as error:
             context = getattr(error, "ctx", None)  # of the subcommand whose arguments are wrong
             command = program if context is None else context.command_path
-            return _refused(_one_sentence(error.format_message()), f"{command} --help shows what is allowed.")
+            # Some messages have several lines or no full stop.
+            sentence = re.sub(r"\s*\n\s*", " ", error.format_message()).replace("Value error, ", "").rstrip(".,")
+            end = "" if sentence.endswith("?") else "."
+            return _refused(f"{sentence}{end}", f"{command} --help shows what is allowed.")
         except UserError as error:
             if os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise
             return _refused(str(error), code=error.exit_code)
         except KeyboardInterrupt as stop:
             return _stopped(str(stop) or "Stopped.")
-        if code == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this
+        if code == EXIT_INTERRUPTED:  # of typer, for Ctrl-C
             return _stopped("Stopped.")
         return code if isinstance(code, int) else 0
 
 
-def _one_sentence(message: str) -> str:
-    """Return a message of typer, some of which have several lines or no full stop, as one sentence."""
-    sentence = re.sub(r"\s*\n\s*", " ", message).replace("Value error, ", "").rstrip(".,")
-    return sentence if sentence.endswith("?") else f"{sentence}."
-
-
 def not_empty(text: str) -> str:
-    """Read an option that has to be something: an empty one comes of a shell variable that is not set.
+    """Return an option's text.
 
     Raises:
-        typer.BadParameter: if it is empty.
+        typer.BadParameter: if it is empty, as of an unset shell variable.
     """
     if not text:
         raise typer.BadParameter("it is empty: give a name, or leave the option out")
@@ -88,7 +85,7 @@ def not_empty(text: str) -> str:
 
 
 def place(text: str) -> Path:
-    """Read the path of a file or folder, whatever its name.
+    """Return the path of a file or folder.
 
     Raises:
         typer.BadParameter: if it is empty.
@@ -97,10 +94,10 @@ def place(text: str) -> Path:
 
 
 def above_zero(text: str) -> float:
-    """Read a number above 0.
+    """Return a number above 0.
 
     Raises:
-        typer.BadParameter: if it is none.
+        typer.BadParameter: for anything else.
     """
     try:
         number = float(text)
@@ -126,7 +123,7 @@ Trusted: TypeAlias = Annotated[
 
 
 def import_from_working_folder() -> None:
-    """Let a console script find a user's modules in the working folder, as `python -m` does."""
+    """Let a console script import a user's modules from the working folder, as `python -m` does."""
     if "" not in sys.path:
         sys.path.append("")
 
@@ -147,9 +144,9 @@ def _stopped(sentence: str) -> int:
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM (batch systems, containers) end a command as Ctrl-C does; put both handlers back afterwards.
+    """Let SIGTERM (batch systems, containers) end a command as Ctrl-C does; restore both handlers afterwards.
 
-    Lightning ignores Ctrl-C for good once it has heard one.
+    Lightning ignores Ctrl-C for good after the first.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,6 +1,6 @@
-"""What a run says: to a terminal with colors and progress bars, to anything else plainly, and to train.log.
+"""Output: colored on a terminal, plain elsewhere, and in train.log.
 
-Whatever is said may hold names and texts of any origin. They are cleaned here, where they are said: see `deblur.text`.
+It may hold names and texts of any origin, which are sanitized here: see `deblur.text`.
 """
 
 import logging
@@ -19,10 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deblur.errors import UserError
-from deblur.streams import guarded_output
 from deblur.text import Lines, kept_lines, lines, one_line
-
-__all__ = ["duration", "guarded_output", "is_terminal", "logging_to", "say", "say_error", "say_stopped", "table"]
 
 TABLE_WIDTH = 10_000  # characters; a limit that cuts no cell
 LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric")
@@ -31,36 +28,28 @@ _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | t
 
 
 def say(text: str) -> None:
-    """Print a line, or what is laid out as several; a progress bar that is being shown stays below it."""
+    """Print a line, or the lines of a `Lines`; an active progress bar stays below it."""
     rich.get_console().print(Text(lines(text)), soft_wrap=True)
 
 
 def say_error(sentence: str) -> None:
-    """Print what went wrong on standard error."""
-    # A Text is printed as it is: neither [markup] nor :names: of emojis mean anything in it.
-    _errors().print(Text.assemble(("error:", "bold red"), " ", lines(sentence)))
+    """Print an error on standard error."""
+    # A Text has no [markup] and no :names: of emojis.
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", lines(sentence)))
 
 
 def say_stopped(sentence: str) -> None:
-    """Print on standard error how a command that was stopped goes on; that is no error."""
-    _errors().print(Text(lines(sentence)))
-
-
-def _errors() -> Console:
-    return Console(stderr=True, soft_wrap=True)
+    """Print on standard error how to resume a command that was stopped, which is no error."""
+    Console(stderr=True, soft_wrap=True).print(Text(lines(sentence)))
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
+    """Return a time in seconds or minutes."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def is_terminal(*, of_errors: bool = False) -> bool:
-    """Return whether a person watches; nobody does where the stream is closed, or a program has no console.
-
-    Args:
-        of_errors: asks for standard error in place of standard output.
-    """
+    """Return whether standard output, or standard error, is a terminal; a closed or missing stream is none."""
     stream: TextIO | None = sys.stderr if of_errors else sys.stdout
     with suppress(ValueError):
         return stream is not None and stream.isatty()
@@ -69,12 +58,7 @@ def is_terminal(*, of_errors: bool = False) -> bool:
 
 @contextmanager
 def logging_to(path: Path, *, console_too: bool = True) -> Iterator[None]:
-    """Send the log of this package to the console and to a file, and the warnings of the libraries with it.
-
-    Args:
-        path: the log file; an existing one is continued.
-        console_too: whether the console shows all of it, or nothing.
-    """
+    """Log this package and the warnings of the libraries to a file, which is appended to, and to the console."""
     console: logging.Handler = _Console(sys.stdout)
     if is_terminal():
         console = _Terminal(show_time=False, show_level=False, show_path=False, highlighter=None)
@@ -95,14 +79,14 @@ def logging_to(path: Path, *, console_too: bool = True) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            # The console hears of it from whoever catches it.
+            # Not to the console: the caller that catches it prints it.
             trace = None if isinstance(error, UserError | KeyboardInterrupt) else sys.exc_info()
             text = str(error) or type(error).__name__
             file.handle(logging.LogRecord("deblur", logging.ERROR, __file__, 0, text, None, trace))
             raise
         finally:
             logging.captureWarnings(False)
-            with suppress(OSError):  # what could not be written to a full disk is tried once more
+            with suppress(OSError):  # a full disk: closing flushes again
                 file.close()
 
 
@@ -120,25 +104,22 @@ def _loggers_kept(*names: str) -> Iterator[None]:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
-    """Return a table as text, below its title; the first column is aligned left, the others right.
-
-    Each cell is one line; a title that is laid out may have several.
-    """
+    """Return a table as text, below its title; the first column is aligned left, the others right."""
     made = Table(box=rich.box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
         made.add_column(one_line(column), justify="right" if index else "left", no_wrap=True)
     for row in rows:
         made.add_row(*map(one_line, row))
     text = StringIO()
-    # Without markup: `[dB]` in a heading is text, and no style.
+    # Without markup: `[dB]` in a heading is text, not a style.
     Console(file=text, width=TABLE_WIDTH, color_system=None, markup=False, emoji=False).print(made)
     return lines(title, "", Lines("\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")))
 
 
 class _Clean(logging.Formatter):
-    """Shows records of this package as one line unless they are laid out, and those of libraries in their own lines.
+    """Shows records of this package as one line, unless they are `Lines`, and those of libraries with indented lines.
 
-    Lines after the first are indented in the latter, so that none of them can pass for a record.
+    No line of a library's text can pass for a record.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # logging names it
@@ -152,7 +133,7 @@ class _Clean(logging.Formatter):
 
 
 class _Plain(_Clean):
-    """The same for the console, which shows the level of warnings and errors alone."""
+    """The same for the console, which shows the level only of warnings and errors."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -160,7 +141,7 @@ class _Plain(_Clean):
 
 
 class _Undisturbed(logging.Handler):
-    """A handler that a full disk or a closed console does not disturb, where logging would print a traceback."""
+    """A handler that ignores a full disk or a closed console, for which logging would print a traceback."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # logging names it
         if not isinstance(sys.exc_info()[1], OSError):

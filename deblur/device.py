@@ -1,6 +1,8 @@
-"""What the machine can do: which device a run takes and which precision suits it."""
+"""The machine of a run: its device, precision, threads and memory."""
 
+import ctypes
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,26 +13,21 @@ import torch
 from deblur.errors import UserError
 from deblur.gpus import claimed
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt(3)
+_ALL = 2**31 - 1  # bytes; the largest value of mallopt
+_THRESHOLDS = (2**30, 2**25)  # bytes; glibc before 2.35 allows at most the second
+
 
 @dataclass(frozen=True)
 class Device:
-    """What a run trains on.
+    """The device that a run trains on."""
 
-    Attributes:
-        accelerator: Lightning's name: cpu, gpu (CUDA) or mps.
-        name: the model of the processor or the GPU.
-        precision: Lightning's name, such as bf16-mixed.
-        deterministic: whether only deterministic algorithms are used.
-        threads: torch's threads on the CPU.
-        devices: how many, or the indices of which.
-    """
-
-    accelerator: str
-    name: str
-    precision: str
-    deterministic: bool
-    threads: int
-    devices: int | str | list[int]
+    accelerator: str  # Lightning's name: cpu, gpu (CUDA) or mps
+    name: str  # the model of the CPU or the GPU
+    precision: str  # Lightning's name, such as bf16-mixed
+    deterministic: bool  # whether only deterministic algorithms are used
+    threads: int  # torch's threads on the CPU
+    devices: int | str | list[int]  # number, or indices
 
 
 class AskedDevice(Protocol):
@@ -60,33 +57,39 @@ class DeviceRequest:
 
 
 def refuse_absent_device(asked: AskedDevice) -> None:
-    """Refuse a device that is not there, and a precision that it does not have, before anything is written.
+    """Refuse a missing device, and a precision that it lacks, before anything is written.
 
     Raises:
-        UserError: if a GPU is asked for and none is there; there is no silent fallback to the CPU.
+        UserError: if a GPU is requested and there is none; there is no silent fallback to the CPU.
     """
     _describe(asked, accelerator_of(asked.accelerator), asked.devices, index=0)
 
 
 @contextmanager
 def taken_device(asked: AskedDevice) -> Iterator[Device]:
-    """Resolve every `auto` of a request; of several GPUs, take the one with the fewest runs of this user.
+    """Resolve every `auto` of a request; of several GPUs, claim the one with the fewest runs of this user.
 
-    While the block runs, float32 means float32, which the test and precision=32-true rely on: by default cuDNN rounds
-    the factors of a convolution to the 10 bits of TF32.
+    TF32 is off while the block runs: by default cuDNN rounds the factors of a convolution to 10 bits, but the test and
+    precision=32-true rely on float32.
 
     Raises:
-        UserError: if a GPU is asked for and none is there; there is no silent fallback to the CPU.
+        UserError: if a GPU is requested and there is none; there is no silent fallback to the CPU.
     """
     accelerator, devices = accelerator_of(asked.accelerator), asked.devices
-    _keep_to_the_share_of_a_batch_job()
-    with _without_tf32():
+    cpus = os.environ.get("SLURM_CPUS_PER_TASK")
+    if cpus and "OMP_NUM_THREADS" not in os.environ:  # torch counts the cores of the whole machine
+        torch.set_num_threads(int(cpus))
+    allowed_tf32 = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
         if accelerator != "gpu" or devices != 1 or torch.cuda.device_count() == 1:
             yield _describe(asked, accelerator, devices, index=0)
             return
         names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
         with claimed(names) as index:
             yield _describe(asked, accelerator, [index], index)
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed_tf32
 
 
 def all_devices(accelerator: str) -> int:
@@ -95,10 +98,10 @@ def all_devices(accelerator: str) -> int:
 
 
 def accelerator_of(asked: str) -> str:
-    """Return the accelerator that is asked for; of auto, the best there is.
+    """Return the requested accelerator; for auto, the best available one.
 
     Raises:
-        UserError: where it is not there.
+        UserError: if it is not available.
     """
     available = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if asked == "auto":
@@ -109,23 +112,6 @@ def accelerator_of(asked: str) -> str:
             "on this machine: take trainer=cpu, or install the GPU's driver and a build of torch for it."
         )
     return asked
-
-
-@contextmanager
-def _without_tf32() -> Iterator[None]:
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
-
-
-def _keep_to_the_share_of_a_batch_job() -> None:
-    """Take no more threads than Slurm has given this job: torch counts the cores of the whole machine."""
-    share = os.environ.get("SLURM_CPUS_PER_TASK")
-    if share and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(int(share))
 
 
 def _describe(asked: AskedDevice, accelerator: str, devices: int | str | list[int], index: int) -> Device:
@@ -140,9 +126,10 @@ def _describe(asked: AskedDevice, accelerator: str, devices: int | str | list[in
         )
     if accelerator == "cpu" and precision == "16-mixed":
         raise UserError("trainer.precision=16-mixed needs a GPU: a CPU takes bf16-mixed or 32-true.")
+    cpu_name = torch.cpu.get_capabilities().get("cpu_name")
     return Device(
         accelerator=accelerator,
-        name=_device_name(accelerator, index),
+        name=torch.cuda.get_device_name(index) if accelerator == "gpu" else str(cpu_name or accelerator),
         precision=precision,
         deterministic=accelerator == "cpu" if isinstance(asked.deterministic, str) else asked.deterministic,
         threads=torch.get_num_threads(),
@@ -151,12 +138,7 @@ def _describe(asked: AskedDevice, accelerator: str, devices: int | str | list[in
 
 
 def multiplies_bfloat16(accelerator: str, index: int) -> bool:
-    """Tell whether the hardware has native bf16 products; emulated ones are slower than fp32.
-
-    Args:
-        accelerator: cpu, gpu or mps.
-        index: of the GPU.
-    """
+    """Return whether cpu, mps or the gpu of an index has native bf16 products; emulated ones are slower than fp32."""
     if accelerator == "gpu":
         return torch.cuda.get_device_capability(index) >= (8, 0)
     if accelerator == "cpu":
@@ -165,7 +147,14 @@ def multiplies_bfloat16(accelerator: str, index: int) -> bool:
     return False
 
 
-def _device_name(accelerator: str, index: int) -> str:
-    if accelerator == "gpu":
-        return torch.cuda.get_device_name(index)
-    return str(torch.cpu.get_capabilities().get("cpu_name") or accelerator)
+def keep_freed_memory() -> None:
+    """Keep freed memory for the next allocation instead of returning it to the system; glibc only.
+
+    Each training step on a CPU allocates and frees the same tens of megabytes. If they are returned, the system clears
+    their pages and maps them again in the next step, which takes 17 to 30 % of its time (see
+    `python -m studies.freed_memory`). The peak memory does not change.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        if any(library.mallopt(_M_MMAP_THRESHOLD, threshold) for threshold in _THRESHOLDS):
+            library.mallopt(_M_TRIM_THRESHOLD, _ALL)

@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can fix, and what turns those of the disk into it."""
+"""The exception for errors that a user can fix, and the conversion of the system's errors into it."""
 
 import contextlib
 import errno
@@ -8,18 +8,18 @@ from typing import ClassVar
 
 from deblur.text import Lines
 
-# There is no room, the user's quota is used up, or the file would be larger than the file system or a limit allows.
+# The disk is full, the user's quota is used up, or the file is larger than the file system or a limit allows.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 if sys.platform != "win32":
-    import resource  # at the top: importing it opens a file, for which it is too late once there are too many
+    import resource  # at the top: importing it opens a file, which fails once too many are open
 
 
 class UserError(Exception):
-    """A mistake in a command, a configuration or a file that the user can fix.
+    """An error in a command, a configuration or a file that the user can fix.
 
-    Its text is shown alone, without a traceback. It says what is wrong and where (key, file, value), what is allowed,
-    and what to do.
+    Its text is shown without a traceback. It states what is wrong and where (key, file, value), what is allowed, and
+    what to do.
 
     Attributes:
         exit_code: of a command that ends with it.
@@ -29,41 +29,32 @@ class UserError(Exception):
 
 
 class NoRoomError(UserError):
-    """A file could not be written for want of room. Nothing is wrong with the command: given again, it continues."""
+    """The disk is full. Nothing is wrong with the command: issued again, it continues."""
 
     exit_code: ClassVar[int] = 1
 
 
 def disk_error(error: OSError, sentence: str) -> UserError:
-    """Return a sentence as the error of its kind: `NoRoomError` if the disk is full, else `UserError`.
-
-    Args:
-        error: of the operating system.
-        sentence: what is said.
-    """
+    """Return a sentence as a `NoRoomError` if the error of the system is a full disk, otherwise as a `UserError`."""
     return (NoRoomError if error.errno in NO_ROOM else UserError)(sentence)
 
 
 class PartlyDone(UserError):
-    """Some of what was asked for could not be done, as the text says; the rest was.
+    """Some parts of a command failed, as the text states; the others succeeded.
 
     Attributes:
-        shown: what to show of the rest.
+        shown: results of the others.
     """
 
     def __init__(self, shown: Lines, problems: Sequence[str]) -> None:
-        """Tell of both."""
+        """Join the problems to a text."""
         super().__init__(" ".join(problems))
         self.shown = shown
 
 
 @contextlib.contextmanager
 def disk_errors_as_user_errors() -> Iterator[None]:
-    """Turn what the operating system refuses, with a file or its name, into a sentence.
-
-    Raises:
-        UserError: for such an error.
-    """
+    """Turn the system's errors about a file into a `UserError`."""
     try:
         yield
     except OSError as error:
@@ -77,16 +68,12 @@ def disk_errors_as_user_errors() -> Iterator[None]:
 
 
 def too_many_files(error: BaseException) -> str | None:
-    """Return a sentence for an error that came of too many open files, which is not the fault of any one file.
+    """Return a sentence for an error that is due to too many open files, None for another error.
 
-    Args:
-        error: any one; libraries raise errors of their own kinds, with the system's words in them.
-
-    Returns:
-        The sentence; None for another error.
+    Libraries raise errors of their own classes, with the system's words in them.
     """
     code = error.errno if isinstance(error, OSError) else None
-    if code not in (errno.EMFILE, errno.ENFILE) and not any(argv in str(error) for argv in _TOO_MANY_FILES):
+    if code not in (errno.EMFILE, errno.ENFILE) and not any(words in str(error) for words in _TOO_MANY_FILES):
         return None
     if sys.platform == "win32":
         return "Too many files are open: end other programs."
@@ -94,4 +81,4 @@ def too_many_files(error: BaseException) -> str | None:
     return f"Too many files are open (the limit is {limit}): raise the limit with ulimit -n {max(4096, 4 * limit)}."
 
 
-_TOO_MANY_FILES = ("Too many open files", "items of ancdata")  # the second comes of a file that could not be received
+_TOO_MANY_FILES = ("Too many open files", "items of ancdata")  # the second: a descriptor that was not received

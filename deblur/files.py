@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, under names that stay in their folder."""
+"""Atomic writing of files, under names that stay in their folder."""
 
 import contextlib
 import csv
@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,19 +19,20 @@ if TYPE_CHECKING:  # a command that only lists or refuses starts sooner without 
     import numpy as np
     from numpy.typing import NDArray
 
+LONGEST_NAME = 80  # bytes of UTF-8; file systems allow 255, and one name may contain several
 
-LONGEST_NAME = 80  # bytes of UTF-8; file systems allow 255, and several names may stand in one
+_PARTIAL = ".partial"
+_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
+_PARTIAL_NAME = re.compile(rf"\.(?P<host>\w*)-(?P<process>\d+)\.\w{{8}}{re.escape(_PARTIAL)}\Z")
+_UMASK = os.umask(0)  # which can only be read by setting it
+os.umask(_UMASK)
 
 
 def safe_name(text: str, *, longest: int = LONGEST_NAME) -> str:
-    """Return a text of any origin, such as a name in a file, as a part of a file's name.
+    """Return a text of any origin as a part of a file's name, of at most `longest` bytes of UTF-8.
 
     A name of letters, digits, dots, underscores and hyphens stays as it is. No other text leads out of a folder, is
-    hidden, empty or too long; two texts can become the same name.
-
-    Args:
-        text: such as `../../evil`, which becomes `_.._evil`.
-        longest: how many bytes of UTF-8 it may have.
+    hidden or empty: `../../evil` becomes `_.._evil`. Two texts can become the same name.
     """
     plain = re.sub(r"[^\w.-]+", "_", text).lstrip(".") or "_"
     encoded = plain.encode()
@@ -42,7 +43,7 @@ def safe_name(text: str, *, longest: int = LONGEST_NAME) -> str:
 
 
 def kind_of(place: Path) -> Literal["folder", "file"] | None:
-    """Return what lies at a place; None for nothing, and for a name that is too long for the file system."""
+    """Return what exists at a place; None for nothing, and for a name that is too long for the file system."""
     with contextlib.suppress(OSError):
         if place.is_dir():
             return "folder"
@@ -51,10 +52,9 @@ def kind_of(place: Path) -> Literal["folder", "file"] | None:
 
 
 def no_folder(output: Path) -> str | None:
-    """Return why no folder for several files can be made at a place, to follow its name; None if it can.
+    """Return why a place cannot be a folder for several files, to follow its name; None if it can.
 
-    Args:
-        output: a file that is there, or a name with the ending of a known kind of file, is not taken.
+    It cannot if it is a file, or does not exist and has the ending of a known kind of file.
     """
     kind = kind_of(output)
     if kind == "file":
@@ -65,69 +65,67 @@ def no_folder(output: Path) -> str | None:
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write a file under a temporary name beside `path` and move it there; parent folders are made.
+    """Write a file under a temporary name in the same folder and move it to `path`; make parent folders.
 
     The content is on the disk before the name is, and the name before this returns: whatever ends the process or the
-    machine, `path` is the old file or the new one. A process that is killed leaves its temporary file behind; see
+    machine, `path` is the old file or the new one. A killed process leaves its temporary file behind; see
     `remove_partial_files`.
 
     Raises:
-        OSError: where the file cannot be written, with its name; nothing is left behind, and the old file is intact.
+        OSError: if the file cannot be written, with its name; the old file is intact, and nothing else is left.
     """
-    with _named(path):
-        _make_folder(path.parent)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_partial_prefix(path), suffix=_PARTIAL)
+    # A part of the name: it may have the maximum length, and TensorBoard reads each file with "tfevents" in its name.
+    prefix = f".{path.name[:12]}.{_HOST}-{os.getpid()}."
+    try:
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sync_folder(path.parent.parent)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=_PARTIAL)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o666 & ~_UMASK)  # noqa: PTH101 # mkstemp makes files that only the owner may read
-            os.replace(temporary, path)  # noqa: PTH105 # the name that says what it does
+            os.replace(temporary, path)  # noqa: PTH105
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)  # noqa: PTH108 # beside os.replace
+                os.unlink(temporary)  # noqa: PTH108
             raise
         _sync_folder(path.parent)
+    except OSError as error:  # of the temporary file
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_output(path: Path, content: bytes | memoryview) -> None:
     """Write a file that the user has named, as `write_bytes` does.
 
-    A link is followed and stays, and a device or a pipe is written into, as when a shell writes. In the folder of a
-    run, which may be a stranger's, `write_bytes` follows none.
+    A link is followed and stays, and a device or a pipe is written into, as a shell does. In the folder of a run, which
+    may be a stranger's, `write_bytes` follows none.
 
     Raises:
-        OSError: where the file cannot be written.
+        OSError: if the file cannot be written, or for circular links.
     """
-    path = _followed(path)
+    if path.is_symlink():
+        target = Path(os.path.realpath(path))
+        if target.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        path = target
     if path.exists() and not path.is_file() and not path.is_dir():
         path.write_bytes(content)
         return
     write_bytes(path, content)
 
 
-def _followed(path: Path) -> Path:
-    """Return the place to which a path leads through links; that need not exist.
-
-    Raises:
-        OSError: for links that lead round in a circle.
-    """
-    if not path.is_symlink():
-        return path
-    target = Path(os.path.realpath(path))
-    if target.is_symlink():
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-    return target
-
-
 def remove_partial_files(folder: Path, *, is_held: bool = False) -> None:
-    """Remove the temporary files that killed processes left in a folder and in those below it.
+    """Remove the temporary files that killed processes left in a folder, if it exists, and in those below it.
 
     Args:
-        folder: which may be missing.
-        is_held: whether no other process can write there now. Else only files of processes of this host that have
-            ended are removed.
+        folder: the folder.
+        is_held: whether no other process can write there now. Otherwise only files of ended processes of this host are
+            removed.
     """
     for path in folder.rglob(f".*{_PARTIAL}"):
         writer = _PARTIAL_NAME.search(path.name)
@@ -136,16 +134,8 @@ def remove_partial_files(folder: Path, *, is_held: bool = False) -> None:
                 path.unlink()
 
 
-def _partial_prefix(path: Path) -> str:
-    """Return how the temporary name of a file begins: with a part of its name, and with who writes it.
-
-    Only a part, for a name may be as long as is allowed, and TensorBoard reads each file with "tfevents" in its name.
-    """
-    return f".{path.name[:12]}.{_HOST}-{os.getpid()}."
-
-
 def _has_ended(host: str, process: int) -> bool:
-    if host != _HOST or os.name == "nt":  # where signal 0 is no question
+    if host != _HOST or os.name == "nt":  # there, signal 0 ends a process
         return False
     try:
         os.kill(process, 0)
@@ -156,25 +146,8 @@ def _has_ended(host: str, process: int) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Name the file that is wanted, not the temporary one, in errors of the operating system."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
-
-
 def _sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk; not every system and file system can do that."""
+    """Wait until the names in a folder are on the disk, if the system supports it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -184,21 +157,21 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file in one move; what is no Unicode, as in some file names, is written as an escape."""
+    """Write a UTF-8 text file atomically; what is no Unicode, as in some file names, becomes an escape."""
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file in one move.
+    """Write a JSON file atomically.
 
     Raises:
-        ValueError: for a number that is not finite: JSON has none, so it has to be None.
+        ValueError: for a number that is not finite, which JSON lacks.
     """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV in one move; the columns are the keys of all rows in order of appearance, None is empty."""
+    """Write rows as CSV atomically; the columns are the keys of all rows in order of appearance, None is empty."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -208,21 +181,9 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def write_gray_png(path: Path, image: "NDArray[np.uint8]") -> None:
-    """Write a gray image (H, W) as PNG in one move."""
+    """Write a gray image (H, W) as PNG atomically."""
     from PIL import Image
 
     content = io.BytesIO()
     Image.fromarray(image).save(content, format="PNG")
     write_bytes(path, content.getvalue())
-
-
-def _current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-_UMASK = _current_umask()
-_PARTIAL = ".partial"
-_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
-_PARTIAL_NAME = re.compile(rf"\.(?P<host>\w*)-(?P<process>\d+)\.\w{{8}}{re.escape(_PARTIAL)}\Z")

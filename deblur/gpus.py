@@ -1,4 +1,4 @@
-"""Which GPU of a machine a run takes, when several runs are there."""
+"""Claims on the GPUs of a machine, which several runs share."""
 
 import getpass
 import itertools
@@ -16,24 +16,22 @@ from deblur.reading import reason_of
 
 @contextmanager
 def claimed(names: Sequence[str], folder: Path | None = None) -> Iterator[int]:
-    """Take the GPU with the fewest runs while the block runs, the first of several: a free one, or one to share.
+    """Claim the GPU with the fewest runs of this user while the block runs, and yield its index.
 
-    The claims are locks of the operating system, so they end with the process. They tell of this user's runs alone.
+    The claims are locks of the operating system: they end with the process.
 
     Args:
-        names: one for each GPU, the same in every process.
-        folder: where the claims lie; by default a folder of this user's for temporary files.
-
-    Yields:
-        The index of the GPU in `names`.
+        names: of the GPUs, the same in every process.
+        folder: of the claims; by default a temporary folder of this user.
 
     Raises:
         UserError: if the claims cannot be written.
     """
-    place = folder or Path(tempfile.gettempdir()) / f"deblur-gpus-{_user()}"
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()  # in a container, it may have no name
+    place = folder or Path(tempfile.gettempdir()) / f"deblur-gpus-{user}"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        # One at a time looks at the claims of the others: the first claim of a GPU may have ended before its second.
+        # One process at a time counts the claims: the first claim of a GPU may have ended before its second.
         with FileLock(place / "choosing"):
             _, index = min((_runs_on(place, name), index) for index, name in enumerate(names))
             claim = _first_free_claim(place, names[index])
@@ -49,7 +47,6 @@ def claimed(names: Sequence[str], folder: Path | None = None) -> Iterator[int]:
 
 
 def _runs_on(place: Path, name: str) -> int:
-    """Count the claims on a GPU that are held."""
     held = 0
     for path in place.glob(f"{name}.*"):
         try:
@@ -61,15 +58,9 @@ def _runs_on(place: Path, name: str) -> int:
 
 
 def _first_free_claim(place: Path, name: str) -> FileLock:
-    """Take the first claim on a GPU that nobody holds."""
     for number in itertools.count():
         claim = FileLock(place / f"{name}.{number}")
         with suppress(Timeout):
             claim.acquire(timeout=0)
             break
     return claim
-
-
-def _user() -> str:
-    """Return what tells users apart; in a container a user may have a number and no name."""
-    return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()

@@ -1,4 +1,4 @@
-"""What an optimizer can minimize; torch is imported when a loss is computed."""
+"""The registry of losses; torch is imported when a loss is computed."""
 
 import math
 from abc import ABC, abstractmethod
@@ -11,17 +11,16 @@ if TYPE_CHECKING:
 
 CHARBONNIER_EPSILON: Final = 1e-3  # in units of the [0, 1] range
 LEAST_ERROR: Final = 1e-3  # mean squared error (30 dB) below which an error counts as in the mean squared error
-ABSURD_ERROR: Final = 10.0  # root mean square, in units of the [0, 1] range
-"""A network whose output is off by this much is not learning: ten times the whole range of gray levels."""
+ABSURD_ERROR: Final = 10.0  # root mean square, in units of the [0, 1] range: such a network is not learning
 
 
 class Loss(ABC):
     """One number per batch. A subclass has a `name` and computes it; it is built without arguments.
 
     Attributes:
-        name: by which it is chosen.
+        name: for configurations.
         unit: such as dB; empty for none.
-        diverged_above: of a training whose median step has a loss above it: such a network is not learning.
+        diverged_above: loss of the median step above which a training has diverged.
     """
 
     name: ClassVar[str]
@@ -86,12 +85,11 @@ class _Charbonnier(Loss):
 
 
 class _NegativePSNR(Loss):
-    """Minus the mean PSNR of the patches [dB], nearly.
+    """Approximately minus the mean PSNR of the patches [dB].
 
-    A patch that is nearly right counts as much as one that is far off, which has nearly all of the mean squared error:
-    of blurs of all strengths, the weak ones are not given up for the strong ones. `LEAST_ERROR` is added to each error:
-    the gradient of the true PSNR grows beyond all bounds as the error vanishes, and a few patches without blur then
-    taught a network to do nothing at all.
+    Patches with a small error count as much as those with a large one, which dominate the mean squared error: weak
+    blurs are not sacrificed for strong ones. `LEAST_ERROR` is added to each error: the gradient of the true PSNR is
+    unbounded as the error vanishes, and a few patches without blur then taught a network to do nothing at all.
     """
 
     name = "psnr"

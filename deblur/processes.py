@@ -1,4 +1,4 @@
-"""Processes that end with the one that needs them: one that is killed cannot tell those that work for it."""
+"""Worker processes that end with the process that needs them, also if it is killed."""
 
 import multiprocessing
 import os
@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
-_SECONDS_BETWEEN_LOOKS: Final = 0.5
+_POLLING_INTERVAL: Final = 0.5  # s
 _COMMAND: Final = "DEBLUR_COMMAND_PROCESS"  # the environment variable that names the process of a user's command
 _EXIT: Final = 1
 
@@ -17,12 +17,8 @@ _watched: set[tuple[int, int]] = set()
 
 
 def end_with(process: int) -> None:
-    """Have this process end as soon as another one has, at once and without a word, as if it had been killed as well.
-
-    Args:
-        process: the number of the other one; this one's own does nothing.
-    """
-    watch = os.getpid(), process  # what a forked process inherits says nothing of its own threads
+    """End this process as soon as another one has ended, as if it had been killed as well; its own id does nothing."""
+    watch = os.getpid(), process  # a forked process inherits the set, not the threads
     if process == os.getpid() or watch in _watched:
         return
     _watched.add(watch)
@@ -30,21 +26,21 @@ def end_with(process: int) -> None:
 
 
 def end_with_parent() -> None:
-    """Have this process end with the one that started it by means of `multiprocessing`."""
+    """End this process with the one that started it by `multiprocessing`."""
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
         end_with(parent.pid)
 
 
 def end_with_command() -> None:
-    """Have this process end with the command that a user gave, on this machine, if it is known."""
+    """End this process with the user's command on this machine, if it is known."""
     process = os.environ.get(_COMMAND, "")
     if process.isdecimal():
         end_with(int(process))
 
 
 def command_environment() -> dict[str, str]:
-    """Return the environment variables by which processes know that this one is their command's."""
+    """Return environment variables that name this process as the command's."""
     return {_COMMAND: str(os.getpid())}
 
 
@@ -52,7 +48,7 @@ def _end_after(process: int) -> None:
     if sys.platform == "win32":
         parent = multiprocessing.parent_process()
         if parent is None or parent.pid != process:
-            return  # there is no way to wait for a process that is not multiprocessing's
+            return  # other processes cannot be waited for
         parent.join()
     else:
         _wait_for(process)
@@ -60,7 +56,7 @@ def _end_after(process: int) -> None:
 
 
 def _wait_for(process: int) -> None:
-    """Return when a process has ended."""
+    """Wait until a process has ended."""
     if hasattr(os, "pidfd_open"):  # Linux
         with suppress(OSError):
             descriptor = os.pidfd_open(process)
@@ -68,15 +64,8 @@ def _wait_for(process: int) -> None:
             ended.register(descriptor, select.POLLIN)
             ended.poll()
             return
-    while _is_there(process):
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-
-
-def _is_there(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is another user's
-        return True
-    return True
+    with suppress(ProcessLookupError):
+        while True:
+            with suppress(PermissionError):  # another user's process
+                os.kill(process, 0)
+            time.sleep(_POLLING_INTERVAL)

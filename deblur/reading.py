@@ -1,4 +1,4 @@
-"""Reading small files that may be damaged, of any origin, or no files at all; and the YAML that is read back."""
+"""Reading small files of any origin, which may be damaged or special files; and writing YAML that is read back."""
 
 import csv
 import functools
@@ -21,43 +21,39 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 MEBIBYTE = 2**20  # bytes
-LARGEST_FILE = 64 * MEBIBYTE  # bytes; a larger one is not read unless its reader says so
-DEEPEST = 40  # nested lists and mappings; what this program writes has fewer than 10
+LARGEST_FILE = 64 * MEBIBYTE  # bytes; the default limit
+DEEPEST = 40  # nested lists and mappings; files of this program have fewer than 10
 MOST_YAML_EVENTS = 40_000  # values, and starts and ends of lists and mappings; a configuration has about 200
 
-_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-)
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
 class UnusableFile(UserError):
-    """A file that cannot be used; its kinds below say why."""
+    """A file that cannot be used, for the reason of its subclass."""
 
 
 class MissingFile(UnusableFile):
-    """A file that is not there."""
+    """A file that does not exist."""
 
 
 class UnreadableFile(UnusableFile):
-    """A file that is there and cannot be read: it is not said to be damaged, which nobody knows."""
+    """A file that exists and cannot be read; it need not be damaged."""
 
 
 class DamagedFile(UnusableFile):
-    """A file that was read and holds something else than it should."""
+    """A file that was read and has other content than it should."""
 
 
 def read_bytes(path: Path, *, largest: int = LARGEST_FILE, cure: str = "") -> bytes:
-    """Read a file, but nothing that only looks like one: reading a pipe would wait for ever, a device would never end.
+    """Read a regular file; a pipe could block for ever, and a device never end.
 
     Args:
         path: the file.
-        largest: how many bytes it may have.
-        cure: what the user can do, for the end of the error's sentence.
+        largest: limit of its size [bytes].
+        cure: what the user can do, for the end of the error's sentence; likewise below.
 
     Raises:
-        MissingFile: if it is not there.
+        MissingFile: if it does not exist.
         UnreadableFile: if the system refuses to read it, or it is no regular file.
         DamagedFile: if it is too large.
     """
@@ -65,7 +61,7 @@ def read_bytes(path: Path, *, largest: int = LARGEST_FILE, cure: str = "") -> by
         refuse_special_file(path, os.stat(path).st_mode, cure)  # noqa: PTH116 # opening a device can have effects
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as file:
-            # Again: another file may have come in its place, and the system opens folders for reading.
+            # Again: another file may have replaced it, and the system opens folders for reading.
             refuse_special_file(path, os.fstat(descriptor).st_mode, cure)
             content = file.read(largest + 1)
     except (FileNotFoundError, NotADirectoryError):
@@ -73,32 +69,25 @@ def read_bytes(path: Path, *, largest: int = LARGEST_FILE, cure: str = "") -> by
     except (OSError, ValueError) as error:  # ValueError for a name with a zero byte
         raise unreadable(path, error, cure) from error
     if len(content) > largest:
-        raise damaged(path, f"it has more than {_size(largest)}", cure)
+        limit = f"{largest // MEBIBYTE} MiB" if largest >= MEBIBYTE else f"{largest} bytes"
+        raise damaged(path, f"it has more than {limit}", cure)
     return content
 
 
 def refuse_special_file(path: Path, mode: int, cure: str = "") -> None:
-    """Refuse what is no regular file.
-
-    Args:
-        path: for the error.
-        mode: what `os.stat` says of it.
-        cure: what the user can do, for the end of the error's sentence.
+    """Refuse a folder, a pipe, a socket or a device, given the mode of `os.stat`.
 
     Raises:
-        UnreadableFile: for a folder, a pipe, a socket or a device.
+        UnreadableFile: for anything but a regular file.
     """
     if not stat.S_ISREG(mode):
-        kind = next((kind for is_of_kind, kind in _KINDS if is_of_kind(mode)), "a device")
+        kind = _KINDS.get(stat.S_IFMT(mode), "a device")
         raise UnreadableFile(_sentence(path, f"cannot be read (it is {kind}, no file)", cure))
 
 
 @contextmanager
 def unicode_name(path: Path) -> Iterator[str]:
-    """Give a file a name for libraries that open Unicode names alone; on POSIX a name may be any bytes.
-
-    Yields:
-        The path, or if it is no Unicode, the name of the open file.
+    """Yield the path of a file, or if it is no Unicode, a name of the open file, for libraries that need Unicode.
 
     Raises:
         OSError: if the file cannot be opened.
@@ -111,10 +100,6 @@ def unicode_name(path: Path) -> Iterator[str]:
             yield f"/dev/fd/{file.fileno()}"
     else:
         yield name
-
-
-def _size(count: int) -> str:
-    return f"{count // MEBIBYTE} MiB" if count >= MEBIBYTE else f"{count} bytes"
 
 
 def read_json(path: Path, *, largest: int = LARGEST_FILE, cure: str = "") -> Any:
@@ -130,7 +115,7 @@ def read_yaml(path: Path, *, largest: int = MEBIBYTE, cure: str = "") -> Any:
 def read_csv(
     path: Path, *, needed: Sequence[str] = (), largest: int = 4 * LARGEST_FILE, cure: str = ""
 ) -> list[dict[str, str]]:
-    """Read a CSV file with a line of names; see `csv_rows` and `read_bytes`."""
+    """Read a CSV file with a header; see `csv_rows` and `read_bytes`."""
     content = read_bytes(path, largest=largest, cure=cure)
     return _parsed(path, content, lambda text: csv_rows(text, needed), cure)
 
@@ -148,7 +133,7 @@ def unreadable(path: Path, error: Exception, cure: str = "") -> UnreadableFile:
 
 
 def damaged(path: Path, reason: str, cure: str = "") -> DamagedFile:
-    """Return the error of a file that holds something else than it should."""
+    """Return the error of a file that has other content than it should."""
     return DamagedFile(_sentence(path, f"is damaged ({reason})", cure))
 
 
@@ -157,13 +142,13 @@ def _sentence(path: Path, problem: str, cure: str) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what an error of the operating system says, without its number and the file's name."""
+    """Return the text of a system error without its number and the file's name."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())
 
 
 def json_value(text: str | bytes) -> Any:
-    """Parse JSON of any origin: numbers are finite, and its nesting is bounded.
+    """Parse JSON of any origin with finite numbers and bounded nesting.
 
     Raises:
         ValueError: for anything else; its text is a short reason.
@@ -178,10 +163,8 @@ def json_value(text: str | bytes) -> Any:
 
 def _text(content: str | bytes) -> str:
     if isinstance(content, bytes):
-        if not content.strip(b"\0 \t\r\n"):
-            raise ValueError("it is empty")
         try:
-            return content.decode()
+            content = content.decode()
         except UnicodeDecodeError:
             raise ValueError("it is no UTF-8 text") from None
     if not content.strip("\0 \t\r\n"):
@@ -201,7 +184,7 @@ def _finite(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    _finite(text)  # whoever computes with it may need a float
+    _finite(text)  # computations may need a float
     return int(text)
 
 
@@ -222,7 +205,7 @@ def _refuse_depth(value: Any) -> None:
 def yaml_value(text: str | bytes) -> Any:
     """Parse YAML of any origin: one document of plain values, as this program writes it.
 
-    Aliases, with which a few lines can stand for gigabytes, and tags are refused; size and nesting are bounded.
+    Aliases, by which a few lines can expand to gigabytes, and tags are refused; size and nesting are bounded.
 
     Raises:
         ValueError: for anything else; its text is a short reason.
@@ -230,10 +213,9 @@ def yaml_value(text: str | bytes) -> Any:
     import yaml
 
     content = _text(text)
-    # The parser written in C refuses the escapes by which file names that are no Unicode are written.
-    base = (
-        yaml.SafeLoader if re.search(r"\\u[dD][89a-fA-F]", content) else getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )
+    # The parser written in C refuses the escapes of file names that are no Unicode.
+    has_surrogates = re.search(r"\\u[dD][89a-fA-F]", content)
+    base = yaml.SafeLoader if has_surrogates else getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         _refuse_traps(content, base)
         return yaml.load(content, _yaml_loader(base))
@@ -275,7 +257,7 @@ def _yaml_loader(base: "type[yaml.SafeLoader]") -> "type[yaml.SafeLoader]":
 
 
 def _take_numbers_of_omegaconf(kind: Any) -> None:
-    """Let a loader or dumper of PyYAML take 1e-3 for a number and 2020-01-01 for a text; YAML 1.1 does not."""
+    """Let a loader or dumper of PyYAML read 1e-3 as a number and 2020-01-01 as text, unlike YAML 1.1."""
     kind.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in found if not tag.endswith((":float", ":timestamp"))]
         for first, found in kind.yaml_implicit_resolvers.items()
@@ -286,10 +268,7 @@ def _take_numbers_of_omegaconf(kind: Any) -> None:
 
 
 def yaml_text(value: Any) -> str:
-    """Return plain values as YAML that `yaml_value` reads back.
-
-    OmegaConf would take a text with `${` for a reference to look up, and refuse it if it is none.
-    """
+    """Return plain values as YAML that `yaml_value` reads back; OmegaConf would resolve a text with `${`."""
     import yaml
 
     def text(*, allow_unicode: bool) -> str:
@@ -314,11 +293,7 @@ def _yaml_dumper() -> "type[yaml.SafeDumper]":
 
 
 def csv_rows(text: str | bytes, needed: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Parse CSV with a line of names; every row has a cell for each.
-
-    Args:
-        text: the content of a file.
-        needed: names that have to be there.
+    """Parse CSV with a header of distinct names, the needed ones among them; every row has a cell for each.
 
     Raises:
         ValueError: for anything else; its text is a short reason.

@@ -1,4 +1,4 @@
-"""Standard output and standard error that never end a command: what cannot be shown or written stops no work."""
+"""Standard output and standard error that never end a command, whatever cannot be encoded or written."""
 
 import codecs
 import contextlib
@@ -13,43 +13,38 @@ from typing import Any, TextIO
 
 from deblur.text import kept_lines, safe_in_a_stream
 
-_ERRORS = "deblur.readable"  # the name of the error handler for what an encoding lacks
-# What is printed beyond ASCII by this program and its libraries: lines of tables, bars and bullets, dashes, quotes.
+_ERRORS = "deblur.readable"  # name of the codec error handler
+# Characters beyond ASCII that this program and its libraries print: lines of tables, bars, bullets, dashes, quotes.
 _READABLE = dict.fromkeys("\u2500\u2501\u2574\u2576\u2578\u257a\u2010\u2011\u2013\u2014\u2212", "-")
 _READABLE |= {"\u2022": "*", "\u2026": "...", "\u00b1": "+-", "\u2192": "->", "\u00d7": "x", "\u00b0": " deg"}
 _READABLE |= dict.fromkeys("\u201c\u201d", '"') | dict.fromkeys("\u2018\u2019", "'")
-_STANDARD = (0, 1, 2)  # the file descriptors of standard input, output and error
 
 
 class _Guarded:
-    """A stream of this process that is safe to write to, whatever it is and whatever is written."""
+    """A stream of this process whose writes never fail."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.failure: OSError | None = None  # why something could not be written, if it was not for a reader's end
-        self.is_told = False  # whether whoever has to know of it has been told
+        self.failure: OSError | None = None  # why something could not be written, other than a closed pipe
+        self.is_reported = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write text as far as the stream takes it."""
         with self._survived():
             self._stream.write(safe_in_a_stream(text))
         return len(text)
 
     def writelines(self, texts: list[str]) -> None:
-        """Write several texts."""
         for text in texts:
             self.write(text)
 
     def flush(self) -> None:
-        """Hand on what has been written, as far as the stream takes it."""
         with self._survived():
             self._stream.flush()
 
     def isatty(self) -> bool:
-        """Tell whether a person watches; nobody watches a closed stream."""
         with contextlib.suppress(ValueError):
             return self._stream.isatty()
         return False
@@ -58,10 +53,10 @@ class _Guarded:
     def _survived(self) -> Iterator[None]:
         try:
             yield
-        except BlockingIOError:  # a reader that is slow, and whose end of the pipe does not wait
+        except BlockingIOError:  # a slow reader of a non-blocking pipe
             pass
         except OSError as error:
-            if error.errno != errno.EPIPE:  # who reads `... | head` has read enough
+            if error.errno != errno.EPIPE:  # as of `... | head`
                 self.failure = error
         except ValueError:
             if not self._stream.closed:
@@ -70,14 +65,11 @@ class _Guarded:
 
 @contextlib.contextmanager
 def guarded_output() -> Iterator[None]:
-    """Let nothing that is printed while the block runs stop it, by any library.
+    """Guard standard output and standard error while the block runs; a nested block changes nothing.
 
-    A character that the stream's encoding lacks is written as a similar one or an escape; a reader who has gone, a full
-    disk or a stream that is closed, as those of a program without a console are, lose what is written and end nothing.
-    What could do more to a terminal than draw on it is written as an escape. Once is enough: a block within a block
-    changes nothing.
-
-    Where an unexpected error leaves the block, its traceback will be shown as clean as everything else.
+    A character that the stream's encoding lacks is written as a similar one or an escape, as are control sequences that
+    do more than draw on a terminal. If the reader has gone, the disk is full, or the stream is closed or missing, the
+    output is lost and the work continues. The traceback of an unexpected error is sanitized as well.
     """
     if isinstance(sys.stdout, _Guarded):
         yield
@@ -99,31 +91,31 @@ def guarded_output() -> Iterator[None]:
         finally:
             _end(*guarded)
             for name, was, now in zip(("stdout", "stderr"), before, guarded, strict=True):
-                if getattr(sys, name) is now:  # who replaced it meanwhile puts it back later
+                if getattr(sys, name) is now:  # otherwise it was replaced meanwhile, and will be restored later
                     setattr(sys, name, was)
 
 
 def output_failure() -> OSError | None:
-    """Return why standard output could not be written, None if it could; whoever asks will tell."""
+    """Return why standard output could not be written, None if it could; the caller reports it."""
     stream = sys.stdout
     if not isinstance(stream, _Guarded):
         return None
     stream.flush()
-    stream.is_told = True
+    stream.is_reported = True
     return stream.failure
 
 
 def _end(output: _Guarded, errors: _Guarded) -> None:
-    """Say what was lost, and leave nothing to be written that the interpreter would fail to write as it ends."""
+    """Warn of lost output, and leave nothing unwritten on which the interpreter would fail as it ends."""
     output.flush()
-    if output.failure is not None and not output.is_told:
+    if output.failure is not None and not output.is_reported:
         reason = output.failure.strerror
         errors.write(f"warning: standard output could not be written ({reason}): what was printed is not complete.\n")
     for stream in (output, errors):
         try:
             stream._stream.flush()
         except OSError:
-            # The text stays in the stream's buffer: it has to go somewhere when the process ends.
+            # The text stays in the stream's buffer, which is flushed when the process ends.
             with contextlib.suppress(OSError, io.UnsupportedOperation):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, stream._stream.fileno())
@@ -133,19 +125,17 @@ def _end(output: _Guarded, errors: _Guarded) -> None:
 
 
 def _open_what_is_closed() -> None:
-    """Open closed standard streams to nowhere: else the next file gets their number, and what is printed."""
-    for number in _STANDARD:
+    """Open closed standard streams to nowhere: otherwise the next file gets their number, and the output."""
+    for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(
-                os.open(os.devnull, os.O_RDWR), True
-            )  # the lowest number that is free, which is this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest free number, this one
 
 
 @contextlib.contextmanager
 def _readable(stream: TextIO) -> Iterator[None]:
-    """Let a stream write what its encoding lacks in another way."""
+    """Let a stream replace characters that its encoding lacks."""
     if not isinstance(stream, io.TextIOWrapper) or stream.closed:
         yield
         return
@@ -156,12 +146,12 @@ def _readable(stream: TextIO) -> Iterator[None]:
         yield
     finally:
         if not stream.closed:
-            with contextlib.suppress(OSError):  # it is flushed before
+            with contextlib.suppress(OSError):  # it flushes first
                 stream.reconfigure(errors=before)
 
 
 def _similar(error: UnicodeError) -> tuple[str, int]:
-    """Return what to write in place of characters that an encoding lacks."""
+    """Return a replacement for characters that an encoding lacks, and where to continue."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -169,7 +159,6 @@ def _similar(error: UnicodeError) -> tuple[str, int]:
 
 
 def _show_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Show a traceback whose texts cannot do anything to a terminal."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(f"{kept_lines(''.join(traceback.format_exception(kind, error, trace)))}\n")

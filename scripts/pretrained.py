@@ -1,6 +1,6 @@
 """Make the networks that come with the package: `python -m scripts.pretrained [FACES]`, or `make pretrained`.
 
-Each is trained on drawn faces and dead leaves alone, and measured on their test images, on photographs and, if the
+Each is trained on drawn faces and dead leaves only, and measured on their test images, on photographs and, if the
 folder FACES is given, on the faces in it. Finished trainings are skipped.
 """
 
@@ -24,6 +24,7 @@ from deblur.files import write_text
 from deblur.inference.pretrained import FOLDER, pretrained_file
 from deblur.inference.trained import load_trained
 from deblur.inference.weights import write_weights
+from deblur.metrics import PSNR, infos_of_results
 from deblur.runs.states import differing_keys
 
 OUTPUTS: Final = Path("outputs")
@@ -43,7 +44,7 @@ def main(faces: str | None = None) -> int:
     """Train, measure and write all networks.
 
     Args:
-        faces: a folder with real faces, if there is one.
+        faces: a folder with real faces.
 
     Returns:
         The exit code.
@@ -76,7 +77,7 @@ def _run_of(overrides: tuple[str, ...]) -> Path:
 
 def _measured(run: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        # One boundary, the training's: of a network with a Wiener estimate, both would be measured.
+        # Networks with a Wiener estimate are measured with both boundaries by default.
         if evaluate.main([f"run={run}", *overrides, "both_boundaries=false", f"output={folder}"]):
             raise SystemExit(1)
         summary = json.loads((Path(folder) / "metrics.json").read_text())
@@ -86,18 +87,24 @@ def _measured(run: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _measurements(overrides: tuple[str, ...], found: Mapping[str, Mapping[str, Any]]) -> str:
+    infos = infos_of_results(next(iter(found.values())))
+    header = ["images", "how many"]
+    rows = {label: [label, str(one["images"])] for label, one in found.items()}
+    for info in infos:
+        unit = f" \\[{info.unit}\\]" if info.unit else ""
+        header += [f"{info.label} blurred{unit}", f"{info.label} restored{unit}"]
+        for label, one in found.items():
+            rows[label] += [f"{one[name]:{info.digits}}" for name in (f"input_{info.name}", info.name)]
+            if info == PSNR.info:
+                rows[label].append(f"{one['gain']:+{info.digits}}")
+        if info == PSNR.info:
+            header.append(f"gain{unit}")
     lines = [
         "## Measured on",
         "",
-        "| images | how many | blurred \\[dB\\] | restored \\[dB\\] | gain \\[dB\\] | SSIM blurred | SSIM restored |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {label} | {one['images']} | {one['input_psnr']:.2f} | {one['psnr']:.2f} | {one['gain']:+.2f} | "
-        f"{one['input_ssim']:.4f} | {one['ssim']:.4f} |"
-        for label, one in found.items()
-    ]
-    lines += [
+        f"| {' | '.join(header)} |",
+        f"|---|{'---:|' * (len(header) - 1)}",
+        *(f"| {' | '.join(row)} |" for row in rows.values()),
         "",
         "Means over the images, each blurred as in the training. The drawn images are the test images of the training,",
         "faces and dead leaves; the real faces are of the Kaggle set `scribbless/another-anime-face-dataset`; the",

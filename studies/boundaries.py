@@ -16,10 +16,8 @@ from benchmarks.images import blurred_images, open_folder
 from benchmarks.results import Row, write_table
 from deblur.blur.images import pad_symmetric
 from deblur.blur.kernels import Psf
-from deblur.wiener.fft import filtered, transfer, wiener_gain
-from deblur.wiener.filters import WienerFilter, method
-from deblur.wiener.images import ByteImage, UnitImage
-from deblur.wiener.tuning import mean_psnr
+from deblur.wiener.filters import WienerFilter, filtered, method, transfer, wiener_gain
+from deblur.wiener.images import ByteImage, UnitImage, mean_psnr
 
 BLURS = {
     "gaussian": ["blur=gaussian"],

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from benchmarks.bare import BareLoop, random_batch
 from benchmarks.networks import NETWORKS
 from benchmarks.results import Row, median_ratio, write_table
-from deblur.memory import keep_freed_memory
+from deblur.device import keep_freed_memory
 from deblur.models import SRCNN
 
 WARM_UP = 5  # steps

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from benchmarks.results import write_table
 from benchmarks.timing import seconds
-from deblur.memory import keep_freed_memory
+from deblur.device import keep_freed_memory
 from deblur.models import cpu_ops
 
 REPEATS = 25

@@ -1,4 +1,4 @@
-"""The device of a run. The GPUs need not be there: torch is told of some."""
+"""The device of a run, also with GPUs that torch only pretends to see."""
 
 from pathlib import Path
 from types import SimpleNamespace

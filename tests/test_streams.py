@@ -1,4 +1,4 @@
-"""What is printed, on consoles of every kind: processes that print, and go on."""
+"""Output on consoles of every kind: it never stops a process."""
 
 import contextlib
 import io
@@ -81,8 +81,10 @@ def test_work_goes_on_whatever_becomes_of_what_is_printed(tmp_path: Path, redire
     assert (tmp_path / "done").exists()
     assert "Traceback" not in done.stdout + done.stderr
     assert "Exception ignored" not in done.stdout + done.stderr
-    told = "warning: standard output could not be written (No space left on device): what was printed is not complete."
-    assert (told in done.stderr) == (redirect == ">/dev/full")
+    warning = (
+        "warning: standard output could not be written (No space left on device): what was printed is not complete."
+    )
+    assert (warning in done.stderr) == (redirect == ">/dev/full")
 
 
 def test_a_file_does_not_get_what_is_printed_to_a_closed_stream(tmp_path: Path) -> None:

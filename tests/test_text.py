@@ -74,7 +74,7 @@ def test_only_the_program_breaks_lines() -> None:
     assert lines(laid_out) == laid_out
     assert lines(str(laid_out)) == laid_out
     assert lines(str(UserError(laid_out))) == laid_out
-    assert "\n" not in lines(f"told: {laid_out}")  # of which nobody knows any more who has laid it out
+    assert "\n" not in lines(f"told: {laid_out}")  # an f-string is no `Lines`
     assert isinstance(paragraphs("a", laid_out), Lines)
     assert paragraphs("a\nb", lines("c", "d")) == "a\\nb\n\nc\nd"
 

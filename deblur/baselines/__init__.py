@@ -1,10 +1,8 @@
-"""Classical restorers, each tuned on training images: what a network's PSNR is compared with."""
+"""Classical restorers, each tuned on training images: the baselines of a network."""
 
 from collections.abc import Mapping
 
-from deblur.baselines.base import Baseline, Identity
-from deblur.baselines.dct_wiener import DctWiener
-from deblur.baselines.scikit import RichardsonLucy, Wiener
+from deblur.baselines.classical import Baseline, DctWiener, Identity, RichardsonLucy, Wiener
 from deblur.errors import UserError
 
 __all__ = ["BASELINES", "Baseline", "DctWiener", "Identity", "RichardsonLucy", "Wiener", "make"]
@@ -14,13 +12,10 @@ BASELINES: Mapping[str, type[Baseline]] = {each.name: each for each in (Identity
 
 
 def make(name: str) -> Baseline:
-    """Make a restorer that is yet to be fitted.
-
-    Args:
-        name: A key of `BASELINES`.
+    """Return the restorer of a name, not yet fitted.
 
     Raises:
-        UserError: There is none of that name, or it needs a package that is not installed.
+        UserError: if there is none of that name, or it needs a package that is not installed.
     """
     if name not in BASELINES:
         raise UserError(f"There is no baseline {name!r}; there are {', '.join(BASELINES)}.")

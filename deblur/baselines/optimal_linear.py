@@ -1,8 +1,7 @@
-"""The best linear filter of a limited size: what no linear network of that receptive field can surpass.
+"""The optimal linear filter of a limited size: the upper bound of linear networks of that receptive field.
 
-Filters have no constant term: both images are compared as they are, and the filter itself learns to keep the mean.
-Beyond the boundary an image is mirrored, as everywhere in this project, so that every pixel of every training image
-counts.
+Filters have no constant term: they learn to keep the mean. The boundary is symmetric: every pixel of every training
+image counts.
 """
 
 from collections.abc import Sequence
@@ -17,26 +16,25 @@ from deblur.blur.kernels import Psf
 from deblur.wiener.images import ByteImage, UnitImage, check_training_images
 
 RIDGE = 1e-10
-"""Added to the diagonal of the normal equations, as a part of its mean: images without texture leave them singular.
-It is the effect of noise of 1e-5 of the images' root mean square, 1/200 of that of rounding to 8 bits."""
+"""Fraction of the mean of the diagonal of the normal equations that is added to it: images without texture leave them
+singular. It is the effect of noise of 1e-5 of the images' root mean square, 1/200 of that of rounding to 8 bits."""
 
 
 def fit_filters(sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], sizes: Sequence[int]) -> dict[int, Psf]:
-    """Find the square filters that bring blurred images closest to the sharp ones.
+    """Return the square filters, to correlate with, of the least squared error over all pixels, in float64.
 
-    Exact least squares over all pixels of all images, in float64. The equations of the largest size are summed up once;
-    those of a smaller size are a part of them.
+    The normal equations of the largest size are summed once; those of a smaller size are a part of them.
 
     Args:
-        sharp: Training images, of any sizes; at least one.
-        blurred: The same ones degraded.
-        sizes: Widths of the filters [px], odd; at least one.
+        sharp: training images, of any sizes; at least one.
+        blurred: the same images degraded.
+        sizes: widths of the filters [px], odd; at least one.
 
     Returns:
-        For each size a filter to correlate with, shape (size, size).
+        A filter, shape (size, size), per size.
 
     Raises:
-        ValueError: Images do not belong together, or a size is not a positive odd number.
+        ValueError: if images are not pairs, or a size is not a positive odd number.
     """
     check_training_images(sharp, blurred)
     if not sizes or any(size < 1 or size % 2 == 0 for size in sizes):
@@ -49,15 +47,7 @@ def fit_filters(sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], sizes:
 
 
 def apply(psf: Psf, blurred: UnitImage) -> UnitImage:
-    """Correlate an image with a filter, mirroring the image at its boundary.
-
-    Args:
-        psf: Odd-sized filter, shape (K, L).
-        blurred: Shape (H, W).
-
-    Returns:
-        The restored image, shape (H, W), not clamped.
-    """
+    """Correlate an image (H, W) with an odd-sized filter, with a symmetric boundary; not clamped."""
     restored = cv2.filter2D(blurred, cv2.CV_32F, psf, borderType=cv2.BORDER_REFLECT)
     return restored.astype(np.float32, copy=False)
 
@@ -65,19 +55,14 @@ def apply(psf: Psf, blurred: UnitImage) -> UnitImage:
 class _NormalEquations:
     """Sums of products of mirrored images, for all pairs of taps of a filter.
 
-    The sum for the taps (a, b) and (c, d) is that of y(i + a, j + b) y(i + c, j + d) over all pixels (i, j). Taken one
-    by one, these sums are too many. Yet moving both taps down by one px changes their sum by a row of products that
-    enters at the bottom and one that leaves at the top; and likewise to the right. So only the sums with a tap in the
-    first row and one in the first column come from the whole image, by correlation, and all others from strips at
-    its sides.
+    The sum for the taps (a, b) and (c, d) is that of y(i + a, j + b) y(i + c, j + d) over all pixels (i, j). These sums
+    are too many to compute one by one. But moving both taps down by one px changes their sum by a row of products that
+    enters at the bottom and one that leaves at the top; and likewise to the right. Only the sums with a tap in the
+    first row and one in the first column need the whole image, by correlation; all others need strips at its sides.
     """
 
     def __init__(self, size: int) -> None:
-        """Begin with no image.
-
-        Args:
-            size: Width of the filter [px].
-        """
+        """Start with no image, for filters of a width [px]."""
         self._size = size
         steps = size - 1
         self.targets: Psf = np.zeros((size, size))  # with the sharp image, by tap
@@ -93,7 +78,7 @@ class _NormalEquations:
         y = pad_symmetric(blurred, size // 2)
         self.targets += _correlated(sharp, y, size)
         self._corner += _correlated(y[:height, :width], y, size)
-        # Here the one factor is confined to the first rows and the other to the first columns.
+        # One factor is confined to the first rows and the other to the first columns.
         self._side += _correlated(y[:height], y[:, :width], size, leftwards=True)
         for sign, column in ((-1, 0), (1, width)):
             strip = y[:, column : column + size - 1]
@@ -122,10 +107,7 @@ class _NormalEquations:
 
 
 def _correlated(fixed: Psf, moved: Psf, size: int, leftwards: bool = False) -> Psf:
-    """Return the sums of fixed(i, j) moved(i + c, j + d) for c and d below size, or with j - d instead of j + d.
-
-    Beyond their last rows and columns both count as 0.
-    """
+    """Return the sums of fixed(i, j) moved(i + c, j + d) for c and d below size, or with j - d; both are 0 outside."""
     rows, columns = (
         fft.next_fast_len(max(first, second) + size - 1, real=True)
         for first, second in zip(fixed.shape, moved.shape, strict=True)
@@ -137,7 +119,7 @@ def _correlated(fixed: Psf, moved: Psf, size: int, leftwards: bool = False) -> P
 
 
 def _solved(products: Psf, targets: Psf, size: int) -> Psf:
-    """Solve the equations for the filter of that size in the middle of the largest one."""
+    """Solve the equations for the filter of that size at the center of the largest one."""
     margin = (len(targets) - size) // 2
     inner = slice(margin, margin + size)
     matrix = products[inner, inner, inner, inner].reshape(size**2, size**2).copy()

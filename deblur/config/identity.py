@@ -15,6 +15,7 @@ WITHOUT_EFFECT = (
     "dry_run",
     "fail_fast",
     "logger",
+    "model.cpu_ops",  # like the accelerator, it changes the last digits
     "overwrite",
     "paths",
     "resume",

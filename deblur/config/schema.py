@@ -46,6 +46,7 @@ class _Chain(Target):
     )
     dropout: float = Field(ge=0, lt=1)
     compile: bool = False
+    cpu_ops: Literal["auto", "torch"] = "auto"
 
     @model_validator(mode="after")
     def _lists_fit_each_other(self) -> "_Chain":
@@ -86,6 +87,7 @@ class ResNet(Target):
     unshuffle: int = Field(ge=1)
     end_kernel_size: Odd = Field(description="an odd whole number from 1 up")
     compile: bool = False
+    cpu_ops: Literal["auto", "torch"] = "auto"
 
 
 class Optimizer(OpenTarget):

@@ -294,7 +294,7 @@ class SyntheticData(ImageSource):
 
     def known_shapes(self) -> Iterator[Shape | None]:
         """Yield the shape that all have."""
-        from deblur.synthesis.faces.view import IMAGE_SIZE
+        from deblur.synthesis import IMAGE_SIZE
 
         yield IMAGE_SIZE, IMAGE_SIZE
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from deblur.errors import UserError
 from deblur.files import write_csv, write_json
-from deblur.fractions import DEGRADED_BELOW, degraded_fraction, share_above
+from deblur.metrics.measuring import DEGRADED_BELOW, degraded_fraction, share_above
 from deblur.reporting.configurations import have_same_images
 from deblur.reporting.intervals import mean_interval
 from deblur.reporting.results import Run, read_sweep

@@ -20,7 +20,7 @@ from deblur.config.identity import data_settings, flatten
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.datasets import as_float
 from deblur.data.loader_errors import loader_errors_as_user_errors
-from deblur.device import DeviceRequest, taken_device
+from deblur.device import DeviceRequest, keep_freed_memory, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems
 from deblur.evaluation.restorers import NetworkRestorer
@@ -28,7 +28,6 @@ from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import matrix_figure_table
 from deblur.files import write_csv
 from deblur.inference.trained import load_trained
-from deblur.memory import keep_freed_memory
 from deblur.metrics import PSNR
 from deblur.metrics.images import psnr
 from deblur.metrics.measuring import mean_results

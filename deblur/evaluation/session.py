@@ -13,7 +13,7 @@ from deblur.config import EvaluateConfig, TrainConfig
 from deblur.config.chosen import build_metrics, psnr_note
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.sizes import nothing_left
-from deblur.device import Device, DeviceRequest, taken_device
+from deblur.device import Device, DeviceRequest, keep_freed_memory, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.measuring import Row, measure_restorers
 from deblur.evaluation.opening import (
@@ -30,11 +30,9 @@ from deblur.evaluation.restorers import BaselineRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
 from deblur.files import safe_name, write_json
-from deblur.fractions import share_above
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
-from deblur.memory import keep_freed_memory
 from deblur.metrics import MetricInfo
-from deblur.metrics.measuring import mean_results
+from deblur.metrics.measuring import mean_results, share_above
 from deblur.runs.conditions import conditions_of
 from deblur.runs.records import METRICS_FILE
 from deblur.text import Lines, paragraphs

@@ -64,7 +64,7 @@ def _label(section: Mapping[str, Any]) -> str:
 def _architecture(model: Mapping[str, Any]) -> dict[str, str]:
     shown = {"Class": str(model.get("_target_"))}
     for key, value in flatten(model).items():
-        if key not in ("_target_", "name", "compile"):
+        if key not in ("_target_", "name", "compile", "cpu_ops"):
             text = "-".join(map(str, value)) if isinstance(value, list) else _text(value)
             shown[key.replace("_", " ").capitalize()] = text
     return shown

@@ -1,4 +1,4 @@
-"""Metrics of single images: the registry, and what a metric of the user's own derives from."""
+"""Metrics of single images: the registry, and the base class of custom metrics."""
 
 from deblur.metrics.registry import (
     DEFAULT_METRICS,

@@ -20,9 +20,9 @@ def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
         sharp: (N, 1, H, W) in [0, 1].
 
     Returns:
-        (N,) [dB]; infinite where an image is restored exactly.
+        (N,) [dB]; infinite if an image is restored exactly.
     """
-    # torchmetrics' function copies the data range to the device in each call, for which a GPU waits.
+    # torchmetrics' function copies the data range to the device in each call, which synchronizes a GPU.
     errors = (restored.float().clamp(0, 1) - sharp.float()).square().mean(dim=(1, 2, 3))
     return -10 * torch.log10(errors)
 
@@ -45,13 +45,13 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     first, second = restored.float().clamp(0, 1)[:, 0], sharp.float()[:, 0]
     if sharp.device.type != "cpu":
         return _ssim_of(first, second, taps)
-    # One image at a time: its planes stay in the processor's cache, which makes this several times faster.
+    # One image at a time: its planes stay in the CPU's cache, which is several times faster.
     return torch.stack([_ssim_of(*pair, taps) for pair in zip(first, second, strict=True)])
 
 
 def _ssim_of(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:
-    # Both factors written by way of the difference, 2ab = a^2 + b^2 - (a - b)^2: four planes to smooth instead of five,
-    # and no cancellation where a window is flat.
+    # Both factors by the difference, 2ab = a^2 + b^2 - (a - b)^2: four planes to smooth instead of five, and no
+    # cancellation in a flat window.
     difference = first - second
     planes = torch.stack([first, difference, first * first + second * second, difference * difference])
     mean, mean_difference, mean_squares, mean_error = _smooth(_smooth(planes, -2, taps), -1, taps)
@@ -63,7 +63,7 @@ def _ssim_of(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:
 
 
 def _smooth(planes: Tensor, dimension: int, taps: Sequence[float]) -> Tensor:
-    """Convolve along one dimension, keeping what the whole window covers."""
+    """Convolve along one dimension without padding."""
     size = planes.shape[dimension] - len(taps) + 1
     total = planes.narrow(dimension, 0, size) * taps[0]
     for shift, tap in enumerate(taps[1:], start=1):

@@ -1,17 +1,16 @@
-"""All chosen metrics of a batch of images, and means over images."""
+"""All chosen metrics of a batch of images, means over images, and fractions of images."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from deblur.fractions import degraded_fraction
 from deblur.metrics.registry import PSNR, Metric, MetricInfo, measured_columns
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WIENER_GUIDED: Final = ("wiener_psnr",)
-"""The columns of images that a Wiener estimate was made of."""
+WIENER_GUIDED: Final = ("wiener_psnr",)  # the columns of images with a Wiener estimate
+DEGRADED_BELOW: Final = -0.1  # dB; a gain below this is a degradation, a smaller loss is not visible
 
 
 def measure(
@@ -21,15 +20,14 @@ def measure(
 
     Args:
         restored: (N, 1, H, W).
-        batch: with `blurred` and `sharp`, and `wiener_estimate` (N, G, H, W) for a network that wants one.
-        metrics: with the PSNR among them.
-        of_input: whether all metrics of what the network was given are wanted; else only its PSNR.
+        batch: with `blurred` and `sharp`, and `wiener_estimate` (N, planes, H, W) of a Wiener-guided network.
+        metrics: the PSNR among them.
+        of_input: whether to measure the blurred image by all metrics; otherwise only its PSNR.
 
     Returns:
-        (N,) each: the metrics by name, `gain` [dB], which is PSNR(restored) - PSNR(blurred), `input_psnr` and, if
-        wanted, `input_<metric>` of the blurred image for each metric, and `wiener_psnr` of the first plane of the
-        Wiener estimate, which is what the Wiener filter alone restores, if there is one. PSNR and gain are infinite if
-        an image is exact.
+        (N,) each: the metrics by name, `gain` [dB], which is PSNR(restored) - PSNR(blurred), `input_psnr`, and with
+        `of_input` `input_<metric>` for each metric and `wiener_psnr` of the first plane of the Wiener estimate, if
+        there is one. PSNR and gain are infinite if an image is exact.
     """
     blurred, sharp = batch["blurred"], batch["sharp"]
     restored = restored.float().clamp(0, 1)
@@ -46,14 +44,13 @@ def measure(
 
 
 def mean_results(rows: Sequence[Mapping[str, Any]], infos: Sequence[MetricInfo]) -> dict[str, Any]:
-    """Return the means over test images, infinite and undefined values left out, and how many were so.
+    """Return the means of the finite values over test images, None without any, and counts of the others.
 
-    A mean over nothing is None, which is null in JSON. `degraded` is the share that
-    `deblur.fractions.degraded_fraction` defines; `without_<metric>` counts the images that are too small for a metric.
+    `degraded` is the `degraded_fraction`; `without_<metric>` counts the images that are too small for a metric.
 
     Args:
-        rows: what was measured on each image.
-        infos: of the metrics of which means are taken, with the PSNR among them.
+        rows: the measured values of each image.
+        infos: of the metrics to average, the PSNR among them.
     """
     means: dict[str, Any] = {}
     for name in (*measured_columns(infos), *(WIENER_GUIDED if rows and WIENER_GUIDED[0] in rows[0] else ())):
@@ -69,14 +66,28 @@ def mean_results(rows: Sequence[Mapping[str, Any]], infos: Sequence[MetricInfo])
 
 
 def unmeasured(means: Mapping[str, Any], infos: Sequence[MetricInfo]) -> list[str]:
-    """Return a phrase for each metric that some of the images are too small for.
-
-    Args:
-        means: as `mean_results` returns them.
-        infos: of the metrics.
-    """
+    """Return a phrase for each metric that some images are too small for, given the result of `mean_results`."""
     return [
         f"{count} of them without {info.label}, which needs {info.min_side}x{info.min_side} px"
         for info in infos
         if (count := means.get(f"without_{info.name}"))
     ]
+
+
+def degraded_fraction(gains: Sequence[float]) -> float | None:
+    """Return the fraction of test images whose gain [dB] is below -0.1 dB; None without any.
+
+    An exact input that is not restored exactly is degraded: its loss is infinite. An undefined gain (not a number: both
+    are exact, or the restored image is not a number somewhere) is not counted as degraded.
+    """
+    return sum(gain < DEGRADED_BELOW for gain in gains) / len(gains) if gains else None
+
+
+def share_above(ones: Sequence[float], others: Sequence[float]) -> float | None:
+    """Return the fraction of images on which the first PSNR is higher; None without any. Ties are not higher.
+
+    Args:
+        ones: PSNR of each image [dB], infinite if it is exact.
+        others: PSNR of the same images by another restorer.
+    """
+    return sum(one > other for one, other in zip(ones, others, strict=True)) / len(ones) if ones else None

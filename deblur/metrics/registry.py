@@ -1,4 +1,4 @@
-"""The metrics that come with the package; torch is imported when one is computed."""
+"""The registry of metrics; torch is imported when one is computed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -10,33 +10,21 @@ from deblur.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-_INFO_KEYS: Final = ("label", "unit", "higher_is_better", "decimals")
-"""What is read of the description of a metric in a file."""
-
+_INFO_KEYS: Final = ("label", "unit", "higher_is_better", "decimals")  # of the description of a metric in a file
 _VIF_GRAY_LEVELS: Final = 255  # the noise variance of VIF, 2, refers to images in [0, 255]
 
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """What tables, files and figures say about a metric.
+    """The description of a metric for tables, files and figures."""
 
-    Attributes:
-        name: of its columns and keys: lower-case letters, digits and underscores.
-        label: of its columns in tables.
-        unit: such as dB; empty for none.
-        higher_is_better: its direction.
-        needs_reference: whether it compares with the sharp image; else it is computed from the restored image alone.
-        decimals: after the point, in tables.
-        min_side: of the smallest image that it can be computed on [px]; smaller ones have no value.
-    """
-
-    name: str
-    label: str
-    unit: str = ""
+    name: str  # of its columns and keys: lower-case letters, digits and underscores
+    label: str  # in tables
+    unit: str = ""  # such as dB; empty for none
     higher_is_better: bool = True
-    needs_reference: bool = True
-    decimals: int = 4
-    min_side: int = 1
+    needs_reference: bool = True  # whether it compares with the sharp image; otherwise it needs only the restored image
+    decimals: int = 4  # in tables
+    min_side: int = 1  # of the smallest image that it can be computed on [px]; smaller ones have no value
 
     @property
     def quantity(self) -> str:
@@ -65,7 +53,7 @@ class Metric(ABC):
 
         Args:
             restored: (N, 1, H, W), float32 in [0, 1].
-            sharp: the same images; not given to a metric whose `info.needs_reference` is false.
+            sharp: the same images; not passed to a metric whose `info.needs_reference` is false.
         """
 
     def __call__(self, images: "Tensor", sharp: "Tensor") -> "Tensor":
@@ -145,18 +133,13 @@ class _MSE(Metric):
 METRICS: Final[dict[str, Metric]] = {
     metric.info.name: metric for metric in (_PSNR(), _SSIM(), _MultiscaleSSIM(), _VIF(), _MSE())
 }
-"""The metrics that can be chosen by name."""
-
-PSNR: Final = METRICS["psnr"]
-"""It is measured in every run: the best checkpoint, the gain and the report rely on it."""
-
+PSNR: Final = METRICS["psnr"]  # measured in every run: the best checkpoint, the gain and the report rely on it
 MOST_DECIMALS: Final = 12
-
 DEFAULT_METRICS: Final = ("psnr", "ssim", "mse")
 
 
 def measured_columns(infos: Iterable[MetricInfo]) -> list[str]:
-    """Return the columns that metrics fill: each of the blurred input and of the restored image, and the gain."""
+    """Return the columns of metrics: each of the blurred input and of the restored image, and the gain."""
     columns: list[str] = []
     for info in infos:
         columns += [f"input_{info.name}", info.name, *(["gain"] if info.name == PSNR.info.name else [])]
@@ -164,12 +147,7 @@ def measured_columns(infos: Iterable[MetricInfo]) -> list[str]:
 
 
 def info_of(name: str, own: Mapping[str, Any] | None = None) -> MetricInfo:
-    """Return what is known of a metric in a file: of ours everything, of another what the file says, or its name.
-
-    Args:
-        name: of the metric.
-        own: what the file says.
-    """
+    """Return the description of a metric in a file: of the registry, of the file, or only its name."""
     if name in METRICS:
         return METRICS[name].info
     return MetricInfo(name, **({"label": name} | {key: own[key] for key in _INFO_KEYS if own and key in own}))
@@ -181,8 +159,8 @@ def infos_of_results(
     """Return the metrics that a file has results of, without importing a user's module.
 
     Args:
-        names: of the file's numbers; a metric is one that has a counterpart `input_<metric>`.
-        own: what the file says about metrics that do not come with the package, by name.
+        names: of the file's numbers; a metric has a counterpart `input_<metric>`.
+        own: the file's descriptions of custom metrics, by name.
     """
     given = dict.fromkeys(names)
     return tuple(info_of(name, (own or {}).get(name)) for name in given if f"input_{name}" in given)

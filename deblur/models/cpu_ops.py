@@ -1,23 +1,64 @@
-"""Convolutions on a processor, in the order that suits it; the same functions as torch's own, several times faster.
+"""Convolutions on a CPU: the same functions as torch's own, several times faster.
 
-torch's convolution library is fast where a layer has many channels on both sides. Its last layer here has one channel
-out, which took half of the time of a 9-1-5; and each ReLU passed once more over all activations, forth and back.
+torch's convolution library is fast if a layer has many channels on both sides. The last layer of an SRCNN has one
+output channel: it took half of the time of a 9-1-5. Each ReLU took another pass over all activations, forward and
+backward.
+
+The functions call operators that torch does not document. A network uses them with `cpu_ops="auto"` if the installed
+torch has them all.
 """
 
+import functools
+import logging
 import platform
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-_FUSES = torch._C._has_mkldnn and platform.machine() in ("x86_64", "AMD64")
-_aten: Any = torch.ops.aten
+CHOICES: Final = ("auto", "torch")
+OPERATORS: Final = ("aten.convolution_backward", "aten.threshold_backward.grad_input")
+FUSED_OPERATOR: Final = "mkldnn._convolution_pointwise"
+
+_FUSES = torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64")  # type: ignore[no-untyped-call] # of torch
+_log = logging.getLogger(__name__)
+
+
+def uses_fast_operators(cpu_ops: str) -> bool:
+    """Return whether a network with this setting uses these functions.
+
+    Args:
+        cpu_ops: `auto` uses them if the installed torch has their operators, `torch` never does.
+
+    Raises:
+        ValueError: for another setting.
+    """
+    if cpu_ops not in CHOICES:
+        raise ValueError(f"cpu_ops={cpu_ops} is not allowed: give {' or '.join(CHOICES)}.")
+    return cpu_ops == "auto" and not _missing_operators()
+
+
+@functools.cache
+def _missing_operators() -> list[str]:
+    needed = (*OPERATORS, FUSED_OPERATOR) if _FUSES else OPERATORS
+    missing = [name for name in needed if not _has_operator(name)]
+    if missing:
+        _log.info("torch %s lacks %s: model.cpu_ops=auto uses torch's own layers.", torch.__version__, missing[0])
+    return missing
+
+
+def _has_operator(name: str) -> bool:
+    try:
+        functools.reduce(getattr, name.split("."), torch.ops)
+    except AttributeError:
+        return False
+    return True
 
 
 def is_fast_for(features: Tensor) -> bool:
-    """Tell whether these functions take such features: on a processor, and not while a graph is traced."""
+    """Return whether these functions take such features: on a CPU, and not while a graph is traced."""
     return (
         features.device.type == "cpu"
         and features.dtype in (torch.float32, torch.bfloat16)
@@ -28,7 +69,7 @@ def is_fast_for(features: Tensor) -> bool:
 def convolve_rectified(features: Tensor, layer: nn.Conv2d) -> Tensor:
     """Compute relu(layer(features)) in the precision of the features.
 
-    Nothing but the next layer may use the result: the gradient that comes back for it is overwritten.
+    Only the next layer may use the result: its gradient is overwritten.
 
     Args:
         features: (N, C, H, W).
@@ -46,7 +87,7 @@ def convolve_to_plane(features: Tensor, layer: nn.Conv2d) -> Tensor:
         layer: an unpadded convolution of C channels into 1, with a bias.
 
     Returns:
-        (N, 1, H - height + 1, W - width + 1) of the layer's filter; float32, the sums of its columns rounded to the
+        (N, 1, H - height + 1, W - width + 1) of the layer's filter; float32, the sum of its columns' results in the
         precision of the features.
     """
     plane: Tensor = _ConvolutionToPlane.apply(features, layer.weight, layer.bias)  # type: ignore[no-untyped-call] # of torch
@@ -54,7 +95,7 @@ def convolve_to_plane(features: Tensor, layer: nn.Conv2d) -> Tensor:
 
 
 class _ConvolutionReLU(torch.autograd.Function):
-    """A convolution whose ReLU costs no pass of its own, forth, and no memory of its own, back."""
+    """A convolution whose ReLU needs no pass forward and no memory backward."""
 
     @staticmethod
     def forward(context: Any, features: Tensor, weight: Tensor, bias: Tensor, dilation: tuple[int, int]) -> Tensor:
@@ -72,16 +113,16 @@ class _ConvolutionReLU(torch.autograd.Function):
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         features, weight, rectified = context.saved_tensors
-        gradient = gradient.contiguous(memory_format=torch.channels_last)  # one that is expanded cannot be overwritten
-        gradient = _aten.threshold_backward.grad_input(gradient, rectified, 0, grad_input=gradient)
+        gradient = gradient.contiguous(memory_format=torch.channels_last)  # an expanded one cannot be overwritten
+        gradient = torch.ops.aten.threshold_backward.grad_input(gradient, rectified, 0, grad_input=gradient)
         wanted = (context.needs_input_grad[0], True, True)
         return *_gradients(gradient, features, weight, wanted, context.dilation), None
 
 
 class _ConvolutionToPlane(torch.autograd.Function):
-    """A convolution into one channel: into one channel for each column of the filter, which are then shifted and added.
+    """A convolution into one channel per column of the filter; the channels are then shifted and added.
 
-    The more channels at once, the better the processor is used; the products are the same.
+    The MACs are the same; more channels at once use the CPU better.
     """
 
     @staticmethod
@@ -119,8 +160,8 @@ def _gradients(
     wanted: tuple[bool, bool, bool],
     dilation: tuple[int, ...] = (1, 1),
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Compute the gradients of features, weight and bias; None for what is not wanted."""
-    gradients: tuple[Tensor | None, Tensor | None, Tensor | None] = _aten.convolution_backward(
+    """Return the gradients of features, weight and bias; None if not wanted."""
+    gradients: tuple[Tensor | None, Tensor | None, Tensor | None] = torch.ops.aten.convolution_backward(
         gradient, features, weight, [len(weight)], [1, 1], [0, 0], dilation, False, [0, 0], 1, wanted
     )
     return gradients

@@ -1,4 +1,4 @@
-"""What a network tells of itself, and what holds for a network that does not; no torch is imported."""
+"""The protocol of a network, and the defaults for a network without it; imports no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from deblur.wiener.images import ByteImage
     from deblur.wiener.prefilter import WienerPrefilter
 
-LARGEST_HALO: Final = 1000  # px; every tile is surrounded by so many pixels
+LARGEST_HALO: Final = 1000  # px on each side of every tile
 
 
 class Network(Protocol):
@@ -20,9 +20,9 @@ class Network(Protocol):
     A plain `torch.nn.Module` is a network: each member below is optional, and `traits_of` has the defaults.
 
     Attributes:
-        halo: pixels that the input needs beyond the output on each side [px]. `forward` then takes `pad=False`, and
-            the network is trained on patches that include their halo and restored in tiles. Default: the network pads
-            by itself, and images are restored whole.
+        halo: width of the border that the input needs around the output [px]. `forward` then takes `pad=False`, the
+            network is trained on patches that include their halo, and it restores images in tiles. Default: the network
+            pads by itself, and restores images whole.
         size_divisor: parts of an image begin at multiples of this [px]; the halo is a multiple of it. Default: 1.
         receptive_field: side of the square of input pixels that one output pixel depends on [px]. Default: unknown.
         macs_per_pixel: multiply-accumulate operations per output pixel. Default: unknown.
@@ -34,15 +34,15 @@ class Network(Protocol):
     macs_per_pixel: int
 
     def prefilter(self) -> "WienerPrefilter":
-        """Return what computes the Wiener estimate of a whole image, the second input of `forward`."""
+        """Return the Wiener pre-filter of whole images; its estimate is the second input of `forward`."""
 
     def calibrate(self, sharp: "Sequence[ByteImage]", blurred: "Sequence[ByteImage]", kernels: "Sequence[Psf]") -> None:
-        """Measure on training images what the pre-filter needs, before the training."""
+        """Measure what the pre-filter needs on training images, before the training."""
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What is known of a network; see `Network`."""
+    """The properties of a network; None if unknown. See `Network`."""
 
     halo: int | None
     size_divisor: int
@@ -52,7 +52,7 @@ class Traits:
 
 
 def traits_of(network: object) -> Traits:
-    """Return what is known of a network, with the defaults of a plain module.
+    """Return the properties of a network, with the defaults of a plain module.
 
     Raises:
         UserError: if its `size_divisor` is not allowed.

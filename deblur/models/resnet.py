@@ -4,26 +4,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from deblur.models import cpu_ops
+from deblur.models.cpu_ops import convolve_rectified, is_fast_for, uses_fast_operators
 from deblur.models.srcnn import inner, pad_symmetric
 
 MIDDLE_GRAY = 0.5
-"""Taken off the input: what deblurring needs are differences, and weights drawn about zero suit values about zero."""
+"""Subtracted from the input: weights drawn around zero suit values around zero."""
 
 BRANCH_SCALE = 0.3
-"""The weights of each block's second layer begin as those of He et al. times this: a block begins as a small change."""
+"""Initial scale of the weights of each block's second layer: a block starts as a small change."""
 
 
 class Block(nn.Module):
-    """Two layers of 3x3 filters whose result is added to what they were given; ReLUs before each, no padding.
+    """Two layers of 3x3 filters whose output is added to their input; a ReLU before each, no padding.
 
     He et al., "Identity mappings in deep residual networks", ECCV 2016, without normalization, as in Lim et al.,
     "Enhanced deep residual networks for single image super-resolution", CVPRW 2017.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, has_fast_operators: bool) -> None:
         """Make the layers, of `width` channels."""
         super().__init__()
+        self._has_fast_operators = has_fast_operators
         self.first = nn.Conv2d(width, width, 3)
         self.second = nn.Conv2d(width, width, 3)
         for layer in (self.first, self.second):
@@ -34,8 +35,8 @@ class Block(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return (N, C, H - 4, W - 4) of features (N, C, H, W)."""
         rectified = torch.relu(features)
-        if cpu_ops.is_fast_for(rectified):
-            changes = self.second(cpu_ops.convolve_rectified(rectified, self.first))
+        if self._has_fast_operators and is_fast_for(rectified):
+            changes = self.second(convolve_rectified(rectified, self.first))
         else:
             changes = self.second(torch.relu(self.first(rectified)))
         changed: Tensor = inner(features, changes.shape) + changes
@@ -43,34 +44,33 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Residual blocks on unshuffled pixels, for one gray channel.
+    """Residual blocks on unshuffled pixels, for one gray channel; for the attributes see `Network`.
 
-    Each square of `unshuffle` x `unshuffle` pixels becomes one of as many channels, and is shuffled back at the end:
-    the blocks see `unshuffle` times further, at that square's part of the cost (Zhang et al., "FFDNet", IEEE Trans.
-    Image Process. 27, 2018, section III-B; Shi et al., "Real-time single image and video super-resolution using an
-    efficient sub-pixel convolutional neural network", CVPR 2016). Where the squares begin matters: a part of an image
-    gives what the whole one does if it begins at a multiple of `unshuffle`.
+    Pixel-unshuffle turns each square of `unshuffle` x `unshuffle` pixels into channels, and pixel-shuffle at the end
+    turns them back: the receptive field is `unshuffle` times larger, the cost `unshuffle`**2 times smaller (Zhang et
+    al., "FFDNet", IEEE Trans. Image Process. 27, 2018, section III-B; Shi et al., "Real-time single image and video
+    super-resolution using an efficient sub-pixel convolutional neural network", CVPR 2016). A part of an image has the
+    same result as in the whole image if it begins at a multiple of `unshuffle`, the size divisor.
 
-    The network predicts the correction to its input. The last layer begins with zeros: an untrained network gives back
-    what it was given. The others begin as in He et al., "Delving deep into rectifiers", ICCV 2015, but for the second
-    one of each block, which is weaker.
-
-    Attributes:
-        halo: how far the input has to reach beyond the output on each side [px], a multiple of `size_divisor`.
-        size_divisor: at multiples of this many pixels may a part of an image begin; the `unshuffle`.
+    The network predicts the correction to its input. The last layer is initialized with zeros: an untrained network is
+    the identity. The others are initialized as in He et al., "Delving deep into rectifiers", ICCV 2015, and the second
+    one of each block with `BRANCH_SCALE` times that.
     """
 
-    def __init__(self, blocks: int, width: int, unshuffle: int = 3, end_kernel_size: int = 3) -> None:
+    def __init__(
+        self, blocks: int, width: int, unshuffle: int = 3, end_kernel_size: int = 3, cpu_ops: str = "auto"
+    ) -> None:
         """Make the layers.
 
         Args:
             blocks: residual blocks of two 3x3 layers each, from 0.
             width: channels between the layers.
-            unshuffle: side of the squares of pixels that become channels; 1 keeps all pixels.
+            unshuffle: pixel-unshuffle factor; 1 keeps all pixels.
             end_kernel_size: odd side of the filters of the first and the last layer, in unshuffled pixels.
+            cpu_ops: `auto` for the faster operators of `deblur.models.cpu_ops` on a CPU, or `torch` for torch's own.
 
         Raises:
-            ValueError: for sizes that are too small, or an even kernel size.
+            ValueError: for sizes that are too small, an even kernel size, or another `cpu_ops`.
         """
         super().__init__()
         if blocks < 0 or width < 1 or unshuffle < 1 or end_kernel_size < 1 or end_kernel_size % 2 == 0:
@@ -81,7 +81,8 @@ class ResNet(nn.Module):
         self.size_divisor = unshuffle
         self.halo = unshuffle * (2 * (end_kernel_size // 2) + 2 * blocks)
         self.first = nn.Conv2d(unshuffle**2, width, end_kernel_size)
-        self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        has_fast_operators = uses_fast_operators(cpu_ops)
+        self.blocks = nn.Sequential(*(Block(width, has_fast_operators) for _ in range(blocks)))
         self.last = nn.Conv2d(width, unshuffle**2, end_kernel_size)
         _initialize(self.first)
         nn.init.zeros_(self.last.weight)
@@ -94,21 +95,21 @@ class ResNet(nn.Module):
 
     @property
     def macs_per_pixel(self) -> int:
-        """Return the multiplications and additions for one output pixel, boundaries aside, rounded."""
-        products = sum(parameter.numel() for parameter in self.parameters() if parameter.ndim == 4)
-        return round(products / self.size_divisor**2)
+        """Return the MACs per output pixel, boundaries aside, rounded."""
+        macs = sum(parameter.numel() for parameter in self.parameters() if parameter.ndim == 4)
+        return round(macs / self.size_divisor**2)
 
     def forward(self, blurred: Tensor, pad: bool = True) -> Tensor:
         """Restore images.
 
         Args:
             blurred: (N, 1, H, W), gray in [0, 1].
-            pad: surround the image with its mirror image first. Without it the input has to bring `halo` more pixels
-                on each side, and the output is smaller by as much.
+            pad: surround the image with its mirror image first. Otherwise the input includes its halo, and the
+                output does not.
 
         Returns:
-            (N, 1, H, W), or (N, 1, H - 2 halo, W - 2 halo) without padding; not clamped. Without padding, sides
-            that are no multiples of `size_divisor` have their last pixels computed with a little of the mirror image.
+            (N, 1, H, W), or (N, 1, H - 2 halo, W - 2 halo) without padding; not clamped. Without padding, the last
+            pixels of sides that are no multiples of `size_divisor` depend on the mirror image.
         """
         padded = pad_symmetric(blurred, self.halo if pad else 0, multiple=self.size_divisor)
         reach = 0 if pad else 2 * self.halo

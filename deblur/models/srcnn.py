@@ -7,15 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from deblur.mirroring import mirror_index
-from deblur.models import cpu_ops
+from deblur.models.cpu_ops import convolve_rectified, convolve_to_plane, is_fast_for, uses_fast_operators
 
 
 class ConvStack(nn.Module):
-    """Convolutions with ReLUs between them, from several planes to one.
-
-    Attributes:
-        halo: how far the receptive field reaches to each side [px].
-    """
+    """Convolutions with ReLUs between them, from several planes to one; for the attributes see `Network`."""
 
     def __init__(
         self,
@@ -24,6 +20,7 @@ class ConvStack(nn.Module):
         widths: Sequence[int],
         dilations: Sequence[int] | None,
         dropout: float,
+        cpu_ops: str,
     ) -> None:
         """Make the layers.
 
@@ -31,11 +28,12 @@ class ConvStack(nn.Module):
             planes: channels of the input.
             kernel_sizes: odd side of each layer's filters [px], such as 9, 1, 5.
             widths: channels between the layers, one fewer than `kernel_sizes`, such as 64, 32.
-            dilations: for each layer, how far the taps of its filters lie apart [px]; None is 1 for all.
-            dropout: share of the activations dropped after each hidden layer, from 0 to below 1.
+            dilations: distance between the taps of each layer's filters [px]; None is 1 for all.
+            dropout: fraction of the activations dropped after each hidden layer, from 0 to below 1.
+            cpu_ops: `auto` for the faster operators of `deblur.models.cpu_ops` on a CPU, or `torch` for torch's own.
 
         Raises:
-            ValueError: for an even kernel size, or the wrong number of widths or dilations.
+            ValueError: for an even kernel size, the wrong number of widths or dilations, or another `cpu_ops`.
         """
         super().__init__()
         if any(size % 2 == 0 or size < 1 for size in kernel_sizes) or len(widths) != len(kernel_sizes) - 1:
@@ -50,6 +48,7 @@ class ConvStack(nn.Module):
             for (before, after), size, step in zip(pairwise(channels), kernel_sizes, steps, strict=True)
         )
         self.dropout = nn.Dropout(dropout)
+        self._has_fast_operators = uses_fast_operators(cpu_ops)
 
     @property
     def _layers(self) -> list[nn.Conv2d]:
@@ -62,7 +61,7 @@ class ConvStack(nn.Module):
 
     @property
     def macs_per_pixel(self) -> int:
-        """Return the multiplications and additions for one output pixel, boundaries aside."""
+        """Return the MACs per output pixel, boundaries aside."""
         return sum(layer.weight.numel() for layer in self._layers)
 
     def convolve(self, padded: Tensor) -> Tensor:
@@ -71,24 +70,24 @@ class ConvStack(nn.Module):
         *hidden, last = self._layers
         if padded.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             features = padded.to(torch.get_autocast_dtype("cpu"))
-        is_fast = cpu_ops.is_fast_for(features)
+        is_fast = self._has_fast_operators and is_fast_for(features)
         for layer in hidden:
-            rectified = cpu_ops.convolve_rectified(features, layer) if is_fast else torch.relu(layer(features))
+            rectified = convolve_rectified(features, layer) if is_fast else torch.relu(layer(features))
             features = self.dropout(rectified)
         is_fast = is_fast and last.dilation == (1, 1)
-        plane: Tensor = cpu_ops.convolve_to_plane(features, last) if is_fast else last(features)
+        plane: Tensor = convolve_to_plane(features, last) if is_fast else last(features)
         return plane
 
 
 class SRCNN(ConvStack):
-    """A chain of convolutions with ReLUs between them, for one gray channel.
+    """A convolutional stack for one gray channel.
 
-    The network pads its input once, by its halo, with a half-sample symmetric boundary, and then
-    convolves without padding: no boundary is invented between the layers.
+    The network pads its input once, by its halo, with a half-sample symmetric boundary, and then convolves without
+    padding: no boundary is invented between the layers.
 
     Dong et al., "Image Super-Resolution Using Deep Convolutional Networks", arXiv 1501.00092, section 3. Unlike there,
-    the network predicts by default the correction to its input (`residual`), and its weights start as torch draws them:
-    measured on faces blurred by a box of 7 px, both reach the same PSNR sooner.
+    the network predicts by default the correction to its input (`residual`), and torch initializes its weights: on
+    faces blurred by a box of 7 px, both reach the same PSNR sooner.
     """
 
     def __init__(
@@ -98,20 +97,13 @@ class SRCNN(ConvStack):
         residual: bool = True,
         dropout: float = 0.0,
         dilations: Sequence[int] | None = None,
+        cpu_ops: str = "auto",
     ) -> None:
-        """Make the layers.
+        """Make the layers; with `residual`, the output of the last one is added to the input.
 
-        Args:
-            kernel_sizes: odd side of each layer's filters [px], such as 9, 1, 5.
-            widths: channels between the layers, one fewer than `kernel_sizes`, such as 64, 32.
-            residual: add the output of the last layer to the input.
-            dropout: share of the activations dropped after each hidden layer, from 0 to below 1.
-            dilations: for each layer, how far the taps of its filters lie apart [px]; None is 1 for all.
-
-        Raises:
-            ValueError: for an even kernel size, or the wrong number of widths or dilations.
+        For the other arguments and the errors see `ConvStack`.
         """
-        super().__init__(1, kernel_sizes, widths, dilations, dropout)
+        super().__init__(1, kernel_sizes, widths, dilations, dropout, cpu_ops)
         self.residual = residual
 
     def forward(self, blurred: Tensor, pad: bool = True) -> Tensor:
@@ -119,8 +111,8 @@ class SRCNN(ConvStack):
 
         Args:
             blurred: (N, 1, H, W), gray in [0, 1].
-            pad: surround the image with its mirror image first. Without it the input has to bring `halo` more pixels
-                on each side, and the output is smaller by as much.
+            pad: surround the image with its mirror image first. Otherwise the input includes its halo, and the
+                output does not.
 
         Returns:
             (N, 1, H, W), or (N, 1, H - 2 halo, W - 2 halo) without padding; not clamped.
@@ -131,20 +123,20 @@ class SRCNN(ConvStack):
 
 
 def inner(padded: Tensor, shape: torch.Size) -> Tensor:
-    """Return the middle of planes, of the height and width of a shape."""
+    """Return the center of planes, of the height and width of a shape."""
     top, left = ((outer - size) // 2 for outer, size in zip(padded.shape[-2:], shape[-2:], strict=True))
     return padded[..., top : top + shape[-2], left : left + shape[-1]]
 
 
 def pad_symmetric(images: Tensor, halo: int, multiple: int = 1) -> Tensor:
-    """Surround images with their mirror images, the edge pixel repeated (numpy's "symmetric").
+    """Pad images as numpy's "symmetric" does: their mirror images, with the edge pixel repeated.
 
-    torch has no such mode, and its "reflect" refuses a halo beyond the image, so the pixels are gathered by index.
+    torch has no such mode, and its "reflect" refuses a halo larger than the image: the pixels are gathered by index.
 
     Args:
         images: (..., H, W) of any size from 1x1.
         halo: pixels to add on each side.
-        multiple: add as many more at the bottom and the right as make both sides multiples of this, the halo aside.
+        multiple: pad the bottom and the right further, until both sides without the halo are multiples of this.
     """
     if halo == 0 and multiple == 1:
         return images

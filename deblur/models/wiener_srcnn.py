@@ -1,4 +1,4 @@
-"""SRCNN that repairs what a Wiener filter restores."""
+"""SRCNN on a blurred image and its Wiener estimates."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deblur.models.srcnn import ConvStack, inner, pad_symmetric
 
-if TYPE_CHECKING:  # SciPy is loaded for a network that is used, not for the others beside it
+if TYPE_CHECKING:  # only this network needs SciPy
     from deblur.blur.kernels import Psf
     from deblur.wiener.images import ByteImage
     from deblur.wiener.prefilter import WienerPrefilter
@@ -19,20 +19,13 @@ _MEASURED = ("kernel", "power", "noise")
 
 
 class WienerSRCNN(ConvStack):
-    """A chain of convolutions that sees the blurred image and what Wiener filters make of it, its Wiener estimate.
+    """A convolutional stack whose input is the blurred image and its Wiener estimates.
 
-    The filter is a global one: an image's part restored alone misses what lies around it. So it belongs to
-    `prefilter`, which takes whole images, and the rest of the network is local: it may be given patches and tiles
-    of the blurred image and its Wiener estimate. It predicts the correction to the first of the Wiener filter's
-    results.
+    A Wiener filter needs the whole image: `prefilter` computes the estimates. The layers are local: they take patches
+    and tiles of the blurred image and its estimates. The network predicts the correction to the first estimate.
 
-    To deconvolve first and to let a network repair the result follows Schuler et al., "A machine learning approach for
-    non-blind image deconvolution", CVPR 2013.
-
-    Attributes:
-        non_blind: whether each image comes with its kernel; else all have the one that the network was calibrated
-            with.
-        estimate_noise: whether the white noise of each image is estimated from it.
+    Schuler et al., "A machine learning approach for non-blind image deconvolution", CVPR 2013, deconvolve first and let
+    a network correct the result.
     """
 
     kernel: Tensor
@@ -49,23 +42,26 @@ class WienerSRCNN(ConvStack):
         estimate_noise: bool = False,
         dropout: float = 0.0,
         dilations: Sequence[int] | None = None,
+        cpu_ops: str = "auto",
     ) -> None:
-        """Make the layers; the filter comes with `calibrate` or with the weights of a file.
+        """Make the layers; `calibrate` or the weights of a file provide the Wiener filter.
+
+        For the other arguments and their errors see `ConvStack`.
 
         Args:
             kernel_sizes: odd side of each layer's filters [px], such as 9, 3, 5.
             widths: channels between the layers, one fewer than `kernel_sizes`.
-            noise_scales: a Wiener filter for each; how much more noise than there was in the calibration it assumes.
-            non_blind: each image comes with its kernel.
-            estimate_noise: the white noise of each image is estimated from it; else that of the calibration is
-                assumed for all.
-            dropout: share of the activations dropped after each hidden layer, from 0 to below 1.
-            dilations: for each layer, how far the taps of its filters lie apart [px]; None is 1 for all.
+            noise_scales: one Wiener estimate each, which assumes this multiple of the noise measured by `calibrate`.
+            non_blind: each image comes with its kernel; otherwise all have the kernel of the calibration.
+            estimate_noise: the white noise is estimated from each image; otherwise that of the calibration is assumed.
+            dropout: see `ConvStack`.
+            dilations: see `ConvStack`.
+            cpu_ops: see `ConvStack`.
 
         Raises:
-            ValueError: for an even kernel size, the wrong number of widths or dilations, or no noise scale above 0.
+            ValueError: for noise scales that are not above 0, or none.
         """
-        super().__init__(1 + len(noise_scales), kernel_sizes, widths, dilations, dropout)
+        super().__init__(1 + len(noise_scales), kernel_sizes, widths, dilations, dropout, cpu_ops)
         if not noise_scales or min(noise_scales) <= 0:
             raise ValueError(f"noise_scales are numbers above 0, at least one: {noise_scales}")
         self.non_blind = non_blind
@@ -76,15 +72,15 @@ class WienerSRCNN(ConvStack):
         self.register_buffer("fft_noise_scale", torch.ones(()))
 
     def calibrate(self, sharp: "Sequence[ByteImage]", blurred: "Sequence[ByteImage]", kernels: "Sequence[Psf]") -> None:
-        """Measure what the Wiener filter has to know.
+        """Measure the spectra that the Wiener filter needs.
 
         Args:
             sharp: training images, of any sizes; at least one.
-            blurred: the same ones degraded, rounded to 8 bits.
-            kernels: what each was blurred with.
+            blurred: the same images degraded, rounded to 8 bits.
+            kernels: of each image.
 
         Raises:
-            ValueError: where the kernels differ, unless each image comes with its own.
+            ValueError: if the kernels differ, unless the network is non-blind.
         """
         from deblur.wiener.filters import WienerFilter
 
@@ -97,11 +93,11 @@ class WienerSRCNN(ConvStack):
         self.fft_noise_scale = torch.tensor(found.fft_noise_scale, device=self.fft_noise_scale.device)
 
     def prefilter(self) -> "WienerPrefilter":
-        """Return what makes the Wiener estimate of an image, without torch.
+        """Return the Wiener pre-filter, which needs no torch.
 
         Raises:
-            RuntimeError: where the network has not been calibrated.
-            ValueError: where its weights are those of a damaged file.
+            RuntimeError: if the network has not been calibrated.
+            ValueError: if its weights are those of a damaged file.
         """
         from deblur.wiener.prefilter import WienerPrefilter
 
@@ -121,9 +117,9 @@ class WienerSRCNN(ConvStack):
 
         Args:
             blurred: (N, 1, H, W), gray in [0, 1].
-            wiener_estimate: (N, G, H, W), what `prefilter` makes of the whole image.
-            pad: surround both with their mirror images first. Without it they have to bring `halo` more pixels on
-                each side, and the output is smaller by as much.
+            wiener_estimate: (N, noise scales, H, W), what `prefilter` returns for the whole image.
+            pad: surround both with their mirror images first. Otherwise they include their halo, and the output does
+                not.
 
         Returns:
             (N, 1, H, W), or (N, 1, H - 2 halo, W - 2 halo) without padding; not clamped.
@@ -137,8 +133,7 @@ class WienerSRCNN(ConvStack):
         return torch.from_numpy(values.astype(np.float32)).to(self.power.device)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *others: Any) -> None:
-        # The shapes are those of the training's images and of its kernel, which a network that is not calibrated
-        # does not know.
+        # The shapes depend on the training's images and kernel: a network that is not calibrated lacks them.
         for name in _MEASURED:
             held = state_dict.get(f"{prefix}{name}")
             if isinstance(held, Tensor) and held.ndim == 2:

@@ -1,1 +1,42 @@
-"""Images drawn by a program: faces and dead leaves."""
+"""Images drawn by a program. The same seed and index always draw the same image."""
+
+from typing import Final, TypeVar
+
+import numpy as np
+
+IMAGE_SIZE: Final = 256  # px
+OVERSAMPLING: Final = 2  # canvas pixels per image pixel, along one edge
+CANVAS_SIZE: Final = IMAGE_SIZE * OVERSAMPLING  # px
+SEED_LIMIT: Final = 2**32  # a larger number takes two 32-bit words: two pairs could share one stream
+
+Choice = TypeVar("Choice")
+
+
+def random_stream(seed: int, index: int) -> np.random.RandomState:
+    """Start the stream of random numbers of one image.
+
+    NumPy promises that the streams of `RandomState` never change (NEP 19), unlike those of the newer `Generator`: every
+    machine and NumPy release draws the same images. The order of the draws is part of the drawing: one more or one less
+    changes everything that is drawn after it.
+
+    Args:
+        seed: number of the collection of images, in [0, 2**32).
+        index: number of the image in its collection, in [0, 2**32).
+
+    Raises:
+        ValueError: if the seed or the index is outside its range.
+    """
+    for name, number in (("seed", seed), ("index", index)):
+        if not 0 <= number < SEED_LIMIT:
+            raise ValueError(f"The {name} of a drawn image must be in [0, 2**32), not {number}.")
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, index])))
+
+
+def pick(rng: np.random.RandomState, *choices: Choice) -> Choice:
+    """Return one of the choices, all equally likely."""
+    return choices[rng.randint(len(choices))]
+
+
+def happens(rng: np.random.RandomState, probability: float) -> bool:
+    """Return whether something of the given probability, in [0, 1], happens."""
+    return rng.rand() < probability

@@ -1,13 +1,11 @@
-"""Dead leaves: images of random shapes that cover one another, whose edges and contrasts are those of photographs.
+"""Dead leaves: images of random shapes that occlude one another, with the edges and contrasts of photographs.
 
-Shapes of all sizes fall on one another until they cover the image. Where the number of shapes falls with the cube of
-their size, what is seen has the same statistics at every scale, as natural images do: A. Lee, D. Mumford and J. Huang,
-"Occlusion models for natural images", International Journal of Computer Vision 41, 2001. Networks that are trained on
-such images restore photographs nearly as well as those trained on photographs: R. Achddou, Y. Gousseau and S. Ladjal,
-"Synthetic images as a regularity prior for image restoration neural networks", SSVM 2021. Unlike theirs, the gray
-levels are drawn, not taken from photographs, and shapes may be textured and lit from one side.
-
-`draw(seed, index)` returns one of them. The same numbers always give the same image.
+Shapes of all sizes fall on one another until they cover the image. If their number falls with the cube of their size,
+the image has the same statistics at every scale, as natural images do: A. Lee, D. Mumford and J. Huang, "Occlusion
+models for natural images", International Journal of Computer Vision 41, 2001. Networks trained on such images restore
+photographs nearly as well as those trained on photographs: R. Achddou, Y. Gousseau and S. Ladjal, "Synthetic images as
+a regularity prior for image restoration neural networks", SSVM 2021. Unlike theirs, the gray levels are drawn, not
+taken from photographs, and shapes may be textured and lit from one side.
 """
 
 import math
@@ -18,78 +16,50 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.synthesis.faces.randomness import happens, random_stream
-from deblur.synthesis.faces.view import IMAGE_SIZE
+from deblur.synthesis import CANVAS_SIZE, IMAGE_SIZE, OVERSAMPLING, happens, random_stream
 
 Plane = NDArray[np.float32]
 
-OVERSAMPLING: Final = 2
-"""The image is painted this many times larger and averaged: a pixel of a camera averages what falls on it."""
-
-CANVAS_SIZE: Final = OVERSAMPLING * IMAGE_SIZE
-
-LAYERS: Final = 5.0
-"""How often all shapes together would cover the image, side by side: exp(-5), less than a hundredth, stays bare."""
-
-DEFOCUSED_SHARE: Final = 0.5
-"""How many images have a background out of focus: not every soft edge of a photograph is to be sharpened."""
-
-DEFOCUS: Final = (0.5, 5.0)
-"""Standard deviation of its blur [px of the image]."""
-
-LEAST_RADIUS: Final = (1.5, 15.0)
-"""The smallest shapes of an image have a radius between these [px of the image]."""
-
-LARGEST_RADIUS: Final = (40.0, 200.0)
-
-LEAST_TEXTURED: Final = 6.0
-"""Shapes smaller than this have one gray level each [px of the image]: nothing could be seen on them."""
-
-TEXTURED_SHARE: Final = 0.5
-
-CONTRAST: Final = (0.05, 0.35)
-"""Standard deviation of the gray levels of an image's shapes, of 1."""
+LAYERS: Final = 5.0  # area of all shapes per area of the image: exp(-5), less than a hundredth, stays bare
+DEFOCUSED_FRACTION: Final = 0.5  # of the images: not every soft edge of a photograph is to be sharpened
+DEFOCUS: Final = (0.5, 5.0)  # standard deviation of the blur of the background [image px]
+LEAST_RADIUS: Final = (1.5, 15.0)  # of an image's smallest shapes [image px]
+LARGEST_RADIUS: Final = (40.0, 200.0)  # [image px]
+LEAST_TEXTURED: Final = 6.0  # radius [image px]; smaller shapes have one gray level each
+TEXTURED_FRACTION: Final = 0.5
+CONTRAST: Final = (0.05, 0.35)  # standard deviation of the gray levels of an image's shapes, in [0, 1]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the shapes of one image have in common.
+    """What the shapes of one image have in common."""
 
-    Attributes:
-        least: radius of the smallest shapes [px of the canvas].
-        largest: that of the largest.
-        brightness: mean gray level of the shapes, in [0, 1].
-        contrast: standard deviation of their gray levels.
-        roundness: share of the shapes that are ellipses; the others are polygons.
-        textures: patterns with a mean of 0 and a standard deviation of 1, (CANVAS_SIZE, CANVAS_SIZE).
-    """
-
-    least: float
-    largest: float
-    brightness: float
-    contrast: float
-    roundness: float
-    textures: tuple[Plane, ...]
+    least: float  # radius of the smallest shapes [canvas px]
+    largest: float  # radius of the largest shapes [canvas px]
+    brightness: float  # mean gray level of the shapes, in [0, 1]
+    contrast: float  # standard deviation of their gray levels
+    roundness: float  # fraction of the shapes that are ellipses; the others are polygons
+    textures: tuple[Plane, ...]  # with a mean of 0 and a standard deviation of 1, (CANVAS_SIZE, CANVAS_SIZE)
 
 
 def draw(seed: int, index: int) -> NDArray[np.uint8]:
     """Draw an image.
 
     Args:
-        seed: Number of the collection of images, in [0, 2**32).
-        index: Number of the image in its collection, in [0, 2**32).
+        seed: number of the collection of images, in [0, 2**32).
+        index: number of the image in its collection, in [0, 2**32).
 
     Returns:
         Gray levels 0 to 255, (IMAGE_SIZE, IMAGE_SIZE).
 
     Raises:
-        ValueError: The seed or the index is outside its range.
+        ValueError: if the seed or the index is outside its range.
     """
     rng = random_stream(seed, index)
     scene = _random_scene(rng)
     canvas = np.full((CANVAS_SIZE, CANVAS_SIZE), scene.brightness, np.float32)
     radii = _radii(rng, scene)
-    in_front = rng.randint(len(radii) // 2, len(radii)) if happens(rng, DEFOCUSED_SHARE) else 0
+    in_front = rng.randint(len(radii) // 2, len(radii)) if happens(rng, DEFOCUSED_FRACTION) else 0
     for place, radius in enumerate(radii):
         if place == in_front > 0:
             cv2.GaussianBlur(canvas, (0, 0), OVERSAMPLING * rng.uniform(*DEFOCUS), dst=canvas)
@@ -111,7 +81,7 @@ def _random_scene(rng: np.random.RandomState) -> Scene:
 
 
 def _radii(rng: np.random.RandomState, scene: Scene) -> list[float]:
-    """Draw the radii of all shapes, with a density that falls with their cube [px of the canvas]."""
+    """Draw the radii of all shapes, with a density that falls with their cube [canvas px]."""
     least, largest = scene.least, scene.largest
     span = 1 - (least / largest) ** 2
     mean_area = 2 * math.pi * least**2 * math.log(largest / least) / span  # that of a disk
@@ -121,7 +91,6 @@ def _radii(rng: np.random.RandomState, scene: Scene) -> list[float]:
 
 
 def _drop(rng: np.random.RandomState, scene: Scene, canvas: Plane, radius: float) -> None:
-    """Paint one shape over what is there."""
     level = rng.normal(scene.brightness, scene.contrast)
     outline = _ellipse(rng, radius) if happens(rng, scene.roundness) else _polygon(rng, radius)
     outline += np.rint(rng.uniform(0, CANVAS_SIZE, 2)).astype(np.int32)
@@ -135,7 +104,7 @@ def _drop(rng: np.random.RandomState, scene: Scene, canvas: Plane, radius: float
     covered = np.zeros((bottom - top, right - left), np.uint8)
     cv2.fillPoly(covered, [outline - (left, top)], 1)
     surface = level + _light(rng, covered.shape)
-    if happens(rng, TEXTURED_SHARE):
+    if happens(rng, TEXTURED_FRACTION):
         texture = scene.textures[rng.randint(len(scene.textures))]
         surface += rng.uniform(0.02, 0.15) * texture[top:bottom, left:right]
     np.copyto(canvas[top:bottom, left:right], surface, where=covered.astype(bool))
@@ -165,14 +134,14 @@ def _turned(corners: NDArray[np.float64], angle: float) -> NDArray[np.int32]:
 
 
 def _light(rng: np.random.RandomState, shape: tuple[int, ...]) -> Plane:
-    """Return gray levels that rise evenly in some direction, by up to 0.15 to each side, with a mean of 0."""
+    """Return gray levels with a mean of 0 and a constant gradient, up to 0.15 across and down the shape."""
     right, down = rng.uniform(-0.15, 0.15, 2)
     rows, columns = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in shape)
     return np.asarray(down * rows[:, None] + right * columns, dtype=np.float32)
 
 
 def _cloudy(rng: np.random.RandomState) -> Plane:
-    """Draw noise whose amplitude falls with a power of the frequency: from grain to clouds."""
+    """Draw noise whose amplitude is a power of the frequency: from grain to clouds."""
     vertical = np.fft.fftfreq(CANVAS_SIZE)[:, None]
     frequency = np.hypot(vertical, np.fft.rfftfreq(CANVAS_SIZE))
     frequency[0, 0] = np.inf
@@ -182,7 +151,7 @@ def _cloudy(rng: np.random.RandomState) -> Plane:
 
 
 def _with_grids(rng: np.random.RandomState) -> Plane:
-    """Draw waves of one direction and period whose phase wanders."""
+    """Draw waves of one direction and period with a random smooth phase."""
     period = OVERSAMPLING * math.exp(rng.uniform(math.log(3), math.log(30)))
     angle = rng.uniform(0, math.pi)
     rows, columns = np.mgrid[:CANVAS_SIZE, :CANVAS_SIZE].astype(np.float32)

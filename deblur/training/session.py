@@ -27,12 +27,11 @@ from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import build_data_module
 from deblur.data.loader_errors import loader_errors_as_user_errors
-from deblur.device import Device, refuse_absent_device, taken_device
+from deblur.device import Device, keep_freed_memory, refuse_absent_device, taken_device
 from deblur.errors import NO_ROOM, UserError, disk_error
 from deblur.files import remove_partial_files, write_json
 from deblur.inference.building import build_network
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
-from deblur.memory import keep_freed_memory
 from deblur.metrics.measuring import mean_results
 from deblur.reading import UnusableFile
 from deblur.runs.folder import RunFolder, RunIsDone, end_with_first_process, shared_run_folder, sharing

@@ -12,9 +12,8 @@ from deblur.console import table
 from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
 from deblur.device import Device
-from deblur.fractions import DEGRADED_BELOW
 from deblur.metrics import PSNR, MetricInfo
-from deblur.metrics.measuring import unmeasured
+from deblur.metrics.measuring import DEGRADED_BELOW, unmeasured
 from deblur.models.protocol import traits_of
 from deblur.text import Lines, counted, lines
 

@@ -1,69 +1,67 @@
-"""The Wiener filter for an image whose blur is known: the best linear one where the boundary is the mirrored one."""
+"""The Wiener filter of a known kernel: by DCT, optimal for a symmetric boundary, or by Fourier transform."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from deblur.blur import Kernel, convolve
+from deblur.blur.images import pad_symmetric
 from deblur.blur.kernels import Psf
-from deblur.wiener.fft import restore_by_fft
-from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images
+from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images, climb, mean_psnr
 from deblur.wiener.spectra import PowerSpectrum, dct_frequencies
-from deblur.wiener.tuning import climb, mean_psnr
 
-EVENNESS_TOLERANCE = 1e-7
-"""Sum of the differences between a kernel and its mirror image up to which it counts as even: float32's precision."""
-
-ROUNDING_POWER = 1 / 12 / GRAY_LEVELS**2
-"""Variance of rounding to 8 bits. Sharp images hold no less of any frequency: they are rounded as well."""
-
-LEAST_NOISE_POWER = (1e-4 / GRAY_LEVELS) ** 2
-"""Where nothing was rounded, as by the identity kernel, this keeps the filter from dividing by 0."""
-
-NOISE_SMOOTHING = 9
-"""Width of the square of frequencies over which the noise is averaged: of a few images its spectrum is a rough one."""
-
-MEDIAN_OF_NORMAL = 0.6745
-"""Median of the absolute value of a normal variable of standard deviation 1."""
-
-DEFAULT_NOISE_SCALE = 100.0
-"""Where to begin the search for how much to exaggerate the noise for the Fourier transform, and what is used if no
-training image has a kernel that needs one."""
-
-KEPT_GAINS = 8
-"""How many filters are kept for the next image of the same kernel and size."""
-
-LARGEST_KEPT = 2**20
-"""Pixels of an image up to which its filter is kept; that of a larger one is made a part at a time."""
-
+Spectrum = NDArray[np.complexfloating]
+Pixels = NDArray[np.floating]
 Method = Literal["dct", "fft"]
+
+EVENNESS_TOLERANCE: Final = 1e-7  # sum of the differences of an even kernel from its mirror image: float32's precision
+ROUNDING_POWER: Final = 1 / 12 / GRAY_LEVELS**2  # variance of rounding to 8 bits; sharp images are rounded as well
+LEAST_NOISE_POWER: Final = (1e-4 / GRAY_LEVELS) ** 2  # keeps the filter from dividing by 0 if nothing was rounded
+NOISE_SMOOTHING: Final = 9  # width of the square of frequencies over which the noise of a few images is averaged
+MEDIAN_OF_NORMAL: Final = 0.6745  # of the absolute value of a normal variable of standard deviation 1
+KEPT_GAINS: Final = 8  # filters kept for the next image of the same kernel and size
+LARGEST_KEPT: Final = 2**20  # pixels of an image up to which its filter is kept; a larger one is computed in parts
+
+DEFAULT_NOISE_SCALE: Final = 100.0
+"""Start of the search for the noise scale of the Fourier transform, and its value if no training image needs one."""
+
+LEAST_MARGIN: Final = 64
+"""Width of the mirrored margin [px], in which the image fades to its mean so that its two sides meet."""
+
+BOUNDARY_ROUNDS: Final = 4
+"""How often the margin is computed again; each round costs twice as much as the first restoration.
+
+On five real faces, blurred by motion of 15 px at 45 degrees and rounded, 1, 2, 4 and 8 rounds reach 22.8, 23.7, 24.6
+and 24.9 dB (margin of 32 px: 23.0, 23.7, 23.9 and 24.1), each with the best of three noise powers. A linear filter
+with the exact boundary can do far better, 29 dB on two of them by 80 steps of conjugate gradients, but takes seconds
+per image."""
 
 
 @dataclass(frozen=True)
 class WienerFilter:
     """A Wiener filter for images of any size and kernels of any shape.
 
-    If an image goes on beyond its boundary as its half-sample mirror image, and the kernel equals its mirror images top
-    to bottom and left to right, then blurring multiplies each coefficient of the DCT-II with a number H of its own
-    (the cosines are even about the mirrors, and only products of sines could mix them). With S the mean power of sharp
-    images and s^2 that of the noise, no linear filter has a lower mean squared error than
+    If the boundary of an image is symmetric (half-sample), and the kernel equals its mirror images top to bottom and
+    left to right, then blurring multiplies each coefficient of the DCT-II by its own number H (the cosines are even
+    about the mirrors, and only products of sines could mix them). With S the mean power of sharp images and s^2 that of
+    the noise, no linear filter has a lower mean squared error than
 
         restored = IDCT(W DCT(blurred)),   W = H S / (H^2 S + s^2)
 
-    where frequencies are taken to be uncorrelated. Any other kernel, such as motion at an angle or one of another shape
-    for each direction, falls back to `restore_by_fft`. That filter is not optimal: it gets the boundary only roughly
-    right, and the power of the noise has to be exaggerated.
+    if frequencies are assumed to be uncorrelated. Other kernels, such as motion at an angle, fall back to
+    `restore_by_fft`. That filter is not optimal: its boundary is only approximate, and the power of the noise has to be
+    exaggerated.
 
     Attributes:
-        power: S, what to expect of sharp images.
-        noise: s^2, what to expect of the noise; where it is estimated, what to expect beyond white noise.
-        fft_noise_scale: how much more noise is assumed by the Fourier transform; where it is estimated, how many times
-            that of rounding comes on top.
+        power: S, the expected power of sharp images.
+        noise: s^2, the expected power of the noise; with `estimate_noise`, of what is not white noise.
+        fft_noise_scale: multiple of the noise that the Fourier transform assumes; with `estimate_noise`, the multiple
+            of the rounding noise that it adds.
         estimate_noise: whether the white noise of each image is estimated from it.
     """
 
@@ -86,18 +84,17 @@ class WienerFilter:
         """Measure both spectra; tune the noise scale on the images that need a Fourier transform, if any.
 
         The noise is the difference between the blurred training images and the exactly blurred sharp ones: rounding
-        (1/12 gray level^2 at all frequencies), noise, compression, and what came in over a boundary that is not
-        mirrored. It need not be even over the frequencies (taken as such, results on JPEG files of quality 50 are 0.3
-        to 0.5 dB lower).
+        (1/12 gray level^2 at all frequencies), noise, compression, and the effect of a boundary that is not symmetric.
+        It need not be white (if it is assumed to be, results on JPEG files of quality 50 are 0.3 to 0.5 dB lower).
 
         Args:
-            sharp: Training images, of any sizes; at least one.
-            blurred: The same ones degraded, rounded to 8 bits.
-            kernels: What each was blurred with.
-            estimate_noise: Whether the white noise of each image is to be estimated from it.
+            sharp: training images, of any sizes; at least one.
+            blurred: the same images degraded, rounded to 8 bits.
+            kernels: of each image.
+            estimate_noise: whether to estimate the white noise of each image from it.
 
         Raises:
-            ValueError: The three are not of the same, positive length, or a pair differs in shape.
+            ValueError: if their numbers differ, there are none, or a pair differs in shape.
         """
         check_training_images(sharp, blurred, kernels)
         height, width = Counter(image.shape for image in sharp).most_common(1)[0][0]
@@ -111,41 +108,30 @@ class WienerFilter:
             white = np.mean([white_noise(decoded.astype(np.float32) / GRAY_LEVELS) for decoded in blurred])
             noise = noise.changed(-float(white), LEAST_NOISE_POWER)
         found = cls(power, noise, estimate_noise=estimate_noise)
-        uneven = [index for index, kernel in enumerate(kernels) if method(kernel) == "fft"]
+        uneven = [triple for triple in zip(sharp, blurred, kernels, strict=True) if method(triple[2]) == "fft"]
         if not uneven:
             return found
-        return found.tuned(
-            [sharp[index] for index in uneven],
-            [blurred[index] for index in uneven],
-            [kernels[index] for index in uneven],
-        )
-
-    def tuned(self, sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf]) -> "WienerFilter":
-        """Return the filter with the noise scale of the highest mean PSNR by Fourier transform."""
 
         def score(factor: float) -> float:
-            def restore(image: UnitImage, kernel: Psf) -> UnitImage:
-                return replace(self, fft_noise_scale=factor).by_fft(image, kernel)
-
-            return mean_psnr(restore, sharp, blurred, kernels)
+            return mean_psnr(replace(found, fft_noise_scale=factor).by_fft, *zip(*uneven, strict=True))
 
         factor = climb(score, DEFAULT_NOISE_SCALE, low=1.0, high=1e6, steps=(4.0, 2.0, 1.4))
-        return replace(self, fft_noise_scale=factor)
+        return replace(found, fft_noise_scale=factor)
 
     def __call__(self, blurred: UnitImage, kernel: Psf, noise_scales: Sequence[float] = (1.0,)) -> UnitImage:
-        """Restore an image once for each of several powers of the noise.
+        """Restore an image once per noise scale.
 
         Args:
-            blurred: In [0, 1], shape (H, W); it may be smaller than the kernel.
-            kernel: What it was blurred with, odd-sized, of sum 1.
-            noise_scales: How much more noise to assume than was measured: above 1 for a softer result with less noise.
+            blurred: in [0, 1], shape (H, W); it may be smaller than the kernel.
+            kernel: odd-sized, of sum 1.
+            noise_scales: multiples of the measured noise to assume: above 1 for a softer result with less noise.
 
         Returns:
             Shape (len(noise_scales), H, W), not clamped.
         """
         if method(kernel) == "fft":
             return np.stack([self.by_fft(blurred, kernel, factor) for factor in noise_scales])
-        # In float32, like the image: of 30 megapixels each array in float64 would take 240 MB.
+        # In float32, like the image: each array of 30 megapixels would take 240 MB in float64.
         noise = self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.estimate_noise else self.noise
         coefficients = fft.dctn(blurred.astype(np.float32, copy=False), norm="ortho")
         restored = np.empty((len(noise_scales), *blurred.shape), np.float32)
@@ -159,10 +145,10 @@ class WienerFilter:
     def _gains_by_rows(
         self, kernel: Psf, shape: tuple[int, ...], noise: PowerSpectrum, noise_scale: float
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield what the coefficients of the DCT are multiplied with, some rows at a time, and where these begin.
+        """Yield the first row and the gains of some rows of DCT coefficients at a time.
 
-        Small images have all rows at once, which are kept for the next image of the same size and kernel, unless
-        each has a noise of its own.
+        Small images have all rows at once, which are kept for the next image of the same size and kernel, unless the
+        noise of each is estimated.
         """
         height, width = shape
         if height * width > LARGEST_KEPT or self.estimate_noise:
@@ -193,7 +179,7 @@ class WienerFilter:
     def by_fft(self, blurred: UnitImage, kernel: Psf, noise_scale: float = 1.0) -> UnitImage:
         """Restore an image by Fourier transform, whatever its kernel; shape (H, W)."""
         noise = self.noise
-        if self.estimate_noise:  # what the boundary leaves is the less to be heard, the more noise there is
+        if self.estimate_noise:  # the more noise, the less do artifacts of the boundary matter
             noise = noise.changed(white_noise(blurred) + self.fft_noise_scale * ROUNDING_POWER, LEAST_NOISE_POWER)
         else:
             noise_scale = noise_scale * self.fft_noise_scale
@@ -202,21 +188,21 @@ class WienerFilter:
 
 
 def white_noise(image: UnitImage) -> float:
-    """Estimate the variance of the white noise of an image, that of rounding to 8 bits at least.
+    """Estimate the variance of the white noise of an image, at least that of rounding to 8 bits.
 
-    Of the finest diagonal differences most hold nothing but noise, the more so in a blurred image, and their median
-    does not heed the rest: D. Donoho and I. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika
-    81(3), 1994, section 2.5.
+    Most of the finest diagonal differences hold only noise, especially in a blurred image, and their median ignores the
+    others: D. Donoho and I. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81(3), 1994, section
+    2.5.
 
     Args:
-        image: In [0, 1], shape (H, W); of one row or column, only rounding is assumed.
+        image: in [0, 1], shape (H, W); for one row or column, only rounding is assumed.
     """
     height, width = (size - size % 2 for size in image.shape)
     levels = np.rint(image[:height, :width] * GRAY_LEVELS).astype(np.int32)
     differences = levels[::2, ::2] + levels[1::2, 1::2] - levels[1::2, ::2] - levels[::2, 1::2]
     if differences.size == 0:
         return ROUNDING_POWER
-    # Whole numbers: their median is that of a histogram, else all weak noise would have one of two strengths.
+    # The differences are whole numbers: without a median within the histogram's bin, weak noise had two strengths only.
     counts = np.bincount(np.abs(differences).ravel())
     upto = np.cumsum(counts)
     middle = int(np.searchsorted(upto, upto[-1] / 2))
@@ -227,7 +213,7 @@ def white_noise(image: UnitImage) -> float:
 
 
 def method(kernel: Psf) -> Method:
-    """Return how `WienerFilter` restores what that kernel blurred.
+    """Return the method of `WienerFilter` for a kernel.
 
     Point symmetry is not enough: motion at 45 degrees equals itself turned by 180 degrees, yet not its mirror image.
     """
@@ -236,19 +222,16 @@ def method(kernel: Psf) -> Method:
 
 
 def eigenvalues(kernel: Psf, height: int, width: int, rows: slice = slice(None)) -> Psf:
-    """Return what blurring multiplies each DCT-II coefficient of an image with.
+    """Return the factor of each DCT-II coefficient of an image under blurring, from -1 to 1; 1 for the mean.
 
     S. A. Martucci, "Symmetric convolution and the discrete sine and cosine transforms", IEEE Trans. Signal Process.
     1994.
 
     Args:
-        kernel: Equal to its mirror images, and possibly larger than the image.
-        height: Of the image [px].
-        width: Of the image [px].
-        rows: Of the coefficients, which are wanted.
-
-    Returns:
-        Shape (height, width) where all rows are wanted, from -1 to 1; 1 for the mean.
+        kernel: equal to its mirror images, and possibly larger than the image.
+        height: of the image [px].
+        width: of the image [px].
+        rows: of the coefficients to return; by default all, (height, width).
     """
     vertical, horizontal = (_cosines(size, taps) for size, taps in zip((height, width), kernel.shape, strict=True))
     return vertical[rows] @ kernel @ horizontal.T
@@ -258,3 +241,94 @@ def _cosines(size: int, taps: int) -> Psf:
     """Return the cosine of each DCT frequency at each tap of a centered kernel, shape (size, taps)."""
     cosines: NDArray[np.float64] = np.cos(np.pi * np.outer(dct_frequencies(size), np.arange(taps) - taps // 2))
     return cosines
+
+
+def restore_by_fft(
+    blurred: Pixels, kernel: Psf, power: PowerSpectrum, noise: PowerSpectrum, noise_scale: float
+) -> Pixels:
+    """Restore an image by a Wiener filter on the padded image.
+
+    The filter assumes a circular boundary, but the image was blurred with a symmetric one: without mirror symmetry of
+    the kernel, the margin is not the mirror image of the blurred image. It is that at first, faded at its outer edge,
+    and then, several times, the mirrored restored image blurred by the kernel.
+
+    Args:
+        blurred: in [0, 1], shape (H, W); float32 or float64 is the precision of the computation.
+        kernel: of the blur.
+        power: expected power of the sharp image.
+        noise: expected power of the noise.
+        noise_scale: multiple of the noise to assume; above 1 it also weakens artifacts of the boundary.
+
+    Returns:
+        The restored image, shape (H, W).
+    """
+    margins = [_margin(size, max(LEAST_MARGIN, *kernel.shape)) for size in blurred.shape]
+    height, width = (size + 2 * margin for size, margin in zip(blurred.shape, margins, strict=True))
+    inside = tuple(slice(margin, margin + size) for size, margin in zip(blurred.shape, margins, strict=True))
+    response = transfer(kernel, height, width).astype(np.result_type(blurred.dtype, np.complex64))
+    gain = wiener_gain(response, power, noise, noise_scale, height, width)
+
+    observed = _faded(pad_symmetric(blurred, *margins), margins)
+    restored = filtered(observed, gain)[inside]
+    for _ in range(BOUNDARY_ROUNDS):
+        observed = filtered(pad_symmetric(restored, *margins), response)
+        observed[inside] = blurred
+        restored = filtered(observed, gain)[inside]
+    return restored
+
+
+def transfer(kernel: Psf, height: int, width: int) -> Spectrum:
+    """Return the Fourier transform of a centered kernel, shape (height, width // 2 + 1)."""
+    impulse = np.zeros((height, width))
+    impulse[: kernel.shape[0], : kernel.shape[1]] = kernel
+    shift = (-(kernel.shape[0] // 2), -(kernel.shape[1] // 2))
+    transformed: Spectrum = fft.rfft2(np.roll(impulse, shift, axis=(0, 1)))
+    return transformed
+
+
+def wiener_gain(
+    response: Spectrum, power: PowerSpectrum, noise: PowerSpectrum, noise_scale: float, height: int, width: int
+) -> Spectrum:
+    """Return the factors of a Wiener filter for the Fourier transform of an image of height and width [px].
+
+    Args:
+        response: factors of the blur, from `transfer`.
+        power: expected power of the sharp image.
+        noise: expected power of the noise.
+        noise_scale: multiple of the noise to assume.
+        height: of the image [px].
+        width: of the image [px].
+    """
+    rows, columns = 2 * np.abs(fft.fftfreq(height)), 2 * fft.rfftfreq(width)
+    blurred_power = np.square(np.abs(response))
+    expected, disturbing = (each.at(rows, columns).astype(blurred_power.dtype) for each in (power, noise))
+    blurred_power *= expected
+    disturbing *= blurred_power.dtype.type(noise_scale)
+    gain: Spectrum = np.conj(response) * (expected / (blurred_power + disturbing))
+    return gain
+
+
+def filtered(image: Pixels, gain: Spectrum) -> Pixels:
+    """Return an image (circular boundary) with its Fourier transform multiplied by the factors."""
+    result: Pixels = fft.irfft2(fft.rfft2(image) * gain, s=image.shape)
+    return result
+
+
+def _margin(size: int, least: int) -> int:
+    """Return the width of a margin [px], at least `least`, for a size with a fast Fourier transform."""
+    total = fft.next_fast_len(size + 2 * least, real=True)
+    while (total - size) % 2:  # equally wide on both sides
+        total = fft.next_fast_len(total + 1, real=True)
+    return int(total - size) // 2
+
+
+def _faded(padded: Pixels, margins: Sequence[int]) -> Pixels:
+    """Fade the margins of an image into its mean: a circular boundary has no step."""
+    ramps = [np.sin(np.linspace(0, np.pi / 2, margin)) ** 2 for margin in margins]
+    rows, columns = (
+        np.concatenate([ramp, np.ones(size - 2 * len(ramp)), ramp[::-1]]).astype(padded.dtype)
+        for size, ramp in zip(padded.shape, ramps, strict=True)
+    )
+    mean = padded.mean()
+    faded: Pixels = mean + (padded - mean) * np.outer(rows, columns)
+    return faded

@@ -1,14 +1,14 @@
-"""Gray images as arrays: 8-bit ones, those in [0, 1], and pairs of training images."""
+"""Training images as arrays, and the search for the parameter of the highest mean PSNR on them."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.kernels import Psf
-
-GRAY_LEVELS = 255.0
-"""What 1.0 is in gray levels."""
 
 UnitImage = NDArray[np.float32]
 """A gray image in [0, 1], shape (H, W)."""
@@ -16,19 +16,22 @@ UnitImage = NDArray[np.float32]
 ByteImage = NDArray[np.uint8]
 """A gray image in gray levels 0 to 255, shape (H, W)."""
 
+GRAY_LEVELS: Final = 255.0  # of 1.0
+LEAST_ERROR: Final = 1e-12  # mean squared error that counts as exact, 120 dB: one infinite PSNR would end all tuning
+
+
+def to_unit(image: ByteImage) -> UnitImage:
+    """Scale gray levels to [0, 1]."""
+    return image.astype(np.float32) / np.float32(GRAY_LEVELS)
+
 
 def check_training_images(
     sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf] | None = None
 ) -> None:
-    """Check that training images belong together.
-
-    Args:
-        sharp: Training images.
-        blurred: The same ones degraded.
-        kernels: What each was blurred with, for those who need to know.
+    """Check that there are as many sharp as blurred images, and kernels if given, in pairs of the same shape.
 
     Raises:
-        ValueError: They are not of the same, positive length, or a pair differs in shape.
+        ValueError: if their numbers differ, there are none, or a pair differs in shape.
     """
     counts = [len(sharp), len(blurred), *([] if kernels is None else [len(kernels)])]
     if not sharp or len(set(counts)) != 1:
@@ -38,6 +41,56 @@ def check_training_images(
             raise ValueError(f"Training image {index} is {first.shape} sharp and {second.shape} blurred.")
 
 
-def to_unit(image: ByteImage) -> UnitImage:
-    """Bring gray levels to [0, 1] as a network's input is."""
-    return image.astype(np.float32) / np.float32(GRAY_LEVELS)
+def mean_psnr(
+    restore: Callable[[UnitImage, Psf], UnitImage],
+    sharp: Sequence[ByteImage],
+    blurred: Sequence[ByteImage],
+    kernels: Sequence[Psf],
+) -> float:
+    """Return the mean of the per-image PSNR of clamped results [dB], at most 120, as `deblur.metrics` does on tensors.
+
+    Args:
+        restore: takes a blurred image in [0, 1] and its kernel.
+        sharp: training images.
+        blurred: the same images degraded.
+        kernels: of each image.
+    """
+    ratios = []
+    for original, image, kernel in zip(sharp, blurred, kernels, strict=True):
+        error = np.clip(restore(to_unit(image), kernel), 0, 1) - to_unit(original)
+        ratios.append(-10 * math.log10(max(float(np.mean(np.square(error, dtype=np.float64))), LEAST_ERROR)))
+    return math.fsum(ratios) / len(ratios)
+
+
+def climb(score: Callable[[float], float], start: float, low: float, high: float, steps: Sequence[float]) -> float:
+    """Find the maximum of a function of a positive number, in steps that are even on a log scale.
+
+    From the best value so far, it walks while a neighbor scores higher, then continues with the next, smaller step.
+    This finds the maximum of a function with a single one, such as the PSNR over one regularizing parameter.
+
+    Args:
+        score: the function.
+        start: first value.
+        low: smallest value to try, above 0.
+        high: largest value to try.
+        steps: factors between neighbors, above 1, coarse to fine.
+
+    Returns:
+        A value in low..high that scores no less than both its neighbors at the last step.
+    """
+    score = cache(score)  # walks return to values that have been tried
+    best = start
+    for step in steps:
+        while True:
+            neighbors = [min(max(value, low), high) for value in (best / step, best * step)]
+            better = max(neighbors, key=score)
+            if not score(better) > score(best):
+                break
+            best = better
+    return best
+
+
+def climb_whole(score: Callable[[int], float], start: int, high: int, steps: Sequence[float]) -> int:
+    """Find the maximum as `climb` does, for a function of a whole number from 1 to `high`."""
+    scores = cache(score)
+    return round(climb(lambda value: scores(round(value)), float(start), 1.0, float(high), steps))

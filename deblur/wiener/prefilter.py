@@ -1,10 +1,10 @@
-"""What a network that repairs a restoration is given besides the blurred image: the Wiener estimate."""
+"""The Wiener pre-filter: computes the second input of a Wiener-guided network."""
 
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,31 +14,27 @@ from deblur.wiener.filters import WienerFilter
 from deblur.wiener.images import UnitImage
 from deblur.wiener.spectra import PowerSpectrum
 
-_ARRAYS = ("kernel", "power", "noise")
-
-KERNEL_SUM_TOLERANCE = 1e-3
-"""How far from 1 the sum of a kernel may be, which a file holds in float32."""
-
-LARGEST_KERNEL = 1001
-"""Largest side of a kernel [px]; the blurs of this program have up to half of it."""
+KERNEL_SUM_TOLERANCE: Final = 1e-3  # difference from 1 of the sum of a kernel, which a file holds in float32
+LARGEST_KERNEL: Final = 1001  # side [px]; the blurs of this program have up to half of it
+_ARRAYS: Final = ("kernel", "power", "noise")
 
 
 @dataclass(frozen=True, eq=False)
 class WienerPrefilter:
-    """Computes Wiener estimates of a whole blurred image, for one or more noise powers.
+    """Wiener estimates of a whole blurred image, for one or more noise powers.
 
-    The filter is global: made of a part of the image, the Wiener estimate would be another one.
+    The filter is global: the estimate of a part of an image differs from that part of the estimate.
 
     Attributes:
-        kernel: what all images are blurred with; None where each image comes with its own.
-        power: what to expect of sharp images at each frequency of the DCT-II, for images in [0, 1], (H, W).
-        noise: what to expect of the noise, likewise.
-        fft_noise_scale: how much more noise is assumed by the Fourier transform.
-        noise_scales: a result for each; how much more noise is assumed than there was in the calibration.
-        estimate_noise: whether the white noise of each image is estimated from it; `noise` is what comes on top.
+        kernel: of all images; None if each image comes with its own.
+        power: expected power of sharp images at each frequency of the DCT-II, for images in [0, 1], (H, W).
+        noise: expected power of the noise, likewise.
+        fft_noise_scale: multiple of the noise that the Fourier transform assumes.
+        noise_scales: one estimate each, which assumes this multiple of the noise of the calibration.
+        estimate_noise: whether the white noise of each image is estimated from it and added to `noise`.
 
     Raises:
-        ValueError: where a spectrum or a factor is not above 0, or the kernel is none.
+        ValueError: if a spectrum or a factor is not above 0, or the kernel is not allowed.
     """
 
     kernel: NDArray[np.floating] | None
@@ -49,7 +45,7 @@ class WienerPrefilter:
     estimate_noise: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot have been measured, of a damaged file."""
+        """Refuse values of a damaged file, which cannot have been measured."""
         factors = np.array([self.fft_noise_scale, *self.noise_scales], dtype=np.float64)
         for name, values in (("power", self.power), ("noise", self.noise), ("kernel", self.kernel)):
             if values is not None and values.ndim != 2:
@@ -75,13 +71,13 @@ class WienerPrefilter:
 
         Args:
             blurred: in [0, 1], (H, W).
-            kernel: what it was blurred with; read only if the pre-filter has none of its own.
+            kernel: of the image; ignored if the pre-filter has a kernel.
 
         Returns:
-            (G, H, W) in float32, one plane for each noise scale; not clamped.
+            (noise scales, H, W) in float32; not clamped.
 
         Raises:
-            ValueError: where there is no kernel.
+            ValueError: if there is no kernel.
         """
         known = kernel if self.kernel is None else self.kernel
         if known is None:
@@ -90,7 +86,7 @@ class WienerPrefilter:
 
     @property
     def planes(self) -> int:
-        """How many planes a Wiener estimate has."""
+        """The number of planes of a Wiener estimate."""
         return len(self.noise_scales)
 
     @property
@@ -114,23 +110,23 @@ class WienerPrefilter:
         }
 
     @classmethod
-    def of_plain(cls, told: Mapping[str, Any]) -> "WienerPrefilter":
-        """Return what `as_plain` has told.
+    def of_plain(cls, plain: Mapping[str, Any]) -> "WienerPrefilter":
+        """Return the pre-filter of the values that `as_plain` returned.
 
         Raises:
-            ValueError, KeyError, TypeError, OverflowError: where it tells something else.
+            ValueError, KeyError, TypeError, OverflowError: for other values.
         """
-        arrays = {name: None if told[name] is None else _of_plain(told[name]) for name in _ARRAYS}
+        arrays = {name: None if plain[name] is None else _of_plain(plain[name]) for name in _ARRAYS}
         power, noise, kernel = arrays["power"], arrays["noise"], arrays["kernel"]
         if power is None or noise is None:
             raise ValueError("the spectra are missing")
-        if not isinstance(told["noise_scales"], list):
+        if not isinstance(plain["noise_scales"], list):
             raise ValueError("noise_scales are no list")
-        factors = [_number(factor) for factor in told["noise_scales"]]
-        estimated = told.get("estimate_noise", False)  # files of before have none
+        factors = [_number(factor) for factor in plain["noise_scales"]]
+        estimated = plain.get("estimate_noise", False)  # files of before have none
         if not isinstance(estimated, bool):
             raise ValueError("estimate_noise is neither true nor false")
-        return cls(kernel, power, noise, _number(told["fft_noise_scale"]), factors, estimated)
+        return cls(kernel, power, noise, _number(plain["fft_noise_scale"]), factors, estimated)
 
 
 def _number(value: Any) -> float:
@@ -144,8 +140,8 @@ def _as_plain(array: NDArray[np.floating]) -> dict[str, Any]:
     return {"shape": list(content.shape), "float32": base64.b64encode(content.tobytes()).decode()}
 
 
-def _of_plain(told: Mapping[str, Any]) -> NDArray[np.floating]:
-    shape, text = told["shape"], told["float32"]
+def _of_plain(plain: Mapping[str, Any]) -> NDArray[np.floating]:
+    shape, text = plain["shape"], plain["float32"]
     if not isinstance(shape, list) or len(shape) != 2 or not all(type(size) is int and size > 0 for size in shape):
         raise ValueError("a shape is not two whole numbers from 1 up")
     if not isinstance(text, str):

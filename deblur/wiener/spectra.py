@@ -1,6 +1,7 @@
-"""Mean power spectra of training images: how much to expect of each frequency, of the images and of the noise."""
+"""Mean power spectra of training images and of noise."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,20 +11,18 @@ from deblur.blur.kernels import Psf
 from deblur.wiener.images import GRAY_LEVELS
 
 
+@dataclass(frozen=True, eq=False)
 class PowerSpectrum:
     """The mean power of images at each frequency of the orthonormal DCT-II.
 
-    For a stationary texture this power does not depend on the image's size, except that of the mean, which every
-    filter of this room keeps as it is. So a spectrum serves images of other sizes than those it was taken from.
+    For a stationary texture this power does not depend on the image's size, except that of the mean, which the filters
+    keep: a spectrum serves images of other sizes as well.
+
+    Attributes:
+        power: for images in [0, 1], above 0, of the frequencies of a DCT-II of that shape (H, W).
     """
 
-    def __init__(self, power: Psf) -> None:
-        """Take powers that were measured before.
-
-        Args:
-            power: For images in [0, 1], above 0, of the frequencies of a DCT-II of that shape (H, W).
-        """
-        self.power = power
+    power: Psf
 
     @classmethod
     def measured(
@@ -36,10 +35,10 @@ class PowerSpectrum:
         """Average over images.
 
         Args:
-            images: In gray levels; at least one.
-            shape: Height and width whose frequencies are kept [px]; those of images of other shapes are interpolated.
-            least: Power below which none is taken to be, for images in [0, 1]; above 0.
-            smoothing: Width of a square of frequencies to average over.
+            images: in gray levels; at least one.
+            shape: height and width of the spectrum [px]; those of images of other shapes are interpolated.
+            least: lower limit of the power, for images in [0, 1]; above 0.
+            smoothing: width of a square of frequencies to average over.
         """
         rows, columns = (dct_frequencies(size) for size in shape)
         total = np.zeros(shape)
@@ -52,25 +51,20 @@ class PowerSpectrum:
         return cls(np.maximum(smooth, least))
 
     def changed(self, by: float, least: float) -> "PowerSpectrum":
-        """Return the spectrum with as much more or less power at each frequency.
-
-        Args:
-            by: Power of a pixel to add, below 0 to take away, for images in [0, 1].
-            least: Power below which none is taken to be, above 0.
-        """
+        """Return the spectrum with the power of a pixel `by` added to each frequency, at least `least`."""
         return PowerSpectrum(np.maximum(self.power + by, least))
 
     @property
     def mean(self) -> float:
-        """The power of a pixel: that of all frequencies on average."""
+        """The power of a pixel: the mean over all frequencies."""
         return float(self.power.mean())
 
     def at(self, rows: Psf, columns: Psf) -> Psf:
-        """Interpolate the power, evenly on a log scale, for it spans many orders of magnitude.
+        """Interpolate the power on a log scale, since it spans many orders of magnitude.
 
         Args:
-            rows: Vertical frequencies in 0..1, 1 being the highest there is, half a cycle per px; shape (R,).
-            columns: Horizontal frequencies, shape (C,).
+            rows: vertical frequencies, shape (R,), in 0..1 for up to half a cycle per px.
+            columns: horizontal frequencies, shape (C,).
 
         Returns:
             Power for images in [0, 1], shape (R, C), above 0.
@@ -82,12 +76,12 @@ class PowerSpectrum:
 
 
 def dct_frequencies(size: int) -> Psf:
-    """Return the frequencies of a DCT-II of that size, as parts of the highest one, half a cycle per px."""
+    """Return the frequencies of a DCT-II of that size, in 0..1 for up to half a cycle per px."""
     return np.arange(size) / size
 
 
 def _interpolated(values: Psf, rows: Psf, columns: Psf) -> Psf:
-    """Interpolate values on the frequencies of a DCT-II, linearly, at other frequencies; beyond them the last goes on.
+    """Interpolate values on the frequencies of a DCT-II linearly at other frequencies; the last value extends.
 
     One axis after the other: at once it would take four times the memory of a large image.
     """
@@ -95,7 +89,7 @@ def _interpolated(values: Psf, rows: Psf, columns: Psf) -> Psf:
         size = values.shape[axis]
         place = np.clip(wanted * size, 0, size - 1)
         below = np.minimum(place.astype(np.intp), max(size - 2, 0))
-        share = (place - below).reshape(-1, *[1] * (1 - axis))
+        weight = (place - below).reshape(-1, *[1] * (1 - axis))
         lower, upper = values.take(below, axis), values.take(np.minimum(below + 1, size - 1), axis)
-        values = lower + (upper - lower) * share
+        values = lower + (upper - lower) * weight
     return values

@@ -13,8 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmarks.bare import BareLoop, random_batch
-from deblur.device import DeviceRequest, taken_device
-from deblur.memory import keep_freed_memory
+from deblur.device import DeviceRequest, keep_freed_memory, taken_device
 from deblur.models import SRCNN
 from deblur.train import main as train
 from studies.srcnn_2022.matching import OURS

@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from deblur.baselines import BASELINES, Baseline, Identity, RichardsonLucy, Wiener, make
-from deblur.baselines.scikit import MOST_ITERATIONS
+from deblur.baselines.classical import MOST_ITERATIONS
+from deblur.baselines.classical import fitted as tuned_value
 from deblur.blur import kernels
 from deblur.blur.kernels import Psf
 from deblur.errors import UserError
-from deblur.wiener.images import to_unit
-from deblur.wiener.tuning import mean_psnr
+from deblur.wiener.images import mean_psnr, to_unit
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]
@@ -47,7 +47,7 @@ def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
 
 
 @pytest.mark.parametrize("name", ["wiener", "richardson_lucy"])
-def test_a_missing_scikit_image_is_said_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_scikit_image_is_refused_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "skimage" else find(name))
     sentence = f"The baseline {name} needs a package that is not installed: pip install scikit-image"
@@ -201,3 +201,9 @@ def test_what_was_not_fitted_says_so(name: str) -> None:
 def test_restorers_are_called_alike(name: str) -> None:
     for each in ("fit", "restore"):
         assert inspect.signature(getattr(BASELINES[name], each)) == inspect.signature(getattr(Baseline, each))
+
+
+def test_what_was_found_is_returned_even_if_it_is_zero() -> None:
+    assert tuned_value(0.0) == 0.0
+    with pytest.raises(RuntimeError, match=r"fit\(\) first"):
+        tuned_value(None)

@@ -10,9 +10,8 @@ from deblur.baselines import DctWiener
 from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import DEFAULT_NOISE_SCALE, NOISE_SMOOTHING, eigenvalues, method
-from deblur.wiener.images import to_unit
+from deblur.wiener.images import mean_psnr, to_unit
 from deblur.wiener.spectra import PowerSpectrum
-from deblur.wiener.tuning import mean_psnr
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]
@@ -232,7 +231,7 @@ def test_the_tuned_noise_factor_is_the_one_that_is_used(small_faces: Images, deg
     assert used < 1e-4 < 1e-2 < usual
 
 
-def test_a_second_fit_knows_nothing_of_the_first(small_faces: Images, degrade: Degrade) -> None:
+def test_a_second_fit_does_not_depend_on_the_first(small_faces: Images, degrade: Degrade) -> None:
     tilted = kernels.motion(9, 45)
     twice = fitted(small_faces[:2], tilted, degrade)
     assert float(twice.settings["noise_scale"]) != DEFAULT_NOISE_SCALE
@@ -257,7 +256,7 @@ def test_a_spectrum_knows_rows_from_columns() -> None:
 
 
 def test_a_long_tilted_motion_needs_the_faded_margin(small_faces: Images, degrade: Degrade) -> None:
-    # Known of these faces: 23.2 dB, and 22.2 dB where the margin meets its other side with a step
+    # Known of these faces: 23.2 dB, and 22.2 dB if the margin meets its other side with a step
     tilted = kernels.motion(15, 30)
     baseline = fitted(small_faces[:2], kernels.box(3), degrade)
     pairs = small_faces[:3], [degrade(each, tilted) for each in small_faces[:3]], [tilted] * 3

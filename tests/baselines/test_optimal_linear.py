@@ -10,7 +10,7 @@ from scipy import ndimage
 from deblur.baselines import optimal_linear
 from deblur.blur import kernels
 from deblur.blur.kernels import Psf
-from deblur.wiener.tuning import mean_psnr
+from deblur.wiener.images import mean_psnr
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]

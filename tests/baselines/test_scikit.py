@@ -10,8 +10,7 @@ from deblur.baselines import RichardsonLucy, Wiener
 from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import eigenvalues
-from deblur.wiener.images import to_unit
-from deblur.wiener.tuning import mean_psnr
+from deblur.wiener.images import mean_psnr, to_unit
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]

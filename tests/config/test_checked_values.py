@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblur.config import check
+from deblur.config.identity import config_hash
 from deblur.errors import UserError
 
 POSITIVE = "give a number above 0."
@@ -40,6 +41,7 @@ REFUSED = {
     ("model.widths", "does not fit model.kernel_sizes=[9,1,5]: give 2, one between each two layers."): "[64] [64,32,1]",
     ("model.residual", TRUTH): "1 0 yes null [true]",
     ("model.dropout", "give a number from 0 to below 1."): "1 1.0 -0.1 nan inf true half null",
+    ("model.cpu_ops", "give auto or torch."): "mkldnn true null",
     ("model.name", "give a short name for tables and folders."): "3 [a]",
     (
         "blur.size",
@@ -91,6 +93,7 @@ REFUSED_IN = {
         ("model.width", FROM_1): "0 -64 null",
         ("model.unshuffle", FROM_1): "0 2.0 null",
         ("model.end_kernel_size", "give an odd whole number from 1 up."): "4 -1 0 true null",
+        ("model.cpu_ops", "give auto or torch."): "fast",
     },
     "blur=gaussian": {("blur.sigma", SIGMA): "0 0.049 100.1 -1 nan inf true wide null [] [1] [3,1] [1,nan] [1,true]"},
     "blur=motion": {
@@ -127,6 +130,7 @@ def test_a_wrong_value_is_refused_by_name_with_what_is_allowed(
         "model.kernel_sizes=[9,5] model.widths=[64]",
         "model.kernel_sizes=[1,1,1,1] model.widths=[1,1,1]",
         "model.dropout=0",
+        "model.cpu_ops=torch",
         "blur.size=1",
         "blur.size=[2,3]",
         "blur.size=[7,7]",
@@ -144,6 +148,16 @@ def test_a_wrong_value_is_refused_by_name_with_what_is_allowed(
 )
 def test_a_right_value_passes(changed: Change, word: str) -> None:
     check(changed("", *word.split()))
+
+
+@pytest.mark.parametrize("choices", ["", "model=resnet", "model=wiener_srcnn"])
+def test_a_stored_configuration_without_cpu_ops_is_that_of_the_same_run(changed: Change, choices: str) -> None:
+    config = changed(choices)
+    stored = {**config, "model": {key: value for key, value in config["model"].items() if key != "cpu_ops"}}
+    assert config["model"]["cpu_ops"] == "auto"
+    assert (
+        config_hash(check(stored)) == config_hash(check(config)) == config_hash(changed(choices, "model.cpu_ops=torch"))
+    )
 
 
 @pytest.mark.parametrize("name", ["a", "grid", "2024", "a.b-c_d", "A" * 100])

@@ -21,6 +21,8 @@ from deblur.config.identity import config_hash, config_without_paths, data_setti
         ("callbacks.comparison_grids._target_", "deblur.training.callbacks.ComparisonGrids"),
         ("callbacks.lr_monitor", {"_target_": "lightning.pytorch.callbacks.LearningRateMonitor"}),
         ("logger", None),
+        ("model.cpu_ops", "auto"),
+        ("model.cpu_ops", "torch"),
         ("sweep", "grid"),
         ("resume", "outputs/x"),
         ("trusted", ["my_nets"]),

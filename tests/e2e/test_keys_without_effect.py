@@ -23,6 +23,7 @@ CHANGES = (
     "data.num_workers=2",
     "fail_fast=true",
     "logger=none",
+    "model.cpu_ops=auto",
     "+logger.csv._target_=lightning.pytorch.loggers.CSVLogger",
     "overwrite=true",
     "paths.cache_root=elsewhere",

@@ -1,11 +1,12 @@
 import copy
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from deblur.models import SRCNN, cpu_ops
+from deblur.models import SRCNN, ResNet, WienerSRCNN, cpu_ops
 
 Layer = Callable[[Tensor, nn.Conv2d], Tensor]
 
@@ -30,7 +31,7 @@ PAIRS = [
 @pytest.fixture(params=[True, False], ids=["fused", "not fused"])
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param and not cpu_ops._FUSES:
-        pytest.skip("this processor's library fuses no ReLU into a convolution")
+        pytest.skip("this CPU's library fuses no ReLU into a convolution")
     monkeypatch.setattr(cpu_ops, "_FUSES", request.param)
 
 
@@ -57,7 +58,7 @@ def test_values_and_gradients_are_those_of_torch(
 
 @pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize("dilation", [2, 3])
-def test_taps_may_lie_apart(dilation: int) -> None:
+def test_layers_may_be_dilated(dilation: int) -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(5, 4, 3, dilation=dilation)
     results = []
@@ -119,7 +120,85 @@ def test_a_closed_relu_passes_nothing_back() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
-def test_other_precisions_take_torchs_own_way(dtype: torch.dtype) -> None:
+def test_other_precisions_use_torchs_own_layers(dtype: torch.dtype) -> None:
     features = torch.rand(1, 1, 12, 12, dtype=dtype)
     assert not cpu_ops.is_fast_for(features)
     assert SRCNN((3, 3), (2,)).to(dtype)(features).dtype == dtype
+
+
+NETWORKS: list[Callable[[str], nn.Module]] = [
+    lambda cpu_ops: SRCNN((5, 3, 3), (6, 4), dilations=(1, 2, 1), cpu_ops=cpu_ops),
+    lambda cpu_ops: WienerSRCNN((5, 3), (6,), cpu_ops=cpu_ops),
+    lambda cpu_ops: ResNet(2, 6, unshuffle=2, cpu_ops=cpu_ops),
+]
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Check again which operators torch has."""
+    cpu_ops._missing_operators.cache_clear()
+    yield monkeypatch
+    cpu_ops._missing_operators.cache_clear()
+
+
+def uses_ours(network: nn.Module, monkeypatch: pytest.MonkeyPatch, *inputs: Tensor) -> bool:
+    """Return whether a network calls one of our functions."""
+    calls: list[None] = []
+    forward = cpu_ops._ConvolutionReLU.forward
+
+    def counted(*arguments: object) -> Tensor:
+        calls.append(None)
+        rectified: Tensor = forward(*arguments)  # type: ignore[arg-type] # as it was called
+        return rectified
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cpu_ops._ConvolutionReLU, "forward", staticmethod(counted))
+        network(*inputs)
+    return bool(calls)
+
+
+@pytest.mark.parametrize("build", NETWORKS, ids=["srcnn", "wiener_srcnn", "resnet"])
+def test_both_settings_have_the_same_outputs(
+    build: Callable[[str], nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auto, torchs = build("auto"), build("torch")
+    for parameter in auto.parameters():  # the last layer of a ResNet starts with zeros
+        nn.init.normal_(parameter, std=0.2)
+    torchs.load_state_dict(auto.state_dict())
+    inputs = torch.rand(2 if isinstance(auto, WienerSRCNN) else 1, 2, 1, 22, 18)
+    torch.testing.assert_close(torchs(*inputs), auto(*inputs), atol=2e-5, rtol=1e-4)
+    assert uses_ours(auto, monkeypatch, *inputs)
+    assert not uses_ours(torchs, monkeypatch, *inputs)
+
+
+@pytest.mark.parametrize("name", ["aten.convolution_backward", "aten.threshold_backward.grad_input"])
+def test_a_torch_without_an_operator_uses_its_own_layers(
+    name: str, installed: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    installed.setattr(cpu_ops, "OPERATORS", [f"{one}_of_old" if one == name else one for one in cpu_ops.OPERATORS])
+    with caplog.at_level(logging.INFO, "deblur"):
+        networks = [SRCNN((5, 3), (4,)) for _ in range(2)]
+    assert not any(uses_ours(network, installed, torch.rand(1, 1, 9, 9)) for network in networks)
+    sentence = f"torch {torch.__version__} lacks {name}_of_old: model.cpu_ops=auto uses torch's own layers."
+    assert caplog.messages == [sentence]
+
+
+@pytest.mark.parametrize("fuses", [True, False])
+def test_the_fused_operator_is_needed_only_if_the_cpu_has_it(fuses: bool, installed: pytest.MonkeyPatch) -> None:
+    installed.setattr(cpu_ops, "FUSED_OPERATOR", "no_such_library.fused")
+    installed.setattr(cpu_ops, "_FUSES", fuses)
+    assert uses_ours(SRCNN((5, 3), (4,)), installed, torch.rand(1, 1, 9, 9)) == (not fuses)
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_installed_torch_has_all_operators(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "deblur"):
+        assert cpu_ops.uses_fast_operators("auto")
+    assert not cpu_ops.uses_fast_operators("torch")
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("build", NETWORKS, ids=["srcnn", "wiener_srcnn", "resnet"])
+def test_another_setting_is_refused(build: Callable[[str], nn.Module]) -> None:
+    with pytest.raises(ValueError, match=r"^cpu_ops=mkldnn is not allowed: give auto or torch\.$"):
+        build("mkldnn")

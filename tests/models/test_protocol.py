@@ -1,4 +1,4 @@
-"""What is known of a network, and the defaults of a network that tells nothing."""
+"""The properties of a network, and the defaults of a plain module."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def test_a_plain_module_works_with_the_defaults() -> None:
         (WienerSRCNN((5, 3), (4,)), Traits(3, 1, 7, 236, wants_wiener_estimate=True)),
     ],
 )
-def test_networks_of_the_package_tell_all(network: nn.Module, traits: Traits) -> None:
+def test_networks_of_the_package_define_all_members(network: nn.Module, traits: Traits) -> None:
     assert traits_of(network) == traits
 
 

@@ -139,16 +139,16 @@ def test_several_kernels_are_refused_unless_each_image_brings_its_own() -> None:
     several = pairs([BOX, LOPSIDED])
     with pytest.raises(ValueError, match="several kernels: take non_blind=true"):
         WienerSRCNN((5, 3), (4,)).calibrate(*several)
-    told = WienerSRCNN((5, 3), (4,), non_blind=True)
-    told.calibrate(*several)
+    non_blind = WienerSRCNN((5, 3), (4,), non_blind=True)
+    non_blind.calibrate(*several)
     blurred = gray(1, 1, 33, 29)
-    wiener_estimates = [wiener_estimate_of(told, blurred, kernel) for kernel in (BOX, LOPSIDED)]
+    wiener_estimates = [wiener_estimate_of(non_blind, blurred, kernel) for kernel in (BOX, LOPSIDED)]
     assert (wiener_estimates[0] - wiener_estimates[1]).abs().max() > 0.01
     with pytest.raises(ValueError, match="needs the kernel of each image"):
-        wiener_estimate_of(told, blurred)
+        wiener_estimate_of(non_blind, blurred)
 
 
-def test_a_network_that_is_known_kernels_keeps_none_in_its_weights() -> None:
+def test_a_non_blind_network_has_no_kernel_in_its_weights() -> None:
     before, after = (WienerSRCNN((5, 3), (4,), non_blind=True) for _ in range(2))
     before.calibrate(*pairs([BOX, LOPSIDED]))
     after.load_state_dict(before.state_dict())

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from deblur.blur import Box
 from deblur.data import SyntheticData
-from deblur.synthesis.faces import IMAGE_SIZE
-from deblur.synthesis.faces.randomness import SEED_LIMIT
-from deblur.synthesis.leaves import LAYERS, OVERSAMPLING, Scene, _radii, draw
+from deblur.synthesis import IMAGE_SIZE, OVERSAMPLING, SEED_LIMIT
+from deblur.synthesis.leaves import LAYERS, Scene, _radii, draw
 
 PAIRS = [(0, 0), (0, 1), (1, 0), (SEED_LIMIT - 1, SEED_LIMIT - 1)]
 
@@ -71,7 +70,7 @@ def test_leaves_follow_the_faces_of_a_source() -> None:
     assert SyntheticData(3, 1.0, seed=5).description == "drawn dead leaves (seed 5)"
 
 
-@pytest.mark.parametrize(("share", "leaves"), [(0.0, 0), (0.3, 2), (1.0, 6)])
-def test_the_share_of_leaves_is_that_of_the_images(tmp_path: Path, share: float, leaves: int) -> None:
-    data = module_of(SyntheticData, Box(7), max_images=6, leaves=share, cache_root=str(tmp_path), **SETTINGS)
+@pytest.mark.parametrize(("fraction", "leaves"), [(0.0, 0), (0.3, 2), (1.0, 6)])
+def test_the_fraction_of_leaves_is_that_of_the_images(tmp_path: Path, fraction: float, leaves: int) -> None:
+    data = module_of(SyntheticData, Box(7), max_images=6, leaves=fraction, cache_root=str(tmp_path), **SETTINGS)
     assert sum(name.startswith("leaves-") for name in data.source.names) == leaves

@@ -41,8 +41,8 @@ def random(shape: tuple[int, int]) -> NDArray[np.float32]:
 @pytest.fixture
 def plain() -> Plain:
     """Contents of a file for a pre-filter."""
-    told: Plain = json.loads(json.dumps(prepared(BOX, 1.0, 4.0).as_plain()))
-    return told
+    plain: Plain = json.loads(json.dumps(prepared(BOX, 1.0, 4.0).as_plain()))
+    return plain
 
 
 @pytest.mark.parametrize("kernel", [BOX, LOPSIDED, kernels.motion(9, 30), None], ids=["even", "odd", "tilted", "none"])
@@ -57,11 +57,11 @@ def test_what_json_has_held_makes_the_same_wiener_estimate(kernel: Psf | None) -
 @pytest.mark.parametrize("estimated", [False, True])
 def test_json_holds_whether_the_noise_is_estimated(estimated: bool) -> None:
     before = replace(prepared(LOPSIDED), estimate_noise=estimated)
-    told = json.loads(json.dumps(before.as_plain()))
-    assert told["estimate_noise"] is estimated
-    np.testing.assert_array_equal(WienerPrefilter.of_plain(told)(random((23, 31))), before(random((23, 31))))
-    del told["estimate_noise"]  # as files of before that
-    assert not WienerPrefilter.of_plain(told).estimate_noise
+    plain = json.loads(json.dumps(before.as_plain()))
+    assert plain["estimate_noise"] is estimated
+    np.testing.assert_array_equal(WienerPrefilter.of_plain(plain)(random((23, 31))), before(random((23, 31))))
+    del plain["estimate_noise"]  # as files of before that
+    assert not WienerPrefilter.of_plain(plain).estimate_noise
 
 
 def test_a_kernel_of_its_own_wins_over_one_that_is_given() -> None:
@@ -71,39 +71,39 @@ def test_a_kernel_of_its_own_wins_over_one_that_is_given() -> None:
 
 
 def test_without_a_kernel_of_its_own_it_takes_that_of_the_image_and_needs_it() -> None:
-    told, own, image = prepared(None), prepared(BOX), random((23, 31))
-    np.testing.assert_allclose(told(image, BOX), own(image), rtol=0, atol=1e-5)  # one kernel is in float32
+    plain, own, image = prepared(None), prepared(BOX), random((23, 31))
+    np.testing.assert_allclose(plain(image, BOX), own(image), rtol=0, atol=1e-5)  # one kernel is in float32
     with pytest.raises(ValueError, match="needs the kernel of each image"):
-        told(image)
+        plain(image)
 
 
 DAMAGE: dict[str, Callable[[Plain], object]] = {
-    "no power": lambda told: told.pop("power"),
-    "power null": lambda told: told.update(power=None),
-    "noise null": lambda told: told.update(noise=None),
-    "power of text": lambda told: told.update(power="much"),
-    "power 0": lambda told: told["power"].update(float32=told["power"]["float32"][:-8] + "AAAAAAA="),
-    "noise not a number": lambda told: told["noise"].update(shape=[1, 1], float32="AADAfw=="),
-    "infinite power": lambda told: told["power"].update(shape=[1, 1], float32="AACAfw=="),
-    "empty power": lambda told: told["power"].update(shape=[0, 0], float32=""),
-    "a shape of one side": lambda told: told["power"].update(shape=[47 * 61]),
-    "a shape of other sides": lambda told: told["power"].update(shape=[47, 62]),
-    "a shape of text": lambda told: told["power"].update(shape="ab"),
-    "an infinite shape": lambda told: told["power"].update(shape=[float("inf"), 1]),
-    "a huge shape": lambda told: told["power"].update(shape=[10**30, 1]),
-    "no base64": lambda told: told["power"].update(float32="?"),
-    "half a number": lambda told: told["power"].update(float32=told["power"]["float32"][:-4]),
-    "an even kernel": lambda told: told["kernel"].update(shape=[4, 4], float32="AACAPw" + "AAAA" * 20 + "=="),
-    "a kernel of no sum": lambda told: told["kernel"].update(shape=[1, 1], float32="AAAAAA=="),
-    "a kernel that is no number": lambda told: told["kernel"].update(shape=[1, 1], float32="AADAfw=="),
-    "no factors": lambda told: told.update(noise_scales=[]),
-    "a factor of 0": lambda told: told.update(noise_scales=[1.0, 0.0]),
-    "a factor that is no number": lambda told: told.update(noise_scales=[float("nan")]),
-    "a factor too large": lambda told: told.update(noise_scales=[10**400]),
-    "factors of text": lambda told: told.update(noise_scales="much"),
-    "a factor of the transform below 0": lambda told: told.update(fft_noise_scale=-1.0),
-    "an estimate that is no truth value": lambda told: told.update(estimate_noise="yes"),
-    "no factor of the transform": lambda told: told.update(fft_noise_scale=None),
+    "no power": lambda plain: plain.pop("power"),
+    "power null": lambda plain: plain.update(power=None),
+    "noise null": lambda plain: plain.update(noise=None),
+    "power of text": lambda plain: plain.update(power="much"),
+    "power 0": lambda plain: plain["power"].update(float32=plain["power"]["float32"][:-8] + "AAAAAAA="),
+    "noise not a number": lambda plain: plain["noise"].update(shape=[1, 1], float32="AADAfw=="),
+    "infinite power": lambda plain: plain["power"].update(shape=[1, 1], float32="AACAfw=="),
+    "empty power": lambda plain: plain["power"].update(shape=[0, 0], float32=""),
+    "a shape of one side": lambda plain: plain["power"].update(shape=[47 * 61]),
+    "a shape of other sides": lambda plain: plain["power"].update(shape=[47, 62]),
+    "a shape of text": lambda plain: plain["power"].update(shape="ab"),
+    "an infinite shape": lambda plain: plain["power"].update(shape=[float("inf"), 1]),
+    "a huge shape": lambda plain: plain["power"].update(shape=[10**30, 1]),
+    "no base64": lambda plain: plain["power"].update(float32="?"),
+    "half a number": lambda plain: plain["power"].update(float32=plain["power"]["float32"][:-4]),
+    "an even kernel": lambda plain: plain["kernel"].update(shape=[4, 4], float32="AACAPw" + "AAAA" * 20 + "=="),
+    "a kernel of sum 0": lambda plain: plain["kernel"].update(shape=[1, 1], float32="AAAAAA=="),
+    "a kernel that is no number": lambda plain: plain["kernel"].update(shape=[1, 1], float32="AADAfw=="),
+    "no factors": lambda plain: plain.update(noise_scales=[]),
+    "a factor of 0": lambda plain: plain.update(noise_scales=[1.0, 0.0]),
+    "a factor that is no number": lambda plain: plain.update(noise_scales=[float("nan")]),
+    "a factor too large": lambda plain: plain.update(noise_scales=[10**400]),
+    "factors of text": lambda plain: plain.update(noise_scales="much"),
+    "a factor of the transform below 0": lambda plain: plain.update(fft_noise_scale=-1.0),
+    "an estimate that is no truth value": lambda plain: plain.update(estimate_noise="yes"),
+    "no factor of the transform": lambda plain: plain.update(fft_noise_scale=None),
 }
 
 

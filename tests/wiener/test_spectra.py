@@ -33,7 +33,7 @@ def test_power_is_averaged_over_the_square_around_a_frequency() -> None:
     power = PowerSpectrum.measured([wave(2, 0)], SHAPE, least=1e-6, smoothing=3).at(*own_frequencies(SHAPE))
     expected = np.full(SHAPE, 1e-6)
     expected[1:4, :2] = 1 / 9
-    expected[1:4, 0] += 1 / 9  # below the lowest frequency it goes on as it is there
+    expected[1:4, 0] += 1 / 9  # below the lowest frequency its value extends
     np.testing.assert_allclose(power, expected, rtol=1e-5)
 
 
@@ -45,7 +45,7 @@ def test_between_frequencies_power_is_the_geometric_mean() -> None:
     np.testing.assert_allclose(spectrum.at(rows, columns), expected, rtol=1e-5)
 
 
-def test_above_the_highest_frequency_of_the_dct_power_goes_on() -> None:
+def test_above_the_highest_frequency_of_the_dct_its_power_extends() -> None:
     spectrum = PowerSpectrum.measured([noise(SHAPE)], SHAPE, least=1e-6)
     power = spectrum.at(*own_frequencies(SHAPE))
     above = spectrum.at(np.array([5 / 6, 1.0]), np.array([8 / 9, 0.95, 1.0]))

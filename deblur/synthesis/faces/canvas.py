@@ -1,4 +1,4 @@
-"""The canvas: fills, shades and strokes shapes given in face units."""
+"""The canvas: fills, shades and strokes shapes given in face units; and the random fields that texture them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,22 +7,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.synthesis.faces.geometry import Points, closed, ribbon
-from deblur.synthesis.faces.randomness import happens, pick
-from deblur.synthesis.faces.textures import Field, Textures
-from deblur.synthesis.faces.view import CANVAS_SIZE, OVERSAMPLING, PIXELS, View
+from deblur.synthesis import CANVAS_SIZE, IMAGE_SIZE, OVERSAMPLING, happens, pick
+from deblur.synthesis.faces.geometry import Points, View, closed, ribbon
 
 Levels = NDArray[np.uint8]
+Field = NDArray[np.float32]
 
 BLACK, WHITE = 0.0, 255.0  # gray levels
 TEXTURE_WHITE = 254.0  # a texture never reaches pure white, which is left to highlights and paper
 FRACTION_BITS = 4  # OpenCV takes polygon corners as whole numbers of 1/16 px
 MARGIN = 2  # px around a patch, for the soft rim of the polygon
 PAINTED_SOFTNESS = 0.06  # face units: edge of a painted shadow; a cel shadow has a hard edge
+LIGHT_GRIDS = (3, 6, 12, 24, 48, 96)  # cells along one edge, coarse to fine
+PIXELS = np.arange(CANVAS_SIZE, dtype=np.float32)  # the x of every column and the y of every row
+PIXELS.setflags(write=False)
 
 
 class Patch(NamedTuple):
-    """How much of every pixel a shape covers (0 to 255), and which part of the canvas the shape lies in."""
+    """How much of every pixel a shape covers (0 to 255), and the part of the canvas that the shape lies in."""
 
     coverage: Levels
     rows: slice
@@ -31,31 +33,60 @@ class Patch(NamedTuple):
 
 @dataclass(frozen=True)
 class Style:
-    """What all lines and shadows of one drawing have in common.
+    """What all lines and shadows of one drawing have in common."""
 
-    Attributes:
-        line_width: Width of a line of width 1, in canvas pixels.
-        ink: Gray level of the outlines.
-        painted: Whether shadows have soft edges, as if painted, or hard ones, as in cel animation.
-    """
+    line_width: float  # of a line of width 1 [canvas px]
+    ink: float  # gray level of the outlines
+    painted: bool  # whether shadows have soft edges, as if painted, or hard ones, as in cel animation
 
-    line_width: float
-    ink: float
-    painted: bool
+
+@dataclass(frozen=True)
+class Textures:
+    """Two fields of gray levels to add to a filled shape, both of the size of the canvas."""
+
+    streaks: Field  # from the crown to the tips, for hair
+    blotches: Field  # without direction, for cloth and paper
 
 
 def random_style(rng: np.random.RandomState) -> Style:
-    """Draw how the artist works: two in three use a dark ink, the others a grayish one."""
+    """Draw a style: two in three use a dark ink, the others a grayish one."""
     line_width = rng.uniform(0.6, 1.7) * OVERSAMPLING
     ink = pick(rng, rng.uniform(5, 45), rng.uniform(5, 45), rng.uniform(45, 120))
     return Style(line_width, ink, painted=happens(rng, 0.6))
 
 
+def random_textures(rng: np.random.RandomState, view: View) -> Textures:
+    """Draw both textures; the streaks turn with the head."""
+    # Streaks are fine across the hair, long along it, and gathered in broader tresses.
+    fine = rng.normal(0, 1, (5, 40))
+    broad = cv2.resize(rng.normal(0, 1, (4, 14)), (40, 5), interpolation=cv2.INTER_CUBIC)
+    strength = rng.uniform(2, 16)  # gray levels
+    upright = _enlarge((fine + broad).astype(np.float32) * strength, CANVAS_SIZE)
+    size = (CANVAS_SIZE, CANVAS_SIZE)
+    streaks = cv2.warpAffine(upright, view.turn_about_center(), size, borderMode=cv2.BORDER_REFLECT)
+    deviation = rng.uniform(2, 12)  # gray levels
+    return Textures(np.asarray(streaks, np.float32), _enlarge(rng.normal(0, deviation, (40, 40)), CANVAS_SIZE))
+
+
+def random_light(rng: np.random.RandomState) -> Field:
+    """Draw a cloudy field around 0, (IMAGE_SIZE, IMAGE_SIZE), that is strong at large scales and weak at small ones."""
+    total = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.float32)
+    for cells in LIGHT_GRIDS:
+        total += _enlarge(rng.normal(0, 2.0 / cells**0.9, (cells, cells)), IMAGE_SIZE)
+    return total
+
+
+def _enlarge(field: NDArray[np.floating], size: int) -> Field:
+    """Interpolate a small field to `size` x `size` pixels."""
+    enlarged = cv2.resize(field.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(enlarged, np.float32)
+
+
 class Canvas:
     """A square of gray levels to draw on.
 
-    Shapes and paths are (n, 2) arrays in face units and may lie outside the canvas. Gray levels beyond [0, 255] are
-    limited to that range.
+    Shapes and paths are (n, 2) arrays in face units and may lie outside the canvas. Gray levels are clipped to
+    [0, 255].
 
     Attributes:
         levels: (CANVAS_SIZE, CANVAS_SIZE), the drawing so far.
@@ -67,11 +98,7 @@ class Canvas:
         self.view = view
         self.style = style
         self.textures = textures
-
-    @property
-    def ink(self) -> float:
-        """The gray level of the outlines."""
-        return self.style.ink
+        self.ink = style.ink
 
     def fill(
         self,
@@ -87,13 +114,13 @@ class Canvas:
         """Fill a shape and draw its outline.
 
         Args:
-            shape: The outline, (n, 2).
-            level: Gray level, or where a gradient starts.
-            end_level: Gray level where the gradient ends; without it there is no gradient.
-            angle: Where the gradient runs to, in degrees (0: right, 90: down).
+            shape: the outline, (n, 2).
+            level: gray level, or the start of a gradient.
+            end_level: end of the gradient; None for no gradient.
+            angle: direction of the gradient [degrees] (0: right, 90: down).
             opacity: 0 leaves what is below, 1 hides it.
-            line: Width of the outline relative to the style's line; 0 draws none.
-            texture: Gray levels to add, a field of the size of the canvas.
+            line: width of the outline relative to the style's line; 0 draws none.
+            texture: gray levels to add, a field of the size of the canvas.
         """
         start = limited(level)
         end = start if end_level is None else limited(end_level)
@@ -117,19 +144,19 @@ class Canvas:
         _draw_polygon(self.levels, self.view.to_pixels(shape), limited(level))
 
     def outline(self, shape: Points, level: float, width: float) -> None:
-        """Draw the outline of a shape with an even line of at least one pixel and whole pixels."""
+        """Draw the outline of a shape with an even line of whole pixels, at least one."""
         thickness = max(1, round(width * self.style.line_width))
         corners = _fixed_point(self.view.to_pixels(shape))
         cv2.polylines(self.levels, [corners], True, limited(level), thickness, cv2.LINE_AA, FRACTION_BITS)
 
     def shade(self, shape: Points, within: Points, factor: float, softness: float | None = None) -> None:
-        """Darken where a shadow falls on an object.
+        """Darken an object under a shadow.
 
         Args:
-            shape: Outline of the shadow.
-            within: Outline of the object.
-            factor: What is left of the gray level in full shadow, in [0, 1].
-            softness: Width of the shadow's edge in face units; the style's own one by default.
+            shape: outline of the shadow.
+            within: outline of the object.
+            factor: fraction of the gray level that remains in full shadow, in [0, 1].
+            softness: width of the shadow's edge in face units; None for that of the style.
         """
         if softness is None:
             softness = PAINTED_SOFTNESS if self.style.painted else 0.0
@@ -137,10 +164,13 @@ class Canvas:
         patch = _cover(self.view.to_pixels(shape), MARGIN + int(1.8 * edge))
         if patch is None:
             return
-        shadow = _blurred(patch.coverage, int(edge * 1.7) | 1) if edge else patch.coverage
-        corner = [patch.columns.start, patch.rows.start]
+        shadow: NDArray[np.integer | np.floating] = patch.coverage
+        if edge:
+            size = (int(edge * 1.7) | 1, int(edge * 1.7) | 1)
+            for _ in range(2):
+                shadow = cv2.blur(shadow, size, borderType=cv2.BORDER_CONSTANT)
         stencil = np.zeros_like(patch.coverage)
-        _draw_polygon(stencil, self.view.to_pixels(within) - corner, WHITE)
+        _draw_polygon(stencil, self.view.to_pixels(within) - [patch.columns.start, patch.rows.start], WHITE)
         coverage = np.asarray(cv2.min(shadow, stencil), np.uint8)
         paint = self.levels[patch.rows, patch.columns] * np.float32(factor)
         self._blend(patch._replace(coverage=coverage), paint)
@@ -155,10 +185,7 @@ class Canvas:
         _draw_polygon(self.levels, corners, limited(level))
 
     def _blend(self, patch: Patch, paint: Field, opacity: float = 1.0) -> None:
-        """Lay paint, gray levels of the patch's size, over the canvas where the patch covers it.
-
-        The paint is used up: its array serves as working memory.
-        """
+        """Blend paint, gray levels of the patch's size, into the canvas; overwrite the array of the paint."""
         region = self.levels[patch.rows, patch.columns]
         below = region.astype(np.float32)
         weight = patch.coverage.astype(np.float32)
@@ -167,13 +194,13 @@ class Canvas:
         paint *= weight
         paint += below
         paint += np.float32(0.5)  # so that cutting off the fraction rounds
-        # A steep gradient overshoots beside its shape; beyond 255, white would be stored as black.
+        # A steep gradient overshoots outside its shape; beyond 255, white would be stored as black.
         np.clip(paint, BLACK, WHITE, out=paint)
         region[:] = paint
 
 
 def limited(level: float) -> float:
-    """Limit a gray level to [0, 255]."""
+    """Clip a gray level to [0, 255]."""
     return min(max(float(level), BLACK), WHITE)
 
 
@@ -189,7 +216,7 @@ def _draw_polygon(levels: Levels, corners: Points, level: float) -> None:
 
 
 def _cover(corners: Points, margin: int) -> Patch | None:
-    """Return the patch of a polygon with a margin, both in pixels; none where (almost) nothing is on the canvas."""
+    """Return the patch of a polygon with a margin, both in pixels; None if (almost) nothing is on the canvas."""
     low_x, low_y = corners.min(axis=0).tolist()
     high_x, high_y = corners.max(axis=0).tolist()
     left, top = max(int(low_x) - margin, 0), max(int(low_y) - margin, 0)
@@ -210,10 +237,3 @@ def _gradient(corners: Points, patch: Patch, start: float, end: float, direction
     across = PIXELS[patch.columns] * slope_x + np.float32(start - first * slope)
     down = PIXELS[patch.rows] * slope_y
     return across + down[:, None]
-
-
-def _blurred(coverage: Levels, width: int) -> Levels:
-    """Soften a coverage with two box blurs of the given odd width in pixels."""
-    size = (width, width)
-    once = cv2.blur(coverage, size, borderType=cv2.BORDER_CONSTANT)
-    return np.asarray(cv2.blur(once, size, borderType=cv2.BORDER_CONSTANT), np.uint8)

@@ -1,95 +1,61 @@
-"""Everything worn: the upper body with neck and collar, and what is on the head."""
-
-from dataclasses import dataclass
+"""Clothes of the upper body with neck and collar, headwear, and the decorations of both."""
 
 import numpy as np
 
-from deblur.synthesis.faces.canvas import Canvas
-from deblur.synthesis.faces.decorations import draw_decoration
-from deblur.synthesis.faces.geometry import SIDES, Points, as_points, bezier, ellipse, join, mirror, shifted, symmetric
+from deblur.synthesis import happens, pick
+from deblur.synthesis.faces.canvas import WHITE, Canvas
+from deblur.synthesis.faces.geometry import (
+    SIDES,
+    as_points,
+    bezier,
+    circle,
+    ellipse,
+    join,
+    mirror,
+    shifted,
+    symmetric,
+)
 from deblur.synthesis.faces.hair import HairColors
-from deblur.synthesis.faces.randomness import happens, pick
-from deblur.synthesis.faces.scatter import Area, scatter
-
-
-@dataclass(frozen=True)
-class Garment:
-    """A garment: half of its width and its upper edge in face units, its outline and its gray level."""
-
-    half_width: float
-    top: float
-    shape: Points
-    level: float
+from deblur.synthesis.faces.scenery import Area, scatter
 
 
 def draw_body(canvas: Canvas, rng: np.random.RandomState, skin: float) -> None:
     """Draw the clothed upper body and the neck."""
-    garment = _random_garment(rng)
-    end_level = garment.level * rng.uniform(0.5, 1.1)
-    canvas.fill(garment.shape, garment.level, end_level, texture=canvas.textures.blotches)
-    _draw_folds(canvas, rng, garment)
-    _draw_creases(canvas, rng, garment)
-    if happens(rng, 0.5):
-        _draw_print(canvas, rng, garment)
-    _draw_neck(canvas, rng, garment, skin)
-    if happens(rng, 0.7):
-        _draw_collar(canvas, rng, garment)
-    for _ in range(rng.poisson(0.9)):
-        x, y = rng.normal(0, 0.4), rng.uniform(garment.top + 0.3, garment.top + 0.6)
-        draw_decoration(canvas, rng, x, y, size=rng.uniform(0.12, 0.35))
-
-
-def _random_garment(rng: np.random.RandomState) -> Garment:
-    """Draw shape and color of the garment."""
     level = pick(rng, rng.uniform(10, 80), rng.uniform(80, 200), rng.uniform(200, 256))
     half_width = rng.uniform(1.0, 1.5)
     top = rng.uniform(1.3, 1.45)
     shoulder, elbow = (-half_width * 0.7, top + 0.1), (-half_width, top + 0.4)
-    shape = symmetric(bezier((-0.2, top), shoulder, elbow, (-half_width - 0.4, 3.4)))
-    return Garment(half_width, top, shape, level)
-
-
-def _draw_folds(canvas: Canvas, rng: np.random.RandomState, garment: Garment) -> None:
-    """Darken a few folds of the cloth."""
-    for _ in range(rng.randint(1, 5)):
-        x = rng.uniform(-garment.half_width, garment.half_width)
-        y = rng.uniform(garment.top + 0.3, 2.6)
+    garment = symmetric(bezier((-0.2, top), shoulder, elbow, (-half_width - 0.4, 3.4)))
+    canvas.fill(garment, level, level * rng.uniform(0.5, 1.1), texture=canvas.textures.blotches)
+    for _ in range(rng.randint(1, 5)):  # dark folds
+        x, y = rng.uniform(-half_width, half_width), rng.uniform(top + 0.3, 2.6)
         fold = ellipse(x, y, rng.uniform(0.1, 0.5), rng.uniform(0.3, 0.9), count=20)
-        canvas.shade(fold, garment.shape, rng.uniform(0.6, 0.9))
-
-
-def _draw_creases(canvas: Canvas, rng: np.random.RandomState, garment: Garment) -> None:
-    """Draw lines that fall down the cloth."""
-    for _ in range(rng.randint(3, 14)):
-        x = rng.uniform(-garment.half_width, garment.half_width)
-        y = rng.uniform(garment.top + 0.2, 2.4)
+        canvas.shade(fold, garment, rng.uniform(0.6, 0.9))
+    for _ in range(rng.randint(3, 14)):  # creases
+        x, y = rng.uniform(-half_width, half_width), rng.uniform(top + 0.2, 2.4)
         middle = (x + rng.normal(0, 0.2), y + 0.3)
         end = (x + rng.normal(0, 0.3), y + rng.uniform(0.3, 0.9))
-        level = pick(rng, canvas.ink, garment.level * 0.7, 255 - garment.level)
-        canvas.stroke(bezier((x, y), middle, end), level, rng.uniform(0.4, 1.5))
-
-
-def _draw_print(canvas: Canvas, rng: np.random.RandomState, garment: Garment) -> None:
-    """Print small shapes on the cloth."""
-    sizes = rng.uniform(0.02, 0.1, rng.randint(20, 120))
-    area = Area(-garment.half_width, garment.half_width, garment.top + 0.25, 2.4)
-    scatter(canvas, rng, sizes, area)
-
-
-def _draw_neck(canvas: Canvas, rng: np.random.RandomState, garment: Garment, skin: float) -> None:
-    """Draw the neck with its neckline, and the chin's shadow on it."""
-    side, notch = garment.top + 0.05, garment.top + 0.35
+        crease_level = pick(rng, canvas.ink, level * 0.7, 255 - level)
+        canvas.stroke(bezier((x, y), middle, end), crease_level, rng.uniform(0.4, 1.5))
+    if happens(rng, 0.5):  # a print
+        sizes = rng.uniform(0.02, 0.1, rng.randint(20, 120))
+        scatter(canvas, rng, sizes, Area(-half_width, half_width, top + 0.25, 2.4))
+    side, notch = top + 0.05, top + 0.35
     neck = as_points((-0.25, 0.8), (0.25, 0.8), (0.28, side), (0.05, notch), (-0.05, notch), (-0.28, side))
     canvas.fill(neck, skin, skin * 0.93, line=0.8)
     canvas.shade(ellipse(0, 0.95, 0.5, 0.33), neck, rng.uniform(0.65, 0.85))
+    if happens(rng, 0.7):
+        _draw_collar(canvas, rng, top)
+    for _ in range(rng.poisson(0.9)):
+        x, y = rng.normal(0, 0.4), rng.uniform(top + 0.3, top + 0.6)
+        _draw_decoration(canvas, rng, x, y, size=rng.uniform(0.12, 0.35))
 
 
-def _draw_collar(canvas: Canvas, rng: np.random.RandomState, garment: Garment) -> None:
-    """Draw both halves of a collar."""
+def _draw_collar(canvas: Canvas, rng: np.random.RandomState, top: float) -> None:
     level = pick(rng, rng.uniform(215, 256), rng.uniform(10, 256))
-    outer = (rng.uniform(0.5, 0.8), garment.top + 0.1)
-    corner = (rng.uniform(0.3, 0.6), garment.top + 0.6)
-    right = as_points((0.28, garment.top - 0.12), outer, corner, (0.0, garment.top + 0.35))
+    outer = (rng.uniform(0.5, 0.8), top + 0.1)
+    corner = (rng.uniform(0.3, 0.6), top + 0.6)
+    right = as_points((0.28, top - 0.12), outer, corner, (0.0, top + 0.35))
     for half in (right, mirror(right)):
         canvas.fill(half, level, level * 0.8)
 
@@ -101,19 +67,24 @@ def draw_headwear(canvas: Canvas, rng: np.random.RandomState, colors: HairColors
     if kind < 0.2:
         _draw_animal_ears(canvas, colors)
     elif kind < 0.4:
-        _draw_headband(canvas, level)
+        front = bezier((-1.12, -0.5), (-0.9, -1.5), (0.9, -1.5), (1.12, -0.5))
+        back = bezier((1.1, -0.68), (0.85, -1.72), (-0.85, -1.72), (-1.1, -0.68))
+        canvas.fill(join(front, back), level, level * 0.8)
     elif kind < 0.52:
-        _draw_cap(canvas, level)
+        crown = bezier((-1.3, -0.7), (-1.3, -2.3), (1.3, -2.3), (1.3, -0.7))
+        cap = join(crown, bezier((1.3, -0.7), (0.5, -1.1), (-0.5, -1.1), (-1.3, -0.7)))
+        canvas.fill(cap, level, level * 0.7)
+        canvas.shade(shifted(cap, 0.5, 0.2), cap, 0.8)
     for _ in range(rng.poisson(1.2)):
         x = pick(rng, *SIDES) * rng.uniform(0.5, 1.1)
         y = rng.uniform(-1.3, -0.4)
-        draw_decoration(canvas, rng, x, y, size=rng.uniform(0.12, 0.4))
-    if kind > 0.92:
-        _draw_glasses(canvas)
+        _draw_decoration(canvas, rng, x, y, size=rng.uniform(0.12, 0.4))
+    if kind > 0.92:  # glasses
+        for side in SIDES:
+            canvas.stroke(ellipse(side * 0.44, 0.22, 0.32, 0.27), canvas.ink, 1.4, tapered=False)
 
 
 def _draw_animal_ears(canvas: Canvas, colors: HairColors) -> None:
-    """Draw two pointed ears in the color of the hair."""
     outer = bezier((0.4, -1.35), (0.75, -2.5), (1.15, -2.1), (1.1, -0.95))
     inner = bezier((0.6, -1.35), (0.8, -2.2), (1.05, -1.9), (1.0, -1.05))
     for side in SIDES:
@@ -121,23 +92,46 @@ def _draw_animal_ears(canvas: Canvas, colors: HairColors) -> None:
         canvas.fill(inner * [side, 1], 200, colors.light, line=0.6)
 
 
-def _draw_headband(canvas: Canvas, level: float) -> None:
-    """Draw a band from ear to ear."""
-    front = bezier((-1.12, -0.5), (-0.9, -1.5), (0.9, -1.5), (1.12, -0.5))
-    back = bezier((1.1, -0.68), (0.85, -1.72), (-0.85, -1.72), (-1.1, -0.68))
-    canvas.fill(join(front, back), level, level * 0.8)
+def _draw_decoration(canvas: Canvas, rng: np.random.RandomState, x: float, y: float, size: float) -> None:
+    """Draw a random decoration around (x, y), about `size` face units to all sides."""
+    kind = rng.randint(5)
+    level = rng.uniform(20, 250)
+    second_level = level + rng.normal(0, 60)
+    if kind == 0:  # a flower with a center of the opposite lightness
+        petals = rng.randint(5, 9)
+        for petal_x, petal_y in circle(petals + 1)[:petals].tolist():
+            petal = ellipse(x + size * 0.6 * petal_x, y + size * 0.6 * petal_y, size * 0.42, size * 0.42, count=16)
+            canvas.fill(petal, level, second_level, line=0.7)
+        canvas.fill(ellipse(x, y, size * 0.3, size * 0.3, count=14), WHITE - level, line=0.7)
+    elif kind == 1:
+        _draw_bow(canvas, rng, x, y, size, (level, second_level))
+    elif kind == 2:  # a gem with a glint
+        canvas.fill(ellipse(x, y, size * 0.7, size * 0.7, count=24), level, second_level)
+        canvas.fill(ellipse(x - size * 0.2, y - size * 0.2, size * 0.2, size * 0.15, count=10), 250, line=0)
+    elif kind == 3:  # a star with five points
+        radii = np.where(np.arange(10) % 2, 0.4 * size, size)
+        canvas.fill(circle(11)[:10] * radii[:, None] + [x, y], level, second_level, line=0.8)
+    else:  # slanted stripes
+        left, right = x - size, x + size
+        for number in range(4):
+            top_left, top_right, bottom_right, bottom_left = (
+                y + size * (0.3 * number - rise) for rise in (0.6, 0.5, 0.3, 0.4)
+            )
+            stripe = as_points((left, top_left), (right, top_right), (right, bottom_right), (left, bottom_left))
+            canvas.fill(stripe, level if number % 2 else second_level, line=0.5)
 
 
-def _draw_cap(canvas: Canvas, level: float) -> None:
-    """Draw a round cap, shaded on one side."""
-    crown = bezier((-1.3, -0.7), (-1.3, -2.3), (1.3, -2.3), (1.3, -0.7))
-    rim = bezier((1.3, -0.7), (0.5, -1.1), (-0.5, -1.1), (-1.3, -0.7))
-    cap = join(crown, rim)
-    canvas.fill(cap, level, level * 0.7)
-    canvas.shade(shifted(cap, 0.5, 0.2), cap, 0.8)
-
-
-def _draw_glasses(canvas: Canvas) -> None:
-    """Draw the two rims of a pair of glasses."""
+def _draw_bow(
+    canvas: Canvas, rng: np.random.RandomState, x: float, y: float, size: float, levels: tuple[float, float]
+) -> None:
+    """Draw two loops with folds, and the knot between them."""
     for side in SIDES:
-        canvas.stroke(ellipse(side * 0.44, 0.22, 0.32, 0.27), canvas.ink, 1.4, tapered=False)
+        reach = side * size
+        upper = bezier((x, y), (x + reach * 0.8, y - size * 1.1), (x + reach * 1.4, y - size * 0.5))
+        lower = bezier((x + reach * 1.4, y + size * 0.5), (x + reach * 0.8, y + size * 0.6), (x, y))
+        canvas.fill(join(upper, lower), *levels, line=0.9)
+        for _ in range(3):
+            middle = (x + reach * 0.5, y + size * rng.uniform(-0.3, 0.3))
+            end = (x + reach, y + size * rng.uniform(-0.4, 0.4))
+            canvas.stroke(bezier((x, y), middle, end), canvas.ink, 0.8)
+    canvas.fill(ellipse(x, y, size * 0.25, size * 0.3, count=14), *levels[::-1], line=0.9)

@@ -1,14 +1,17 @@
-"""Curves and outlines as (n, 2) arrays of x and y.
+"""Curves and outlines as (n, 2) arrays of x and y, and the view that places them on the canvas.
 
-Most of them are in face units: the chin is about one unit below the middle of the head, the ears about one unit to its
-left and right, and y grows downwards.
+Most are in face units: the chin is about one unit below the middle of the head, the ears are about one unit to its left
+and right, and y grows downwards.
 """
 
 import math
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from deblur.synthesis import CANVAS_SIZE
 
 Points = NDArray[np.float64]
 Point = tuple[float, float] | Points
@@ -61,12 +64,12 @@ def shifted(points: Points, x: float, y: float) -> Points:
 
 
 def mirror(points: Points) -> Points:
-    """Reflect points left to right and reverse them, so that a half outline continues into its mirrored half."""
+    """Reflect points left to right and reverse them: a half outline continues into its mirrored half."""
     return points[::-1] * [-1, 1]
 
 
 def join(*parts: Points) -> Points:
-    """Put curves one behind the other."""
+    """Concatenate curves."""
     return np.concatenate(parts)
 
 
@@ -110,3 +113,43 @@ def _frozen(array: Points) -> Points:
     """Make a cached array read only: a change in it would show in all later drawings."""
     array.setflags(write=False)
     return array
+
+
+@dataclass(frozen=True)
+class View:
+    """Size, turn and place of the face on the canvas."""
+
+    unit: float  # length of one face unit [canvas px]
+    matrix: NDArray[np.float64]  # (2, 2), multiplied from the right: turns and scales a row of face units to pixels
+    origin: NDArray[np.float64]  # (2,), the middle of the head [canvas px]
+
+    def to_pixels(self, points: Points) -> Points:
+        """Convert (n, 2) points from face units to canvas pixels."""
+        return points @ self.matrix + self.origin
+
+    def direction(self, angle: float) -> NDArray[np.float64]:
+        """Convert a direction from degrees in face units (0: right, 90: down) to a unit vector in pixels, (2,)."""
+        radians = math.radians(angle)
+        vector = np.array([math.cos(radians), math.sin(radians)]) @ self.matrix
+        vector /= math.hypot(*vector)
+        return vector
+
+    def turn_about_center(self) -> NDArray[np.float32]:
+        """Return the (2, 3) affine map, in pixels, that turns an image like the face and keeps the canvas center."""
+        center = CANVAS_SIZE / 2
+        affine = np.zeros((2, 3), np.float32)
+        affine[:, :2] = self.matrix.T / self.unit
+        affine[:, 2] = center - affine[:, :2] @ [center, center]
+        return affine
+
+
+def random_view(rng: np.random.RandomState) -> View:
+    """Draw the size, tilt, width and place of the face."""
+    tilt = math.radians(rng.normal(0, 9))
+    unit = rng.uniform(0.2, 0.32) * CANVAS_SIZE
+    stretch = rng.uniform(0.95, 1.1)
+    cosine, sine = math.cos(tilt), math.sin(tilt)
+    matrix = (unit * np.array([[cosine, -sine], [sine, cosine]]) * [stretch, 1]).T
+    x = CANVAS_SIZE * rng.normal(0.5, 0.04)
+    y = CANVAS_SIZE * rng.normal(0.54, 0.04)
+    return View(unit, matrix, np.array([x, y]))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deblur.synthesis import happens, pick
 from deblur.synthesis.faces.canvas import Canvas
-from deblur.synthesis.faces.geometry import SIDES, Point, Points, as_points, bezier, join, mirror, symmetric
-from deblur.synthesis.faces.randomness import happens, pick
+from deblur.synthesis.faces.geometry import SIDES, Point, as_points, bezier, join, mirror, symmetric
 
 
 @dataclass(frozen=True)
@@ -19,43 +19,42 @@ class HairColors:
     light: float
 
 
-@dataclass(frozen=True)
-class Lock:
-    """A tapered lock of hair in face units.
-
-    Attributes:
-        root: Where it is widest.
-        tip: Where it ends in a point.
-        bend: How far its middle lies beside the straight line from root to tip.
-        half_width: Half of its width at the root.
-        line: Width of its outline relative to the style's line.
-        strands: How many strands are drawn in it, on average.
-    """
-
-    root: Point
-    tip: Point
-    bend: float
-    half_width: float
-    line: float = 0.8
-    strands: int = 3
-
-
 def random_hair_colors(rng: np.random.RandomState) -> HairColors:
-    """Draw the colors: dark, medium or light hair, all equally likely."""
+    """Draw the gray levels: dark, medium or light hair, all equally likely."""
     mid = pick(rng, rng.uniform(30, 85), rng.uniform(85, 170), rng.uniform(150, 228))
     dark = mid * rng.uniform(0.5, 0.8)
     light = min(mid + rng.uniform(15, 60), 255)
     return HairColors(dark, mid, light)
 
 
-def draw_lock(canvas: Canvas, rng: np.random.RandomState, lock: Lock, colors: HairColors) -> None:
-    """Draw a lock of hair with a few strands in it."""
-    root, tip = as_points(lock.root, lock.tip)
+def _draw_lock(
+    canvas: Canvas,
+    rng: np.random.RandomState,
+    colors: HairColors,
+    ends: tuple[Point, Point],
+    bend: float,
+    half_width: float,
+    line: float = 0.8,
+    strands: int = 3,
+) -> None:
+    """Draw a tapered lock of hair with a few strands in it.
+
+    Args:
+        canvas: to draw on.
+        rng: of the details.
+        colors: of the hair.
+        ends: its wide root and its tip, in face units.
+        bend: distance of its middle from the straight line between them.
+        half_width: at the root.
+        line: width of its outline relative to the style's line.
+        strands: their mean number.
+    """
+    root, tip = as_points(*ends)
     way_x, way_y = (tip - root).tolist()
     length = math.hypot(way_x, way_y) + 1e-6
     aside = np.array([-way_y / length, way_x / length])
-    middle = root + np.array([way_x, way_y]) * rng.uniform(0.45, 0.65) + aside * lock.bend
-    to_edge = aside * lock.half_width
+    middle = root + np.array([way_x, way_y]) * rng.uniform(0.45, 0.65) + aside * bend
+    to_edge = aside * half_width
     to_belly = to_edge * 1.1
     left = bezier(root - to_edge, middle - to_belly, tip)
     right = bezier(root + to_edge, middle + to_belly, tip)
@@ -65,23 +64,15 @@ def draw_lock(canvas: Canvas, rng: np.random.RandomState, lock: Lock, colors: Ha
     angle = math.degrees(math.atan2(way_y, way_x))
     texture = canvas.textures.streaks
     canvas.fill(join(left, right[::-1]), level, end_level, angle=angle, line=0, texture=texture)
-    for _ in range(rng.poisson(lock.strands)):
-        _draw_strand_between(canvas, rng, left, right, colors)
-    if lock.line > 0:
-        canvas.stroke(left, canvas.ink, lock.line * rng.uniform(0.5, 1.2))
-        canvas.stroke(right, canvas.ink, lock.line * rng.uniform(0.5, 1.2))
-
-
-def _draw_strand_between(
-    canvas: Canvas, rng: np.random.RandomState, left: Points, right: Points, colors: HairColors
-) -> None:
-    """Draw a piece of a strand that runs between the two edges of a lock."""
-    share = rng.uniform(0.1, 0.9)
-    start = rng.randint(0, 8)
-    piece = slice(start, start + rng.randint(4, 10))
-    strand = left[piece] * share + right[piece] * (1 - share)
-    level = pick(rng, colors.dark, colors.mid + rng.normal(0, 25), colors.light, canvas.ink)
-    canvas.stroke(strand, level, rng.uniform(0.3, 1.3))
+    for _ in range(rng.poisson(strands)):
+        weight = rng.uniform(0.1, 0.9)
+        start = rng.randint(0, 8)
+        piece = slice(start, start + rng.randint(4, 10))
+        strand = left[piece] * weight + right[piece] * (1 - weight)
+        strand_level = pick(rng, colors.dark, colors.mid + rng.normal(0, 25), colors.light, canvas.ink)
+        canvas.stroke(strand, strand_level, rng.uniform(0.3, 1.3))
+    for edge in (left, right):
+        canvas.stroke(edge, canvas.ink, line * rng.uniform(0.5, 1.2))
 
 
 def draw_back_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
@@ -95,22 +86,19 @@ def draw_back_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColor
         x = rng.uniform(-1, 1) * half_width
         root = (x * 0.8, rng.uniform(-0.9, 0.3))
         tip = (x * rng.uniform(0.9, 1.3), length + rng.normal(0.1, 0.2))
-        lock = Lock(root, tip, bend=rng.normal(0, 0.15), half_width=rng.uniform(0.06, 0.2), line=0.7)
-        draw_lock(canvas, rng, lock, shadowed)
+        _draw_lock(canvas, rng, shadowed, (root, tip), rng.normal(0, 0.15), rng.uniform(0.06, 0.2), line=0.7)
     if happens(rng, 0.3):
         _draw_twin_tails(canvas, rng, colors)
 
 
 def _draw_twin_tails(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
-    """Draw a tail of six locks at either side of the head."""
     tip_x, tip_y = rng.uniform(1.4, 2.3), rng.uniform(1.0, 2.6)
     bend = rng.uniform(-0.5, 0.1)
     for side in SIDES:
         for _ in range(6):
             root = (side * 1.1 + rng.normal(0, 0.06), -0.6)
             tip = (side * tip_x + rng.normal(0, 0.15), tip_y + rng.normal(0, 0.25))
-            lock = Lock(root, tip, bend=side * bend, half_width=rng.uniform(0.1, 0.25))
-            draw_lock(canvas, rng, lock, colors)
+            _draw_lock(canvas, rng, colors, (root, tip), side * bend, rng.uniform(0.1, 0.25))
 
 
 def draw_front_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
@@ -128,11 +116,13 @@ def draw_front_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColo
     _draw_side_locks(canvas, rng, colors)
     if happens(rng, 0.55):
         _draw_highlight(canvas, rng, colors)
-    _draw_stray_hairs(canvas, rng, colors)
+    for _ in range(rng.poisson(1.5)):  # stray hairs
+        x = rng.uniform(-0.8, 0.8)
+        end = (x * 1.4 + rng.normal(0, 0.3), -1.6)
+        canvas.stroke(bezier((x, -1.3), (x * 1.4, -1.8), end), colors.dark, 1.3)
 
 
 def _draw_parted_strands(canvas: Canvas, rng: np.random.RandomState, colors: HairColors, parting: float) -> None:
-    """Draw strands that fan out from the parting."""
     for _ in range(rng.randint(10, 36)):
         x = rng.uniform(-1, 1)
         bow = (parting + (x - parting) * 0.8, -1.3)
@@ -145,7 +135,7 @@ def _draw_parted_strands(canvas: Canvas, rng: np.random.RandomState, colors: Hai
 
 
 def _draw_fringe(canvas: Canvas, rng: np.random.RandomState, colors: HairColors, parting: float, count: int) -> None:
-    """Draw the locks over the forehead, from the sides to the parting, so that the middle ones lie on top."""
+    """Draw the locks over the forehead, from the sides to the parting: the middle ones lie on top."""
     tips_x = np.linspace(-1.0, 1.0, count) + rng.normal(0, 0.05, count)
     width = 1.7 / count
     length = rng.uniform(-0.1, 0.25)
@@ -155,19 +145,17 @@ def _draw_fringe(canvas: Canvas, rng: np.random.RandomState, colors: HairColors,
         tip_y = length + rng.normal(-0.1, 0.12) + 0.5 * max(abs(x) - 0.5, 0)
         bend = rng.normal(0, 0.1) + 0.12 * (1 if x > parting else -1)
         half_width = width * rng.uniform(0.6, 1.1)
-        lock = Lock(root, (tip_x, tip_y), bend, half_width, line=0.9, strands=4)
-        draw_lock(canvas, rng, lock, colors)
+        _draw_lock(canvas, rng, colors, (root, (tip_x, tip_y)), bend, half_width, line=0.9, strands=4)
 
 
 def _draw_side_locks(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
-    """Draw one to three locks that hang down in front of either ear."""
+    """Draw one to three locks in front of each ear."""
     for side in SIDES:
         for _ in range(rng.randint(1, 4)):
             tip = (side * rng.uniform(0.85, 1.15), rng.uniform(0.4, 1.7))
             bend = -side * rng.uniform(0.05, 0.35)
             half_width = rng.uniform(0.06, 0.16)
-            lock = Lock((side * 0.9, -0.75), tip, bend, half_width, line=1.0, strands=4)
-            draw_lock(canvas, rng, lock, colors)
+            _draw_lock(canvas, rng, colors, ((side * 0.9, -0.75), tip), bend, half_width, line=1.0, strands=4)
 
 
 def _draw_highlight(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
@@ -181,11 +169,3 @@ def _draw_highlight(canvas: Canvas, rng: np.random.RandomState, colors: HairColo
     upper_edge = np.stack([x, y + teeth * 0.2 - 0.03], axis=1)
     level = colors.light + rng.uniform(10, 70)
     canvas.fill(join(lower_edge, upper_edge[::-1]), level, opacity=rng.uniform(0.3, 0.9), line=0)
-
-
-def _draw_stray_hairs(canvas: Canvas, rng: np.random.RandomState, colors: HairColors) -> None:
-    """Draw single hairs that stand up from the crown."""
-    for _ in range(rng.poisson(1.5)):
-        x = rng.uniform(-0.8, 0.8)
-        end = (x * 1.4 + rng.normal(0, 0.3), -1.6)
-        canvas.stroke(bezier((x, -1.3), (x * 1.4, -1.8), end), colors.dark, 1.3)

@@ -1,4 +1,4 @@
-"""Composition of a face, from bare paper to the finished image."""
+"""Composition of a face, from bare paper to the finished image; and sheets of many faces."""
 
 from dataclasses import dataclass
 
@@ -6,49 +6,42 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.synthesis.faces.canvas import Canvas, Levels, random_style
+from deblur.synthesis import IMAGE_SIZE, happens, pick, random_stream
+from deblur.synthesis.faces.canvas import Canvas, Field, Levels, random_light, random_style, random_textures
 from deblur.synthesis.faces.clothing import draw_body, draw_headwear
+from deblur.synthesis.faces.geometry import random_view
 from deblur.synthesis.faces.hair import draw_back_hair, draw_front_hair, random_hair_colors
 from deblur.synthesis.faces.head import draw_head, random_skin
-from deblur.synthesis.faces.randomness import happens, pick, random_stream
 from deblur.synthesis.faces.scenery import draw_background, draw_petals
-from deblur.synthesis.faces.textures import Field, random_light, random_textures
-from deblur.synthesis.faces.view import IMAGE_SIZE, random_view
+
+EMPTY = 255  # gray level of a sheet without a face
 
 
 @dataclass(frozen=True)
 class Stages:
-    """The image after every stage; all gray levels are in [0, 255].
+    """The image after every stage; all gray levels are in [0, 255]."""
 
-    Attributes:
-        background: The canvas with its background, (CANVAS_SIZE, CANVAS_SIZE).
-        figure: The canvas with the whole drawing, same shape.
-        light: The drawing reduced to the size of the image, in painted light and with paper grain,
-            (IMAGE_SIZE, IMAGE_SIZE), not rounded.
-        image: The finished image, (IMAGE_SIZE, IMAGE_SIZE).
-    """
-
-    background: Levels
-    figure: Levels
-    light: Field
-    image: Levels
+    background: Levels  # the canvas with its background, (CANVAS_SIZE, CANVAS_SIZE)
+    figure: Levels  # the canvas with the whole drawing, same shape
+    light: Field  # the drawing at the size of the image, in painted light and with paper grain, not rounded
+    image: Levels  # the finished image, (IMAGE_SIZE, IMAGE_SIZE)
 
 
 def draw(seed: int, index: int) -> NDArray[np.uint8]:
     """Draw a face.
 
-    The image depends on nothing but the two numbers: not on the order of the calls, the process or any global state.
-    Other releases of NumPy and OpenCV round differently: that changes single pixels by a few gray levels.
+    The image depends only on the two numbers: not on the order of the calls, the process or any global state. Other
+    releases of NumPy and OpenCV round differently, which changes single pixels by a few gray levels.
 
     Args:
-        seed: Number of the collection of faces, in [0, 2**32).
-        index: Number of the face in its collection, in [0, 2**32).
+        seed: number of the collection of faces, in [0, 2**32).
+        index: number of the face in its collection, in [0, 2**32).
 
     Returns:
         Gray levels, (IMAGE_SIZE, IMAGE_SIZE), in a new array.
 
     Raises:
-        ValueError: The seed or the index is outside its range.
+        ValueError: if the seed or the index is outside its range.
     """
     return draw_stages(seed, index).image
 
@@ -56,7 +49,10 @@ def draw(seed: int, index: int) -> NDArray[np.uint8]:
 def draw_stages(seed: int, index: int) -> Stages:
     """Draw a face like `draw` and keep the image after every stage."""
     rng = random_stream(seed, index)
-    canvas = _random_canvas(rng)
+    paper = rng.uniform(200, 256)
+    view = random_view(rng)
+    textures = random_textures(rng, view)
+    canvas = Canvas(paper, view, random_style(rng), textures)
     skin = random_skin(rng)
     hair = random_hair_colors(rng)
 
@@ -71,35 +67,18 @@ def draw_stages(seed: int, index: int) -> Stages:
     if happens(rng, 0.35):
         draw_petals(canvas, rng)
 
-    light = _expose(_reduce(canvas.levels, rng), rng)
+    reduced = cv2.resize(canvas.levels, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA)
+    softness = rng.uniform(0.1, 0.55)  # px, standard deviation; scanned drawings are a little soft
+    light = _expose(cv2.GaussianBlur(reduced, (3, 3), softness).astype(np.float32), rng)
     mirrored = light[:, ::-1] if happens(rng, 0.5) else light
     image = np.rint(mirrored).astype(np.uint8, order="C")
     return Stages(background, canvas.levels, light, image)
 
 
-def _random_canvas(rng: np.random.RandomState) -> Canvas:
-    """Take a sheet of light paper, and choose the view of the face, the textures and the style of the drawing."""
-    paper = rng.uniform(200, 256)
-    view = random_view(rng)
-    textures = random_textures(rng, view)
-    return Canvas(paper, view, random_style(rng), textures)
-
-
-def _reduce(levels: Levels, rng: np.random.RandomState) -> Field:
-    """Reduce the canvas to the size of the image, a little soft, as scanned drawings are."""
-    reduced = cv2.resize(levels, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA)
-    softness = rng.uniform(0.1, 0.55)  # px, standard deviation
-    return cv2.GaussianBlur(reduced, (3, 3), softness).astype(np.float32)
-
-
 def _expose(image: Field, rng: np.random.RandomState) -> Field:
-    """Change an image in place and return it.
-
-    It gets painted light, in half of the drawings paper grain, and brighter or darker mid-tones.
-    """
+    """Add painted light, in half of the drawings paper grain, and a gamma to an image in place, and return it."""
     light = random_light(rng)
-    strength = pick(rng, rng.uniform(0, 0.03), rng.uniform(0.04, 0.18), rng.uniform(0.04, 0.18))
-    light *= strength
+    light *= pick(rng, rng.uniform(0, 0.03), rng.uniform(0.04, 0.18), rng.uniform(0.04, 0.18))
     light += 1
     image *= light
     if happens(rng, 0.5):
@@ -110,3 +89,26 @@ def _expose(image: Field, rng: np.random.RandomState) -> Field:
     image **= rng.uniform(0.6, 1.1)
     image *= 255
     return image
+
+
+def contact_sheet(seed: int, first: int, count: int, columns: int, face_size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
+    """Draw faces side by side.
+
+    Args:
+        seed: number of the collection of faces.
+        first: index of the first face; the others follow it, row by row.
+        count: number of faces, at least 1.
+        columns: faces per row, at least 1; a sheet with fewer faces is narrower.
+        face_size: edge of one face [px], in [1, IMAGE_SIZE]; smaller faces are averaged.
+
+    Returns:
+        Gray levels, (rows * face_size, columns * face_size).
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    sheet = np.full((rows * face_size, columns * face_size), EMPTY, np.uint8)
+    for place in range(count):
+        top, left = (face_size * number for number in divmod(place, columns))
+        face = cv2.resize(draw(seed, first + place), (face_size, face_size), interpolation=cv2.INTER_AREA)
+        sheet[top : top + face_size, left : left + face_size] = face
+    return sheet

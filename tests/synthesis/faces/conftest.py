@@ -3,9 +3,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from deblur.synthesis.faces.canvas import Canvas, Style
-from deblur.synthesis.faces.textures import Textures
-from deblur.synthesis.faces.view import CANVAS_SIZE, View
+from deblur.synthesis import CANVAS_SIZE
+from deblur.synthesis.faces.canvas import Canvas, Style, Textures
+from deblur.synthesis.faces.geometry import View
 
 UNIT = 100  # px
 PAPER = 200.0  # gray level

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from deblur.synthesis import random_stream
 from deblur.synthesis.faces.canvas import Canvas, limited
 from deblur.synthesis.faces.geometry import Points, as_points, ellipse, shifted
-from deblur.synthesis.faces.randomness import random_stream
-from deblur.synthesis.faces.scatter import Area, scatter
+from deblur.synthesis.faces.scenery import Area, scatter
 
 PAPER, INK, STREAK = 200, 20, 7  # gray levels, as in conftest.py
 SQUARE = as_points((-1, -1), (1, -1), (1, 1), (-1, 1))

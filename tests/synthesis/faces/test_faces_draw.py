@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deblur.synthesis.faces import IMAGE_SIZE, draw
-from deblur.synthesis.faces.randomness import SEED_LIMIT, happens, pick, random_stream
+from deblur.synthesis import CANVAS_SIZE, IMAGE_SIZE, SEED_LIMIT, happens, pick, random_stream
+from deblur.synthesis.faces import draw
 from deblur.synthesis.faces.render import Stages, draw_stages
-from deblur.synthesis.faces.view import CANVAS_SIZE
 
 PAIRS = [(0, 0), (0, 1), (1, 0), (1, 1), (7, 1234), (SEED_LIMIT - 1, SEED_LIMIT - 1)]
 

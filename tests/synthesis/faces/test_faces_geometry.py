@@ -3,20 +3,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deblur.synthesis import CANVAS_SIZE, random_stream
 from deblur.synthesis.faces.geometry import (
     Points,
+    View,
     as_points,
     bezier,
     circle,
     closed,
     ellipse,
     mirror,
+    random_view,
     ribbon,
     shifted,
     symmetric,
 )
-from deblur.synthesis.faces.randomness import random_stream
-from deblur.synthesis.faces.view import CANVAS_SIZE, View, random_view
 
 coordinates = st.floats(-5, 5)
 control_points = st.lists(st.tuples(coordinates, coordinates), min_size=2, max_size=5)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from deblur.synthesis.faces.sheet import contact_sheet
+from deblur.synthesis.faces.render import contact_sheet
 
 SHEETS = Path(__file__).parent / "sheets"
 COUNT, COLUMNS, FACE_SIZE = 12, 6, 128

@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from deblur.fractions import degraded_fraction, share_above
 from deblur.metrics import PSNR
-from deblur.metrics.measuring import mean_results, measure
+from deblur.metrics.measuring import degraded_fraction, mean_results, measure, share_above
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,7 @@ def test_an_image_is_degraded_by_more_than_a_tenth_of_a_db(given: float, restore
     assert degraded_fraction([restored - given, 1.0]) == is_degraded / 2
 
 
-def test_without_images_there_is_no_share() -> None:
+def test_without_images_there_is_no_fraction() -> None:
     assert degraded_fraction([]) is None
     assert share_above([], []) is None
 
