@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
+from typer.core import TyperCommand, TyperOption
 from typer.exceptions import TyperException
 
 from deblur.choices import Accelerator
@@ -35,6 +36,26 @@ def command_app(*, add_completion: bool = False) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+
+
+class PlainCommand(TyperCommand):
+    """A command that refuses an option given twice, of which typer would take the last without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Args:
+            ctx: the `typer.Context`, of which the base class expects typer's own base class.
+            args: the arguments.
+
+        Raises:
+            UserError: if an option that takes one value is given twice.
+        """
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        for option in given:
+            if isinstance(option, TyperOption) and not option.multiple and given.count(option) > 1:
+                raise UserError(f"{' / '.join(option.opts)} is given twice: give it once.")
+        return super().parse_args(ctx, args)
 
 
 def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:

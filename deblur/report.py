@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deblur.cli import command_app, not_empty, place, run_app
+from deblur.cli import PlainCommand, command_app, not_empty, place, run_app
 from deblur.errors import UserError, disk_error
 
 EXAMPLES = """\b
@@ -20,7 +20,7 @@ Examples:
 app = command_app()
 
 
-@app.command("report", epilog=EXAMPLES)
+@app.command("report", cls=PlainCommand, epilog=EXAMPLES)
 def report(
     sweeps: Annotated[
         list[str] | None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Color, Precision
-from deblur.cli import AcceleratorOption, Trusted, above_zero, command_app, not_empty, place, run_app
+from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, not_empty, place, run_app
 from deblur.errors import UserError
 from deblur.inference.pretrained import DEFAULT, PRETRAINED
 
@@ -33,7 +33,7 @@ Blurs of --simulate and --known-blur, each as FAMILY key=value key=value:
 app = command_app()
 
 
-@app.command("restore", epilog=EXAMPLES)
+@app.command("restore", cls=PlainCommand, epilog=EXAMPLES)
 def restore(
     images: Annotated[
         list[Path],

@@ -16,7 +16,7 @@ from deblur.blur.kernel_file import refuse_no_file
 from deblur.blur.mixed import completed
 from deblur.blur.parameters import Parameter, Text
 from deblur.blur.registry import import_families
-from deblur.config.build import build, find_class
+from deblur.config.build import build, find_class, trust
 from deblur.config.keys import nearest
 from deblur.config.sections import OpenTarget, Section, Target, shown
 from deblur.errors import UserError
@@ -57,7 +57,7 @@ def complete(blur: dict[str, Any], trusted: Sequence[str]) -> None:
         if nearest(name, FAMILIES) is None:
             raise UserError(
                 f"blur.families.{name} is unknown: blur.families has the keys {', '.join(sorted(FAMILIES))}. Name the "
-                "module that registers a family of your own with trusted=[MODULE]."
+                f"module that registers a family of your own with {trust('MODULE')}."
             )
     if all(family is None or isinstance(family, dict) for family in families.values()):
         blur["families"] = completed(families)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from deblur.cli import AcceleratorOption, Trusted, above_zero, command_app, not_empty, run_app
+from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, not_empty, run_app
 
 EXAMPLES = """\b
 Examples:
@@ -18,7 +18,7 @@ Needs gradio: pip install "deblur-lab[demo]\""""
 app = command_app()
 
 
-@app.command("demo", epilog=EXAMPLES)
+@app.command("demo", cls=PlainCommand, epilog=EXAMPLES)
 def demo(
     network: Annotated[
         str | None,

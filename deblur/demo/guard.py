@@ -128,7 +128,7 @@ class Guard:
         if not all(_is_same_site(origin, host) for origin in origins):
             raise _Refused(*_STRANGER)
         is_opened = scope["path"] == _PAGE and _values(scope, b"sec-fetch-dest") == ["document"]
-        if "matrix-site" in _values(scope, b"sec-fetch-site") and not (is_opened and scope["method"] == "GET"):
+        if "cross-site" in _values(scope, b"sec-fetch-site") and not (is_opened and scope["method"] == "GET"):
             raise _Refused(*_STRANGER)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, token: str | None) -> None:

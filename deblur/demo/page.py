@@ -44,7 +44,7 @@ TITLE: Final = "deblur: make a blurred image sharper"
 CSS: Final = """
 .gradio-container { max-width: 1280px !important; margin: auto !important; }
 footer { display: none !important; }
-.mistake { boundary-left: 4px solid #b91c1c; padding-left: 12px; }
+.usage_error { border-left: 4px solid #b91c1c; padding-left: 12px; }
 #slider [data-testid="status-tracker"]:has(.error) { display: none !important; } /* what is wrong stands below */
 """
 # Gradio's slider describes its images to nobody: say what they are whenever they appear. What a network made of a

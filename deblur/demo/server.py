@@ -94,6 +94,10 @@ def serve(
             say(lines(f"The page is at {address}", "Ctrl-C ends it."))
             if not is_private:
                 say(f"warning: --host {host} lets everybody on the network use this page and this computer.")
+                say(
+                    "warning: The page answers by whatever host name it is asked: a web site whose name leads to this "
+                    "address (DNS rebinding) can use it from a browser on the network."
+                )
             if networks.missing:
                 say(f"warning: {networks.missing}")
             if open_browser:

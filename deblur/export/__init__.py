@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from deblur.choices import ExportFormat
-from deblur.cli import Trusted, command_app, not_empty, place, run_app
+from deblur.cli import PlainCommand, Trusted, command_app, not_empty, place, run_app
 from deblur.inference.pretrained import PRETRAINED
 
 EXAMPLES = """\b
@@ -19,7 +19,7 @@ Examples:
 app = command_app()
 
 
-@app.command("export", epilog=EXAMPLES)
+@app.command("export", cls=PlainCommand, epilog=EXAMPLES)
 def export(
     network: Annotated[
         str,

@@ -163,6 +163,15 @@ def measured_columns(infos: Iterable[MetricInfo]) -> list[str]:
     return columns
 
 
+def degradation_columns() -> set[str]:
+    """Return the columns of tables that describe a degradation: no metric may replace one."""
+    from deblur.blur.degradation import SHARED_PARAMETERS  # OpenCV
+    from deblur.blur.registry import FAMILIES
+
+    own = (key for one in FAMILIES.values() for key in (*one.parameters, *one.texts))
+    return {*SHARED_PARAMETERS, "kernel", *own}
+
+
 def info_of(name: str, own: Mapping[str, Any] | None = None) -> MetricInfo:
     """Return what is known of a metric in a file: of ours everything, of another what the file says, or its name.
 
