@@ -10,8 +10,8 @@ import numpy as np
 from deblur.errors import UserError
 from deblur.files import write_csv, write_json
 from deblur.fractions import DEGRADED_BELOW, degraded_fraction, share_above
+from deblur.reporting.answers import mean_interval
 from deblur.reporting.configurations import have_same_images
-from deblur.reporting.intervals import mean_interval
 from deblur.reporting.results import Run, read_sweep
 from deblur.runs import in_sentences, shared
 from deblur.text import Lines, cell, counted, lines, paragraphs

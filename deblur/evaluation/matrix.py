@@ -29,8 +29,8 @@ from deblur.memory import keep_freed_memory
 from deblur.metrics import PSNR
 from deblur.metrics.images import psnr
 from deblur.metrics.measuring import mean_results
+from deblur.reporting.heatmaps import MATRIX_FILE
 from deblur.reporting.labels import describe, frozen, plain, varying
-from deblur.reporting.matrix import MATRIX_FILE
 from deblur.runs import config_of_run, data_settings, flatten, measured_on
 from deblur.text import Lines, paragraphs
 

@@ -10,7 +10,7 @@ from deblur.choices import ExportFormat
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.trained import Trained
 from deblur.metrics import PSNR, infos_of_results
-from deblur.reporting.markdown import markdown_environment
+from deblur.reporting.page import markdown_environment
 from deblur.runs import config_without_paths, flatten
 from deblur.runs.described import with_unit
 from deblur.text import one_line

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.reporting.intervals import Interval, mean_interval
+from deblur.reporting.answers import Interval, mean_interval
 
 SMALLEST = 0.05  # [dB]; a smaller difference is seen by nobody, and another training gives as much
 LEAST_SEEDS = 2  # one training of each side does not tell what another would give
