@@ -1,5 +1,6 @@
 """Write a trained network into one portable file: `python -m deblur.export RUN --format onnx`."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,8 @@ import typer
 
 from deblur.choices import ExportFormat
 from deblur.cli import PlainCommand, Trusted, command_app, not_empty, place, run_app
+from deblur.errors import UserError
+from deblur.files import kind_of
 from deblur.inference.pretrained import PRETRAINED
 
 EXAMPLES = """\b
@@ -54,9 +57,8 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     trusted: Trusted = None,
 ) -> None:
-    """Write a trained network into one portable file, and a model card beside it."""
+    """Write a trained network into one portable file, and a model card next to it."""
     from deblur.console import say  # rich takes a while to import
-    from deblur.export.output import names_a_file
     from deblur.runs.whereabouts import refuse_no_run
     from deblur.text import lines
 
@@ -70,6 +72,23 @@ def export(
     if exported.difference is not None:
         say(f"onnxruntime and torch differ by at most {exported.difference:.1e} on three sizes of images")
     say(lines(f"The network is {exported.file}", f"Its model card is {exported.card}"))
+
+
+def names_a_file(output: Path, file_format: ExportFormat) -> bool:
+    """Return whether the output of an export is a file, else a folder.
+
+    Raises:
+        UserError: for the suffix of another kind of file, which no folder is meant to have.
+    """
+    # A new folder may be called release-1.0.
+    if not re.fullmatch(r"\.[A-Za-z]\w*", output.suffix) or kind_of(output) == "folder":
+        return False
+    if output.suffix != f".{file_format}":
+        raise UserError(
+            f"--output {output} is no name for --format {file_format}: give one that ends in .{file_format}, or a "
+            "folder that is there or whose name has no ending."
+        )
+    return True
 
 
 def main(argv: Sequence[str] | None = None) -> int:
