@@ -52,13 +52,13 @@ class PlainCommand(TyperCommand):
             UserError: if an option that takes one value is given twice.
         """
         _, _, given = self.make_parser(ctx).parse_args(list(args))
-        for option in given:
+        for option in given if not ctx.resilient_parsing else ():  # a shell that completes asks for no check
             if isinstance(option, TyperOption) and not option.multiple and given.count(option) > 1:
                 raise UserError(f"{' / '.join(option.opts)} is given twice: give it once.")
         return super().parse_args(ctx, args)
 
 
-def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
+def run_app(app: typer.Typer, argv: Sequence[str] | None = None, *, program: str) -> int:
     """Run a command line.
 
     A user's error ends it with one sentence; with HYDRA_FULL_ERROR=1 in the environment, with a traceback.

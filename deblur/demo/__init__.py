@@ -1,7 +1,7 @@
 """Show in the browser how a network restores a blurred image: `python -m deblur.demo`."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Final
 
 import typer
 
@@ -70,13 +70,5 @@ def demo(
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; see `python -m deblur.demo --help`.
-
-    Args:
-        argv: the arguments; by default those of this process.
-
-    Returns:
-        The exit code: 130 after Ctrl-C, which is how the page is ended.
-    """
-    return run_app(app, argv, "python -m deblur.demo")
+main: Final = partial(run_app, app, program="python -m deblur.demo")
+"""Run the command line, by default that of this process, and return its exit code."""

@@ -1,9 +1,9 @@
 """Write a trained network into one portable file: `python -m deblur.export RUN --format onnx`."""
 
 import re
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -91,13 +91,5 @@ def names_a_file(output: Path, file_format: ExportFormat) -> bool:
     return True
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; see `python -m deblur.export --help`.
-
-    Args:
-        argv: the arguments; by default those of this process.
-
-    Returns:
-        The exit code.
-    """
-    return run_app(app, argv, "python -m deblur.export")
+main: Final = partial(run_app, app, program="python -m deblur.export")
+"""Run the command line, by default that of this process, and return its exit code."""
