@@ -47,7 +47,7 @@ def restore(
             parser=place,
             metavar="PATH",
             help="A folder; for a single image also a file, whose suffix names the format. "
-            "[default: NAME-restored beside each of IMAGES]",
+            "[default: NAME-restored next to each of IMAGES]",
         ),
     ] = None,
     network: Annotated[

@@ -27,7 +27,7 @@ def demo(
             "-n",
             parser=not_empty,
             metavar="PATH",
-            help="A network of your own beside the pretrained ones: a run's folder, a checkpoint, or an exported "
+            help="A network of your own besides the pretrained ones: a run's folder, a checkpoint, or an exported "
             ".safetensors or .onnx file.",
         ),
     ] = None,

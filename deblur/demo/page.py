@@ -135,7 +135,9 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
             shown = _usage_error("The image needs more memory than this computer has: drop a smaller one.")
         except Exception:
             _log.exception("An image could not be restored.")
-            shown = _usage_error("The program has failed. The terminal of the computer that runs this page tells more.")
+            shown = _usage_error(
+                "The program has failed. The terminal of the computer that runs this page has the details."
+            )
         return f"face {number}" if is_face else upload or "", *shown
 
     import_families(networks.trusted)

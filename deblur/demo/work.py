@@ -57,11 +57,10 @@ class Networks:
         """
         self.trusted = trusted
         self.absent = [name for name in PRETRAINED if not pretrained_file(name).is_file()]
-        self.missing = (
-            f"This installation lacks the files of these networks: {', '.join(self.absent)}. Install the package again."
-            if self.absent
-            else ""
-        )
+        self.missing = ""
+        if self.absent:
+            names = ", ".join(self.absent)
+            self.missing = f"This installation lacks the files of these networks: {names}. Install the package again."
         places = {} if run is None else {_OWN: run}
         places |= {name: name for name in PRETRAINED if name not in self.absent}
         if not places:
@@ -71,8 +70,7 @@ class Networks:
     @property
     def choices(self) -> list[tuple[str, str]]:
         """What the page shows for each network, and its name."""
-        own = {name: f"{shortened(self.get(name).name)} (your own network)" for name in self._loaded if name == _OWN}
-        return [(own.get(name) or _pretrained_label(name), name) for name in self._loaded]
+        return [(_network_label(name, network), name) for name, network in self._loaded.items()]
 
     def get(self, name: str) -> Restorer:
         """Return a network by its name.
@@ -85,8 +83,10 @@ class Networks:
         return self._loaded[name]
 
 
-def _pretrained_label(name: str) -> str:
-    """Return the label of a pretrained network, which has the name of the family of blurs that it removes."""
+def _network_label(name: str, network: Restorer) -> str:
+    """Return the label of a network; a pretrained one has the name of the family of blurs that it removes."""
+    if name == _OWN:
+        return f"{shortened(network.name)} (your own network)"
     if name not in FAMILIES:
         return _MIXTURE
     cause = FAMILIES[name].cause

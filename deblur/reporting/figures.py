@@ -60,7 +60,7 @@ COST_CAPTION = (
 
 FILTERS_FILE = "filters.csv"  # which `python -m deblur.evaluate sweep=NAME optimal_linear=true` writes
 NUMBERS = ("size", "psnr", "input_psnr", "gain")
-NUMBERS_OF_VALID_BOUNDARY = ("valid_psnr", "valid_input_psnr", "valid_gain")  # beside a symmetric one
+NUMBERS_OF_VALID_BOUNDARY = ("valid_psnr", "valid_input_psnr", "valid_gain")  # measured with it as well
 FILTERS_SIZE = (6.4, 3.6)  # [inch]
 CURE = "measure again with python -m deblur.evaluate sweep=NAME optimal_linear=true, or delete the file"
 FILTERS_CAPTION = (

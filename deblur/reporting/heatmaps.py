@@ -71,9 +71,9 @@ def _axes(labels: Sequence[str], columns: Sequence[Column]) -> tuple[Figure, Axe
     longest = max(len(text) for column in columns for text in column)
     is_turned = len(columns) > 4 and longest * LETTER > CELL[0]
     across = CELL[0] if is_turned else max(CELL[0], longest * LETTER + 0.1)
-    beside = max(map(len, labels)) * LETTER
+    left = max(map(len, labels)) * LETTER
     over = 0.6 if not is_turned else 0.3 + longest * LETTER * 0.75
-    size = (across * len(columns) + beside + 0.5, CELL[1] * len(labels) + over)
+    size = (across * len(columns) + left + 0.5, CELL[1] * len(labels) + over)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     axes.tick_params(top=False, labeltop=True, bottom=False, labelbottom=False)

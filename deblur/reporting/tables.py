@@ -93,7 +93,7 @@ def test_setting_table(test_settings: Sequence[TestSetting]) -> TextTable:
 
 
 def configuration_table(found: Answer) -> TextTable:
-    """Return all finished configurations of a test setting beside its best, the best first."""
+    """Return all finished configurations of a test setting, the best first."""
     infos = [PSNR.info, *_others([found.best, *(competitor.configuration for competitor in found.competitors)])]
     columns = ("network and settings", "seeds", *(info.heading for info in infos), "gain [dB]", "degraded",
                "below the best [dB]", "95 % interval", "significant")  # fmt: skip
@@ -111,7 +111,7 @@ def configuration_table(found: Answer) -> TextTable:
 
 
 def _others(configurations: Iterable[Configuration]) -> list[MetricInfo]:
-    """Return the metrics beside the PSNR."""
+    """Return the metrics other than the PSNR."""
     return infos_of(run for configuration in configurations for run in configuration.done)[1:]
 
 
@@ -148,18 +148,18 @@ def cost_table(test_settings: Sequence[TestSetting]) -> TextTable:
     for test_setting in test_settings:
         for configuration in test_setting.done:
             for run in configuration.done:
-                machine = str(run.metrics.get("device.name") or run.metrics.get("device.accelerator") or NOTHING)
+                device = str(run.metrics.get("device.name") or run.metrics.get("device.accelerator") or NOTHING)
                 threads, precision = (str(run.metrics.get(key, NOTHING)) for key in ("threads", "precision"))
-                groups.setdefault((configuration.model, machine, threads, precision), []).append(run)
+                groups.setdefault((configuration.model, device, threads, precision), []).append(run)
     columns = ("network", "device", "threads", "precision", "parameters", "MACs per pixel", "receptive field [px]",
                "training", "test images per second", "runs")  # fmt: skip
     rows = []
-    for where, runs in groups.items():
+    for machine, runs in groups.items():
         size = [number(runs[0].number(f"model.{key}"), ",.0f") for key in ("parameters", "macs_per_pixel")]
         field = number(runs[0].number("model.receptive_field"), ".0f")
         speeds = [speed for run in runs if (speed := _images_per_second(run)) is not None]
         rate = number(float(np.median(speeds)) if speeds else None, ".1f")
-        rows.append((*where, *size, field, _training_time(runs), rate, str(len(runs))))
+        rows.append((*machine, *size, field, _training_time(runs), rate, str(len(runs))))
     return TextTable(columns, rows, texts=4)
 
 
