@@ -16,7 +16,7 @@ from deblur.cli import command_app, run_app
 from deblur.errors import UserError
 
 PROGRAMS: Final = ("train", "evaluate")
-"""The commands that Hydra reads, with all that follows them."""
+"""The commands whose arguments Hydra reads."""
 
 app = command_app(add_completion=True)
 
@@ -37,13 +37,13 @@ def _all_commands(
 
 
 def _completing(program: str) -> Callable[[typer.Context, str], list[str]]:
-    """Return what the shell asks for the words that may follow in a command of Hydra: groups with options, and keys."""
+    """Return the shell completion of a command of Hydra: groups with their options, and keys."""
 
     def completed(ctx: typer.Context, incomplete: str) -> list[str]:
         from deblur.config.keys import known_keys, options, top_keys
 
         before = [*(ctx.params.get("overrides") or ()), ""]
-        if before[-2:] == ["=", ""]:  # bash ends a word there
+        if before[-2:] == ["=", ""]:  # bash splits words there
             return options(before[-3]) if len(before) > 2 else []
         if incomplete == "=":
             return [f"={name}" for name in options(before[-2])] if len(before) > 1 else []
@@ -57,13 +57,13 @@ def _refuse_to_start(program: str) -> None:
     raise UserError(f"{program} has to be the first argument: deblur {program} ...")
 
 
-# `main` hands these two to Hydra: they are here for the list of commands and for the shell's completion.
-_HANDED_ON: Final[dict[str, Any]] = {"ignore_unknown_options": True, "help_option_names": []}
+# `main` passes these two to Hydra; here they serve the list of commands and the shell's completion.
+_PASSED_ON: Final[dict[str, Any]] = {"ignore_unknown_options": True, "help_option_names": []}
 
 
-@app.command("train", context_settings=_HANDED_ON)
+@app.command("train", context_settings=_PASSED_ON)
 def _train(
-    overrides: Annotated[  # noqa: ARG001 # they are read by Hydra
+    overrides: Annotated[  # noqa: ARG001 # Hydra reads them
         list[str] | None, typer.Argument(autocompletion=_completing("train"))
     ] = None,
 ) -> None:
@@ -71,9 +71,9 @@ def _train(
     _refuse_to_start("train")
 
 
-@app.command("evaluate", context_settings=_HANDED_ON)
+@app.command("evaluate", context_settings=_PASSED_ON)
 def _evaluate(
-    overrides: Annotated[  # noqa: ARG001 # they are read by Hydra
+    overrides: Annotated[  # noqa: ARG001 # Hydra reads them
         list[str] | None, typer.Argument(autocompletion=_completing("evaluate"))
     ] = None,
 ) -> None:
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given and given[0] in PROGRAMS:
         code: int = importlib.import_module(f"deblur.{given[0]}").main(given[1:])
         return code
-    return run_app(app, given, "deblur")
+    return run_app(app, given, program="deblur")
 
 
 if __name__ == "__main__":

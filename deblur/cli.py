@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
+from typer.core import TyperCommand, TyperOption
 from typer.exceptions import TyperException
 
 from deblur.choices import Accelerator
@@ -37,7 +38,27 @@ def command_app(*, add_completion: bool = False) -> typer.Typer:
     )
 
 
-def run_app(app: typer.Typer, argv: Sequence[str] | None, program: str) -> int:
+class PlainCommand(TyperCommand):
+    """A command that refuses an option given twice, of which typer would take the last without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Args:
+            ctx: the `typer.Context`, of which the base class expects typer's own base class.
+            args: the arguments.
+
+        Raises:
+            UserError: if an option that takes one value is given twice.
+        """
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        for option in given if not ctx.resilient_parsing else ():  # a shell that completes asks for no check
+            if isinstance(option, TyperOption) and not option.multiple and given.count(option) > 1:
+                raise UserError(f"{' / '.join(option.opts)} is given twice: give it once.")
+        return super().parse_args(ctx, args)
+
+
+def run_app(app: typer.Typer, argv: Sequence[str] | None = None, *, program: str) -> int:
     """Run a command line.
 
     A `UserError` ends it with one sentence; with HYDRA_FULL_ERROR=1 in the environment, with a traceback.

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from deblur.cli import command_app, not_empty, place, run_app
+from deblur.cli import PlainCommand, command_app, not_empty, place, run_app
 from deblur.errors import UserError, disk_error
 
 EXAMPLES = """\b
@@ -20,7 +21,7 @@ Examples:
 app = command_app()
 
 
-@app.command("report", epilog=EXAMPLES)
+@app.command("report", cls=PlainCommand, epilog=EXAMPLES)
 def report(
     sweeps: Annotated[
         list[str] | None,
@@ -98,16 +99,8 @@ def _write(folders: Sequence[Path], output: Path, *, grids: bool) -> None:
         raise UserError(" ".join(damages))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; see `python -m deblur.report --help`.
-
-    Args:
-        argv: the arguments; by default those of this process.
-
-    Returns:
-        The exit code.
-    """
-    return run_app(app, argv, "python -m deblur.report")
+main: Final = partial(run_app, app, program="python -m deblur.report")
+"""Run the command line, by default that of this process, and return its exit code."""
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Restore one's own images: `python -m deblur.restore photo.jpg`."""
+"""Restore images with a trained network: `python -m deblur.restore photo.jpg`."""
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Color, Precision
-from deblur.cli import AcceleratorOption, Trusted, above_zero, command_app, not_empty, place, run_app
+from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, not_empty, place, run_app
 from deblur.errors import UserError
 from deblur.inference.pretrained import DEFAULT, PRETRAINED
 
@@ -33,7 +33,7 @@ Blurs of --simulate and --known-blur, each as FAMILY key=value key=value:
 app = command_app()
 
 
-@app.command("restore", epilog=EXAMPLES)
+@app.command("restore", cls=PlainCommand, epilog=EXAMPLES)
 def restore(
     images: Annotated[
         list[Path],
@@ -47,7 +47,7 @@ def restore(
             parser=place,
             metavar="PATH",
             help="A folder; for a single image also a file, whose suffix names the format. "
-            "[default: NAME-restored beside each of IMAGES]",
+            "[default: NAME-restored next to each of IMAGES]",
         ),
     ] = None,
     network: Annotated[
@@ -167,26 +167,14 @@ _NOT_TOGETHER = (
 
 
 def _refuse_without_effect(given: dict[str, bool]) -> None:
-    """Refuse an option that another one leaves without effect.
-
-    Raises:
-        UserError: for the first two that do not go together.
-    """
+    """Refuse an option that another one leaves without effect."""
     for one, other, reason in _NOT_TOGETHER:
         if given[one] and given[other]:
             raise UserError(f"{one} and {other} do not go together ({reason}): leave out one of them.")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; see `python -m deblur.restore --help`.
-
-    Args:
-        argv: the arguments; by default those of this process.
-
-    Returns:
-        The exit code: 0 if every image was restored, or had been before.
-    """
-    return run_app(app, argv, "python -m deblur.restore")
+main: Final = partial(run_app, app, program="python -m deblur.restore")
+"""Run the command line, by default that of this process, and return its exit code."""
 
 
 if __name__ == "__main__":

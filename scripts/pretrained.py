@@ -19,7 +19,7 @@ from deblur.config import check
 from deblur.config.places import conf_dir
 from deblur.console import say
 from deblur.export.card import model_card
-from deblur.export.describing import describe
+from deblur.export.session import describe
 from deblur.files import write_text
 from deblur.inference.pretrained import FOLDER, pretrained_file
 from deblur.inference.trained import load_trained

@@ -33,3 +33,10 @@ def write_samples(folder: Path, name: str) -> None:
         image = np.zeros((40, 48), np.uint8)
         image[20:30, 8:18] = level
         Image.fromarray(image).save(folder / "samples" / name / f"{kind}.png")
+
+
+def write_report(folders: Sequence[Path], output: Path, *, grids: bool = True) -> Path:
+    """Write the report of sweeps, and return its page."""
+    from deblur.reporting import read_findings, write_findings
+
+    return write_findings(read_findings(folders), output, grids=grids)[0]

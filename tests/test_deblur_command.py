@@ -70,6 +70,29 @@ def test_a_sweep_is_passed_on(capsys: Shown) -> None:
     assert capsys.readouterr().err == "error: train has to be the first argument: deblur train ...\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("restore a.png -o a --output b", "--output / -o"),
+        ("restore a.png --network=motion --network=motion", "--network / -n"),
+        ("restore a.png --overwrite --overwrite", "--overwrite"),
+        ("report grid --grids --no-grids", "--grids"),
+        ("export motion --format onnx --format safetensors", "--format"),
+        ("demo --port 1 --port 2", "--port"),
+    ],
+)
+def test_an_option_given_twice_is_refused(capsys: Shown, words: str, option: str) -> None:
+    name, *others = words.split()
+    for run in (main, lambda given: importlib.import_module(f"deblur.{name}").main(given[1:])):
+        assert run([name, *others]) == 2
+        assert capsys.readouterr().err == f"error: {option} is given twice: give it once.\n"
+
+
+def test_several_modules_can_be_trusted(capsys: Shown) -> None:
+    assert main(["restore", "a.png", "--trusted", "one", "--trusted", "two"]) == 2
+    assert "a.png does not exist" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", PLAIN)
 def test_plain_commands_are_the_same_in_both_ways(capsys: Shown, name: str) -> None:
     module = importlib.import_module(f"deblur.{name}")

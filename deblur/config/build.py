@@ -131,8 +131,13 @@ def _imported(target: str, modules: Sequence[str], key: str) -> type:
 def _refusal(key: str, target: str, modules: Sequence[str]) -> str:
     return (
         f"{key}={target} is not allowed: give a class that is defined in {', '.join(modules)}, or name the module "
-        f"of your own class with trusted=[{target.split('.')[0]}]."
+        f"of your own class with {trust(target.split('.')[0])}."
     )
+
+
+def trust(module: str) -> str:
+    """Return how the commands are given a module to trust."""
+    return f"trusted=[{module}] (train, evaluate) or --trusted {module} (other commands)"
 
 
 def _is_within(path: str, modules: Sequence[str]) -> bool:

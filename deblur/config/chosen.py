@@ -11,7 +11,7 @@ from deblur.config.schema import TrainConfig
 from deblur.config.sections import Target
 from deblur.errors import UserError
 from deblur.losses import LOSSES, Loss
-from deblur.metrics.registry import METRICS, MOST_DECIMALS, PSNR, Metric, MetricInfo
+from deblur.metrics.registry import METRICS, MOST_DECIMALS, PSNR, Metric, MetricInfo, degradation_columns
 
 _METRIC_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _TAKEN: Final = re.compile(
@@ -140,7 +140,8 @@ def _build_metric(name: str, trusted: Sequence[str]) -> Metric:
         raise UserError(
             f"metrics={name} lacks an info: give the class one, such as info = MetricInfo('edges', 'Edges')."
         )
-    if not _METRIC_NAME.fullmatch(info.name) or _TAKEN.fullmatch(info.name) or info.name in METRICS:
+    is_taken = _TAKEN.fullmatch(info.name) or info.name in METRICS or info.name in degradation_columns()
+    if not _METRIC_NAME.fullmatch(info.name) or is_taken:
         raise UserError(
             f"metrics={name} has the name {info.name!r}, which is not allowed: give it lower-case letters, digits and "
             "underscores that no other column has."

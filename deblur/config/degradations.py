@@ -16,7 +16,7 @@ from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.blur.families import completed, import_families
 from deblur.blur.kernel_file import refuse_no_file
 from deblur.blur.parameters import Parameter, Text
-from deblur.config.build import build, find_class
+from deblur.config.build import build, find_class, trust
 from deblur.config.keys import nearest
 from deblur.config.sections import OpenTarget, Section, Target, shown
 from deblur.errors import UserError
@@ -58,7 +58,7 @@ def completed_blur(blur: Mapping[str, Any], trusted: Sequence[str]) -> dict[str,
         if nearest(name, FAMILIES) is None:
             raise UserError(
                 f"blur.families.{name} is unknown: blur.families has the keys {', '.join(sorted(FAMILIES))}. Name the "
-                "module that registers a family of your own with trusted=[MODULE]."
+                f"module that registers a family of your own with {trust('MODULE')}."
             )
     if all(family is None or isinstance(family, dict) for family in families.values()):
         complete["families"] = completed(families)

@@ -1,11 +1,11 @@
 """Show in the browser how a network restores a blurred image: `python -m deblur.demo`."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Final
 
 import typer
 
-from deblur.cli import AcceleratorOption, Trusted, above_zero, command_app, not_empty, run_app
+from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, not_empty, run_app
 
 EXAMPLES = """\b
 Examples:
@@ -18,7 +18,7 @@ Needs gradio: pip install "deblur-lab[demo]\""""
 app = command_app()
 
 
-@app.command("demo", epilog=EXAMPLES)
+@app.command("demo", cls=PlainCommand, epilog=EXAMPLES)
 def demo(
     network: Annotated[
         str | None,
@@ -27,7 +27,7 @@ def demo(
             "-n",
             parser=not_empty,
             metavar="PATH",
-            help="A network of your own beside the pretrained ones: a run's folder, a checkpoint, or an exported "
+            help="A network of your own besides the pretrained ones: a run's folder, a checkpoint, or an exported "
             ".safetensors or .onnx file.",
         ),
     ] = None,
@@ -70,13 +70,5 @@ def demo(
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; see `python -m deblur.demo --help`.
-
-    Args:
-        argv: the arguments; by default those of this process.
-
-    Returns:
-        The exit code: 130 after Ctrl-C, which is how the page is ended.
-    """
-    return run_app(app, argv, "python -m deblur.demo")
+main: Final = partial(run_app, app, program="python -m deblur.demo")
+"""Run the command line, by default that of this process, and return its exit code."""

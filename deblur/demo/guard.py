@@ -1,8 +1,7 @@
-"""The door of the page: which requests reach gradio, and what of them.
+"""The guard in front of gradio, which passes on what the page itself asks for and refuses everything else.
 
-gradio's own checks are written for `launch()`, which starts a server of its own, asks itself by HTTP and can share the
-page; mounted in a server of ours, some of them are never switched on. Here everything is refused that the page itself
-does not ask for: other routes, other hosts' names, other sites' requests, other visitors' images, and paths.
+gradio's own checks are written for `launch()`, which starts its own server; some of them are never switched on in a
+mounted app. Refused are other routes, other host names, requests of other sites, images of other visitors, and paths.
 """
 
 import ipaddress
@@ -35,12 +34,12 @@ _READ: Final = ("GET", "HEAD")
 _LARGEST_CALL: Final = 64 * 1024  # bytes of a call's JSON; those of the page have one
 _MOST_VALUES: Final = 100  # in a call
 _LONGEST_VALUE: Final = 200  # characters
-_DRAINED: Final = 4  # times as much as is allowed is still read of what is refused, so that the answer is heard
+_DRAINED: Final = 4  # times the limit are read of a body that is refused, so that the client receives the answer
 _PART: Final = 2**20  # bytes that are copied at a time
 _SPARE: Final = 64 * 1024  # bytes around a file that is sent
 _FILE_DATA: Final = {"_type": "gradio.FileData"}
 _LOOPBACK_NAMES: Final = ("localhost", "localhost.")
-# What a proxy tells: there is none, and gradio would take its own address from it.
+# Headers of a proxy, from which gradio would take its own address.
 _NOT_BELIEVED: Final = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -56,12 +55,7 @@ _HEADERS: Final = (
 
 
 class _Refused(Exception):
-    """A request that is not answered.
-
-    Attributes:
-        status: of HTTP.
-        text: what is answered; the same for all that is refused for one reason.
-    """
+    """A request that is refused, with the status of HTTP and the text of the answer."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -76,15 +70,15 @@ _NOT_LOCAL: Final = (400, "This page is open to this computer alone: open it by 
 
 
 class Guard:
-    """Passes requests of the page on to an application, and answers all others itself."""
+    """Passes requests of the page on to an application, and refuses all others."""
 
     def __init__(self, app: App, visitors: Visitors, largest_upload: int, *, is_private: bool) -> None:
-        """Take an application.
+        """Guard an application.
 
         Args:
             app: the page's.
-            visitors: whose images are whose.
-            largest_upload: bytes of an image's file.
+            visitors: the owners of images.
+            largest_upload: the largest file of an image [bytes].
             is_private: whether the page is for this computer alone.
         """
         self._app = app
@@ -112,14 +106,10 @@ class Guard:
             await _answer(answer, refused.status, {"detail": refused.text}, scope["method"])
 
     def _refuse_strangers(self, scope: Scope) -> None:
-        """Refuse what another site has a browser ask for.
-
-        Raises:
-            _Refused: for such a request.
-        """
+        """Refuse a request that another site makes a browser send."""
         hosts = _values(scope, b"host")
         host = hosts[0] if len(hosts) == 1 else ""
-        # A page of somebody else's, whose name is made to lead here, must not reach this one.
+        # DNS rebinding: a page whose host name resolves to this computer must not reach this one.
         if self._is_private and not _is_loopback(_name_of(f"//{host}")):
             raise _Refused(*_NOT_LOCAL)
         origins = _values(scope, b"origin")
@@ -128,38 +118,38 @@ class Guard:
         if not all(_is_same_site(origin, host) for origin in origins):
             raise _Refused(*_STRANGER)
         is_opened = scope["path"] == _PAGE and _values(scope, b"sec-fetch-dest") == ["document"]
-        if "matrix-site" in _values(scope, b"sec-fetch-site") and not (is_opened and scope["method"] == "GET"):
+        if "cross-site" in _values(scope, b"sec-fetch-site") and not (is_opened and scope["method"] == "GET"):
             raise _Refused(*_STRANGER)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, token: str | None) -> None:
         """Pass a request on if the page makes such requests, and answer it."""
         path, method = scope["path"], scope["method"]
         headers = [pair for pair in scope["headers"] if not pair[0].lower().startswith(_NOT_BELIEVED)]
-        scope = {**scope, "headers": headers}
+        query = scope["query_string"].decode("latin-1")
+        # With a query, gradio would show what it has stored of other visitors.
+        scope = {**scope, "headers": headers, "query_string": b""}
         if method in _READ and (path in _OPEN or path.startswith(_OPEN_FOLDERS)):
-            # gradio would show there what it has stored of other visitors.
-            await self._app({**scope, "query_string": b""}, receive, send)
+            await self._app(scope, receive, send)
         elif method in _READ and path == _ROBOTS:
             await _answer(send, 200, "User-agent: *\nDisallow: /\n", method)
         elif method in _READ and path.startswith(_FILE):
             if token is None or not self._visitors.visitor(token).owns(path.removeprefix(_FILE)):
                 raise _Refused(*_NOT_YOURS)
-            await self._app({**scope, "query_string": b""}, receive, send)
+            await self._app(scope, receive, send)
         elif method == "GET" and path.startswith(_HEARTBEAT):
             self._refuse_session(token, path.removeprefix(_HEARTBEAT))
-            await self._app({**scope, "query_string": b""}, receive, send)
+            await self._app(scope, receive, send)
         elif method == "GET" and path == _RESULTS:
-            asked = parse_qs(scope["query_string"].decode("latin-1"))
-            (session,) = asked.get("session_hash", [""])[:1]
+            session = parse_qs(query).get("session_hash", [""])[0]
             self._refuse_session(token, session)
             await self._app({**scope, "query_string": f"session_hash={session}".encode()}, receive, send)
         elif method == "POST" and path == _JOIN:
             checked = self._joined(await _body(receive, _LARGEST_CALL), token)
             await self._app(*_with_body(scope, receive, json.dumps(checked).encode()), send)
         elif method == "GET" and path == _PROGRESS:
-            await _answer(send, 200, _DONE, method, _EVENTS)  # before it is asked for, mostly
+            await _answer(send, 200, _DONE, method, _EVENTS)
         elif method == "OPTIONS" and path in (_JOIN, _UPLOAD):
-            await self._app({**scope, "query_string": b""}, receive, send)  # of another page of this computer
+            await self._app(scope, receive, send)  # of another page of this computer
         elif method == "POST" and path == _UPLOAD and token is not None:
             await self._upload(scope, receive, send, token)
         else:
@@ -170,11 +160,7 @@ class Guard:
             raise _Refused(*_NOT_YOURS)
 
     def _joined(self, content: bytes, token: str | None) -> dict[str, Any]:
-        """Return what is passed on of a call of one of the page's functions: plain values, and images of its tab.
-
-        Raises:
-            _Refused: for any other.
-        """
+        """Return the parts of a call of a page's function that are passed on: plain values, and images of its tab."""
         call = _mapping(content)
         session, values, function = call.get("session_hash"), call.get("data"), call.get("fn_index")
         self._refuse_session(token, session)
@@ -199,16 +185,16 @@ class Guard:
         return value
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send, token: str) -> None:
-        """Take one image into the folder of its visitor, and answer with its path, as gradio does."""
+        """Store one image in the folder of its visitor, and answer with its path, as gradio does."""
         from starlette.concurrency import run_in_threadpool
         from starlette.datastructures import UploadFile
         from starlette.formparsers import MultiPartException
         from starlette.requests import Request
 
         most = self._largest_upload + _SPARE
-        told = _values(scope, b"content-length")
+        stated = _values(scope, b"content-length")
         too_large = _Refused(413, f"The file is larger than {self._largest_upload} bytes.")
-        if told and told[0].isdecimal() and int(told[0]) > most:
+        if stated and stated[0].isdecimal() and int(stated[0]) > most:
             await _drain(receive, _DRAINED * most)
             raise too_large
         received = 0
@@ -247,7 +233,7 @@ def _values(scope: Scope, name: bytes) -> list[str]:
 
 
 def _name_of(address: str) -> str:
-    """Return the host of an address, without its port; an empty text where there is none."""
+    """Return the host of an address, without its port; empty if there is none."""
     try:
         parts = urlsplit(address)
         parts.port  # noqa: B018 # raises for one that is none
@@ -257,7 +243,7 @@ def _name_of(address: str) -> str:
 
 
 def _is_loopback(name: str) -> bool:
-    """Tell whether a host is this computer, whatever a name server says."""
+    """Return whether a host is this computer, independent of any name server."""
     if name in _LOOPBACK_NAMES:
         return True
     try:
@@ -267,7 +253,7 @@ def _is_loopback(name: str) -> bool:
 
 
 def _is_same_site(origin: str, host: str) -> bool:
-    """Tell whether a page of an origin may ask here: this page itself, and for one on this computer all pages on it."""
+    """Return whether a page of an origin may send requests: this page, or both are pages of this computer."""
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -289,11 +275,7 @@ def _mapping(content: bytes) -> dict[str, Any]:
 
 
 def _store(source: IO[bytes], path: Path, most: int, too_large: Exception) -> None:
-    """Write a file that was sent, up to a size [bytes].
-
-    Raises:
-        Exception: `too_large`, where it has more; nothing is left of it then.
-    """
+    """Write a file that was sent; remove it and raise `too_large` if it has more bytes than `most`."""
     size = 0
     with path.open("xb") as target:
         while size <= most and (part := source.read(_PART)):
@@ -305,18 +287,14 @@ def _store(source: IO[bytes], path: Path, most: int, too_large: Exception) -> No
 
 
 async def _body(receive: Receive, most: int) -> bytes:
-    """Return the body of a request.
-
-    Raises:
-        _Refused: where it is too long, or the request is broken off.
-    """
-    content, goes_on = b"", True
-    while goes_on:
+    """Return the body of a request, which is refused if it is too long or broken off."""
+    content, has_more = b"", True
+    while has_more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _Refused(*_NOT_YOURS)
         content += message.get("body", b"")
-        goes_on = message.get("more_body", False)
+        has_more = message.get("more_body", False)
         if len(content) > most:
             await _drain(receive, _DRAINED * most)
             raise _Refused(413, "The call is too long.")
@@ -324,7 +302,7 @@ async def _body(receive: Receive, most: int) -> bytes:
 
 
 async def _drain(receive: Receive, most: int) -> None:
-    """Read on what is not wanted, up to a size: who still sends does not listen."""
+    """Read and drop a body up to a size [bytes]: a client that still sends does not read the answer."""
     while most > 0:
         message = await receive()
         most -= len(message.get("body", b"")) + 1
@@ -333,30 +311,29 @@ async def _drain(receive: Receive, most: int) -> None:
 
 
 def _with_body(scope: Scope, receive: Receive, content: bytes) -> tuple[Scope, Receive]:
-    """Return a request with another body, which is JSON."""
+    """Return a request with a JSON body in place of its own."""
     replaced = (b"content-length", b"content-type", b"content-encoding", b"transfer-encoding")
     headers = [pair for pair in scope["headers"] if pair[0].lower() not in replaced]
-    headers += [(b"content-length", str(len(content)).encode()), (b"content-type", b"application/json")]
+    headers += [(b"content-length", str(len(content)).encode()), (b"content-type", _JSON)]
     is_read = False
 
     async def given() -> Message:
         nonlocal is_read
         if is_read:
-            return await receive()  # that the browser has gone
+            return await receive()  # the browser's disconnect
         is_read = True
         return {"type": "http.request", "body": content, "more_body": False}
 
-    return {**scope, "headers": headers, "query_string": b""}, given
+    return {**scope, "headers": headers}, given
 
 
 def _with_headers(send: Send, cookie: str | None) -> Send:
-    """Return what sends an answer, with headers for the browser's own protections."""
+    """Return a `send` that adds the headers of the browser's protections, and a cookie."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             names = {name for name, _ in _HEADERS}
-            headers = [pair for pair in message.get("headers", ()) if pair[0].lower() not in names]
-            headers += _HEADERS
+            headers = [*(pair for pair in message.get("headers", ()) if pair[0].lower() not in names), *_HEADERS]
             if cookie is not None:
                 headers.append((b"set-cookie", f"{cookie}; HttpOnly; SameSite=Strict; Path=/".encode()))
             message = {**message, "headers": headers}

@@ -2,16 +2,14 @@
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
-from deblur.blur import Slider
+from deblur.blur import Degradation, Slider
 from deblur.blur.families import import_families
-from deblur.demo.networks import Networks
 from deblur.demo.visitors import KEPT_FOR, Visitor, Visitors
 from deblur.demo.wording import (
     blur_text,
@@ -27,6 +25,8 @@ from deblur.demo.work import (
     LARGEST_READ,
     NOISE,
     NOISE_SLIDER,
+    Networks,
+    Outcome,
     blur_and_restore,
     blur_of,
     families,
@@ -41,35 +41,15 @@ from deblur.image_io.images import DecodedImage
 from deblur.image_io.writing import write_image
 
 TITLE: Final = "deblur: make a blurred image sharper"
-CSS: Final = """
-.gradio-container { max-width: 1280px !important; margin: auto !important; }
-footer { display: none !important; }
-.mistake { boundary-left: 4px solid #b91c1c; padding-left: 12px; }
-#slider [data-testid="status-tracker"]:has(.error) { display: none !important; } /* what is wrong stands below */
-"""
-# Gradio's slider describes its images to nobody: say what they are whenever they appear. What a network made of a
-# image is read out when it is there, and so is a mistake.
-# An error that gradio has told goes when the next image is asked for.
-SCRIPT: Final = """() => {
-  document.addEventListener("click", (event) => {
-    if (event.target.closest("#restore")) document.querySelectorAll(".toast-close").forEach((one) => one.click());
-  });
-  const describe = () => {
-    document.querySelectorAll("#slider img").forEach((image, place) => {
-      image.alt = place ? "After: what the network made of it" : "Before: what the network was given";
-    });
-    document.querySelector("#numbers")?.setAttribute("aria-live", "polite");
-  };
-  new MutationObserver(describe).observe(document.body, {childList: true, subtree: true});
-}"""
+CSS, SCRIPT = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
 _INTRODUCTION: Final = (
     "Take a drawn face, which is blurred here and restored, or drop a blurred image of your own, and slide between "
-    "it and what a small network (SRCNN) makes of it. Images stay on the computer that runs this page, and are "
-    "deleted after an hour, or when it ends."
+    "it and the output of a small network (SRCNN). Images stay on the computer that runs this page, and are deleted "
+    "after an hour, or when it ends."
 )
 _LIMITS: Final = (
-    "A network undoes the blurs that it was trained on. On others it gains little, or makes an image worse; and what "
-    "a blur has removed altogether does not come back."
+    "A network undoes the blurs that it was trained on. On others it gains little, or degrades an image. What a blur "
+    "has removed cannot be recovered."
 )
 _FACE, _UPLOAD = "face", "upload"
 _WAITING_FOR_PRESS: Final = "Press Restore to see before and after here."
@@ -78,7 +58,7 @@ _TRY_AGAIN: Final = "Press Restore to try again, and reload the page if that doe
 
 
 def _emptied(said: str) -> str:
-    """Return results without images, in the words of the browser."""
+    """Return results without images, in JavaScript."""
     return f"[null, {json.dumps(said)}, {{__type__: 'update', value: null, interactive: false}}]"
 
 
@@ -95,25 +75,17 @@ _OWN_IS_LEFT: Final = (
 )
 _WAITING: Final = 8  # people; one is served at a time
 _MOST_SESSIONS: Final = 200  # tabs whose controls gradio remembers
-_CLEANED_EVERY: Final = 600  # s; uploads and results of a page that goes on for days
-_NOT_FOR_PROGRAMS: Final = "private"  # which functions behind the page others may call: none
+_CLEANED_EVERY: Final = 600  # s; uploads and results of a page that runs for days
+_NOT_FOR_PROGRAMS: Final = "private"  # visibility of the functions behind the page
+_QUIETLY: Final[dict[str, Any]] = {
+    "show_progress": "hidden",
+    "api_visibility": _NOT_FOR_PROGRAMS,
+    "concurrency_limit": None,
+}
 
 _log = logging.getLogger(__name__)
 
-Shown = tuple[tuple[str, str] | None, str, dict[str, Any]]  # before and after, what is said, the download
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What was chosen on the page."""
-
-    source: str
-    upload: str | None
-    face: int
-    family: str
-    strengths: dict[str, float]
-    noise: float
-    network: str
+Shown = tuple[tuple[str, str] | None, str, dict[str, Any]]  # before and after, the text, the download
 
 
 def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) -> gr.Blocks:
@@ -121,8 +93,8 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
 
     Args:
         networks: to choose from.
-        visitors: whose images are whose.
-        max_megapixels: what a network is given; larger images are made smaller.
+        visitors: the owners of images.
+        max_megapixels: the largest image that a network is given; larger ones are reduced.
     """
 
     def restore(
@@ -136,21 +108,37 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
         network: str,
         *strengths: float,
     ) -> tuple[str, *Shown]:
-        family = of_face if source == _FACE else of_upload
-        asked = _Asked(source, upload, int(face), family, _of_family(family, strengths), noise, network)
+        is_face, number = source == _FACE, int(face)
+        family = of_face if is_face else of_upload
         try:
             token = visitors.token_in(request.headers.get("cookie", ""))
             if token is None:
                 raise UserError("This page does not know you: reload it.")
-            shown = _restored(asked, networks, visitors.visitor(token), max_megapixels)
+            visitor, restorer = visitors.visitor(token), networks.get(network)
+            blur, blurred_by = _blur(family, _of_family(family, strengths), noise)
+            image, name = (sample_face(number), f"Face {number}") if is_face else _uploaded(upload, visitor)
+            smaller = fitted(image, max_megapixels)
+            outcome = blur_and_restore(smaller, restorer, blur, is_sharp=is_face)
+            before, after = _stored(outcome, visitor, f"face-{number}" if is_face else Path(name).stem)
+            said = paragraphs(
+                [
+                    work_text(name, blurred_by, restorer.name),
+                    resized_text(image.pixels.shape[:2], smaller.pixels.shape[:2], max_megapixels),
+                    result_text(outcome.gain),
+                    training_text(restorer.settings),
+                ]
+            )
+            shown: Shown = (before, after), said, gr.update(value=after, interactive=True)
         except UserError as error:
             shown = _usage_error(str(error))
         except MemoryError:
             shown = _usage_error("The image needs more memory than this computer has: drop a smaller one.")
         except Exception:
             _log.exception("An image could not be restored.")
-            shown = _usage_error("The program has failed. The terminal of the computer that runs this page tells more.")
-        return f"face {asked.face}" if source == _FACE else upload or "", *shown
+            shown = _usage_error(
+                "The program has failed. The terminal of the computer that runs this page has the details."
+            )
+        return f"face {number}" if is_face else upload or "", *shown
 
     import_families(networks.trusted)
     page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(_CLEANED_EVERY, KEPT_FOR))
@@ -161,7 +149,7 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
                 source = gr.Radio([("Sample face", _FACE), ("My own image", _UPLOAD)], value=_FACE, label="Image")
                 face, upload = _image_controls()
                 of_face, of_upload, noise, strengths = _blur_controls(max_megapixels)
-                network = gr.Dropdown(networks.choices, value=networks.names[0], label="Network", filterable=False)
+                network = gr.Dropdown(networks.choices, value=networks.choices[0][1], label="Network", filterable=False)
                 button = gr.Button("Restore", variant="primary", elem_id="restore")
             with gr.Column(scale=3, min_width=320):
                 slider = gr.ImageSlider(
@@ -172,10 +160,10 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
                     max_height=640,
                     elem_id="slider",
                 )
-                # What it shows may come from a file: nothing in it is taken for a formula.
+                # Its text may come from a file: nothing in it is rendered as a formula.
                 numbers = gr.Markdown(_WAITING_FOR_PRESS, elem_id="numbers", latex_delimiters=[])
                 download = gr.DownloadButton("Download the restored image (PNG)", interactive=False)
-                of = gr.Textbox(visible=False)  # which image these are of
+                of = gr.Textbox(visible=False)  # the image of these results
         absent = f"Not available here: the networks {', '.join(networks.absent)}." if networks.absent else ""
         gr.Markdown("\n\n".join(filter(None, (plain(absent), _LIMITS))))
         results = [slider, numbers, download]
@@ -187,10 +175,9 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
             show_progress_on=slider,
             api_visibility=_NOT_FOR_PROGRAMS,
         )
-        # What gradio itself refuses: the results of an earlier image must not stand beside a later one's mistake.
+        # If gradio itself refuses, the results of an earlier image must not stay.
         clicked.failure(None, None, results, js=_FAIL, **_QUIETLY)
-        # Nor beside another image than the one that they are of. In the browser: asked of the server, it could come
-        # after the results of the next one.
+        # Nor those of another image. In the browser: from the server, this could arrive after the next results.
         for changed in (source.change, upload.change, face.change):
             changed(None, None, results, js=_FORGET, **_QUIETLY)
         clicked.success(None, [source, upload, face, of], results, js=_FORGET_OTHER, **_QUIETLY)
@@ -198,38 +185,50 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
         for control in (source, of_face, of_upload):
             control.change(None, [source, of_face, of_upload], shown, js=_show(), **_QUIETLY)
     page.queue(max_size=_WAITING, api_open=False, default_concurrency_limit=1)
-    # What `launch()` would set: without the first, gradio takes any path of this computer for an uploaded image.
+    # As `launch()` does: without the first, gradio accepts any path of this computer as an uploaded image.
     page.has_launched = True
     page.state_session_capacity = _MOST_SESSIONS
     return page
 
 
-_QUIETLY: Final[dict[str, Any]] = {
-    "show_progress": "hidden",
-    "api_visibility": _NOT_FOR_PROGRAMS,
-    "concurrency_limit": None,
-}
-
-
 def page_theme() -> gr.Theme:
-    """Return how the page looks: in fonts of the reader's own system, with buttons and texts of enough contrast."""
+    """Return the style of the page: system fonts, and enough contrast."""
     theme = gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"])
     return theme.set(block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")
 
 
-def _restored(asked: _Asked, networks: Networks, visitor: Visitor, max_megapixels: float) -> Shown:
-    """Restore what was asked for.
+def _blur(family: str, strengths: Mapping[str, float], noise: float) -> tuple[Degradation | None, str | None]:
+    """Return the chosen blur, and its description.
 
     Raises:
-        UserError: in words for who sees the page alone.
+        UserError: as `blur_of` does.
     """
-    restorer = networks.get(asked.network)
-    blur = None if asked.family == _UNBLURRED else blur_of(asked.family, asked.strengths, asked.noise)
-    image, name = _given(asked, visitor)
-    smaller = fitted(image, max_megapixels)
-    outcome = blur_and_restore(smaller, restorer, blur, is_sharp=asked.source == _FACE)
+    if family == _UNBLURRED:
+        return None, None
+    return blur_of(family, strengths, noise), blur_text(label_of(family), {**strengths, "noise_sigma": noise})
+
+
+def _uploaded(upload: str | None, visitor: Visitor) -> tuple[DecodedImage, str]:
+    """Return an image that was dropped on the page, and its name.
+
+    Raises:
+        UserError: if there is none, or it cannot be read.
+    """
+    if upload is None:
+        raise UserError("There is no image yet: drop one, or take a sample face.")
+    if not visitor.owns(upload):
+        raise UserError("This image is here no longer: drop it again.")
+    path = Path(upload)
+    return read_upload(path, LARGEST_READ), path.name
+
+
+def _stored(outcome: Outcome, visitor: Visitor, stem: str) -> tuple[str, str]:
+    """Write both images, and return their paths.
+
+    Raises:
+        UserError: if they cannot be written, in words for a reader of the page.
+    """
     place = visitor.results()
-    stem = f"face-{asked.face}" if asked.source == _FACE else Path(name).stem
     before, after = place / f"{stem}-before.png", place / f"{stem}-restored.png"
     try:
         write_image(before, outcome.before)
@@ -237,36 +236,7 @@ def _restored(asked: _Asked, networks: Networks, visitor: Visitor, max_megapixel
     except UserError as error:
         _log.error("%s", error)
         raise UserError("The result could not be stored on the computer that runs this page.") from error
-    said = paragraphs(
-        [
-            work_text(name, None if blur is None else _choice_text(asked), restorer.name),
-            resized_text(image.pixels.shape[:2], smaller.pixels.shape[:2], max_megapixels),
-            result_text(outcome.gain),
-            training_text(restorer.settings),
-        ]
-    )
-    return (str(before), str(after)), said, gr.update(value=str(after), interactive=True)
-
-
-def _choice_text(asked: _Asked) -> str:
-    """Return the blur that was chosen, with its parameters."""
-    return blur_text(label_of(asked.family), asked.strengths | {"noise_sigma": asked.noise})
-
-
-def _given(asked: _Asked, visitor: Visitor) -> tuple[DecodedImage, str]:
-    """Return the image that was chosen, and its name.
-
-    Raises:
-        UserError: where there is none, or it is none.
-    """
-    if asked.source == _FACE:
-        return sample_face(asked.face), f"Face {asked.face}"
-    if asked.upload is None:
-        raise UserError("There is no image yet: drop one, or take a sample face.")
-    if not visitor.owns(asked.upload):
-        raise UserError("This image is here no longer: drop it again.")
-    path = Path(asked.upload)
-    return read_upload(path, LARGEST_READ), path.name
+    return str(before), str(after)
 
 
 def _usage_error(sentence: str) -> Shown:
@@ -275,9 +245,9 @@ def _usage_error(sentence: str) -> Shown:
 
 
 def _image_controls() -> tuple[gr.Slider, gr.File]:
-    """Add the choice of a face, and the place for an image, of which one is seen."""
+    """Add the choice of a face and of a file, of which one is visible."""
     face = gr.Slider(1, FACES, value=1, step=1, label="Number of the face")
-    # No gr.Image: it would turn, convert and shrink the image before it is read here.
+    # No gr.Image: it would rotate, convert and reduce the image before it is read here.
     return face, gr.File(label="PNG, JPEG, WebP, TIFF or BMP", visible=False, height=180)
 
 
@@ -296,7 +266,7 @@ def _blur_controls(max_megapixels: float) -> tuple[gr.Radio, gr.Radio, gr.Slider
 
 
 def _show() -> str:
-    """Return what shows the controls of what is chosen: a face or an image, the blur of each, its strengths."""
+    """Return the JavaScript that shows the controls of the chosen image and blur."""
     owners = json.dumps([owner for owner, _, _ in _all_strengths()])
     return f"""(source, ofFace, ofUpload) => {{
       const isFace = source === "{_FACE}", family = isFace ? ofFace : ofUpload;

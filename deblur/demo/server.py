@@ -12,14 +12,13 @@ from typing import Final
 from deblur.choices import Accelerator
 from deblur.console import say
 from deblur.demo.guard import Guard
-from deblur.demo.networks import Networks
 from deblur.demo.visitors import Visitors
-from deblur.demo.work import largest_upload
+from deblur.demo.work import Networks, largest_upload
 from deblur.errors import UserError
 from deblur.text import lines
 
 _NEEDED: Final = ("gradio", "gradio_client", "fastapi", "uvicorn", "starlette")
-_GOODBYE: Final = 1  # s, for requests that are under way when the page ends
+_GOODBYE: Final = 1  # s, for requests in progress when the page ends
 
 
 def serve(
@@ -35,17 +34,17 @@ def serve(
     """Serve the page until Ctrl-C.
 
     Args:
-        network: of the user's own, beside the pretrained ones: a folder or a file.
+        network: the user's, besides the pretrained ones: a folder or a file.
         host: an address of this computer.
-        port: of the page; 0 takes a free one.
+        port: of the page; 0 for a free one.
         open_browser: whether the page is opened in the browser.
-        max_megapixels: what a network is given; larger images are made smaller.
+        max_megapixels: the largest image that a network is given; larger ones are reduced.
         accelerator: where to compute.
         trusted: modules of the user's whose classes may be built.
 
     Raises:
-        UserError: where gradio is not installed, the address cannot be used, or the network is not allowed.
-        KeyboardInterrupt: after Ctrl-C, when all is cleaned up.
+        UserError: if gradio is not installed, the address cannot be used, or the network is not allowed.
+        KeyboardInterrupt: after Ctrl-C and cleaning up.
     """
     with tempfile.TemporaryDirectory(prefix="deblur-demo-", ignore_cleanup_errors=True) as folder:
         _settle_gradio(Path(folder))
@@ -94,11 +93,15 @@ def serve(
             say(lines(f"The page is at {address}", "Ctrl-C ends it."))
             if not is_private:
                 say(f"warning: --host {host} lets everybody on the network use this page and this computer.")
+                say(
+                    "warning: The page answers by whatever host name it is asked: a web site whose name leads to this "
+                    "address (DNS rebinding) can use it from a browser on the network."
+                )
             if networks.missing:
                 say(f"warning: {networks.missing}")
             if open_browser:
-                webbrowser.open(address)  # it is listened to already, and answered in a moment
-            # Gradio's own launch() would ask itself by HTTP, through a proxy where there is one, and share by a switch.
+                webbrowser.open(address)  # the socket listens already
+            # Gradio's own launch() would send itself requests, through a proxy if there is one, and can share the page.
             server = uvicorn.Server(
                 uvicorn.Config(guard, log_level="critical", timeout_graceful_shutdown=_GOODBYE, proxy_headers=False)
             )
@@ -106,10 +109,7 @@ def serve(
 
 
 def _settle_gradio(folder: Path) -> None:
-    """Decide what gradio reads from the environment when it is imported: no telemetry, and files in one folder.
-
-    Other variables of gradio could share the page or open folders; none is left.
-    """
+    """Set the environment that gradio reads on import: no telemetry, files in one folder, nothing shared."""
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         del os.environ[name]
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -118,10 +118,10 @@ def _settle_gradio(folder: Path) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take an address.
+    """Listen on an address.
 
     Raises:
-        UserError: where there is none, or it is taken.
+        UserError: if it does not exist, or is in use.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -129,7 +129,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         raise UserError(f"--host {host} is no address: give one of this computer, such as 127.0.0.1.") from error
     try:
-        if os.name == "posix":  # elsewhere it would let two programs have one port
+        if os.name == "posix":  # elsewhere two programs could have one port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen()

@@ -1,7 +1,7 @@
-"""Who has the page open, and whose each image is.
+"""The browsers that have the page open, and their images.
 
-A browser is told by a cookie, a tab of it by the session hash that gradio makes. An image belongs to the browser that
-sent it, and to the first tab that uses it.
+A cookie identifies a browser, gradio's session hash a tab of it. An image belongs to the browser that sent it, and to
+the first tab that uses it.
 """
 
 import hashlib
@@ -35,29 +35,25 @@ class Visitor:
     """A browser, and its images.
 
     Attributes:
-        folder: where its images and results are.
-        images: the paths of the images that it has sent, and of each the tab that uses it.
+        folder: of its images and results.
+        images: the tab that uses each image that it has sent, by path.
     """
 
     folder: Path
     images: dict[str, str | None] = field(default_factory=dict)
 
     def place_for(self, name: str) -> Path:
-        """Return where an image that is sent goes; it can be used when `took` has been called.
-
-        Args:
-            name: that the browser gives it, of any content.
-        """
+        """Return the path for an image of any name that is sent; it can be used after `took`."""
         return self._new_folder("images") / file_name(name)
 
     def took(self, path: Path) -> None:
-        """Let an image be used that has come."""
+        """Let an image be used that has been received."""
         self.images[str(path)] = None
         while len(self.images) > _KEPT:
             self.images.pop(next(iter(self.images)))
 
     def may_use(self, path: object, session: str) -> bool:
-        """Tell whether a tab of this browser may use an image: by the very text that names it, and no other."""
+        """Return whether a tab of this browser may use an image, by the exact text of its path."""
         if not isinstance(path, str) or self.images.get(path, "") not in (None, session):
             return False
         self.images[path] = session
@@ -68,7 +64,7 @@ class Visitor:
         return self._new_folder("results")
 
     def owns(self, path: str) -> bool:
-        """Tell whether a text is the path of a file in the browser's folder, whatever links lead there."""
+        """Return whether a text is the resolved path of a file in the browser's folder."""
         try:
             place = Path(path)
             resolved = place.resolve()
@@ -78,7 +74,7 @@ class Visitor:
         return is_file and str(resolved) == path and resolved.is_relative_to(self.folder.resolve())
 
     def clean(self, before: float) -> None:
-        """Remove what is older than a time, and all but the last few [s since 1970]."""
+        """Remove what is older than a time [s since 1970], and all but the last few."""
         for kind in ("images", "results"):
             kept = sorted(_folders(self.folder / kind), key=lambda folder: folder.stat().st_mtime, reverse=True)
             for place, folder in enumerate(kept):
@@ -95,22 +91,18 @@ class Visitors:
     """The browsers that have the page open.
 
     Attributes:
-        cookie: the name of the cookie that tells them; other pages of this computer, on other ports, have others.
+        cookie: the name of their cookie; pages of this computer on other ports have other names.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Keep their images in a folder."""
+        """Keep the images in a folder."""
         self.cookie = f"deblur-demo-{secrets.token_hex(8)}"
         self._folder = folder.resolve()
         self._visitors: OrderedDict[str, Visitor] = OrderedDict()
-        self._sessions: OrderedDict[str, str] = OrderedDict()  # the folder of the browser whose tab it is
+        self._sessions: OrderedDict[str, str] = OrderedDict()  # the folder of a tab's browser
 
     def token_in(self, cookies: str) -> str | None:
-        """Return the token in the cookies of a request; None where there is none.
-
-        Args:
-            cookies: the value of the header.
-        """
+        """Return the token in the cookie header of a request, if there is one."""
         try:
             morsel = SimpleCookie(cookies).get(self.cookie)
         except CookieError:
@@ -122,7 +114,7 @@ class Visitors:
         return secrets.token_urlsafe(_TOKEN_BYTES)
 
     def visitor(self, token: str) -> Visitor:
-        """Return the browser of a token; what is too old is removed."""
+        """Return the browser of a token; of too many browsers, the oldest is removed."""
         key = hashlib.sha256(token.encode()).hexdigest()
         visitor = self._visitors.setdefault(key, Visitor(self._folder / key))
         self._visitors.move_to_end(key)
@@ -132,17 +124,17 @@ class Visitors:
         return visitor
 
     def clean(self) -> None:
-        """Remove the images and results of all browsers that are too old, and those of the first if all take much."""
+        """Remove old images and results of all browsers, and all of the oldest browsers while they take too much."""
         for visitor in list(self._visitors.values()):
             visitor.clean(time.time() - KEPT_FOR)
         sizes = {key: _size(visitor.folder) for key, visitor in self._visitors.items()}
-        for key in list(sizes)[:-1]:  # not of who is here now
+        for key in list(sizes)[:-1]:  # not of the present one
             if sum(sizes.values()) > _LARGEST_KEPT:
                 shutil.rmtree(self._visitors.pop(key).folder, ignore_errors=True)
                 del sizes[key]
 
     def claims(self, token: str, session: object) -> bool:
-        """Tell whether a tab is of the browser of a token: of the first that has named it."""
+        """Return whether a tab belongs to the browser of a token, which is the first that has named it."""
         if not isinstance(session, str) or not _SESSION.fullmatch(session):
             return False
         key = hashlib.sha256(token.encode()).hexdigest()
@@ -155,7 +147,7 @@ class Visitors:
 
 
 def file_name(name: str) -> str:
-    """Return the name of an image of any origin as that of a file, which it keeps as far as it can be one."""
+    """Return the name of an image of any origin as the nearest name that a file can have."""
     last = re.split(r"[/\\]", name)[-1]
     plain = "".join(letter if letter.isprintable() and letter not in '<>:"|?*' else "_" for letter in last).strip(" .")
     stem, dot, suffix = plain.rpartition(".") if "." in plain else (plain, "", "")
@@ -165,7 +157,7 @@ def file_name(name: str) -> str:
 
 
 def _size(folder: Path) -> int:
-    """Return how many bytes the files in a folder take."""
+    """Return the size of the files in a folder [bytes]."""
     size = 0
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):  # gradio removes some as well

@@ -1,4 +1,4 @@
-"""What the page says of networks and results."""
+"""The texts of the page about networks and results."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,32 +11,26 @@ from deblur.inference.simulation import Gain
 
 LONGEST_NAME: Final = 60  # characters of a name that the page shows
 UNKNOWN_GAIN: Final = (
-    "How much nearer to the truth it is cannot be known without the sharp image: look at it, or blur a sharp image "
-    "here and see."
+    "The gain cannot be known without the sharp image: judge by eye, or blur a sharp image here and compare."
 )
 _NAMES: Final = {"noise_sigma": "noise", "jpeg_quality": "JPEG quality"}
 _NOT_SAID: Final = ("_target_", "name", "sha256", "families", "weight")
 
 
 def shortened(name: str) -> str:
-    """Return a name of any origin, such as a file's, as the page shows it: in one line, and not too long."""
+    """Return a name of any origin, such as a file's, in one line of at most `LONGEST_NAME` characters."""
     shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
     return shown if len(shown) <= LONGEST_NAME else f"{shown[: LONGEST_NAME - 1]}\u2026"
 
 
 def plain(text: str) -> str:
-    """Return a text of any origin as Markdown and HTML that shows it, and does nothing else."""
+    """Return a text of any origin as Markdown and HTML that only shows it."""
     shown = (letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
     return "".join(letter if letter.isalnum() or letter == " " else f"&#{ord(letter)};" for letter in shown)
 
 
 def paragraphs(texts: Sequence[str], *, is_usage_error: bool = False) -> str:
-    """Return texts of any origin as Markdown, the first of them bold.
-
-    Args:
-        texts: sentences.
-        is_usage_error: whether they tell what went wrong.
-    """
+    """Return texts of any origin as Markdown, the first of them bold; those of an error are marked as such."""
     first, *others = (plain(text) for text in texts if text)
     shown = "\n\n".join([f"**{first}**", *others])
     return f'<div class="usage_error">\n\n{shown}\n\n</div>' if is_usage_error else shown
@@ -47,7 +41,7 @@ def work_text(name: str, blur: str | None, network: str) -> str:
 
     Args:
         name: of the image.
-        blur: what was done to it first, as `blur_text` tells it; None where nothing was.
+        blur: applied to it first, as `blur_text` returns it, or None.
         network: its name.
     """
     shown, by = shortened(name), f"by the network {shortened(network)}"
@@ -56,18 +50,13 @@ def work_text(name: str, blur: str | None, network: str) -> str:
     return f"{shown} was blurred first, by {blur}, then restored {by}."
 
 
-def blur_text(label: str, parameters: Mapping[str, float]) -> str:
-    """Return a blur by its label, with its parameters and their units."""
-    return _with_parameters(label, parameters)
-
-
 def resized_text(before: tuple[int, int], after: tuple[int, int], max_megapixels: float) -> str:
-    """Return a sentence on an image that was made smaller; an empty text where it was not.
+    """Return a sentence on an image that was reduced; empty if it was not.
 
     Args:
         before: height and width [px].
         after: the same, as it was restored.
-        max_megapixels: what the page works on.
+        max_megapixels: of the largest image that the page restores.
     """
     if before == after:
         return ""
@@ -78,7 +67,7 @@ def resized_text(before: tuple[int, int], after: tuple[int, int], max_megapixels
 
 
 def result_text(gain: Gain | None) -> str:
-    """Return a sentence on what a network gained."""
+    """Return a sentence on the gain of a network."""
     if gain is None:
         return UNKNOWN_GAIN
     if math.isinf(gain.blurred):
@@ -99,26 +88,21 @@ def training_text(settings: Mapping[str, Any]) -> str:
     """
     blur = settings["blur"]
     families: Mapping[str, Any] = blur.get("families") or {}
-    named = [_with_parameters(name, family) for name, family in families.items() if _is_drawn(family)]
-    told = _with_parameters(_name_of(blur), blur)
-    if named:
-        own = _parameters(blur)
-        told = ", ".join(named) + (f", all with {own}" if own else "")
-    return f"The network was trained on this blur: {told}. Others it removes worse, or not at all."
+    chosen = {name: family for name, family in families.items() if family is not None and family.get("weight", 1) > 0}
+    drawn = [blur_text(name, family) for name, family in chosen.items()]
+    if drawn:
+        shared = _parameters(blur)
+        text = ", ".join(drawn) + (f", all with {shared}" if shared else "")
+    else:
+        text = blur_text(blur.get("name") or str(blur.get("_target_", "unknown")).rpartition(".")[2], blur)
+    return f"The network was trained on this blur: {text}. Others it removes worse, or not at all."
 
 
-def _is_drawn(family: Mapping[str, Any] | None) -> bool:
-    return family is not None and bool(family.get("weight", 1) > 0)
-
-
-def _name_of(blur: Mapping[str, Any]) -> str:
-    return str(blur.get("name") or str(blur.get("_target_", "unknown")).rpartition(".")[2])
-
-
-def _with_parameters(name: str, section: Mapping[str, Any]) -> str:
-    told = _parameters(section)
+def blur_text(name: str, parameters: Mapping[str, Any]) -> str:
+    """Return a blur by its name or label, with its parameters and their units."""
+    text = _parameters(parameters)
     named = "no blur" if name == NoBlur.family else name
-    return f"{named} ({told})" if told else named
+    return f"{named} ({text})" if text else named
 
 
 def _parameters(section: Mapping[str, Any]) -> str:
@@ -131,7 +115,7 @@ def _parameters(section: Mapping[str, Any]) -> str:
 
 
 def _short(unit: str) -> str:
-    """Return what follows a number: `°` for degrees, else the unit without what it is a part of."""
+    """Return the unit behind a number: `°`, or the unit without what it is a part of."""
     return "°" if unit == "degrees" else f" {unit.partition(' of ')[0]}".rstrip()
 
 

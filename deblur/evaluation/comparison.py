@@ -10,8 +10,8 @@ import numpy as np
 from deblur.errors import UserError
 from deblur.files import write_csv, write_json
 from deblur.metrics.measuring import DEGRADED_BELOW, degraded_fraction, share_above
+from deblur.reporting.answers import mean_interval
 from deblur.reporting.configurations import have_same_images
-from deblur.reporting.intervals import mean_interval
 from deblur.reporting.results import Run, read_sweep
 from deblur.runs.conditions import common_conditions, condition_sentences
 from deblur.text import Lines, cell, counted, lines, paragraphs

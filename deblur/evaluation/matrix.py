@@ -31,8 +31,8 @@ from deblur.inference.trained import load_trained
 from deblur.metrics import PSNR
 from deblur.metrics.images import psnr
 from deblur.metrics.measuring import mean_results
+from deblur.reporting.heatmaps import MATRIX_FILE
 from deblur.reporting.labels import describe, frozen, plain, varying
-from deblur.reporting.matrix import MATRIX_FILE
 from deblur.runs.conditions import conditions_of
 from deblur.runs.records import config_of_run
 from deblur.text import Lines, paragraphs

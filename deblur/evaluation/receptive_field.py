@@ -23,7 +23,7 @@ from deblur.metrics import PSNR
 from deblur.metrics.images import psnr
 from deblur.metrics.measuring import mean_results
 from deblur.reporting.configurations import SAME_INPUT
-from deblur.reporting.filters import FILTERS_FILE, filter_figure
+from deblur.reporting.figures import FILTERS_FILE, filter_figure
 from deblur.runs.conditions import condition_sentences, conditions_of
 from deblur.runs.records import METRICS_FILE, read_config
 from deblur.text import Lines, paragraphs

@@ -1,13 +1,16 @@
 """Write a trained network into one portable file: `python -m deblur.export RUN --format onnx`."""
 
-from collections.abc import Sequence
+import re
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from deblur.choices import ExportFormat
-from deblur.cli import Trusted, command_app, not_empty, place, run_app
+from deblur.cli import PlainCommand, Trusted, command_app, not_empty, place, run_app
+from deblur.errors import UserError
+from deblur.files import kind_of
 from deblur.inference.pretrained import PRETRAINED
 
 EXAMPLES = """\b
@@ -19,7 +22,7 @@ Examples:
 app = command_app()
 
 
-@app.command("export", epilog=EXAMPLES)
+@app.command("export", cls=PlainCommand, epilog=EXAMPLES)
 def export(
     network: Annotated[
         str,
@@ -54,9 +57,8 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     trusted: Trusted = None,
 ) -> None:
-    """Write a trained network into one portable file, and a model card beside it."""
+    """Write a trained network into one portable file, and a model card next to it."""
     from deblur.console import say  # rich takes a while to import
-    from deblur.export.output import names_a_file
     from deblur.runs.paths import refuse_no_run
     from deblur.text import lines
 
@@ -72,13 +74,22 @@ def export(
     say(lines(f"The network is {exported.file}", f"Its model card is {exported.card}"))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; see `python -m deblur.export --help`.
+def names_a_file(output: Path, file_format: ExportFormat) -> bool:
+    """Return whether the output of an export is a file, else a folder.
 
-    Args:
-        argv: the arguments; by default those of this process.
-
-    Returns:
-        The exit code.
+    Raises:
+        UserError: for the suffix of another kind of file, which no folder is meant to have.
     """
-    return run_app(app, argv, "python -m deblur.export")
+    # A new folder may be called release-1.0.
+    if not re.fullmatch(r"\.[A-Za-z]\w*", output.suffix) or kind_of(output) == "folder":
+        return False
+    if output.suffix != f".{file_format}":
+        raise UserError(
+            f"--output {output} is no name for --format {file_format}: give one that ends in .{file_format}, or a "
+            "folder that is there or whose name has no ending."
+        )
+    return True
+
+
+main: Final = partial(run_app, app, program="python -m deblur.export")
+"""Run the command line, by default that of this process, and return its exit code."""

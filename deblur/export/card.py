@@ -11,7 +11,7 @@ from deblur.config.identity import config_without_paths, flatten
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.trained import Trained
 from deblur.metrics import PSNR, infos_of_results
-from deblur.reporting.markdown import markdown_environment
+from deblur.reporting.page import markdown_environment
 from deblur.runs.conditions import with_unit
 from deblur.text import one_line
 from deblur.training.summary import describe_network
@@ -36,7 +36,7 @@ def model_card(trained: Trained, stem: str, formats: Sequence[ExportFormat]) -> 
         "stem": stem,
         "formats": formats,
         "architecture": _architecture(config["model"]),
-        "told": describe_network(trained.network),
+        "network": describe_network(trained.network),
         "blur": _parameters(config["blur"]),
         "blur_name": _label(config["blur"]),
         "data": _data(_section(config, "data"), _section(metrics, "data")),
@@ -52,7 +52,7 @@ def model_card(trained: Trained, stem: str, formats: Sequence[ExportFormat]) -> 
 
 
 def _section(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return a section; an empty one where the file has none, or something else in its place."""
+    """Return a section, or an empty one if the file has none, or something else in its place."""
     section = config.get(key)
     return section if isinstance(section, Mapping) else {}
 
@@ -74,16 +74,14 @@ def _parameters(blur: Mapping[str, Any]) -> dict[str, str]:
     """Return the parameters of a blur with their units."""
     shown = {}
     for key, value in flatten(config_without_paths(blur)).items():
-        last = key.rpartition(".")[2]
-        if last in ("_target_", "name", "sha256") or value is None:
-            continue
-        text = " to ".join(map(_text, value)) if isinstance(value, list) else _text(value)
-        shown[key.removeprefix("families.")] = with_unit(key, text)
+        if key.rpartition(".")[2] not in ("_target_", "name", "sha256") and value is not None:
+            text = " to ".join(map(_text, value)) if isinstance(value, list) else _text(value)
+            shown[key.removeprefix("families.")] = with_unit(key, text)
     return shown
 
 
 def _data(data: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, str]:
-    """Return which images the network was trained on, as far as that is known."""
+    """Return which images the network was trained on, as far as it is known."""
     counts, leaves = _section(seen, "counts"), data.get("leaves")
     is_blurred_here = data.get("name") != "pairs"
     shown = {
@@ -130,12 +128,12 @@ def _test(test: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _wiener_estimate(trained: Trained) -> dict[str, Any] | None:
-    """Return what the Wiener estimate of a network assumes; None where it wants none."""
+    """Return what the Wiener estimate of a network assumes; None if the network takes none."""
     prefilter = prefilter_of(trained.network)
     if prefilter is None:
         return None
-    is_real = _section(trained.config, "data").get("boundary") == "valid"
-    return {"planes": prefilter.planes, "needs_kernel": prefilter.needs_kernel, "is_real": is_real}
+    is_valid = _section(trained.config, "data").get("boundary") == "valid"
+    return {"planes": prefilter.planes, "needs_kernel": prefilter.needs_kernel, "is_valid": is_valid}
 
 
 def _rounded(value: Any, digits: str) -> str:

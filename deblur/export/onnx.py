@@ -30,16 +30,16 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
     """Convert a network, and check that onnxruntime computes with it what torch does.
 
     Args:
-        network: takes and gives (N, 1, H, W) of any N, H and W from 1; where it has a `prefilter`, it takes the Wiener
-            estimate (N, G, H, W) as well.
-        description: plain values that tell what it is; they go into the file.
+        network: takes and gives (N, 1, H, W) of any N, H and W from 1; with a `prefilter`, it also takes the Wiener
+            estimate (N, G, H, W).
+        description: plain values for the file, as `describe` returns them.
 
     Returns:
         The content of the file, with an input `blurred`, an input `wiener_estimate` if there is one, and an output
         `restored`, and the largest difference from torch on three sizes of images.
 
     Raises:
-        UserError: where a library is missing, or the network cannot be converted or gives something else there.
+        UserError: if a library is missing, or the network cannot be converted or gives something else there.
     """
     try:
         import onnx  # noqa: F401 # for the metadata
@@ -74,14 +74,14 @@ def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
                 custom_translation_table={torch.ops.aten.remainder.Scalar: _remainder},
                 verbose=False,
             )
-    except Exception as error:  # the exporter raises what any operator of a network of one's own makes it raise
+    except Exception as error:  # any: also what operators of a user's network raise
         if _was_stopped(error):
             raise KeyboardInterrupt from error
         reason = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:200]
         raise UserError(f"The network cannot be converted to ONNX ({reason}): take --format safetensors.") from error
     model = program.model_proto
     for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
-        del node.metadata_props[:]  # where on this machine the line stands that it comes from
+        del node.metadata_props[:]  # paths of source files on this machine
         node.ClearField("doc_string")
     del model.graph.metadata_props[:]
     for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
@@ -91,7 +91,7 @@ def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
 
 
 def _was_stopped(error: BaseException | None) -> bool:
-    """Tell whether Ctrl-C lies behind an error: the exporter takes it for a failure of its own."""
+    """Return whether Ctrl-C caused an error: the exporter takes it for a failure of its own."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True
@@ -100,7 +100,7 @@ def _was_stopped(error: BaseException | None) -> bool:
 
 
 def _refuse_unusable(content: bytes, network: nn.Module) -> None:
-    """Refuse a graph that `restore` would not take: it takes none whose layers it does not know."""
+    """Refuse a graph that `restore` would refuse, such as one of layers that it does not know."""
     from deblur.inference.onnx_graph import Sizes, UnusableGraph, parsed
 
     try:
@@ -149,7 +149,7 @@ def _difference(content: bytes, network: nn.Module) -> float:
 
 
 def _inputs(network: nn.Module, shape: tuple[int, int, int, int]) -> dict[str, NDArray[np.float32]]:
-    """Return random images of a shape by the names of a network's inputs, and Wiener estimates if it wants them."""
+    """Return random images of a shape by the names of a network's inputs, and Wiener estimates if it takes them."""
     random = np.random.default_rng(0)
     inputs = {INPUT: random.random(shape, dtype=np.float32)}
     prefilter = prefilter_of(network)
@@ -159,7 +159,7 @@ def _inputs(network: nn.Module, shape: tuple[int, int, int, int]) -> dict[str, N
 
 
 class _Whole(nn.Module):
-    """A network called on whole images, with Wiener estimates if it needs them, without optional arguments."""
+    """A network without optional arguments: images, and Wiener estimates if it takes them."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ class _Whole(nn.Module):
 
 
 def _remainder(position: Any, divisor: Any) -> Any:
-    """Translate the remainder of whole numbers by a size, which the exporter takes for a constant and fails on."""
+    """Translate the remainder by a size, which the exporter takes for a constant and fails on."""
     from onnxscript import opset18
 
     return opset18.Mod(position, opset18.CastLike(divisor, position))
@@ -179,7 +179,7 @@ def _remainder(position: Any, divisor: Any) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what the exporter says of torchvision, which is not used, and of torch's own inner workings."""
+    """Leave out warnings of the exporter about torchvision, which is not used, and about torch's internals."""
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     before = log.level
     log.setLevel(logging.ERROR)

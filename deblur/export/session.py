@@ -1,25 +1,29 @@
-"""From a trained network to an exported file and its model card."""
+"""Write a trained network into one file, and a model card next to it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, get_args
 
 from deblur.choices import ExportFormat
+from deblur.config.identity import config_without_paths
 from deblur.errors import UserError
+from deblur.export import names_a_file
 from deblur.export.card import model_card
-from deblur.export.describing import describe
-from deblur.export.output import SUFFIXES, names_a_file
 from deblur.files import safe_name, write_output
+from deblur.inference.description import SEEN
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
-from deblur.inference.trained import Trained, load_trained
+from deblur.inference.trained import SETTINGS, Trained, load_trained
 from deblur.inference.weights import write_weights
+from deblur.models.protocol import LARGEST_HALO, traits_of
 
 FOLDER: Final = "export"  # in that of a run
 _LONGEST_NAME: Final = 120  # bytes; the names of runs have no more
+# Neither times nor the machine.
+_METRICS: Final = ("test", "val", "metrics", "model", "data", "versions", "git", "seed", "precision")
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Exported:
     Attributes:
         file: the network.
         card: its model card.
-        difference: the largest between torch and onnxruntime where that was checked, of a white level of 1.
+        difference: the largest between torch and onnxruntime, of a white level of 1; None if it was not checked.
     """
 
     file: Path
@@ -45,31 +49,41 @@ def export(
     overwrite: bool = False,
     trusted: Sequence[str] = (),
 ) -> Exported:
-    """Write a trained network into one file, and a model card beside it.
+    """Write a trained network into one file, and a model card next to it.
 
     Args:
-        run: a run's folder, a checkpoint, an exported .safetensors file, or the name of a network that is pretrained.
+        run: a run's folder, a checkpoint, an exported .safetensors file, or the name of a pretrained network.
         file_format: `onnx`, which runs without torch, or `safetensors`.
         output: a file or a folder; None is `export/` in the run's folder, the folder of the file that `run` is, and the
-            working folder for a network that is pretrained.
-        overwrite: replace files that are there already.
-        trusted: modules of one's own whose classes may be built.
+            working folder for a pretrained network.
+        overwrite: replace files that exist.
+        trusted: modules of the user's whose classes may be built.
 
     Raises:
-        UserError: where the network cannot be loaded or converted, or the files exist or cannot be written; no half of
-            a file is left then.
+        UserError: if the network cannot be loaded or converted, or the files exist or cannot be written; no half of a
+            file is left then.
     """
     place = pretrained_file(run) if run in PRETRAINED else Path(run)
     if place.suffix == ONNX_SUFFIX and place.is_file():
         raise UserError(f"{run} is exported already: give the run or the checkpoint that it was made from.")
     trained = load_trained(place, trusted)
+    if output is None:
+        output = Path() if run in PRETRAINED else place / FOLDER if place.is_dir() else place.parent
     try:
-        file = _file(output or _usual_folder(run), trained.name, file_format)
-        return _exported(trained, file_format, file, place, overwrite)
+        return _exported(trained, file_format, _file(output, trained.name, file_format), place, overwrite)
     except OSError as error:
         raise UserError(
             f"{error.filename or 'The output'} cannot be written ({error.strerror}): choose another --output."
         ) from error
+
+
+def _file(output: Path, name: str, file_format: ExportFormat) -> Path:
+    """Return the file to write; the name in a stranger's file must not choose its folder."""
+    if names_a_file(output, file_format):
+        return output
+    if output.exists() and not output.is_dir():
+        raise UserError(f"--output {output} is a file: give a folder, or a name that ends in .{file_format}.")
+    return output / f"{safe_name(name, longest=_LONGEST_NAME)}.{file_format}"
 
 
 def _exported(trained: Trained, file_format: ExportFormat, file: Path, place: Path, overwrite: bool) -> Exported:
@@ -93,12 +107,13 @@ def _exported(trained: Trained, file_format: ExportFormat, file: Path, place: Pa
 
 
 def _card(trained: Trained, path: Path, file_format: ExportFormat) -> tuple[str, bool]:
-    """Return the text of the card, and whether it takes the place of anything but a card of the same network.
+    """Return the text of the card, and whether it replaces anything but a card of the same network.
 
-    Exported in one format after the other, a network has one card that tells how to use both.
+    A network that is exported in both formats has one card, which explains the use of both.
     """
-    alone = {other: model_card(trained, path.stem, (other,)) for other in SUFFIXES}
-    both = model_card(trained, path.stem, tuple(SUFFIXES))
+    formats: tuple[ExportFormat, ...] = get_args(ExportFormat)
+    alone = {other: model_card(trained, path.stem, (other,)) for other in formats}
+    both = model_card(trained, path.stem, formats)
     try:
         before = path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
@@ -124,17 +139,32 @@ def _prepared(trained: Trained, file_format: ExportFormat) -> tuple[Callable[[Pa
     return partial(write_output, content=content), difference
 
 
-def _usual_folder(run: str) -> Path:
-    if run in PRETRAINED:
-        return Path()
-    return Path(run) / FOLDER if Path(run).is_dir() else Path(run).parent
+def describe(trained: Trained) -> dict[str, Any]:
+    """Return what an exported file says about its network, as plain values without places on this machine.
+
+    These are `name`, `settings`, `metrics` and images of the training, `halo` and `size_divisor` [px].
+
+    Raises:
+        UserError: if the halo of the network is too large for the format, or its `size_divisor` is not allowed.
+    """
+    traits = traits_of(trained.network)
+    halo = traits.halo
+    if halo is not None and halo > LARGEST_HALO:
+        raise UserError(
+            f"The network needs {halo} px on each side, and an exported one at most {LARGEST_HALO}: take "
+            "fewer or smaller layers (model.kernel_sizes, model.dilations, model.blocks, model.unshuffle)."
+        )
+    return {
+        "name": trained.name,
+        "settings": {key: _portable(trained.config[key]) for key in SETTINGS if key in trained.config},
+        "metrics": {key: trained.metrics[key] for key in _METRICS if key in trained.metrics},
+        "halo": halo,
+        "size_divisor": traits.size_divisor,
+        **({} if trained.seen is None else {SEEN: sorted(trained.seen)}),
+    }
 
 
-def _file(output: Path, name: str, file_format: ExportFormat) -> Path:
-    """Return the file to write; a stranger's file must not choose its folder by the name that it tells."""
-    if names_a_file(output, file_format):
-        return output
-    suffix = SUFFIXES[file_format]
-    if output.exists() and not output.is_dir():
-        raise UserError(f"--output {output} is a file: give a folder, or a name that ends in {suffix}.")
-    return output / f"{safe_name(name, longest=_LONGEST_NAME)}{suffix}"
+def _portable(section: Any) -> Any:
+    if not isinstance(section, Mapping):
+        return section
+    return {key: _portable(value) for key, value in config_without_paths(section).items()}

@@ -146,6 +146,15 @@ def measured_columns(infos: Iterable[MetricInfo]) -> list[str]:
     return columns
 
 
+def degradation_columns() -> set[str]:
+    """Return the columns of tables that describe a degradation: no metric may replace one."""
+    from deblur.blur.degradation import SHARED_PARAMETERS  # OpenCV
+    from deblur.blur.families import FAMILIES
+
+    own = (key for one in FAMILIES.values() for key in (*one.parameters, *one.texts))
+    return {*SHARED_PARAMETERS, "kernel", *own}
+
+
 def info_of(name: str, own: Mapping[str, Any] | None = None) -> MetricInfo:
     """Return the description of a metric in a file: of the registry, of the file, or only its name."""
     if name in METRICS:

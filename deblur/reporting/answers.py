@@ -1,33 +1,90 @@
-"""The best configuration of each test setting, and what is not significantly different from it."""
+"""The best configuration of each test setting, and which others are not significantly different from it."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deblur.reporting.configurations import Configuration, TestSetting, Values
-from deblur.reporting.intervals import Interval, mean_interval
 from deblur.text import counted
+
+CONFIDENCE = 0.95
+RESAMPLES = 9999
+SEED = 0  # of the resampling: a second report has the same numbers
+NUMBERS_AT_ONCE = 2_000_000  # resampled values held in memory, 16 MB
+
+
+class Interval(NamedTuple):
+    """A confidence interval of a mean."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: object) -> bool:
+        """Return whether a number lies within."""
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+
+def mean_interval(values: NDArray[np.float64]) -> Interval | None:
+    """Return the 95 % interval of a mean by the bias-corrected and accelerated bootstrap (Efron 1987).
+
+    Args:
+        values: one number per image (N,); those that are not finite are left out.
+
+    Returns:
+        None if fewer than two numbers are left.
+    """
+    from scipy.stats import bootstrap  # type: ignore[import-untyped] # it has no types
+
+    values = values[np.isfinite(values)]
+    if values.size < 2:
+        return None
+    if np.ptp(values) == 0:
+        return Interval(float(values[0]), float(values[0]))
+    for method in ("BCa", "percentile"):  # the first is undefined for some samples of few different values
+        found = bootstrap(
+            (values,),
+            np.mean,
+            n_resamples=RESAMPLES,
+            batch=max(1, NUMBERS_AT_ONCE // values.size),
+            confidence_level=CONFIDENCE,
+            method=method,
+            rng=np.random.default_rng(SEED),
+        ).confidence_interval
+        if np.isfinite(found.low) and np.isfinite(found.high):
+            break
+    return Interval(float(found.low), float(found.high))
 
 
 @dataclass(frozen=True)
 class Competitor:
-    """Another configuration beside the best: how far below it is, image by image."""
+    """Another configuration than the best, compared with it image by image."""
 
     configuration: Configuration
     difference: float | None  # [dB], best minus this one
-    interval: Interval | None  # None where there are fewer than two images to compare
+    interval: Interval | None  # None if there are fewer than two images to compare
 
     @property
     def is_significant(self) -> bool:
-        """Tell whether the test images suffice to call it worse than the best."""
+        """Whether the test images suffice to call it worse than the best."""
         return self.interval is not None and 0.0 not in self.interval
+
+    @property
+    def text(self) -> str:
+        """Its name, and how far it is below the best."""
+        name = self.configuration.name
+        if self.difference is None or self.interval is None:
+            return f"{name} (not compared image by image)"
+        low, high = self.interval
+        return f"{name} ({self.difference:.2f} dB below, 95 % interval {low:.2f} to {high:.2f})"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a test setting's finished runs tell."""
+    """The result of a test setting's finished runs."""
 
     test_setting: TestSetting
     best: Configuration
@@ -43,14 +100,15 @@ class Answer:
     @property
     def sentence(self) -> str:
         """The answer in words."""
-        parts = [f"{self.test_setting.label}: {self._what()}{self._gain()}."]
+        parts = [f"{self.test_setting.label}: {self._best_text()}{self._gain_text()}."]
         if not self.competitors:
             parts.append("There is no other finished configuration to compare with.")
         elif len(self.best.images) < 2 and not any(competitor.is_significant for competitor in self.competitors):
             compared = counted(len(self.best.images), "test image")
             parts.append(f"With {compared} to compare, no difference can be significant.")
         elif self.not_significant:
-            parts.append(f"Not significantly different: {'; '.join(map(_told, self.not_significant))}.")
+            others = "; ".join(competitor.text for competitor in self.not_significant)
+            parts.append(f"Not significantly different: {others}.")
         else:
             count = len(self.competitors)
             others = "the other configuration" if count == 1 else f"each of the {count} other configurations"
@@ -59,12 +117,12 @@ class Answer:
             parts.append(f"{counted(self.test_setting.left_out, 'test image')} with an infinite PSNR left out.")
         return " ".join(parts)
 
-    def _what(self) -> str:
+    def _best_text(self) -> str:
         psnr = self.best.mean("psnr")
         name = f"{self.best.name} restores best" if self.competitors else self.best.name
         return name if psnr is None else f"{name}, {psnr:.2f} dB"
 
-    def _gain(self) -> str:
+    def _gain_text(self) -> str:
         gain = self.best.mean("gain")
         if gain is None:
             return ""
@@ -74,44 +132,37 @@ class Answer:
             text = f", {gain:.2f} dB above the blurred input"
         if self.gain is None:
             return text
-        beyond = "; no gain can be told from it" if 0.0 in self.gain else ""
+        beyond = "; not significantly different from 0" if 0.0 in self.gain else ""
         return f"{text} (95 % interval of the gain {self.gain.low:+.2f} to {self.gain.high:+.2f}{beyond})"
 
 
 def answer(test_setting: TestSetting) -> Answer | None:
-    """Compare the finished configurations of a test setting, image by image; None where no run is done."""
+    """Compare the finished configurations of a test setting, image by image; None if no run is done."""
     if not test_setting.done:
         return None
     best = _best(test_setting.done)
     competitors = [_competitor(best, configuration) for configuration in test_setting.done if configuration is not best]
     competitors.sort(key=lambda competitor: math.inf if competitor.difference is None else competitor.difference)
-    return Answer(
-        test_setting,
-        best,
-        mean_interval(best.per_image("psnr")),
-        mean_interval(best.per_image("gain")),
-        competitors,
-    )
+    psnr, gain = (mean_interval(best.per_image(key)) for key in ("psnr", "gain"))
+    return Answer(test_setting, best, psnr, gain, competitors)
 
 
 def _best(configurations: Sequence[Configuration]) -> Configuration:
     """Return the configuration of the highest mean PSNR over images finite in all configurations, else over its own."""
-    values = [configuration.per_image("psnr") for configuration in configurations]
     if len({configuration.images for configuration in configurations}) == 1:
-        common = np.isfinite(np.array(values)).all(axis=0)
+        values = np.array([configuration.per_image("psnr") for configuration in configurations])
+        common = np.isfinite(values).all(axis=0)
         if common.any():
             return configurations[int(np.argmax([np.mean(one[common]) for one in values]))]
-    return max(
-        configurations, key=lambda configuration: -math.inf if (mean := configuration.mean("psnr")) is None else mean
-    )
+    return max(configurations, key=lambda one: -math.inf if (mean := one.mean("psnr")) is None else mean)
 
 
 def _competitor(best: Configuration, configuration: Configuration) -> Competitor:
     differences = paired(best, configuration)
-    if not differences.size:
-        means = best.mean("psnr"), configuration.mean("psnr")
-        return Competitor(configuration, None if means[0] is None or means[1] is None else means[0] - means[1], None)
-    return Competitor(configuration, float(np.mean(differences)), mean_interval(differences))
+    if differences.size:
+        return Competitor(configuration, float(np.mean(differences)), mean_interval(differences))
+    means = best.mean("psnr"), configuration.mean("psnr")
+    return Competitor(configuration, None if means[0] is None or means[1] is None else means[0] - means[1], None)
 
 
 def paired(one: Configuration, other: Configuration) -> Values:
@@ -120,12 +171,3 @@ def paired(one: Configuration, other: Configuration) -> Values:
         return np.empty(0)
     differences = one.per_image("psnr") - other.per_image("psnr")
     return differences[np.isfinite(differences)]
-
-
-def _told(competitor: Competitor) -> str:
-    if competitor.difference is None or competitor.interval is None:
-        return f"{competitor.configuration.name} (not compared image by image)"
-    low, high = competitor.interval
-    return (
-        f"{competitor.configuration.name} ({competitor.difference:.2f} dB below, 95 % interval {low:.2f} to {high:.2f})"
-    )

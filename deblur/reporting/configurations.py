@@ -1,4 +1,4 @@
-"""Runs -> test settings (same test images, same degradation) -> configurations (one network, trained one way)."""
+"""Runs grouped by test setting (images and degradation), then by configuration (network and training)."""
 
 import math
 from collections.abc import Callable, Hashable, Sequence
@@ -32,7 +32,7 @@ SAME_INPUT = 0.01  # [dB] by which the blurred images of two runs may differ and
 
 @dataclass(frozen=True)
 class Configuration:
-    """A network, trained in one way, on one test setting; its runs differ in their seeds."""
+    """A network trained in one way, on one test setting; its runs differ in their seeds."""
 
     model: str
     hyperparameters: str  # the other settings that vary, such as `lr 0.001`; may be empty
@@ -50,7 +50,7 @@ class Configuration:
 
     @property
     def is_wiener_guided(self) -> bool:
-        """Whether the network has a Wiener estimate of the whole image, so that no size tells how far it sees."""
+        """Whether the network takes a Wiener estimate of the whole image, which no receptive field describes."""
         return any(run.is_wiener_guided for run in self.done)
 
     @cached_property
@@ -59,7 +59,7 @@ class Configuration:
         return tuple(self.done[0].images) if self.done else ()
 
     def per_image(self, key: str) -> Values:
-        """Return the value of each test image, averaged over the seeds; nan where one was infinite."""
+        """Return the value of each test image, averaged over the seeds; nan if one was infinite."""
         values = self._each_seed(key)
         return values.mean(axis=0) if values.size else np.empty(0)
 
@@ -72,14 +72,15 @@ class Configuration:
         """Return the mean over test images and seeds."""
         values = self.per_image(key)
         finite = values[np.isfinite(values)]
-        if finite.size:
-            return float(np.mean(finite))
-        return self.average(f"test.{key}")
+        return float(np.mean(finite)) if finite.size else self.average(f"test.{key}")
 
     def average(self, key: str) -> float | None:
         """Return the mean over seeds of a number of metrics.json."""
-        known = [number for run in self.done if (number := run.number(key)) is not None]
+        known = self._numbers(key)
         return float(np.mean(known)) if known else None
+
+    def _numbers(self, key: str) -> list[float]:
+        return [number for run in self.done if (number := run.number(key)) is not None]
 
     def deviation(self, key: str) -> float | None:
         """Return the standard deviation over seeds of the means; None with fewer than two seeds.
@@ -88,16 +89,13 @@ class Configuration:
         """
         values = self._each_seed(key)
         finite = np.isfinite(values).all(axis=0) if values.size else np.empty(0)
-        if finite.any():
-            known = list(values[:, finite].mean(axis=1))
-        else:
-            known = [number for run in self.done if (number := run.number(f"test.{key}")) is not None]
+        known = list(values[:, finite].mean(axis=1)) if finite.any() else self._numbers(f"test.{key}")
         return float(np.std(known, ddof=1)) if len(known) > 1 else None
 
 
 @dataclass
 class TestSetting:
-    """The test images of a data set, degraded in one way: only configurations of one test setting are compared."""
+    """The test images of a data set, degraded in one way; only configurations of one test setting are compared."""
 
     label: str
     blur: str  # the label of the blur; test settings of the same blur differ in their images
@@ -110,20 +108,18 @@ class TestSetting:
 
     @property
     def measured_on(self) -> dict[str, str]:
-        """What is known of the test images and their blur, in words; runs without a result know less of them."""
+        """What is known of the test images and their blur, in words; less of runs without a result."""
         runs = [run for configuration in self.configurations for run in configuration.runs]
         return common_conditions([run.measured_on for run in runs])[0]
 
     @property
     def left_out(self) -> int:
         """How many test images have an infinite PSNR in some configuration."""
-        bad = {name for configuration in self.done for name in _infinite(configuration)}
-        return len(bad)
-
-
-def _infinite(configuration: Configuration) -> list[str]:
-    finite = np.isfinite(configuration.per_image("psnr") + configuration.per_image("gain"))
-    return [name for name, is_finite in zip(configuration.images, finite, strict=True) if not is_finite]
+        found = set()
+        for one in self.done:
+            finite = np.isfinite(one.per_image("psnr") + one.per_image("gain"))
+            found |= {name for name, is_finite in zip(one.images, finite, strict=True) if not is_finite}
+        return len(found)
 
 
 @dataclass(frozen=True)
@@ -133,57 +129,62 @@ class Table:
     test_settings: list[TestSetting]
     models: list[str]
     hyperparameter_labels: list[str]
-    told: dict[str, dict[str, dict[str, Any]]]  # sweep -> run -> setting that results.csv tells -> value
+    settings: dict[str, dict[str, dict[str, Any]]]  # of results.csv: sweep -> run -> key -> value
+
+    @property
+    def configurations(self) -> list[Configuration]:
+        """Those of all test settings."""
+        return [configuration for test_setting in self.test_settings for configuration in test_setting.configurations]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Those of all configurations."""
+        return [run for configuration in self.configurations for run in configuration.runs]
 
 
 def arrange(sweeps: Sequence[Sweep]) -> Table:
     """Sort the runs of sweeps into test settings and configurations; a missing run belongs to none."""
     runs = sorted((run for sweep in sweeps for run in sweep.runs if run.config), key=_order(sweeps))
     groups = _by_test_setting(runs)
-    blurs = labels_with_names(runs, "blur")
+    blurs, models = labels_with_names(runs, "blur"), labels_with_names(runs, "model")
     blur_labels = [blurs[frozen(blur_settings(group[0]))] for group in groups]
-    models = labels_with_names(runs, "model")
-    hyperparameter_labels = _rest_labels(runs, sweeps)
+    model_of = {_identity(run): models[frozen(model_settings(run))] for run in runs}
+    hyperparameters_of = _hyperparameter_labels(runs, are_several=len(sweeps) > 1)
     test_settings = []
     for label, blur, group in zip(_test_setting_labels(blur_labels, groups), blur_labels, groups, strict=True):
         configurations: dict[tuple[str, str], Configuration] = {}
         for run in group:
-            model, hyperparameters = models[frozen(model_settings(run))], hyperparameter_labels[_identity(run)]
-            configurations.setdefault((model, hyperparameters), Configuration(model, hyperparameters)).runs.append(run)
+            labels = model_of[_identity(run)], hyperparameters_of[_identity(run)]
+            configurations.setdefault(labels, Configuration(*labels)).runs.append(run)
         test_settings.append(TestSetting(label, blur, list(configurations.values())))
     return Table(
         test_settings,
-        list(dict.fromkeys(models[frozen(model_settings(run))] for run in runs)),
-        list(dict.fromkeys(hyperparameter_labels[_identity(run)] for run in runs)),
-        _told_settings(runs),
+        list(dict.fromkeys(model_of.values())),
+        list(dict.fromkeys(hyperparameters_of.values())),
+        _stated_settings(runs),
     )
 
 
 def _order(sweeps: Sequence[Sweep]) -> Callable[[Run], tuple[Any, ...]]:
-    """Return the key that sorts runs as they were asked for, else by blur, size of network and rate."""
+    """Return the key that sorts runs in the order of their sweep, else by blur, size of network and learning rate."""
     places = {_identity(run): place for sweep in sweeps if sweep.is_ordered for place, run in enumerate(sweep.runs)}
     from deblur.blur import FAMILIES  # OpenCV
 
     names, families = [sweep.name for sweep in sweeps], list(FAMILIES)
     sizes: dict[str, float] = {}
-    for sweep in sweeps:
-        for run in sweep.runs:
-            size = run.number("model.parameters")
-            if size is not None:
-                sizes.setdefault(name_of(run, "model"), size)
+    for run in (run for sweep in sweeps for run in sweep.runs):
+        size = run.number("model.parameters")
+        if size is not None:
+            sizes.setdefault(name_of(run, "model"), size)
 
     def key(run: Run) -> tuple[Any, ...]:
-        blur, model = name_of(run, "blur"), name_of(run, "model")
+        blur, model, lr = name_of(run, "blur"), name_of(run, "model"), run.config.get("optimizer.lr")
         rank = families.index(blur) if blur in families else len(families)
-        place = places.get(_identity(run), math.inf)
-        return names.index(run.sweep), place, rank, blur, sizes.get(model, math.inf), model, _rate(run), run.name
+        rate = float(lr) if isinstance(lr, int | float) else math.inf
+        place, size = places.get(_identity(run), math.inf), sizes.get(model, math.inf)
+        return names.index(run.sweep), place, rank, blur, size, model, rate, run.name
 
     return key
-
-
-def _rate(run: Run) -> float:
-    rate = run.config.get("optimizer.lr")
-    return float(rate) if isinstance(rate, int | float) else math.inf
 
 
 def _identity(run: Run) -> tuple[str, str]:
@@ -192,27 +193,22 @@ def _identity(run: Run) -> tuple[str, str]:
 
 def _by_test_setting(runs: Sequence[Run]) -> list[list[Run]]:
     groups: list[list[Run]] = []
-    for run in sorted(
-        runs, key=lambda run: not run.images
-    ):  # those with images first: they tell what a test setting is
+    for run in sorted(runs, key=lambda run: not run.images):  # those with images first: they define a test setting
         fits = have_same_images if run.images else _may_have_same_images
-        group = next((group for group in groups if _same_blur(group[0], run) and fits(group[0], run)), None)
-        if group is None:
-            groups.append([run])
+        for group in groups:
+            if not varying([blur_settings(group[0]), blur_settings(run)]) and fits(group[0], run):
+                group.append(run)
+                break
         else:
-            group.append(run)
+            groups.append([run])
     places = {_identity(run): place for place, run in enumerate(runs)}
     for group in groups:
         group.sort(key=lambda run: places[_identity(run)])
     return sorted(groups, key=lambda group: places[_identity(group[0])])
 
 
-def _same_blur(one: Run, other: Run) -> bool:
-    return not varying([blur_settings(one), blur_settings(other)])
-
-
 def have_same_images(one: Run, other: Run) -> bool:
-    """Tell whether two runs were tested on the same images: by names, fingerprint and how blurred they are."""
+    """Return whether two runs were tested on the same images: by names, fingerprint and PSNR of the blurred images."""
     if one.images.keys() != other.images.keys() or len({one.fingerprint, other.fingerprint} - {None}) > 1:
         return False
     first, second = ([run.images[name]["input_psnr"] for name in one.images] for run in (one, other))
@@ -220,22 +216,22 @@ def have_same_images(one: Run, other: Run) -> bool:
 
 
 def _may_have_same_images(one: Run, other: Run) -> bool:
-    """Tell whether a run that has no results yet is asked to be tested on the images of another."""
+    """Return whether a run without results is to be tested on the images of another."""
     if one.fingerprint and other.fingerprint and one.fingerprint != other.fingerprint:
         return False
     return not varying([image_settings(one), image_settings(other)])
 
 
 def _test_setting_labels(labels: Sequence[str], groups: Sequence[Sequence[Run]]) -> list[str]:
-    """Return a label for each test setting: its blur, and what else tells it from others of the same blur."""
+    """Return a label for each test setting: its blur, and what distinguishes it from others of the same blur."""
     made = list(labels)
     for label in {label for label in labels if labels.count(label) > 1}:
         alike = [index for index, other in enumerate(labels) if other == label]
         images = [image_settings(groups[index][0]) for index in alike]
         shown = ("data.max_images", "data.seed", "data.boundary", "data.eval_crop", "data.name")
-        told = [key for key in varying(images) if key in shown]
+        varied = [key for key in varying(images) if key in shown]
         ways = (
-            [describe(one, told) for one in images],
+            [describe(one, varied) for one in images],
             ["sweep " + ", ".join(dict.fromkeys(run.sweep for run in groups[index])) for index in alike],
             [f"images {(groups[index][0].fingerprint or '')[:8]}" for index in alike],
             [f"images {number}" for number in range(1, len(alike) + 1)],
@@ -246,31 +242,29 @@ def _test_setting_labels(labels: Sequence[str], groups: Sequence[Sequence[Run]])
     return made
 
 
-def _rest_labels(runs: Sequence[Run], sweeps: Sequence[Sweep]) -> dict[tuple[str, str], str]:
+def _hyperparameter_labels(runs: Sequence[Run], *, are_several: bool) -> dict[tuple[str, str], str]:
     varied = varying([other_settings(run) for run in runs])
     labels: dict[tuple[str, str], str] = {}
     taken: dict[str, Hashable] = {}
     for run in runs:
         settings = other_settings(run)
-        text = describe(settings, varied)
-        parts = [run.sweep, text] if len(sweeps) > 1 else [text]
-        label = shortened(", ".join(filter(None, parts)))
+        label = shortened(", ".join(filter(None, (run.sweep if are_several else "", describe(settings, varied)))))
         values = frozen({key: settings.get(key) for key in varied} | {"sweep": run.sweep})
         labels[_identity(run)] = numbered(label, values, taken)
     return labels
 
 
-def _told_settings(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the settings of the blur and the images, and those that vary over all runs.
+def _stated_settings(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the settings of the blur and the images, and those that vary over all runs, by sweep and run.
 
-    Those that every row of results.csv has are left out; of a place on one machine the last name is told.
+    Those that every row of results.csv has are left out; of a place on one machine, the last name is stated.
     """
-    shown = ("model.name", "blur.name", "optimizer.lr", "seed")
+    in_every_row = ("model.name", "blur.name", "optimizer.lr", "seed")
     always = dict.fromkeys(key for run in runs for key in (*blur_settings(run), *image_settings(run)))
     varied = varying([{key: plain(value) for key, value in run.settings.items()} for run in runs])
-    keys = [key for key in (always | dict.fromkeys(varied)) if key not in shown]
+    keys = [key for key in (always | dict.fromkeys(varied)) if key not in in_every_row]
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for run in runs:
-        told = {key: place_text(key, run.settings[key]) for key in keys if key in run.settings}
-        found.setdefault(run.sweep, {})[run.name] = told
+        settings = {key: place_text(key, run.settings[key]) for key in keys if key in run.settings}
+        found.setdefault(run.sweep, {})[run.name] = settings
     return found

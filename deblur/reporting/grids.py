@@ -1,4 +1,4 @@
-"""Test images side by side: blurred, restored by each network, sharp, and a detail of each."""
+"""Comparison grids of test images: blurred, restored by each network, sharp, and a detail of each."""
 
 import io
 import re
@@ -17,13 +17,13 @@ from scipy.ndimage import uniform_filter  # type: ignore[import-untyped] # it ha
 from deblur.reading import MissingFile, UnusableFile, damaged, read_bytes, reason_of
 from deblur.reporting.answers import Answer
 from deblur.reporting.configurations import Configuration
-from deblur.reporting.figure_files import FigureFile, figure_file, styled
+from deblur.reporting.figures import FigureFile, figure_file, styled
 from deblur.reporting.results import Run
 from deblur.runs.records import SAMPLES_FOLDER, sample_folder
 
 CURE = "delete the file"
 LARGEST_SAMPLE = 2**26  # pixels
-MOST_MODELS = 5  # images of more do not fit beside one another
+MOST_MODELS = 5  # images of more do not fit side by side
 DETAIL = 4  # a detail's side is this part of the image's shorter side
 LEAST_DETAIL = 16  # [px]
 TILE = 1.75  # [inch]
@@ -34,7 +34,7 @@ Gray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Sample:
-    """A test image whose images the runs keep."""
+    """A test image that the runs keep."""
 
     name: str
     folder: str
@@ -42,7 +42,7 @@ class _Sample:
 
 
 def grids(answers: Sequence[Answer], damages: list[str]) -> list[FigureFile]:
-    """Return a figure for each test setting whose best run keeps images of test images.
+    """Return a figure for each test setting whose best run keeps test images.
 
     Args:
         answers: the test settings.
@@ -50,7 +50,7 @@ def grids(answers: Sequence[Answer], damages: list[str]) -> list[FigureFile]:
     """
     made = []
     with styled():
-        for number, answer in enumerate(answers):
+        for number, answer in enumerate(answers, 1):
             samples = _samples(answer.best)
             try:
                 if samples:
@@ -79,24 +79,23 @@ def _figure(answer: Answer, samples: Sequence[_Sample], number: int) -> FigureFi
     grid = figure.subplots(2 * len(samples), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    told = [
+    alts = [
         _draw(sample, configurations, grid[2 * place : 2 * place + 2], "largest" if place == 0 else "smallest")
         for place, sample in enumerate(samples)
     ]
     label = answer.test_setting.label
     which = "largest and the smallest" if len(samples) > 1 else "only known"
     caption = (
-        f"Of the test images that the runs keep as images, those with the {which} gain of the best configuration "
-        f"({answer.best.name}). Below each, the detail in the frame, which is where the blurred image differs most "
-        "from the sharp one. One run (seed) of each network at its best setting; numbers are PSNR in dB."
+        f"The stored test images with the {which} gain of the best configuration ({answer.best.name}). Below each, the "
+        "marked detail, in which the blurred image differs most from the sharp one. One run (seed) of each network at "
+        "its best setting; numbers are PSNR in dB."
     )
     if len(configurations) < len({configuration.model for configuration in answer.test_setting.done}):
         caption += f" Only the {len(configurations)} best networks are shown."
     slug = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")[:40]
-    file = f"grid_{number + 1}_{slug}.png" if slug else f"grid_{number + 1}.png"
-    return figure_file(
-        figure, file, f"Test images: {label}", f"Test images blurred by {label}. {' '.join(told)}", caption
-    )
+    file = f"grid_{number}_{slug}.png" if slug else f"grid_{number}.png"
+    alt = f"Test images blurred by {label}. {' '.join(alts)}"
+    return figure_file(figure, file, f"Test images: {label}", alt, caption)
 
 
 def _best_of_each_model(answer: Answer) -> list[Configuration]:
@@ -111,24 +110,23 @@ def _best_of_each_model(answer: Answer) -> list[Configuration]:
 def _draw(sample: _Sample, configurations: Sequence[Configuration], grid: NDArray[np.object_], kind: str) -> str:
     """Draw an image and its details, and return its numbers in words."""
     run = configurations[0].done[0]
-    values = run.images[sample.name]
     blurred, sharp = _read(run, sample, "blurred"), _read(run, sample, "sharp")
-    figure_files = [("blurred", blurred, values["input_psnr"])]
+    columns = [("blurred", blurred, run.images[sample.name]["input_psnr"])]
     for configuration in configurations:
         shown = configuration.done[0]
         psnr = shown.images.get(sample.name, {}).get("psnr", np.nan)
-        figure_files.append((configuration.name.replace(", ", "\n"), _read(shown, sample, "restored"), psnr))
-    figure_files.append(("sharp", sharp, np.nan))
+        columns.append((configuration.name.replace(", ", "\n"), _read(shown, sample, "restored"), psnr))
+    columns.append(("sharp", sharp, np.nan))
     crop = _detail(blurred, sharp) if blurred is not None and sharp is not None else None
-    for place, ((title, image, psnr), whole, detail) in enumerate(zip(figure_files, *grid, strict=True)):
-        heading = f"{sample.name[:40]}\n" if place == 0 else ""
-        whole.set_title(f"{heading}{title}{f' {psnr:.2f}' if np.isfinite(psnr) else ''}", fontsize=8)
+    numbers = []
+    for (title, image, psnr), whole, detail in zip(columns, *grid, strict=True):
+        whole.set_title(f"{title} {psnr:.2f}" if np.isfinite(psnr) else title, fontsize=8)
+        if np.isfinite(psnr):
+            numbers.append(f"{title} {psnr:.2f} dB".replace("\n", " "))
         if image is not None:
             _show(whole, detail, image, crop)
-    numbers = ", ".join(
-        f"{title} {psnr:.2f} dB".replace("\n", " ") for title, _, psnr in figure_files if np.isfinite(psnr)
-    )
-    return f"{sample.name}, {kind} gain ({sample.gain:+.2f} dB): {numbers}."
+    grid[0, 0].set_title(f"{sample.name[:40]}\n{grid[0, 0].get_title()}", fontsize=8)
+    return f"{sample.name}, {kind} gain ({sample.gain:+.2f} dB): {', '.join(numbers)}."
 
 
 def _show(whole: Axes, detail: Axes, image: Gray, crop: tuple[int, int, int] | None) -> None:
@@ -142,7 +140,7 @@ def _show(whole: Axes, detail: Axes, image: Gray, crop: tuple[int, int, int] | N
 
 
 def _detail(blurred: Gray, sharp: Gray) -> tuple[int, int, int] | None:
-    """Return top, left and side of the square in which the two differ most [px]; None where they differ in size."""
+    """Return top, left and side of the square in which two images differ most [px]; None if their sizes differ."""
     if blurred.shape != sharp.shape:
         return None
     side = min(max(min(sharp.shape) // DETAIL, LEAST_DETAIL), *sharp.shape)
@@ -154,7 +152,7 @@ def _detail(blurred: Gray, sharp: Gray) -> tuple[int, int, int] | None:
 
 
 def _read(run: Run, sample: _Sample, kind: str) -> Gray | None:
-    """Return an image of a run, or None where it has none."""
+    """Return an image of a run, or None if it has none."""
     path = run.folder / SAMPLES_FOLDER / sample.folder / f"{kind}.png"
     try:
         content = read_bytes(path, cure=CURE)

@@ -1,4 +1,4 @@
-"""Which settings tell runs apart, and the short texts for them."""
+"""Which settings distinguish runs, and the short texts for them."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
@@ -33,7 +33,7 @@ _NOT_IN_A_LABEL = ("data.eval_batch_size", "seed")
 
 
 def blur_settings(run: Run) -> dict[str, Any]:
-    """Return what decides a run's degradation, without places on one machine."""
+    """Return the settings of a run's degradation, without places on one machine."""
     own = {key: value for key, value in run.settings.items() if key.startswith("blur.")}
     found = {key: place_text(key, plain(value)) for key, value in own.items()}
     if isinstance(found.get("blur.sha256"), str):
@@ -42,12 +42,12 @@ def blur_settings(run: Run) -> dict[str, Any]:
 
 
 def model_settings(run: Run) -> dict[str, Any]:
-    """Return what decides a run's network."""
+    """Return the settings of a run's network."""
     return {key: plain(value) for key, value in run.settings.items() if key.startswith("model.")}
 
 
 def image_settings(run: Run) -> dict[str, Any]:
-    """Return what decides which images a run sees."""
+    """Return the settings that select a run's test images."""
     return {key: plain(run.settings[key]) for key in _IMAGES if key in run.settings}
 
 
@@ -76,13 +76,13 @@ def labels_with_names(runs: Sequence[Run], group: str) -> dict[Hashable, str]:
         own = settings(run)
         varied = [key for key in varying(same_name) if key != f"{group}.name"]
         label = shortened(" ".join(filter(None, (name_of(run, group), describe(own, varied)))))
-        told = frozen({key: own.get(key) for key in (f"{group}.name", *varied)})
-        made[frozen(own)] = numbered(label, told, taken)
+        labeled = frozen({key: own.get(key) for key in (f"{group}.name", *varied)})
+        made[frozen(own)] = numbered(label, labeled, taken)
     return made
 
 
 def numbered(label: str, settings: Hashable, taken: dict[str, Hashable]) -> str:
-    """Return a label that no other settings have: a number follows one that was cut to the same text.
+    """Return a label that no other settings have; a number follows one that was cut to the same text.
 
     Args:
         label: a short text.
@@ -99,32 +99,32 @@ def numbered(label: str, settings: Hashable, taken: dict[str, Hashable]) -> str:
 def varying(variants: Sequence[Settings]) -> list[str]:
     """Return the keys whose values differ among variants, the learning rate first.
 
-    The arguments of a class count as differing only where variants of the same class differ in them. A key that a
-    variant lacks is one that an older version did not write.
+    The arguments of a class differ only if variants of the same class differ in them. A key that a variant lacks is
+    one that an older version did not write.
     """
     keys = dict.fromkeys(key for variant in variants for key in variant)
-    found = [key for key in keys if _varies(key, variants)]
-    return sorted(found, key=lambda key: key != "optimizer.lr")
+    return sorted((key for key in keys if _varies(key, variants)), key=lambda key: key != "optimizer.lr")
 
 
 def _varies(key: str, variants: Sequence[Settings]) -> bool:
-    section = key.rpartition(".")[0]
     if key.endswith("._target_"):
         return len({repr(variant.get(key)) for variant in variants}) > 1
+    of_class = f"{key.rpartition('.')[0]}._target_"
     values: dict[Any, set[str]] = {}
     for variant in variants:
         if key in variant:
-            values.setdefault(variant.get(f"{section}._target_"), set()).add(repr(variant[key]))
+            values.setdefault(variant.get(of_class), set()).add(repr(variant[key]))
     return any(len(different) > 1 for different in values.values())
 
 
 def describe(variant: Settings, varied: Sequence[str]) -> str:
     """Return the values of the varied keys as a text, such as `lr 0.001, loss l1`."""
-    return ", ".join(f"{short_key(key, varied)}{_value(key, variant)}" for key in varied if _is_told(key, variant))
+    shown = (key for key in varied if key in variant or key.endswith("._target_"))
+    return ", ".join(f"{short_key(key, varied)}{_value(key, variant.get(key))}" for key in shown)
 
 
 def short_key(key: str, among: Iterable[str]) -> str:
-    """Return the last part of a key, or as much as tells it from the other keys."""
+    """Return the last part of a key, or the whole key if another one ends so."""
     section, _, last = key.rpartition(".")
     if last == "_target_":
         return section
@@ -133,12 +133,7 @@ def short_key(key: str, among: Iterable[str]) -> str:
     return key if any(other != key and other.rpartition(".")[2] == last for other in among) else last
 
 
-def _is_told(key: str, variant: Settings) -> bool:
-    return key in variant or key.endswith("._target_")
-
-
-def _value(key: str, variant: Settings) -> str:
-    value = variant.get(key)
+def _value(key: str, value: Any) -> str:
     if key.endswith("._target_"):
         value = "none" if value is None else str(value).rpartition(".")[2]
     text = value_text(value, is_range=key.startswith("blur."))
@@ -146,7 +141,7 @@ def _value(key: str, variant: Settings) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a label as one line that is not longer than a heading can be."""
+    """Return a label in one line, at most as long as a heading can be."""
     text = one_line(text)
     return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
 

@@ -1,6 +1,7 @@
 """The report of one or more sweeps: results.csv, report.md, report.html and the figures."""
 
 import base64
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,24 +13,25 @@ from deblur.files import remove_partial_files, write_bytes, write_csv, write_tex
 from deblur.reading import UnusableFile
 from deblur.reporting.answers import Answer, answer
 from deblur.reporting.configurations import Table, arrange
-from deblur.reporting.markdown import markdown_environment
-from deblur.reporting.origins import notices, origin_table
 from deblur.reporting.results import Row, Sweep, read_sweep, rows_of
 from deblur.reporting.tables import (
+    TextTable,
     answer_table,
     configuration_table,
     cost_table,
     extremes_table,
+    notices,
+    origin_table,
     run_table,
     test_setting_table,
     unfinished_table,
 )
-from deblur.text import cell, kept_lines
+from deblur.text import cell, kept_lines, one_line
 
 if TYPE_CHECKING:  # matplotlib and jinja2 are loaded when a report is written
     from jinja2 import Environment
 
-    from deblur.reporting.figure_files import FigureFile
+    from deblur.reporting.figures import FigureFile
 
 RESULTS_FILE = "results.csv"
 MARKDOWN_FILE = "report.md"
@@ -38,7 +40,7 @@ PAGE_FILE = "report.html"
 
 @dataclass(frozen=True)
 class Findings:
-    """What some sweeps tell."""
+    """The results of some sweeps."""
 
     sweeps: list[Sweep]
     table: Table
@@ -60,34 +62,19 @@ def findings_of(sweeps: list[Sweep]) -> Findings:
         if not sweep.runs:
             raise UserError(f"{sweep.folder} holds no runs.")
     table = arrange(sweeps)
-    return Findings(
-        sweeps, table, [found for test_setting in table.test_settings if (found := answer(test_setting)) is not None]
-    )
-
-
-def write_report(folders: Sequence[Path], output: Path, *, grids: bool = True) -> Path:
-    """Write the report of one sweep, or of several side by side.
-
-    Args:
-        folders: the folders of the sweeps.
-        output: where results.csv, report.md, report.html and the figures go.
-        grids: whether images of test images are part of it.
-
-    Returns:
-        The path of report.html.
-
-    Raises:
-        UserError: if a sweep holds no run.
-    """
-    page, _ = write_findings(read_findings(folders), output, grids=grids)
-    return page
+    return Findings(sweeps, table, [found for one in table.test_settings if (found := answer(one)) is not None])
 
 
 def write_findings(findings: Findings, output: Path, *, grids: bool) -> tuple[Path, list[str]]:
-    """Write the report of what has been read; see `write_report`.
+    """Write the report of what has been read.
+
+    Args:
+        findings: one sweep, or several side by side.
+        output: the folder of results.csv, report.md, report.html and the figures.
+        grids: whether comparison grids of test images are part of it.
 
     Returns:
-        The path of report.html, and a sentence for each file that could not be used: what is in it is left out.
+        The path of report.html, and a sentence for each file that could not be used; its content is left out.
     """
     damages = [damage for sweep in findings.sweeps for damage in sweep.damages]
     figures = _figures(findings, grids, damages)
@@ -107,11 +94,9 @@ def write_findings(findings: Findings, output: Path, *, grids: bool) -> tuple[Pa
 def _figures(findings: Findings, with_grids: bool, damages: list[str]) -> dict[str, list["FigureFile"]]:
     """Draw all figures; those of damaged files are left out, and `damages` gets a sentence for each."""
     from deblur.reporting.curves import curves
-    from deblur.reporting.filters import filter_figures
+    from deblur.reporting.figures import filter_figures, tradeoff
     from deblur.reporting.grids import grids
-    from deblur.reporting.heatmap import heatmap
-    from deblur.reporting.matrix import matrices_of
-    from deblur.reporting.tradeoff import tradeoff
+    from deblur.reporting.heatmaps import heatmap, matrices_of
 
     def drawn(draw: Callable[[], list["FigureFile"]]) -> list["FigureFile"]:
         try:
@@ -120,17 +105,15 @@ def _figures(findings: Findings, with_grids: bool, damages: list[str]) -> dict[s
             damages.append(str(error))
             return []
 
-    gains = heatmap(findings.table)
     matrices: list[FigureFile] = []
     filters: list[FigureFile] = []
-    are_several = len(findings.sweeps) > 1
     for number, sweep in enumerate(findings.sweeps, 1):
-        name = sweep.name if are_several else None
+        name = sweep.name if len(findings.sweeps) > 1 else None
         matrices += drawn(partial(matrices_of, sweep.folder, f"crossing_{number}.png", name))
         filters += drawn(partial(filter_figures, sweep.folder, findings.table.test_settings))
     return {
         "curves": curves(findings.table),
-        "gains": [] if gains is None else [gains],
+        "gains": heatmap(findings.table),
         "tradeoff": tradeoff(findings.table),
         "filters": filters,
         "matrices": matrices,
@@ -140,6 +123,7 @@ def _figures(findings: Findings, with_grids: bool, damages: list[str]) -> dict[s
 
 def _texts(findings: Findings, damages: Sequence[str]) -> dict[str, Any]:
     sweeps, test_settings, answers = findings.sweeps, findings.table.test_settings, findings.answers
+    compared = [found for found in answers if found.competitors]
     return {
         "names": ", ".join(sweep.name for sweep in sweeps),
         "tests": [(sweep.name if len(sweeps) > 1 else "", sweep.measured_on) for sweep in sweeps],
@@ -147,20 +131,14 @@ def _texts(findings: Findings, damages: Sequence[str]) -> dict[str, Any]:
         "notices": [*notices(sweeps, test_settings), *damages],
         "sentences": [found.sentence for found in answers],
         "answers": answer_table(answers),
-        "comparisons": [
-            (found.test_setting.label, configuration_table(found)) for found in answers if found.competitors
-        ],
+        "comparisons": [(found.test_setting.label, configuration_table(found)) for found in compared],
         "extremes": extremes_table(answers),
         "cost": cost_table(test_settings),
         "unfinished": unfinished_table(sweeps),
         "origins": origin_table(sweeps),
         "commands": [command for sweep in sweeps for command in sweep.commands],
         "runs": run_table(sweeps),
-        "has_seeds": any(
-            len(configuration.done) > 1
-            for test_setting in test_settings
-            for configuration in test_setting.configurations
-        ),
+        "has_seeds": any(len(configuration.done) > 1 for configuration in findings.table.configurations),
     }
 
 
@@ -168,29 +146,63 @@ def _rows(findings: Findings) -> list[Row]:
     rows = []
     for sweep in findings.sweeps:
         first = {"sweep": sweep.name} if len(findings.sweeps) > 1 else {}
-        rows += [first | row for row in rows_of(sweep, findings.table.told.get(sweep.name))]
+        rows += [first | row for row in rows_of(sweep, findings.table.settings.get(sweep.name, {}))]
     return [{str(cell(key)): cell(value) for key, value in row.items()} for row in rows]
 
 
 def _page_environment() -> "Environment":
     """Return an environment that shows texts of any origin as they are: clean, and with HTML escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     def clean(value: Any) -> Any:
         return kept_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
-    made = Environment(
-        loader=PackageLoader("deblur.reporting", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=clean,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["embedded"] = _embedded
+    made = _environment("deblur.reporting", clean, is_html=True)
+    made.filters["embedded"] = lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}"
     return made
 
 
-def _embedded(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def markdown_environment(package: str = "deblur.reporting") -> "Environment":
+    """Return an environment that escapes every value for Markdown.
+
+    Args:
+        package: whose folder `templates` has the templates.
+    """
+    from markupsafe import Markup
+
+    def escaped(value: Any) -> Any:
+        return value if isinstance(value, Markup) else markdown(str(value))
+
+    made = _environment(package, escaped, is_html=False)
+    made.filters["table"] = lambda table: Markup(_markdown_table(table))
+    made.filters["code"] = lambda text: Markup("\n".join(f"    {line}" for line in kept_lines(str(text)).split("\n")))
+    return made
+
+
+def _environment(package: str, finalize: Callable[[Any], Any], *, is_html: bool) -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader(package, "templates"),
+        autoescape=is_html,
+        undefined=StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def markdown(text: str) -> str:
+    """Return a text of any origin as one line of Markdown that shows it, and is no list, heading or formula."""
+    text = re.sub(r"([\\`*\[\]<>|&~$])", r"\\\1", one_line(" ".join(text.split())))
+    text = re.sub(r"^(\d*)(?=[-+=.)](?:[-+=\s]|$)|#)", r"\1\\", text)
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
+
+
+def _markdown_table(table: TextTable) -> str:
+    lines = ["| " + " | ".join(map(markdown, table.columns)) + " |"]
+    lines.append("|" + "---|" * table.texts + "---:|" * (len(table.columns) - table.texts))
+    for index, row in enumerate(table.rows):
+        cells = [f"**{markdown(one)}**" if index in table.marked and one else markdown(one) for one in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)

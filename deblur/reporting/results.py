@@ -1,4 +1,4 @@
-"""Run folders -> what they hold, and one row a run."""
+"""What the files of runs and sweeps hold, and one row per run."""
 
 import math
 from collections import Counter
@@ -36,10 +36,7 @@ _NEEDED = ("model._target_", "blur._target_", "optimizer.lr", "seed")  # of a co
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a sweep, as its files tell; a missing one was asked for and has no files.
-
-    A damaged one has a file that cannot be used: it has no result, and of the other files what could be read.
-    """
+    """One run of a sweep. A missing one has no files; a damaged one has a file that cannot be used, and no result."""
 
     sweep: str
     name: str
@@ -54,12 +51,12 @@ class Run:
 
     @property
     def measured(self) -> bool:
-        """Tell whether the run has a result."""
+        """Whether the run has a result."""
         return self.number("test.psnr") is not None or self.number("test.images") is not None
 
     @property
     def fingerprint(self) -> str | None:
-        """The fingerprint of the images that the run saw, where it is known."""
+        """The fingerprint of its images, if it is known."""
         found = self.metrics.get("data.fingerprint") or self.status.get("data")
         return str(found) if found else None
 
@@ -76,48 +73,48 @@ class Run:
 
     @property
     def training_seconds(self) -> float | None:
-        """How long all epochs took, those before an interruption included [s]."""
+        """The time of all epochs, including those before an interruption [s]."""
         epochs = self.number("seconds.epochs")
         return self.number("seconds.fit") if epochs is None else epochs
 
     @property
     def is_wiener_guided(self) -> bool:
-        """Whether the network has a Wiener estimate of the whole image, so that no size tells how far it sees.
-
-        Older versions did not write it down, and had no such networks.
-        """
+        """Whether the network takes a Wiener estimate of the whole image; older versions had no such networks."""
         return self.metrics.get("model.wiener_guided") is True
 
     def number(self, key: str) -> float | None:
-        """Return a number of metrics.json; None where it is absent or was infinite."""
-        return _finite(self.metrics.get(key))
+        """Return a finite number of metrics.json, or None."""
+        value = self.metrics.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return None
+        return float(value)
 
     @cached_property
     def images(self) -> dict[str, dict[str, float]]:
-        """The test images by name, each with its metrics; what was infinite is nan."""
+        """The test images by name, each with its metrics; nan for an infinite value."""
         with suppress(MissingFile):
             return read_images(self.folder) if self.measured else {}
         return {}
 
     @property
     def has_undefined(self) -> bool:
-        """Whether the PSNR of some restored test image is not defined, as a network that diverged leaves behind.
+        """Whether the PSNR of some restored test image is undefined, as after a training that diverged.
 
-        In images.csv such a PSNR is as empty as the infinite one of an image that is restored exactly; metrics.json
-        tells how many of those there are.
+        images.csv leaves such a PSNR as empty as the infinite one of an exact image; metrics.json has the number of
+        the latter.
         """
         empty = sum(not math.isfinite(values["psnr"]) for values in self.images.values())
         return empty > (self.number("test.exactly_restored") or 0)
 
     def exact(self, key: Literal["psnr", "input_psnr"], names: Iterable[str]) -> list[float]:
-        """Return a PSNR of test images [dB]: infinite where the image is exact, nan where it is not defined."""
+        """Return a PSNR of test images [dB]: infinite for an exact image, nan if it is undefined."""
         instead = math.nan if key == "psnr" and self.has_undefined else math.inf
         values = (self.images[name][key] for name in names)
         return [value if math.isfinite(value) else instead for value in values]
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """The epochs; what was infinite is nan, what is absent is left out."""
+        """The epochs, each with the values that it has; nan for an infinite one."""
         rows: list[dict[str, int | float | None]] = []
         with suppress(MissingFile):
             rows = [] if self.damage else read_history(self.folder)
@@ -129,13 +126,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A folder of runs, in the order in which they were asked for, else by name."""
+    """A folder of runs, in the order of its sweep.json, else by name."""
 
     name: str
     folder: Path
     runs: tuple[Run, ...]
     commands: tuple[str, ...]
-    is_ordered: bool  # whether sweep.json told the order
+    is_ordered: bool  # whether sweep.json has the order
     damage: str = ""  # why sweep.json cannot be used
 
     @property
@@ -165,10 +162,9 @@ def read_sweep(folder: Path) -> Sweep:
         damage = str(error)
     asked, commands = note.get("runs", []), tuple(note.get("commands", []))
     found = {run.name: run for run in (read_run(path, folder) for path in run_folders(folder))}
-    missing = [Run(folder.name, name, folder / name, "missing") for name in asked if name not in found]
-    named = found | {run.name: run for run in missing}
-    order = dict.fromkeys([*asked, *found])
-    return Sweep(folder.name, folder, tuple(named[name] for name in order), commands, bool(asked), damage)
+    runs = [found.get(name) or Run(folder.name, name, folder / name, "missing") for name in dict.fromkeys(asked)]
+    runs += [run for name, run in found.items() if name not in asked]
+    return Sweep(folder.name, folder, tuple(runs), commands, bool(asked), damage)
 
 
 def infos_of(runs: Iterable[Run]) -> list[MetricInfo]:
@@ -182,31 +178,27 @@ def run_folders(folder: Path) -> list[Path]:
     return sorted(status.parent for status in folder.rglob(STATUS_FILE))
 
 
-def collect(folder: Path) -> list[Row]:
-    """Return one row a run: what it is, its settings that tell it apart, and all of metrics.json, with dotted names."""
-    return rows_of(read_sweep(folder))
-
-
-def rows_of(sweep: Sweep, told: Mapping[str, Mapping[str, Any]] | None = None) -> list[Row]:
-    """Return one row a run; `told` holds the further settings to show, by the name of the run."""
-    return [_row(run, (told or {}).get(run.name, {})) for run in sweep.runs]
+def rows_of(sweep: Sweep, settings: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """Return one row per run: what it is, its `settings` by the name of the run, and metrics.json with dotted names."""
+    return [
+        {
+            "run": run.name,
+            "state": run.state,
+            "model": name_of(run, "model"),
+            "blur": name_of(run, "blur"),
+            "lr": run.config.get("optimizer.lr"),
+            "seed": run.config.get("seed"),
+            **settings.get(run.name, {}),
+            **run.metrics,
+            **({"error": run.error} if run.error else {}),
+        }
+        for run in sweep.runs
+    ]
 
 
 def name_of(run: Run, group: str) -> str:
-    """Return the short name of a run's model or blur: its name, or else its class."""
+    """Return the short name of a run's model or blur, else its class."""
     return str(run.config.get(f"{group}.name") or run.config.get(f"{group}._target_") or "")
-
-
-def _row(run: Run, told: Mapping[str, Any]) -> Row:
-    row: Row = {
-        "run": run.name,
-        "state": run.state,
-        "model": name_of(run, "model"),
-        "blur": name_of(run, "blur"),
-        "lr": run.config.get("optimizer.lr"),
-        "seed": run.config.get("seed"),
-    }
-    return row | dict(told) | dict(run.metrics) | ({"error": run.error} if run.error else {})
 
 
 def read_run(path: Path, folder: Path) -> Run:
@@ -214,7 +206,7 @@ def read_run(path: Path, folder: Path) -> Run:
 
     Args:
         path: the run's folder.
-        folder: in which its name is looked for, and which is called its sweep.
+        folder: its sweep, in which the run has its name.
     """
     name = path.relative_to(folder).as_posix() if path != folder else path.name
     status: dict[str, Any] = {}
@@ -234,25 +226,10 @@ def read_run(path: Path, folder: Path) -> Run:
     except UnusableFile as error:
         damage = str(error)
     infos = infos_of_results(metrics.get("test", {}), metrics.pop("metrics", None))
-    run = Run(
-        folder.name,
-        name,
-        path,
-        state,
-        flatten(config),
-        what_matters(config),
-        status,
-        flatten(metrics),
-        infos,
-        damage,
-    )
+    flat, settings = flatten(config), what_matters(config)
+    run = Run(folder.name, name, path, state, flat, settings, status, flatten(metrics), infos, damage)
     try:
         _ = run.images, run.history
     except UnusableFile as error:
         run = replace(run, damage=str(error))
     return replace(run, state="damaged", metrics={}) if run.damage else run
-
-
-def _finite(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None

@@ -1,16 +1,17 @@
-"""The tables of a report, as texts."""
+"""The tables of a report, as texts, and the notices above them."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from deblur.metrics import PSNR, MetricInfo
-from deblur.reporting.answers import Answer, Competitor
+from deblur.reporting.answers import Answer, Interval
 from deblur.reporting.configurations import Configuration, TestSetting
-from deblur.reporting.intervals import Interval
-from deblur.reporting.results import Run, Sweep, infos_of
+from deblur.reporting.results import STATES, Run, Sweep, infos_of
 from deblur.runs.conditions import common_conditions
+from deblur.text import counted
 
 EXTREMES = 3  # best and worst test images that are named
 NOTHING = "\N{EN DASH}"
@@ -18,12 +19,18 @@ NOTHING = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table: the first `texts` columns are words, the others numbers."""
+    """A table; the first `texts` columns are words, the others numbers."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     texts: int = 1
     marked: frozenset[int] = frozenset()  # the rows that stand out
+
+    def of_sweeps(self, sweeps: Sequence[Sweep]) -> "TextTable":
+        """Return the table without its first column, the sweep, if there is only one."""
+        if len(sweeps) > 1:
+            return self
+        return TextTable(self.columns[1:], [row[1:] for row in self.rows], self.texts - 1, self.marked)
 
 
 def number(value: float | None, digits: str) -> str:
@@ -86,28 +93,26 @@ def test_setting_table(test_settings: Sequence[TestSetting]) -> TextTable:
 
 
 def configuration_table(found: Answer) -> TextTable:
-    """Return all finished configurations of a test setting beside its best, the best first."""
+    """Return all finished configurations of a test setting, the best first."""
     infos = [PSNR.info, *_others([found.best, *(competitor.configuration for competitor in found.competitors)])]
     columns = ("network and settings", "seeds", *(info.heading for info in infos), "gain [dB]", "degraded",
                "below the best [dB]", "95 % interval", "significant")  # fmt: skip
     rows = [(*_means(found.best, infos), NOTHING, NOTHING, "best")]
-    rows += [_competitor_row(competitor, infos) for competitor in found.competitors]
+    rows += [
+        (
+            *_means(competitor.configuration, infos),
+            number(competitor.difference, ".2f"),
+            interval(competitor.interval),
+            "yes" if competitor.is_significant else "no",
+        )
+        for competitor in found.competitors
+    ]
     return TextTable(columns, rows, marked=frozenset({0}))
 
 
 def _others(configurations: Iterable[Configuration]) -> list[MetricInfo]:
-    """Return the metrics beside the PSNR."""
+    """Return the metrics other than the PSNR."""
     return infos_of(run for configuration in configurations for run in configuration.done)[1:]
-
-
-def _competitor_row(competitor: Competitor, infos: Sequence[MetricInfo]) -> tuple[str, ...]:
-    difference = number(competitor.difference, ".2f")
-    return (
-        *_means(competitor.configuration, infos),
-        difference,
-        interval(competitor.interval),
-        "yes" if competitor.is_significant else "no",
-    )
 
 
 def _means(configuration: Configuration, infos: Sequence[MetricInfo]) -> tuple[str, ...]:
@@ -143,18 +148,18 @@ def cost_table(test_settings: Sequence[TestSetting]) -> TextTable:
     for test_setting in test_settings:
         for configuration in test_setting.done:
             for run in configuration.done:
-                machine = str(run.metrics.get("device.name") or run.metrics.get("device.accelerator") or NOTHING)
+                device = str(run.metrics.get("device.name") or run.metrics.get("device.accelerator") or NOTHING)
                 threads, precision = (str(run.metrics.get(key, NOTHING)) for key in ("threads", "precision"))
-                groups.setdefault((configuration.model, machine, threads, precision), []).append(run)
+                groups.setdefault((configuration.model, device, threads, precision), []).append(run)
     columns = ("network", "device", "threads", "precision", "parameters", "MACs per pixel", "receptive field [px]",
                "training", "test images per second", "runs")  # fmt: skip
     rows = []
-    for where, runs in groups.items():
+    for machine, runs in groups.items():
         size = [number(runs[0].number(f"model.{key}"), ",.0f") for key in ("parameters", "macs_per_pixel")]
         field = number(runs[0].number("model.receptive_field"), ".0f")
         speeds = [speed for run in runs if (speed := _images_per_second(run)) is not None]
         rate = number(float(np.median(speeds)) if speeds else None, ".1f")
-        rows.append((*where, *size, field, _training_time(runs), rate, str(len(runs))))
+        rows.append((*machine, *size, field, _training_time(runs), rate, str(len(runs))))
     return TextTable(columns, rows, texts=4)
 
 
@@ -179,8 +184,7 @@ def unfinished_table(sweeps: Sequence[Sweep]) -> TextTable:
         for run in sweep.runs
         if not run.measured
     ]
-    table = TextTable(("sweep", "run", "state", "epochs finished", "error"), rows, texts=5)
-    return table if len(sweeps) > 1 else without_column(table, 0)
+    return TextTable(("sweep", "run", "state", "epochs finished", "error"), rows, texts=5).of_sweeps(sweeps)
 
 
 def _reason(run: Run) -> str:
@@ -204,12 +208,79 @@ def run_table(sweeps: Sequence[Sweep]) -> TextTable:
             shown = (number(values[key], text) for key, text in digits.items())
             tested = (run.measured_on.get(item, NOTHING) for item in differing)
             rows.append((run.sweep, run.name, run.state, *tested, *shown, seconds(run.training_seconds)))
-    table = TextTable(columns, rows, texts=3 + len(differing))
-    return table if len(sweeps) > 1 else without_column(table, 0)
+    return TextTable(columns, rows, texts=3 + len(differing)).of_sweeps(sweeps)
 
 
-def without_column(table: TextTable, column: int) -> TextTable:
-    """Return a table without one of its columns of words."""
-    rows = [[*row[:column], *row[column + 1 :]] for row in table.rows]
-    columns = [*table.columns[:column], *table.columns[column + 1 :]]
-    return TextTable(columns, rows, table.texts - 1, table.marked)
+def origin_table(sweeps: Sequence[Sweep]) -> TextTable:
+    """Return versions, commit, device and images of the finished runs, a row for each."""
+    runs = _measured(sweeps)
+    splits = ("train", "val", "test")
+    names = _versions(runs)
+    names |= {"git.commit": "git commit", "git.changed": "uncommitted changes", "data.fingerprint": "data fingerprint"}
+    names |= {f"data.counts.{split}": f"{split} images" for split in splits}
+    names |= {"data.left_out": "unreadable images left out"}
+    names |= {f"data.too_small.{split}": f"{split} images too small for the run" for split in splits}
+    names |= {"device.accelerator": "accelerator", "device.name": "device", "device.devices": "devices per run"}
+    names |= {"threads": "threads", "precision": "precision of the training"}
+    rows = []
+    for key, name in names.items():
+        values = Counter(_shown(run.metrics[key]) for run in runs if run.metrics.get(key) is not None)
+        if not values or (key.startswith("data.too_small.") and set(values) == {"0"}):
+            continue
+        shares = [f"{value} ({count} of {len(runs)} runs)" for value, count in values.items()]
+        rows.append((name, "; ".join(shares if len(values) > 1 else values)))
+    return TextTable(("what", "value"), rows, texts=2)
+
+
+def _measured(sweeps: Sequence[Sweep]) -> list[Run]:
+    return [run for sweep in sweeps for run in sweep.runs if run.measured]
+
+
+def _versions(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the libraries whose versions are known, by the keys of metrics.json."""
+    return {key: key.removeprefix("versions.") for run in runs for key in run.metrics if key.startswith("versions.")}
+
+
+def _shown(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def notices(sweeps: Sequence[Sweep], test_settings: Sequence[TestSetting]) -> list[str]:
+    """Return what a reader must know before the answer."""
+    states = sum((sweep.states for sweep in sweeps), Counter())
+    total, runs = states.total(), _measured(sweeps)
+    found = []
+    if len(runs) < total:
+        done = f"{len(runs)} of {counted(total, 'run')} {'is' if 1 in (total, len(runs)) else 'are'} done"
+        others = ", ".join(f"{states[state]} {state}" for state in STATES[1:] if states[state])
+        found.append(f"{done}; the answer can change{f' ({others})' if others else ''}.")
+    found += _differences(runs)
+    if any(run.metrics.get("git.changed") for run in runs):
+        found.append("Some runs were made from a checkout with uncommitted changes, which the commit does not contain.")
+    labels: dict[str, list[str]] = {}
+    for test_setting in test_settings:
+        labels.setdefault(test_setting.blur, []).append(test_setting.label)
+    found += [
+        f"The runs on {blur} were tested on different images, or on images degraded differently; they are compared "
+        f"only if both are the same: {'; '.join(alike)}."
+        for blur, alike in labels.items()
+        if len(alike) > 1
+    ]
+    return found
+
+
+def _differences(runs: Sequence[Run]) -> list[str]:
+    named = {key: f"version of {library}" for key, library in _versions(runs).items()} | {
+        "git.commit": "git commit",
+        "data.fingerprint": "images (fingerprint)",
+        "device.name": "device",
+        "threads": "number of threads",
+        "precision": "precision of the training",
+    }
+    found = []
+    for key, name in named.items():
+        values = Counter(str(run.metrics[key])[:40] for run in runs if run.metrics.get(key) is not None)
+        if len(values) > 1:
+            listed = ", ".join(f"{value} ({count})" for value, count in values.items())
+            found.append(f"The runs differ in the {name}: {listed}.")
+    return found

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    return run_app(app, argv, "python -m studies.srcnn_2022")
+    return run_app(app, argv, program="python -m studies.srcnn_2022")
 
 
 if __name__ == "__main__":

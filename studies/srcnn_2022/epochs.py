@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from deblur.reporting.figure_files import GRAY, FigureFile, LineStyle, figure_file, line_styles, styled
+from deblur.reporting.figures import GRAY, FigureFile, LineStyle, figure_file, line_styles, styled
 from deblur.reporting.results import Run
 from deblur.reporting.tables import NOTHING, TextTable, number
 from deblur.text import counted

@@ -12,11 +12,9 @@ import numpy as np
 from deblur.files import write_bytes, write_text
 from deblur.reporting.answers import answer
 from deblur.reporting.configurations import arrange
-from deblur.reporting.markdown import markdown_environment
-from deblur.reporting.origins import notices, origin_table
-from deblur.reporting.page import Findings
+from deblur.reporting.page import Findings, markdown_environment
 from deblur.reporting.results import Run
-from deblur.reporting.tables import cost_table
+from deblur.reporting.tables import cost_table, notices, origin_table
 from studies.srcnn_2022.answer import sentences
 from studies.srcnn_2022.claims import CLAIMS, COMMAND
 from studies.srcnn_2022.classical import COMMAND as CLASSICAL_COMMAND
@@ -29,7 +27,7 @@ from studies.srcnn_2022.settings import setting_table
 from studies.srcnn_2022.verdicts import LEAST_SEEDS, SMALLEST, Verdict
 
 if TYPE_CHECKING:  # matplotlib is loaded when a page is written
-    from deblur.reporting.figure_files import FigureFile
+    from deblur.reporting.figures import FigureFile
 
 STUDY_FILE = "original_study.md"
 FIGURES_FOLDER = "original_study"

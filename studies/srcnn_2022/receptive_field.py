@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from deblur.files import safe_name
 from deblur.reporting.answers import Answer
 from deblur.reporting.configurations import SAME_INPUT, Configuration
-from deblur.reporting.figure_files import FigureFile
-from deblur.reporting.filters import filter_figure, read_filters
+from deblur.reporting.figures import FigureFile, filter_figure, read_filters
 from deblur.reporting.results import Sweep
 from deblur.reporting.tables import NOTHING, TextTable, number
 from studies.srcnn_2022.matching import in_order

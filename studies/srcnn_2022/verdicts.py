@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.reporting.intervals import Interval, mean_interval
+from deblur.reporting.answers import Interval, mean_interval
 
 SMALLEST = 0.05  # [dB]; a smaller difference is invisible, and no larger than that of another training
 LEAST_SEEDS = 2  # one training of each side does not show the variation of others

@@ -173,8 +173,10 @@ def test_an_argument_that_is_missing_is_named() -> None:
     ],
 )
 def test_a_module_that_is_not_trusted_is_not_even_imported(witness: Path, target: str, trusted: list[str]) -> None:
+    module = target.partition(".")[0]
     assert refusal(target, trusted=trusted, width=1).endswith(
-        f"name the module of your own class with trusted=[{target.partition('.')[0]}]."
+        f"name the module of your own class with trusted=[{module}] (train, evaluate) or --trusted {module} (other "
+        "commands)."
     )
     assert not witness.exists()
 

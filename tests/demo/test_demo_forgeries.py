@@ -269,7 +269,7 @@ def test_results_are_not_told_to_another_browser(demo: Demo, client: Client) -> 
     assert b"process_completed" in client.ask("GET", "/gradio_api/queue/data?session_hash=shared").body
 
 
-FOREIGN = [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "matrix-site"}]
+FOREIGN = [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}]
 
 
 @pytest.mark.parametrize("headers", FOREIGN)

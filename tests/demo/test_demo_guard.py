@@ -264,7 +264,7 @@ def test_a_form_of_another_site_is_refused_without_an_origin_as_well(door: Door,
     "path", ["/", "/config", "/assets/index.js", "/gradio_api/file=/x", "/gradio_api/heartbeat/tab"]
 )
 def test_another_site_may_open_the_page_and_show_nothing_of_it(door: Door, token: str, path: str) -> None:
-    overrides = {"sec_fetch_site": "matrix-site", "cookie": token}
+    overrides = {"sec_fetch_site": "cross-site", "cookie": token}
     opened = door("GET", path, sec_fetch_dest="document", sec_fetch_mode="navigate", **overrides)
     assert (opened.passed is not None) == (path == "/")
     for kind in ("image", "iframe", "empty", "script"):

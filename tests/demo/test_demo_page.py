@@ -104,7 +104,7 @@ def test_a_sample_face_is_blurred_and_restored(page: Any, network: Path, tmp_pat
     restore_button(page).click()
     page.get_by_text(result_text(expected.gain)).wait_for()
     page.get_by_text("The network was trained on this blur: box (size 5 px, noise 2 gray levels).").wait_for()
-    for description in ("Before: what the network was given", "After: what the network made of it"):
+    for description in ("Before: the input of the network", "After: the output of the network"):
         image = page.get_by_alt_text(description)
         image.wait_for()
         page.wait_for_function("image => image.naturalWidth === 256", arg=image.element_handle())
@@ -156,7 +156,7 @@ def test_an_image_of_ones_own_is_restored_as_it_is(page: Any, network: Path, tmp
     restore_button(page).click()
     page.get_by_text("photo of mine.png was restored as it is by the network tiny: no blur was added.").wait_for()
     page.get_by_text(UNKNOWN_GAIN).wait_for()
-    before = page.get_by_alt_text("Before: what the network was given").get_attribute("src")
+    before = page.get_by_alt_text("Before: the input of the network").get_attribute("src")
     shown = Image.open(io.BytesIO(page.request.get(before).body()))
     assert np.array_equal(np.asarray(shown), np.asarray(Image.open(path)))
     _, restored = downloaded(page, tmp_path / "restored.png")
@@ -329,7 +329,7 @@ def post(demo: Demo, path: str, body: bytes) -> int:
 def test_it_fits_a_narrow_window(page: Any) -> None:
     page.set_viewport_size({"width": NARROW, "height": 800})
     restore_button(page).click()
-    page.get_by_alt_text("After: what the network made of it").wait_for()
+    page.get_by_alt_text("After: the output of the network").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
     for name in ("Restore", "Download the restored image (PNG)"):
         box = page.get_by_role("button", name=name, exact=True).bounding_box()

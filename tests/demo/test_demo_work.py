@@ -1,5 +1,6 @@
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
 from deblur.blur.kernels import Psf
 from deblur.demo.work import (
     FACES,
+    Networks,
     blur_and_restore,
     blur_of,
     families,
@@ -24,10 +26,14 @@ from deblur.errors import UserError
 from deblur.image_io.formats.metadata import Resolution
 from deblur.image_io.images import DecodedImage, Metadata
 from deblur.image_io.writing import write_image
+from deblur.inference import pretrained
 from deblur.inference.restorer import Restorer
 from deblur.inference.simulation import drawn
 from deblur.inference.tiles import Plane, Planes
 from deblur.inference.torch_network import TorchNetwork
+from deblur.inference.weights import read_weights, write_weights
+
+NetworkAt = Callable[[Path], Path]
 
 STARTS = {name: slider.start for sliders in families().values() for name, slider in sliders.items()}
 METADATA = Metadata(icc_profile=b"profile", resolution=Resolution(72.0, 72.0))
@@ -129,7 +135,7 @@ def test_a_network_is_told_what_the_page_blurs_with(family: str, size: int | Non
 @pytest.mark.parametrize("is_sharp", [False, True])
 def test_a_network_that_nobody_can_tell_the_kernel_is_refused(is_sharp: bool) -> None:
     sentence = (
-        "The network wiener_guided has to be told what blurred an image, which nobody knows of this one: choose "
+        "The network wiener_guided needs the kernel that blurred an image, which is not known of this one: choose "
         "another "
         "network, or have an image blurred here."
     )
@@ -285,3 +291,76 @@ def test_the_largest_file_of_an_allowed_image_may_be_uploaded(tmp_path: Path, su
     write_image(path, DecodedImage(levels[..., :3], levels[..., 3], "PNG"))
     assert 1_600_000 < path.stat().st_size <= largest_upload(0.2)
     assert read_upload(path, 0.2).pixels.dtype == np.uint16
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Take this folder for that of the networks that are pretrained."""
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "pretrained")
+    return tmp_path / "pretrained"
+
+
+def test_all_that_are_pretrained_can_be_chosen(folder: Path, network_at: NetworkAt) -> None:
+    for name in pretrained.PRETRAINED:
+        network_at(folder / f"{name}.safetensors")
+    networks = Networks()
+    assert [name for _, name in networks.choices] == list(pretrained.PRETRAINED)
+    assert networks.missing == ""
+    assert [networks.get(name).name for _, name in networks.choices] == list(pretrained.PRETRAINED)
+
+
+def test_a_network_of_ones_own_comes_first(folder: Path, tmp_path: Path, network_at: NetworkAt) -> None:
+    network_at(folder / "mixed.safetensors")
+    networks = Networks(str(network_at(tmp_path / "mine.safetensors")))
+    (label, first), (_, second) = networks.choices
+    assert label == "mine (your own network)"
+    assert networks.get(first).name == "mine"
+    assert second == "mixed"
+
+
+def test_what_is_missing_is_told_and_cannot_be_chosen(folder: Path, network_at: NetworkAt) -> None:
+    network_at(folder / "box.safetensors")
+    networks = Networks()
+    assert [name for _, name in networks.choices] == ["box"]
+    assert networks.missing == (
+        "This installation lacks the files of these networks: mixed, gaussian, motion, disk. Install the package again."
+    )
+    with pytest.raises(UserError, match="There is no network mixed: choose one of box"):
+        networks.get("mixed")
+
+
+def test_a_name_of_any_length_is_one_line_to_choose(folder: Path, tmp_path: Path, network_at: NetworkAt) -> None:
+    network_at(folder / "mixed.safetensors")
+    weights, description = read_weights(network_at(tmp_path / "mine.safetensors"))
+    write_weights(tmp_path / "mine.safetensors", weights, description | {"name": f"a\x1b\n{'b' * 300}"})
+    (label, _), _ = Networks(str(tmp_path / "mine.safetensors")).choices
+    assert label == f"a\ufffd\ufffd{'b' * 56}\u2026 (your own network)"
+
+
+@pytest.mark.parametrize("name", pretrained.PRETRAINED)
+def test_a_damaged_network_is_told_before_there_is_a_page(folder: Path, network_at: NetworkAt, name: str) -> None:
+    for each in pretrained.PRETRAINED:
+        network_at(folder / f"{each}.safetensors")
+    (folder / f"{name}.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UserError, match=f"{name}.safetensors is no safetensors file, or is damaged"):
+        Networks()
+
+
+def test_a_network_is_loaded_once(folder: Path, network_at: NetworkAt) -> None:
+    path = network_at(folder / "box.safetensors")
+    networks = Networks()
+    first = networks.get("box")
+    path.write_bytes(b"damaged")
+    assert networks.get("box") is first
+
+
+@pytest.mark.usefixtures("folder")
+def test_without_any_network_there_is_no_page() -> None:
+    with pytest.raises(UserError, match=r"these networks: mixed, .* with --network DIR\."):
+        Networks()
+
+
+def test_a_wrong_run_is_refused_at_once(folder: Path, network_at: NetworkAt) -> None:
+    network_at(folder / "box.safetensors")
+    with pytest.raises(UserError, match="There is no network absent"):
+        Networks("absent")

@@ -22,7 +22,7 @@ from deblur.evaluation.tables import matrix_figure_table
 from deblur.files import write_csv
 from deblur.inference.checkpoints import digest_of
 from deblur.inference.trained import load_trained
-from deblur.reporting.matrix import MATRIX_FILE, matrix, read_matrix
+from deblur.reporting.heatmaps import MATRIX_FILE, matrix, read_matrix
 from deblur.synthesis.faces import draw
 
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
@@ -340,7 +340,7 @@ def test_an_exact_input_is_degraded_where_a_test_would_call_it_degraded(
     means = evaluate_alone(run, tmp_path / "out", cache_root)
     assert (means["degraded"], means["gain"]) == (1.0, None)
     write_csv(tmp_path / MATRIX_FILE, rows)
-    assert matrix(read_matrix(tmp_path), "a.png") is not None
+    assert matrix(read_matrix(tmp_path), "a.png").png
 
 
 def evaluate_alone(run: Path, output: Path, cache_root: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_the_card_holds_the_numbers(trained_run: Path, exported: Path) -> None:
         "| Epochs until the best | 1 |",
     ):
         assert row in card
-    assert "It sees 7 px around a pixel: what a blur has spread further is beyond its reach." in card
+    assert "Its receptive field is 7 px wide: what a blur has spread further is lost to it." in card
     assert "MIT license" in card
     assert "\n\n\n" not in card
 

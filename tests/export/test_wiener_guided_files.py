@@ -253,8 +253,8 @@ def test_the_card_shows_how_to_do_with_and_without_torch() -> None:
     exported, kept = card("onnx"), card("safetensors")
     for text in (exported, kept):
         assert "InferenceSession" not in text
-        assert "what a Wiener filter makes of the whole of it.\ndeblur makes that by itself." in text
-    assert "a second input `wiener_estimate`,\n(N, 2, H, W), which deblur makes" in exported
+        assert "a Wiener estimate of the whole image.\ndeblur computes it." in text
+    assert "a second input `wiener_estimate`,\n(N, 2, H, W), which deblur computes" in exported
     assert '`deblur.load("net.onnx")` does all of it, without torch.' in exported
     assert "deblur.export net.safetensors --format onnx" in kept
 
@@ -280,7 +280,7 @@ def test_the_code_of_the_card_runs(box: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_code_of_the_card_tells_the_kernel_where_it_has_to(known_kernels: Path, tmp_path: Path) -> None:
     text = card("onnx", non_blind=True)
-    assert "deblur makes that, and has to be told the kernel of each image." in text
+    assert "deblur computes it from the kernel of each image, which must be given." in text
     assert " --output restored/ --kernel kernel.npy\n" in text
     (tmp_path / "net.onnx").symlink_to(known_kernels / "net.onnx")
     code = f"{GIVEN}{python_of(text)}\nassert sharper.shape == (5, 7)"
@@ -289,13 +289,13 @@ def test_the_code_of_the_card_tells_the_kernel_where_it_has_to(known_kernels: Pa
 
 def test_the_card_tells_what_the_wiener_estimate_assumes() -> None:
     mirrored, real, told = card("onnx"), card("onnx", boundary="valid"), card("onnx", non_blind=True)
-    assert "Its Wiener estimate assumes the very kernel that it was calibrated with." in mirrored
+    assert "Its Wiener estimate assumes the kernel of its calibration." in mirrored
     assert "Its Wiener estimate assumes a symmetric boundary, as in its training" in mirrored
     assert "It was trained with a valid boundary" in real
     assert "symmetric boundary, as in its training" not in real
-    assert "Its Wiener estimate assumes the kernel that it is told." in told
+    assert "Its Wiener estimate assumes the given kernel." in told
     for text in (mirrored, real, told):
-        assert "beyond its reach" not in text  # the Wiener estimate is of the whole image
+        assert "lost to it" not in text  # the Wiener estimate is of the whole image
 
 
 def test_other_networks_have_a_card_without_a_wiener_estimate(exported: Path) -> None:

@@ -176,6 +176,13 @@ def test_what_is_no_metric_is_refused_in_a_sentence(mine: str, name: str, reason
         build_metrics([f"{mine}.{name}"], [mine])
 
 
+@pytest.mark.parametrize("column", ["name", "blur", "size", "sigma", "angle", "shake", "kernel", "noise_sigma"])
+def test_no_metric_replaces_a_column_of_the_degradation(mine: str, tmp_path: Path, column: str) -> None:
+    (tmp_path / f"{mine}.py").write_text(MODULE.replace('"mean", "Mean"', f'"{column}", "Mean"'))
+    with pytest.raises(UserError, match=f"^metrics={mine}.Mean has the name '{column}', which is not allowed"):
+        build_metrics([f"{mine}.Mean"], [mine])
+
+
 def test_a_module_that_is_not_trusted_is_not_imported(mine: str, tmp_path: Path) -> None:
     (tmp_path / f"{mine}.py").write_text("raise SystemExit('imported')")
     for build in (lambda name: build_metrics([name]), build_loss):

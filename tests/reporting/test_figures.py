@@ -4,16 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from run_files import write_history, write_samples
 
+from deblur.config.places import CONFIG_FILE
+from deblur.files import write_json
+from deblur.reading import read_json
 from deblur.reporting.answers import answer
 from deblur.reporting.configurations import Table, arrange
 from deblur.reporting.curves import curves
-from deblur.reporting.figure_files import FigureFile, line_styles
+from deblur.reporting.figures import FigureFile, line_styles, tradeoff
 from deblur.reporting.grids import _detail, grids
-from deblur.reporting.heatmap import heatmap
+from deblur.reporting.heatmaps import heatmap
 from deblur.reporting.results import read_sweep
+from deblur.runs.records import METRICS_FILE
 
 Files = Callable[..., Path]
 
@@ -34,7 +39,7 @@ def test_lines_differ_in_more_than_color() -> None:
 def test_nothing_is_drawn_of_nothing(make_run: Files, sweep: Path) -> None:
     make_run("a", "running")
     assert curves(read(sweep)) == []
-    assert heatmap(read(sweep)) is None
+    assert heatmap(read(sweep)) == []
 
 
 def test_a_single_epoch_is_drawn(make_measured: Files, sweep: Path) -> None:
@@ -64,16 +69,14 @@ def test_a_grid_is_as_wide_as_its_networks_and_as_high_as_its_blurs(make_measure
 def test_a_name_with_dollars_is_no_formula(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [1.0, 2.0], model=r"'$\frac{$'")
     assert len(curves(read(sweep))) == 2
-    assert heatmap(read(sweep)) is not None
+    assert len(heatmap(read(sweep))) == 1
 
 
 def test_the_heat_map_marks_degradation(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [1.0, 2.0])
-    harmless = heatmap(read(sweep))
+    (harmless,) = heatmap(read(sweep))
     make_measured("b", [-1.0, -2.0], lr=0.01)
-    degrading = heatmap(read(sweep))
-    assert harmless is not None
-    assert degrading is not None
+    (degrading,) = heatmap(read(sweep))
     assert "Hatched" not in harmless.caption
     assert "Hatched: worse than the blurred input." in degrading.caption
     assert "srcnn_915 lr 0.01 -1.50" in degrading.alt
@@ -106,3 +109,52 @@ def test_grids_show_the_best_configuration_of_each_network(make_measured: Files,
 def test_a_run_without_images_has_no_grid(make_measured: Files, sweep: Path) -> None:
     make_measured("a", [1.0, 2.0])
     assert grids([one for test_setting in read(sweep).test_settings if (one := answer(test_setting))], []) == []
+
+
+def drawn(sweep: Path) -> list[FigureFile]:
+    return tradeoff(arrange([read_sweep(sweep)]))
+
+
+def costing(
+    folder: Path, macs: int, wiener_psnr: float | None = None, noise_scales: tuple[float, ...] = (1.0, 9.0)
+) -> None:
+    """Let the run's network cost something, and say how far its Wiener estimate comes, of filters for so much noise."""
+    metrics = read_json(folder / METRICS_FILE)
+    metrics.setdefault("model", {})["macs_per_pixel"] = macs
+    if wiener_psnr is not None:
+        metrics["test"]["wiener_psnr"] = wiener_psnr
+        config = yaml.safe_load((folder / CONFIG_FILE).read_text())
+        config["model"]["noise_scales"] = list(noise_scales)
+        (folder / CONFIG_FILE).write_text(yaml.safe_dump(config))
+    write_json(folder / METRICS_FILE, metrics)
+
+
+def test_networks_stand_at_their_cost_below_or_above_the_wiener_filter(make_measured: Files, sweep: Path) -> None:
+    costing(make_measured("a", [1.0, 2.0], model="small"), 8_000)
+    costing(make_measured("b", [3.0, 4.0], model="wiener_guided"), 48_000, wiener_psnr=22.25)
+    (figure_file,) = drawn(sweep)
+    assert "small 21.50 at 8,000, wiener_guided 23.50 at 48,000; Wiener filter 22.25." in figure_file.alt
+    assert figure_file.file == "tradeoff.png"
+
+
+def test_without_a_wiener_guided_network_there_is_no_line(make_measured: Files, sweep: Path) -> None:
+    costing(make_measured("a", [1.0], model="m1"), 8_000)
+    costing(make_measured("b", [2.0], model="m2"), 24_000)
+    (figure_file,) = drawn(sweep)
+    assert "filter" not in figure_file.alt
+
+
+def test_a_filter_that_assumes_another_noise_is_not_the_line(make_measured: Files, sweep: Path) -> None:
+    costing(make_measured("a", [1.0], model="m1"), 8_000, wiener_psnr=24.5, noise_scales=(4.0, 1.0))
+    costing(make_measured("b", [2.0], model="m2"), 24_000, wiener_psnr=22.25, noise_scales=(1,))
+    (figure_file,) = drawn(sweep)
+    assert "; Wiener filter 22.25." in figure_file.alt
+    costing(sweep / "b", 24_000, wiener_psnr=22.25, noise_scales=(0.5,))
+    (figure_file,) = drawn(sweep)
+    assert "filter" not in figure_file.alt
+
+
+def test_one_cost_alone_is_no_trade(make_measured: Files, sweep: Path) -> None:
+    costing(make_measured("a", [1.0], model="m1"), 8_000)
+    costing(make_measured("b", [2.0], model="m2"), 8_000)
+    assert drawn(sweep) == []

@@ -12,8 +12,8 @@ from PIL import Image
 from run_files import write_history, write_samples
 
 from deblur.report import main
-from deblur.reporting.figure_files import figure_file, styled
-from deblur.reporting.markdown import markdown
+from deblur.reporting.figures import figure_file, styled
+from deblur.reporting.page import markdown
 from deblur.text import one_line
 
 Files = Callable[..., Path]

@@ -6,11 +6,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from run_files import write_history, write_samples
+from run_files import write_history, write_report, write_samples
 
-from deblur.reporting import state_table, write_report
-from deblur.reporting.markdown import markdown
-from deblur.reporting.page import read_findings, write_findings
+from deblur.reporting import state_table
+from deblur.reporting.page import markdown, read_findings, write_findings
 from deblur.reporting.tables import NOTHING
 
 Files = Callable[..., Path]

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from deblur.reporting.results import collect, read_sweep
+from deblur.reporting.results import Row, read_sweep, rows_of
 
 Files = Callable[..., Path]
+
+
+def collect(folder: Path) -> list[Row]:
+    return rows_of(read_sweep(folder), {})
 
 
 def damage(folder: Path) -> str:

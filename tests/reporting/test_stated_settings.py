@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from run_files import write_report
 
-from deblur.reporting import listing, state_table, write_report
+from deblur.reporting import listing, state_table
 from deblur.reporting.configurations import arrange
 from deblur.reporting.results import read_sweep
 

@@ -6,7 +6,7 @@ from run_files import write_table
 from study_runs import write_run
 
 from deblur.reporting.configurations import arrange
-from deblur.reporting.filters import filter_figures
+from deblur.reporting.figures import filter_figures
 from deblur.reporting.page import read_findings
 from deblur.reporting.results import read_sweep
 from deblur.reporting.tables import NOTHING

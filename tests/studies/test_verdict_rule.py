@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from deblur.reporting.intervals import Interval
+from deblur.reporting.answers import Interval
 from studies.srcnn_2022.verdicts import (
     SMALLEST,
     Comparison,

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 2 for a usage error, which a sentence on standard error explains.
     """
-    return run_app(app, argv, "python -m deblur.synthesis.faces")
+    return run_app(app, argv, program="python -m deblur.synthesis.faces")
 
 
 def _whole_number(low: int, high: int) -> Callable[[Any], int]:

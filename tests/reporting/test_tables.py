@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deblur.reporting.origins import origin_table
 from deblur.reporting.results import read_sweep
+from deblur.reporting.tables import origin_table
 
 Files = Callable[..., Path]
 
