@@ -12,10 +12,9 @@ from deblur.blur import FAMILIES, Degradation, Parameter, Slider
 from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.choices import DEFAULT_MAX_MEGAPIXELS
 from deblur.errors import UserError
-from deblur.image_io.gray import printable
+from deblur.image_io.gray import eight_bits, printable
 from deblur.image_io.images import DecodedImage, Levels
 from deblur.image_io.reading import read_image
-from deblur.inference.panels import eight_bits
 from deblur.inference.restorer import Restorer
 from deblur.inference.simulation import Gain, degraded, drawn, gain
 from deblur.synthesis.faces import draw

@@ -1,56 +1,60 @@
-"""Write an image in the format that its name asks for, with what was kept of its file."""
+"""Write an image in the format of its name, with the metadata of its file."""
 
 import io
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from deblur.errors import UserError
 from deblur.files import write_output
-from deblur.image_io.encoding import encode_png, encode_tiff
+from deblur.image_io.formats import jpeg
+from deblur.image_io.formats import tiff_directories as tiff
 from deblur.image_io.formats.exif import EXIF_PREFIX, resolution_in, sized_exif, tags_of
-from deblur.image_io.formats.jpeg import (
-    EXTENDED_XMP_HEADER,
-    EXTENDED_XMP_PREFIX,
-    ICC_PREFIX,
-    PHOTOSHOP_PREFIX,
-    XMP_PREFIX,
+from deblur.image_io.formats.metadata import (
+    IPTC,
+    METERS_PER_INCH,
+    UNITS,
+    ColorSpace,
+    Metadata,
+    Resolution,
+    resource_blocks,
+    without_warnings,
 )
-from deblur.image_io.formats.metadata import IPTC, METERS_PER_INCH, ColorSpace, Metadata, Resolution, resource_blocks
-from deblur.image_io.formats.png import XMP_KEYWORD
-from deblur.image_io.formats.quiet import without_warnings
-from deblur.image_io.formats.tiff_directories import ICC_PROFILE as TIFF_ICC_PROFILE
-from deblur.image_io.formats.tiff_directories import IPTC as TIFF_IPTC
-from deblur.image_io.formats.tiff_directories import PHOTOSHOP as TIFF_PHOTOSHOP
-from deblur.image_io.formats.tiff_directories import XMP as TIFF_XMP
+from deblur.image_io.formats.png import SIGNATURE, XMP_KEYWORD, chunks
 from deblur.image_io.gray import printable
 from deblur.image_io.images import DecodedImage, Levels, output_format, refuse_unfit
 from deblur.image_io.profiles import fitting_profile
 from deblur.image_io.xmp import sized_xmp, without_extension
 
-_LOSSY_QUALITY: Final = 95  # of 100, for what has no quality of its own to keep
+_LOSSY_QUALITY: Final = 95  # of 100, for pixels without a quality to keep
+_BLOCK_BYTES: Final = 2**20  # compressed at once
 _SEGMENT_BYTES: Final = 65_533  # of data in a segment of a JPEG
-_EXTENDED_PART: Final = _SEGMENT_BYTES - len(EXTENDED_XMP_PREFIX) - EXTENDED_XMP_HEADER.size
-_ICC_PART: Final = _SEGMENT_BYTES - len(ICC_PREFIX) - 2
+_EXTENDED_PART: Final = _SEGMENT_BYTES - len(jpeg.EXTENDED_XMP_PREFIX) - jpeg.EXTENDED_XMP_HEADER.size
+_ICC_PART: Final = _SEGMENT_BYTES - len(jpeg.ICC_PREFIX) - 2
 _COARSEST_STEP: Final = 255  # of the quantization of a baseline JPEG
-_JFIF_UNIT: Final = 13  # where the unit of the resolution stands in a JPEG, before its values
+_JFIF_UNIT: Final = 13  # place of the unit of the resolution in a JPEG, before its values
 _JFIF_UNITS: Final = {None: 0, "inch": 1, "cm": 2}
-_MATRIX_OF_BT2020: Final = 9  # in ITU-T H.273, with which an image of other numbers is coded
+_MATRIX_OF_BT2020: Final = 9  # in ITU-T H.273, for images of other primaries
 _COMMENT: Final = b"Comment"  # keyword of a PNG's text
 _IDENTITY_OF_EXTENSION: Final = re.compile(rb"HasExtendedXMP\W{1,4}([0-9A-Fa-f]{32})")
-_LARGEST_DENSITY: Final = 65_535  # that a JPEG can hold
+_LARGEST_DENSITY: Final = 65_535  # of a JPEG
 _NO_RESOLUTION: Final = (0, 0)  # of a BMP, for which Pillow would invent one
+_PNG_COLOR_TYPES: Final = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
+_PNG_LEFT: Final = 1  # the filter that stores a pixel's difference from the one to its left
+_DEFLATE, _LEFT_DIFFERENCE, _INTERLEAVED, _STRAIGHT_ALPHA = 8, 2, 1, 2  # values of tags of TIFF
+_TIFF_UNITS: Final = {unit: number for number, unit in UNITS.items()}
 
 # Formats that have no place for a kind of metadata
 _COLOR_ALONE: Final = ("WEBP", "AVIF")
-_NO_METADATA: Final = ("BMP",)
 _NO_RESOLUTIONS: Final = ("WEBP", "AVIF", "HEIF")
 _IPTC_HOLDERS: Final = ("JPEG", "TIFF")
 
@@ -61,7 +65,7 @@ class _Encoded(NamedTuple):
 
 
 def write_image(path: Path, image: DecodedImage) -> tuple[str, ...]:
-    """Write an image in one move: nobody sees half of it, and nothing stays of it where writing fails.
+    """Write an image in one move: the file is never incomplete, and none is left if writing fails.
 
     PNG and TIFF hold the pixels exactly, and so does WebP, unless they come from a lossy file. A JPEG that was a JPEG
     keeps its quantization tables and chroma subsampling; other lossy files have a quality of 95, with full chroma
@@ -70,21 +74,26 @@ def write_image(path: Path, image: DecodedImage) -> tuple[str, ...]:
 
     Args:
         path: File to write; its folder is made.
-        image: What to write.
+        image: The image.
 
     Returns:
-        What the copy does not hold of the file that was read, each as `the IPTC records, which WEBP cannot hold`.
+        Parts of the file that was read that the copy does not hold: `the IPTC records, which WEBP cannot hold`.
 
     Raises:
         UserError: The suffix is unknown, the format cannot hold the image (see `refuse_unfit`), or the file cannot be
             written.
     """
     refuse_unfit(image, path)
+    return write_fitting(path, image)
+
+
+def write_fitting(path: Path, image: DecodedImage) -> tuple[str, ...]:
+    """Write an image for which `refuse_unfit` has been called; see `write_image`."""
     file_format = output_format(path)
     name = printable(str(path))
     try:
         encoded = _encode(image, file_format)
-    # Pillow raises ValueError for a side that is too long, and so on; struct.error is one of numbers beyond 32 bits.
+    # Such as Pillow's ValueError for a side that is too long, and struct.error for numbers beyond 32 bits.
     except (OSError, ValueError, RuntimeError, struct.error) as error:
         raise UserError(f"{name} cannot be encoded as {file_format} ({error}): name a .png file instead.") from error
     try:
@@ -97,14 +106,14 @@ def write_image(path: Path, image: DecodedImage) -> tuple[str, ...]:
 
 
 def _encode(image: DecodedImage, file_format: str) -> _Encoded:
-    """Encode an image, and name what its format has no place for."""
+    """Encode an image, and name the metadata that its format cannot hold."""
     metadata, lost = _fitting(image, file_format)
     encoded = _ENCODERS[file_format](_Job(image, metadata, _channels(image, file_format)))
     return _Encoded(encoded.content, (*metadata.lost, *lost, *encoded.lost))
 
 
 class _Job(NamedTuple):
-    """What is encoded: metadata are those of the copy, channels (H, W, C) with or without alpha."""
+    """An image with the metadata of its copy, and its channels (H, W, C) with or without alpha."""
 
     image: DecodedImage
     metadata: Metadata
@@ -119,7 +128,7 @@ def _channels(image: DecodedImage, file_format: str) -> Levels:
 
 
 def _fitting(image: DecodedImage, file_format: str) -> tuple[Metadata, list[str]]:
-    """Return the metadata of the copy, and what its format has no place for."""
+    """Return the metadata of the copy, and those that its format cannot hold."""
     metadata, (height, width) = image.metadata, image.pixels.shape[:2]
     unheld: list[str] = []
     lost: list[str] = []
@@ -142,7 +151,7 @@ def _fitting(image: DecodedImage, file_format: str) -> tuple[Metadata, list[str]
         if metadata.xmp_extension and file_format != "JPEG":
             changes |= {"xmp": without_extension(changes["xmp"]), "xmp_extension": None}
             unheld.append("the extension of the XMP")
-    if file_format in _NO_METADATA:
+    if file_format == "BMP":
         named = {"exif": "the EXIF", "xmp": "the XMP", "icc_profile": "the color profile"}
         held = {key: changes.get(key, getattr(metadata, key)) for key in named}
         unheld += [what for key, what in named.items() if held[key]]
@@ -153,7 +162,7 @@ def _fitting(image: DecodedImage, file_format: str) -> tuple[Metadata, list[str]
     resolution = metadata.resolution
     if resolution and (file_format in _NO_RESOLUTIONS or (file_format == "BMP" and resolution.unit is None)):
         changes["resolution"] = None
-        if file_format in _NO_METADATA or not metadata.exif or resolution_in(metadata.exif) is None:
+        if file_format == "BMP" or resolution_in(metadata.exif) is None:
             unheld.append("the resolution" if resolution.unit else "the shape of a pixel")
     if metadata.comments and file_format not in ("JPEG", "PNG"):
         unheld.append("the comment")
@@ -180,7 +189,7 @@ def _encode_png(job: _Job) -> _Encoded:
 
 
 def _color_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
-    """Return the chunks of a PNG that say what colors mean."""
+    """Return the chunks of a PNG's color space."""
     color = metadata.color or ColorSpace()
     found: list[tuple[bytes, bytes]] = []
     if color.cicp is not None:
@@ -223,18 +232,17 @@ def _encode_tiff(job: _Job) -> _Encoded:
     if metadata.exif:
         try:
             tags, lost = tags_of(metadata.exif)
-        # Metadata that a camera or an editor wrote wrongly can raise nearly anything.
-        except Exception as error:
+        except Exception as error:  # of wrongly written metadata
             lost = (f"the EXIF, which is damaged ({error})",)
     resources = dict(metadata.photoshop)
     iptc = resources.pop(IPTC, None)
     tags |= {
         tag: value
         for tag, value in (
-            (TIFF_XMP, metadata.xmp),
-            (TIFF_ICC_PROFILE, metadata.icc_profile),
-            (TIFF_IPTC, iptc),
-            (TIFF_PHOTOSHOP, resource_blocks(tuple(resources.items()))),
+            (tiff.XMP, metadata.xmp),
+            (tiff.ICC_PROFILE, metadata.icc_profile),
+            (tiff.IPTC, iptc),
+            (tiff.PHOTOSHOP, resource_blocks(tuple(resources.items()))),
         )
         if value
     }
@@ -242,7 +250,7 @@ def _encode_tiff(job: _Job) -> _Encoded:
 
 
 def _encode_webp(job: _Job) -> _Encoded:
-    # `exact` keeps the colors of pixels that are not seen.
+    # `exact` keeps the colors of transparent pixels.
     is_lossless = job.image.compression.lossless
     quality = {"lossless": True, "exact": True} if is_lossless else {"quality": _LOSSY_QUALITY}
     return _Encoded(_by_pillow(job.channels, "WEBP", _described(job.metadata) | quality), ())
@@ -254,8 +262,7 @@ def _encode_avif(job: _Job) -> _Encoded:
     try:
         with without_warnings():  # of EXIF, which Pillow reads
             return _Encoded(_by_pillow(job.channels, "AVIF", described | quality), ())
-    # What a camera wrote wrongly can raise nearly anything.
-    except Exception as error:
+    except Exception as error:  # of wrongly written metadata
         if described.pop("exif", None) is None:
             raise
         content = _by_pillow(job.channels, "AVIF", described | quality)
@@ -303,14 +310,14 @@ def _encode_jpeg(job: _Job) -> _Encoded:
 
 
 def _jpeg_segments(metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
-    """Return the segments of a JPEG that hold metadata, and what does not fit."""
+    """Return the segments of a JPEG's metadata, and the names of those that do not fit."""
     found: list[tuple[int, bytes]] = []
     lost = []
     xmp = metadata.xmp
     single = [
         (0xE1, EXIF_PREFIX, metadata.exif, "the EXIF"),
-        (0xE1, XMP_PREFIX, xmp, "the XMP"),
-        (0xED, PHOTOSHOP_PREFIX, resource_blocks(metadata.photoshop), "the IPTC records"),
+        (0xE1, jpeg.XMP_PREFIX, xmp, "the XMP"),
+        (0xED, jpeg.PHOTOSHOP_PREFIX, resource_blocks(metadata.photoshop), "the IPTC records"),
         *((0xFE, b"", comment, "the comment") for comment in (*metadata.comments, *_comments(metadata))),
     ]
     for marker, prefix, data, what in single:
@@ -320,13 +327,13 @@ def _jpeg_segments(metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
             found.append((marker, prefix + data))
     extension = metadata.xmp_extension or b""
     identity = _IDENTITY_OF_EXTENSION.search(xmp or b"")
-    if identity and (0xE1, XMP_PREFIX + (xmp or b"")) in found:
+    if identity and (0xE1, jpeg.XMP_PREFIX + (xmp or b"")) in found:
         for place in range(0, len(extension), _EXTENDED_PART):
-            header = EXTENDED_XMP_HEADER.pack(identity[1], len(extension), place)
-            found.append((0xE1, EXTENDED_XMP_PREFIX + header + extension[place : place + _EXTENDED_PART]))
+            header = jpeg.EXTENDED_XMP_HEADER.pack(identity[1], len(extension), place)
+            found.append((0xE1, jpeg.EXTENDED_XMP_PREFIX + header + extension[place : place + _EXTENDED_PART]))
     profile = metadata.icc_profile or b""
     parts = [profile[place : place + _ICC_PART] for place in range(0, len(profile), _ICC_PART)]
-    found += [(0xE2, ICC_PREFIX + bytes([number, len(parts)]) + part) for number, part in enumerate(parts, 1)]
+    found += [(0xE2, jpeg.ICC_PREFIX + bytes([number, len(parts)]) + part) for number, part in enumerate(parts, 1)]
     segments = [bytes([0xFF, marker]) + struct.pack(">H", 2 + len(data)) + data for marker, data in found]
     return b"".join(segments), tuple(lost)
 
@@ -366,3 +373,87 @@ def _by_pillow(channels: Levels, file_format: str, options: dict[str, Any]) -> b
     image = Image.fromarray(channels[..., 0] if channels.shape[2] == 1 else channels)
     image.save(content, file_format, **options)
     return content.getvalue()
+
+
+def encode_png(pixels: Levels, described: list[tuple[bytes, bytes]]) -> bytes:
+    """Encode a PNG of 8 or 16 bits a channel.
+
+    Args:
+        pixels: (H, W, C): gray, gray and alpha, RGB, or RGB and alpha.
+        described: kinds and data of further chunks, which precede the pixels.
+    """
+    further = [_png_chunk(kind, data) for kind, data in described]
+    if pixels.dtype == np.uint16:
+        height, width, channels = pixels.shape
+        header = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOR_TYPES[channels], 0, 0, 0)
+        data = [_png_chunk(b"IDAT", block) for block in _png_data(pixels.astype(np.uint16, copy=False))]
+        return b"".join([SIGNATURE, _png_chunk(b"IHDR", header), *further, *data, _png_chunk(b"IEND", b"")])
+    content = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(content, "PNG")
+    header_chunk, *others = [chunk.stored for chunk in chunks(content.getvalue())]
+    return b"".join([SIGNATURE, header_chunk, *further, *others])
+
+
+def encode_tiff(pixels: Levels, tags: dict[int, Any], resolution: Resolution | None) -> bytes:
+    """Encode a TIFF of 8 or 16 bits a channel, compressed without loss.
+
+    Args:
+        pixels: (H, W, C): gray, gray and alpha, RGB, or RGB and alpha.
+        tags: further tags; folders of tags are dictionaries.
+        resolution: pixels per unit of length.
+    """
+    height, width, channels = pixels.shape
+    has_alpha, is_color = channels in (2, 4), channels >= 3
+    rows = max(1, _BLOCK_BYTES // (width * channels * pixels.itemsize))
+    strips = [_tiff_strip(pixels[top : top + rows]) for top in range(0, height, rows)]
+    sizes = [len(strip) for strip in strips]
+    with without_warnings():  # of odd tags
+        directory = ImageFileDirectory_v2(prefix=b"II")
+        for tag, value in tags.items():
+            directory[tag] = value
+        directory[tiff.WIDTH], directory[tiff.HEIGHT] = width, height
+        directory[tiff.SAMPLES], directory[tiff.BITS] = channels, (8 * pixels.itemsize,) * channels
+        directory[tiff.PHOTOMETRIC] = tiff.RGB if is_color else tiff.BLACK_IS_ZERO
+        if has_alpha:
+            directory[tiff.EXTRA_SAMPLES] = _STRAIGHT_ALPHA
+        directory[tiff.COMPRESSION], directory[tiff.PREDICTOR], directory[tiff.PLANES] = (
+            _DEFLATE,
+            _LEFT_DIFFERENCE,
+            _INTERLEAVED,
+        )
+        if resolution is not None:
+            directory[tiff.ACROSS], directory[tiff.DOWN] = resolution.across, resolution.down
+            directory[tiff.UNIT] = _TIFF_UNITS[resolution.unit]
+        directory[tiff.ROWS_PER_STRIP], directory[tiff.STRIP_BYTES] = min(rows, height), tuple(sizes)
+        # The places of the strips are relative to the end of the tags: Pillow adds that place.
+        directory[tiff.STRIP_OFFSETS] = tuple(int(place) for place in np.cumsum([0, *sizes[:-1]]))
+        content = io.BytesIO()
+        directory.save(content)
+    return b"".join([content.getvalue(), *strips])
+
+
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _png_data(pixels: NDArray[np.uint16]) -> Iterator[bytes]:
+    """Yield the compressed rows in parts; each row is filtered, byte by byte."""
+    height, width, channels = pixels.shape
+    compressor = zlib.compressobj()
+    pixel_bytes = 2 * channels
+    rows = max(1, _BLOCK_BYTES // (width * pixel_bytes))
+    for top in range(0, height, rows):
+        levels = pixels[top : top + rows].astype(">u2", order="C")
+        values = levels.view(np.uint8).reshape(len(levels), width * pixel_bytes)
+        filtered = np.empty((len(levels), 1 + width * pixel_bytes), np.uint8)
+        filtered[:, 0] = _PNG_LEFT
+        filtered[:, 1 : 1 + pixel_bytes] = values[:, :pixel_bytes]
+        np.subtract(values[:, pixel_bytes:], values[:, :-pixel_bytes], out=filtered[:, 1 + pixel_bytes :])
+        yield compressor.compress(filtered.data)
+    yield compressor.flush()
+
+
+def _tiff_strip(pixels: Levels) -> bytes:
+    differences = pixels.astype(pixels.dtype.newbyteorder("<"), order="C")
+    np.subtract(pixels[:, 1:], pixels[:, :-1], out=differences[:, 1:])
+    return zlib.compress(differences.data)

@@ -30,9 +30,8 @@ class Trained:
         name: of the run, or of the file.
         network: with the trained weights.
         config: the run's configuration, or the part of it that a file holds.
-        metrics: what the run's metrics.json holds; empty where it is not known.
-        seen: digests of the images that it was trained or validated on, as `digest_of` cuts them; None where they are
-            not known.
+        metrics: content of the run's metrics.json; empty if it is not known.
+        seen: digests (see `digest_of`) of its training and validation images; None if they are not known.
     """
 
     name: str
@@ -43,7 +42,7 @@ class Trained:
 
     @property
     def fingerprint(self) -> str | None:
-        """The fingerprint of the images that it was trained and tested on, where it is known."""
+        """The fingerprint of the images of its training and test, if it is known."""
         found: str | None = (self.metrics.get("data") or {}).get("fingerprint")
         return found
 
@@ -51,14 +50,10 @@ class Trained:
 def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
     """Load a network from a run's folder (its best epoch), from a checkpoint alone, or from an exported file.
 
-    Only classes of `deblur.models` are built, and such as the user trusts; no code in a file can run.
-
-    Args:
-        place: the folder or the file.
-        trusted: modules that the user named on the command line.
+    Only classes of `deblur.models` and of `trusted` modules are built; no code in a file can run.
 
     Raises:
-        UserError: where there is none, it is damaged, of another program, or its network is not allowed.
+        UserError: if it is missing, damaged or of another program, or its network is not allowed.
     """
     refuse_no_run(place)
     if place.is_dir():

@@ -12,7 +12,7 @@ from PIL import Image
 from deblur.synthesis.faces import draw
 
 Command = Callable[..., Any]
-UNKNOWN = "cannot be told without the sharp image"
+UNKNOWN = "cannot be measured without the sharp image"
 
 
 def pixels(path: Path) -> np.ndarray:

@@ -27,7 +27,7 @@ from odd_images import (
 from PIL import Image
 
 from deblur.errors import UserError
-from deblur.image_io.formats.kinds import RAW_SUFFIXES
+from deblur.image_io.formats.opening import RAW_SUFFIXES
 from deblur.image_io.gray import BadImageError, read_gray
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image

@@ -1,4 +1,4 @@
-"""TIFF files: samples of any layout and compression by libtiff, and what they mean."""
+"""TIFF files: samples of any layout and compression by libtiff, and their meaning."""
 
 import ctypes
 import functools
@@ -12,12 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, _imaging
 
 from deblur.image_io.formats import tiff_directories as tags
-from deblur.image_io.formats.container import Container, Levels, Raster, open_with_pillow, straight
-from deblur.image_io.formats.exif import described, exif_of
-from deblur.image_io.formats.kinds import UnreadableKindError
-from deblur.image_io.formats.metadata import IPTC, Metadata, Resolution, Unit, kept_resources, resolution_of
+from deblur.image_io.formats.container import (
+    Container,
+    Levels,
+    Raster,
+    UnreadableKindError,
+    open_with_pillow,
+    straight,
+)
+from deblur.image_io.formats.exif import described, exif_of, orientation_of
+from deblur.image_io.formats.metadata import IPTC, UNITS, Metadata, Resolution, kept_resources, resolution_of
 from deblur.image_io.formats.tiff_directories import Directories
-from deblur.image_io.orientation import orientation_of
 
 _NONE, _OLD_JPEG, _JPEG, _PACKBITS = 1, 6, 7, 32773  # compressions; the first is also the predictor of none
 # Compressions that libtiff can hold, and those that a build of it may lack, by their names
@@ -49,7 +54,6 @@ _SEPARATE: Final = 2  # a value of planes
 # Tags of YCbCr and the values for which it is that of a JPEG: coefficients of BT.601, levels of full range
 _USUAL_YCBCR: Final = {tags.COEFFICIENTS: (0.299, 0.587, 0.114), tags.BLACK_AND_WHITE: (0, 255, 128, 255, 128, 255)}
 _ROUNDING: Final = 1e-3  # of such numbers
-_UNITS: Final[dict[int, Unit | None]] = {1: None, 2: "inch", 3: "cm"}
 
 # By the bits of a gray or indexed sample, Pillow's mode and raw mode
 _GRAY: Final = {1: ("1", "1"), 2: ("L", "L;2"), 4: ("L", "L;4"), 8: ("L", "L"), 16: ("I;16", "I;16N")}
@@ -125,12 +129,12 @@ class TiffFile(Container):
 
     @property
     def orientation(self) -> int:
-        """How the pixels are to be turned."""
+        """Orientation by the tag of TIFF, or else by XMP."""
         stored = self.directory.numbers(tags.ORIENTATION)
         return stored[0] if stored else orientation_of(None, self.directory.data(tags.XMP))
 
     def decoded(self) -> Raster:
-        """Decode the samples and give them their meaning."""
+        """Decode the samples, and convert them by their meaning."""
         layout = self._layout
         if layout.photometric == tags.INDEXED:
             return self._indexed()
@@ -148,7 +152,7 @@ class TiffFile(Container):
         return Raster(straight(pixels, alpha) if layout.is_multiplied else pixels, alpha)
 
     def metadata(self) -> Metadata:
-        """Return what the tags say beside the pixels."""
+        """Return the metadata of the tags."""
         directory = self.directory
         exif, lost = self._exif()
         if self._has_mask:
@@ -167,12 +171,11 @@ class TiffFile(Container):
         )
 
     def _exif(self) -> tuple[bytes | None, tuple[str, ...]]:
-        """Return the tags that describe the image as EXIF, and what is left out of it."""
+        """Return the tags that describe the image as EXIF, and the names of those left out."""
         try:
             described_tags, lost = described(self.directory.value, list(self.directory), self._folder)
             return exif_of(described_tags), lost
-        # What a camera or an editor wrote wrongly can raise nearly anything, and is no reason to refuse the image.
-        except Exception as error:
+        except Exception as error:  # of wrongly written metadata, which are no reason to refuse the image
             return None, (f"the EXIF, which is damaged ({error})",)
 
     def _folder(self, tag: int) -> dict[int, Any]:
@@ -184,14 +187,10 @@ class TiffFile(Container):
         found = [self.directory.reals(tag)[:1] for tag in (tags.ACROSS, tags.DOWN)]
         if not all(found):
             return None
-        return resolution_of(found[0][0], found[1][0], _UNITS.get(self.directory.number(tags.UNIT, 2)))
+        return resolution_of(found[0][0], found[1][0], UNITS.get(self.directory.number(tags.UNIT, 2)))
 
     def _checked_layout(self) -> _Layout:
-        """Return how the samples are stored.
-
-        Raises:
-            UnreadableKindError: In a way that is not read.
-        """
+        """Return the layout of the samples, or raise UnreadableKindError."""
         directory = self.directory
         compression = directory.number(tags.COMPRESSION, _NONE)
         usual = tags.RGB if directory.number(tags.SAMPLES, 1) >= 3 else tags.WHITE_IS_ZERO
@@ -213,7 +212,7 @@ class TiffFile(Container):
         formats = set(directory.numbers(tags.SAMPLE_FORMAT)) or {_UNSIGNED}
         extra = directory.numbers(tags.EXTRA_SAMPLES)[: max(samples - colors, 0)]
         if not extra and samples == colors + 1 and photometric in (tags.RGB, tags.WHITE_IS_ZERO, tags.BLACK_IS_ZERO):
-            extra = (_STRAIGHT,)  # what it is has been forgotten to say
+            extra = (_STRAIGHT,)  # if its meaning is not stated
         if photometric not in (*range(4), tags.CMYK, tags.YCBCR) or samples < colors or len(bits) > 1:
             shown = "/".join(map(str, directory.numbers(tags.BITS)[:8]))
             raise UnreadableKindError(
@@ -276,9 +275,9 @@ class TiffFile(Container):
         if layout.compression in (_JPEG, _OLD_JPEG):
             by_libjpeg = layout.compression == _JPEG and not layout.is_separate
             return self._decode("RGB", "RGB" if by_libjpeg else "RGBX")
-        told = [(directory.reals(tag), values) for tag, values in _USUAL_YCBCR.items() if tag in directory]
+        stored = [(directory.reals(tag), usual) for tag, usual in _USUAL_YCBCR.items() if tag in directory]
         is_usual = all(
-            len(found) == len(values) and np.allclose(found, values, atol=_ROUNDING) for found, values in told
+            len(found) == len(usual) and np.allclose(found, usual, atol=_ROUNDING) for found, usual in stored
         )
         if directory.numbers(tags.SUBSAMPLING) != (1, 1) or not is_usual:
             return self._decode("RGB", "RGBX")
@@ -297,8 +296,8 @@ class TiffFile(Container):
     def _as_libtiff_takes_it(self) -> tuple[bytes, int]:
         """Return a file and the place of the image's directory in it.
 
-        What is not compressed is told again from its size: the bytes of a strip are often stored wrongly, or not at
-        all, and libtiff relies on them.
+        If nothing is compressed, the file is rewritten: the sizes of strips, on which libtiff relies, are often wrong
+        or missing.
         """
         if self._layout.compression == _NONE and self.directory.numbers(tags.STRIP_OFFSETS):
             return self._of_segments(self._layout.samples), 0
@@ -360,13 +359,13 @@ class TiffFile(Container):
             return np.array(image)
         except OSError as error:
             name = _OPTIONAL.get(self._layout.compression)
-            if name is not None:  # libtiff does not tell a missing method from damaged data
+            if name is not None:  # damaged, or of a method that libtiff lacks
                 raise UnreadableKindError(f"is a TIFF compressed with {name}, which libtiff cannot decode") from error
             raise
 
 
 class _Samples(ImageFile.ImageFile):
-    """An image of a TIFF whose samples Pillow copies in a layout that is asked for, not in that of its own table."""
+    """An image of a TIFF whose samples Pillow copies in a given layout, not in that of its own table."""
 
     def __init__(self, content: bytes, mode: str, size: tuple[int, int], arguments: tuple[Any, ...]) -> None:
         self._asked = mode, size, arguments
@@ -380,7 +379,7 @@ class _Samples(ImageFile.ImageFile):
 
 
 def _is_readable(layout: _Layout) -> bool:
-    """Whether Pillow has a way to give samples of a layout as they are."""
+    """Return whether Pillow can return the samples of a layout unchanged."""
     if layout.photometric == tags.INDEXED:
         return layout.bits in _INDEXED if layout.samples == 1 else layout.bits == 8 and layout.samples in _SAMPLES_OF_8
     if layout.photometric == tags.YCBCR:
@@ -395,14 +394,10 @@ def _is_readable(layout: _Layout) -> bool:
 
 
 def _refuse_levels_without_white(formats: set[int], bits: int) -> None:
-    """Refuse levels of which nothing says which one is white.
-
-    Raises:
-        UnreadableKindError: for fractions, numbers with a sign, and those of 32 bits.
-    """
+    """Refuse levels without a defined white: fractions, numbers with a sign, and those of 32 bits."""
     if formats & _FRACTIONS:
         raise UnreadableKindError(f"has fractional numbers ({bits} bits), and no white level is defined for them")
-    # Those of 8 bits are read as they are: some writers call all levels numbers with a sign.
+    # Those of 8 bits are read as unsigned: some writers declare a sign for all levels.
     if (_SIGNED in formats and bits > 8) or bits > 16:
         raise UnreadableKindError("has whole numbers with a sign or of 32 bits, and no white level is defined for them")
     if bits not in (1, 2, 4, 8, 16):
@@ -417,7 +412,7 @@ def _levels(gray: NDArray[Any]) -> NDArray[Any]:
 
 
 def _rgb_of_inks(samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return RGB as Pillow makes it of CMYK, without a profile."""
+    """Return RGB from CMYK by Pillow, without a profile."""
     inks = samples[..., :4] if samples.dtype == np.uint8 else (samples[..., :4] >> 8).astype(np.uint8)
     height, width = inks.shape[:2]
     return np.asarray(Image.frombytes("CMYK", (width, height), np.ascontiguousarray(inks).tobytes()).convert("RGB"))
@@ -456,9 +451,9 @@ def _tiff_of(
 
 @functools.cache
 def _further_arguments() -> tuple[Any, ...]:
-    """Return what Pillow tells its decoder between the raw mode and the place of the directory.
+    """Return the arguments of Pillow's decoder between the raw mode and the place of the directory.
 
-    That differs from version to version, so it is taken from an image that Pillow opens by itself.
+    They differ between versions, and are therefore taken from an image that Pillow opens by itself.
     """
     content = io.BytesIO()
     Image.new("L", (1, 1)).save(content, "TIFF", compression="tiff_lzw")
@@ -471,10 +466,9 @@ def _further_arguments() -> tuple[Any, ...]:
 
 @functools.cache
 def _silence_libtiff() -> None:
-    """Keep the libtiff that Pillow brings from writing of damage to standard error, where no file is named.
+    """Keep Pillow's libtiff from writing errors without a file name to standard error.
 
-    Pillow does so for its warnings, and for errors not. Where the library cannot be found, as on Windows, it goes on
-    writing.
+    Pillow does so for warnings alone. If the library cannot be found, as on Windows, nothing changes.
     """
     try:
         library = ctypes.CDLL(_imaging.__file__)
