@@ -50,7 +50,7 @@ def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> De
             alpha=None if raster.alpha is None else np.ascontiguousarray(upright(raster.alpha, stored)),
             format=image.format,
             metadata=_corrected(image),
-            compression=image.compression(),
+            compression=image.compression,
         )
 
 

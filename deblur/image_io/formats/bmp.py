@@ -47,12 +47,7 @@ class BmpFile(PillowContainer):
     format = "BMP"
 
     def __init__(self, content: bytes) -> None:
-        """Read the header.
-
-        Raises:
-            UnreadableKindError: The file is of a kind that is not read.
-            Exception: Anything that Pillow raises for a damaged file.
-        """
+        """Read the header; raise UnreadableKindError, or what Pillow raises for a damaged file."""
         self._content = content
         self._header: _Header | None = None
         self._masks: tuple[int, ...] | None = None  # of channels that Pillow does not decode

@@ -112,8 +112,9 @@ class Container(ABC):
     def metadata(self) -> Metadata:
         """Return the metadata, as they are stored."""
 
+    @property
     def compression(self) -> Compression:
-        """Return how the file holds its pixels."""
+        """How the file holds its pixels."""
         return Compression()
 
 
@@ -121,11 +122,7 @@ class PillowContainer(Container):
     """An image file whose pixels of 8 bits a channel Pillow decodes."""
 
     def __init__(self, content: bytes) -> None:
-        """Read the header.
-
-        Raises:
-            Exception: Anything that Pillow raises for a damaged file.
-        """
+        """Read the header; raise what Pillow raises for a damaged file."""
         self._content = content
         self._image = open_with_pillow(content, self.format)
         self.width, self.height = self._image.size

@@ -23,15 +23,8 @@ _APPLICATION: Final = range(0xE0, 0xF0)
 _BARE: Final = frozenset({0x01, *range(0xD0, 0xDA)})  # markers without data
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # start-of-frame markers
 _MARKER_IN_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_UNREAD_CODINGS: Final = {
-    0xC5: "hierarchical",
-    0xC6: "hierarchical",
-    0xC7: "hierarchical",
-    0xCB: "lossless, arithmetic-coded",
-    0xCD: "hierarchical",
-    0xCE: "hierarchical",
-    0xCF: "hierarchical",
-}
+_UNREAD_CODINGS: Final = dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical")
+_UNREAD_CODINGS[0xCB] = "lossless, arithmetic-coded"
 _LOSSLESS, _JPEG_LS = 0xC3, 0xF7
 _READ_BITS: Final = 8
 _READ_CHANNELS: Final = (1, 3, 4)
@@ -81,12 +74,7 @@ class JpegFile(PillowContainer):
     format = "JPEG"
 
     def __init__(self, content: bytes) -> None:
-        """Read the segments.
-
-        Raises:
-            UnreadableKindError: The coding is not read.
-            ValueError: There is no header.
-        """
+        """Read the segments; raise UnreadableKindError, or ValueError if there is no header."""
         self._segments = list(segments(content))
         frame = next((segment for segment in self._segments if segment.marker in _FRAMES), None)
         if frame is None or len(frame.data) < 6:
@@ -112,8 +100,9 @@ class JpegFile(PillowContainer):
         image = self._loaded()
         return raster_of(image.convert("RGB") if image.mode == "CMYK" else image)
 
+    @property
     def compression(self) -> Compression:
-        """Return the quantization tables and the chroma subsampling."""
+        """Quantization tables and chroma subsampling."""
         image = self._opened
         tables = tuple(tuple(table) for _, table in sorted(image.quantization.items()))
         subsampling = JpegImagePlugin.get_sampling(image)  # -1 for gray and for unusual ones
@@ -123,14 +112,13 @@ class JpegFile(PillowContainer):
 
     def metadata(self) -> Metadata:
         """Return the metadata of the segments."""
-        photoshop = b"".join(data for data in self._application(0xED, PHOTOSHOP_PREFIX))
         return Metadata(
             exif=self.exif,
             xmp=self.xmp,
             xmp_extension=self._extension(),
             icc_profile=self._profile(),
             resolution=self._resolution(),
-            photoshop=kept_resources(photoshop),
+            photoshop=kept_resources(b"".join(self._application(0xED, PHOTOSHOP_PREFIX))),
             comments=tuple(s.data for s in self._segments if s.marker == _COMMENT and s.data.strip(b"\0")),
             lost=self._lost(),
         )
@@ -147,11 +135,8 @@ class JpegFile(PillowContainer):
 
     def _application(self, marker: int, prefix: bytes) -> list[bytes]:
         """Return the data of the segments of an application, without their prefix."""
-        return [
-            segment.data.removeprefix(prefix)
-            for segment in self._segments
-            if segment.marker == marker and segment.data.startswith(prefix)
-        ]
+        found = [segment.data for segment in self._segments if segment.marker == marker]
+        return [data.removeprefix(prefix) for data in found if data.startswith(prefix)]
 
     def _profile(self) -> bytes | None:
         parts = {(part[0], part[1]): part[2:] for part in self._application(0xE2, ICC_PREFIX) if len(part) > 2}

@@ -41,48 +41,37 @@ _HEIF_BRANDS: Final = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"}
 )
 
-# Places and first bytes of other files, and their names
-_OTHERS: Final = (
-    (0, b"GIF8", "GIF image"),
-    (0, b"8BPS", "Photoshop document (PSD)"),
-    (0, b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000 image"),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000 image"),
-    (0, b"\xff\x0a", "JPEG XL image"),
-    (0, b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL image"),
-    (0, b"\xff\xd8\xff\xf7", "JPEG-LS image"),
-    (0, b"II\xbc\x01", "JPEG XR image"),
-    (0, b"\x8aMNG\r\n", "MNG animation"),
-    (0, b"\x8bJNG\r\n", "JNG image"),
-    (0, b"v/1\x01", "OpenEXR image"),
-    (0, b"#?RADIANCE", "Radiance HDR image"),
-    (0, b"#?RGBE", "Radiance HDR image"),
-    (0, b"DDS ", "DDS texture"),
-    (0, b"qoif", "QOI image"),
-    (0, b"FLIF", "FLIF image"),
-    (0, b"BPG\xfb", "BPG image"),
-    (0, b"farbfeld", "farbfeld image"),
-    (0, b"SIMPLE  =", "FITS image"),
-    (128, b"DICM", "DICOM image"),
-    (0, b"gimp xcf", "GIMP document (XCF)"),
-    (0, b"\0\0\x01\0", "Windows icon (ICO)"),
-    (0, b"\0\0\x02\0", "Windows cursor (CUR)"),
-    (0, b"icns", "macOS icon (ICNS)"),
-    (0, b"%PDF", "PDF document"),
-    (0, b"%!PS", "PostScript document"),
-    (0, b"\xc5\xd0\xd3\xc6", "PostScript document"),
-    (0, b"\x01\xda", "SGI image"),
-    (0, b"Y\xa6j\x95", "Sun raster image"),
-    (0, b"AT&TFORM", "DjVu document"),
-    (0, b"FUJIFILMCCD-RAW", RAW),
-    (0, b"IIU\0", RAW),  # Panasonic and Leica
-    (0, b"IIRO", RAW),  # Olympus, as the next two
-    (0, b"IIRS", RAW),
-    (0, b"MMOR", RAW),
-    (0, b"\0MRM", RAW),  # Minolta
-    (0, b"FOVb", RAW),  # Sigma
-    (6, b"HEAPCCDR", RAW),  # Canon
-    (8, b"CR\x02\0", RAW),  # Canon, within what looks like a TIFF
-)
+# First bytes of other files, by their names, and bytes at other places
+_OTHERS: Final = {
+    "GIF image": (b"GIF8",),
+    "Photoshop document (PSD)": (b"8BPS",),
+    "JPEG 2000 image": (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+    "JPEG XL image": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
+    "JPEG-LS image": (b"\xff\xd8\xff\xf7",),
+    "JPEG XR image": (b"II\xbc\x01",),
+    "MNG animation": (b"\x8aMNG\r\n",),
+    "JNG image": (b"\x8bJNG\r\n",),
+    "OpenEXR image": (b"v/1\x01",),
+    "Radiance HDR image": (b"#?RADIANCE", b"#?RGBE"),
+    "DDS texture": (b"DDS ",),
+    "QOI image": (b"qoif",),
+    "FLIF image": (b"FLIF",),
+    "BPG image": (b"BPG\xfb",),
+    "farbfeld image": (b"farbfeld",),
+    "FITS image": (b"SIMPLE  =",),
+    "GIMP document (XCF)": (b"gimp xcf",),
+    "Windows icon (ICO)": (b"\0\0\x01\0",),
+    "Windows cursor (CUR)": (b"\0\0\x02\0",),
+    "macOS icon (ICNS)": (b"icns",),
+    "PDF document": (b"%PDF",),
+    "PostScript document": (b"%!PS", b"\xc5\xd0\xd3\xc6"),
+    "SGI image": (b"\x01\xda",),
+    "Sun raster image": (b"Y\xa6j\x95",),
+    "DjVu document": (b"AT&TFORM",),
+    # Fujifilm; Panasonic and Leica; three of Olympus; Minolta; Sigma
+    RAW: (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"\0MRM", b"FOVb"),
+}
+_OTHERS_BY_PLACE: Final = {(128, b"DICM"): "DICOM image", (6, b"HEAPCCDR"): RAW, (8, b"CR\x02\0"): RAW}  # two of Canon
 _NETPBM: Final = re.compile(rb"P[1-7Ff][\s#]")
 _HEAD_BYTES: Final = 132
 _TEXT_BYTES: Final = 4096  # in which an SVG has its tag
@@ -141,8 +130,11 @@ def _kind_of(content: bytes) -> tuple[str | None, str | None]:
     """Return the format of a file that is read, and the name of another one, if they are known."""
     head = content[:_HEAD_BYTES]
     # Longer signatures first: a Canon raw file begins as a TIFF does, a JPEG-LS as a JPEG.
-    for offset, start, name in _OTHERS:
-        if head.startswith(start, offset):
+    for name, starts in _OTHERS.items():
+        if head.startswith(starts):
+            return None, name
+    for (place, start), name in _OTHERS_BY_PLACE.items():
+        if head.startswith(start, place):
             return None, name
     for file_format, starts in _STARTS.items():
         if head.startswith(starts):

@@ -79,12 +79,7 @@ class PngFile(PillowContainer):
     format = "PNG"
 
     def __init__(self, content: bytes) -> None:
-        """Read the chunks.
-
-        Raises:
-            UnreadableKindError: The file is written for iOS alone.
-            ValueError: The header is damaged.
-        """
+        """Read the chunks; raise UnreadableKindError, or ValueError if the header is damaged."""
         found = list(chunks(content))
         if found and found[0].kind == b"CgBI":
             raise UnreadableKindError("is a PNG made for iOS alone (CgBI)")

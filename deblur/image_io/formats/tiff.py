@@ -12,40 +12,28 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, _imaging
 
 from deblur.image_io.formats import tiff_directories as tags
-from deblur.image_io.formats.container import (
-    Container,
-    Levels,
-    Raster,
-    UnreadableKindError,
-    open_with_pillow,
-    straight,
-)
+from deblur.image_io.formats.container import Container, Levels, Raster, UnreadableKindError, open_with_pillow, straight
 from deblur.image_io.formats.exif import described, exif_of, orientation_of
 from deblur.image_io.formats.metadata import IPTC, UNITS, Metadata, Resolution, kept_resources, resolution_of
 from deblur.image_io.formats.tiff_directories import Directories
+from deblur.text import counted
 
 _NONE, _OLD_JPEG, _JPEG, _PACKBITS = 1, 6, 7, 32773  # compressions; the first is also the predictor of none
 # Compressions that libtiff can hold, and those that a build of it may lack, by their names
 _COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946, 34676, 34677})
 _OPTIONAL: Final = {34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
 _UNREAD: Final = {
-    9: "JBIG",
-    10: "JBIG",
-    22610: "JPEG XR",
+    **dict.fromkeys((9, 10, 34661), "JBIG"),
+    **dict.fromkeys((22610, 34934), "JPEG XR"),
+    **dict.fromkeys((33003, 33004, 33005, 34712), "JPEG 2000"),
+    **dict.fromkeys((50002, 52546), "JPEG XL"),
     32766: "NeXT's coding",
-    33003: "JPEG 2000",
-    33004: "JPEG 2000",
-    33005: "JPEG 2000",
-    34661: "JBIG",
-    34712: "JPEG 2000",
     34887: "LERC",
     34892: "lossy JPEG of DNG",
     34933: "PNG",
-    34934: "JPEG XR",
-    50002: "JPEG XL",
-    52546: "JPEG XL",
 }
 _SPACES: Final = {8: "Lab", 9: "Lab", 10: "Lab", 32844: "LogL", 32845: "LogLuv"}  # by photometric interpretation
+_COLORS: Final = {tags.RGB: 3, tags.YCBCR: 3, tags.CMYK: 4}  # samples of color, if not 1
 _UNSIGNED, _SIGNED = 1, 2  # sample formats
 _FRACTIONS: Final = frozenset({3, 5, 6})  # the latter two complex
 _NO_EXTRA, _ASSOCIATED, _STRAIGHT, _COREL_DRAW = 0, 1, 2, 999  # extra samples
@@ -59,13 +47,8 @@ _ROUNDING: Final = 1e-3  # of such numbers
 _GRAY: Final = {1: ("1", "1"), 2: ("L", "L;2"), 4: ("L", "L;4"), 8: ("L", "L"), 16: ("I;16", "I;16N")}
 _INDEXED: Final = {1: ("P", "P;1"), 2: ("P", "P;2"), 4: ("P", "P;4"), 8: ("P", "P"), 16: ("I;16", "I;16N")}
 # By the number of samples of 8 bits, modes whose bytes are those samples, the first four of more
-_SAMPLES_OF_8: Final = {
-    2: ("LA", "LA"),
-    3: ("RGB", "RGB"),
-    4: ("RGBA", "RGBA"),
-    5: ("RGBA", "RGBAX"),
-    6: ("RGBA", "RGBAXX"),
-}
+_MODES_OF_8: Final = {2: "LA", 3: "RGB", 4: "RGBA", 5: "RGBAX", 6: "RGBAXX"}
+_SAMPLES_OF_8: Final = {samples: (raw.rstrip("X"), raw) for samples, raw in _MODES_OF_8.items()}
 _MOST_SAMPLES: Final = 4  # of a pixel that Pillow gives
 _UPPER, _LOWER = ("L", "B") if sys.byteorder == "little" else ("B", "L")  # of samples of 16 bits in native order
 
@@ -86,7 +69,7 @@ class _Layout(NamedTuple):
     @property
     def colors(self) -> int:
         """How many samples are color."""
-        return {tags.RGB: 3, tags.YCBCR: 3, tags.CMYK: 4}.get(self.photometric, 1)
+        return _COLORS.get(self.photometric, 1)
 
     @property
     def alpha(self) -> int | None:
@@ -110,12 +93,7 @@ class TiffFile(Container):
     format = "TIFF"
 
     def __init__(self, content: bytes) -> None:
-        """Read the directories.
-
-        Raises:
-            UnreadableKindError: The file is of a kind that is not read.
-            ValueError: The directories are damaged.
-        """
+        """Read the directories; raise UnreadableKindError, or ValueError if they are damaged."""
         self._content = content
         directories = Directories(content)
         self.directory = directories.chosen
@@ -204,7 +182,7 @@ class TiffFile(Container):
             raise UnreadableKindError("is a TIFF compressed with PackBits behind a predictor")
         if photometric in _SPACES:
             raise UnreadableKindError(f"is a TIFF of {_SPACES[photometric]} colors")
-        colors = {tags.RGB: 3, tags.YCBCR: 3, tags.CMYK: 4}.get(photometric, 1)
+        colors = _COLORS.get(photometric, 1)
         samples = directory.number(tags.SAMPLES, colors if compression == _OLD_JPEG else 1)
         if samples == 1 and photometric == tags.YCBCR:
             photometric, colors = tags.BLACK_IS_ZERO, 1
@@ -223,8 +201,7 @@ class TiffFile(Container):
         is_separate = samples > 1 and directory.number(tags.PLANES, 1) == _SEPARATE
         layout = _Layout(compression, photometric, min(bits), samples, extra, is_separate)
         if not _is_readable(layout):
-            raise UnreadableKindError(f"is a TIFF of {samples} {'channel' if samples == 1 else 'channels'} of "
-                                      f"{layout.bits} bits")  # fmt: skip
+            raise UnreadableKindError(f"is a TIFF of {counted(samples, 'channel', 'channels')} of {layout.bits} bits")
         return layout
 
     def _indexed(self) -> Raster:
@@ -310,20 +287,21 @@ class TiffFile(Container):
         offsets = directory.numbers(tags.TILE_OFFSETS if is_tiled else tags.STRIP_OFFSETS)
         sizes = directory.numbers(tags.TILE_BYTES if is_tiled else tags.STRIP_BYTES)
         if is_tiled:
-            tile = tuple(directory.number(tag, 0) for tag in (tags.TILE_WIDTH, tags.TILE_HEIGHT))
-            if min(tile) < 1:
+            wide, high = (directory.number(tag, 0) for tag in (tags.TILE_WIDTH, tags.TILE_HEIGHT))
+            if min(wide, high) < 1:
                 raise ValueError("its tiles have no size")
-            count = -(-self.width // tile[0]) * -(-self.height // tile[1])
-            rows = [tile[1]] * count
-            row_bytes = (tile[0] * samples * layout.bits + 7) // 8
+            rows = [high] * (-(-self.width // wide) * -(-self.height // high))
+            shape = {tags.TILE_WIDTH: wide, tags.TILE_HEIGHT: high}
         else:
+            wide = self.width
             high = min(directory.number(tags.ROWS_PER_STRIP, self.height) or self.height, self.height)
             rows = [min(high, self.height - top) for top in range(0, self.height, high)]
-            count = len(rows)
-            row_bytes = (self.width * samples * layout.bits + 7) // 8
+            shape = {tags.ROWS_PER_STRIP: high}
+        count = len(rows)
         first = plane * count
         if layout.compression == _NONE:
-            sizes = (0,) * first + tuple(high * row_bytes for high in rows)
+            row_bytes = (wide * samples * layout.bits + 7) // 8
+            sizes = (0,) * first + tuple(each * row_bytes for each in rows)
         chosen = list(zip(offsets[first : first + count], sizes[first : first + count], strict=False))
         if len(chosen) < count or any(place < 0 or place + size > len(self._content) for place, size in chosen):
             raise ValueError("truncated")
@@ -335,10 +313,7 @@ class TiffFile(Container):
         values[tags.SAMPLES] = (_SHORT, (samples,))
         if samples not in (1, 3):
             values[tags.EXTRA_SAMPLES] = (_SHORT, (_NO_EXTRA,) * (samples - (3 if samples > 3 else 1)))
-        if is_tiled:
-            values |= {tags.TILE_WIDTH: (_LONG, tile[:1]), tags.TILE_HEIGHT: (_LONG, tile[1:])}
-        else:
-            values[tags.ROWS_PER_STRIP] = (_LONG, (high,))
+        values |= {tag: (_LONG, (value,)) for tag, value in shape.items()}
         tables = directory.data(tags.JPEG_TABLES)
         if tables:
             values[tags.JPEG_TABLES] = (_BYTES, tuple(tables))

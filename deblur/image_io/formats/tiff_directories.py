@@ -30,23 +30,8 @@ _MOST_TAGS: Final = 100_000  # of all directories, which in a hostile file can o
 # By the number of a type, the letter with which its values are unpacked; a fraction has two of them
 _BYTES, _ASCII, _UNDEFINED = 1, 2, 7
 _FRACTIONS: Final = {5: "I", 10: "i"}
-_LETTERS: Final = {
-    _BYTES: "B",
-    _ASCII: "B",
-    3: "H",
-    4: "I",
-    6: "b",
-    _UNDEFINED: "B",
-    8: "h",
-    9: "i",
-    11: "f",
-    12: "d",
-    13: "I",
-    16: "Q",
-    17: "q",
-    18: "Q",
-    **_FRACTIONS,
-}
+_WHOLE: Final = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_LETTERS: Final = {_BYTES: "B", _ASCII: "B", _UNDEFINED: "B", 11: "f", 12: "d", **_WHOLE, **_FRACTIONS}
 
 
 class _Layout(NamedTuple):

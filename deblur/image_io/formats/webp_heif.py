@@ -40,8 +40,9 @@ class WebpFile(PillowContainer):
         """Return the metadata of the chunks."""
         return Metadata(exif=self.exif, xmp=self.xmp, icc_profile=self._icc_profile)
 
+    @property
     def compression(self) -> Compression:
-        """Return whether there is a chunk of exact pixels."""
+        """Lossless if there is a chunk of exact pixels."""
         return Compression(lossless=b"VP8L" in self._kinds())
 
     def _kinds(self) -> Iterator[bytes]:
@@ -56,14 +57,10 @@ class AvifFile(PillowContainer):
     """An AVIF that has been opened."""
 
     format = "AVIF"
+    compression = Compression(lossless=False)
 
     def __init__(self, content: bytes) -> None:
-        """Read the header.
-
-        Raises:
-            UnreadableKindError: Pillow is built without AVIF.
-            Exception: Anything that Pillow raises for a damaged file.
-        """
+        """Read the header; raise UnreadableKindError if Pillow is built without AVIF."""
         if not features.check("avif"):
             raise UnreadableKindError("is an AVIF, and Pillow here is built without them", "install Pillow from PyPI")
         with without_warnings():  # of EXIF, which Pillow reads at once
@@ -87,24 +84,16 @@ class AvifFile(PillowContainer):
         color = None if nclx is None else _color_of_numbers(*struct.unpack_from(">HH", nclx))
         return Metadata(exif=self.exif, xmp=self.xmp, icc_profile=self._icc_profile, color=color, lost=tuple(lost))
 
-    def compression(self) -> Compression:
-        """Return that pixels are not stored exactly."""
-        return Compression(lossless=False)
-
 
 class HeifFile(Container):
     """A HEIC that has been opened; of several images, the primary one."""
 
     format = "HEIF"
+    compression = Compression(lossless=False)
     orientation = UPRIGHT  # the decoder turns the pixels
 
     def __init__(self, content: bytes) -> None:
-        """Read the header.
-
-        Raises:
-            UnreadableKindError: pillow-heif is not installed.
-            Exception: Anything that it raises for a damaged file.
-        """
+        """Read the header; raise UnreadableKindError if pillow-heif is not installed."""
         if not HAS_HEIF:
             raise UnreadableKindError("is a HEIC image, which pillow-heif reads", f"install it: {INSTALL_HEIF}")
         import pillow_heif  # here: few images need it
@@ -146,10 +135,6 @@ class HeifFile(Container):
             color=_color_of_numbers(*(int(nclx.get(name, _UNSPECIFIED)) for name in _NUMBERS)),
             lost=tuple(lost),
         )
-
-    def compression(self) -> Compression:
-        """Return that pixels are not stored exactly."""
-        return Compression(lossless=False)
 
 
 def _color_of_numbers(primaries: int, transfer: int) -> ColorSpace | None:
