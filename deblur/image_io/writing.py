@@ -59,11 +59,6 @@ _NO_RESOLUTIONS: Final = ("WEBP", "AVIF", "HEIF")
 _IPTC_HOLDERS: Final = ("JPEG", "TIFF")
 
 
-class _Encoded(NamedTuple):
-    content: bytes
-    lost: tuple[str, ...]
-
-
 def write_image(path: Path, image: DecodedImage) -> tuple[str, ...]:
     """Write an image in one move: the file is never incomplete, and none is left if writing fails.
 
@@ -92,58 +87,51 @@ def write_fitting(path: Path, image: DecodedImage) -> tuple[str, ...]:
     file_format = output_format(path)
     name = printable(str(path))
     try:
-        encoded = _encode(image, file_format)
+        job = _job(image, file_format)
+        content = _ENCODERS[file_format](job)
     # Such as Pillow's ValueError for a side that is too long, and struct.error for numbers beyond 32 bits.
     except (OSError, ValueError, RuntimeError, struct.error) as error:
         raise UserError(f"{name} cannot be encoded as {file_format} ({error}): name a .png file instead.") from error
     try:
-        write_output(path, encoded.content)
+        write_output(path, content)
     except OSError as error:
         raise UserError(
             f"{name} cannot be written ({error.strerror}): name a folder where you may write and where there is space."
         ) from error
-    return encoded.lost
-
-
-def _encode(image: DecodedImage, file_format: str) -> _Encoded:
-    """Encode an image, and name the metadata that its format cannot hold."""
-    metadata, lost = _fitting(image, file_format)
-    encoded = _ENCODERS[file_format](_Job(image, metadata, _channels(image, file_format)))
-    return _Encoded(encoded.content, (*metadata.lost, *lost, *encoded.lost))
+    return tuple(job.lost)
 
 
 class _Job(NamedTuple):
-    """An image with the metadata of its copy, and its channels (H, W, C) with or without alpha."""
+    """An image that is encoded.
+
+    Attributes:
+        image: the image.
+        metadata: of the copy.
+        channels: (H, W, C) with alpha, if the format holds it.
+        lost: names of the metadata that the copy cannot hold; encoders add theirs.
+    """
 
     image: DecodedImage
     metadata: Metadata
     channels: Levels
+    lost: list[str]
 
 
-def _channels(image: DecodedImage, file_format: str) -> Levels:
-    channels = image.pixels if image.pixels.ndim == 3 else image.pixels[..., None]
-    if image.alpha is None or file_format in ("JPEG", "BMP"):
-        return channels
-    return np.concatenate([channels, image.alpha[..., None]], axis=-1)
-
-
-def _fitting(image: DecodedImage, file_format: str) -> tuple[Metadata, list[str]]:
-    """Return the metadata of the copy, and those that its format cannot hold."""
+def _job(image: DecodedImage, file_format: str) -> _Job:
+    """Prepare the channels and the metadata of a copy."""
     metadata, (height, width) = image.metadata, image.pixels.shape[:2]
+    channels = image.pixels.reshape(height, width, -1)
+    if image.alpha is not None and file_format not in ("JPEG", "BMP"):
+        channels = np.concatenate([channels, image.alpha[..., None]], axis=-1)
     unheld: list[str] = []
-    lost: list[str] = []
-    is_gray = image.pixels.ndim == 2 and file_format not in _COLOR_ALONE
+    lost = list(metadata.lost)
+    was_gray = image.pixels.ndim == 2
     keeps_color = file_format == "PNG"
-    fitting = fitting_profile(
-        metadata.icc_profile,
-        metadata.color,
-        was_gray=image.pixels.ndim == 2,
-        is_gray=is_gray,
-        keeps_color=keeps_color,
-    )
-    if fitting.lost:
-        lost.append(fitting.lost)
-    changes: dict[str, Any] = {"icc_profile": fitting.profile, "color": metadata.color if keeps_color else None}
+    color = None if keeps_color else metadata.color
+    is_gray = was_gray and file_format not in _COLOR_ALONE
+    profile, unfit = fitting_profile(metadata.icc_profile, color, was_gray=was_gray, is_gray=is_gray)
+    lost += [unfit] if unfit else []
+    changes: dict[str, Any] = {"icc_profile": profile, "color": metadata.color if keeps_color else None}
     if metadata.exif:
         changes["exif"] = sized_exif(metadata.exif, (width, height))
     if metadata.xmp:
@@ -171,12 +159,12 @@ def _fitting(image: DecodedImage, file_format: str) -> tuple[Metadata, list[str]
         others = [name for name in dict.fromkeys(names) if name != _COMMENT.decode() or file_format != "JPEG"]
         unheld += [f"the text {printable(name)!r}" for name in others]
     lost += [f"{what}, which {file_format} cannot hold" for what in unheld]
-    return replace(metadata, **changes), lost
+    return _Job(image, replace(metadata, **changes), channels, lost)
 
 
-def _encode_png(job: _Job) -> _Encoded:
+def _encode_png(job: _Job) -> bytes:
     metadata = job.metadata
-    described: list[tuple[bytes, bytes]] = list(_color_chunks(metadata))
+    described = _color_chunks(metadata)
     if metadata.resolution:
         described.append((b"pHYs", _per_meter(metadata.resolution)))
     if metadata.exif:
@@ -185,11 +173,11 @@ def _encode_png(job: _Job) -> _Encoded:
         described.append((b"iTXt", XMP_KEYWORD + bytes(5) + metadata.xmp))
     described += [(b"tEXt", _COMMENT + b"\0" + comment.replace(b"\0", b"")) for comment in metadata.comments]
     described += metadata.texts
-    return _Encoded(encode_png(job.channels, described), ())
+    return _png_of(job.channels, described)
 
 
 def _color_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
-    """Return the chunks of a PNG's color space."""
+    """Return kinds and data of the chunks of a PNG's color space."""
     color = metadata.color or ColorSpace()
     found: list[tuple[bytes, bytes]] = []
     if color.cicp is not None:
@@ -225,51 +213,48 @@ def _whole_ratio(resolution: Resolution) -> tuple[int, int]:
     return max(1, round(values[0] * factor)), max(1, round(values[1] * factor))
 
 
-def _encode_tiff(job: _Job) -> _Encoded:
+def _encode_tiff(job: _Job) -> bytes:
     metadata = job.metadata
     tags: dict[int, Any] = {}
-    lost: tuple[str, ...] = ()
     if metadata.exif:
         try:
             tags, lost = tags_of(metadata.exif)
+            job.lost.extend(lost)
         except Exception as error:  # of wrongly written metadata
-            lost = (f"the EXIF, which is damaged ({error})",)
+            job.lost.append(f"the EXIF, which is damaged ({error})")
     resources = dict(metadata.photoshop)
-    iptc = resources.pop(IPTC, None)
-    tags |= {
-        tag: value
-        for tag, value in (
-            (tiff.XMP, metadata.xmp),
-            (tiff.ICC_PROFILE, metadata.icc_profile),
-            (tiff.IPTC, iptc),
-            (tiff.PHOTOSHOP, resource_blocks(tuple(resources.items()))),
-        )
-        if value
+    further = {
+        tiff.XMP: metadata.xmp,
+        tiff.ICC_PROFILE: metadata.icc_profile,
+        tiff.IPTC: resources.pop(IPTC, None),
+        tiff.PHOTOSHOP: resource_blocks(tuple(resources.items())),
     }
-    return _Encoded(encode_tiff(job.channels, tags, metadata.resolution), lost)
+    tags |= {tag: value for tag, value in further.items() if value}
+    return encode_tiff(job.channels, tags, metadata.resolution)
 
 
-def _encode_webp(job: _Job) -> _Encoded:
+def _encode_webp(job: _Job) -> bytes:
     # `exact` keeps the colors of transparent pixels.
     is_lossless = job.image.compression.lossless
     quality = {"lossless": True, "exact": True} if is_lossless else {"quality": _LOSSY_QUALITY}
-    return _Encoded(_by_pillow(job.channels, "WEBP", _described(job.metadata) | quality), ())
+    return _by_pillow(job.channels, "WEBP", _described(job.metadata) | quality)
 
 
-def _encode_avif(job: _Job) -> _Encoded:
+def _encode_avif(job: _Job) -> bytes:
     quality = {"quality": _LOSSY_QUALITY, "subsampling": "4:4:4"}
     described = _described(job.metadata)
     try:
         with without_warnings():  # of EXIF, which Pillow reads
-            return _Encoded(_by_pillow(job.channels, "AVIF", described | quality), ())
+            return _by_pillow(job.channels, "AVIF", described | quality)
     except Exception as error:  # of wrongly written metadata
         if described.pop("exif", None) is None:
             raise
         content = _by_pillow(job.channels, "AVIF", described | quality)
-        return _Encoded(content, (f"the EXIF, which is damaged ({error})",))
+        job.lost.append(f"the EXIF, which is damaged ({error})")
+        return content
 
 
-def _encode_heif(job: _Job) -> _Encoded:
+def _encode_heif(job: _Job) -> bytes:
     import pillow_heif  # here: few images need it
 
     channels = job.channels
@@ -282,13 +267,12 @@ def _encode_heif(job: _Job) -> _Encoded:
         options |= dict(zip(names, color.cicp[:2], strict=True)) | {"matrix_coefficients": _MATRIX_OF_BT2020}
     content = io.BytesIO()
     pillow_heif.encode(mode, (width, height), np.ascontiguousarray(channels).tobytes(), content, **options)
-    return _Encoded(content.getvalue(), ())
+    return content.getvalue()
 
 
-def _encode_jpeg(job: _Job) -> _Encoded:
+def _encode_jpeg(job: _Job) -> bytes:
     metadata, compression = job.metadata, job.image.compression
-    extra, lost = _jpeg_segments(metadata)
-    options: dict[str, Any] = {"extra": extra}
+    options: dict[str, Any] = {"extra": _jpeg_segments(metadata, job.lost)}
     if compression.jpeg_tables:
         tables = [[min(step, _COARSEST_STEP) for step in table] for table in compression.jpeg_tables]
         options |= {"qtables": tables, "subsampling": compression.jpeg_subsampling}
@@ -297,28 +281,25 @@ def _encode_jpeg(job: _Job) -> _Encoded:
     content = bytearray(_by_pillow(job.channels, "JPEG", options))
     resolution = metadata.resolution
     if resolution:
-        values = (
-            [round(value) for value in (resolution.across, resolution.down)]
-            if resolution.unit
-            else _whole_ratio(resolution)
-        )
+        values = (round(resolution.across), round(resolution.down)) if resolution.unit else _whole_ratio(resolution)
         if all(0 < value <= _LARGEST_DENSITY for value in values):
             struct.pack_into(">BHH", content, _JFIF_UNIT, _JFIF_UNITS[resolution.unit], *values)
         else:
-            lost += ("the resolution, which JPEG cannot hold",)
-    return _Encoded(bytes(content), lost)
+            job.lost.append("the resolution, which JPEG cannot hold")
+    return bytes(content)
 
 
-def _jpeg_segments(metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
-    """Return the segments of a JPEG's metadata, and the names of those that do not fit."""
+def _jpeg_segments(metadata: Metadata, lost: list[str]) -> bytes:
+    """Return the segments of a JPEG's metadata, and add the names of those that do not fit."""
     found: list[tuple[int, bytes]] = []
-    lost = []
     xmp = metadata.xmp
+    texts = [data.partition(b"\0") for kind, data in metadata.texts if kind == b"tEXt"]
+    comments = (*metadata.comments, *(text for keyword, _, text in texts if keyword == _COMMENT))
     single = [
         (0xE1, EXIF_PREFIX, metadata.exif, "the EXIF"),
         (0xE1, jpeg.XMP_PREFIX, xmp, "the XMP"),
         (0xED, jpeg.PHOTOSHOP_PREFIX, resource_blocks(metadata.photoshop), "the IPTC records"),
-        *((0xFE, b"", comment, "the comment") for comment in (*metadata.comments, *_comments(metadata))),
+        *((0xFE, b"", comment, "the comment") for comment in comments),
     ]
     for marker, prefix, data, what in single:
         if data and len(prefix) + len(data) > _SEGMENT_BYTES:
@@ -334,23 +315,14 @@ def _jpeg_segments(metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
     profile = metadata.icc_profile or b""
     parts = [profile[place : place + _ICC_PART] for place in range(0, len(profile), _ICC_PART)]
     found += [(0xE2, jpeg.ICC_PREFIX + bytes([number, len(parts)]) + part) for number, part in enumerate(parts, 1)]
-    segments = [bytes([0xFF, marker]) + struct.pack(">H", 2 + len(data)) + data for marker, data in found]
-    return b"".join(segments), tuple(lost)
+    return b"".join(bytes([0xFF, marker]) + struct.pack(">H", 2 + len(data)) + data for marker, data in found)
 
 
-def _comments(metadata: Metadata) -> list[bytes]:
-    """Return the comments of a PNG that are plain text."""
-    split = [data.partition(b"\0") for kind, data in metadata.texts if kind == b"tEXt"]
-    return [text for keyword, _, text in split if keyword == _COMMENT]
+def _encode_bmp(job: _Job) -> bytes:
+    return _by_pillow(job.channels, "BMP", {"dpi": job.metadata.dpi or _NO_RESOLUTION})
 
 
-def _encode_bmp(job: _Job) -> _Encoded:
-    resolution = job.metadata.resolution
-    per_inch = resolution.per_inch if resolution else None
-    return _Encoded(_by_pillow(job.channels, "BMP", {"dpi": per_inch or _NO_RESOLUTION}), ())
-
-
-_ENCODERS: Final[dict[str, Callable[[_Job], _Encoded]]] = {
+_ENCODERS: Final[dict[str, Callable[[_Job], bytes]]] = {
     "PNG": _encode_png,
     "TIFF": _encode_tiff,
     "WEBP": _encode_webp,
@@ -375,13 +347,8 @@ def _by_pillow(channels: Levels, file_format: str, options: dict[str, Any]) -> b
     return content.getvalue()
 
 
-def encode_png(pixels: Levels, described: list[tuple[bytes, bytes]]) -> bytes:
-    """Encode a PNG of 8 or 16 bits a channel.
-
-    Args:
-        pixels: (H, W, C): gray, gray and alpha, RGB, or RGB and alpha.
-        described: kinds and data of further chunks, which precede the pixels.
-    """
+def _png_of(pixels: Levels, described: list[tuple[bytes, bytes]]) -> bytes:
+    """Encode a PNG of 8 or 16 bits a channel (H, W, C), with further chunks before the pixels."""
     further = [_png_chunk(kind, data) for kind, data in described]
     if pixels.dtype == np.uint16:
         height, width, channels = pixels.shape

@@ -17,10 +17,7 @@ _V5_HEADER: Final = 124  # bytes; the only header with an ICC profile
 _BIT_FIELDS, _BIT_FIELDS_WITH_ALPHA = 3, 6  # ways to store
 _EMBEDDED: Final = {4: "is a BMP that holds a JPEG", 5: "is a BMP that holds a PNG"}
 _EMBEDDED_PROFILE: Final = b"DEBM"  # the four letters MBED, as a number of little-endian order
-_UNSUPPORTED: Final = (
-    "Unsupported BMP",
-    "invalid palette size",
-)  # in Pillow's errors for the kinds that it does not read
+_UNSUPPORTED: Final = ("Unsupported BMP", "invalid palette size")  # Pillow's errors for the kinds that it lacks
 _HEADER_SIZES: Final = (12, 40, 52, 56, 64, 108, 124)
 _OLD_HEADER: Final = 12  # bytes; its palette has 3 bytes a color instead of 4
 
