@@ -45,7 +45,7 @@ _CURVES: Final[dict[int, tuple[float, ...]]] = {
     14: _VIDEO_CURVE,
     15: _VIDEO_CURVE,
 }
-_LIKE_SRGB: Final = frozenset({1, 6, _UNSPECIFIED, 13, 14, 15})  # what viewers show as sRGB without a profile
+_LIKE_SRGB: Final = frozenset({1, 6, _UNSPECIFIED, 13, 14, 15})  # shown as sRGB by viewers without a profile
 _GAMMA_TOLERANCE, _POINT_TOLERANCE = 0.005, 0.002
 
 
@@ -132,7 +132,7 @@ def _profile(points: tuple[float, ...], curve: tuple[float, ...], *, is_gray: bo
 
 
 def _widened(profile: bytes) -> bytes | None:
-    """Return the profile of RGB whose equal channels look as a gray profile says; None if that has no curve."""
+    """Return the RGB profile whose equal channels look as in a gray profile; None if that has no curve."""
     curve = _tag(profile, b"kTRC") if profile[_CONNECTION] == b"XYZ " else None
     return None if curve is None else _with_tags(_matrix(_SRGB, curve), _RGB)
 

@@ -31,7 +31,7 @@ def open_onnx(path: Path) -> "tuple[dict[str, Any], OnnxNetwork]":
         UserError: if onnxruntime or the file is missing, or the file is damaged or of another program.
     """
     try:
-        import onnx  # noqa: F401 # checks what is then computed
+        import onnx  # noqa: F401 # checks the file before it is computed
         import onnxruntime
     except ImportError as error:
         missing = str(error.name).partition(".")[0]
@@ -59,7 +59,7 @@ def open_onnx(path: Path) -> "tuple[dict[str, Any], OnnxNetwork]":
         raise _not_computed(path, error) from error
     try:
         network.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has classes of its own
+    except Exception as error:  # of onnxruntime's classes
         raise _unusable(path, error) from error
     try:
         probed = network.run(np.zeros((network.planes, *_PROBE), np.float32))
@@ -102,7 +102,7 @@ class OnnxNetwork(PlaneNetwork):
     session: Any
 
     def __init__(self, sizes: "Sizes", description: Mapping[str, Any], prefilter: "WienerPrefilter | None") -> None:
-        """Take the sizes of the graph, what the file says of it, and its pre-filter."""
+        """Take the sizes, the description and the pre-filter of a graph."""
         super().__init__(description.get("halo"), description.get("size_divisor", 1), prefilter)
         self._sizes = sizes
         self._checked: set[tuple[int, int]] = set()

@@ -42,7 +42,7 @@ class Task:
     target: Path
     stem: str
 
-    def beside(self, ending: str, suffix: str | None = None) -> Path:
+    def sibling(self, ending: str, suffix: str | None = None) -> Path:
         """Return the path of a further result next to the target, with its suffix or another."""
         return self.target.with_name(f"{self.stem}-{ending}{suffix or self.target.suffix}")
 

@@ -109,7 +109,7 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     if len(tasks) != 1:
         raise UserError(f"--compare-networks compares on one image, and these are {len(tasks)}: give one of them.")
     (task,) = tasks
-    sheet = task.beside("networks", ".png")
+    sheet = task.sibling("networks", ".png")
     refuse_losses({task: [sheet]})
     if sheet.exists() and not asked.overwrite:
         return lines(f"{sheet} is there already: --overwrite makes it again.")
@@ -131,8 +131,8 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
 def _outputs(task: Task, asked: RestoreOptions) -> dict[Path, int]:
     """Return all files of a task, existing ones included, each with how many images it shows side by side."""
     if asked.simulate is not None:
-        return {task.beside("simulated", ".png"): 3}
-    return {task.target: 1} | ({task.beside("side-by-side"): 2} if asked.side_by_side else {})
+        return {task.sibling("simulated", ".png"): 3}
+    return {task.target: 1} | ({task.sibling("side-by-side"): 2} if asked.side_by_side else {})
 
 
 class _Simulation:
@@ -228,7 +228,7 @@ def _summary(
         UserError: if an image failed.
     """
     restored, skipped = len(todo) - len(failures), len(tasks) - len(todo)
-    targets = [task.target if simulation is None else task.beside("simulated", ".png") for task in tasks]
+    targets = [task.target if simulation is None else task.sibling("simulated", ".png") for task in tasks]
     folders = {target.parent for target in targets}
     if len({folder.is_absolute() for folder in folders}) > 1:  # which have no part in common
         folders = {folder.absolute() for folder in folders}

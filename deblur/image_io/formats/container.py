@@ -1,4 +1,4 @@
-"""An image file that has been opened: what its header says, and its pixels on demand."""
+"""An image file that has been opened: its header, and its pixels on demand."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""EXIF: the orientation of an image, and what stays true of its upright, restored copy."""
+"""EXIF: the orientation of an image, and the EXIF of its upright, restored copy."""
 
 import re
 import struct

@@ -49,7 +49,7 @@ _INDEXED: Final = {1: ("P", "P;1"), 2: ("P", "P;2"), 4: ("P", "P;4"), 8: ("P", "
 # By the number of samples of 8 bits, modes whose bytes are those samples, the first four of more
 _MODES_OF_8: Final = {2: "LA", 3: "RGB", 4: "RGBA", 5: "RGBAX", 6: "RGBAXX"}
 _SAMPLES_OF_8: Final = {samples: (raw.rstrip("X"), raw) for samples, raw in _MODES_OF_8.items()}
-_MOST_SAMPLES: Final = 4  # of a pixel that Pillow gives
+_MOST_SAMPLES: Final = 4  # of a pixel of Pillow
 _UPPER, _LOWER = ("L", "B") if sys.byteorder == "little" else ("B", "L")  # of samples of 16 bits in native order
 
 _SHORT, _LONG, _BYTES = 3, 4, 7  # types of tags
@@ -101,7 +101,7 @@ class TiffFile(Container):
         self._has_mask = directories.has_mask
         self.width, self.height = (self.directory.number(tag, 0) for tag in (tags.WIDTH, tags.HEIGHT))
         if self.width < 1 or self.height < 1:
-            raise ValueError("it says no size")
+            raise ValueError("it has no size")
         self._layout = self._checked_layout()
         self.space = "cmyk" if self._layout.photometric == tags.CMYK else "color"
 
@@ -176,7 +176,7 @@ class TiffFile(Container):
         if compression == _OLD_JPEG:
             photometric = tags.YCBCR
         if compression not in _COMPRESSIONS and compression not in _OPTIONAL:
-            name = _UNREAD.get(compression, f"a method that is not known ({compression})")
+            name = _UNREAD.get(compression, f"an unknown method ({compression})")
             raise UnreadableKindError(f"is a TIFF compressed with {name}")
         if compression == _PACKBITS and directory.number(tags.PREDICTOR, _NONE) != _NONE:  # which libtiff overlooks
             raise UnreadableKindError("is a TIFF compressed with PackBits behind a predictor")
