@@ -195,7 +195,7 @@ def metric(name: str) -> Metric:
     def measured(restored: Any, sharp: Any) -> float:
         import torch
 
-        from deblur.inference.arrays import as_pixels
+        from deblur.inference.pixels import as_pixels
 
         first, second = as_pixels(restored), as_pixels(sharp)
         if first.ndim != 2 or first.shape != second.shape:

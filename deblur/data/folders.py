@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from deblur.errors import UserError
-from deblur.image_io.formats.kinds import RAW_SUFFIXES
+from deblur.image_io.formats.opening import RAW_SUFFIXES
 from deblur.image_io.gray import IMAGE_SUFFIXES, printable
 
 # Folders that systems make beside a user's images, in lower case. What they hold are thumbnails, deleted files and

@@ -13,10 +13,9 @@ from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Accelerator
 from deblur.demo.wording import shortened
 from deblur.errors import UserError
-from deblur.image_io.gray import printable
+from deblur.image_io.gray import eight_bits, printable
 from deblur.image_io.images import DecodedImage, Levels
 from deblur.image_io.reading import read_image
-from deblur.inference.panels import eight_bits
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.restorer import Restorer, load
 from deblur.inference.simulation import Gain, degraded, drawn, gain

@@ -1,1 +1,1 @@
-"""Image I/O: which formats are read, what their bytes mean, and writing images with their metadata."""
+"""Image I/O: reading image files as gray or in full, and writing them with their metadata."""

@@ -1,4 +1,4 @@
-"""Read image files as gray images: the one decoding path."""
+"""Read image files as gray images, and report those that cannot be used."""
 
 import hashlib
 import importlib.metadata
@@ -15,22 +15,20 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from deblur.errors import UserError, too_many_files
-from deblur.image_io.formats.container import LEVELS_OF_16_BITS_PER_8, Container, Raster
-from deblur.image_io.formats.heif import HAS_HEIF
-from deblur.image_io.formats.kinds import FORMAT_BY_SUFFIX
-from deblur.image_io.formats.kinds import BadImageError as BadImageError
-from deblur.image_io.formats.opening import open_image
-from deblur.image_io.orientation import upright
+from deblur.image_io.formats.container import BadImageError as BadImageError
+from deblur.image_io.formats.container import Container, Raster
+from deblur.image_io.formats.exif import upright
+from deblur.image_io.formats.opening import FORMAT_BY_SUFFIX, open_image
+from deblur.image_io.formats.webp_heif import HAS_HEIF
 from deblur.text import lines
 
-DECODERS: Final = FORMAT_BY_SUFFIX
-IMAGE_SUFFIXES: Final = frozenset(DECODERS)
+IMAGE_SUFFIXES: Final = frozenset(FORMAT_BY_SUFFIX)
 
-# Part of every cache key. The first number is raised when `read_gray` gives other pixels than before for any file.
+# Part of every cache key. The first number is raised if `read_gray` returns other pixels than before for any file.
 _HEIF_VERSION: Final = f"-heif-{importlib.metadata.version('pillow_heif')}" if HAS_HEIF else ""
 DECODER_VERSION: Final = f"3-pillow-{PIL.__version__}{_HEIF_VERSION}"
 
-_LUMA: Final = (19595, 38470, 7471)  # weights of ITU-R BT.601 in 65536ths, with which Pillow reckons as well
+_LUMA: Final = (19595, 38470, 7471)  # weights of ITU-R BT.601 in 65536ths, as in Pillow
 
 _LISTED_BAD_IMAGES = 20
 
@@ -50,12 +48,9 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
 
     Gray images of 8 bits keep their levels; of 16 bits, levels are divided by 257 and rounded. Colors become full-range
     luma with the weights of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in integer arithmetic, from the decoded RGB
-    values (a JPEG's own luma channel differs from that where colors were clipped). Transparent images are laid on
-    white, as a page or a browser shows them; fully opaque pixels keep their values. The orientation in EXIF is applied;
-    color profiles are ignored. Of an animation or of several pages the first is read, and no thumbnail.
-
-    Args:
-        path: File to read.
+    values (a JPEG's own luma channel differs from that if colors were clipped). Transparent images are laid on white,
+    as in a browser; fully opaque pixels keep their values. The orientation in EXIF is applied; color profiles are
+    ignored. Of an animation or of several pages the first is read, and no thumbnail.
 
     Returns:
         Gray levels 0 to 255, shape (H, W).
@@ -66,13 +61,9 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
         UserError: No further file can be opened.
     """
     try:
-        # Decoders warn of odd metadata, which cannot change a pixel; each would appear once for every such file.
-        with warnings.catch_warnings():
+        with warnings.catch_warnings():  # of odd metadata, which change no pixel
             warnings.simplefilter("ignore")
-            content = path.read_bytes()
-            if not content:
-                raise BadImageError("is empty (0 bytes)")
-            image = open_image(content, path)
+            image = open_image(not_empty(path.read_bytes()), path)
             _refuse_bomb(image)
             return np.array(upright(_gray(image), image.orientation), order="C")
     except (BadImageError, MemoryError):
@@ -85,14 +76,7 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
 
 
 def digest(image: NDArray[np.uint8]) -> str:
-    """Identify an image by its size and pixels.
-
-    Args:
-        image: Gray levels, shape (H, W).
-
-    Returns:
-        SHA-256 in hexadecimal digits; equal images have equal digests.
-    """
+    """Return the SHA-256 of an image (H, W), its size and pixels, in hexadecimal digits."""
     height, width = image.shape
     hasher = hashlib.sha256(f"{height}x{width}:".encode())
     hasher.update(np.ascontiguousarray(image).data)
@@ -105,28 +89,28 @@ def report_bad_images(bad: Sequence[BadImage], good: int, description: str, max_
     Args:
         bad: Bad images; the first of them are named.
         good: Number of good images.
-        description: What the images are.
-        max_bad_fraction: Largest share of bad images, 0 to 1.
+        description: Name of all the images.
+        max_bad_fraction: Largest fraction of bad images, 0 to 1.
 
     Raises:
-        UserError: The share of bad images is larger, or there are no good ones.
+        UserError: The fraction of bad images is larger, or there are no good ones.
     """
     total = len(bad) + good
     listed = [f"  {printable(image.name)} {image.reason}" for image in bad[:_LISTED_BAD_IMAGES]]
     if len(bad) > _LISTED_BAD_IMAGES:
         listed.append(f"  and {len(bad) - _LISTED_BAD_IMAGES} more")
     if good == 0:
-        told = f"data: none of the {total} images of {description} can be used. Fix them, or choose others."
-        raise UserError(lines(told, *listed))
+        sentence = f"data: none of the {total} images of {description} can be used. Fix them, or choose others."
+        raise UserError(lines(sentence, *listed))
     if len(bad) / total > max_bad_fraction:
-        told = (
+        sentence = (
             f"data.max_bad_fraction: {len(bad)} of {total} images of {description} cannot be used; a share of "
             f"{max_bad_fraction:g} is allowed. Fix or remove these files, or raise data.max_bad_fraction."
         )
-        raise UserError(lines(told, *listed))
+        raise UserError(lines(sentence, *listed))
     if bad:
-        told = f"{len(bad)} of {total} images of {description} cannot be used and are left out:"
-        _log.warning(lines(told, *listed))
+        sentence = f"{len(bad)} of {total} images of {description} cannot be used and are left out:"
+        _log.warning(lines(sentence, *listed))
 
 
 def _refuse_bomb(image: Container) -> None:
@@ -138,21 +122,20 @@ def _refuse_bomb(image: Container) -> None:
 def _gray(image: Container) -> NDArray[np.uint8]:
     """Return the luma of pixels on white, 8 bits."""
     luma = image.opaque_luma()
-    return _on_white(image.decoded()) if luma is None else luma
-
-
-def _on_white(raster: Raster) -> NDArray[np.uint8]:
+    if luma is not None:
+        return luma
+    raster = image.decoded()
     if raster.pixels.dtype == np.uint16:
-        return _scaled_to_8_bits(_luma_of_16_bits(raster))
+        return eight_bits(_luma_of_16_bits(raster))
     if raster.alpha is not None:
-        image = Image.fromarray(np.dstack([raster.pixels, raster.alpha])).convert("RGBA")
-        return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("L"))
+        channels = Image.fromarray(np.dstack([raster.pixels, raster.alpha])).convert("RGBA")
+        return np.asarray(Image.alpha_composite(Image.new("RGBA", channels.size, "white"), channels).convert("L"))
     if raster.pixels.ndim == 3:
         return np.asarray(Image.fromarray(raster.pixels).convert("L"))
     return raster.pixels.astype(np.uint8, copy=False)
 
 
-def _luma_of_16_bits(raster: Raster) -> NDArray[np.uint32]:
+def _luma_of_16_bits(raster: Raster) -> NDArray[np.uint16]:
     """Return the luma of pixels of 16 bits on white."""
     levels = raster.pixels.astype(np.int64)
     if levels.ndim == 3:
@@ -160,16 +143,25 @@ def _luma_of_16_bits(raster: Raster) -> NDArray[np.uint32]:
     if raster.alpha is not None:
         alpha = raster.alpha.astype(np.int64)
         levels = (levels * alpha + 65535 * (65535 - alpha) + 32767) // 65535
-    return levels.astype(np.uint32)
+    return levels.astype(np.uint16)
 
 
-def _scaled_to_8_bits(levels: NDArray[np.uint32]) -> NDArray[np.uint8]:
-    """Scale levels 0 to 65535 to 0 to 255, rounded to the nearest."""
-    return ((levels + LEVELS_OF_16_BITS_PER_8 // 2) // LEVELS_OF_16_BITS_PER_8).astype(np.uint8)
+def eight_bits(levels: NDArray[np.uint8 | np.uint16]) -> NDArray[np.uint8]:
+    """Return 16-bit levels as 8-bit ones, rounded to the nearest; 8-bit ones as they are."""
+    if levels.dtype == np.uint8:
+        return levels.astype(np.uint8, copy=False)
+    return ((levels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def not_empty(content: bytes) -> bytes:
+    """Return the content of a file, or raise BadImageError if there is none."""
+    if not content:
+        raise BadImageError("is empty (0 bytes)")
+    return content
 
 
 def reason_for(error: Exception) -> str:
-    """Say why a file cannot be used, to follow its name, from what reading it raised."""
+    """Return why a file cannot be used, to follow its name, from an error of reading it."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno is not None:
         return f"cannot be read ({error.strerror})"
@@ -183,5 +175,5 @@ def reason_for(error: Exception) -> str:
 
 
 def printable(name: str) -> str:
-    """Escape what would disturb a terminal or cannot be encoded for a log file."""
+    """Return a name with escapes for what would disturb a terminal or cannot be encoded in a log file."""
     return name if name.isprintable() else ascii(name)

@@ -1,4 +1,4 @@
-"""An image as it is restored: its pixels, and what is kept of its file."""
+"""A decoded image with the metadata of its file, and the formats that can hold it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +9,10 @@ from PIL import features
 
 from deblur.errors import UserError
 from deblur.image_io.formats.container import Levels
-from deblur.image_io.formats.heif import HAS_HEIF, INSTALL_HEIF
 from deblur.image_io.formats.metadata import Compression, Metadata
-from deblur.image_io.gray import DECODERS, printable
+from deblur.image_io.formats.opening import FORMAT_BY_SUFFIX
+from deblur.image_io.formats.webp_heif import HAS_HEIF, INSTALL_HEIF
+from deblur.image_io.gray import printable
 from deblur.image_io.profiles import hdr_of
 
 __all__ = ["Compression", "DecodedImage", "Levels", "Metadata", "is_transparent", "output_format", "refuse_unfit"]
@@ -19,13 +20,13 @@ __all__ = ["Compression", "DecodedImage", "Levels", "Metadata", "is_transparent"
 
 @dataclass(frozen=True, eq=False)
 class DecodedImage:
-    """A decoded image, shown upright.
+    """A decoded, upright image.
 
     Attributes:
         pixels: gray (H, W) or red, green and blue (H, W, 3), uint8 or uint16, full range.
         alpha: opacity (H, W) of the type of the pixels, or None. Colors are not multiplied by it.
-        format: PNG, JPEG, WEBP, BMP, TIFF, AVIF or HEIF, which the file was.
-        metadata: what is kept of the file beside the pixels.
+        format: of the file: PNG, JPEG, WEBP, BMP, TIFF, AVIF or HEIF.
+        metadata: of the file, as far as they are true of a copy.
         compression: how the file held the pixels.
     """
 
@@ -38,46 +39,51 @@ class DecodedImage:
 
 @dataclass(frozen=True)
 class _Capability:
-    sixteen_bits: bool
-    alpha: bool
-    largest_side: int  # px
+    largest_side: int = 2**31 - 1  # px
+    alpha: bool = True
+    sixteen_bits: bool = False
 
 
 _CAPABILITIES: Final = {
-    "PNG": _Capability(sixteen_bits=True, alpha=True, largest_side=2**31 - 1),
-    "TIFF": _Capability(sixteen_bits=True, alpha=True, largest_side=2**31 - 1),
-    "WEBP": _Capability(sixteen_bits=False, alpha=True, largest_side=16_383),
-    "JPEG": _Capability(sixteen_bits=False, alpha=False, largest_side=65_500),
-    "BMP": _Capability(sixteen_bits=False, alpha=False, largest_side=2**31 - 1),
-    "AVIF": _Capability(sixteen_bits=False, alpha=True, largest_side=65_535),
-    "HEIF": _Capability(sixteen_bits=False, alpha=True, largest_side=16_384),
+    "PNG": _Capability(sixteen_bits=True),
+    "TIFF": _Capability(sixteen_bits=True),
+    "WEBP": _Capability(16_383),
+    "JPEG": _Capability(65_500, alpha=False),
+    "BMP": _Capability(alpha=False),
+    "AVIF": _Capability(65_535),
+    "HEIF": _Capability(16_384),
 }
 _TEN_BITS: Final = "HEIF"  # a file of this format of more than 8 bits becomes one of 10
 _HOLDS_ALL: Final = "name a .png or .tif file instead"
 
 
 def output_format(path: Path) -> str:
-    """Return the format that an output's name asks for.
+    """Return the format of an output by its name.
 
     Raises:
-        UserError: for a name that ends in no known suffix.
+        UserError: for a name without a known suffix.
     """
     try:
-        return DECODERS[path.suffix.lower()]
+        return FORMAT_BY_SUFFIX[path.suffix.lower()]
     except KeyError:
         found = f"ends in {printable(path.suffix)}" if path.suffix else "has no suffix"
         raise UserError(
-            f"{printable(str(path))} {found}, which names no format: end it in {', '.join(sorted(DECODERS))}."
+            f"{printable(str(path))} {found}, which names no format: end it in {', '.join(sorted(FORMAT_BY_SUFFIX))}."
         ) from None
 
 
-def refuse_unfit(image: DecodedImage, path: Path) -> None:
+def refuse_unfit(image: DecodedImage, path: Path, across: int = 1) -> None:
     """Refuse an output whose format cannot hold an image, before minutes are spent on restoring it.
 
-    An image whose alpha is opaque everywhere loses nothing without it, and is not refused.
+    An alpha that is opaque everywhere may be lost.
+
+    Args:
+        image: The image, or one of the same size, type, alpha and metadata.
+        path: File of the output.
+        across: Number of such images that it shows side by side.
 
     Raises:
-        UserError: the format holds no 16 bits, no alpha, no such size or no such colors, cannot be written here, or the
+        UserError: The format holds no 16 bits, no alpha, no such size or no such colors, cannot be written here, or the
             suffix is unknown.
     """
     file_format = output_format(path)
@@ -98,7 +104,7 @@ def refuse_unfit(image: DecodedImage, path: Path) -> None:
             f"{name}: {file_format} cannot say that the image is one of high dynamic range ({transfer}); name a .png "
             "file instead."
         )
-    height, width = image.pixels.shape[:2]
+    height, width = image.pixels.shape[0], image.pixels.shape[1] * across
     if max(height, width) > capability.largest_side:
         raise UserError(
             f"{name}: {file_format} holds images of up to {capability.largest_side} px a side, this one has "
@@ -107,5 +113,5 @@ def refuse_unfit(image: DecodedImage, path: Path) -> None:
 
 
 def is_transparent(image: DecodedImage) -> bool:
-    """Tell whether any pixel is less than opaque."""
+    """Return whether any pixel is less than opaque."""
     return image.alpha is not None and bool(image.alpha.min() < np.iinfo(image.alpha.dtype).max)

@@ -1,8 +1,7 @@
-"""ICC profiles: those that fit the pixels of a copy, and those that say in ICC what a file said by numbers."""
+"""ICC profiles that fit the pixels of a copy, also made from a color space by numbers."""
 
 import math
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -46,70 +45,55 @@ _CURVES: Final[dict[int, tuple[float, ...]]] = {
     14: _VIDEO_CURVE,
     15: _VIDEO_CURVE,
 }
-_LIKE_SRGB: Final = frozenset({1, 6, _UNSPECIFIED, 13, 14, 15})  # what viewers show as sRGB without a profile
+_LIKE_SRGB: Final = frozenset({1, 6, _UNSPECIFIED, 13, 14, 15})  # shown as sRGB by viewers without a profile
 _GAMMA_TOLERANCE, _POINT_TOLERANCE = 0.005, 0.002
 
 
-@dataclass(frozen=True)
-class Fitting:
-    """A profile for the pixels of a copy.
-
-    Attributes:
-        profile: None for pixels that need none, being sRGB.
-        lost: what cannot be said in a profile; None if nothing is.
-    """
-
-    profile: bytes | None
-    lost: str | None = None
-
-
 def fitting_profile(
-    profile: bytes | None, color: ColorSpace | None, *, was_gray: bool, is_gray: bool, keeps_color: bool
-) -> Fitting:
+    profile: bytes | None, color: ColorSpace | None, *, was_gray: bool, is_gray: bool
+) -> tuple[bytes | None, str | None]:
     """Return a profile for the pixels that are written.
 
     Args:
         profile: of the file that was read.
-        color: that file's color by numbers.
+        color: that file's color space by numbers, if the format of the copy does not hold it.
         was_gray: whether gray pixels were read.
         is_gray: whether they are written as such, and not as RGB of three equal channels.
-        keeps_color: whether the format of the copy keeps `color` by itself, as PNG does.
+
+    Returns:
+        The profile, None for pixels of sRGB; and the name of what cannot be described by a profile, if any.
     """
     if profile is not None:
-        space = _space_of(profile)
-        if space is None:
-            return Fitting(None, "the ICC profile, which is damaged")
+        is_profile = len(profile) > _HEADER and profile[_SIGNATURE] == b"acsp"
+        if not is_profile:
+            return None, "the ICC profile, which is damaged"
+        space = profile[_SPACE]
         if space == (_GRAY if is_gray else _RGB):
-            return Fitting(profile)
+            return profile, None
         widened = _widened(profile) if space == _GRAY and was_gray else None
         if widened is not None:
-            return Fitting(widened)
+            return widened, None
         named = space.decode("latin-1").strip()
-        return Fitting(None, f"the ICC profile, which is one of {named} and not of {'gray' if is_gray else 'RGB'}")
-    if color is None or keeps_color or hdr_of(color) is not None:
-        return Fitting(None)
+        return None, f"the ICC profile, which is one of {named} and not of {'gray' if is_gray else 'RGB'}"
+    if color is None or hdr_of(color) is not None:
+        return None, None
     if color.cicp is not None and color.cicp[1] not in (*_CURVES, _UNSPECIFIED):
-        return Fitting(None, f"the transfer function {color.cicp[1]} (ITU-T H.273)")
+        return None, f"the transfer function {color.cicp[1]} (ITU-T H.273)"
     points, curve = _described(color)
     if points is None and curve is None:
-        return Fitting(None)
-    return Fitting(_profile(points or _SRGB, curve or _SRGB_CURVE, is_gray=is_gray))
+        return None, None
+    return _profile(points or _SRGB, curve or _SRGB_CURVE, is_gray=is_gray), None
 
 
 def hdr_of(color: ColorSpace | None) -> str | None:
-    """Return the name of the transfer function of high dynamic range, which no profile says; None for others."""
+    """Return the name of a transfer function of high dynamic range, which no profile describes; None for others."""
     if color is None or color.cicp is None:
         return None
     return _NAMES_OF_HDR.get(color.cicp[1])
 
 
-def _space_of(profile: bytes) -> bytes | None:
-    is_profile = len(profile) > _HEADER and profile[_SIGNATURE] == b"acsp"
-    return profile[_SPACE] if is_profile else None
-
-
 def _described(color: ColorSpace) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Return white and primaries, and the curve, each None where it is that of sRGB."""
+    """Return white and primaries, and the curve, each None if it is that of sRGB."""
     if color.cicp is not None:
         primaries, transfer, *_ = color.cicp
         if primaries in (1, _UNSPECIFIED) and transfer in _LIKE_SRGB:
@@ -126,7 +110,7 @@ def _described(color: ColorSpace) -> tuple[tuple[float, ...] | None, tuple[float
 
 
 def _are_possible(points: tuple[float, ...]) -> bool:
-    """Whether white and primaries span a space of colors."""
+    """Return whether white and primaries span a space of colors."""
     if len(points) != 8 or min(points[1::2]) <= 0:
         return False
     return bool(abs(np.linalg.det(_columns(points[2:]))) > 1e-6)
@@ -139,38 +123,34 @@ def _columns(points: tuple[float, ...]) -> NDArray[np.float64]:
 
 def _profile(points: tuple[float, ...], curve: tuple[float, ...], *, is_gray: bool) -> bytes:
     """Return a profile of a display (ICC.1:2022) of a matrix and one curve."""
-    white = _columns(points[:2])[:, 0]
-    response = _BRADFORD @ white
-    adaptation = np.linalg.inv(_BRADFORD) @ np.diag((_BRADFORD @ _D50) / response) @ _BRADFORD
     kind = 0 if len(curve) == 1 else 3
     parametric = b"para" + bytes(4) + struct.pack(">HH", kind, 0) + _fixed(curve)
-    tags = {b"chad": b"sf32" + bytes(4) + _fixed(adaptation.ravel())}
+    tags = {b"chad": b"sf32" + bytes(4) + _fixed(_adaptation(points).ravel())}
     if is_gray:
-        tags[b"kTRC"] = parametric
-    else:
-        columns = _columns(points[2:])
-        primaries = adaptation @ (columns * np.linalg.solve(columns, white))
-        tags |= _matrix(primaries) | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), parametric)
-    return _with_tags(tags, _GRAY if is_gray else _RGB)
+        return _with_tags(tags | {b"kTRC": parametric}, _GRAY)
+    return _with_tags(tags | _matrix(points, parametric), _RGB)
 
 
 def _widened(profile: bytes) -> bytes | None:
-    """Return the profile of RGB whose equal channels look as a gray profile says; None if that has no curve."""
-    if profile[_CONNECTION] != b"XYZ ":
-        return None
-    curve = _tag(profile, b"kTRC")
-    if curve is None:
-        return None
-    white = _columns(_SRGB[:2])[:, 0]
-    adaptation = np.linalg.inv(_BRADFORD) @ np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white)) @ _BRADFORD
-    columns = _columns(_SRGB[2:])
-    primaries = adaptation @ (columns * np.linalg.solve(columns, white))
-    return _with_tags(_matrix(primaries) | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve), _RGB)
+    """Return the RGB profile whose equal channels look as in a gray profile; None if that has no curve."""
+    curve = _tag(profile, b"kTRC") if profile[_CONNECTION] == b"XYZ " else None
+    return None if curve is None else _with_tags(_matrix(_SRGB, curve), _RGB)
 
 
-def _matrix(primaries: NDArray[np.float64]) -> dict[bytes, bytes]:
+def _adaptation(points: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return the matrix that adapts colors of some white to D50 (Bradford)."""
+    white = _columns(points[:2])[:, 0]
+    scales = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white))
+    return np.asarray(np.linalg.inv(_BRADFORD) @ scales @ _BRADFORD)
+
+
+def _matrix(points: tuple[float, ...], curve: bytes) -> dict[bytes, bytes]:
+    """Return the tags of primaries and of their curves."""
+    columns = _columns(points[2:])
+    primaries = _adaptation(points) @ (columns * np.linalg.solve(columns, _columns(points[:2])[:, 0]))
     names = (b"rXYZ", b"gXYZ", b"bXYZ")
-    return {name: b"XYZ " + bytes(4) + _fixed(primaries[:, index]) for index, name in enumerate(names)}
+    tags = {name: b"XYZ " + bytes(4) + _fixed(primaries[:, index]) for index, name in enumerate(names)}
+    return tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
 
 
 def _tag(profile: bytes, name: bytes) -> bytes | None:
@@ -183,7 +163,7 @@ def _tag(profile: bytes, name: bytes) -> bytes | None:
 
 
 def _with_tags(tags: dict[bytes, bytes], space: bytes) -> bytes:
-    """Return a profile with some tags, and those that each has to have."""
+    """Return a profile with some tags, and the mandatory ones."""
     tags = tags | {
         b"desc": _text("RGB" if space == _RGB else "Gray"),
         b"cprt": _text("No copyright, use freely"),

@@ -1,8 +1,9 @@
-"""Read an image file with all that its restored copy keeps."""
+"""Read an image file with the metadata that its restored copy keeps."""
 
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,21 +11,22 @@ import numpy as np
 
 from deblur.choices import DEFAULT_MAX_MEGAPIXELS
 from deblur.errors import UserError
-from deblur.image_io.formats.container import Container
-from deblur.image_io.formats.kinds import FORMATS_READ, UnreadableKindError
-from deblur.image_io.formats.opening import format_of_content, open_image
-from deblur.image_io.gray import BadImageError, printable, reason_for
+from deblur.image_io.formats.container import Container, UnreadableKindError
+from deblur.image_io.formats.exif import QUARTERS, corrected_exif, resolution_in, upright
+from deblur.image_io.formats.metadata import Metadata
+from deblur.image_io.formats.opening import FORMATS_READ, format_of_content, open_image
+from deblur.image_io.gray import BadImageError, not_empty, printable, reason_for
 from deblur.image_io.images import DecodedImage
-from deblur.image_io.kept_metadata import corrected_metadata
-from deblur.image_io.orientation import upright
+from deblur.image_io.xmp import corrected_xmp
 
 _ADVICE: Final = f"give an undamaged {FORMATS_READ} image"
+_HEAD: Final = 4096  # bytes, which decide the format
 
 
 def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> DecodedImage:
     """Read a PNG, JPEG, WebP, BMP, TIFF, AVIF or HEIC file; its content decides which, not its name.
 
-    Pixels of 8 and 16 bits a channel are given as they are stored, turned upright by the orientation in EXIF. Images
+    Pixels of 8 and 16 bits a channel are returned as they are stored, turned upright by the orientation in EXIF. Images
     of 1, 2 or 4 bits and of a palette become 8-bit gray or color; a transparent color becomes alpha. Of a JPEG with
     others behind it (MPO, gain maps), as phones write, the first is read; of a TIFF with thumbnails, the full image.
 
@@ -39,41 +41,42 @@ def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> De
         UserError: The file is missing, cannot be read, is damaged, cut short or empty, is no image of these formats,
             is larger than allowed, or of a kind that is refused. Its text is one sentence.
     """
-    name = printable(str(path))
-    with _usage_errors_shown(name):
-        content = _content(path, name)
-        image = open_image(content, path)
-        _refuse_large(image, name, max_megapixels)
-        _refuse_several(image, name)
-        return _image(image)
+    with _user_errors(path) as name:
+        image = open_image(_content(path), path)
+        _refuse(image, name, max_megapixels)
+        raster, stored = image.decoded(), image.orientation
+        return DecodedImage(
+            pixels=np.ascontiguousarray(upright(raster.pixels, stored)),
+            alpha=None if raster.alpha is None else np.ascontiguousarray(upright(raster.alpha, stored)),
+            format=image.format,
+            metadata=_corrected(image),
+            compression=image.compression,
+        )
 
 
 def format_of(path: Path) -> str:
-    """Return the format of an image file by its content: PNG, JPEG, WEBP, BMP, TIFF, AVIF or HEIF.
+    """Return the format of an image file by its first bytes: PNG, JPEG, WEBP, BMP, TIFF, AVIF or HEIF.
 
     Raises:
-        UserError: as `read_image` does, of what the first bytes tell.
+        UserError: As `read_image`, if they show it.
     """
-    name = printable(str(path))
-    with _usage_errors_shown(name):
-        return format_of_content(_content(path, name), path)
+    with _user_errors(path):
+        return format_of_content(_content(path, _HEAD), path)
 
 
-def _content(path: Path, name: str) -> bytes:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise UserError(f"{name} is a folder or a device, not an image: {_ADVICE}.")
-    content = path.read_bytes()
-    if not content:
-        raise BadImageError("is empty (0 bytes)")
-    return content
+def _content(path: Path, size: int = -1) -> bytes:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UserError(f"{printable(str(path))} is a folder or a device, not an image: {_ADVICE}.")
+    with path.open("rb") as file:
+        return not_empty(file.read(size))
 
 
 @contextmanager
-def _usage_errors_shown(name: str) -> Iterator[None]:
-    """Turn what reading a file raises into a sentence that names it."""
+def _user_errors(path: Path) -> Iterator[str]:
+    """Turn errors of reading a file into a sentence with its name, which the block gets."""
+    name = printable(str(path))
     try:
-        yield
+        yield name
     except (UserError, MemoryError):
         raise
     except FileNotFoundError as error:
@@ -88,16 +91,14 @@ def _usage_errors_shown(name: str) -> Iterator[None]:
         raise UserError(f"{name} {reason}: {advice}.") from error
 
 
-def _refuse_large(image: Container, name: str, max_megapixels: float) -> None:
+def _refuse(image: Container, name: str, max_megapixels: float) -> None:
+    """Refuse an image that is too large, one of several, or of CMYK colors."""
     width, height = image.width, image.height
     if width * height > max_megapixels * 1e6:
         raise UserError(
             f"{name} has {width}x{height} px, {width * height / 1e6:.1f} megapixels, where {max_megapixels:g} are "
             "allowed: give a smaller image, or raise --max-megapixels."
         )
-
-
-def _refuse_several(image: Container, name: str) -> None:
     if image.frames > 1:
         raise UserError(f"{name} is an animation of {image.frames} images: save the one to restore as a file.")
     if image.pages > 1:
@@ -106,13 +107,26 @@ def _refuse_several(image: Container, name: str) -> None:
         raise UserError(f"{name} has the CMYK colors of a print: convert it to RGB, and give that file.")
 
 
-def _image(image: Container) -> DecodedImage:
-    raster = image.decoded()
-    stored = image.orientation
-    return DecodedImage(
-        pixels=np.ascontiguousarray(upright(raster.pixels, stored)),
-        alpha=None if raster.alpha is None else np.ascontiguousarray(upright(raster.alpha, stored)),
-        format=image.format,
-        metadata=corrected_metadata(image.metadata(), stored, (image.width, image.height)),
-        compression=image.compression(),
+def _corrected(image: Container) -> Metadata:
+    """Return the metadata that stay true of the upright pixels; damaged ones are left out and named in `lost`."""
+    metadata, stored = image.metadata(), image.orientation
+    exif, xmp, lost = metadata.exif, metadata.xmp, list(metadata.lost)
+    resolution = metadata.resolution or resolution_in(exif)
+    if exif is not None:
+        try:
+            exif = corrected_exif(exif, stored, (image.width, image.height))
+        except ValueError as error:
+            exif = None
+            lost.append(f"the EXIF, which is damaged ({error})")
+    if xmp is not None:
+        xmp = corrected_xmp(xmp, stored, is_turned=stored in QUARTERS)
+        if xmp is None:
+            lost.append("the XMP, which is damaged")
+    return replace(
+        metadata,
+        exif=exif,
+        xmp=xmp,
+        xmp_extension=metadata.xmp_extension if xmp else None,
+        resolution=resolution.turned() if resolution and stored in QUARTERS else resolution,
+        lost=tuple(lost),
     )

@@ -1,67 +1,66 @@
-"""Write an image in the format that its name asks for, with what was kept of its file."""
+"""Write an image in the format of its name, with the metadata of its file."""
 
 import io
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from deblur.errors import UserError
 from deblur.files import write_output
-from deblur.image_io.encoding import encode_png, encode_tiff
+from deblur.image_io.formats import jpeg
+from deblur.image_io.formats import tiff_directories as tiff
 from deblur.image_io.formats.exif import EXIF_PREFIX, resolution_in, sized_exif, tags_of
-from deblur.image_io.formats.jpeg import (
-    EXTENDED_XMP_HEADER,
-    EXTENDED_XMP_PREFIX,
-    ICC_PREFIX,
-    PHOTOSHOP_PREFIX,
-    XMP_PREFIX,
+from deblur.image_io.formats.metadata import (
+    IPTC,
+    METERS_PER_INCH,
+    UNITS,
+    ColorSpace,
+    Metadata,
+    Resolution,
+    resource_blocks,
+    without_warnings,
 )
-from deblur.image_io.formats.metadata import IPTC, METERS_PER_INCH, ColorSpace, Metadata, Resolution, resource_blocks
-from deblur.image_io.formats.png import XMP_KEYWORD
-from deblur.image_io.formats.quiet import without_warnings
-from deblur.image_io.formats.tiff_directories import ICC_PROFILE as TIFF_ICC_PROFILE
-from deblur.image_io.formats.tiff_directories import IPTC as TIFF_IPTC
-from deblur.image_io.formats.tiff_directories import PHOTOSHOP as TIFF_PHOTOSHOP
-from deblur.image_io.formats.tiff_directories import XMP as TIFF_XMP
+from deblur.image_io.formats.png import SIGNATURE, XMP_KEYWORD, chunks
 from deblur.image_io.gray import printable
 from deblur.image_io.images import DecodedImage, Levels, output_format, refuse_unfit
 from deblur.image_io.profiles import fitting_profile
 from deblur.image_io.xmp import sized_xmp, without_extension
 
-_LOSSY_QUALITY: Final = 95  # of 100, for what has no quality of its own to keep
+_LOSSY_QUALITY: Final = 95  # of 100, for pixels without a quality to keep
+_BLOCK_BYTES: Final = 2**20  # compressed at once
 _SEGMENT_BYTES: Final = 65_533  # of data in a segment of a JPEG
-_EXTENDED_PART: Final = _SEGMENT_BYTES - len(EXTENDED_XMP_PREFIX) - EXTENDED_XMP_HEADER.size
-_ICC_PART: Final = _SEGMENT_BYTES - len(ICC_PREFIX) - 2
+_EXTENDED_PART: Final = _SEGMENT_BYTES - len(jpeg.EXTENDED_XMP_PREFIX) - jpeg.EXTENDED_XMP_HEADER.size
+_ICC_PART: Final = _SEGMENT_BYTES - len(jpeg.ICC_PREFIX) - 2
 _COARSEST_STEP: Final = 255  # of the quantization of a baseline JPEG
-_JFIF_UNIT: Final = 13  # where the unit of the resolution stands in a JPEG, before its values
+_JFIF_UNIT: Final = 13  # place of the unit of the resolution in a JPEG, before its values
 _JFIF_UNITS: Final = {None: 0, "inch": 1, "cm": 2}
-_MATRIX_OF_BT2020: Final = 9  # in ITU-T H.273, with which an image of other numbers is coded
+_MATRIX_OF_BT2020: Final = 9  # in ITU-T H.273, for images of other primaries
 _COMMENT: Final = b"Comment"  # keyword of a PNG's text
 _IDENTITY_OF_EXTENSION: Final = re.compile(rb"HasExtendedXMP\W{1,4}([0-9A-Fa-f]{32})")
-_LARGEST_DENSITY: Final = 65_535  # that a JPEG can hold
+_LARGEST_DENSITY: Final = 65_535  # of a JPEG
 _NO_RESOLUTION: Final = (0, 0)  # of a BMP, for which Pillow would invent one
+_PNG_COLOR_TYPES: Final = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
+_PNG_LEFT: Final = 1  # the filter that stores a pixel's difference from the one to its left
+_DEFLATE, _LEFT_DIFFERENCE, _INTERLEAVED, _STRAIGHT_ALPHA = 8, 2, 1, 2  # values of tags of TIFF
+_TIFF_UNITS: Final = {unit: number for number, unit in UNITS.items()}
 
 # Formats that have no place for a kind of metadata
 _COLOR_ALONE: Final = ("WEBP", "AVIF")
-_NO_METADATA: Final = ("BMP",)
 _NO_RESOLUTIONS: Final = ("WEBP", "AVIF", "HEIF")
 _IPTC_HOLDERS: Final = ("JPEG", "TIFF")
 
 
-class _Encoded(NamedTuple):
-    content: bytes
-    lost: tuple[str, ...]
-
-
 def write_image(path: Path, image: DecodedImage) -> tuple[str, ...]:
-    """Write an image in one move: nobody sees half of it, and nothing stays of it where writing fails.
+    """Write an image in one move: the file is never incomplete, and none is left if writing fails.
 
     PNG and TIFF hold the pixels exactly, and so does WebP, unless they come from a lossy file. A JPEG that was a JPEG
     keeps its quantization tables and chroma subsampling; other lossy files have a quality of 95, with full chroma
@@ -70,71 +69,69 @@ def write_image(path: Path, image: DecodedImage) -> tuple[str, ...]:
 
     Args:
         path: File to write; its folder is made.
-        image: What to write.
+        image: The image.
 
     Returns:
-        What the copy does not hold of the file that was read, each as `the IPTC records, which WEBP cannot hold`.
+        Parts of the file that was read that the copy does not hold: `the IPTC records, which WEBP cannot hold`.
 
     Raises:
         UserError: The suffix is unknown, the format cannot hold the image (see `refuse_unfit`), or the file cannot be
             written.
     """
     refuse_unfit(image, path)
+    return write_fitting(path, image)
+
+
+def write_fitting(path: Path, image: DecodedImage) -> tuple[str, ...]:
+    """Write an image for which `refuse_unfit` has been called; see `write_image`."""
     file_format = output_format(path)
     name = printable(str(path))
     try:
-        encoded = _encode(image, file_format)
-    # Pillow raises ValueError for a side that is too long, and so on; struct.error is one of numbers beyond 32 bits.
+        job = _job(image, file_format)
+        content = _ENCODERS[file_format](job)
+    # Such as Pillow's ValueError for a side that is too long, and struct.error for numbers beyond 32 bits.
     except (OSError, ValueError, RuntimeError, struct.error) as error:
         raise UserError(f"{name} cannot be encoded as {file_format} ({error}): name a .png file instead.") from error
     try:
-        write_output(path, encoded.content)
+        write_output(path, content)
     except OSError as error:
         raise UserError(
             f"{name} cannot be written ({error.strerror}): name a folder where you may write and where there is space."
         ) from error
-    return encoded.lost
-
-
-def _encode(image: DecodedImage, file_format: str) -> _Encoded:
-    """Encode an image, and name what its format has no place for."""
-    metadata, lost = _fitting(image, file_format)
-    encoded = _ENCODERS[file_format](_Job(image, metadata, _channels(image, file_format)))
-    return _Encoded(encoded.content, (*metadata.lost, *lost, *encoded.lost))
+    return tuple(job.lost)
 
 
 class _Job(NamedTuple):
-    """What is encoded: metadata are those of the copy, channels (H, W, C) with or without alpha."""
+    """An image that is encoded.
+
+    Attributes:
+        image: the image.
+        metadata: of the copy.
+        channels: (H, W, C) with alpha, if the format holds it.
+        lost: names of the metadata that the copy cannot hold; encoders add theirs.
+    """
 
     image: DecodedImage
     metadata: Metadata
     channels: Levels
+    lost: list[str]
 
 
-def _channels(image: DecodedImage, file_format: str) -> Levels:
-    channels = image.pixels if image.pixels.ndim == 3 else image.pixels[..., None]
-    if image.alpha is None or file_format in ("JPEG", "BMP"):
-        return channels
-    return np.concatenate([channels, image.alpha[..., None]], axis=-1)
-
-
-def _fitting(image: DecodedImage, file_format: str) -> tuple[Metadata, list[str]]:
-    """Return the metadata of the copy, and what its format has no place for."""
+def _job(image: DecodedImage, file_format: str) -> _Job:
+    """Prepare the channels and the metadata of a copy."""
     metadata, (height, width) = image.metadata, image.pixels.shape[:2]
+    channels = image.pixels.reshape(height, width, -1)
+    if image.alpha is not None and file_format not in ("JPEG", "BMP"):
+        channels = np.concatenate([channels, image.alpha[..., None]], axis=-1)
     unheld: list[str] = []
-    lost: list[str] = []
-    is_gray = image.pixels.ndim == 2 and file_format not in _COLOR_ALONE
+    lost = list(metadata.lost)
+    was_gray = image.pixels.ndim == 2
     keeps_color = file_format == "PNG"
-    fitting = fitting_profile(
-        metadata.icc_profile,
-        metadata.color,
-        was_gray=image.pixels.ndim == 2,
-        is_gray=is_gray,
-        keeps_color=keeps_color,
-    )
-    if fitting.lost:
-        lost.append(fitting.lost)
-    changes: dict[str, Any] = {"icc_profile": fitting.profile, "color": metadata.color if keeps_color else None}
+    color = None if keeps_color else metadata.color
+    is_gray = was_gray and file_format not in _COLOR_ALONE
+    profile, unfit = fitting_profile(metadata.icc_profile, color, was_gray=was_gray, is_gray=is_gray)
+    lost += [unfit] if unfit else []
+    changes: dict[str, Any] = {"icc_profile": profile, "color": metadata.color if keeps_color else None}
     if metadata.exif:
         changes["exif"] = sized_exif(metadata.exif, (width, height))
     if metadata.xmp:
@@ -142,7 +139,7 @@ def _fitting(image: DecodedImage, file_format: str) -> tuple[Metadata, list[str]
         if metadata.xmp_extension and file_format != "JPEG":
             changes |= {"xmp": without_extension(changes["xmp"]), "xmp_extension": None}
             unheld.append("the extension of the XMP")
-    if file_format in _NO_METADATA:
+    if file_format == "BMP":
         named = {"exif": "the EXIF", "xmp": "the XMP", "icc_profile": "the color profile"}
         held = {key: changes.get(key, getattr(metadata, key)) for key in named}
         unheld += [what for key, what in named.items() if held[key]]
@@ -153,7 +150,7 @@ def _fitting(image: DecodedImage, file_format: str) -> tuple[Metadata, list[str]
     resolution = metadata.resolution
     if resolution and (file_format in _NO_RESOLUTIONS or (file_format == "BMP" and resolution.unit is None)):
         changes["resolution"] = None
-        if file_format in _NO_METADATA or not metadata.exif or resolution_in(metadata.exif) is None:
+        if file_format == "BMP" or resolution_in(metadata.exif) is None:
             unheld.append("the resolution" if resolution.unit else "the shape of a pixel")
     if metadata.comments and file_format not in ("JPEG", "PNG"):
         unheld.append("the comment")
@@ -162,12 +159,12 @@ def _fitting(image: DecodedImage, file_format: str) -> tuple[Metadata, list[str]
         others = [name for name in dict.fromkeys(names) if name != _COMMENT.decode() or file_format != "JPEG"]
         unheld += [f"the text {printable(name)!r}" for name in others]
     lost += [f"{what}, which {file_format} cannot hold" for what in unheld]
-    return replace(metadata, **changes), lost
+    return _Job(image, replace(metadata, **changes), channels, lost)
 
 
-def _encode_png(job: _Job) -> _Encoded:
+def _encode_png(job: _Job) -> bytes:
     metadata = job.metadata
-    described: list[tuple[bytes, bytes]] = list(_color_chunks(metadata))
+    described = _color_chunks(metadata)
     if metadata.resolution:
         described.append((b"pHYs", _per_meter(metadata.resolution)))
     if metadata.exif:
@@ -176,11 +173,11 @@ def _encode_png(job: _Job) -> _Encoded:
         described.append((b"iTXt", XMP_KEYWORD + bytes(5) + metadata.xmp))
     described += [(b"tEXt", _COMMENT + b"\0" + comment.replace(b"\0", b"")) for comment in metadata.comments]
     described += metadata.texts
-    return _Encoded(encode_png(job.channels, described), ())
+    return _png_of(job.channels, described)
 
 
 def _color_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
-    """Return the chunks of a PNG that say what colors mean."""
+    """Return kinds and data of the chunks of a PNG's color space."""
     color = metadata.color or ColorSpace()
     found: list[tuple[bytes, bytes]] = []
     if color.cicp is not None:
@@ -216,53 +213,48 @@ def _whole_ratio(resolution: Resolution) -> tuple[int, int]:
     return max(1, round(values[0] * factor)), max(1, round(values[1] * factor))
 
 
-def _encode_tiff(job: _Job) -> _Encoded:
+def _encode_tiff(job: _Job) -> bytes:
     metadata = job.metadata
     tags: dict[int, Any] = {}
-    lost: tuple[str, ...] = ()
     if metadata.exif:
         try:
             tags, lost = tags_of(metadata.exif)
-        # Metadata that a camera or an editor wrote wrongly can raise nearly anything.
-        except Exception as error:
-            lost = (f"the EXIF, which is damaged ({error})",)
+            job.lost.extend(lost)
+        except Exception as error:  # of wrongly written metadata
+            job.lost.append(f"the EXIF, which is damaged ({error})")
     resources = dict(metadata.photoshop)
-    iptc = resources.pop(IPTC, None)
-    tags |= {
-        tag: value
-        for tag, value in (
-            (TIFF_XMP, metadata.xmp),
-            (TIFF_ICC_PROFILE, metadata.icc_profile),
-            (TIFF_IPTC, iptc),
-            (TIFF_PHOTOSHOP, resource_blocks(tuple(resources.items()))),
-        )
-        if value
+    further = {
+        tiff.XMP: metadata.xmp,
+        tiff.ICC_PROFILE: metadata.icc_profile,
+        tiff.IPTC: resources.pop(IPTC, None),
+        tiff.PHOTOSHOP: resource_blocks(tuple(resources.items())),
     }
-    return _Encoded(encode_tiff(job.channels, tags, metadata.resolution), lost)
+    tags |= {tag: value for tag, value in further.items() if value}
+    return encode_tiff(job.channels, tags, metadata.resolution)
 
 
-def _encode_webp(job: _Job) -> _Encoded:
-    # `exact` keeps the colors of pixels that are not seen.
+def _encode_webp(job: _Job) -> bytes:
+    # `exact` keeps the colors of transparent pixels.
     is_lossless = job.image.compression.lossless
     quality = {"lossless": True, "exact": True} if is_lossless else {"quality": _LOSSY_QUALITY}
-    return _Encoded(_by_pillow(job.channels, "WEBP", _described(job.metadata) | quality), ())
+    return _by_pillow(job.channels, "WEBP", _described(job.metadata) | quality)
 
 
-def _encode_avif(job: _Job) -> _Encoded:
+def _encode_avif(job: _Job) -> bytes:
     quality = {"quality": _LOSSY_QUALITY, "subsampling": "4:4:4"}
     described = _described(job.metadata)
     try:
         with without_warnings():  # of EXIF, which Pillow reads
-            return _Encoded(_by_pillow(job.channels, "AVIF", described | quality), ())
-    # What a camera wrote wrongly can raise nearly anything.
-    except Exception as error:
+            return _by_pillow(job.channels, "AVIF", described | quality)
+    except Exception as error:  # of wrongly written metadata
         if described.pop("exif", None) is None:
             raise
         content = _by_pillow(job.channels, "AVIF", described | quality)
-        return _Encoded(content, (f"the EXIF, which is damaged ({error})",))
+        job.lost.append(f"the EXIF, which is damaged ({error})")
+        return content
 
 
-def _encode_heif(job: _Job) -> _Encoded:
+def _encode_heif(job: _Job) -> bytes:
     import pillow_heif  # here: few images need it
 
     channels = job.channels
@@ -275,13 +267,12 @@ def _encode_heif(job: _Job) -> _Encoded:
         options |= dict(zip(names, color.cicp[:2], strict=True)) | {"matrix_coefficients": _MATRIX_OF_BT2020}
     content = io.BytesIO()
     pillow_heif.encode(mode, (width, height), np.ascontiguousarray(channels).tobytes(), content, **options)
-    return _Encoded(content.getvalue(), ())
+    return content.getvalue()
 
 
-def _encode_jpeg(job: _Job) -> _Encoded:
+def _encode_jpeg(job: _Job) -> bytes:
     metadata, compression = job.metadata, job.image.compression
-    extra, lost = _jpeg_segments(metadata)
-    options: dict[str, Any] = {"extra": extra}
+    options: dict[str, Any] = {"extra": _jpeg_segments(metadata, job.lost)}
     if compression.jpeg_tables:
         tables = [[min(step, _COARSEST_STEP) for step in table] for table in compression.jpeg_tables]
         options |= {"qtables": tables, "subsampling": compression.jpeg_subsampling}
@@ -290,28 +281,25 @@ def _encode_jpeg(job: _Job) -> _Encoded:
     content = bytearray(_by_pillow(job.channels, "JPEG", options))
     resolution = metadata.resolution
     if resolution:
-        values = (
-            [round(value) for value in (resolution.across, resolution.down)]
-            if resolution.unit
-            else _whole_ratio(resolution)
-        )
+        values = (round(resolution.across), round(resolution.down)) if resolution.unit else _whole_ratio(resolution)
         if all(0 < value <= _LARGEST_DENSITY for value in values):
             struct.pack_into(">BHH", content, _JFIF_UNIT, _JFIF_UNITS[resolution.unit], *values)
         else:
-            lost += ("the resolution, which JPEG cannot hold",)
-    return _Encoded(bytes(content), lost)
+            job.lost.append("the resolution, which JPEG cannot hold")
+    return bytes(content)
 
 
-def _jpeg_segments(metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
-    """Return the segments of a JPEG that hold metadata, and what does not fit."""
+def _jpeg_segments(metadata: Metadata, lost: list[str]) -> bytes:
+    """Return the segments of a JPEG's metadata, and add the names of those that do not fit."""
     found: list[tuple[int, bytes]] = []
-    lost = []
     xmp = metadata.xmp
+    texts = [data.partition(b"\0") for kind, data in metadata.texts if kind == b"tEXt"]
+    comments = (*metadata.comments, *(text for keyword, _, text in texts if keyword == _COMMENT))
     single = [
         (0xE1, EXIF_PREFIX, metadata.exif, "the EXIF"),
-        (0xE1, XMP_PREFIX, xmp, "the XMP"),
-        (0xED, PHOTOSHOP_PREFIX, resource_blocks(metadata.photoshop), "the IPTC records"),
-        *((0xFE, b"", comment, "the comment") for comment in (*metadata.comments, *_comments(metadata))),
+        (0xE1, jpeg.XMP_PREFIX, xmp, "the XMP"),
+        (0xED, jpeg.PHOTOSHOP_PREFIX, resource_blocks(metadata.photoshop), "the IPTC records"),
+        *((0xFE, b"", comment, "the comment") for comment in comments),
     ]
     for marker, prefix, data, what in single:
         if data and len(prefix) + len(data) > _SEGMENT_BYTES:
@@ -320,30 +308,21 @@ def _jpeg_segments(metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
             found.append((marker, prefix + data))
     extension = metadata.xmp_extension or b""
     identity = _IDENTITY_OF_EXTENSION.search(xmp or b"")
-    if identity and (0xE1, XMP_PREFIX + (xmp or b"")) in found:
+    if identity and (0xE1, jpeg.XMP_PREFIX + (xmp or b"")) in found:
         for place in range(0, len(extension), _EXTENDED_PART):
-            header = EXTENDED_XMP_HEADER.pack(identity[1], len(extension), place)
-            found.append((0xE1, EXTENDED_XMP_PREFIX + header + extension[place : place + _EXTENDED_PART]))
+            header = jpeg.EXTENDED_XMP_HEADER.pack(identity[1], len(extension), place)
+            found.append((0xE1, jpeg.EXTENDED_XMP_PREFIX + header + extension[place : place + _EXTENDED_PART]))
     profile = metadata.icc_profile or b""
     parts = [profile[place : place + _ICC_PART] for place in range(0, len(profile), _ICC_PART)]
-    found += [(0xE2, ICC_PREFIX + bytes([number, len(parts)]) + part) for number, part in enumerate(parts, 1)]
-    segments = [bytes([0xFF, marker]) + struct.pack(">H", 2 + len(data)) + data for marker, data in found]
-    return b"".join(segments), tuple(lost)
+    found += [(0xE2, jpeg.ICC_PREFIX + bytes([number, len(parts)]) + part) for number, part in enumerate(parts, 1)]
+    return b"".join(bytes([0xFF, marker]) + struct.pack(">H", 2 + len(data)) + data for marker, data in found)
 
 
-def _comments(metadata: Metadata) -> list[bytes]:
-    """Return the comments of a PNG that are plain text."""
-    split = [data.partition(b"\0") for kind, data in metadata.texts if kind == b"tEXt"]
-    return [text for keyword, _, text in split if keyword == _COMMENT]
+def _encode_bmp(job: _Job) -> bytes:
+    return _by_pillow(job.channels, "BMP", {"dpi": job.metadata.dpi or _NO_RESOLUTION})
 
 
-def _encode_bmp(job: _Job) -> _Encoded:
-    resolution = job.metadata.resolution
-    per_inch = resolution.per_inch if resolution else None
-    return _Encoded(_by_pillow(job.channels, "BMP", {"dpi": per_inch or _NO_RESOLUTION}), ())
-
-
-_ENCODERS: Final[dict[str, Callable[[_Job], _Encoded]]] = {
+_ENCODERS: Final[dict[str, Callable[[_Job], bytes]]] = {
     "PNG": _encode_png,
     "TIFF": _encode_tiff,
     "WEBP": _encode_webp,
@@ -366,3 +345,82 @@ def _by_pillow(channels: Levels, file_format: str, options: dict[str, Any]) -> b
     image = Image.fromarray(channels[..., 0] if channels.shape[2] == 1 else channels)
     image.save(content, file_format, **options)
     return content.getvalue()
+
+
+def _png_of(pixels: Levels, described: list[tuple[bytes, bytes]]) -> bytes:
+    """Encode a PNG of 8 or 16 bits a channel (H, W, C), with further chunks before the pixels."""
+    further = [_png_chunk(kind, data) for kind, data in described]
+    if pixels.dtype == np.uint16:
+        height, width, channels = pixels.shape
+        header = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOR_TYPES[channels], 0, 0, 0)
+        data = [_png_chunk(b"IDAT", block) for block in _png_data(pixels.astype(np.uint16, copy=False))]
+        return b"".join([SIGNATURE, _png_chunk(b"IHDR", header), *further, *data, _png_chunk(b"IEND", b"")])
+    content = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(content, "PNG")
+    header_chunk, *others = [chunk.stored for chunk in chunks(content.getvalue())]
+    return b"".join([SIGNATURE, header_chunk, *further, *others])
+
+
+def encode_tiff(pixels: Levels, tags: dict[int, Any], resolution: Resolution | None) -> bytes:
+    """Encode a TIFF of 8 or 16 bits a channel, compressed without loss.
+
+    Args:
+        pixels: (H, W, C): gray, gray and alpha, RGB, or RGB and alpha.
+        tags: further tags; folders of tags are dictionaries.
+        resolution: pixels per unit of length.
+    """
+    height, width, channels = pixels.shape
+    has_alpha, is_color = channels in (2, 4), channels >= 3
+    rows = max(1, _BLOCK_BYTES // (width * channels * pixels.itemsize))
+    strips = [_tiff_strip(pixels[top : top + rows]) for top in range(0, height, rows)]
+    sizes = [len(strip) for strip in strips]
+    with without_warnings():  # of odd tags
+        directory = ImageFileDirectory_v2(prefix=b"II")
+        for tag, value in tags.items():
+            directory[tag] = value
+        directory[tiff.WIDTH], directory[tiff.HEIGHT] = width, height
+        directory[tiff.SAMPLES], directory[tiff.BITS] = channels, (8 * pixels.itemsize,) * channels
+        directory[tiff.PHOTOMETRIC] = tiff.RGB if is_color else tiff.BLACK_IS_ZERO
+        if has_alpha:
+            directory[tiff.EXTRA_SAMPLES] = _STRAIGHT_ALPHA
+        directory[tiff.COMPRESSION], directory[tiff.PREDICTOR], directory[tiff.PLANES] = (
+            _DEFLATE,
+            _LEFT_DIFFERENCE,
+            _INTERLEAVED,
+        )
+        if resolution is not None:
+            directory[tiff.ACROSS], directory[tiff.DOWN] = resolution.across, resolution.down
+            directory[tiff.UNIT] = _TIFF_UNITS[resolution.unit]
+        directory[tiff.ROWS_PER_STRIP], directory[tiff.STRIP_BYTES] = min(rows, height), tuple(sizes)
+        # The places of the strips are relative to the end of the tags: Pillow adds that place.
+        directory[tiff.STRIP_OFFSETS] = tuple(int(place) for place in np.cumsum([0, *sizes[:-1]]))
+        content = io.BytesIO()
+        directory.save(content)
+    return b"".join([content.getvalue(), *strips])
+
+
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _png_data(pixels: NDArray[np.uint16]) -> Iterator[bytes]:
+    """Yield the compressed rows in parts; each row is filtered, byte by byte."""
+    height, width, channels = pixels.shape
+    compressor = zlib.compressobj()
+    pixel_bytes = 2 * channels
+    rows = max(1, _BLOCK_BYTES // (width * pixel_bytes))
+    for top in range(0, height, rows):
+        levels = pixels[top : top + rows].astype(">u2", order="C")
+        values = levels.view(np.uint8).reshape(len(levels), width * pixel_bytes)
+        filtered = np.empty((len(levels), 1 + width * pixel_bytes), np.uint8)
+        filtered[:, 0] = _PNG_LEFT
+        filtered[:, 1 : 1 + pixel_bytes] = values[:, :pixel_bytes]
+        np.subtract(values[:, pixel_bytes:], values[:, :-pixel_bytes], out=filtered[:, 1 + pixel_bytes :])
+        yield compressor.compress(filtered.data)
+    yield compressor.flush()
+
+
+def _tiff_strip(pixels: Levels) -> bytes:
+    differences = pixels.astype(pixels.dtype.newbyteorder("<"), order="C")
+    np.subtract(pixels[:, 1:], pixels[:, :-1], out=differences[:, 1:])
+    return zlib.compress(differences.data)

@@ -1,4 +1,4 @@
-"""XMP of an image that has been turned upright and restored: without what refers to lost parts of its file."""
+"""XMP of an upright, restored copy: without references to lost parts of the file."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from xml.parsers.expat import ExpatError
 
 _ANY: Final = None
 
-# By namespace, the names that only make sense with data behind the image, or that show it as it was; None for all
+# By namespace, the names that need data behind the image, or that show the old image; None for all names
 _BOUND: Final[dict[str, tuple[str, ...] | None]] = {
     "http://ns.adobe.com/hdr-gain-map/1.0/": _ANY,
     "http://ns.apple.com/HDRGainMap/1.0/": _ANY,
@@ -21,7 +21,7 @@ _BOUND: Final[dict[str, tuple[str, ...] | None]] = {
     "http://ns.google.com/photos/1.0/camera/": ("MotionPhoto", "MicroVideo"),
     "http://ns.adobe.com/xap/1.0/": ("Thumbnails",),
 }
-# The same for what stands in the extension of XMP in a JPEG
+# The same for the extension of XMP in a JPEG
 _IN_EXTENSION: Final[dict[str, tuple[str, ...] | None]] = {
     "http://ns.adobe.com/xmp/note/": ("HasExtendedXMP",),
     "http://ns.google.com/photos/1.0/depthmap/": _ANY,
@@ -42,15 +42,15 @@ _RESOLUTIONS: Final = re.compile(rb"tiff:([XY])Resolution")
 
 
 def corrected_xmp(xmp: bytes, orientation: int, *, is_turned: bool) -> bytes | None:
-    """Say in XMP that the pixels are upright; leave out what refers to data behind the image, and thumbnails.
+    """Return the XMP of upright pixels, without thumbnails and references to data behind the image.
 
     Args:
         xmp: XMP in UTF-8.
-        orientation: that the pixels had.
+        orientation: of the stored pixels.
         is_turned: whether by a quarter, so that the resolutions change places.
 
     Returns:
-        None for what cannot be read as XML although something has to be left out of it.
+        None if something has to be left out, and the XMP is no XML.
     """
     if _mentions(xmp, _BOUND) or (orientation != 1 and _AREA.encode() in xmp):
         cleaned = _without(xmp, _BOUND, orientation)
@@ -64,19 +64,19 @@ def corrected_xmp(xmp: bytes, orientation: int, *, is_turned: bool) -> bytes | N
 
 
 def without_extension(xmp: bytes) -> bytes | None:
-    """Leave out of XMP what refers to its extension; None for what cannot be read as XML."""
+    """Return XMP without references to its extension; None if it is no XML."""
     return _without(xmp, _IN_EXTENSION, 1) if _mentions(xmp, _IN_EXTENSION) else xmp
 
 
 def sized_xmp(xmp: bytes, width: int, height: int) -> bytes:
-    """Say the size of the written image where XMP says one."""
+    """Return XMP with the size of the written image, if it states a size."""
     for pattern, value in zip(_SIZES, (width, height), strict=True):
         xmp = pattern.sub(rb"\g<1>%d" % value, xmp)
     return xmp
 
 
 def _mentions(xmp: bytes, bound: dict[str, tuple[str, ...] | None]) -> bool:
-    """Whether bound names may occur, so that others need not be read as XML and keep every byte."""
+    """Return whether bound names may occur; XMP without them keeps every byte."""
     return any(
         space.encode() in xmp and (names is None or any(name.encode() in xmp for name in names))
         for space, names in bound.items()
@@ -84,7 +84,7 @@ def _mentions(xmp: bytes, bound: dict[str, tuple[str, ...] | None]) -> bool:
 
 
 def _without(xmp: bytes, bound: dict[str, tuple[str, ...] | None], orientation: int) -> bytes | None:
-    # XMP has no entities of its own, which can fill the memory, and is not as large.
+    # Entities, which XMP does not need, can fill the memory.
     if b"<!DOCTYPE" in xmp or b"<!ENTITY" in xmp or len(xmp) > _LARGEST:
         return None
     try:
@@ -127,7 +127,7 @@ def _is_bound(bound: dict[str, tuple[str, ...] | None], space: str | None, name:
 
 
 def _turn_area(element: Element, orientation: int) -> None:
-    """Turn the center and the sides of an area, which are parts of width and height as stored."""
+    """Turn the center and the sides of an area, which are fractions of the stored width and height."""
     values = {name: element.getAttributeNS(_AREA, name) for name in ("x", "y", "w", "h")}
     try:
         x, y = float(values["x"]), float(values["y"])

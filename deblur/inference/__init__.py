@@ -1,1 +1,1 @@
-"""Trained networks: where they come from and how they are built again, without a trainer."""
+"""Trained networks: loading, tiles, image files in and out; without a trainer."""

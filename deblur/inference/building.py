@@ -1,4 +1,4 @@
-"""Settings -> a network: an untrained one, or one of a file whose settings nobody has checked."""
+"""Settings -> a network: an untrained one, or one of a file whose settings are not checked."""
 
 import contextlib
 import inspect
@@ -19,11 +19,11 @@ from deblur.inference.description import LARGEST_WIDTH, MOST_WEIGHTS
 from deblur.models.protocol import LARGEST_HALO, traits_of
 
 OWN: Final = ("deblur.models",)
-"""Where the classes are defined that are built of any file."""
+"""Modules whose classes are built from any file."""
 
 _CONVOLUTION: Final = 4  # dimensions of its weights: channels out, channels in, height, width
 _DRAWING: Final = ("normal_", "uniform_", "random_", "bernoulli_", "exponential_")  # of torch.Tensor
-_SHARED: Final = 4  # how many times as much as a file holds its weights may have, if some are the same
+_SHARED: Final = 4  # weights may take so many times the size of their file, if some share their memory
 
 
 def build_network(
@@ -38,19 +38,19 @@ def build_network(
 def rebuild_network(
     settings: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path, trusted: Sequence[str]
 ) -> nn.Module:
-    """Build a network of a file and give it its weights.
+    """Build the network of a file with its weights.
 
-    The settings may ask for any size. So the network is built without memory first, and only one that has the shapes
-    of the weights that the file holds is built in earnest.
+    The settings may ask for any size. The network is therefore built without memory first, and with memory only if the
+    shapes of its weights are those of the file.
 
     Args:
         settings: of the network, with its `_target_`.
-        weights: by name; only their shapes are looked at before they are known to fit.
+        weights: by name.
         path: of the file, for the error.
-        trusted: modules of the user's own whose classes may be built.
+        trusted: custom modules whose classes may be built.
 
     Raises:
-        UserError: where the settings are not allowed, or the weights are those of another network.
+        UserError: if the settings are not allowed, or the weights are those of another network.
     """
     _refuse_sizes(weights, path)
     with _no_more_parameters_than(len(weights)):
@@ -75,7 +75,7 @@ def damaged(path: Path, error: Exception) -> UserError:
 
 
 def _refuse_sizes(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse weights of which a few bytes in a file make a network that no memory holds."""
+    """Refuse weights of a small file that make a network of gigabytes."""
     if len(weights) > MOST_WEIGHTS:
         raise UserError(f"{path} holds {len(weights)} arrays of weights: {MOST_WEIGHTS} are allowed.")
     held = sum(weight.numel() * weight.element_size() for weight in weights.values())
@@ -94,7 +94,7 @@ def _refuse_sizes(weights: Mapping[str, Tensor], path: Path) -> None:
 
 @contextlib.contextmanager
 def _no_more_parameters_than(most: int) -> Iterator[None]:
-    """Stop a network that makes more parameters than a file holds, such as one of a billion layers."""
+    """Stop building a network of more parameters than a file holds, such as one of a billion layers."""
     made: set[tuple[int, str]] = set()
 
     def counted(module: nn.Module, name: str, _: nn.Parameter) -> None:
@@ -110,11 +110,7 @@ def _no_more_parameters_than(most: int) -> Iterator[None]:
 
 
 def _outlined(settings: Mapping[str, Any], trusted: Sequence[str]) -> nn.Module | None:
-    """Return a network without memory for its weights; None for a class of the user's own that needs some.
-
-    Raises:
-        UserError: where the settings are not allowed.
-    """
+    """Return a network without memory for its weights; None for a custom class that needs some."""
     _refuse_values(settings)
     is_own = str(settings.get("_target_")).startswith(tuple(f"{module}." for module in OWN))
     try:
@@ -129,7 +125,7 @@ def _outlined(settings: Mapping[str, Any], trusted: Sequence[str]) -> nn.Module 
 
 
 class _WithoutDrawing(TorchFunctionMode):
-    """Leaves weights without memory as they are: even to draw none of them, torch loads its compiler for seconds."""
+    """Skips the initialization of weights without memory, for which torch loads its compiler for seconds."""
 
     def __torch_function__(
         self,
@@ -144,7 +140,7 @@ class _WithoutDrawing(TorchFunctionMode):
 
 
 def _refuse_values(settings: Mapping[str, Any]) -> None:
-    """Refuse values of another type or range than a training would take; what is missing is the class's own."""
+    """Refuse values of another type or range than those of a training; missing ones are the defaults of the class."""
     target = str(settings.get("_target_"))
     known = schema.BY_TARGET.get(target)
     if known is None:

@@ -1,4 +1,4 @@
-"""The checkpoints that a training leaves behind, read without a trainer."""
+"""The checkpoints of a training, read without a trainer."""
 
 import pickletools
 import re
@@ -13,11 +13,11 @@ from torch import Tensor
 from deblur.errors import UserError
 from deblur.reading import UnusableFile, refuse_special_file, unicode_name, unreadable
 
-CHECKPOINTS = "checkpoints"  # the folder in a run's
-BEST, LAST = "best.ckpt", "last.ckpt"  # in that folder: of the best epoch, and of the last one
+CHECKPOINTS = "checkpoints"  # folder in a run's folder
+BEST, LAST = "best.ckpt", "last.ckpt"  # of the best and of the last epoch
 _PICKLE: Final = "data.pkl"  # of the archive: all values but the tensors' numbers
 _LARGEST_PICKLE: Final = 64 * 2**20  # bytes; the digests of a million images have 30
-# What is called when a checkpoint of a training is read. torch itself allows more, such as `bytearray(10**11)`.
+# Functions that reading a checkpoint calls. torch itself allows more, such as `bytearray(10**11)`.
 _CALLED: Final = re.compile(
     r"collections (OrderedDict|Counter)|(builtins|__builtin__) set|torch\._utils _rebuild_(tensor_v2|parameter)|"
     r"torch\.storage UntypedStorage|torch (\w+Storage|Size|device|float\d+|bfloat16|u?int\d+|bool)"
@@ -25,7 +25,7 @@ _CALLED: Final = re.compile(
 
 
 def digest_of(image: str) -> str:
-    """Return as much of an image's digest as tells it from all others."""
+    """Return as much of an image's digest as identifies it."""
     return image[:16]
 
 
@@ -35,10 +35,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     The numbers of the tensors stay in the file until they are used.
 
     Returns:
-        What it holds: `epoch` and `global_step`, from 0 up, `state_dict`, the weights by name, and more.
+        Its content: `epoch` and `global_step`, from 0 up, `state_dict`, the weights by name, and more.
 
     Raises:
-        UserError: where it is missing, cannot be read, is damaged, or holds anything else.
+        UserError: if it is missing, cannot be read, is damaged, or holds anything else.
     """
     try:
         _refuse_traps(path)
@@ -55,7 +55,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise
     except OSError as error:
         raise unreadable(path, error) from error
-    except Exception as error:  # torch raises what its unpickler and its archive reader raise
+    except Exception as error:  # of torch's unpickler and archive reader
         reason = str(error) if isinstance(error, _Trap) else type(error).__name__
         raise UserError(
             f"{path} is no checkpoint of this program, or is damaged ({reason}): give a run's folder, a checkpoint, or "
@@ -68,10 +68,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def mismatch(expected: Any, found: Any, where: str) -> str | None:
-    """Return in what a value of any origin is not of the kind that is expected; None where it is.
+    """Return how a value of any origin differs from the expected kind; None if it does not.
 
-    Mappings have to hold every key that is expected, and may hold more. Tensors are of one shape and type. Whole and
-    decimal numbers count as one kind, and so does anything with an expected None.
+    Mappings have to hold every expected key, and may hold more. Tensors are of one shape and type. Whole and decimal
+    numbers count as one kind; an expected None accepts anything.
 
     Args:
         expected: an example of what it should be.
@@ -86,9 +86,9 @@ def mismatch(expected: Any, found: Any, where: str) -> str | None:
         for key, inner in expected.items():
             if key not in found:
                 return f"it lacks {where}.{key}"
-            told = mismatch(inner, found[key], f"{where}.{key}")
-            if told is not None:
-                return told
+            reason = mismatch(inner, found[key], f"{where}.{key}")
+            if reason is not None:
+                return reason
         return None
     if isinstance(expected, Tensor):
         if not isinstance(found, Tensor) or (found.shape, found.dtype) != (expected.shape, expected.dtype):
@@ -102,7 +102,7 @@ def mismatch(expected: Any, found: Any, where: str) -> str | None:
 
 
 def _flaw(content: Any) -> str | None:
-    """Return what keeps a value from being the content of a checkpoint, for the end of a sentence."""
+    """Return why a value is not the content of a checkpoint, for the end of a sentence; None if it is."""
     if not isinstance(content, dict) or not {"epoch", "global_step", "state_dict"} <= content.keys():
         return "is no checkpoint of a training"
     for key in ("epoch", "global_step"):
@@ -117,24 +117,18 @@ def _flaw(content: Any) -> str | None:
 
 
 class _Trap(Exception):
-    """What takes the memory of the machine, or its time, when it is read."""
+    """A file that would take the memory of the machine, or its time."""
 
 
 def _refuse_traps(path: Path) -> None:
-    """Refuse a file that is no archive as torch writes it, before anything in it is believed.
-
-    Raises:
-        _Trap: where it is none.
-        UnreadableFile: for a folder or a device.
-        FileNotFoundError, OSError, zipfile.BadZipFile: where it cannot be read.
-    """
+    """Refuse a file that is no archive as torch writes it, before it is loaded."""
     refuse_special_file(path, path.stat().st_mode)
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise _Trap("it is compressed")  # a kilobyte may then stand for a gigabyte
         if sum(entry.file_size for entry in entries) > path.stat().st_size:
-            raise _Trap("it tells of more than it holds")
+            raise _Trap("it declares more than it holds")
         pickles = [entry for entry in entries if entry.filename.rpartition("/")[2] == _PICKLE]
         if len(pickles) != 1 or pickles[0].file_size > _LARGEST_PICKLE:
             raise _Trap("it holds no values, or too many")
@@ -146,7 +140,7 @@ def _refuse_traps(path: Path) -> None:
 
 
 def _refuse_calls(file: IO[bytes]) -> None:
-    """Refuse a pickle that calls what no training has left there."""
+    """Refuse a pickle that calls other functions than a checkpoint does."""
     for code, value, _ in pickletools.genops(file):
         if code.name in ("GLOBAL", "INST") and not _CALLED.fullmatch(str(value)):
             raise _Trap("it calls what no training leaves behind")

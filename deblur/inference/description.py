@@ -1,9 +1,9 @@
-"""What an exported network says about itself, as JSON inside its file; read without torch."""
+"""The description of an exported network: JSON inside its file, read without torch."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -12,10 +12,10 @@ from deblur.metrics import MOST_DECIMALS
 from deblur.models.protocol import LARGEST_HALO, is_size_divisor
 from deblur.reading import json_value
 
-KEY: Final = "deblur"  # of our JSON among a file's metadata
-SEEN: Final = "seen_images"  # key of the digests of the images that a network was trained or validated on
+KEY: Final = "deblur"  # of the description among a file's metadata
+SEEN: Final = "seen_images"  # key of the digests of training and validation images
 LARGEST_WIDTH: Final = 4096  # channels of a layer
-LARGEST_PART: Final = 2**32  # bytes that a layer may give for a part of an image
+LARGEST_PART: Final = 2**32  # bytes of a layer's output for a part of an image
 MOST_WEIGHTS: Final = 10_000  # arrays of weights; two of each layer
 LARGEST_TEXT: Final = 32 * 2**20  # bytes of the JSON; the digests of a million images have 20
 MOST_SECTIONS: Final = 50_000  # lists and mappings in the JSON
@@ -23,11 +23,9 @@ MOST_VALUES: Final = 20_000  # in the settings of a network, those within lists 
 LONGEST_TEXT: Final = 10_000  # characters of a text in the settings
 _FORMAT: Final = 1  # raised when the JSON changes its meaning
 
-_Kind = TypeVar("_Kind", bound=BaseModel)
-
 
 def _plain(section: Any) -> Any:
-    """Return a section that holds plain values alone, and not so many that to go through them takes for ever."""
+    """Return a section if it holds plain values alone, in a number that is soon visited."""
     count, values = 0, [section]
     while values:
         value = values.pop()
@@ -52,20 +50,18 @@ def _plain(section: Any) -> Any:
 Plain = Annotated[dict[str, Any], BeforeValidator(_plain)]
 
 
-class _Told(BaseModel):
-    """What a file tells; what nothing reads of it may be anything."""
+class _Stored(BaseModel):
+    """Part of a description; keys that nothing reads may hold anything."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class _Named(_Told):
-    """A section that describes an object."""
-
+class _Object(_Stored):
     target: str | None = Field(None, alias="_target_")
     name: str | None = None
 
 
-class _Blur(_Named):
+class _Blur(_Object):
     families: dict[str, dict[str, Any] | None] | None = None
 
     @model_validator(mode="after")
@@ -77,12 +73,12 @@ class _Blur(_Named):
         return self
 
 
-class _Data(_Named):
+class _Data(_Object):
     boundary: str | None = None
     leaves: float | None = None
 
 
-class _Sections(_Told):
+class _Sections(_Stored):
     model: Plain
     blur: Plain
     data: Plain | None = None
@@ -93,30 +89,30 @@ class _Sections(_Told):
     seed: int | None = None
 
 
-class _Best(_Told):
+class _Best(_Stored):
     epoch: int | None = None
 
 
-class _Images(_Told):
+class _Images(_Stored):
     fingerprint: str | None = None
     counts: dict[str, int] | None = None
 
 
-class _MetricInfo(_Told):
+class _MetricInfo(_Stored):
     label: str = ""
     unit: str = ""
     higher_is_better: bool = True
     decimals: int = Field(4, ge=0, le=MOST_DECIMALS)
 
 
-class _Metrics(_Told):
+class _Metrics(_Stored):
     test: dict[str, float | None] | None = None
     metrics: dict[str, _MetricInfo] | None = None
     val: _Best | None = None
     data: _Images | None = None
 
 
-class _Description(_Told):
+class _Description(_Stored):
     settings: dict[str, Any]
     name: str | None = Field(None, max_length=LONGEST_TEXT)
     metrics: dict[str, Any] | None = None
@@ -133,24 +129,24 @@ class _Description(_Told):
 
 
 def write_description(description: Mapping[str, Any]) -> str:
-    """Return the JSON that stands in the file.
+    """Return the JSON of a description.
 
     Args:
-        description: plain values; `settings` has the sections `model` and `blur` of the training's configuration,
-            `name`, `metrics`, `halo` and `size_divisor` [px] may be there.
+        description: plain values: `settings` with the sections `model` and `blur` of the training's configuration, and
+            optionally `name`, `metrics`, `halo` and `size_divisor` [px].
     """
     return json.dumps({"format": _FORMAT, **description}, sort_keys=True)
 
 
 def read_description(text: str | None, path: Path) -> dict[str, Any]:
-    """Return what an exported network says about itself; whatever this program reads of it is there and of its type.
+    """Return the description of an exported network; the keys that this program reads are of the expected type.
 
     Args:
-        text: our JSON; None where the file has none.
+        text: JSON; None if the file has none.
         path: of the file, for the error.
 
     Raises:
-        UserError: where it says nothing, or something else than ours.
+        UserError: if it is missing or invalid.
     """
     try:
         description = _parsed(text) if text and text.strip() else None
@@ -158,25 +154,21 @@ def read_description(text: str | None, path: Path) -> dict[str, Any]:
         description = None
     except ValueError as error:
         raise UserError(
-            f"{path} is damaged: what it tells of its network cannot be read ({error}), or it was not exported by this "
-            "program."
+            f"{path} is damaged: its description of the network cannot be read ({error}), or it was not exported by "
+            "this program."
         ) from error
     if not isinstance(description, dict) or not has_settings(description.get("settings")):
-        raise UserError(f"{path} was not exported by this program: it does not tell the settings of its network.")
+        raise UserError(f"{path} was not exported by this program: it lacks the settings of its network.")
     if description.get("format") != _FORMAT:
         raise UserError(f"{path} is of the format {description.get('format')}, of another version of this program.")
     _refuse_unfit(_Description, description, path)
     check_settings(description["settings"], path)
-    check_metrics(description.get("metrics") or {}, path)
+    _refuse_unfit(_Metrics, description.get("metrics") or {}, path, "metrics")
     return description
 
 
 def _parsed(text: str) -> Any:
-    """Parse our JSON.
-
-    Raises:
-        ValueError: where that would take hundreds of megabytes, or it is none; its text is a short reason.
-    """
+    """Parse JSON; raise ValueError with a short reason if that would take hundreds of megabytes."""
     if len(text) > LARGEST_TEXT:
         raise ValueError(f"it has {len(text) / 2**20:.0f} MiB")
     if text.count("[") + text.count("{") > MOST_SECTIONS:
@@ -185,36 +177,23 @@ def _parsed(text: str) -> Any:
 
 
 def check_settings(settings: Mapping[str, Any], path: Path) -> None:
-    """Check the settings of a training, of any origin: that each section is there and of the type that is read.
-
-    Args:
-        settings: with the sections `model` and `blur`, as `has_settings` tells.
-        path: of the file that holds them, for the error.
+    """Check the types of the settings of a training, of any origin, for which `has_settings` is true.
 
     Raises:
-        UserError: for the first value that cannot be so.
+        UserError: for the first invalid value.
     """
     _refuse_unfit(_Sections, settings, path, "settings")
-    kinds: dict[str, type[_Named]] = {"model": _Named, "blur": _Blur, "data": _Data, "optimizer": _Named}
+    kinds: dict[str, type[_Object]] = {"model": _Object, "blur": _Blur, "data": _Data, "optimizer": _Object}
     for section, kind in kinds.items():
         if settings.get(section) is not None:
             _refuse_unfit(kind, settings[section], path, f"settings.{section}")
 
 
-def check_metrics(metrics: Any, path: Path) -> None:
-    """Check the results of a training, of any origin, as far as they are read.
-
-    Raises:
-        UserError: for the first value that cannot be so.
-    """
-    _refuse_unfit(_Metrics, metrics, path, "metrics")
-
-
 def checked_seen(seen: Any, path: Path) -> frozenset[str] | None:
-    """Return the digests of the images that a network has seen, of any origin; None where they are not known.
+    """Return the digests of a network's training and validation images, of any origin; None if they are not known.
 
     Raises:
-        UserError: where they are something else.
+        UserError: for anything else.
     """
     if seen is None:
         return None
@@ -224,20 +203,19 @@ def checked_seen(seen: Any, path: Path) -> frozenset[str] | None:
 
 
 def has_settings(config: Any) -> bool:
-    """Tell whether a configuration, of any origin, has the sections that a network is built and described by."""
+    """Return whether a configuration, of any origin, has the sections that a network is built and described by."""
     return isinstance(config, dict) and all(isinstance(config.get(section), dict) for section in ("model", "blur"))
 
 
-def _refuse_unfit(kind: type[_Kind], told: Any, path: Path, place: str = "") -> None:
+def _refuse_unfit(kind: type[BaseModel], stored: Any, path: Path, place: str = "") -> None:
     try:
-        kind.model_validate(told)
+        kind.model_validate(stored)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        # A place that the file names is as long as it likes.
-        where = ".".join([*([place] if place else []), *map(str, first["loc"])])[:100]
+        where = ".".join([*([place] if place else []), *map(str, first["loc"])])[:100]  # keys of the file can be long
         reason = first["msg"].removeprefix("Value error, ")
         raise _damaged(path, f"{where}: {reason}" if where else reason) from error
 
 
 def _damaged(path: Path, reason: str) -> UserError:
-    return UserError(f"{path} is damaged: what it tells of its network cannot be so ({reason}). Export it again.")
+    return UserError(f"{path} is damaged: its description of the network is not valid ({reason}). Export it again.")

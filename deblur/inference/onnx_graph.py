@@ -1,7 +1,7 @@
-"""What the graph of an ONNX file may be: known layers, and sizes that are known before anything is computed.
+"""Which ONNX graphs are computed: those of known operators, whose sizes are known beforehand.
 
 A file of a kilobyte can ask for a loop of 2^62 rounds, or for an array of a terabyte. onnxruntime computes parts of a
-graph when it opens it, so both have to be refused before.
+graph as it opens it, so both are refused before.
 """
 
 import math
@@ -18,10 +18,10 @@ from deblur.inference.tiles import DEFAULT_TILE
 
 Shape = tuple[int, ...]
 
-_OWN_OPERATORS: Final = (  # of the networks of this program
+_OWN_OPERATORS: Final = (  # of deblur.models
     "Add Concat Conv DepthToSpace Div Gather Min Mod Mul Range Relu Reshape Shape Slice Squeeze Sub Transpose"
 )
-_OTHER_OPERATORS: Final = (  # of convolutional networks; none computes a part of the graph repeatedly or conditionally
+_OTHER_OPERATORS: Final = (  # of other convolutional networks; none is a loop or a condition
     "Abs And AveragePool BatchNormalization Cast CastLike Ceil Clip Constant ConstantOfShape ConvTranspose Cos Dropout "
     "Elu Equal Erf Exp Expand Flatten Floor Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual "
     "GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less "
@@ -37,20 +37,11 @@ _SMALL: Final = 64  # values of an array that may be a size, and is therefore co
 _CONVOLUTIONS: Final = ("Conv", "ConvTranspose")
 _SPARE: Final = 2**28  # bytes
 _LIVE_LAYERS: Final = 6  # results of the widest layer that may be needed at a time
+_NO_NUMBERS: Final = (TensorProto.STRING, TensorProto.COMPLEX64, TensorProto.COMPLEX128)
 _KINDS: Final[Mapping[int, int]] = {  # bytes of a value
-    TensorProto.FLOAT: 4,
-    TensorProto.FLOAT16: 2,
-    TensorProto.BFLOAT16: 2,
-    TensorProto.DOUBLE: 8,
-    TensorProto.INT8: 1,
-    TensorProto.INT16: 2,
-    TensorProto.INT32: 4,
-    TensorProto.INT64: 8,
-    TensorProto.UINT8: 1,
-    TensorProto.UINT16: 2,
-    TensorProto.UINT32: 4,
-    TensorProto.UINT64: 8,
-    TensorProto.BOOL: 1,
+    kind: helper.tensor_dtype_to_np_dtype(kind).itemsize
+    for kind in range(TensorProto.FLOAT, TensorProto.BFLOAT16 + 1)
+    if kind not in _NO_NUMBERS
 }
 _TYPED_FIELDS: Final = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 
@@ -60,10 +51,10 @@ class UnusableGraph(Exception):
 
 
 def parsed(content: bytes) -> ModelProto:
-    """Return the model of an ONNX file, all of which is in that file, and of known operators alone.
+    """Return the model of an ONNX file.
 
     Raises:
-        UnusableGraph: for any other.
+        UnusableGraph: if it is damaged, has unknown operators, or keeps a part in another file.
     """
     try:
         model = onnx.load_model_from_string(content)
@@ -110,7 +101,7 @@ def _refuse_tensor(tensor: TensorProto) -> None:
     held = [len(tensor.raw_data) / size] if tensor.HasField("raw_data") else []
     held += [len(getattr(tensor, field)) for field in _TYPED_FIELDS if len(getattr(tensor, field))]
     if (held or [0]) != [count]:
-        raise UnusableGraph("it has an array that does not hold as many values as it tells")
+        raise UnusableGraph("it has an array that does not hold as many values as it declares")
 
 
 def _count(shape: Sequence[int]) -> int:
@@ -120,19 +111,14 @@ def _count(shape: Sequence[int]) -> int:
 
 
 class Sizes:
-    """The sizes of all that a graph computes, told from the sizes of what it is given.
+    """The sizes of all arrays of a graph, from the sizes of its inputs.
 
     Attributes:
-        inputs: the names of what it is given.
+        inputs: names of the inputs.
     """
 
     def __init__(self, model: ModelProto, halo: int | None) -> None:
-        """Take a graph that `parsed` has returned.
-
-        Args:
-            model: the graph.
-            halo: how far its receptive field reaches [px]; None where it is not known.
-        """
+        """Take a graph that `parsed` has returned, and the reach of its receptive field [px], if known."""
         self._graph = model.graph
         self._opsets = {opset.domain: opset.version for opset in model.opset_import}
         self._halo = halo or 0
@@ -142,13 +128,10 @@ class Sizes:
         self._last_use |= {each.name: len(model.graph.node) for each in model.graph.output}
 
     def check(self, given: Mapping[str, Shape]) -> None:
-        """Refuse inputs for which the graph would take more memory than a network of its layers.
-
-        Args:
-            given: the shape of each input.
+        """Refuse shapes of the inputs for which the graph would take more memory than a network of its layers.
 
         Raises:
-            UnusableGraph: where it does, or its sizes depend on the values of the image.
+            UnusableGraph: if it does, or its sizes depend on the values of the image.
         """
         most = self._most(given)
         types, values = self._start(given)
@@ -180,7 +163,7 @@ class Sizes:
         return _SPARE + (min(layers, LARGEST_PART) if is_part else layers)
 
     def _start(self, given: Mapping[str, Shape]) -> tuple[dict[str, TypeProto], dict[str, NDArray[Any]]]:
-        """Return the types of what is there before the first operator, and the values that may be sizes."""
+        """Return the types of weights and inputs, and the values that may be sizes."""
         types = {name: helper.make_tensor_type_proto(one.data_type, one.dims) for name, one in self._weights.items()}
         if self.inputs != list(given):
             raise UnusableGraph(f"it has {len(self.inputs)} inputs instead of {len(given)}")
@@ -193,7 +176,7 @@ class Sizes:
     def _outputs(
         self, node: NodeProto, types: Mapping[str, TypeProto], values: dict[str, NDArray[Any]]
     ) -> dict[str, TypeProto]:
-        """Return the types of what an operator gives; what may be a size is computed, and added to the values."""
+        """Return the types of an operator's outputs; small ones, which may be sizes, are computed into `values`."""
         named = [name for name in node.input if name]
         if any(name not in types for name in named):
             raise UnusableGraph("its operators are not in the order in which they are computed")
@@ -214,7 +197,7 @@ class Sizes:
                 values |= self._computed(node, [values.get(name) for name in node.input])
         except UnusableGraph:
             raise
-        except Exception as error:  # of many kinds: for a wrong version, for shapes that do not fit, for no attribute
+        except Exception as error:  # of many kinds
             raise UnusableGraph(f"its operator {node.op_type} cannot be computed") from error
         return found
 

@@ -1,4 +1,4 @@
-"""Images beside each other."""
+"""Images side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from deblur.image_io.images import DecodedImage, Metadata
+from deblur.image_io.images import DecodedImage
 
 Pixels = NDArray[Any]
 
@@ -22,18 +22,18 @@ _PAPER, _INK = (255, 255, 255), (0, 0, 0)
 
 
 def side_by_side(before: DecodedImage, after: DecodedImage) -> DecodedImage:
-    """Return an image before and after, next to each other, as one image."""
+    """Return an image before and after, side by side, as one image."""
     alpha = None if before.alpha is None else np.concatenate([before.alpha, before.alpha], axis=1)
     return replace(after, pixels=np.concatenate([before.pixels, after.pixels], axis=1), alpha=alpha)
 
 
 def row(images: Sequence[Pixels]) -> DecodedImage:
-    """Return images of one size and type next to each other, as one without metadata."""
-    return DecodedImage(np.concatenate(images, axis=1), None, "PNG", Metadata())
+    """Return images of one size and type side by side, as one without metadata."""
+    return DecodedImage(np.concatenate(images, axis=1), None, "PNG")
 
 
 def liveliest_detail(pixels: Pixels, side: int = DETAIL) -> tuple[slice, slice]:
-    """Return the rows and columns of the square in which brightness changes most; the whole where it is smaller."""
+    """Return the rows and columns of the square of most change in brightness, which a small image fills."""
     gray = pixels.astype(np.float64) if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float64)
     height, width = (min(side, size) for size in gray.shape)
     change = np.abs(np.diff(gray, axis=0, append=gray[-1:])) + np.abs(np.diff(gray, axis=1, append=gray[:, -1:]))
@@ -55,9 +55,4 @@ def contact_sheet(panels: Mapping[str, Pixels]) -> DecodedImage:
         panel = Image.fromarray(pixels).convert("RGB").resize((width, height), Image.Resampling.NEAREST)
         page.paste(panel, (left, top))
         draw.text((left + width / 2, top + height + _LABEL / 2), name, _INK, font, anchor="mm")
-    return DecodedImage(np.asarray(page), None, "PNG", Metadata())
-
-
-def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
-    """Return 16-bit levels as 8-bit ones, rounded."""
-    return pixels if pixels.dtype == np.uint8 else ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return DecodedImage(np.asarray(page), None, "PNG")

@@ -1,8 +1,8 @@
-"""Which image is restored to which file."""
+"""Which image is restored into which file."""
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -28,13 +28,13 @@ RESTORED: Final = "-restored"  # ends the usual name of an output
 
 @dataclass(frozen=True)
 class Task:
-    """One image and where its results go.
+    """One image and the place of its results.
 
     Attributes:
-        name: of the image, within the folder that was given.
+        name: of the image, within the given folder.
         source: its file.
-        target: the restored image's file.
-        stem: begins the names of further results.
+        target: the file of the restored image.
+        stem: start of the names of further results.
     """
 
     name: str
@@ -42,31 +42,32 @@ class Task:
     target: Path
     stem: str
 
-    def beside(self, ending: str, suffix: str | None = None) -> Path:
-        """Return the path of a further result beside the target, with its suffix or another."""
+    def sibling(self, ending: str, suffix: str | None = None) -> Path:
+        """Return the path of a further result next to the target, with its suffix or another."""
         return self.target.with_name(f"{self.stem}-{ending}{suffix or self.target.suffix}")
 
 
 def plan(sources: Sequence[Path], output: Path | None) -> list[Task]:
-    """Return what is to be restored, and to where.
+    """Return the images to restore, and their places.
 
     Args:
-        sources: images, and folders, whose structure is kept. One that is given again is left out.
-        output: a folder, or for a single image a file; None takes NAME-restored beside each source. If it names no
-            file, the suffix is the source's, or that of its format if its name has none that is known. A single
-            folder's images go into it; of several sources, those of a folder go into a folder of its name within.
+        sources: images, and folders, whose structure is kept. Repeated ones are left out.
+        output: a folder, or for a single image a file; None takes NAME-restored next to each source. If it names no
+            file, the suffix is the source's, or that of its format if the source has no known suffix. A single folder's
+            images go into it; of several sources, those of a folder go into a subfolder of its name.
 
     Raises:
         UserError: if there is no image, or an output would lie where the input is.
     """
     sources = list(dict.fromkeys(sources))
+    is_alone = len(sources) == 1
     tasks: list[Task] = []
     for source in sources:
         if source.is_dir():
-            inside = None if output is None or len(sources) == 1 else output / _real(source).name
-            tasks += _of_folder(source, output if inside is None else inside)
+            folder = output if output is None or is_alone else output / _real(source).name
+            tasks += _of_folder(source, folder)
         else:
-            tasks.append(_of_file(source, output, is_alone=len(sources) == 1))
+            tasks.append(_of_file(source, output, is_alone=is_alone))
     names = Counter(task.name for task in tasks)
     stems = Counter((task.target.parent, task.stem) for task in tasks)  # such as a.png and a.jpg
     return [
@@ -84,27 +85,19 @@ def _of_file(source: Path, output: Path | None, *, is_alone: bool) -> Task:
         raise UserError(
             f"{printable(str(source))} does not exist: give an image, or a folder of images.{near_place(source)}"
         )
-    if output is None:
-        stem, suffix = _split_name(source)
-        return Task(source.name, source, source.with_name(f"{stem}{RESTORED}{suffix}"), stem)
-    if output.is_dir() or (not output.suffix and not output.exists()):
-        stem, suffix = _split_name(source)
-        return Task(source.name, source, output / f"{stem}{suffix}", stem)
-    if not is_alone and (output.exists() or output.suffix.lower() in IMAGE_SUFFIXES):
+    is_folder = output is None or output.is_dir() or (not output.suffix and not output.exists())
+    if output is not None and not is_folder and is_alone:
+        output_format(output)
+        return Task(source.name, source, output, output.stem)
+    if output is not None and not is_folder and (output.exists() or output.suffix.lower() in IMAGE_SUFFIXES):
         raise UserError(f"--output {printable(str(output))} is no folder, but several images are given: give a folder.")
-    if not is_alone:
-        stem, suffix = _split_name(source)
-        return Task(source.name, source, output / f"{stem}{suffix}", stem)
-    output_format(output)
-    return Task(source.name, source, output, output.stem)
+    stem, suffix = _split_name(source)
+    target = source.with_name(f"{stem}{RESTORED}{suffix}") if output is None else output / f"{stem}{suffix}"
+    return Task(source.name, source, target, stem)
 
 
 def _split_name(source: Path) -> tuple[str, str]:
-    """Return the name of an image's copy without its suffix, and a suffix that names a format.
-
-    Raises:
-        UserError: for a name that does not tell the format, and a content that is not read.
-    """
+    """Return the stem of an image's copy, and a suffix that names a format: that of the content, if need be."""
     if source.suffix.lower() in IMAGE_SUFFIXES:
         return source.stem, source.suffix
     return source.name, _SUFFIX_BY_FORMAT[format_of(source)]
@@ -113,7 +106,7 @@ def _split_name(source: Path) -> tuple[str, str]:
 def _of_folder(source: Path, output: Path | None) -> list[Task]:
     inside = _real(source)
     if output is None and not inside.name:
-        raise UserError(f"{source} has nothing beside it: say where the restored images go with --output DIR.")
+        raise UserError(f"{source} has no parent folder: name one for the restored images with --output DIR.")
     folder = inside.with_name(f"{inside.name}{RESTORED}") if output is None else output
     if folder.is_file() or folder.suffix.lower() in IMAGE_SUFFIXES:
         raise UserError(
@@ -127,20 +120,19 @@ def _of_folder(source: Path, output: Path | None) -> list[Task]:
     return [Task(name, source / name, folder / name, Path(name).stem) for name in find_images(source, "IMAGES")]
 
 
-def refuse_losses(tasks: Sequence[Task], files_of: Callable[[Task], Sequence[Path]]) -> None:
+def refuse_losses(outputs: Mapping[Task, Iterable[Path]]) -> None:
     """Refuse to write a file over an input, whatever links lead there, or two results into one file.
 
     Args:
-        tasks: what is to be done.
-        files_of: all files that a task writes.
+        outputs: all files that each task writes.
 
     Raises:
         UserError: for the first such file.
     """
-    sources = {_real(task.source) for task in tasks}
+    sources = {_real(task.source) for task in outputs}
     writers: dict[Path, Task] = {}
-    for task in tasks:
-        for path in files_of(task):
+    for task, paths in outputs.items():
+        for path in paths:
             place = _real(path)
             if place in sources or _is_same_file(place, task.source):
                 raise UserError(
@@ -162,5 +154,5 @@ def _real(path: Path) -> Path:
 def _is_same_file(path: Path, source: Path) -> bool:
     try:
         return path.samefile(source)
-    except OSError:  # one of them is not there, such as what a broken link leads to
+    except OSError:  # one of them is missing, such as the target of a broken link
         return False

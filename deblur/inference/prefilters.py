@@ -12,17 +12,17 @@ if TYPE_CHECKING:  # SciPy is loaded for a network that wants a Wiener estimate
 
 
 def prefilter_of(network: nn.Module) -> "WienerPrefilter | None":
-    """Return what makes a network's Wiener estimates; None where it wants none.
+    """Return the Wiener pre-filter of a network; None if it wants none.
 
     Raises:
-        RuntimeError: where the network has not been calibrated.
-        ValueError: where what it holds cannot have been measured.
-        UserError: where `prefilter` of a network of one's own is something else.
+        RuntimeError: if the network has not been calibrated.
+        ValueError: if its measured values are impossible.
+        UserError: if `prefilter` of a custom network is anything else.
     """
     if not traits_of(network).wants_wiener_estimate:
         return None
     prepare: Any = network.prefilter
-    if callable(prepare) and not isinstance(prepare, nn.Module):  # a layer can be called too, and wants an image
+    if callable(prepare) and not isinstance(prepare, nn.Module):  # a layer is callable, but with an image
         from deblur.wiener.prefilter import WienerPrefilter
 
         found = prepare()

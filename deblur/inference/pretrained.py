@@ -1,4 +1,4 @@
-"""The networks that come with the package."""
+"""The pretrained networks of the package."""
 
 from pathlib import Path
 from typing import Final
@@ -7,13 +7,13 @@ from deblur.errors import UserError
 
 DEFAULT: Final = "mixed"
 PRETRAINED: Final = (DEFAULT, "gaussian", "box", "motion", "disk")
-"""By the blurs that they were trained on."""
+"""Named after the blurs of their training."""
 
 FOLDER: Final = Path(__file__).parent / "pretrained"
 
 
 def pretrained_file(name: str) -> Path:
-    """Return the file of a network that comes with the package.
+    """Return the file of a pretrained network.
 
     Raises:
         UserError: for another name.

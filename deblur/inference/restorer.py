@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from deblur.choices import Accelerator, Color, Precision, refusal
 from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
-from deblur.image_io.transparency import with_hidden, without_hidden
-from deblur.inference.arrays import as_pixels
-from deblur.inference.color import plane_count, restore_pixels
+from deblur.inference.pixels import Pixels, as_pixels, plane_count, restore_pixels, restore_visible
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.tiles import Plane, PlaneNetwork, TiledNetwork
 from deblur.runs.paths import near_place, refuse_no_run
@@ -25,7 +23,6 @@ if TYPE_CHECKING:  # OpenCV is loaded for a kernel
 Advance = Callable[[], object]
 
 ONNX_SUFFIX = ".onnx"
-_WITH_ALPHA = (2, 4)  # channels
 
 
 class Restorer:
@@ -33,7 +30,7 @@ class Restorer:
 
     Attributes:
         name: of the network.
-        settings: of its training: the sections `model` and `blur`, and others where they are known.
+        settings: of its training: the sections `model` and `blur`, and others if they are known.
     """
 
     def __init__(
@@ -54,7 +51,7 @@ class Restorer:
 
     @property
     def needs_kernel(self) -> bool:
-        """Whether the network has to be told what blurred each image."""
+        """Whether the network is non-blind: it needs the kernel of each image."""
         return self._exact.needs_kernel
 
     def __call__(
@@ -64,43 +61,35 @@ class Restorer:
         advance: Advance | None = None,
         kernel: "Psf | None" = None,
     ) -> NDArray[Any]:
-        """Restore an image.
+        """Restore an image of any origin.
 
         Args:
             image: gray (H, W) or (H, W, 1), RGB (H, W, 3), either with alpha as last channel (H, W, 2) or (H, W, 4);
                 uint8 or uint16 of full range, or floating point in [0, 1], which rounding may exceed by 1e-4. Alpha is
-                kept, and so is what it hides. An image of Pillow is taken as the array of its gray or RGB levels;
-                its orientation is not looked at.
+                kept, and so are the colors that it hides. An image of Pillow is taken as the array of its gray or RGB
+                levels, whatever its orientation.
             color: `luma` restores the brightness and keeps the color differences, `channels` restores red, green and
                 blue one by one.
-            advance: called after each tile; `count` tells how many there are.
-            kernel: what blurred the image, an array of odd sides and of sum 1, for a network that is to be told it.
+            advance: called after each tile; see `count`.
+            kernel: of the blur, an array of odd sides and of sum 1, for a non-blind network.
 
         Returns:
             A new array of the same shape and type.
 
         Raises:
-            ValueError: for another shape, type, range or color, for a kernel that is none or that nothing reads, and
-                where one is missing.
+            ValueError: for another shape, type, range or color, and for a kernel that is invalid, missing or unused.
         """
-        _refuse_color(color)
-        _refuse_kernel(kernel, self.needs_kernel)
         pixels = as_pixels(image)
-        restored = self._restored(pixels, color, advance, kernel)
+        channels = pixels.shape[2] if pixels.ndim == 3 else 3
+        if channels == 3:
+            restored = self._restored(pixels, None, color, advance, kernel)
+        else:
+            colors = pixels[..., 0] if channels < 3 else pixels[..., :3]
+            alpha = pixels[..., -1] if channels > 1 else None
+            restored = self._restored(colors, alpha, color, advance, kernel)
+            restored = restored[..., None] if alpha is None else np.dstack([restored, alpha])
         wanted = getattr(image, "dtype", None)
         return restored.astype(wanted, copy=False) if isinstance(wanted, np.dtype) else restored
-
-    def _restored(
-        self, pixels: NDArray[Any], color: Color, advance: Advance | None, kernel: "Psf | None"
-    ) -> NDArray[Any]:
-        if pixels.ndim == 3 and pixels.shape[2] != 3:
-            return self._restored_beside_alpha(pixels, color, advance, kernel)
-        tiled = self._fast if pixels.dtype == np.uint8 else self._exact
-
-        def restore(plane: Plane) -> Plane:
-            return tiled.restore(plane, advance, kernel)
-
-        return restore_pixels(pixels, restore, color)
 
     def restore_image(
         self,
@@ -109,33 +98,33 @@ class Restorer:
         advance: Advance | None = None,
         kernel: "Psf | None" = None,
     ) -> DecodedImage:
-        """Restore the pixels of an image that was read from a file."""
-        if image.alpha is None:
-            return replace(image, pixels=self(image.pixels, color, advance, kernel))
-        restored = self(without_hidden(image.pixels, image.alpha), color, advance, kernel)
-        return replace(image, pixels=with_hidden(restored, image.pixels, image.alpha))
+        """Restore a decoded image; other arguments are those of a call."""
+        return replace(image, pixels=self._restored(image.pixels, image.alpha, color, advance, kernel))
+
+    def _restored(
+        self, pixels: Pixels, alpha: Pixels | None, color: Color, advance: Advance | None, kernel: "Psf | None"
+    ) -> Pixels:
+        _refuse_color(color)
+        _refuse_kernel(kernel, self.needs_kernel)
+        tiled = self._fast if pixels.dtype == np.uint8 else self._exact
+
+        def restore_plane(plane: Plane) -> Plane:
+            return tiled.restore(plane, advance, kernel)
+
+        def restore(colors: Pixels) -> Pixels:
+            return restore_pixels(colors, restore_plane, color)
+
+        return restore(pixels) if alpha is None else restore_visible(pixels, alpha, restore)
 
     def count(self, image: Any, color: Color = "luma") -> int:
-        """Return how many tiles an image has, for a progress bar.
+        """Return how many tiles an image, decoded or of any origin, has, for a progress bar.
 
         Raises:
             ValueError: as a call does.
         """
         _refuse_color(color)
-        pixels = as_pixels(image)
+        pixels = image.pixels if isinstance(image, DecodedImage) else as_pixels(image)
         return plane_count(pixels, color) * self._exact.count(pixels.shape[0], pixels.shape[1])
-
-    def _restored_beside_alpha(
-        self, pixels: NDArray[Any], color: Color, advance: Advance | None, kernel: "Psf | None"
-    ) -> NDArray[Any]:
-        channels = pixels.shape[2]
-        colors = pixels[..., 0] if channels < 3 else pixels[..., :3]
-        if channels not in _WITH_ALPHA:
-            return self._restored(colors, color, advance, kernel)[..., None]
-        alpha = pixels[..., -1]
-        restored = self._restored(without_hidden(colors, alpha), color, advance, kernel)
-        restored = with_hidden(restored, colors, alpha)
-        return np.dstack([restored, alpha])
 
 
 def load(
@@ -152,15 +141,15 @@ def load(
         sharper = restorer(image)  # a NumPy array (H, W) or (H, W, 3), uint8, uint16 or in [0, 1]
 
     Args:
-        network: the name of one that comes with the package (mixed, gaussian, box, motion, disk), or the path of a
-            run's folder, a checkpoint, or an exported .safetensors or .onnx file.
-        accelerator: auto takes a GPU where there is one.
-        precision: auto computes 8-bit images in bfloat16 where the hardware multiplies it, all others in float32.
-        trusted: modules of one's own whose classes may be built.
+        network: the name of a pretrained network (mixed, gaussian, box, motion, disk), or the path of a run's folder, a
+            checkpoint, or an exported .safetensors or .onnx file.
+        accelerator: auto takes a GPU if there is one.
+        precision: auto computes 8-bit images in bfloat16 if the hardware multiplies it, all others in float32.
+        trusted: custom modules whose classes may be built.
 
     Raises:
-        UserError: where there is no such network, it is damaged, its class is not allowed, or a setting is none of
-            those that the command line takes.
+        UserError: if there is no such network, it is damaged, its class is not allowed, or a setting is none of the
+            choices.
     """
     for name, value, choices in (("accelerator", accelerator, Accelerator), ("precision", precision, Precision)):
         refused = refusal(name, value, choices)
@@ -182,8 +171,7 @@ def load(
     if not place.exists():
         raise UserError(
             f"There is no network {network}: give {', '.join(PRETRAINED)}, a run's folder, a checkpoint, or an "
-            "exported "
-            f".safetensors or {ONNX_SUFFIX} file.{_near(network)}"
+            f"exported .safetensors or {ONNX_SUFFIX} file.{_near(network)}"
         )
     if place.is_dir():
         refuse_no_run(place)
@@ -208,12 +196,12 @@ def _near(network: str | Path) -> str:
 
 def _refuse_kernel(kernel: "Psf | None", is_needed: bool) -> None:
     if kernel is None and is_needed:
-        raise ValueError("the network has to be told what blurred the image: give it the kernel")
+        raise ValueError("the network needs the kernel that blurred the image: give it")
     if kernel is not None:
         from deblur.blur import Kernel  # OpenCV
 
         if not is_needed:
-            raise ValueError("the network is not told the kernel: leave it out")
+            raise ValueError("the network takes no kernel: leave it out")
         Kernel(kernel)
 
 

@@ -1,4 +1,4 @@
-"""One command that restores images, from what was asked for to what is said in the end."""
+"""One command that restores images, from its options to its final report."""
 
 import math
 import os
@@ -13,14 +13,14 @@ from deblur.config.build import build
 from deblur.config.sections import shown
 from deblur.console import say_error, table
 from deblur.errors import UserError
-from deblur.image_io.images import DecodedImage
+from deblur.image_io.gray import eight_bits
+from deblur.image_io.images import DecodedImage, refuse_unfit
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image
-from deblur.inference.batch import restore_all
-from deblur.inference.panels import contact_sheet, eight_bits, liveliest_detail, row, side_by_side
+from deblur.inference.batch import progress, restore_all
+from deblur.inference.panels import contact_sheet, liveliest_detail, row, side_by_side
 from deblur.inference.places import Task, refuse_losses
 from deblur.inference.pretrained import DEFAULT, PRETRAINED
-from deblur.inference.progress import progress
 from deblur.inference.restorer import Restorer, load
 from deblur.inference.simulation import Gain, degraded, drawn, gain
 from deblur.text import Lines, counted, lines, paragraphs
@@ -30,31 +30,16 @@ if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur.kernels import Psf
 
 UNKNOWN_GAIN = (
-    "How much sharper it is cannot be told without the sharp image: look at it, or try --simulate on a sharp one."
+    "The gain cannot be measured without the sharp image: look at the result, or try --simulate on a sharp image."
 )
-AROUND = (
-    32  # px of an image that are restored beyond the detail on a sheet: more than the networks that are pretrained see
-)
+AROUND = 32  # px that are restored around the detail of a sheet: more than the halo of the pretrained networks
 
 Advance = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """How images are restored.
-
-    Attributes:
-        network: the name of a pretrained network, a run's folder, a checkpoint or an exported file.
-        color: `luma` restores the brightness, `channels` red, green and blue one by one.
-        known_blur: what blurred the images, for a non-blind network.
-        simulate: what blurs sharp images first; their gain is measured then.
-        side_by_side: whether the image and the restored one are also written next to each other.
-        overwrite: whether outputs that exist are replaced.
-        max_megapixels: larger images are refused.
-        accelerator: where to compute.
-        precision: of the computation.
-        trusted: modules of the user's whose classes may be built.
-    """
+    """How images are restored; the options of the command of the same names."""
 
     network: str = DEFAULT
     color: Color = "luma"
@@ -69,27 +54,21 @@ class RestoreOptions:
 
 
 def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
-    """Restore images, or blur and restore them, each to its place.
-
-    Args:
-        tasks: what is to be done.
-        asked: how.
+    """Restore images, or blur and restore them: each is decoded once and checked once before it is restored.
 
     Returns:
-        What to show.
+        The text to show.
 
     Raises:
         UserError: if the network or the blur is not allowed, or an image failed; the others are restored then.
     """
-    refuse_losses(tasks, lambda task: _files(task, asked))
+    outputs = {task: _outputs(task, asked) for task in tasks}
+    refuse_losses(outputs)
     restorer = _loaded(asked.network, asked)
-    grids = None if asked.simulate is None else _Simulation(restorer, asked.simulate, asked)
-    kernel = _kernel(restorer, asked.known_blur) if grids is None else None
-
-    def wanted(task: Task) -> list[Path]:
-        return [path for path in _files(task, asked) if asked.overwrite or not path.exists()]
-
-    todo = [task for task in tasks if wanted(task)]
+    simulation = None if asked.simulate is None else _Simulation(restorer, asked.simulate, asked)
+    kernel = _kernel(restorer, asked.known_blur) if simulation is None else None
+    missing = {task: [path for path in outputs[task] if asked.overwrite or not path.exists()] for task in tasks}
+    todo = [task for task in tasks if missing[task]]
     failures: list[UserError] = []
 
     def failed(_: Task, error: UserError) -> None:
@@ -100,28 +79,29 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     with progress(len(todo)) as bar:
 
         def work(task: Task, image: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
-            advance = bar.tiles(task.name, restorer.count(image.pixels, asked.color))
-            if grids is not None:
-                results = [grids.of(task, image, advance)]
+            for path in missing[task]:
+                refuse_unfit(image, path, outputs[task][path])
+            advance = bar.tiles(task.name, restorer.count(image, asked.color))
+            if simulation is not None:
+                results = [simulation.of(task, image, advance)]
             else:
                 restored = restorer.restore_image(image, asked.color, advance, kernel)
                 results = [restored, side_by_side(image, restored)] if asked.side_by_side else [restored]
-            missing = wanted(task)
-            yield from (pair for pair in zip(_files(task, asked), results, strict=True) if pair[0] in missing)
+            yield from (pair for pair in zip(outputs[task], results, strict=True) if pair[0] in missing[task])
 
         restore_all(todo, work, failed, asked.max_megapixels, bar.done)
-    return _told(tasks, todo, failures, restorer, grids)
+    return _summary(tasks, todo, failures, restorer, simulation)
 
 
 def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
-    """Restore the liveliest detail of one image with every network that is pretrained, on one sheet.
+    """Restore the liveliest detail of one image with every pretrained network, on one sheet.
 
     Args:
         tasks: one image.
-        asked: how; the network is not read.
+        asked: the options; `network` is not read.
 
     Returns:
-        What to show.
+        The text to show.
 
     Raises:
         UserError: if there are several images, or the image cannot be read.
@@ -129,8 +109,8 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     if len(tasks) != 1:
         raise UserError(f"--compare-networks compares on one image, and these are {len(tasks)}: give one of them.")
     (task,) = tasks
-    sheet = task.beside("networks", ".png")
-    refuse_losses(tasks, lambda _: [sheet])
+    sheet = task.sibling("networks", ".png")
+    refuse_losses({task: [sheet]})
     if sheet.exists() and not asked.overwrite:
         return lines(f"{sheet} is there already: --overwrite makes it again.")
     image = read_image(task.source, asked.max_megapixels)
@@ -148,15 +128,15 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     )
 
 
-def _files(task: Task, asked: RestoreOptions) -> list[Path]:
-    """Return all files that a task writes, those that are there already included."""
+def _outputs(task: Task, asked: RestoreOptions) -> dict[Path, int]:
+    """Return all files of a task, existing ones included, each with how many images it shows side by side."""
     if asked.simulate is not None:
-        return [task.beside("simulated", ".png")]
-    return [task.target, task.beside("side-by-side")] if asked.side_by_side else [task.target]
+        return {task.sibling("simulated", ".png"): 3}
+    return {task.target: 1} | ({task.sibling("side-by-side"): 2} if asked.side_by_side else {})
 
 
 class _Simulation:
-    """Blurs sharp images and keeps what the network gains on each."""
+    """Blurs sharp images, and keeps the gain of the network on each."""
 
     def __init__(self, restorer: Restorer, blur: AskedBlur, asked: RestoreOptions) -> None:
         own = restorer.settings["blur"] if blur.family == TRAINING else None
@@ -168,7 +148,7 @@ class _Simulation:
         self.gains: dict[str, Gain] = {}
 
     def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> DecodedImage:
-        """Return an image blurred, restored and sharp, next to each other."""
+        """Return an image blurred, restored and sharp, side by side."""
         sharp = eight_bits(image.pixels)
         blurred = degraded(sharp, self._degradation, task.name)
         kernel = drawn(self._degradation, task.name).kernel.psf if self._restorer.needs_kernel else None
@@ -178,13 +158,9 @@ class _Simulation:
 
     def table(self) -> Lines:
         """Return the gains."""
+        digits = (".2f", ".2f", "+.2f")
         rows = [
-            [
-                name,
-                _decibels(one.blurred, ".2f"),
-                _decibels(one.restored, ".2f"),
-                _decibels(one.difference, "+.2f"),
-            ]
+            [name, *map(_decibels, (one.blurred, one.restored, one.difference), digits)]
             for name, one in self.gains.items()
         ]
         title = f"PSNR of the brightness, blurred by {self._name}"
@@ -199,11 +175,10 @@ def _built(blur: AskedBlur, settings: Mapping[str, Any], trusted: Sequence[str] 
 
 
 def _kernel(restorer: Restorer, blur: AskedBlur | None) -> "Psf | None":
-    """Return the kernel of the images' blur for a non-blind network.
+    """Return the kernel of the images' blur for a non-blind network; None for a blind one.
 
     Raises:
-        UserError: if it is missing, drawn for each image, or given to a network that takes none, or with what none
-            reads.
+        UserError: if it is missing, drawn for each image, of no use to the network, or given with noise or JPEG.
     """
     if not restorer.needs_kernel:
         if blur is not None:
@@ -232,7 +207,7 @@ def _kernel(restorer: Restorer, blur: AskedBlur | None) -> "Psf | None":
 
 
 def _decibels(value: float, digits: str) -> str:
-    """Return a number; an image that equals the sharp one has none."""
+    """Return a PSNR or gain as text: `exact` for an image that equals the sharp one."""
     return f"{value:{digits}}" if math.isfinite(value) else "exact" if value > 0 else "-"
 
 
@@ -240,38 +215,35 @@ def _loaded(network: str, asked: RestoreOptions) -> Restorer:
     return load(network, accelerator=asked.accelerator, precision=asked.precision, trusted=asked.trusted)
 
 
-def _told(
+def _summary(
     tasks: Sequence[Task],
     todo: Sequence[Task],
     failures: Sequence[UserError],
     restorer: Restorer,
-    grids: _Simulation | None,
+    simulation: _Simulation | None,
 ) -> Lines:
-    """Return the end of the story.
+    """Return the final report.
 
     Raises:
-        UserError: where an image failed.
+        UserError: if an image failed.
     """
     restored, skipped = len(todo) - len(failures), len(tasks) - len(todo)
-    # Results may lie in several folders: they are named by the one that holds them all.
-    folders = {task.target.parent for task in tasks}
+    targets = [task.target if simulation is None else task.sibling("simulated", ".png") for task in tasks]
+    folders = {target.parent for target in targets}
     if len({folder.is_absolute() for folder in folders}) > 1:  # which have no part in common
         folders = {folder.absolute() for folder in folders}
-    folder = Path(os.path.commonpath(folders))
-    where = folder if len(tasks) > 1 else tasks[0].target
+    where = Path(os.path.commonpath(folders)) if len(tasks) > 1 else targets[0]
     skips = f" {skipped} had been there already: --overwrite makes them again." if skipped else ""
     if failures and len(tasks) == 1:
         raise failures[0]
     if failures:
         verb = "is" if restored == 1 else "are"
         raise UserError(f"{len(failures)} of {len(tasks)} images failed, {restored} {verb} restored.{skips}")
-    if grids is not None:
-        where = where if len(tasks) > 1 else tasks[0].beside("simulated", ".png")
-        return (
-            paragraphs(grids.table(), f"blurred | restored | sharp: {where}{skips}")
-            if restored
-            else lines(skips.strip())
-        )
+    if simulation is not None and restored:
+        return paragraphs(simulation.table(), f"blurred | restored | sharp: {where}{skips}")
+    if simulation is not None:
+        return lines(skips.strip())
+    if not restored:
+        return lines(f"Nothing was to be done.{skips}")
     images = counted(restored, "image is", "images are")
-    done = f"{images} restored by the network {restorer.name}: {where}." if restored else "Nothing was to be done."
-    return lines(f"{done}{skips}", UNKNOWN_GAIN) if restored else lines(f"{done}{skips}")
+    return lines(f"{images} restored by the network {restorer.name}: {where}.{skips}", UNKNOWN_GAIN)

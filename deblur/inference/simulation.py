@@ -1,4 +1,4 @@
-"""Blur a sharp image, to see what a network brings back."""
+"""Blur a sharp image, and measure the gain of a network on it."""
 
 import hashlib
 import math
@@ -8,43 +8,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur import Degradation, Sampled, degrade
-from deblur.inference.color import BT601
+from deblur.inference.pixels import BT601
 from deblur.text import as_bytes
 
 _BLOCK_ROWS: Final = 256
 
 
 class Gain(NamedTuple):
-    """PSNR of the luma before and after [dB]; infinite where images are equal."""
+    """PSNR of the luma before and after [dB]; infinite if images are equal."""
 
     blurred: float
     restored: float
 
     @property
     def difference(self) -> float:
-        """What the network has gained [dB]."""
+        """The gain of the network [dB]."""
         return self.restored - self.blurred
 
 
 def drawn(degradation: Degradation, name: str) -> Sampled:
-    """Return how an image is degraded; what is drawn depends on its name alone."""
+    """Return the drawn degradation of an image, which depends on its name alone."""
     seed = int.from_bytes(hashlib.sha256(as_bytes(name)).digest()[:8])
     return degradation.sample(np.random.default_rng(seed))
 
 
 def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> NDArray[np.uint8]:
-    """Blur an image, each color in the same way.
-
-    Args:
-        pixels: (H, W) or (H, W, 3).
-        degradation: what is done to it.
-        name: of the image; what is drawn depends on it alone.
-    """
+    """Degrade an image (H, W) or (H, W, 3), each color with the same kernel; the name decides what is drawn."""
     return degrade(pixels, degradation, drawn(degradation, name))
 
 
 def gain(blurred: NDArray[Any], restored: NDArray[Any], sharp: NDArray[Any]) -> Gain:
-    """Return how near two images are to the sharp one; all of 8 bits and one shape."""
+    """Return the PSNR of two images; all are of 8 bits and one shape."""
     return Gain(_psnr(blurred, sharp), _psnr(restored, sharp))
 
 

@@ -1,7 +1,8 @@
 """Restore planes of any size with a network, tile by tile, in bounded memory."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,62 +20,59 @@ Plane: TypeAlias = NDArray[np.float32]  # (H, W)
 Planes: TypeAlias = NDArray[np.float32]  # (C, H, W)
 
 
-class PlaneNetwork(Protocol):
-    """A trained network, whatever computes it."""
+class PlaneNetwork(ABC):
+    """A trained network, whatever computes it.
 
-    @property
-    def halo(self) -> int | None:
-        """How far the receptive field reaches [px]; None where it is not known."""
+    Attributes:
+        halo: reach of the receptive field [px]; None if it is not known.
+        size_divisor: parts of a plane begin and end at multiples of this, which divides the halo [px].
+        prefilter: computes the Wiener estimate of a plane; None if the network wants none.
+    """
 
-    @property
-    def size_divisor(self) -> int:
-        """At multiples of how many pixels a part of a plane may begin and end [px], which divides the halo."""
+    def __init__(self, halo: int | None, size_divisor: int, prefilter: "WienerPrefilter | None") -> None:
+        """Take the traits of the network."""
+        self.halo = halo
+        self.size_divisor = size_divisor
+        self.prefilter = prefilter
 
     @property
     def needs_kernel(self) -> bool:
-        """Whether it has to be told what blurred each plane."""
+        """Whether the network needs the kernel that blurred each plane."""
+        return self.prefilter is not None and self.prefilter.needs_kernel
 
-    def prepare(self, plane: Plane, kernel: "Psf | None", /) -> Planes:
-        """Return what the network is given: the blurred plane, and its Wiener estimate if the network wants one.
+    def prepare(self, plane: Plane, kernel: "Psf | None") -> Planes:
+        """Return the input of the network (C, H, W): a whole plane in [0, 1], and its Wiener estimate if wanted."""
+        return plane[None] if self.prefilter is None else np.concatenate([plane[None], self.prefilter(plane, kernel)])
 
-        Args:
-            plane: the whole one, (H, W) in [0, 1].
-            kernel: what blurred it, where that is known.
-
-        Returns:
-            (C, H, W).
-        """
-        ...
-
+    @abstractmethod
     def __call__(self, surrounded: Planes, /) -> Plane:
         """Restore a part of a plane.
 
         Args:
-            surrounded: (C, H + 2 halo, W + 2 halo): the part of what was prepared, and what lies around it. Where
-                the halo is not known, all of it (C, H, W).
+            surrounded: (C, H + 2 halo, W + 2 halo): the part of the prepared input with its surroundings. If the halo
+                is not known, all of the input (C, H, W).
 
         Returns:
-            (H, W) in float32, not clamped.
+            (H, W), not clamped.
         """
 
 
 class TiledNetwork:
-    """A network that restores a plane in tiles whose results, put side by side, are those of the whole plane.
+    """A network that restores a plane in tiles whose results, side by side, are those of the whole plane.
 
-    Each tile brings the pixels around it that the network's receptive field reaches; beyond the plane, these are its
-    mirror image, as in the network's own padding. All tiles of a plane have one shape: the last of a row is moved
-    inwards rather than cut. Where a network has a size divisor, the plane is continued up to a multiple of it, and what
-    was added is cut off again.
+    Each tile includes the surroundings within the network's halo; beyond the plane, these are its mirror image, as in
+    the network's own padding. All tiles of a plane have one shape: the last of a row is moved inwards rather than cut.
+    If the size divisor is above 1, the plane is continued up to a multiple of it, and the result is cropped.
 
-    A network without a known halo pads as it likes, so that no tile of it equals the whole: it is given whole planes,
-    and needs the memory for them.
+    A network without a known halo pads in its own way, so that no tile equals the whole: it restores whole planes, and
+    needs the memory for them.
     """
 
     def __init__(self, network: PlaneNetwork, tile: int = DEFAULT_TILE) -> None:
         """Take a network.
 
         Args:
-            network: what restores a tile.
+            network: restores a tile.
             tile: largest side of a tile [px]; it decides speed and memory, not the result.
 
         Raises:
@@ -87,15 +85,12 @@ class TiledNetwork:
 
     @property
     def needs_kernel(self) -> bool:
-        """Whether the network has to be told what blurred each plane."""
+        """Whether the network needs the kernel that blurred each plane."""
         return self._network.needs_kernel
 
     def count(self, height: int, width: int) -> int:
         """Return the number of tiles of a plane, for a progress bar."""
-        if self._network.halo is None:
-            return 1
-        size_divisor = self._network.size_divisor
-        return len(_starts(height, self._tile, size_divisor)) * len(_starts(width, self._tile, size_divisor))
+        return len(list(self._places(height, width)))
 
     def restore(self, plane: Plane, advance: Callable[[], object] | None = None, kernel: "Psf | None" = None) -> Plane:
         """Restore a plane.
@@ -103,14 +98,14 @@ class TiledNetwork:
         Args:
             plane: (H, W) in [0, 1], from 1x1.
             advance: called after each tile.
-            kernel: what blurred it, for a network that is to be told.
+            kernel: of the blur, for a non-blind network.
 
         Returns:
             (H, W), not clamped.
 
         Raises:
-            UserError: where the network gives something that is no number.
-            ValueError: where the network has to be told a kernel, and there is none.
+            UserError: if the network returns NaN or infinite values.
+            ValueError: if the network needs a kernel, and there is none.
         """
         planes = self._network.prepare(np.ascontiguousarray(plane), kernel)
         size_divisor = self._network.size_divisor
@@ -131,14 +126,9 @@ class TiledNetwork:
         if self._network.halo is None:
             yield slice(0, height), slice(0, width)
             return
-        size_divisor = self._network.size_divisor
-        for top in _starts(height, self._tile, size_divisor):
-            for left in _starts(width, self._tile, size_divisor):
-                bottom, right = (
-                    top + _side(height, self._tile, size_divisor),
-                    left + _side(width, self._tile, size_divisor),
-                )
-                yield slice(top, bottom), slice(left, right)
+        for rows in _parts(height, self._tile, self._network.size_divisor):
+            for columns in _parts(width, self._tile, self._network.size_divisor):
+                yield rows, columns
 
     def _restore_tile(self, planes: Planes, rows: slice, columns: slice) -> Plane:
         halo = self._network.halo
@@ -151,23 +141,14 @@ class TiledNetwork:
         return self._network(planes[:, above[:, None], beside])
 
 
-def with_wiener_estimate(plane: Plane, kernel: "Psf | None", prefilter: "WienerPrefilter | None") -> Planes:
-    """Return a plane and its Wiener estimate, if there is a pre-filter, (C, H, W)."""
-    return plane[None] if prefilter is None else np.concatenate([plane[None], prefilter(plane, kernel)])
-
-
 def _whole(size: int, size_divisor: int) -> int:
     """Return the next multiple of the size divisor [px]."""
     return -(-size // size_divisor) * size_divisor
 
 
-def _side(size: int, tile: int, size_divisor: int) -> int:
-    """Return the side of tiles that share a row of `size` pixels evenly, `tile` at most if it can be [px]."""
+def _parts(size: int, tile: int, size_divisor: int) -> list[slice]:
+    """Return the tiles that share a row of `size` pixels evenly, each of `tile` at most if possible [px]."""
     units, most = -(-size // size_divisor), max(1, tile // size_divisor)
-    return -(-units // -(-units // most)) * size_divisor
-
-
-def _starts(size: int, tile: int, size_divisor: int) -> list[int]:
-    """Return where the tiles of a row begin [px]."""
-    side = _side(size, tile, size_divisor)
-    return [min(start, _whole(size, size_divisor) - side) for start in range(0, size, side)]
+    side = -(-units // -(-units // most)) * size_divisor
+    starts = (min(start, units * size_divisor - side) for start in range(0, size, side))
+    return [slice(start, start + side) for start in starts]

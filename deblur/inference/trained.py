@@ -1,5 +1,6 @@
 """Runs, checkpoints and exported files -> trained networks."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from deblur.runs.records import read_config, read_metrics
 
 _PREFIX: Final = "network."  # of the network's weights in a checkpoint
 SETTINGS: Final = ("model", "optimizer", "scheduler", "loss", "metrics", "seed", "blur", "data")
-"""The sections of a configuration that a checkpoint or an exported file holds."""
+"""Sections of the configuration in a checkpoint or an exported file."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,8 @@ class Trained:
         name: of the run, or of the file.
         network: with the trained weights.
         config: the run's configuration, or the part of it that a file holds.
-        metrics: what the run's metrics.json holds; empty where it is not known.
-        seen: digests of the images that it was trained or validated on, as `digest_of` cuts them; None where they are
-            not known.
+        metrics: content of the run's metrics.json; empty if it is not known.
+        seen: digests (see `digest_of`) of its training and validation images; None if they are not known.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Trained:
 
     @property
     def fingerprint(self) -> str | None:
-        """The fingerprint of the images that it was trained and tested on, where it is known."""
+        """The fingerprint of the images of its training and test, if it is known."""
         found: str | None = (self.metrics.get("data") or {}).get("fingerprint")
         return found
 
@@ -52,49 +52,39 @@ class Trained:
 def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
     """Load a network from a run's folder (its best epoch), from a checkpoint alone, or from an exported file.
 
-    Only classes of `deblur.models` are built, and such as the user trusts; no code in a file can run.
-
-    Args:
-        place: the folder or the file.
-        trusted: modules that the user named on the command line.
+    Only classes of `deblur.models` and of `trusted` modules are built; no code in a file can run.
 
     Raises:
-        UserError: where there is none, it is damaged, of another program, or its network is not allowed.
+        UserError: if it is missing, damaged or of another program, or its network is not allowed.
     """
     refuse_no_run(place)
+    source, metrics = place, {}
     if place.is_dir():
-        return _of_run(place, trusted)
-    if place.suffix == SUFFIX:
-        weights, description = read_weights(place)
-        config = description["settings"]
-        network = _restored_network(config["model"], weights, place, trusted)
-        name, metrics = description.get("name") or place.stem, description.get("metrics") or {}
-        return Trained(name, network, config, metrics, checked_seen(description.get(SEEN), place))
-    content = load_checkpoint(place)
-    settings: Any = content.get("hyper_parameters")
-    if not has_settings(settings):
-        raise UserError(f"{place} is no checkpoint of this program: it holds no settings of a network.")
-    check_settings(settings, place)
-    config = {key: settings[key] for key in SETTINGS if key in settings}
-    network = _restored_network(config["model"], _weights(content), place, trusted)
-    return Trained(place.stem, network, config, seen=checked_seen(content.get(SEEN), place))
-
-
-def _of_run(folder: Path, trusted: Sequence[str]) -> Trained:
-    config = read_config(folder)
-    checkpoint = folder / CHECKPOINTS / BEST
-    if not checkpoint.exists():
-        raise UserError(f"{folder} has no {CHECKPOINTS}/{BEST}: the run has not finished an epoch yet.")
-    try:
-        metrics = read_metrics(folder)
-    except MissingFile:
-        metrics = {}
-    if not has_settings(config):
-        raise UserError(f"{folder / CONFIG_FILE} is damaged: it lacks the sections model and blur.")
-    check_settings(config, folder / CONFIG_FILE)
-    content = load_checkpoint(checkpoint)
-    network = _restored_network(config["model"], _weights(content), checkpoint, trusted)
-    return Trained(_name_of(folder), network, config, metrics, checked_seen(content.get(SEEN), checkpoint))
+        config = read_config(place)
+        source = place / CHECKPOINTS / BEST
+        if not source.exists():
+            raise UserError(f"{place} has no {CHECKPOINTS}/{BEST}: the run has not finished an epoch yet.")
+        with contextlib.suppress(MissingFile):
+            metrics = read_metrics(place)
+        if not has_settings(config):
+            raise UserError(f"{place / CONFIG_FILE} is damaged: it lacks the sections model and blur.")
+        check_settings(config, place / CONFIG_FILE)
+        name, content = _name_of(place), load_checkpoint(source)
+        weights = _weights(content)
+    elif place.suffix == SUFFIX:
+        weights, content = read_weights(place)
+        config = content["settings"]
+        name, metrics = content.get("name") or place.stem, content.get("metrics") or {}
+    else:
+        name, content = place.stem, load_checkpoint(place)
+        settings: Any = content.get("hyper_parameters")
+        if not has_settings(settings):
+            raise UserError(f"{place} is no checkpoint of this program: it holds no settings of a network.")
+        check_settings(settings, place)
+        config = {key: settings[key] for key in SETTINGS if key in settings}
+        weights = _weights(content)
+    network = _restored_network(config["model"], weights, source, trusted)
+    return Trained(name, network, config, metrics, checked_seen(content.get(SEEN), source))
 
 
 def _name_of(folder: Path) -> str:

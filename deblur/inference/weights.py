@@ -1,4 +1,4 @@
-"""A trained network in one safetensors file: its weights, and in the header what it is and what it was trained on."""
+"""A trained network in one safetensors file: its weights, and its description in the header."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,18 +11,12 @@ from torch import Tensor
 
 from deblur.errors import UserError
 from deblur.files import write_output
-from deblur.inference.description import (
-    KEY,
-    LARGEST_TEXT,
-    MOST_WEIGHTS,
-    read_description,
-    write_description,
-)
+from deblur.inference.description import KEY, LARGEST_TEXT, MOST_WEIGHTS, read_description, write_description
 from deblur.reading import unicode_name
 
 SUFFIX: Final = ".safetensors"
-_SIZE_OF_SIZE: Final = 8  # bytes with which a file begins: the size of its header
-_LARGEST_HEADER: Final = LARGEST_TEXT + MOST_WEIGHTS * 500  # bytes: what it says of itself, and of each array
+_SIZE_OF_SIZE: Final = 8  # bytes at the start of a file: the size of its header
+_LARGEST_HEADER: Final = LARGEST_TEXT + MOST_WEIGHTS * 500  # bytes: the description, and an entry of each array
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
@@ -34,7 +28,7 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], description: Mappin
         description: plain values; `settings` has the sections `model` and `blur` of the training's configuration.
 
     Raises:
-        OSError: where it cannot be written; nothing is left behind.
+        OSError: if it cannot be written; nothing is left behind.
     """
     # Copies: the format refuses parameters that share their memory.
     copies = {name: weight.detach().clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
@@ -45,7 +39,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a network's weights and its description; no code in the file can run.
 
     Raises:
-        UserError: where it is damaged, or of another program.
+        UserError: if it is damaged, or of another program.
     """
     try:
         _refuse_long_header(path)
@@ -58,12 +52,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _refuse_long_header(path: Path) -> None:
-    """Refuse a file whose header has more than that of any network, before it is parsed.
-
-    Raises:
-        SafetensorError: for such a file; its text is a short reason.
-        OSError: where it cannot be read.
-    """
+    """Refuse a file whose header is larger than that of any network, before it is parsed."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(_SIZE_OF_SIZE), "little")
     if size > _LARGEST_HEADER:

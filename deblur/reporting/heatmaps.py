@@ -15,7 +15,7 @@ from deblur.reading import MissingFile, damaged, read_csv
 from deblur.reporting.configurations import Configuration, Table, Values
 from deblur.reporting.figures import GRAY, FigureFile, figure_file, styled
 from deblur.reporting.tables import NOTHING
-from deblur.runs.conditions import condition_sentences
+from deblur.runs.conditions import IMAGE_ITEMS, condition_sentences
 from deblur.text import one_line
 
 COLORS = "cividis"

@@ -148,7 +148,7 @@ REFUSED: dict[str, tuple[Callable[[], ModelProto], str]] = {
     ),
     "fewer values than it tells": (
         lambda: model(CONVOLUTION, weights=array(dims=[10**9, 1, 1, 1])),
-        "it has an array that does not hold as many values as it tells",
+        "it has an array that does not hold as many values as it declares",
     ),
     "a negative side": (
         lambda: model(CONVOLUTION, weights=array(dims=[-1, 1])),
@@ -326,7 +326,7 @@ def test_what_a_file_tells_of_itself_is_of_the_type_that_is_read(name: str, tmp_
     path.write_bytes(model(CONVOLUTION, told, weights=WEIGHTS).SerializeToString())
     with pytest.raises(UserError) as caught:
         deblur.load(path)
-    assert str(caught.value).startswith(f"{path} is damaged: what it tells of its network cannot be so ({reason}")
+    assert str(caught.value).startswith(f"{path} is damaged: its description of the network is not valid ({reason}")
     assert "\n" not in str(caught.value)
 
 

@@ -225,7 +225,7 @@ def known_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["net.onnx", "net.safetensors"])
 def test_a_network_that_wants_kernels_says_so(known_kernels: Path, name: str) -> None:
     restorer = deblur.load(known_kernels / name)
-    with pytest.raises(ValueError, match="has to be told what blurred the image"):
+    with pytest.raises(ValueError, match="needs the kernel that blurred the image"):
         restorer(np.zeros((9, 9), np.uint8))
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deblur.errors import UserError
-from deblur.image_io.encoding import encode_tiff
 from deblur.image_io.formats.metadata import Resolution
 from deblur.image_io.reading import read_image
+from deblur.image_io.writing import encode_tiff
 
 COLORS = Image.fromarray(noise(HEIGHT, WIDTH, 3))
 WHOLE = {

@@ -1,19 +1,24 @@
-"""Many images at the same time."""
+"""Many images at the same time, and the bar over them."""
 
 import threading
 import time
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from decoded_files import noise
 from PIL import Image
+from rich.console import Console
+from rich.progress import Progress
 
 from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
-from deblur.inference.batch import restore_all
+from deblur.inference.batch import SEVERAL_TILES, ImageBar, progress, restore_all
 from deblur.inference.places import Task
+
+TASK = Task("a.png", Path("a.png"), Path("b.png"), "a")
 
 
 def tasks(root: Path, count: int) -> list[Task]:
@@ -89,3 +94,35 @@ def test_a_crash_ends_all_and_leaves_no_thread(tmp_path: Path) -> None:
     assert threading.active_count() == before
     assert not (tmp_path / "out" / "3.png").exists()
     assert [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
+
+
+def test_images_and_the_tiles_of_a_large_one_are_counted() -> None:
+    with Progress(console=Console(file=StringIO())) as shown:
+        bar = ImageBar(shown, 2)
+        assert bar.tiles("small", SEVERAL_TILES - 1) is None
+        advance = bar.tiles("large", SEVERAL_TILES)
+        assert advance is not None
+        for _ in range(3):
+            advance()
+        bar.done(TASK)
+        assert [(task.description, task.completed, task.total) for task in shown.tasks] == [
+            ("Images", 1, 2),
+            ("large", 3, SEVERAL_TILES),
+        ]
+        bar.tiles("another", SEVERAL_TILES)
+        assert [task.description for task in shown.tasks] == ["Images", "another"]
+
+
+def test_one_image_needs_no_count() -> None:
+    with Progress(console=Console(file=StringIO())) as shown:
+        ImageBar(shown, 1)
+        assert [task.visible for task in shown.tasks] == [False]
+
+
+def test_nothing_is_drawn_into_a_file(capfd: pytest.CaptureFixture[str]) -> None:
+    with progress(3) as bar:
+        advance = bar.tiles("large", SEVERAL_TILES)
+        assert advance is not None
+        advance()
+        bar.done(TASK)
+    assert capfd.readouterr() == ("", "")

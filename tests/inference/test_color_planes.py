@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deblur.choices import Color
-from deblur.inference.color import Plane, plane_count, restore_pixels
+from deblur.inference.pixels import Plane, plane_count, restore_pixels
 from deblur.inference.tiles import TiledNetwork
 from deblur.inference.torch_network import TorchNetwork
 from deblur.models import SRCNN

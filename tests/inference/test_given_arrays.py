@@ -14,7 +14,7 @@ from PIL.Image import Image as PillowImage
 import deblur
 from deblur import restore
 from deblur.errors import UserError
-from deblur.inference.arrays import DUST, as_pixels
+from deblur.inference.pixels import DUST, as_pixels
 from deblur.inference.restorer import Restorer
 
 COLORS = levels(8, HEIGHT, WIDTH, 3)

@@ -177,7 +177,7 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "text.safetensors": (safetensors("SRCNN"), "was not exported by this program"),
     "new.safetensors": (safetensors(MODEL, format=2), "is of the format 2, of another version of this program"),
     "other.safetensors": (safetensors(MODEL | {"widths": [3]}), "does not fit its network"),
-    "metrics.safetensors": (safetensors(MODEL, metrics={"data": [1]}), "is damaged: what it tells of its network"),
+    "metrics.safetensors": (safetensors(MODEL, metrics={"data": [1]}), "is damaged: its description"),
 }
 
 

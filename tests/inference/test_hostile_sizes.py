@@ -137,7 +137,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "laughs.ckpt": (
         lambda: checkpoint(SMALL | {"widths": _billion_laughs()}),
-        "cannot be so (settings.model: holds too many values)",
+        "is not valid (settings.model: holds too many values)",
     ),
     "tensors.ckpt": (
         lambda: checkpoint(SMALL, {f"{number}": torch.zeros(1) for number in range(10_001)}),
@@ -158,7 +158,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "claim.safetensors": (lambda: struct.pack("<Q", 2**62) + b"{}", "or is damaged (its header has 4,611,686"),
     "lists.safetensors": (
         lambda: safetensors(SMALL, more=[[]] * 60_000),
-        "is damaged: what it tells of its network cannot be read (it has too many lists)",
+        "is damaged: its description of the network cannot be read (it has too many lists)",
     ),
 }
 

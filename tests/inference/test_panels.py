@@ -1,11 +1,12 @@
-"""Images beside each other."""
+"""Images side by side."""
 
 import numpy as np
 import pytest
 from decoded_files import noise
 
+from deblur.image_io.gray import eight_bits
 from deblur.image_io.images import DecodedImage
-from deblur.inference.panels import contact_sheet, eight_bits, liveliest_detail, side_by_side
+from deblur.inference.panels import contact_sheet, liveliest_detail, side_by_side
 
 
 def test_before_and_after_keep_their_alpha() -> None:

@@ -1,5 +1,7 @@
 """The command in this process, on real files."""
 
+import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,13 @@ import pytest
 from decoded_files import deep_noise, exif, noise, png_16, png_that_claims, smooth
 from PIL import Image
 
+from deblur.image_io import reading, writing
+from deblur.image_io.formats.png import PngFile
+from deblur.inference import restorer, session
 from deblur.synthesis.faces import draw
 
 Command = Callable[..., Any]
-UNKNOWN = "cannot be told without the sharp image"
+UNKNOWN = "cannot be measured without the sharp image"
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -331,3 +336,57 @@ def test_a_long_name_is_no_mistake(command: Command, identity: Path, tmp_path: P
     Image.fromarray(noise(8, 8)).save(tmp_path / "in" / name)
     assert command(f"{tmp_path / 'in'}", f"--output={tmp_path / 'out'}", f"--network={identity}").code == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+def test_each_input_is_opened_decoded_and_checked_once(
+    command: Command, identity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: Counter[str] = Counter()
+
+    def count(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def counted(*given: Any, **named: Any) -> Any:
+            calls[f"{owner.__name__.rpartition('.')[2]}.{name}"] += 1
+            return real(*given, **named)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    for owner, name in (
+        (reading, "open_image"),
+        (PngFile, "decoded"),
+        (session, "refuse_unfit"),
+        (writing, "refuse_unfit"),
+        (restorer, "as_pixels"),
+    ):
+        count(owner, name)
+    (tmp_path / "in").mkdir()
+    for index in range(3):
+        Image.fromarray(noise(9, 8, 4, seed=index)).save(tmp_path / "in" / f"{index}.png")
+    opened: list[str] = []
+    watching = True
+
+    def hook(event: str, given: tuple[Any, ...]) -> None:
+        if watching and event == "open" and str(given[0]).startswith(str(tmp_path / "in")):
+            opened.append(Path(given[0]).name)
+
+    sys.addaudithook(hook)  # which stays
+    told = command(tmp_path / "in", "-o", tmp_path / "out", "-n", identity, "--side-by-side")
+    watching = False
+    assert told.code == 0
+    assert sorted(opened) == ["0.png", "1.png", "2.png"]
+    assert calls == {"reading.open_image": 3, "PngFile.decoded": 3, "session.refuse_unfit": 6}  # of two files each
+
+
+def test_every_file_of_an_image_is_checked_before_it_is_restored(
+    command: Command, identity: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(noise(1, 40_000, 3)).save(tmp_path / "wide.png")
+    told = command(tmp_path / "wide.png", "-o", tmp_path / "a.jpg", "-n", identity, "--side-by-side")
+    assert told.code == 2
+    assert "a-side-by-side.jpg: JPEG holds images of up to 65500 px a side, this one has 80000x1" in told.err
+    assert not (tmp_path / "a.jpg").exists()
+    (tmp_path / "deep.png").write_bytes(png_16(deep_noise(9, 9, 3)))
+    told = command(tmp_path / "deep.png", "-o", tmp_path / "b.jpg", "-n", identity, "--simulate=training")
+    assert told.code == 0  # what is written is a PNG
+    assert pixels(tmp_path / "b-simulated.png").shape == (9, 27, 3)

@@ -7,7 +7,7 @@ HEAVY = ("lightning", "hydra", "omegaconf", "albumentations", "torchmetrics", "s
 
 
 MODULES = {
-    "import deblur.image_io.reading, deblur.image_io.writing, deblur.inference.color, deblur.inference.tiles": (
+    "import deblur.image_io.reading, deblur.image_io.writing, deblur.inference.pixels, deblur.inference.tiles": (
         *HEAVY,
         "torch",
         "cv2",

@@ -27,7 +27,7 @@ from odd_images import (
 from PIL import Image
 
 from deblur.errors import UserError
-from deblur.image_io.formats.kinds import RAW_SUFFIXES
+from deblur.image_io.formats.opening import RAW_SUFFIXES
 from deblur.image_io.gray import BadImageError, read_gray
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image
@@ -158,7 +158,7 @@ def test_arithmetic_coding_is_read(tmp_path: Path) -> None:
         ("logluv", tiff(COLORS, 8, 32845), "LogLuv"),
         ("unknown", tiff(COLORS, 8, 77), "photometric interpretation 77"),
         ("predictor", tiff(COLORS, 8, 2, compression=32773, tags={317: (SHORT, [2])}), "PackBits behind a predictor"),
-        ("strange", tiff(COLORS, 8, 2, tags={259: (LONG, [65_123])}), r"method that is not known \(65123\)"),
+        ("strange", tiff(COLORS, 8, 2, tags={259: (LONG, [65_123])}), r"an unknown method \(65123\)"),
     ],
 )
 def test_kinds_of_tiff_that_are_not_read(tmp_path: Path, name: str, content: bytes, kind: str) -> None:

@@ -1,1 +1,1 @@
-"""Image files: which formats are read, and what their bytes mean."""
+"""Image formats: opening and decoding their files, and their metadata."""

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deblur.image_io.formats.container import Container, Levels, Raster, luma_of, open_with_pillow, raster_of
-from deblur.image_io.formats.kinds import UnreadableKindError
+from deblur.image_io.formats.container import Levels, PillowContainer, Raster, UnreadableKindError
 from deblur.image_io.formats.metadata import Metadata, Resolution, per_inch, resolution_of
 
 _FILE_HEADER: Final = 14  # bytes
@@ -18,9 +17,7 @@ _V5_HEADER: Final = 124  # bytes; the only header with an ICC profile
 _BIT_FIELDS, _BIT_FIELDS_WITH_ALPHA = 3, 6  # ways to store
 _EMBEDDED: Final = {4: "is a BMP that holds a JPEG", 5: "is a BMP that holds a PNG"}
 _EMBEDDED_PROFILE: Final = b"DEBM"  # the four letters MBED, as a number of little-endian order
-_UNSUPPORTED: Final = ("Unsupported BMP", "invalid palette size")  # what Pillow says of the kinds that it does not read
-
-
+_UNSUPPORTED: Final = ("Unsupported BMP", "invalid palette size")  # Pillow's errors for the kinds that it lacks
 _HEADER_SIZES: Final = (12, 40, 52, 56, 64, 108, 124)
 _OLD_HEADER: Final = 12  # bytes; its palette has 3 bytes a color instead of 4
 
@@ -41,29 +38,22 @@ class _Header(NamedTuple):
     important: int
 
 
-class BmpFile(Container):
+class BmpFile(PillowContainer):
     """A BMP that has been opened."""
 
     format = "BMP"
 
     def __init__(self, content: bytes) -> None:
-        """Read the header.
-
-        Raises:
-            UnreadableKindError: The file is of a kind that is not read.
-            Exception: Anything that Pillow raises for a damaged file.
-        """
+        """Read the header; raise UnreadableKindError, or what Pillow raises for a damaged file."""
         self._content = content
         self._header: _Header | None = None
-        self._masks: tuple[int, ...] | None = None
-        self._image: Image.Image | None = None
+        self._masks: tuple[int, ...] | None = None  # of channels that Pillow does not decode
         if len(content) >= _FILE_HEADER + _INFO_HEADER.size and content[_FILE_HEADER] >= _INFO_HEADER.size:
             self._header = _Header(*_INFO_HEADER.unpack_from(content, _FILE_HEADER))
             if self._header.compression in _EMBEDDED:
                 raise UnreadableKindError(_EMBEDDED[self._header.compression])
         try:
-            self._image = open_with_pillow(content, "BMP")
-            self.width, self.height = self._image.size
+            super().__init__(content)
         except OSError as error:
             if not str(error).startswith(_UNSUPPORTED):
                 raise
@@ -74,25 +64,19 @@ class BmpFile(Container):
 
     def decoded(self) -> Raster:
         """Decode the pixels."""
-        if self._image is None:
-            return self._decoded_fields()
-        self._load(self._image)
-        return raster_of(self._image)
+        return super().decoded() if self._masks is None else self._decoded_fields()
 
     def opaque_luma(self) -> NDArray[np.uint8] | None:
-        """Return the luma of what Pillow reads."""
-        if self._image is None:
-            return None
-        self._load(self._image)
-        return luma_of(self._image)
+        """Return the luma of pixels that Pillow decodes."""
+        return super().opaque_luma() if self._masks is None else None
 
     def metadata(self) -> Metadata:
         """Return the resolution and the ICC profile."""
         return Metadata(icc_profile=self._profile(), resolution=self._resolution())
 
-    def _load(self, image: Image.Image) -> None:
+    def _loaded(self) -> Image.Image:
         try:
-            image.load()
+            return super()._loaded()
         except (OSError, ValueError) as error:
             if str(error).startswith(_UNSUPPORTED):
                 raise UnreadableKindError(f"is a BMP of an unusual kind ({error})") from error
@@ -123,10 +107,10 @@ class BmpFile(Container):
         if len(stored) < row_bytes * self.height:
             raise ValueError("truncated")
         rows = np.frombuffer(stored, np.uint8).reshape(self.height, row_bytes)
-        overrides = rows[:, : self.width * header.bits // 8].copy().view(f"<u{header.bits // 8}")
-        overrides = overrides if header.height < 0 else overrides[::-1]
+        pixels = rows[:, : self.width * header.bits // 8].copy().view(f"<u{header.bits // 8}")
+        pixels = pixels if header.height < 0 else pixels[::-1]
         deepest = max(mask.bit_count() for mask in masks)
-        channels = [_channel(overrides, mask, 16 if deepest > 8 else 8) for mask in masks if mask]
+        channels = [_channel(pixels, mask, 16 if deepest > 8 else 8) for mask in masks if mask]
         return Raster(np.stack(channels[:3], axis=-1), channels[3] if len(channels) == 4 else None)
 
     def _resolution(self) -> Resolution | None:
@@ -145,7 +129,7 @@ class BmpFile(Container):
 
 
 def with_file_header(content: bytes) -> bytes | None:
-    """Return a BMP from one without the header of a file, as .dib files can be; None for anything else."""
+    """Return a BMP from one without a file header, as .dib files can be; None for anything else."""
     size = int.from_bytes(content[:4], "little")
     if size not in _HEADER_SIZES or len(content) < _FILE_HEADER + size:
         return None
@@ -162,15 +146,15 @@ def with_file_header(content: bytes) -> bytes | None:
 
 
 def _is_run(mask: int) -> bool:
-    """Whether the bits of a mask stand next to each other."""
+    """Return whether the bits of a mask are adjacent."""
     lowest = mask & -mask
     return mask > 0 and (mask // lowest + 1).bit_count() == 1 and mask.bit_count() <= 16
 
 
-def _channel(overrides: NDArray[Any], mask: int, bits: int) -> Levels:
+def _channel(pixels: NDArray[Any], mask: int, bits: int) -> Levels:
     """Return the bits of a mask, scaled to the full range of 8 or 16 bits."""
     lowest = mask & -mask
-    values = (overrides.astype(np.uint64) & mask) // lowest
+    values = (pixels.astype(np.uint64) & mask) // lowest
     largest, full = mask // lowest, 2**bits - 1
     scaled = (values * full + largest // 2) // largest
     levels: Levels = scaled.astype(np.uint16 if bits == 16 else np.uint8)

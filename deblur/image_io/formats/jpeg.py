@@ -1,20 +1,17 @@
-"""JPEG files: segments, which coding they have, what follows the image, and what the segments say."""
+"""JPEG files: segments, their coding, data behind the image, and metadata."""
 
+import functools
 import re
 import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
-from deblur.image_io.formats.container import Container, Raster, luma_of, open_with_pillow, raster_of
-from deblur.image_io.formats.kinds import UnreadableKindError
+from deblur.image_io.formats.container import PillowContainer, Raster, UnreadableKindError, open_with_pillow, raster_of
+from deblur.image_io.formats.exif import EXIF_PREFIX
 from deblur.image_io.formats.metadata import Compression, Metadata, Resolution, Unit, kept_resources, resolution_of
-from deblur.image_io.orientation import orientation_of
 
-EXIF_PREFIX: Final = b"Exif\0\0"
 XMP_PREFIX: Final = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED_XMP_PREFIX: Final = b"http://ns.adobe.com/xmp/extension/\0"
 EXTENDED_XMP_HEADER: Final = struct.Struct(">32sII")  # identity, length of the whole, place of the part
@@ -26,15 +23,8 @@ _APPLICATION: Final = range(0xE0, 0xF0)
 _BARE: Final = frozenset({0x01, *range(0xD0, 0xDA)})  # markers without data
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # start-of-frame markers
 _MARKER_IN_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_UNREAD_CODINGS: Final = {
-    0xC5: "hierarchical",
-    0xC6: "hierarchical",
-    0xC7: "hierarchical",
-    0xCB: "lossless, arithmetic-coded",
-    0xCD: "hierarchical",
-    0xCE: "hierarchical",
-    0xCF: "hierarchical",
-}
+_UNREAD_CODINGS: Final = dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical")
+_UNREAD_CODINGS[0xCB] = "lossless, arithmetic-coded"
 _LOSSLESS, _JPEG_LS = 0xC3, 0xF7
 _READ_BITS: Final = 8
 _READ_CHANNELS: Final = (1, 3, 4)
@@ -50,7 +40,7 @@ _CREDENTIALS: Final = b"JP"  # JUMBF: signatures of the file as it was
 
 
 class Segment(NamedTuple):
-    """A part of a JPEG: its marker and data, and the whole of it as stored."""
+    """A part of a JPEG: its marker, its data, and its stored bytes."""
 
     marker: int
     data: bytes
@@ -58,7 +48,7 @@ class Segment(NamedTuple):
 
 
 def segments(content: bytes) -> Iterator[Segment]:
-    """Give the segments of a JPEG before its first scan; the last one given is that scan and all that follows."""
+    """Yield the segments of a JPEG before its first scan, and as the last one that scan with all that follows."""
     place = 2
     for _ in range(_MOST_SEGMENTS):
         if place + 4 > len(content):
@@ -78,18 +68,13 @@ def segments(content: bytes) -> Iterator[Segment]:
         place = max(end, place + 4)
 
 
-class JpegFile(Container):
+class JpegFile(PillowContainer):
     """A JPEG that has been opened; of several behind each other (MPO, gain maps), the first."""
 
     format = "JPEG"
 
     def __init__(self, content: bytes) -> None:
-        """Read the segments.
-
-        Raises:
-            UnreadableKindError: The coding is not read.
-            ValueError: There is no header.
-        """
+        """Read the segments; raise UnreadableKindError, or ValueError if there is no header."""
         self._segments = list(segments(content))
         frame = next((segment for segment in self._segments if segment.marker in _FRAMES), None)
         if frame is None or len(frame.data) < 6:
@@ -105,32 +90,20 @@ class JpegFile(Container):
             raise UnreadableKindError(f"is a JPEG of {channels} channels")
         self.space = "cmyk" if channels == 4 else "color"
         self._is_lossless = frame.marker == _LOSSLESS
-        self._exif = b"".join(self._application(0xE1, EXIF_PREFIX)) or None  # a long one stands in several segments
-        self._xmp = next(iter(self._application(0xE1, XMP_PREFIX)), None)
-        # Pillow is given what the pixels need: metadata that it refuses are no reason to refuse the image.
+        self.exif = b"".join(self._application(0xE1, EXIF_PREFIX)) or None  # a long one stands in several segments
+        self.xmp = next(iter(self._application(0xE1, XMP_PREFIX)), None)
+        # Pillow gets no metadata: what it refuses is no reason to refuse the image.
         self._pixels = content[:2] + b"".join(s.stored for s in self._segments if _is_needed(s))
-        self._image: JpegImagePlugin.JpegImageFile | None = None
-
-    @property
-    def orientation(self) -> int:
-        """How the pixels are to be turned."""
-        return orientation_of(self._exif, self._xmp)
 
     def decoded(self) -> Raster:
         """Decode the pixels."""
-        image = self._opened()
-        image.load()
+        image = self._loaded()
         return raster_of(image.convert("RGB") if image.mode == "CMYK" else image)
 
-    def opaque_luma(self) -> NDArray[np.uint8] | None:
-        """Return the luma of colors and of gray."""
-        image = self._opened()
-        image.load()
-        return luma_of(image)
-
+    @property
     def compression(self) -> Compression:
-        """Return the quantization tables and the chroma subsampling."""
-        image = self._opened()
+        """Quantization tables and chroma subsampling."""
+        image = self._opened
         tables = tuple(tuple(table) for _, table in sorted(image.quantization.items()))
         subsampling = JpegImagePlugin.get_sampling(image)  # -1 for gray and for unusual ones
         if self._is_lossless:
@@ -138,33 +111,32 @@ class JpegFile(Container):
         return Compression(lossless=False, jpeg_tables=tables or None, jpeg_subsampling=max(subsampling, 0))
 
     def metadata(self) -> Metadata:
-        """Return what the segments say beside the pixels."""
-        photoshop = b"".join(data for data in self._application(0xED, PHOTOSHOP_PREFIX))
+        """Return the metadata of the segments."""
         return Metadata(
-            exif=self._exif,
-            xmp=self._xmp,
+            exif=self.exif,
+            xmp=self.xmp,
             xmp_extension=self._extension(),
             icc_profile=self._profile(),
             resolution=self._resolution(),
-            photoshop=kept_resources(photoshop),
+            photoshop=kept_resources(b"".join(self._application(0xED, PHOTOSHOP_PREFIX))),
             comments=tuple(s.data for s in self._segments if s.marker == _COMMENT and s.data.strip(b"\0")),
             lost=self._lost(),
         )
 
+    def _loaded(self) -> Image.Image:
+        self._opened.load()
+        return self._opened
+
+    @functools.cached_property
     def _opened(self) -> JpegImagePlugin.JpegImageFile:
-        if self._image is None:
-            image = open_with_pillow(self._pixels, "JPEG")
-            assert isinstance(image, JpegImagePlugin.JpegImageFile)
-            self._image = image
-        return self._image
+        image = open_with_pillow(self._pixels, "JPEG")
+        assert isinstance(image, JpegImagePlugin.JpegImageFile)
+        return image
 
     def _application(self, marker: int, prefix: bytes) -> list[bytes]:
-        """Return the data of the segments of an application, without what they begin with."""
-        return [
-            segment.data.removeprefix(prefix)
-            for segment in self._segments
-            if segment.marker == marker and segment.data.startswith(prefix)
-        ]
+        """Return the data of the segments of an application, without their prefix."""
+        found = [segment.data for segment in self._segments if segment.marker == marker]
+        return [data.removeprefix(prefix) for data in found if data.startswith(prefix)]
 
     def _profile(self) -> bytes | None:
         parts = {(part[0], part[1]): part[2:] for part in self._application(0xE2, ICC_PREFIX) if len(part) > 2}
@@ -175,13 +147,13 @@ class JpegFile(Container):
         return b"".join(parts[key] for key in sorted(parts))
 
     def _extension(self) -> bytes | None:
-        """Return the part of XMP that the first segment has no place for; None if it is damaged."""
+        """Return the part of XMP for which the first segment has no place; None if it is damaged."""
         extension = bytearray()
         for part in self._application(0xE1, EXTENDED_XMP_PREFIX):
             if len(part) < EXTENDED_XMP_HEADER.size:
                 return None
             identity, length, place = EXTENDED_XMP_HEADER.unpack_from(part)
-            if identity not in (self._xmp or b"") or length > _LARGEST_XMP or place != len(extension):
+            if identity not in (self.xmp or b"") or length > _LARGEST_XMP or place != len(extension):
                 return None
             extension += part[EXTENDED_XMP_HEADER.size :]
         return bytes(extension) or None
@@ -194,9 +166,9 @@ class JpegFile(Container):
         return None
 
     def _lost(self) -> tuple[str, ...]:
-        """Name what follows the image, and what the segments say of that alone."""
+        """Name the data behind the image, and the segments that need them."""
         lost = []
-        xmp, behind = self._xmp or b"", self._behind()
+        xmp, behind = self.xmp or b"", self._behind()
         if b"hdr-gain-map" in xmp or b"HDRGainMap" in xmp or self._application(0xE2, _GAIN_MAP_OF_ISO):
             lost.append("the gain map")
         if any(mark in xmp for mark in _MOTION_IN_XMP) or _MOTION_OF_SAMSUNG in behind:
@@ -208,7 +180,7 @@ class JpegFile(Container):
         return tuple(lost)
 
     def _behind(self) -> bytes:
-        """Return what follows the image in the file."""
+        """Return the data behind the image in the file."""
         scan = self._segments[-1]
         if scan.marker != _START_OF_SCAN:
             return b""
@@ -225,7 +197,7 @@ class JpegFile(Container):
 
 
 def _is_needed(segment: Segment) -> bool:
-    """Whether a segment decides what the pixels are: JFIF and Adobe tell how colors are coded, others describe."""
+    """Return whether a segment affects the pixels: JFIF and Adobe say how colors are coded, others are metadata."""
     if segment.marker == _JFIF:
         return segment.data.startswith(b"JFIF\0")
     return segment.marker == _ADOBE or segment.marker not in (*_APPLICATION, _COMMENT)

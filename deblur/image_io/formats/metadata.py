@@ -1,5 +1,9 @@
-"""What image files say beside their pixels, in one form for all formats."""
+"""Metadata of image files, in one form for all formats."""
 
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
@@ -8,6 +12,21 @@ Unit: TypeAlias = Literal["inch", "cm"]
 CM_PER_INCH: Final = 2.54
 METERS_PER_INCH: Final = 0.0254
 IPTC: Final = 0x0404  # an image resource of Photoshop: IPTC-IIM records
+UNITS: Final[dict[int, Unit | None]] = {1: None, 2: "inch", 3: "cm"}  # of TIFF and EXIF, by their numbers
+_LOWEST, _HIGHEST = 1e-3, 65_535  # pixels per unit; the largest number that a JPEG can hold
+_KEPT_RESOURCES: Final = frozenset({IPTC, 0x040A, 0x040B, 0x0425})
+_warnings_lock = threading.RLock()
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Ignore Pillow's warnings of odd metadata, which change no pixel, in a short block.
+
+    Filters of warnings belong to the process: if two threads changed them, the later would restore those of the other.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @dataclass(frozen=True)
@@ -17,7 +36,7 @@ class Resolution:
     Attributes:
         across: pixels per unit, horizontally.
         down: pixels per unit, vertically.
-        unit: of length; None if only the ratio of the two means something: the shape of a pixel.
+        unit: of length; None if only the ratio of the two is known: the shape of a pixel.
     """
 
     across: float
@@ -38,7 +57,7 @@ class Resolution:
 
 
 def resolution_of(across: float, down: float, unit: Unit | None) -> Resolution | None:
-    """Return a resolution if it says something: not for zeros, what is no number, and square pixels of no size."""
+    """Return a resolution; None for zeros, NaN, and square pixels of unknown size."""
     usable = all(_LOWEST <= value <= _HIGHEST for value in (across, down))  # false for NaN as well
     return None if not usable or (unit is None and across == down) else Resolution(across, down, unit)
 
@@ -49,20 +68,17 @@ def per_inch(per_meter: int) -> float:
     return float(round(value)) if abs(value - round(value)) <= METERS_PER_INCH / 2 else value
 
 
-_LOWEST, _HIGHEST = 1e-3, 65_535  # pixels per unit; the largest number that a JPEG can hold
-
-
 @dataclass(frozen=True)
 class ColorSpace:
-    """Color that a PNG, AVIF or HEIC describes by numbers instead of by an ICC profile.
+    """Color space that a PNG, AVIF or HEIC describes by numbers instead of by an ICC profile.
 
     Attributes:
         gamma: exponent of the encoding (PNG gAMA, 0.45455 for most images).
         chromaticities: x and y of white, red, green and blue (PNG cHRM).
         intent: rendering intent of an sRGB image (PNG sRGB); None for other images.
         cicp: primaries, transfer function, matrix and range by ITU-T H.273 (PNG cICP, nclx of AVIF and HEIC).
-        mastering: PNG mDCV as stored: the display on which the image was made.
-        light: PNG cLLI as stored: the brightest light.
+        mastering: PNG mDCV as stored.
+        light: PNG cLLI as stored.
     """
 
     gamma: float | None = None
@@ -75,19 +91,19 @@ class ColorSpace:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of an image beside its pixels.
+    """Metadata of an image.
 
     Attributes:
         exif: EXIF from its byte order mark on.
         xmp: XMP in UTF-8.
         xmp_extension: further XMP of a JPEG, to which the first part refers.
-        icc_profile: what the colors mean.
+        icc_profile: color space.
         resolution: pixels per unit of length.
-        color: what the colors mean, by numbers; an ICC profile counts more, except than `cicp`.
+        color: color space by numbers; an ICC profile takes precedence, except over `cicp`.
         photoshop: image resources of Photoshop by number: IPTC and rights.
         comments: comments of a JPEG.
         texts: text chunks of a PNG, by kind (tEXt, zTXt or iTXt), as stored.
-        lost: what else the file holds that a copy of the image does not: `the gain map`.
+        lost: parts of the file that a copy of the image does not hold: `the gain map`.
     """
 
     exif: bytes | None = None
@@ -125,10 +141,10 @@ class Compression:
 def kept_resources(blocks: bytes) -> tuple[tuple[int, bytes], ...]:
     """Return the image resources of Photoshop that stay true of a copy: IPTC, its digest, copyright flag and URL.
 
-    Others describe the file (resolution, thumbnail, Wiener estimates, layers) or repeat EXIF and XMP.
+    Others describe the file (resolution, thumbnail, guides, layers) or repeat EXIF and XMP.
 
     Args:
-        blocks: resources as a JPEG (APP13) and a TIFF (tag 34377) store them; what is damaged ends the list.
+        blocks: resources as a JPEG (APP13) and a TIFF (tag 34377) store them; a damaged one ends the list.
     """
     kept = []
     place = 0
@@ -143,9 +159,6 @@ def kept_resources(blocks: bytes) -> tuple[tuple[int, bytes], ...]:
             kept.append((number, data))
         place = named + 4 + (size + 1) // 2 * 2
     return tuple(kept)
-
-
-_KEPT_RESOURCES: Final = frozenset({IPTC, 0x040A, 0x040B, 0x0425})
 
 
 def resource_blocks(resources: tuple[tuple[int, bytes], ...]) -> bytes:

@@ -1,4 +1,4 @@
-"""PNG files: chunks, pixels of every depth, and what else the chunks say."""
+"""PNG files: chunks, pixels of every depth, and metadata."""
 
 import functools
 import struct
@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from deblur.image_io.formats.container import (
-    Container,
     Levels,
+    PillowContainer,
     Raster,
-    alpha_of_level,
-    luma_of,
+    UnreadableKindError,
     open_with_pillow,
-    raster_of,
     split_alpha,
 )
-from deblur.image_io.formats.kinds import UnreadableKindError
+from deblur.image_io.formats.exif import EXIF_PREFIX
 from deblur.image_io.formats.metadata import (
     IPTC,
     ColorSpace,
@@ -30,7 +28,6 @@ from deblur.image_io.formats.metadata import (
     per_inch,
     resolution_of,
 )
-from deblur.image_io.orientation import orientation_of
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD: Final = b"XML:com.adobe.xmp"
@@ -46,14 +43,14 @@ _LOST: Final = {b"gmAP": "the gain map", b"gdAT": "the gain map", b"caBX": "the 
 
 
 class Chunk(NamedTuple):
-    """A chunk: its kind, and the whole of it as stored, without a copy."""
+    """A chunk: its kind, and its stored bytes, without a copy."""
 
     kind: bytes
     stored: memoryview
 
     @property
     def data(self) -> bytes:
-        """What it holds, cut short if the file is."""
+        """Its content, cut short if the file is."""
         return bytes(self.stored[8 : 8 + int.from_bytes(self.stored[:4], "big")])
 
     @property
@@ -63,7 +60,7 @@ class Chunk(NamedTuple):
 
 
 def chunks(content: bytes) -> Iterator[Chunk]:
-    """Give the chunks of a PNG up to its end, the last one cut short if the file is."""
+    """Yield the chunks of a PNG up to its end, the last one cut short if the file is."""
     place, whole = len(SIGNATURE), memoryview(content)
     for _ in range(_MOST_CHUNKS):
         if place >= len(content):
@@ -76,65 +73,53 @@ def chunks(content: bytes) -> Iterator[Chunk]:
         place = end
 
 
-class PngFile(Container):
+class PngFile(PillowContainer):
     """A PNG that has been opened."""
 
     format = "PNG"
 
     def __init__(self, content: bytes) -> None:
-        """Read the chunks.
-
-        Raises:
-            UnreadableKindError: The file is written for iOS alone.
-            ValueError: The header is damaged.
-        """
+        """Read the chunks; raise UnreadableKindError, or ValueError if the header is damaged."""
         found = list(chunks(content))
         if found and found[0].kind == b"CgBI":
             raise UnreadableKindError("is a PNG made for iOS alone (CgBI)")
         if not found or found[0].kind != b"IHDR" or len(found[0].data) != struct.calcsize(">IIBBBBB"):
             raise ValueError("it does not begin with a header")
         self.width, self.height, self._depth, self._color_type, *_ = struct.unpack(">IIBBBBB", found[0].data)
-        # Pillow is given what the pixels need: metadata that it refuses, such as a long text, are no reason to refuse
-        # the image.
+        # Pillow gets no metadata: what it refuses, such as a long text, is no reason to refuse the image.
         self._pixel_chunks = [chunk.stored for chunk in found if chunk.kind[:1] and chunk.kind[0] in _CRITICAL]
         self._others: dict[bytes, list[bytes]] = {}
         for chunk in found:
             if chunk.kind[:1] and chunk.kind[0] not in _CRITICAL and chunk.is_intact:
                 self._others.setdefault(chunk.kind, []).append(chunk.data)
         self.frames = self._count_frames([chunk.kind for chunk in found])
-        self._exif, self._xmp, self._icc, self._photoshop, self._texts = self._described()
-
-    @property
-    def orientation(self) -> int:
-        """How the pixels are to be turned."""
-        return orientation_of(self._exif, self._xmp)
+        self.exif, self.xmp, self._icc_profile, self._photoshop, self._texts = self._described()
 
     def decoded(self) -> Raster:
         """Decode the pixels; a transparent level, color or palette entry becomes alpha."""
         if self._depth == 16:
             return self._decoded_16()
-        image = self._plain
-        raster = raster_of(image)
+        raster = super().decoded()
         transparent = self._first(b"tRNS")
         if not transparent:
             return raster
         if self._color_type == _PALETTE:
             table = np.full(256, 255, np.uint8)
             table[: len(transparent)] = np.frombuffer(transparent[:256], np.uint8)
-            return Raster(raster.pixels, table[np.asarray(image)])
+            return Raster(raster.pixels, table[np.asarray(self._loaded())])
         return self._hiding(raster.pixels, transparent)
 
     def opaque_luma(self) -> NDArray[np.uint8] | None:
         """Return the luma of pixels of 8 bits or fewer without alpha."""
-        return None if self._depth == 16 or self._first(b"tRNS") else luma_of(self._plain)
+        return None if self._depth == 16 or self._first(b"tRNS") else super().opaque_luma()
 
     def metadata(self) -> Metadata:
-        """Return what the chunks say beside the pixels."""
+        """Return the metadata of the chunks."""
         lost = dict.fromkeys(what for kind, what in _LOST.items() if kind in self._others)
         return Metadata(
-            exif=self._exif,
-            xmp=self._xmp,
-            icc_profile=self._icc,
+            exif=self.exif,
+            xmp=self.xmp,
+            icc_profile=self._icc_profile,
             resolution=self._resolution(),
             color=self._color(),
             photoshop=self._photoshop,
@@ -146,12 +131,14 @@ class PngFile(Container):
         found = self._others.get(kind)
         return found[0] if found else None
 
+    def _loaded(self) -> Image.Image:
+        return self._plain
+
     @functools.cached_property
     def _plain(self) -> Image.Image:
-        """The pixels in the mode that Pillow gives those of 8 bits or fewer."""
-        return self._image()
+        return self._decode()
 
-    def _image(self, rawmode: str | None = None) -> Image.Image:
+    def _decode(self, rawmode: str | None = None) -> Image.Image:
         image = open_with_pillow(SIGNATURE + b"".join(self._pixel_chunks), "PNG")
         if rawmode is not None:
             assert isinstance(image, ImageFile.ImageFile)
@@ -163,14 +150,14 @@ class PngFile(Container):
         """Decode pixels of 16 bits, of which Pillow keeps the upper 8 in most color types."""
         transparent = self._first(b"tRNS")
         if self._color_type == _GRAY:
-            levels: Levels = np.asarray(self._image()).astype(np.uint16)
+            levels: Levels = np.asarray(self._decode()).astype(np.uint16)
         elif self._color_type == _GRAY_ALPHA:
-            levels = np.ascontiguousarray(self._image("RGBA")).view(">u2").astype(np.uint16)  # its bytes as they are
+            levels = np.ascontiguousarray(self._decode("RGBA")).view(">u2").astype(np.uint16)  # its bytes as they are
             return split_alpha(levels)
         else:
             mode = "RGBA" if self._color_type == _RGBA else "RGB"
             # In the other byte order, the lower bytes stand where Pillow looks for the upper ones.
-            upper, lower = (np.asarray(self._image(f"{mode};16{order}")) for order in "BL")
+            upper, lower = (np.asarray(self._decode(f"{mode};16{order}")) for order in "BL")
             levels = upper.astype(np.uint16) << 8 | lower
             if mode == "RGBA":
                 return split_alpha(levels)
@@ -184,7 +171,7 @@ class PngFile(Container):
         levels = np.frombuffer(transparent[: 2 * channels], ">u2") & (2**self._depth - 1)
         scaled = levels * (np.iinfo(pixels.dtype).max // (2**self._depth - 1))
         matches = (pixels == scaled).all(axis=-1) if channels == 3 else pixels == scaled
-        return Raster(pixels, alpha_of_level(matches, pixels))
+        return Raster(pixels, np.where(matches, 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype))
 
     def _count_frames(self, kinds: list[bytes]) -> int:
         """Return the number of images of an animation; its first frame can be another image than the still one."""
@@ -222,7 +209,7 @@ class PngFile(Container):
         self,
     ) -> tuple[bytes | None, bytes | None, bytes | None, tuple[tuple[int, bytes], ...], list[tuple[bytes, bytes]]]:
         """Return EXIF, XMP, ICC profile, Photoshop's resources, and the remaining texts."""
-        exif = (self._first(b"eXIf") or b"").removeprefix(b"Exif\0\0") or None
+        exif = (self._first(b"eXIf") or b"").removeprefix(EXIF_PREFIX) or None
         icc = _profile(self._first(b"iCCP"))
         xmp: bytes | None = None
         photoshop: tuple[tuple[int, bytes], ...] = ()
@@ -240,8 +227,8 @@ class PngFile(Container):
                 elif is_raw:
                     profile = _raw_profile(kind, data)
                     name = keyword.removeprefix(_RAW_PROFILE).lower()
-                    if profile.startswith(b"Exif\0\0"):  # named exif or APP1
-                        exif = exif or profile.removeprefix(b"Exif\0\0")
+                    if profile.startswith(EXIF_PREFIX):  # named exif or APP1
+                        exif = exif or profile.removeprefix(EXIF_PREFIX)
                     elif name == b"xmp":
                         xmp = xmp or profile or None
                     elif name in (b"icc", b"icm"):
@@ -255,7 +242,7 @@ class PngFile(Container):
 
 
 def _inflated(data: bytes) -> bytes | None:
-    """Return compressed metadata; None for damaged ones, and for those that would fill the memory."""
+    """Return compressed metadata; None if they are damaged, or would fill the memory."""
     inflater = zlib.decompressobj()
     try:
         value = inflater.decompress(data, _LARGEST_VALUE)
@@ -281,7 +268,7 @@ def _international_text(data: bytes) -> bytes | None:
 
 
 def _raw_profile(kind: bytes, data: bytes) -> bytes:
-    """Return what a text of ImageMagick holds: a name, a length, and hexadecimal digits; empty if damaged."""
+    """Return the content of a text of ImageMagick: a name, a length, and hexadecimal digits; empty if damaged."""
     _, _, rest = data.partition(b"\0")
     text = {b"tEXt": rest, b"zTXt": _inflated(rest[1:]), b"iTXt": _international_text(data)}[kind]
     lines = (text or b"").split()

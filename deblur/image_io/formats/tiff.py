@@ -1,4 +1,4 @@
-"""TIFF files: samples of any layout and compression by libtiff, and what they mean."""
+"""TIFF files: samples of any layout and compression by libtiff, and their meaning."""
 
 import ctypes
 import functools
@@ -12,35 +12,28 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, _imaging
 
 from deblur.image_io.formats import tiff_directories as tags
-from deblur.image_io.formats.container import Container, Levels, Raster, open_with_pillow, straight
-from deblur.image_io.formats.exif import described, exif_of
-from deblur.image_io.formats.kinds import UnreadableKindError
-from deblur.image_io.formats.metadata import IPTC, Metadata, Resolution, Unit, kept_resources, resolution_of
+from deblur.image_io.formats.container import Container, Levels, Raster, UnreadableKindError, open_with_pillow, straight
+from deblur.image_io.formats.exif import described, exif_of, orientation_of
+from deblur.image_io.formats.metadata import IPTC, UNITS, Metadata, Resolution, kept_resources, resolution_of
 from deblur.image_io.formats.tiff_directories import Directories
-from deblur.image_io.orientation import orientation_of
+from deblur.text import counted
 
 _NONE, _OLD_JPEG, _JPEG, _PACKBITS = 1, 6, 7, 32773  # compressions; the first is also the predictor of none
 # Compressions that libtiff can hold, and those that a build of it may lack, by their names
 _COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946, 34676, 34677})
 _OPTIONAL: Final = {34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
 _UNREAD: Final = {
-    9: "JBIG",
-    10: "JBIG",
-    22610: "JPEG XR",
+    **dict.fromkeys((9, 10, 34661), "JBIG"),
+    **dict.fromkeys((22610, 34934), "JPEG XR"),
+    **dict.fromkeys((33003, 33004, 33005, 34712), "JPEG 2000"),
+    **dict.fromkeys((50002, 52546), "JPEG XL"),
     32766: "NeXT's coding",
-    33003: "JPEG 2000",
-    33004: "JPEG 2000",
-    33005: "JPEG 2000",
-    34661: "JBIG",
-    34712: "JPEG 2000",
     34887: "LERC",
     34892: "lossy JPEG of DNG",
     34933: "PNG",
-    34934: "JPEG XR",
-    50002: "JPEG XL",
-    52546: "JPEG XL",
 }
 _SPACES: Final = {8: "Lab", 9: "Lab", 10: "Lab", 32844: "LogL", 32845: "LogLuv"}  # by photometric interpretation
+_COLORS: Final = {tags.RGB: 3, tags.YCBCR: 3, tags.CMYK: 4}  # samples of color, if not 1
 _UNSIGNED, _SIGNED = 1, 2  # sample formats
 _FRACTIONS: Final = frozenset({3, 5, 6})  # the latter two complex
 _NO_EXTRA, _ASSOCIATED, _STRAIGHT, _COREL_DRAW = 0, 1, 2, 999  # extra samples
@@ -49,20 +42,14 @@ _SEPARATE: Final = 2  # a value of planes
 # Tags of YCbCr and the values for which it is that of a JPEG: coefficients of BT.601, levels of full range
 _USUAL_YCBCR: Final = {tags.COEFFICIENTS: (0.299, 0.587, 0.114), tags.BLACK_AND_WHITE: (0, 255, 128, 255, 128, 255)}
 _ROUNDING: Final = 1e-3  # of such numbers
-_UNITS: Final[dict[int, Unit | None]] = {1: None, 2: "inch", 3: "cm"}
 
 # By the bits of a gray or indexed sample, Pillow's mode and raw mode
 _GRAY: Final = {1: ("1", "1"), 2: ("L", "L;2"), 4: ("L", "L;4"), 8: ("L", "L"), 16: ("I;16", "I;16N")}
 _INDEXED: Final = {1: ("P", "P;1"), 2: ("P", "P;2"), 4: ("P", "P;4"), 8: ("P", "P"), 16: ("I;16", "I;16N")}
 # By the number of samples of 8 bits, modes whose bytes are those samples, the first four of more
-_SAMPLES_OF_8: Final = {
-    2: ("LA", "LA"),
-    3: ("RGB", "RGB"),
-    4: ("RGBA", "RGBA"),
-    5: ("RGBA", "RGBAX"),
-    6: ("RGBA", "RGBAXX"),
-}
-_MOST_SAMPLES: Final = 4  # of a pixel that Pillow gives
+_MODES_OF_8: Final = {2: "LA", 3: "RGB", 4: "RGBA", 5: "RGBAX", 6: "RGBAXX"}
+_SAMPLES_OF_8: Final = {samples: (raw.rstrip("X"), raw) for samples, raw in _MODES_OF_8.items()}
+_MOST_SAMPLES: Final = 4  # of a pixel of Pillow
 _UPPER, _LOWER = ("L", "B") if sys.byteorder == "little" else ("B", "L")  # of samples of 16 bits in native order
 
 _SHORT, _LONG, _BYTES = 3, 4, 7  # types of tags
@@ -82,7 +69,7 @@ class _Layout(NamedTuple):
     @property
     def colors(self) -> int:
         """How many samples are color."""
-        return {tags.RGB: 3, tags.YCBCR: 3, tags.CMYK: 4}.get(self.photometric, 1)
+        return _COLORS.get(self.photometric, 1)
 
     @property
     def alpha(self) -> int | None:
@@ -106,12 +93,7 @@ class TiffFile(Container):
     format = "TIFF"
 
     def __init__(self, content: bytes) -> None:
-        """Read the directories.
-
-        Raises:
-            UnreadableKindError: The file is of a kind that is not read.
-            ValueError: The directories are damaged.
-        """
+        """Read the directories; raise UnreadableKindError, or ValueError if they are damaged."""
         self._content = content
         directories = Directories(content)
         self.directory = directories.chosen
@@ -119,18 +101,18 @@ class TiffFile(Container):
         self._has_mask = directories.has_mask
         self.width, self.height = (self.directory.number(tag, 0) for tag in (tags.WIDTH, tags.HEIGHT))
         if self.width < 1 or self.height < 1:
-            raise ValueError("it says no size")
+            raise ValueError("it has no size")
         self._layout = self._checked_layout()
         self.space = "cmyk" if self._layout.photometric == tags.CMYK else "color"
 
     @property
     def orientation(self) -> int:
-        """How the pixels are to be turned."""
+        """Orientation by the tag of TIFF, or else by XMP."""
         stored = self.directory.numbers(tags.ORIENTATION)
         return stored[0] if stored else orientation_of(None, self.directory.data(tags.XMP))
 
     def decoded(self) -> Raster:
-        """Decode the samples and give them their meaning."""
+        """Decode the samples, and convert them by their meaning."""
         layout = self._layout
         if layout.photometric == tags.INDEXED:
             return self._indexed()
@@ -148,7 +130,7 @@ class TiffFile(Container):
         return Raster(straight(pixels, alpha) if layout.is_multiplied else pixels, alpha)
 
     def metadata(self) -> Metadata:
-        """Return what the tags say beside the pixels."""
+        """Return the metadata of the tags."""
         directory = self.directory
         exif, lost = self._exif()
         if self._has_mask:
@@ -167,12 +149,11 @@ class TiffFile(Container):
         )
 
     def _exif(self) -> tuple[bytes | None, tuple[str, ...]]:
-        """Return the tags that describe the image as EXIF, and what is left out of it."""
+        """Return the tags that describe the image as EXIF, and the names of those left out."""
         try:
             described_tags, lost = described(self.directory.value, list(self.directory), self._folder)
             return exif_of(described_tags), lost
-        # What a camera or an editor wrote wrongly can raise nearly anything, and is no reason to refuse the image.
-        except Exception as error:
+        except Exception as error:  # of wrongly written metadata, which are no reason to refuse the image
             return None, (f"the EXIF, which is damaged ({error})",)
 
     def _folder(self, tag: int) -> dict[int, Any]:
@@ -184,14 +165,10 @@ class TiffFile(Container):
         found = [self.directory.reals(tag)[:1] for tag in (tags.ACROSS, tags.DOWN)]
         if not all(found):
             return None
-        return resolution_of(found[0][0], found[1][0], _UNITS.get(self.directory.number(tags.UNIT, 2)))
+        return resolution_of(found[0][0], found[1][0], UNITS.get(self.directory.number(tags.UNIT, 2)))
 
     def _checked_layout(self) -> _Layout:
-        """Return how the samples are stored.
-
-        Raises:
-            UnreadableKindError: In a way that is not read.
-        """
+        """Return the layout of the samples, or raise UnreadableKindError."""
         directory = self.directory
         compression = directory.number(tags.COMPRESSION, _NONE)
         usual = tags.RGB if directory.number(tags.SAMPLES, 1) >= 3 else tags.WHITE_IS_ZERO
@@ -199,13 +176,13 @@ class TiffFile(Container):
         if compression == _OLD_JPEG:
             photometric = tags.YCBCR
         if compression not in _COMPRESSIONS and compression not in _OPTIONAL:
-            name = _UNREAD.get(compression, f"a method that is not known ({compression})")
+            name = _UNREAD.get(compression, f"an unknown method ({compression})")
             raise UnreadableKindError(f"is a TIFF compressed with {name}")
         if compression == _PACKBITS and directory.number(tags.PREDICTOR, _NONE) != _NONE:  # which libtiff overlooks
             raise UnreadableKindError("is a TIFF compressed with PackBits behind a predictor")
         if photometric in _SPACES:
             raise UnreadableKindError(f"is a TIFF of {_SPACES[photometric]} colors")
-        colors = {tags.RGB: 3, tags.YCBCR: 3, tags.CMYK: 4}.get(photometric, 1)
+        colors = _COLORS.get(photometric, 1)
         samples = directory.number(tags.SAMPLES, colors if compression == _OLD_JPEG else 1)
         if samples == 1 and photometric == tags.YCBCR:
             photometric, colors = tags.BLACK_IS_ZERO, 1
@@ -213,7 +190,7 @@ class TiffFile(Container):
         formats = set(directory.numbers(tags.SAMPLE_FORMAT)) or {_UNSIGNED}
         extra = directory.numbers(tags.EXTRA_SAMPLES)[: max(samples - colors, 0)]
         if not extra and samples == colors + 1 and photometric in (tags.RGB, tags.WHITE_IS_ZERO, tags.BLACK_IS_ZERO):
-            extra = (_STRAIGHT,)  # what it is has been forgotten to say
+            extra = (_STRAIGHT,)  # if its meaning is not stated
         if photometric not in (*range(4), tags.CMYK, tags.YCBCR) or samples < colors or len(bits) > 1:
             shown = "/".join(map(str, directory.numbers(tags.BITS)[:8]))
             raise UnreadableKindError(
@@ -224,8 +201,7 @@ class TiffFile(Container):
         is_separate = samples > 1 and directory.number(tags.PLANES, 1) == _SEPARATE
         layout = _Layout(compression, photometric, min(bits), samples, extra, is_separate)
         if not _is_readable(layout):
-            raise UnreadableKindError(f"is a TIFF of {samples} {'channel' if samples == 1 else 'channels'} of "
-                                      f"{layout.bits} bits")  # fmt: skip
+            raise UnreadableKindError(f"is a TIFF of {counted(samples, 'channel', 'channels')} of {layout.bits} bits")
         return layout
 
     def _indexed(self) -> Raster:
@@ -276,9 +252,9 @@ class TiffFile(Container):
         if layout.compression in (_JPEG, _OLD_JPEG):
             by_libjpeg = layout.compression == _JPEG and not layout.is_separate
             return self._decode("RGB", "RGB" if by_libjpeg else "RGBX")
-        told = [(directory.reals(tag), values) for tag, values in _USUAL_YCBCR.items() if tag in directory]
+        stored = [(directory.reals(tag), usual) for tag, usual in _USUAL_YCBCR.items() if tag in directory]
         is_usual = all(
-            len(found) == len(values) and np.allclose(found, values, atol=_ROUNDING) for found, values in told
+            len(found) == len(usual) and np.allclose(found, usual, atol=_ROUNDING) for found, usual in stored
         )
         if directory.numbers(tags.SUBSAMPLING) != (1, 1) or not is_usual:
             return self._decode("RGB", "RGBX")
@@ -297,8 +273,8 @@ class TiffFile(Container):
     def _as_libtiff_takes_it(self) -> tuple[bytes, int]:
         """Return a file and the place of the image's directory in it.
 
-        What is not compressed is told again from its size: the bytes of a strip are often stored wrongly, or not at
-        all, and libtiff relies on them.
+        If nothing is compressed, the file is rewritten: the sizes of strips, on which libtiff relies, are often wrong
+        or missing.
         """
         if self._layout.compression == _NONE and self.directory.numbers(tags.STRIP_OFFSETS):
             return self._of_segments(self._layout.samples), 0
@@ -311,20 +287,21 @@ class TiffFile(Container):
         offsets = directory.numbers(tags.TILE_OFFSETS if is_tiled else tags.STRIP_OFFSETS)
         sizes = directory.numbers(tags.TILE_BYTES if is_tiled else tags.STRIP_BYTES)
         if is_tiled:
-            tile = tuple(directory.number(tag, 0) for tag in (tags.TILE_WIDTH, tags.TILE_HEIGHT))
-            if min(tile) < 1:
+            wide, high = (directory.number(tag, 0) for tag in (tags.TILE_WIDTH, tags.TILE_HEIGHT))
+            if min(wide, high) < 1:
                 raise ValueError("its tiles have no size")
-            count = -(-self.width // tile[0]) * -(-self.height // tile[1])
-            rows = [tile[1]] * count
-            row_bytes = (tile[0] * samples * layout.bits + 7) // 8
+            rows = [high] * (-(-self.width // wide) * -(-self.height // high))
+            shape = {tags.TILE_WIDTH: wide, tags.TILE_HEIGHT: high}
         else:
+            wide = self.width
             high = min(directory.number(tags.ROWS_PER_STRIP, self.height) or self.height, self.height)
             rows = [min(high, self.height - top) for top in range(0, self.height, high)]
-            count = len(rows)
-            row_bytes = (self.width * samples * layout.bits + 7) // 8
+            shape = {tags.ROWS_PER_STRIP: high}
+        count = len(rows)
         first = plane * count
         if layout.compression == _NONE:
-            sizes = (0,) * first + tuple(high * row_bytes for high in rows)
+            row_bytes = (wide * samples * layout.bits + 7) // 8
+            sizes = (0,) * first + tuple(each * row_bytes for each in rows)
         chosen = list(zip(offsets[first : first + count], sizes[first : first + count], strict=False))
         if len(chosen) < count or any(place < 0 or place + size > len(self._content) for place, size in chosen):
             raise ValueError("truncated")
@@ -336,10 +313,7 @@ class TiffFile(Container):
         values[tags.SAMPLES] = (_SHORT, (samples,))
         if samples not in (1, 3):
             values[tags.EXTRA_SAMPLES] = (_SHORT, (_NO_EXTRA,) * (samples - (3 if samples > 3 else 1)))
-        if is_tiled:
-            values |= {tags.TILE_WIDTH: (_LONG, tile[:1]), tags.TILE_HEIGHT: (_LONG, tile[1:])}
-        else:
-            values[tags.ROWS_PER_STRIP] = (_LONG, (high,))
+        values |= {tag: (_LONG, (value,)) for tag, value in shape.items()}
         tables = directory.data(tags.JPEG_TABLES)
         if tables:
             values[tags.JPEG_TABLES] = (_BYTES, tuple(tables))
@@ -360,13 +334,13 @@ class TiffFile(Container):
             return np.array(image)
         except OSError as error:
             name = _OPTIONAL.get(self._layout.compression)
-            if name is not None:  # libtiff does not tell a missing method from damaged data
+            if name is not None:  # damaged, or of a method that libtiff lacks
                 raise UnreadableKindError(f"is a TIFF compressed with {name}, which libtiff cannot decode") from error
             raise
 
 
 class _Samples(ImageFile.ImageFile):
-    """An image of a TIFF whose samples Pillow copies in a layout that is asked for, not in that of its own table."""
+    """An image of a TIFF whose samples Pillow copies in a given layout, not in that of its own table."""
 
     def __init__(self, content: bytes, mode: str, size: tuple[int, int], arguments: tuple[Any, ...]) -> None:
         self._asked = mode, size, arguments
@@ -380,7 +354,7 @@ class _Samples(ImageFile.ImageFile):
 
 
 def _is_readable(layout: _Layout) -> bool:
-    """Whether Pillow has a way to give samples of a layout as they are."""
+    """Return whether Pillow can return the samples of a layout unchanged."""
     if layout.photometric == tags.INDEXED:
         return layout.bits in _INDEXED if layout.samples == 1 else layout.bits == 8 and layout.samples in _SAMPLES_OF_8
     if layout.photometric == tags.YCBCR:
@@ -395,14 +369,10 @@ def _is_readable(layout: _Layout) -> bool:
 
 
 def _refuse_levels_without_white(formats: set[int], bits: int) -> None:
-    """Refuse levels of which nothing says which one is white.
-
-    Raises:
-        UnreadableKindError: for fractions, numbers with a sign, and those of 32 bits.
-    """
+    """Refuse levels without a defined white: fractions, numbers with a sign, and those of 32 bits."""
     if formats & _FRACTIONS:
         raise UnreadableKindError(f"has fractional numbers ({bits} bits), and no white level is defined for them")
-    # Those of 8 bits are read as they are: some writers call all levels numbers with a sign.
+    # Those of 8 bits are read as unsigned: some writers declare a sign for all levels.
     if (_SIGNED in formats and bits > 8) or bits > 16:
         raise UnreadableKindError("has whole numbers with a sign or of 32 bits, and no white level is defined for them")
     if bits not in (1, 2, 4, 8, 16):
@@ -417,7 +387,7 @@ def _levels(gray: NDArray[Any]) -> NDArray[Any]:
 
 
 def _rgb_of_inks(samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return RGB as Pillow makes it of CMYK, without a profile."""
+    """Return RGB from CMYK by Pillow, without a profile."""
     inks = samples[..., :4] if samples.dtype == np.uint8 else (samples[..., :4] >> 8).astype(np.uint8)
     height, width = inks.shape[:2]
     return np.asarray(Image.frombytes("CMYK", (width, height), np.ascontiguousarray(inks).tobytes()).convert("RGB"))
@@ -456,9 +426,9 @@ def _tiff_of(
 
 @functools.cache
 def _further_arguments() -> tuple[Any, ...]:
-    """Return what Pillow tells its decoder between the raw mode and the place of the directory.
+    """Return the arguments of Pillow's decoder between the raw mode and the place of the directory.
 
-    That differs from version to version, so it is taken from an image that Pillow opens by itself.
+    They differ between versions, and are therefore taken from an image that Pillow opens by itself.
     """
     content = io.BytesIO()
     Image.new("L", (1, 1)).save(content, "TIFF", compression="tiff_lzw")
@@ -471,10 +441,9 @@ def _further_arguments() -> tuple[Any, ...]:
 
 @functools.cache
 def _silence_libtiff() -> None:
-    """Keep the libtiff that Pillow brings from writing of damage to standard error, where no file is named.
+    """Keep Pillow's libtiff from writing errors without a file name to standard error.
 
-    Pillow does so for its warnings, and for errors not. Where the library cannot be found, as on Windows, it goes on
-    writing.
+    Pillow does so for warnings alone. If the library cannot be found, as on Windows, nothing changes.
     """
     try:
         library = ctypes.CDLL(_imaging.__file__)

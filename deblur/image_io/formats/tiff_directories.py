@@ -1,4 +1,4 @@
-"""The directories of a TIFF: their tags, which of their images is the full one, and which are its thumbnails."""
+"""The directories of a TIFF: their tags, and which of them is the full image."""
 
 import struct
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from PIL.TiffImagePlugin import IFDRational
 
-from deblur.image_io.formats.kinds import refuse_raw
+from deblur.image_io.formats.container import raw_error
 
 # Tags
 SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
@@ -27,30 +27,15 @@ _OLD_JPEG: Final = 6  # a compression
 _MOST_DIRECTORIES: Final = 1000  # within another
 _MOST_TAGS: Final = 100_000  # of all directories, which in a hostile file can overlap
 
-# By the number of a type, the letters with which its values are unpacked, and how many letters make a value
+# By the number of a type, the letter with which its values are unpacked; a fraction has two of them
 _BYTES, _ASCII, _UNDEFINED = 1, 2, 7
 _FRACTIONS: Final = {5: "I", 10: "i"}
-_LETTERS: Final = {
-    _BYTES: "B",
-    _ASCII: "B",
-    3: "H",
-    4: "I",
-    6: "b",
-    _UNDEFINED: "B",
-    8: "h",
-    9: "i",
-    11: "f",
-    12: "d",
-    13: "I",
-    16: "Q",
-    17: "q",
-    18: "Q",
-    **_FRACTIONS,
-}
+_WHOLE: Final = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_LETTERS: Final = {_BYTES: "B", _ASCII: "B", _UNDEFINED: "B", 11: "f", 12: "d", **_WHOLE, **_FRACTIONS}
 
 
 class _Layout(NamedTuple):
-    """How a TIFF writes numbers: those of BigTIFF have 64 bits."""
+    """How a TIFF writes numbers; BigTIFF has those of 64 bits."""
 
     order: str
     counter: str
@@ -63,7 +48,7 @@ class _Layout(NamedTuple):
 
 
 class Directory:
-    """One image of a TIFF, or a folder of tags: what does not fit in the file is left out."""
+    """One image of a TIFF, or a folder of tags: those that do not fit in the file are left out."""
 
     def __init__(self, content: bytes, offset: int, layout: _Layout) -> None:
         """Read the tags at a place.
@@ -98,11 +83,11 @@ class Directory:
         return 0 if letter is None else struct.calcsize(f"={letter}") * (2 if kind in _FRACTIONS else 1)
 
     def __contains__(self, tag: int) -> bool:
-        """Whether there is a tag."""
+        """Return whether there is a tag."""
         return tag in self._stored
 
     def __iter__(self) -> Iterator[int]:
-        """Give the numbers of the tags."""
+        """Yield the numbers of the tags."""
         return iter(self._stored)
 
     def _unpacked(self, tag: int) -> tuple[Any, ...]:
@@ -114,7 +99,7 @@ class Directory:
         return struct.unpack_from(f"{self._layout.order}{letters}{_LETTERS[kind]}", self._content, place)
 
     def value(self, tag: int) -> Any:
-        """Return what a tag says as Pillow writes it: text, bytes, a number or several; None if it is missing."""
+        """Return the value of a tag as Pillow writes it: text, bytes, a number or several; None if it is missing."""
         if tag not in self._stored:
             return None
         kind, number, place = self._stored[tag]
@@ -128,7 +113,7 @@ class Directory:
         return values[0] if number == 1 else values
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """Return the whole numbers of a tag; none if it is missing or says something else."""
+        """Return the whole numbers of a tag; none if it is missing or of another type."""
         if tag not in self._stored or self._stored[tag][0] in _FRACTIONS:
             return ()
         values = self._unpacked(tag)
@@ -148,7 +133,7 @@ class Directory:
         return tuple(map(float, values))
 
     def data(self, tag: int) -> bytes | None:
-        """Return the bytes of a tag as they are stored, whatever type it claims to have; None if it is missing."""
+        """Return the stored bytes of a tag, whatever its type; None if it is missing."""
         if tag not in self._stored:
             return None
         kind, number, place = self._stored[tag]
@@ -170,17 +155,17 @@ class Directory:
 
     @property
     def is_old_jpeg(self) -> bool:
-        """Whether this is a JPEG in the manner of TIFF 6.0, and of the thumbnails in EXIF."""
+        """Whether this is a JPEG as in TIFF 6.0, and as the thumbnails in EXIF."""
         return self.number(COMPRESSION, 1) == _OLD_JPEG
 
     @property
     def is_mask(self) -> bool:
-        """Whether this tells where another image is transparent."""
+        """Whether this is the transparency of another image."""
         return bool(self.number(SUBFILE_TYPE, 0) & _MASK) or self.number(PHOTOMETRIC, -1) == MASK
 
     @property
     def is_raw(self) -> bool:
-        """Whether this is what a camera's sensor has measured."""
+        """Whether this is the measurement of a camera's sensor."""
         return _DNG_VERSION in self or self.number(PHOTOMETRIC, -1) in (_COLOR_FILTER_ARRAY, _LINEAR_RAW)
 
 
@@ -190,7 +175,7 @@ class Directories:
     Attributes:
         chosen: the full image: the first that is no thumbnail and no mask.
         pages: number of such images.
-        has_mask: whether another says where it is transparent.
+        has_mask: whether another is its transparency.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -208,12 +193,10 @@ class Directories:
         if not found:
             raise ValueError("truncated before its first directory")
         if any(directory.is_raw for directory in found + within):
-            refuse_raw()
+            raise raw_error()
         images = [directory for directory in found if not directory.is_mask and directory.area]
         full = [directory for directory in images if not directory.is_reduced]
-        if (
-            full and not full[0].is_old_jpeg
-        ):  # EXIF keeps its thumbnail in a second directory, of this compression alone
+        if full and not full[0].is_old_jpeg:  # EXIF has its thumbnail in a second directory, of this compression alone
             full = [directory for directory in full if not directory.is_old_jpeg]
         if not full:  # the full image of a thumbnail can stand in a directory within the thumbnail's
             full = [one for one in within if not one.is_reduced and not one.is_mask and one.area]
@@ -238,18 +221,14 @@ class Directories:
                 yield inner
 
     def _directory(self, offset: int) -> Directory | None:
-        """Return the directory at a place; None if there is none, or if there are more than a file can mean."""
+        """Return the directory at a place; None if there is none, or if all have more tags than are read."""
         directory = _directory(self._content, offset, self._layout) if self._tags_left > 0 else None
         self._tags_left -= 1 if directory is None else 1 + directory.entries
         return directory
 
 
 def _header(content: bytes) -> tuple[_Layout, int]:
-    """Return how the numbers of a TIFF are written, and the place of its first directory.
-
-    Raises:
-        ValueError: It is cut short.
-    """
+    """Return how the numbers of a TIFF are written, and the place of its first directory."""
     order = "<" if content.startswith(b"II") else ">"
     is_big = b"+" in content[2:4]
     if len(content) < (16 if is_big else 8):
