@@ -183,48 +183,46 @@ def _matched(sharp: Mapping[str, str], sharp_key: str, blurred: Mapping[str, str
     return {name: blurred[stem] for stem, name in sharp.items()}
 
 
-def open_pairs(
-    sharp_source: ImageSource,
-    blurred_source: ImageSource,
-    root: Path,
-    *,
-    max_bad_fraction: float,
-    memory_limit: int,
+def open_images(
+    source: ImageSource, root: Path, *, max_bad_fraction: float, memory_limit: int
 ) -> tuple[ImageCache, ImageCache]:
     """Open the caches of sharp and blurred images, without the pairs of which one image is bad.
 
     Args:
-        sharp_source: Sharp images.
-        blurred_source: The blurred image of each sharp one, in the same order.
+        source: Sharp images, with the blurred one of each if there are any.
         root: Folder of all caches.
-        max_bad_fraction: Largest share of pairs with a bad image, 0 to 1.
+        max_bad_fraction: Largest fraction of bad images, or pairs with a bad image, 0 to 1.
         memory_limit: Of each of the two, up to this many bytes of pixels are read into memory.
 
     Returns:
-        Sharp and blurred images of equal number, order and sizes. The fingerprint and the bad images of the sharp ones
-        are those of the pairs.
+        Sharp and blurred images of equal number, order and sizes; twice the same if there are no blurred ones. The
+        fingerprint and the bad images of the sharp ones are those of the pairs.
 
     Raises:
-        UserError: As `open_cache` does, or the two images of a pair differ in size.
+        UserError: As `open_cache`, or the two images of a pair differ in size.
     """
-    sharp = open_cache(sharp_source, root, max_bad_fraction=None, memory_limit=memory_limit)
-    blurred = open_cache(blurred_source, root, max_bad_fraction=None, memory_limit=memory_limit)
+    given = source.blurred
+    if given is None:
+        images = open_cache(source, root, max_bad_fraction=max_bad_fraction, memory_limit=memory_limit)
+        return images, images
+    sharp = open_cache(source, root, max_bad_fraction=None, memory_limit=memory_limit)
+    blurred = open_cache(given, root, max_bad_fraction=None, memory_limit=memory_limit)
     sharp_at, blurred_at = ({name: index for index, name in enumerate(cache.names)} for cache in (sharp, blurred))
-    pairs = list(zip(sharp_source.names, blurred_source.names, strict=True))
-    good = [(sharp_at[name], blurred_at[other]) for name, other in pairs if name in sharp_at and other in blurred_at]
-    sharp_reasons, blurred_reasons = ({image.name: image.reason for image in cache.bad} for cache in (sharp, blurred))
-    bad = tuple(
-        BadImage(name, sharp_reasons[name])
-        if name in sharp_reasons
-        else BadImage(other, f"{blurred_reasons[other]} (the blurred image)")
-        for name, other in pairs
-        if name in sharp_reasons or other in blurred_reasons
-    )
-    description = f"{sharp_source.description}, blurred in {blurred_source.description},"
+    reasons = {image.name: image.reason for image in sharp.bad}
+    reasons_of_blurred = {image.name: f"{image.reason} (the blurred image)" for image in blurred.bad}
+    good, bad = [], []
+    for name, other in zip(source.names, given.names, strict=True):
+        if name in reasons:
+            bad.append(BadImage(name, reasons[name]))
+        elif other in reasons_of_blurred:
+            bad.append(BadImage(other, reasons_of_blurred[other]))
+        else:
+            good.append((sharp_at[name], blurred_at[other]))
+    description = f"{source.description}, blurred in {given.description},"
     report_bad_images(bad, len(good), description, max_bad_fraction)
     sharp, blurred = sharp.subset([index for index, _ in good]), blurred.subset([index for _, index in good])
     _refuse_other_sizes(sharp, blurred)
-    sharp.bad = bad
+    sharp.bad = tuple(bad)
     sharp.fingerprint = hashlib.sha256(f"{sharp.fingerprint}:{blurred.fingerprint}".encode()).hexdigest()
     sharp.was_built = sharp.was_built or blurred.was_built
     sharp.seconds += blurred.seconds

@@ -6,9 +6,12 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from deblur.errors import UserError
 from deblur.text import counted
+
+Kind = Literal["train", "val", "test"]
 
 _SPLITS = 3
 
