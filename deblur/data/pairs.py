@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from deblur.data.cache import ImageCache, open_cache
-from deblur.data.folders import find_images, walk
+from deblur.data.folders import find_images, listed, walk
 from deblur.data.sizes import Shape
 from deblur.data.sources import FilesSource, GroupBy, ImageSource, choose, stored_shape
 from deblur.errors import UserError
@@ -93,19 +93,14 @@ class PairsData(FilesSource):
 def find_pairs(sharp: Path, blurred: Path) -> dict[str, str]:
     """Match the images of two folders by their relative names without suffixes.
 
-    Args:
-        sharp: Folder of the sharp images.
-        blurred: Folder of the blurred images.
-
     Returns:
         For each sharp image, sorted, its blurred one; names relative to their folders.
 
     Raises:
         UserError: A folder holds no image or two of one name, or an image has no partner.
     """
-    sharp_names = _by_stem({name: name for name in find_images(sharp, "data.sharp")}, "data.sharp")
-    blurred_names = _by_stem({name: name for name in find_images(blurred, "data.blurred")}, "data.blurred")
-    return _matched(sharp_names, "data.sharp", blurred_names, "data.blurred")
+    folders = {"data.sharp": sharp, "data.blurred": blurred}
+    return _matched({key: {name: name for name in find_images(folder, key)} for key, folder in folders.items()})
 
 
 def find_pairs_in_tree(root: Path, sharp: str, blurred: str) -> dict[str, str]:
@@ -116,8 +111,8 @@ def find_pairs_in_tree(root: Path, sharp: str, blurred: str) -> dict[str, str]:
 
     Args:
         root: The folder.
-        sharp: What the folders of sharp images are called.
-        blurred: What those of blurred images are called.
+        sharp: Name of the folders of sharp images.
+        blurred: Name of the folders of blurred images.
 
     Returns:
         For each sharp image, sorted, its blurred one; names relative to `root`.
@@ -139,7 +134,7 @@ def find_pairs_in_tree(root: Path, sharp: str, blurred: str) -> dict[str, str]:
         if not found:
             raise UserError(
                 f"{keys[folder]}: no image of data.root={root} is in a folder of that name; those that hold images are "
-                f"called {_listed(sorted({*others, *(each for each in kinds if kinds[each])}))}. Give another name."
+                f"called {listed(sorted({*others, *filter(kinds.get, kinds)}), _LISTED)}. Give another name."
             )
     if others:
         _log.warning(
@@ -148,37 +143,35 @@ def find_pairs_in_tree(root: Path, sharp: str, blurred: str) -> dict[str, str]:
             root,
             sharp,
             blurred,
-            _listed([f"{count} in {folder}" for folder, count in sorted(others.items())]),
+            listed([f"{count} in {folder}" for folder, count in sorted(others.items())], _LISTED),
         )
-    sharp_names, blurred_names = (_by_stem(kinds[folder], keys[folder]) for folder in (sharp, blurred))
-    return _matched(sharp_names, keys[sharp], blurred_names, keys[blurred])
+    return _matched({keys[folder]: found for folder, found in kinds.items()})
 
 
 def without_folder(name: str, folder: str | None) -> str:
-    """Return a name without the innermost folder of some name.
-
-    Args:
-        name: Of a file, with `/` between its parts.
-        folder: The folder's name; None returns the whole name.
-    """
+    """Return the name of a file without the innermost folder called `folder`; None returns the whole name."""
     parts = name.split("/")
     if folder is not None and folder in parts[:-1]:
         del parts[len(parts) - 2 - parts[-2::-1].index(folder)]
     return "/".join(parts)
 
 
-def _matched(sharp: Mapping[str, str], sharp_key: str, blurred: Mapping[str, str], blurred_key: str) -> dict[str, str]:
-    """Return the blurred image of each sharp one, both by what they have in common.
+def _matched(kinds: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the blurred image of each sharp one.
+
+    Args:
+        kinds: For the key of the sharp and that of the blurred images: what each name has in common with its partner.
 
     Raises:
-        UserError: An image has no partner.
+        UserError: There are two images of one name, or an image has no partner.
     """
+    (sharp_key, sharp), (blurred_key, blurred) = ((key, _by_stem(names, key)) for key, names in kinds.items())
     for key, names, others in ((sharp_key, sharp, blurred), (blurred_key, blurred, sharp)):
         alone = [name for stem, name in names.items() if stem not in others]
         if alone:
             raise UserError(
                 f"{key}: {len(alone)} of {len(names)} images have no partner of the same name, suffix aside, in the "
-                f"other folder: {_listed(alone)}. Add the partners, or remove these files."
+                f"other folder: {listed(alone, _LISTED)}. Add the partners, or remove these files."
             )
     return {name: blurred[stem] for stem, name in sharp.items()}
 
@@ -230,13 +223,12 @@ def open_images(
 
 
 def _by_stem(names: Mapping[str, str], key: str) -> dict[str, str]:
-    """Return names by what they have in common with their partners, without its suffix."""
     by_stem: dict[str, str] = {}
     for name, common in names.items():
         stem = PurePosixPath(common).with_suffix("").as_posix()
         if stem in by_stem:
             raise UserError(
-                f"{key}: {_listed([by_stem[stem], name])} have the same name but for the suffix, and only one of them "
+                f"{key}: {listed([by_stem[stem], name])} have the same name but for the suffix, and only one of them "
                 "can belong to a pair. Remove one of them."
             )
         by_stem[stem] = name
@@ -254,14 +246,8 @@ def _refuse_other_sizes(sharp: ImageCache, blurred: ImageCache) -> None:
     if differing:
         raise UserError(
             f"data.blurred: {len(differing)} of {len(sharp)} images are of another size than their sharp ones: "
-            f"{_listed(differing)}. Give pairs of equal sizes."
+            f"{listed(differing, _LISTED)}. Give pairs of equal sizes."
         )
-
-
-def _listed(texts: Sequence[str]) -> str:
-    """Give the first of some texts, with what would disturb a terminal escaped."""
-    shown = [text if text.isprintable() else ascii(text) for text in texts[:_LISTED]]
-    return ", ".join(shown) + (f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else "")
 
 
 def _size(shape: tuple[int, int]) -> str:
