@@ -26,7 +26,7 @@ from deblur.data.datasets import (
 )
 from deblur.data.loading import ImageLoader, single_thread_opencv, start_loader_process
 from deblur.data.pairs import open_images
-from deblur.data.patches import EpochSampler, TrainingDataset, TrainingImages, collate_patches
+from deblur.data.patches import EpochSampler, TrainingDataset, collate_patches
 from deblur.data.sizes import fitting, large_enough, nothing_left
 from deblur.data.sources import ImageSource, source_of
 from deblur.data.splits import Kind, Splits, split
@@ -166,7 +166,8 @@ class DeblurDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return batches of training patches; an epoch's order is that of the sampler's epoch at its first batch."""
-        whole_images = TrainingImages(
+        patch_size, patches_per_image = self._settings.patch_size, self._settings.patches_per_image
+        dataset = TrainingDataset(
             self.images,
             self.inputs,
             self.splits.train,
@@ -174,19 +175,11 @@ class DeblurDataModule(L.LightningDataModule):
             seed=self._training_seed,
             crop=replace(self.crop(), crop=None),
             context=self._context,
-            mirrored=self._settings.flips,
-            memory_limit=self._memory_limit - self.images.held_bytes,
-            prefilter=self.prefilter,
-        )
-        patch_size, patches_per_image = self._settings.patch_size, self._settings.patches_per_image
-        dataset = TrainingDataset(
-            whole_images,
-            len(self.images),
-            seed=self._training_seed,
             patch_size=patch_size,
             patches_per_image=patches_per_image,
-            context=self._context,
             flips=self._settings.flips,
+            memory_limit=self._memory_limit - self.images.held_bytes,
+            prefilter=self.prefilter,
         )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place(), announce=self._announce)
         images = self._settings.batch_size // (1 if patch_size is None else patches_per_image)
