@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from benchmarks.figure_files import blurred_images, open_folder
 
 import deblur
+from benchmarks.images import blurred_images, open_folder
 from benchmarks.results import Row, tell
 from deblur.blur import Motion
 from deblur.inference.simulation import gain
