@@ -219,7 +219,7 @@ class Trajectory(Degradation):
     }
 
     def __init__(self, extent: ScalarOrPair, shake: ScalarOrPair, **after: Unpack[AfterBlur]) -> None:
-        """Set the largest distance between two points of a path in px and the shake; 0 is a straight, even movement."""
+        """Set the largest distance between two points of a path in px, and the shake, 0 for an even straight line."""
         super().__init__(**after)
         self.extent = self.parameters["extent"].interval("extent", extent)
         self.shake = self.parameters["shake"].interval("shake", shake)

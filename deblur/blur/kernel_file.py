@@ -124,12 +124,11 @@ def _psf(content: bytes, path: str) -> Psf:
         raise _NoKernelError("is empty (0 bytes)")
     if content.startswith(_ZIP_START):
         raise _NoKernelError("is an archive of several arrays (.npz); store the one array with numpy.save")
-    is_array = content.startswith(_NPY_START)
-    levels = _checked(_read_array(content) if is_array else _read_image(content))
+    levels = _checked(_decoded(content))
     largest = float(levels.max())
     relative = levels / largest  # its sum is finite, whatever the levels
     total = largest * float(relative.sum())
-    if is_array and not abs(total - 1.0) <= UNIT_SUM_TOLERANCE:
+    if content.startswith(_NPY_START) and not abs(total - 1.0) <= UNIT_SUM_TOLERANCE:
         _log.warning(
             "blur.path=%s has the sum %g; it is divided by that, so that the blur keeps the brightness.", path, total
         )
@@ -137,19 +136,11 @@ def _psf(content: bytes, path: str) -> Psf:
     return psf
 
 
-def _read_array(content: bytes) -> NDArray[np.generic]:
+def _decoded(content: bytes) -> NDArray[np.generic]:
     try:
-        array: NDArray[np.generic] = np.load(io.BytesIO(content), allow_pickle=False)
-    # A damaged header can raise nearly anything: ValueError, EOFError, SyntaxError, MemoryError, ...
-    except Exception as error:
-        raise _NoKernelError(f"cannot be read ({_text(error)})") from error
-    if array.dtype.kind not in "biuf":
-        raise _NoKernelError(f"holds {array.dtype} values, not real numbers")
-    return array
-
-
-def _read_image(content: bytes) -> NDArray[np.generic]:
-    try:
+        if content.startswith(_NPY_START):
+            array: NDArray[np.generic] = np.load(io.BytesIO(content), allow_pickle=False)
+            return array
         with Image.open(io.BytesIO(content), formats=_IMAGE_FORMATS) as image:
             if max(image.size) > MAX_SIDE:  # before anything is decoded
                 raise _NoKernelError(f"has {image.height}x{image.width} px")
@@ -161,12 +152,14 @@ def _read_image(content: bytes) -> NDArray[np.generic]:
         raise
     except UnidentifiedImageError as error:
         raise _NoKernelError("is neither a .npy array nor an image") from error
-    # A damaged file can raise nearly anything from a decoder.
+    # A damaged file can raise nearly anything: OSError, ValueError, EOFError, SyntaxError, MemoryError, ...
     except Exception as error:
-        raise _NoKernelError(f"cannot be read ({_text(error)})") from error
+        raise _NoKernelError(f"cannot be read ({' '.join(str(error).split()) or type(error).__name__})") from error
 
 
 def _checked(values: NDArray[np.generic]) -> Psf:
+    if values.dtype.kind not in "biuf":
+        raise _NoKernelError(f"holds {values.dtype} values, not real numbers")
     if values.ndim != 2:
         raise _NoKernelError(f"has {values.ndim} dimensions, shape {values.shape}")
     height, width = values.shape
@@ -180,7 +173,3 @@ def _checked(values: NDArray[np.generic]) -> Psf:
     if not levels.any():
         raise _NoKernelError("holds nothing but 0")
     return levels
-
-
-def _text(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

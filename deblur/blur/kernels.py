@@ -235,7 +235,7 @@ class Kernel:
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...] | None:
-        """The mirrored kernel in bands to filter one by one, or None where filtering all at once is faster."""
+        """The mirrored kernel in bands to filter one by one, or None if filtering all at once is faster."""
         size, width = self.psf.size, self.psf.shape[1]
         if size <= DIRECT_TAPS or width > DIRECT_TAPS or np.count_nonzero(self.psf) > SPARSE_TAPS:
             return None

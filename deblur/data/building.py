@@ -39,10 +39,6 @@ class Decoded(NamedTuple):
 def decode_all(source: ImageSource, workers: int) -> Generator[Decoded | BadImageError]:
     """Decode all images of a source in threads, in order, holding at most two per thread.
 
-    Args:
-        source: Images to decode.
-        workers: Threads that decode.
-
     Yields:
         Each image, or why it cannot be used.
 
@@ -161,11 +157,7 @@ def _flush(file: IO[bytes]) -> None:
 
 @contextmanager
 def locked(root: Path, key: str) -> Iterator[None]:
-    """Keep other processes from building the same cache.
-
-    Args:
-        root: Folder of all caches; created if it is missing.
-        key: Name of the cache's folder.
+    """Keep other processes from building the cache `root / key`; `root` is created if it is missing.
 
     Raises:
         UserError: `root` cannot be written.

@@ -7,8 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from deblur.data.sources import ImageSource
 from deblur.errors import UserError
 from deblur.image_io.gray import digest, printable, report_bad_images
 
-_DEFAULT_MEMORY_LIMIT = 1024**3  # bytes
-_DAMAGE = (OSError, ValueError)  # what opening a missing, damaged or older cache raises
+_DEFAULT_MEMORY_LIMIT: Final = 1024**3  # bytes
+_DAMAGE: Final = (OSError, ValueError)  # what opening a missing, damaged or older cache raises
 
 _log = logging.getLogger(__name__)
 
@@ -29,11 +29,11 @@ class ImageCache:
     """Decoded images of equal or mixed sizes.
 
     A copy made by pickling, for another process, holds no pixels: it reads them from the same files, so that all
-    processes share what the system keeps of them in memory.
+    processes share the system's page cache.
 
     Attributes:
-        names: Names of the images, in the order of the source, without those of bad images.
-        shapes: Height and width of each image in px.
+        names: Names of the good images, in the order of the source.
+        shapes: Height and width of each image [px].
         digests: Digest of each image; identical images have identical ones.
         bad: Images that were left out.
         fingerprint: Hash of all names and digests. It depends neither on places nor on times.
@@ -41,14 +41,15 @@ class ImageCache:
         seconds: Time that opening took, decoding included.
     """
 
-    def __init__(self, folder: Path, memory_limit: int, was_built: bool = False, seconds: float = 0.0) -> None:
+    was_built = False
+    seconds = 0.0
+
+    def __init__(self, folder: Path, memory_limit: int) -> None:
         """Open a finished cache.
 
         Args:
             folder: Folder of the cache.
             memory_limit: Up to this many bytes of pixels are read into memory; more are read image by image.
-            was_built: Whether the images were decoded again.
-            seconds: Time that opening took.
 
         Raises:
             OSError, ValueError: A file is missing, damaged or of another version.
@@ -64,26 +65,17 @@ class ImageCache:
         self.digests = tuple(index.digests)
         self.bad = tuple(index.bad)
         self.fingerprint = self._fingerprint_of_files = _fingerprint(self.names, self.digests)
-        self.was_built = was_built
-        self.seconds = seconds
 
     def __len__(self) -> int:
         """Count the good images."""
         return len(self.names)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Give one image.
-
-        Args:
-            index: Place in `names`.
-
-        Returns:
-            Gray levels 0 to 255, shape (H, W); a read-only view.
-        """
+        """Return the image at a place in `names`: gray levels 0 to 255, shape (H, W), read-only."""
         height, width = self.shapes[index]
         try:
             image = self._pixels.read(self._offsets[index], height * width).reshape(height, width)
-        except (OSError, ValueError) as error:
+        except _DAMAGE as error:
             raise _changed_in_use(self._folder, str(error)) from error
         # After the reading, so that no change before it goes unnoticed.
         if self._pixels.has_changed and digest(image) != self.digests[index]:
@@ -92,33 +84,23 @@ class ImageCache:
         return image
 
     def announce(self, indices: Iterable[int]) -> None:
-        """Have the disk begin to read images that are wanted soon, unless they are in memory; return at once.
-
-        Args:
-            indices: Places in `names`.
-        """
+        """Have the disk begin to read images that are wanted soon, unless they are in memory; return at once."""
         for index in () if self._pixels.held_bytes else indices:
             height, width = self.shapes[index]
             self._pixels.announce(self._offsets[index], height * width)
 
     @property
     def held_bytes(self) -> int:
-        """How much memory the pixels take in this process; none if they are read image by image."""
+        """How much memory the pixels take in this process; 0 if they are read image by image."""
         return self._pixels.held_bytes
 
     def subset(self, indices: Sequence[int]) -> "ImageCache":
-        """Give some of the images, on the same pixels, with a fingerprint of their own.
-
-        Args:
-            indices: Places in `names`, in the order wanted.
-        """
+        """Return some of the images, in the order of `indices`, on the same pixels, with their own fingerprint."""
         chosen = object.__new__(ImageCache)
         chosen.__dict__ |= self.__dict__
         chosen._subset = {
             "_offsets": [self._offsets[index] for index in indices],
-            "names": tuple(self.names[index] for index in indices),
-            "shapes": tuple(self.shapes[index] for index in indices),
-            "digests": tuple(self.digests[index] for index in indices),
+            **{name: tuple(getattr(self, name)[index] for index in indices) for name in ("names", "shapes", "digests")},
         }
         chosen.__dict__ |= chosen._subset
         chosen.fingerprint = _fingerprint(chosen.names, chosen.digests)
@@ -126,8 +108,8 @@ class ImageCache:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the place of the files; the copy reads from them, whatever their size."""
-        told = {"bad": self.bad, "fingerprint": self.fingerprint}
-        return _reopened, (self._folder, self.was_built, self.seconds, self._fingerprint_of_files), self._subset | told
+        kept = {name: getattr(self, name) for name in ("bad", "fingerprint", "was_built", "seconds")}
+        return _reopened, (self._folder, self._fingerprint_of_files), self._subset | kept
 
 
 def open_cache(
@@ -146,14 +128,11 @@ def open_cache(
     Args:
         source: Images to decode.
         root: Folder of all caches; created if it is missing.
-        max_bad_fraction: Largest share of bad images, 0 to 1; null leaves it to the caller to speak of them.
-        workers: Threads that decode; None takes as many as there are CPUs for this process, or one for a source that
-            several do not speed up.
+        max_bad_fraction: Largest share of bad images, 0 to 1; None leaves it to the caller to report them.
+        workers: Threads that decode; None takes one per CPU of this process, or one for a source that several do not
+            speed up.
         progress: Whether a progress bar is shown, if standard error is a terminal.
-        memory_limit: Up to this many bytes of pixels are read into memory; more are read image by image.
-
-    Returns:
-        The good images.
+        memory_limit: As in `ImageCache`.
 
     Raises:
         UserError: There are too many bad images or no good ones, `root` cannot be written, or the disk is full.
@@ -161,29 +140,42 @@ def open_cache(
     started = time.perf_counter()
     root = root.absolute()
     key = source.cache_key()
-    cache = None
-    with suppress(*_DAMAGE):
-        cache = _opened(source, root / key, memory_limit)
+    cache = _opened(source, root / key, memory_limit)
     if cache is None:
-        with locked(root, key):
-            cache = _open_finished(source, root / key, memory_limit)
+        with locked(root, key):  # another process may have built it meanwhile
+            cache = _opened(source, root / key, memory_limit, warns=True)
             if cache is None:
                 build(source, root, key, workers or (_available_cpus() if source.is_parallel else 1), progress)
-                cache = _opened(source, root / key, memory_limit, was_built=True)
+                cache = ImageCache(root / key, memory_limit)
+                cache.was_built = True
     if max_bad_fraction is not None:
         report_bad_images(cache.bad, len(cache), source.description, max_bad_fraction)
     cache.seconds = time.perf_counter() - started
     return cache
 
 
-def _reopened(folder: Path, was_built: bool, seconds: float, fingerprint: str) -> ImageCache:
+def _opened(source: ImageSource, folder: Path, memory_limit: int, *, warns: bool = False) -> ImageCache | None:
+    """Open the cache of a source; None if it is missing, damaged, of another version or of other images."""
+    try:
+        cache = ImageCache(folder, memory_limit)
+        bad = {image.name for image in cache.bad}
+        if cache.names != tuple(name for name in source.names if name not in bad):
+            raise ValueError(f"{INDEX} names other images")
+    except _DAMAGE as error:
+        if warns and folder.exists():
+            _log.warning("The image cache %s is damaged and is built again (%s).", folder, error)
+        return None
+    return cache
+
+
+def _reopened(folder: Path, fingerprint: str) -> ImageCache:
     """Open the cache that another process has open.
 
     Raises:
         UserError: It is no longer there, or no longer the same.
     """
     try:
-        cache = ImageCache(folder, 0, was_built, seconds)
+        cache = ImageCache(folder, 0)
     except _DAMAGE as error:
         raise _changed_in_use(folder, str(error)) from error
     if cache.fingerprint != fingerprint:
@@ -196,30 +188,6 @@ def _changed_in_use(folder: Path, reason: str) -> UserError:
         f"The image cache {folder} was changed by another program while it was in use ({reason}). Give the command "
         "again: the cache is checked, and the images are decoded again."
     )
-
-
-def _opened(source: ImageSource, folder: Path, memory_limit: int, was_built: bool = False) -> ImageCache:
-    """Open the cache of a source.
-
-    Raises:
-        OSError, ValueError: A file is missing, damaged, of another version, or of other images.
-    """
-    cache = ImageCache(folder, memory_limit, was_built)
-    bad = {image.name for image in cache.bad}
-    if cache.names != tuple(name for name in source.names if name not in bad):
-        raise ValueError(f"{INDEX} names other images")
-    return cache
-
-
-def _open_finished(source: ImageSource, folder: Path, memory_limit: int) -> ImageCache | None:
-    """Open the cache that another process may have finished while this one waited; complain if it is damaged."""
-    if not folder.exists():
-        return None
-    try:
-        return _opened(source, folder, memory_limit)
-    except _DAMAGE as error:
-        _log.warning("The image cache %s is damaged and is built again (%s).", folder, error)
-        return None
 
 
 def _fingerprint(names: Sequence[str], digests: Sequence[str]) -> str:

@@ -113,12 +113,7 @@ class PixelFile:
     """
 
     def __init__(self, path: Path, count: int, *, in_memory: bool) -> None:
-        """Open the file.
-
-        Args:
-            path: The file.
-            count: Bytes of the array.
-            in_memory: Whether the array is read into memory.
+        """Open the file of an array of `count` bytes, and read it if it is to be in memory.
 
         Raises:
             OSError, ValueError: The file is missing, or does not hold such an array.
@@ -199,12 +194,7 @@ def state_of(status: os.stat_result) -> State:
 
 
 def note_verified(folder: Path, index_digest: str, state: State) -> None:
-    """Write down in which state the files of a cache are known to be right.
-
-    Args:
-        folder: The cache.
-        index_digest: SHA-256 of its index file.
-        state: Of its pixel file.
+    """Note that the files of a cache are right: by the SHA-256 of its index file and the state of its pixel file.
 
     Raises:
         OSError: The folder cannot be written.

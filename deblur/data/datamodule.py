@@ -1,11 +1,10 @@
 """The LightningDataModule: an image source -> cached gray images -> splits -> batches."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import lightning.pytorch as L
 import platformdirs
@@ -16,7 +15,7 @@ from deblur.blur import Degradation
 from deblur.blur.images import Crop, GrayImage
 from deblur.blur.kernels import Psf
 from deblur.config.schema import Data, DataSettings
-from deblur.data.cache import ImageCache, open_cache
+from deblur.data.cache import ImageCache
 from deblur.data.datasets import (
     EvaluationDataset,
     Sample,
@@ -26,25 +25,16 @@ from deblur.data.datasets import (
     collate_images,
 )
 from deblur.data.loading import ImageLoader, single_thread_opencv, start_loader_process
-from deblur.data.pairs import open_pairs
-from deblur.data.patches import EpochSampler, TrainingDataset, TrainingImages, collate_patches
-from deblur.data.sizes import (
-    fitting,
-    nothing_left,
-    too_large_patch,
-    too_small_for_patches,
-    too_small_to_measure,
-)
+from deblur.data.pairs import open_images
+from deblur.data.patches import EpochSampler, TrainingDataset, collate_patches
+from deblur.data.sizes import fitting, large_enough, nothing_left
 from deblur.data.sources import ImageSource, source_of
-from deblur.data.splits import Splits, split
+from deblur.data.splits import Kind, Splits, split
 from deblur.errors import UserError
 from deblur.text import counted
 
-_GIB = 1024**3  # bytes
-Kind = Literal["train", "val", "test"]
-_KINDS: Final[dict[Kind, str]] = {"train": "training", "val": "validation", "test": "test"}
-
-_log = logging.getLogger(__name__)
+_GIB: Final = 1024**3  # bytes
+_IMAGES: Final[dict[Kind, str]] = {"train": "training images", "val": "validation images", "test": "test images"}
 
 
 class DeblurDataModule(L.LightningDataModule):
@@ -104,35 +94,28 @@ class DeblurDataModule(L.LightningDataModule):
         """Open the cache, after decoding or drawing the images that are not in it.
 
         Raises:
-            UserError: for unreadable images, or blurred images of another size than the sharp ones.
+            UserError: Too many images are unreadable, or blurred images have another size than the sharp ones.
         """
-        if hasattr(self, "images"):
-            return
-        single_thread_opencv()
-        source, blurred_source = self.source, self.source.blurred
-        root, bad, memory = self._cache_root, self._settings.max_bad_fraction, self._memory_limit
-        if blurred_source is None:
-            self.images = self.inputs = open_cache(source, root, max_bad_fraction=bad, memory_limit=memory)
-        else:
-            self.images, self.inputs = open_pairs(
-                source, blurred_source, root, max_bad_fraction=bad, memory_limit=memory
+        if not hasattr(self, "images"):
+            single_thread_opencv()
+            self.images, self.inputs = open_images(
+                self.source,
+                self._cache_root,
+                max_bad_fraction=self._settings.max_bad_fraction,
+                memory_limit=self._memory_limit,
             )
 
     def share_images(self, other: "DeblurDataModule") -> None:
-        """Take the open images of another data module, and their division.
-
-        Args:
-            other: of the same settings but for the blur and the boundary, which decide neither.
-        """
+        """Take the open images and the division of another data module; only its blur and boundary may differ."""
         self.images, self.inputs = other.images, other.inputs
         self.__dict__["division"] = other.division
 
     @cached_property
     def division(self) -> Splits:
-        """The set that each image belongs to, whatever its size, after `open_images`.
+        """The split that each image belongs to, whatever its size, after `open_images`.
 
         Raises:
-            UserError: for too few images.
+            UserError: There are too few images.
         """
         return split(
             self.images.digests,
@@ -144,7 +127,7 @@ class DeblurDataModule(L.LightningDataModule):
 
     @property
     def can_be_divided(self) -> bool:
-        """Whether there are enough images for a training, a validation and a test set, after `open_images`."""
+        """Whether there are enough images for a training, a validation and a test split, after `open_images`."""
         try:
             return bool(self.division)
         except UserError:
@@ -154,21 +137,28 @@ class DeblurDataModule(L.LightningDataModule):
         """Open the images, divide them, and take what this training can use; warn of what it cannot.
 
         Raises:
-            UserError: as `open_images` does, for too few images or none that is large enough, and for whole images of
+            UserError: As `open_images`; there are too few images or none that is large enough, or whole images of
                 several sizes in one batch.
         """
         if hasattr(self, "splits"):
             return
         self.open_images()
-        self.splits = Splits(
-            self._large_enough_for_patches(),
-            self._large_enough_to_measure("val"),
-            self._large_enough_to_measure("test"),
-        )
-        self.too_small = {kind: len(getattr(self.division, kind)) - len(getattr(self.splits, kind)) for kind in _KINDS}
+        patch_size, batch_size = self._settings.patch_size, self._settings.batch_size
+        crops = {"train": replace(self.crop(), crop=None), "val": self.crop(), "test": self.crop()}
+        used = {
+            kind: large_enough(
+                self.images.shapes,
+                getattr(self.division, kind),
+                crops[kind],
+                images,
+                patch_size or 1 if kind == "train" else None,
+            )
+            for kind, images in _IMAGES.items()
+        }
+        self.splits = Splits(**used)
+        self.too_small = {kind: len(getattr(self.division, kind)) - len(indices) for kind, indices in used.items()}
         sizes = {self.images.shapes[index] for index in self.splits.train}
-        batch_size = self._settings.batch_size
-        if self._settings.patch_size is None and batch_size > 1 and len(sizes) > 1:
+        if patch_size is None and batch_size > 1 and len(sizes) > 1:
             raise UserError(
                 f"data.patch_size=null with data.batch_size={batch_size} needs images of one size, but there are "
                 f"{len(sizes)} sizes: set data.batch_size=1 or a data.patch_size."
@@ -176,7 +166,8 @@ class DeblurDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return batches of training patches; an epoch's order is that of the sampler's epoch at its first batch."""
-        whole_images = TrainingImages(
+        patch_size, patches_per_image = self._settings.patch_size, self._settings.patches_per_image
+        dataset = TrainingDataset(
             self.images,
             self.inputs,
             self.splits.train,
@@ -184,23 +175,14 @@ class DeblurDataModule(L.LightningDataModule):
             seed=self._training_seed,
             crop=replace(self.crop(), crop=None),
             context=self._context,
-            mirrored=self._settings.flips,
+            patch_size=patch_size,
+            patches_per_image=patches_per_image,
+            flips=self._settings.flips,
             memory_limit=self._memory_limit - self.images.held_bytes,
             prefilter=self.prefilter,
         )
-        dataset = TrainingDataset(
-            whole_images,
-            len(self.images),
-            seed=self._training_seed,
-            patch_size=self._settings.patch_size,
-            patches_per_image=self._settings.patches_per_image,
-            context=self._context,
-            flips=self._settings.flips,
-        )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place(), announce=self._announce)
-        images = self._settings.batch_size // (
-            self._settings.patches_per_image if self._settings.patch_size is not None else 1
-        )
+        images = self._settings.batch_size // (1 if patch_size is None else patches_per_image)
         return ImageLoader(dataset, images, sampler=sampler, collate_fn=collate_patches, **self._loading())
 
     def val_dataloader(self) -> DataLoader[Sample]:
@@ -211,6 +193,29 @@ class DeblurDataModule(L.LightningDataModule):
         """Return batches of test images."""
         return self.evaluation_dataloader(self.measurable("test", self.crop()), self.crop())
 
+    def evaluation_dataloader(self, indices: tuple[int, ...], crop: Crop) -> DataLoader[Sample]:
+        """Return batches of crops of some of the images, degraded as in validation and test.
+
+        Raises:
+            UserError: There are fewer batches than processes.
+        """
+        shapes = [crop.shape(self.images.shapes[index]) for index in indices]
+        batches = batches_of_one_shape(shapes, self._settings.eval_batch_size)
+        rank, processes = self._place()
+        if len(batches) < processes:
+            made = f"{counted(len(indices), 'image makes', 'images make')} {counted(len(batches), 'batch', 'batches')}"
+            raise UserError(
+                f"{made} for {processes} processes, and each needs one: "
+                "take more images, fewer trainer.devices or a smaller data.eval_batch_size."
+            )
+        dataset = self.evaluation_dataset(indices, crop)
+        mine = batches[rank::processes]
+        return ImageLoader(dataset, batch_sampler=mine, collate_fn=collate_images, **self._loading())
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:  # noqa: ARG002
+        """Turn uint8 images into float32 in [0, 1], on the device, and Wiener estimates into float32."""
+        return {key: as_float(value) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
+
     @property
     def num_workers(self) -> int:
         """How many loader processes each loader has."""
@@ -218,41 +223,38 @@ class DeblurDataModule(L.LightningDataModule):
 
     @property
     def reach(self) -> tuple[int, int]:
-        """How many rows and columns beyond a frame blur into it at most [px]."""
+        """How many rows and columns beyond a crop blur into it at most [px]."""
         height, width = self._degradation.max_kernel_size
         return height // 2, width // 2
 
     def crop(self) -> Crop:
-        """Return what validation and test see of each image."""
-        return Crop(
-            self._settings.boundary,
-            self.reach if self._settings.boundary == "valid" else (0, 0),
-            self._settings.eval_crop,
-        )
+        """Return the crop that validation and test measure."""
+        boundary = self._settings.boundary
+        return Crop(boundary, self.reach if boundary == "valid" else (0, 0), self._settings.eval_crop)
 
     def crops_of_both_boundaries(self) -> tuple[Crop, Crop]:
         """Return the same part of each image, once with a symmetric and once with a valid boundary."""
-        real = Crop("valid", self.reach, self._settings.eval_crop)
-        return replace(real, boundary="symmetric"), real
+        valid = Crop("valid", self.reach, self._settings.eval_crop)
+        return replace(valid, boundary="symmetric"), valid
 
     def fitting(self, indices: Iterable[int], crop: Crop) -> tuple[int, ...]:
-        """Return those of some images of which a frame leaves anything."""
+        """Return those of some images of which a crop leaves anything."""
         return fitting(self.images.shapes, indices, crop)
 
     def measurable(self, kind: Kind, crop: Crop) -> tuple[int, ...]:
-        """Return the images of one set of which a frame leaves anything.
+        """Return the images of one split of which a crop leaves anything.
 
         Raises:
-            UserError: where it leaves nothing of any, or there are too few images for a division.
+            UserError: It leaves nothing of any, or there are too few images for a division.
         """
         every: tuple[int, ...] = getattr(self.division, kind)
         found = self.fitting(every, crop)
         if not found:
-            raise nothing_left(self._shapes(every), f"{_KINDS[kind]} images", crop.margin)
+            raise nothing_left([self.images.shapes[index] for index in every], _IMAGES[kind], crop.margin)
         return found
 
     def evaluation_dataset(self, indices: Iterable[int], crop: Crop | None = None) -> EvaluationDataset:
-        """Return some of the images, degraded as in validation and test, or in another frame."""
+        """Return some of the images, degraded as in validation and test, or another crop of them."""
         return EvaluationDataset(
             self.images,
             tuple(indices),
@@ -269,73 +271,19 @@ class DeblurDataModule(L.LightningDataModule):
         Which ones does not depend on the size of a patch.
 
         Args:
-            count: how many at most.
-            crop: what is seen of each; images of which it leaves nothing are passed over.
+            count: How many at most.
+            crop: What is measured of each; images of which it leaves nothing are left out.
 
         Returns:
-            Sharp and blurred images (H, W) in uint8, and what each was blurred with.
+            Sharp and blurred images (H, W) in uint8, and the kernel of each.
 
         Raises:
-            UserError: where the frame leaves nothing of any training image, or there are too few images for a division.
+            UserError: As `measurable`.
         """
         dataset = self.evaluation_dataset(self.measurable("train", crop)[:count], crop)
         samples = [dataset[position] for position in range(len(dataset))]
         sharp, blurred = ([sample[key][0] for sample in samples] for key in ("sharp", "blurred"))
         return sharp, blurred, [sample["kernel"] for sample in samples]
-
-    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:  # noqa: ARG002
-        """Turn uint8 images into float32 in [0, 1], on the device, and Wiener estimates into float32."""
-        return {key: as_float(value) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
-
-    def evaluation_dataloader(self, indices: tuple[int, ...], crop: Crop) -> DataLoader[Sample]:
-        """Return batches of some of the images, degraded as in validation and test, in a frame."""
-        shapes = [crop.shape(self.images.shapes[index]) for index in indices]
-        batches = batches_of_one_shape(shapes, self._settings.eval_batch_size)
-        rank, processes = self._place()
-        if len(batches) < processes:
-            made = f"{counted(len(indices), 'image makes', 'images make')} {counted(len(batches), 'batch', 'batches')}"
-            raise UserError(
-                f"{made} for {processes} processes, and each needs one: "
-                "take more images, fewer trainer.devices or a smaller data.eval_batch_size."
-            )
-        return ImageLoader(
-            self.evaluation_dataset(indices, crop),
-            batch_sampler=batches[rank::processes],
-            collate_fn=collate_images,
-            **self._loading(),
-        )
-
-    def _large_enough_for_patches(self) -> tuple[int, ...]:
-        """Return the training images with room for a patch; say how many have none.
-
-        Raises:
-            UserError: where no image has.
-        """
-        every, crop = self.division.train, replace(self.crop(), crop=None)
-        least = self._settings.patch_size or 1
-        found = fitting(self.images.shapes, every, crop, least)
-        if not found:
-            raise too_large_patch(self._settings.patch_size, self._shapes(every), crop.margin, "training images")
-        left_out = self._shapes(sorted(set(every).difference(found)))
-        if left_out:
-            _log.warning(too_small_for_patches(left_out, len(every), least, crop.margin))
-        return found
-
-    def _large_enough_to_measure(self, kind: Kind) -> tuple[int, ...]:
-        """Return the validation or test images of which the frame leaves anything; say of how many it leaves nothing.
-
-        Raises:
-            UserError: where it leaves nothing of any.
-        """
-        every, crop = getattr(self.division, kind), self.crop()
-        found = self.measurable(kind, crop)
-        left_out = self._shapes(sorted(set(every).difference(found)))
-        if left_out:
-            _log.warning(too_small_to_measure(left_out, len(every), f"{_KINDS[kind]} images", crop.margin))
-        return found
-
-    def _shapes(self, indices: Iterable[int]) -> list[tuple[int, int]]:
-        return [self.images.shapes[index] for index in indices]
 
     def _announce(self, indices: Sequence[int]) -> None:
         self.images.announce(indices)
@@ -348,10 +296,10 @@ class DeblurDataModule(L.LightningDataModule):
 
     def _loading(self) -> dict[str, Any]:
         return {
-            "num_workers": self._settings.num_workers,
-            "persistent_workers": self._settings.num_workers > 0,
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
             "worker_init_fn": start_loader_process,
-            # Only memory that is pinned is copied to a GPU while the processor goes on.
+            # Only pinned memory is copied to a GPU without blocking.
             "pin_memory": self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             # A loader draws a seed for its processes; drawn from torch's own generator it would change the dropout.
             "generator": torch.Generator(),
@@ -359,13 +307,7 @@ class DeblurDataModule(L.LightningDataModule):
 
 
 def build_data_module(
-    section: Data,
-    degradation: Degradation,
-    *,
-    trusted: Sequence[str] = (),
-    training_seed: int = 0,
-    cache_root: str | None = None,
-    context: int = 0,
+    section: Data, degradation: Degradation, *, trusted: Sequence[str] = (), **arguments: Any
 ) -> DeblurDataModule:
     """Build the data module that a group of the configuration describes.
 
@@ -374,18 +316,9 @@ def build_data_module(
             `_target_` names, an `ImageSource`.
         degradation: What blurs the images.
         trusted: Modules that the user named on the command line.
-        training_seed: As in `DeblurDataModule`.
-        cache_root: As in `DeblurDataModule`.
-        context: As in `DeblurDataModule`.
+        **arguments: `training_seed`, `cache_root` and `context` of `DeblurDataModule`.
 
     Raises:
         UserError: As `source_of`.
     """
-    return DeblurDataModule(
-        source_of(section, trusted),
-        degradation,
-        section,
-        training_seed=training_seed,
-        cache_root=cache_root,
-        context=context,
-    )
+    return DeblurDataModule(source_of(section, trusted), degradation, section, **arguments)

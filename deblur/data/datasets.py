@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,65 +47,55 @@ def wiener_estimate_of(blurred: GrayImage, kernel: Psf, prefilter: WienerPrefilt
     return prefilter(array_as_float(blurred), kernel)
 
 
+@dataclass(eq=False)
 class EvaluationDataset(Dataset[Sample]):
     """Whole images, or a crop of each, degraded in the same way every time.
 
     A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, its `kernel`, and in `degradation` how it
     was blurred; if the network wants a Wiener estimate, also `wiener_estimate` (planes, H, W) float32.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
+
+    Attributes:
+        images: The sharp images.
+        indices: Which of them.
+        degradation: What blurs the inputs.
+        seed: Of what is drawn.
+        crop: What is measured of each image.
+        inputs: What is degraded, of the same sizes as the sharp images; None degrades these.
+        prefilter: Makes the Wiener estimate, if one is wanted.
     """
 
-    def __init__(
-        self,
-        images: Images,
-        indices: Sequence[int],
-        degradation: Degradation,
-        *,
-        seed: int,
-        crop: Crop,
-        inputs: Images | None = None,
-        prefilter: WienerPrefilter | None = None,
-    ) -> None:
-        """Describe the samples.
-
-        Args:
-            images: The sharp images.
-            indices: Which of them.
-            degradation: What blurs the inputs.
-            seed: Of what is drawn.
-            crop: What is measured of each image.
-            inputs: What is degraded, of the same sizes as the sharp images; None degrades these.
-            prefilter: Makes the Wiener estimate, if one is wanted.
-        """
-        self._images = images
-        self._inputs = images if inputs is None else inputs
-        self._indices = indices
-        self._degradation = degradation
-        self._seed = seed
-        self._crop = crop
-        self._prefilter = prefilter
+    images: Images
+    indices: Sequence[int]
+    degradation: Degradation
+    _: KW_ONLY
+    seed: int
+    crop: Crop
+    inputs: Images | None = None
+    prefilter: WienerPrefilter | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return len(self._indices)
+        return len(self.indices)
 
     def __getitem__(self, position: int) -> Sample:
         """Return one degraded image."""
-        index = self._indices[position]
-        name = self._images.names[index]
+        index = self.indices[position]
+        name = self.images.names[index]
         key = int.from_bytes(hashlib.sha256(as_bytes(name)).digest()[:8])
-        sampled = self._degradation.sample(np.random.default_rng(np.random.SeedSequence([self._seed, key])))
-        sharp = self._images[index]
-        given = sharp if self._inputs is self._images else self._inputs[index]  # read from the disk once
+        sampled = self.degradation.sample(np.random.default_rng(np.random.SeedSequence([self.seed, key])))
+        sharp = self.images[index]
+        # The same image is read from the disk once.
+        given = sharp if self.inputs is None or self.inputs is self.images else self.inputs[index]
         sample: Sample = {
-            "sharp": self._crop.cut(sharp)[None],
-            "blurred": degrade(given, self._degradation, sampled, self._crop)[None],
+            "sharp": self.crop.cut(sharp)[None],
+            "blurred": degrade(given, self.degradation, sampled, self.crop)[None],
             "name": name,
             "degradation": _described(sampled),
             "kernel": sampled.kernel.psf,
         }
-        if self._prefilter is not None:
-            sample["wiener_estimate"] = wiener_estimate_of(sample["blurred"][0], sampled.kernel.psf, self._prefilter)
+        if self.prefilter is not None:
+            sample["wiener_estimate"] = wiener_estimate_of(sample["blurred"][0], sampled.kernel.psf, self.prefilter)
         return sample
 
 

@@ -1,10 +1,10 @@
-"""Find the image files in a folder and the folders within it, and say what was left out."""
+"""Find the image files in a folder and the folders within it, and report what was left out."""
 
 import errno
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -13,9 +13,9 @@ from deblur.errors import UserError
 from deblur.image_io.formats.opening import RAW_SUFFIXES
 from deblur.image_io.gray import IMAGE_SUFFIXES, printable
 
-# Folders that systems make beside a user's images, in lower case. What they hold are thumbnails, deleted files and
-# copies: images of a training set among them could be trained on and tested on. Names that start with a dot
-# (.Trash-1000, .ipynb_checkpoints, .Spotlight-V100) are left out anyway.
+# Folders that systems add to a user's images, in lower case. They hold thumbnails, deleted files and copies: images of
+# a training set among them could be trained on and tested on. Names that start with a dot (.Trash-1000,
+# .ipynb_checkpoints, .Spotlight-V100) are left out anyway.
 SYSTEM_FOLDERS: Final = frozenset(
     {
         "#recycle",
@@ -35,17 +35,17 @@ SYSTEM_FOLDERS: Final = frozenset(
 )
 _SYSTEM_FILES: Final = frozenset({"desktop.ini", "ehthumbs.db", "icon\r", "thumbs.db"})  # in lower case
 _RECOVERED: Final = "lost+found"  # the system's as well; only root may list it
-_LISTED = 8  # kinds of files, or links, in a message
+_LISTED: Final = 8  # kinds of files, or links, in a message
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class LeftOut:
-    """What a search has passed over.
+    """What a search has left out.
 
     Attributes:
-        suffixes: How many files there were of each suffix that is not accepted, in lower case; empty for none.
+        suffixes: How many files of each suffix are no images, in lower case; empty for none.
         system_folders: How many folders of each name that systems make.
         loops: Links that lead to each other.
         unlisted: Folders of the system that cannot be listed.
@@ -57,7 +57,7 @@ class LeftOut:
     unlisted: list[str] = field(default_factory=list)
 
     def files(self) -> str:
-        """Return how many files of which suffixes there were, as a part of a sentence; empty if there were none."""
+        """Return how many files of which suffixes there were, as a part of a sentence."""
         common = sorted(self.suffixes.items(), key=lambda item: (-item[1], item[0]))[:_LISTED]
         kinds = [f"{count} {_kind_of_file(suffix)}" for suffix, count in common]
         others = self.suffixes.total() - sum(count for _, count in common)
@@ -72,7 +72,7 @@ def find_images(root: Path, key: str = "data.root") -> list[str]:
 
     Args:
         root: Folder to search.
-        key: What names the folder in the configuration, for messages.
+        key: Name of the folder in the configuration, for messages.
 
     Returns:
         Names relative to `root` with `/` between their parts, sorted.
@@ -93,12 +93,7 @@ def find_images(root: Path, key: str = "data.root") -> list[str]:
 
 
 def walk(root: Path, key: str, left_out: LeftOut | None = None) -> Iterator[str]:
-    """Yield the relative name of every image below a folder, in no useful order.
-
-    Args:
-        root: Folder to search.
-        key: What names the folder in the configuration, for messages.
-        left_out: Where to note what is passed over.
+    """Yield the relative name of every image below a folder, in no useful order, and note what is left out.
 
     Raises:
         UserError: A folder cannot be listed.
@@ -144,26 +139,17 @@ def walk(root: Path, key: str, left_out: LeftOut | None = None) -> Iterator[str]
 
 
 def _kind(entry: os.DirEntry[str]) -> Literal["folder", "file", "loop", "other"]:
-    """Return what a name leads to; a broken link passes for a file, which makes it a bad image.
+    """Return what a name leads to; a broken link counts as a file, which makes it a bad image.
 
-    If it is no link, the folder's own listing has said so: most systems need not look at the file for it. Pipes and
-    devices are `other`: reading them would block.
+    Pipes and devices are `other`: reading them would block.
     """
     try:
         if entry.is_dir():
             return "folder"
-        is_file = entry.is_file() or (entry.is_symlink() and not _exists(entry))
+        is_file = entry.is_file() or (entry.is_symlink() and not os.path.exists(entry))  # noqa: PTH110 # of an entry
     except OSError as error:
         return "loop" if error.errno == errno.ELOOP else "file"
     return "file" if is_file else "other"
-
-
-def _exists(entry: os.DirEntry[str]) -> bool:
-    try:
-        entry.stat()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _report(left_out: LeftOut, root: Path, key: str) -> None:
@@ -178,13 +164,13 @@ def _report(left_out: LeftOut, root: Path, key: str) -> None:
         )
     if left_out.loops:
         links, are = ("link leads", "is") if len(left_out.loops) == 1 else ("links lead", "are")
-        sentences.append(f"{len(left_out.loops)} {links} in a circle and {are} left out: {_listed(left_out.loops)}.")
+        sentences.append(f"{len(left_out.loops)} {links} in a circle and {are} left out: {listed(left_out.loops)}.")
     if left_out.unlisted:
-        sentences.append(f"The system's folder {_listed(left_out.unlisted)} cannot be listed and is left out.")
+        sentences.append(f"The system's folder {listed(left_out.unlisted)} cannot be listed and is left out.")
     if sentences:
         _log.warning("%s: %s", key, " ".join(sentences))
     if left_out.system_folders:
-        _log.info("%s: folders of the system are left out: %s.", key, _listed(sorted(left_out.system_folders)))
+        _log.info("%s: folders of the system are left out: %s.", key, listed(sorted(left_out.system_folders)))
 
 
 def _kind_of_file(suffix: str) -> str:
@@ -197,10 +183,10 @@ def _accepted() -> str:
     return f"Accepted are files that end in {', '.join(sorted(IMAGE_SUFFIXES))}, also in folders within it."
 
 
-def _listed(names: Iterable[str]) -> str:
-    shown = [printable(name) for name in names]
-    more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
-    return ", ".join(shown[:_LISTED]) + more
+def listed(texts: Sequence[str], most: int = _LISTED) -> str:
+    """Return the first of some texts, with what would disturb a terminal escaped, and how many more there are."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(map(printable, texts[:most])) + more
 
 
 def _shown(path: Path) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from deblur.data.cache import ImageCache, open_cache
-from deblur.data.folders import find_images, walk
+from deblur.data.folders import find_images, listed, walk
 from deblur.data.sizes import Shape
 from deblur.data.sources import FilesSource, GroupBy, ImageSource, choose, stored_shape
 from deblur.errors import UserError
@@ -93,19 +93,14 @@ class PairsData(FilesSource):
 def find_pairs(sharp: Path, blurred: Path) -> dict[str, str]:
     """Match the images of two folders by their relative names without suffixes.
 
-    Args:
-        sharp: Folder of the sharp images.
-        blurred: Folder of the blurred images.
-
     Returns:
         For each sharp image, sorted, its blurred one; names relative to their folders.
 
     Raises:
         UserError: A folder holds no image or two of one name, or an image has no partner.
     """
-    sharp_names = _by_stem({name: name for name in find_images(sharp, "data.sharp")}, "data.sharp")
-    blurred_names = _by_stem({name: name for name in find_images(blurred, "data.blurred")}, "data.blurred")
-    return _matched(sharp_names, "data.sharp", blurred_names, "data.blurred")
+    folders = {"data.sharp": sharp, "data.blurred": blurred}
+    return _matched({key: {name: name for name in find_images(folder, key)} for key, folder in folders.items()})
 
 
 def find_pairs_in_tree(root: Path, sharp: str, blurred: str) -> dict[str, str]:
@@ -116,8 +111,8 @@ def find_pairs_in_tree(root: Path, sharp: str, blurred: str) -> dict[str, str]:
 
     Args:
         root: The folder.
-        sharp: What the folders of sharp images are called.
-        blurred: What those of blurred images are called.
+        sharp: Name of the folders of sharp images.
+        blurred: Name of the folders of blurred images.
 
     Returns:
         For each sharp image, sorted, its blurred one; names relative to `root`.
@@ -139,7 +134,7 @@ def find_pairs_in_tree(root: Path, sharp: str, blurred: str) -> dict[str, str]:
         if not found:
             raise UserError(
                 f"{keys[folder]}: no image of data.root={root} is in a folder of that name; those that hold images are "
-                f"called {_listed(sorted({*others, *(each for each in kinds if kinds[each])}))}. Give another name."
+                f"called {listed(sorted({*others, *filter(kinds.get, kinds)}), _LISTED)}. Give another name."
             )
     if others:
         _log.warning(
@@ -148,83 +143,79 @@ def find_pairs_in_tree(root: Path, sharp: str, blurred: str) -> dict[str, str]:
             root,
             sharp,
             blurred,
-            _listed([f"{count} in {folder}" for folder, count in sorted(others.items())]),
+            listed([f"{count} in {folder}" for folder, count in sorted(others.items())], _LISTED),
         )
-    sharp_names, blurred_names = (_by_stem(kinds[folder], keys[folder]) for folder in (sharp, blurred))
-    return _matched(sharp_names, keys[sharp], blurred_names, keys[blurred])
+    return _matched({keys[folder]: found for folder, found in kinds.items()})
 
 
 def without_folder(name: str, folder: str | None) -> str:
-    """Return a name without the innermost folder of some name.
-
-    Args:
-        name: Of a file, with `/` between its parts.
-        folder: The folder's name; None returns the whole name.
-    """
+    """Return the name of a file without the innermost folder called `folder`; None returns the whole name."""
     parts = name.split("/")
     if folder is not None and folder in parts[:-1]:
         del parts[len(parts) - 2 - parts[-2::-1].index(folder)]
     return "/".join(parts)
 
 
-def _matched(sharp: Mapping[str, str], sharp_key: str, blurred: Mapping[str, str], blurred_key: str) -> dict[str, str]:
-    """Return the blurred image of each sharp one, both by what they have in common.
+def _matched(kinds: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the blurred image of each sharp one.
+
+    Args:
+        kinds: For the key of the sharp and that of the blurred images: what each name has in common with its partner.
 
     Raises:
-        UserError: An image has no partner.
+        UserError: There are two images of one name, or an image has no partner.
     """
+    (sharp_key, sharp), (blurred_key, blurred) = ((key, _by_stem(names, key)) for key, names in kinds.items())
     for key, names, others in ((sharp_key, sharp, blurred), (blurred_key, blurred, sharp)):
         alone = [name for stem, name in names.items() if stem not in others]
         if alone:
             raise UserError(
                 f"{key}: {len(alone)} of {len(names)} images have no partner of the same name, suffix aside, in the "
-                f"other folder: {_listed(alone)}. Add the partners, or remove these files."
+                f"other folder: {listed(alone, _LISTED)}. Add the partners, or remove these files."
             )
     return {name: blurred[stem] for stem, name in sharp.items()}
 
 
-def open_pairs(
-    sharp_source: ImageSource,
-    blurred_source: ImageSource,
-    root: Path,
-    *,
-    max_bad_fraction: float,
-    memory_limit: int,
+def open_images(
+    source: ImageSource, root: Path, *, max_bad_fraction: float, memory_limit: int
 ) -> tuple[ImageCache, ImageCache]:
     """Open the caches of sharp and blurred images, without the pairs of which one image is bad.
 
     Args:
-        sharp_source: Sharp images.
-        blurred_source: The blurred image of each sharp one, in the same order.
+        source: Sharp images, with the blurred one of each if there are any.
         root: Folder of all caches.
-        max_bad_fraction: Largest share of pairs with a bad image, 0 to 1.
+        max_bad_fraction: Largest fraction of bad images, or pairs with a bad image, 0 to 1.
         memory_limit: Of each of the two, up to this many bytes of pixels are read into memory.
 
     Returns:
-        Sharp and blurred images of equal number, order and sizes. The fingerprint and the bad images of the sharp ones
-        are those of the pairs.
+        Sharp and blurred images of equal number, order and sizes; twice the same if there are no blurred ones. The
+        fingerprint and the bad images of the sharp ones are those of the pairs.
 
     Raises:
-        UserError: As `open_cache` does, or the two images of a pair differ in size.
+        UserError: As `open_cache`, or the two images of a pair differ in size.
     """
-    sharp = open_cache(sharp_source, root, max_bad_fraction=None, memory_limit=memory_limit)
-    blurred = open_cache(blurred_source, root, max_bad_fraction=None, memory_limit=memory_limit)
+    given = source.blurred
+    if given is None:
+        images = open_cache(source, root, max_bad_fraction=max_bad_fraction, memory_limit=memory_limit)
+        return images, images
+    sharp = open_cache(source, root, max_bad_fraction=None, memory_limit=memory_limit)
+    blurred = open_cache(given, root, max_bad_fraction=None, memory_limit=memory_limit)
     sharp_at, blurred_at = ({name: index for index, name in enumerate(cache.names)} for cache in (sharp, blurred))
-    pairs = list(zip(sharp_source.names, blurred_source.names, strict=True))
-    good = [(sharp_at[name], blurred_at[other]) for name, other in pairs if name in sharp_at and other in blurred_at]
-    sharp_reasons, blurred_reasons = ({image.name: image.reason for image in cache.bad} for cache in (sharp, blurred))
-    bad = tuple(
-        BadImage(name, sharp_reasons[name])
-        if name in sharp_reasons
-        else BadImage(other, f"{blurred_reasons[other]} (the blurred image)")
-        for name, other in pairs
-        if name in sharp_reasons or other in blurred_reasons
-    )
-    description = f"{sharp_source.description}, blurred in {blurred_source.description},"
+    reasons = {image.name: image.reason for image in sharp.bad}
+    reasons_of_blurred = {image.name: f"{image.reason} (the blurred image)" for image in blurred.bad}
+    good, bad = [], []
+    for name, other in zip(source.names, given.names, strict=True):
+        if name in reasons:
+            bad.append(BadImage(name, reasons[name]))
+        elif other in reasons_of_blurred:
+            bad.append(BadImage(other, reasons_of_blurred[other]))
+        else:
+            good.append((sharp_at[name], blurred_at[other]))
+    description = f"{source.description}, blurred in {given.description},"
     report_bad_images(bad, len(good), description, max_bad_fraction)
     sharp, blurred = sharp.subset([index for index, _ in good]), blurred.subset([index for _, index in good])
     _refuse_other_sizes(sharp, blurred)
-    sharp.bad = bad
+    sharp.bad = tuple(bad)
     sharp.fingerprint = hashlib.sha256(f"{sharp.fingerprint}:{blurred.fingerprint}".encode()).hexdigest()
     sharp.was_built = sharp.was_built or blurred.was_built
     sharp.seconds += blurred.seconds
@@ -232,13 +223,12 @@ def open_pairs(
 
 
 def _by_stem(names: Mapping[str, str], key: str) -> dict[str, str]:
-    """Return names by what they have in common with their partners, without its suffix."""
     by_stem: dict[str, str] = {}
     for name, common in names.items():
         stem = PurePosixPath(common).with_suffix("").as_posix()
         if stem in by_stem:
             raise UserError(
-                f"{key}: {_listed([by_stem[stem], name])} have the same name but for the suffix, and only one of them "
+                f"{key}: {listed([by_stem[stem], name])} have the same name but for the suffix, and only one of them "
                 "can belong to a pair. Remove one of them."
             )
         by_stem[stem] = name
@@ -256,14 +246,8 @@ def _refuse_other_sizes(sharp: ImageCache, blurred: ImageCache) -> None:
     if differing:
         raise UserError(
             f"data.blurred: {len(differing)} of {len(sharp)} images are of another size than their sharp ones: "
-            f"{_listed(differing)}. Give pairs of equal sizes."
+            f"{listed(differing, _LISTED)}. Give pairs of equal sizes."
         )
-
-
-def _listed(texts: Sequence[str]) -> str:
-    """Give the first of some texts, with what would disturb a terminal escaped."""
-    shown = [text if text.isprintable() else ascii(text) for text in texts[:_LISTED]]
-    return ", ".join(shown) + (f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else "")
 
 
 def _size(shape: tuple[int, int]) -> str:

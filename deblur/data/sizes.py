@@ -1,5 +1,6 @@
-"""Which images are large enough for a training patch, or for what validation and test see of them."""
+"""Which images are large enough for a training patch, or for the crop of validation and test."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,16 +12,11 @@ if TYPE_CHECKING:  # OpenCV: a command that is refused starts sooner without it
 
 Shape = tuple[int, int]  # height and width [px]
 
+_log = logging.getLogger(__name__)
+
 
 def fitting(shapes: Sequence[Shape], indices: Iterable[int], crop: "Crop", least: int = 1) -> tuple[int, ...]:
-    """Return those of some images of which a frame leaves enough.
-
-    Args:
-        shapes: Height and width of each image [px].
-        indices: The images in question.
-        crop: What is seen of an image.
-        least: Smallest height and width that has to be left [px].
-    """
+    """Return those of some images whose crop is at least `least` px high and wide."""
     return tuple(index for index in indices if min(crop.shape(shapes[index])) >= least)
 
 
@@ -55,11 +51,7 @@ def nothing_left(
 ) -> UserError:
     """Return the refusal of a valid boundary that leaves nothing of any image.
 
-    Args:
-        shapes: Height and width of each image [px]; at least one.
-        images: What the images are, in the plural.
-        margin: Rows above and below, and columns left and right, that the boundary takes from an image [px].
-        instead: The setting that does without a valid boundary.
+    The arguments are those of `too_large_patch`, and the setting to use instead.
     """
     needed = (2 * margin[0] + 1, 2 * margin[1] + 1)
     return UserError(
@@ -69,44 +61,46 @@ def nothing_left(
     )
 
 
-def too_small_for_patches(left_out: Sequence[Shape], count: int, patch_size: int, margin: Shape) -> str:
-    """Return the sentence that tells of training images without room for a patch.
+def large_enough(
+    shapes: Sequence[Shape], indices: Sequence[int], crop: "Crop", images: str, patch_size: int | None = None
+) -> tuple[int, ...]:
+    """Return the images of a split that are large enough; warn of the others.
 
     Args:
-        left_out: Height and width of each of them [px].
-        count: Number of all training images.
-        patch_size: The side of the patch [px]; 1 for whole images.
-        margin: What a valid boundary takes from each [px].
+        shapes: Height and width of each image [px].
+        indices: The images of the split.
+        crop: What is used of each.
+        images: What they are, in the plural.
+        patch_size: Side of a training patch, 1 for whole images [px]; None for images to measure.
+
+    Raises:
+        UserError: None is large enough.
     """
-    room = min(_room(shape, margin) for shape in left_out)
-    boundary = f" within a valid boundary, which takes {_sides(margin)}" if max(margin) else ""
+    found = fitting(shapes, indices, crop, patch_size or 1)
+    if not found:
+        raise too_large_patch(patch_size, [shapes[index] for index in indices], crop.margin, images)
+    left_out = [shapes[index] for index in sorted(set(indices).difference(found))]
+    if not left_out:
+        return found
+    number, smallest = f"{len(left_out)} of {len(indices)} {images}", _px(min(left_out, key=min))
+    taken = f"a valid boundary, which takes {_sides(crop.margin)}"
+    if patch_size is None:
+        _log.warning(f"{number} are left out: {taken}, leaves nothing of them. The smallest is {smallest}.")
+        return found
+    room = min(_room(shape, crop.margin) for shape in left_out)
+    boundary = f" within {taken}" if max(crop.margin) else ""
     advice = f" data.patch_size={room} or less would take all." if room >= 1 else ""
-    return (
-        f"{len(left_out)} of {count} training images are left out of this training: they are too small for a patch of "
-        f"{patch_size} px{boundary}. The smallest is {_px(min(left_out, key=min))}.{advice}"
+    _log.warning(
+        f"{number} are left out of this training: they are too small for a patch of {patch_size} px{boundary}. The "
+        f"smallest is {smallest}.{advice}"
     )
-
-
-def too_small_to_measure(left_out: Sequence[Shape], count: int, images: str, margin: Shape) -> str:
-    """Return the sentence that tells of images of which a valid boundary leaves nothing.
-
-    Args:
-        left_out: Height and width of each of them [px].
-        count: Number of all images of that kind.
-        images: What the images are, in the plural.
-        margin: What the boundary takes from each [px].
-    """
-    return (
-        f"{len(left_out)} of {count} {images} are left out: a valid boundary, which takes {_sides(margin)}, leaves "
-        f"nothing of them. The smallest is {_px(min(left_out, key=min))}."
-    )
+    return found
 
 
 def refuse_too_large_patch(config: "TrainConfig") -> None:
     """Refuse a training patch that no image has room for, if that can be known before an image is decoded.
 
-    Of drawn images the size is known. Of files the headers are read until one has room; a file whose header tells no
-    size is taken to have it.
+    The headers of files are read until one has room; a file whose header does not say its size counts as large enough.
 
     Args:
         config: A checked configuration.

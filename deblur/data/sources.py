@@ -74,13 +74,7 @@ class ImageSource(ABC):
 
     @abstractmethod
     def decode(self, index: int) -> NDArray[np.uint8]:
-        """Decode one image.
-
-        Args:
-            index: Place in `names`.
-
-        Returns:
-            Gray levels 0 to 255, shape (H, W).
+        """Return the image at a place in `names`: gray levels 0 to 255, shape (H, W).
 
         Raises:
             BadImageError: The image cannot be used.
@@ -97,12 +91,9 @@ class ImageSource(ABC):
         return None
 
     def groups(self, names: Sequence[str]) -> Sequence[str] | None:  # noqa: ARG002 # for classes that have groups
-        """Return a text per image, equal for images that must be in one split; None for no such groups.
+        """Return a text per good image, equal for images that must be in one split; None for no such groups.
 
         Identical images are in one split anyway.
-
-        Args:
-            names: Of the images that can be used.
         """
         return None
 
@@ -115,12 +106,7 @@ class FilesSource(ImageSource):
     """Image files in a folder and the folders within it."""
 
     def __init__(self, root: str | Path, names: Iterable[str]) -> None:
-        """Name the files.
-
-        Args:
-            root: The folder.
-            names: The files, relative to the folder, with `/` between their parts.
-        """
+        """Name files of a folder, with `/` between the parts of a name."""
         self._root = Path(root).resolve()
         self._names = tuple(names)
 
@@ -142,8 +128,7 @@ class FilesSource(ImageSource):
     def cache_key(self) -> str:
         """Hash the folder's place, every file's name, size, time and permissions, and the decoder.
 
-        Nothing that a run chooses is part of it, such as the size of a patch: one folder has one cache. Contents are
-        not read: a file that changes but keeps its size and its time to the nanosecond goes unnoticed.
+        Contents are not read: a file that changes but keeps its size and its time to the nanosecond goes unnoticed.
         """
         root = os.fspath(self.root)
         files = [(name, _state(f"{root}/{name}")) for name in self.names]  # a Path each would take as long again
@@ -173,7 +158,7 @@ class FolderData(FilesSource):
 
         Args:
             root: The folder.
-            max_images: How many images to choose at random, as `choose` does; None takes all.
+            max_images: How many images to choose at random; None takes all.
             seed: Chooses the images.
             group_by: `folder` keeps the images of each folder in one split; None splits image by image.
         """
@@ -204,12 +189,7 @@ class PhotosData(FilesSource):
     """The free photographs that come with scikit-image, of 384x303 to 1411x1411 px; most are in color."""
 
     def __init__(self, max_images: int | None = None, seed: int = 0) -> None:
-        """Choose the photographs.
-
-        Args:
-            max_images: How many to choose; None takes all.
-            seed: Chooses them.
-        """
+        """Choose `max_images` of the photographs by a seed; None takes all."""
         self._names = tuple(choose(PHOTOGRAPHS, max_images, seed))
 
     @cached_property
@@ -232,12 +212,7 @@ class AnimeFacesData(FolderData):
     """The anime faces of the original study, downloaded from Kaggle when they are first needed."""
 
     def __init__(self, max_images: int | None = None, seed: int = 0) -> None:
-        """Choose faces.
-
-        Args:
-            max_images: How many to choose; None takes all.
-            seed: Chooses them.
-        """
+        """Choose `max_images` of the faces by a seed; None takes all."""
         super().__init__("", max_images, seed)
 
     @cached_property
@@ -246,7 +221,7 @@ class AnimeFacesData(FolderData):
         return download_anime_faces().resolve()
 
     def known_shapes(self) -> Iterator[Shape | None]:
-        """Yield nothing known: the faces may not have been downloaded."""
+        """Yield that nothing is known: the faces may not have been downloaded."""
         yield None
 
 
@@ -343,22 +318,14 @@ def download_anime_faces() -> Path:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise UserError(
             f"data=anime_faces: {ANIME_FACES} cannot be downloaded ({reason}). Fix the connection or Kaggle's "
-            f"credentials (https://github.com/Kaggle/kagglehub tells how), {by_hand}"
+            f"credentials (https://github.com/Kaggle/kagglehub explains how), {by_hand}"
         ) from error
 
 
 def choose(names: Sequence[str], count: int | None, seed: int) -> Sequence[str]:
-    """Choose some names at random.
+    """Choose `count` names at random, sorted; None takes all as they are.
 
     Which ones depends on the names and on `seed`, so that a few more names change few of the choices.
-
-    Args:
-        names: Names to choose from.
-        count: How many; None takes all as they are.
-        seed: Chooses.
-
-    Returns:
-        The chosen names, sorted.
     """
     if count is None:
         return names

@@ -1,4 +1,4 @@
-"""Divide images into training, validation and test sets by their pixels alone, or group by group."""
+"""Divide images into training, validation and test splits by their pixels alone, or group by group."""
 
 import hashlib
 import heapq
@@ -6,16 +6,19 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from deblur.errors import UserError
 from deblur.text import counted
+
+Kind = Literal["train", "val", "test"]
 
 _SPLITS = 3
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Indices of the images of each set, ascending; an image that a cap has left out is in none."""
+    """Indices of the images of each split, ascending; an image that a cap has left out is in none."""
 
     train: tuple[int, ...]
     val: tuple[int, ...]
@@ -31,12 +34,10 @@ def split(
     max_test: int | None = None,
     groups: Sequence[str] | None = None,
 ) -> Splits:
-    """Divide images at random into three sets, identical images always into the same one.
+    """Divide images at random into three splits; identical images, and images of one group, stay together.
 
-    Images of one group stay in one set as well, and groups that share an identical image belong together.
-
-    The division depends on the seed and the digests alone: images keep their sets when they are renamed or reordered,
-    and most keep them when a few images come or go. Without identical images the sets have exactly the sizes that
+    The division depends on the seed and the digests alone: images keep their splits when they are renamed or reordered,
+    and most keep them when a few images come or go. Without identical images the splits have exactly the sizes that
     are nearest to the fractions, but at least one image each.
 
     A cap takes some of the validation or test images at random, and a smaller one some of these. What it leaves out is
@@ -44,16 +45,16 @@ def split(
     never trained on with another.
 
     Args:
-        digests: One text for each image, equal for identical images only.
+        digests: One text per image, equal for identical images only.
         seed: Chooses the division.
-        fractions: Shares of the training, validation and test sets, each above 0, together 1.
+        fractions: Of the training, validation and test splits, each above 0, together 1.
         max_val: Most validation images, at least 1; None takes all.
         max_test: Most test images, at least 1; None takes all.
-        groups: One text for each image, equal for images that have to stay together; None keeps together what is
-            identical. What the texts are decides nothing.
+        groups: One text per image, equal for images that have to stay together; None for no groups. The texts
+            themselves decide nothing. Groups that share an identical image stay together.
 
     Returns:
-        The three sets, none empty, no index twice; without a cap, together every index once.
+        The three splits, none empty, no index twice; without a cap, together every index once.
 
     Raises:
         UserError: There are fewer than three distinct images, or groups that share none.
@@ -68,7 +69,7 @@ def split(
         together[name].append(index)
     if len(together) < _SPLITS:
         raise _too_few(digests, groups, len(together))
-    # Large groups first, while every set still has room for them; the single images then fill the sets exactly.
+    # Large groups first, while every split still has room for them; the single images then fill the splits exactly.
     hashes = {name: hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in together}
     order = sorted(together, key=lambda name: (-len(together[name]), hashes[name]))
     room = _sizes(len(digests), fractions)
@@ -76,7 +77,7 @@ def split(
     everywhere = list(range(_SPLITS))
     for placed, name in enumerate(order):
         empty = [] if all(members) else [k for k in everywhere if not members[k]]
-        # The last groups go to the sets that would stay empty otherwise.
+        # The last groups go to the splits that would stay empty otherwise.
         candidates = empty if len(order) - placed <= len(empty) else everywhere
         chosen = _choose(candidates, room, len(together[name]), _uniform(hashes[name]))
         members[chosen].extend(together[name])
@@ -90,10 +91,9 @@ def split(
 
 
 def _joined(digests: Sequence[str], groups: Sequence[str]) -> list[str]:
-    """Return for each image a text that is equal for all images that have to stay together.
+    """Return for each image the first digest, by the alphabet, of the images that it has to stay together with.
 
-    It is the first digest, by the alphabet, of these images: names of groups decide nothing, and an image that comes or
-    goes seldom changes it.
+    So names of groups decide nothing, and an image that comes or goes seldom changes it.
     """
     parents: dict[tuple[str, str], tuple[str, str]] = {}
 
@@ -148,13 +148,9 @@ def _sizes(count: int, fractions: tuple[float, float, float]) -> list[int]:
 
 
 def _choose(candidates: list[int], room: list[int], size: int, draw: float) -> int:
-    """Choose a set for a group of `size` images, with chances in proportion to the room that is left.
+    """Choose one of the candidates for a group of `size` images, with chances in proportion to the room that is left.
 
-    Args:
-        candidates: Sets to choose from.
-        room: Images that each set still lacks; below 0 where a large group has overfilled it.
-        size: Images in the group.
-        draw: Random number in [0, 1).
+    `draw` is a random number in [0, 1); the room is below 0 if a large group has overfilled a split.
     """
     fitting = [k for k in candidates if room[k] >= size]
     if not fitting:

@@ -19,7 +19,7 @@ from deblur.config.check import check_blur
 from deblur.config.identity import data_settings, flatten
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.datasets import as_float
-from deblur.data.loader_errors import loader_errors_as_user_errors
+from deblur.data.loading import loader_errors_as_user_errors
 from deblur.device import DeviceRequest, keep_freed_memory, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems

@@ -7,7 +7,7 @@ import torch
 
 from deblur.blur.images import Crop
 from deblur.data.datamodule import DeblurDataModule
-from deblur.data.loader_errors import loader_errors_as_user_errors
+from deblur.data.loading import loader_errors_as_user_errors
 from deblur.evaluation.restorers import NetworkRestorer, Restorer
 from deblur.metrics import Metric
 from deblur.metrics.measuring import measure

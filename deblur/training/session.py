@@ -26,7 +26,7 @@ from deblur.config.sections import Target
 from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import is_terminal, logging_to
 from deblur.data.datamodule import build_data_module
-from deblur.data.loader_errors import loader_errors_as_user_errors
+from deblur.data.loading import loader_errors_as_user_errors
 from deblur.device import Device, keep_freed_memory, refuse_absent_device, taken_device
 from deblur.errors import NO_ROOM, UserError, disk_error
 from deblur.files import remove_partial_files, write_json

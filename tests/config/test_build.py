@@ -8,6 +8,7 @@ from torch.optim import Adam, Optimizer
 
 from deblur.blur import Degradation, Gaussian
 from deblur.config import build
+from deblur.config.build import path_arguments
 from deblur.errors import UserError
 from deblur.models import SRCNN
 
@@ -203,3 +204,14 @@ def test_a_caller_may_allow_less() -> None:
     assert type(build(node, Degradation)) is Gaussian
     with pytest.raises(UserError, match=r"give a class that is defined in deblur.models, or name the module"):
         build(node, Degradation, allowed=("deblur.models",))
+
+
+def test_arguments_annotated_as_paths_are_found() -> None:
+    class Data:
+        def __init__(self, file: Path, other: "Path | None" = None, name: str = "", *, size: int = 1) -> None: ...
+
+    class Unknown:
+        def __init__(self, file: "Nowhere") -> None: ...  # type: ignore[name-defined] # noqa: F821 # that is the test
+
+    assert path_arguments(Data) == {"file", "other"}
+    assert path_arguments(Unknown) == path_arguments(object) == frozenset()

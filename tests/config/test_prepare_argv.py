@@ -124,6 +124,24 @@ def test_other_overrides_are_left_alone(word: str) -> None:
     assert prepare_argv([word]) == [word]
 
 
+@pytest.mark.parametrize(
+    ("override", "prepared"),
+    [
+        ("+data.file=my folder/x, [y].npy", "+data.file='my folder/x, [y].npy'"),
+        ("data.file=~/x.npy", "data.file='HOME/x.npy'"),
+        ("+data.file=a/b.npy", "+data.file=a/b.npy"),
+        ("+data.levels=[1,2]", "+data.levels=[1,2]"),
+        ("+data.file='a b'", "+data.file='a b'"),
+        ("data.patch_size=[1", "data.patch_size=[1"),
+    ],
+)
+def test_a_value_of_a_custom_data_set_is_quoted_if_hydra_refuses_it(
+    monkeypatch: pytest.MonkeyPatch, override: str, prepared: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/a user")
+    assert prepare_argv([override]) == [prepared.replace("HOME", os.environ["HOME"])]
+
+
 @pytest.mark.parametrize("name", ["2024", "1e3", "true", "a,b", "a"])
 def test_a_sweep_name_is_a_text(name: str) -> None:
     assert prepare_argv([f"sweep={name}"]) == [f"sweep='{name}'"]

@@ -12,7 +12,7 @@ from deblur.blur import Box, Degradation, Gaussian, Mixed, Motion
 from deblur.blur.images import Boundary, Crop
 from deblur.data import SyntheticData
 from deblur.data.datasets import EvaluationDataset
-from deblur.data.patches import TrainingDataset, TrainingImages
+from deblur.data.patches import TrainingDataset
 
 SETTINGS: dict[str, Any] = {
     "seed": 0,
@@ -84,10 +84,10 @@ def test_a_real_boundary_shows_what_lies_beyond_and_a_symmetric_one_mirrors(degr
 
 def test_training_patches_come_from_the_frame_alone() -> None:
     images, margin = One((40, 44)), (3, 3)
-    whole_images = TrainingImages(
-        images, images, [0], Box(7), seed=0, crop=Crop("valid", margin), context=0, mirrored=False, memory_limit=0
+    settings: dict[str, Any] = {"seed": 0, "crop": Crop("valid", margin), "context": 0, "flips": False}
+    dataset = TrainingDataset(
+        images, images, [0], Box(7), patch_size=33, patches_per_image=200, memory_limit=0, **settings
     )
-    dataset = TrainingDataset(whole_images, 1, seed=0, patch_size=33, patches_per_image=200, context=0, flips=False)
     patches = dataset[0, 0]["sharp"][:, 0]
     places = {
         (int(top), int(left))

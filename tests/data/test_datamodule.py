@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ from data_settings import module_of
 from PIL import Image
 from small_faces import SETTINGS, drawn
 
-from deblur.blur import Box
-from deblur.data import FolderData
+from deblur.blur import Box, NoBlur
+from deblur.config.schema import DataSettings
+from deblur.data import DeblurDataModule, FolderData, ImageSource
 from deblur.errors import UserError
 
 
@@ -72,3 +74,48 @@ def test_validation_and_test_can_be_capped_without_another_training_set(cache_ro
     assert len(capped.splits.test) == 2
     assert set(capped.splits.val) <= set(whole.splits.val)
     assert [len(batch["name"]) for batch in capped.test_dataloader()] == [2]
+
+
+class Stripes(ImageSource):
+    """Images that are made in memory, as a notebook has them; with pairs, and groups of two."""
+
+    kind = "stripes"
+
+    @property
+    def names(self) -> list[str]:
+        return [f"{index:02d}" for index in range(24)]
+
+    def cache_key(self) -> str:
+        return "stripes1"
+
+    def decode(self, index: int) -> np.ndarray:
+        return np.full((40, 40), index, np.uint8)
+
+    def groups(self, names: Sequence[str]) -> list[str]:
+        return [str(int(name) // 2) for name in names]
+
+
+class Lines(Stripes):
+    @property
+    def blurred(self) -> Stripes:
+        return Stripes()
+
+    def cache_key(self) -> str:
+        return "lines1"
+
+    def decode(self, index: int) -> np.ndarray:
+        return np.full((40, 40), 100 + index, np.uint8)
+
+
+def test_a_custom_source_is_given_to_the_data_module(cache_root: Path) -> None:
+    settings = DataSettings(**{key: value for key, value in SETTINGS.items() if key != "context"} | {"eval_crop": 20})
+    data = DeblurDataModule(Stripes(), Box(5), settings, cache_root=str(cache_root))
+    data.setup()
+    assert data.images.names == tuple(Stripes().names)
+    assert data.source.description == "Stripes"
+    for split in (data.splits.train, data.splits.val, data.splits.test):
+        assert {index ^ 1 for index in split} == set(split)
+    pairs = DeblurDataModule(Lines(), NoBlur(), settings, cache_root=str(cache_root))
+    pairs.setup()
+    sample = pairs.evaluation_dataset([3])[0]
+    assert (sample["sharp"].max(), sample["blurred"].max()) == (103, 3)

@@ -1,12 +1,11 @@
 import os
 
 import numpy as np
-import pytest
 import torch
 from noise_images import Noise
 
 from deblur.blur import Box, Motion
-from deblur.blur.images import Crop, pad_symmetric
+from deblur.blur.images import Crop
 from deblur.data.datasets import EvaluationDataset, batches_of_one_shape, collate_images
 from deblur.data.patches import EpochSampler
 
@@ -59,12 +58,6 @@ def test_collated_images_keep_names_and_degradations() -> None:
     assert batch["blurred"].dtype == torch.uint8
     assert batch["name"] == ["folder/0.png", "folder/1.png"]
     assert batch["degradation"][1]["size"] == 3
-
-
-@pytest.mark.parametrize("radius", [1, 4, 9, 30])
-def test_padding_is_symmetric(radius: int) -> None:
-    image = Noise(1, (9, 5))[0]
-    np.testing.assert_array_equal(pad_symmetric(image, radius), np.pad(image, radius, mode="symmetric"))
 
 
 def test_images_are_announced_before_they_are_asked_for() -> None:

@@ -5,8 +5,7 @@ import torch
 from small_faces import drawn
 
 from deblur.blur import Box
-from deblur.data.loader_errors import loader_errors_as_user_errors
-from deblur.data.loading import ImageLoader, start_loader_process
+from deblur.data.loading import ImageLoader, loader_errors_as_user_errors, start_loader_process
 from deblur.errors import UserError
 
 

@@ -55,7 +55,7 @@ def test_a_download_that_fails_is_a_sentence(tmp_path: Path, error: str, reason:
     said = answer(tmp_path, f"def dataset_download(name):\n    raise {error}")
     assert said == (
         f"data=anime_faces: scribbless/another-anime-face-dataset cannot be downloaded ({reason}). Fix the connection "
-        f"or Kaggle's credentials (https://github.com/Kaggle/kagglehub tells how), {BY_HAND}"
+        f"or Kaggle's credentials (https://github.com/Kaggle/kagglehub explains how), {BY_HAND}"
     )
 
 

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from deblur.blur import Box, Disk, DrawnKernel, Gaussian, Mixed, Motion, NoBlur, Sampled, kernels
 from deblur.blur.images import Crop
 from deblur.blur.kernels import Kernel
-from deblur.data.patches import EpochSampler, TrainingDataset, TrainingImages, collate_patches
+from deblur.data.patches import EpochSampler, TrainingDataset, collate_patches
 
 WHOLE = Crop("symmetric")
 
@@ -24,19 +24,7 @@ def training(images: Noise, **changes: Any) -> TrainingDataset:
         "crop": WHOLE,
         "memory_limit": 2**20,
     } | changes
-    shared = {name: settings[name] for name in ("seed", "context")}
-    whole_images = TrainingImages(
-        images,
-        images,
-        range(len(images.names)),
-        settings["degradation"],
-        crop=settings["crop"],
-        mirrored=settings["flips"],
-        memory_limit=settings["memory_limit"],
-        **shared,
-    )
-    own = {name: settings[name] for name in ("patch_size", "patches_per_image", "flips")}
-    return TrainingDataset(whole_images, len(images.names), **own, **shared)
+    return TrainingDataset(images, images, range(len(images.names)), **settings)
 
 
 def places(part: np.ndarray, whole: np.ndarray) -> list[tuple[int, int]]:

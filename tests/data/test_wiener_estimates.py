@@ -16,7 +16,7 @@ from deblur.blur import Box, Degradation, Gaussian, KernelFile, Mixed, Motion, d
 from deblur.blur.images import Crop
 from deblur.blur.kernels import Psf
 from deblur.data.datasets import EvaluationDataset, collate_images
-from deblur.data.patches import EpochSampler, TrainingDataset, TrainingImages, collate_patches
+from deblur.data.patches import EpochSampler, TrainingDataset, collate_patches
 from deblur.wiener.prefilter import WienerPrefilter
 
 WHOLE = Crop("symmetric")
@@ -37,27 +37,16 @@ class Revealing:
 def training(images: Noise, prefilter: Any = None, **changes: Any) -> TrainingDataset:
     settings: dict[str, Any] = {
         "degradation": Box(5),
+        "seed": 3,
         "crop": WHOLE,
         "flips": True,
         "memory_limit": 2**24,
         "patch_size": 16,
         "patches_per_image": 5,
         "context": 6,
+        "prefilter": Revealing() if prefilter is None else prefilter,
     } | changes
-    shared = {"seed": 3, "context": settings["context"]}
-    whole_images = TrainingImages(
-        images,
-        images,
-        range(len(images.names)),
-        settings["degradation"],
-        crop=settings["crop"],
-        mirrored=settings["flips"],
-        memory_limit=settings["memory_limit"],
-        prefilter=Revealing() if prefilter is None else prefilter,
-        **shared,
-    )
-    own = {name: settings[name] for name in ("patch_size", "patches_per_image", "flips")}
-    return TrainingDataset(whole_images, len(images.names), **own, **shared)
+    return TrainingDataset(images, images, range(len(images.names)), **settings)
 
 
 def lopsided(folder: Path) -> Degradation:
