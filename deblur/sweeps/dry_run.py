@@ -39,7 +39,7 @@ def listing(folder: Path, jobs: Sequence[Job], at_once: int = 1) -> Lines:
     Raises:
         SweepRefused: for a job that cannot be trained.
     """
-    from deblur.training.rehearsal import rehearse  # seconds of imports
+    from deblur.training.parts import rehearse  # seconds of imports
 
     checked: dict[str, int] = {}  # the parameters of the networks by configuration
     rows, still = [], {}

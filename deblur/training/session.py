@@ -1,6 +1,5 @@
 """One training from a checked configuration to a run's files."""
 
-import copy
 import logging
 import math
 import shlex
@@ -16,21 +15,16 @@ import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.loggers import Logger
 
-from deblur.blur import Degradation
 from deblur.config import TrainConfig, build
-from deblur.config.chosen import build_loss, build_metrics, psnr_note
-from deblur.config.identity import config_without_paths
+from deblur.config.chosen import psnr_note
 from deblur.config.places import CONFIG_FILE
 from deblur.config.schema import Trainer
 from deblur.config.sections import Target
-from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import is_terminal, logging_to
-from deblur.data.datamodule import build_data_module
 from deblur.data.loading import loader_errors_as_user_errors
 from deblur.device import Device, keep_freed_memory, refuse_absent_device, taken_device
 from deblur.errors import NO_ROOM, UserError, disk_error
 from deblur.files import remove_partial_files, write_json
-from deblur.inference.building import build_network
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.metrics.measuring import mean_results
 from deblur.reading import UnusableFile
@@ -41,8 +35,7 @@ from deblur.training.calibration import calibrate
 from deblur.training.callbacks import EpochBar, FolderGuard, History, PublishedHistory, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
 from deblur.training.loggers import TensorBoard
-from deblur.training.module import DeblurModule
-from deblur.training.optimizers import build_optimizer, build_scheduler
+from deblur.training.parts import build_parts
 from deblur.training.results import (
     best_validation,
     describe_data,
@@ -133,47 +126,18 @@ def _settled(trainer: Trainer, folder: Path) -> Trainer:
 
 def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
     seconds: dict[str, float] = {}
-    trusted = config.trusted
-    refuse_unfit_arguments(config)
     if run.is_held:
         remove_partial_files(run.path, is_held=True)
     keep_freed_memory()
     L.seed_everything(config.seed, verbose=False)
     # Nothing here reads memory before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # missing in torch's stub
-    degradation = build(config.blur, Degradation, trusted=trusted)
-    network = build_network(config.model, trusted)
-    optimizer = build_optimizer(config.optimizer, network, trusted)
-    if config.scheduler is not None:  # wrong arguments are refused before images are decoded or drawn
-        build_scheduler(config.scheduler, copy.deepcopy(optimizer), steps=100, trusted=trusted)
-    module = DeblurModule(
-        model=config.model.plain(),
-        optimizer=config.optimizer.plain(),
-        scheduler=None if config.scheduler is None else config.scheduler.plain(),
-        loss=config.loss,
-        metrics=config.metrics,
-        seed=config.seed,
-        blur=config_without_paths(config.blur.plain()),
-        data=config_without_paths(config.data.plain()),
-        network=network,
-        built_optimizer=optimizer,
-        built_loss=build_loss(config.loss, trusted),
-        built_metrics=build_metrics(config.metrics, trusted),
-    )
-    module.trusted = trusted
-    data = build_data_module(
-        config.data,
-        degradation,
-        trusted=trusted,
-        training_seed=config.seed,
-        context=module.context,
-        cache_root=config.paths.cache_root,
-    )
+    degradation, module, data, own_callbacks = build_parts(config)
     git = git_state()
     history = History(run)
     callbacks: list[Callback] = [EpochBar(leave=False)] if progress_bar else []
     callbacks += [
-        *(build(node, Callback, trusted=trusted) for node in (config.callbacks or {}).values() if node),
+        *own_callbacks,
         FolderGuard(run),
         TimeLeft(),
         history,

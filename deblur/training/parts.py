@@ -1,10 +1,11 @@
-"""Everything of a training that can be refused before its images are decoded, made and thrown away."""
+"""The parts of a training: all that can be refused before its images are decoded."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import Callback
@@ -12,9 +13,10 @@ from lightning.pytorch.callbacks import Callback
 from deblur.blur import Degradation
 from deblur.config import TrainConfig, build
 from deblur.config.chosen import build_loss, build_metrics
+from deblur.config.identity import config_without_paths
 from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import LIBRARIES
-from deblur.data.datamodule import build_data_module
+from deblur.data.datamodule import DeblurDataModule, build_data_module
 from deblur.device import refuse_absent_device
 from deblur.inference.building import build_network
 from deblur.training.module import DeblurModule
@@ -33,8 +35,60 @@ _ON_ANY_MACHINE: Final[Mapping[str, Any]] = {
 }
 
 
+class Parts(NamedTuple):
+    """What a training is made of."""
+
+    degradation: Degradation
+    module: DeblurModule
+    data: DeblurDataModule
+    callbacks: list[Callback]  # those of the configuration
+
+
+def build_parts(config: TrainConfig) -> Parts:
+    """Build the parts of a training; no image is read.
+
+    Args:
+        config: a checked configuration.
+
+    Raises:
+        UserError: for a class that cannot be built of its settings.
+    """
+    trusted = config.trusted
+    refuse_unfit_arguments(config)
+    degradation = build(config.blur, Degradation, trusted=trusted)
+    network = build_network(config.model, trusted)
+    optimizer = build_optimizer(config.optimizer, network, trusted)
+    if config.scheduler is not None:  # the module builds it when the number of steps is known
+        build_scheduler(config.scheduler, copy.deepcopy(optimizer), steps=100, trusted=trusted)
+    module = DeblurModule(
+        model=config.model.plain(),
+        optimizer=config.optimizer.plain(),
+        scheduler=None if config.scheduler is None else config.scheduler.plain(),
+        loss=config.loss,
+        metrics=config.metrics,
+        seed=config.seed,
+        blur=config_without_paths(config.blur.plain()),
+        data=config_without_paths(config.data.plain()),
+        network=network,
+        built_optimizer=optimizer,
+        built_loss=build_loss(config.loss, trusted),
+        built_metrics=build_metrics(config.metrics, trusted),
+    )
+    module.trusted = trusted
+    data = build_data_module(
+        config.data,
+        degradation,
+        trusted=trusted,
+        training_seed=config.seed,
+        context=module.context,
+        cache_root=config.paths.cache_root,
+    )
+    callbacks = [build(node, Callback, trusted=trusted) for node in (config.callbacks or {}).values() if node]
+    return Parts(degradation, module, data, callbacks)
+
+
 def rehearse(config: TrainConfig) -> int:
-    """Make the parts of a training and return the number of its network's parameters; nothing is written or trained.
+    """Build all of a training, and return the number of its network's parameters; nothing is written or trained.
 
     The images are listed and not read.
 
@@ -42,44 +96,21 @@ def rehearse(config: TrainConfig) -> int:
         config: a checked configuration.
 
     Raises:
-        UserError: for a class that cannot be built of its settings, a device that is not there, images that are not.
+        UserError: as `build_parts` does, for a missing device, and for missing images.
     """
-    trusted = config.trusted
-    refuse_unfit_arguments(config)
     refuse_absent_device(config.trainer)
-    degradation = build(config.blur, Degradation, trusted=trusted)
-    network = build_network(config.model, trusted)
-    module = DeblurModule(
-        model=config.model.plain(),
-        optimizer=config.optimizer.plain(),
-        loss=config.loss,
-        metrics=config.metrics,
-        seed=config.seed,
-        network=network,
-        built_loss=build_loss(config.loss, trusted),
-        built_metrics=build_metrics(config.metrics, trusted),
-    )
-    optimizer = build_optimizer(config.optimizer, network, trusted)
-    if config.scheduler is not None:
-        build_scheduler(config.scheduler, optimizer, steps=100, trusted=trusted)
-    callbacks = [build(node, Callback, trusted=trusted) for node in (config.callbacks or {}).values() if node]
+    parts = build_parts(config)
+    settings = {**config.trainer.plain(), **_ON_ANY_MACHINE, "callbacks": parts.callbacks}
     with _quiet():
-        build({**config.trainer.plain(), **_ON_ANY_MACHINE, "callbacks": callbacks}, L.Trainer, trusted=trusted)
-    data = build_data_module(
-        config.data,
-        degradation,
-        trusted=trusted,
-        context=module.context,
-        cache_root=config.paths.cache_root,
-    )
+        build(settings, L.Trainer, trusted=config.trusted)
     if config.data.target != _DOWNLOADED:
-        _ = data.source.names
-    return sum(parameter.numel() for parameter in network.parameters())
+        _ = parts.data.source.names
+    return sum(parameter.numel() for parameter in parts.module.network.parameters())
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning from telling of a trainer that trains nothing."""
+    """Silence what Lightning logs about a trainer that trains nothing."""
     loggers = [logging.getLogger(name) for name in LIBRARIES]
     levels = [logger.level for logger in loggers]
     try:
