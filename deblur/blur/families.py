@@ -51,7 +51,7 @@ def import_families(modules: Iterable[str]) -> None:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise UserError(f"trusted=[{module}] cannot be imported: {error}.") from error
+            raise UserError(f"The trusted module {module} cannot be imported: {error}.") from error
 
 
 def import_path(family: type[Degradation]) -> str:
