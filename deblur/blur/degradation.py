@@ -129,11 +129,10 @@ class Degradation(ABC):
         """Draw a kernel, noise and compression for one image."""
         # The order is part of the result: with the kernel first and the optional quality last, switching noise or
         # compression on changes nothing else that is drawn from the same generator.
-        kernel, family, parameters = self.draw_kernel(rng)
-        noise_sigma = self.noise_sigma.draw(rng)
-        noise_seed = int(rng.integers(2**63))
-        jpeg_quality = int(self.jpeg_quality.draw(rng)) if self.jpeg_quality is not None else None
-        return Sampled(kernel, family, parameters, noise_sigma, noise_seed, jpeg_quality)
+        drawn = self.draw_kernel(rng)
+        noise_sigma, noise_seed = self.noise_sigma.draw(rng), int(rng.integers(2**63))
+        jpeg_quality = None if self.jpeg_quality is None else int(self.jpeg_quality.draw(rng))
+        return Sampled(*drawn, noise_sigma, noise_seed, jpeg_quality)
 
     def apply(self, image: NDArray[np.uint8], sampled: Sampled) -> NDArray[np.uint8]:
         """Degrade a whole gray image (H, W): blur, add noise, round to 8 bits, compress.

@@ -15,7 +15,7 @@ from deblur.errors import UserError
 
 _OURS: Final = "deblur."  # its classes have schemas, or declare their parameters
 _READ_BY_US: Final[Mapping[str, frozenset[str]]] = {
-    "model": frozenset({"compile"}),
+    "model": frozenset({"compile", "cpu_ops"}),
     "optimizer": frozenset({"last_layer_lr_scale"}),
     "scheduler": frozenset({"interval", "monitor"}),
     "data": SHARED_DATA_KEYS,

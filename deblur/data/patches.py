@@ -4,9 +4,10 @@ Every random number comes from (seed, epoch, index), none from a global generato
 number of loader processes and after a resume.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -27,75 +28,59 @@ ANNOUNCED: Final = 32  # images ahead
 MIRRORS: Final[tuple[Mirror, ...]] = ((False, False), (True, False), (False, True), (True, True))
 
 
+@dataclass(eq=False)
 class EpochSampler(Sampler[EpochAndIndex]):
     """The training images in a new order each epoch, a function of (seed, epoch).
 
     If several processes share a training, each takes its part of the same order; the first images come twice if the
     parts would not be equal.
+
+    Attributes:
+        indices: The training images.
+        seed: Of the order.
+        rank: Which process this is.
+        processes: How many share the training.
+        announce: Called with images some time before they are needed.
+        epoch: Which epoch the next iteration belongs to.
     """
 
-    def __init__(
-        self,
-        indices: Sequence[int],
-        seed: int,
-        rank: int = 0,
-        processes: int = 1,
-        announce: Callable[[Sequence[int]], None] | None = None,
-    ) -> None:
-        """Start at epoch 0.
-
-        Args:
-            indices: The training images.
-            seed: Of the order.
-            rank: Which process this is.
-            processes: How many share the training.
-            announce: Called with images some time before they are asked for.
-        """
-        self._announce = announce
-        self._indices = np.asarray(indices)
-        self._seed = seed
-        self._rank = rank
-        self._processes = processes
-        self._epoch = 0
+    indices: Sequence[int]
+    seed: int
+    rank: int = 0
+    processes: int = 1
+    announce: Callable[[Sequence[int]], None] | None = None
+    epoch: int = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration belongs to; Lightning calls this."""
-        self._epoch = epoch
+        """Choose the epoch; Lightning calls this."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         """Return the number of images for this process."""
-        return -(-len(self._indices) // self._processes)
+        return -(-len(self.indices) // self.processes)
 
     def __iter__(self) -> Iterator[EpochAndIndex]:
         """Yield each image of this process once."""
-        order = np.random.default_rng(np.random.SeedSequence([self._seed, self._epoch])).permutation(self._indices)
-        part = np.resize(order, len(self) * self._processes)[self._rank :: self._processes]
-        epoch = self._epoch
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, self.epoch]))
+        order = rng.permutation(np.asarray(self.indices))
+        part = np.resize(order, len(self) * self.processes)[self.rank :: self.processes]
+        epoch = self.epoch
         for place, index in enumerate(part.tolist()):
-            if self._announce is not None and place % ANNOUNCED == 0:
-                self._announce(part[place : place + 2 * ANNOUNCED].tolist())
+            if self.announce is not None and place % ANNOUNCED == 0:
+                self.announce(part[place : place + 2 * ANNOUNCED].tolist())
             yield epoch, index
 
 
-class EpochDraws(NamedTuple):
-    """What an epoch draws for all images at once: a generator per image takes longer than its patches.
+@functools.lru_cache(maxsize=1)
+def _epoch_draws(seed: int, epoch: int, images: int, patches: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Draw for all images of an epoch at once: a generator per image takes longer than its patches.
 
-    Attributes:
-        epoch: Which one.
-        mirrors: (images,) indices of MIRRORS.
-        places: (images, patches, 2), where each patch lies in the room that it has, from 0 to below 1.
+    Returns:
+        Indices of MIRRORS, (images,), and the place of each patch in its room, from 0 to below 1, (images, patches, 2).
     """
-
-    epoch: int
-    mirrors: NDArray[np.intp]
-    places: NDArray[np.float64]
-
-    @classmethod
-    def draw(cls, seed: int, epoch: int, images: int, patches: int) -> "EpochDraws":
-        """Draw for images 0 to `images` - 1."""
-        # A child of the seed, which itself gives the order of the images.
-        rng = np.random.default_rng(np.random.SeedSequence([seed, epoch]).spawn(1)[0])
-        return cls(epoch, rng.integers(0, len(MIRRORS), images), rng.random((images, patches, 2)))
+    # A child of the seed, which itself gives the order of the images.
+    rng = np.random.default_rng(np.random.SeedSequence([seed, epoch]).spawn(1)[0])
+    return rng.integers(0, len(MIRRORS), images), rng.random((images, patches, 2))
 
 
 @dataclass(eq=False)
@@ -142,7 +127,6 @@ class TrainingDataset(Dataset[Sample]):
         """Prepare the pipelines, and find out whether results are kept."""
         self._pipelines = {mirror: mirrored_and_degraded(mirror, self.degradation, self.crop) for mirror in MIRRORS}
         self._kept: dict[tuple[int, Mirror], Patches] = {}
-        self._draws: EpochDraws | None = None
         self._commutes = self.degradation.commutes_with_mirroring
         self._keeps = self.degradation.is_fixed and self._size() <= self.memory_limit
 
@@ -170,7 +154,7 @@ class TrainingDataset(Dataset[Sample]):
         patch = 0
         for (epoch, index), image in zip(positions, whole, strict=True):
             room = np.array(image["sharp"].shape[1:]) - self.patch_size + 1
-            places = self._drawn(epoch).places[index] * room
+            places = self._drawn(epoch)[1][index] * room
             for top, left in places.astype(np.intp).tolist():
                 for name, planes in image.items():
                     patches[name][patch] = planes[:, top : top + sides[name], left : left + sides[name]]
@@ -179,7 +163,7 @@ class TrainingDataset(Dataset[Sample]):
 
     def _image(self, epoch: int, index: int) -> Patches:
         """Return the whole crop of an image, mirrored as drawn; read-only."""
-        mirror = MIRRORS[self._drawn(epoch).mirrors[index] if self.flips else 0]
+        mirror = MIRRORS[self._drawn(epoch)[0][index] if self.flips else 0]
         # If the blur treats both the same, the blurred image is mirrored: it serves twice.
         before, after = (
             (mirror[0] and self._commutes[0] is late, mirror[1] and self._commutes[1] is late) for late in (False, True)
@@ -204,10 +188,8 @@ class TrainingDataset(Dataset[Sample]):
             planes["wiener_estimate"] = pad_symmetric(prepared.astype(np.float16), self.context)
         return planes
 
-    def _drawn(self, epoch: int) -> EpochDraws:
-        if self._draws is None or self._draws.epoch != epoch:
-            self._draws = EpochDraws.draw(self.seed, epoch, len(self.images.names), self.patches_per_image)
-        return self._draws
+    def _drawn(self, epoch: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        return _epoch_draws(self.seed, epoch, len(self.images.names), self.patches_per_image)
 
     def _size(self) -> int:
         """Return the bytes needed to keep all blurred crops, Wiener estimates and mirrored sharp crops."""
