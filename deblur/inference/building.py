@@ -28,8 +28,11 @@ _SHARED: Final = 4  # how many times as much as a file holds its weights may hav
 def build_network(
     settings: Mapping[str, Any], trusted: Sequence[str] = (), allowed: Sequence[str] = TRUSTED
 ) -> nn.Module:
-    """Build a network; `compile` in its settings is left to the training."""
-    node = {key: value for key, value in settings.items() if key != "compile"}
+    """Build a network without `compile`, which the training does, and without the default `cpu_ops=auto`.
+
+    A custom class that takes over our settings need not have the argument `cpu_ops`.
+    """
+    node = {key: value for key, value in settings.items() if key != "compile" and (key, value) != ("cpu_ops", "auto")}
     return build(node, nn.Module, trusted=trusted, allowed=allowed)
 
 
