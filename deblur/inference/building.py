@@ -29,9 +29,12 @@ _SHARED: Final = 4  # weights may take so many times the size of their file, if 
 def build_network(
     settings: Target | Mapping[str, Any], trusted: Sequence[str] = (), allowed: Sequence[str] = TRUSTED
 ) -> nn.Module:
-    """Build a network; `compile` in its settings is left to the training."""
+    """Build a network without `compile`, which the training does, and without the default `cpu_ops=auto`.
+
+    A custom class that takes over our settings need not have the argument `cpu_ops`.
+    """
     given = settings.plain() if isinstance(settings, Target) else settings
-    node = {key: value for key, value in given.items() if key != "compile"}
+    node = {key: value for key, value in given.items() if key != "compile" and (key, value) != ("cpu_ops", "auto")}
     return build(node, nn.Module, trusted=trusted, allowed=allowed)
 
 

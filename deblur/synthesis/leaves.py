@@ -92,7 +92,7 @@ def _radii(rng: np.random.RandomState, scene: Scene) -> list[float]:
 
 def _drop(rng: np.random.RandomState, scene: Scene, canvas: Plane, radius: float) -> None:
     level = rng.normal(scene.brightness, scene.contrast)
-    outline = _ellipse(rng, radius) if happens(rng, scene.roundness) else _polygon(rng, radius)
+    outline = _outline(rng, radius, scene.roundness)
     outline += np.rint(rng.uniform(0, CANVAS_SIZE, 2)).astype(np.int32)
     if radius < OVERSAMPLING * LEAST_TEXTURED:
         cv2.fillPoly(canvas, [outline], level)
@@ -103,41 +103,30 @@ def _drop(rng: np.random.RandomState, scene: Scene, canvas: Plane, radius: float
         return
     covered = np.zeros((bottom - top, right - left), np.uint8)
     cv2.fillPoly(covered, [outline - (left, top)], 1)
-    surface = level + _light(rng, covered.shape)
+    right_light, down_light = rng.uniform(-0.15, 0.15, 2)  # a constant gradient with a mean of 0
+    rows, columns = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in covered.shape)
+    surface = level + np.asarray(down_light * rows[:, None] + right_light * columns, dtype=np.float32)
     if happens(rng, TEXTURED_FRACTION):
         texture = scene.textures[rng.randint(len(scene.textures))]
         surface += rng.uniform(0.02, 0.15) * texture[top:bottom, left:right]
     np.copyto(canvas[top:bottom, left:right], surface, where=covered.astype(bool))
 
 
-def _ellipse(rng: np.random.RandomState, radius: float) -> NDArray[np.int32]:
-    """Return the corners (x, y) of an ellipse of the area of a disk, around 0."""
-    stretch = math.sqrt(rng.uniform(1, 3))
-    axes = np.array([radius * stretch, radius / stretch])
-    turn = rng.uniform(0, 2 * math.pi)
-    angles = np.linspace(0, 2 * math.pi, 8 + int(radius / 2), endpoint=False)
-    return _turned(axes * np.stack([np.cos(angles), np.sin(angles)], axis=1), turn)
-
-
-def _polygon(rng: np.random.RandomState, radius: float) -> NDArray[np.int32]:
-    """Return three to eight corners (x, y) around 0."""
-    count = rng.randint(3, 9)
-    angles = np.sort(rng.uniform(0, 2 * math.pi, count))
-    reach = radius * rng.uniform(0.7, 1.6, count)
-    return _turned(reach[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1), 0.0)
-
-
-def _turned(corners: NDArray[np.float64], angle: float) -> NDArray[np.int32]:
-    cosine, sine = math.cos(angle), math.sin(angle)
-    turned = corners @ np.array([[cosine, sine], [-sine, cosine]])
-    return np.asarray(np.rint(turned), dtype=np.int32)
-
-
-def _light(rng: np.random.RandomState, shape: tuple[int, ...]) -> Plane:
-    """Return gray levels with a mean of 0 and a constant gradient, up to 0.15 across and down the shape."""
-    right, down = rng.uniform(-0.15, 0.15, 2)
-    rows, columns = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in shape)
-    return np.asarray(down * rows[:, None] + right * columns, dtype=np.float32)
+def _outline(rng: np.random.RandomState, radius: float, roundness: float) -> NDArray[np.int32]:
+    """Return the corners (x, y) around 0 of an ellipse of the area of a disk, or of a polygon of 3 to 8 corners."""
+    if happens(rng, roundness):
+        stretch = math.sqrt(rng.uniform(1, 3))
+        reach = np.array([radius * stretch, radius / stretch])
+        turn = rng.uniform(0, 2 * math.pi)
+        angles = np.linspace(0, 2 * math.pi, 8 + int(radius / 2), endpoint=False)
+    else:
+        count = rng.randint(3, 9)
+        turn = 0.0
+        angles = np.sort(rng.uniform(0, 2 * math.pi, count))
+        reach = radius * rng.uniform(0.7, 1.6, (count, 1))
+    cosine, sine = math.cos(turn), math.sin(turn)
+    corners = (reach * np.stack([np.cos(angles), np.sin(angles)], axis=1)) @ [[cosine, sine], [-sine, cosine]]
+    return np.asarray(np.rint(corners), dtype=np.int32)
 
 
 def _cloudy(rng: np.random.RandomState) -> Plane:

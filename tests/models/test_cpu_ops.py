@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from deblur.errors import UserError
+from deblur.inference.building import build_network
 from deblur.models import SRCNN, ResNet, WienerSRCNN, cpu_ops
 
 Layer = Callable[[Tensor, nn.Conv2d], Tensor]
@@ -126,6 +128,13 @@ def test_other_precisions_use_torchs_own_layers(dtype: torch.dtype) -> None:
     assert SRCNN((3, 3), (2,)).to(dtype)(features).dtype == dtype
 
 
+class CustomNetwork(nn.Conv2d):
+    """A network of a user, with settings of its own."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(1, 1, width)
+
+
 NETWORKS: list[Callable[[str], nn.Module]] = [
     lambda cpu_ops: SRCNN((5, 3, 3), (6, 4), dilations=(1, 2, 1), cpu_ops=cpu_ops),
     lambda cpu_ops: WienerSRCNN((5, 3), (6,), cpu_ops=cpu_ops),
@@ -202,3 +211,15 @@ def test_the_installed_torch_has_all_operators(caplog: pytest.LogCaptureFixture)
 def test_another_setting_is_refused(build: Callable[[str], nn.Module]) -> None:
     with pytest.raises(ValueError, match=r"^cpu_ops=mkldnn is not allowed: give auto or torch\.$"):
         build("mkldnn")
+
+
+def test_a_custom_class_without_the_argument_takes_the_default_settings() -> None:
+    settings = {"_target_": f"{CustomNetwork.__module__}.CustomNetwork", "width": 3, "compile": False}
+    trusted = [CustomNetwork.__module__]
+    assert isinstance(build_network({**settings, "cpu_ops": "auto"}, trusted), CustomNetwork)
+    with pytest.raises(UserError, match="unexpected keyword argument 'cpu_ops'"):
+        build_network({**settings, "cpu_ops": "torch"}, trusted)
+    ours = {"_target_": "deblur.models.ResNet", "blocks": 1, "width": 3, "cpu_ops": "torch"}
+    with pytest.MonkeyPatch.context() as patch:
+        assert not uses_ours(build_network(ours), patch, torch.rand(1, 1, 9, 9))
+        assert uses_ours(build_network({**ours, "cpu_ops": "auto"}), patch, torch.rand(1, 1, 9, 9))

@@ -17,49 +17,35 @@ def random_skin(rng: np.random.RandomState) -> float:
 
 def draw_head(canvas: Canvas, rng: np.random.RandomState, skin: float) -> None:
     """Draw ears and face on a skin of the given gray level."""
-    shape = _random_face_shape(rng)
-    _draw_ears(canvas, skin)
-    canvas.fill(shape, skin, skin * rng.uniform(0.9, 1.0))
-    _draw_shadows(canvas, rng, shape)
+    temple = bezier((0, -1), (0.75, -1.0), (1.0, -0.5), (0.98, 0.1))
+    cheek = (0.97, rng.uniform(0.55, 0.75))
+    jaw = (rng.uniform(0.4, 0.6), 0.95)
+    chin = (0, rng.uniform(0.98, 1.12))
+    lower = bezier((0.98, 0.1), cheek, jaw, chin, count=18)
+    face = join(temple, lower[1:], mirror(lower)[1:], mirror(temple)[1:-1])
+    for side in SIDES:  # ears
+        canvas.fill(ellipse(side * 0.97, 0.25, 0.12, 0.22, count=20), skin, skin * 0.85)
+        canvas.stroke(ellipse(side * 0.97, 0.25, 0.06, 0.12, count=10, arc=(1.0, 5.0)), canvas.ink, 0.7)
+    canvas.fill(face, skin, skin * rng.uniform(0.9, 1.0))
+    dark_side = pick(rng, *SIDES)
+    far_side = shifted(face, dark_side * rng.uniform(1.2, 1.7), rng.uniform(-0.2, 0.3))
+    canvas.shade(far_side, face, rng.uniform(0.75, 0.95))
+    below_hair = ellipse(0, -0.62, 1.1, rng.uniform(0.2, 0.55))
+    canvas.shade(below_hair, face, rng.uniform(0.7, 0.9))
+    below_cheek = ellipse(dark_side * 0.6, 0.8, 0.5, 0.3)
+    canvas.shade(below_cheek, face, rng.uniform(0.85, 0.97), softness=0.15)
     if happens(rng, 0.6):
-        _draw_blush(canvas, rng, shape, skin)
+        _draw_blush(canvas, rng, face, skin)
     _draw_eyes(canvas, rng, skin)
     nose = bezier((0, 0.5), (0.04, 0.56), (-0.01, 0.6), count=8)
     canvas.stroke(nose, skin * rng.uniform(0.4, 0.7), 0.9)
     _draw_mouth(canvas, rng)
 
 
-def _random_face_shape(rng: np.random.RandomState) -> Points:
-    temple = bezier((0, -1), (0.75, -1.0), (1.0, -0.5), (0.98, 0.1))
-    cheek = (0.97, rng.uniform(0.55, 0.75))
-    jaw = (rng.uniform(0.4, 0.6), 0.95)
-    chin = (0, rng.uniform(0.98, 1.12))
-    lower = bezier((0.98, 0.1), cheek, jaw, chin, count=18)
-    return join(temple, lower[1:], mirror(lower)[1:], mirror(temple)[1:-1])
-
-
-def _draw_ears(canvas: Canvas, skin: float) -> None:
-    for side in SIDES:
-        canvas.fill(ellipse(side * 0.97, 0.25, 0.12, 0.22, count=20), skin, skin * 0.85)
-        inside = ellipse(side * 0.97, 0.25, 0.06, 0.12, count=10, arc=(1.0, 5.0))
-        canvas.stroke(inside, canvas.ink, 0.7)
-
-
-def _draw_shadows(canvas: Canvas, rng: np.random.RandomState, shape: Points) -> None:
-    """Darken one side of the face, the forehead below the hair, and one cheek."""
-    side = pick(rng, *SIDES)
-    far_side = shifted(shape, side * rng.uniform(1.2, 1.7), rng.uniform(-0.2, 0.3))
-    canvas.shade(far_side, shape, rng.uniform(0.75, 0.95))
-    below_hair = ellipse(0, -0.62, 1.1, rng.uniform(0.2, 0.55))
-    canvas.shade(below_hair, shape, rng.uniform(0.7, 0.9))
-    below_cheek = ellipse(side * 0.6, 0.8, 0.5, 0.3)
-    canvas.shade(below_cheek, shape, rng.uniform(0.85, 0.97), softness=0.15)
-
-
-def _draw_blush(canvas: Canvas, rng: np.random.RandomState, shape: Points, skin: float) -> None:
+def _draw_blush(canvas: Canvas, rng: np.random.RandomState, face: Points, skin: float) -> None:
     """Draw a soft spot and up to three short lines on each cheek."""
     for side in SIDES:
-        canvas.shade(ellipse(side * 0.55, 0.52, 0.2, 0.1), shape, rng.uniform(0.75, 0.92), softness=0.07)
+        canvas.shade(ellipse(side * 0.55, 0.52, 0.2, 0.1), face, rng.uniform(0.75, 0.92), softness=0.07)
         for number in range(rng.randint(0, 4)):
             x = side * 0.55 + 0.07 * number
             canvas.stroke(as_points((x - 0.08, 0.56), (x - 0.04, 0.47)), skin * 0.6, 0.6)
