@@ -29,7 +29,9 @@ def assert_failed_with(workplace: Workplace, error: str, sentence: str) -> None:
 )
 def test_a_killed_process_is_a_sentence(workplace: Workplace, capsys: pytest.CaptureFixture[str], stage: str) -> None:
     kill = ("+callbacks.kill._target_=failing_blurs.KillLoaderProcess", f"+callbacks.kill.stage={stage}")
-    overrides = (*SMALL, "trusted=[failing_blurs]", *kill, "data.num_workers=2", "data.eval_batch_size=1")
+    # More test images than the processes load in advance: else the killed one may have delivered all of its own.
+    many = ("data.max_images=96", "trainer.max_epochs=1")
+    overrides = (*SMALL, *many, "trusted=[failing_blurs]", *kill, "data.num_workers=2", "data.eval_batch_size=1")
     assert workplace.train(*overrides) == 2
     assert_failed_with(workplace, capsys.readouterr().err, ENDED)
 
