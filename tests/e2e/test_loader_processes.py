@@ -54,7 +54,7 @@ def test_what_fails_within_a_process_is_a_sentence(
     assert_failed_with(workplace, capsys.readouterr().err, sentence)
 
 
-def test_a_bug_within_a_process_is_told_to_its_author(workplace: Workplace) -> None:
+def test_a_bug_within_a_process_has_a_traceback(workplace: Workplace) -> None:
     with pytest.raises(ValueError, match="what nobody thought of") as caught:
         workplace.train(*SMALL, *FAILING, "+blur.how=bug", "data.num_workers=1")
     assert "failing_blurs.py" in str(caught.value.__cause__)
@@ -75,7 +75,7 @@ def test_too_few_files_for_the_processes_are_a_sentence(
 
 
 @pytest.mark.parametrize("how", ["user", pytest.param("kill", marks=pytest.mark.slow)])
-def test_an_evaluation_tells_the_reason(
+def test_an_evaluation_reports_the_reason(
     finished: Workplace, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
 ) -> None:
     places = (f"run={finished.run}", f"output={tmp_path}", f"paths.cache_root={cache_root}", "accelerator=cpu")
@@ -87,7 +87,7 @@ def test_an_evaluation_tells_the_reason(
 
 
 @pytest.mark.slow
-def test_an_evaluation_with_too_few_files_tells_so(
+def test_an_evaluation_with_too_few_files_says_so(
     finished: Workplace, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = (f"run={finished.run}", f"output={tmp_path}", f"paths.cache_root={cache_root}", "accelerator=cpu")
