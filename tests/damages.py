@@ -50,7 +50,7 @@ WAYS: Mapping[str, Callable[[Path], object]] = {
 
 
 def damage(path: Path, way: str) -> None:
-    """Damage a file in one of the WAYS; where it is not there, it is made first."""
+    """Damage a file in one of the WAYS; one that is not there is made first."""
     if not path.exists():
         path.write_text("one: 1\n")
     WAYS[way](path)

@@ -25,7 +25,7 @@ def write_network(path: Path, kernel_sizes: tuple[int, ...], brighter: float = 0
 
 
 def write_non_blind_network(path: Path) -> Path:
-    """Write a network of random weights that is told the kernel of each image."""
+    """Write a network of random weights that takes the kernel of each image."""
     model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4], "non_blind": True}
     weights = calibrated(non_blind=True).state_dict()
     write_weights(path, weights, {"name": path.stem, "settings": {"model": model, "blur": BOX}})

@@ -143,8 +143,8 @@ def test_nothing_is_made_up() -> None:
         ),
     ],
 )
-def test_a_training_says_what_was_meant(refused: Refused, overrides: str, sentence: str) -> None:
-    assert sentence in refused(*overrides.split())
+def test_a_training_says_what_was_meant(explained: Refused, overrides: str, sentence: str) -> None:
+    assert sentence in explained(*overrides.split())
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ def network(config: dict[str, Any]) -> SRCNN:
     return SRCNN(model["kernel_sizes"], model["widths"], residual=model["residual"], dropout=model["dropout"])
 
 
+@pytest.mark.slow
 def test_the_grid_is_the_studys(accepted: Accepted) -> None:
     configs = accepted("experiment=grid")
     models, blurs, rates = ("srcnn_915", "srcnn_9315", "srcnn_91115"), ("gaussian", "box", "motion"), (1e-4, 1e-3)

@@ -45,7 +45,7 @@ def assert_one_sentence(code: int, complaint: str, reason: str) -> None:
 
 
 def assert_continues(root: Path, overrides: tuple[str, ...], finished: Workplace) -> None:
-    """Resume the run, or start it again where it had not begun, and compare it with an undisturbed one."""
+    """Resume the run, or start it again if it had not begun, and compare it with an undisturbed one."""
     states = list(root.rglob("status.json"))
     for log in root.rglob("train.log"):
         assert "Traceback" not in log.read_text()

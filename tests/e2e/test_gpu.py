@@ -64,7 +64,7 @@ def test_a_compiled_network_trains_and_its_checkpoint_loads_plainly(workplace: W
     DeblurModule.load_from_checkpoint(best, weights_only=True)
 
 
-def test_a_moved_interrupted_run_goes_on(workplace: WorkplaceOnGPU, tmp_path: Path, cache_root: Path) -> None:
+def test_a_moved_interrupted_run_resumes(workplace: WorkplaceOnGPU, tmp_path: Path, cache_root: Path) -> None:
     flag = tmp_path / "flag"
     stop = (f"+callbacks.stop.flag='{flag}'", "+callbacks.stop._target_=watchers.StopOnce", TRUSTED)
     overrides = (*ON_GPU, *SMALL[:-1], "model.dropout=0.1", "trainer.precision=32-true")

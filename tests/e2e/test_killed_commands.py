@@ -75,7 +75,7 @@ def epochs(folder: Path) -> list[int]:
         ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10"),
     ],
 )
-def test_runs_end_with_their_command_and_go_on_to_the_same_results(
+def test_runs_end_with_their_command_and_resume_to_the_same_results(
     sweeps: Sweeps,
     undisturbed: Sweeps,
     started: Callable[..., "subprocess.Popen[str]"],

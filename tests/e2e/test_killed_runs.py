@@ -74,7 +74,7 @@ def sweep(killer: Path, root: Path, cache: Path, at: int, told: int = -1) -> tup
 
 
 def contents(root: Path) -> dict[str, Any]:
-    """Return what each run says, and which files there are beside the runs."""
+    """Return what each run says, and which other files there are."""
     runs = {path.parent.name: content_of(path.parent) for path in root.rglob("metrics.json")}
     files = {re.sub(r"(?<=tfevents\.).*", "", path.relative_to(root).as_posix()) for path in root.rglob("*")}
     return {"runs": runs, "files": sorted(files)}

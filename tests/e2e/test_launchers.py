@@ -37,7 +37,7 @@ def test_launchers_train_the_same_runs(sweeps: Sweeps, one_by_one: Sweeps, launc
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_launchers_tell_of_failures(sweeps: Sweeps, tmp_path: Path, launcher: str) -> None:
+def test_launchers_report_failures(sweeps: Sweeps, tmp_path: Path, launcher: str) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
     (tmp_path / "bombs.py").write_text(BOMB)
     overrides = (*AXES, *SMALL, "+callbacks.bomb._target_=bombs.Bomb", "trusted=[bombs]")

@@ -10,7 +10,7 @@ from deblur.train import main
 
 @pytest.mark.slow
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_moved_run_ends_and_goes_on_where_it_is(
+def test_a_moved_run_ends_and_resumes_where_it_is(
     finished: Workplace, workplace: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str], replaced: bool
 ) -> None:
     moved = tmp_path / "moved"

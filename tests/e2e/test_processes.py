@@ -55,7 +55,7 @@ def epochs_done(root: Path) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_stopped_process_goes_on_to_the_same_result(tmp_path: Path, cache_root: Path, how: signal.Signals) -> None:
+def test_a_stopped_process_resumes_to_the_same_result(tmp_path: Path, cache_root: Path, how: signal.Signals) -> None:
     overrides = (*SMALL, "trainer.max_epochs=6", "model.dropout=0.2")
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     env = environment(cache_root)

@@ -21,7 +21,7 @@ def copy_interrupted(finished: Workplace, workplace: Workplace, **status: str) -
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
+def test_an_interrupted_run_resumes_as_if_nothing_had_happened(
     finished: Workplace, workplace: Workplace, tmp_path: Path, workers: int
 ) -> None:
     flag = tmp_path / "flag"
@@ -95,7 +95,7 @@ SCHEDULERS: dict[str, tuple[str, ...]] = {
         (*SCHEDULERS["cosine"], "callbacks=[default,ema,early_stopping]", "data.num_workers=1"),
     ],
 )
-def test_schedules_and_averages_go_on(tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]) -> None:
+def test_schedules_and_averages_resume(tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]) -> None:
     assert_resumed_equals_uninterrupted(tmp_path, cache_root, *overrides, *SMALL)
 
 
@@ -103,7 +103,7 @@ def test_schedules_and_averages_go_on(tmp_path: Path, cache_root: Path, override
 @pytest.mark.parametrize("workers", [0, 1, 2])
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("more", [(), EVERY_SECOND_STEP], ids=["each step", "every second step"])
-def test_every_schedule_goes_on_with_any_number_of_loader_processes(
+def test_every_schedule_resumes_with_any_number_of_loader_processes(
     tmp_path: Path, cache_root: Path, scheduler: str, workers: int, more: tuple[str, ...]
 ) -> None:
     overrides = (*SCHEDULERS[scheduler], *more, f"data.num_workers={workers}")
@@ -112,7 +112,7 @@ def test_every_schedule_goes_on_with_any_number_of_loader_processes(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("overrides", [("experiment=wiener", "blur=box"), ("experiment=known_kernel",)])
-def test_presets_with_a_loader_process_go_on(tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]) -> None:
+def test_presets_with_a_loader_process_resume(tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]) -> None:
     network = ("model.kernel_sizes=[5,3]", "model.widths=[4]", "model.dropout=0.2")
     small = ("data.max_images=16", "data.patch_size=16", "data.eval_crop=48", "trainer.max_epochs=3")
     assert_resumed_equals_uninterrupted(tmp_path, cache_root, *overrides, *small, *network, *SMALLEST[-2:])
@@ -156,9 +156,9 @@ def test_a_run_with_damaged_checkpoints_ends_as_if_nothing_had_happened(
         path = workplace.run / "checkpoints" / name
         path.write_bytes(path.read_bytes()[:5000])
     assert workplace.resume() == 0
-    told = capsys.readouterr().out
-    assert f"{damaged[0]} is no checkpoint of this program, or is damaged" in told
-    assert ("is trained from the start" in told) == ("best.ckpt" in damaged)
+    output = capsys.readouterr().out
+    assert f"{damaged[0]} is no checkpoint of this program, or is damaged" in output
+    assert ("is trained from the start" in output) == ("best.ckpt" in damaged)
     assert content_of(workplace.run) == content_of(uneven.run)
 
 

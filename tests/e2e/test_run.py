@@ -35,7 +35,7 @@ def test_a_run_leaves_its_files(finished: Workplace) -> None:
     assert finished.run.parent.name.startswith("srcnn_915-box-lr_0.001-eval_crop_64-max_images_16-patch_size_32")
 
 
-def test_the_status_tells_the_end(finished: Workplace) -> None:
+def test_the_status_stores_the_end(finished: Workplace) -> None:
     status = finished.read("status.json")
     assert (status["state"], status["epoch"], status["error"]) == ("done", 3, None)
     assert status["started"] <= status["ended"]
@@ -147,8 +147,8 @@ def test_an_epoch_without_validation_has_no_figures_of_an_earlier_one(
     assert workplace.train(*SMALL, *overrides, "scheduler.patience=0", "scheduler.mode=max") == 0
     assert [bool(row["val/psnr"]) for row in workplace.rows("history.csv")] == [False, True, False, True]
     assert workplace.read("metrics.json")["val"]["epoch"] in (2, 4)
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
-    assert ["val/gain" in line for line in told] == [False, True, False, True]
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert ["val/gain" in line for line in shown] == [False, True, False, True]
     # The loss falls, which mode=max takes for a failure: the rate goes down after the second validation, not before.
     assert len({row["lr"] for row in workplace.rows("history.csv")}) == 1
 

@@ -22,7 +22,6 @@ from deblur.training.module import DeblurModule
 AVERAGED = ("callbacks.ema.decay=0.9",)
 CALLBACKS: dict[str, tuple[str, ...]] = {
     "none": ("callbacks=none",),
-    "default": (),
     "averages": ("callbacks=[default,ema]", *AVERAGED),
     "averages first": ("callbacks=[ema,default]", *AVERAGED),
     "averages from the second epoch": (
@@ -30,14 +29,17 @@ CALLBACKS: dict[str, tuple[str, ...]] = {
         *AVERAGED,
         "+callbacks.ema.update_starting_at_epoch=1",
     ),
-    "early stopping": ("callbacks=[default,early_stopping]", "callbacks.early_stopping.patience=1"),
-    "learning rate": ("callbacks=[default,lr_monitor]",),
+    "no averages": (
+        "callbacks=[default,early_stopping,lr_monitor]",
+        "callbacks.early_stopping.patience=1",
+        "+trainer.accumulate_grad_batches=2",
+        "data.batch_size=8",
+    ),
     "stochastic averages": (
         "+callbacks.swa._target_=lightning.pytorch.callbacks.StochasticWeightAveraging",
         "+callbacks.swa.swa_lrs=0.01",
         "+callbacks.swa.swa_epoch_start=1",
     ),
-    "accumulated gradients": ("+trainer.accumulate_grad_batches=2", "data.batch_size=8"),
 }
 
 

@@ -153,7 +153,7 @@ def test_fail_fast_starts_no_run_after_a_failure(sweeps: Sweeps, tmp_path: Path)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_sweep_goes_on_to_the_same_results(
+def test_a_stopped_sweep_resumes_to_the_same_results(
     sweeps: Sweeps, undisturbed: Sweeps, stopped: list[subprocess.Popen[str]], how: signal.Signals
 ) -> None:
     process = sweeps.start(*AXES, *LONGER)

@@ -65,7 +65,7 @@ def test_an_evaluation_gives_what_the_training_measured(
     assert [[row[name] for name in both] for row in rows] == [[row[name] for name in both] for row in ours]
 
 
-def test_what_the_network_is_stands_beside_its_results(wiener_guided: Workplace) -> None:
+def test_the_network_is_described_with_its_results(wiener_guided: Workplace) -> None:
     metrics = wiener_guided.read("metrics.json")
     assert metrics["model"]["wiener_guided"] is True
     assert metrics["test"]["wiener_psnr"] > metrics["test"]["input_psnr"]
@@ -104,7 +104,7 @@ def test_it_is_crossed_with_blurs_that_it_was_not_calibrated_with(wiener_guided:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
+def test_an_interrupted_run_resumes_as_if_nothing_had_happened(
     wiener_guided: Workplace, workplace: Workplace, tmp_path: Path, workers: int
 ) -> None:
     flag = tmp_path / "flag"
@@ -163,7 +163,7 @@ def test_images_are_restored_by_the_run_and_by_what_was_exported(
         assert by_run.shape == before.shape
         assert np.abs(by_run - before).mean() > 1
         np.testing.assert_array_equal(by_safetensors, by_run)
-        assert np.abs(by_onnx - by_run).max() <= 1  # a level, where a rounding differs
+        assert np.abs(by_onnx - by_run).max() <= 1  # a level, if a rounding differs
 
 
 @pytest.mark.slow
@@ -174,7 +174,7 @@ def test_an_onnx_file_is_exact_to_a_hundred_thousandth(wiener_guided: Workplace,
     np.testing.assert_allclose(deblur.load(tmp_path / "net.onnx")(image), expected, rtol=0, atol=1e-5)
 
 
-def test_a_network_that_is_told_the_kernels_is_trained_and_evaluated(
+def test_a_network_that_knows_the_kernels_is_trained_and_evaluated(
     workplace: Workplace, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     overrides = ("blur=motion_random", "model.non_blind=true", "trainer.max_epochs=1")

@@ -39,7 +39,7 @@ def test_a_blur_has_its_strength(blur: dict[str, Any], overrides: str) -> None:
     assert blur_text(blur) == overrides
 
 
-def test_a_test_is_told_in_full() -> None:
+def test_all_conditions_are_described() -> None:
     config = {"data": DATA, "blur": BOX | {"noise_sigma": [0, 3.5], "jpeg_quality": 50}}
     assert conditions_of(config, {"train": 12, "val": 2, "test": 1}, "0123456789abcdef") == {
         "data": "folder faces",
@@ -54,7 +54,7 @@ def test_a_test_is_told_in_full() -> None:
     }
 
 
-def test_what_is_not_known_is_not_told() -> None:
+def test_unknown_conditions_are_left_out() -> None:
     assert conditions_of({"blur": {"_target_": "my_blurs.Ring"}}) == {"blur": "Ring"}
     assert conditions_of({}) == {}
     assert conditions_of({"data": {"name": "synthetic"}}, {"test": 1}) == {
@@ -70,7 +70,7 @@ def test_pairs_are_blurred_already() -> None:
     assert (found["data"], found["blur"]) == ("pairs sharp and soft", "as the pairs are")
 
 
-def test_drawn_leaves_are_told() -> None:
+def test_drawn_leaves_are_described() -> None:
     assert conditions_of({"data": {"name": "synthetic", "leaves": 0.5}})["data"] == "synthetic with 50% dead leaves"
 
 

@@ -212,7 +212,7 @@ def test_a_run_whose_folder_is_not_its_own_any_more_writes_nothing(tmp_path: Pat
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("checkpoints"), KeyboardInterrupt()])
-def test_an_error_in_a_lost_folder_is_told_as_the_loss(tmp_path: Path, error: BaseException) -> None:
+def test_an_error_in_a_lost_folder_is_reported_as_the_loss(tmp_path: Path, error: BaseException) -> None:
     def train() -> None:
         with RunFolder(tmp_path / "run", CONFIG):
             (tmp_path / "run").rename(tmp_path / "away")

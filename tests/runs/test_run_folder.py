@@ -59,7 +59,7 @@ def test_a_run_that_breaks_off_says_so(tmp_path: Path, error: BaseException, sta
     assert status["ended"] is not None
 
 
-def test_a_run_that_goes_on_keeps_its_start_and_epoch(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_start_and_epoch(tmp_path: Path) -> None:
     enter(tmp_path)
     first = read_json(tmp_path / "status.json") | {"started": "2020-01-01T00:00:00+00:00", "epoch": 3}
     (tmp_path / "status.json").write_text(json.dumps(first))

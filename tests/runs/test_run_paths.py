@@ -53,7 +53,7 @@ FOLDERS = [
 
 
 @pytest.mark.parametrize(("folder", "sentence"), FOLDERS)
-def test_a_folder_that_is_no_run_is_told_what_it_is(workplace: Path, folder: str, sentence: str) -> None:  # noqa: ARG001
+def test_a_folder_that_is_no_run_is_refused_with_what_it_is(workplace: Path, folder: str, sentence: str) -> None:  # noqa: ARG001
     with pytest.raises(UserError) as caught:
         read_config(Path(folder))
     assert str(caught.value) == no_run(Path(folder))

@@ -11,7 +11,7 @@ from deblur.runs.states import resumed_config
 
 
 @pytest.mark.parametrize("state", [None, "running", "failed", "interrupted"])
-def test_a_resumed_run_goes_on_with_its_own_configuration(tmp_path: Path, state: str | None) -> None:
+def test_a_resumed_run_uses_its_own_configuration(tmp_path: Path, state: str | None) -> None:
     enter(tmp_path)
     if state is None:
         (tmp_path / "status.json").unlink()

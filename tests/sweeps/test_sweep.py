@@ -44,7 +44,7 @@ def noted(folder: Path) -> dict[str, Any]:
     return read_json(folder / "sweep.json")
 
 
-def test_what_is_asked_for_is_noted_beside_what_was_asked_for_before(tmp_path: Path) -> None:
+def test_commands_and_runs_are_added_to_earlier_ones(tmp_path: Path) -> None:
     Sweep(tmp_path, (job(tmp_path, "a"), job(tmp_path, "b"))).write_file("first")
     Sweep(tmp_path, (job(tmp_path, "b"), job(tmp_path, "c"))).write_file("second")
     Sweep(tmp_path, (job(tmp_path, "a"),)).write_file("first")
@@ -104,7 +104,9 @@ DAMAGES = ("empty", "cut", "zeros", "nested", "list", "text", "folder", "pipe", 
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_a_damaged_note_is_told_and_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str) -> None:
+def test_a_damaged_sweep_file_is_reported_and_written_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
     first = job(tmp_path, "a")
     with RunFolder(first.folder, first.config.plain()):
         pass

@@ -88,7 +88,7 @@ def test_only_damaged_runs_are_a_report_too(sweep: Sweep, capsys: pytest.Capture
     assert (sweep.folder / "report" / "report.html").is_file()
 
 
-def test_an_interrupted_sweep_says_how_it_goes_on(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_sweep_says_how_it_resumes(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     (sweep.folder / "b" / "status.json").write_text(json.dumps({"state": "interrupted"}))
     assert conclude(sweep, EXIT_INTERRUPTED) == EXIT_INTERRUPTED
     assert capsys.readouterr().out == "1 of 2 runs are done. The same command resumes the sweep.\n"
