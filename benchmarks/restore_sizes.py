@@ -141,12 +141,12 @@ def _restorer(name: str, onnx: Path | None) -> Callable[[Pixels], object]:
     if name == OURS:
         return _our_restorer()
     from deblur.baselines import RichardsonLucy, Wiener
+    from deblur.blur.images import as_float
     from deblur.blur.kernels import box
-    from deblur.wiener.images import to_unit
 
     baseline, parameter = (Wiener(), BALANCE) if name == WIENER else (RichardsonLucy(), ITERATIONS)
     kernel = box(7)
-    return lambda image: baseline._restored(to_unit(image), kernel, parameter)
+    return lambda image: baseline._restored(as_float(image), kernel, parameter)
 
 
 def _our_restorer() -> Callable[[Pixels], object]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from deblur.blur import Kernel, convolve
-from deblur.blur.images import pad_symmetric
+from deblur.blur.images import as_float, pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images, climb, mean_psnr
 from deblur.wiener.spectra import PowerSpectrum, dct_frequencies
@@ -105,7 +105,7 @@ class WienerFilter:
         power = PowerSpectrum.measured(sharp, (height, width), ROUNDING_POWER)
         noise = PowerSpectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
         if estimate_noise:
-            white = np.mean([white_noise(decoded.astype(np.float32) / GRAY_LEVELS) for decoded in blurred])
+            white = np.mean([white_noise(as_float(decoded)) for decoded in blurred])
             noise = noise.changed(-float(white), LEAST_NOISE_POWER)
         found = cls(power, noise, estimate_noise=estimate_noise)
         uneven = [triple for triple in zip(sharp, blurred, kernels, strict=True) if method(triple[2]) == "fft"]

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.blur.images import as_float
 from deblur.blur.kernels import Psf
 
 UnitImage = NDArray[np.float32]
@@ -18,11 +19,6 @@ ByteImage = NDArray[np.uint8]
 
 GRAY_LEVELS: Final = 255.0  # of 1.0
 LEAST_ERROR: Final = 1e-12  # mean squared error that counts as exact, 120 dB: one infinite PSNR would end all tuning
-
-
-def to_unit(image: ByteImage) -> UnitImage:
-    """Scale gray levels to [0, 1]."""
-    return image.astype(np.float32) / np.float32(GRAY_LEVELS)
 
 
 def check_training_images(
@@ -57,7 +53,7 @@ def mean_psnr(
     """
     ratios = []
     for original, image, kernel in zip(sharp, blurred, kernels, strict=True):
-        error = np.clip(restore(to_unit(image), kernel), 0, 1) - to_unit(original)
+        error = np.clip(restore(as_float(image), kernel), 0, 1) - as_float(original)
         ratios.append(-10 * math.log10(max(float(np.mean(np.square(error, dtype=np.float64))), LEAST_ERROR)))
     return math.fsum(ratios) / len(ratios)
 

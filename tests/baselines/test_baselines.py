@@ -13,9 +13,10 @@ from deblur.baselines import BASELINES, Baseline, Identity, RichardsonLucy, Wien
 from deblur.baselines.classical import MOST_ITERATIONS
 from deblur.baselines.classical import fitted as tuned_value
 from deblur.blur import kernels
+from deblur.blur.images import as_float
 from deblur.blur.kernels import Psf
 from deblur.errors import UserError
-from deblur.wiener.images import mean_psnr, to_unit
+from deblur.wiener.images import mean_psnr
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]
@@ -65,7 +66,7 @@ def test_the_room_loads_neither_torch_nor_scikit_image() -> None:
 
 def test_doing_nothing_needs_no_images(faces: Images) -> None:
     baseline = Identity()
-    image = to_unit(faces[0])
+    image = as_float(faces[0])
     np.testing.assert_array_equal(baseline.restore(image, BLURS["box"]), image)
     assert baseline.settings == {}
 
@@ -139,7 +140,7 @@ def test_images_of_any_size_keep_size_type_and_brightness(
     kernel = kernels.motion(13, 30)
     small = [face[:30, :40] for face in small_faces[:1]]
     baseline = fitted(name, small, [degrade(each, kernel) for each in small], kernel)
-    image = to_unit(degrade(np.random.default_rng(0).integers(90, 160, shape, dtype=np.uint8), kernel))
+    image = as_float(degrade(np.random.default_rng(0).integers(90, 160, shape, dtype=np.uint8), kernel))
     before = image.copy()
     restored = baseline.restore(image, kernel)
     assert restored.shape == shape
@@ -152,7 +153,7 @@ def test_images_of_any_size_keep_size_type_and_brightness(
 def test_the_margin_is_what_keeps_the_boundary_clean(kind: type[Any], faces: Images, degrade: Degrade) -> None:
     kernel = BLURS["box"]
     crop = faces[0][30:130, 50:200]
-    image = to_unit(degrade(crop, kernel))
+    image = as_float(degrade(crop, kernel))
     parameter = {Wiener: 0.01, RichardsonLucy: 15}[kind]
     padded, bare = (
         kind()._restored(image, kernel, parameter),
@@ -170,7 +171,7 @@ def test_wiener_knows_the_mirrored_boundary(faces: Images, degrade: Degrade) -> 
     blurred = [degrade(face, kernel) for face in faces]
     baseline = fitted("wiener", faces[:2], blurred[:2], kernel)
     errors = [
-        np.square(baseline.restore(to_unit(each), kernel) - face / 255)
+        np.square(baseline.restore(as_float(each), kernel) - face / 255)
         for each, face in zip(blurred, faces, strict=True)
     ]
     boundary = np.ones(faces[0].shape, bool)

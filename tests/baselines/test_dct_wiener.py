@@ -8,9 +8,10 @@ from scipy import fft, ndimage
 
 from deblur.baselines import DctWiener
 from deblur.blur import Kernel, convolve, kernels
+from deblur.blur.images import as_float
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import DEFAULT_NOISE_SCALE, NOISE_SMOOTHING, eigenvalues, method
-from deblur.wiener.images import mean_psnr, to_unit
+from deblur.wiener.images import mean_psnr
 from deblur.wiener.spectra import PowerSpectrum
 
 Images = list[NDArray[np.uint8]]
@@ -92,7 +93,7 @@ def test_equals_the_dense_solution(kernel: Psf, degrade: Degrade) -> None:
     covariance = transform.T @ np.diag(power.ravel()) @ transform
     noise = transform.T @ np.diag(noise_power.ravel()) @ transform
     blur = blur_matrix(kernel, *shape)
-    blurred = to_unit(degrade(sharp[0], kernel, 3.0))
+    blurred = as_float(degrade(sharp[0], kernel, 3.0))
     psf = np.linalg.solve(blur @ covariance @ blur.T + noise, blurred.ravel())
     expected = (covariance @ blur.T @ psf).reshape(shape)
     np.testing.assert_allclose(baseline.restore(blurred, kernel), expected, atol=1e-5)
@@ -123,7 +124,7 @@ def test_a_stationary_field_is_restored_as_theory_says(degrade: Degrade) -> None
     baseline = fitted(sharp, kernel, degrade, noise_sigma=5.0)
     response = 0.5 + 0.5 * np.cos(np.pi * np.arange(48) / 48)
     left = 30**2 * 5**2 / (response**2 * 30**2 + 5**2)  # squared error at each frequency [gray levels^2]
-    errors = [255 * baseline.restore(to_unit(degrade(each, kernel, 5.0)), kernel) - each for each in sharp]
+    errors = [255 * baseline.restore(as_float(degrade(each, kernel, 5.0)), kernel) - each for each in sharp]
     assert np.mean(np.square(errors)) == pytest.approx(left.mean(), rel=0.05)
 
 
@@ -177,7 +178,7 @@ def test_images_of_any_size_are_taken(
 ) -> None:
     baseline = fitted(small_faces[:2], kernels.box(3), degrade)
     sharp = np.random.default_rng(3).integers(100, 140, shape, dtype=np.uint8)
-    blurred = to_unit(degrade(sharp, kernel))
+    blurred = as_float(degrade(sharp, kernel))
     before = blurred.copy()
     restored = baseline.restore(blurred, kernel)
     assert restored.shape == shape
@@ -192,7 +193,7 @@ def test_the_fourier_transform_undoes_the_blur_and_not_its_mirror_image(
     kernel: Psf, faces: Images, degrade: Degrade
 ) -> None:
     baseline = fitted(faces[:1], kernel, degrade)
-    blurred = to_unit(degrade(faces[1], kernel))
+    blurred = as_float(degrade(faces[1], kernel))
     restored, wrongly = (baseline.restore(blurred, each) for each in (kernel, kernel[::-1]))
     errors = [np.square(each - faces[1] / 255).mean() for each in (restored, blurred, wrongly)]
     assert errors[0] < 0.6 * errors[1] < errors[2]
@@ -208,7 +209,7 @@ def test_without_images_nothing_is_restored() -> None:
 @pytest.mark.parametrize("kernel", [kernels.motion(7, 0), kernels.motion(9, 90)], ids=["wide", "tall"])
 def test_far_from_the_boundary_both_ways_agree(kernel: Psf, faces: Images, degrade: Degrade) -> None:
     baseline = fitted(faces, kernel, degrade, noise_sigma=8.0)
-    image = to_unit(degrade(faces[0], kernel, 8.0))
+    image = as_float(degrade(faces[0], kernel, 8.0))
     inner = (slice(80, -80), slice(80, -80))
     even, uneven = baseline.restore(image, kernel)[inner], by_fft(baseline, 1.0)(image, kernel)[inner]
     assert np.square(uneven - even).mean() < 0.1 * np.square(even - image[inner]).mean()
@@ -223,7 +224,7 @@ def test_the_tuned_noise_factor_is_the_one_that_is_used(small_faces: Images, deg
     assert factor != DEFAULT_NOISE_SCALE
     best, *neighbors = (mean_psnr(by_fft(baseline, tried), *pairs) for tried in (factor, factor / 1.4, factor * 1.4))
     assert best > max(neighbors)
-    blurred = to_unit(pairs[1][0])
+    blurred = as_float(pairs[1][0])
     used, usual = (
         np.abs(baseline.restore(blurred, tilted) - by_fft(baseline, tried)(blurred, tilted)).max()
         for tried in (factor, DEFAULT_NOISE_SCALE)
@@ -240,7 +241,7 @@ def test_a_second_fit_does_not_depend_on_the_first(small_faces: Images, degrade:
     once = DctWiener()
     once.fit(*even)
     assert twice.settings == once.settings
-    blurred = to_unit(degrade(small_faces[4], tilted))
+    blurred = as_float(degrade(small_faces[4], tilted))
     np.testing.assert_array_equal(twice.restore(blurred, tilted), once.restore(blurred, tilted))
 
 

@@ -8,9 +8,10 @@ from scipy import fft, ndimage
 
 from deblur.baselines import RichardsonLucy, Wiener
 from deblur.blur import Kernel, convolve, kernels
+from deblur.blur.images import as_float
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import eigenvalues
-from deblur.wiener.images import mean_psnr, to_unit
+from deblur.wiener.images import mean_psnr
 
 Images = list[NDArray[np.uint8]]
 Degrade = Callable[..., NDArray[np.uint8]]
@@ -52,7 +53,7 @@ def test_richardson_lucy_iterates_on_an_image_that_goes_on_mirrored(iterations: 
 
 @any_kind
 def test_the_blur_is_undone_and_not_its_mirror_image(kind: type[Any], small_faces: Images, degrade: Degrade) -> None:
-    blurred = to_unit(degrade(small_faces[0], LOPSIDED))
+    blurred = as_float(degrade(small_faces[0], LOPSIDED))
     turned = [LOPSIDED, LOPSIDED[::-1, ::-1], LOPSIDED[::-1], LOPSIDED[:, ::-1]]
     right, *wrong = (
         np.square(kind()._restored(blurred, each, GENTLE[kind]) - small_faces[0] / 255).mean() for each in turned
@@ -122,6 +123,6 @@ def test_settings_are_what_is_used(kind: type[Any], small_faces: Images, degrade
     sharp = [small_faces[0][:30, :40]]
     baseline = kind()
     baseline.fit(sharp, [degrade(sharp[0], kernel, 3.0)], [kernel])
-    image = to_unit(degrade(small_faces[1], kernel))
+    image = as_float(degrade(small_faces[1], kernel))
     ((_, found),) = baseline.settings.items()
     np.testing.assert_allclose(baseline.restore(image, kernel), baseline._restored(image, kernel, found), atol=1e-4)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from deblur.blur import kernels
-from deblur.wiener.images import check_training_images, climb, climb_whole, mean_psnr, to_unit
+from deblur.blur.images import as_float
+from deblur.wiener.images import check_training_images, climb, climb_whole, mean_psnr
 
 
 def bell(peak: float) -> Callable[[float], float]:
@@ -107,7 +108,7 @@ GRAY = np.zeros((6, 8), np.uint8)
 
 def test_gray_levels_become_what_a_network_is_given() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(8, 32)
-    image = to_unit(levels)
+    image = as_float(levels)
     assert image.dtype == np.float32
     assert image.min() == 0
     assert image.max() == 1

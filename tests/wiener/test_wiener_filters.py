@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from wiener_networks import BOX, noisy
 
 from deblur.blur import Kernel, convolve, kernels
+from deblur.blur.images import as_float
 from deblur.blur.kernels import Psf
 from deblur.synthesis.faces import draw
 from deblur.wiener.filters import ROUNDING_POWER, WienerFilter, _faded, restore_by_fft, white_noise
-from deblur.wiener.images import mean_psnr, to_unit
+from deblur.wiener.images import mean_psnr
 from deblur.wiener.spectra import PowerSpectrum
 
 SHAPE = (37, 52)
@@ -114,12 +115,12 @@ def faces(first: int, count: int) -> list[NDArray[np.uint8]]:
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0, 4.0, 8.0])
 @pytest.mark.parametrize("kernel", [kernels.gaussian(2), kernels.motion(9, 30)], ids=["gaussian", "motion"])
 def test_it_is_that_of_the_image(sigma: float, kernel: Psf) -> None:
-    found = [np.sqrt(white_noise(to_unit(noisy(face, kernel, sigma)))) * 255 for face in faces(0, 6)]
+    found = [np.sqrt(white_noise(as_float(noisy(face, kernel, sigma)))) * 255 for face in faces(0, 6)]
     assert 0.95 * sigma < np.median(found) < 1.06 * np.hypot(sigma, 1.3)  # a little of what is in the image remains
 
 
 def test_the_edges_of_a_sharp_image_are_hardly_its_noise() -> None:
-    assert max(white_noise(to_unit(face)) for face in faces(0, 6)) < (4 / 255) ** 2
+    assert max(white_noise(as_float(face)) for face in faces(0, 6)) < (4 / 255) ** 2
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 2), (3, 5)])
@@ -147,7 +148,7 @@ def test_each_image_has_its_own() -> None:
     """A filter is kept for images of one size, unless their noise differs."""
     trained = faces(0, 4)
     found = WienerFilter.measured(trained, [noisy(face, BOX) for face in trained], [BOX] * 4, estimate_noise=True)
-    clean, rough = (to_unit(noisy(trained[0], BOX, sigma)) for sigma in (WEAK, STRONG))
+    clean, rough = (as_float(noisy(trained[0], BOX, sigma)) for sigma in (WEAK, STRONG))
     before = found(rough, BOX)
     found(clean, BOX)
     np.testing.assert_array_equal(found(rough, BOX), before)
