@@ -15,7 +15,6 @@ from deblur.reporting.labels import (
     frozen,
     image_settings,
     labels_with_names,
-    model_settings,
     numbered,
     other_settings,
     plain,
@@ -129,7 +128,7 @@ class Table:
     test_settings: list[TestSetting]
     models: list[str]
     hyperparameter_labels: list[str]
-    settings: dict[str, dict[str, dict[str, Any]]]  # of results.csv: sweep -> run -> key -> value
+    settings: dict[Run, dict[str, Any]]  # of results.csv
 
     @property
     def configurations(self) -> list[Configuration]:
@@ -146,15 +145,14 @@ def arrange(sweeps: Sequence[Sweep]) -> Table:
     """Sort the runs of sweeps into test settings and configurations; a missing run belongs to none."""
     runs = sorted((run for sweep in sweeps for run in sweep.runs if run.config), key=_order(sweeps))
     groups = _by_test_setting(runs)
-    blurs, models = labels_with_names(runs, "blur"), labels_with_names(runs, "model")
-    blur_labels = [blurs[frozen(blur_settings(group[0]))] for group in groups]
-    model_of = {_identity(run): models[frozen(model_settings(run))] for run in runs}
+    blur_of, model_of = labels_with_names(runs, "blur"), labels_with_names(runs, "model")
+    blur_labels = [blur_of[group[0]] for group in groups]
     hyperparameters_of = _hyperparameter_labels(runs, are_several=len(sweeps) > 1)
     test_settings = []
     for label, blur, group in zip(_test_setting_labels(blur_labels, groups), blur_labels, groups, strict=True):
         configurations: dict[tuple[str, str], Configuration] = {}
         for run in group:
-            labels = model_of[_identity(run)], hyperparameters_of[_identity(run)]
+            labels = model_of[run], hyperparameters_of[run]
             configurations.setdefault(labels, Configuration(*labels)).runs.append(run)
         test_settings.append(TestSetting(label, blur, list(configurations.values())))
     return Table(
@@ -167,7 +165,7 @@ def arrange(sweeps: Sequence[Sweep]) -> Table:
 
 def _order(sweeps: Sequence[Sweep]) -> Callable[[Run], tuple[Any, ...]]:
     """Return the key that sorts runs in the order of their sweep, else by blur, size of network and learning rate."""
-    places = {_identity(run): place for sweep in sweeps if sweep.is_ordered for place, run in enumerate(sweep.runs)}
+    places = {run: place for sweep in sweeps if sweep.is_ordered for place, run in enumerate(sweep.runs)}
     from deblur.blur import FAMILIES  # OpenCV
 
     names, families = [sweep.name for sweep in sweeps], list(FAMILIES)
@@ -181,14 +179,10 @@ def _order(sweeps: Sequence[Sweep]) -> Callable[[Run], tuple[Any, ...]]:
         blur, model, lr = name_of(run, "blur"), name_of(run, "model"), run.config.get("optimizer.lr")
         rank = families.index(blur) if blur in families else len(families)
         rate = float(lr) if isinstance(lr, int | float) else math.inf
-        place, size = places.get(_identity(run), math.inf), sizes.get(model, math.inf)
+        place, size = places.get(run, math.inf), sizes.get(model, math.inf)
         return names.index(run.sweep), place, rank, blur, size, model, rate, run.name
 
     return key
-
-
-def _identity(run: Run) -> tuple[str, str]:
-    return run.sweep, run.name
 
 
 def _by_test_setting(runs: Sequence[Run]) -> list[list[Run]]:
@@ -201,10 +195,10 @@ def _by_test_setting(runs: Sequence[Run]) -> list[list[Run]]:
                 break
         else:
             groups.append([run])
-    places = {_identity(run): place for place, run in enumerate(runs)}
+    places = {run: place for place, run in enumerate(runs)}
     for group in groups:
-        group.sort(key=lambda run: places[_identity(run)])
-    return sorted(groups, key=lambda group: places[_identity(group[0])])
+        group.sort(key=places.__getitem__)
+    return sorted(groups, key=lambda group: places[group[0]])
 
 
 def have_same_images(one: Run, other: Run) -> bool:
@@ -242,20 +236,20 @@ def _test_setting_labels(labels: Sequence[str], groups: Sequence[Sequence[Run]])
     return made
 
 
-def _hyperparameter_labels(runs: Sequence[Run], *, are_several: bool) -> dict[tuple[str, str], str]:
+def _hyperparameter_labels(runs: Sequence[Run], *, are_several: bool) -> dict[Run, str]:
     varied = varying([other_settings(run) for run in runs])
-    labels: dict[tuple[str, str], str] = {}
+    labels: dict[Run, str] = {}
     taken: dict[str, Hashable] = {}
     for run in runs:
         settings = other_settings(run)
         label = shortened(", ".join(filter(None, (run.sweep if are_several else "", describe(settings, varied)))))
         values = frozen({key: settings.get(key) for key in varied} | {"sweep": run.sweep})
-        labels[_identity(run)] = numbered(label, values, taken)
+        labels[run] = numbered(label, values, taken)
     return labels
 
 
-def _stated_settings(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the settings of the blur and the images, and those that vary over all runs, by sweep and run.
+def _stated_settings(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
+    """Return the settings of the blur and the images, and those that vary over all runs.
 
     Those that every row of results.csv has are left out; of a place on one machine, the last name is stated.
     """
@@ -263,8 +257,4 @@ def _stated_settings(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]
     always = dict.fromkeys(key for run in runs for key in (*blur_settings(run), *image_settings(run)))
     varied = varying([{key: plain(value) for key, value in run.settings.items()} for run in runs])
     keys = [key for key in (always | dict.fromkeys(varied)) if key not in in_every_row]
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for run in runs:
-        settings = {key: place_text(key, run.settings[key]) for key in keys if key in run.settings}
-        found.setdefault(run.sweep, {})[run.name] = settings
-    return found
+    return {run: {key: place_text(key, run.settings[key]) for key in keys if key in run.settings} for run in runs}

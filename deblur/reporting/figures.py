@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from textwrap import fill
 from typing import Any, Literal, NamedTuple
@@ -31,20 +32,7 @@ LINES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GRAY = "#666666"
 
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "legend.fontsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E2E2E2",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "text.parse_math": False,  # names from users may hold a dollar sign
-    "savefig.facecolor": "white",
-}
+STYLE = Path(__file__).with_name("report.mplstyle")
 
 PANEL = (2.9, 2.2)  # of the figure of costs [inch]
 COLUMNS = 3
@@ -94,16 +82,14 @@ class FigureFile:
 
 def line_styles(labels: Sequence[str]) -> dict[str, LineStyle]:
     """Return a style for each label."""
-    return {
-        label: LineStyle(COLORS[n % len(COLORS)], LINES[n % len(LINES)], MARKERS[n % len(MARKERS)])
-        for n, label in enumerate(labels)
-    }
+    styles = zip(cycle(COLORS), cycle(LINES), cycle(MARKERS), strict=False)
+    return {label: LineStyle(*style) for label, style in zip(labels, styles, strict=False)}
 
 
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in the style of the report."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(fname=STYLE):
         yield
 
 

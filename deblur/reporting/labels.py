@@ -66,10 +66,10 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def labels_with_names(runs: Sequence[Run], group: str) -> dict[Hashable, str]:
-    """Return a label for each variant of a group: its name, and what varies among those of that name."""
+def labels_with_names(runs: Sequence[Run], group: str) -> dict[Run, str]:
+    """Return the label of each run's model or blur: its name, and what varies among those of that name."""
     settings = blur_settings if group == "blur" else model_settings
-    made: dict[Hashable, str] = {}
+    made: dict[Run, str] = {}
     taken: dict[str, Hashable] = {}
     for run in runs:
         same_name = [settings(other) for other in runs if name_of(other, group) == name_of(run, group)]
@@ -77,7 +77,7 @@ def labels_with_names(runs: Sequence[Run], group: str) -> dict[Hashable, str]:
         varied = [key for key in varying(same_name) if key != f"{group}.name"]
         label = shortened(" ".join(filter(None, (name_of(run, group), describe(own, varied)))))
         labeled = frozen({key: own.get(key) for key in (f"{group}.name", *varied)})
-        made[frozen(own)] = numbered(label, labeled, taken)
+        made[run] = numbered(label, labeled, taken)
     return made
 
 

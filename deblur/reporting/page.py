@@ -146,7 +146,7 @@ def _rows(findings: Findings) -> list[Row]:
     rows = []
     for sweep in findings.sweeps:
         first = {"sweep": sweep.name} if len(findings.sweeps) > 1 else {}
-        rows += [first | row for row in rows_of(sweep, findings.table.settings.get(sweep.name, {}))]
+        rows += [first | row for row in rows_of(sweep, findings.table.settings)]
     return [{str(cell(key)): cell(value) for key, value in row.items()} for row in rows]
 
 

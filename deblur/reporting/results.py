@@ -34,7 +34,7 @@ STATES: tuple[RunState, ...] = ("done", "running", "interrupted", "failed", "mis
 _NEEDED = ("model._target_", "blur._target_", "optimizer.lr", "seed")  # of a configuration
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """One run of a sweep. A missing one has no files; a damaged one has a file that cannot be used, and no result."""
 
@@ -178,8 +178,8 @@ def run_folders(folder: Path) -> list[Path]:
     return sorted(status.parent for status in folder.rglob(STATUS_FILE))
 
 
-def rows_of(sweep: Sweep, settings: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-    """Return one row per run: what it is, its `settings` by the name of the run, and metrics.json with dotted names."""
+def rows_of(sweep: Sweep, settings: Mapping[Run, Mapping[str, Any]]) -> list[Row]:
+    """Return one row per run: what it is, its `settings`, and metrics.json with dotted names."""
     return [
         {
             "run": run.name,
@@ -188,7 +188,7 @@ def rows_of(sweep: Sweep, settings: Mapping[str, Mapping[str, Any]]) -> list[Row
             "blur": name_of(run, "blur"),
             "lr": run.config.get("optimizer.lr"),
             "seed": run.config.get("seed"),
-            **settings.get(run.name, {}),
+            **settings.get(run, {}),
             **run.metrics,
             **({"error": run.error} if run.error else {}),
         }

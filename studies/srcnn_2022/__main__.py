@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deblur.cli import command_app, run_app
+from deblur.cli import PlainCommand, command_app, run_app
 from deblur.console import say
 from deblur.errors import UserError, disk_error
 from deblur.reporting.page import read_findings
@@ -18,7 +18,7 @@ from studies.srcnn_2022.page import write_study
 app = command_app()
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def page(
     sweeps: Annotated[list[str], typer.Argument(help="Names of sweeps.")],
     output: Annotated[Path, typer.Option(help="Folder for the page and its figures.")] = Path("docs"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from deblur.reporting.answers import paired
 from deblur.reporting.configurations import Configuration, Values, have_same_images
-from deblur.reporting.labels import blur_settings, describe, frozen, labels_with_names, other_settings, varying
+from deblur.reporting.labels import describe, labels_with_names, other_settings, varying
 from deblur.reporting.results import Run, name_of
 from deblur.reporting.tables import NOTHING, TextTable, interval, number
 from deblur.text import counted
@@ -69,7 +69,7 @@ def evidence(claim: Claim, runs: Sequence[Run], published: Published) -> Evidenc
     differing = varying(settings)
     blurs = labels_with_names(firsts, "blur")
     comparisons = [
-        _comparison(group, blurs[frozen(blur_settings(run))], _description(claim, run, describe(setting, differing)))
+        _comparison(group, blurs[run], _description(claim, run, describe(setting, differing)))
         for group, run, setting in zip(groups, firsts, settings, strict=True)
     ]
     return Evidence(claim, comparisons, _sizes(pairs), _published(claim, published))

@@ -24,11 +24,9 @@ def _temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
-@pytest.mark.parametrize(("overrides", "sentence"), MESSAGES)
-def test_a_mistake_is_told_in_a_sentence(
-    overrides: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(overrides) == 2
+@pytest.mark.parametrize(("argv", "sentence"), MESSAGES)
+def test_a_mistake_is_told_in_a_sentence(argv: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
 
 

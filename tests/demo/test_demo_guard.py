@@ -264,11 +264,11 @@ def test_a_form_of_another_site_is_refused_without_an_origin_as_well(door: Door,
     "path", ["/", "/config", "/assets/index.js", "/gradio_api/file=/x", "/gradio_api/heartbeat/tab"]
 )
 def test_another_site_may_open_the_page_and_show_nothing_of_it(door: Door, token: str, path: str) -> None:
-    overrides = {"sec_fetch_site": "cross-site", "cookie": token}
-    opened = door("GET", path, sec_fetch_dest="document", sec_fetch_mode="navigate", **overrides)
+    headers = {"sec_fetch_site": "cross-site", "cookie": token}
+    opened = door("GET", path, sec_fetch_dest="document", sec_fetch_mode="navigate", **headers)
     assert (opened.passed is not None) == (path == "/")
     for kind in ("image", "iframe", "empty", "script"):
-        assert door("GET", path, sec_fetch_dest=kind, **overrides).status == 403
+        assert door("GET", path, sec_fetch_dest=kind, **headers).status == 403
 
 
 def test_on_an_open_address_only_the_page_itself_may_ask(tmp_path: Path) -> None:
@@ -281,12 +281,12 @@ def test_on_an_open_address_only_the_page_itself_may_ask(tmp_path: Path) -> None
 
 
 def test_what_a_proxy_would_tell_is_not_believed(door: Door) -> None:
-    overrides = {
+    headers = {
         "x_forwarded_host": "evil.example",
         "x_forwarded_proto": "https",
         "x_gradio_server": "http://evil.example",
     }
-    passed = door("GET", "/", **overrides, forwarded="host=evil.example").passed
+    passed = door("GET", "/", **headers, forwarded="host=evil.example").passed
     assert passed is not None
     assert passed["headers"].keys() == {"host"}
 

@@ -208,7 +208,7 @@ def test_an_image_that_is_too_large_is_reduced_with_a_word(page: Any, tmp_path: 
     assert restored.size == (816, 244)
 
 
-def test_an_image_that_cannot_be_read_at_all_is_refused_in_overrides_of_the_page(page: Any, tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read_at_all_is_refused_in_words_of_the_page(page: Any, tmp_path: Path) -> None:
     Image.new("1", (12_000, 9_000)).save(tmp_path / "vast.png")
     upload(page, tmp_path / "vast.png")
     restore_button(page).click()

@@ -74,9 +74,9 @@ def run_copy(trained_run: Path, tmp_path: Path) -> Path:
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Export with words that are refused with one sentence; return the sentence."""
 
-    def call(*overrides: str) -> str:
+    def call(*argv: str) -> str:
         capsys.readouterr()
-        assert export.main(overrides) == 2
+        assert export.main(argv) == 2
         said = capsys.readouterr().err
         assert said.startswith("error: ")
         assert said.count("\n") == 1

@@ -69,18 +69,18 @@ def test_a_file_is_exported_beside_itself(
 def test_existing_files_are_kept(run_copy: Path, tmp_path: Path, refused: Refused) -> None:
     output = tmp_path / "net.safetensors"
     output.write_text("mine")
-    overrides = (f"{run_copy}", "--format=safetensors", f"--output={output}")
-    assert refused(*overrides) == f"{output} exists: replace it with --overwrite, or give another --output."
+    argv = (f"{run_copy}", "--format=safetensors", f"--output={output}")
+    assert refused(*argv) == f"{output} exists: replace it with --overwrite, or give another --output."
     assert output.read_text() == "mine"
     output.unlink()
     card = tmp_path / "net.md"
     card.write_text("mine")
-    assert refused(*overrides) == f"{card} exists: replace it with --overwrite, or give another --output."
+    assert refused(*argv) == f"{card} exists: replace it with --overwrite, or give another --output."
     assert card.read_text() == "mine"
     assert not output.exists()
-    assert export.main([*overrides, "--overwrite"]) == 0
+    assert export.main([*argv, "--overwrite"]) == 0
     assert card.read_text() != "mine"
-    assert export.main([*overrides, "--overwrite"]) == 0
+    assert export.main([*argv, "--overwrite"]) == 0
 
 
 def test_the_exported_file_itself_is_not_replaced(exported: Path, tmp_path: Path, refused: Refused) -> None:
@@ -92,16 +92,16 @@ def test_the_exported_file_itself_is_not_replaced(exported: Path, tmp_path: Path
 
 
 def test_a_card_that_was_edited_is_kept(exported: Path, trained_run: Path, tmp_path: Path, refused: Refused) -> None:
-    overrides = (f"{trained_run}", "--format=safetensors", f"--output={tmp_path / 'net.safetensors'}")
-    assert export.main(overrides) == 0
+    argv = (f"{trained_run}", "--format=safetensors", f"--output={tmp_path / 'net.safetensors'}")
+    assert export.main(argv) == 0
     alone = (tmp_path / "net.md").read_text()
     (tmp_path / "net.safetensors").unlink()
     (tmp_path / "net.md").write_text((exported / "net.md").read_text())  # of both formats, as written
-    assert export.main(overrides) == 0
+    assert export.main(argv) == 0
     assert (tmp_path / "net.md").read_text() != alone
     (tmp_path / "net.safetensors").unlink()
     (tmp_path / "net.md").write_text(alone + "My own words.\n")
-    assert "net.md exists" in refused(*overrides)
+    assert "net.md exists" in refused(*argv)
 
 
 def test_a_name_from_a_file_leads_nowhere_else(exported: Path, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
 
 
 @pytest.mark.parametrize(
-    ("overrides", "sentence"),
+    ("argv", "sentence"),
     [
         (
             ["--format=onnx"],
@@ -157,13 +157,13 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
     ],
 )
 def test_a_mistake_is_one_sentence(
-    overrides: list[str], sentence: str, trained_run: Path, exported: Path, tmp_path: Path, refused: Refused
+    argv: list[str], sentence: str, trained_run: Path, exported: Path, tmp_path: Path, refused: Refused
 ) -> None:
     (tmp_path / "a_file").touch()
     names = {"RUN": trained_run, "EXPORTED": exported, "OUT": tmp_path, "FILE": tmp_path / "a_file"}
     for name, place in names.items():
-        overrides = [word.replace(name, str(place)) for word in overrides]
-    assert sentence in refused(*overrides)
+        argv = [word.replace(name, str(place)) for word in argv]
+    assert sentence in refused(*argv)
     assert files(tmp_path) == ["a_file"]
     assert not (trained_run / "export").exists()
 
@@ -179,8 +179,8 @@ def test_links_are_written_through(trained_run: Path, tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     for name in ("net.safetensors", "net.md"):
         (tmp_path / name).symlink_to(tmp_path / "far" / f"the_{name}")
-    overrides = [f"{trained_run}", "--format=safetensors", f"--output={tmp_path / 'net.safetensors'}"]
-    assert export.main(overrides) == 0
+    argv = [f"{trained_run}", "--format=safetensors", f"--output={tmp_path / 'net.safetensors'}"]
+    assert export.main(argv) == 0
     assert files(tmp_path / "far") == ["the_net.md", "the_net.safetensors"]
     assert (tmp_path / "net.safetensors").is_symlink()
     assert (tmp_path / "net.md").is_symlink()
@@ -200,5 +200,5 @@ def test_no_trainer_is_imported(exported: Path, tmp_path: Path) -> None:
         "import sys; from deblur.export import main; assert main(sys.argv[1:]) == 0; "
         "sys.exit(sorted({'lightning', 'albumentations', 'torchmetrics'} & set(sys.modules)) or 0)"
     )
-    overrides = [f"{exported / 'net.safetensors'}", "--format=safetensors", f"--output={tmp_path}"]
-    subprocess.run([sys.executable, "-c", code, *overrides], check=True)
+    argv = [f"{exported / 'net.safetensors'}", "--format=safetensors", f"--output={tmp_path}"]
+    subprocess.run([sys.executable, "-c", code, *argv], check=True)

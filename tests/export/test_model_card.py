@@ -74,7 +74,7 @@ def test_the_code_of_the_card_runs(exported: Path, tmp_path: Path) -> None:
     assert np.abs(restored.astype(int) - expected).max() <= 1  # a level, where a rounding differs
 
 
-def test_each_format_has_its_own_overrides(trained_run: Path) -> None:
+def test_each_format_has_its_own_instructions(trained_run: Path) -> None:
     trained = load_trained(trained_run)
     onnx, safetensors = (model_card(trained, "net", (kind,)) for kind in ("onnx", "safetensors"))
     assert "--network net.onnx" in onnx

@@ -135,10 +135,10 @@ def test_threads_are_those_that_are_given(exported: Path, monkeypatch: pytest.Mo
             given.append(options.intra_op_num_threads) or session_of(content, options, providers=providers)
         ),
     )
-    for overrides in ({"OMP_NUM_THREADS": "1"}, {"SLURM_CPUS_PER_TASK": "3"}, {"OMP_NUM_THREADS": "many"}):
+    for environment in ({"OMP_NUM_THREADS": "1"}, {"SLURM_CPUS_PER_TASK": "3"}, {"OMP_NUM_THREADS": "many"}):
         for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"):
             monkeypatch.delenv(name, raising=False)
-        for name, value in overrides.items():
+        for name, value in environment.items():
             monkeypatch.setitem(os.environ, name, value)
         open_onnx(exported / "net.onnx")
     assert given == [1, 3, 0]
@@ -293,9 +293,9 @@ def test_a_network_of_one_s_own_is_exported_as_well(
     monkeypatch.syspath_prepend(tmp_path)
     config = (run_copy / "config.yaml").read_text()
     (run_copy / "config.yaml").write_text(config.replace("deblur.models.SRCNN", "own_export_net.Own"))
-    overrides = (f"{run_copy}", "--format=onnx", f"--output={tmp_path / 'out'}")
-    assert export.main(overrides) == 2
-    assert export.main([*overrides, "--trusted=own_export_net"]) == 0
+    argv = (f"{run_copy}", "--format=onnx", f"--output={tmp_path / 'out'}")
+    assert export.main(argv) == 2
+    assert export.main([*argv, "--trusted=own_export_net"]) == 0
     (file,) = (tmp_path / "out").glob("*.onnx")
     image = np.random.default_rng(0).random((300, 301), dtype=np.float32)
     np.testing.assert_allclose(deblur.load(file)(image), image / 2, rtol=0, atol=1e-6)

@@ -56,8 +56,8 @@ def test_a_terminal_shows_them_as_text(
     hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for overrides in (["--list"], ["--list", f"{hostile.name}"], [f"{hostile.name}", "--output=out"]):
-        assert main(overrides) == 0
+    for argv in (["--list"], ["--list", f"{hostile.name}"], [f"{hostile.name}", "--output=out"]):
+        assert main(argv) == 0
         said = capsys.readouterr()
         assert said.err == ""
         assert not UNSAFE.search(said.out)

@@ -24,7 +24,7 @@ class Page(HTMLParser):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str]]] = []
-        self.overrides: list[str] = []
+        self.texts: list[str] = []
         self.open: list[str] = []
         self.feed(path.read_text(encoding="utf-8"))
 
@@ -37,11 +37,11 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.overrides.append(data)
+        self.texts.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join("".join(self.overrides).split())
+        return " ".join("".join(self.texts).split())
 
     def of(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.tags if name == tag]
@@ -83,7 +83,7 @@ def test_every_figure_is_a_file_and_part_of_the_page(grid: Path, tmp_path: Path)
     assert sorted(linked) == sorted(files)
 
 
-def test_every_figure_is_told_in_overrides_with_its_numbers(grid: Path, tmp_path: Path) -> None:
+def test_every_figure_has_its_numbers_in_words(grid: Path, tmp_path: Path) -> None:
     page = Page(write_report([grid], tmp_path / "out"))
     gains, psnr, loss, strip = (image["alt"] for image in page.of("img"))
     assert gains == (

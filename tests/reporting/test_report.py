@@ -20,8 +20,8 @@ def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
 
-def refusal(overrides: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(overrides) == 2
+def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(argv) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("error: ")
@@ -78,13 +78,13 @@ def test_a_sweep_may_be_called_by_a_number(make_run: Files, sweep: Path, capsys:
     assert "sweeps/2024/report" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("overrides", ["grid other", "grid other grid"])
+@pytest.mark.parametrize("argv", ["grid other", "grid other grid"])
 def test_several_sweeps_have_a_report_of_their_own(
-    make_measured: Files, sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], overrides: str
+    make_measured: Files, sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: str
 ) -> None:
     make_measured("a", [1.0, 2.0])
     make_measured("a", [2.0, 2.5], into=sweep.parent / "other")
-    assert main(overrides.split()) == 0
+    assert main(argv.split()) == 0
     assert "srcnn_915, other restores best" in capsys.readouterr().out
     rows = table(tmp_path / "outputs" / "reports" / "grid+other" / "results.csv")
     assert [(row["sweep"], row["run"], row["test.gain"]) for row in rows] == [
@@ -153,21 +153,19 @@ def test_a_damaged_file_is_named_and_the_other_runs_are_reported(
     assert f"{file} is damaged (" in (sweep / "report" / "report.md").read_text()
 
 
-@pytest.mark.parametrize("overrides", [["--list"], ["--list", "grid"]])
+@pytest.mark.parametrize("argv", [["--list"], ["--list", "grid"]])
 @pytest.mark.parametrize("file", ["status.json", "config.yaml", "metrics.json", "images.csv", "history.csv"])
 def test_the_list_shows_what_is_damaged(
-    make_measured: Files, capsys: pytest.CaptureFixture[str], overrides: list[str], file: str
+    make_measured: Files, capsys: pytest.CaptureFixture[str], argv: list[str], file: str
 ) -> None:
     run = make_measured("run", [1.0, 2.0])
     make_measured("sound", [1.5, 2.5])
     (run / file).unlink(missing_ok=True)
     os.mkfifo(run / file)
-    assert main(overrides) == 0
+    assert main(argv) == 0
     said = capsys.readouterr().out
     assert f"outputs/sweeps/grid/run/{file} cannot be read (it is a pipe, no file): restore the file" in said
-    expected = (
-        ["grid", "1", *[NOTHING] * 4, "1", NOTHING] if len(overrides) == 1 else ["run", "damaged", *[NOTHING] * 4]
-    )
+    expected = ["grid", "1", *[NOTHING] * 4, "1", NOTHING] if len(argv) == 1 else ["run", "damaged", *[NOTHING] * 4]
     assert expected in [line.split()[: len(expected)] for line in said.splitlines()]
 
 

@@ -16,8 +16,8 @@ def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def report(*overrides: str, redirect: str = "", encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
-    command = shlex.join([sys.executable, "-m", "deblur.report", *overrides])
+def report(*argv: str, redirect: str = "", encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
+    command = shlex.join([sys.executable, "-m", "deblur.report", *argv])
     environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command} {redirect}"],
