@@ -1,4 +1,4 @@
-"""Restore images: `python -m deblur.restore photo.jpg`."""
+"""Restore one's own images: `python -m deblur.restore photo.jpg`."""
 
 import sys
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def restore(
             parser=place,
             metavar="PATH",
             help="A folder; for a single image also a file, whose suffix names the format. "
-            "[default: NAME-restored next to each of IMAGES]",
+            "[default: NAME-restored beside each of IMAGES]",
         ),
     ] = None,
     network: Annotated[
@@ -184,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; by default those of this process.
 
     Returns:
-        The exit code: 0 if every image is restored.
+        The exit code: 0 if every image was restored, or had been before.
     """
     return run_app(app, argv, "python -m deblur.restore")
 
