@@ -102,19 +102,12 @@ def write_fitting(path: Path, image: DecodedImage) -> tuple[str, ...]:
 
 
 class _Job(NamedTuple):
-    """An image that is encoded.
-
-    Attributes:
-        image: the image.
-        metadata: of the copy.
-        channels: (H, W, C) with alpha, if the format holds it.
-        lost: names of the metadata that the copy cannot hold; encoders add theirs.
-    """
+    """An image with the metadata and the channels of its copy."""
 
     image: DecodedImage
     metadata: Metadata
-    channels: Levels
-    lost: list[str]
+    channels: Levels  # (H, W, C)
+    lost: list[str]  # metadata that the copy cannot hold; encoders add theirs
 
 
 def _job(image: DecodedImage, file_format: str) -> _Job:
@@ -362,13 +355,7 @@ def _png_of(pixels: Levels, described: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def encode_tiff(pixels: Levels, tags: dict[int, Any], resolution: Resolution | None) -> bytes:
-    """Encode a TIFF of 8 or 16 bits a channel, compressed without loss.
-
-    Args:
-        pixels: (H, W, C): gray, gray and alpha, RGB, or RGB and alpha.
-        tags: further tags; folders of tags are dictionaries.
-        resolution: pixels per unit of length.
-    """
+    """Encode a TIFF of 8 or 16 bits a channel (H, W, C), without loss; folders in `tags` are dictionaries."""
     height, width, channels = pixels.shape
     has_alpha, is_color = channels in (2, 4), channels >= 3
     rows = max(1, _BLOCK_BYTES // (width * channels * pixels.itemsize))

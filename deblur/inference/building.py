@@ -46,12 +46,6 @@ def rebuild_network(
     The settings may ask for any size. The network is therefore built without memory first, and with memory only if the
     shapes of its weights are those of the file.
 
-    Args:
-        settings: of the network, with its `_target_`.
-        weights: by name.
-        path: of the file, for the error.
-        trusted: custom modules whose classes may be built.
-
     Raises:
         UserError: if the settings are not allowed, or the weights are those of another network.
     """

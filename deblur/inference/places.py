@@ -9,20 +9,13 @@ from typing import Final
 
 from deblur.data.folders import find_images
 from deblur.errors import UserError
+from deblur.image_io.formats.opening import FORMAT_BY_SUFFIX
 from deblur.image_io.gray import IMAGE_SUFFIXES, printable
 from deblur.image_io.images import output_format
 from deblur.image_io.reading import format_of
 from deblur.runs.paths import near_place
 
-_SUFFIX_BY_FORMAT: Final = {
-    "PNG": ".png",
-    "JPEG": ".jpg",
-    "WEBP": ".webp",
-    "BMP": ".bmp",
-    "TIFF": ".tif",
-    "AVIF": ".avif",
-    "HEIF": ".heic",
-}
+_SUFFIX_BY_FORMAT: Final = {name: suffix for suffix, name in reversed(FORMAT_BY_SUFFIX.items())}  # its first one
 RESTORED: Final = "-restored"  # ends the usual name of an output
 
 

@@ -36,14 +36,7 @@ class Restorer:
     def __init__(
         self, name: str, settings: Mapping[str, Any], exact: PlaneNetwork, fast: PlaneNetwork | None = None
     ) -> None:
-        """Take a network.
-
-        Args:
-            name: of the network.
-            settings: of its training.
-            exact: the network in float32.
-            fast: the same in lower precision, good enough for images of 8 bits.
-        """
+        """Take a network in float32 (`exact`), and the same in lower precision, for images of 8 bits (`fast`)."""
         self.name = name
         self.settings = settings
         self._exact = TiledNetwork(exact)

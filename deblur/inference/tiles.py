@@ -69,15 +69,7 @@ class TiledNetwork:
     """
 
     def __init__(self, network: PlaneNetwork, tile: int = DEFAULT_TILE) -> None:
-        """Take a network.
-
-        Args:
-            network: restores a tile.
-            tile: largest side of a tile [px]; it decides speed and memory, not the result.
-
-        Raises:
-            ValueError: for a tile smaller than 1.
-        """
+        """Take a network, and the largest side of a tile [px], which decides speed and memory, not the result."""
         if tile < 1:
             raise ValueError(f"a tile has at least 1 px a side, not {tile}")
         self._network = network

@@ -20,15 +20,10 @@ _LARGEST_HEADER: Final = LARGEST_TEXT + MOST_WEIGHTS * 500  # bytes: the descrip
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
-    """Write a network.
-
-    Args:
-        path: of the file.
-        weights: the network's parameters by name.
-        description: plain values; `settings` has the sections `model` and `blur` of the training's configuration.
+    """Write the parameters of a network by name, and its description; see `write_description`.
 
     Raises:
-        OSError: if it cannot be written; nothing is left behind.
+        OSError: if the file cannot be written; nothing is left behind.
     """
     # Copies: the format refuses parameters that share their memory.
     copies = {name: weight.detach().clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}

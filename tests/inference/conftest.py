@@ -12,7 +12,7 @@ from deblur import restore
 
 @pytest.fixture(scope="session")
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that gives what it gets."""
+    """A network that returns its input."""
     return write_network(tmp_path_factory.mktemp("networks") / "identity.safetensors", (5, 3))
 
 
@@ -24,12 +24,12 @@ def brighter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def known_kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that has to be told the kernel of each image."""
+    """A non-blind network, which needs the kernel of each image."""
     return write_non_blind_network(tmp_path_factory.mktemp("networks") / "told.safetensors")
 
 
 class Told:
-    """What a command has said."""
+    """Exit code and output of a command."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
@@ -37,7 +37,7 @@ class Told:
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
-    """Restore with some words; return the exit code and what was said."""
+    """Restore with some arguments; return the exit code and the output."""
 
     def call(*overrides: Any) -> Told:
         capsys.readouterr()

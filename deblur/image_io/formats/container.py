@@ -36,12 +36,7 @@ class UnreadableKindError(BadImageError):
     """
 
     def __init__(self, kind: str, advice: str = _SAVE) -> None:
-        """Name the kind.
-
-        Args:
-            kind: to follow `it`: `is a JPEG of 12 bits a channel`.
-            advice: what can be done about it, an imperative without a full stop.
-        """
+        """Name the kind, to follow `it` (`is a JPEG of 12 bits a channel`), and an imperative without a full stop."""
         super().__init__(f"cannot be read: it {kind}")
         self.advice = advice
 
@@ -166,11 +161,7 @@ def open_with_pillow(content: bytes, file_format: str) -> Image.Image:
 
 
 def raster_of(image: Image.Image) -> Raster:
-    """Return the pixels of a Pillow image of 8 bits a channel or less; a transparent color becomes alpha.
-
-    Raises:
-        UnreadableKindError: The mode is none that files of this kind have.
-    """
+    """Return the pixels of a Pillow image of 8 bits a channel or less; a transparent color becomes alpha."""
     if image.mode not in _GRAY_MODES | _COLOR_MODES:
         raise UnreadableKindError(f"has colors of an unknown kind (mode {image.mode})")
     kind = "L" if image.mode in _GRAY_MODES else "RGB"

@@ -165,12 +165,8 @@ def described(
 ) -> tuple[dict[int, Any], tuple[str, ...]]:
     """Return the tags of a TIFF that describe the image, folders as dictionaries, and the names of those left out.
 
-    Unknown tags are left out: they may refer to places in the file.
-
-    Args:
-        value: returns the value of a tag.
-        present: all tags.
-        folder: returns the tags of a folder.
+    Unknown tags are left out: they may refer to places in the file. `value` returns the value of one of the `present`
+    tags, and `folder` the tags of a folder.
     """
     found = set(present)
     tags = {tag: value(tag) for tag in found & _DESCRIPTIVE}
@@ -201,11 +197,7 @@ def exif_of(tags: dict[int, Any]) -> bytes | None:
 
 
 def tags_of(exif: bytes) -> tuple[dict[int, Any], tuple[str, ...]]:
-    """Return EXIF as tags of a TIFF, and the names of what is left out.
-
-    Raises:
-        Exception: Anything that Pillow raises for values that it cannot write.
-    """
+    """Return EXIF as tags of a TIFF, and the names of those left out; raise what Pillow raises for others."""
     trial = ImageFileDirectory_v2()
     with without_warnings():
         loaded = _loaded(exif)

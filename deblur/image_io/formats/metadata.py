@@ -141,7 +141,7 @@ class Compression:
 def kept_resources(blocks: bytes) -> tuple[tuple[int, bytes], ...]:
     """Return the image resources of Photoshop that stay true of a copy: IPTC, its digest, copyright flag and URL.
 
-    Others describe the file (resolution, thumbnail, guides, layers) or repeat EXIF and XMP.
+    Others describe the file (resolution, thumbnail, ruler lines, layers) or repeat EXIF and XMP.
 
     Args:
         blocks: resources as a JPEG (APP13) and a TIFF (tag 34377) store them; a damaged one ends the list.

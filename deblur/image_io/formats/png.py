@@ -93,7 +93,8 @@ class PngFile(PillowContainer):
             if chunk.kind[:1] and chunk.kind[0] not in _CRITICAL and chunk.is_intact:
                 self._others.setdefault(chunk.kind, []).append(chunk.data)
         self.frames = self._count_frames([chunk.kind for chunk in found])
-        self.exif, self.xmp, self._icc_profile, self._photoshop, self._texts = self._described()
+        self._metadata = self._described()
+        self.exif, self.xmp = self._metadata.exif, self._metadata.xmp
 
     def decoded(self) -> Raster:
         """Decode the pixels; a transparent level, color or palette entry becomes alpha."""
@@ -115,17 +116,7 @@ class PngFile(PillowContainer):
 
     def metadata(self) -> Metadata:
         """Return the metadata of the chunks."""
-        lost = dict.fromkeys(what for kind, what in _LOST.items() if kind in self._others)
-        return Metadata(
-            exif=self.exif,
-            xmp=self.xmp,
-            icc_profile=self._icc_profile,
-            resolution=self._resolution(),
-            color=self._color(),
-            photoshop=self._photoshop,
-            texts=tuple(self._texts),
-            lost=tuple(lost),
-        )
+        return self._metadata
 
     def _first(self, kind: bytes) -> bytes | None:
         found = self._others.get(kind)
@@ -195,7 +186,7 @@ class PngFile(PillowContainer):
         gamma, points, intent, cicp = (self._first(kind) for kind in (b"gAMA", b"cHRM", b"sRGB", b"cICP"))
         color = ColorSpace(
             gamma=int.from_bytes(gamma, "big") / 100_000 if gamma and len(gamma) == 4 else None,
-            chromaticities=tuple((np.frombuffer(points, ">u4") / 100_000).tolist())
+            chromaticities=tuple(value / 100_000 for value in struct.unpack(">8I", points))
             if points and len(points) == 32
             else None,
             intent=intent[0] if intent else None,
@@ -205,10 +196,7 @@ class PngFile(PillowContainer):
         )
         return None if color == ColorSpace() else color
 
-    def _described(
-        self,
-    ) -> tuple[bytes | None, bytes | None, bytes | None, tuple[tuple[int, bytes], ...], list[tuple[bytes, bytes]]]:
-        """Return EXIF, XMP, ICC profile, Photoshop's resources, and the remaining texts."""
+    def _described(self) -> Metadata:
         exif = (self._first(b"eXIf") or b"").removeprefix(EXIF_PREFIX) or None
         icc = _profile(self._first(b"iCCP"))
         xmp: bytes | None = None
@@ -238,7 +226,17 @@ class PngFile(PillowContainer):
                         photoshop = ((IPTC, profile),) if is_bare else kept_resources(profile)
                 else:
                     texts.append((kind, data))
-        return exif, xmp, icc, photoshop, texts
+        lost = dict.fromkeys(what for kind, what in _LOST.items() if kind in self._others)
+        return Metadata(
+            exif=exif,
+            xmp=xmp,
+            icc_profile=icc,
+            resolution=self._resolution(),
+            color=self._color(),
+            photoshop=photoshop,
+            texts=tuple(texts),
+            lost=tuple(lost),
+        )
 
 
 def _inflated(data: bytes) -> bytes | None:

@@ -51,11 +51,7 @@ class Directory:
     """One image of a TIFF, or a folder of tags: those that do not fit in the file are left out."""
 
     def __init__(self, content: bytes, offset: int, layout: _Layout) -> None:
-        """Read the tags at a place.
-
-        Raises:
-            struct.error: There is no directory.
-        """
+        """Read the tags at a place; raise struct.error if there is no directory."""
         self.offset = offset
         self.order = b"II" if layout.order == "<" else b"MM"
         self._layout = layout
@@ -179,12 +175,7 @@ class Directories:
     """
 
     def __init__(self, content: bytes) -> None:
-        """Read all directories.
-
-        Raises:
-            UnreadableKindError: The file is a camera's raw file.
-            ValueError: There is no directory.
-        """
+        """Read all directories; raise ValueError if there is none, and UnreadableKindError for a raw file."""
         self._content = content
         self._layout, first = _header(content)
         self._tags_left = _MOST_TAGS

@@ -1,4 +1,4 @@
-"""What a copy cannot hold of its image is told once."""
+"""Metadata that a copy cannot hold are named once."""
 
 import logging
 from collections.abc import Callable
