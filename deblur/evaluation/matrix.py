@@ -148,7 +148,7 @@ def best_runs(runs: Mapping[Path, Mapping[str, Any]]) -> dict[str, Path]:
         key = frozen({"name": blur["name"], **plain_settings(blur)})
         if key not in best or score > best[key][0]:
             best[key], blurs[key] = (score, run), blur
-    labels = significantly_different([(str(blur["name"]), blur) for blur in blurs.values()])
+    labels = distinct_labels([(str(blur["name"]), blur) for blur in blurs.values()])
     return {label: run for label, (_, run) in zip(labels, best.values(), strict=True)}
 
 
@@ -162,7 +162,7 @@ def plain_settings(blur: Settings) -> dict[str, Any]:
     return {key: plain(value) for key, value in found.items()}
 
 
-def significantly_different(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
+def distinct_labels(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
     """Return a label for each of some blurs: the given one, and the settings that tell it from others of that label."""
     made = []
     for label, blur in blurs:
@@ -250,10 +250,10 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
             )
         images = data.fitting(images, data.crop())
         if images:
-            overrides = conditions_of(
+            measured_on = conditions_of(
                 {"data": cut.plain(), "blur": condition.blur}, fingerprint=data.images.fingerprint
             )
-            rows += [row | overrides for row in _measured(restorers, data, images, condition, device)]
+            rows += [row | measured_on for row in _measured(restorers, data, images, condition, device)]
         else:
             log.warning(
                 f"{condition.family}, {condition.label}, is left out of the table: a valid boundary leaves nothing of "
@@ -297,7 +297,7 @@ def _distinct(found: Iterable[Condition]) -> list[Condition]:
         known.setdefault((one.family, one.boundary, frozen(plain_settings(one.blur))), one)
     families = list(dict.fromkeys(one.family for one in known.values()))
     kept = sorted(known.values(), key=lambda one: families.index(one.family))
-    labels = significantly_different([(f"{one.family}/{one.label}", one.blur) for one in kept])
+    labels = distinct_labels([(f"{one.family}/{one.label}", one.blur) for one in kept])
     return [replace(one, label=label.removeprefix(f"{one.family}/")) for one, label in zip(kept, labels, strict=True)]
 
 

@@ -135,8 +135,8 @@ def _studied(config: TrainConfig, runs: Sequence[Path], asked: EvaluateConfig) -
         for row, real in zip(rows, filter_study(data, crop), strict=True):
             row |= {f"valid_{key}": real[key] for key in NUMBERS}
     networks = networks_on(runs, config.blur.plain(), data.images.fingerprint, rows[0]["input_psnr"])
-    overrides = conditions_of(config.plain(), counts_of(data.division), data.images.fingerprint)
-    return _Study(overrides, rows, networks)
+    measured_on = conditions_of(config.plain(), counts_of(data.division), data.images.fingerprint)
+    return _Study(measured_on, rows, networks)
 
 
 def _one_of_each_test_setting(runs: Sequence[Path]) -> list[Path]:

@@ -176,12 +176,12 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]
     labels = (group.name or "own" for group in (config.data, config.blur))
     counts = counts_of(data.division) if data.can_be_divided else {"test": len(images)}
-    overrides = conditions_of(settings, counts, data.images.fingerprint)
-    overrides["boundary"] = " and ".join(f"{boundary} boundary" for boundary in boundaries)
+    measured_on = conditions_of(settings, counts, data.images.fingerprint)
+    measured_on["boundary"] = " and ".join(f"{boundary} boundary" for boundary in boundaries)
     described = described_infos(infos)
     summary = {
         "run": None if place is None else str(place),
-        "measured_on": overrides,
+        "measured_on": measured_on,
         "split": split,
         "seen_left_out": seen,
         "small_left_out": len(chosen) - len(images),

@@ -73,8 +73,8 @@ def git_state() -> dict[str, Any] | None:
         return None
     try:
         commit, status = (
-            subprocess.run(["git", *overrides], cwd=source, capture_output=True, text=True, check=True).stdout.strip()
-            for overrides in (("rev-parse", "HEAD"), ("status", "--porcelain"))
+            subprocess.run(["git", *arguments], cwd=source, capture_output=True, text=True, check=True).stdout.strip()
+            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain"))
         )
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -16,7 +16,7 @@ from deblur.config import EvaluateConfig, TrainConfig, check
 from deblur.config.check import check_blur
 from deblur.config.schema import FolderData
 from deblur.errors import UserError
-from deblur.evaluation.matrix import best_runs, conditions, matrix_table, significantly_different
+from deblur.evaluation.matrix import best_runs, conditions, distinct_labels, matrix_table
 from deblur.evaluation.opening import opened
 from deblur.evaluation.tables import matrix_figure_table
 from deblur.files import write_csv
@@ -278,7 +278,7 @@ def test_the_best_is_chosen_among_runs_of_one_blur(box: Path, tmp_path: Path) ->
     }
 
 
-def test_conditions_of_one_name_are_significantly_different_and_none_is_measured_twice(
+def test_conditions_of_one_name_have_distinct_labels_and_none_is_measured_twice(
     box: Path, tmp_path: Path, cache_root: Path
 ) -> None:
     noisy = changed(box, tmp_path / "noisy", blur={"noise_sigma": 2.0})
@@ -308,7 +308,7 @@ def test_settings_tell_blurs_of_one_label_apart() -> None:
         ("box", BOX | {"size": 9}),
         ("box", BOX | {"size": 9, "noise_sigma": 2}),
     ]
-    assert significantly_different(blurs) == [
+    assert distinct_labels(blurs) == [
         "box, size 7, noise_sigma 0",
         "disk",
         "box, size 9, noise_sigma 0",

@@ -152,7 +152,7 @@ def test_a_number_that_is_written_in_two_ways_is_one_setting(make: Files, sweep:
     ]
 
 
-def test_models_whose_labels_are_cut_to_the_same_text_are_significantly_different(make: Files, sweep: Path) -> None:
+def test_models_whose_labels_are_cut_to_the_same_text_stay_distinct(make: Files, sweep: Path) -> None:
     for name, widths in (("a", [64, 32]), ("b", [64, 16])):
         folder = make(name)
         config = yaml.safe_load((folder / "config.yaml").read_text())
