@@ -52,7 +52,7 @@ def main(overrides: Sequence[str]) -> None:
                 {
                     "blur": blur,
                     "noise": noise_sigma,
-                    "blurred": mean_psnr(lambda figure_file, _: figure_file, *test),
+                    "blurred": mean_psnr(lambda image, _: image, *test),
                     **{
                         name: _best(ways, *test) if is_even or not name.startswith("DCT") else None
                         for name, ways in _ways(clean, fitted).items()
@@ -84,18 +84,18 @@ def _ways(clean: WienerFilter, fitted: WienerFilter) -> Mapping[str, Sequence[Re
     }
 
 
-def _by_dct(known: WienerFilter, factor: float, figure_file: UnitImage, kernel: Psf) -> UnitImage:
-    restored: UnitImage = known(figure_file, kernel, [factor])[0]
+def _by_dct(known: WienerFilter, factor: float, image: UnitImage, kernel: Psf) -> UnitImage:
+    restored: UnitImage = known(image, kernel, [factor])[0]
     return restored
 
 
-def _by_fft(known: WienerFilter, factor: float, figure_file: UnitImage, kernel: Psf) -> UnitImage:
-    return replace(known, fft_noise_scale=factor).by_fft(figure_file, kernel)
+def _by_fft(known: WienerFilter, factor: float, image: UnitImage, kernel: Psf) -> UnitImage:
+    return replace(known, fft_noise_scale=factor).by_fft(image, kernel)
 
 
-def _tapered(known: WienerFilter, factor: float, margin: int, figure_file: UnitImage, kernel: Psf) -> UnitImage:
+def _tapered(known: WienerFilter, factor: float, margin: int, image: UnitImage, kernel: Psf) -> UnitImage:
     """Blend an image near its boundary into its periodically blurred self, then filter it as a periodic one."""
-    observed = np.pad(figure_file, margin, mode="symmetric").astype(np.float64)
+    observed = np.pad(image, margin, mode="symmetric").astype(np.float64)
     height, width = observed.shape
     response = transfer(kernel, height, width)
     share = np.outer(_inside(kernel.sum(axis=1), height), _inside(kernel.sum(axis=0), width))

@@ -31,10 +31,10 @@ def measure(way: str, megapixels: float) -> Row:
     prefilter = WienerPrefilter(None, power, np.full_like(power, 1e-5), 100.0, (1.0,))
     prefilter(np.zeros((64, 64), np.float32), KERNELS[way])  # loads what is loaded once
     height = round((megapixels * 1e6 / 1.5) ** 0.5)
-    figure_file = rng.random((height, round(1.5 * height)), dtype=np.float32)
+    image = rng.random((height, round(1.5 * height)), dtype=np.float32)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     repeats = REPEATS if megapixels == MEGAPIXELS[0] else 1
-    times = [seconds(lambda: prefilter(figure_file, KERNELS[way])) for _ in range(repeats)]
+    times = [seconds(lambda: prefilter(image, KERNELS[way])) for _ in range(repeats)]
     added = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / KIB
     return {"way": way, "megapixels": megapixels, "s": min(times), "MiB": added}
 
