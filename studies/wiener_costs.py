@@ -48,7 +48,7 @@ def main() -> None:
         sys.stdout.write(json.dumps(measure(options.one[0], float(options.one[1]))) + "\n")
         return
     sizes = [(way, size) for way in KERNELS for size in MEGAPIXELS]
-    rows = [run("studies.wiener_costs", "--one", way, str(size)).said for way, size in sizes]
+    rows = [run("studies.wiener_costs", "--one", way, str(size)).output for way, size in sizes]
     write_table(
         "wiener_estimates",
         "The Wiener estimate of an image: the quickest of its calls, and the memory that it added",

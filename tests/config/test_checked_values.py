@@ -155,9 +155,8 @@ def test_a_stored_configuration_without_cpu_ops_is_that_of_the_same_run(changed:
     config = changed(choices)
     stored = {**config, "model": {key: value for key, value in config["model"].items() if key != "cpu_ops"}}
     assert config["model"]["cpu_ops"] == "auto"
-    assert (
-        config_hash(check(stored)) == config_hash(check(config)) == config_hash(changed(choices, "model.cpu_ops=torch"))
-    )
+    others = check(config), check(changed(choices, "model.cpu_ops=torch"))
+    assert {config_hash(one.plain()) for one in (check(stored), *others)} == {config_hash(config)}
 
 
 @pytest.mark.parametrize("name", ["a", "grid", "2024", "a.b-c_d", "A" * 100])
