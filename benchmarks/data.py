@@ -22,6 +22,7 @@ from benchmarks.networks import NETWORKS, WIENER_GUIDED, WIENER_LAYERS
 from benchmarks.results import Row, write_table
 from benchmarks.timing import interleaved, seconds
 from deblur.blur import Box, Degradation
+from deblur.config import schema
 from deblur.data.cache import open_cache
 from deblur.data.datamodule import DeblurDataModule, build_data_module
 from deblur.data.sources import FolderData
@@ -63,7 +64,7 @@ def data_of(root: Path, degradation: Degradation, context: int, workers: int) ->
     more = {"flips": True, "eval_crop": 256, "eval_batch_size": 4, "num_workers": workers}
     cache = str(root.parent / "cache")
     section = {"_target_": "deblur.data.FolderData", "root": str(root), "max_images": None, **settings, **more}
-    data = build_data_module(section, degradation, cache_root=cache, context=context)
+    data = build_data_module(schema.FolderData.model_validate(section), degradation, cache_root=cache, context=context)
     data.setup()
     return data
 

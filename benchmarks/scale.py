@@ -26,6 +26,7 @@ from benchmarks.networks import NETWORKS
 from benchmarks.processes import Finished, run, since_start
 from benchmarks.results import Row, write_table
 from deblur.blur import Box
+from deblur.config.schema import FolderData
 from deblur.data.cache import ImageCache
 from deblur.data.cache_files import PIXELS
 from deblur.data.datamodule import DeblurDataModule, build_data_module
@@ -47,7 +48,9 @@ def data_of(root: Path, cache_root: Path, gib: float) -> DeblurDataModule:
     settings = {"seed": 0, "max_bad_fraction": 0.05, "patch_size": 64, "patches_per_image": 4, "batch_size": 16}
     more = {"flips": True, "eval_crop": 256, "eval_batch_size": 4, "num_workers": 0}
     section = {"_target_": "deblur.data.FolderData", "root": str(root), "max_images": None, "cache_memory": gib}
-    return build_data_module({**section, **settings, **more}, Box(7), cache_root=str(cache_root), context=6)
+    return build_data_module(
+        FolderData.model_validate({**section, **settings, **more}), Box(7), cache_root=str(cache_root), context=6
+    )
 
 
 def open_data(root: Path, cache_root: Path, gib: float) -> dict[str, float]:

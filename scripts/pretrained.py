@@ -72,7 +72,7 @@ def _run_of(overrides: tuple[str, ...]) -> Path:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = check(compose("train", [*DRAWN, *overrides]))
     found = (OUTPUTS / "sweeps" / SWEEP).glob("*/status.json")
-    return next(path.parent for path in found if not differing_keys(path.parent, config))
+    return next(path.parent for path in found if not differing_keys(path.parent, config.plain()))
 
 
 def _measured(run: Path, overrides: tuple[str, ...]) -> dict[str, Any]:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 Checked = TypeVar("Checked", bound=Section)
 Kind = TypeVar("Kind", bound=Target)
 
+_GROUPS_OF_LIBRARIES = ("optimizer", "scheduler", "trainer")
 _PAIRS = "deblur.data.PairsData"
+_FOLDERS_OF_DATA = frozenset({"root", "sharp", "blurred"})
 _TEXT_KEYS = TEXT_KEYS | {"compare", "trusted"}
 _TEXTS_ANYWHERE = ("_target_", "name", "sha256")
 
@@ -83,12 +85,14 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
 
 
 def _with_absolute_paths(data: schema.Data, trusted: Sequence[str]) -> schema.Data:
-    """Return a group whose source is the user's class, with its arguments made absolute that are annotated as paths."""
+    """Return a data group; the paths of a user's class, named as ours or annotated as `Path`, are made absolute."""
     if data.target in schema.BY_TARGET:
         return data
-    paths = path_arguments(find_class(data.target, object, trusted=trusted, key="data._target_"))
+    found = find_class(data.target, object, trusted=trusted, key="data._target_")
+    paths = path_arguments(found) | _FOLDERS_OF_DATA
     given = {key: value for key, value in data.arguments().items() if key in paths and isinstance(value, str)}
-    return data.model_copy(update={key: os.path.realpath(value) for key, value in given.items()})
+    absolute = {key: os.path.realpath(value) for key, value in given.items()}
+    return checked_section("data", data.plain() | absolute, type(data))
 
 
 def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None", *, for_training: bool) -> None:
@@ -229,7 +233,8 @@ def _checked_targets(group: str, sections: Any, trusted: Sequence[str]) -> dict[
 def _checked_target(name: str, section: Any, kind: type[Kind], trusted: Sequence[str]) -> Kind:
     """Check a group that describes an object: by the schema of its class, or by that of its group."""
     target = section.get("_target_") if isinstance(section, dict) else None
-    known = schema.BY_TARGET.get(str(target)) or schema.BY_GROUP.get(name) or OpenTarget
+    known = None if name in _GROUPS_OF_LIBRARIES else schema.BY_TARGET.get(str(target))
+    known = known or schema.BY_GROUP.get(name) or OpenTarget
     if known is OpenTarget:
         _refuse_target(name, section, trusted)
     checked = checked_section(name, section, known)
@@ -281,15 +286,23 @@ def checked_section(group: str, section: Any, known: type[Checked], *, called: s
     """
     if not isinstance(section, dict):
         raise UserError(f"{group}={shown(section)} is not allowed: choose an option with {group}=NAME.")
-    for key, field in known.model_fields.items():
-        if section.get(key) == "???":
-            raise UserError(f"{group}{'.' if group else ''}{key} is missing: give {allowed(field)}.")
+    _refuse_missing(group, section, known)
     try:
         return known.model_validate(section)
     except ValidationError as error:
         raise UserError(_sentence(group, section, known, error.errors()[0], called)) from None
     except UnicodeEncodeError as error:  # pydantic lost the sentence of a rule that names a file of no Unicode
         raise UserError(str(error.object)) from None
+
+
+def _refuse_missing(group: str, section: dict[str, Any], known: type[Section]) -> None:
+    """Refuse the first key that a configuration file leaves to the user, who has not given it."""
+    for key, field in known.model_fields.items():
+        full_key, value, within = f"{group}.{key}" if group else key, section.get(key), section_within(field)
+        if value == "???":
+            raise UserError(f"{full_key} is missing: give {allowed(field)}.")
+        if within is not None and isinstance(value, dict):
+            _refuse_missing(full_key, value, within)
 
 
 def _sentence(

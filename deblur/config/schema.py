@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from deblur.choices import listed_names
-from deblur.config.sections import CHECKED_APART, OpenTarget, Place, Section, Target, allowed, shown
+from deblur.config.sections import CHECKED_APART, Number, OpenTarget, Place, Section, Target, allowed, shown
 from deblur.losses import LOSSES
 from deblur.metrics.registry import METRICS
 
@@ -44,7 +44,7 @@ class _Chain(Target):
     dilations: list[PositiveInt] | None = Field(
         None, description="a list of positive whole numbers, one for each of model.kernel_sizes, or null for 1"
     )
-    dropout: float = Field(ge=0, lt=1)
+    dropout: Number = Field(ge=0, lt=1)
     compile: bool = False
     cpu_ops: Literal["auto", "torch"] = "auto"
 
@@ -72,7 +72,7 @@ class SRCNN(_Chain):
 class WienerSRCNN(_Chain):
     """Schema of `deblur.models.WienerSRCNN`."""
 
-    noise_scales: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+    noise_scales: list[Annotated[Number, Field(gt=0, allow_inf_nan=False)]] = Field(
         min_length=1, description="a list of numbers above 0, such as [1.0]"
     )
     non_blind: bool
@@ -94,9 +94,9 @@ class Optimizer(OpenTarget):
     """Schema of every optimizer: what all of them share."""
 
     target: str = Field(alias="_target_", description="the import path of a torch.optim class")
-    lr: float = Field(gt=0, allow_inf_nan=False)
-    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False)
-    last_layer_lr_scale: float = Field(1.0, gt=0, allow_inf_nan=False)
+    lr: Number = Field(gt=0, allow_inf_nan=False)
+    weight_decay: Number = Field(0.0, ge=0, allow_inf_nan=False)
+    last_layer_lr_scale: Number = Field(1.0, gt=0, allow_inf_nan=False)
 
 
 class Scheduler(OpenTarget):
@@ -109,7 +109,7 @@ class DataSettings(Section):
     """The settings that all data sets share; conf/train.yaml explains them."""
 
     seed: int = Field(ge=0, lt=2**32)
-    max_bad_fraction: float = Field(ge=0, le=1)
+    max_bad_fraction: Number = Field(ge=0, le=1)
     patch_size: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
     patches_per_image: int = Field(ge=1)
     batch_size: int = Field(ge=1)
@@ -120,7 +120,7 @@ class DataSettings(Section):
     eval_batch_size: int = Field(ge=1)
     num_workers: int = Field(ge=0)
     boundary: Literal["symmetric", "valid"] = Field("symmetric")
-    cache_memory: float = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
+    cache_memory: Number = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @model_validator(mode="after")
     def _whole_images_in_a_batch(self) -> "DataSettings":
@@ -150,7 +150,7 @@ class SyntheticData(Data):
     """Schema of `deblur.data.SyntheticData`."""
 
     max_images: int = Field(ge=1, description="a whole number from 3 up: how many images are drawn")
-    leaves: float = Field(0.0, ge=0, le=1, description="a number from 0 to 1: the share of dead leaves among them")
+    leaves: Number = Field(0.0, ge=0, le=1, description="a number from 0 to 1: the share of dead leaves among them")
 
 
 class FolderData(Data):
@@ -318,6 +318,16 @@ class TrainConfig(Section):
     fail_fast: bool = False
     dry_run: bool = False
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the plain values: the class of a blur's group is made when it is checked."""
+        return _checked_again, (self.plain(),)
+
+
+def _checked_again(config: dict[str, Any]) -> TrainConfig:
+    from deblur.config.check import check
+
+    return check(config, for_training=False, stored=True)
 
 
 BY_TARGET: dict[str, type[Target]] = {

@@ -32,13 +32,25 @@ def _any_name(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     return value
 
 
+def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    check(value)
+    return value
+
+
 Place = Annotated[str, WrapValidator(_any_name)]  # of a file or folder
+Number = Annotated[float, WrapValidator(_as_written)]  # a whole one stays whole, as in the name and the hash of a run
 
 
 class Section(BaseModel):
     """A part of the configuration in which every key is known."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether two sections hold the same values."""
+        return isinstance(other, Section) and self.plain() == other.plain()
+
+    __hash__ = None  # type: ignore[assignment] # values can be assigned
 
     def plain(self) -> dict[str, Any]:
         """Return the keys that were given, nested, as plain Python values: what files of a run hold."""

@@ -23,7 +23,8 @@ _READ_BY_US: Final[Mapping[str, frozenset[str]]] = {
 """Keys of a group that do not go to its class."""
 _GIVEN_BY_US: Final = {"optimizer": 1, "scheduler": 1}
 """How many positional arguments a class gets besides its keys."""
-_NOT_IN_JSON: Final = ("json_invalid", "needs_python_object")  # a text that is not Unicode; an object
+_NOT_IN_JSON: Final = ("json_invalid", "needs_python_object", "callable_type")
+"""Errors of a text that is not Unicode, of an object and of a function."""
 
 
 def refuse_unfit_arguments(config: TrainConfig, known: set[str] | None = None) -> None:
@@ -40,8 +41,8 @@ def refuse_unfit_arguments(config: TrainConfig, known: set[str] | None = None) -
     """
     known = set() if known is None else known
     for key, section in _sections(config):
-        content = json.dumps([key, section.plain()], sort_keys=True)
-        if content not in known and not section.target.startswith(_OURS):
+        content = json.dumps([key, section.plain()], default=str)
+        if content not in known:
             _refuse_unfit(key, section, config.trusted)
         known.add(content)
 
@@ -58,7 +59,10 @@ def _sections(config: TrainConfig) -> Iterator[tuple[str, Target]]:
 
 
 def _refuse_unfit(key: str, section: Target, trusted: Sequence[str]) -> None:
-    found = find_class(section.target, object, trusted=trusted, key=f"{key}._target_")
+    base: type[Any] = _base_of(key.partition(".")[0])
+    found = find_class(section.target, base, trusted=trusted, key=f"{key}._target_")
+    if section.target.startswith(_OURS):
+        return
     parameters = inspect.signature(found).parameters
     named = {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
     taken = list(named)[_GIVEN_BY_US.get(key, 0) :]
@@ -79,11 +83,31 @@ def _refuse_unfit(key: str, section: Target, trusted: Sequence[str]) -> None:
         raise UserError(f"{key}.{name} is missing: {section.target} needs it. Give it with +{key}.{name}=VALUE.")
     hints = _hints(found) if is_of_user else {}
     for name, value in arguments.items():
-        if name in hints and not _fits(value, hints[name]):
+        if name in hints and value != named[name].default and not _fits(value, hints[name]):
             raise UserError(
                 f"{key}.{name}={shown(value)} is not allowed: {section.target} declares "
                 f"{name}: {inspect.formatannotation(hints[name])}."
             )
+
+
+def _base_of(group: str) -> type:
+    """Return what the class of a group has to be a kind of; that of a data set is known above this room."""
+    import torch
+    from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch.loggers import Logger
+
+    from deblur.blur import Degradation
+
+    bases: dict[str, type] = {
+        "model": torch.nn.Module,
+        "blur": Degradation,
+        "optimizer": torch.optim.Optimizer,
+        "scheduler": torch.optim.lr_scheduler.LRScheduler,
+        "trainer": Trainer,
+        "callbacks": Callback,
+        "logger": Logger,
+    }
+    return bases.get(group, object)
 
 
 def _hints(found: type) -> Mapping[str, Any]:
@@ -105,6 +129,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return True
     try:
         adapter.validate_json(json.dumps(value), strict=True)
+    except TypeError:  # a value of Python's API that JSON does not know
+        return True
     except ValidationError as error:
         return any(one["type"] in _NOT_IN_JSON for one in error.errors())
     return True

@@ -53,19 +53,22 @@ def decode_all(source: ImageSource, workers: int) -> Generator[Decoded | BadImag
         warnings.simplefilter("ignore")
         try:
             for index in range(count):
-                pending.append(threads.submit(_decode, source, index))
+                pending.append(_submitted(threads, source, index))
                 if len(pending) == _AHEAD * workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
-        except RuntimeError as error:
-            if "start new thread" not in str(error):
-                raise
-            raise UserError(
-                f"A thread that decodes images of {source.description} cannot be started: end other programs."
-            ) from error
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _submitted(threads: ThreadPoolExecutor, source: ImageSource, index: int) -> Future[Decoded | BadImageError]:
+    try:
+        return threads.submit(_decode, source, index)
+    except RuntimeError as error:  # of the system, which starts no more threads
+        raise UserError(
+            f"A thread that decodes images of {source.description} cannot be started: end other programs."
+        ) from error
 
 
 def _decode(source: ImageSource, index: int) -> Decoded | BadImageError:

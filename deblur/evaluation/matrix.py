@@ -217,22 +217,19 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
             all of them, or nothing is left of any.
     """
     import_families(asked.trusted)
-    checked = {
-        run: evaluation_config(config, defaults, asked)
-        for run in runs
-        if _can_enter_matrix(config := config_of_run(run))
-    }
-    configs = {run: config.plain() for run, config in checked.items()}
+    configs: dict[Path, Settings] = {run: config for run in runs if _can_enter_matrix(config := config_of_run(run))}
     if not configs:
         known = ", ".join(_known())
         raise UserError(f"matrix=true needs networks that were trained on one of {known}: there is none.")
+    if asked.data:
+        configs = {run: evaluation_config(config, defaults, asked).plain() for run, config in configs.items()}
     refuse_different_images(configs, is_named=bool(asked.data))
     chosen = best_runs(configs)
     networks = {label: load_trained(run, asked.trusted) for label, run in chosen.items()}
     restorers = {label: NetworkRestorer(one.name, one.network) for label, one in networks.items()}
     for restorer in restorers.values():
         restorer.to(device)
-    settings = checked[next(iter(chosen.values()))].data
+    settings = evaluation_config(configs[next(iter(chosen.values()))], defaults, asked).data
     rows: list[Row] = []
     first: DeblurDataModule | None = None  # opens the images for all conditions, and says once what is wrong with them
     for condition in _distinct(

@@ -1,6 +1,5 @@
 """The parts of a training: all that can be refused before its images are decoded."""
 
-import copy
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -58,8 +57,9 @@ def build_parts(config: TrainConfig) -> Parts:
     degradation = build(config.blur, Degradation, trusted=trusted)
     network = build_network(config.model, trusted)
     optimizer = build_optimizer(config.optimizer, network, trusted)
-    if config.scheduler is not None:  # the module builds it when the number of steps is known
-        build_scheduler(config.scheduler, copy.deepcopy(optimizer), steps=100, trusted=trusted)
+    if config.scheduler is not None:  # the module builds it when the number of steps is known: this one is a trial
+        trial = build_optimizer(config.optimizer, network, trusted)
+        build_scheduler(config.scheduler, trial, steps=100, trusted=trusted)
     module = DeblurModule(
         model=config.model.plain(),
         optimizer=config.optimizer.plain(),

@@ -111,7 +111,7 @@ def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress
         return read_metrics(folder)
     except KeyboardInterrupt as stop:
         again = shlex.quote(f"resume={folder}")
-        raise KeyboardInterrupt(f"Stopped. Go on with: python -m deblur.train {again}") from stop
+        raise KeyboardInterrupt(f"Stopped. Resume with: python -m deblur.train {again}") from stop
 
 
 def _settled(trainer: Trainer, folder: Path) -> Trainer:

@@ -32,6 +32,7 @@ class Known(nn.Module):
     def __init__(
         self, depth: int, widths: Sequence[int] = (4,), pair: tuple[float, float] = (0, 1),
         kind: Literal["a", "b"] = "a", file: Path | None = None, start: torch.Tensor | None = None, loose=None,
+        size: int = None,
     ) -> None:
         super().__init__()
 
@@ -88,7 +89,7 @@ def test_what_fits_the_annotations_passes(changed: Change, module: str, argument
         ({}, "model.depth is missing: NET.Known needs it. Give it with +model.depth=VALUE."),
         (
             {"depth": 1, "width": [3]},
-            "model.width is unknown: NET.Known takes depth, widths, pair, kind, file, start, loose. "
+            "model.width is unknown: NET.Known takes depth, widths, pair, kind, file, start, loose, size. "
             "Did you mean model.widths?",
         ),
     ],
@@ -123,6 +124,38 @@ def test_classes_of_other_libraries_are_checked_as_well(changed: Change, word: s
     with pytest.raises(UserError) as caught:
         refuse_unfit_arguments(check(changed("", word)))
     assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        (
+            "optimizer._target_=torch.nn.Linear",
+            "optimizer._target_=torch.nn.Linear is no Optimizer: give",
+        ),
+        (
+            "optimizer._target_=deblur.models.SRCNN",
+            "optimizer._target_=deblur.models.SRCNN is no Optimizer: give",
+        ),
+        ("model._target_=torch.optim.Adam", "model._target_=torch.optim.Adam is no Module: give a class that is one."),
+    ],
+)
+def test_a_class_of_another_kind_is_refused_for_that(changed: Change, word: str, told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        refuse_unfit_arguments(check(changed("", word)))
+    assert str(caught.value).startswith(told)
+
+
+def test_a_default_passes_whatever_its_annotation(changed: Change, module: str) -> None:
+    assert refusal(changed, {"_target_": f"{module}.Known", "depth": 1, "size": None}) is None
+    assert "model.size=a is not allowed" in str(
+        refusal(changed, {"_target_": f"{module}.Known", "depth": 1, "size": "a"})
+    )
+
+
+@pytest.mark.parametrize("value", [{1: 2, "x": 3}, Path("a"), b"a", {"a": b"b"}])
+def test_values_that_json_does_not_know_are_left_to_the_class(changed: Change, module: str, value: object) -> None:
+    assert refusal(changed, {"_target_": f"{module}.Known", "depth": 1, "loose": value}) is None
 
 
 def test_every_preset_fits(changed: Change) -> None:
