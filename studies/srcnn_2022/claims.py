@@ -60,7 +60,8 @@ CLAIMS = (
         "a smaller learning rate in the last layer helps",
         "A smaller learning rate in the last layer matters for convergence.",
         "It trained every network at two learning rates, each the same for all layers.",
-        "Every network with the last layer at 0.1 of the learning rate against the same network with one learning rate for all layers.",
+        "Every network with the last layer at 0.1 of the learning rate against the same network with one learning rate "
+        "for all layers.",
         "optimizer.last_layer_lr_scale",
         0.1,
         1.0,
