@@ -9,16 +9,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
+import deblur
 from deblur.blur.kernels import Psf
-from deblur.config import check
-from deblur.config.places import conf_dir
 from deblur.data.cache import ImageCache, open_cache
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.sources import SyntheticData
-from deblur.evaluation.opening import opened
 from deblur.wiener.images import ByteImage
 
 FILES_IN_A_FOLDER = 500
@@ -27,9 +24,7 @@ JPEG_QUALITY = 90
 
 def open_folder(overrides: Sequence[str]) -> DeblurDataModule:
     """Open a folder of images, split and blurred by the overrides of a training."""
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = check(compose("train", ["data=folder", *overrides]))
-    return opened(config, config)
+    return deblur.data_module(["data=folder", *overrides])
 
 
 def blurred_images(data: DeblurDataModule, count: int) -> tuple[list[ByteImage], list[ByteImage], list[Psf]]:
