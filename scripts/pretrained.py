@@ -120,4 +120,6 @@ def _measurements(overrides: tuple[str, ...], found: Mapping[str, Mapping[str, A
 
 
 if __name__ == "__main__":
+    if not all(Path(given).is_dir() for given in sys.argv[1:]):
+        sys.exit("Give a folder with real faces, or nothing.")
     sys.exit(main(*sys.argv[1:2]))
