@@ -1,4 +1,4 @@
-# The targets for every day: `make train`, `make test`. The environment is made on the first call.
+# `make help` lists the targets. The first call creates the environment.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 SWEEP ?= grid
 # How many runs of the grid are trained at once
 JOBS ?= 1
-# Where PyTorch comes from, if not from where pip looks: https://download.pytorch.org/whl/cpu
+# The package index for PyTorch, such as https://download.pytorch.org/whl/cpu; empty is the default of pip
 TORCH_INDEX ?=
 # Arguments of the command, such as: make train ARGS="model=srcnn_9315 blur=motion"
 ARGS ?=
@@ -39,7 +39,7 @@ test-slow: $(INSTALLED) ## run the slow tests: real processes, real faces
 test-all: $(INSTALLED) ## run all tests
 	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
 
-test-demo: ## run the tests of the web page, browser included, in an environment of its own: gradio wants an older Pillow
+test-demo: ## run the tests of the web page in a separate environment with a browser, since gradio needs an older Pillow
 	$(PYTHON) -m venv $(VENV)-demo
 	$(VENV)-demo/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(shell grep '^torch==' requirements.lock)
 	$(VENV)-demo/bin/python -m pip install --quiet --editable '.[demo,dev]' playwright

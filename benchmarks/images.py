@@ -9,15 +9,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
-from deblur.blur import Degradation
+import deblur
 from deblur.blur.kernels import Psf
-from deblur.config import build, check
-from deblur.config.places import conf_dir
 from deblur.data.cache import ImageCache, open_cache
-from deblur.data.datamodule import DeblurDataModule, build_data_module
+from deblur.data.datamodule import DeblurDataModule
 from deblur.data.sources import SyntheticData
 from deblur.wiener.images import ByteImage
 
@@ -27,11 +24,7 @@ JPEG_QUALITY = 90
 
 def open_folder(overrides: Sequence[str]) -> DeblurDataModule:
     """Open a folder of images, split and blurred by the overrides of a training."""
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = check(compose("train", ["data=folder", *overrides]))
-    data = build_data_module(config.data, build(config.blur, Degradation), cache_root=config.paths.cache_root)
-    data.open_images()
-    return data
+    return deblur.data_module(["data=folder", *overrides])
 
 
 def blurred_images(data: DeblurDataModule, count: int) -> tuple[list[ByteImage], list[ByteImage], list[Psf]]:

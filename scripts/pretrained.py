@@ -12,11 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from hydra import compose, initialize_config_dir
-
-from deblur import evaluate, train
-from deblur.config import check
-from deblur.config.places import conf_dir
+from deblur import compose, evaluate, train
 from deblur.console import say
 from deblur.export.card import model_card
 from deblur.export.session import describe
@@ -69,8 +65,7 @@ def main(faces: str | None = None) -> int:
 
 def _run_of(overrides: tuple[str, ...]) -> Path:
     """Return the folder of the run of a command."""
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = check(compose("train", [*DRAWN, *overrides]))
+    config = compose("train", [*DRAWN, *overrides]).plain()
     found = (OUTPUTS / "sweeps" / SWEEP).glob("*/status.json")
     return next(path.parent for path in found if not differing_keys(path.parent, config.plain()))
 
@@ -120,4 +115,6 @@ def _measurements(overrides: tuple[str, ...], found: Mapping[str, Mapping[str, A
 
 
 if __name__ == "__main__":
+    if not all(Path(given).is_dir() for given in sys.argv[1:]):
+        sys.exit("Give a folder with real faces, or nothing.")
     sys.exit(main(*sys.argv[1:2]))

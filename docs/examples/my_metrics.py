@@ -1,4 +1,4 @@
-"""A metric and a loss of one's own: the sharpness of the restored image, and an error of edges."""
+"""A custom metric, the sharpness of the restored image, and a custom loss, an error of edges."""
 
 from torch import Tensor
 

@@ -59,14 +59,15 @@ CLAIMS = (
         1,
         "a smaller learning rate in the last layer helps",
         "A smaller learning rate in the last layer matters for convergence.",
-        "It trained every network at two rates, each the same for all layers; it never gave the last layer its own.",
-        "Every network with the last layer at 0.1 of the rate against the same network with one rate for all layers.",
+        "It trained every network at two learning rates, each the same for all layers.",
+        "Every network with the last layer at 0.1 of the learning rate against the same network with one learning rate "
+        "for all layers.",
         "optimizer.last_layer_lr_scale",
         0.1,
         1.0,
         (),
         general_verdict,
-        "the smaller rate",
+        "the smaller learning rate",
         _smaller_rate,
     ),
     Claim(
@@ -89,8 +90,8 @@ CLAIMS = (
         "larger filters are better",
         "Larger filters are better.",
         "9-3-1-5 with 9-1-5, which adds a layer and many parameters as well.",
-        "9-3-5 against 9-1-5, with about as many parameters; the pixels that it sees further are what larger filters "
-        "are for, so they stay part of the comparison.",
+        "9-3-5 against 9-1-5, with about as many parameters; a larger receptive field is what larger filters "
+        "are for, so it stays part of the comparison.",
         "model.name",
         "larger_935",
         "srcnn_915",

@@ -1,4 +1,4 @@
-"""The best linear filters compared with the networks, by the size of the receptive field."""
+"""The optimal linear filters compared with the networks, by the size of the receptive field."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -47,14 +47,14 @@ def receptive_fields(sweeps: Sequence[Sweep], answers: Sequence[Answer], order: 
 
 
 def receptive_field_table(found: Sequence[ReceptiveFields]) -> TextTable:
-    """Return each network with the best linear filter of the same receptive field, and larger filters."""
+    """Return each network with the optimal linear filter of the same receptive field, and larger filters."""
     columns = (
         "blur",
         "network",
         "learning rate",
-        "sees [px]",
+        "receptive field [px]",
         "network [dB]",
-        "best linear filter of that size [dB]",
+        "optimal linear filter of that size [dB]",
         "network above [dB]",
     )
     rows = []
@@ -93,8 +93,8 @@ def receptive_field_sentences(found: Sequence[ReceptiveFields]) -> list[str]:
         if further:
             above = " and ".join(f"{known[size] - known[max(seen)]:+.2f} dB with {size} px" for size in further)
             parts.append(
-                f"On {one.blur} blur no network here sees further than {max(seen)} px. Beside the best linear filter "
-                f"of that size, the best ones of larger sizes reach {above}."
+                f"On {one.blur} blur the largest receptive field here is {max(seen)} px. Compared with the optimal "
+                f"linear filter of that size, those of larger sizes reach {above}."
             )
     return parts
 

@@ -54,7 +54,7 @@ def _images(runs: Sequence[Run]) -> str:
     total = sum(runs[0].number(f"data.counts.{split}") or 0 for split in ("train", "val", "test"))
     fingerprint = f", fingerprint {runs[0].fingerprint[:8]}" if runs[0].fingerprint else ""
     crop = runs[0].config.get("data.eval_crop")
-    size = f"; validation and test see at most the middle {crop}x{crop} px" if crop else ""
+    size = f"; validation and test use at most the middle {crop}x{crop} px" if crop else ""
     return f"{total:,.0f} images{fingerprint}{size}"
 
 
@@ -78,7 +78,7 @@ def _cut(runs: Sequence[Run]) -> str:
     run = runs[0]
     size, many = (value_text(run.config.get(f"data.{key}")) for key in ("patch_size", "patches_per_image"))
     batch, flips = value_text(run.config.get("data.batch_size")), run.config.get("data.flips")
-    cut = f"whole, {batch} a step" if size == "none" else f"{many} patches of {size}x{size} px each, {batch} a step"
+    cut = f"whole, {batch} per step" if size == "none" else f"{many} patches of {size}x{size} px each, {batch} per step"
     return f"{cut}; {'mirrored at random' if flips else 'not mirrored'}"
 
 

@@ -70,7 +70,8 @@ def test_networks_are_compared_under_equal_settings(
     assert all(one.mean == pytest.approx(by) for one in found.comparisons)
     assert found.verdict is verdict
     assert found.networks == (
-        f"{model} has 8,129 parameters and sees 13 px; srcnn_915 has 8,129 parameters and sees 13 px."
+        f"{model} has 8,129 parameters and a receptive field of 13 px; srcnn_915 has 8,129 parameters and a receptive "
+        "field of 13 px."
     )
 
 
@@ -136,7 +137,8 @@ def test_a_verdict_tells_what_it_rests_on(tmp_path: Path, runs_of: Read) -> None
     [
         (
             LAST_LAYER,
-            "Of 9 pairs of published losses, the smaller rate has the lower in 3 and the higher in 1; 5 differ",
+            "Of 9 pairs of published losses, the smaller learning rate has the lower in 3 and the higher in 1; "
+            "5 differ",
         ),
         (
             DEEPER,

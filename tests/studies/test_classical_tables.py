@@ -157,6 +157,6 @@ def test_the_page_tells_what_the_table_means(tmp_path: Path, lines_of: Callable[
     text = "\n".join(lines[start : lines.index("## How it was made")])
     assert "Classical restorers know the kernel, the networks do not." in text
     assert "measured on the same crops" in text
-    assert "DCT-Wiener is the best linear filter for the symmetric boundary." in text
+    assert "DCT-Wiener is the optimal linear filter for the symmetric boundary." in text
     assert "| box | srcnn_915 at 0.001 | 22.00 | +1.00 | 21.00 | +0.50 |" in text
     assert "python -m" not in text

@@ -38,7 +38,7 @@ def seen(*sweeps: Path) -> Sequence[ReceptiveFields]:
     return receptive_fields(findings.sweeps, findings.answers, BLURS)
 
 
-def test_networks_are_compared_with_the_filter_that_sees_as_far(tmp_path: Path) -> None:
+def test_networks_are_compared_with_the_filter_of_the_same_receptive_field(tmp_path: Path) -> None:
     run = write_run(tmp_path, (2.0, 2.0, 2.0))
     write_run(tmp_path, (1.0, 1.0, 1.0), lr=0.0001)  # the same network, not at its best
     write_run(tmp_path, (3.0, 3.0, 3.0), model="srcnn_9315", field=15)
@@ -52,8 +52,8 @@ def test_networks_are_compared_with_the_filter_that_sees_as_far(tmp_path: Path) 
         ["box", NOTHING, NOTHING, "41", NOTHING, "26.50", NOTHING],
     ]
     assert receptive_field_sentences(found) == [
-        "On box blur no network here sees further than 15 px. Beside the best linear filter of that size, the best "
-        "ones of larger sizes reach +2.00 dB with 27 px and +2.50 dB with 41 px."
+        "On box blur the largest receptive field here is 15 px. Compared with the optimal linear filter of that size, "
+        "those of larger sizes reach +2.00 dB with 27 px and +2.50 dB with 41 px."
     ]
     (figure,) = receptive_field_figures(found)
     assert figure.file == "filters_box.png"
@@ -70,7 +70,7 @@ def test_a_network_with_a_wiener_estimate_has_no_place_among_sizes(tmp_path: Pat
     write_filters(run, {13: 23.25, 15: 24.0, 27: 26.0})
     found = seen(tmp_path)
     assert [row[1] for row in receptive_field_table(found).rows] == ["blurred input", "srcnn_915", NOTHING]
-    assert "no network here sees further than 13 px" in receptive_field_sentences(found)[0]
+    assert "the largest receptive field here is 13 px" in receptive_field_sentences(found)[0]
     for figure in (
         *receptive_field_figures(found),
         *filter_figures(tmp_path, arrange([read_sweep(tmp_path)]).test_settings),

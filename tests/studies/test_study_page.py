@@ -200,7 +200,7 @@ def test_the_page_tells_its_boundary(tmp_path: Path, lines_of: Lines) -> None:
         tmp_path / "grid" / "filters.csv", [row | {"valid_psnr": 22.5, "real_input_psnr": 22.0, "valid_gain": 0.5}]
     )
     (line,) = stated()
-    assert line.endswith("symmetric boundary, but for the dotted lines of the figures above.")
+    assert line.endswith("symmetric boundary, except the dotted lines of the figures above.")
     write_run(tmp_path / "grid", GAINS, settings={"boundary": "valid"})
     assert stated() == []
 
