@@ -67,7 +67,7 @@ def _run_of(overrides: tuple[str, ...]) -> Path:
     """Return the folder of the run of a command."""
     config = compose("train", [*DRAWN, *overrides]).plain()
     found = (OUTPUTS / "sweeps" / SWEEP).glob("*/status.json")
-    return next(path.parent for path in found if not differing_keys(path.parent, config.plain()))
+    return next(path.parent for path in found if not differing_keys(path.parent, config))
 
 
 def _measured(run: Path, overrides: tuple[str, ...]) -> dict[str, Any]:

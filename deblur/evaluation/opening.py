@@ -98,16 +98,16 @@ def opened(images: Data, blur: Target, asked: EvaluateConfig, like: DeblurDataMo
 
 
 def _refuse_unknown_kernels(data: DeblurDataModule, asked: EvaluateConfig) -> None:
-    """Refuse baselines that have to know the kernel of images that somebody else blurred.
+    """Refuse baselines that need the kernel of images that somebody else blurred.
 
     A blur that this program adds to theirs is known, and is not all that was done to the images.
     """
     names = [name for name in asked.baseline if name != Identity.name]
     if names and data.source.blurred is not None:
         raise UserError(
-            f"baseline=[{','.join(names)}] has to know what blurred the images, and of images that somebody else "
-            "blurred (data=pairs) nobody tells it: leave it out. To measure it with a kernel that you know, blur the "
-            "sharp images by that: data=folder data.root=DIR blur=kernel blur.path=FILE."
+            f"baseline=[{','.join(names)}] needs the kernel of each image, and data=pairs has no kernels: leave it out. "
+            "To measure it with a kernel that you know, blur the sharp images by that: data=folder data.root=DIR "
+            "blur=kernel blur.path=FILE."
         )
 
 

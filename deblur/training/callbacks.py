@@ -178,7 +178,7 @@ class TimeLeft(Callback):
             each = self._seconds / (self._after_steps - self._warm_up)
             left = trainer.estimated_stepping_batches - trainer.global_step
             log.info(
-                f"{each * 1e3:.0f} ms a step, {counted(round(left), 'step')} left: about {duration(each * left)} and "
+                f"{each * 1e3:.0f} ms per step, {counted(round(left), 'step')} left: about {duration(each * left)} and "
                 "validation."
             )
 

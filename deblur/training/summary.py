@@ -67,7 +67,7 @@ def start_summary(
         "cache": origin,
         "blur": ", ".join([degradation.family, *(f"{key} {value}" for key, value in blur.items())]),
         "network": f"{config.model.name or type(network).__name__}: {', '.join(cost)}",
-        "training": f"{counted(config.trainer.max_epochs, 'epoch')}, {step} a step, "
+        "training": f"{counted(config.trainer.max_epochs, 'epoch')}, {step} per step, "
         f"{optimizer.class_name} at {optimizer.lr:g}, loss {config.loss}, "
         f"seed {config.seed}",
         "device": f"{device.accelerator} ({device.name}), {counted(device.threads, 'thread')}, {device.precision}, "

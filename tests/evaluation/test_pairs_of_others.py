@@ -31,9 +31,9 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
-        (("baseline=[wiener]",), "baseline=[wiener] has to know what blurred the images"),
-        (("baseline=[none,richardson_lucy]",), "baseline=[richardson_lucy] has to know"),
-        (("baseline=[dct_wiener,wiener]", "blur=box"), "baseline=[dct_wiener,wiener] has to know"),
+        (("baseline=[wiener]",), "baseline=[wiener] needs the kernel of each image"),
+        (("baseline=[none,richardson_lucy]",), "baseline=[richardson_lucy] needs the kernel"),
+        (("baseline=[dct_wiener,wiener]", "blur=box"), "baseline=[dct_wiener,wiener] needs the kernel"),
         (("both_boundaries=true", "baseline=[none]"), "both_boundaries=true needs the sharp scene beyond the boundary"),
     ],
 )
@@ -49,7 +49,7 @@ def test_a_run_on_pairs_is_not_compared_with_them_either(
     places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
     assert train.main([*pairs, *SMALLEST, "trainer.max_epochs=1", *places]) == 0
     (run,) = (path.parent for path in tmp_path.rglob("status.json"))
-    assert refused(f"run={run}", "baseline=[wiener]").startswith("baseline=[wiener] has to know")
+    assert refused(f"run={run}", "baseline=[wiener]").startswith("baseline=[wiener] needs the kernel")
     rows = evaluated(f"run={run}", "baseline=[none]").rows
     assert {row["restorer"] for row in rows} == {run.parent.name, "none"}
     assert all(float(row["gain"]) == 0 for row in rows if row["restorer"] == "none")

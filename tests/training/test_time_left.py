@@ -28,7 +28,7 @@ def told(folder: Path, caplog: pytest.LogCaptureFixture, *, epochs: int, steps: 
     batches = [{"blurred": torch.rand(2, 1, 12, 12), "sharp": torch.rand(2, 1, 8, 8)} for _ in range(steps)]
     with caplog.at_level(logging.INFO, logger="deblur"):
         trainer.fit(module, torch.utils.data.DataLoader(batches, batch_size=None))
-    return [record.getMessage() for record in caplog.records if "ms a step" in record.getMessage()]
+    return [record.getMessage() for record in caplog.records if "ms per step" in record.getMessage()]
 
 
 @pytest.mark.parametrize(
