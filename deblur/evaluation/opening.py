@@ -105,8 +105,8 @@ def _refuse_unknown_kernels(data: DeblurDataModule, asked: EvaluateConfig) -> No
     names = [name for name in asked.baseline if name != Identity.name]
     if names and data.source.blurred is not None:
         raise UserError(
-            f"baseline=[{','.join(names)}] needs the kernel of each image, and data=pairs has no kernels: leave it out. "
-            "To measure it with a kernel that you know, blur the sharp images by that: data=folder data.root=DIR "
+            f"baseline=[{','.join(names)}] needs the kernel of each image, and data=pairs has no kernels: leave it "
+            "out. To measure it with a kernel that you know, blur the sharp images by that: data=folder data.root=DIR "
             "blur=kernel blur.path=FILE."
         )
 
