@@ -58,10 +58,8 @@ class SweepStart(Callback):
             Job(tuple(overrides), checked, run_folder(checked, naming_overrides(overrides, axes)))
             for overrides, checked in checked_jobs(config)
         ]
-        known: set[str] = set()
         for job in jobs:
             try:
-                refuse_unfit_arguments(job.config, known)
                 refuse_too_large_patch(job.config)
                 build_loss(job.config.loss, job.config.trusted)
                 build_metrics(job.config.metrics, job.config.trusted)
@@ -75,6 +73,12 @@ class SweepStart(Callback):
         if any(job.config.dry_run for job in jobs):
             say(listing(sweep.folder, jobs, processes(config.hydra.launcher, len(jobs))))
             raise SweepListed
+        known: set[str] = set()
+        for job in jobs:  # after all that can be refused without torch
+            try:
+                refuse_unfit_arguments(job.config, known)
+            except UserError as error:
+                raise job.refused(error) from error
         watch = current_watch()
         overrides = sys.argv[1:] if watch is None else watch.argv
         sweep.write_file(f"python -m deblur.train {shlex.join(overrides)}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from deblur.config import TrainConfig, schema
 from deblur.config.command_line import prepare_argv
 from deblur.models import SRCNN
 from deblur.runs.paths import naming_overrides, run_id
@@ -13,13 +14,14 @@ from deblur.runs.paths import naming_overrides, run_id
 Accepted = Callable[..., list[dict[str, Any]]]
 
 
-def cells(configs: list[dict[str, Any]]) -> set[tuple[str, str, float, int]]:
+def cells(configs: list[TrainConfig]) -> set[tuple[str, str, float, int]]:
     return {(config.model.name, config.blur.name, config.optimizer.lr, config.seed) for config in configs}
 
 
-def network(config: dict[str, Any]) -> SRCNN:
+def network(config: TrainConfig) -> SRCNN:
     model = config.model
-    return SRCNN(model["kernel_sizes"], model["widths"], residual=model["residual"], dropout=model["dropout"])
+    assert isinstance(model, schema.SRCNN)
+    return SRCNN(model.kernel_sizes, model.widths, residual=model.residual, dropout=model.dropout)
 
 
 @pytest.mark.slow
@@ -68,7 +70,7 @@ def test_the_original_grid_trains_the_original_way(accepted: Accepted) -> None:
         assert config.model.name.startswith("original_")
         assert config.sweep == "original_grid"
         data = config.data
-        assert (data["patch_size"], data["batch_size"], data["flips"]) == (None, 1, False)
+        assert (data.patch_size, data.batch_size, data.flips) == (None, 1, False)
         assert config.trainer.max_epochs == 20
 
 
