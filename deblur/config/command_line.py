@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -43,6 +44,14 @@ USAGE_ERRORS = (
     ValueError,
     OSError,
 )  # what Hydra raises for a wrong command line
+
+
+def _any_keys() -> DictConfig:
+    return DictConfig({}, flags={"struct": False})
+
+
+ConfigStore.instance().store("evaluate_changes", {"data": _any_keys(), "blur": _any_keys()})
+"""conf/evaluate.yaml starts with it: `data` and `blur` take any key. `check` refuses unknown keys of a run's groups."""
 
 
 def run(

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 from pydantic import Field, model_validator
 
@@ -73,14 +72,6 @@ class EvaluateConfig(Section):
                 raise ValueError(
                     f"{kind} does not read {', '.join(given)}: leave that out, or give it in a command alone."
                 )
-
-
-def _any_keys() -> DictConfig:
-    return DictConfig({}, flags={"struct": False})
-
-
-ConfigStore.instance().store("evaluate_changes", {"data": _any_keys(), "blur": _any_keys()})
-"""conf/evaluate.yaml starts with it: `data` and `blur` take any key. `check` refuses unknown keys of a run's groups."""
 
 
 def check_evaluate(cfg: DictConfig | Mapping[str, Any]) -> EvaluateConfig:
