@@ -50,7 +50,7 @@ def decoding(root: Path) -> list[Row]:
             cv2.cvtColor(np.asarray(cv2.imread(str(path))), cv2.COLOR_BGR2GRAY) for path in paths
         ],
         "cv2.imread, gray": lambda: [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths],
-        "decoded into a cache, 1 process": lambda: cache(1),
+        "decoded into a cache, 1 thread": lambda: cache(1),
     }
     rates = interleaved(list(ways.values()), FILES)
     return [
