@@ -66,7 +66,8 @@ def explain(error: Exception, config_name: str, overrides: Sequence[str]) -> str
         return _explain_unknown_key(cause, config_name, overrides)
     if isinstance(error, OmegaConfBaseException) and "nterpolation" in type(error).__name__:
         return unresolved(error)
-    return " ".join(line.strip() for line in text.splitlines()[:2]).strip().rstrip(".!") + "."
+    sentence = " ".join(line.strip() for line in text.splitlines()[:2]).strip().rstrip(".!")
+    return sentence if sentence.endswith("?") else f"{sentence}."
 
 
 def _explain_absent_option(error: MissingConfigException, overrides: Sequence[str]) -> str:

@@ -177,3 +177,10 @@ def test_a_sweep_is_refused_before_its_first_job(
     assert train.main(["-m", "sweep=wrong", *overrides, *places]) == 2
     assert f"model.depth=deep is not allowed: {module}.Known declares depth: int." in capsys.readouterr().err
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_question_at_the_end_of_a_refused_sweep_has_no_full_stop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main(["-m", "sweep=wrong", "+optimizer.bets=1,2", f"paths.output_root={tmp_path / 'outputs'}"]) == 2
+    assert capsys.readouterr().err.endswith(" Did you mean optimizer.betas?\n")
