@@ -42,8 +42,9 @@ def compose(tmp_path: Path, cache_root: Path) -> Iterator[Callable[..., TrainCon
     """Compose and check conf/train.yaml; what it writes goes to a temporary folder."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from prepared import prepare_argv
 
-    from deblur.config.command_line import conf_dir, prepare_argv
+    from deblur.config.command_line import conf_dir
 
     def composed(*overrides: str) -> TrainConfig:
         places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={cache_root}")

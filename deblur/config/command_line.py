@@ -125,7 +125,7 @@ def _run(
                 is_part = any(flag.startswith("--package") for flag in arguments.flags)
                 if arguments.shows == "cfg" and jobs > 1 and not is_part:
                     sys.stdout.write(f"# The first of {jobs} jobs: {shlex.join(overrides)}\n")
-            with _arguments(_argv(arguments, overrides)):
+            with _arguments(hydra_argv(arguments, overrides)):
                 program()
     except KeyboardInterrupt as stop:
         stopped = str(stop) or "Stopped."
@@ -168,17 +168,7 @@ def _exit_code(error: Exception) -> int:
     return NoRoomError.exit_code if no_room else getattr(error, "exit_code", EXIT_USAGE)
 
 
-def prepare_argv(argv: Sequence[str]) -> list[str]:
-    """Return the arguments of a training as Hydra's parser and grammar want them.
-
-    Raises:
-        UserError: for what is neither a flag nor an override.
-    """
-    arguments = read_arguments(argv, "train")
-    return _argv(arguments, prepare_overrides(arguments))
-
-
-def _argv(arguments: Arguments, overrides: Sequence[str]) -> list[str]:
+def hydra_argv(arguments: Arguments, overrides: Sequence[str]) -> list[str]:
     """Return the arguments as Hydra's parser takes them: the overrides in one piece, after the flags.
 
     What shows a text goes without `--multirun`, with which Hydra allows no other command.

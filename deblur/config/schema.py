@@ -119,7 +119,7 @@ class DataSettings(Section):
     max_test_images: int | None = Field(None, ge=1, description="a whole number from 1 up, or null for all")
     eval_batch_size: int = Field(ge=1)
     num_workers: int = Field(ge=0)
-    boundary: Literal["symmetric", "valid"] = Field("symmetric")
+    boundary: Literal["symmetric", "valid"] = "symmetric"
     cache_memory: Number = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @model_validator(mode="after")
@@ -241,10 +241,10 @@ class Trainer(OpenTarget):
     target: str = Field(alias="_target_", description="lightning.pytorch.Trainer")
     max_epochs: int = Field(ge=1)
     check_val_every_n_epoch: int = Field(1, ge=1)
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field()
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field()
-    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(1)
-    deterministic: Literal["auto"] | bool = Field("auto")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+    accelerator: Literal["auto", "cpu", "gpu", "mps"]
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    deterministic: Literal["auto"] | bool = "auto"
 
     @model_validator(mode="after")
     def _keys_of_others(self) -> "Trainer":

@@ -63,7 +63,10 @@ def _refuse_unfit(key: str, section: Target, trusted: Sequence[str]) -> None:
     found = find_class(section.target, base, trusted=trusted, key=f"{key}._target_")
     if section.target.startswith(_OURS):
         return
-    parameters = inspect.signature(found).parameters
+    try:
+        parameters = inspect.signature(found).parameters
+    except ValueError:  # a class of compiled code, which says what it takes when it is built
+        return
     named = {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
     taken = list(named)[_GIVEN_BY_US.get(key, 0) :]
     read_by_us = _READ_BY_US.get(key, frozenset())
@@ -83,11 +86,15 @@ def _refuse_unfit(key: str, section: Target, trusted: Sequence[str]) -> None:
         raise UserError(f"{key}.{name} is missing: {section.target} needs it. Give it with +{key}.{name}=VALUE.")
     hints = _hints(found) if is_of_user else {}
     for name, value in arguments.items():
-        if name in hints and value != named[name].default and not _fits(value, hints[name]):
+        if name in hints and not (_is_default(value, named[name]) or _fits(value, hints[name])):
             raise UserError(
                 f"{key}.{name}={shown(value)} is not allowed: {section.target} declares "
                 f"{name}: {inspect.formatannotation(hints[name])}."
             )
+
+
+def _is_default(value: Any, parameter: inspect.Parameter) -> bool:
+    return type(value) is type(parameter.default) and bool(value == parameter.default)
 
 
 def _base_of(group: str) -> type:

@@ -8,9 +8,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
+from prepared import prepare_argv
 
 from deblur.config import check
-from deblur.config.command_line import USAGE_ERRORS, conf_dir, explain, prepare_argv, run
+from deblur.config.command_line import USAGE_ERRORS, conf_dir, explain, run
 from deblur.errors import UserError
 from deblur.train import main
 

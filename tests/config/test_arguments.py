@@ -7,10 +7,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from prepared import prepare_argv
 
 from deblur import evaluate, train
 from deblur.config.arguments import read_arguments
-from deblur.config.command_line import conf_dir, prepare_argv
+from deblur.config.command_line import conf_dir
 from deblur.errors import UserError
 
 Shown = pytest.CaptureFixture[str]

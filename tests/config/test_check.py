@@ -170,5 +170,5 @@ def test_a_path_argument_may_be_called_target(changed: Change, tmp_path: Path, m
     own = "data._target_=data_of_targets.Data", "+data.root=a", "+data.target=b", "+data.name_of=c"
     data = check(changed("", *own, "trusted=[data_of_targets]")).data
     assert data.target == "data_of_targets.Data"
-    told = {key: data.arguments()[key] for key in ("root", "target", "name_of")}
-    assert told == {"root": str(tmp_path / "a"), "target": str(tmp_path / "b"), "name_of": "c"}
+    found = {key: data.arguments()[key] for key in ("root", "target", "name_of")}
+    assert found == {"root": str(tmp_path / "a"), "target": str(tmp_path / "b"), "name_of": "c"}

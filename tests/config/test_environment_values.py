@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from prepared import prepare_argv
 
 from deblur.config import check
-from deblur.config.command_line import prepare_argv, run
+from deblur.config.command_line import run
 from deblur.config.commands import check_evaluate
 from deblur.runs.paths import run_id
 

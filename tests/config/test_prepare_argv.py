@@ -10,8 +10,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
+from prepared import prepare_argv
 
-from deblur.config.command_line import PATH_KEYS, prepare_argv
+from deblur.config.command_line import PATH_KEYS
 from deblur.config.identity import flatten
 
 Accepted = Callable[..., list[dict[str, Any]]]

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
+from prepared import prepare_argv
 
 from deblur.config import check
-from deblur.config.command_line import conf_dir, prepare_argv
+from deblur.config.command_line import conf_dir
 
 Accepted = Callable[..., list[dict[str, Any]]]
 

@@ -17,6 +17,7 @@ NET = """
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+import numpy as np
 import torch
 from torch import nn
 
@@ -32,7 +33,7 @@ class Known(nn.Module):
     def __init__(
         self, depth: int, widths: Sequence[int] = (4,), pair: tuple[float, float] = (0, 1),
         kind: Literal["a", "b"] = "a", file: Path | None = None, start: torch.Tensor | None = None, loose=None,
-        size: int = None,
+        size: int = None, taps: int = np.ones(3), flag: bool = True,
     ) -> None:
         super().__init__()
 
@@ -76,7 +77,7 @@ def test_what_fits_the_annotations_passes(changed: Change, module: str, argument
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "sentence"),
     [
         ({"depth": "deep"}, "model.depth=deep is not allowed: NET.Known declares depth: int."),
         ({"depth": 2.5}, "model.depth=2.5 is not allowed: NET.Known declares depth: int."),
@@ -89,15 +90,18 @@ def test_what_fits_the_annotations_passes(changed: Change, module: str, argument
         ({}, "model.depth is missing: NET.Known needs it. Give it with +model.depth=VALUE."),
         (
             {"depth": 1, "width": [3]},
-            "model.width is unknown: NET.Known takes depth, widths, pair, kind, file, start, loose, size. "
+            "model.width is unknown: NET.Known takes depth, widths, pair, kind, file, start, loose, size, "
+            "taps, flag. "
             "Did you mean model.widths?",
         ),
     ],
 )
-def test_what_does_not_fit_is_a_sentence(changed: Change, module: str, arguments: dict[str, Any], told: str) -> None:
+def test_what_does_not_fit_is_a_sentence(
+    changed: Change, module: str, arguments: dict[str, Any], sentence: str
+) -> None:
     found = refusal(changed, {"_target_": f"{module}.Known", **arguments})
     assert found is not None
-    assert found.replace(module, "NET").startswith(told)
+    assert found.replace(module, "NET").startswith(sentence)
 
 
 def test_an_annotation_that_cannot_be_resolved_checks_nothing_but_the_names(changed: Change, module: str) -> None:
@@ -110,7 +114,7 @@ def test_a_class_that_takes_any_keyword_has_no_unknown_ones(changed: Change, mod
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "sentence"),
     [
         ("+optimizer.beta=0.9", "optimizer.beta is unknown: torch.optim.Adam takes lr, betas, "),
         ("+trainer.max_epoch=3", "trainer.max_epoch is unknown: lightning.pytorch.Trainer takes "),
@@ -120,14 +124,14 @@ def test_a_class_that_takes_any_keyword_has_no_unknown_ones(changed: Change, mod
         ),
     ],
 )
-def test_classes_of_other_libraries_are_checked_as_well(changed: Change, word: str, told: str) -> None:
+def test_classes_of_other_libraries_are_checked_as_well(changed: Change, word: str, sentence: str) -> None:
     with pytest.raises(UserError) as caught:
         refuse_unfit_arguments(check(changed("", word)))
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(sentence)
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "sentence"),
     [
         (
             "optimizer._target_=torch.nn.Linear",
@@ -140,13 +144,17 @@ def test_classes_of_other_libraries_are_checked_as_well(changed: Change, word: s
         ("model._target_=torch.optim.Adam", "model._target_=torch.optim.Adam is no Module: give a class that is one."),
     ],
 )
-def test_a_class_of_another_kind_is_refused_for_that(changed: Change, word: str, told: str) -> None:
+def test_a_class_of_another_kind_is_refused_for_that(changed: Change, word: str, sentence: str) -> None:
     with pytest.raises(UserError) as caught:
         refuse_unfit_arguments(check(changed("", word)))
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(sentence)
 
 
 def test_a_default_passes_whatever_its_annotation(changed: Change, module: str) -> None:
+    assert refusal(changed, {"_target_": f"{module}.Known", "depth": 1, "flag": True, "taps": 3}) is None
+    assert "model.taps=[1,2] is not allowed" in str(
+        refusal(changed, {"_target_": f"{module}.Known", "depth": 1, "taps": [1, 2]})
+    )
     assert refusal(changed, {"_target_": f"{module}.Known", "depth": 1, "size": None}) is None
     assert "model.size=a is not allowed" in str(
         refusal(changed, {"_target_": f"{module}.Known", "depth": 1, "size": "a"})

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prepared import prepare_argv
 
 from deblur.config import TrainConfig, schema
-from deblur.config.command_line import prepare_argv
 from deblur.models import SRCNN
 from deblur.runs.paths import naming_overrides, run_id
 

@@ -22,6 +22,7 @@ from deblur.training.module import DeblurModule
 AVERAGED = ("callbacks.ema.decay=0.9",)
 CALLBACKS: dict[str, tuple[str, ...]] = {
     "none": ("callbacks=none",),
+    "default": (),
     "averages": ("callbacks=[default,ema]", *AVERAGED),
     "averages first": ("callbacks=[ema,default]", *AVERAGED),
     "averages from the second epoch": (
