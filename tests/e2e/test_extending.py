@@ -73,6 +73,7 @@ def arrays(elsewhere: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_custom_data_set_is_trained_on_and_evaluated(elsewhere: Path, arrays: Path, cache_root: Path) -> None:
     given = [*SMALL, "model.kernel_sizes=[5,3]", "model.widths=[4]", f"paths.cache_root={cache_root}"]
     options = ["--config-dir", "conf", "data=arrays", "data.file=~/my arrays/faces, [drawn].npy", "trusted=[my_data]"]
@@ -88,6 +89,7 @@ def test_a_custom_data_set_is_trained_on_and_evaluated(elsewhere: Path, arrays: 
     assert evaluated.returncode == 0, evaluated.stderr
 
 
+@pytest.mark.slow
 def test_a_custom_data_set_without_an_option_of_its_own(elsewhere: Path, arrays: Path) -> None:
     own = ["data._target_=my_data.ArrayData", "~data.leaves", "trusted=[my_data]", *SMALL, "dry_run=true"]
     done = command(elsewhere, "deblur.train", *own, f"+data.file={arrays}")

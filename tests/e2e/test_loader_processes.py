@@ -24,9 +24,8 @@ def assert_failed_with(workplace: Workplace, error: str, sentence: str) -> None:
     assert "Traceback" not in (workplace.run / "train.log").read_text()
 
 
-@pytest.mark.parametrize(
-    "stage", [pytest.param("train", marks=pytest.mark.slow), pytest.param("validation", marks=pytest.mark.slow), "test"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["train", "validation", "test"])
 def test_a_killed_process_is_a_sentence(workplace: Workplace, capsys: pytest.CaptureFixture[str], stage: str) -> None:
     kill = ("+callbacks.kill._target_=failing_blurs.KillLoaderProcess", f"+callbacks.kill.stage={stage}")
     # More test images than the processes load in advance: else the killed one may have delivered all of its own.
