@@ -6,9 +6,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur.images import LUMA_WEIGHTS
 from deblur.choices import Color
 from deblur.inference.tiles import Plane
+from deblur.luma import LUMA_WEIGHTS
 
 Pixels: TypeAlias = NDArray[Any]
 
