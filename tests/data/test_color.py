@@ -45,7 +45,7 @@ class OneImage(ImageSource):
     def cache_key(self) -> str:
         return digest(self._pixels)
 
-    def decode(self, index: int) -> NDArray[np.uint8]:
+    def decode(self, index: int) -> NDArray[np.uint8]:  # noqa: ARG002 # there is one
         return self._pixels
 
 
