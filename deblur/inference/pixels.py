@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.blur.images import LUMA_WEIGHTS
 from deblur.choices import Color
 from deblur.inference.tiles import Plane
 
@@ -13,7 +14,7 @@ Pixels: TypeAlias = NDArray[Any]
 
 DUST: Final = 1e-4
 """How far floating-point values may lie outside [0, 1], as rounding leaves them: a fortieth of an 8-bit level."""
-BT601: Final = np.array([0.299, 0.587, 0.114], np.float32)
+BT601: Final = np.array(LUMA_WEIGHTS, np.float32)
 """Weights of red, green and blue in the luma (ITU-R BT.601)."""
 
 _LARGEST_FRACTION: Final = 2.0  # larger values are taken for levels of 8 or 16 bits
