@@ -1,4 +1,4 @@
-"""Operations on whole gray images: crops, symmetric padding, gray levels as numbers in [0, 1]."""
+"""Operations on whole gray images: crops, symmetric and circular padding, gray levels as numbers in [0, 1]."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -7,7 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Boundary = Literal["symmetric", "valid"]
+Boundary = Literal["symmetric", "valid", "circular"]
+
+Extension = Literal["symmetric", "circular"]
+"""What an image is extended by in a convolution: its mirror image (half-sample), or itself, periodically. With a valid
+boundary, which extends it by its mirror image as well, the pixels that this changes are cut off."""
+
 GrayImage = NDArray[np.uint8]
 Margin = int | tuple[int, int]  # on both sides, or before and after [px]
 
@@ -20,6 +25,7 @@ class Crop:
     With a valid boundary the image is blurred and then cut, as a camera does it: the scene continues beyond the crop,
     and the margin excludes the boundary of the image itself. Noise and JPEG come before the cut as well, so that the
     blocks of a JPEG do not begin at the edge of the crop.
+    With a circular boundary the crop is cut out first, then blurred and extended by itself, periodically.
 
     Attributes:
         boundary: How the scene continues.
@@ -30,6 +36,11 @@ class Crop:
     boundary: Boundary = "symmetric"
     margin: tuple[int, int] = (0, 0)
     crop: int | None = None
+
+    @property
+    def extension(self) -> Extension:
+        """What the image is extended by when it is blurred."""
+        return "circular" if self.boundary == "circular" else "symmetric"
 
     def shape(self, image: tuple[int, int]) -> tuple[int, int]:
         """Return the crop's height and width in an image of such a shape; below 1 if nothing is left."""
@@ -59,8 +70,23 @@ def pad_symmetric(image: NDArray[Any], rows: Margin, columns: Margin | None = No
         rows: Rows to add above and below [px].
         columns: Columns to add left and right [px]; None adds as many as rows.
     """
+    return padded(image, "symmetric", rows, columns)
+
+
+def padded(image: NDArray[Any], extension: Extension, rows: Margin, columns: Margin | None = None) -> NDArray[Any]:
+    """Extend the last two axes as a convolution does.
+
+    Args:
+        image: Shape (..., H, W), any size from 1x1.
+        extension: What to extend it by.
+        rows: Rows to add above and below [px].
+        columns: Columns to add left and right [px]; None adds as many as rows.
+    """
     vertical = (rows, rows) if isinstance(rows, int) else rows
     horizontal = vertical if columns is None else (columns, columns) if isinstance(columns, int) else columns
+    is_circular = extension == "circular"
     if image.ndim == 2 and image.dtype == np.uint8:
-        return np.asarray(cv2.copyMakeBorder(image, *vertical, *horizontal, cv2.BORDER_REFLECT))
-    return np.pad(image, [(0, 0)] * (image.ndim - 2) + [vertical, horizontal], mode="symmetric")
+        border = cv2.BORDER_WRAP if is_circular else cv2.BORDER_REFLECT
+        return np.asarray(cv2.copyMakeBorder(image, *vertical, *horizontal, border))
+    mode: Literal["wrap", "symmetric"] = "wrap" if is_circular else "symmetric"
+    return np.pad(image, [(0, 0)] * (image.ndim - 2) + [vertical, horizontal], mode=mode)

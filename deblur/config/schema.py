@@ -119,7 +119,7 @@ class DataSettings(Section):
     max_test_images: int | None = Field(None, ge=1, description="a whole number from 1 up, or null for all")
     eval_batch_size: int = Field(ge=1)
     num_workers: int = Field(ge=0)
-    boundary: Literal["symmetric", "valid"] = "symmetric"
+    boundary: Literal["symmetric", "valid", "circular"] = "symmetric"
     cache_memory: Number = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @model_validator(mode="after")

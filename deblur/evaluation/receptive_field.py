@@ -195,7 +195,9 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
     """
     training = data.evaluation_dataset(data.measurable("train", crop), crop)
     pairs = [training[position] for position in range(len(training))]
-    filters = fit_filters([pair["sharp"][0] for pair in pairs], [pair["blurred"][0] for pair in pairs], sizes)
+    filters = fit_filters(
+        [pair["sharp"][0] for pair in pairs], [pair["blurred"][0] for pair in pairs], sizes, crop.extension
+    )
     testing = data.evaluation_dataset(data.measurable("test", crop), crop)
     results: dict[int, list[float]] = {size: [] for size in sizes}
     inputs = []
@@ -204,7 +206,7 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
         blurred, sharp = as_float(sample["blurred"][0]), torch.from_numpy(as_float(sample["sharp"][None]))
         inputs.append(psnr(torch.from_numpy(blurred[None, None]), sharp).item())
         for size, taps in filters.items():
-            results[size].append(psnr(torch.from_numpy(apply(taps, blurred)[None, None]), sharp).item())
+            results[size].append(psnr(torch.from_numpy(apply(taps, blurred, crop.extension)[None, None]), sharp).item())
     rows = []
     for size, values in results.items():
         measured = [
