@@ -231,11 +231,12 @@ class Wiener(_Padded):
         return climb(score, start=1e-3, low=1e-8, high=1e3, steps=(10.0, 3.0, 1.5, 1.2))
 
     def _margins(self, shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> list[tuple[int, int]]:
-        # As many whole periods as the kernel needs: of twice the image's size if its mirror image extends it. That
-        # covers the Laplacian as well, except for a circular boundary.
+        # As many whole periods as the kernel needs: of twice the image's size if its mirror image extends it. Such an
+        # even size suffices. Otherwise one more pixel is needed: of a kernel as large as half the spectrum,
+        # scikit-image assumes that it is a spectrum.
         is_circular = self.boundary == "circular"
         periods = (size if is_circular else 2 * size for size in shape)
-        needed = (max(taps, LEAST_KERNEL) if is_circular else taps for taps in kernel_shape)
+        needed = (max(taps, LEAST_KERNEL) + 1 if is_circular else taps for taps in kernel_shape)
         totals = (period * math.ceil(taps / period) for period, taps in zip(periods, needed, strict=True))
         return [(0, total - size) for total, size in zip(totals, shape, strict=True)]
 
