@@ -45,6 +45,7 @@ class WienerSRCNN(ConvStack):
         dropout: float = 0.0,
         dilations: Sequence[int] | None = None,
         cpu_ops: str = "auto",
+        channels: int = 1,
     ) -> None:
         """Make the layers; `calibrate` or the weights of a file provide the Wiener filter.
 
@@ -59,13 +60,16 @@ class WienerSRCNN(ConvStack):
             dropout: see `ConvStack`.
             dilations: see `ConvStack`.
             cpu_ops: see `ConvStack`.
+            channels: see `ConvStack`.
 
         Raises:
             ValueError: for noise scales that are not above 0, or none.
         """
-        super().__init__(1 + len(noise_scales), kernel_sizes, widths, dilations, dropout, cpu_ops)
+        planes = channels * (1 + len(noise_scales))
+        super().__init__(planes, channels, kernel_sizes, widths, dilations, dropout, cpu_ops)
         if not noise_scales or min(noise_scales) <= 0:
             raise ValueError(f"noise_scales are numbers above 0, at least one: {noise_scales}")
+        self.channels = channels
         self.non_blind = non_blind
         self.estimate_noise = estimate_noise
         self._noise_scales = tuple(noise_scales)
@@ -81,10 +85,10 @@ class WienerSRCNN(ConvStack):
         kernels: "Sequence[Psf]",
         boundary: "Extension" = "symmetric",
     ) -> None:
-        """Measure the spectra that the Wiener filter needs.
+        """Measure the spectra that the Wiener filter needs, on all channels alike.
 
         Args:
-            sharp: training images, of any sizes; at least one.
+            sharp: training images (H, W) or (H, W, 3), of any sizes; at least one.
             blurred: the same images degraded, rounded to 8 bits.
             kernels: of each image.
             boundary: how the blurred images continue beyond their boundary; symmetric also for a valid one.
@@ -92,12 +96,15 @@ class WienerSRCNN(ConvStack):
         Raises:
             ValueError: if the kernels differ, unless the network is non-blind.
         """
+        from deblur.blur.images import planes_of
         from deblur.wiener.filters import WienerFilter
 
         if not self.non_blind:
             if any(not np.array_equal(kernel, kernels[0]) for kernel in kernels):
                 raise ValueError("the images are blurred with several kernels: take non_blind=true")
             self.kernel = self._buffer(kernels[0])
+        sharp, blurred = ([plane for image in images for plane in planes_of(image)] for images in (sharp, blurred))
+        kernels = [kernel for kernel in kernels for _ in range(self.channels)]
         found = WienerFilter.measured(sharp, blurred, kernels, self.estimate_noise, boundary)
         self.power, self.noise = self._buffer(found.power.power), self._buffer(found.noise.power)
         self.fft_noise_scale = torch.tensor(found.fft_noise_scale, device=self.fft_noise_scale.device)
@@ -128,18 +135,18 @@ class WienerSRCNN(ConvStack):
         """Restore images.
 
         Args:
-            blurred: (N, 1, H, W), gray in [0, 1].
-            wiener_estimate: (N, noise scales, H, W), what `prefilter` returns for the whole image.
+            blurred: (N, channels, H, W), in [0, 1].
+            wiener_estimate: (N, noise scales x channels, H, W), what `prefilter` returns for the whole image.
             pad: surround both with their mirror images first. Otherwise they include their halo, and the output does
                 not.
 
         Returns:
-            (N, 1, H, W), or (N, 1, H - 2 halo, W - 2 halo) without padding; not clamped.
+            (N, channels, H, W), or (N, channels, H - 2 halo, W - 2 halo) without padding; not clamped.
         """
         given = torch.cat([blurred, wiener_estimate], dim=1)
         padded = pad_symmetric(given, self.halo) if pad else given
         correction = self.convolve(padded)
-        return correction + inner(padded[:, 1:2], correction.shape)
+        return correction + inner(padded[:, self.channels : 2 * self.channels], correction.shape)
 
     def _buffer(self, values: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(values.astype(np.float32)).to(self.power.device)
