@@ -20,14 +20,14 @@ def measure(
 
     Args:
         restored: (N, C, H, W).
-        batch: with `blurred` and `sharp`, and `wiener_estimate` (N, scales x C, H, W) of a Wiener-guided network.
+        batch: with `blurred` and `sharp`, and `wiener_estimate` (N, planes x C, H, W) of a Wiener-guided network.
         metrics: the PSNR among them.
         of_input: whether to measure the blurred image by all metrics; otherwise only its PSNR.
 
     Returns:
         (N,) each: the metrics by name, `gain` [dB], which is PSNR(restored) - PSNR(blurred), `input_psnr`, and with
-        `of_input` `input_<metric>` for each metric and `wiener_psnr` of the first scale of the Wiener estimate, if
-        there is one. PSNR and gain are infinite if an image is exact.
+        `of_input` `input_<metric>` for each metric and `wiener_psnr` of the Wiener estimate of the first noise scale,
+        if there is one. PSNR and gain are infinite if an image is exact.
     """
     blurred, sharp = batch["blurred"], batch["sharp"]
     restored = restored.float().clamp(0, 1)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.choices import ColorSpace
+from deblur.choices import DataColor
 from deblur.synthesis import COLOR_STREAM, IMAGE_SIZE, happens, pick, random_stream
 from deblur.synthesis.colors import with_colors
 from deblur.synthesis.faces.canvas import Canvas, Field, Levels, random_light, random_style, random_textures
@@ -30,7 +30,7 @@ class Stages:
     image: Levels  # the finished image, (IMAGE_SIZE, IMAGE_SIZE), or (IMAGE_SIZE, IMAGE_SIZE, 3) in color
 
 
-def draw(seed: int, index: int, color: ColorSpace = "gray") -> NDArray[np.uint8]:
+def draw(seed: int, index: int, color: DataColor = "gray") -> NDArray[np.uint8]:
     """Draw a face.
 
     The image depends only on the two numbers: not on the order of the calls, the process or any global state. Other
@@ -50,7 +50,7 @@ def draw(seed: int, index: int, color: ColorSpace = "gray") -> NDArray[np.uint8]
     return draw_stages(seed, index, color).image
 
 
-def draw_stages(seed: int, index: int, color: ColorSpace = "gray") -> Stages:
+def draw_stages(seed: int, index: int, color: DataColor = "gray") -> Stages:
     """Draw a face like `draw` and keep the image after every stage."""
     rng = random_stream(seed, index)
     paper = rng.uniform(200, 256)
@@ -103,7 +103,7 @@ def _expose(image: Field, rng: np.random.RandomState) -> Field:
 
 
 def contact_sheet(
-    seed: int, first: int, count: int, columns: int, face_size: int = IMAGE_SIZE, color: ColorSpace = "gray"
+    seed: int, first: int, count: int, columns: int, face_size: int = IMAGE_SIZE, color: DataColor = "gray"
 ) -> NDArray[np.uint8]:
     """Draw faces side by side.
 
