@@ -7,11 +7,14 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from deblur.choices import DataColor, refusal
+
 IMAGE_SIZE: Final = 256  # px
 OVERSAMPLING: Final = 2  # canvas pixels per image pixel, along one edge
 CANVAS_SIZE: Final = IMAGE_SIZE * OVERSAMPLING  # px
-COLOR_STREAM: Final = 1  # of the colors, so that they change no draw of the gray levels
 SEED_LIMIT: Final = 2**32  # a larger number takes two 32-bit words: two pairs could share one stream
+
+_COLOR_STREAM: Final = 1
 
 Choice = TypeVar("Choice")
 
@@ -36,6 +39,17 @@ def random_stream(seed: int, index: int, stream: int = 0) -> np.random.RandomSta
             raise ValueError(f"The {name} of a drawn image must be in [0, 2**32), not {number}.")
     # NumPy fills up short entropies with zeros: [seed, index, 0] starts the same stream as [seed, index].
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, index, stream])))
+
+
+def color_stream(seed: int, index: int, color: DataColor) -> np.random.RandomState | None:
+    """Start the stream of the colors of one image; None for a gray image.
+
+    Raises:
+        ValueError: if the color is neither `gray` nor `rgb`, and as `random_stream`.
+    """
+    if refused := refusal("color", color, DataColor):
+        raise ValueError(refused)
+    return random_stream(seed, index, _COLOR_STREAM) if color == "rgb" else None
 
 
 def pick(rng: np.random.RandomState, *choices: Choice) -> Choice:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.choices import DataColor
-from deblur.synthesis import COLOR_STREAM, IMAGE_SIZE, happens, pick, random_stream
+from deblur.synthesis import IMAGE_SIZE, color_stream, happens, pick, random_stream
 from deblur.synthesis.colors import with_colors
 from deblur.synthesis.faces.canvas import Canvas, Field, Levels, random_light, random_style, random_textures
 from deblur.synthesis.faces.clothing import draw_body, draw_headwear
@@ -45,7 +45,7 @@ def draw(seed: int, index: int, color: DataColor = "gray") -> NDArray[np.uint8]:
         Gray levels, (IMAGE_SIZE, IMAGE_SIZE), or RGB, (IMAGE_SIZE, IMAGE_SIZE, 3), in a new array.
 
     Raises:
-        ValueError: if the seed or the index is outside its range.
+        ValueError: if the seed or the index is outside its range, or the color is unknown.
     """
     return draw_stages(seed, index, color).image
 
@@ -59,8 +59,8 @@ def draw_stages(seed: int, index: int, color: DataColor = "gray") -> Stages:
     style = random_style(rng)
     skin = random_skin(rng)
     hair = random_hair_colors(rng)
-    is_rgb = color == "rgb"
-    palette = random_palette(random_stream(seed, index, COLOR_STREAM), skin, hair.mid) if is_rgb else None
+    of_colors = color_stream(seed, index, color)
+    palette = None if of_colors is None else random_palette(of_colors, skin, hair.mid)
     canvas = Canvas(paper, view, style, textures, palette)
 
     draw_background(canvas, rng)
