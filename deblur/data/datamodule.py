@@ -1,5 +1,6 @@
 """The LightningDataModule: an image source -> cached images -> splits -> batches."""
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -80,8 +81,16 @@ class DeblurDataModule(L.LightningDataModule):
             training_seed: Of the order, flips, drawn blurs and patches of training.
             cache_root: The folder for decoded images; None is the user's cache folder.
             context: Further blurred pixels on each side of a training patch, for a network that does not pad.
+
+        Raises:
+            UserError: The degradation is of a custom class that cannot blur with a circular boundary.
         """
         super().__init__()
+        if settings.boundary == "circular" and "boundary" not in inspect.signature(degradation.apply).parameters:
+            raise UserError(
+                f"data.boundary=circular needs a blur that knows of it, and {type(degradation).__name__}.apply has no "
+                "argument boundary: take data.boundary=symmetric or valid."
+            )
         self.source = source
         self.prefilter: WienerPrefilter | None = None
         self._degradation = degradation

@@ -88,7 +88,8 @@ class TrainingDataset(Dataset[Sample]):
     """Patches of mirrored and blurred images, by (epoch, index).
 
     The whole image is blurred before patches are cut, so that they are true at their boundaries; at the edge of the
-    crop, the blurred image is extended by its mirror image.
+    crop, the blurred image is extended by its mirror image, as networks extend a whole image, whatever the boundary of
+    the blur.
 
     A degradation that draws nothing gives the same pixels each time, so its results are kept if they fit into memory:
     one per image, and one more per mirror image that the blur treats differently. Loader processes keep nothing: each

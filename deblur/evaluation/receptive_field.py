@@ -197,7 +197,7 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
     training = data.evaluation_dataset(data.measurable("train", crop), crop)
     pairs = [training[position] for position in range(len(training))]
     sharp_planes, blurred_planes = ([plane for pair in pairs for plane in pair[key]] for key in ("sharp", "blurred"))
-    filters = fit_filters(sharp_planes, blurred_planes, sizes)
+    filters = fit_filters(sharp_planes, blurred_planes, sizes, crop.extension)
     testing = data.evaluation_dataset(data.measurable("test", crop), crop)
     results: dict[int, list[float]] = {size: [] for size in sizes}
     inputs = []
@@ -206,7 +206,7 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
         blurred, sharp = as_float(sample["blurred"]), torch.from_numpy(as_float(sample["sharp"][None]))
         inputs.append(psnr(torch.from_numpy(blurred[None]), sharp).item())
         for size, taps in filters.items():
-            restored = np.stack([apply(taps, plane) for plane in blurred])
+            restored = np.stack([apply(taps, plane, crop.extension) for plane in blurred])
             results[size].append(psnr(torch.from_numpy(restored[None]), sharp).item())
     rows = []
     for size, values in results.items():

@@ -102,24 +102,21 @@ class ExportedRestorer(Restorer):
     def __init__(self, name: str, network: OnnxNetwork) -> None:
         """Take an open network."""
         self.name = name
-        self.wants_wiener_estimate = network.planes > 1
+        self.wants_wiener_estimate = network.prefilter is not None
         self._network = network
 
     def wiener_estimate(self, blurred: Tensor, kernels: Sequence[Psf]) -> Tensor | None:
         """Return the Wiener estimates that the network wants."""
-        if not self.wants_wiener_estimate:
-            return None
-        images = blurred[:, 0].numpy(force=True)
-        wiener_estimates = [
-            self._network.prepare(image, kernel)[1:] for image, kernel in zip(images, kernels, strict=True)
-        ]
-        return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device)
+        images = blurred.permute(0, 2, 3, 1).numpy(force=True)
+        found = [self._network.wiener_estimate(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
+        wiener_estimates = [each for each in found if each is not None]
+        return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device) if wiener_estimates else None
 
     def restore(self, blurred: Tensor, kernels: Sequence[Psf], wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
         """Restore a batch, image by image, in float32."""
         given = (blurred if wiener_estimate is None else torch.cat([blurred, wiener_estimate], dim=1)).numpy(force=True)
         restored = [self._network.run(np.ascontiguousarray(planes)) for planes in given]
-        return torch.from_numpy(np.stack(restored)[:, None]).to(blurred.device)
+        return torch.from_numpy(np.stack(restored)).to(blurred.device)
 
 
 class BaselineRestorer(Restorer):

@@ -220,7 +220,10 @@ def _means(
 
 
 def _wants_both_boundaries(asked: EvaluateConfig, restorer: Restorer | None, data: DeblurDataModule) -> bool:
-    """Return whether both boundaries are measured: non-blind restorers rely on the boundary."""
+    """Return whether a symmetric and a valid boundary are measured: non-blind restorers rely on the boundary.
+
+    A circular boundary is that of a protocol, and measured alone unless the other two are asked for.
+    """
     if asked.both_boundaries and max(data.reach) == 0:
         if data.inputs is not data.images:
             raise UserError(
@@ -230,7 +233,7 @@ def _wants_both_boundaries(asked: EvaluateConfig, restorer: Restorer | None, dat
     if asked.both_boundaries is not None:
         return bool(asked.both_boundaries)
     relies = bool(asked.baseline) or (restorer is not None and restorer.wants_wiener_estimate)
-    return relies and max(data.reach) > 0
+    return relies and max(data.reach) > 0 and data.crop().boundary != "circular"
 
 
 def _fitted(name: str, data: DeblurDataModule, crop: Crop) -> Baseline:
@@ -239,7 +242,7 @@ def _fitted(name: str, data: DeblurDataModule, crop: Crop) -> Baseline:
     Raises:
         UserError: if there is no training image.
     """
-    baseline = make(name)
+    baseline = make(name, crop.extension)
     if baseline.images_to_fit:
         if not data.can_be_divided:
             raise UserError(
