@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur.images import WHOLE, Crop
+from deblur.blur.images import WHOLE, Crop, Extension
 from deblur.blur.kernels import Kernel, Psf, convolve
 from deblur.blur.parameters import Interval, Parameter, ScalarOrPair, Text
 
@@ -134,15 +134,20 @@ class Degradation(ABC):
         jpeg_quality = None if self.jpeg_quality is None else int(self.jpeg_quality.draw(rng))
         return Sampled(*drawn, noise_sigma, noise_seed, jpeg_quality)
 
-    def apply(self, image: NDArray[np.uint8], sampled: Sampled) -> NDArray[np.uint8]:
-        """Degrade a whole gray image (H, W): blur, add noise, round to 8 bits, compress.
+    def apply(self, image: NDArray[np.uint8], sampled: Sampled, boundary: Extension = "symmetric") -> NDArray[np.uint8]:
+        """Degrade a whole gray image: blur, add noise, round to 8 bits, compress.
+
+        Args:
+            image: Shape (H, W).
+            sampled: What was drawn for the image.
+            boundary: How the image continues beyond its boundary.
 
         Raises:
             ValueError: The image is not a non-empty two-dimensional uint8 array.
         """
         if image.dtype != np.uint8:
             raise ValueError(f"The image must be uint8, not {image.dtype}.")
-        blurred = convolve(image, sampled.kernel)
+        blurred = convolve(image, sampled.kernel, boundary)
         if sampled.noise_sigma > 0:
             noise = np.random.default_rng(sampled.noise_seed).standard_normal(image.shape, dtype=np.float32)
             blurred += noise * np.float32(sampled.noise_sigma)
@@ -169,7 +174,10 @@ def degrade(
         return np.stack([degrade(one, degradation, replace(sampled, noise_seed=seed), crop) for one, seed in each], 2)
     if crop.boundary == "valid":
         return crop.cut(degradation.apply(image, sampled))
-    return degradation.apply(np.ascontiguousarray(crop.cut(image)), sampled)
+    given = np.ascontiguousarray(crop.cut(image))
+    # A custom class may have an `apply` of its own, without the boundary.
+    own = {} if crop.extension == "symmetric" else {"boundary": crop.extension}
+    return degradation.apply(given, sampled, **own)
 
 
 class ParametricBlur(Degradation):

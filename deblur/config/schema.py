@@ -125,7 +125,7 @@ class DataSettings(Section):
     eval_batch_size: int = Field(ge=1)
     num_workers: int = Field(ge=0)
     color: Literal["gray", "rgb"] = "gray"
-    boundary: Literal["symmetric", "valid"] = "symmetric"
+    boundary: Literal["symmetric", "valid", "circular"] = "symmetric"
     cache_memory: Number = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @property

@@ -20,6 +20,7 @@ from deblur.training.summary import describe_network
 _BOUNDARIES: Final = {
     "symmetric": "each image continued by its mirror image, then blurred",
     "valid": "a larger scene blurred, of which the image is a part",
+    "circular": "each image continued periodically, then blurred",
 }
 
 
@@ -135,8 +136,11 @@ def _wiener_estimate(trained: Trained) -> dict[str, Any] | None:
     if prefilter is None:
         return None
     is_valid = _section(trained.config, "data").get("boundary") == "valid"
-    planes = prefilter.planes * traits_of(trained.network).channels
-    return {"planes": planes, "needs_kernel": prefilter.needs_kernel, "is_valid": is_valid}
+    return {
+        "planes": prefilter.planes * traits_of(trained.network).channels,
+        "needs_kernel": prefilter.needs_kernel,
+        "boundary": "valid" if is_valid else prefilter.boundary,
+    }
 
 
 def _rounded(value: Any, digits: str) -> str:

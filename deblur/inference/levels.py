@@ -5,10 +5,12 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.luma import LUMA_WEIGHTS
+
 Pixels: TypeAlias = NDArray[Any]
 """An image (H, W) or (H, W, C): uint8 or uint16 of full range, or floating point in [0, 1]."""
 
-BT601: Final = np.array([0.299, 0.587, 0.114], np.float32)
+BT601: Final = np.array(LUMA_WEIGHTS, np.float32)
 """Weights of red, green and blue in the luma (ITU-R BT.601)."""
 
 

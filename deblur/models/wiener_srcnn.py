@@ -11,6 +11,7 @@ from torch import Tensor
 from deblur.models.srcnn import ConvStack, inner, pad_symmetric
 
 if TYPE_CHECKING:  # only this network needs SciPy
+    from deblur.blur.images import Extension
     from deblur.blur.kernels import Psf
     from deblur.wiener.images import ByteImage
     from deblur.wiener.prefilter import WienerPrefilter
@@ -32,6 +33,7 @@ class WienerSRCNN(ConvStack):
     power: Tensor
     noise: Tensor
     fft_noise_scale: Tensor
+    is_circular: Tensor
 
     def __init__(
         self,
@@ -73,14 +75,22 @@ class WienerSRCNN(ConvStack):
         for name in _MEASURED:
             self.register_buffer(name, torch.zeros(0, 0))
         self.register_buffer("fft_noise_scale", torch.ones(()))
+        self.register_buffer("is_circular", torch.zeros(()))  # 1 for a circular boundary
 
-    def calibrate(self, sharp: "Sequence[ByteImage]", blurred: "Sequence[ByteImage]", kernels: "Sequence[Psf]") -> None:
+    def calibrate(
+        self,
+        sharp: "Sequence[ByteImage]",
+        blurred: "Sequence[ByteImage]",
+        kernels: "Sequence[Psf]",
+        boundary: "Extension" = "symmetric",
+    ) -> None:
         """Measure the spectra that the Wiener filter needs, on all channels alike.
 
         Args:
             sharp: training images (H, W) or (H, W, 3), of any sizes; at least one.
             blurred: the same images degraded, rounded to 8 bits.
             kernels: of each image.
+            boundary: how the blurred images continue beyond their boundary; symmetric also for a valid one.
 
         Raises:
             ValueError: if the kernels differ, unless the network is non-blind.
@@ -94,9 +104,10 @@ class WienerSRCNN(ConvStack):
             self.kernel = self._buffer(kernels[0])
         sharp, blurred = ([plane for image in images for plane in planes_of(image)] for images in (sharp, blurred))
         kernels = [kernel for kernel in kernels for _ in range(self.channels)]
-        found = WienerFilter.measured(sharp, blurred, kernels, self.estimate_noise)
+        found = WienerFilter.measured(sharp, blurred, kernels, self.estimate_noise, boundary)
         self.power, self.noise = self._buffer(found.power.power), self._buffer(found.noise.power)
         self.fft_noise_scale = torch.tensor(found.fft_noise_scale, device=self.fft_noise_scale.device)
+        self.is_circular = torch.tensor(float(boundary == "circular"), device=self.is_circular.device)
 
     def prefilter(self) -> "WienerPrefilter":
         """Return the Wiener pre-filter, which needs no torch.
@@ -116,6 +127,7 @@ class WienerSRCNN(ConvStack):
             fft_noise_scale=self.fft_noise_scale.item(),
             noise_scales=self._noise_scales,
             estimate_noise=self.estimate_noise,
+            boundary="circular" if self.is_circular.item() else "symmetric",
         )
 
     def forward(self, blurred: Tensor, wiener_estimate: Tensor, pad: bool = True) -> Tensor:
@@ -144,7 +156,9 @@ class WienerSRCNN(ConvStack):
             held = state_dict.get(f"{prefix}{name}")
             if isinstance(held, Tensor) and held.ndim == 2:
                 setattr(self, name, torch.empty_like(held, device=self.power.device))
-        super()._load_from_state_dict(state_dict, prefix, *others)
+        # Files of before this choice are of a symmetric boundary.
+        known = {f"{prefix}is_circular": torch.zeros_like(self.is_circular), **state_dict}
+        super()._load_from_state_dict(known, prefix, *others)
 
 
 def _array(values: Tensor) -> NDArray[np.float32]:

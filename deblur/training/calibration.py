@@ -1,5 +1,6 @@
 """What a network measures on training images before it is trained."""
 
+import inspect
 import logging
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -21,7 +22,10 @@ class NeedsCalibration(Protocol):
     """A network that has to measure something on training images, as `deblur.models.WienerSRCNN` does."""
 
     def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:
-        """Take sharp images (H, W) in uint8, the same blurred, and what each was blurred with."""
+        """Take sharp images (H, W) or (H, W, 3) in uint8, the same blurred, and what each was blurred with.
+
+        With `data.boundary=circular`, `boundary="circular"` is given as well.
+        """
 
 
 def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
@@ -35,10 +39,17 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
         UserError: if the network cannot take these images.
     """
     if traits_of(network).wants_wiener_estimate and isinstance(network, NeedsCalibration):
-        given = data.fitting_images(IMAGES, data.crop())
+        crop = data.crop()
+        boundary = {} if crop.extension == "symmetric" else {"boundary": crop.extension}
+        if boundary and "boundary" not in inspect.signature(network.calibrate).parameters:
+            raise UserError(
+                f"data.boundary=circular needs a network that knows of it, and {type(network).__name__}.calibrate has "
+                "no argument boundary: take data.boundary=symmetric or valid."
+            )
+        given = data.fitting_images(IMAGES, crop)
         log.info(f"Calibrating the network on {counted(len(given[0]), 'training image')}.")
         try:
-            network.calibrate(*given)
+            network.calibrate(*given, **boundary)
         except ValueError as error:
             raise UserError(f"The network cannot be calibrated on these images: {error}.") from error
     data.prefilter = prefilter_of(network)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from deblur.blur import Kernel, convolve
-from deblur.blur.images import as_float, pad_symmetric
+from deblur.blur.images import Extension, as_float, pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images, climb, mean_psnr
-from deblur.wiener.spectra import PowerSpectrum, dct_frequencies
+from deblur.wiener.spectra import CircularSpectrum, PowerSpectrum, dct_frequencies
 
 Spectrum = NDArray[np.complexfloating]
 Pixels = NDArray[np.floating]
@@ -57,18 +57,25 @@ class WienerFilter:
     `restore_by_fft`. That filter is not optimal: its boundary is only approximate, and the power of the noise has to be
     exaggerated.
 
+    If the boundary is circular, the Fourier transform takes the place of the DCT for every kernel: blurring multiplies
+    each coefficient by its own complex number H, and no linear filter has a lower mean squared error than
+
+        restored = IFFT(W FFT(blurred)),   W = conj(H) S / (|H|^2 S + s^2)
+
     Attributes:
         power: S, the expected power of sharp images.
         noise: s^2, the expected power of the noise; with `estimate_noise`, of what is not white noise.
         fft_noise_scale: multiple of the noise that the Fourier transform assumes; with `estimate_noise`, the multiple
             of the rounding noise that it adds.
         estimate_noise: whether the white noise of each image is estimated from it.
+        boundary: how images continue; if it is circular, both spectra are of that kind and the noise scale is not used.
     """
 
     power: PowerSpectrum
     noise: PowerSpectrum
     fft_noise_scale: float = DEFAULT_NOISE_SCALE
     estimate_noise: bool = False
+    boundary: Extension = "symmetric"
     _gains: dict[tuple[bytes, tuple[int, ...], tuple[int, ...], float], NDArray[np.float32]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -80,6 +87,7 @@ class WienerFilter:
         blurred: Sequence[ByteImage],
         kernels: Sequence[Psf],
         estimate_noise: bool = False,
+        boundary: Extension = "symmetric",
     ) -> "WienerFilter":
         """Measure both spectra; tune the noise scale on the images that need a Fourier transform, if any.
 
@@ -92,6 +100,7 @@ class WienerFilter:
             blurred: the same images degraded, rounded to 8 bits.
             kernels: of each image.
             estimate_noise: whether to estimate the white noise of each image from it.
+            boundary: how images continue beyond their boundary; symmetric also for a valid one.
 
         Raises:
             ValueError: if their numbers differ, there are none, or a pair differs in shape.
@@ -99,15 +108,18 @@ class WienerFilter:
         check_training_images(sharp, blurred, kernels)
         height, width = Counter(image.shape for image in sharp).most_common(1)[0][0]
         differences = (
-            decoded - convolve(original, Kernel(kernel))
+            decoded - convolve(original, Kernel(kernel), boundary)
             for original, decoded, kernel in zip(sharp, blurred, kernels, strict=True)
         )
-        power = PowerSpectrum.measured(sharp, (height, width), ROUNDING_POWER)
-        noise = PowerSpectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
+        spectrum = CircularSpectrum if boundary == "circular" else PowerSpectrum
+        power = spectrum.measured(sharp, (height, width), ROUNDING_POWER)
+        noise = spectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
         if estimate_noise:
             white = np.mean([white_noise(as_float(decoded)) for decoded in blurred])
             noise = noise.changed(-float(white), LEAST_NOISE_POWER)
-        found = cls(power, noise, estimate_noise=estimate_noise)
+        found = cls(power, noise, estimate_noise=estimate_noise, boundary=boundary)
+        if boundary == "circular":
+            return replace(found, fft_noise_scale=1.0)
         uneven = [triple for triple in zip(sharp, blurred, kernels, strict=True) if method(triple[2]) == "fft"]
         if not uneven:
             return found
@@ -129,10 +141,12 @@ class WienerFilter:
         Returns:
             Shape (len(noise_scales), H, W), not clamped.
         """
+        if self.boundary == "circular":
+            return self._restored_circularly(blurred, kernel, noise_scales)
         if method(kernel) == "fft":
             return np.stack([self.by_fft(blurred, kernel, factor) for factor in noise_scales])
         # In float32, like the image: each array of 30 megapixels would take 240 MB in float64.
-        noise = self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.estimate_noise else self.noise
+        noise = self._noise_of(blurred)
         coefficients = fft.dctn(blurred.astype(np.float32, copy=False), norm="ortho")
         restored = np.empty((len(noise_scales), *blurred.shape), np.float32)
         for plane, factor in zip(restored, noise_scales, strict=True):
@@ -141,6 +155,21 @@ class WienerFilter:
                 np.multiply(coefficients[rows], gain, out=plane[rows])
             plane[:] = fft.idctn(plane, norm="ortho", overwrite_x=True)
         return restored
+
+    def _noise_of(self, blurred: UnitImage) -> PowerSpectrum:
+        """Return the power of the noise of an image."""
+        return self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.estimate_noise else self.noise
+
+    def _restored_circularly(self, blurred: UnitImage, kernel: Psf, noise_scales: Sequence[float]) -> UnitImage:
+        """Restore an image with a circular boundary, as `__call__` does."""
+        image = blurred.astype(np.float32, copy=False)
+        height, width = image.shape
+        noise = self._noise_of(image)
+        response = transfer(kernel, height, width).astype(np.complex64)
+        restored = [
+            filtered(image, wiener_gain(response, self.power, noise, factor, height, width)) for factor in noise_scales
+        ]
+        return np.stack(restored).astype(np.float32, copy=False)
 
     def _gains_by_rows(
         self, kernel: Psf, shape: tuple[int, ...], noise: PowerSpectrum, noise_scale: float
@@ -278,9 +307,12 @@ def restore_by_fft(
 
 
 def transfer(kernel: Psf, height: int, width: int) -> Spectrum:
-    """Return the Fourier transform of a centered kernel, shape (height, width // 2 + 1)."""
-    impulse = np.zeros((height, width))
+    """Return the Fourier transform of a centered kernel, of any size, shape (height, width // 2 + 1)."""
+    periods = [-(-taps // size) for taps, size in zip(kernel.shape, (height, width), strict=True)]
+    impulse = np.zeros((periods[0] * height, periods[1] * width))
     impulse[: kernel.shape[0], : kernel.shape[1]] = kernel
+    # A kernel larger than the image covers the same pixels several times
+    impulse = impulse.reshape(periods[0], height, periods[1], width).sum(axis=(0, 2))
     shift = (-(kernel.shape[0] // 2), -(kernel.shape[1] // 2))
     transformed: Spectrum = fft.rfft2(np.roll(impulse, shift, axis=(0, 1)))
     return transformed
@@ -299,9 +331,8 @@ def wiener_gain(
         height: of the image [px].
         width: of the image [px].
     """
-    rows, columns = 2 * np.abs(fft.fftfreq(height)), 2 * fft.rfftfreq(width)
     blurred_power = np.square(np.abs(response))
-    expected, disturbing = (each.at(rows, columns).astype(blurred_power.dtype) for each in (power, noise))
+    expected, disturbing = (each.at_fourier(height, width).astype(blurred_power.dtype) for each in (power, noise))
     blurred_power *= expected
     disturbing *= blurred_power.dtype.type(noise_scale)
     gain: Spectrum = np.conj(response) * (expected / (blurred_power + disturbing))
