@@ -37,12 +37,17 @@ class WienerPrefilter(Protocol):
     @property
     def planes(self) -> int: ...  # noqa: D102 # how many a Wiener estimate has
 
-    def __call__(self, blurred: NDArray[np.float32], kernel: Psf, /) -> NDArray[np.float32]:
-        """Return the Wiener estimate (planes, H, W) of an image (H, W) in [0, 1] and of the kernel that blurred it."""
+    def __call__(self, blurred: NDArray[np.float32], kernel: Psf | None, /) -> NDArray[np.float32]:
+        """Return the Wiener estimate (planes, H, W) of an image (H, W) in [0, 1].
+
+        Args:
+            blurred: The image.
+            kernel: What blurred it; None if it varies over the image, which only a known kernel can replace.
+        """
         ...
 
 
-def wiener_estimate_of(blurred: GrayImage, kernel: Psf, prefilter: WienerPrefilter) -> NDArray[np.float32]:
+def wiener_estimate_of(blurred: GrayImage, kernel: Psf | None, prefilter: WienerPrefilter) -> NDArray[np.float32]:
     """Return the Wiener estimate (planes, H, W) of a blurred image in gray levels."""
     return prefilter(array_as_float(blurred), kernel)
 
@@ -51,8 +56,9 @@ def wiener_estimate_of(blurred: GrayImage, kernel: Psf, prefilter: WienerPrefilt
 class EvaluationDataset(Dataset[Sample]):
     """Whole images, or a crop of each, degraded in the same way every time.
 
-    A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, its `kernel`, and in `degradation` how it
-    was blurred; if the network wants a Wiener estimate, also `wiener_estimate` (planes, H, W) float32.
+    A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, its `kernel`, None if that varies over the
+    image, and in `degradation` how it was blurred; if the network wants a Wiener estimate, also `wiener_estimate`
+    (planes, H, W) float32.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
 
     Attributes:
@@ -92,10 +98,10 @@ class EvaluationDataset(Dataset[Sample]):
             "blurred": degrade(given, self.degradation, sampled, self.crop)[None],
             "name": name,
             "degradation": _described(sampled),
-            "kernel": sampled.kernel.psf,
+            "kernel": sampled.psf,
         }
         if self.prefilter is not None:
-            sample["wiener_estimate"] = wiener_estimate_of(sample["blurred"][0], sampled.kernel.psf, self.prefilter)
+            sample["wiener_estimate"] = wiener_estimate_of(sample["blurred"][0], sampled.psf, self.prefilter)
         return sample
 
 
