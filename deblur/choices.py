@@ -8,6 +8,7 @@ Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed"]
 Color: TypeAlias = Literal["luma", "channels"]
 ExportFormat: TypeAlias = Literal["onnx", "safetensors"]
 
+DEFAULT_COLOR: Final[Color] = "luma"
 DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes
 
 

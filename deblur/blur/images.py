@@ -17,6 +17,7 @@ boundary, which extends it by its mirror image as well, the pixels that this cha
 
 GrayImage = NDArray[np.uint8]
 AnyImage = NDArray[np.uint8]  # (H, W) gray, or (H, W, 3) RGB
+LUMA_WEIGHTS: Final = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 Margin = int | tuple[int, int]  # on both sides, or before and after [px]
 
 
@@ -97,6 +98,8 @@ def padded(image: NDArray[Any], extension: Extension, rows: Margin, columns: Mar
     """
     vertical = (rows, rows) if isinstance(rows, int) else rows
     horizontal = vertical if columns is None else (columns, columns) if isinstance(columns, int) else columns
+    if image.ndim == 3 and image.dtype == np.uint8:
+        return np.stack([padded(plane, extension, vertical, horizontal) for plane in image])
     is_circular = extension == "circular"
     if image.ndim == 2 and image.dtype == np.uint8:
         border = cv2.BORDER_WRAP if is_circular else cv2.BORDER_REFLECT

@@ -33,7 +33,7 @@ _MEANT = {
 # nothing of them, as those of a sweep do.
 DEVICES = "trainer.devices"
 # Values of keys that runs of earlier versions do not have, and that mean what those runs did.
-_AS_BEFORE: Mapping[str, Any] = {"data.color": "gray", "model.channels": 1}
+_AS_BEFORE: Mapping[str, Sequence[Any]] = {"data.color": ("gray",), "model.channels": (None, 1)}
 
 # How training images are cut and loaded, how many are validated on, and how many may be unreadable; all other keys of
 # the group decide which images are tested on.
@@ -72,14 +72,24 @@ def is_without_effect(key: str, value: Any) -> bool:
         key: such as `data.num_workers`.
         value: which matters for the number of devices, and for keys that older runs do not have.
     """
-    is_as_before = key in _AS_BEFORE and value == _AS_BEFORE[key]
+    is_as_before = value in _AS_BEFORE.get(key, ())
     return is_within(key, WITHOUT_EFFECT) or is_as_before or (key == DEVICES and value == 1)
 
 
 def data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that decide which images a run is tested on, flat: {"data.seed": 0, ...}."""
     data = flatten(config.get("data") or {}, "data.")
-    return {key: value for key, value in data.items() if is_data_setting(key) and not is_without_effect(key, value)}
+    found = {key: value for key, value in data.items() if is_data_setting(key)}
+    return found | {"data.color": color_of(config)} if data else found
+
+
+def color_of(config: Mapping[str, Any]) -> str:
+    """Return whether the images of a run are `gray` or `rgb`; those of earlier versions, which do not say it, are gray.
+
+    Args:
+        config: the run's configuration, nested.
+    """
+    return str(flatten(config).get("data.color", "gray"))
 
 
 def is_data_setting(key: str) -> bool:

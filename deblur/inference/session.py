@@ -42,7 +42,7 @@ class RestoreOptions:
     """How images are restored; the options of the command of the same names."""
 
     network: str = DEFAULT
-    color: Color = "luma"
+    color: Color | None = None
     known_blur: AskedBlur | None = None
     simulate: AskedBlur | None = None
     side_by_side: bool = False
@@ -147,7 +147,7 @@ class _Simulation:
         if restorer.needs_kernel:
             with blur.naming_option():
                 self._degradation.require_one_kernel(f"the network {restorer.name}")
-        self._color: Color = asked.color
+        self._color = asked.color
         self.gains: dict[str, Gain] = {}
 
     def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> DecodedImage:
@@ -215,7 +215,13 @@ def _decibels(value: float, digits: str) -> str:
 
 
 def _loaded(network: str, asked: RestoreOptions) -> Restorer:
-    return load(network, accelerator=asked.accelerator, precision=asked.precision, trusted=asked.trusted)
+    restorer = load(network, accelerator=asked.accelerator, precision=asked.precision, trusted=asked.trusted)
+    if asked.color is not None and restorer.channels > 1:
+        raise UserError(
+            f"--color {asked.color} is for a network of gray images, and {restorer.name} restores red, green and blue "
+            "at once: leave --color out."
+        )
+    return restorer
 
 
 def _summary(

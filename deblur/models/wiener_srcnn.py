@@ -69,7 +69,6 @@ class WienerSRCNN(ConvStack):
         super().__init__(planes, channels, kernel_sizes, widths, dilations, dropout, cpu_ops)
         if not noise_scales or min(noise_scales) <= 0:
             raise ValueError(f"noise_scales are numbers above 0, at least one: {noise_scales}")
-        self.channels = channels
         self.non_blind = non_blind
         self.estimate_noise = estimate_noise
         self._noise_scales = tuple(noise_scales)
