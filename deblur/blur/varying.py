@@ -68,7 +68,8 @@ class Rotation(KernelField):
     def _scale(self, shape: Shape) -> float:
         """Return the factor of all paths with which the longest of the image has the extent."""
         # The extent of a path is a convex function of the place: it is largest at a corner.
-        return self._extent / max(map(diameter, self._paths(shape, _corners(shape))))
+        longest = max(map(diameter, self._paths(shape, _corners(shape))))
+        return self._extent / (longest or 1.0)  # a single pixel may be the center of the roll
 
     def _middle(self, shape: Shape) -> Psf:
         """Return the place (x, y) of the center of the roll [px]."""

@@ -200,6 +200,8 @@ def _kernel(restorer: Restorer, blur: AskedBlur | None) -> "Psf | None":
         raise UserError(
             f"{blur.option}: the network {restorer.name} takes the kernel alone: leave out {' and '.join(given)}."
         )
+    with blur.naming_option():
+        degradation.require_one_kernel(f"the network {restorer.name}")
     known = degradation.fixed_kernel
     if known is None:
         raise UserError(
