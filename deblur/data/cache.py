@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.choices import DataColor
 from deblur.data.building import build, locked
 from deblur.data.cache_files import INDEX, PIXELS, Index, PixelFile, image_at, verify
 from deblur.data.sources import ImageSource

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from deblur.choices import DataColor
 from deblur.data.cache import ImageCache, open_cache
 from deblur.data.folders import find_images, listed, walk
 from deblur.data.sizes import Shape

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.choices import DataColor
 from deblur.data.folders import find_images, walk
 from deblur.data.sizes import Shape
 from deblur.errors import UserError
