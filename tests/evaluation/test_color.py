@@ -219,6 +219,7 @@ def test_a_baseline_restores_each_channel_as_a_gray_image(name: str) -> None:
             np.testing.assert_array_equal(restored[place, channel].numpy(), alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("is_wiener_guided", [False, True])
 def test_an_exported_network_knows_its_channels(channels: int, is_wiener_guided: bool, tmp_path: Path) -> None:
@@ -374,6 +375,7 @@ def test_a_matrix_of_both_colors_is_measured_on_rgb_images(gray: Path, rgb: Path
         in_matrix([gray, rgb], cache_root, "data.color=gray")
 
 
+@pytest.mark.slow
 def test_a_report_keeps_both_colors_apart(colored: Path, tmp_path: Path) -> None:
     assert report.main(["colors", f"--output-root={colored}", f"--output={tmp_path / 'report'}"]) == 0
     written = (tmp_path / "report" / "report.md").read_text()
