@@ -75,6 +75,12 @@ def test_what_is_trained_and_validated_on_decides_no_test_images(key: str) -> No
     assert data_settings(changed("data.max_test_images", 7)) != data_settings(CONFIG)
 
 
+def test_images_of_runs_that_tell_no_color_are_gray() -> None:
+    assert data_settings(changed("data.color", "gray")) == data_settings(CONFIG)
+    assert data_settings(changed("data.color", "rgb")) == data_settings(CONFIG) | {"data.color": "rgb"}
+    assert data_settings({}) == {}
+
+
 def test_sections_are_flattened() -> None:
     assert flatten({"a": {"b": {"c": 1}, "d": [2]}, "e": None, "f": {}}) == {"a.b.c": 1, "a.d": [2], "e": None}
     assert "paths.output_root" not in what_matters(CONFIG)
