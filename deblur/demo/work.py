@@ -85,7 +85,7 @@ class Networks:
 def _network_label(name: str, network: Restorer) -> str:
     """Return the label of a network; a pretrained one has the name of the family of blurs that it removes."""
     if name == _OWN:
-        return f"{shortened(network.name)} (your own network)"
+        return f"{shortened(network.name)} (your own network{', for color images' if network.channels > 1 else ''})"
     if name not in FAMILIES:
         return _MIXTURE
     cause = FAMILIES[name].cause
@@ -212,7 +212,7 @@ def blur_and_restore(
 
     Args:
         image: to restore. If it is blurred, 16 bits become 8, as in training; its alpha stays as it is.
-        restorer: the network; of a color image it restores the luma.
+        restorer: the network; of a color image, one for gray images restores the luma.
         blur: applied to the image first.
         is_sharp: whether the image is known to be sharp, so that a result can be compared with it; one that is blurred
             here is.
