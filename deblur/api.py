@@ -147,7 +147,12 @@ def kernel(blur: str, *, seed: int = 0, **parameters: Any) -> "Psf":
     Raises:
         UserError: as `degradation` does.
     """
-    return degradation(blur, **parameters).sample(np.random.default_rng(seed)).kernel.psf
+    found = degradation(blur, **parameters).sample(np.random.default_rng(seed)).psf
+    if found is None:
+        raise UserError(
+            f"blur={blur} has no single kernel: it varies over the image. deblur.degrade blurs an image by it."
+        )
+    return found
 
 
 def degrade(image: NDArray[np.uint8], blur: str, *, seed: int = 0, **parameters: Any) -> NDArray[np.uint8]:

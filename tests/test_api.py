@@ -122,6 +122,7 @@ def test_every_public_name_is_there_and_listed() -> None:
         (lambda: deblur.kernel("motion", length=0), "blur.length=0 is not allowed: give a number from 1 to 501"),
         (lambda: deblur.kernel("gaussian", size=3), "blur.size is unknown: blur has the keys"),
         (lambda: deblur.kernel("kernel"), "blur.path is missing"),
+        (lambda: deblur.kernel("varying"), "blur=varying has no single kernel: it varies over the image"),
         (lambda: deblur.metric("nme"), "give psnr, ssim, psnr_y, ssim_y, ms_ssim, vif, mse."),
         (lambda: deblur.measure("nowhere"), "nowhere does not exist"),
         (lambda: deblur.measure("mixed", ["sweep=mine"]), "Give one of run=DIR, sweep=NAME"),

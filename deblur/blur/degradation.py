@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.images import WHOLE, Crop, Extension
-from deblur.blur.kernels import Kernel, Psf, convolve
+from deblur.blur.kernel_fields import KernelField, blurred
+from deblur.blur.kernels import Kernel, Psf
 from deblur.blur.parameters import Interval, Parameter, ScalarOrPair, Text
+from deblur.errors import UserError
 
 Parameters = Mapping[str, float | str]
 
 
 class DrawnKernel(NamedTuple):
-    """A kernel, the name of its family, and the parameters that the family made it from."""
+    """A kernel or a field of them, the name of its family, and the parameters that the family made it from."""
 
-    kernel: Kernel
+    kernel: Kernel | KernelField
     family: str
     parameters: Parameters
 
@@ -29,7 +31,7 @@ class Sampled:
     """All that was drawn for one image: applying it again gives the same pixels.
 
     Attributes:
-        kernel: The blur.
+        kernel: The blur: one kernel, or a field of kernels that vary over the image.
         family: Name of the family of the kernel.
         parameters: What the family made it from, by name.
         noise_sigma: Standard deviation of the noise in gray levels (of 255), at least 0.
@@ -37,12 +39,17 @@ class Sampled:
         jpeg_quality: 1..100, or None for no compression.
     """
 
-    kernel: Kernel
+    kernel: Kernel | KernelField
     family: str
     parameters: Parameters
     noise_sigma: float
     noise_seed: int
     jpeg_quality: int | None
+
+    @property
+    def psf(self) -> Psf | None:
+        """The kernel of the whole image; None if it varies over the image."""
+        return self.kernel.psf if isinstance(self.kernel, Kernel) else None
 
 
 class AfterBlur(TypedDict, total=False):
@@ -110,6 +117,27 @@ class Degradation(ABC):
         return None
 
     @property
+    def varies_over_image(self) -> bool:
+        """Whether an image can have a field of kernels, in place of one kernel."""
+        return False
+
+    def require_one_kernel(self, needed_by: str, instead: str = "take a network without a Wiener estimate") -> None:
+        """Refuse a kernel that varies over the image.
+
+        Args:
+            needed_by: What needs one kernel for the whole image, to begin a sentence.
+            instead: What to do instead of taking another blur.
+
+        Raises:
+            UserError: The kernel can vary.
+        """
+        if self.varies_over_image:
+            raise UserError(
+                f"{needed_by} needs one kernel for the whole image, and with blur={self.family} the kernel varies over "
+                f"the image: take another blur, or {instead}."
+            )
+
+    @property
     def is_fixed(self) -> bool:
         """Whether nothing is drawn: an image is degraded in the same way each time."""
         if type(self).sample is not Degradation.sample or type(self).apply is not Degradation.apply:
@@ -147,12 +175,12 @@ class Degradation(ABC):
         """
         if image.dtype != np.uint8:
             raise ValueError(f"The image must be uint8, not {image.dtype}.")
-        blurred = convolve(image, sampled.kernel, boundary)
+        result = blurred(image, sampled.kernel, boundary)
         if sampled.noise_sigma > 0:
             noise = np.random.default_rng(sampled.noise_seed).standard_normal(image.shape, dtype=np.float32)
-            blurred += noise * np.float32(sampled.noise_sigma)
-        np.rint(blurred, out=blurred)  # in place: at this size, new arrays cost more than the arithmetic
-        rounded = blurred.clip(0, 255, out=blurred).astype(np.uint8)
+            result += noise * np.float32(sampled.noise_sigma)
+        np.rint(result, out=result)  # in place: at this size, new arrays cost more than the arithmetic
+        rounded = result.clip(0, 255, out=result).astype(np.uint8)
         return rounded if sampled.jpeg_quality is None else _through_jpeg(rounded, sampled.jpeg_quality)
 
 

@@ -32,6 +32,9 @@ DIRECT_TAPS = 129
 """Largest number of elements of a float32 kernel that OpenCV filters directly and not by Fourier transform, which
 takes 2 ms for 256x256 whatever the kernel; directly, only the elements above 0 cost anything, 2 to 5 us each."""
 
+IDENTITY_RADIUS = 0.5
+"""Radius up to which a disk lies within the central pixel [px]."""
+
 SPARSE_TAPS = 200
 """Number of weights above 0 up to which several direct filters beat one Fourier transform (256x256 to 1024x1024)."""
 

@@ -233,6 +233,15 @@ class DeblurDataModule(L.LightningDataModule):
         return self._settings.num_workers
 
     @property
+    def varies_over_image(self) -> bool:
+        """Whether images can have a field of kernels, so that no single kernel is known."""
+        return self._degradation.varies_over_image
+
+    def require_one_kernel(self, needed_by: str, *instead: str) -> None:
+        """Refuse a kernel that varies over the image, as `Degradation.require_one_kernel` does."""
+        self._degradation.require_one_kernel(needed_by, *instead)
+
+    @property
     def reach(self) -> tuple[int, int]:
         """How many rows and columns beyond a crop blur into it at most [px]."""
         height, width = self._degradation.max_kernel_size
@@ -289,8 +298,9 @@ class DeblurDataModule(L.LightningDataModule):
             Sharp and blurred images (H, W) or (H, W, 3) in uint8, and the kernel of each.
 
         Raises:
-            UserError: As `measurable`.
+            UserError: As `measurable`; the kernel varies over the image.
         """
+        self.require_one_kernel("What is fitted on kernels")
         dataset = self.evaluation_dataset(self.measurable("train", crop)[:count], crop)
         samples = [dataset[position] for position in range(len(dataset))]
         sharp, blurred = ([image_of(sample[key]) for sample in samples] for key in ("sharp", "blurred"))

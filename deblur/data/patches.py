@@ -185,7 +185,7 @@ class TrainingDataset(Dataset[Sample]):
         blurred, sharp = made["image"], self.crop.cut(made["sharp"])
         planes = {"blurred": pad_symmetric(planes_of(blurred), self.context), "sharp": planes_of(sharp)}
         if self.prefilter is not None:
-            prepared = wiener_estimate_of(blurred, sampled.kernel.psf, self.prefilter)
+            prepared = wiener_estimate_of(blurred, sampled.psf, self.prefilter)
             planes["wiener_estimate"] = pad_symmetric(prepared.astype(np.float16), self.context)
         return planes
 

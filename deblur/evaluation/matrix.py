@@ -321,12 +321,14 @@ def _measured(
     condition: Condition,
     device: torch.device,
 ) -> list[Row]:
+    """Return a row for each network, without numbers for one that needs a kernel if it varies over the image."""
     rows: dict[str, list[dict[str, float]]] = {label: [] for label in restorers}
+    able = {label: one for label, one in restorers.items() if not (one.needs_kernel and data.varies_over_image)}
     with torch.inference_mode(), loader_errors_as_user_errors(data.num_workers):
         for batch in data.evaluation_dataloader(indices, data.crop()):
             images = {key: as_float(batch[key].to(device)) for key in ("blurred", "sharp")}
             inputs = psnr(images["blurred"], images["sharp"]).tolist()
-            for label, restorer in restorers.items():
+            for label, restorer in able.items():
                 given = images["blurred"], batch["kernel"]
                 restored = psnr(restorer.restore(*given, restorer.wiener_estimate(*given)), images["sharp"]).tolist()
                 rows[label] += [
@@ -340,6 +342,7 @@ def _measured(
             "family": condition.family,
             "condition": condition.label,
             **mean_results(rows[label], [PSNR.info]),
+            "images": len(indices),
         }
         for label, restorer in restorers.items()
     ]

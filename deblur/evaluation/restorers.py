@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from deblur.baselines import Baseline
 from deblur.blur.images import image_of, planes_of
-from deblur.blur.kernels import Psf
+from deblur.blur.kernels import Psf, identity
 from deblur.choices import Color
 from deblur.errors import UserError
 from deblur.inference.onnx_network import OnnxNetwork
@@ -21,6 +21,8 @@ from deblur.inference.pixels import restore_pixels
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.tiles import Plane
 from deblur.models.protocol import traits_of
+
+Kernels = Sequence[Psf | None]
 
 ROUTES: Final[Mapping[Color, str]] = {"luma": "luma", "channels": "each channel"}
 """The ways in which a gray network restores an RGB image, in words."""
@@ -33,31 +35,33 @@ class Restorer(ABC):
         name: what tables call it.
         channels: of the images that it restores; None for any.
         wants_wiener_estimate: whether it relies on an estimate of the whole blurred images.
+        needs_kernel: whether it needs the kernel of each image.
     """
 
     name: str
     channels: int | None = None
     wants_wiener_estimate: bool = False
+    needs_kernel: bool = False
 
     def to(self, device: torch.device) -> None:  # noqa: B027 # most compute on the processor
         """Compute on a device, if it can be chosen."""
 
-    def wiener_estimate(self, blurred: Tensor, kernels: Sequence[Psf]) -> Tensor | None:  # noqa: ARG002 # most want none
+    def wiener_estimate(self, blurred: Tensor, kernels: Kernels) -> Tensor | None:  # noqa: ARG002 # most want none
         """Return what is prepared of whole images beforehand, (N, G x C, H, W), if anything is.
 
         Args:
             blurred: (N, C, H, W) in [0, 1], float32.
-            kernels: what each image was blurred with.
+            kernels: what each image was blurred with; None if that varies over the image.
         """
         return None
 
     @abstractmethod
-    def restore(self, blurred: Tensor, kernels: Sequence[Psf], wiener_estimate: Tensor | None) -> Tensor:
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:
         """Restore a batch.
 
         Args:
             blurred: (N, C, H, W) in [0, 1], float32.
-            kernels: what each image was blurred with.
+            kernels: what each image was blurred with; None if that varies over the image.
             wiener_estimate: what `wiener_estimate` returned for them.
 
         Returns:
@@ -74,13 +78,14 @@ class NetworkRestorer(Restorer):
         self.channels = traits_of(network).channels
         self._prefilter = prefilter_of(network)
         self.wants_wiener_estimate = self._prefilter is not None
+        self.needs_kernel = self._prefilter is not None and self._prefilter.needs_kernel
         self._network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
 
     def to(self, device: torch.device) -> None:
         """Move the network."""
         self._network.to(device)
 
-    def wiener_estimate(self, blurred: Tensor, kernels: Sequence[Psf]) -> Tensor | None:
+    def wiener_estimate(self, blurred: Tensor, kernels: Kernels) -> Tensor | None:
         """Return the Wiener estimates that the network wants, made on the processor."""
         if self._prefilter is None:
             return None
@@ -88,7 +93,7 @@ class NetworkRestorer(Restorer):
         wiener_estimates = [self._prefilter(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
         return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device)
 
-    def restore(self, blurred: Tensor, kernels: Sequence[Psf], wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
         """Restore a batch in float32."""
         restored: Tensor = (
             self._network(blurred) if wiener_estimate is None else self._network(blurred, wiener_estimate)
@@ -103,16 +108,17 @@ class ExportedRestorer(Restorer):
         """Take an open network."""
         self.name = name
         self.wants_wiener_estimate = network.prefilter is not None
+        self.needs_kernel = network.needs_kernel
         self._network = network
 
-    def wiener_estimate(self, blurred: Tensor, kernels: Sequence[Psf]) -> Tensor | None:
+    def wiener_estimate(self, blurred: Tensor, kernels: Kernels) -> Tensor | None:
         """Return the Wiener estimates that the network wants."""
         images = blurred.permute(0, 2, 3, 1).numpy(force=True)
         found = [self._network.wiener_estimate(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
         wiener_estimates = [each for each in found if each is not None]
         return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device) if wiener_estimates else None
 
-    def restore(self, blurred: Tensor, kernels: Sequence[Psf], wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
         """Restore a batch, image by image, in float32."""
         given = (blurred if wiener_estimate is None else torch.cat([blurred, wiener_estimate], dim=1)).numpy(force=True)
         restored = [self._network.run(np.ascontiguousarray(planes)) for planes in given]
@@ -127,11 +133,13 @@ class BaselineRestorer(Restorer):
         self.name = baseline.name
         self._baseline = baseline
 
-    def restore(self, blurred: Tensor, kernels: Sequence[Psf], wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it wants none
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it wants none
         """Restore a batch, plane by plane, on the processor."""
+        # Without one kernel, only the identity is measured, which uses none.
+        known = [identity() if kernel is None else kernel for kernel in kernels]
         restored = [
             [self._baseline.restore(plane, kernel) for plane in planes]
-            for planes, kernel in zip(blurred.numpy(force=True), kernels, strict=True)
+            for planes, kernel in zip(blurred.numpy(force=True), known, strict=True)
         ]
         return torch.from_numpy(np.array(restored, dtype=np.float32)).to(blurred.device)
 
@@ -145,6 +153,7 @@ class GrayRestorer(Restorer):
         """Take a gray network and a way."""
         self.name = f"{restorer.name} ({ROUTES[color]})"
         self.wants_wiener_estimate = restorer.wants_wiener_estimate
+        self.needs_kernel = restorer.needs_kernel
         self._restorer = restorer
         self._color = color
 
@@ -152,10 +161,10 @@ class GrayRestorer(Restorer):
         """Move the network."""
         self._restorer.to(device)
 
-    def restore(self, blurred: Tensor, kernels: Sequence[Psf], wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # that of each plane is made here
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # that of each plane is made here
         """Restore a batch, image by image; the results are in [0, 1]."""
 
-        def restored(image: Plane, kernel: Psf) -> Plane:
+        def restored(image: Plane, kernel: Psf | None) -> Plane:
             def restore_plane(plane: Plane) -> Plane:
                 given = torch.from_numpy(plane)[None, None].to(blurred.device), [kernel]
                 return self._restorer.restore(*given, self._restorer.wiener_estimate(*given))[0, 0].numpy(force=True)

@@ -157,6 +157,8 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     metrics = build_metrics(config.metrics, asked.trusted)
     infos = [metric.info for metric in metrics]
     data = opened(config.data, config.blur, asked)
+    if network is not None and network.restorer.needs_kernel:
+        data.require_one_kernel(f"The network {network.restorer.name}")
     split, chosen, seen = _chosen(network, data, asked)
     crops = data.crops_of_both_boundaries() if _wants_both_boundaries(asked, restorer, data) else (data.crop(),)
     images = data.fitting(chosen, crops[-1])

@@ -144,6 +144,9 @@ class _Simulation:
         self._degradation = _built(blur, settings, asked.trusted)
         self._name = settings.get("name") or settings["_target_"]
         self._restorer = restorer
+        if restorer.needs_kernel:
+            with blur.naming_option():
+                self._degradation.require_one_kernel(f"the network {restorer.name}")
         self._color = asked.color
         self.gains: dict[str, Gain] = {}
 
@@ -151,7 +154,7 @@ class _Simulation:
         """Return an image blurred, restored and sharp, side by side."""
         sharp = eight_bits(image.pixels)
         blurred = degraded(sharp, self._degradation, task.name)
-        kernel = drawn(self._degradation, task.name).kernel.psf if self._restorer.needs_kernel else None
+        kernel = drawn(self._degradation, task.name).psf if self._restorer.needs_kernel else None
         restored = self._restorer(blurred, self._color, advance, kernel)
         self.gains[task.name] = gain(blurred, restored, sharp)
         return row([blurred, restored, sharp])
@@ -197,6 +200,8 @@ def _kernel(restorer: Restorer, blur: AskedBlur | None) -> "Psf | None":
         raise UserError(
             f"{blur.option}: the network {restorer.name} takes the kernel alone: leave out {' and '.join(given)}."
         )
+    with blur.naming_option():
+        degradation.require_one_kernel(f"the network {restorer.name}")
     known = degradation.fixed_kernel
     if known is None:
         raise UserError(
