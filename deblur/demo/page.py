@@ -117,7 +117,10 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
                 raise UserError("This page does not know you: reload it.")
             visitor, restorer = visitors.visitor(token), networks.get(network)
             blur, blurred_by = _blur(family, _of_family(family, strengths), noise)
-            image, name = (sample_face(number), f"Face {number}") if is_face else _uploaded(upload, visitor)
+            if is_face:
+                image, name = sample_face(number, restorer.channels), f"Face {number}"
+            else:
+                image, name = _uploaded(upload, visitor)
             smaller, is_color = fitted(image, max_megapixels), image.pixels.ndim == 3
             outcome = blur_and_restore(smaller, restorer, blur, is_sharp=is_face)
             before, after = _stored(outcome, visitor, f"face-{number}" if is_face else Path(name).stem)

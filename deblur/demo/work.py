@@ -112,15 +112,19 @@ def largest_upload(max_megapixels: float) -> int:
     return int(max_megapixels * 1e6) * _BYTES_PER_PIXEL + _BYTES_BESIDE_PIXELS
 
 
-def sample_face(number: int) -> DecodedImage:
-    """Draw one of the sample faces, gray; the first is 1.
+def sample_face(number: int, channels: int = 1) -> DecodedImage:
+    """Draw one of the sample faces; the first is 1.
+
+    Args:
+        number: of the face.
+        channels: of the network that restores it: 1 draws it in gray, 3 in color.
 
     Raises:
         UserError: for another number.
     """
     if number not in range(1, FACES + 1):
         raise UserError(f"There is no face {number}: choose one from 1 to {FACES}.")
-    return DecodedImage(draw(_FACES_SEED, number - 1), None, "PNG")
+    return DecodedImage(draw(_FACES_SEED, number - 1, "gray" if channels == 1 else "rgb"), None, "PNG")
 
 
 def read_upload(path: Path, max_megapixels: float) -> DecodedImage:

@@ -180,6 +180,12 @@ def test_an_rgb_network_restores_a_color_image_and_measures_on_a_blurred_one(bro
         page.get_by_label("Box").check()
         restore_button(page).click()
         page.get_by_text("PSNR of the brightness before").wait_for()
+        page.get_by_label("Sample face").check()
+        wait_until_empty(page)
+        restore_button(page).click()
+        page.get_by_text("Face 1 was blurred first").wait_for()
+        _, face = downloaded(page, tmp_path / "face.png")
+        assert face.mode == "RGB"
     context.close()
 
 

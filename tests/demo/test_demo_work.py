@@ -24,6 +24,7 @@ from deblur.demo.work import (
 )
 from deblur.errors import UserError
 from deblur.image_io.formats.metadata import Resolution
+from deblur.image_io.gray import luma
 from deblur.image_io.images import DecodedImage, Metadata
 from deblur.image_io.writing import write_image
 from deblur.inference import pretrained
@@ -95,8 +96,8 @@ def test_colors_are_blurred_alike_and_restored_by_their_luma() -> None:
     outcome = blur_and_restore(impulse(225, 90, 9), restorer(10), blur_of("box", {"size": 3}, 0))
     assert outcome.before.pixels[3, 3].tolist() == [25, 10, 1]
     assert outcome.after.pixels[3, 3].tolist() == [35, 20, 11]
-    luma = np.array([0.299, 0.587, 0.114])
-    center, beside = (luma @ [200, 80, 8]) ** 2, (luma @ [25, 10, 1]) ** 2
+    weights = np.array([0.299, 0.587, 0.114])
+    center, beside = (weights @ [200, 80, 8]) ** 2, (weights @ [25, 10, 1]) ** 2
     assert outcome.gain is not None
     assert outcome.gain.blurred == pytest.approx(psnr((center + 8 * beside) / 81))
 
@@ -109,6 +110,12 @@ def test_colors_are_restored_at_once_by_a_network_for_color() -> None:
     gray = blur_and_restore(impulse(225), restorer(25, channels=3))
     assert gray.after.pixels.shape == (9, 9)
     assert gray.after.pixels[0, 0] == 25
+
+
+def test_a_face_has_the_channels_of_the_network() -> None:
+    gray, color = sample_face(2), sample_face(2, channels=3)
+    assert color.pixels.shape == (*gray.pixels.shape, 3)
+    np.testing.assert_array_equal(luma(color.pixels), gray.pixels)
 
 
 def by_wiener_guided(kernel: Psf | None) -> Restorer:
