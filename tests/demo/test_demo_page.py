@@ -170,7 +170,8 @@ def test_an_rgb_network_restores_a_color_image_and_measures_on_a_blurred_one(bro
     with Demo(network, tmp_path / "temporary") as started:
         page = context.new_page()
         page.goto(started.address)
-        page.get_by_label("swapped (your own network, for color images)").wait_for()
+        restore_button(page).wait_for()
+        assert page.get_by_label("Network").input_value() == "swapped (your own network, for color images)"
         upload(page, path)
         restore_button(page).click()
         page.get_by_text("photo of mine.png was restored as it is by the network swapped").wait_for()
