@@ -107,6 +107,7 @@ class ExportedRestorer(Restorer):
     def __init__(self, name: str, network: OnnxNetwork) -> None:
         """Take an open network."""
         self.name = name
+        self.channels = network.channels
         self.wants_wiener_estimate = network.prefilter is not None
         self.needs_kernel = network.needs_kernel
         self._network = network
