@@ -36,8 +36,8 @@ def compare(places: Sequence[str], output: Path) -> Lines:
     colors = [run.settings["data.color"] for run in (first, second)]
     if colors[0] != colors[1]:
         raise UserError(
-            f"{places[0]} was tested on {_COLORS[colors[0]]} images and {places[1]} on {_COLORS[colors[1]]} images, whose "
-            "PSNR is not of the same pixels: measure both on RGB images with python -m deblur.evaluate run=DIR "
+            f"{places[0]} was tested on {_COLORS[colors[0]]} images and {places[1]} on {_COLORS[colors[1]]} images, "
+            "whose PSNR is not of the same pixels: measure both on RGB images with python -m deblur.evaluate run=DIR "
             "data.color=rgb."
         )
     if not have_same_images(first, second):
