@@ -17,7 +17,6 @@ boundary, which extends it by its mirror image as well, the pixels that this cha
 
 GrayImage = NDArray[np.uint8]
 AnyImage = NDArray[np.uint8]  # (H, W) gray, or (H, W, 3) RGB
-LUMA_WEIGHTS: Final = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 Margin = int | tuple[int, int]  # on both sides, or before and after [px]
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur.images import LUMA_WEIGHTS
+from deblur.luma import LUMA_WEIGHTS
 
 Pixels: TypeAlias = NDArray[Any]
 """An image (H, W) or (H, W, C): uint8 or uint16 of full range, or floating point in [0, 1]."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deblur.blur.images import LUMA_WEIGHTS
+from deblur.luma import LUMA_WEIGHTS
 
 SSIM_SIGMA = 1.5  # [px]
 SSIM_RADIUS = 5  # of the window [px]: 3.5 sigma, as in scikit-image

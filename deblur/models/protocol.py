@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from deblur.wiener.images import ByteImage
     from deblur.wiener.prefilter import WienerPrefilter
 
-CHANNELS: Final = (1, 3)  # of a gray and of an RGB image
 LARGEST_HALO: Final = 1000  # px on each side of every tile
 
 
@@ -62,7 +61,7 @@ def traits_of(network: object) -> Traits:
         UserError: if its `size_divisor` or its `channels` are not allowed.
     """
     channels = getattr(network, "channels", 1)
-    if type(channels) is not int or channels not in CHANNELS:
+    if not is_channels(channels):
         raise UserError(
             f"The network's attribute channels={channels} is not allowed: give 1 for gray or 3 for RGB images."
         )
@@ -80,6 +79,11 @@ def traits_of(network: object) -> Traits:
         wants_wiener_estimate=getattr(network, "prefilter", None) is not None,
         channels=channels,
     )
+
+
+def is_channels(value: Any) -> bool:
+    """Return whether a value is the number of channels of a gray or of an RGB image."""
+    return type(value) is int and value in (1, 3)
 
 
 def is_size_divisor(value: Any, halo: int | None) -> bool:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from deblur.mirroring import mirror_index
 from deblur.models.cpu_ops import convolve_rectified, convolve_to_image, is_fast_for, uses_fast_operators
-from deblur.models.protocol import CHANNELS
+from deblur.models.protocol import is_channels
 
 
 class ConvStack(nn.Module):
@@ -135,7 +135,7 @@ def refuse_channels(channels: int) -> None:
     Raises:
         ValueError: for a number other than 1 and 3.
     """
-    if channels not in CHANNELS:
+    if not is_channels(channels):
         raise ValueError(f"channels={channels} is not allowed: give 1 for gray or 3 for RGB.")
 
 
