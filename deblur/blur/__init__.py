@@ -1,6 +1,7 @@
 """The forward model of blur: kernels, how they are drawn, and how an image is degraded by them."""
 
-from deblur.blur.degradation import Degradation, DrawnKernel, ParametricBlur, Sampled, degrade
+from deblur.blur.camera import Camera
+from deblur.blur.degradation import Degradation, DrawnKernel, ParametricBlur, Sampled, degrade, exposed
 from deblur.blur.families import FAMILIES, Box, Disk, Gaussian, Mixed, Motion, NoBlur, Trajectory, register
 from deblur.blur.kernel_file import KernelFile
 from deblur.blur.kernels import Kernel, convolve
@@ -9,6 +10,7 @@ from deblur.blur.parameters import Parameter, Slider
 __all__ = [
     "FAMILIES",
     "Box",
+    "Camera",
     "Degradation",
     "Disk",
     "DrawnKernel",
@@ -25,5 +27,6 @@ __all__ = [
     "Trajectory",
     "convolve",
     "degrade",
+    "exposed",
     "register",
 ]
