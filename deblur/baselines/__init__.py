@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from deblur.baselines.classical import Baseline, DctWiener, Identity, RichardsonLucy, Wiener
+from deblur.blur.camera import ENCODED, Space
 from deblur.errors import UserError
 
 __all__ = ["BASELINES", "Baseline", "DctWiener", "Identity", "RichardsonLucy", "Wiener", "make"]
@@ -11,12 +12,12 @@ BASELINES: Mapping[str, type[Baseline]] = {each.name: each for each in (Identity
 """All restorers, by name."""
 
 
-def make(name: str) -> Baseline:
-    """Return the restorer of a name, not yet fitted.
+def make(name: str, space: Space = ENCODED) -> Baseline:
+    """Return the restorer of a name, not yet fitted, for images that were blurred in a space.
 
     Raises:
         UserError: if there is none of that name, or it needs a package that is not installed.
     """
     if name not in BASELINES:
         raise UserError(f"There is no baseline {name!r}; there are {', '.join(BASELINES)}.")
-    return BASELINES[name]()
+    return BASELINES[name](space)

@@ -4,13 +4,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.parameters import Interval, Parameter, ScalarOrPair
+
+Real = TypeVar("Real", bound=np.floating[Any])
 
 WHITE: Final = 255
 """The gray level of light 1; in a sharp image, that of all light from 1 up."""
@@ -48,7 +50,7 @@ _CAMERA_STREAM: Final = 1  # of the generators that the seed of an image's noise
 _NOISE_STREAM: Final = 2
 
 
-def decoded(levels: NDArray[np.floating]) -> NDArray[np.floating]:
+def decoded(levels: NDArray[Real]) -> NDArray[Real]:
     """Return the linear light of sRGB values, as IEC 61966-2-1 defines it.
 
     Negative values, which restored images have, continue the curve as an odd function; values above 1 continue it.
@@ -58,14 +60,16 @@ def decoded(levels: NDArray[np.floating]) -> NDArray[np.floating]:
     """
     size = np.abs(levels)
     light = np.where(size <= ENCODED_KNEE, size / SLOPE, ((size + OFFSET) / (1 + OFFSET)) ** EXPONENT)
-    return np.copysign(light, levels).astype(levels.dtype, copy=False)
+    signed: NDArray[Real] = np.copysign(light, levels).astype(levels.dtype, copy=False)
+    return signed
 
 
-def encoded(light: NDArray[np.floating]) -> NDArray[np.floating]:
+def encoded(light: NDArray[Real]) -> NDArray[Real]:
     """Return the sRGB values of linear light, the inverse of `decoded`."""
     size = np.abs(light)
     levels = np.where(size <= KNEE, SLOPE * size, (1 + OFFSET) * size ** (1 / EXPONENT) - OFFSET)
-    return np.copysign(levels, light).astype(light.dtype, copy=False)
+    signed: NDArray[Real] = np.copysign(levels, light).astype(light.dtype, copy=False)
+    return signed
 
 
 @dataclass(frozen=True)
@@ -82,21 +86,32 @@ class Space:
     linear: bool = False
 
     @property
-    def name(self) -> str:
-        """The name for tables."""
-        return "linear light" if self.linear else "encoded values"
+    def settings(self) -> Mapping[str, str]:
+        """What tables say of it; nothing of the encoded values, in which images are blurred without a camera."""
+        return {"space": "linear light"} if self.linear else {}
 
-    def entered(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def entered(self, image: NDArray[Real]) -> NDArray[Real]:
         """Return an image in [0, 1], of any shape, in this space."""
-        return decoded(image).astype(np.float32, copy=False) if self.linear else image
+        return decoded(image) if self.linear else image
 
     def entered_levels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8] | NDArray[np.float32]:
         """Return an image in gray levels in this space, where white is 255 as well."""
-        return cv2.LUT(image, _light_levels()).astype(np.float32, copy=False) if self.linear else image
+        return np.asarray(cv2.LUT(image, _light_levels()), dtype=np.float32) if self.linear else image
 
-    def left(self, restored: NDArray[np.float32]) -> NDArray[np.float32]:
+    def left(self, restored: NDArray[Real]) -> NDArray[Real]:
         """Return the encoded values of an image in this space."""
-        return encoded(restored).astype(np.float32, copy=False) if self.linear else restored
+        return encoded(restored) if self.linear else restored
+
+    def noise_gain(self, image: NDArray[np.floating[Any]]) -> float:
+        """Return by what the power of noise on the encoded values grows: the mean square of the sRGB curve's slope.
+
+        Args:
+            image: Encoded, in [0, 1], of any shape.
+        """
+        if not self.linear:
+            return 1.0
+        power = EXPONENT / (1 + OFFSET) * ((np.abs(image) + OFFSET) / (1 + OFFSET)) ** (EXPONENT - 1)
+        return float(np.mean(np.square(np.where(np.abs(image) <= ENCODED_KNEE, 1 / SLOPE, power)), dtype=np.float64))
 
 
 ENCODED: Final = Space()
@@ -177,11 +192,12 @@ class DrawnCamera:
     def _still(self) -> NDArray[np.uint8]:
         """What each gray level becomes if nothing is blurred."""
         light = np.minimum(self._exposed_light, 1)
-        return np.rint(WHITE * (encoded(light) if self.linear else light)).astype(np.uint8)
+        levels: NDArray[np.uint8] = np.rint(WHITE * (encoded(light) if self.linear else light)).astype(np.uint8)
+        return levels
 
     @property
     def _exposed_light(self) -> NDArray[np.float64]:
-        levels = np.arange(WHITE + 1) / WHITE
+        levels: NDArray[np.float64] = np.arange(WHITE + 1) / WHITE
         light = decoded(levels) if self.linear else levels
         light[WHITE] = self.highlights
         return light * self.exposure

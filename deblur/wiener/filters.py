@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from deblur.blur import Kernel, convolve
+from deblur.blur.camera import ENCODED, Space
 from deblur.blur.images import as_float, pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images, climb, mean_psnr
@@ -63,12 +64,14 @@ class WienerFilter:
         fft_noise_scale: multiple of the noise that the Fourier transform assumes; with `estimate_noise`, the multiple
             of the rounding noise that it adds.
         estimate_noise: whether the white noise of each image is estimated from it.
+        space: in which images were blurred. Both spectra are of this space, images and results are encoded.
     """
 
     power: PowerSpectrum
     noise: PowerSpectrum
     fft_noise_scale: float = DEFAULT_NOISE_SCALE
     estimate_noise: bool = False
+    space: Space = ENCODED
     _gains: dict[tuple[bytes, tuple[int, ...], tuple[int, ...], float], NDArray[np.float32]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -80,6 +83,7 @@ class WienerFilter:
         blurred: Sequence[ByteImage],
         kernels: Sequence[Psf],
         estimate_noise: bool = False,
+        space: Space = ENCODED,
     ) -> "WienerFilter":
         """Measure both spectra; tune the noise scale on the images that need a Fourier transform, if any.
 
@@ -92,6 +96,7 @@ class WienerFilter:
             blurred: the same images degraded, rounded to 8 bits.
             kernels: of each image.
             estimate_noise: whether to estimate the white noise of each image from it.
+            space: in which they were blurred.
 
         Raises:
             ValueError: if their numbers differ, there are none, or a pair differs in shape.
@@ -99,15 +104,15 @@ class WienerFilter:
         check_training_images(sharp, blurred, kernels)
         height, width = Counter(image.shape for image in sharp).most_common(1)[0][0]
         differences = (
-            decoded - convolve(original, Kernel(kernel))
+            space.entered_levels(decoded) - convolve(space.entered_levels(original), Kernel(kernel))
             for original, decoded, kernel in zip(sharp, blurred, kernels, strict=True)
         )
-        power = PowerSpectrum.measured(sharp, (height, width), ROUNDING_POWER)
+        power = PowerSpectrum.measured(map(space.entered_levels, sharp), (height, width), ROUNDING_POWER)
         noise = PowerSpectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
         if estimate_noise:
-            white = np.mean([white_noise(as_float(decoded)) for decoded in blurred])
+            white = np.mean([white_noise(as_float(decoded), space) for decoded in blurred])
             noise = noise.changed(-float(white), LEAST_NOISE_POWER)
-        found = cls(power, noise, estimate_noise=estimate_noise)
+        found = cls(power, noise, estimate_noise=estimate_noise, space=space)
         uneven = [triple for triple in zip(sharp, blurred, kernels, strict=True) if method(triple[2]) == "fft"]
         if not uneven:
             return found
@@ -132,14 +137,16 @@ class WienerFilter:
         if method(kernel) == "fft":
             return np.stack([self.by_fft(blurred, kernel, factor) for factor in noise_scales])
         # In float32, like the image: each array of 30 megapixels would take 240 MB in float64.
-        noise = self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.estimate_noise else self.noise
-        coefficients = fft.dctn(blurred.astype(np.float32, copy=False), norm="ortho")
+        noise = self.noise
+        if self.estimate_noise:
+            noise = noise.changed(white_noise(blurred, self.space), LEAST_NOISE_POWER)
+        coefficients = fft.dctn(self.space.entered(blurred.astype(np.float32, copy=False)), norm="ortho")
         restored = np.empty((len(noise_scales), *blurred.shape), np.float32)
         for plane, factor in zip(restored, noise_scales, strict=True):
             for top, gain in self._gains_by_rows(kernel, blurred.shape, noise, factor):
                 rows = slice(top, top + len(gain))
                 np.multiply(coefficients[rows], gain, out=plane[rows])
-            plane[:] = fft.idctn(plane, norm="ortho", overwrite_x=True)
+            plane[:] = self.space.left(fft.idctn(plane, norm="ortho", overwrite_x=True))
         return restored
 
     def _gains_by_rows(
@@ -180,14 +187,16 @@ class WienerFilter:
         """Restore an image by Fourier transform, whatever its kernel; shape (H, W)."""
         noise = self.noise
         if self.estimate_noise:  # the more noise, the less do artifacts of the boundary matter
-            noise = noise.changed(white_noise(blurred) + self.fft_noise_scale * ROUNDING_POWER, LEAST_NOISE_POWER)
+            white = white_noise(blurred, self.space)
+            noise = noise.changed(white + self.fft_noise_scale * ROUNDING_POWER, LEAST_NOISE_POWER)
         else:
             noise_scale = noise_scale * self.fft_noise_scale
-        image = blurred.astype(np.float32, copy=False)
-        return restore_by_fft(image, kernel, self.power, noise, noise_scale).astype(np.float32, copy=False)
+        image = self.space.entered(blurred.astype(np.float32, copy=False))
+        restored = restore_by_fft(image, kernel, self.power, noise, noise_scale)
+        return self.space.left(restored.astype(np.float32, copy=False))
 
 
-def white_noise(image: UnitImage) -> float:
+def white_noise(image: UnitImage, space: Space = ENCODED) -> float:
     """Estimate the variance of the white noise of an image, at least that of rounding to 8 bits.
 
     Most of the finest diagonal differences hold only noise, especially in a blurred image, and their median ignores the
@@ -196,12 +205,14 @@ def white_noise(image: UnitImage) -> float:
 
     Args:
         image: in [0, 1], shape (H, W); for one row or column, only rounding is assumed.
+        space: in which the variance is stated. The noise is estimated on the encoded values, which were rounded.
     """
+    gain = space.noise_gain(image)
     height, width = (size - size % 2 for size in image.shape)
     levels = np.rint(image[:height, :width] * GRAY_LEVELS).astype(np.int32)
     differences = levels[::2, ::2] + levels[1::2, 1::2] - levels[1::2, ::2] - levels[::2, 1::2]
     if differences.size == 0:
-        return ROUNDING_POWER
+        return ROUNDING_POWER * gain
     # The differences are whole numbers: without a median within the histogram's bin, weak noise had two strengths only.
     counts = np.bincount(np.abs(differences).ravel())
     upto = np.cumsum(counts)
@@ -209,7 +220,7 @@ def white_noise(image: UnitImage) -> float:
     low, high = max(middle - 0.5, 0), middle + 0.5
     median = high - (upto[middle] - upto[-1] / 2) / counts[middle] * (high - low)
     deviation = median / 2 / MEDIAN_OF_NORMAL / GRAY_LEVELS
-    return float(max(deviation**2, ROUNDING_POWER))
+    return float(max(deviation**2, ROUNDING_POWER)) * gain
 
 
 def method(kernel: Psf) -> Method:

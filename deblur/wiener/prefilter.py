@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.blur.camera import Space
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import WienerFilter
 from deblur.wiener.images import UnitImage
@@ -32,6 +33,7 @@ class WienerPrefilter:
         fft_noise_scale: multiple of the noise that the Fourier transform assumes.
         noise_scales: one estimate each, which assumes this multiple of the noise of the calibration.
         estimate_noise: whether the white noise of each image is estimated from it and added to `noise`.
+        linear_light: whether images were blurred in linear light, which the filter then works on; else on their values.
 
     Raises:
         ValueError: if a spectrum or a factor is not above 0, or the kernel is not allowed.
@@ -43,6 +45,7 @@ class WienerPrefilter:
     fft_noise_scale: float
     noise_scales: Sequence[float]
     estimate_noise: bool = False
+    linear_light: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values of a damaged file, which cannot have been measured."""
@@ -97,7 +100,7 @@ class WienerPrefilter:
     @cached_property
     def _filter(self) -> WienerFilter:
         power, noise = (PowerSpectrum(each.astype(np.float64)) for each in (self.power, self.noise))
-        return WienerFilter(power, noise, self.fft_noise_scale, self.estimate_noise)
+        return WienerFilter(power, noise, self.fft_noise_scale, self.estimate_noise, Space(self.linear_light))
 
     def as_plain(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -106,6 +109,7 @@ class WienerPrefilter:
             "fft_noise_scale": self.fft_noise_scale,
             "noise_scales": list(self.noise_scales),
             "estimate_noise": self.estimate_noise,
+            **({"linear_light": True} if self.linear_light else {}),
             **{name: None if array is None else _as_plain(array) for name, array in arrays.items()},
         }
 
@@ -126,7 +130,10 @@ class WienerPrefilter:
         estimated = plain.get("estimate_noise", False)  # files of before have none
         if not isinstance(estimated, bool):
             raise ValueError("estimate_noise is neither true nor false")
-        return cls(kernel, power, noise, _number(plain["fft_noise_scale"]), factors, estimated)
+        linear_light = plain.get("linear_light", False)  # absent if it is false
+        if not isinstance(linear_light, bool):
+            raise ValueError("linear_light is neither true nor false")
+        return cls(kernel, power, noise, _number(plain["fft_noise_scale"]), factors, estimated, linear_light)
 
 
 def _number(value: Any) -> float:
