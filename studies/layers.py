@@ -96,7 +96,7 @@ FIRST: dict[str, Layer] = {
 }
 LAST: dict[str, Layer] = {
     "torch's own": plain,
-    "a channel for each column, shifted and added (taken)": cpu_ops.convolve_to_plane,
+    "a channel for each column, shifted and added (taken)": cpu_ops.convolve_to_image,
 }
 
 

@@ -1,14 +1,17 @@
-"""Operations on whole gray images: crops, symmetric padding, gray levels as numbers in [0, 1]."""
+"""Operations on whole images: crops, planes, symmetric padding, levels as numbers in [0, 1]."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 Boundary = Literal["symmetric", "valid"]
 GrayImage = NDArray[np.uint8]
+AnyImage = NDArray[np.uint8]  # (H, W) gray, or (H, W, 3) RGB
 Margin = int | tuple[int, int]  # on both sides, or before and after [px]
 
 
@@ -36,8 +39,8 @@ class Crop:
         height, width = (side - 2 * margin for side, margin in zip(image, self.margin, strict=True))
         return (height, width) if self.crop is None else (min(height, self.crop), min(width, self.crop))
 
-    def cut(self, image: GrayImage) -> GrayImage:
-        """Cut the crop out of the middle of an image (H, W)."""
+    def cut(self, image: AnyImage) -> AnyImage:
+        """Cut the crop out of the middle of an image (H, W) or (H, W, 3)."""
         height, width = self.shape((image.shape[0], image.shape[1]))
         top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
         return image[top : top + height, left : left + width]
@@ -46,8 +49,18 @@ class Crop:
 WHOLE: Final = Crop()
 
 
-def as_float(levels: GrayImage) -> NDArray[np.float32]:
-    """Return gray levels 0 to 255 as float32 in [0, 1]."""
+def planes_of(image: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Return the channels of an image (H, W) or (H, W, 3) as planes (1, H, W) or (3, H, W), a view."""
+    return image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)
+
+
+def image_of(planes: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Return planes (1, H, W) as a gray image (H, W), or (3, H, W) as an RGB image (H, W, 3), a view."""
+    return planes[0] if len(planes) == 1 else np.moveaxis(planes, 0, 2)
+
+
+def as_float(levels: AnyImage) -> NDArray[np.float32]:
+    """Return levels 0 to 255 as float32 in [0, 1]."""
     return levels.astype(np.float32) / np.float32(255)
 
 

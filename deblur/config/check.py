@@ -71,6 +71,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
         )
     _refuse_unknown_kernels(train, degradation, for_training=for_training)
     if for_training:
+        train.model = _with_channels(train.model, train.data)
         _refuse_too_few_images(train.data)
         refuse_unmeasured_monitors(train)
     clipped = train.trainer.arguments().get("gradient_clip_val")
@@ -93,6 +94,26 @@ def _with_absolute_paths(data: schema.Data, trusted: Sequence[str]) -> schema.Da
     given = {key: value for key, value in data.arguments().items() if key in paths and isinstance(value, str)}
     absolute = {key: os.path.realpath(value) for key, value in given.items()}
     return checked_section("data", data.plain() | absolute, type(data))
+
+
+def _with_channels(model: Target, data: schema.Data) -> Target:
+    """Return a network to be trained with as many channels as its images have.
+
+    A custom class is told if its group has the key `channels`.
+
+    Raises:
+        UserError: if other channels are set.
+    """
+    settings = model.plain()
+    if "channels" not in settings and (data.channels == 1 or "channels" not in type(model).model_fields):
+        return model
+    channels = settings.get("channels")
+    if channels not in (None, data.channels):
+        raise UserError(
+            f"model.channels={shown(channels)} does not fit data.color={data.color}: leave out "
+            f"model.channels, which is {data.channels} then."
+        )
+    return checked_section("model", settings | {"channels": data.channels}, type(model))
 
 
 def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None", *, for_training: bool) -> None:

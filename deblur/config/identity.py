@@ -32,6 +32,8 @@ _MEANT = {
 # How many devices share a run: each takes a batch, so that two make it twice as large. One is what a run has that says
 # nothing of them, as those of a sweep do.
 DEVICES = "trainer.devices"
+# Values of keys that runs of earlier versions do not have, and that mean what those runs did.
+_AS_BEFORE: Mapping[str, Any] = {"data.color": "gray", "model.channels": 1}
 
 # How training images are cut and loaded, how many are validated on, and how many may be unreadable; all other keys of
 # the group decide which images are tested on.
@@ -68,15 +70,16 @@ def is_without_effect(key: str, value: Any) -> bool:
 
     Args:
         key: such as `data.num_workers`.
-        value: which matters for the number of devices alone.
+        value: which matters for the number of devices, and for keys that older runs do not have.
     """
-    return is_within(key, WITHOUT_EFFECT) or (key == DEVICES and value == 1)
+    is_as_before = key in _AS_BEFORE and value == _AS_BEFORE[key]
+    return is_within(key, WITHOUT_EFFECT) or is_as_before or (key == DEVICES and value == 1)
 
 
 def data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that decide which images a run is tested on, flat: {"data.seed": 0, ...}."""
     data = flatten(config.get("data") or {}, "data.")
-    return {key: value for key, value in data.items() if is_data_setting(key)}
+    return {key: value for key, value in data.items() if is_data_setting(key) and not is_without_effect(key, value)}
 
 
 def is_data_setting(key: str) -> bool:

@@ -30,6 +30,9 @@ _DEVICES = r"con|prn|aux|nul|com[0-9]|lpt[0-9]"
 _FOLDER_NAME = r"^[^/]+$"
 
 GroupBy = Literal["folder"] | None
+Channels = Annotated[
+    Literal[1, 3] | None, Field(description="1 with data.color=gray, 3 with data.color=rgb, or null for what fits")
+]
 PositiveInt = Annotated[int, Field(ge=1)]
 Odd = Annotated[int, BeforeValidator(_odd)]
 
@@ -47,6 +50,7 @@ class _Chain(Target):
     dropout: Number = Field(ge=0, lt=1)
     compile: bool = False
     cpu_ops: Literal["auto", "torch"] = "auto"
+    channels: Channels = None
 
     @model_validator(mode="after")
     def _lists_fit_each_other(self) -> "_Chain":
@@ -88,6 +92,7 @@ class ResNet(Target):
     end_kernel_size: Odd = Field(description="an odd whole number from 1 up")
     compile: bool = False
     cpu_ops: Literal["auto", "torch"] = "auto"
+    channels: Channels = None
 
 
 class Optimizer(OpenTarget):
@@ -119,8 +124,14 @@ class DataSettings(Section):
     max_test_images: int | None = Field(None, ge=1, description="a whole number from 1 up, or null for all")
     eval_batch_size: int = Field(ge=1)
     num_workers: int = Field(ge=0)
+    color: Literal["gray", "rgb"] = "gray"
     boundary: Literal["symmetric", "valid"] = "symmetric"
     cache_memory: Number = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
+
+    @property
+    def channels(self) -> int:
+        """The channels of an image: 1 for gray, 3 for RGB."""
+        return 3 if self.color == "rgb" else 1
 
     @model_validator(mode="after")
     def _whole_images_in_a_batch(self) -> "DataSettings":

@@ -1,13 +1,13 @@
-"""Read image files as gray images, and report those that cannot be used."""
+"""Read image files as gray or RGB images of 8 bits, and report those that cannot be used."""
 
 import hashlib
 import importlib.metadata
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import PIL
@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from deblur.errors import UserError, too_many_files
 from deblur.image_io.formats.container import BadImageError as BadImageError
-from deblur.image_io.formats.container import Container, Raster
+from deblur.image_io.formats.container import Container, Levels, Raster
 from deblur.image_io.formats.exif import upright
 from deblur.image_io.formats.opening import FORMAT_BY_SUFFIX, open_image
 from deblur.image_io.formats.webp_heif import HAS_HEIF
@@ -24,7 +24,8 @@ from deblur.text import lines
 
 IMAGE_SUFFIXES: Final = frozenset(FORMAT_BY_SUFFIX)
 
-# Part of every cache key. The first number is raised if `read_gray` returns other pixels than before for any file.
+# Part of every cache key. The first number is raised if `read_gray` or `read_rgb` returns other pixels than before
+# for any file.
 _HEIF_VERSION: Final = f"-heif-{importlib.metadata.version('pillow_heif')}" if HAS_HEIF else ""
 DECODER_VERSION: Final = f"3-pillow-{PIL.__version__}{_HEIF_VERSION}"
 
@@ -60,12 +61,33 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
             pixels that it looks like a decompression bomb (`PIL.Image.MAX_IMAGE_PIXELS`).
         UserError: No further file can be opened.
     """
+    return _read(path, _gray)
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """Decode an image file as an RGB image of 8 bits, by the rules of `read_gray`.
+
+    `luma` of it equals what `read_gray` returns, but for images of 16 bits, of which each channel is rounded: their
+    luma may differ by one level. Gray images have three equal channels.
+
+    Returns:
+        Red, green and blue, 0 to 255, shape (H, W, 3).
+
+    Raises:
+        BadImageError: As `read_gray`.
+        UserError: As `read_gray`.
+    """
+    return _read(path, _rgb)
+
+
+def _read(path: Path, pixels_of: Callable[[Container], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Open an image file, and return its upright pixels."""
     try:
         with warnings.catch_warnings():  # of odd metadata, which change no pixel
             warnings.simplefilter("ignore")
             image = open_image(not_empty(path.read_bytes()), path)
             _refuse_bomb(image)
-            return np.array(upright(_gray(image), image.orientation), order="C")
+            return np.array(upright(pixels_of(image), image.orientation), order="C")
     except (BadImageError, MemoryError):
         raise
     # A damaged file can raise nearly anything from a decoder: OSError, SyntaxError, struct.error, KeyError, ...
@@ -75,10 +97,17 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
         raise BadImageError(reason_for(error)) from error
 
 
+def luma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the full-range luma (H, W) of an RGB image (H, W, 3), rounded to the nearest level.
+
+    0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), in integer arithmetic with weights in 65536ths.
+    """
+    return np.asarray(Image.fromarray(image).convert("L"))
+
+
 def digest(image: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of an image (H, W), its size and pixels, in hexadecimal digits."""
-    height, width = image.shape
-    hasher = hashlib.sha256(f"{height}x{width}:".encode())
+    """Return the SHA-256 of an image (H, W) or (H, W, 3), its shape and pixels, in hexadecimal digits."""
+    hasher = hashlib.sha256(f"{'x'.join(map(str, image.shape))}:".encode())
     hasher.update(np.ascontiguousarray(image).data)
     return hasher.hexdigest()
 
@@ -121,29 +150,45 @@ def _refuse_bomb(image: Container) -> None:
 
 def _gray(image: Container) -> NDArray[np.uint8]:
     """Return the luma of pixels on white, 8 bits."""
-    luma = image.opaque_luma()
-    if luma is not None:
-        return luma
+    opaque = image.opaque_luma()
+    if opaque is not None:
+        return opaque
     raster = image.decoded()
     if raster.pixels.dtype == np.uint16:
-        return eight_bits(_luma_of_16_bits(raster))
-    if raster.alpha is not None:
-        channels = Image.fromarray(np.dstack([raster.pixels, raster.alpha])).convert("RGBA")
-        return np.asarray(Image.alpha_composite(Image.new("RGBA", channels.size, "white"), channels).convert("L"))
-    if raster.pixels.ndim == 3:
-        return np.asarray(Image.fromarray(raster.pixels).convert("L"))
-    return raster.pixels.astype(np.uint8, copy=False)
+        return eight_bits(_on_white_16(_luma_of_16_bits(raster.pixels), raster.alpha))
+    pixels = _on_white(raster)
+    return luma(pixels) if pixels.ndim == 3 else pixels
 
 
-def _luma_of_16_bits(raster: Raster) -> NDArray[np.uint16]:
-    """Return the luma of pixels of 16 bits on white."""
-    levels = raster.pixels.astype(np.int64)
-    if levels.ndim == 3:
-        levels = (levels @ np.array(_LUMA, np.int64) + 2**15) >> 16
-    if raster.alpha is not None:
-        alpha = raster.alpha.astype(np.int64)
-        levels = (levels * alpha + 65535 * (65535 - alpha) + 32767) // 65535
-    return levels.astype(np.uint16)
+def _rgb(image: Container) -> NDArray[np.uint8]:
+    """Return red, green and blue of pixels on white, 8 bits."""
+    raster = image.decoded()
+    is_deep = raster.pixels.dtype == np.uint16
+    pixels = eight_bits(_on_white_16(raster.pixels, raster.alpha)) if is_deep else _on_white(raster)
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+
+
+def _on_white(raster: Raster) -> NDArray[np.uint8]:
+    """Return pixels of 8 bits on white: gray ones without alpha (H, W), others (H, W, 3)."""
+    if raster.alpha is None:
+        return raster.pixels.astype(np.uint8, copy=False)
+    channels = Image.fromarray(np.dstack([raster.pixels, raster.alpha])).convert("RGBA")
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", channels.size, "white"), channels).convert("RGB"))
+
+
+def _on_white_16(levels: NDArray[Any], alpha: Levels | None) -> NDArray[np.uint16]:
+    """Return levels of 16 bits, (H, W) or (H, W, 3), on white."""
+    if alpha is None:
+        return levels.astype(np.uint16, copy=False)
+    opacity = alpha.astype(np.int64).reshape(*alpha.shape, *(1,) * (levels.ndim - 2))
+    return ((levels.astype(np.int64) * opacity + 65535 * (65535 - opacity) + 32767) // 65535).astype(np.uint16)
+
+
+def _luma_of_16_bits(pixels: Levels) -> Levels:
+    """Return the luma of pixels of 16 bits; gray ones as they are."""
+    if pixels.ndim == 2:
+        return pixels
+    return ((pixels.astype(np.int64) @ np.array(_LUMA, np.int64) + 2**15) >> 16).astype(np.uint16)
 
 
 def eight_bits(levels: NDArray[np.uint8 | np.uint16]) -> NDArray[np.uint8]:

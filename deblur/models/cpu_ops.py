@@ -79,19 +79,19 @@ def convolve_rectified(features: Tensor, layer: nn.Conv2d) -> Tensor:
     return rectified
 
 
-def convolve_to_plane(features: Tensor, layer: nn.Conv2d) -> Tensor:
-    """Compute layer(features) for a layer of one output channel.
+def convolve_to_image(features: Tensor, layer: nn.Conv2d) -> Tensor:
+    """Compute layer(features) for a layer of few output channels.
 
     Args:
         features: (N, C, H, W).
-        layer: an unpadded convolution of C channels into 1, with a bias.
+        layer: an unpadded convolution of C channels into 1 or 3, with a bias.
 
     Returns:
-        (N, 1, H - height + 1, W - width + 1) of the layer's filter; float32, the sum of its columns' results in the
-        precision of the features.
+        (N, 1 or 3, H - height + 1, W - width + 1) of the layer's filter; float32, the sum of its columns' results in
+        the precision of the features.
     """
-    plane: Tensor = _ConvolutionToPlane.apply(features, layer.weight, layer.bias)  # type: ignore[no-untyped-call] # of torch
-    return plane
+    image: Tensor = _ConvolutionToImage.apply(features, layer.weight, layer.bias)  # type: ignore[no-untyped-call] # of torch
+    return image
 
 
 class _ConvolutionReLU(torch.autograd.Function):
@@ -119,38 +119,43 @@ class _ConvolutionReLU(torch.autograd.Function):
         return *_gradients(gradient, features, weight, wanted, context.dilation), None
 
 
-class _ConvolutionToPlane(torch.autograd.Function):
-    """A convolution into one channel per column of the filter; the channels are then shifted and added.
+class _ConvolutionToImage(torch.autograd.Function):
+    """A convolution into as many channels per output channel as the filter has columns; these are shifted and added.
 
     The MACs are the same; more channels at once use the CPU better.
     """
 
     @staticmethod
     def forward(context: Any, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        # From the last column to the first, as the gradient's shifted copies come below.
-        columns = weight.to(features.dtype)[0].flip(2).permute(2, 0, 1)[..., None]
+        outputs, inputs, rows, count = weight.shape
+        # From the last column to the first, as the gradient's shifted copies come below; all outputs of each.
+        columns = weight.to(features.dtype).flip(3).permute(3, 0, 1, 2).reshape(count * outputs, inputs, rows, 1)
         columns = columns.contiguous(memory_format=torch.channels_last)
         parts = F.conv2d(features, columns)
-        last = len(columns) - 1
+        last = count - 1
         width = parts.shape[-1] - last
-        plane = parts[:, last:, :, :width].to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+        first = parts[:, last * outputs :, :, :width]
+        image = first.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         for index in range(last):
-            plane += parts[:, index : index + 1, :, last - index : last - index + width]
+            channels = slice(index * outputs, (index + 1) * outputs)
+            image += parts[:, channels, :, last - index : last - index + width]
         context.save_for_backward(features, columns)
-        return plane.add_(bias)
+        context.shape = weight.shape
+        return image.add_(bias[:, None, None])
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         features, columns = context.saved_tensors
-        around = len(columns) - 1
-        padded = F.pad(gradient[:, 0].to(features.dtype), (around, around))
-        shifted = padded.unfold(2, features.shape[-1], 1).permute(0, 2, 1, 3)  # (N, columns, H, W)
-        shifted = shifted.contiguous(memory_format=torch.channels_last)
+        outputs, inputs, rows, count = context.shape
+        padded = F.pad(gradient.to(features.dtype), (count - 1, count - 1))
+        shifted = padded.unfold(3, features.shape[-1], 1)  # (N, outputs, H, columns, W)
+        shifted = shifted.permute(0, 3, 1, 2, 4).flatten(1, 2).contiguous(memory_format=torch.channels_last)
         wanted = (context.needs_input_grad[0], True, False)
         for_features, for_columns, _ = _gradients(shifted, features, columns, wanted)
-        for_weight = None if for_columns is None else for_columns[..., 0].permute(1, 2, 0).flip(2)[None]
-        return for_features, for_weight, gradient.sum().reshape(1)
+        assert for_columns is not None  # it is wanted
+        for_weight = for_columns.reshape(count, outputs, inputs, rows).permute(1, 2, 3, 0).flip(3)
+        return for_features, for_weight, gradient.sum((0, 2, 3))
 
 
 def _gradients(

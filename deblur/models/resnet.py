@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deblur.models.cpu_ops import convolve_rectified, is_fast_for, uses_fast_operators
-from deblur.models.srcnn import inner, pad_symmetric
+from deblur.models.srcnn import inner, pad_symmetric, refuse_channels
 
 MIDDLE_GRAY = 0.5
 """Subtracted from the input: weights drawn around zero suit values around zero."""
@@ -44,7 +44,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Residual blocks on unshuffled pixels, for one gray channel; for the attributes see `Network`.
+    """Residual blocks on unshuffled pixels, for gray or RGB images; for the attributes see `Network`.
 
     Pixel-unshuffle turns each square of `unshuffle` x `unshuffle` pixels into channels, and pixel-shuffle at the end
     turns them back: the receptive field is `unshuffle` times larger, the cost `unshuffle`**2 times smaller (Zhang et
@@ -58,7 +58,13 @@ class ResNet(nn.Module):
     """
 
     def __init__(
-        self, blocks: int, width: int, unshuffle: int = 3, end_kernel_size: int = 3, cpu_ops: str = "auto"
+        self,
+        blocks: int,
+        width: int,
+        unshuffle: int = 3,
+        end_kernel_size: int = 3,
+        cpu_ops: str = "auto",
+        channels: int = 1,
     ) -> None:
         """Make the layers.
 
@@ -68,11 +74,13 @@ class ResNet(nn.Module):
             unshuffle: pixel-unshuffle factor; 1 keeps all pixels.
             end_kernel_size: odd side of the filters of the first and the last layer, in unshuffled pixels.
             cpu_ops: `auto` for the faster operators of `deblur.models.cpu_ops` on a CPU, or `torch` for torch's own.
+            channels: channels of the image: 1 for gray, 3 for RGB.
 
         Raises:
-            ValueError: for sizes that are too small, an even kernel size, or another `cpu_ops`.
+            ValueError: for sizes that are too small, an even kernel size, or other `channels` or `cpu_ops`.
         """
         super().__init__()
+        refuse_channels(channels)
         if blocks < 0 or width < 1 or unshuffle < 1 or end_kernel_size < 1 or end_kernel_size % 2 == 0:
             raise ValueError(
                 "ResNet needs blocks from 0, a width and an unshuffle factor from 1, and an odd end_kernel_size: "
@@ -80,10 +88,10 @@ class ResNet(nn.Module):
             )
         self.size_divisor = unshuffle
         self.halo = unshuffle * (2 * (end_kernel_size // 2) + 2 * blocks)
-        self.first = nn.Conv2d(unshuffle**2, width, end_kernel_size)
+        self.first = nn.Conv2d(channels * unshuffle**2, width, end_kernel_size)
         has_fast_operators = uses_fast_operators(cpu_ops)
         self.blocks = nn.Sequential(*(Block(width, has_fast_operators) for _ in range(blocks)))
-        self.last = nn.Conv2d(width, unshuffle**2, end_kernel_size)
+        self.last = nn.Conv2d(width, channels * unshuffle**2, end_kernel_size)
         _initialize(self.first)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type] # it has one
@@ -103,13 +111,14 @@ class ResNet(nn.Module):
         """Restore images.
 
         Args:
-            blurred: (N, 1, H, W), gray in [0, 1].
+            blurred: (N, channels, H, W), in [0, 1].
             pad: surround the image with its mirror image first. Otherwise the input includes its halo, and the
                 output does not.
 
         Returns:
-            (N, 1, H, W), or (N, 1, H - 2 halo, W - 2 halo) without padding; not clamped. Without padding, the last
-            pixels of sides that are no multiples of `size_divisor` depend on the mirror image.
+            (N, channels, H, W), or (N, channels, H - 2 halo, W - 2 halo) without padding; not clamped.
+            Without padding, the last pixels of sides that are no multiples of `size_divisor` depend on the mirror
+            image.
         """
         padded = pad_symmetric(blurred, self.halo if pad else 0, multiple=self.size_divisor)
         reach = 0 if pad else 2 * self.halo

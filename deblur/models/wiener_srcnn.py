@@ -1,6 +1,6 @@
 """SRCNN on a blurred image and its Wiener estimates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +11,13 @@ from torch import Tensor
 from deblur.models.srcnn import ConvStack, inner, pad_symmetric
 
 if TYPE_CHECKING:  # only this network needs SciPy
+    from deblur.blur.camera import Space
     from deblur.blur.kernels import Psf
     from deblur.wiener.images import ByteImage
     from deblur.wiener.prefilter import WienerPrefilter
 
 _MEASURED = ("kernel", "power", "noise")
+_LINEAR = "linear_light"  # among the weights, only if the filter works in linear light
 
 
 class WienerSRCNN(ConvStack):
@@ -43,6 +45,7 @@ class WienerSRCNN(ConvStack):
         dropout: float = 0.0,
         dilations: Sequence[int] | None = None,
         cpu_ops: str = "auto",
+        channels: int = 1,
     ) -> None:
         """Make the layers; `calibrate` or the weights of a file provide the Wiener filter.
 
@@ -57,38 +60,54 @@ class WienerSRCNN(ConvStack):
             dropout: see `ConvStack`.
             dilations: see `ConvStack`.
             cpu_ops: see `ConvStack`.
+            channels: see `ConvStack`.
 
         Raises:
             ValueError: for noise scales that are not above 0, or none.
         """
-        super().__init__(1 + len(noise_scales), kernel_sizes, widths, dilations, dropout, cpu_ops)
+        planes = channels * (1 + len(noise_scales))
+        super().__init__(planes, channels, kernel_sizes, widths, dilations, dropout, cpu_ops)
         if not noise_scales or min(noise_scales) <= 0:
             raise ValueError(f"noise_scales are numbers above 0, at least one: {noise_scales}")
+        self.channels = channels
         self.non_blind = non_blind
         self.estimate_noise = estimate_noise
+        self.linear_light = False
         self._noise_scales = tuple(noise_scales)
         for name in _MEASURED:
             self.register_buffer(name, torch.zeros(0, 0))
         self.register_buffer("fft_noise_scale", torch.ones(()))
 
-    def calibrate(self, sharp: "Sequence[ByteImage]", blurred: "Sequence[ByteImage]", kernels: "Sequence[Psf]") -> None:
-        """Measure the spectra that the Wiener filter needs.
+    def calibrate(
+        self,
+        sharp: "Sequence[ByteImage]",
+        blurred: "Sequence[ByteImage]",
+        kernels: "Sequence[Psf]",
+        space: "Space | None" = None,
+    ) -> None:
+        """Measure the spectra that the Wiener filter needs, on all channels alike.
 
         Args:
-            sharp: training images, of any sizes; at least one.
+            sharp: training images (H, W) or (H, W, 3), of any sizes; at least one.
             blurred: the same images degraded, rounded to 8 bits.
             kernels: of each image.
+            space: in which they were blurred; None is that of the encoded values.
 
         Raises:
             ValueError: if the kernels differ, unless the network is non-blind.
         """
+        from deblur.blur.camera import ENCODED
+        from deblur.blur.images import planes_of
         from deblur.wiener.filters import WienerFilter
 
         if not self.non_blind:
             if any(not np.array_equal(kernel, kernels[0]) for kernel in kernels):
                 raise ValueError("the images are blurred with several kernels: take non_blind=true")
             self.kernel = self._buffer(kernels[0])
-        found = WienerFilter.measured(sharp, blurred, kernels, self.estimate_noise)
+        sharp, blurred = ([plane for image in images for plane in planes_of(image)] for images in (sharp, blurred))
+        kernels = [kernel for kernel in kernels for _ in range(self.channels)]
+        found = WienerFilter.measured(sharp, blurred, kernels, self.estimate_noise, space or ENCODED)
+        self.linear_light = found.space.linear
         self.power, self.noise = self._buffer(found.power.power), self._buffer(found.noise.power)
         self.fft_noise_scale = torch.tensor(found.fft_noise_scale, device=self.fft_noise_scale.device)
 
@@ -110,29 +129,36 @@ class WienerSRCNN(ConvStack):
             fft_noise_scale=self.fft_noise_scale.item(),
             noise_scales=self._noise_scales,
             estimate_noise=self.estimate_noise,
+            linear_light=self.linear_light,
         )
 
     def forward(self, blurred: Tensor, wiener_estimate: Tensor, pad: bool = True) -> Tensor:
         """Restore images.
 
         Args:
-            blurred: (N, 1, H, W), gray in [0, 1].
-            wiener_estimate: (N, noise scales, H, W), what `prefilter` returns for the whole image.
+            blurred: (N, channels, H, W), in [0, 1].
+            wiener_estimate: (N, noise scales x channels, H, W), what `prefilter` returns for the whole image.
             pad: surround both with their mirror images first. Otherwise they include their halo, and the output does
                 not.
 
         Returns:
-            (N, 1, H, W), or (N, 1, H - 2 halo, W - 2 halo) without padding; not clamped.
+            (N, channels, H, W), or (N, channels, H - 2 halo, W - 2 halo) without padding; not clamped.
         """
         given = torch.cat([blurred, wiener_estimate], dim=1)
         padded = pad_symmetric(given, self.halo) if pad else given
         correction = self.convolve(padded)
-        return correction + inner(padded[:, 1:2], correction.shape)
+        return correction + inner(padded[:, self.channels : 2 * self.channels], correction.shape)
 
     def _buffer(self, values: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(values.astype(np.float32)).to(self.power.device)
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *others: Any) -> None:
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.linear_light:
+            destination[f"{prefix}{_LINEAR}"] = torch.tensor(True)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        self.linear_light = bool(state_dict.pop(f"{prefix}{_LINEAR}", False))  # torch's own copy
         # The shapes depend on the training's images and kernel: a network that is not calibrated lacks them.
         for name in _MEASURED:
             held = state_dict.get(f"{prefix}{name}")

@@ -1,5 +1,6 @@
 """What a network measures on training images before it is trained."""
 
+import inspect
 import logging
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -21,7 +22,10 @@ class NeedsCalibration(Protocol):
     """A network that has to measure something on training images, as `deblur.models.WienerSRCNN` does."""
 
     def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:
-        """Take sharp images (H, W) in uint8, the same blurred, and what each was blurred with."""
+        """Take sharp images (H, W) in uint8, the same blurred, and what each was blurred with.
+
+        If it has a parameter `space`, it is also given the `deblur.blur.camera.Space` in which they were blurred.
+        """
 
 
 def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
@@ -37,8 +41,9 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
     if traits_of(network).wants_wiener_estimate and isinstance(network, NeedsCalibration):
         given = data.fitting_images(IMAGES, data.crop())
         log.info(f"Calibrating the network on {counted(len(given[0]), 'training image')}.")
+        takes_space = "space" in inspect.signature(network.calibrate).parameters
         try:
-            network.calibrate(*given)
+            network.calibrate(*given, **({"space": data.space} if takes_space else {}))
         except ValueError as error:
             raise UserError(f"The network cannot be calibrated on these images: {error}.") from error
     data.prefilter = prefilter_of(network)

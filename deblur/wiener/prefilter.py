@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.camera import Space
+from deblur.blur.images import planes_of
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import WienerFilter
 from deblur.wiener.images import UnitImage
@@ -73,11 +74,12 @@ class WienerPrefilter:
         """Return the Wiener estimate of an image.
 
         Args:
-            blurred: in [0, 1], (H, W).
+            blurred: in [0, 1], (H, W) or (H, W, 3).
             kernel: of the image; ignored if the pre-filter has a kernel.
 
         Returns:
-            (noise scales, H, W) in float32; not clamped.
+            (noise scales x channels, H, W) in float32: all channels of the first noise scale, then of the next one; not
+            clamped.
 
         Raises:
             ValueError: if there is no kernel.
@@ -85,11 +87,13 @@ class WienerPrefilter:
         known = kernel if self.kernel is None else self.kernel
         if known is None:
             raise ValueError("the network needs the kernel of each image")
-        return self._filter(blurred, np.asarray(known, dtype=np.float64), self.noise_scales)
+        psf = np.asarray(known, dtype=np.float64)
+        each = [self._filter(plane, psf, self.noise_scales) for plane in planes_of(blurred)]
+        return each[0] if len(each) == 1 else np.stack(each, 1).reshape(-1, *blurred.shape[:2])
 
     @property
     def planes(self) -> int:
-        """The number of planes of a Wiener estimate."""
+        """The number of planes of a Wiener estimate, for each channel of the image."""
         return len(self.noise_scales)
 
     @property

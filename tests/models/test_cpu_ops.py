@@ -17,7 +17,7 @@ def plain_rectified(features: Tensor, layer: nn.Conv2d) -> Tensor:
     return torch.relu(layer(features))
 
 
-def plain_plane(features: Tensor, layer: nn.Conv2d) -> Tensor:
+def plain_image(features: Tensor, layer: nn.Conv2d) -> Tensor:
     result: Tensor = layer(features)
     return result
 
@@ -25,8 +25,9 @@ def plain_plane(features: Tensor, layer: nn.Conv2d) -> Tensor:
 PAIRS = [
     (cpu_ops.convolve_rectified, plain_rectified, (1, 6, 9)),
     (cpu_ops.convolve_rectified, plain_rectified, (6, 5, 1)),
-    (cpu_ops.convolve_to_plane, plain_plane, (6, 1, 5)),
-    (cpu_ops.convolve_to_plane, plain_plane, (6, 1, 1)),
+    (cpu_ops.convolve_to_image, plain_image, (6, 1, 5)),
+    (cpu_ops.convolve_to_image, plain_image, (6, 3, 5)),
+    (cpu_ops.convolve_to_image, plain_image, (6, 1, 1)),
 ]
 
 
@@ -139,6 +140,7 @@ NETWORKS: list[Callable[[str], nn.Module]] = [
     lambda cpu_ops: SRCNN((5, 3, 3), (6, 4), dilations=(1, 2, 1), cpu_ops=cpu_ops),
     lambda cpu_ops: WienerSRCNN((5, 3), (6,), cpu_ops=cpu_ops),
     lambda cpu_ops: ResNet(2, 6, unshuffle=2, cpu_ops=cpu_ops),
+    lambda cpu_ops: SRCNN((5, 3, 3), (6, 4), channels=3, cpu_ops=cpu_ops),
 ]
 
 
@@ -166,7 +168,7 @@ def uses_ours(network: nn.Module, monkeypatch: pytest.MonkeyPatch, *inputs: Tens
     return bool(calls)
 
 
-@pytest.mark.parametrize("build", NETWORKS, ids=["srcnn", "wiener_srcnn", "resnet"])
+@pytest.mark.parametrize("build", NETWORKS, ids=["srcnn", "wiener_srcnn", "resnet", "rgb"])
 def test_both_settings_have_the_same_outputs(
     build: Callable[[str], nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +176,8 @@ def test_both_settings_have_the_same_outputs(
     for parameter in auto.parameters():  # the last layer of a ResNet starts with zeros
         nn.init.normal_(parameter, std=0.2)
     torchs.load_state_dict(auto.state_dict())
-    inputs = torch.rand(2 if isinstance(auto, WienerSRCNN) else 1, 2, 1, 22, 18)
+    channels = 3 if isinstance(auto, SRCNN) and auto.convolutions[0].in_channels == 3 else 1
+    inputs = torch.rand(2 if isinstance(auto, WienerSRCNN) else 1, 2, channels, 22, 18)
     torch.testing.assert_close(torchs(*inputs), auto(*inputs), atol=2e-5, rtol=1e-4)
     assert uses_ours(auto, monkeypatch, *inputs)
     assert not uses_ours(torchs, monkeypatch, *inputs)
@@ -207,7 +210,7 @@ def test_the_installed_torch_has_all_operators(caplog: pytest.LogCaptureFixture)
     assert not caplog.messages
 
 
-@pytest.mark.parametrize("build", NETWORKS, ids=["srcnn", "wiener_srcnn", "resnet"])
+@pytest.mark.parametrize("build", NETWORKS, ids=["srcnn", "wiener_srcnn", "resnet", "rgb"])
 def test_another_setting_is_refused(build: Callable[[str], nn.Module]) -> None:
     with pytest.raises(ValueError, match=r"^cpu_ops=mkldnn is not allowed: give auto or torch\.$"):
         build("mkldnn")
