@@ -1,6 +1,5 @@
 """What a camera makes of light: exposure, blur in linear light, saturation, shot and read noise, sRGB encoding."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -206,14 +205,14 @@ class DrawnCamera:
 class Camera:
     """The camera that takes the blurred image: what happens to light on the way to an image of 8 bits.
 
-    The values of the sharp image are decoded to linear light (sRGB, IEC 61966-2-1), multiplied by the exposure, blurred,
-    given shot and read noise, clipped at white, and encoded again. Rounding, JPEG, and noise on encoded values follow as
-    without a camera. A camera of the default values changes nothing.
+    The values of the sharp image are decoded to linear light (sRGB, IEC 61966-2-1), multiplied by the exposure,
+    blurred, given shot and read noise, clipped at white, and encoded again. Noise on encoded values, rounding and JPEG
+    follow as without a camera. A camera of the default values changes nothing.
 
     Attributes:
         linear: Whether linear light is blurred; if not, the other links work on the encoded values.
-        saturation: Whether light above white is clipped after the blur, so that lights become clipped discs and streaks.
-            If not, it is clipped before the blur.
+        saturation: Whether light above white is clipped after the blur, so that lights become clipped discs and
+            streaks. If not, it is clipped before the blur, which then is the only change of the image to restore.
         intervals: What is drawn for each image, by the names of `CAMERA_PARAMETERS`.
     """
 
@@ -290,7 +289,7 @@ def _light_levels() -> NDArray[np.float32]:
 
 
 def _encoded_levels(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the gray levels of linear light, both white at 255; of light above white, 255. The light is overwritten."""
+    """Return the gray levels of linear light, in a scale in which 255 is white, and overwrite the light."""
     light *= np.float32(1 / WHITE)
     light.clip(0, 1, out=light)
     levels = np.asarray(cv2.pow(light, 1 / EXPONENT), dtype=np.float32)

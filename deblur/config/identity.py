@@ -33,7 +33,7 @@ _MEANT = {
 # nothing of them, as those of a sweep do.
 DEVICES = "trainer.devices"
 # Values of keys that runs of earlier versions do not have, and that mean what those runs did.
-_AS_BEFORE: Mapping[str, Any] = {"data.color": "gray", "model.channels": 1}
+_AS_BEFORE: Mapping[str, Any] = {"blur.camera": None, "data.color": "gray", "model.channels": 1}
 
 # How training images are cut and loaded, how many are validated on, and how many may be unreadable; all other keys of
 # the group decide which images are tested on.

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from deblur.blur import Degradation, Sampled, degrade
+from deblur.blur import Degradation, Sampled, degrade, exposed
 from deblur.blur.images import Crop, GrayImage
 from deblur.blur.images import as_float as array_as_float
 from deblur.blur.kernels import Psf
@@ -88,10 +88,10 @@ class EvaluationDataset(Dataset[Sample]):
         # The same image is read from the disk once.
         given = sharp if self.inputs is None or self.inputs is self.images else self.inputs[index]
         sample: Sample = {
-            "sharp": self.crop.cut(sharp)[None],
+            "sharp": exposed(self.crop.cut(sharp), self.degradation, sampled)[None],
             "blurred": degrade(given, self.degradation, sampled, self.crop)[None],
             "name": name,
-            "degradation": _described(sampled),
+            "degradation": _described(self.degradation, sampled),
             "kernel": sampled.kernel.psf,
         }
         if self.prefilter is not None:
@@ -125,11 +125,13 @@ def as_float(pixels: torch.Tensor) -> torch.Tensor:
     return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels.float()
 
 
-def _described(sampled: Sampled) -> dict[str, Any]:
-    """Return how an image was degraded, as columns of a table."""
+def _described(degradation: Degradation, sampled: Sampled) -> dict[str, Any]:
+    """Return how an image was degraded, as columns of a table; those of a camera only if there is one."""
+    camera = degradation.camera
     return {
         "blur": sampled.family,
         **sampled.parameters,
+        **({} if camera is None else camera.draw(sampled.noise_seed).columns),
         "noise_sigma": sampled.noise_sigma,
         "jpeg_quality": sampled.jpeg_quality,
     }

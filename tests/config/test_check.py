@@ -16,7 +16,7 @@ from deblur.config.identity import config_hash
         ("model.kernel_size=[9,5]", "model.kernel_size is unknown: model has the keys "),
         (
             "blur.sizes=7",
-            "blur.sizes is unknown: blur has the keys jpeg_quality, noise_sigma, size. Did you mean blur.size?",
+            "blur.sizes is unknown: blur has the keys camera, jpeg_quality, noise_sigma, size. Did you mean blur.size?",
         ),
         ("data.patchsize=7", "Did you mean data.patch_size?"),
         ("paths.output=x", "paths.output is unknown: paths has the keys cache_root, output_root."),
