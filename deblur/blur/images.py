@@ -74,6 +74,8 @@ def pad_symmetric(image: NDArray[Any], rows: Margin, columns: Margin | None = No
     """
     vertical = (rows, rows) if isinstance(rows, int) else rows
     horizontal = vertical if columns is None else (columns, columns) if isinstance(columns, int) else columns
+    if image.ndim == 3 and image.dtype == np.uint8:
+        return np.stack([pad_symmetric(plane, vertical, horizontal) for plane in image])
     if image.ndim == 2 and image.dtype == np.uint8:
         return np.asarray(cv2.copyMakeBorder(image, *vertical, *horizontal, cv2.BORDER_REFLECT))
     return np.pad(image, [(0, 0)] * (image.ndim - 2) + [vertical, horizontal], mode="symmetric")

@@ -34,12 +34,12 @@ class Degrade(albumentations.ImageOnlyTransform):  # type: ignore[misc] # albume
         return {"sampled": data.get("sampled") or self.degradation.sample(self.random_generator)}
 
     def apply(self, img: NDArray[np.uint8], sampled: Sampled, **_: Any) -> NDArray[np.uint8]:
-        """Degrade a gray image, shape (H, W)."""
+        """Degrade an image, shape (H, W) or (H, W, 3)."""
         return degrade(img, self.degradation, sampled, self.crop)
 
 
 def mirrored_and_degraded(mirror: tuple[bool, bool], degradation: Degradation, crop: Crop) -> albumentations.Compose:
-    """Return a pipeline from `image` and `sharp` (H, W) and what was drawn, `sampled`, to both mirrored, one degraded.
+    """Return a pipeline from `image`, `sharp` and what was drawn, `sampled`, to both images mirrored, one degraded.
 
     Args:
         mirror: Whether both are mirrored left-right, and top-bottom.

@@ -33,7 +33,11 @@ _MEANT = {
 # nothing of them, as those of a sweep do.
 DEVICES = "trainer.devices"
 # Values of keys that runs of earlier versions do not have, and that mean what those runs did.
-_AS_BEFORE: Mapping[str, Any] = {"blur.camera": None, "data.color": "gray", "model.channels": 1}
+_AS_BEFORE: Mapping[str, Sequence[Any]] = {
+    "blur.camera": (None,),
+    "data.color": ("gray",),
+    "model.channels": (None, 1),
+}
 
 # How training images are cut and loaded, how many are validated on, and how many may be unreadable; all other keys of
 # the group decide which images are tested on.
@@ -72,7 +76,7 @@ def is_without_effect(key: str, value: Any) -> bool:
         key: such as `data.num_workers`.
         value: which matters for the number of devices, and for keys that older runs do not have.
     """
-    is_as_before = key in _AS_BEFORE and value == _AS_BEFORE[key]
+    is_as_before = value in _AS_BEFORE.get(key, ())
     return is_within(key, WITHOUT_EFFECT) or is_as_before or (key == DEVICES and value == 1)
 
 

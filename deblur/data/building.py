@@ -18,9 +18,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from deblur.data.cache_files import INDEX, PIXELS, Index, note_verified, state_of
-from deblur.data.sources import ImageSource
+from deblur.data.sources import Color, ImageSource
 from deblur.errors import UserError, disk_error, too_many_files
-from deblur.image_io.gray import BadImage, BadImageError, digest
+from deblur.image_io.gray import BadImage, BadImageError, digest, luma
 from deblur.text import counted
 
 _UNFINISHED: Final = ".building-"  # begins the name of the folder in which a cache is built; the key follows
@@ -30,14 +30,23 @@ _log = logging.getLogger(__name__)
 
 
 class Decoded(NamedTuple):
-    """A decoded image: gray levels 0 to 255, shape (H, W), and their digest."""
+    """A decoded image.
+
+    Attributes:
+        pixels: Levels 0 to 255, (H, W) or (H, W, 3).
+        digest: Of the gray levels, or of the luma of colors.
+        color_digest: Of the colors; None for a gray image.
+    """
 
     pixels: NDArray[np.uint8]
     digest: str
+    color_digest: str | None
 
 
-def decode_all(source: ImageSource, workers: int) -> Generator[Decoded | BadImageError]:
+def decode_all(source: ImageSource, workers: int, color: Color = "gray") -> Generator[Decoded | BadImageError]:
     """Decode all images of a source in threads, in order, holding at most two per thread.
+
+    Gray images are repeated to RGB, and RGB images become their luma, if the other kind is wanted.
 
     Yields:
         Each image, or why it cannot be used.
@@ -53,7 +62,7 @@ def decode_all(source: ImageSource, workers: int) -> Generator[Decoded | BadImag
         warnings.simplefilter("ignore")
         try:
             for index in range(count):
-                pending.append(_submitted(threads, source, index))
+                pending.append(_submitted(threads, source, color, index))
                 if len(pending) == _AHEAD * workers:
                     yield pending.popleft().result()
             while pending:
@@ -62,24 +71,30 @@ def decode_all(source: ImageSource, workers: int) -> Generator[Decoded | BadImag
             threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _submitted(threads: ThreadPoolExecutor, source: ImageSource, index: int) -> Future[Decoded | BadImageError]:
+def _submitted(
+    threads: ThreadPoolExecutor, source: ImageSource, color: Color, index: int
+) -> Future[Decoded | BadImageError]:
     try:
-        return threads.submit(_decode, source, index)
+        return threads.submit(_decode, source, color, index)
     except RuntimeError as error:  # of the system, which starts no more threads
         raise UserError(
             f"A thread that decodes images of {source.description} cannot be started: end other programs."
         ) from error
 
 
-def _decode(source: ImageSource, index: int) -> Decoded | BadImageError:
+def _decode(source: ImageSource, color: Color, index: int) -> Decoded | BadImageError:
     try:
         pixels = source.decode(index)
     except BadImageError as error:
         return error
-    return Decoded(pixels, digest(pixels))
+    if color == "gray":
+        gray = luma(pixels) if pixels.ndim == 3 else pixels
+        return Decoded(gray, digest(gray), None)
+    colors = np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+    return Decoded(colors, digest(luma(colors)), digest(colors))
 
 
-def build(source: ImageSource, root: Path, key: str, workers: int, progress: bool) -> None:
+def build(source: ImageSource, root: Path, key: str, workers: int, progress: bool, color: Color = "gray") -> None:
     """Decode all images into a folder with a temporary name, and move it when it is complete.
 
     Args:
@@ -88,6 +103,7 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
         key: Name of the cache's folder.
         workers: Threads that decode.
         progress: Whether a progress bar is shown, if standard error is a terminal.
+        color: Whether gray or RGB images are wanted.
 
     Raises:
         UserError: `root` cannot be written, the disk is full, or a thread cannot be started.
@@ -100,7 +116,7 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
         unfinished.mkdir()
         try:
             with (unfinished / PIXELS).open("wb") as file:
-                index = _write_pixels(source, file, workers, progress)
+                index = _write_pixels(source, file, color, workers, progress)
                 _flush(file)
             content = index.to_bytes()
             with (unfinished / INDEX).open("wb") as file:
@@ -115,28 +131,28 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
     _log.info(f"Decoded {counted(len(source.names), 'image')} in {time.perf_counter() - started:.1f} s.")
 
 
-def _write_pixels(source: ImageSource, file: IO[bytes], workers: int, progress: bool) -> Index:
+def _write_pixels(source: ImageSource, file: IO[bytes], color: Color, workers: int, progress: bool) -> Index:
     """Write the pixels of all images one after another, as one flat array in NumPy's format."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from deblur.console import is_terminal
 
-    index = Index()
+    index = Index(channels=1 if color == "gray" else 3)
     _write_header(file, 0)
     first_pixel = file.tell()
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     hidden = not (progress and is_terminal(of_errors=True))
     with (
-        closing(decode_all(source, workers)) as images,
+        closing(decode_all(source, workers, color)) as images,
         Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as bar,
     ):
         task = bar.add_task("Decoding images", total=len(source.names))
         for name, image in zip(source.names, images, strict=True):
             if isinstance(image, Decoded):
                 file.write(np.ascontiguousarray(image.pixels).data)
-                height, width = image.pixels.shape
-                index.add(name, (height, width), image.digest)
+                height, width = image.pixels.shape[:2]
+                index.add(name, (height, width), image.digest, image.color_digest)
             else:
                 index.bad.append(BadImage(name, str(image)))
             bar.advance(task)

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.data.building import build, locked
-from deblur.data.cache_files import INDEX, PIXELS, Index, PixelFile, verify
-from deblur.data.sources import ImageSource
+from deblur.data.cache_files import INDEX, PIXELS, Index, PixelFile, image_at, verify
+from deblur.data.sources import Color, ImageSource
 from deblur.errors import UserError
 from deblur.image_io.gray import digest, printable, report_bad_images
 
 _DEFAULT_MEMORY_LIMIT: Final = 1024**3  # bytes
 _DAMAGE: Final = (OSError, ValueError)  # what opening a missing, damaged or older cache raises
+
+_PER_IMAGE: Final = ("names", "shapes", "digests", "_digests_of_pixels")
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +36,8 @@ class ImageCache:
     Attributes:
         names: Names of the good images, in the order of the source.
         shapes: Height and width of each image [px].
-        digests: Digest of each image; identical images have identical ones.
+        channels: Of each image: 1 for gray, 3 for RGB.
+        digests: Digest of each image; identical images have identical ones, in gray and in color.
         bad: Images that were left out.
         fingerprint: Hash of all names and digests. It depends neither on places nor on times.
         was_built: Whether the images were decoded again.
@@ -62,23 +65,24 @@ class ImageCache:
         self._offsets = index.offsets
         self.names = tuple(index.names)
         self.shapes = tuple(index.shapes)
+        self.channels = index.channels
         self.digests = tuple(index.digests)
+        self._digests_of_pixels = tuple(index.digests_of_pixels)
         self.bad = tuple(index.bad)
-        self.fingerprint = self._fingerprint_of_files = _fingerprint(self.names, self.digests)
+        self.fingerprint = self._fingerprint_of_files = _fingerprint(self.names, self._digests_of_pixels)
 
     def __len__(self) -> int:
         """Count the good images."""
         return len(self.names)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Return the image at a place in `names`: gray levels 0 to 255, shape (H, W), read-only."""
-        height, width = self.shapes[index]
+        """Return the image at a place in `names`: levels 0 to 255, (H, W) or (H, W, 3), read-only."""
         try:
-            image = self._pixels.read(self._offsets[index], height * width).reshape(height, width)
+            image = image_at(self._pixels, self._offsets[index], self.shapes[index], self.channels)
         except _DAMAGE as error:
             raise _changed_in_use(self._folder, str(error)) from error
         # After the reading, so that no change before it goes unnoticed.
-        if self._pixels.has_changed and digest(image) != self.digests[index]:
+        if self._pixels.has_changed and digest(image) != self._digests_of_pixels[index]:
             name = printable(self.names[index])
             raise _changed_in_use(self._folder, f"{name} has other pixels than when it was decoded")
         return image
@@ -87,7 +91,7 @@ class ImageCache:
         """Have the disk begin to read images that are wanted soon, unless they are in memory; return at once."""
         for index in () if self._pixels.held_bytes else indices:
             height, width = self.shapes[index]
-            self._pixels.announce(self._offsets[index], height * width)
+            self._pixels.announce(self._offsets[index], height * width * self.channels)
 
     @property
     def held_bytes(self) -> int:
@@ -100,10 +104,10 @@ class ImageCache:
         chosen.__dict__ |= self.__dict__
         chosen._subset = {
             "_offsets": [self._offsets[index] for index in indices],
-            **{name: tuple(getattr(self, name)[index] for index in indices) for name in ("names", "shapes", "digests")},
+            **{name: tuple(getattr(self, name)[index] for index in indices) for name in _PER_IMAGE},
         }
         chosen.__dict__ |= chosen._subset
-        chosen.fingerprint = _fingerprint(chosen.names, chosen.digests)
+        chosen.fingerprint = _fingerprint(chosen.names, chosen._digests_of_pixels)
         return chosen
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -116,6 +120,7 @@ def open_cache(
     source: ImageSource,
     root: Path,
     *,
+    color: Color = "gray",
     max_bad_fraction: float | None = 0.05,
     workers: int | None = None,
     progress: bool = True,
@@ -128,6 +133,7 @@ def open_cache(
     Args:
         source: Images to decode.
         root: Folder of all caches; created if it is missing.
+        color: Whether gray or RGB images are wanted, whatever the source decodes.
         max_bad_fraction: Largest share of bad images, 0 to 1; None leaves it to the caller to report them.
         workers: Threads that decode; None takes one per CPU of this process, or one for a source that several do not
             speed up.
@@ -139,13 +145,13 @@ def open_cache(
     """
     started = time.perf_counter()
     root = root.absolute()
-    key = source.cache_key()
+    key = source.cache_key() if color == "gray" else f"{source.cache_key()}-{color}"
     cache = _opened(source, root / key, memory_limit)
     if cache is None:
         with locked(root, key):  # another process may have built it meanwhile
             cache = _opened(source, root / key, memory_limit, warns=True)
             if cache is None:
-                build(source, root, key, workers or (_available_cpus() if source.is_parallel else 1), progress)
+                build(source, root, key, workers or (_available_cpus() if source.is_parallel else 1), progress, color)
                 cache = ImageCache(root / key, memory_limit)
                 cache.was_built = True
     if max_bad_fraction is not None:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 import sys
 import weakref
@@ -38,9 +39,11 @@ class Index:
         names: Of the good images.
         shapes: Their heights and widths [px].
         offsets: Of each image's first pixel in the pixel file.
-        digests: Of their pixels.
+        digests: Of their gray pixels, or of the luma of RGB ones: which images are identical does not depend on color.
+        color_digests: Of the pixels of RGB images; empty for gray ones.
         bad: Images that were left out.
-        pixels: Number of pixels of all images.
+        channels: Of each image, 1 or 3.
+        pixels: Number of bytes of all images, one per pixel and channel.
         digest_of_file: SHA-256 of the file that the index was read from; empty if it was not.
     """
 
@@ -48,17 +51,30 @@ class Index:
     shapes: list[tuple[int, int]] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
+    color_digests: list[str] = field(default_factory=list)
     bad: list[BadImage] = field(default_factory=list)
+    channels: int = 1
     pixels: int = 0
     digest_of_file: str = ""
 
-    def add(self, name: str, shape: tuple[int, int], digest_of_image: str) -> None:
-        """Add an image whose pixels follow those of the last one."""
+    def add(self, name: str, shape: tuple[int, int], digest_of_image: str, color_digest: str | None = None) -> None:
+        """Add an image whose pixels follow those of the last one; RGB images have a digest of their colors."""
         self.names.append(name)
         self.shapes.append(shape)
         self.offsets.append(self.pixels)
         self.digests.append(digest_of_image)
-        self.pixels += shape[0] * shape[1]
+        if color_digest is not None:
+            self.color_digests.append(color_digest)
+        self.pixels += self.size_of(shape)
+
+    def size_of(self, shape: tuple[int, int]) -> int:
+        """Return the bytes of an image of a height and width."""
+        return shape[0] * shape[1] * self.channels
+
+    @property
+    def digests_of_pixels(self) -> list[str]:
+        """The digests of what the file of pixels holds of each image."""
+        return self.digests if self.channels == 1 else self.color_digests
 
     def to_bytes(self) -> bytes:
         """Return the content of the index file."""
@@ -89,12 +105,20 @@ class Index:
         index = cls(**content)
         index.shapes = [(height, width) for height, width in index.shapes]
         index.bad = [BadImage(**bad) for bad in content["bad"]]
-        texts = [*index.names, *index.digests, *(text for bad in index.bad for text in (bad.name, bad.reason))]
+        texts = [
+            *index.names,
+            *index.digests,
+            *index.color_digests,
+            *(text for bad in index.bad for text in (bad.name, bad.reason)),
+        ]
         sides = [side for shape in index.shapes for side in shape]
         if not all(type(text) is str for text in texts) or not all(type(side) is int and side > 0 for side in sides):
             raise ValueError("it holds names that are no texts, or sizes that are no numbers above 0")
-        ends = [start + h * w for start, (h, w) in zip(index.offsets, index.shapes, strict=True)]
-        if [*index.offsets, index.pixels] != [0, *ends] or not len(index.names) == len(index.digests) == len(ends):
+        if type(index.channels) is not int or index.channels not in (1, 3):
+            raise ValueError("its images have neither 1 nor 3 channels")
+        ends = [start + index.size_of(shape) for start, shape in zip(index.offsets, index.shapes, strict=True)]
+        counts = {len(index.names), len(index.digests), len(index.digests_of_pixels), len(ends)}
+        if [*index.offsets, index.pixels] != [0, *ends] or len(counts) > 1:
             raise ValueError("it contradicts itself")
         # Equal to what is stored, and whole numbers for certain.
         index.offsets, index.pixels = [0, *ends][:-1], [0, *ends][-1]
@@ -184,6 +208,16 @@ class PixelFile:
         return os.pread(self._descriptor, length, place)
 
 
+def image_at(pixels: PixelFile, start: int, shape: tuple[int, int], channels: int) -> NDArray[np.uint8]:
+    """Return the image that starts at a byte of a pixel file, (H, W) or (H, W, 3), read-only.
+
+    Raises:
+        OSError, ValueError: As `PixelFile.read`.
+    """
+    size = shape if channels == 1 else (*shape, channels)
+    return pixels.read(start, math.prod(size)).reshape(size)
+
+
 def state_of(status: os.stat_result) -> State:
     """Return what changes when a file's content does.
 
@@ -214,8 +248,9 @@ def verify(folder: Path, index: Index, pixels: PixelFile) -> None:
         if json.loads((folder / _NOTE).read_bytes()) == {"index": index.digest_of_file, "pixels": pixels.state}:
             return
     _log.info("Comparing the %d images of the cache %s with their digests.", len(index.names), folder)
-    for name, shape, start, expected in zip(index.names, index.shapes, index.offsets, index.digests, strict=True):
-        if digest(pixels.read(start, shape[0] * shape[1]).reshape(shape)) != expected:
+    of_pixels = index.digests_of_pixels
+    for name, shape, start, expected in zip(index.names, index.shapes, index.offsets, of_pixels, strict=True):
+        if digest(image_at(pixels, start, shape, index.channels)) != expected:
             raise ValueError(f"{name} has other pixels than when it was decoded")
     with suppress(OSError):  # of a folder that may only be read: the next process compares them again
         note_verified(folder, index.digest_of_file, pixels.state)

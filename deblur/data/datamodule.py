@@ -1,4 +1,4 @@
-"""The LightningDataModule: an image source -> cached gray images -> splits -> batches."""
+"""The LightningDataModule: an image source -> cached images -> splits -> batches."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from deblur.blur import Degradation
 from deblur.blur.camera import Space
-from deblur.blur.images import Crop, GrayImage
+from deblur.blur.images import AnyImage, Crop, image_of
 from deblur.blur.kernels import Psf
 from deblur.config.schema import Data, DataSettings
 from deblur.data.cache import ImageCache
@@ -41,7 +41,8 @@ _IMAGES: Final[dict[Kind, str]] = {"train": "training images", "val": "validatio
 class DeblurDataModule(L.LightningDataModule):
     """Batches {blurred, sharp} for training and {blurred, sharp, name, degradation} for evaluation.
 
-    The loaders give uint8, which is cheap to move; on the device the images become float32 in [0, 1], (N, 1, H, W).
+    The loaders give uint8, which is cheap to move; on the device the images become float32 in [0, 1], (N, 1, H, W), or
+    (N, 3, H, W) with `data.color=rgb`.
 
     Which images there are and which split each of them belongs to depends on the files and the seed alone. Images too
     small for one training, its patches or what its blur leaves within a valid boundary, are left out of that training.
@@ -102,6 +103,7 @@ class DeblurDataModule(L.LightningDataModule):
             self.images, self.inputs = open_images(
                 self.source,
                 self._cache_root,
+                color=self._settings.color,
                 max_bad_fraction=self._settings.max_bad_fraction,
                 memory_limit=self._memory_limit,
             )
@@ -271,7 +273,7 @@ class DeblurDataModule(L.LightningDataModule):
             prefilter=self.prefilter,
         )
 
-    def fitting_images(self, count: int, crop: Crop) -> tuple[list[GrayImage], list[GrayImage], list[Psf]]:
+    def fitting_images(self, count: int, crop: Crop) -> tuple[list[AnyImage], list[AnyImage], list[Psf]]:
         """Return training images to fit a restorer on, degraded as in validation and test.
 
         Which ones does not depend on the size of a patch.
@@ -281,14 +283,14 @@ class DeblurDataModule(L.LightningDataModule):
             crop: What is measured of each; images of which it leaves nothing are left out.
 
         Returns:
-            Sharp and blurred images (H, W) in uint8, and the kernel of each.
+            Sharp and blurred images (H, W) or (H, W, 3) in uint8, and the kernel of each.
 
         Raises:
             UserError: As `measurable`.
         """
         dataset = self.evaluation_dataset(self.measurable("train", crop)[:count], crop)
         samples = [dataset[position] for position in range(len(dataset))]
-        sharp, blurred = ([sample[key][0] for sample in samples] for key in ("sharp", "blurred"))
+        sharp, blurred = ([image_of(sample[key]) for sample in samples] for key in ("sharp", "blurred"))
         return sharp, blurred, [sample["kernel"] for sample in samples]
 
     def _announce(self, indices: Sequence[int]) -> None:

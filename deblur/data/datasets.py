@@ -1,4 +1,4 @@
-"""Cached gray images -> blurred and sharp samples for validation and test, and their batches."""
+"""Cached images -> blurred and sharp samples for validation and test, and their batches."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from deblur.blur import Degradation, Sampled, degrade, exposed
-from deblur.blur.images import Crop, GrayImage
+from deblur.blur.images import AnyImage, Crop, planes_of
 from deblur.blur.images import as_float as array_as_float
 from deblur.blur.kernels import Psf
 from deblur.text import as_bytes
@@ -20,7 +20,7 @@ Sample = dict[str, Any]
 
 
 class Images(Protocol):
-    """Named gray images (H, W)."""
+    """Named images, all gray (H, W) or all RGB (H, W, 3)."""
 
     @property
     def names(self) -> Sequence[str]: ...  # noqa: D102 # the class says it
@@ -28,22 +28,25 @@ class Images(Protocol):
     @property
     def shapes(self) -> Sequence[tuple[int, int]]: ...  # noqa: D102 # the class says it
 
-    def __getitem__(self, index: int, /) -> GrayImage: ...  # noqa: D105 # the class says it
+    def __getitem__(self, index: int, /) -> AnyImage: ...  # noqa: D105 # the class says it
 
 
 class WienerPrefilter(Protocol):
     """Makes the Wiener estimate of a whole blurred image, for a network that wants one."""
 
     @property
-    def planes(self) -> int: ...  # noqa: D102 # how many a Wiener estimate has
+    def planes(self) -> int: ...  # noqa: D102 # how many a Wiener estimate has for each channel
 
     def __call__(self, blurred: NDArray[np.float32], kernel: Psf, /) -> NDArray[np.float32]:
-        """Return the Wiener estimate (planes, H, W) of an image (H, W) in [0, 1] and of the kernel that blurred it."""
+        """Return the Wiener estimate of an image (H, W) or (H, W, 3) in [0, 1], with the kernel that blurred it.
+
+        It has the shape (planes x channels, H, W): all channels of the first plane, then of the next one.
+        """
         ...
 
 
-def wiener_estimate_of(blurred: GrayImage, kernel: Psf, prefilter: WienerPrefilter) -> NDArray[np.float32]:
-    """Return the Wiener estimate (planes, H, W) of a blurred image in gray levels."""
+def wiener_estimate_of(blurred: AnyImage, kernel: Psf, prefilter: WienerPrefilter) -> NDArray[np.float32]:
+    """Return the Wiener estimate (planes x channels, H, W) of a blurred image in levels of 255."""
     return prefilter(array_as_float(blurred), kernel)
 
 
@@ -51,8 +54,9 @@ def wiener_estimate_of(blurred: GrayImage, kernel: Psf, prefilter: WienerPrefilt
 class EvaluationDataset(Dataset[Sample]):
     """Whole images, or a crop of each, degraded in the same way every time.
 
-    A sample holds `sharp` and `blurred` (1, H, W) uint8, the image's `name`, its `kernel`, and in `degradation` how it
-    was blurred; if the network wants a Wiener estimate, also `wiener_estimate` (planes, H, W) float32.
+    A sample holds `sharp` and `blurred` (C, H, W) uint8, the image's `name`, its `kernel`, and in `degradation` how it
+    was blurred; if the network wants a Wiener estimate, also `wiener_estimate` (planes x C, H, W) float32. C is 1 for
+    gray and 3 for RGB images.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
 
     Attributes:
@@ -87,15 +91,16 @@ class EvaluationDataset(Dataset[Sample]):
         sharp = self.images[index]
         # The same image is read from the disk once.
         given = sharp if self.inputs is None or self.inputs is self.images else self.inputs[index]
+        blurred = degrade(given, self.degradation, sampled, self.crop)
         sample: Sample = {
-            "sharp": exposed(self.crop.cut(sharp), self.degradation, sampled)[None],
-            "blurred": degrade(given, self.degradation, sampled, self.crop)[None],
+            "sharp": planes_of(exposed(self.crop.cut(sharp), self.degradation, sampled)),
+            "blurred": planes_of(blurred),
             "name": name,
             "degradation": _described(self.degradation, sampled),
             "kernel": sampled.kernel.psf,
         }
         if self.prefilter is not None:
-            sample["wiener_estimate"] = wiener_estimate_of(sample["blurred"][0], sampled.kernel.psf, self.prefilter)
+            sample["wiener_estimate"] = wiener_estimate_of(blurred, sampled.kernel.psf, self.prefilter)
         return sample
 
 
@@ -111,7 +116,7 @@ def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[l
 
 
 def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Stack images of one shape to (N, 1, H, W), uint8, and their Wiener estimates; list everything else."""
+    """Stack images of one shape to (N, C, H, W), uint8, and their Wiener estimates; list everything else."""
     stacked = ("blurred", "sharp", "wiener_estimate")
     listed = ("name", "degradation", "kernel")
     return {
@@ -121,7 +126,7 @@ def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
 
 
 def as_float(pixels: torch.Tensor) -> torch.Tensor:
-    """Return gray levels as float32 in [0, 1], and what is floating point already as float32."""
+    """Return levels of 255 as float32 in [0, 1], and what is floating point already as float32."""
     return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels.float()
 
 

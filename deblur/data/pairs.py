@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from deblur.data.cache import ImageCache, open_cache
 from deblur.data.folders import find_images, listed, walk
 from deblur.data.sizes import Shape
-from deblur.data.sources import FilesSource, GroupBy, ImageSource, choose, stored_shape
+from deblur.data.sources import Color, FilesSource, GroupBy, ImageSource, choose, stored_shape
 from deblur.errors import UserError
 from deblur.image_io.gray import BadImage, report_bad_images
 
@@ -32,6 +32,7 @@ class PairsData(FilesSource):
         max_images: int | None = None,
         seed: int = 0,
         group_by: GroupBy = None,
+        color: Color = "gray",
     ) -> None:
         """Choose the folders; their files are listed when `names` is first read.
 
@@ -44,13 +45,14 @@ class PairsData(FilesSource):
             max_images: How many pairs to choose at random; None takes all.
             seed: Chooses the pairs.
             group_by: `folder` keeps the pairs of each folder in one split; None splits pair by pair.
+            color: How files are decoded.
 
         Raises:
             ValueError: Neither `root` nor the two folders are given.
         """
         if (root or sharp) is None or (root or blurred) is None:
             raise ValueError("give sharp and blurred, or root")
-        super().__init__(root or sharp or "", ())
+        super().__init__(root or sharp or "", (), color)
         self._places = Path(root or sharp or ""), Path(root or blurred or "")
         self._folders = None if root is None else (sharp_folder, blurred_folder)
         self._max_images = max_images
@@ -69,7 +71,7 @@ class PairsData(FilesSource):
     @property
     def blurred(self) -> ImageSource:
         """The blurred image of each sharp one."""
-        return FilesSource(self._places[1], self._pairs.values())
+        return FilesSource(self._places[1], self._pairs.values(), self._color)
 
     def groups(self, names: Sequence[str]) -> Sequence[str] | None:
         """Return the folder of each pair, without that of its kind, if its pairs are to stay together."""
@@ -177,13 +179,14 @@ def _matched(kinds: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 
 def open_images(
-    source: ImageSource, root: Path, *, max_bad_fraction: float, memory_limit: int
+    source: ImageSource, root: Path, *, color: Color = "gray", max_bad_fraction: float, memory_limit: int
 ) -> tuple[ImageCache, ImageCache]:
     """Open the caches of sharp and blurred images, without the pairs of which one image is bad.
 
     Args:
         source: Sharp images, with the blurred one of each if there are any.
         root: Folder of all caches.
+        color: Whether gray or RGB images are wanted.
         max_bad_fraction: Largest fraction of bad images, or pairs with a bad image, 0 to 1.
         memory_limit: Of each of the two, up to this many bytes of pixels are read into memory.
 
@@ -196,10 +199,10 @@ def open_images(
     """
     given = source.blurred
     if given is None:
-        images = open_cache(source, root, max_bad_fraction=max_bad_fraction, memory_limit=memory_limit)
+        images = open_cache(source, root, color=color, max_bad_fraction=max_bad_fraction, memory_limit=memory_limit)
         return images, images
-    sharp = open_cache(source, root, max_bad_fraction=None, memory_limit=memory_limit)
-    blurred = open_cache(given, root, max_bad_fraction=None, memory_limit=memory_limit)
+    sharp = open_cache(source, root, color=color, max_bad_fraction=None, memory_limit=memory_limit)
+    blurred = open_cache(given, root, color=color, max_bad_fraction=None, memory_limit=memory_limit)
     sharp_at, blurred_at = ({name: index for index, name in enumerate(cache.names)} for cache in (sharp, blurred))
     reasons = {image.name: image.reason for image in sharp.bad}
     reasons_of_blurred = {image.name: f"{image.reason} (the blurred image)" for image in blurred.bad}

@@ -1,4 +1,4 @@
-"""Cached gray images -> mirrored and blurred images of a training -> batches of patches.
+"""Cached images -> mirrored and blurred images of a training -> batches of patches.
 
 Every random number comes from (seed, epoch, index), none from a global generator: the patches are the same for any
 number of loader processes and after a resume.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from deblur.blur import Degradation, exposed
-from deblur.blur.images import Crop, pad_symmetric
+from deblur.blur.images import Crop, pad_symmetric, planes_of
 from deblur.blur.transforms import mirrored_and_degraded
 from deblur.data.datasets import Images, Sample, WienerPrefilter, wiener_estimate_of
 
@@ -138,8 +138,8 @@ class TrainingDataset(Dataset[Sample]):
         """Return the patches of several images at once, which is what a loader asks for.
 
         Returns:
-            `sharp` (N, 1, S, S) and `blurred` (N, 1, S + 2 context, S + 2 context) in uint8, and if one is wanted,
-            `wiener_estimate` (N, planes, S + 2 context, S + 2 context) in float16.
+            `sharp` (N, C, S, S) and `blurred` (N, C, S + 2 context, S + 2 context) in uint8, and if one is wanted,
+            `wiener_estimate` (N, planes x C, S + 2 context, S + 2 context) in float16. C is 1 for gray and 3 for RGB.
         """
         whole = [self._image(*position) for position in positions]
         names = whole[0].keys()
@@ -182,7 +182,7 @@ class TrainingDataset(Dataset[Sample]):
         given = sharp if self.inputs is self.images else self.inputs[index]  # read from the disk once
         made = self._pipelines[mirror](image=given, sharp=sharp, sampled=sampled)
         blurred, sharp = made["image"], exposed(self.crop.cut(made["sharp"]), self.degradation, sampled)
-        planes = {"blurred": pad_symmetric(blurred, self.context)[None], "sharp": sharp[None]}
+        planes = {"blurred": pad_symmetric(planes_of(blurred), self.context), "sharp": planes_of(sharp)}
         if self.prefilter is not None:
             prepared = wiener_estimate_of(blurred, sampled.kernel.psf, self.prefilter)
             planes["wiener_estimate"] = pad_symmetric(prepared.astype(np.float16), self.context)
@@ -193,6 +193,7 @@ class TrainingDataset(Dataset[Sample]):
 
     def _size(self) -> int:
         """Return the bytes needed to keep all blurred crops, Wiener estimates, and mirrored or exposed sharp crops."""
+        channels = planes_of(self.images[self.indices[0]]).shape[0] if self.indices else 1
         ways = 2 ** self._commutes.count(False) if self.flips else 1
         copies = ways - (self.degradation.camera is None)  # a camera exposes sharp crops anew
         deep = 1 + (0 if self.prefilter is None else 2 * self.prefilter.planes)  # bytes per pixel
@@ -201,7 +202,7 @@ class TrainingDataset(Dataset[Sample]):
             height, width = self.crop.shape(self.images.shapes[index])
             around = (height + 2 * self.context) * (width + 2 * self.context)
             total += ways * deep * around + copies * height * width
-        return total
+        return channels * total
 
 
 def collate_patches(patches: Any) -> dict[str, torch.Tensor]:

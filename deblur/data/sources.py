@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from deblur.data.folders import find_images, walk
 from deblur.data.sizes import Shape
 from deblur.errors import UserError
-from deblur.image_io.gray import DECODER_VERSION, BadImageError, printable, read_gray
+from deblur.image_io.gray import DECODER_VERSION, BadImageError, printable, read_gray, read_rgb
 
 if TYPE_CHECKING:  # pydantic
     from deblur.config.schema import Data
 
 GroupBy = Literal["folder"] | None
+Color = Literal["gray", "rgb"]
 
 # Parts of the cache keys of drawn images: raised when `draw` draws other pixels than before.
 _FACES_VERSION: Final = 1
@@ -49,10 +50,12 @@ PHOTOGRAPHS: Final = (
 
 
 class ImageSource(ABC):
-    """A sequence of named gray images, decoded one by one; several threads may decode at once.
+    """A sequence of named images, decoded one by one; several threads may decode at once.
 
     The arguments of the constructor are keys of the configuration's group `data`. The constructor reads no image:
-    whatever takes time or may fail belongs into `names`. An argument named `seed` gets `data.seed`.
+    whatever takes time or may fail belongs into `names`. An argument named `seed` gets `data.seed`,
+    and one named `color` gets `data.color`. Gray images are repeated to RGB, and RGB images become their luma, if the
+    configuration asks for the other kind.
 
     Attributes:
         kind: What the images are, in messages.
@@ -74,7 +77,7 @@ class ImageSource(ABC):
 
     @abstractmethod
     def decode(self, index: int) -> NDArray[np.uint8]:
-        """Return the image at a place in `names`: gray levels 0 to 255, shape (H, W).
+        """Return the image at a place in `names`: gray (H, W) or RGB (H, W, 3), levels 0 to 255.
 
         Raises:
             BadImageError: The image cannot be used.
@@ -105,10 +108,11 @@ class ImageSource(ABC):
 class FilesSource(ImageSource):
     """Image files in a folder and the folders within it."""
 
-    def __init__(self, root: str | Path, names: Iterable[str]) -> None:
-        """Name files of a folder, with `/` between the parts of a name."""
+    def __init__(self, root: str | Path, names: Iterable[str], color: Color = "gray") -> None:
+        """Name files of a folder, with `/` between the parts of a name, and choose how they are decoded."""
         self._root = Path(root).resolve()
         self._names = tuple(names)
+        self._color = color
 
     @property
     def names(self) -> Sequence[str]:
@@ -141,7 +145,7 @@ class FilesSource(ImageSource):
             name.encode()
         except UnicodeEncodeError as error:
             raise BadImageError("has a name that is not valid UTF-8") from error
-        return read_gray(self.root / name)
+        return (read_rgb if self._color == "rgb" else read_gray)(self.root / name)
 
     def known_shapes(self) -> Iterator[Shape | None]:
         """Yield what the headers of the files say."""
@@ -152,7 +156,12 @@ class FolderData(FilesSource):
     """The images of a folder and the folders within it, or some of them."""
 
     def __init__(
-        self, root: str | Path, max_images: int | None = None, seed: int = 0, group_by: GroupBy = None
+        self,
+        root: str | Path,
+        max_images: int | None = None,
+        seed: int = 0,
+        group_by: GroupBy = None,
+        color: Color = "gray",
     ) -> None:
         """Choose a folder; its files are listed when `names` is first read.
 
@@ -161,8 +170,9 @@ class FolderData(FilesSource):
             max_images: How many images to choose at random; None takes all.
             seed: Chooses the images.
             group_by: `folder` keeps the images of each folder in one split; None splits image by image.
+            color: How files are decoded.
         """
-        super().__init__(root, ())
+        super().__init__(root, (), color)
         self._max_images = max_images
         self._seed = seed
         self._group_by = group_by
@@ -188,9 +198,10 @@ class FolderData(FilesSource):
 class PhotosData(FilesSource):
     """The free photographs that come with scikit-image, of 384x303 to 1411x1411 px; most are in color."""
 
-    def __init__(self, max_images: int | None = None, seed: int = 0) -> None:
+    def __init__(self, max_images: int | None = None, seed: int = 0, color: Color = "gray") -> None:
         """Choose `max_images` of the photographs by a seed; None takes all."""
         self._names = tuple(choose(PHOTOGRAPHS, max_images, seed))
+        self._color = color
 
     @cached_property
     def root(self) -> Path:
@@ -211,9 +222,9 @@ class PhotosData(FilesSource):
 class AnimeFacesData(FolderData):
     """The anime faces of the original study, downloaded from Kaggle when they are first needed."""
 
-    def __init__(self, max_images: int | None = None, seed: int = 0) -> None:
+    def __init__(self, max_images: int | None = None, seed: int = 0, color: Color = "gray") -> None:
         """Choose `max_images` of the faces by a seed; None takes all."""
-        super().__init__("", max_images, seed)
+        super().__init__("", max_images, seed, color=color)
 
     @cached_property
     def root(self) -> Path:

@@ -15,7 +15,7 @@ LARGEST_HALO: Final = 1000  # px on each side of every tile
 
 
 class Network(Protocol):
-    """A network that maps images (N, 1, H, W) in [0, 1] to images of the same shape.
+    """A network that maps images (N, C, H, W) in [0, 1], C = 1 for gray and 3 for RGB, to images of the same shape.
 
     A plain `torch.nn.Module` is a network: each member below is optional, and `traits_of` has the defaults.
 

@@ -22,7 +22,7 @@ class NeedsCalibration(Protocol):
     """A network that has to measure something on training images, as `deblur.models.WienerSRCNN` does."""
 
     def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:
-        """Take sharp images (H, W) in uint8, the same blurred, and what each was blurred with.
+        """Take sharp images (H, W) or (H, W, 3) in uint8, the same blurred, and what each was blurred with.
 
         If it has a parameter `space`, it is also given the `deblur.blur.camera.Space` in which they were blurred.
         """

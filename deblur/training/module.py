@@ -30,7 +30,7 @@ STEPS_BETWEEN_LOSS_CHECKS = 50  # looking at a loss makes a GPU wait, so not eve
 
 
 class DeblurModule(L.LightningModule):
-    """Trains a network on batches {blurred, sharp, name, degradation}, images gray in [0, 1], (N, 1, H, W).
+    """Trains a network on batches {blurred, sharp, name, degradation}, images in [0, 1], (N, C, H, W).
 
     A network that has a `halo` and takes `pad=False` is trained on patches that bring that much context: the
     blurred one is `halo` pixels larger on each side than the sharp one. Any other network gets both in one size.
@@ -104,7 +104,7 @@ class DeblurModule(L.LightningModule):
         return self._traits.halo or 0
 
     def forward(self, blurred: Tensor, wiener_estimate: Tensor | None = None) -> Tensor:
-        """Restore whole images (N, 1, H, W), from Wiener estimates (N, planes, H, W) if needed; not clamped."""
+        """Restore whole images (N, C, H, W), from Wiener estimates (N, planes, H, W) if needed; not clamped."""
         restored: Tensor = self.network(blurred) if wiener_estimate is None else self.network(blurred, wiener_estimate)
         return restored
 

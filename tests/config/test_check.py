@@ -7,7 +7,7 @@ import pytest
 from checking import Change, refusal
 
 from deblur.config import check
-from deblur.config.identity import config_hash
+from deblur.config.identity import config_hash, data_settings
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,41 @@ def test_an_interpolation_is_resolved(changed: Change) -> None:
 
 
 def test_what_is_checked_stays_as_it_was(changed: Change) -> None:
-    config = changed("", "optimizer.lr=1", "blur.size=[3,9]")
+    config = changed("", "optimizer.lr=1", "blur.size=[3,9]", "model.channels=1")
     checked = check(config)
     assert checked.plain() == config
     assert checked.blur.size == [3, 9]
     assert type(checked.optimizer.lr) is int
     assert config_hash(checked.plain()) == config_hash(config)
+
+
+@pytest.mark.parametrize(("color", "channels"), [("gray", 1), ("rgb", 3)])
+@pytest.mark.parametrize("model", ["srcnn_9315", "resnet", "wiener_srcnn"])
+def test_the_channels_of_a_network_follow_the_color(changed: Change, model: str, color: str, channels: int) -> None:
+    checked = check(changed(f"model={model}", f"data.color={color}"))
+    assert checked.model.channels == channels
+    assert check(checked.plain()).model.channels == channels
+
+
+def test_other_channels_than_those_of_the_images_are_refused(changed: Change) -> None:
+    assert refusal(changed("", "model.channels=3")) == (
+        "model.channels=3 does not fit data.color=gray: leave out model.channels, which is 1 then."
+    )
+    assert refusal(changed("", "model.channels=2")).startswith(
+        "model.channels=2 is not allowed: give 1 with data.color"
+    )
+    assert refusal(changed("", "data.color=grey")) == (
+        "data.color=grey is not allowed: give gray or rgb. Did you mean gray?"
+    )
+
+
+def test_gray_runs_keep_the_hash_that_they_had_before_there_was_color(changed: Change) -> None:
+    config = check(changed("")).plain()
+    before = {**config, "model": dict(config["model"]), "data": dict(config["data"])}
+    del before["model"]["channels"], before["data"]["color"]
+    assert config_hash(before) == config_hash(config)
+    assert config_hash(check(changed("", "data.color=rgb")).plain()) != config_hash(config)
+    assert data_settings(before) == data_settings(config)
 
 
 def test_several_devices_are_no_matter_of_a_sweep(changed: Change) -> None:
