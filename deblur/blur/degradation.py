@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur.camera import ENCODED, Camera, Space
+from deblur.blur.camera import ENCODED, Camera, DrawnCamera, Space
 from deblur.blur.images import WHOLE, Crop
 from deblur.blur.kernels import Kernel, Psf, convolve
 from deblur.blur.parameters import Interval, Parameter, ScalarOrPair, Text
@@ -34,8 +34,9 @@ class Sampled:
         family: Name of the family of the kernel.
         parameters: What the family made it from, by name.
         noise_sigma: Standard deviation of the noise in gray levels (of 255), at least 0.
-        noise_seed: Seed of the noise's own generator, and of all that a camera draws.
+        noise_seed: Seed of the noise's own generator.
         jpeg_quality: 1..100, or None for no compression.
+        camera: What takes the image; None leaves it to `Degradation.camera_of`.
     """
 
     kernel: Kernel
@@ -44,6 +45,7 @@ class Sampled:
     noise_sigma: float
     noise_seed: int
     jpeg_quality: int | None
+    camera: DrawnCamera | None = None
 
 
 class AfterBlur(TypedDict, total=False):
@@ -144,13 +146,20 @@ class Degradation(ABC):
         return np.array_equal(psf, psf[:, ::-1]), np.array_equal(psf, psf[::-1])
 
     def sample(self, rng: np.random.Generator) -> Sampled:
-        """Draw a kernel, noise and compression for one image."""
+        """Draw a kernel, noise, compression and a camera for one image."""
         # The order is part of the result: with the kernel first and the optional quality last, switching noise or
         # compression on changes nothing else that is drawn from the same generator.
         drawn = self.draw_kernel(rng)
         noise_sigma, noise_seed = self.noise_sigma.draw(rng), int(rng.integers(2**63))
         jpeg_quality = None if self.jpeg_quality is None else int(self.jpeg_quality.draw(rng))
-        return Sampled(*drawn, noise_sigma, noise_seed, jpeg_quality)
+        camera = None if self.camera is None else self.camera.draw(noise_seed)
+        return Sampled(*drawn, noise_sigma, noise_seed, jpeg_quality, camera)
+
+    def camera_of(self, sampled: Sampled) -> DrawnCamera | None:
+        """Return the camera of one image, also for a custom class whose `sample` draws none; None without a camera."""
+        if sampled.camera is not None or self.camera is None:
+            return sampled.camera
+        return self.camera.draw(sampled.noise_seed)
 
     def apply(self, image: NDArray[np.uint8], sampled: Sampled) -> NDArray[np.uint8]:
         """Degrade a whole image: blur it, in a camera if there is one, add noise, round to 8 bits, compress.
@@ -174,10 +183,10 @@ class Degradation(ABC):
 
     def _recorded(self, plane: NDArray[np.uint8], sampled: Sampled, noise_seed: int) -> NDArray[np.uint8]:
         """Return a plane (H, W) as it is recorded, before compression."""
-        if self.camera is None:
+        camera = self.camera_of(sampled)
+        if camera is None:
             blurred = convolve(plane, sampled.kernel)
         else:
-            camera = self.camera.draw(sampled.noise_seed)
             blurred = camera.developed(convolve(camera.light(plane), sampled.kernel), noise_seed)
         if sampled.noise_sigma > 0:
             noise = np.random.default_rng(noise_seed).standard_normal(plane.shape, dtype=np.float32)
@@ -198,6 +207,7 @@ def degrade(
         crop: What to keep of the result, and how the scene continues beyond it.
     """
     if image.ndim == 3 and type(degradation).apply is not Degradation.apply:  # which is given one plane at a time
+        sampled = replace(sampled, camera=degradation.camera_of(sampled))  # one for all colors
         seeds = range(sampled.noise_seed, sampled.noise_seed + image.shape[2])
         planes = np.ascontiguousarray(np.moveaxis(image, 2, 0))
         each = zip(planes, seeds, strict=True)
@@ -218,7 +228,8 @@ def exposed(image: NDArray[np.uint8], degradation: Degradation, sampled: Sampled
     Returns:
         The image itself without a camera, and at exposure 1.
     """
-    return image if degradation.camera is None else degradation.camera.draw(sampled.noise_seed).exposed(image)
+    camera = degradation.camera_of(sampled)
+    return image if camera is None else camera.exposed(image)
 
 
 class ParametricBlur(Degradation):

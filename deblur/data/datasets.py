@@ -132,11 +132,11 @@ def as_float(pixels: torch.Tensor) -> torch.Tensor:
 
 def _described(degradation: Degradation, sampled: Sampled) -> dict[str, Any]:
     """Return how an image was degraded, as columns of a table; those of a camera only if there is one."""
-    camera = degradation.camera
+    camera = degradation.camera_of(sampled)
     return {
         "blur": sampled.family,
         **sampled.parameters,
-        **({} if camera is None else camera.draw(sampled.noise_seed).columns),
+        **({} if camera is None else camera.columns),
         "noise_sigma": sampled.noise_sigma,
         "jpeg_quality": sampled.jpeg_quality,
     }
