@@ -101,16 +101,16 @@ class Space:
         """Return the encoded values of an image in this space."""
         return encoded(restored) if self.linear else restored
 
-    def noise_gain(self, image: NDArray[np.floating[Any]]) -> float:
-        """Return by what the power of noise on the encoded values grows: the mean square of the sRGB curve's slope.
+    def contrast(self, image: NDArray[np.uint8]) -> float:
+        """Return the factor of weak contrasts and noise in this space: the curve's root mean square slope, or 1.
 
         Args:
-            image: Encoded, in [0, 1], of any shape.
+            image: In gray levels, of any shape.
         """
         if not self.linear:
             return 1.0
-        power = EXPONENT / (1 + OFFSET) * ((np.abs(image) + OFFSET) / (1 + OFFSET)) ** (EXPONENT - 1)
-        return float(np.mean(np.square(np.where(np.abs(image) <= ENCODED_KNEE, 1 / SLOPE, power)), dtype=np.float64))
+        counts = np.bincount(image.ravel(), minlength=WHITE + 1)
+        return float(np.sqrt(np.average(np.square(_slopes()), weights=counts)))
 
 
 ENCODED: Final = Space()
@@ -286,6 +286,15 @@ class Camera:
 def _light_levels() -> NDArray[np.float32]:
     """Return the linear light of each gray level, white being 255."""
     return (WHITE * decoded(np.arange(WHITE + 1) / WHITE)).astype(np.float32)
+
+
+@cache
+def _slopes() -> NDArray[np.float64]:
+    """Return the slope of the decoding curve at each gray level."""
+    levels = np.arange(WHITE + 1) / WHITE
+    power = EXPONENT / (1 + OFFSET) * ((levels + OFFSET) / (1 + OFFSET)) ** (EXPONENT - 1)
+    slopes: NDArray[np.float64] = np.where(levels <= ENCODED_KNEE, 1 / SLOPE, power)
+    return slopes
 
 
 def _encoded_levels(light: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -64,7 +64,9 @@ class WienerFilter:
         fft_noise_scale: multiple of the noise that the Fourier transform assumes; with `estimate_noise`, the multiple
             of the rounding noise that it adds.
         estimate_noise: whether the white noise of each image is estimated from it.
-        space: in which images were blurred. Both spectra are of this space, images and results are encoded.
+        space: in which images were blurred. Images and results are encoded; both spectra are of this space, each image
+            divided by its contrast there. In linear light, signal and noise of a dark image are weaker alike: spectra
+            of its brightness would need less smoothing in it than in others.
     """
 
     power: PowerSpectrum
@@ -87,6 +89,8 @@ class WienerFilter:
     ) -> "WienerFilter":
         """Measure both spectra; tune the noise scale on the images that need a Fourier transform, if any.
 
+        In linear light, the ratio of both spectra is tuned as well, if there are images that need none.
+
         The noise is the difference between the blurred training images and the exactly blurred sharp ones: rounding
         (1/12 gray level^2 at all frequencies), noise, compression, and the effect of a boundary that is not symmetric.
         It need not be white (if it is assumed to be, results on JPEG files of quality 50 are 0.3 to 0.5 dB lower).
@@ -103,25 +107,50 @@ class WienerFilter:
         """
         check_training_images(sharp, blurred, kernels)
         height, width = Counter(image.shape for image in sharp).most_common(1)[0][0]
+        contrasts = [space.contrast(image) for image in blurred]
         differences = (
-            space.entered_levels(decoded) - convolve(space.entered_levels(original), Kernel(kernel))
-            for original, decoded, kernel in zip(sharp, blurred, kernels, strict=True)
+            _scaled(space.entered_levels(decoded) - convolve(space.entered_levels(original), Kernel(kernel)), contrast)
+            for original, decoded, kernel, contrast in zip(sharp, blurred, kernels, contrasts, strict=True)
         )
-        power = PowerSpectrum.measured(map(space.entered_levels, sharp), (height, width), ROUNDING_POWER)
+        originals = (
+            _scaled(space.entered_levels(original), contrast)
+            for original, contrast in zip(sharp, contrasts, strict=True)
+        )
+        power = PowerSpectrum.measured(originals, (height, width), ROUNDING_POWER)
         noise = PowerSpectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
         if estimate_noise:
-            white = np.mean([white_noise(as_float(decoded), space) for decoded in blurred])
+            white = np.mean([white_noise(as_float(decoded)) for decoded in blurred])
             noise = noise.changed(-float(white), LEAST_NOISE_POWER)
         found = cls(power, noise, estimate_noise=estimate_noise, space=space)
-        uneven = [triple for triple in zip(sharp, blurred, kernels, strict=True) if method(triple[2]) == "fft"]
-        if not uneven:
-            return found
+        triples = list(zip(sharp, blurred, kernels, strict=True))
+        even, uneven = ([triple for triple in triples if method(triple[2]) == each] for each in ("dct", "fft"))
+        if space.linear and even:
+            found = found._tuned_by_dct(even)
+        return found._tuned_by_fft(uneven) if uneven else found
+
+    def _tuned_by_fft(self, triples: Sequence[tuple[ByteImage, ByteImage, Psf]]) -> "WienerFilter":
+        """Return the filter with the noise scale of the Fourier transform that scores highest on some images."""
 
         def score(factor: float) -> float:
-            return mean_psnr(replace(found, fft_noise_scale=factor).by_fft, *zip(*uneven, strict=True))
+            return mean_psnr(replace(self, fft_noise_scale=factor).by_fft, *zip(*triples, strict=True))
 
         factor = climb(score, DEFAULT_NOISE_SCALE, low=1.0, high=1e6, steps=(4.0, 2.0, 1.4))
-        return replace(found, fft_noise_scale=factor)
+        return replace(self, fft_noise_scale=factor)
+
+    def _tuned_by_dct(self, triples: Sequence[tuple[ByteImage, ByteImage, Psf]]) -> "WienerFilter":
+        """Return the filter with the ratio of signal to noise that scores highest on some images, encoded again.
+
+        In linear light, the least squared error is not the best result: encoding multiplies the errors of dark areas.
+        """
+
+        def scaled(factor: float) -> WienerFilter:
+            return replace(self, power=PowerSpectrum(self.power.power / factor))
+
+        def score(factor: float) -> float:
+            restore = scaled(factor)
+            return mean_psnr(lambda image, kernel: restore(image, kernel)[0], *zip(*triples, strict=True))
+
+        return scaled(climb(score, 4.0, low=0.1, high=1e4, steps=(4.0, 2.0, 1.4)))
 
     def __call__(self, blurred: UnitImage, kernel: Psf, noise_scales: Sequence[float] = (1.0,)) -> UnitImage:
         """Restore an image once per noise scale.
@@ -139,7 +168,7 @@ class WienerFilter:
         # In float32, like the image: each array of 30 megapixels would take 240 MB in float64.
         noise = self.noise
         if self.estimate_noise:
-            noise = noise.changed(white_noise(blurred, self.space), LEAST_NOISE_POWER)
+            noise = noise.changed(white_noise(blurred), LEAST_NOISE_POWER)
         coefficients = fft.dctn(self.space.entered(blurred.astype(np.float32, copy=False)), norm="ortho")
         restored = np.empty((len(noise_scales), *blurred.shape), np.float32)
         for plane, factor in zip(restored, noise_scales, strict=True):
@@ -187,7 +216,7 @@ class WienerFilter:
         """Restore an image by Fourier transform, whatever its kernel; shape (H, W)."""
         noise = self.noise
         if self.estimate_noise:  # the more noise, the less do artifacts of the boundary matter
-            white = white_noise(blurred, self.space)
+            white = white_noise(blurred)
             noise = noise.changed(white + self.fft_noise_scale * ROUNDING_POWER, LEAST_NOISE_POWER)
         else:
             noise_scale = noise_scale * self.fft_noise_scale
@@ -196,7 +225,7 @@ class WienerFilter:
         return self.space.left(restored.astype(np.float32, copy=False))
 
 
-def white_noise(image: UnitImage, space: Space = ENCODED) -> float:
+def white_noise(image: UnitImage) -> float:
     """Estimate the variance of the white noise of an image, at least that of rounding to 8 bits.
 
     Most of the finest diagonal differences hold only noise, especially in a blurred image, and their median ignores the
@@ -205,14 +234,12 @@ def white_noise(image: UnitImage, space: Space = ENCODED) -> float:
 
     Args:
         image: in [0, 1], shape (H, W); for one row or column, only rounding is assumed.
-        space: in which the variance is stated. The noise is estimated on the encoded values, which were rounded.
     """
-    gain = space.noise_gain(image)
     height, width = (size - size % 2 for size in image.shape)
     levels = np.rint(image[:height, :width] * GRAY_LEVELS).astype(np.int32)
     differences = levels[::2, ::2] + levels[1::2, 1::2] - levels[1::2, ::2] - levels[::2, 1::2]
     if differences.size == 0:
-        return ROUNDING_POWER * gain
+        return ROUNDING_POWER
     # The differences are whole numbers: without a median within the histogram's bin, weak noise had two strengths only.
     counts = np.bincount(np.abs(differences).ravel())
     upto = np.cumsum(counts)
@@ -220,7 +247,11 @@ def white_noise(image: UnitImage, space: Space = ENCODED) -> float:
     low, high = max(middle - 0.5, 0), middle + 0.5
     median = high - (upto[middle] - upto[-1] / 2) / counts[middle] * (high - low)
     deviation = median / 2 / MEDIAN_OF_NORMAL / GRAY_LEVELS
-    return float(max(deviation**2, ROUNDING_POWER)) * gain
+    return float(max(deviation**2, ROUNDING_POWER))
+
+
+def _scaled(image: NDArray[np.uint8] | NDArray[np.float32], contrast: float) -> NDArray[np.uint8] | NDArray[np.float32]:
+    return image if contrast == 1 else image / np.float32(contrast)
 
 
 def method(kernel: Psf) -> Method:
