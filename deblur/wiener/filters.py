@@ -251,7 +251,7 @@ def white_noise(image: UnitImage) -> float:
 
 
 def _scaled(image: NDArray[np.uint8] | NDArray[np.float32], contrast: float) -> NDArray[np.uint8] | NDArray[np.float32]:
-    return image if contrast == 1 else image / np.float32(contrast)
+    return image if contrast == 1 else (image / np.float32(contrast)).astype(np.float32, copy=False)
 
 
 def method(kernel: Psf) -> Method:
