@@ -189,10 +189,10 @@ class DrawnCamera:
 
     @cached_property
     def _still(self) -> NDArray[np.uint8]:
-        """What each gray level becomes if nothing is blurred."""
-        light = np.minimum(self._exposed_light, 1)
-        levels: NDArray[np.uint8] = np.rint(WHITE * (encoded(light) if self.linear else light)).astype(np.uint8)
-        return levels
+        """What each gray level becomes if nothing is blurred, rounded as blurred images are."""
+        light = np.minimum(self._light, np.float32(WHITE))
+        levels: NDArray[np.uint8] = np.rint(_encoded_levels(light) if self.linear else light).astype(np.uint8)
+        return levels.ravel()
 
     @property
     def _exposed_light(self) -> NDArray[np.float64]:

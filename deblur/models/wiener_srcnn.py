@@ -158,7 +158,8 @@ class WienerSRCNN(ConvStack):
             destination[f"{prefix}{_LINEAR}"] = torch.tensor(True)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        self.linear_light = bool(state_dict.pop(f"{prefix}{_LINEAR}", False))  # torch's own copy
+        # Its presence says it: weights without memory have no values. The dictionary is torch's own copy.
+        self.linear_light = state_dict.pop(f"{prefix}{_LINEAR}", None) is not None
         # The shapes depend on the training's images and kernel: a network that is not calibrated lacks them.
         for name in _MEASURED:
             held = state_dict.get(f"{prefix}{name}")
