@@ -195,7 +195,7 @@ class TrainingDataset(Dataset[Sample]):
         """Return the bytes needed to keep all blurred crops, Wiener estimates, and mirrored or exposed sharp crops."""
         channels = planes_of(self.images[self.indices[0]]).shape[0] if self.indices else 1
         ways = 2 ** self._commutes.count(False) if self.flips else 1
-        copies = ways - (self.degradation.camera is None)  # a camera exposes sharp crops anew
+        copies = ways - (self.degradation.camera is None)  # a camera makes sharp crops of its own
         deep = 1 + (0 if self.prefilter is None else 2 * self.prefilter.planes)  # bytes per pixel
         total = 0
         for index in self.indices:

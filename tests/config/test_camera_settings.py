@@ -92,9 +92,9 @@ def test_a_preset_chooses_a_camera(accepted: Accepted, workplace: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("blur.camera=foto", f"blur.camera=foto is not allowed: {GIVE}"),
+        ("blur.camera=fhoto", f"blur.camera=fhoto is not allowed: {GIVE}"),
         ("blur.camera=3", f"blur.camera=3 is not allowed: {GIVE}"),
-        ("blur/camera=foto", "blur/camera=foto is not allowed: choose linear, none, photo. Did you mean photo?"),
+        ("blur/camera=fhoto", "blur/camera=fhoto is not allowed: choose linear, none, photo. Did you mean photo?"),
         (
             "blur.camera.shot_noise=0.1",
             "blur.camera.shot_noise is unknown: blur.camera has no keys without blur/camera=linear or "
@@ -172,8 +172,8 @@ def test_an_option_of_a_plain_command_takes_a_camera() -> None:
     assert alone.settings(preset("blur", "box"))["camera"] == {"shot_noise": 0.01}
     with pytest.raises(UserError, match=r"^--simulate: camera.shot_noise=9 is not allowed: give a number from 0 to 1"):
         read_blur("box camera=photo camera.shot_noise=9", "--simulate")
-    with pytest.raises(UserError, match=r"^--simulate: camera=foto is not allowed: give a camera"):
-        read_blur("box camera=foto", "--simulate")
+    with pytest.raises(UserError, match=r"^--simulate: camera=fhoto is not allowed: give a camera"):
+        read_blur("box camera=fhoto", "--simulate")
 
 
 def test_notebooks_take_a_camera_by_its_name_or_as_a_dictionary() -> None:
@@ -184,7 +184,7 @@ def test_notebooks_take_a_camera_by_its_name_or_as_a_dictionary() -> None:
     assert named.draw(3) == given.draw(3)
     with pytest.raises(UserError, match=r"^blur.camera.exposure=0 is not allowed"):
         deblur.degradation("box", camera={"exposure": 0})
-    assert named_camera("foto") == "foto"
+    assert named_camera("fhoto") == "fhoto"
 
 
 def test_help_lists_cameras_and_explains_their_keys(capsys: pytest.CaptureFixture[str]) -> None:
