@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import albumentations
 import cv2
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.results import Row
 from benchmarks.timing import interleaved
-from deblur.blur import Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion, Trajectory
+from deblur.blur import Box, Degradation, Disk, Gaussian, Kernel, KernelFile, Mixed, Motion, Trajectory
 from deblur.blur.transforms import Degrade
 from deblur.data.cache import ImageCache
 
@@ -66,11 +66,11 @@ def families(scratch: Path) -> Iterator[tuple[str, Degradation, Way, Any]]:
 def filter_by(degradation: Degradation) -> Way:
     """Return how plain OpenCV applies the kernels of a degradation; those that do not vary are drawn once."""
     rng = np.random.default_rng(0)
-    drawn = degradation.draw_kernel(rng).kernel
+    drawn = cast("Kernel", degradation.draw_kernel(rng).kernel)
     fixed = drawn.mirrored if degradation.draw_kernel(rng).kernel is drawn else None
 
     def apply(image: GrayImage) -> object:
-        kernel = degradation.draw_kernel(rng).kernel.mirrored if fixed is None else fixed
+        kernel = cast("Kernel", degradation.draw_kernel(rng).kernel).mirrored if fixed is None else fixed
         return cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT)
 
     return apply

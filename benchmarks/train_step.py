@@ -2,7 +2,8 @@
 
 Inside a real training, with its data, logging and callbacks, blocks of its steps are timed in turn with blocks of a
 bare loop (the same network, optimizer, precision and batch size, on float32 batches in memory), with the same loop on
-torch's own layers (`cpu_ops=torch`), and with products of two square matrices in the same precision.
+torch's own layers (`cpu_ops=torch`), with the same loop on RGB patches, and with products of two square matrices in the
+same precision.
 """
 
 import argparse
@@ -38,6 +39,7 @@ class Blocks:
     ours: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
     plain: list[float] = field(default_factory=list)
+    rgb: list[float] = field(default_factory=list)
     product: list[float] = field(default_factory=list)
     operations: int = 0  # of a step
 
@@ -59,6 +61,7 @@ class Interleaved(Callback):
     def __init__(self) -> None:
         """Wait for the first batches."""
         self._batches: list[dict[str, Tensor]] = []
+        self._rgb_batches: list[dict[str, Tensor]] = []
         self._start = 0.0
         self._steps = 0
 
@@ -70,10 +73,17 @@ class Interleaved(Callback):
         bfloat16 = trainer.precision == "bf16-mixed"
         settings = pl_module.hparams["optimizer"]
         adam = {"rate": settings["lr"], "fused": settings.get("fused", False)}
-        self._loops = [
-            BareLoop(SRCNN(kernel_sizes, widths, cpu_ops=cpu_ops), pl_module.device, bfloat16=bfloat16, **adam)
-            for cpu_ops in ("auto", "torch")
-        ]
+        kinds = (("auto", network.channels), ("torch", network.channels), ("auto", 3))
+        bare, plain, rgb = (
+            BareLoop(
+                SRCNN(kernel_sizes, widths, cpu_ops=cpu_ops, channels=channels),
+                pl_module.device,
+                bfloat16=bfloat16,
+                **adam,
+            )
+            for cpu_ops, channels in kinds
+        )
+        self._loops = [(bare, self._batches), (plain, self._batches), (rgb, self._rgb_batches)]
         factor = torch.rand(PRODUCT, PRODUCT, device=pl_module.device)
         self._factor = factor.bfloat16() if bfloat16 else factor
 
@@ -88,9 +98,11 @@ class Interleaved(Callback):
         if trainer.current_epoch == 0:
             if len(self._batches) < BLOCK:
                 self._batches.append({name: batch[name].clone() for name in ("blurred", "sharp")})
+                each = {name: images.expand(-1, 3, -1, -1) for name, images in self._batches[-1].items()}
+                self._rgb_batches.append({name: images.contiguous() for name, images in each.items()})
             elif batch_idx % BLOCK == 0:
-                for loop in self._loops:  # warm-up
-                    run(loop, self._batches[:3])
+                for loop, batches in self._loops:  # warm-up
+                    run(loop, batches[:3])
             return
         self._steps += 1
         if self._steps < BLOCK:
@@ -99,8 +111,8 @@ class Interleaved(Callback):
         if batch["sharp"].is_cuda:
             torch.cuda.synchronize()
         blocks.ours.append((time.perf_counter() - self._start) / BLOCK)
-        for loop, times in zip(self._loops, (blocks.bare, blocks.plain), strict=True):
-            times.append(seconds(partial(run, loop, self._batches)) / BLOCK)
+        for (loop, batches), times in zip(self._loops, (blocks.bare, blocks.plain, blocks.rgb), strict=True):
+            times.append(seconds(partial(run, loop, batches)) / BLOCK)
         blocks.product.append(seconds(self._multiply) / PRODUCTS)
         network: Any = pl_module.network
         blocks.operations = operations(network, batch["sharp"].shape)
@@ -118,7 +130,7 @@ class Interleaved(Callback):
 
 
 def operations(network: SRCNN, shape: tuple[int, ...]) -> int:
-    """Count the multiplications and additions of a step on sharp patches (N, 1, S, S).
+    """Count the multiplications and additions of a step on sharp patches (N, C, S, S).
 
     Those of the gradient for the first layer's input are not done, so they are not counted.
     """
@@ -159,6 +171,7 @@ def measure(network: str, overrides: list[str]) -> Row:
         "ours [ms]": 1e3 * statistics.median(blocks.ours),
         "ours / bare": median_ratio(list(zip(blocks.ours, blocks.bare, strict=True))),
         "bare / plain": median_ratio(list(zip(blocks.bare, blocks.plain, strict=True))),
+        "RGB / bare": median_ratio(list(zip(blocks.rgb, blocks.bare, strict=True))),
         "share: ours": share(blocks.ours),
         "bare": share(blocks.bare),
         "plain": share(blocks.plain),

@@ -148,7 +148,12 @@ def kernel(blur: str, *, seed: int = 0, **parameters: Any) -> "Psf":
     Raises:
         UserError: as `degradation` does.
     """
-    return degradation(blur, **parameters).sample(np.random.default_rng(seed)).kernel.psf
+    found = degradation(blur, **parameters).sample(np.random.default_rng(seed)).psf
+    if found is None:
+        raise UserError(
+            f"blur={blur} has no single kernel: it varies over the image. deblur.degrade blurs an image by it."
+        )
+    return found
 
 
 def degrade(image: NDArray[np.uint8], blur: str, *, seed: int = 0, **parameters: Any) -> NDArray[np.uint8]:
@@ -198,14 +203,15 @@ def exposed(image: NDArray[np.uint8], blur: str, *, seed: int = 0, **parameters:
 
 
 def metric(name: str) -> Metric:
-    """Return a metric as a function of two gray images.
+    """Return a metric as a function of two images.
 
     Args:
-        name: of the registry: `psnr`, `ssim`, `ms_ssim`, `vif` or `mse`.
+        name: of the registry: `psnr`, `ssim`, `psnr_y`, `ssim_y`, `ms_ssim`, `vif` or `mse`.
 
     Returns:
-        A function of (restored, sharp), each (H, W), uint8, uint16 or floating point in [0, 1]. It returns nan for
-        images smaller than the metric can measure, and raises ValueError for another type, range or shape.
+        A function of (restored, sharp), both gray (H, W) or both RGB (H, W, 3), uint8, uint16 or floating point in
+        [0, 1]. It returns nan for images smaller than the metric can measure, and raises ValueError for another type,
+        range or shape.
 
     Raises:
         UserError: for an unknown metric.
@@ -218,16 +224,19 @@ def metric(name: str) -> Metric:
     def measured(restored: Any, sharp: Any) -> float:
         import torch
 
+        from deblur.blur.images import planes_of
         from deblur.inference.pixels import as_pixels
 
         first, second = as_pixels(restored), as_pixels(sharp)
-        if first.ndim != 2 or first.shape != second.shape:
-            raise ValueError(f"{name} compares two gray images of one shape (H, W), not {first.shape}, {second.shape}")
+        if first.shape[2:] not in ((), (3,)) or first.shape != second.shape:
+            raise ValueError(
+                f"{name} compares two images of one shape, (H, W) or (H, W, 3), not {first.shape}, {second.shape}"
+            )
         images = [
-            torch.from_numpy(image / np.iinfo(image.dtype).max if image.dtype.kind == "u" else image)
+            torch.from_numpy(planes_of(image / np.iinfo(image.dtype).max if image.dtype.kind == "u" else image))
             for image in (first, second)
         ]
-        return float(METRICS[name](*(image.float()[None, None] for image in images)))
+        return float(METRICS[name](*(image.float()[None] for image in images)))
 
     return measured
 

@@ -6,8 +6,10 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 Accelerator: TypeAlias = Literal["auto", "cpu", "gpu", "mps"]
 Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed"]
 Color: TypeAlias = Literal["luma", "channels"]
+DataColor: TypeAlias = Literal["gray", "rgb"]  # of the images of a data set
 ExportFormat: TypeAlias = Literal["onnx", "safetensors"]
 
+DEFAULT_COLOR: Final[Color] = "luma"
 DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes
 
 

@@ -32,8 +32,8 @@ class Loss(ABC):
         """Return the mean over the images, a tensor of one number that gradients flow through.
 
         Args:
-            restored: (N, 1, H, W), float32, not clamped.
-            sharp: (N, 1, H, W) in [0, 1].
+            restored: (N, C, H, W), float32, not clamped.
+            sharp: (N, C, H, W) in [0, 1].
         """
 
     def __call__(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Color, Precision
+from deblur.choices import DEFAULT_COLOR, DEFAULT_MAX_MEGAPIXELS, Color, Precision
 from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, not_empty, place, run_app
 from deblur.errors import UserError
 from deblur.inference.pretrained import DEFAULT, PRETRAINED
@@ -69,11 +69,13 @@ def restore(
         ),
     ] = False,
     color: Annotated[
-        Color,
+        Color | None,
         typer.Option(
-            help="luma restores the brightness and keeps the colors; channels restores red, green and blue one by one."
+            help="How a network of gray images restores color images: luma restores the brightness and keeps the "
+            "colors; channels restores red, green and blue one by one. A network of RGB images restores all three at "
+            f"once, without this option. [default: {DEFAULT_COLOR}]"
         ),
-    ] = "luma",
+    ] = None,
     kernel: Annotated[
         Path | None,
         typer.Option(

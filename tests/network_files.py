@@ -24,6 +24,24 @@ def write_network(path: Path, kernel_sizes: tuple[int, ...], brighter: float = 0
     return path
 
 
+def write_rgb_network(
+    path: Path, order: tuple[int, int, int] = (0, 1, 2), added: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> Path:
+    """Write a network for RGB images that gives its channels in another order, and adds something to each."""
+    network = SRCNN((3, 1), (3,), residual=False, channels=3)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    first, last = network.convolutions
+    with torch.no_grad():
+        for channel, source in enumerate(order):
+            first.weight[channel, source, 1, 1] = 1  # type: ignore[operator,index] # a tensor
+            last.weight[channel, channel] = 1  # type: ignore[operator,index] # a tensor
+        last.bias += torch.tensor(added)  # type: ignore[operator] # a tensor
+    model = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 1], "widths": [3], "residual": False, "channels": 3}
+    write_weights(path, network.state_dict(), {"name": path.stem, "settings": {"model": model, "blur": BOX}})
+    return path
+
+
 def write_non_blind_network(path: Path) -> Path:
     """Write a network of random weights that takes the kernel of each image."""
     model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4], "non_blind": True}

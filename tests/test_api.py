@@ -122,7 +122,8 @@ def test_every_public_name_is_there_and_listed() -> None:
         (lambda: deblur.kernel("motion", length=0), "blur.length=0 is not allowed: give a number from 1 to 501"),
         (lambda: deblur.kernel("gaussian", size=3), "blur.size is unknown: blur has the keys"),
         (lambda: deblur.kernel("kernel"), "blur.path is missing"),
-        (lambda: deblur.metric("nme"), "give psnr, ssim, ms_ssim, vif, mse."),
+        (lambda: deblur.kernel("varying"), "blur=varying has no single kernel: it varies over the image"),
+        (lambda: deblur.metric("nme"), "give psnr, ssim, psnr_y, ssim_y, ms_ssim, vif, mse."),
         (lambda: deblur.measure("nowhere"), "nowhere does not exist"),
         (lambda: deblur.measure("mixed", ["sweep=mine"]), "Give one of run=DIR, sweep=NAME"),
         (lambda: deblur.measure("mixed", ["optimal_linear=true"]), "optimal_linear does not read run"),
@@ -189,7 +190,7 @@ def test_a_metric_takes_every_type_of_image() -> None:
     error = np.mean((sharp / 255 - restored / 255) ** 2)
     assert psnr(restored, sharp) == pytest.approx(-10 * np.log10(error), abs=1e-4)
     assert psnr(restored / 255, sharp.astype(np.uint16) * 257) == pytest.approx(psnr(restored, sharp), abs=1e-4)
-    with pytest.raises(ValueError, match="two gray images of one shape"):
+    with pytest.raises(ValueError, match="two images of one shape"):
         psnr(restored[:-1], sharp)
     with pytest.raises(ValueError, match="values in"):
         psnr(restored.astype(float), sharp)

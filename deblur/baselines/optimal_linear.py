@@ -1,7 +1,7 @@
 """The optimal linear filter of a limited size: the upper bound of linear networks of that receptive field.
 
-Filters have no constant term: they learn to keep the mean. The boundary is symmetric: every pixel of every training
-image counts.
+Filters have no constant term: they learn to keep the mean. The boundary is symmetric or circular: every pixel of every
+training image counts.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, linalg  # type: ignore[import-untyped] # it has no types
 
-from deblur.blur.images import pad_symmetric
+from deblur.blur.images import Extension, padded
 from deblur.blur.kernels import Psf
 from deblur.wiener.images import ByteImage, UnitImage, check_training_images
 
@@ -20,7 +20,12 @@ RIDGE = 1e-10
 singular. It is the effect of noise of 1e-5 of the images' root mean square, 1/200 of that of rounding to 8 bits."""
 
 
-def fit_filters(sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], sizes: Sequence[int]) -> dict[int, Psf]:
+def fit_filters(
+    sharp: Sequence[ByteImage],
+    blurred: Sequence[ByteImage],
+    sizes: Sequence[int],
+    boundary: Extension = "symmetric",
+) -> dict[int, Psf]:
     """Return the square filters, to correlate with, of the least squared error over all pixels, in float64.
 
     The normal equations of the largest size are summed once; those of a smaller size are a part of them.
@@ -29,6 +34,7 @@ def fit_filters(sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], sizes:
         sharp: training images, of any sizes; at least one.
         blurred: the same images degraded.
         sizes: widths of the filters [px], odd; at least one.
+        boundary: how the blurred images continue beyond their boundary.
 
     Returns:
         A filter, shape (size, size), per size.
@@ -39,21 +45,24 @@ def fit_filters(sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], sizes:
     check_training_images(sharp, blurred)
     if not sizes or any(size < 1 or size % 2 == 0 for size in sizes):
         raise ValueError(f"sizes are {list(sizes)}; there must be one at least, all odd and positive.")
-    equations = _NormalEquations(max(sizes))
+    equations = _NormalEquations(max(sizes), boundary)
     for original, image in zip(sharp, blurred, strict=True):
         equations.add(original.astype(np.float64), image.astype(np.float64))
     products, targets = equations.products(), equations.targets
     return {size: _solved(products, targets, size) for size in sizes}
 
 
-def apply(psf: Psf, blurred: UnitImage) -> UnitImage:
-    """Correlate an image (H, W) with an odd-sized filter, with a symmetric boundary; not clamped."""
+def apply(psf: Psf, blurred: UnitImage, boundary: Extension = "symmetric") -> UnitImage:
+    """Correlate an image (H, W) with an odd-sized filter; not clamped."""
+    if boundary == "circular":
+        (height, width), (top, left) = blurred.shape, (size // 2 for size in psf.shape)
+        return apply(psf, padded(blurred, boundary, top, left))[top : top + height, left : left + width]
     restored = cv2.filter2D(blurred, cv2.CV_32F, psf, borderType=cv2.BORDER_REFLECT)
     return restored.astype(np.float32, copy=False)
 
 
 class _NormalEquations:
-    """Sums of products of mirrored images, for all pairs of taps of a filter.
+    """Sums of products of extended images, for all pairs of taps of a filter.
 
     The sum for the taps (a, b) and (c, d) is that of y(i + a, j + b) y(i + c, j + d) over all pixels (i, j). These sums
     are too many to compute one by one. But moving both taps down by one px changes their sum by a row of products that
@@ -61,9 +70,10 @@ class _NormalEquations:
     first row and one in the first column need the whole image, by correlation; all others need strips at its sides.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, boundary: Extension) -> None:
         """Start with no image, for filters of a width [px]."""
         self._size = size
+        self._boundary: Extension = boundary
         steps = size - 1
         self.targets: Psf = np.zeros((size, size))  # with the sharp image, by tap
         self._corner: Psf = np.zeros((size, size))  # taps (0, 0) and (c, d)
@@ -75,7 +85,7 @@ class _NormalEquations:
         """Add a pair of images, shape (H, W) each."""
         size = self._size
         height, width = blurred.shape
-        y = pad_symmetric(blurred, size // 2)
+        y = padded(blurred, self._boundary, size // 2)
         self.targets += _correlated(sharp, y, size)
         self._corner += _correlated(y[:height, :width], y, size)
         # One factor is confined to the first rows and the other to the first columns.

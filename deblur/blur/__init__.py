@@ -3,9 +3,11 @@
 from deblur.blur.camera import Camera
 from deblur.blur.degradation import Degradation, DrawnKernel, ParametricBlur, Sampled, degrade, exposed
 from deblur.blur.families import FAMILIES, Box, Disk, Gaussian, Mixed, Motion, NoBlur, Trajectory, register
+from deblur.blur.kernel_fields import KernelField
 from deblur.blur.kernel_file import KernelFile
 from deblur.blur.kernels import Kernel, convolve
 from deblur.blur.parameters import Parameter, Slider
+from deblur.blur.varying import Varying
 
 __all__ = [
     "FAMILIES",
@@ -16,6 +18,7 @@ __all__ = [
     "DrawnKernel",
     "Gaussian",
     "Kernel",
+    "KernelField",
     "KernelFile",
     "Mixed",
     "Motion",
@@ -25,6 +28,7 @@ __all__ = [
     "Sampled",
     "Slider",
     "Trajectory",
+    "Varying",
     "convolve",
     "degrade",
     "exposed",

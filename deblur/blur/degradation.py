@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.camera import ENCODED, Camera, DrawnCamera, Space
-from deblur.blur.images import WHOLE, Crop
-from deblur.blur.kernels import Kernel, Psf, convolve
+from deblur.blur.images import WHOLE, Crop, Extension
+from deblur.blur.kernel_fields import KernelField, blurred
+from deblur.blur.kernels import Kernel, Psf
 from deblur.blur.parameters import Interval, Parameter, ScalarOrPair, Text
+from deblur.errors import UserError
 
 Parameters = Mapping[str, float | str]
 
 
 class DrawnKernel(NamedTuple):
-    """A kernel, the name of its family, and the parameters that the family made it from."""
+    """A kernel or a field of them, the name of its family, and the parameters that the family made it from."""
 
-    kernel: Kernel
+    kernel: Kernel | KernelField
     family: str
     parameters: Parameters
 
@@ -30,7 +32,7 @@ class Sampled:
     """All that was drawn for one image: applying it again gives the same pixels.
 
     Attributes:
-        kernel: The blur.
+        kernel: The blur: one kernel, or a field of kernels that vary over the image.
         family: Name of the family of the kernel.
         parameters: What the family made it from, by name.
         noise_sigma: Standard deviation of the noise in gray levels (of 255), at least 0.
@@ -39,13 +41,18 @@ class Sampled:
         camera: What takes the image; None leaves it to `Degradation.camera_of`.
     """
 
-    kernel: Kernel
+    kernel: Kernel | KernelField
     family: str
     parameters: Parameters
     noise_sigma: float
     noise_seed: int
     jpeg_quality: int | None
     camera: DrawnCamera | None = None
+
+    @property
+    def psf(self) -> Psf | None:
+        """The kernel of the whole image; None if it varies over the image."""
+        return self.kernel.psf if isinstance(self.kernel, Kernel) else None
 
 
 class AfterBlur(TypedDict, total=False):
@@ -124,6 +131,27 @@ class Degradation(ABC):
         return None
 
     @property
+    def varies_over_image(self) -> bool:
+        """Whether an image can have a field of kernels, in place of one kernel."""
+        return False
+
+    def require_one_kernel(self, needed_by: str, instead: str = "take a network without a Wiener estimate") -> None:
+        """Refuse a kernel that varies over the image.
+
+        Args:
+            needed_by: What needs one kernel for the whole image, to begin a sentence.
+            instead: What to do instead of taking another blur.
+
+        Raises:
+            UserError: The kernel can vary.
+        """
+        if self.varies_over_image:
+            raise UserError(
+                f"{needed_by} needs one kernel for the whole image, and with blur={self.family} the kernel varies over "
+                f"the image: take another blur, or {instead}."
+            )
+
+    @property
     def is_fixed(self) -> bool:
         """Whether nothing is drawn: an image is degraded in the same way each time."""
         if type(self).sample is not Degradation.sample or type(self).apply is not Degradation.apply:
@@ -161,13 +189,14 @@ class Degradation(ABC):
             return sampled.camera
         return self.camera.draw(sampled.noise_seed)
 
-    def apply(self, image: NDArray[np.uint8], sampled: Sampled) -> NDArray[np.uint8]:
+    def apply(self, image: NDArray[np.uint8], sampled: Sampled, boundary: Extension = "symmetric") -> NDArray[np.uint8]:
         """Degrade a whole image: blur it, in a camera if there is one, add noise, round to 8 bits, compress.
 
         Args:
             image: (H, W), or (H, W, 3) in RGB. Colors share all that is drawn except the noise; they are compressed as
                 one color image.
             sampled: What was drawn for the image.
+            boundary: How the image continues beyond its boundary.
 
         Raises:
             ValueError: The image is not a non-empty uint8 array of such a shape.
@@ -175,24 +204,27 @@ class Degradation(ABC):
         if image.dtype != np.uint8:
             raise ValueError(f"The image must be uint8, not {image.dtype}.")
         if image.ndim == 2:
-            rounded = self._recorded(image, sampled, sampled.noise_seed)
+            recorded = self._recorded(image, sampled, sampled.noise_seed, boundary)
         else:
             colors = enumerate(cv2.split(image), sampled.noise_seed)
-            rounded = np.dstack([self._recorded(np.asarray(plane, np.uint8), sampled, seed) for seed, plane in colors])
-        return rounded if sampled.jpeg_quality is None else _through_jpeg(rounded, sampled.jpeg_quality)
+            recorded = np.dstack(
+                [self._recorded(np.asarray(plane, np.uint8), sampled, seed, boundary) for seed, plane in colors]
+            )
+        return recorded if sampled.jpeg_quality is None else _through_jpeg(recorded, sampled.jpeg_quality)
 
-    def _recorded(self, plane: NDArray[np.uint8], sampled: Sampled, noise_seed: int) -> NDArray[np.uint8]:
+    def _recorded(
+        self, plane: NDArray[np.uint8], sampled: Sampled, noise_seed: int, boundary: Extension
+    ) -> NDArray[np.uint8]:
         """Return a plane (H, W) as it is recorded, before compression."""
         camera = self.camera_of(sampled)
-        if camera is None:
-            blurred = convolve(plane, sampled.kernel)
-        else:
-            blurred = camera.developed(convolve(camera.light(plane), sampled.kernel), noise_seed)
+        result = blurred(plane if camera is None else camera.light(plane), sampled.kernel, boundary)
+        if camera is not None:
+            result = camera.developed(result, noise_seed)
         if sampled.noise_sigma > 0:
             noise = np.random.default_rng(noise_seed).standard_normal(plane.shape, dtype=np.float32)
-            blurred += noise * np.float32(sampled.noise_sigma)
-        np.rint(blurred, out=blurred)  # in place: at this size, new arrays cost more than the arithmetic
-        return blurred.clip(0, 255, out=blurred).astype(np.uint8)
+            result += noise * np.float32(sampled.noise_sigma)
+        np.rint(result, out=result)  # in place: at this size, new arrays cost more than the arithmetic
+        return result.clip(0, 255, out=result).astype(np.uint8)
 
 
 def degrade(
@@ -214,7 +246,10 @@ def degrade(
         return np.stack([degrade(one, degradation, replace(sampled, noise_seed=seed), crop) for one, seed in each], 2)
     if crop.boundary == "valid":
         return crop.cut(degradation.apply(image, sampled))
-    return degradation.apply(np.ascontiguousarray(crop.cut(image)), sampled)
+    given = np.ascontiguousarray(crop.cut(image))
+    # A custom class may have an `apply` of its own, without the boundary.
+    own = {} if crop.extension == "symmetric" else {"boundary": crop.extension}
+    return degradation.apply(given, sampled, **own)
 
 
 def exposed(image: NDArray[np.uint8], degradation: Degradation, sampled: Sampled) -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 import importlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, TypeVar, Unpack
 
 import numpy as np
@@ -11,7 +11,7 @@ from deblur.blur import kernels
 from deblur.blur.camera import CAMERA_PARAMETERS
 from deblur.blur.degradation import SHARED_PARAMETERS, AfterBlur, Degradation, DrawnKernel, ParametricBlur
 from deblur.blur.kernels import Kernel
-from deblur.blur.parameters import Parameter, ScalarOrPair, Slider
+from deblur.blur.parameters import Parameter, ScalarOrPair, Slider, Text
 from deblur.blur.trajectories import rasterize, trajectory
 from deblur.errors import UserError
 
@@ -285,6 +285,11 @@ class Mixed(Degradation):
         return self._members[drawn].draw_kernel(rng)
 
     @property
+    def varies_over_image(self) -> bool:
+        """Whether one of the families has fields of kernels."""
+        return any(member.varies_over_image for member in self._members)
+
+    @property
     def max_kernel_size(self) -> tuple[int, int]:
         """The largest height and the largest width among the families."""
         heights, widths = zip(*(member.max_kernel_size for member in self._members), strict=True)
@@ -300,10 +305,14 @@ def completed(families: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dic
 
 
 def _usual(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    declared = FAMILIES[name].parameters if name in FAMILIES else {}
+    declared: dict[str, Parameter | Text] = {}
+    if name in FAMILIES:
+        declared = {**FAMILIES[name].parameters, **FAMILIES[name].texts}
     usual = {key: parameter.in_mixture for key, parameter in declared.items() if key not in arguments}
     return {
-        key: list(value) if isinstance(value, Sequence) else value for key, value in usual.items() if value is not None
+        key: list(value) if isinstance(value, list | tuple) else value
+        for key, value in usual.items()
+        if value is not None
     }
 
 

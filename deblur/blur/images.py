@@ -1,4 +1,4 @@
-"""Operations on whole images: crops, planes, symmetric padding, levels as numbers in [0, 1]."""
+"""Operations on whole images: crops, planes, symmetric and circular padding, levels as numbers in [0, 1]."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-Boundary = Literal["symmetric", "valid"]
+Boundary = Literal["symmetric", "valid", "circular"]
+
+Extension = Literal["symmetric", "circular"]
+"""What an image is extended by in a convolution: its mirror image (half-sample), or itself, periodically. With a valid
+boundary, which extends it by its mirror image as well, the pixels that this changes are cut off."""
+
 GrayImage = NDArray[np.uint8]
 AnyImage = NDArray[np.uint8]  # (H, W) gray, or (H, W, 3) RGB
 Margin = int | tuple[int, int]  # on both sides, or before and after [px]
@@ -23,6 +28,7 @@ class Crop:
     With a valid boundary the image is blurred and then cut, as a camera does it: the scene continues beyond the crop,
     and the margin excludes the boundary of the image itself. Noise and JPEG come before the cut as well, so that the
     blocks of a JPEG do not begin at the edge of the crop.
+    With a circular boundary the crop is cut out first, then blurred and extended by itself, periodically.
 
     Attributes:
         boundary: How the scene continues.
@@ -33,6 +39,11 @@ class Crop:
     boundary: Boundary = "symmetric"
     margin: tuple[int, int] = (0, 0)
     crop: int | None = None
+
+    @property
+    def extension(self) -> Extension:
+        """What the image is extended by when it is blurred."""
+        return "circular" if self.boundary == "circular" else "symmetric"
 
     def shape(self, image: tuple[int, int]) -> tuple[int, int]:
         """Return the crop's height and width in an image of such a shape; below 1 if nothing is left."""
@@ -72,10 +83,25 @@ def pad_symmetric(image: NDArray[Any], rows: Margin, columns: Margin | None = No
         rows: Rows to add above and below [px].
         columns: Columns to add left and right [px]; None adds as many as rows.
     """
+    return padded(image, "symmetric", rows, columns)
+
+
+def padded(image: NDArray[Any], extension: Extension, rows: Margin, columns: Margin | None = None) -> NDArray[Any]:
+    """Extend the last two axes as a convolution does.
+
+    Args:
+        image: Shape (..., H, W), any size from 1x1.
+        extension: What to extend it by.
+        rows: Rows to add above and below [px].
+        columns: Columns to add left and right [px]; None adds as many as rows.
+    """
     vertical = (rows, rows) if isinstance(rows, int) else rows
     horizontal = vertical if columns is None else (columns, columns) if isinstance(columns, int) else columns
     if image.ndim == 3 and image.dtype == np.uint8:
-        return np.stack([pad_symmetric(plane, vertical, horizontal) for plane in image])
+        return np.stack([padded(plane, extension, vertical, horizontal) for plane in image])
+    is_circular = extension == "circular"
     if image.ndim == 2 and image.dtype == np.uint8:
-        return np.asarray(cv2.copyMakeBorder(image, *vertical, *horizontal, cv2.BORDER_REFLECT))
-    return np.pad(image, [(0, 0)] * (image.ndim - 2) + [vertical, horizontal], mode="symmetric")
+        border = cv2.BORDER_WRAP if is_circular else cv2.BORDER_REFLECT
+        return np.asarray(cv2.copyMakeBorder(image, *vertical, *horizontal, border))
+    mode: Literal["wrap", "symmetric"] = "wrap" if is_circular else "symmetric"
+    return np.pad(image, [(0, 0)] * (image.ndim - 2) + [vertical, horizontal], mode=mode)

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.blur.images import Extension, padded
+
 Psf = NDArray[np.float64]
 """The weights of a kernel: odd height and width, at least 0, of sum 1."""
 
@@ -29,6 +31,9 @@ RANK_TOLERANCE = 1e-7
 DIRECT_TAPS = 129
 """Largest number of elements of a float32 kernel that OpenCV filters directly and not by Fourier transform, which
 takes 2 ms for 256x256 whatever the kernel; directly, only the elements above 0 cost anything, 2 to 5 us each."""
+
+IDENTITY_RADIUS = 0.5
+"""Radius up to which a disk lies within the central pixel [px]."""
 
 SPARSE_TAPS = 200
 """Number of weights above 0 up to which several direct filters beat one Fourier transform (256x256 to 1024x1024)."""
@@ -250,21 +255,28 @@ class Kernel:
         return (*pieces, band)
 
 
-def convolve(image: GrayImage, kernel: Kernel) -> NDArray[np.float32]:
+def convolve(image: GrayImage, kernel: Kernel, boundary: Extension = "symmetric") -> NDArray[np.float32]:
     """Convolve an image with a kernel, without rounding.
 
     Beyond its boundary the image continues as its half-sample mirror image (`cba|abc|cba`: NumPy's `symmetric`,
-    OpenCV's `BORDER_REFLECT`), repeatedly if the kernel is larger than the image.
+    OpenCV's `BORDER_REFLECT`) or periodically (`abc|abc|abc`: NumPy's `wrap`), repeatedly if the kernel is larger than
+    the image.
 
     Args:
         image: Gray image, shape (H, W), any range of values.
         kernel: What a single bright pixel becomes.
+        boundary: How the image continues.
 
     Raises:
         ValueError: The image is not a non-empty two-dimensional array of uint8 or float32.
     """
     if image.ndim != 2 or image.size == 0 or image.dtype not in (np.uint8, np.float32):
         raise ValueError(f"The image must be uint8 or float32 of shape (H, W), not {image.dtype} {image.shape}.")
+    if boundary == "circular":  # OpenCV's filters cannot continue an image periodically
+        height, width = image.shape
+        rows, columns = (size // 2 for size in kernel.psf.shape)
+        extended = convolve(padded(image, boundary, rows, columns), kernel)
+        return np.ascontiguousarray(extended[rows : rows + height, columns : columns + width])
     if kernel.factors is not None:
         column, row = (np.ascontiguousarray(factor[::-1]) for factor in kernel.factors)
         blurred = cv2.sepFilter2D(image, cv2.CV_32F, row, column, borderType=cv2.BORDER_REFLECT)
@@ -282,12 +294,12 @@ def _sum_of_pieces(
     """Add up the correlations of an image with the pieces of a kernel, each at its place in it."""
     height, width = image.shape
     vertical, horizontal = kernel_shape[0] // 2, kernel_shape[1] // 2
-    padded = cv2.copyMakeBorder(image, vertical, vertical, horizontal, horizontal, cv2.BORDER_REFLECT)
-    filtered = np.empty_like(padded)
+    extended = cv2.copyMakeBorder(image, vertical, vertical, horizontal, horizontal, cv2.BORDER_REFLECT)
+    filtered = np.empty_like(extended)
     total = np.zeros_like(image)
     for top, left, psf in pieces:
         bottom, right = height + len(psf) - 1, width + psf.shape[1] - 1
-        window = padded[top : top + bottom, left : left + right]
+        window = extended[top : top + bottom, left : left + right]
         # Anchored at its first element, the piece needs nothing from beyond the window for the pixels that are kept.
         cv2.filter2D(window, cv2.CV_32F, psf, filtered[:bottom, :right], (0, 0), borderType=cv2.BORDER_CONSTANT)
         cv2.add(total, filtered[:height, :width], total)

@@ -167,11 +167,13 @@ class Text:
         allowed: What is allowed, to follow `give`.
         pattern: Regular expression that the whole text matches.
         optional: Whether None is allowed.
+        in_mixture: Value in a mixture that does not set it; None if a mixture must set it.
     """
 
     allowed: str
     pattern: str
     optional: bool = False
+    in_mixture: str | None = None
 
     def check(self, value: Any) -> None:
         """Check a value of any type.

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur.kernels import Psf, normalized
+from deblur.blur.kernels import NEGLIGIBLE_COVERAGE, Psf, normalized
 
 Path = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ def trajectory(rng: np.random.Generator, extent: float, shake: float, steps: int
         raise ValueError(f"steps is {steps}; a path needs at least 2.")
     positions = np.array(_walk(rng, shake, steps - 1))
     path = np.stack([positions.real, positions.imag], axis=1)
-    path *= extent / _diameter(path)
+    path *= extent / diameter(path)
     return path
 
 
@@ -96,7 +96,7 @@ def _walk(rng: np.random.Generator, shake: float, moves: int) -> list[complex]:
     return positions
 
 
-def _diameter(path: Path) -> float:
+def diameter(path: Path) -> float:
     """Return the largest distance between two positions."""
     x, y = path.T
     squares = np.subtract.outer(x, x) ** 2
@@ -120,23 +120,47 @@ def rasterize(path: Path) -> Psf:
     Returns:
         The smallest odd-sized kernel that holds the path; the identity for a single position.
     """
-    polyline = path if len(path) > 1 else np.repeat(path, 2, axis=0)
-    centered = polyline - (polyline[:-1] + polyline[1:]).mean(axis=0) / 2
+    return normalized(_exposures(path[np.newaxis])[0])
+
+
+def rasterize_all(paths: NDArray[np.float64]) -> Psf:
+    """Make the kernels of several paths as `rasterize` does, all of one size.
+
+    Args:
+        paths: Shape (paths, steps, 2) [px].
+
+    Returns:
+        Shape (paths, size, size), with an odd size that holds the longest path.
+    """
+    exposures = _exposures(paths)
+    exposures[exposures < NEGLIGIBLE_COVERAGE] = 0
+    kernels: Psf = exposures / exposures.sum(axis=(1, 2), keepdims=True)
+    return kernels
+
+
+def _exposures(paths: NDArray[np.float64]) -> Psf:
+    """Return the time that each path spends at each pixel, shape (paths, size, size)."""
+    polylines = paths if paths.shape[1] > 1 else np.repeat(paths, 2, axis=1)
+    centered = polylines - (polylines[:, :-1] + polylines[:, 1:]).mean(axis=1, keepdims=True) / 2
     half = int(np.abs(centered).max()) + 2  # one more than bilinear weights need: the sums below round
+    # All paths are one, in which no time passes between the end of one and the start of the next.
+    count, steps, _ = centered.shape
+    joined = centered.reshape(count * steps, 2)
     # Cut where the path crosses a line through pixel centers, the weights are quadratic in time within each piece.
-    times = np.arange(len(centered))
-    cuts = np.sort(np.concatenate([times, *(_crossings(coordinates) for coordinates in centered.T)]))
-    x, y = (_at_nodes(np.interp(cuts, times, coordinates)) + half for coordinates in centered.T)
-    durations = np.tile(np.diff(cuts), len(GAUSS_NODES))
+    times = np.arange(len(joined))
+    cuts = np.sort(np.concatenate([times, *(_crossings(coordinates) for coordinates in joined.T)]))
+    x, y = (_at_nodes(np.interp(cuts, times, coordinates)) + half for coordinates in joined.T)
+    path, step = np.divmod((cuts[:-1] + cuts[1:]) / 2, steps)
+    durations = np.tile(np.where(step < steps - 1, np.diff(cuts), 0.0), len(GAUSS_NODES))
     column, row = x.astype(np.intp), y.astype(np.intp)
     right, below = x - column, y - row
     lower, upper = durations * below, durations * (1 - below)
     side = 2 * half + 1
-    corner = row * side + column
+    corner = row * side + column + np.tile(path.astype(np.intp) * side**2, len(GAUSS_NODES))
     pixels = np.concatenate([corner, corner + 1, corner + side, corner + side + 1])
     shares = np.concatenate([upper * (1 - right), upper * right, lower * (1 - right), lower * right])
-    exposure = np.asarray(np.bincount(pixels, shares, side * side), dtype=np.float64)
-    return normalized(exposure.reshape(side, side))
+    exposures = np.asarray(np.bincount(pixels, shares, count * side * side), dtype=np.float64)
+    return exposures.reshape(count, side, side)
 
 
 def _crossings(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -125,6 +125,8 @@ def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None
         return
     from deblur.config.degradations import drawn_part  # OpenCV
 
+    if degradation is not None and (for_training or arguments["non_blind"]):
+        degradation.require_one_kernel("A network with a Wiener estimate")
     if train.data.target == _PAIRS and (for_training or arguments["non_blind"]):
         raise UserError(
             "A network with a Wiener estimate needs the kernel of each image, and data=pairs has no kernels: choose "

@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from omegaconf import DictConfig
 from pydantic import Field, model_validator
 
-from deblur.choices import Accelerator, listed, listed_names
+from deblur.choices import DEFAULT_COLOR, Accelerator, Color, listed, listed_names
 from deblur.config.check import checked_section, resolve
 from deblur.config.chosen import refuse_unknown_names
 from deblur.config.schema import Paths
 from deblur.config.sections import Place, Section, shown
 from deblur.files import no_folder
 from deblur.metrics.registry import METRICS
+
+_NOT_GIVEN: Final[tuple[Any, ...]] = (None, False, [], {}, DEFAULT_COLOR)
 
 
 class EvaluateConfig(Section):
@@ -33,6 +35,7 @@ class EvaluateConfig(Section):
     compare: list[Place] = Field(description="a list of two run folders: compare=[DIR,DIR]")
     both_boundaries: bool | None = Field()
     split: Literal["train", "val", "test", "all"] | None = Field()
+    color: Color = Field(description=listed(Color))
     accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
     metrics: list[str] | None = Field(
@@ -63,11 +66,11 @@ class EvaluateConfig(Section):
     def _refuse_words_without_effect(self) -> None:
         unread = {
             "matrix": ("optimal_linear", "baseline", "both_boundaries", "blur", "split", "output", "metrics"),
-            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "metrics"),
-            "compare": ("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split", "metrics"),
+            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics"),
+            "compare": ("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split", "color", "metrics"),
         }
         for kind, keys in unread.items():
-            given = [key for key in keys if getattr(self, kind) and getattr(self, key)]
+            given = [key for key in keys if getattr(self, kind) and getattr(self, key) not in _NOT_GIVEN]
             if given:
                 raise ValueError(
                     f"{kind} does not read {', '.join(given)}: leave that out, or give it in a command alone."

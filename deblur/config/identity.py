@@ -83,7 +83,17 @@ def is_without_effect(key: str, value: Any) -> bool:
 def data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that decide which images a run is tested on, flat: {"data.seed": 0, ...}."""
     data = flatten(config.get("data") or {}, "data.")
-    return {key: value for key, value in data.items() if is_data_setting(key) and not is_without_effect(key, value)}
+    found = {key: value for key, value in data.items() if is_data_setting(key)}
+    return found | {"data.color": color_of(config)} if data else found
+
+
+def color_of(config: Mapping[str, Any]) -> str:
+    """Return whether the images of a run are `gray` or `rgb`; those of earlier versions, which do not say it, are gray.
+
+    Args:
+        config: the run's configuration, nested.
+    """
+    return str(flatten(config).get("data.color", "gray"))
 
 
 def is_data_setting(key: str) -> bool:

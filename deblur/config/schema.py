@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from deblur.choices import listed_names
+from deblur.choices import DataColor, listed_names
 from deblur.config.sections import CHECKED_APART, Number, OpenTarget, Place, Section, Target, allowed, shown
 from deblur.losses import LOSSES
 from deblur.metrics.registry import METRICS
@@ -124,8 +124,8 @@ class DataSettings(Section):
     max_test_images: int | None = Field(None, ge=1, description="a whole number from 1 up, or null for all")
     eval_batch_size: int = Field(ge=1)
     num_workers: int = Field(ge=0)
-    color: Literal["gray", "rgb"] = "gray"
-    boundary: Literal["symmetric", "valid"] = "symmetric"
+    color: DataColor = "gray"
+    boundary: Literal["symmetric", "valid", "circular"] = "symmetric"
     cache_memory: Number = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @property

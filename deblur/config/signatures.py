@@ -69,8 +69,11 @@ def _refuse_unfit(key: str, section: Target, trusted: Sequence[str]) -> None:
         return
     named = {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
     taken = list(named)[_GIVEN_BY_US.get(key, 0) :]
-    read_by_us = _READ_BY_US.get(key, frozenset())
-    arguments = {name: value for name, value in section.arguments().items() if name not in read_by_us or name in taken}
+    arguments = {
+        name: value
+        for name, value in section.arguments().items()
+        if name in taken or not _does_without(key, name, value)
+    }
     if all(one.kind != one.VAR_KEYWORD for one in parameters.values()):
         for name in arguments:
             if name not in taken:
@@ -91,6 +94,11 @@ def _refuse_unfit(key: str, section: Target, trusted: Sequence[str]) -> None:
                 f"{key}.{name}={shown(value)} is not allowed: {section.target} declares "
                 f"{name}: {inspect.formatannotation(hints[name])}."
             )
+
+
+def _does_without(group: str, key: str, value: Any) -> bool:
+    """Return whether a class need not take a key of its group, with such a value."""
+    return key in _READ_BY_US.get(group, frozenset()) or (group, key, value) == ("model", "channels", 1)
 
 
 def _is_default(value: Any, parameter: inspect.Parameter) -> bool:

@@ -17,8 +17,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from deblur.choices import DataColor
 from deblur.data.cache_files import INDEX, PIXELS, Index, note_verified, state_of
-from deblur.data.sources import Color, ImageSource
+from deblur.data.sources import ImageSource
 from deblur.errors import UserError, disk_error, too_many_files
 from deblur.image_io.gray import BadImage, BadImageError, digest, luma
 from deblur.text import counted
@@ -43,7 +44,7 @@ class Decoded(NamedTuple):
     color_digest: str | None
 
 
-def decode_all(source: ImageSource, workers: int, color: Color = "gray") -> Generator[Decoded | BadImageError]:
+def decode_all(source: ImageSource, workers: int, color: DataColor = "gray") -> Generator[Decoded | BadImageError]:
     """Decode all images of a source in threads, in order, holding at most two per thread.
 
     Gray images are repeated to RGB, and RGB images become their luma, if the other kind is wanted.
@@ -72,7 +73,7 @@ def decode_all(source: ImageSource, workers: int, color: Color = "gray") -> Gene
 
 
 def _submitted(
-    threads: ThreadPoolExecutor, source: ImageSource, color: Color, index: int
+    threads: ThreadPoolExecutor, source: ImageSource, color: DataColor, index: int
 ) -> Future[Decoded | BadImageError]:
     try:
         return threads.submit(_decode, source, color, index)
@@ -82,7 +83,7 @@ def _submitted(
         ) from error
 
 
-def _decode(source: ImageSource, color: Color, index: int) -> Decoded | BadImageError:
+def _decode(source: ImageSource, color: DataColor, index: int) -> Decoded | BadImageError:
     try:
         pixels = source.decode(index)
     except BadImageError as error:
@@ -94,7 +95,7 @@ def _decode(source: ImageSource, color: Color, index: int) -> Decoded | BadImage
     return Decoded(colors, digest(luma(colors)), digest(colors))
 
 
-def build(source: ImageSource, root: Path, key: str, workers: int, progress: bool, color: Color = "gray") -> None:
+def build(source: ImageSource, root: Path, key: str, workers: int, progress: bool, color: DataColor = "gray") -> None:
     """Decode all images into a folder with a temporary name, and move it when it is complete.
 
     Args:
@@ -131,7 +132,7 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
     _log.info(f"Decoded {counted(len(source.names), 'image')} in {time.perf_counter() - started:.1f} s.")
 
 
-def _write_pixels(source: ImageSource, file: IO[bytes], color: Color, workers: int, progress: bool) -> Index:
+def _write_pixels(source: ImageSource, file: IO[bytes], color: DataColor, workers: int, progress: bool) -> Index:
     """Write the pixels of all images one after another, as one flat array in NumPy's format."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn

@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.choices import DataColor
 from deblur.data.building import build, locked
 from deblur.data.cache_files import INDEX, PIXELS, Index, PixelFile, image_at, verify
-from deblur.data.sources import Color, ImageSource
+from deblur.data.sources import ImageSource
 from deblur.errors import UserError
 from deblur.image_io.gray import digest, printable, report_bad_images
 
@@ -120,7 +121,7 @@ def open_cache(
     source: ImageSource,
     root: Path,
     *,
-    color: Color = "gray",
+    color: DataColor = "gray",
     max_bad_fraction: float | None = 0.05,
     workers: int | None = None,
     progress: bool = True,

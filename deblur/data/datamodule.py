@@ -1,5 +1,6 @@
 """The LightningDataModule: an image source -> cached images -> splits -> batches."""
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -81,8 +82,16 @@ class DeblurDataModule(L.LightningDataModule):
             training_seed: Of the order, flips, drawn blurs and patches of training.
             cache_root: The folder for decoded images; None is the user's cache folder.
             context: Further blurred pixels on each side of a training patch, for a network that does not pad.
+
+        Raises:
+            UserError: The degradation is of a custom class that cannot blur with a circular boundary.
         """
         super().__init__()
+        if settings.boundary == "circular" and "boundary" not in inspect.signature(degradation.apply).parameters:
+            raise UserError(
+                f"data.boundary=circular needs a blur that knows of it, and {type(degradation).__name__}.apply has no "
+                "argument boundary: take data.boundary=symmetric or valid."
+            )
         self.source = source
         self.prefilter: WienerPrefilter | None = None
         self._degradation = degradation
@@ -225,6 +234,15 @@ class DeblurDataModule(L.LightningDataModule):
         return self._settings.num_workers
 
     @property
+    def varies_over_image(self) -> bool:
+        """Whether images can have a field of kernels, so that no single kernel is known."""
+        return self._degradation.varies_over_image
+
+    def require_one_kernel(self, needed_by: str, *instead: str) -> None:
+        """Refuse a kernel that varies over the image, as `Degradation.require_one_kernel` does."""
+        self._degradation.require_one_kernel(needed_by, *instead)
+
+    @property
     def reach(self) -> tuple[int, int]:
         """How many rows and columns beyond a crop blur into it at most [px]."""
         height, width = self._degradation.max_kernel_size
@@ -286,8 +304,9 @@ class DeblurDataModule(L.LightningDataModule):
             Sharp and blurred images (H, W) or (H, W, 3) in uint8, and the kernel of each.
 
         Raises:
-            UserError: As `measurable`.
+            UserError: As `measurable`; the kernel varies over the image.
         """
+        self.require_one_kernel("What is fitted on kernels")
         dataset = self.evaluation_dataset(self.measurable("train", crop)[:count], crop)
         samples = [dataset[position] for position in range(len(dataset))]
         sharp, blurred = ([image_of(sample[key]) for sample in samples] for key in ("sharp", "blurred"))

@@ -37,15 +37,17 @@ class WienerPrefilter(Protocol):
     @property
     def planes(self) -> int: ...  # noqa: D102 # how many a Wiener estimate has for each channel
 
-    def __call__(self, blurred: NDArray[np.float32], kernel: Psf, /) -> NDArray[np.float32]:
+    def __call__(self, blurred: NDArray[np.float32], kernel: Psf | None, /) -> NDArray[np.float32]:
         """Return the Wiener estimate of an image (H, W) or (H, W, 3) in [0, 1], with the kernel that blurred it.
+
+        The kernel is None if it varies over the image; the estimate then assumes one that all images share.
 
         It has the shape (planes x channels, H, W): all channels of the first plane, then of the next one.
         """
         ...
 
 
-def wiener_estimate_of(blurred: AnyImage, kernel: Psf, prefilter: WienerPrefilter) -> NDArray[np.float32]:
+def wiener_estimate_of(blurred: AnyImage, kernel: Psf | None, prefilter: WienerPrefilter) -> NDArray[np.float32]:
     """Return the Wiener estimate (planes x channels, H, W) of a blurred image in levels of 255."""
     return prefilter(array_as_float(blurred), kernel)
 
@@ -54,9 +56,9 @@ def wiener_estimate_of(blurred: AnyImage, kernel: Psf, prefilter: WienerPrefilte
 class EvaluationDataset(Dataset[Sample]):
     """Whole images, or a crop of each, degraded in the same way every time.
 
-    A sample holds `sharp` and `blurred` (C, H, W) uint8, the image's `name`, its `kernel`, and in `degradation` how it
-    was blurred; if the network wants a Wiener estimate, also `wiener_estimate` (planes x C, H, W) float32. C is 1 for
-    gray and 3 for RGB images.
+    A sample holds `sharp` and `blurred` (C, H, W) uint8, the image's `name`, its `kernel`, None if that varies over the
+    image, and in `degradation` how it was blurred; if the network wants a Wiener estimate, also `wiener_estimate`
+    (planes x C, H, W) float32. C is 1 for gray and 3 for RGB images.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
 
     Attributes:
@@ -97,10 +99,10 @@ class EvaluationDataset(Dataset[Sample]):
             "blurred": planes_of(blurred),
             "name": name,
             "degradation": _described(self.degradation, sampled),
-            "kernel": sampled.kernel.psf,
+            "kernel": sampled.psf,
         }
         if self.prefilter is not None:
-            sample["wiener_estimate"] = wiener_estimate_of(blurred, sampled.kernel.psf, self.prefilter)
+            sample["wiener_estimate"] = wiener_estimate_of(blurred, sampled.psf, self.prefilter)
         return sample
 
 

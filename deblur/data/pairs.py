@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from deblur.choices import DataColor
 from deblur.data.cache import ImageCache, open_cache
 from deblur.data.folders import find_images, listed, walk
 from deblur.data.sizes import Shape
-from deblur.data.sources import Color, FilesSource, GroupBy, ImageSource, choose, stored_shape
+from deblur.data.sources import FilesSource, GroupBy, ImageSource, choose, stored_shape
 from deblur.errors import UserError
 from deblur.image_io.gray import BadImage, report_bad_images
 
@@ -32,7 +33,7 @@ class PairsData(FilesSource):
         max_images: int | None = None,
         seed: int = 0,
         group_by: GroupBy = None,
-        color: Color = "gray",
+        color: DataColor = "gray",
     ) -> None:
         """Choose the folders; their files are listed when `names` is first read.
 
@@ -179,7 +180,7 @@ def _matched(kinds: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 
 def open_images(
-    source: ImageSource, root: Path, *, color: Color = "gray", max_bad_fraction: float, memory_limit: int
+    source: ImageSource, root: Path, *, color: DataColor = "gray", max_bad_fraction: float, memory_limit: int
 ) -> tuple[ImageCache, ImageCache]:
     """Open the caches of sharp and blurred images, without the pairs of which one image is bad.
 

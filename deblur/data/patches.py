@@ -88,7 +88,8 @@ class TrainingDataset(Dataset[Sample]):
     """Patches of mirrored and blurred images, by (epoch, index).
 
     The whole image is blurred before patches are cut, so that they are true at their boundaries; at the edge of the
-    crop, the blurred image is extended by its mirror image.
+    crop, the blurred image is extended by its mirror image, as networks extend a whole image, whatever the boundary of
+    the blur.
 
     A degradation that draws nothing gives the same pixels each time, so its results are kept if they fit into memory:
     one per image, and one more per mirror image that the blur treats differently. Loader processes keep nothing: each
@@ -184,7 +185,7 @@ class TrainingDataset(Dataset[Sample]):
         blurred, sharp = made["image"], exposed(self.crop.cut(made["sharp"]), self.degradation, sampled)
         planes = {"blurred": pad_symmetric(planes_of(blurred), self.context), "sharp": planes_of(sharp)}
         if self.prefilter is not None:
-            prepared = wiener_estimate_of(blurred, sampled.kernel.psf, self.prefilter)
+            prepared = wiener_estimate_of(blurred, sampled.psf, self.prefilter)
             planes["wiener_estimate"] = pad_symmetric(prepared.astype(np.float16), self.context)
         return planes
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.choices import DataColor
 from deblur.data.folders import find_images, walk
 from deblur.data.sizes import Shape
 from deblur.errors import UserError
@@ -25,11 +26,11 @@ if TYPE_CHECKING:  # pydantic
     from deblur.config.schema import Data
 
 GroupBy = Literal["folder"] | None
-Color = Literal["gray", "rgb"]
 
 # Parts of the cache keys of drawn images: raised when `draw` draws other pixels than before.
 _FACES_VERSION: Final = 1
 _LEAVES_VERSION: Final = 1
+_COLOR_VERSION: Final = 1
 
 ANIME_FACES: Final = "scribbless/another-anime-face-dataset"
 
@@ -108,7 +109,7 @@ class ImageSource(ABC):
 class FilesSource(ImageSource):
     """Image files in a folder and the folders within it."""
 
-    def __init__(self, root: str | Path, names: Iterable[str], color: Color = "gray") -> None:
+    def __init__(self, root: str | Path, names: Iterable[str], color: DataColor = "gray") -> None:
         """Name files of a folder, with `/` between the parts of a name, and choose how they are decoded."""
         self._root = Path(root).resolve()
         self._names = tuple(names)
@@ -161,7 +162,7 @@ class FolderData(FilesSource):
         max_images: int | None = None,
         seed: int = 0,
         group_by: GroupBy = None,
-        color: Color = "gray",
+        color: DataColor = "gray",
     ) -> None:
         """Choose a folder; its files are listed when `names` is first read.
 
@@ -198,7 +199,7 @@ class FolderData(FilesSource):
 class PhotosData(FilesSource):
     """The free photographs that come with scikit-image, of 384x303 to 1411x1411 px; most are in color."""
 
-    def __init__(self, max_images: int | None = None, seed: int = 0, color: Color = "gray") -> None:
+    def __init__(self, max_images: int | None = None, seed: int = 0, color: DataColor = "gray") -> None:
         """Choose `max_images` of the photographs by a seed; None takes all."""
         self._names = tuple(choose(PHOTOGRAPHS, max_images, seed))
         self._color = color
@@ -222,7 +223,7 @@ class PhotosData(FilesSource):
 class AnimeFacesData(FolderData):
     """The anime faces of the original study, downloaded from Kaggle when they are first needed."""
 
-    def __init__(self, max_images: int | None = None, seed: int = 0, color: Color = "gray") -> None:
+    def __init__(self, max_images: int | None = None, seed: int = 0, color: DataColor = "gray") -> None:
         """Choose `max_images` of the faces by a seed; None takes all."""
         super().__init__("", max_images, seed, color=color)
 
@@ -242,15 +243,17 @@ class SyntheticData(ImageSource):
     kind = "drawn images"
     is_parallel = False  # 2 threads take 6 s for 200 faces, one takes 5 s
 
-    def __init__(self, max_images: int, leaves: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, max_images: int, leaves: float = 0.0, seed: int = 0, color: DataColor = "gray") -> None:
         """Name the images.
 
         Args:
             max_images: How many images are drawn.
             leaves: Fraction of them that are dead leaves, 0 to 1.
             seed: Chooses the images; larger numbers of them with the same seed begin with the same ones.
+            color: Whether they are drawn in color; gray images are the luma of these.
         """
         self._seed = seed
+        self._color = color
         self._leaves = round(leaves * max_images)
         self._faces = max_images - self._leaves
         numbered = [("face", self._faces), ("leaves", self._leaves)]
@@ -270,13 +273,16 @@ class SyntheticData(ImageSource):
     def cache_key(self) -> str:
         """Hash the seed, the counts and the versions of the drawings."""
         leaves = (_LEAVES_VERSION, self._leaves) if self._leaves else ()
-        return _hash("faces", _FACES_VERSION, self._seed, self._faces, *leaves)
+        colors = ("rgb", _COLOR_VERSION) if self._color == "rgb" else ()
+        return _hash("faces", _FACES_VERSION, self._seed, self._faces, *leaves, *colors)
 
     def decode(self, index: int) -> NDArray[np.uint8]:
-        """Draw one image, shape (256, 256)."""
+        """Draw one image, shape (256, 256), or (256, 256, 3) in color."""
         from deblur.synthesis import faces, leaves  # here, so that folders of images do without the drawing
 
-        return faces.draw(self._seed, index) if index < self._faces else leaves.draw(self._seed, index - self._faces)
+        is_face = index < self._faces
+        draw, number = (faces.draw, index) if is_face else (leaves.draw, index - self._faces)
+        return draw(self._seed, number, self._color)
 
     def known_shapes(self) -> Iterator[Shape | None]:
         """Yield the shape that all have."""

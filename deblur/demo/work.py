@@ -231,7 +231,8 @@ def blur_and_restore(
                 f"The network {restorer.name} needs the kernel that blurred an image, which is not known of this one: "
                 "choose another network, or have an image blurred here."
             )
-        kernel = drawn(blur, _DRAWN_FOR).kernel.psf
+        blur.require_one_kernel(f"The network {restorer.name}")
+        kernel = drawn(blur, _DRAWN_FOR).psf
     after = restorer.restore_image(before, kernel=kernel)
     if blur is None and not is_sharp:
         return Outcome(before, after, None)

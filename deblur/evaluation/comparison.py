@@ -16,6 +16,8 @@ from deblur.reporting.results import Run, read_sweep
 from deblur.runs.conditions import common_conditions, condition_sentences
 from deblur.text import Lines, cell, counted, lines, paragraphs
 
+_COLORS = {"gray": "gray", "rgb": "RGB"}  # of data.color, in words
+
 
 def compare(places: Sequence[str], output: Path) -> Lines:
     """Compare the test results of two runs, which have to be of the same blurred images.
@@ -31,6 +33,13 @@ def compare(places: Sequence[str], output: Path) -> Lines:
         UserError: if one is no finished run, or they were tested on different images.
     """
     first, second = (_read(Path(place)) for place in places)
+    colors = [run.settings["data.color"] for run in (first, second)]
+    if colors[0] != colors[1]:
+        raise UserError(
+            f"{places[0]} was tested on {_COLORS[colors[0]]} images and {places[1]} on {_COLORS[colors[1]]} images, "
+            "whose PSNR is not of the same pixels: measure both on RGB images with python -m deblur.evaluate run=DIR "
+            "data.color=rgb."
+        )
     if not have_same_images(first, second):
         raise UserError(
             f"{places[0]} and {places[1]} were tested on different images, or on images degraded differently: compare "

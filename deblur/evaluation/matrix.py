@@ -14,6 +14,7 @@ from deblur.blur.degradation import AfterBlur
 from deblur.blur.families import import_families, import_path
 from deblur.blur.images import Boundary
 from deblur.blur.parameters import Parameter
+from deblur.choices import DEFAULT_COLOR
 from deblur.config import EvaluateConfig, TrainConfig
 from deblur.config.check import check_blur
 from deblur.config.identity import data_settings, flatten
@@ -23,7 +24,7 @@ from deblur.data.loading import loader_errors_as_user_errors
 from deblur.device import DeviceRequest, keep_freed_memory, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems
-from deblur.evaluation.restorers import NetworkRestorer
+from deblur.evaluation.restorers import ROUTES, GrayRestorer, NetworkRestorer, Restorer, for_images
 from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import matrix_figure_table
 from deblur.files import write_csv
@@ -131,7 +132,8 @@ def _allowed(value: float, parameter: Parameter) -> float:
 def best_runs(runs: Mapping[Path, Mapping[str, Any]]) -> dict[str, Path]:
     """Return the run with the best validation PSNR of each blur that was trained on; no test image decides.
 
-    Blurs of one family that differ in a parameter, or in what follows them, are several: the easiest would win.
+    Blurs of one family that differ in a parameter, or in what follows them, are several: the easiest would win. So are
+    the gray and the RGB images of one blur, whose PSNR is not of the same pixels.
 
     Args:
         runs: their configurations.
@@ -140,16 +142,23 @@ def best_runs(runs: Mapping[Path, Mapping[str, Any]]) -> dict[str, Path]:
         By the label of the blur: its name, and what tells it from others of that name.
     """
     best: dict[Hashable, tuple[float, Path]] = {}
-    blurs: dict[Hashable, Settings] = {}
+    blurs: dict[Hashable, tuple[str, Settings]] = {}
+    colors = {run: _network_color(config) for run, config in runs.items()}
+    has_both = len(set(colors.values())) > 1
     for run, config in runs.items():
         blur = config["blur"]
         score = metrics_of(run).get("val", {}).get("psnr")
         score = -math.inf if score is None else float(score)
-        key = frozen({"name": blur["name"], **plain_settings(blur)})
+        key = frozen({"name": blur["name"], "color": colors[run], **plain_settings(blur)})
         if key not in best or score > best[key][0]:
-            best[key], blurs[key] = (score, run), blur
-    labels = distinct_labels([(str(blur["name"]), blur) for blur in blurs.values()])
+            label = f"{blur['name']} in {colors[run]}" if has_both else str(blur["name"])
+            best[key], blurs[key] = (score, run), (label, blur)
+    labels = distinct_labels([*blurs.values()])
     return {label: run for label, (_, run) in zip(labels, best.values(), strict=True)}
+
+
+def _network_color(config: Settings) -> str:
+    return "RGB" if config["model"].get("channels") == 3 else "gray"
 
 
 def _can_enter_matrix(config: Settings) -> bool:
@@ -225,11 +234,18 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
         configs = {run: evaluation_config(config, defaults, asked).plain() for run, config in configs.items()}
     refuse_different_images(configs, is_named=bool(asked.data))
     chosen = best_runs(configs)
-    networks = {label: load_trained(run, asked.trusted) for label, run in chosen.items()}
-    restorers = {label: NetworkRestorer(one.name, one.network) for label, one in networks.items()}
-    for restorer in restorers.values():
-        restorer.to(device)
     settings = evaluation_config(configs[next(iter(chosen.values()))], defaults, asked).data
+    networks = {label: load_trained(run, asked.trusted) for label, run in chosen.items()}
+    restorers: dict[str, Restorer] = {}
+    for label, one in networks.items():
+        restorer = for_images(NetworkRestorer(one.name, one.network), settings.channels, asked.color)
+        restorer.to(device)
+        restorers[f"{label} ({ROUTES[asked.color]})" if isinstance(restorer, GrayRestorer) else label] = restorer
+    if asked.color != DEFAULT_COLOR and not any(isinstance(one, GrayRestorer) for one in restorers.values()):
+        raise UserError(
+            f"color={asked.color} is for gray networks on RGB images, and there is none here: leave it out, or add "
+            "data.color=rgb."
+        )
     rows: list[Row] = []
     first: DeblurDataModule | None = None  # opens the images for all conditions, and says once what is wrong with them
     for condition in _distinct(
@@ -299,18 +315,20 @@ def _distinct(found: Iterable[Condition]) -> list[Condition]:
 
 
 def _measured(
-    restorers: Mapping[str, NetworkRestorer],
+    restorers: Mapping[str, Restorer],
     data: DeblurDataModule,
     indices: tuple[int, ...],
     condition: Condition,
     device: torch.device,
 ) -> list[Row]:
+    """Return a row for each network, without numbers for one that needs a kernel if it varies over the image."""
     rows: dict[str, list[dict[str, float]]] = {label: [] for label in restorers}
+    able = {label: one for label, one in restorers.items() if not (one.needs_kernel and data.varies_over_image)}
     with torch.inference_mode(), loader_errors_as_user_errors(data.num_workers):
         for batch in data.evaluation_dataloader(indices, data.crop()):
             images = {key: as_float(batch[key].to(device)) for key in ("blurred", "sharp")}
             inputs = psnr(images["blurred"], images["sharp"]).tolist()
-            for label, restorer in restorers.items():
+            for label, restorer in able.items():
                 given = images["blurred"], batch["kernel"]
                 restored = psnr(restorer.restore(*given, restorer.wiener_estimate(*given)), images["sharp"]).tolist()
                 rows[label] += [
@@ -324,6 +342,7 @@ def _measured(
             "family": condition.family,
             "condition": condition.label,
             **mean_results(rows[label], [PSNR.info]),
+            "images": len(indices),
         }
         for label, restorer in restorers.items()
     ]

@@ -8,7 +8,7 @@ import torch
 from deblur.blur.images import Crop
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.loading import loader_errors_as_user_errors
-from deblur.evaluation.restorers import NetworkRestorer, Restorer
+from deblur.evaluation.restorers import Restorer
 from deblur.metrics import Metric
 from deblur.metrics.measuring import measure
 
@@ -41,8 +41,7 @@ def measure_restorers(
         UserError: if a loader process fails.
     """
     for restorer in restorers:
-        if isinstance(restorer, NetworkRestorer):
-            restorer.to(device)
+        restorer.to(device)
     rows: list[Row] = []
     with torch.inference_mode(), loader_errors_as_user_errors(data.num_workers):
         for batch in data.evaluation_dataloader(tuple(indices), crop):

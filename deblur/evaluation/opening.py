@@ -98,7 +98,7 @@ def opened(images: Data, blur: Target, asked: EvaluateConfig, like: DeblurDataMo
 
 
 def _refuse_unknown_kernels(data: DeblurDataModule, asked: EvaluateConfig) -> None:
-    """Refuse baselines that need the kernel of images that somebody else blurred.
+    """Refuse baselines that need the kernel of images that somebody else blurred, or that have no single one.
 
     A blur that this program adds to theirs is known, and is not all that was done to the images.
     """
@@ -109,6 +109,8 @@ def _refuse_unknown_kernels(data: DeblurDataModule, asked: EvaluateConfig) -> No
             "out. To measure it with a kernel that you know, blur the sharp images by that: data=folder data.root=DIR "
             "blur=kernel blur.path=FILE."
         )
+    if names:
+        data.require_one_kernel(f"baseline=[{','.join(names)}]", "leave the baseline out")
 
 
 def finished_runs(sweep: Path) -> tuple[list[Path], list[str]]:

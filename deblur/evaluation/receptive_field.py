@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from deblur.baselines.optimal_linear import apply, fit_filters
@@ -182,7 +183,7 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
     """Fit the best linear filter of each size on the training images and measure it on the test images.
 
     The filters are those of least squares from the blurred image to the sharp one: what no linear layer of that size
-    can beat on the training images.
+    can beat on the training images. The channels of RGB images count as images of their own, with one filter for all.
 
     Args:
         data: the images, set up, with a blur that is the same for all.
@@ -195,16 +196,18 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
     """
     training = data.evaluation_dataset(data.measurable("train", crop), crop)
     pairs = [training[position] for position in range(len(training))]
-    filters = fit_filters([pair["sharp"][0] for pair in pairs], [pair["blurred"][0] for pair in pairs], sizes)
+    sharp_planes, blurred_planes = ([plane for pair in pairs for plane in pair[key]] for key in ("sharp", "blurred"))
+    filters = fit_filters(sharp_planes, blurred_planes, sizes, crop.extension)
     testing = data.evaluation_dataset(data.measurable("test", crop), crop)
     results: dict[int, list[float]] = {size: [] for size in sizes}
     inputs = []
     for position in range(len(testing)):
         sample = testing[position]
-        blurred, sharp = as_float(sample["blurred"][0]), torch.from_numpy(as_float(sample["sharp"][None]))
-        inputs.append(psnr(torch.from_numpy(blurred[None, None]), sharp).item())
+        blurred, sharp = as_float(sample["blurred"]), torch.from_numpy(as_float(sample["sharp"][None]))
+        inputs.append(psnr(torch.from_numpy(blurred[None]), sharp).item())
         for size, taps in filters.items():
-            results[size].append(psnr(torch.from_numpy(apply(taps, blurred)[None, None]), sharp).item())
+            restored = np.stack([apply(taps, plane, crop.extension) for plane in blurred])
+            results[size].append(psnr(torch.from_numpy(restored[None]), sharp).item())
     rows = []
     for size, values in results.items():
         measured = [

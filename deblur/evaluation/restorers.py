@@ -1,16 +1,31 @@
-"""What can restore a blurred image: a trained network, or a classical baseline that knows the kernel."""
+"""What can restore a blurred image: a trained network, or a classical baseline that knows the kernel.
+
+Shapes: N images of C channels, 1 for gray and 3 for RGB.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from deblur.baselines import Baseline
-from deblur.blur.kernels import Psf
+from deblur.blur.images import image_of, planes_of
+from deblur.blur.kernels import Psf, identity
+from deblur.choices import Color
+from deblur.errors import UserError
 from deblur.inference.onnx_network import OnnxNetwork
+from deblur.inference.pixels import restore_pixels
 from deblur.inference.prefilters import prefilter_of
+from deblur.inference.tiles import Plane
+from deblur.models.protocol import traits_of
+
+Kernels = Sequence[Psf | None]
+
+ROUTES: Final[Mapping[Color, str]] = {"luma": "luma", "channels": "each channel"}
+"""The ways in which a gray network restores an RGB image, in words."""
 
 
 class Restorer(ABC):
@@ -18,32 +33,39 @@ class Restorer(ABC):
 
     Attributes:
         name: what tables call it.
-        wants_wiener_estimate: whether it is given something of the whole blurred images besides them.
+        channels: of the images that it restores; None for any.
+        wants_wiener_estimate: whether it relies on an estimate of the whole blurred images.
+        needs_kernel: whether it needs the kernel of each image.
     """
 
     name: str
+    channels: int | None = None
     wants_wiener_estimate: bool = False
+    needs_kernel: bool = False
 
-    def wiener_estimate(self, blurred: Tensor, kernels: Sequence[Psf]) -> Tensor | None:  # noqa: ARG002 # most want none
-        """Return what is prepared of whole images beforehand, (N, G, H, W), if anything is.
+    def to(self, device: torch.device) -> None:  # noqa: B027 # most compute on the processor
+        """Compute on a device, if it can be chosen."""
+
+    def wiener_estimate(self, blurred: Tensor, kernels: Kernels) -> Tensor | None:  # noqa: ARG002 # most want none
+        """Return what is prepared of whole images beforehand, (N, G x C, H, W), if anything is.
 
         Args:
-            blurred: (N, 1, H, W) in [0, 1], float32.
-            kernels: what each image was blurred with.
+            blurred: (N, C, H, W) in [0, 1], float32.
+            kernels: what each image was blurred with; None if that varies over the image.
         """
         return None
 
     @abstractmethod
-    def restore(self, blurred: Tensor, kernels: Sequence[Psf], wiener_estimate: Tensor | None) -> Tensor:
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:
         """Restore a batch.
 
         Args:
-            blurred: (N, 1, H, W) in [0, 1], float32.
-            kernels: what each image was blurred with.
+            blurred: (N, C, H, W) in [0, 1], float32.
+            kernels: what each image was blurred with; None if that varies over the image.
             wiener_estimate: what `wiener_estimate` returned for them.
 
         Returns:
-            (N, 1, H, W), not clamped.
+            (N, C, H, W), not clamped.
         """
 
 
@@ -53,23 +75,25 @@ class NetworkRestorer(Restorer):
     def __init__(self, name: str, network: nn.Module) -> None:
         """Take a trained network."""
         self.name = name
+        self.channels = traits_of(network).channels
         self._prefilter = prefilter_of(network)
         self.wants_wiener_estimate = self._prefilter is not None
+        self.needs_kernel = self._prefilter is not None and self._prefilter.needs_kernel
         self._network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
 
     def to(self, device: torch.device) -> None:
         """Move the network."""
         self._network.to(device)
 
-    def wiener_estimate(self, blurred: Tensor, kernels: Sequence[Psf]) -> Tensor | None:
+    def wiener_estimate(self, blurred: Tensor, kernels: Kernels) -> Tensor | None:
         """Return the Wiener estimates that the network wants, made on the processor."""
         if self._prefilter is None:
             return None
-        images = blurred[:, 0].numpy(force=True)
+        images = map(image_of, blurred.numpy(force=True))
         wiener_estimates = [self._prefilter(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
         return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device)
 
-    def restore(self, blurred: Tensor, kernels: Sequence[Psf], wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
         """Restore a batch in float32."""
         restored: Tensor = (
             self._network(blurred) if wiener_estimate is None else self._network(blurred, wiener_estimate)
@@ -83,36 +107,85 @@ class ExportedRestorer(Restorer):
     def __init__(self, name: str, network: OnnxNetwork) -> None:
         """Take an open network."""
         self.name = name
-        self.wants_wiener_estimate = network.planes > 1
+        self.wants_wiener_estimate = network.prefilter is not None
+        self.needs_kernel = network.needs_kernel
         self._network = network
 
-    def wiener_estimate(self, blurred: Tensor, kernels: Sequence[Psf]) -> Tensor | None:
+    def wiener_estimate(self, blurred: Tensor, kernels: Kernels) -> Tensor | None:
         """Return the Wiener estimates that the network wants."""
-        if not self.wants_wiener_estimate:
-            return None
-        images = blurred[:, 0].numpy(force=True)
-        wiener_estimates = [
-            self._network.prepare(image, kernel)[1:] for image, kernel in zip(images, kernels, strict=True)
-        ]
-        return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device)
+        images = blurred.permute(0, 2, 3, 1).numpy(force=True)
+        found = [self._network.wiener_estimate(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
+        wiener_estimates = [each for each in found if each is not None]
+        return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device) if wiener_estimates else None
 
-    def restore(self, blurred: Tensor, kernels: Sequence[Psf], wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
         """Restore a batch, image by image, in float32."""
         given = (blurred if wiener_estimate is None else torch.cat([blurred, wiener_estimate], dim=1)).numpy(force=True)
         restored = [self._network.run(np.ascontiguousarray(planes)) for planes in given]
-        return torch.from_numpy(np.stack(restored)[:, None]).to(blurred.device)
+        return torch.from_numpy(np.stack(restored)).to(blurred.device)
 
 
 class BaselineRestorer(Restorer):
-    """A classical baseline, which takes one image at a time."""
+    """A classical baseline, which takes one gray image at a time; RGB images are restored channel by channel."""
 
     def __init__(self, baseline: Baseline) -> None:
         """Take a baseline that has been fitted."""
         self.name = baseline.name
         self._baseline = baseline
 
-    def restore(self, blurred: Tensor, kernels: Sequence[Psf], wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it wants none
-        """Restore a batch, image by image, on the processor."""
-        images = blurred[:, 0].numpy(force=True)
-        restored = [self._baseline.restore(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
-        return torch.from_numpy(np.stack(restored)[:, None].astype(np.float32)).to(blurred.device)
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it wants none
+        """Restore a batch, plane by plane, on the processor."""
+        # Without one kernel, only the identity is measured, which uses none.
+        known = [identity() if kernel is None else kernel for kernel in kernels]
+        restored = [
+            [self._baseline.restore(plane, kernel) for plane in planes]
+            for planes, kernel in zip(blurred.numpy(force=True), known, strict=True)
+        ]
+        return torch.from_numpy(np.array(restored, dtype=np.float32)).to(blurred.device)
+
+
+class GrayRestorer(Restorer):
+    """A gray network on RGB images, which it restores by one of the ways of `restore`."""
+
+    channels = 3
+
+    def __init__(self, restorer: Restorer, color: Color) -> None:
+        """Take a gray network and a way."""
+        self.name = f"{restorer.name} ({ROUTES[color]})"
+        self.wants_wiener_estimate = restorer.wants_wiener_estimate
+        self.needs_kernel = restorer.needs_kernel
+        self._restorer = restorer
+        self._color = color
+
+    def to(self, device: torch.device) -> None:
+        """Move the network."""
+        self._restorer.to(device)
+
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # that of each plane is made here
+        """Restore a batch, image by image; the results are in [0, 1]."""
+
+        def restored(image: Plane, kernel: Psf | None) -> Plane:
+            def restore_plane(plane: Plane) -> Plane:
+                given = torch.from_numpy(plane)[None, None].to(blurred.device), [kernel]
+                return self._restorer.restore(*given, self._restorer.wiener_estimate(*given))[0, 0].numpy(force=True)
+
+            return planes_of(restore_pixels(image, restore_plane, self._color))
+
+        images = map(image_of, blurred.numpy(force=True))
+        made = [restored(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
+        return torch.from_numpy(np.stack(made)).to(blurred.device)
+
+
+def for_images(restorer: Restorer, channels: int, color: Color) -> Restorer:
+    """Return a restorer of images of some channels: a gray network restores RGB images by the given way.
+
+    Raises:
+        UserError: for an RGB network and gray images.
+    """
+    if restorer.channels == 1 and channels != 1:
+        return GrayRestorer(restorer, color)
+    if restorer.channels not in (None, channels):
+        raise UserError(
+            f"{restorer.name} is a network for RGB images, and data.color=gray gives it gray ones: give data.color=rgb."
+        )
+    return restorer

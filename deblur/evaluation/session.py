@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from deblur.baselines import Baseline, make
-from deblur.blur.images import Crop
+from deblur.blur.images import AnyImage, Crop, GrayImage, planes_of
+from deblur.choices import DEFAULT_COLOR
 from deblur.config import EvaluateConfig, TrainConfig
 from deblur.config.chosen import build_metrics, psnr_note
 from deblur.data.datamodule import DeblurDataModule
@@ -26,7 +27,7 @@ from deblur.evaluation.opening import (
     torch_device,
     with_problems,
 )
-from deblur.evaluation.restorers import BaselineRestorer, Restorer
+from deblur.evaluation.restorers import BaselineRestorer, GrayRestorer, Restorer, for_images
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
 from deblur.files import safe_name, write_json
@@ -146,17 +147,26 @@ def _accelerator(asked: EvaluateConfig) -> str:
 def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConfig, device: Device) -> Evaluation:
     network = None if place is None else open_subject(place, asked.trusted)
     config = evaluation_config({} if network is None else network.config, defaults, asked)
+    restorer = None if network is None else for_images(network.restorer, config.data.channels, asked.color)
+    is_by_planes = isinstance(restorer, GrayRestorer)
+    if asked.color != DEFAULT_COLOR and not is_by_planes and asked.sweep is None:
+        raise UserError(
+            f"color={asked.color} is for a gray network on RGB images: leave it out, or give run=DIR of such a network "
+            "and data.color=rgb."
+        )
     metrics = build_metrics(config.metrics, asked.trusted)
     infos = [metric.info for metric in metrics]
     data = opened(config.data, config.blur, asked)
+    if network is not None and network.restorer.needs_kernel:
+        data.require_one_kernel(f"The network {network.restorer.name}")
     split, chosen, seen = _chosen(network, data, asked)
-    crops = data.crops_of_both_boundaries() if _wants_both_boundaries(asked, network, data) else (data.crop(),)
+    crops = data.crops_of_both_boundaries() if _wants_both_boundaries(asked, restorer, data) else (data.crop(),)
     images = data.fitting(chosen, crops[-1])
     if not images:
         shapes = [data.images.shapes[index] for index in chosen]
         instead = "both_boundaries=false" if len(crops) > 1 else "data.boundary=symmetric"
         raise nothing_left(shapes, "images", crops[-1].margin, instead)
-    networks = [] if network is None else [network.restorer]
+    networks = [] if restorer is None else [restorer]
     rows: list[Row] = []
     boundaries = {}
     for crop in crops:
@@ -171,8 +181,8 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         }
     subject = "baselines" if network is None else network.restorer.name
     settings = {"data": config.data.plain(), "blur": config.blur.plain()}
-    asked_metrics = [asked.metrics] if asked.metrics else []
-    deciding = [str(place), settings, split, asked.baseline, list(boundaries), *asked_metrics]
+    asked_for = [*([asked.metrics] if asked.metrics else []), *([asked.color] if is_by_planes else [])]
+    deciding = [str(place), settings, split, asked.baseline, list(boundaries), *asked_for]
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]
     labels = (group.name or "own" for group in (config.data, config.blur))
     counts = counts_of(data.division) if data.can_be_divided else {"test": len(images)}
@@ -185,6 +195,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         "split": split,
         "seen_left_out": seen,
         "small_left_out": len(chosen) - len(images),
+        **({"color": asked.color} if is_by_planes else {}),
         "boundaries": boundaries,
         **({"metrics": described} if described else {}),
         "blur": settings["blur"],
@@ -210,8 +221,11 @@ def _means(
     return means
 
 
-def _wants_both_boundaries(asked: EvaluateConfig, network: Subject | None, data: DeblurDataModule) -> bool:
-    """Return whether both boundaries are measured: non-blind restorers rely on the boundary."""
+def _wants_both_boundaries(asked: EvaluateConfig, restorer: Restorer | None, data: DeblurDataModule) -> bool:
+    """Return whether a symmetric and a valid boundary are measured: non-blind restorers rely on the boundary.
+
+    A circular boundary is that of a protocol, and measured alone unless the other two are asked for.
+    """
     if asked.both_boundaries and max(data.reach) == 0:
         if data.inputs is not data.images:
             raise UserError(
@@ -220,25 +234,31 @@ def _wants_both_boundaries(asked: EvaluateConfig, network: Subject | None, data:
         raise UserError("both_boundaries=true needs a blur: without one nothing reaches in from beyond the boundary.")
     if asked.both_boundaries is not None:
         return bool(asked.both_boundaries)
-    relies = bool(asked.baseline) or (network is not None and network.restorer.wants_wiener_estimate)
-    return relies and max(data.reach) > 0
+    relies = bool(asked.baseline) or (restorer is not None and restorer.wants_wiener_estimate)
+    return relies and max(data.reach) > 0 and data.crop().boundary != "circular"
 
 
 def _fitted(name: str, data: DeblurDataModule, crop: Crop) -> Baseline:
-    """Return a baseline that was tuned on training images as the crop shows them.
+    """Return a baseline that was tuned on training images as the crop shows them; channels are images of their own.
 
     Raises:
         UserError: if there is no training image.
     """
-    baseline = make(name, data.space)
+    baseline = make(name, crop.extension, data.space)
     if baseline.images_to_fit:
         if not data.can_be_divided:
             raise UserError(
                 f"baseline=[{name}] is tuned on training images, and there is none: of {len(data.images)} images not "
                 "even three are distinct. Add images, or leave out the baseline."
             )
-        baseline.fit(*data.fitting_images(baseline.images_to_fit, crop))
+        sharp, blurred, kernels = data.fitting_images(baseline.images_to_fit, crop)
+        each = [kernel for kernel, image in zip(kernels, sharp, strict=True) for _ in planes_of(image)]
+        baseline.fit(_all_planes(sharp), _all_planes(blurred), each)
     return baseline
+
+
+def _all_planes(images: Sequence[AnyImage]) -> list[GrayImage]:
+    return [plane for image in images for plane in planes_of(image)]
 
 
 def _chosen(network: Subject | None, data: DeblurDataModule, asked: EvaluateConfig) -> tuple[str, list[int], int]:

@@ -11,6 +11,7 @@ from deblur.config.identity import config_without_paths, flatten
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.trained import Trained
 from deblur.metrics import PSNR, infos_of_results
+from deblur.models.protocol import traits_of
 from deblur.reporting.page import markdown_environment
 from deblur.runs.conditions import camera_text, with_unit
 from deblur.text import one_line
@@ -19,6 +20,7 @@ from deblur.training.summary import describe_network
 _BOUNDARIES: Final = {
     "symmetric": "each image continued by its mirror image, then blurred",
     "valid": "a larger scene blurred, of which the image is a part",
+    "circular": "each image continued periodically, then blurred",
 }
 
 
@@ -36,6 +38,7 @@ def model_card(trained: Trained, stem: str, formats: Sequence[ExportFormat]) -> 
         "stem": stem,
         "formats": formats,
         "architecture": _architecture(config["model"]),
+        "channels": traits_of(trained.network).channels,
         "network": describe_network(trained.network),
         "blur": _parameters(config["blur"]),
         "blur_name": _label(config["blur"]),
@@ -136,9 +139,9 @@ def _wiener_estimate(trained: Trained) -> dict[str, Any] | None:
         return None
     is_valid = _section(trained.config, "data").get("boundary") == "valid"
     return {
-        "planes": prefilter.planes,
+        "planes": prefilter.planes * traits_of(trained.network).channels,
         "needs_kernel": prefilter.needs_kernel,
-        "is_valid": is_valid,
+        "boundary": "valid" if is_valid else prefilter.boundary,
         "linear_light": prefilter.linear_light,
     }
 

@@ -22,16 +22,16 @@ WIENER_ESTIMATE: Final = "wiener_estimate"
 OUTPUT: Final = "restored"
 OPSET: Final = 18  # the exporter's own; converting to older ones fails for some operators
 LARGEST_DIFFERENCE: Final = 1e-5  # between torch and onnxruntime, of a white level of 1
-_SIZES: Final = ((1, 1, 1, 1), (3, 1, 7, 45), (2, 1, 61, 37))  # checked: (N, 1, H, W)
-_TRACED: Final = (2, 1, 24, 29)  # unequal sizes above 1, so that none is taken for fixed or for another
+_SIZES: Final = ((1, 1, 1), (3, 7, 45), (2, 61, 37))  # checked: (N, H, W)
+_TRACED: Final = (2, 24, 29)  # unequal sizes above 1, so that none is taken for fixed or for another
 
 
 def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, float]:
     """Convert a network, and check that onnxruntime computes with it what torch does.
 
     Args:
-        network: takes and gives (N, 1, H, W) of any N, H and W from 1; with a `prefilter`, it also takes the Wiener
-            estimate (N, G, H, W).
+        network: takes and gives (N, channels, H, W) of any N, H and W from 1; with a `prefilter`, it also takes the
+            Wiener estimate (N, noise scales x channels, H, W).
         description: plain values for the file, as `describe` returns them.
 
     Returns:
@@ -125,8 +125,9 @@ def _difference(content: bytes, network: nn.Module) -> float:
             (restored,) = session.run([OUTPUT], given)
             with torch.inference_mode():
                 expected = network(*map(torch.from_numpy, given.values())).numpy()
-            if restored.shape != shape or expected.shape != shape:
-                raise UserError(f"The network gives {restored.shape} for an image of {shape}: no file is written.")
+            image = given[INPUT].shape
+            if restored.shape != image or expected.shape != image:
+                raise UserError(f"The network gives {restored.shape} for an image of {image}: no file is written.")
             if not (np.isfinite(restored).all() and np.isfinite(expected).all()):
                 raise UserError(
                     "The network gives values that are no numbers (NaN or infinite): its training has failed."
@@ -134,7 +135,7 @@ def _difference(content: bytes, network: nn.Module) -> float:
             difference = float(np.abs(restored - expected).max())
             if difference > LARGEST_DIFFERENCE:
                 raise UserError(
-                    f"onnxruntime and torch differ by {difference:.2g} on an image of {shape[2]}x{shape[3]} px, more "
+                    f"onnxruntime and torch differ by {difference:.2g} on an image of {shape[1]}x{shape[2]} px, more "
                     f"than {LARGEST_DIFFERENCE:g}: no file is written. Take --format safetensors."
                 )
             largest = max(largest, difference)
@@ -148,14 +149,14 @@ def _difference(content: bytes, network: nn.Module) -> float:
     return largest
 
 
-def _inputs(network: nn.Module, shape: tuple[int, int, int, int]) -> dict[str, NDArray[np.float32]]:
-    """Return random images of a shape by the names of a network's inputs, and Wiener estimates if it takes them."""
-    random = np.random.default_rng(0)
-    inputs = {INPUT: random.random(shape, dtype=np.float32)}
-    prefilter = prefilter_of(network)
-    if prefilter is not None:
-        inputs[WIENER_ESTIMATE] = random.random((shape[0], prefilter.planes, *shape[2:]), dtype=np.float32)
-    return inputs
+def _inputs(network: nn.Module, shape: tuple[int, int, int]) -> dict[str, NDArray[np.float32]]:
+    """Return random values by the names of a network's inputs: images (N, H, W), and Wiener estimates if it takes them.
+
+    Each input is (N, planes, H, W).
+    """
+    random, channels, prefilter = np.random.default_rng(0), traits_of(network).channels, prefilter_of(network)
+    planes = {INPUT: channels} | ({} if prefilter is None else {WIENER_ESTIMATE: channels * prefilter.planes})
+    return {name: random.random((shape[0], count, *shape[1:]), dtype=np.float32) for name, count in planes.items()}
 
 
 class _Whole(nn.Module):

@@ -142,10 +142,11 @@ def _prepared(trained: Trained, file_format: ExportFormat) -> tuple[Callable[[Pa
 def describe(trained: Trained) -> dict[str, Any]:
     """Return what an exported file says about its network, as plain values without places on this machine.
 
-    These are `name`, `settings`, `metrics` and images of the training, `halo` and `size_divisor` [px].
+    These are `name`, `settings`, `metrics` and images of the training, `channels`, `halo` and `size_divisor` [px].
 
     Raises:
-        UserError: if the halo of the network is too large for the format, or its `size_divisor` is not allowed.
+        UserError: if the halo of the network is too large for the format, or `channels` or `size_divisor` are not
+            allowed.
     """
     traits = traits_of(trained.network)
     halo = traits.halo
@@ -158,6 +159,7 @@ def describe(trained: Trained) -> dict[str, Any]:
         "name": trained.name,
         "settings": {key: _portable(trained.config[key]) for key in SETTINGS if key in trained.config},
         "metrics": {key: trained.metrics[key] for key in _METRICS if key in trained.metrics},
+        "channels": traits.channels,
         "halo": halo,
         "size_divisor": traits.size_divisor,
         **({} if trained.seen is None else {SEEN: sorted(trained.seen)}),

@@ -20,6 +20,7 @@ from deblur.image_io.formats.container import Container, Levels, Raster
 from deblur.image_io.formats.exif import upright
 from deblur.image_io.formats.opening import FORMAT_BY_SUFFIX, open_image
 from deblur.image_io.formats.webp_heif import HAS_HEIF
+from deblur.luma import LUMA_65536THS
 from deblur.text import lines
 
 IMAGE_SUFFIXES: Final = frozenset(FORMAT_BY_SUFFIX)
@@ -28,8 +29,6 @@ IMAGE_SUFFIXES: Final = frozenset(FORMAT_BY_SUFFIX)
 # for any file.
 _HEIF_VERSION: Final = f"-heif-{importlib.metadata.version('pillow_heif')}" if HAS_HEIF else ""
 DECODER_VERSION: Final = f"3-pillow-{PIL.__version__}{_HEIF_VERSION}"
-
-_LUMA: Final = (19595, 38470, 7471)  # weights of ITU-R BT.601 in 65536ths, as in Pillow
 
 _LISTED_BAD_IMAGES = 20
 
@@ -188,7 +187,7 @@ def _luma_of_16_bits(pixels: Levels) -> Levels:
     """Return the luma of pixels of 16 bits; gray ones as they are."""
     if pixels.ndim == 2:
         return pixels
-    return ((pixels.astype(np.int64) @ np.array(_LUMA, np.int64) + 2**15) >> 16).astype(np.uint16)
+    return ((pixels.astype(np.int64) @ np.array(LUMA_65536THS, np.int64) + 2**15) >> 16).astype(np.uint16)
 
 
 def eight_bits(levels: NDArray[np.uint8 | np.uint16]) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from deblur.config import schema
-from deblur.config.build import TRUSTED, build
+from deblur.config.build import TRUSTED, build, find_class
 from deblur.config.check import checked_section
 from deblur.config.sections import Target
 from deblur.errors import UserError
@@ -31,10 +31,15 @@ def build_network(
 ) -> nn.Module:
     """Build a network without `compile`, which the training does, and without the default `cpu_ops=auto`.
 
-    A custom class that takes over our settings need not have the argument `cpu_ops`.
+    A custom class that takes over our settings need not have the argument `cpu_ops`, nor `channels` if it is for gray.
     """
     given = settings.plain() if isinstance(settings, Target) else settings
     node = {key: value for key, value in given.items() if key != "compile" and (key, value) != ("cpu_ops", "auto")}
+    if node.get("channels") == 1:
+        kind = find_class(str(node.get("_target_")), nn.Module, trusted=trusted, allowed=allowed)
+        parameters = inspect.signature(kind).parameters
+        if "channels" not in parameters and all(one.kind != one.VAR_KEYWORD for one in parameters.values()):
+            del node["channels"]
     return build(node, nn.Module, trusted=trusted, allowed=allowed)
 
 

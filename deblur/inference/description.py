@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from deblur.errors import UserError
 from deblur.metrics import MOST_DECIMALS
-from deblur.models.protocol import LARGEST_HALO, is_size_divisor
+from deblur.models.protocol import LARGEST_HALO, is_channels, is_size_divisor
 from deblur.reading import json_value
 
 KEY: Final = "deblur"  # of the description among a file's metadata
@@ -74,6 +74,7 @@ class _Blur(_Object):
 
 
 class _Data(_Object):
+    color: str | None = None
     boundary: str | None = None
     leaves: float | None = None
 
@@ -112,10 +113,17 @@ class _Metrics(_Stored):
     data: _Images | None = None
 
 
+def _image_channels(channels: int) -> int:
+    if not is_channels(channels):
+        raise ValueError("are neither 1 (gray) nor 3 (RGB)")
+    return channels
+
+
 class _Description(_Stored):
     settings: dict[str, Any]
     name: str | None = Field(None, max_length=LONGEST_TEXT)
     metrics: dict[str, Any] | None = None
+    channels: Annotated[int, AfterValidator(_image_channels)] = 1
     halo: int | None = Field(None, ge=0, le=LARGEST_HALO)
     size_divisor: int = Field(1, ge=1, le=LARGEST_HALO)
     seen_images: list[str] | None = None
@@ -133,7 +141,7 @@ def write_description(description: Mapping[str, Any]) -> str:
 
     Args:
         description: plain values: `settings` with the sections `model` and `blur` of the training's configuration, and
-            optionally `name`, `metrics`, `halo` and `size_divisor` [px].
+            optionally `name`, `metrics`, `channels`, `halo` and `size_divisor` [px].
     """
     return json.dumps({"format": _FORMAT, **description}, sort_keys=True)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from deblur.errors import UserError
 from deblur.inference.description import KEY, read_description
-from deblur.inference.tiles import Plane, PlaneNetwork, Planes
+from deblur.inference.tiles import Planes, TileNetwork
 from deblur.reading import read_bytes
 
 if TYPE_CHECKING:  # SciPy is loaded for a network that wants a Wiener estimate
@@ -25,7 +25,7 @@ def open_onnx(path: Path) -> "tuple[dict[str, Any], OnnxNetwork]":
     """Open a network that this program exported; no code in the file can run.
 
     Returns:
-        Its description (`settings`, `name`, `metrics`, `halo`, `size_divisor`), and the network.
+        Its description (`settings`, `name`, `metrics`, `channels`, `halo`, `size_divisor`), and the network.
 
     Raises:
         UserError: if onnxruntime or the file is missing, or the file is damaged or of another program.
@@ -62,10 +62,10 @@ def open_onnx(path: Path) -> "tuple[dict[str, Any], OnnxNetwork]":
     except Exception as error:  # of onnxruntime's classes
         raise _unusable(path, error) from error
     try:
-        probed = network.run(np.zeros((network.planes, *_PROBE), np.float32))
+        probed = network.run(np.zeros((sum(network.inputs), *_PROBE), np.float32))
     except Exception as error:  # as above
         raise _not_computed(path, error) from error
-    if probed.shape != _PROBE or probed.dtype != np.float32:
+    if probed.shape != (network.channels, *_PROBE) or probed.dtype != np.float32:
         raise UserError(f"{path} is damaged: its network gives an image of another size or type. Export it again.")
     return description, network
 
@@ -91,26 +91,22 @@ def _prefilter(description: Mapping[str, Any], path: Path) -> "WienerPrefilter |
         raise UserError(f"{path} is damaged: its Wiener pre-filter is not allowed ({error}).") from error
 
 
-class OnnxNetwork(PlaneNetwork):
+class OnnxNetwork(TileNetwork):
     """An exported network, which pads by itself.
 
     Attributes:
-        session: of onnxruntime, with an input and an output (N, 1, H, W), gray in [0, 1]; the Wiener estimate, if any,
-            is a second input (N, G, H, W). It is opened once a small input has been checked.
+        session: of onnxruntime, with an input and an output (N, channels, H, W) in [0, 1]; the Wiener estimate, if any,
+            is a second input (N, noise scales x channels, H, W). It is opened once a small input has been checked.
     """
 
     session: Any
 
     def __init__(self, sizes: "Sizes", description: Mapping[str, Any], prefilter: "WienerPrefilter | None") -> None:
         """Take the sizes, the description and the pre-filter of a graph."""
-        super().__init__(description.get("halo"), description.get("size_divisor", 1), prefilter)
+        channels = description.get("channels", 1)  # older files have none
+        super().__init__(channels, description.get("halo"), description.get("size_divisor", 1), prefilter)
         self._sizes = sizes
         self._checked: set[tuple[int, int]] = set()
-
-    @property
-    def planes(self) -> int:
-        """Number of planes of the input: the blurred one and its Wiener estimate."""
-        return 1 if self.prefilter is None else 1 + self.prefilter.planes
 
     def check(self, height: int, width: int) -> None:
         """Refuse a size for which the graph needs too much memory.
@@ -119,21 +115,20 @@ class OnnxNetwork(PlaneNetwork):
             UnusableGraph: with a short reason.
         """
         if (height, width) not in self._checked:
-            planes = [1] if self.prefilter is None else [1, self.prefilter.planes]
-            inputs = zip(self._sizes.inputs, planes, strict=False)
+            inputs = zip(self._sizes.inputs, self.inputs, strict=False)
             self._sizes.check({name: (1, count, height, width) for name, count in inputs})
             self._checked.add((height, width))
 
-    def __call__(self, surrounded: Planes) -> Plane:
-        """Restore a part of a plane; see `PlaneNetwork`."""
+    def __call__(self, surrounded: Planes) -> Planes:
+        """Restore a part of an image; see `TileNetwork`."""
         restored = self.run(surrounded)
         if not self.halo:
             return restored
         # The padding of the network reaches no further than the given surroundings.
-        return restored[self.halo : -self.halo, self.halo : -self.halo]
+        return restored[:, self.halo : -self.halo, self.halo : -self.halo]
 
-    def run(self, planes: Planes) -> Plane:
-        """Return the output (H, W) for an input (C, H, W).
+    def run(self, planes: Planes) -> Planes:
+        """Return the output (channels, H, W) for the planes of all inputs, (planes, H, W).
 
         Raises:
             UserError: if it would take more memory than a network of its layers.
@@ -144,10 +139,10 @@ class OnnxNetwork(PlaneNetwork):
             self.check(*planes.shape[1:])
         except UnusableGraph as error:
             raise UserError(f"The network is not computed: {error}. Give another.") from error
-        given = [planes[None]] if self.prefilter is None else [planes[None, :1], planes[None, 1:]]
+        given = np.split(planes[None], np.cumsum(self.inputs)[:-1], axis=1)
         (restored,) = self.session.run(None, dict(zip(self._sizes.inputs, given, strict=True)))
-        plane: Plane = restored[0, 0]
-        return plane
+        image: Planes = restored[0]
+        return image
 
 
 def _threads() -> int:

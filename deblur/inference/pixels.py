@@ -1,21 +1,16 @@
-"""Arrays that are restored: which are accepted, their gray planes, and colors below an alpha of 0."""
+"""Arrays that are restored: which are accepted, by networks for gray and RGB, and colors below an alpha of 0."""
 
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deblur.choices import Color
-from deblur.inference.tiles import Plane
-
-Pixels: TypeAlias = NDArray[Any]
+from deblur.choices import DEFAULT_COLOR, Color
+from deblur.inference.levels import BT601, Pixels, as_levels, as_unit, rounded, white_of
+from deblur.inference.tiles import Plane, Planes
 
 DUST: Final = 1e-4
 """How far floating-point values may lie outside [0, 1], as rounding leaves them: a fortieth of an 8-bit level."""
-BT601: Final = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in the luma (ITU-R BT.601)."""
-
 _LARGEST_FRACTION: Final = 2.0  # larger values are taken for levels of 8 or 16 bits
 _MOST_CHANNELS: Final = 4
 _BLOCK_ROWS: Final = 256  # computed at once, so that no second image in float32 is held
@@ -98,13 +93,13 @@ def _converted(image: Any) -> Any:
     return image.convert(f"{target}A" if target in ("L", "RGB") and image.has_transparency_data else target)
 
 
-def plane_count(pixels: Pixels, color: Color = "luma") -> int:
+def plane_count(pixels: Pixels, color: Color = DEFAULT_COLOR) -> int:
     """Return how many planes `restore_pixels` restores, for a progress bar."""
     return 3 if pixels.ndim == 3 and pixels.shape[2] >= 3 and color == "channels" else 1
 
 
-def restore_pixels(pixels: Pixels, restore: Callable[[Plane], Plane], color: Color = "luma") -> Pixels:
-    """Restore the gray planes of an image one after the other.
+def restore_pixels(pixels: Pixels, restore: Callable[[Plane], Plane], color: Color = DEFAULT_COLOR) -> Pixels:
+    """Restore the gray planes of an image one after the other, with a network for gray images.
 
     With `luma`, the Y of full-range YCbCr (ITU-R BT.601, the gray that networks are trained on) is restored and clipped
     to [0, 1]; Cb and Cr stay. A change of Y alone adds the same amount to red, green and blue, which is computed
@@ -125,39 +120,43 @@ def restore_pixels(pixels: Pixels, restore: Callable[[Plane], Plane], color: Col
         New pixels of the same shape and type; whole numbers are rounded to the nearest level.
     """
     if pixels.ndim == 2:
-        return _levels(restore(_plane(pixels)), pixels)
+        return as_levels(restore(as_unit(pixels)), pixels)
     restored = np.empty_like(pixels)
     if color == "channels":
         for channel in range(3):
-            restored[..., channel] = _levels(restore(_plane(pixels[..., channel])), pixels)
+            restored[..., channel] = as_levels(restore(as_unit(pixels[..., channel])), pixels)
         return restored
     luma = np.empty(pixels.shape[:2], np.float32)
     blocks = [slice(top, top + _BLOCK_ROWS) for top in range(0, len(pixels), _BLOCK_ROWS)]
     for rows in blocks:
-        luma[rows] = _plane(pixels[rows]) @ BT601
+        luma[rows] = as_unit(pixels[rows]) @ BT601
     restored_luma = restore(luma)
-    white = _white(pixels)
+    white = white_of(pixels)
     for rows in blocks:
         change = np.clip(restored_luma[rows], 0, 1) - luma[rows]
-        restored[rows] = np.clip(_rounded(pixels[rows] + change[..., None] * white, pixels), 0, white)
+        restored[rows] = np.clip(rounded(pixels[rows] + change[..., None] * white, pixels), 0, white)
     return restored
 
 
-def _white(pixels: Pixels) -> np.float32:
-    return np.float32(1 if np.issubdtype(pixels.dtype, np.floating) else np.iinfo(pixels.dtype).max)
+def restore_rgb(pixels: Pixels, tiles: Callable[[Pixels], Iterable[tuple[slice, slice, Planes]]]) -> Pixels:
+    """Restore an image with a network for RGB images, of which one tile at a time is held in floating point.
 
+    A gray image is restored as a color image of three equal channels, and the luma of the result is taken.
 
-def _plane(pixels: Pixels) -> Plane:
-    return pixels.astype(np.float32) / _white(pixels)
+    Args:
+        pixels: as in `restore_pixels`.
+        tiles: returns the rows, the columns and the values (3, rows, columns), clamped or not, of each restored tile of
+            an image (H, W, 3).
 
-
-def _levels(plane: Plane, like: Pixels) -> Pixels:
-    """Return a plane in the levels and type of other pixels."""
-    return _rounded(np.clip(plane, 0, 1) * _white(like), like).astype(like.dtype)
-
-
-def _rounded(levels: Pixels, like: Pixels) -> Pixels:
-    return levels if np.issubdtype(like.dtype, np.floating) else np.rint(levels)
+    Returns:
+        As `restore_pixels` does.
+    """
+    colors = pixels if pixels.ndim == 3 else np.broadcast_to(pixels[..., None], (*pixels.shape, 3))
+    restored = np.empty_like(pixels)
+    for rows, columns, tile in tiles(colors):
+        values = np.moveaxis(tile, 0, 2)
+        restored[rows, columns] = as_levels(values if pixels.ndim == 3 else np.clip(values, 0, 1) @ BT601, pixels)
+    return restored
 
 
 def restore_visible(pixels: Pixels, alpha: Pixels, restore: Callable[[Pixels], Pixels]) -> Pixels:

@@ -1,7 +1,7 @@
 """A trained network as a function from an image to an image."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.choices import Accelerator, Color, Precision, refusal
+from deblur.choices import DEFAULT_COLOR, Accelerator, Color, Precision, refusal
 from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
-from deblur.inference.pixels import Pixels, as_pixels, plane_count, restore_pixels, restore_visible
+from deblur.inference.levels import Pixels
+from deblur.inference.pixels import as_pixels, plane_count, restore_pixels, restore_rgb, restore_visible
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
-from deblur.inference.tiles import Plane, PlaneNetwork, TiledNetwork
+from deblur.inference.tiles import Plane, Planes, TiledNetwork, TileNetwork
 from deblur.runs.paths import near_place, refuse_no_run
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
@@ -34,13 +35,18 @@ class Restorer:
     """
 
     def __init__(
-        self, name: str, settings: Mapping[str, Any], exact: PlaneNetwork, fast: PlaneNetwork | None = None
+        self, name: str, settings: Mapping[str, Any], exact: TileNetwork, fast: TileNetwork | None = None
     ) -> None:
         """Take a network in float32 (`exact`), and the same in lower precision, for images of 8 bits (`fast`)."""
         self.name = name
         self.settings = settings
         self._exact = TiledNetwork(exact)
         self._fast = self._exact if fast is None else TiledNetwork(fast)
+
+    @property
+    def channels(self) -> int:
+        """The channels of the network's images: 1 for gray, 3 for RGB."""
+        return self._exact.channels
 
     @property
     def needs_kernel(self) -> bool:
@@ -50,19 +56,22 @@ class Restorer:
     def __call__(
         self,
         image: Any,
-        color: Color = "luma",
+        color: Color | None = None,
         advance: Advance | None = None,
         kernel: "Psf | None" = None,
     ) -> NDArray[Any]:
         """Restore an image of any origin.
+
+        A network for RGB restores red, green and blue at once. It restores a gray image as one of three equal channels,
+        and the luma of the result is taken.
 
         Args:
             image: gray (H, W) or (H, W, 1), RGB (H, W, 3), either with alpha as last channel (H, W, 2) or (H, W, 4);
                 uint8 or uint16 of full range, or floating point in [0, 1], which rounding may exceed by 1e-4. Alpha is
                 kept, and so are the colors that it hides. An image of Pillow is taken as the array of its gray or RGB
                 levels, whatever its orientation.
-            color: `luma` restores the brightness and keeps the color differences, `channels` restores red, green and
-                blue one by one.
+            color: how a network for gray restores a color image: `luma`, the default, restores the brightness and keeps
+                the color differences; `channels` restores red, green and blue one by one. None for a network for RGB.
             advance: called after each tile; see `count`.
             kernel: of the blur, an array of odd sides and of sum 1, for a non-blind network.
 
@@ -87,7 +96,7 @@ class Restorer:
     def restore_image(
         self,
         image: DecodedImage,
-        color: Color = "luma",
+        color: Color | None = None,
         advance: Advance | None = None,
         kernel: "Psf | None" = None,
     ) -> DecodedImage:
@@ -95,29 +104,47 @@ class Restorer:
         return replace(image, pixels=self._restored(image.pixels, image.alpha, color, advance, kernel))
 
     def _restored(
-        self, pixels: Pixels, alpha: Pixels | None, color: Color, advance: Advance | None, kernel: "Psf | None"
+        self, pixels: Pixels, alpha: Pixels | None, color: Color | None, advance: Advance | None, kernel: "Psf | None"
     ) -> Pixels:
-        _refuse_color(color)
+        self._refuse_color(color)
         _refuse_kernel(kernel, self.needs_kernel)
         tiled = self._fast if pixels.dtype == np.uint8 else self._exact
 
         def restore_plane(plane: Plane) -> Plane:
             return tiled.restore(plane, advance, kernel)
 
+        def restore_tiles(colors: Pixels) -> Iterator[tuple[slice, slice, Planes]]:
+            return tiled.tiles(colors, advance, kernel)
+
         def restore(colors: Pixels) -> Pixels:
-            return restore_pixels(colors, restore_plane, color)
+            if self.channels == 1:
+                return restore_pixels(colors, restore_plane, color or DEFAULT_COLOR)
+            return restore_rgb(colors, restore_tiles)
 
         return restore(pixels) if alpha is None else restore_visible(pixels, alpha, restore)
 
-    def count(self, image: Any, color: Color = "luma") -> int:
+    def count(self, image: Any, color: Color | None = None) -> int:
         """Return how many tiles an image, decoded or of any origin, has, for a progress bar.
 
         Raises:
             ValueError: as a call does.
         """
-        _refuse_color(color)
+        self._refuse_color(color)
         pixels = image.pixels if isinstance(image, DecodedImage) else as_pixels(image)
-        return plane_count(pixels, color) * self._exact.count(pixels.shape[0], pixels.shape[1])
+        passes = plane_count(pixels, color or DEFAULT_COLOR) if self.channels == 1 else 1
+        return passes * self._exact.count(pixels.shape[0], pixels.shape[1])
+
+    def _refuse_color(self, color: object) -> None:
+        if color is None:
+            return
+        refused = refusal("color", color, Color)
+        if refused is None and self.channels > 1:
+            refused = (
+                f"color={color} is for a network of gray images, and {self.name} restores red, green and blue at once: "
+                "leave color out."
+            )
+        if refused:
+            raise ValueError(refused)
 
 
 def load(
@@ -196,9 +223,3 @@ def _refuse_kernel(kernel: "Psf | None", is_needed: bool) -> None:
         if not is_needed:
             raise ValueError("the network takes no kernel: leave it out")
         Kernel(kernel)
-
-
-def _refuse_color(color: object) -> None:
-    refused = refusal("color", color, Color)
-    if refused:
-        raise ValueError(refused)

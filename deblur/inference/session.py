@@ -42,7 +42,7 @@ class RestoreOptions:
     """How images are restored; the options of the command of the same names."""
 
     network: str = DEFAULT
-    color: Color = "luma"
+    color: Color | None = None
     known_blur: AskedBlur | None = None
     simulate: AskedBlur | None = None
     side_by_side: bool = False
@@ -144,7 +144,10 @@ class _Simulation:
         self._degradation = _built(blur, settings, asked.trusted)
         self._name = settings.get("name") or settings["_target_"]
         self._restorer = restorer
-        self._color: Color = asked.color
+        if restorer.needs_kernel:
+            with blur.naming_option():
+                self._degradation.require_one_kernel(f"the network {restorer.name}")
+        self._color = asked.color
         self.gains: dict[str, Gain] = {}
 
     def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> DecodedImage:
@@ -152,7 +155,7 @@ class _Simulation:
         given = eight_bits(image.pixels)
         blurred = degraded(given, self._degradation, task.name)
         sharp = reference(given, self._degradation, task.name)
-        kernel = drawn(self._degradation, task.name).kernel.psf if self._restorer.needs_kernel else None
+        kernel = drawn(self._degradation, task.name).psf if self._restorer.needs_kernel else None
         restored = self._restorer(blurred, self._color, advance, kernel)
         self.gains[task.name] = gain(blurred, restored, sharp)
         return row([blurred, restored, sharp])
@@ -198,6 +201,8 @@ def _kernel(restorer: Restorer, blur: AskedBlur | None) -> "Psf | None":
         raise UserError(
             f"{blur.option}: the network {restorer.name} takes the kernel alone: leave out {' and '.join(given)}."
         )
+    with blur.naming_option():
+        degradation.require_one_kernel(f"the network {restorer.name}")
     known = degradation.fixed_kernel
     if known is None:
         raise UserError(
@@ -213,7 +218,13 @@ def _decibels(value: float, digits: str) -> str:
 
 
 def _loaded(network: str, asked: RestoreOptions) -> Restorer:
-    return load(network, accelerator=asked.accelerator, precision=asked.precision, trusted=asked.trusted)
+    restorer = load(network, accelerator=asked.accelerator, precision=asked.precision, trusted=asked.trusted)
+    if asked.color is not None and restorer.channels > 1:
+        raise UserError(
+            f"--color {asked.color} is for a network of gray images, and {restorer.name} restores red, green and blue "
+            "at once: leave --color out."
+        )
+    return restorer
 
 
 def _summary(

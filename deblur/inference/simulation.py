@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur import Degradation, Sampled, degrade, exposed
-from deblur.inference.pixels import BT601
+from deblur.inference.levels import BT601
 from deblur.text import as_bytes
 
 _BLOCK_ROWS: Final = 256

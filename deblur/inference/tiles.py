@@ -1,4 +1,4 @@
-"""Restore planes of any size with a network, tile by tile, in bounded memory."""
+"""Restore images of any size with a network, tile by tile, in bounded memory."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.errors import UserError
+from deblur.inference.levels import Pixels, as_unit
 from deblur.mirroring import mirror_index
 
 if TYPE_CHECKING:  # SciPy and OpenCV are loaded for a network that wants a Wiener estimate
@@ -20,55 +21,83 @@ Plane: TypeAlias = NDArray[np.float32]  # (H, W)
 Planes: TypeAlias = NDArray[np.float32]  # (C, H, W)
 
 
-class PlaneNetwork(ABC):
+class TileNetwork(ABC):
     """A trained network, whatever computes it.
 
     Attributes:
+        channels: of the images, 1 (gray) or 3 (RGB).
         halo: reach of the receptive field [px]; None if it is not known.
-        size_divisor: parts of a plane begin and end at multiples of this, which divides the halo [px].
-        prefilter: computes the Wiener estimate of a plane; None if the network wants none.
+        size_divisor: parts of an image begin and end at multiples of this, which divides the halo [px].
+        prefilter: computes the Wiener estimate of a channel; None if the network wants none.
     """
 
-    def __init__(self, halo: int | None, size_divisor: int, prefilter: "WienerPrefilter | None") -> None:
+    def __init__(self, channels: int, halo: int | None, size_divisor: int, prefilter: "WienerPrefilter | None") -> None:
         """Take the traits of the network."""
+        self.channels = channels
         self.halo = halo
         self.size_divisor = size_divisor
         self.prefilter = prefilter
 
     @property
     def needs_kernel(self) -> bool:
-        """Whether the network needs the kernel that blurred each plane."""
+        """Whether the network needs the kernel that blurred each image."""
         return self.prefilter is not None and self.prefilter.needs_kernel
 
-    def prepare(self, plane: Plane, kernel: "Psf | None") -> Planes:
-        """Return the input of the network (C, H, W): a whole plane in [0, 1], and its Wiener estimate if wanted."""
-        return plane[None] if self.prefilter is None else np.concatenate([plane[None], self.prefilter(plane, kernel)])
+    @property
+    def inputs(self) -> list[int]:
+        """The number of planes of each input: the image, and its Wiener estimate if the network wants one."""
+        of_estimate = [] if self.prefilter is None else [self.channels * self.prefilter.planes]
+        return [self.channels, *of_estimate]
 
-    @abstractmethod
-    def __call__(self, surrounded: Planes, /) -> Plane:
-        """Restore a part of a plane.
+    def wiener_estimate(self, image: Pixels, kernel: "Psf | None") -> Planes | None:
+        """Return the Wiener estimate of a whole image; None if the network wants none.
+
+        The channels are filtered one after the other: the spectra of one take memory at a time.
 
         Args:
-            surrounded: (C, H + 2 halo, W + 2 halo): the part of the prepared input with its surroundings. If the halo
-                is not known, all of the input (C, H, W).
+            image: (H, W, channels).
+            kernel: of the blur, for a non-blind network.
 
         Returns:
-            (H, W), not clamped.
+            (noise scales x channels, H, W): all channels of the first noise scale, then of the next one.
+
+        Raises:
+            ValueError: if the network needs a kernel, and there is none.
+        """
+        if self.prefilter is None:
+            return None
+        height, width, channels = image.shape
+        estimate = np.empty((self.prefilter.planes, channels, height, width), np.float32)
+        for channel in range(channels):
+            estimate[:, channel] = self.prefilter(np.ascontiguousarray(as_unit(image[..., channel])), kernel)
+        return estimate.reshape(-1, height, width)
+
+    @abstractmethod
+    def __call__(self, surrounded: Planes, /) -> Planes:
+        """Restore a part of an image.
+
+        Args:
+            surrounded: (planes, H + 2 halo, W + 2 halo): the channels of the part, in [0, 1], and its Wiener estimate
+                if the network wants one, with their surroundings. If the halo is not known, all of the image.
+
+        Returns:
+            (channels, H, W), not clamped.
         """
 
 
 class TiledNetwork:
-    """A network that restores a plane in tiles whose results, side by side, are those of the whole plane.
+    """A network that restores an image in tiles whose results, side by side, are those of the whole image.
 
-    Each tile includes the surroundings within the network's halo; beyond the plane, these are its mirror image, as in
-    the network's own padding. All tiles of a plane have one shape: the last of a row is moved inwards rather than cut.
-    If the size divisor is above 1, the plane is continued up to a multiple of it, and the result is cropped.
+    Each tile includes the surroundings within the network's halo; beyond the image, these are its mirror image, as in
+    the network's own padding. All tiles of an image have one shape: the last of a row is moved inwards rather than cut.
+    If the size divisor is above 1, the image is continued up to a multiple of it, and the result is cropped. One tile
+    at a time is held in floating point.
 
-    A network without a known halo pads in its own way, so that no tile equals the whole: it restores whole planes, and
+    A network without a known halo pads in its own way, so that no tile equals the whole: it restores whole images, and
     needs the memory for them.
     """
 
-    def __init__(self, network: PlaneNetwork, tile: int = DEFAULT_TILE) -> None:
+    def __init__(self, network: TileNetwork, tile: int = DEFAULT_TILE) -> None:
         """Take a network, and the largest side of a tile [px], which decides speed and memory, not the result."""
         if tile < 1:
             raise ValueError(f"a tile has at least 1 px a side, not {tile}")
@@ -76,43 +105,64 @@ class TiledNetwork:
         self._tile = tile
 
     @property
+    def channels(self) -> int:
+        """The channels of the images: 1 for gray, 3 for RGB."""
+        return self._network.channels
+
+    @property
     def needs_kernel(self) -> bool:
-        """Whether the network needs the kernel that blurred each plane."""
+        """Whether the network needs the kernel that blurred each image."""
         return self._network.needs_kernel
 
     def count(self, height: int, width: int) -> int:
-        """Return the number of tiles of a plane, for a progress bar."""
+        """Return the number of tiles of an image, for a progress bar."""
         return len(list(self._places(height, width)))
 
-    def restore(self, plane: Plane, advance: Callable[[], object] | None = None, kernel: "Psf | None" = None) -> Plane:
-        """Restore a plane.
+    def restore(
+        self, image: Pixels, advance: Callable[[], object] | None = None, kernel: "Psf | None" = None
+    ) -> NDArray[np.float32]:
+        """Restore an image as numbers in floating point; for arguments and errors see `tiles`.
+
+        Returns:
+            An array of the shape of the image, not clamped.
+        """
+        restored = np.empty(image.shape, np.float32)
+        for rows, columns, tile in self.tiles(image, advance, kernel):
+            restored[rows, columns] = tile[0] if image.ndim == 2 else np.moveaxis(tile, 0, 2)
+        return restored
+
+    def tiles(
+        self, image: Pixels, advance: Callable[[], object] | None = None, kernel: "Psf | None" = None
+    ) -> Iterator[tuple[slice, slice, Planes]]:
+        """Restore an image tile by tile.
 
         Args:
-            plane: (H, W) in [0, 1], from 1x1.
+            image: (H, W), or (H, W, 3) for a network of three channels, from 1x1.
             advance: called after each tile.
             kernel: of the blur, for a non-blind network.
 
-        Returns:
-            (H, W), not clamped.
+        Yields:
+            The rows and columns of a tile, which may overlap, and its result (channels, rows, columns), not clamped.
 
         Raises:
-            UserError: if the network returns NaN or infinite values.
+            UserError: if the network returns NaN or infinite values, or an image of another size.
             ValueError: if the network needs a kernel, and there is none.
         """
-        planes = self._network.prepare(np.ascontiguousarray(plane), kernel)
-        size_divisor = self._network.size_divisor
-        restored = np.empty([_whole(size, size_divisor) for size in plane.shape], np.float32)
-        for rows, columns in self._places(*plane.shape):
-            tile = self._restore_tile(planes, rows, columns)
+        height, width = image.shape[:2]
+        channels = image.reshape(height, width, self._network.channels)
+        estimate = self._network.wiener_estimate(channels, kernel)
+        for rows, columns in self._places(height, width):
+            tile = self._restored(channels, estimate, rows, columns)
             if not np.isfinite(tile).all():
                 raise UserError(
                     "The network gives values that are no numbers (NaN or infinite): its training has failed; "
                     "take another run, or an earlier checkpoint of it."
                 )
-            restored[rows, columns] = tile
+            bottom, right = min(rows.stop, height), min(columns.stop, width)
+            cropped = tile[:, : bottom - rows.start, : right - columns.start]
+            yield slice(rows.start, bottom), slice(columns.start, right), cropped
             if advance is not None:
                 advance()
-        return restored[: plane.shape[0], : plane.shape[1]]
 
     def _places(self, height: int, width: int) -> Iterator[tuple[slice, slice]]:
         if self._network.halo is None:
@@ -122,15 +172,20 @@ class TiledNetwork:
             for columns in _parts(width, self._tile, self._network.size_divisor):
                 yield rows, columns
 
-    def _restore_tile(self, planes: Planes, rows: slice, columns: slice) -> Plane:
-        halo = self._network.halo
-        if halo is None:
-            return self._network(planes)
+    def _restored(self, image: Pixels, estimate: Planes | None, rows: slice, columns: slice) -> Planes:
+        halo = self._network.halo or 0
         above, beside = (
             mirror_index(np.arange(part.start - halo, part.stop + halo), size, np.minimum)
-            for part, size in zip((rows, columns), planes.shape[1:], strict=True)
+            for part, size in zip((rows, columns), image.shape[:2], strict=True)
         )
-        return self._network(planes[:, above[:, None], beside])
+        surrounded = np.moveaxis(as_unit(image[above[:, None], beside]), 2, 0)
+        if estimate is not None:
+            surrounded = np.concatenate([surrounded, estimate[:, above[:, None], beside]])
+        tile = self._network(np.ascontiguousarray(surrounded))
+        shape = (self._network.channels, rows.stop - rows.start, columns.stop - columns.start)
+        if tile.shape != shape:
+            raise UserError(f"The network gives an array of {tile.shape} for an image of {shape}: give another.")
+        return tile
 
 
 def _whole(size: int, size_divisor: int) -> int:

@@ -7,11 +7,11 @@ from torch import nn
 from deblur.errors import UserError
 from deblur.inference.description import LARGEST_PART
 from deblur.inference.prefilters import prefilter_of
-from deblur.inference.tiles import DEFAULT_TILE, Plane, PlaneNetwork, Planes
+from deblur.inference.tiles import DEFAULT_TILE, Planes, TileNetwork
 from deblur.models.protocol import traits_of
 
 
-class TorchNetwork(PlaneNetwork):
+class TorchNetwork(TileNetwork):
     """A trained network of torch, on a device."""
 
     def __init__(self, network: nn.Module, device: torch.device, bfloat16: bool = False) -> None:
@@ -23,42 +23,41 @@ class TorchNetwork(PlaneNetwork):
             bfloat16: compute the products in bfloat16.
 
         Raises:
-            UserError: if the `size_divisor` is not allowed, or a tile would take gigabytes.
+            UserError: if its `size_divisor` or `channels` are not allowed, or a tile would take gigabytes.
         """
-        _refuse_large_parts(network)
         traits = traits_of(network)
-        super().__init__(traits.halo, traits.size_divisor, prefilter_of(network))
+        super().__init__(traits.channels, traits.halo, traits.size_divisor, prefilter_of(network))
+        self._refuse_large_parts(network)
         self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
         self._device = device
         self._bfloat16 = bfloat16
 
-    def __call__(self, surrounded: Planes) -> Plane:
-        """Restore a part of a plane; see `PlaneNetwork`."""
+    def __call__(self, surrounded: Planes) -> Planes:
+        """Restore a part of an image; see `TileNetwork`."""
         with (
             torch.inference_mode(),
             torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16),
             torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # float32 means float32, on a GPU too
         ):
             planes = torch.from_numpy(surrounded).to(self._device)[None]
-            blurred, *wiener_estimate = [planes] if self.prefilter is None else [planes[:, :1], planes[:, 1:]]
+            blurred, *wiener_estimate = torch.split(planes, self.inputs, dim=1)
             if self.halo is None:
                 restored = self._network(blurred, *wiener_estimate)
             else:
                 restored = self._network(
                     blurred.contiguous(memory_format=torch.channels_last), *wiener_estimate, pad=False
                 )
-            tile: Plane = restored[0, 0].float().numpy(force=True).astype(np.float32, copy=False)
+            tile: Planes = restored[0].float().numpy(force=True).astype(np.float32, copy=False)
         return tile
 
-
-def _refuse_large_parts(network: nn.Module) -> None:
-    """Refuse a wide network of a large receptive field, which needs gigabytes for a tile."""
-    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    widest = max((max(layer.in_channels, layer.out_channels) for layer in convolutions), default=1)
-    side = DEFAULT_TILE + 2 * (traits_of(network).halo or 0)
-    needed = 4 * widest * side**2
-    if needed > LARGEST_PART:
-        raise UserError(
-            f"The network would take {needed / 2**30:.0f} GiB for each part of an image, with layers of {widest} "
-            f"channels and {side} px a side: {LARGEST_PART // 2**30} are allowed. Give another."
-        )
+    def _refuse_large_parts(self, network: nn.Module) -> None:
+        """Refuse a wide network of a large receptive field, which needs gigabytes for a tile."""
+        convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+        widest = max(sum(self.inputs), *(max(layer.in_channels, layer.out_channels) for layer in convolutions), 0)
+        side = DEFAULT_TILE + 2 * (self.halo or 0)
+        needed = 4 * widest * side**2
+        if needed > LARGEST_PART:
+            raise UserError(
+                f"The network would take {needed / 2**30:.0f} GiB for each part of an image, with layers of {widest} "
+                f"channels and {side} px a side: {LARGEST_PART // 2**30} are allowed. Give another."
+            )

@@ -15,6 +15,7 @@ from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.inference.description import SEEN, check_settings, checked_seen, has_settings
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.weights import SUFFIX, read_weights
+from deblur.models.protocol import traits_of
 from deblur.reading import MissingFile
 from deblur.runs.paths import refuse_no_run
 from deblur.runs.records import read_config, read_metrics
@@ -84,7 +85,22 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
         config = {key: settings[key] for key in SETTINGS if key in settings}
         weights = _weights(content)
     network = _restored_network(config["model"], weights, source, trusted)
+    _refuse_other_channels(network, config, source)
     return Trained(name, network, config, metrics, checked_seen(content.get(SEEN), source))
+
+
+def _refuse_other_channels(network: nn.Module, config: Mapping[str, Any], path: Path) -> None:
+    """Refuse a network that does not state the channels of the images that it was trained on.
+
+    Raises:
+        UserError: if it does not, or states impossible ones.
+    """
+    color, channels = (config.get("data") or {}).get("color", "gray"), traits_of(network).channels
+    if color == "rgb" and channels == 1:
+        raise UserError(
+            f"{path} was trained with data.color=rgb, and its class {type(network).__name__} lacks the attribute "
+            "channels=3: add it to the class (see deblur.models.protocol)."
+        )
 
 
 def _name_of(folder: Path) -> str:

@@ -19,15 +19,15 @@ def measure(
     """Measure restored and blurred images, in float32.
 
     Args:
-        restored: (N, 1, H, W).
-        batch: with `blurred` and `sharp`, and `wiener_estimate` (N, planes, H, W) of a Wiener-guided network.
+        restored: (N, C, H, W).
+        batch: with `blurred` and `sharp`, and `wiener_estimate` (N, planes x C, H, W) of a Wiener-guided network.
         metrics: the PSNR among them.
         of_input: whether to measure the blurred image by all metrics; otherwise only its PSNR.
 
     Returns:
         (N,) each: the metrics by name, `gain` [dB], which is PSNR(restored) - PSNR(blurred), `input_psnr`, and with
-        `of_input` `input_<metric>` for each metric and `wiener_psnr` of the first plane of the Wiener estimate, if
-        there is one. PSNR and gain are infinite if an image is exact.
+        `of_input` `input_<metric>` for each metric and `wiener_psnr` of the Wiener estimate of the first noise scale,
+        if there is one. PSNR and gain are infinite if an image is exact.
     """
     blurred, sharp = batch["blurred"], batch["sharp"]
     restored = restored.float().clamp(0, 1)
@@ -39,7 +39,7 @@ def measure(
         measured[name] = metric(restored, sharp)
     measured["gain"] = measured["psnr"] - measured["input_psnr"]
     if of_input and "wiener_estimate" in batch:
-        measured["wiener_psnr"] = PSNR(batch["wiener_estimate"][:, :1], sharp)
+        measured["wiener_psnr"] = PSNR(batch["wiener_estimate"][:, : sharp.shape[1]], sharp)
     return measured
 
 

@@ -1,8 +1,9 @@
 """The registry of metrics; torch is imported when one is computed."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from deblur.errors import UserError
@@ -52,7 +53,7 @@ class Metric(ABC):
         """Return the value of each image, (N,).
 
         Args:
-            restored: (N, 1, H, W), float32 in [0, 1].
+            restored: (N, C, H, W), float32 in [0, 1], gray (C = 1) or RGB (C = 3).
             sharp: the same images; not passed to a metric whose `info.needs_reference` is false.
         """
 
@@ -60,8 +61,8 @@ class Metric(ABC):
         """Return the value of each image in float32, on the device of the images.
 
         Args:
-            images: (N, 1, H, W) restored or blurred images; clamped to [0, 1] first.
-            sharp: (N, 1, H, W) in [0, 1].
+            images: (N, C, H, W) restored or blurred images, gray or RGB; clamped to [0, 1] first.
+            sharp: (N, C, H, W) in [0, 1].
 
         Returns:
             (N,); not a number for images smaller than `info.min_side`.
@@ -81,7 +82,15 @@ class Metric(ABC):
         return values.detach().float()
 
 
+def _mean_of_channels(compute: Callable[["Tensor", "Tensor"], "Tensor"], *images: "Tensor") -> "Tensor":
+    """Return the mean of the values of an image's channels, (N,), from a metric of gray images."""
+    values = compute(*(each.flatten(0, 1).unsqueeze(1) for each in images))
+    return values.reshape(images[0].shape[:2]).mean(dim=1)
+
+
 class _PSNR(Metric):
+    """Of the mean squared error over all channels."""
+
     info = MetricInfo("psnr", "PSNR", "dB", decimals=2)
 
     def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
@@ -91,6 +100,8 @@ class _PSNR(Metric):
 
 
 class _SSIM(Metric):
+    """The mean of the channels."""
+
     info = MetricInfo("ssim", "SSIM", min_side=11)  # the window
 
     def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
@@ -99,28 +110,56 @@ class _SSIM(Metric):
         return ssim(restored, sharp)
 
 
+class _LumaPSNR(Metric):
+    """PSNR of the full-range luma; for gray images the PSNR itself. `rgb2ycbcr` of MATLAB gives other numbers."""
+
+    info = MetricInfo("psnr_y", "PSNR-Y", "dB", decimals=2)
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        from deblur.metrics.images import luma, psnr
+
+        return psnr(luma(restored), luma(sharp))
+
+
+class _LumaSSIM(Metric):
+    """SSIM of the full-range luma; for gray images the SSIM itself."""
+
+    info = MetricInfo("ssim_y", "SSIM-Y", min_side=_SSIM.info.min_side)
+
+    def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
+        from deblur.metrics.images import luma, ssim
+
+        return ssim(luma(restored), luma(sharp))
+
+
 class _MultiscaleSSIM(Metric):
-    """Wang et al., "Multi-scale structural similarity for image quality assessment", Asilomar 2003."""
+    """The mean of the channels.
+
+    Wang et al., "Multi-scale structural similarity for image quality assessment", Asilomar 2003.
+    """
 
     info = MetricInfo("ms_ssim", "MS-SSIM", min_side=176)  # of which the fifth scale holds the window of 11 px
 
     def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
         from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-        return multiscale_structural_similarity_index_measure(restored, sharp, data_range=1.0, reduction="none")
+        measure = partial(multiscale_structural_similarity_index_measure, data_range=1.0, reduction="none")
+        return _mean_of_channels(measure, restored, sharp)
 
 
 class _VIF(Metric):
-    """Sheikh and Bovik, "Image information and visual quality", IEEE TIP 2006, in the domain of pixels."""
+    """The mean of the channels.
+
+    Sheikh and Bovik, "Image information and visual quality", IEEE TIP 2006, in the domain of pixels.
+    """
 
     info = MetricInfo("vif", "VIF", min_side=41)
 
     def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
         from torchmetrics.functional.image import visual_information_fidelity
 
-        return visual_information_fidelity(
-            restored * _VIF_GRAY_LEVELS, sharp * _VIF_GRAY_LEVELS, sigma_n_sq=2.0, reduction="none"
-        )
+        measure = partial(visual_information_fidelity, sigma_n_sq=2.0, reduction="none")
+        return _mean_of_channels(measure, restored * _VIF_GRAY_LEVELS, sharp * _VIF_GRAY_LEVELS)
 
 
 class _MSE(Metric):
@@ -131,7 +170,8 @@ class _MSE(Metric):
 
 
 METRICS: Final[dict[str, Metric]] = {
-    metric.info.name: metric for metric in (_PSNR(), _SSIM(), _MultiscaleSSIM(), _VIF(), _MSE())
+    metric.info.name: metric
+    for metric in (_PSNR(), _SSIM(), _LumaPSNR(), _LumaSSIM(), _MultiscaleSSIM(), _VIF(), _MSE())
 }
 PSNR: Final = METRICS["psnr"]  # measured in every run: the best checkpoint, the gain and the report rely on it
 MOST_DECIMALS: Final = 12

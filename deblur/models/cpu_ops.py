@@ -1,8 +1,8 @@
 """Convolutions on a CPU: the same functions as torch's own, several times faster.
 
 torch's convolution library is fast if a layer has many channels on both sides. The last layer of an SRCNN has one
-output channel: it took half of the time of a 9-1-5. Each ReLU took another pass over all activations, forward and
-backward.
+output channel, or three in color: it took half of the time of a gray 9-1-5. Each ReLU took another pass over all
+activations, forward and backward.
 
 The functions call operators that torch does not document. A network uses them with `cpu_ops="auto"` if the installed
 torch has them all.
@@ -21,6 +21,7 @@ from torch.autograd.function import once_differentiable
 CHOICES: Final = ("auto", "torch")
 OPERATORS: Final = ("aten.convolution_backward", "aten.threshold_backward.grad_input")
 FUSED_OPERATOR: Final = "mkldnn._convolution_pointwise"
+RGB: Final = 3  # channels
 
 _FUSES = torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64")  # type: ignore[no-untyped-call] # of torch
 _log = logging.getLogger(__name__)
@@ -100,11 +101,14 @@ class _ConvolutionReLU(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, features: Tensor, weight: Tensor, bias: Tensor, dilation: tuple[int, int]) -> Tensor:
         weight, bias = weight.to(features.dtype), bias.to(features.dtype)
+        given, filters = features, weight
+        if features.shape[1] == RGB and dilation[1] == 1:  # the columns as channels: 0.8 of the time at 9x9
+            given, filters = _columns(features, weight.shape[3]), _as_columns(weight)
         if _FUSES:
             fused: Any = torch.ops.mkldnn._convolution_pointwise
-            rectified: Tensor = fused(features, weight, bias, [0, 0], [1, 1], dilation, 1, "relu", [], "")
+            rectified: Tensor = fused(given, filters, bias, [0, 0], [1, 1], dilation, 1, "relu", [], "")
         else:
-            rectified = F.conv2d(features, weight, bias, dilation=dilation).relu_()
+            rectified = F.conv2d(given, filters, bias, dilation=dilation).relu_()
         context.save_for_backward(features, weight, rectified)
         context.dilation = dilation
         return rectified
@@ -131,7 +135,7 @@ class _ConvolutionToImage(torch.autograd.Function):
         # From the last column to the first, as the gradient's shifted copies come below; all outputs of each.
         columns = weight.to(features.dtype).flip(3).permute(3, 0, 1, 2).reshape(count * outputs, inputs, rows, 1)
         columns = columns.contiguous(memory_format=torch.channels_last)
-        parts = F.conv2d(features, columns)
+        parts = F.conv2d(features, columns).contiguous()  # planes are shifted faster than channels
         last = count - 1
         width = parts.shape[-1] - last
         first = parts[:, last * outputs :, :, :width]
@@ -148,14 +152,31 @@ class _ConvolutionToImage(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         features, columns = context.saved_tensors
         outputs, inputs, rows, count = context.shape
-        padded = F.pad(gradient.to(features.dtype), (count - 1, count - 1))
-        shifted = padded.unfold(3, features.shape[-1], 1)  # (N, outputs, H, columns, W)
-        shifted = shifted.permute(0, 3, 1, 2, 4).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        shifted = _columns(F.pad(gradient.to(features.dtype), (count - 1, count - 1)), count)
         wanted = (context.needs_input_grad[0], True, False)
         for_features, for_columns, _ = _gradients(shifted, features, columns, wanted)
         assert for_columns is not None  # it is wanted
         for_weight = for_columns.reshape(count, outputs, inputs, rows).permute(1, 2, 3, 0).flip(3)
         return for_features, for_weight, gradient.sum((0, 2, 3))
+
+
+def _columns(planes: Tensor, count: int) -> Tensor:
+    """Return planes (N, C, H, W) with `count` neighboring columns of all C as channels, (N, count C, H, W - count + 1).
+
+    The first C channels are the columns themselves, the next C those one px to the right, and so on.
+    """
+    held = planes.contiguous(memory_format=torch.channels_last)
+    number, channels, height, width = held.shape
+    image, _, row, column = held.stride()
+    neighbors = held.as_strided((number, height, width - count + 1, count * channels), (image, row, column, 1))
+    return neighbors.contiguous().permute(0, 3, 1, 2)
+
+
+def _as_columns(weight: Tensor) -> Tensor:
+    """Return filters (O, C, height, width) as filters (O, width C, height, 1) of what `_columns` returns."""
+    outputs, channels, rows, count = weight.shape
+    columns = weight.permute(0, 3, 1, 2).reshape(outputs, count * channels, rows, 1)
+    return columns.contiguous(memory_format=torch.channels_last)
 
 
 def _gradients(

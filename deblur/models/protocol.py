@@ -15,11 +15,12 @@ LARGEST_HALO: Final = 1000  # px on each side of every tile
 
 
 class Network(Protocol):
-    """A network that maps images (N, C, H, W) in [0, 1], C = 1 for gray and 3 for RGB, to images of the same shape.
+    """A network that maps images (N, channels, H, W) in [0, 1] to images of the same shape.
 
     A plain `torch.nn.Module` is a network: each member below is optional, and `traits_of` has the defaults.
 
     Attributes:
+        channels: 1 for gray images, 3 for RGB images. Default: 1.
         halo: width of the border that the input needs around the output [px]. `forward` then takes `pad=False`, the
             network is trained on patches that include their halo, and it restores images in tiles. Default: the network
             pads by itself, and restores images whole.
@@ -28,6 +29,7 @@ class Network(Protocol):
         macs_per_pixel: multiply-accumulate operations per output pixel. Default: unknown.
     """
 
+    channels: int
     halo: int
     size_divisor: int
     receptive_field: int
@@ -49,14 +51,20 @@ class Traits:
     receptive_field: int | None
     macs_per_pixel: int | None
     wants_wiener_estimate: bool
+    channels: int = 1
 
 
 def traits_of(network: object) -> Traits:
     """Return the properties of a network, with the defaults of a plain module.
 
     Raises:
-        UserError: if its `size_divisor` is not allowed.
+        UserError: if its `size_divisor` or its `channels` are not allowed.
     """
+    channels = getattr(network, "channels", 1)
+    if not is_channels(channels):
+        raise UserError(
+            f"The network's attribute channels={channels} is not allowed: give 1 for gray or 3 for RGB images."
+        )
     halo, size_divisor = getattr(network, "halo", None), getattr(network, "size_divisor", 1)
     if not is_size_divisor(size_divisor, halo):
         raise UserError(
@@ -69,7 +77,13 @@ def traits_of(network: object) -> Traits:
         receptive_field=getattr(network, "receptive_field", None),
         macs_per_pixel=getattr(network, "macs_per_pixel", None),
         wants_wiener_estimate=getattr(network, "prefilter", None) is not None,
+        channels=channels,
     )
+
+
+def is_channels(value: Any) -> bool:
+    """Return whether a value is the number of channels of a gray or of an RGB image."""
+    return type(value) is int and value in (1, 3)
 
 
 def is_size_divisor(value: Any, halo: int | None) -> bool:

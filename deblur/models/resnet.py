@@ -86,6 +86,7 @@ class ResNet(nn.Module):
                 "ResNet needs blocks from 0, a width and an unshuffle factor from 1, and an odd end_kernel_size: "
                 f"{blocks}, {width}, {unshuffle}, {end_kernel_size}"
             )
+        self.channels = channels
         self.size_divisor = unshuffle
         self.halo = unshuffle * (2 * (end_kernel_size // 2) + 2 * blocks)
         self.first = nn.Conv2d(channels * unshuffle**2, width, end_kernel_size)

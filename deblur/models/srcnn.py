@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from deblur.mirroring import mirror_index
 from deblur.models.cpu_ops import convolve_rectified, convolve_to_image, is_fast_for, uses_fast_operators
+from deblur.models.protocol import is_channels
 
 
 class ConvStack(nn.Module):
@@ -45,6 +46,7 @@ class ConvStack(nn.Module):
         steps = [1] * len(kernel_sizes) if dilations is None else list(dilations)
         if len(steps) != len(kernel_sizes) or min(steps) < 1:
             raise ValueError(f"SRCNN needs a dilation of at least 1 for each layer: {kernel_sizes}, {dilations}")
+        self.channels = channels
         self.halo = sum(step * (size - 1) for step, size in zip(steps, kernel_sizes, strict=True)) // 2
         through = [planes, *widths, channels]
         self.convolutions = nn.ModuleList(
@@ -133,7 +135,7 @@ def refuse_channels(channels: int) -> None:
     Raises:
         ValueError: for a number other than 1 and 3.
     """
-    if channels not in (1, 3):
+    if not is_channels(channels):
         raise ValueError(f"channels={channels} is not allowed: give 1 for gray or 3 for RGB.")
 
 

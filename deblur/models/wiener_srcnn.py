@@ -1,6 +1,6 @@
 """SRCNN on a blurred image and its Wiener estimates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +12,13 @@ from deblur.models.srcnn import ConvStack, inner, pad_symmetric
 
 if TYPE_CHECKING:  # only this network needs SciPy
     from deblur.blur.camera import Space
+    from deblur.blur.images import Extension
     from deblur.blur.kernels import Psf
     from deblur.wiener.images import ByteImage
     from deblur.wiener.prefilter import WienerPrefilter
 
 _MEASURED = ("kernel", "power", "noise")
-_LINEAR = "linear_light"  # among the weights, only if the filter works in linear light
+_CHOSEN = ("is_circular", "is_linear")
 
 
 class WienerSRCNN(ConvStack):
@@ -34,6 +35,8 @@ class WienerSRCNN(ConvStack):
     power: Tensor
     noise: Tensor
     fft_noise_scale: Tensor
+    is_circular: Tensor
+    is_linear: Tensor
 
     def __init__(
         self,
@@ -69,20 +72,21 @@ class WienerSRCNN(ConvStack):
         super().__init__(planes, channels, kernel_sizes, widths, dilations, dropout, cpu_ops)
         if not noise_scales or min(noise_scales) <= 0:
             raise ValueError(f"noise_scales are numbers above 0, at least one: {noise_scales}")
-        self.channels = channels
         self.non_blind = non_blind
         self.estimate_noise = estimate_noise
-        self.linear_light = False
         self._noise_scales = tuple(noise_scales)
         for name in _MEASURED:
             self.register_buffer(name, torch.zeros(0, 0))
         self.register_buffer("fft_noise_scale", torch.ones(()))
+        self.register_buffer("is_circular", torch.zeros(()))  # 1 for a circular boundary
+        self.register_buffer("is_linear", torch.zeros(()))  # 1 for a blur in linear light
 
     def calibrate(
         self,
         sharp: "Sequence[ByteImage]",
         blurred: "Sequence[ByteImage]",
         kernels: "Sequence[Psf]",
+        boundary: "Extension" = "symmetric",
         space: "Space | None" = None,
     ) -> None:
         """Measure the spectra that the Wiener filter needs, on all channels alike.
@@ -91,6 +95,7 @@ class WienerSRCNN(ConvStack):
             sharp: training images (H, W) or (H, W, 3), of any sizes; at least one.
             blurred: the same images degraded, rounded to 8 bits.
             kernels: of each image.
+            boundary: how the blurred images continue beyond their boundary; symmetric also for a valid one.
             space: in which they were blurred; None is that of the encoded values.
 
         Raises:
@@ -106,10 +111,11 @@ class WienerSRCNN(ConvStack):
             self.kernel = self._buffer(kernels[0])
         sharp, blurred = ([plane for image in images for plane in planes_of(image)] for images in (sharp, blurred))
         kernels = [kernel for kernel in kernels for _ in range(self.channels)]
-        found = WienerFilter.measured(sharp, blurred, kernels, self.estimate_noise, space or ENCODED)
-        self.linear_light = found.space.linear
+        found = WienerFilter.measured(sharp, blurred, kernels, self.estimate_noise, boundary, space or ENCODED)
         self.power, self.noise = self._buffer(found.power.power), self._buffer(found.noise.power)
         self.fft_noise_scale = torch.tensor(found.fft_noise_scale, device=self.fft_noise_scale.device)
+        self.is_circular = torch.tensor(float(boundary == "circular"), device=self.is_circular.device)
+        self.is_linear = torch.tensor(float(found.space.linear), device=self.is_linear.device)
 
     def prefilter(self) -> "WienerPrefilter":
         """Return the Wiener pre-filter, which needs no torch.
@@ -129,7 +135,8 @@ class WienerSRCNN(ConvStack):
             fft_noise_scale=self.fft_noise_scale.item(),
             noise_scales=self._noise_scales,
             estimate_noise=self.estimate_noise,
-            linear_light=self.linear_light,
+            boundary="circular" if self.is_circular.item() else "symmetric",
+            linear_light=bool(self.is_linear.item()),
         )
 
     def forward(self, blurred: Tensor, wiener_estimate: Tensor, pad: bool = True) -> Tensor:
@@ -152,20 +159,16 @@ class WienerSRCNN(ConvStack):
     def _buffer(self, values: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(values.astype(np.float32)).to(self.power.device)
 
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        if self.linear_light:
-            destination[f"{prefix}{_LINEAR}"] = torch.tensor(True)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        # Its presence says it: weights without memory have no values. The dictionary is torch's own copy.
-        self.linear_light = state_dict.pop(f"{prefix}{_LINEAR}", None) is not None
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *others: Any) -> None:
         # The shapes depend on the training's images and kernel: a network that is not calibrated lacks them.
         for name in _MEASURED:
             held = state_dict.get(f"{prefix}{name}")
             if isinstance(held, Tensor) and held.ndim == 2:
                 setattr(self, name, torch.empty_like(held, device=self.power.device))
-        super()._load_from_state_dict(state_dict, prefix, *others)
+        # Files of before these choices are of a symmetric boundary and of encoded values.
+        usual = {f"{prefix}{name}": torch.zeros_like(getattr(self, name)) for name in _CHOSEN}
+        known = {**usual, **state_dict}
+        super()._load_from_state_dict(known, prefix, *others)
 
 
 def _array(values: Tensor) -> NDArray[np.float32]:

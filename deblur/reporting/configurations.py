@@ -222,7 +222,7 @@ def _test_setting_labels(labels: Sequence[str], groups: Sequence[Sequence[Run]])
     for label in {label for label in labels if labels.count(label) > 1}:
         alike = [index for index, other in enumerate(labels) if other == label]
         images = [image_settings(groups[index][0]) for index in alike]
-        shown = ("data.max_images", "data.seed", "data.boundary", "data.eval_crop", "data.name")
+        shown = ("data.color", "data.max_images", "data.seed", "data.boundary", "data.eval_crop", "data.name")
         varied = [key for key in varying(images) if key in shown]
         ways = (
             [describe(one, varied) for one in images],

@@ -29,7 +29,7 @@ LEAST_DETAIL = 16  # [px]
 TILE = 1.75  # [inch]
 CROP = "#D55E00"
 
-Gray = NDArray[np.float64]
+Pixels = NDArray[np.float64]  # levels of 255, (H, W) of a gray image or (H, W, 3) of an RGB image
 
 
 @dataclass(frozen=True)
@@ -129,29 +129,37 @@ def _draw(sample: _Sample, configurations: Sequence[Configuration], grid: NDArra
     return f"{sample.name}, {kind} gain ({sample.gain:+.2f} dB): {', '.join(numbers)}."
 
 
-def _show(whole: Axes, detail: Axes, image: Gray, crop: tuple[int, int, int] | None) -> None:
-    whole.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
+def _show(whole: Axes, detail: Axes, image: Pixels, crop: tuple[int, int, int] | None) -> None:
+    _imshow(whole, image, "antialiased")
     if crop is None:
         return
     top, left, side = crop
     whole.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=CROP, linewidth=1.2))
-    cut = image[top : top + side, left : left + side]
-    detail.imshow(cut, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    _imshow(detail, image[top : top + side, left : left + side], "nearest")
 
 
-def _detail(blurred: Gray, sharp: Gray) -> tuple[int, int, int] | None:
+def _imshow(axes: Axes, image: Pixels, interpolation: str) -> None:
+    if image.ndim == 3:
+        axes.imshow(image / 255, interpolation=interpolation)
+    else:
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation=interpolation)
+
+
+def _detail(blurred: Pixels, sharp: Pixels) -> tuple[int, int, int] | None:
     """Return top, left and side of the square in which two images differ most [px]; None if their sizes differ."""
     if blurred.shape != sharp.shape:
         return None
-    side = min(max(min(sharp.shape) // DETAIL, LEAST_DETAIL), *sharp.shape)
-    energy = uniform_filter((blurred - sharp) ** 2, size=side, mode="constant")
+    height, width = sharp.shape[:2]
+    side = min(max(min(height, width) // DETAIL, LEAST_DETAIL), height, width)
+    error = (blurred - sharp) ** 2
+    energy = uniform_filter(error if error.ndim == 2 else error.sum(axis=2), size=side, mode="constant")
     before = side // 2  # the filter's window starts this far before its center
-    inner = energy[before : sharp.shape[0] - side + before + 1, before : sharp.shape[1] - side + before + 1]
+    inner = energy[before : height - side + before + 1, before : width - side + before + 1]
     top, left = np.unravel_index(int(np.argmax(inner)), inner.shape)
     return int(top), int(left), side
 
 
-def _read(run: Run, sample: _Sample, kind: str) -> Gray | None:
+def _read(run: Run, sample: _Sample, kind: str) -> Pixels | None:
     """Return an image of a run, or None if it has none."""
     path = run.folder / SAMPLES_FOLDER / sample.folder / f"{kind}.png"
     try:
@@ -162,7 +170,7 @@ def _read(run: Run, sample: _Sample, kind: str) -> Gray | None:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as file:
             if file.width * file.height > LARGEST_SAMPLE:
                 raise ValueError(f"it has {file.width}x{file.height} pixels")
-            return np.asarray(file.convert("L"), dtype=np.float64)
+            return np.asarray(file.convert("RGB" if file.mode == "RGB" else "L"), dtype=np.float64)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = "it is no PNG image" if isinstance(error, UnidentifiedImageError) else reason_of(error)
         raise damaged(path, reason, CURE) from error

@@ -17,6 +17,7 @@ _IMAGES = (
     "data.blurred",
     "data.blurred_folder",
     "data.boundary",
+    "data.color",
     "data.eval_crop",
     "data.group_by",
     "data.leaves",

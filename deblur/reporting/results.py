@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from deblur.config.identity import flatten, what_matters
+from deblur.config.identity import color_of, flatten, what_matters
 from deblur.config.places import CONFIG_FILE
 from deblur.metrics import PSNR, MetricInfo, infos_of_results
 from deblur.reading import MissingFile, UnusableFile, damaged
@@ -227,6 +227,8 @@ def read_run(path: Path, folder: Path) -> Run:
         damage = str(error)
     infos = infos_of_results(metrics.get("test", {}), metrics.pop("metrics", None))
     flat, settings = flatten(config), what_matters(config)
+    if config:
+        settings["data.color"] = color_of(config)
     run = Run(folder.name, name, path, state, flat, settings, status, flatten(metrics), infos, damage)
     try:
         _ = run.images, run.history

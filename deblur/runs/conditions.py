@@ -162,6 +162,8 @@ def _either(tests: Sequence[Items], item: str) -> str:
 def _data_text(data: Mapping[str, Any]) -> str:
     places = [PurePath(str(place)).name for key in ("root", "sharp", "blurred") if (place := data.get(key))]
     text = f"{_name(data)} {' and '.join(places[:2])}".rstrip()
+    if data.get("color") == "rgb":
+        text += " in RGB"
     leaves = data.get("leaves")
     return f"{text} with {leaves:.0%} dead leaves" if isinstance(leaves, int | float) and leaves > 0 else text
 

@@ -6,6 +6,12 @@ models for natural images", International Journal of Computer Vision 41, 2001. N
 photographs nearly as well as those trained on photographs: R. Achddou, Y. Gousseau and S. Ladjal, "Synthetic images as
 a regularity prior for image restoration neural networks", SSVM 2021. Unlike theirs, the gray levels are drawn, not
 taken from photographs, and shapes may be textured and lit from one side.
+
+In color, each shape has a chromaticity, (R - Y) / Y and (B - Y) / Y: that of its image plus a deviation. Colors of
+natural images vary independently of the luma, most between yellow and blue and symmetrically around their mean: D.
+Ruderman, T. Cronin and C.-C. Chiao, "Statistics of cone responses to natural images", Journal of the Optical Society of
+America A 15, 1998. With the deviations below, images are about as colorful as the photographs of CBSD68; the tails
+are heavier than those of a normal distribution, as there, so that a few shapes are vivid.
 """
 
 import math
@@ -16,7 +22,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.synthesis import CANVAS_SIZE, IMAGE_SIZE, OVERSAMPLING, happens, random_stream
+from deblur.choices import DataColor
+from deblur.synthesis import CANVAS_SIZE, IMAGE_SIZE, OVERSAMPLING, color_stream, happens, random_stream
+from deblur.synthesis.colors import with_differences
 
 Plane = NDArray[np.float32]
 
@@ -28,6 +36,12 @@ LARGEST_RADIUS: Final = (40.0, 200.0)  # [image px]
 LEAST_TEXTURED: Final = 6.0  # radius [image px]; smaller shapes have one gray level each
 TEXTURED_FRACTION: Final = 0.5
 CONTRAST: Final = (0.05, 0.35)  # standard deviation of the gray levels of an image's shapes, in [0, 1]
+# Standard deviations of (R - Y) / Y and (B - Y) / Y, and their correlation
+CAST: Final = (0.11, 0.16)  # of the means of images
+COLORFULNESS: Final = (0.12, 0.16)  # of the shapes of an image
+COLOR_CORRELATION: Final = -0.7
+COLOR_FREEDOM: Final = 5  # degrees of freedom of Student's t-distribution
+COLOR_SPREAD: Final = 0.4  # standard deviation of the logarithm of an image's colorfulness
 
 
 @dataclass(frozen=True)
@@ -42,30 +56,77 @@ class Scene:
     textures: tuple[Plane, ...]  # with a mean of 0 and a standard deviation of 1, (CANVAS_SIZE, CANVAS_SIZE)
 
 
-def draw(seed: int, index: int) -> NDArray[np.uint8]:
+def draw(seed: int, index: int, color: DataColor = "gray") -> NDArray[np.uint8]:
     """Draw an image.
 
     Args:
         seed: number of the collection of images, in [0, 2**32).
         index: number of the image in its collection, in [0, 2**32).
+        color: `gray` or `rgb`. The luma of the RGB image is exactly the gray image.
 
     Returns:
-        Gray levels 0 to 255, (IMAGE_SIZE, IMAGE_SIZE).
+        Gray levels 0 to 255, (IMAGE_SIZE, IMAGE_SIZE), or RGB, (IMAGE_SIZE, IMAGE_SIZE, 3).
 
     Raises:
-        ValueError: if the seed or the index is outside its range.
+        ValueError: if the seed or the index is outside its range, or the color is unknown.
     """
     rng = random_stream(seed, index)
     scene = _random_scene(rng)
     canvas = np.full((CANVAS_SIZE, CANVAS_SIZE), scene.brightness, np.float32)
     radii = _radii(rng, scene)
     in_front = rng.randint(len(radii) // 2, len(radii)) if happens(rng, DEFOCUSED_FRACTION) else 0
+    of_colors = color_stream(seed, index, color)
+    differences = None if of_colors is None else _Differences(of_colors, scene.brightness, len(radii))
     for place, radius in enumerate(radii):
         if place == in_front > 0:
-            cv2.GaussianBlur(canvas, (0, 0), OVERSAMPLING * rng.uniform(*DEFOCUS), dst=canvas)
-        _drop(rng, scene, canvas, radius)
+            defocus = OVERSAMPLING * rng.uniform(*DEFOCUS)
+            cv2.GaussianBlur(canvas, (0, 0), defocus, dst=canvas)
+            if differences is not None:
+                differences.blur(defocus)
+        level, outline = _drop(rng, scene, canvas, radius)
+        if differences is not None:
+            differences.fill(place, level, outline)
     image = cv2.resize(canvas, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA)
-    return np.asarray(np.rint(np.clip(image, 0, 1) * 255), dtype=np.uint8)
+    levels = np.asarray(np.rint(np.clip(image, 0, 1) * 255), dtype=np.uint8)
+    return levels if differences is None else with_differences(levels, *differences.reduced())
+
+
+class _Differences:
+    """The color differences of a drawing: R - Y and B - Y, (CANVAS_SIZE, CANVAS_SIZE, 2), in units of the gray levels.
+
+    They mix linearly, as light does, where shapes are out of focus.
+    """
+
+    def __init__(self, rng: np.random.RandomState, brightness: float, count: int) -> None:
+        """Draw the chromaticities of the image and its shapes."""
+        image, shapes = _correlated(rng, 1, CAST), _correlated(rng, count, COLORFULNESS)
+        # Both factors have a mean square of 1.
+        tails = np.sqrt((COLOR_FREEDOM - 2) / rng.chisquare(COLOR_FREEDOM, (count, 1)))
+        colorfulness = math.exp(rng.normal(-(COLOR_SPREAD**2), COLOR_SPREAD))
+        self._chromaticities = image + colorfulness * tails * shapes
+        bare = (brightness * image[0]).tolist()
+        self._planes: Plane = np.full((CANVAS_SIZE, CANVAS_SIZE, 2), bare, np.float32)
+
+    def fill(self, number: int, level: float, outline: NDArray[np.int32]) -> None:
+        """Fill a shape of the given mean gray level."""
+        red, blue = (self._chromaticities[number] * max(level, 0.0)).tolist()
+        cv2.fillPoly(self._planes, [outline], (red, blue))
+
+    def blur(self, deviation: float) -> None:
+        """Blur what has been drawn, by a gaussian of the given standard deviation [canvas px]."""
+        cv2.GaussianBlur(self._planes, (0, 0), deviation, dst=self._planes)
+
+    def reduced(self) -> tuple[Plane, Plane]:
+        """Return R - Y and B - Y at the size of the image, in levels of 255."""
+        reduced = cv2.resize(self._planes, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA) * np.float32(255)
+        return reduced[..., 0], reduced[..., 1]
+
+
+def _correlated(rng: np.random.RandomState, count: int, deviations: tuple[float, float]) -> NDArray[np.float64]:
+    """Draw pairs of correlated normal numbers, (count, 2), around 0."""
+    first, second = rng.normal(size=(2, count))
+    second = COLOR_CORRELATION * first + math.sqrt(1 - COLOR_CORRELATION**2) * second
+    return np.stack([deviations[0] * first, deviations[1] * second], axis=1)
 
 
 def _random_scene(rng: np.random.RandomState) -> Scene:
@@ -90,17 +151,18 @@ def _radii(rng: np.random.RandomState, scene: Scene) -> list[float]:
     return radii
 
 
-def _drop(rng: np.random.RandomState, scene: Scene, canvas: Plane, radius: float) -> None:
+def _drop(rng: np.random.RandomState, scene: Scene, canvas: Plane, radius: float) -> tuple[float, NDArray[np.int32]]:
+    """Draw a shape, and return its mean gray level and its outline."""
     level = rng.normal(scene.brightness, scene.contrast)
     outline = _outline(rng, radius, scene.roundness)
     outline += np.rint(rng.uniform(0, CANVAS_SIZE, 2)).astype(np.int32)
     if radius < OVERSAMPLING * LEAST_TEXTURED:
         cv2.fillPoly(canvas, [outline], level)
-        return
+        return level, outline
     left, top = np.maximum(outline.min(axis=0), 0)
     right, bottom = np.minimum(outline.max(axis=0) + 1, CANVAS_SIZE)
     if left >= right or top >= bottom:
-        return
+        return level, outline
     covered = np.zeros((bottom - top, right - left), np.uint8)
     cv2.fillPoly(covered, [outline - (left, top)], 1)
     right_light, down_light = rng.uniform(-0.15, 0.15, 2)  # a constant gradient with a mean of 0
@@ -110,6 +172,7 @@ def _drop(rng: np.random.RandomState, scene: Scene, canvas: Plane, radius: float
         texture = scene.textures[rng.randint(len(scene.textures))]
         surface += rng.uniform(0.02, 0.15) * texture[top:bottom, left:right]
     np.copyto(canvas[top:bottom, left:right], surface, where=covered.astype(bool))
+    return level, outline
 
 
 def _outline(rng: np.random.RandomState, radius: float, roundness: float) -> NDArray[np.int32]:

@@ -218,9 +218,10 @@ class ComparisonGrids(Checkpoint):
         with _validated_weights(trainer, module):
             restored = [restore_sample(module, samples[index]) for index in range(len(samples))]
         shown = comparison_grid(restored, with_error=True)
+        layout = "HW" if shown.ndim == 2 else "HWC"
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("val/blurred, restored, sharp, error", shown, step, dataformats="HW")
+                logger.experiment.add_image("val/blurred, restored, sharp, error", shown, step, dataformats=layout)
 
 
 @contextmanager

@@ -6,23 +6,21 @@ from typing import NamedTuple
 import lightning.pytorch as L
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from deblur.blur.images import AnyImage, image_of
 from deblur.data.datasets import Sample, as_float, collate_images
 
-ERROR_GAIN = 4  # the error's gray levels are shown this much brighter
-PAPER = 255  # gray level around images that are smaller than their place
-
-GrayImage = NDArray[np.uint8]
+ERROR_GAIN = 4  # the error's levels are shown this much brighter
+PAPER = 255  # level around images that are smaller than their place
 
 
 class Restoration(NamedTuple):
-    """One image three times, (H, W) each."""
+    """One image three times, (H, W) or (H, W, 3) each."""
 
-    blurred: GrayImage
-    restored: GrayImage
-    sharp: GrayImage
+    blurred: AnyImage
+    restored: AnyImage
+    sharp: AnyImage
 
 
 def restore_sample(module: L.LightningModule, sample: Sample) -> Restoration:
@@ -35,26 +33,31 @@ def restore_sample(module: L.LightningModule, sample: Sample) -> Restoration:
     with torch.no_grad(), torch.autocast(module.device.type, enabled=False):
         restored = to_uint8(module(blurred, wiener_estimate))
     module.train(was_training)
-    return Restoration(sample["blurred"][0], restored[0, 0], sample["sharp"][0])
+    return Restoration(*map(image_of, (sample["blurred"], restored[0], sample["sharp"])))
 
 
-def to_uint8(images: Tensor) -> GrayImage:
-    """Return images in [0, 1] as gray levels."""
+def to_uint8(images: Tensor) -> AnyImage:
+    """Return images in [0, 1] as levels, of the same shape."""
     levels = images.float().clamp(0, 1).mul(255).round().byte().numpy(force=True)
     return np.asarray(levels, dtype=np.uint8)
 
 
-def error_map(restored: GrayImage, sharp: GrayImage) -> GrayImage:
-    """Return the absolute difference of two images, made brighter to be seen."""
+def error_map(restored: AnyImage, sharp: AnyImage) -> AnyImage:
+    """Return the absolute difference of two images, channel by channel, made brighter to be seen."""
     difference = np.abs(restored.astype(np.int16) - sharp.astype(np.int16)) * ERROR_GAIN
     return np.asarray(np.minimum(difference, 255), dtype=np.uint8)
 
 
-def comparison_grid(restorations: Sequence[Restoration], with_error: bool = False) -> GrayImage:
-    """Return an image with one image a row: blurred | restored | sharp, and the error if wanted."""
-    height, width = np.max([one.sharp.shape for one in restorations], axis=0)
+def comparison_grid(restorations: Sequence[Restoration], with_error: bool = False) -> AnyImage:
+    """Return an image with one image a row: blurred | restored | sharp, and the error if wanted.
+
+    Args:
+        restorations: all gray, or all RGB.
+        with_error: whether the error is shown.
+    """
+    height, width, *channels = np.max([one.sharp.shape for one in restorations], axis=0)
     rows = [[*one, error_map(one.restored, one.sharp)] if with_error else list(one) for one in restorations]
-    page = np.full((len(rows) * height, len(rows[0]) * width), PAPER, np.uint8)
+    page = np.full((len(rows) * height, len(rows[0]) * width, *channels), PAPER, np.uint8)
     for y, row in enumerate(rows):
         for x, image in enumerate(row):
             page[y * height :, x * width :][: image.shape[0], : image.shape[1]] = image

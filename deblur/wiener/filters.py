@@ -11,10 +11,10 @@ from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from deblur.blur import Kernel, convolve
 from deblur.blur.camera import ENCODED, Space
-from deblur.blur.images import as_float, pad_symmetric
+from deblur.blur.images import Extension, as_float, pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images, climb, mean_psnr
-from deblur.wiener.spectra import PowerSpectrum, dct_frequencies
+from deblur.wiener.spectra import CircularSpectrum, PowerSpectrum, dct_frequencies
 
 Spectrum = NDArray[np.complexfloating]
 Pixels = NDArray[np.floating]
@@ -58,12 +58,18 @@ class WienerFilter:
     `restore_by_fft`. That filter is not optimal: its boundary is only approximate, and the power of the noise has to be
     exaggerated.
 
+    If the boundary is circular, the Fourier transform takes the place of the DCT for every kernel: blurring multiplies
+    each coefficient by its own complex number H, and no linear filter has a lower mean squared error than
+
+        restored = IFFT(W FFT(blurred)),   W = conj(H) S / (|H|^2 S + s^2)
+
     Attributes:
         power: S, the expected power of sharp images.
         noise: s^2, the expected power of the noise; with `estimate_noise`, of what is not white noise.
         fft_noise_scale: multiple of the noise that the Fourier transform assumes; with `estimate_noise`, the multiple
             of the rounding noise that it adds.
         estimate_noise: whether the white noise of each image is estimated from it.
+        boundary: how images continue; if it is circular, both spectra are of that kind and the noise scale is not used.
         space: in which images were blurred. Images and results are encoded; both spectra are of this space, each image
             divided by its contrast there. In linear light, signal and noise of a dark image are weaker alike: spectra
             of its brightness would need less smoothing in it than in others.
@@ -73,6 +79,7 @@ class WienerFilter:
     noise: PowerSpectrum
     fft_noise_scale: float = DEFAULT_NOISE_SCALE
     estimate_noise: bool = False
+    boundary: Extension = "symmetric"
     space: Space = ENCODED
     _gains: dict[tuple[bytes, tuple[int, ...], tuple[int, ...], float], NDArray[np.float32]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -85,11 +92,13 @@ class WienerFilter:
         blurred: Sequence[ByteImage],
         kernels: Sequence[Psf],
         estimate_noise: bool = False,
+        boundary: Extension = "symmetric",
         space: Space = ENCODED,
     ) -> "WienerFilter":
         """Measure both spectra; tune the noise scale on the images that need a Fourier transform, if any.
 
-        In linear light, the ratio of both spectra is tuned as well, if there are images that need none.
+        In linear light, the ratio of both spectra is tuned as well, on the images that are restored without
+        approximation.
 
         The noise is the difference between the blurred training images and the exactly blurred sharp ones: rounding
         (1/12 gray level^2 at all frequencies), noise, compression, and the effect of a boundary that is not symmetric.
@@ -100,6 +109,7 @@ class WienerFilter:
             blurred: the same images degraded, rounded to 8 bits.
             kernels: of each image.
             estimate_noise: whether to estimate the white noise of each image from it.
+            boundary: how images continue beyond their boundary; symmetric also for a valid one.
             space: in which they were blurred.
 
         Raises:
@@ -108,27 +118,30 @@ class WienerFilter:
         check_training_images(sharp, blurred, kernels)
         height, width = Counter(image.shape for image in sharp).most_common(1)[0][0]
         contrasts = [space.contrast(image) for image in blurred]
+        lights, taken = (map(space.entered_levels, images) for images in (sharp, blurred))
         differences = (
-            _scaled(space.entered_levels(decoded) - convolve(space.entered_levels(original), Kernel(kernel)), contrast)
-            for original, decoded, kernel, contrast in zip(sharp, blurred, kernels, contrasts, strict=True)
+            _scaled(after - convolve(before, Kernel(kernel), boundary), contrast)
+            for before, after, kernel, contrast in zip(lights, taken, kernels, contrasts, strict=True)
         )
-        originals = (
-            _scaled(space.entered_levels(original), contrast)
-            for original, contrast in zip(sharp, contrasts, strict=True)
-        )
-        power = PowerSpectrum.measured(originals, (height, width), ROUNDING_POWER)
-        noise = PowerSpectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
+        originals = map(_scaled, map(space.entered_levels, sharp), contrasts)
+        spectrum = CircularSpectrum if boundary == "circular" else PowerSpectrum
+        power = spectrum.measured(originals, (height, width), ROUNDING_POWER)
+        noise = spectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
         if estimate_noise:
             white = np.mean([white_noise(as_float(decoded)) for decoded in blurred])
             noise = noise.changed(-float(white), LEAST_NOISE_POWER)
-        found = cls(power, noise, estimate_noise=estimate_noise, space=space)
+        found = cls(power, noise, estimate_noise=estimate_noise, boundary=boundary, space=space)
+        if boundary == "circular":
+            found = replace(found, fft_noise_scale=1.0)
         triples = list(zip(sharp, blurred, kernels, strict=True))
-        even, uneven = ([triple for triple in triples if method(triple[2]) == each] for each in ("dct", "fft"))
-        if space.linear and even:
-            found = found._tuned_by_dct(even)
-        return found._tuned_by_fft(uneven) if uneven else found
+        approximated = [one for one in triples if boundary != "circular" and method(one[2]) == "fft"]
+        if space.linear and len(approximated) < len(triples):
+            found = found._with_tuned_ratio(
+                [one for one in triples if boundary == "circular" or method(one[2]) == "dct"]
+            )
+        return found._with_tuned_scale(approximated) if approximated else found
 
-    def _tuned_by_fft(self, triples: Sequence[tuple[ByteImage, ByteImage, Psf]]) -> "WienerFilter":
+    def _with_tuned_scale(self, triples: Sequence[tuple[ByteImage, ByteImage, Psf]]) -> "WienerFilter":
         """Return the filter with the noise scale of the Fourier transform that scores highest on some images."""
 
         def score(factor: float) -> float:
@@ -137,14 +150,14 @@ class WienerFilter:
         factor = climb(score, DEFAULT_NOISE_SCALE, low=1.0, high=1e6, steps=(4.0, 2.0, 1.4))
         return replace(self, fft_noise_scale=factor)
 
-    def _tuned_by_dct(self, triples: Sequence[tuple[ByteImage, ByteImage, Psf]]) -> "WienerFilter":
+    def _with_tuned_ratio(self, triples: Sequence[tuple[ByteImage, ByteImage, Psf]]) -> "WienerFilter":
         """Return the filter with the ratio of signal to noise that scores highest on some images, encoded again.
 
         In linear light, the least squared error is not the best result: encoding multiplies the errors of dark areas.
         """
 
         def scaled(factor: float) -> WienerFilter:
-            return replace(self, power=PowerSpectrum(self.power.power / factor))
+            return replace(self, power=type(self.power)(self.power.power / factor))
 
         def score(factor: float) -> float:
             restore = scaled(factor)
@@ -163,12 +176,12 @@ class WienerFilter:
         Returns:
             Shape (len(noise_scales), H, W), not clamped.
         """
+        if self.boundary == "circular":
+            return self._restored_circularly(blurred, kernel, noise_scales)
         if method(kernel) == "fft":
             return np.stack([self.by_fft(blurred, kernel, factor) for factor in noise_scales])
         # In float32, like the image: each array of 30 megapixels would take 240 MB in float64.
-        noise = self.noise
-        if self.estimate_noise:
-            noise = noise.changed(white_noise(blurred), LEAST_NOISE_POWER)
+        noise = self._noise_of(blurred)
         coefficients = fft.dctn(self.space.entered(blurred.astype(np.float32, copy=False)), norm="ortho")
         restored = np.empty((len(noise_scales), *blurred.shape), np.float32)
         for plane, factor in zip(restored, noise_scales, strict=True):
@@ -177,6 +190,21 @@ class WienerFilter:
                 np.multiply(coefficients[rows], gain, out=plane[rows])
             plane[:] = self.space.left(fft.idctn(plane, norm="ortho", overwrite_x=True))
         return restored
+
+    def _noise_of(self, blurred: UnitImage) -> PowerSpectrum:
+        """Return the power of the noise of an image."""
+        return self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.estimate_noise else self.noise
+
+    def _restored_circularly(self, blurred: UnitImage, kernel: Psf, noise_scales: Sequence[float]) -> UnitImage:
+        """Restore an image with a circular boundary, as `__call__` does."""
+        image = self.space.entered(blurred.astype(np.float32, copy=False))
+        height, width = image.shape
+        noise = self._noise_of(blurred)
+        response = transfer(kernel, height, width).astype(np.complex64)
+        restored = [
+            filtered(image, wiener_gain(response, self.power, noise, factor, height, width)) for factor in noise_scales
+        ]
+        return self.space.left(np.stack(restored).astype(np.float32, copy=False))
 
     def _gains_by_rows(
         self, kernel: Psf, shape: tuple[int, ...], noise: PowerSpectrum, noise_scale: float
@@ -216,8 +244,7 @@ class WienerFilter:
         """Restore an image by Fourier transform, whatever its kernel; shape (H, W)."""
         noise = self.noise
         if self.estimate_noise:  # the more noise, the less do artifacts of the boundary matter
-            white = white_noise(blurred)
-            noise = noise.changed(white + self.fft_noise_scale * ROUNDING_POWER, LEAST_NOISE_POWER)
+            noise = noise.changed(white_noise(blurred) + self.fft_noise_scale * ROUNDING_POWER, LEAST_NOISE_POWER)
         else:
             noise_scale = noise_scale * self.fft_noise_scale
         image = self.space.entered(blurred.astype(np.float32, copy=False))
@@ -320,9 +347,12 @@ def restore_by_fft(
 
 
 def transfer(kernel: Psf, height: int, width: int) -> Spectrum:
-    """Return the Fourier transform of a centered kernel, shape (height, width // 2 + 1)."""
-    impulse = np.zeros((height, width))
+    """Return the Fourier transform of a centered kernel, of any size, shape (height, width // 2 + 1)."""
+    periods = [-(-taps // size) for taps, size in zip(kernel.shape, (height, width), strict=True)]
+    impulse = np.zeros((periods[0] * height, periods[1] * width))
     impulse[: kernel.shape[0], : kernel.shape[1]] = kernel
+    # A kernel larger than the image covers the same pixels several times
+    impulse = impulse.reshape(periods[0], height, periods[1], width).sum(axis=(0, 2))
     shift = (-(kernel.shape[0] // 2), -(kernel.shape[1] // 2))
     transformed: Spectrum = fft.rfft2(np.roll(impulse, shift, axis=(0, 1)))
     return transformed
@@ -341,9 +371,8 @@ def wiener_gain(
         height: of the image [px].
         width: of the image [px].
     """
-    rows, columns = 2 * np.abs(fft.fftfreq(height)), 2 * fft.rfftfreq(width)
     blurred_power = np.square(np.abs(response))
-    expected, disturbing = (each.at(rows, columns).astype(blurred_power.dtype) for each in (power, noise))
+    expected, disturbing = (each.at_fourier(height, width).astype(blurred_power.dtype) for each in (power, noise))
     blurred_power *= expected
     disturbing *= blurred_power.dtype.type(noise_scale)
     gain: Spectrum = np.conj(response) * (expected / (blurred_power + disturbing))

@@ -4,17 +4,17 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.camera import Space
-from deblur.blur.images import planes_of
+from deblur.blur.images import Extension, planes_of
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import WienerFilter
 from deblur.wiener.images import UnitImage
-from deblur.wiener.spectra import PowerSpectrum
+from deblur.wiener.spectra import CircularSpectrum, PowerSpectrum
 
 KERNEL_SUM_TOLERANCE: Final = 1e-3  # difference from 1 of the sum of a kernel, which a file holds in float32
 LARGEST_KERNEL: Final = 1001  # side [px]; the blurs of this program have up to half of it
@@ -29,11 +29,13 @@ class WienerPrefilter:
 
     Attributes:
         kernel: of all images; None if each image comes with its own.
-        power: expected power of sharp images at each frequency of the DCT-II, for images in [0, 1], (H, W).
+        power: expected power of sharp images at each frequency of the DCT-II, or of the Fourier transform if the
+            boundary is circular, for images in [0, 1], (H, W).
         noise: expected power of the noise, likewise.
         fft_noise_scale: multiple of the noise that the Fourier transform assumes.
         noise_scales: one estimate each, which assumes this multiple of the noise of the calibration.
         estimate_noise: whether the white noise of each image is estimated from it and added to `noise`.
+        boundary: how the blurred images continue beyond their boundary; symmetric also for a valid one.
         linear_light: whether images were blurred in linear light, which the filter then works on; else on their values.
 
     Raises:
@@ -46,6 +48,7 @@ class WienerPrefilter:
     fft_noise_scale: float
     noise_scales: Sequence[float]
     estimate_noise: bool = False
+    boundary: Extension = "symmetric"
     linear_light: bool = False
 
     def __post_init__(self) -> None:
@@ -103,8 +106,10 @@ class WienerPrefilter:
 
     @cached_property
     def _filter(self) -> WienerFilter:
-        power, noise = (PowerSpectrum(each.astype(np.float64)) for each in (self.power, self.noise))
-        return WienerFilter(power, noise, self.fft_noise_scale, self.estimate_noise, Space(self.linear_light))
+        space = Space(self.linear_light)
+        spectrum = CircularSpectrum if self.boundary == "circular" else PowerSpectrum
+        power, noise = (spectrum(each.astype(np.float64)) for each in (self.power, self.noise))
+        return WienerFilter(power, noise, self.fft_noise_scale, self.estimate_noise, self.boundary, space)
 
     def as_plain(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -113,6 +118,7 @@ class WienerPrefilter:
             "fft_noise_scale": self.fft_noise_scale,
             "noise_scales": list(self.noise_scales),
             "estimate_noise": self.estimate_noise,
+            "boundary": self.boundary,
             **({"linear_light": True} if self.linear_light else {}),
             **{name: None if array is None else _as_plain(array) for name, array in arrays.items()},
         }
@@ -134,10 +140,14 @@ class WienerPrefilter:
         estimated = plain.get("estimate_noise", False)  # files of before have none
         if not isinstance(estimated, bool):
             raise ValueError("estimate_noise is neither true nor false")
+        boundary = plain.get("boundary", "symmetric")  # files of before have none
+        if boundary not in get_args(Extension):
+            raise ValueError(f"the boundary is none of {', '.join(get_args(Extension))}")
         linear_light = plain.get("linear_light", False)  # absent if it is false
         if not isinstance(linear_light, bool):
             raise ValueError("linear_light is neither true nor false")
-        return cls(kernel, power, noise, _number(plain["fft_noise_scale"]), factors, estimated, linear_light)
+        scale = _number(plain["fft_noise_scale"])
+        return cls(kernel, power, noise, scale, factors, estimated, boundary, linear_light)
 
 
 def _number(value: Any) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class PowerSpectrum:
         shape: tuple[int, int],
         least: float,
         smoothing: int = 1,
-    ) -> "PowerSpectrum":
+    ) -> Self:
         """Average over images.
 
         Args:
@@ -40,19 +41,16 @@ class PowerSpectrum:
             least: lower limit of the power, for images in [0, 1]; above 0.
             smoothing: width of a square of frequencies to average over.
         """
-        rows, columns = (dct_frequencies(size) for size in shape)
         total = np.zeros(shape)
         count = 0
         for image in images:
-            power = fft.dctn(image / GRAY_LEVELS, norm="ortho") ** 2
-            total += power if power.shape == shape else _interpolated(power, rows, columns)
+            total += cls._of_shape(cls._of_image(image / GRAY_LEVELS), shape)
             count += 1
-        smooth = ndimage.uniform_filter(total / count, smoothing, mode="nearest")
-        return cls(np.maximum(smooth, least))
+        return cls(np.maximum(cls._smoothed(total / count, smoothing), least))
 
-    def changed(self, by: float, least: float) -> "PowerSpectrum":
+    def changed(self, by: float, least: float) -> Self:
         """Return the spectrum with the power of a pixel `by` added to each frequency, at least `least`."""
-        return PowerSpectrum(np.maximum(self.power + by, least))
+        return type(self)(np.maximum(self.power + by, least))
 
     @property
     def mean(self) -> float:
@@ -74,6 +72,72 @@ class PowerSpectrum:
             return self.power
         return np.exp(_interpolated(np.log(self.power), rows, columns))
 
+    def at_fourier(self, height: int, width: int) -> Psf:
+        """Return the power at the frequencies of `scipy.fft.rfft2` for an image, shape (height, width // 2 + 1)."""
+        return self.at(2 * np.abs(fft.fftfreq(height)), 2 * fft.rfftfreq(width))
+
+    @staticmethod
+    def _of_image(image: NDArray[np.floating]) -> Psf:
+        """Return the power of an image in [0, 1] at each frequency."""
+        power: Psf = fft.dctn(image, norm="ortho") ** 2
+        return power
+
+    @staticmethod
+    def _of_shape(power: Psf, shape: tuple[int, int]) -> Psf:
+        """Interpolate the power of an image at the frequencies of another shape."""
+        if power.shape == shape:
+            return power
+        return _interpolated(power, *(dct_frequencies(size) for size in shape))
+
+    @staticmethod
+    def _smoothed(power: Psf, width: int) -> Psf:
+        """Average over a square of frequencies."""
+        smooth: Psf = ndimage.uniform_filter(power, width, mode="nearest")
+        return smooth
+
+
+@dataclass(frozen=True, eq=False)
+class CircularSpectrum(PowerSpectrum):
+    """The mean power of images with a circular boundary at each frequency of the orthonormal Fourier transform.
+
+    Unlike that of the DCT-II, it distinguishes the two diagonals.
+
+    Attributes:
+        power: for images in [0, 1], above 0, of the frequencies of `scipy.fft.fft2` for that shape (H, W).
+    """
+
+    def at(self, rows: Psf, columns: Psf) -> Psf:
+        """Interpolate the power on a log scale, periodically.
+
+        Args:
+            rows: vertical frequencies, shape (R,) [cycles per px].
+            columns: horizontal frequencies, shape (C,).
+        """
+        height, width = self.power.shape
+        if np.array_equal(rows, fft.fftfreq(height)) and np.array_equal(columns, fft.rfftfreq(width)):
+            return self.power[:, : len(columns)]
+        return np.exp(_interpolated_periodically(np.log(self.power), rows, columns))
+
+    def at_fourier(self, height: int, width: int) -> Psf:
+        """Return the power at the frequencies of `scipy.fft.rfft2` for an image, shape (height, width // 2 + 1)."""
+        return self.at(fft.fftfreq(height), fft.rfftfreq(width))
+
+    @staticmethod
+    def _of_image(image: NDArray[np.floating]) -> Psf:
+        power: Psf = np.abs(fft.fft2(image, norm="ortho")) ** 2
+        return power
+
+    @staticmethod
+    def _of_shape(power: Psf, shape: tuple[int, int]) -> Psf:
+        if power.shape == shape:
+            return power
+        return _interpolated_periodically(power, *(fft.fftfreq(size) for size in shape))
+
+    @staticmethod
+    def _smoothed(power: Psf, width: int) -> Psf:
+        smooth: Psf = ndimage.uniform_filter(power, width, mode="wrap")
+        return smooth
+
 
 def dct_frequencies(size: int) -> Psf:
     """Return the frequencies of a DCT-II of that size, in 0..1 for up to half a cycle per px."""
@@ -91,5 +155,17 @@ def _interpolated(values: Psf, rows: Psf, columns: Psf) -> Psf:
         below = np.minimum(place.astype(np.intp), max(size - 2, 0))
         weight = (place - below).reshape(-1, *[1] * (1 - axis))
         lower, upper = values.take(below, axis), values.take(np.minimum(below + 1, size - 1), axis)
+        values = lower + (upper - lower) * weight
+    return values
+
+
+def _interpolated_periodically(values: Psf, rows: Psf, columns: Psf) -> Psf:
+    """Interpolate values on the frequencies of a Fourier transform linearly at other frequencies [cycles per px]."""
+    for axis, wanted in enumerate((rows, columns)):
+        size = values.shape[axis]
+        place = (wanted % 1) * size
+        below = place.astype(np.intp)
+        weight = (place - below).reshape(-1, *[1] * (1 - axis))
+        lower, upper = values.take(below % size, axis), values.take((below + 1) % size, axis)
         values = lower + (upper - lower) * weight
     return values

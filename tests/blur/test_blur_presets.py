@@ -12,7 +12,19 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from small_trainings import SMALLEST
 
-from deblur.blur import FAMILIES, Box, Degradation, Disk, Gaussian, KernelFile, Mixed, Motion, NoBlur, Trajectory
+from deblur.blur import (
+    FAMILIES,
+    Box,
+    Degradation,
+    Disk,
+    Gaussian,
+    KernelFile,
+    Mixed,
+    Motion,
+    NoBlur,
+    Trajectory,
+    Varying,
+)
 from deblur.blur.families import completed
 from deblur.config import TrainConfig, build, check
 from deblur.config.command_line import conf_dir
@@ -34,6 +46,7 @@ CLASSES: dict[str, tuple[type[Degradation], tuple[int, int]]] = {
     "motion_random": (Motion, (27, 27)),
     "disk": (Disk, (11, 11)),
     "trajectory": (Trajectory, (51, 51)),
+    "varying": (Varying, (41, 41)),
     "mixed": (Mixed, (51, 51)),
     "kernel": (KernelFile, (5, 9)),
     "none": (NoBlur, (1, 1)),
@@ -168,6 +181,19 @@ def test_the_network_that_is_pretrained_can_be_trained_on_the_mixture_that_it_wa
         ("disk", "blur.radius=0", "blur.radius=0 is not allowed: give a number from 0.5 to 250 [px], or a pair"),
         ("disk", "blur.radius=[5,1]", "blur.radius=[5,1] is not allowed: give a number from 0.5"),
         ("disk", "+blur.size=3", "blur.size is unknown: blur has the keys camera, jpeg_quality, noise_sigma, radius."),
+        (
+            "varying",
+            "blur.kind=roll",
+            "blur.kind=roll is not allowed: give rotation, defocus, or any for one of the two",
+        ),
+        (
+            "varying",
+            "blur.kind=null",
+            "blur.kind=null is not allowed: give rotation, defocus, or any for one of the two",
+        ),
+        ("varying", "blur.variation=1.5", "blur.variation=1.5 is not allowed: give a number from 0 to 1, or a pair"),
+        ("varying", "blur.extent=[9,5]", "blur.extent=[9,5] is not allowed: give a number from 1 to 250 [px], or a"),
+        ("varying", "~blur.kind", "blur.kind is missing: give rotation, defocus, or any for one of the two per image."),
         ("trajectory", "blur.extent=0", "blur.extent=0 is not allowed: give a number from 1 to 250 [px], or a pair"),
         ("trajectory", "blur.extent=[9,5]", "blur.extent=[9,5] is not allowed: give a number from 1 to 250 [px]"),
         ("trajectory", "blur.shake=1.5", "blur.shake=1.5 is not allowed: give a number from 0 to 1, or a pair [lo,hi]"),
@@ -275,7 +301,11 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def filled(row: dict[str, str]) -> set[str]:
-    return {key for key in ("sigma", "size", "length", "angle", "radius", "extent", "shake") if row.get(key)}
+    return {
+        key
+        for key in ("sigma", "size", "length", "angle", "radius", "extent", "shake", "variation", "kind")
+        if row.get(key)
+    }
 
 
 @pytest.mark.parametrize(
@@ -284,10 +314,12 @@ def filled(row: dict[str, str]) -> set[str]:
         ("disk", "disk", {"radius"}),
         ("motion_random", "motion", {"length", "angle"}),
         ("trajectory", "trajectory", {"extent", "shake"}),
+        ("varying blur.kind=rotation", "varying", {"extent", "variation", "shake", "kind"}),
+        ("varying blur.kind=defocus", "varying", {"extent", "variation", "kind"}),
     ],
 )
 def test_a_run_says_how_each_image_was_blurred(run: Run, name: str, family: str, parameters: set[str]) -> None:
-    rows = rows_of(run(f"blur={name}"))
+    rows = rows_of(run(*f"blur={name}".split()))
     assert {row["blur"] for row in rows} == {family}
     assert all(filled(row) == parameters for row in rows)
 

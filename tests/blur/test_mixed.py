@@ -18,6 +18,7 @@ EVERY_FAMILY: dict[str, dict[str, Any]] = {
     "trajectory": {"extent": [5, 25], "shake": [0, 1]},
     "none": {},
 }
+VARYING = {"extent": [5, 20], "variation": [0.5, 1], "shake": [0, 1], "kind": "any"}  # it has no single kernel
 ENOUGH_FOR_EACH = 80  # draws; one of six families is missing with a chance of 3e-6
 
 
@@ -31,7 +32,21 @@ def same(first: list[Sampled], second: list[Sampled]) -> bool:
 
 
 def test_a_mixture_knows_every_family_of_a_few_numbers() -> None:
-    assert FAMILIES.keys() == EVERY_FAMILY.keys()
+    assert FAMILIES.keys() == {*EVERY_FAMILY, "varying"}
+
+
+def test_a_mixture_with_a_varying_blur_varies_and_fills_in_what_is_left_out() -> None:
+    mixture = Mixed({"box": {}, "varying": {}})
+    assert mixture.varies_over_image
+    assert not Mixed({"box": {}, "varying": {"weight": 0}}).varies_over_image
+    assert mixture.max_kernel_size == (41, 41)
+    draws, full = drawn(mixture, 40), drawn(Mixed({"box": EVERY_FAMILY["box"], "varying": VARYING}), 40)
+    assert same(draws, full)
+    assert {each.family for each in draws} == {"box", "varying"}
+    assert all((each.psf is None) == (each.family == "varying") for each in draws)
+    flat = np.full((37, 31), 131, np.uint8)
+    for each in draws:
+        np.testing.assert_array_equal(mixture.apply(flat, each), flat)
 
 
 def test_a_parameter_that_is_left_out_has_its_usual_range_in_mixtures() -> None:

@@ -15,7 +15,7 @@ from deblur.config.commands import EvaluateConfig
 from deblur.config.schema import BY_GROUP, BY_TARGET, Section, TrainConfig
 from deblur.config.sections import allowed
 
-DRAWN = ("mixed", "motion_random", "trajectory")  # blurs of a kernel for each image
+DRAWN = ("mixed", "motion_random", "trajectory", "varying")  # blurs of a kernel for each image
 GROUPS = ("model", "blur", "optimizer", "scheduler", "data", "trainer", "callbacks", "logger")
 
 

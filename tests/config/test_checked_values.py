@@ -65,7 +65,7 @@ REFUSED = {
     ("data.eval_crop", PIXELS): "0 1.5 true",
     ("data.eval_batch_size", FROM_1): "0 null",
     ("data.num_workers", FROM_0): "-1 1.5 true null",
-    ("data.boundary", "give symmetric or valid."): "mirror 1 null",
+    ("data.boundary", "give symmetric, valid or circular."): "mirror 1 null",
     ("data.cache_memory", "give a number from 0 up [GiB]."): "-1 nan inf true null much",
     ("trainer.max_epochs", FROM_1): "0 -1 1.5 true null",
     ("trainer.check_val_every_n_epoch", FROM_1): "0 -1 1.5 true null",

@@ -14,14 +14,15 @@ from deblur.config.check import check
     [
         (
             "metrics=[psnr,ssmi]",
-            "metrics=ssmi is not allowed: give psnr, ssim, ms_ssim, vif or mse. A class of your own ",
+            "metrics=ssmi is not allowed: give psnr, ssim, psnr_y, ssim_y, ms_ssim, vif or mse. A class of your own ",
         ),
         ("metrics=[psnr,ssmi]", "Did you mean ssim?"),
         ("metrics=[my_metrics.Sharpness]", "metrics=my_metrics.Sharpness is not allowed: give psnr, "),
         ("metrics=[my_metrics.Sharpness]", "trusted=[my_metrics]."),
         (
             "metrics=[]",
-            "metrics=[] is not allowed: give a list of psnr, ssim, ms_ssim, vif or mse, such as [psnr,ssim].",
+            "metrics=[] is not allowed: give a list of psnr, ssim, psnr_y, ssim_y, ms_ssim, vif or mse, such as "
+            "[psnr,ssim].",
         ),
         ("metrics=psnr", "metrics=psnr is not allowed: give a list of psnr, "),
         ("metrics=null", "metrics=null is not allowed: give a list of psnr, "),

@@ -31,7 +31,7 @@ def test_keys_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(["--help"]) == 0
     found = entries(capsys.readouterr().out)
     assert found["data.boundary"].startswith("symmetric ")
-    assert found["data.boundary"].endswith("Allowed: symmetric or valid")
+    assert found["data.boundary"].endswith("Allowed: symmetric, valid or circular")
     assert "side of the square [px]" in found["blur.size"]
     assert "Allowed: an odd whole number from 1 to 501 [px]" in found["blur.size"]
     bare = [key for key, text in found.items() if "  " not in text.strip() and "Allowed" not in text]

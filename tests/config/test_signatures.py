@@ -70,10 +70,18 @@ def refusal(changed: Change, model: dict[str, Any], *overrides: str) -> str | No
         {"depth": 3, "widths": [1, 2], "pair": [0, 0.5], "kind": "b", "file": "a b.pt", "loose": {"any": [1]}},
         {"depth": 3, "file": None, "start": None, "compile": True, "name": "mine"},
         {"depth": 3, "file": "not unicode \udcff"},
+        {"depth": 3, "channels": None},  # of our groups; 1 for gray images
     ],
 )
 def test_what_fits_the_annotations_passes(changed: Change, module: str, arguments: dict[str, Any]) -> None:
     assert refusal(changed, {"_target_": f"{module}.Known", **arguments}) is None
+
+
+def test_color_needs_the_argument_channels(changed: Change, module: str) -> None:
+    model = {"_target_": f"{module}.Known", "depth": 3, "channels": None}
+    said = refusal(changed, model, "data.color=rgb")
+    assert said is not None
+    assert said.startswith(f"model.channels is unknown: {module}.Known takes depth, widths")
 
 
 @pytest.mark.parametrize(

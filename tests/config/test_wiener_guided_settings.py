@@ -115,3 +115,38 @@ def test_pairs_tell_no_kernel(changed: Change, tmp_path: Path, given: str, for_t
         check(config, for_training=for_training)
     config["model"]["non_blind"] = False
     assert check(config, for_training=False).data.name == "pairs"
+
+
+VARYING = (
+    "A network with a Wiener estimate needs one kernel for the whole image, and with blur=varying the kernel varies"
+)
+MIXED = VARYING.replace("varying the", "mixed the")
+
+
+@pytest.mark.parametrize("is_told", ["false", "true"])
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ("blur=varying", VARYING),
+        ("blur=varying blur.kind=defocus blur.extent=9 blur.variation=1", VARYING),
+        ("blur=mixed blur.families.varying.weight=1", MIXED),
+    ],
+)
+def test_a_kernel_that_varies_over_the_image_is_refused_before_training(
+    changed: Change, overrides: str, sentence: str, is_told: str
+) -> None:
+    config = composed(changed, overrides, f"model.non_blind={is_told}")
+    assert refusal(config).startswith(sentence)
+    assert refusal(config).endswith("take another blur, or take a network without a Wiener estimate.")
+    blind = changed(overrides.split()[0], *overrides.split()[1:])
+    assert check(blind).blur.name == overrides.split()[0].removeprefix("blur=")
+
+
+def test_a_network_of_one_known_kernel_is_measured_on_a_varying_blur_as_on_any_other(changed: Change) -> None:
+    assert check(composed(changed, "blur=varying"), for_training=False).blur.name == "varying"
+    with pytest.raises(UserError, match="needs one kernel for the whole image"):
+        check(composed(changed, "blur=varying", "model.non_blind=true"), for_training=False)
+
+
+def test_without_a_share_of_varying_blur_a_mixture_has_kernels(changed: Change) -> None:
+    assert check(composed(changed, "blur=mixed", "model.non_blind=true")).model.non_blind is True

@@ -14,7 +14,8 @@ from PIL import Image
 
 from deblur.blur import Box, Motion
 from deblur.blur.images import Crop, image_of, planes_of
-from deblur.data import FolderData, ImageSource, PairsData
+from deblur.choices import DataColor
+from deblur.data import FolderData, ImageSource, PairsData, SyntheticData
 from deblur.data.cache import open_cache
 from deblur.data.datasets import EvaluationDataset, collate_images
 from deblur.data.patches import TrainingDataset
@@ -96,12 +97,12 @@ def test_a_changed_color_of_the_same_luma_is_noticed(colors: Path, root: Path) -
 
 
 @pytest.mark.parametrize("color", ["gray", "rgb"])
-def test_a_source_need_not_decode_what_is_wanted(root: Path, color: str) -> None:
+def test_a_source_need_not_decode_what_is_wanted(root: Path, color: DataColor) -> None:
     rgb = Colors()[0]
     gray = luma(rgb)
     wanted = {"gray": [gray, gray], "rgb": [rgb, np.dstack([gray] * 3)]}[color]
     for pixels, expected in zip([rgb, gray], wanted, strict=True):
-        cache = open_cache(OneImage(pixels), root, color=color)  # type: ignore[arg-type] # one of the two
+        cache = open_cache(OneImage(pixels), root, color=color)
         np.testing.assert_array_equal(cache[0], expected)
 
 
@@ -201,3 +202,13 @@ def test_a_damaged_index_of_colors_is_refused(colors: Path, root: Path) -> None:
     index = next(root.glob("*-rgb/index.json"))
     index.write_text(index.read_text().replace('"channels": 3', '"channels": 2'))
     assert open_cache(source, root, color="rgb").was_built
+
+
+def test_drawn_images_in_color_have_the_gray_ones_as_luma() -> None:
+    rgb, gray = (SyntheticData(4, leaves=0.5, seed=2, color=color) for color in ("rgb", "gray"))
+    assert rgb.names == gray.names
+    assert rgb.cache_key() != gray.cache_key()
+    for index in range(4):
+        image = rgb.decode(index)
+        assert np.ptp(image, axis=2).max() > 30  # it is not gray
+        np.testing.assert_array_equal(luma(image), gray.decode(index))

@@ -1,18 +1,21 @@
 """What is seen of an image with either boundary."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from data_settings import module_of
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
-from deblur.blur import Box, Degradation, Gaussian, Mixed, Motion
+from deblur.blur import Box, Degradation, Gaussian, Mixed, Motion, Sampled
 from deblur.blur.images import Boundary, Crop
 from deblur.data import SyntheticData
 from deblur.data.datasets import EvaluationDataset
 from deblur.data.patches import TrainingDataset
+from deblur.errors import UserError
 
 SETTINGS: dict[str, Any] = {
     "seed": 0,
@@ -123,3 +126,43 @@ def test_both_boundaries_show_the_same_sharp_pixels(cache_root: Path) -> None:
     np.testing.assert_array_equal(one["sharp"], other["sharp"])
     assert one["sharp"].shape == (1, 100, 100)
     assert not np.array_equal(one["blurred"], other["blurred"])
+
+
+@pytest.mark.parametrize("patch_size", [16, None])
+def test_training_and_evaluation_blur_a_crop_circularly(patch_size: int | None) -> None:
+    images, degradation, crop = One((61, 50)), Motion(15, 30), Crop("circular")
+    sample = EvaluationDataset(images, [0], degradation, seed=0, crop=replace(crop, crop=33))[0]
+    expected = convolved(Crop(crop=33).cut(images.pixels), degradation, "wrap")
+    assert np.abs(sample["blurred"][0].astype(float) - expected).max() <= 1  # a half may be rounded up or down
+    training = TrainingDataset(
+        images,
+        images,
+        [0],
+        degradation,
+        seed=0,
+        crop=crop,
+        context=5,
+        patch_size=patch_size,
+        patches_per_image=4,
+        flips=False,
+        memory_limit=0,
+    )[0, 0]
+    sides = images.pixels.shape if patch_size is None else (16, 16)
+    windows = sliding_window_view(images.pixels, sides)
+    whole = convolved(images.pixels, degradation, "wrap")
+    extended = np.pad(whole, 5, mode="symmetric")  # as a network extends an image
+    for (sharp,), (blurred,) in zip(training["sharp"], training["blurred"], strict=True):
+        ((top, left),) = np.argwhere((windows == sharp).all(axis=(2, 3)))
+        there = extended[top : top + sides[0] + 10, left : left + sides[1] + 10]
+        assert np.abs(blurred.astype(float) - there).max() <= 1
+
+
+def test_a_custom_blur_that_knows_no_boundary_is_refused_before_anything_is_read() -> None:
+    class Inverted(Box):
+        def apply(self, image: np.ndarray, sampled: Sampled) -> np.ndarray:  # type: ignore[override]
+            return 255 - super().apply(image, sampled)
+
+    settings = {"max_images": 4, **SETTINGS}
+    module_of(SyntheticData, Inverted(5), **settings, boundary="valid")
+    with pytest.raises(UserError, match=r"Inverted\.apply has no argument boundary"):
+        module_of(SyntheticData, Inverted(5), **settings, boundary="circular")

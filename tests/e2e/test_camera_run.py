@@ -70,7 +70,7 @@ def test_the_run_says_what_took_its_images(taken: Workplace) -> None:
     assert {float(row["highlights"]) for row in rows} == {2}
     assert all(0.7 <= float(row["exposure"]) <= 1.4 for row in rows)
     held = torch.load(taken.run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
-    assert bool(held["network.linear_light"]) is True
+    assert held["network.is_linear"] == 1
     assert "camera.exposure" in (taken.run / "train.log").read_text()
 
 
@@ -135,7 +135,7 @@ def test_an_interrupted_run_resumes_as_if_nothing_had_happened(
 def test_weights_are_averaged_beside_the_space(workplace: Workplace) -> None:
     assert workplace.train(*CAMERA_RUN, "callbacks=[default,ema]") == 0
     held = torch.load(workplace.run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
-    assert bool(held["network.linear_light"]) is True
+    assert held["network.is_linear"] == 1
 
 
 def test_what_is_exported_works_in_linear_light_and_says_so(taken: Workplace, tmp_path: Path) -> None:

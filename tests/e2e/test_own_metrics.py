@@ -97,7 +97,10 @@ def test_one_registration_suffices(
     assert means["worst_pixel"] == metrics["test"]["worst_pixel"]
     monkeypatch.delitem(METRICS, "worst_pixel")
     assert main([*SMALL, *chosen]) == 2
-    assert "metrics=worst_pixel is not allowed: give psnr, ssim, ms_ssim, vif or mse." in capsys.readouterr().err
+    assert (
+        "metrics=worst_pixel is not allowed: give psnr, ssim, psnr_y, ssim_y, ms_ssim, vif or mse."
+        in capsys.readouterr().err
+    )
 
 
 def test_a_metric_and_a_loss_of_the_users_own(

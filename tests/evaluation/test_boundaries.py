@@ -69,3 +69,20 @@ def test_a_frame_that_the_blur_leaves_nothing_of_is_refused(refused: Callable[..
     assert refused(*overrides[:1], *overrides[2:], "both_boundaries=false", "data.boundary=valid").endswith(
         "or data.boundary=symmetric."
     )
+
+
+def test_a_circular_boundary_is_measured_alone(evaluated: Evaluate) -> None:
+    overrides = ("baseline=[none,dct_wiener,wiener]", "data.max_images=12", "data.boundary=circular")
+    found = evaluated(*overrides, "blur=motion", "blur.angle=30", "data.eval_crop=64").summary
+    assert found["measured_on"]["boundary"] == "circular boundary"
+    assert list(found["boundaries"]) == ["circular"]
+    measured = found["boundaries"]["circular"]
+    assert measured["margin"] == [0, 0]
+    assert measured["baselines"]["dct_wiener"]["method"] == "fft"
+    assert measured["restorers"]["dct_wiener"]["gain"] > 8  # no approximation at the boundary
+    assert measured["restorers"]["wiener"]["gain"] > 8
+
+
+def test_both_boundaries_are_the_other_two_also_for_circular_data(evaluated: Evaluate) -> None:
+    overrides = ("baseline=[none]", "data.max_images=12", "data.boundary=circular", "data.eval_crop=64")
+    assert list(evaluated(*overrides, "both_boundaries=true").summary["boundaries"]) == ["symmetric", "valid"]

@@ -188,7 +188,7 @@ def test_an_array_without_anything_to_change_is_not_copied() -> None:
 CHOICES = {
     "accelerator": ["cuda", "CPU", "", None, 0, ["cpu"], "tpu"],
     "precision": ["16", 16, "bf16", "32", "64-true", None, "16-mixed"],
-    "color": ["rgb", "gray", "Luma", None, 1],
+    "color": ["rgb", "gray", "Luma", "", 1],
 }
 
 

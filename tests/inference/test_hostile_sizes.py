@@ -16,6 +16,7 @@ from loading_child import Loaded, load_in_child
 from safetensors.torch import save
 from torch import Tensor
 
+import deblur
 from deblur.errors import UserError
 from deblur.inference.checkpoints import load_checkpoint
 from deblur.inference.trained import load_trained
@@ -70,6 +71,12 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "a mapping": (SMALL | {"widths": {"a": 1}}, f"{NOT_ALLOWED}widths={{...}} is not allowed"),
     "true blocks": (RESNET | {"blocks": True}, f"{NOT_ALLOWED}blocks=true is not allowed"),
     "true kernels": (WIENER | {"non_blind": 1}, f"{NOT_ALLOWED}non_blind=1 is not allowed"),
+    "channels of an RGB network": (SMALL | {"channels": 3}, "does not fit its network"),
+    "channels of no image": (SMALL | {"channels": 2}, f"{NOT_ALLOWED}channels=2 is not allowed: give 1 with"),
+    "channels without end": (SMALL | {"channels": 10**9}, f"{NOT_ALLOWED}channels=1000000000 is not allowed"),
+    "channels of text": (SMALL | {"channels": "3"}, f"{NOT_ALLOWED}channels=3 is not allowed"),
+    "true channels": (SMALL | {"channels": True}, "channels=True is not allowed: give 1 for gray or 3 for RGB."),
+    "null channels": (SMALL | {"channels": None}, "channels=None is not allowed: give 1 for gray or 3 for RGB."),
     "dilations": (SMALL | {"dilations": [10**9, 1]}, "reaches 1000000000 px to each side"),
 }
 
@@ -214,6 +221,22 @@ def test_what_fits_is_loaded_with_its_weights(kind: str, tmp_path: Path) -> None
     assert held.keys() == WEIGHTS.keys()
     assert all(torch.equal(held[name], WEIGHTS[name]) for name in held)
     assert all(value.device.type == "cpu" for value in held.values())
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_channels_are_those_of_the_settings(kind: str, channels: int, tmp_path: Path) -> None:
+    path = tmp_path / f"good.{kind}"
+    path.write_bytes(MAKERS[kind](SMALL | {"channels": channels}, SRCNN([3, 1], [2], channels=channels).state_dict()))
+    assert load_trained(path).network.channels == deblur.load(path, accelerator="cpu").channels == channels
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_weights_for_rgb_without_channels_in_the_settings_are_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"bad.{kind}"
+    path.write_bytes(MAKERS[kind](SMALL, SRCNN([3, 1], [2], channels=3).state_dict()))
+    with pytest.raises(UserError, match=f"^{path} does not fit its network"):
+        load_trained(path)
 
 
 def test_building_without_memory_first_changes_no_random_number(tmp_path: Path) -> None:

@@ -31,6 +31,14 @@ def pixels(path: Path) -> np.ndarray:
             "--known-blur: motion_random draws a kernel for each image, and the network told needs one: give ",
         ),
         (("--known-blur=mixed",), "--known-blur: mixed draws a kernel for each image, and the network told needs one"),
+        (
+            ("--known-blur=varying",),
+            "--known-blur: the network told needs one kernel for the whole image, and with blur=varying the kernel",
+        ),
+        (
+            ("--simulate=varying kind=defocus",),
+            "--simulate: the network told needs one kernel for the whole image, and with blur=varying the kernel",
+        ),
         (("--known-blur=box noise_sigma=5",), "the network told takes the kernel alone: leave out noise_sigma=5."),
         (
             ("--known-blur=motion_random noise_sigma=[0,5] jpeg_quality=70",),

@@ -48,7 +48,7 @@ def test_each_channel_is_restored_from_all_three(build: Build) -> None:
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=IDS)
-@pytest.mark.parametrize("channels", [0, 2, 4])
+@pytest.mark.parametrize("channels", [0, 2, 4, True, 3.0])
 def test_other_numbers_of_channels_are_refused(build: Build, channels: int) -> None:
     with pytest.raises(ValueError, match=f"channels={channels} is not allowed: give 1 for gray or 3 for RGB"):
         build(channels)

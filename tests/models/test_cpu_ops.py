@@ -25,6 +25,8 @@ def plain_image(features: Tensor, layer: nn.Conv2d) -> Tensor:
 PAIRS = [
     (cpu_ops.convolve_rectified, plain_rectified, (1, 6, 9)),
     (cpu_ops.convolve_rectified, plain_rectified, (6, 5, 1)),
+    (cpu_ops.convolve_rectified, plain_rectified, (3, 6, 9)),
+    (cpu_ops.convolve_rectified, plain_rectified, (3, 6, 1)),
     (cpu_ops.convolve_to_image, plain_image, (6, 1, 5)),
     (cpu_ops.convolve_to_image, plain_image, (6, 3, 5)),
     (cpu_ops.convolve_to_image, plain_image, (6, 1, 1)),
@@ -61,12 +63,13 @@ def test_values_and_gradients_are_those_of_torch(
 
 @pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize("dilation", [2, 3])
-def test_layers_may_be_dilated(dilation: int) -> None:
+@pytest.mark.parametrize("channels", [3, 5])
+def test_layers_may_be_dilated(dilation: int, channels: int) -> None:
     torch.manual_seed(0)
-    layer = nn.Conv2d(5, 4, 3, dilation=dilation)
+    layer = nn.Conv2d(channels, 4, 3, dilation=dilation)
     results = []
     for convolve in (cpu_ops.convolve_rectified, plain_rectified):
-        features = torch.rand(2, 5, 14, 17, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        features = torch.rand(2, channels, 14, 17, generator=torch.Generator().manual_seed(1)).requires_grad_()
         output = convolve(features, layer)
         weights = torch.linspace(-1, 1, output.numel()).reshape(output.shape)
         results.append((output, *torch.autograd.grad((output * weights).sum(), [features, *layer.parameters()])))

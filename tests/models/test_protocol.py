@@ -21,6 +21,9 @@ def test_a_plain_module_works_with_the_defaults() -> None:
         (SRCNN((9, 1, 5), (64, 32)), Traits(6, 1, 13, 8032, wants_wiener_estimate=False)),
         (ResNet(1, 4, 3), Traits(12, 3, 27, 104, wants_wiener_estimate=False)),
         (WienerSRCNN((5, 3), (4,)), Traits(3, 1, 7, 236, wants_wiener_estimate=True)),
+        (SRCNN((9, 1, 5), (64, 32), channels=3), Traits(6, 1, 13, 20_000, wants_wiener_estimate=False, channels=3)),
+        (ResNet(1, 4, 3, channels=3), Traits(12, 3, 27, 248, wants_wiener_estimate=False, channels=3)),
+        (WienerSRCNN((5, 3), (4,), channels=3), Traits(3, 1, 7, 708, wants_wiener_estimate=True, channels=3)),
     ],
 )
 def test_networks_of_the_package_define_all_members(network: nn.Module, traits: Traits) -> None:
@@ -32,6 +35,14 @@ def test_a_size_divisor_that_does_not_divide_the_halo_is_refused(value: object) 
     network = nn.Identity()
     network.halo, network.size_divisor = 9, value  # type: ignore[assignment] # wrong values too
     with pytest.raises(UserError, match=r"size_divisor=.* is not allowed with halo=9: give a whole number from 1 to"):
+        traits_of(network)
+
+
+@pytest.mark.parametrize("value", [0, 2, 4, -1, 3.0, True, "3", None, (3,)])
+def test_channels_that_no_image_has_are_refused(value: object) -> None:
+    network = nn.Identity()
+    network.channels = value  # type: ignore[assignment] # wrong values too
+    with pytest.raises(UserError, match=r"channels=.* is not allowed: give 1 for gray or 3 for RGB images\.$"):
         traits_of(network)
 
 

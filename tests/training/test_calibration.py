@@ -44,6 +44,34 @@ def test_the_data_make_the_wiener_estimates_of_a_network_that_wants_them(cache_r
         assert next(iter(loader))["wiener_estimate"].shape[1] == 2
 
 
+def test_a_circular_boundary_is_that_of_the_pre_filter_also_from_a_file(cache_root: Path) -> None:
+    network, data = WienerSRCNN([5, 3], [4]), drawn(cache_root, Motion(9, 30), boundary="circular")
+    calibrate(network, data)
+    assert network.prefilter().boundary == "circular"
+    sample = data.evaluation_dataset(data.splits.test)[0]
+    blurred, sharp = (sample[key][0] / np.float32(255) for key in ("blurred", "sharp"))
+    errors = [np.square(image - sharp).mean() for image in (sample["wiener_estimate"][0], blurred)]
+    assert errors[0] < 0.2 * errors[1]
+    loaded = WienerSRCNN([5, 3], [4])
+    loaded.load_state_dict(network.state_dict())
+    assert loaded.prefilter().boundary == "circular"
+    np.testing.assert_array_equal(loaded.prefilter()(blurred), sample["wiener_estimate"])
+    without = {name: values for name, values in network.state_dict().items() if name != "is_circular"}
+    loaded.load_state_dict(without)  # a file of a version that knew no circular boundary
+    assert loaded.prefilter().boundary == "symmetric"
+    calibrate(network, drawn(cache_root, Motion(9, 30)))
+    assert network.prefilter().boundary == "symmetric"
+
+
+def test_a_network_of_somebody_elses_has_to_know_of_a_circular_boundary(cache_root: Path) -> None:
+    class Own(WienerSRCNN):
+        def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:  # type: ignore[override]
+            super().calibrate(sharp, blurred, kernels)
+
+    with pytest.raises(UserError, match=r"data\.boundary=circular needs a network .* Own\.calibrate has no argument"):
+        calibrate(Own([5, 3], [4]), drawn(cache_root, Box(5), boundary="circular"))
+
+
 @pytest.mark.parametrize("boundary", ["symmetric", "valid"])
 def test_training_images_alone_are_measured_as_validation_sees_them(cache_root: Path, boundary: str) -> None:
     given = []

@@ -1,4 +1,4 @@
-"""Anime-like faces in gray levels for tests and first trainings, drawn without files and without a network."""
+"""Anime-like faces, gray or in color, for tests and first trainings, drawn without files and without a network."""
 
 from deblur.synthesis.faces.render import draw
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deblur.choices import DataColor
 from deblur.cli import command_app, place, run_app
 from deblur.errors import UserError
 from deblur.files import write_gray_png
@@ -54,6 +55,7 @@ def write_sheet(
     seed: Annotated[int, _number(0, SEED_LIMIT - 1, "Which collection of faces.")] = 0,
     columns: Annotated[int, _number(1, MOST_FACES, "Faces in one row.")] = 6,
     size: Annotated[int, _number(16, IMAGE_SIZE, "Pixels of a face's edge.")] = IMAGE_SIZE,
+    color: Annotated[DataColor, typer.Option(help="Whether the faces are gray or in color.")] = "gray",
 ) -> None:
     """Draw faces and write them side by side as a PNG file."""
     last = first + count - 1
@@ -62,7 +64,7 @@ def write_sheet(
     if sheet.suffix.lower() != ".png":
         raise UserError(f"--sheet {sheet} is not allowed: give the name of a .png file.")
     try:
-        write_gray_png(sheet, contact_sheet(seed, first, count, columns, size))
+        write_gray_png(sheet, contact_sheet(seed, first, count, columns, size, color))
     except OSError as error:
         raise UserError(f"--sheet {sheet} cannot be written: {error.strerror or error}.") from error
 

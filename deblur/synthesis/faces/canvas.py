@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.synthesis import CANVAS_SIZE, IMAGE_SIZE, OVERSAMPLING, happens, pick
+from deblur.synthesis.colors import COLORLESS, Color
 from deblur.synthesis.faces.geometry import Points, View, closed, ribbon
+from deblur.synthesis.faces.palette import Palette
 
 Levels = NDArray[np.uint8]
 Field = NDArray[np.float32]
@@ -24,7 +26,7 @@ PIXELS.setflags(write=False)
 
 
 class Patch(NamedTuple):
-    """How much of every pixel a shape covers (0 to 255), and the part of the canvas that the shape lies in."""
+    """How much of every pixel a shape covers (0 to 255), and the part of a plane that the shape lies in."""
 
     coverage: Levels
     rows: slice
@@ -86,15 +88,26 @@ class Canvas:
     """A square of gray levels to draw on.
 
     Shapes and paths are (n, 2) arrays in face units and may lie outside the canvas. Gray levels are clipped to
-    [0, 255].
+    [0, 255]. The color of a shape, at full brightness, is dimmed to the gray levels that its pixels have at the end:
+    shadows, gradients and textures need no colors of their own, and a line takes those of the shapes that it is drawn
+    on.
 
     Attributes:
         levels: (CANVAS_SIZE, CANVAS_SIZE), the drawing so far.
+        colors: (IMAGE_SIZE, IMAGE_SIZE, 3), the color of every pixel of the image at full brightness; None for a gray
+            drawing.
+        palette: of the drawing.
     """
 
-    def __init__(self, paper: float, view: View, style: Style, textures: Textures) -> None:
-        """Cover the canvas with paper of the given gray level."""
+    def __init__(
+        self, paper: float, view: View, style: Style, textures: Textures, palette: Palette | None = None
+    ) -> None:
+        """Cover the canvas with paper of the given gray level; without a palette the drawing is gray."""
         self.levels: Levels = np.full((CANVAS_SIZE, CANVAS_SIZE), int(limited(paper)), np.uint8)
+        self.colors: Levels | None = None
+        if palette is not None:
+            self.colors = np.full((IMAGE_SIZE, IMAGE_SIZE, 3), palette.paper, np.uint8)
+        self.palette = palette or Palette()
         self.view = view
         self.style = style
         self.textures = textures
@@ -110,6 +123,7 @@ class Canvas:
         opacity: float = 1.0,
         line: float = 1.0,
         texture: Field | None = None,
+        color: Color = COLORLESS,
     ) -> None:
         """Fill a shape and draw its outline.
 
@@ -121,6 +135,7 @@ class Canvas:
             opacity: 0 leaves what is below, 1 hides it.
             line: width of the outline relative to the style's line; 0 draws none.
             texture: gray levels to add, a field of the size of the canvas.
+            color: of the shape at full brightness.
         """
         start = limited(level)
         end = start if end_level is None else limited(end_level)
@@ -128,7 +143,7 @@ class Canvas:
         if texture is None and opacity >= 1 and abs(end - start) < 2:
             _draw_polygon(self.levels, corners, start)
         else:
-            patch = _cover(corners, MARGIN)
+            patch = _cover(corners, MARGIN, CANVAS_SIZE)
             if patch is None:
                 return
             paint = _gradient(corners, patch, start, end, self.view.direction(angle))
@@ -136,12 +151,15 @@ class Canvas:
                 paint += texture[patch.rows, patch.columns]
                 np.clip(paint, BLACK, TEXTURE_WHITE, out=paint)
             self._blend(patch, paint, opacity)
+        self._color(corners, color, opacity)
         if line > 0:
             self._draw_line(closed(corners), self.ink, line, tapered=False)
 
-    def fill_plain(self, shape: Points, level: float) -> None:
+    def fill_plain(self, shape: Points, level: float, color: Color = COLORLESS) -> None:
         """Fill a shape with one gray level, without an outline."""
-        _draw_polygon(self.levels, self.view.to_pixels(shape), limited(level))
+        corners = self.view.to_pixels(shape)
+        _draw_polygon(self.levels, corners, limited(level))
+        self._color(corners, color)
 
     def outline(self, shape: Points, level: float, width: float) -> None:
         """Draw the outline of a shape with an even line of whole pixels, at least one."""
@@ -149,7 +167,15 @@ class Canvas:
         corners = _fixed_point(self.view.to_pixels(shape))
         cv2.polylines(self.levels, [corners], True, limited(level), thickness, cv2.LINE_AA, FRACTION_BITS)
 
-    def shade(self, shape: Points, within: Points, factor: float, softness: float | None = None) -> None:
+    def shade(
+        self,
+        shape: Points,
+        within: Points,
+        factor: float,
+        softness: float | None = None,
+        *,
+        color: Color | None = None,
+    ) -> None:
         """Darken an object under a shadow.
 
         Args:
@@ -157,32 +183,47 @@ class Canvas:
             within: outline of the object.
             factor: fraction of the gray level that remains in full shadow, in [0, 1].
             softness: width of the shadow's edge in face units; None for that of the style.
+            color: of the object in full shadow, at full brightness; None for its own.
         """
         if softness is None:
             softness = PAINTED_SOFTNESS if self.style.painted else 0.0
         edge = softness * self.view.unit
-        patch = _cover(self.view.to_pixels(shape), MARGIN + int(1.8 * edge))
+        outline, limits = self.view.to_pixels(shape), self.view.to_pixels(within)
+        patch = _shadow(outline, limits, edge, CANVAS_SIZE)
         if patch is None:
             return
-        shadow: NDArray[np.integer | np.floating] = patch.coverage
-        if edge:
-            size = (int(edge * 1.7) | 1, int(edge * 1.7) | 1)
-            for _ in range(2):
-                shadow = cv2.blur(shadow, size, borderType=cv2.BORDER_CONSTANT)
-        stencil = np.zeros_like(patch.coverage)
-        _draw_polygon(stencil, self.view.to_pixels(within) - [patch.columns.start, patch.rows.start], WHITE)
-        coverage = np.asarray(cv2.min(shadow, stencil), np.uint8)
-        paint = self.levels[patch.rows, patch.columns] * np.float32(factor)
-        self._blend(patch._replace(coverage=coverage), paint)
+        self._blend(patch, self.levels[patch.rows, patch.columns] * np.float32(factor))
+        if color is not None and self.colors is not None:
+            reduced = _shadow(_reduced(outline), _reduced(limits), edge / OVERSAMPLING, IMAGE_SIZE)
+            _blend_color(self.colors, reduced, color)
 
-    def stroke(self, path: Points, level: float, width: float = 1.0, *, tapered: bool = True) -> None:
-        """Draw a line along a path of at least two points, `width` times as wide as the style's line."""
-        self._draw_line(self.view.to_pixels(path), level, width, tapered=tapered)
+    def stroke(
+        self, path: Points, level: float, width: float = 1.0, *, tapered: bool = True, color: Color | None = None
+    ) -> None:
+        """Draw a line along a path of at least two points, `width` times as wide as the style's line.
 
-    def _draw_line(self, path: Points, level: float, width: float, *, tapered: bool) -> None:
+        Without a color the line takes those of the shapes below it.
+        """
+        self._draw_line(self.view.to_pixels(path), level, width, tapered=tapered, color=color)
+
+    def _draw_line(
+        self, path: Points, level: float, width: float, *, tapered: bool, color: Color | None = None
+    ) -> None:
         """Draw a line along a path in pixels."""
         corners = ribbon(path, 0.5 * width * self.style.line_width, tapered=tapered)
         _draw_polygon(self.levels, corners, limited(level))
+        if color is not None:
+            self._color(corners, color)
+
+    def _color(self, corners: Points, color: Color, opacity: float = 1.0) -> None:
+        """Color a polygon, given in pixels of the canvas."""
+        if self.colors is None:
+            return
+        reduced = _reduced(corners)
+        if opacity >= 1:
+            cv2.fillPoly(self.colors, [_fixed_point(reduced)], color, cv2.LINE_AA, FRACTION_BITS)
+        else:
+            _blend_color(self.colors, _cover(reduced, MARGIN, IMAGE_SIZE), color, opacity)
 
     def _blend(self, patch: Patch, paint: Field, opacity: float = 1.0) -> None:
         """Blend paint, gray levels of the patch's size, into the canvas; overwrite the array of the paint."""
@@ -215,12 +256,41 @@ def _draw_polygon(levels: Levels, corners: Points, level: float) -> None:
     cv2.fillPoly(levels, [_fixed_point(corners)], level, cv2.LINE_AA, FRACTION_BITS)
 
 
-def _cover(corners: Points, margin: int) -> Patch | None:
-    """Return the patch of a polygon with a margin, both in pixels; None if (almost) nothing is on the canvas."""
+def _reduced(corners: Points) -> Points:
+    """Convert pixels of the canvas to those of the image; whole numbers are the middles of pixels."""
+    return (corners - (OVERSAMPLING - 1) / 2) / OVERSAMPLING
+
+
+def _shadow(shape: Points, within: Points, edge: float, size: int) -> Patch | None:
+    """Return the patch of a shadow on an object, of a plane of the given size; all in its pixels."""
+    patch = _cover(shape, MARGIN + int(1.8 * edge), size)
+    if patch is None:
+        return None
+    shadow: NDArray[np.integer | np.floating] = patch.coverage
+    if edge:
+        window = (int(edge * 1.7) | 1, int(edge * 1.7) | 1)
+        for _ in range(2):
+            shadow = cv2.blur(shadow, window, borderType=cv2.BORDER_CONSTANT)
+    stencil = np.zeros_like(patch.coverage)
+    _draw_polygon(stencil, within - [patch.columns.start, patch.rows.start], WHITE)
+    return patch._replace(coverage=np.asarray(cv2.min(shadow, stencil), np.uint8))
+
+
+def _blend_color(colors: Levels, patch: Patch | None, color: Color, opacity: float = 1.0) -> None:
+    """Blend a color into the colors of an image."""
+    if patch is None:
+        return
+    region = colors[patch.rows, patch.columns]
+    weight = patch.coverage[..., None] * np.float32(opacity / 255)
+    region[:] = region + weight * (np.array(color, np.float32) - region) + np.float32(0.5)
+
+
+def _cover(corners: Points, margin: int, size: int) -> Patch | None:
+    """Return the patch of a polygon with a margin, both in pixels; None if (almost) nothing is on the plane."""
     low_x, low_y = corners.min(axis=0).tolist()
     high_x, high_y = corners.max(axis=0).tolist()
     left, top = max(int(low_x) - margin, 0), max(int(low_y) - margin, 0)
-    right, bottom = min(int(high_x) + margin + 1, CANVAS_SIZE), min(int(high_y) + margin + 1, CANVAS_SIZE)
+    right, bottom = min(int(high_x) + margin + 1, size), min(int(high_y) + margin + 1, size)
     if right - left < 2 or bottom - top < 2:
         return None
     coverage = np.zeros((bottom - top, right - left), np.uint8)

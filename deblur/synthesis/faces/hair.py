@@ -63,7 +63,8 @@ def _draw_lock(
     end_level = pick(rng, colors.dark, colors.light, colors.mid)
     angle = math.degrees(math.atan2(way_y, way_x))
     texture = canvas.textures.streaks
-    canvas.fill(join(left, right[::-1]), level, end_level, angle=angle, line=0, texture=texture)
+    outline = join(left, right[::-1])
+    canvas.fill(outline, level, end_level, angle=angle, line=0, texture=texture, color=canvas.palette.hair)
     for _ in range(rng.poisson(strands)):
         weight = rng.uniform(0.1, 0.9)
         start = rng.randint(0, 8)
@@ -80,7 +81,8 @@ def draw_back_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColor
     length = pick(rng, rng.uniform(0.7, 1.2), rng.uniform(1.4, 3.2))
     half_width = rng.uniform(1.15, 1.5)
     half = bezier((0, -1.5), (1.1, -1.5), (half_width * 1.15, -0.4), (half_width, length), count=20)
-    canvas.fill(symmetric(half), colors.mid, colors.dark, texture=canvas.textures.streaks)
+    streaks, color = canvas.textures.streaks, canvas.palette.hair
+    canvas.fill(symmetric(half), colors.mid, colors.dark, texture=streaks, color=color)
     shadowed = HairColors(dark=colors.dark * 0.8, mid=colors.dark, light=colors.mid)
     for _ in range(rng.randint(10, 24)):
         x = rng.uniform(-1, 1) * half_width
@@ -110,7 +112,7 @@ def draw_front_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColo
     forehead = bezier((1.1, 0.1), (1, -0.6), (0.5, -0.85), (0, hairline))
     cap = join(crown, mirror(crown)[1:], forehead[1:], mirror(forehead)[1:-1])
     end_level = pick(rng, colors.dark, colors.light)
-    canvas.fill(cap, colors.mid, end_level, texture=canvas.textures.streaks)
+    canvas.fill(cap, colors.mid, end_level, texture=canvas.textures.streaks, color=canvas.palette.hair)
     _draw_parted_strands(canvas, rng, colors, parting)
     _draw_fringe(canvas, rng, colors, parting, fringe_locks)
     _draw_side_locks(canvas, rng, colors)
@@ -119,7 +121,7 @@ def draw_front_hair(canvas: Canvas, rng: np.random.RandomState, colors: HairColo
     for _ in range(rng.poisson(1.5)):  # stray hairs
         x = rng.uniform(-0.8, 0.8)
         end = (x * 1.4 + rng.normal(0, 0.3), -1.6)
-        canvas.stroke(bezier((x, -1.3), (x * 1.4, -1.8), end), colors.dark, 1.3)
+        canvas.stroke(bezier((x, -1.3), (x * 1.4, -1.8), end), colors.dark, 1.3, color=canvas.palette.hair)
 
 
 def _draw_parted_strands(canvas: Canvas, rng: np.random.RandomState, colors: HairColors, parting: float) -> None:
@@ -168,4 +170,5 @@ def _draw_highlight(canvas: Canvas, rng: np.random.RandomState, colors: HairColo
     lower_edge = np.stack([x, y + teeth], axis=1)
     upper_edge = np.stack([x, y + teeth * 0.2 - 0.03], axis=1)
     level = colors.light + rng.uniform(10, 70)
-    canvas.fill(join(lower_edge, upper_edge[::-1]), level, opacity=rng.uniform(0.3, 0.9), line=0)
+    band, opacity = join(lower_edge, upper_edge[::-1]), rng.uniform(0.3, 0.9)
+    canvas.fill(band, level, opacity=opacity, line=0, color=canvas.palette.hair_light)

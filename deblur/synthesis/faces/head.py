@@ -24,16 +24,18 @@ def draw_head(canvas: Canvas, rng: np.random.RandomState, skin: float) -> None:
     lower = bezier((0.98, 0.1), cheek, jaw, chin, count=18)
     face = join(temple, lower[1:], mirror(lower)[1:], mirror(temple)[1:-1])
     for side in SIDES:  # ears
-        canvas.fill(ellipse(side * 0.97, 0.25, 0.12, 0.22, count=20), skin, skin * 0.85)
+        ear = ellipse(side * 0.97, 0.25, 0.12, 0.22, count=20)
+        canvas.fill(ear, skin, skin * 0.85, color=canvas.palette.skin)
         canvas.stroke(ellipse(side * 0.97, 0.25, 0.06, 0.12, count=10, arc=(1.0, 5.0)), canvas.ink, 0.7)
-    canvas.fill(face, skin, skin * rng.uniform(0.9, 1.0))
+    shadow = canvas.palette.skin_shadow
+    canvas.fill(face, skin, skin * rng.uniform(0.9, 1.0), color=canvas.palette.skin)
     dark_side = pick(rng, *SIDES)
     far_side = shifted(face, dark_side * rng.uniform(1.2, 1.7), rng.uniform(-0.2, 0.3))
-    canvas.shade(far_side, face, rng.uniform(0.75, 0.95))
+    canvas.shade(far_side, face, rng.uniform(0.75, 0.95), color=shadow)
     below_hair = ellipse(0, -0.62, 1.1, rng.uniform(0.2, 0.55))
-    canvas.shade(below_hair, face, rng.uniform(0.7, 0.9))
+    canvas.shade(below_hair, face, rng.uniform(0.7, 0.9), color=shadow)
     below_cheek = ellipse(dark_side * 0.6, 0.8, 0.5, 0.3)
-    canvas.shade(below_cheek, face, rng.uniform(0.85, 0.97), softness=0.15)
+    canvas.shade(below_cheek, face, rng.uniform(0.85, 0.97), softness=0.15, color=shadow)
     if happens(rng, 0.6):
         _draw_blush(canvas, rng, face, skin)
     _draw_eyes(canvas, rng, skin)
@@ -45,7 +47,8 @@ def draw_head(canvas: Canvas, rng: np.random.RandomState, skin: float) -> None:
 def _draw_blush(canvas: Canvas, rng: np.random.RandomState, face: Points, skin: float) -> None:
     """Draw a soft spot and up to three short lines on each cheek."""
     for side in SIDES:
-        canvas.shade(ellipse(side * 0.55, 0.52, 0.2, 0.1), face, rng.uniform(0.75, 0.92), softness=0.07)
+        spot = ellipse(side * 0.55, 0.52, 0.2, 0.1)
+        canvas.shade(spot, face, rng.uniform(0.75, 0.92), softness=0.07, color=canvas.palette.blush)
         for number in range(rng.randint(0, 4)):
             x = side * 0.55 + 0.07 * number
             canvas.stroke(as_points((x - 0.08, 0.56), (x - 0.04, 0.47)), skin * 0.6, 0.6)
@@ -63,7 +66,8 @@ def _draw_mouth(canvas: Canvas, rng: np.random.RandomState) -> None:
     lip_left = (-half_width * 0.5, y + 0.2)
     upper_lip = bezier(left, (0, y - 0.03), right)
     lower_lip = bezier(right, lip_right, lip_left, left)
-    canvas.fill(join(upper_lip, lower_lip[1:]), rng.uniform(30, 110), rng.uniform(90, 190))
+    lips = join(upper_lip, lower_lip[1:])
+    canvas.fill(lips, rng.uniform(30, 110), rng.uniform(90, 190), color=canvas.palette.mouth)
     if happens(rng, 0.5):
         teeth = bezier((-half_width * 0.7, y + 0.01), (0, y + 0.05), (half_width * 0.7, y + 0.01))
         canvas.fill(teeth, 245, line=0)
@@ -141,7 +145,7 @@ def _draw_eyes(canvas: Canvas, rng: np.random.RandomState, skin: float) -> None:
         eye = replace(right_eye, side=side)
         width, height, slant = eye.half_width, eye.half_height, eye.brow_slant
         brow = bezier((-width, slant - height - 0.14), (0, -height - 0.24), (width * 1.2, -height - 0.1 - slant))
-        canvas.stroke(eye.place(brow), eye.brow_level, rng.uniform(0.9, 2.2))
+        canvas.stroke(eye.place(brow), eye.brow_level, rng.uniform(0.9, 2.2), color=canvas.palette.hair)
         if eye.closed:
             lashes = bezier((-width, -0.02), (0, 0.16), (width, 0))
             canvas.stroke(eye.place(lashes), eye.lash_level, 2.6)
@@ -163,13 +167,13 @@ def _draw_open_eye(canvas: Canvas, rng: np.random.RandomState, eye: Eye, skin: f
 def _draw_iris(canvas: Canvas, rng: np.random.RandomState, eye: Eye) -> None:
     width, height, level = eye.half_width, eye.half_height, eye.iris_level
     iris = ellipse(eye.iris_x, -0.05 * height, width * 0.68, height * 0.92, count=30)
-    canvas.fill(eye.place(iris), level * 0.35, level * 1.5 + 20, line=0.8)
+    canvas.fill(eye.place(iris), level * 0.35, level * 1.5 + 20, line=0.8, color=canvas.palette.iris)
     for _ in range(eye.rays):
         end = (eye.iris_x + rng.uniform(-0.5, 0.5) * width, height * 0.7)
         ray = as_points((eye.iris_x, 0.1 * height), end)
         canvas.stroke(eye.place(ray), level + rng.uniform(10, 90), 0.8)
     pupil = ellipse(eye.iris_x, -0.1 * height, width * 0.3, height * 0.42, count=20)
-    canvas.fill(eye.place(pupil), eye.lash_level, level * 0.6, line=0)
+    canvas.fill(eye.place(pupil), eye.lash_level, level * 0.6, line=0, color=canvas.palette.iris)
 
 
 def _draw_glints(canvas: Canvas, rng: np.random.RandomState, eye: Eye) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.synthesis import CANVAS_SIZE, OVERSAMPLING, happens, pick
-from deblur.synthesis.faces.canvas import PIXELS, Canvas
+from deblur.synthesis.colors import Color
+from deblur.synthesis.faces.canvas import PIXELS, Canvas, Levels
 from deblur.synthesis.faces.geometry import Points
 
 CORNERS = 12  # of a leaf; an angular leaf keeps every third
@@ -45,10 +46,19 @@ def draw_background(canvas: Canvas, rng: np.random.RandomState) -> None:
     image *= bottom_level - top_level
     image += top_level
     canvas.levels[:] = np.clip(image, 0, 255, out=image)
+    if canvas.colors is not None:
+        top, bottom = canvas.palette.background()
+        _fade(canvas.colors, top, bottom)
     if kind == 2:
         _draw_pattern(canvas, rng)
     elif kind >= 3:
         _draw_scenery(canvas, rng)
+
+
+def _fade(colors: Levels, top: Color, bottom: Color) -> None:
+    """Cover the colors of an image with a gradient from top to bottom."""
+    progress = np.linspace(0, 1, len(colors), dtype=np.float32)[:, None]
+    colors[:] = (np.array(top) + progress * np.subtract(bottom, top))[:, None]
 
 
 def draw_petals(canvas: Canvas, rng: np.random.RandomState) -> None:
@@ -85,6 +95,9 @@ def _draw_scenery(canvas: Canvas, rng: np.random.RandomState) -> None:
         width = rng.randint(1, 14) * OVERSAMPLING + 1  # px
         once = cv2.blur(canvas.levels, (width, width))
         canvas.levels[:] = cv2.blur(once, (width, width))
+        if canvas.colors is not None:
+            reduced = (width // OVERSAMPLING | 1,) * 2
+            canvas.colors[:] = cv2.blur(cv2.blur(canvas.colors, reduced), reduced)
 
 
 def _random_count(rng: np.random.RandomState, low: float, high: float) -> int:
@@ -100,6 +113,7 @@ def scatter(canvas: Canvas, rng: np.random.RandomState, sizes: NDArray[np.float6
     count = len(sizes)
     leaves = _random_leaves(rng, sizes, area)
     levels = rng.uniform(0, 256, count)
+    colors = canvas.palette.leaves(levels)
     lines = rng.uniform(0.3, 1.4, count) * (rng.uniform(size=count) < 0.35)  # widths; 0 for no outline
     is_inked = rng.uniform(size=count) < 0.7
     line_levels = np.where(is_inked, canvas.ink, rng.uniform(0, 256, count))
@@ -107,9 +121,9 @@ def scatter(canvas: Canvas, rng: np.random.RandomState, sizes: NDArray[np.float6
     for number, leaf in enumerate(leaves):
         level = float(levels[number])
         if is_plain[number]:
-            canvas.fill_plain(leaf, level)
+            canvas.fill_plain(leaf, level, colors[number])
         else:
-            _fill_large_leaf(canvas, rng, leaf, level)
+            _fill_large_leaf(canvas, rng, leaf, level, colors[number])
         if lines[number] > 0:
             canvas.outline(leaf, float(line_levels[number]), float(lines[number]))
 
@@ -134,10 +148,10 @@ def _random_leaves(rng: np.random.RandomState, sizes: NDArray[np.float64], area:
     return [leaf[::3] if few else leaf for leaf, few in zip(outlines, angular, strict=True)]
 
 
-def _fill_large_leaf(canvas: Canvas, rng: np.random.RandomState, leaf: Points, level: float) -> None:
+def _fill_large_leaf(canvas: Canvas, rng: np.random.RandomState, leaf: Points, level: float, color: Color) -> None:
     """Fill a leaf that is large enough to show a gradient, transparency and texture."""
     end_level = level + rng.normal(0, 50)
     angle = rng.uniform(0, 360)
     opacity = pick(rng, 1, 1, rng.uniform(0.3, 1))
     texture = pick(rng, None, canvas.textures.blotches)
-    canvas.fill(leaf, level, end_level, angle=angle, opacity=opacity, line=0, texture=texture)
+    canvas.fill(leaf, level, end_level, angle=angle, opacity=opacity, line=0, texture=texture, color=color)

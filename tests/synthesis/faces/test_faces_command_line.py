@@ -49,14 +49,29 @@ def test_a_mistake_has_an_exit_code_and_no_traceback(tmp_path: Path) -> None:
 def test_the_defaults_are_24_faces_in_rows_of_6(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def blank_sheet(*numbers: int) -> NDArray[np.uint8]:
-        asked.append(numbers)
+    def blank_sheet(*settings: int | str) -> NDArray[np.uint8]:
+        asked.append(settings)
         return np.zeros((1, 1), np.uint8)
 
     monkeypatch.setattr("deblur.synthesis.faces.__main__.contact_sheet", blank_sheet)
     assert main(["--sheet", str(tmp_path / "faces.png")]) == 0
-    seed, first, count, columns, size = asked[0]
-    assert (seed, first, count, columns, size) == (0, 0, 24, 6, 256)
+    seed, first, count, columns, size, color = asked[0]
+    assert (seed, first, count, columns, size, color) == (0, 0, 24, 6, 256, "gray")
+
+
+def test_a_sheet_in_color(tmp_path: Path) -> None:
+    sheet = tmp_path / "faces.png"
+    assert main(["--sheet", str(sheet), "--count", "3", "--size", "16", "--columns", "2", "--color", "rgb"]) == 0
+    with Image.open(sheet) as image:
+        assert image.mode == "RGB"
+        assert image.size == (32, 32)
+        np.testing.assert_array_equal(np.asarray(image), contact_sheet(0, 0, 3, 2, 16, "rgb"))
+
+
+def test_an_unknown_color_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refusal(["--sheet", str(tmp_path / "faces.png"), "--color", "red"], capsys)
+    assert "'red' is not one of 'gray', 'rgb'" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_older_sheet_is_replaced(tmp_path: Path) -> None:
