@@ -27,12 +27,14 @@ from deblur.inference.places import Task
 from deblur.inference.restorer import Restorer
 from deblur.inference.tiles import TiledNetwork
 from deblur.inference.torch_network import TorchNetwork
+from deblur.inference.weights import write_weights
 from deblur.models import SRCNN
 
 SHAPE = (1500, 2000)  # 3 megapixels
 PRODUCT = 2048  # side of the matrices whose product measures the speed of the machine
 SIDE = 256  # px, of the small files
-LARGE = (6720, 4480)  # px
+LARGE, PHOTOGRAPH = (6720, 4480), (4000, 3000)  # px
+KERNEL_SIZES, WIDTHS = (9, 3, 1, 5), (64, 32, 16)
 START = "import deblur; deblur.load()"
 # Told by the process itself: its peak as its parent sees it would contain that of the parent.
 COMMAND = (
@@ -56,13 +58,19 @@ def main() -> None:
     parser.add_argument("--largest-wiener", type=float, default=30, help="for Wiener, 7 GB at 30 (default 30)")
     options = parser.parse_args()
     with taken_device(DeviceRequest("cpu")) as device:
-        network = SRCNN((9, 3, 1, 5), (64, 32, 16))
+        network = SRCNN(KERNEL_SIZES, WIDTHS)
         kinds = (False, True) if device.precision == "bf16-mixed" else (False,)
         rates = [measure_rate(network, is_fast, options.repeats) for is_fast in kinds]
         write_table("restore_rate", "9-3-1-5 on 3 megapixels, and a matrix product", rates)
         batch = measure_batch(network, device, options.images, options.repeats)
         write_table("restore_batch", f"JPEG files of {SIDE}x{SIDE} px: read, restored and written", [batch])
-    write_table("restore_command", "A command as a whole", [measure_start(options.repeats), measure_memory()])
+    with tempfile.TemporaryDirectory() as folder:
+        commands = [
+            measure_start(options.repeats),
+            measure_memory("gaussian", LARGE, "color JPEG, by a network for gray images"),
+            measure_memory(str(write_rgb_network(Path(folder))), PHOTOGRAPH, "color JPEG, by 9-3-1-5 for RGB images"),
+        ]
+        write_table("restore_command", "A command as a whole", commands)
     with tempfile.TemporaryDirectory() as folder:
         exported = export(Path(folder) / "network.onnx")
         largest = {RICHARDSON_LUCY: options.largest_baseline, WIENER: options.largest_wiener}
@@ -131,22 +139,43 @@ def measure_start(repeats: int) -> Row:
     return {"what": "start until a network is loaded", "seconds": statistics.median(taken), "peak [MiB]": None}
 
 
-def measure_memory() -> Row:
-    """Return the largest memory, and the time, of a command that restores a color image of 30 megapixels."""
+def write_rgb_network(folder: Path) -> Path:
+    """Write 9-3-1-5 for RGB images with random weights, and return its file."""
+    path = folder / "rgb.safetensors"
+    settings = {
+        "model": {
+            "_target_": "deblur.models.SRCNN",
+            "kernel_sizes": list(KERNEL_SIZES),
+            "widths": list(WIDTHS),
+            "channels": 3,
+        },
+        "blur": {"_target_": "deblur.blur.Box", "size": 7},
+    }
+    write_weights(path, SRCNN(KERNEL_SIZES, WIDTHS, channels=3).state_dict(), {"name": "rgb", "settings": settings})
+    return path
+
+
+def measure_memory(network: str, size: tuple[int, int], what: str) -> Row:
+    """Return the largest memory, and the time, of a command that restores a color image.
+
+    Args:
+        network: name or file.
+        size: width and height of the image [px].
+        what: is measured, for the table.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.jpg"
         detail = np.random.default_rng(0).integers(0, 256, (112, 168, 3), dtype=np.uint8)
-        Image.fromarray(detail).resize(LARGE).save(path)
-        overrides = [sys.executable, "-c", COMMAND, str(path), "--network", "gaussian", "--accelerator", "cpu"]
+        Image.fromarray(detail).resize(size).save(path)
+        overrides = [sys.executable, "-c", COMMAND, str(path), "--network", network, "--accelerator", "cpu"]
         outputs: list[str] = []
 
         def command() -> None:
             outputs.append(subprocess.run(overrides, check=True, capture_output=True, text=True).stdout)
 
         taken = seconds(command)
-    size = LARGE[0] * LARGE[1] / 1e6
     peak = float(outputs[0].splitlines()[-1])
-    return {"what": f"a color JPEG of {size:.0f} megapixels restored", "seconds": taken, "peak [MiB]": peak}
+    return {"what": f"{size[0] * size[1] / 1e6:.0f} megapixels: {what}", "seconds": taken, "peak [MiB]": peak}
 
 
 if __name__ == "__main__":

@@ -102,7 +102,8 @@ def network(config: "TrainConfig | Overrides") -> "nn.Module":
         config: what `compose("train")` returned, or its overrides.
 
     Returns:
-        A module from blurred images (N, 1, H, W) in [0, 1] to restored ones, not clamped.
+        A module from blurred images (N, C, H, W) in [0, 1] to restored ones, not clamped; C is 1, or 3 for
+        `data.color=rgb`.
 
     Raises:
         UserError: for a wrong configuration.

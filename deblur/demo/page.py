@@ -13,6 +13,7 @@ from deblur.blur.families import import_families
 from deblur.demo.visitors import KEPT_FOR, Visitor, Visitors
 from deblur.demo.wording import (
     blur_text,
+    color_text,
     paragraphs,
     plain,
     resized_text,
@@ -116,15 +117,19 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
                 raise UserError("This page does not know you: reload it.")
             visitor, restorer = visitors.visitor(token), networks.get(network)
             blur, blurred_by = _blur(family, _of_family(family, strengths), noise)
-            image, name = (sample_face(number), f"Face {number}") if is_face else _uploaded(upload, visitor)
-            smaller = fitted(image, max_megapixels)
+            if is_face:
+                image, name = sample_face(number, restorer.channels), f"Face {number}"
+            else:
+                image, name = _uploaded(upload, visitor)
+            smaller, is_color = fitted(image, max_megapixels), image.pixels.ndim == 3
             outcome = blur_and_restore(smaller, restorer, blur, is_sharp=is_face)
             before, after = _stored(outcome, visitor, f"face-{number}" if is_face else Path(name).stem)
             said = paragraphs(
                 [
                     work_text(name, blurred_by, restorer.name),
                     resized_text(image.pixels.shape[:2], smaller.pixels.shape[:2], max_megapixels),
-                    result_text(outcome.gain),
+                    color_text(restorer.channels, is_color=is_color),
+                    result_text(outcome.gain, is_color=is_color),
                     training_text(restorer.settings),
                 ]
             )

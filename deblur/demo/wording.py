@@ -66,18 +66,33 @@ def resized_text(before: tuple[int, int], after: tuple[int, int], max_megapixels
     )
 
 
-def result_text(gain: Gain | None) -> str:
-    """Return a sentence on the gain of a network."""
+def color_text(channels: int, *, is_color: bool) -> str:
+    """Return a sentence on what was restored of the colors; empty for a gray image and a network for gray images.
+
+    Args:
+        channels: of the network's images, 1 or 3.
+        is_color: whether the image is a color image.
+    """
+    if channels == 1:
+        return "The network is for gray images: the brightness was restored, the colors were kept." if is_color else ""
+    if is_color:
+        return "Red, green and blue were restored at once."
+    return "The image is gray and the network is for color images: the brightness of its result was taken."
+
+
+def result_text(gain: Gain | None, *, is_color: bool = False) -> str:
+    """Return a sentence on the gain of a network, which is that of the brightness for a color image."""
     if gain is None:
         return UNKNOWN_GAIN
+    psnr = "PSNR of the brightness" if is_color else "PSNR"
     if math.isinf(gain.blurred):
-        changed = "left it as it is" if math.isinf(gain.restored) else f"took it to a PSNR of {gain.restored:.2f} dB"
+        changed = "left it as it is" if math.isinf(gain.restored) else f"took it to a {psnr} of {gain.restored:.2f} dB"
         return (
             f"The image before equals the sharp one, and the network {changed}: a stronger blur shows what it is for."
         )
     if math.isinf(gain.restored):
-        return f"PSNR before: {gain.blurred:.2f} dB. After, the image equals the sharp one."
-    return f"PSNR before: {gain.blurred:.2f} dB, after: {gain.restored:.2f} dB, gain: {gain.difference:+.2f} dB."
+        return f"{psnr} before: {gain.blurred:.2f} dB. After, the image equals the sharp one."
+    return f"{psnr} before: {gain.blurred:.2f} dB, after: {gain.restored:.2f} dB, gain: {gain.difference:+.2f} dB."
 
 
 def training_text(settings: Mapping[str, Any]) -> str:

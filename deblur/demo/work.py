@@ -85,7 +85,7 @@ class Networks:
 def _network_label(name: str, network: Restorer) -> str:
     """Return the label of a network; a pretrained one has the name of the family of blurs that it removes."""
     if name == _OWN:
-        return f"{shortened(network.name)} (your own network)"
+        return f"{shortened(network.name)} (your own network{', for color images' if network.channels > 1 else ''})"
     if name not in FAMILIES:
         return _MIXTURE
     cause = FAMILIES[name].cause
@@ -112,15 +112,19 @@ def largest_upload(max_megapixels: float) -> int:
     return int(max_megapixels * 1e6) * _BYTES_PER_PIXEL + _BYTES_BESIDE_PIXELS
 
 
-def sample_face(number: int) -> DecodedImage:
-    """Draw one of the sample faces, gray; the first is 1.
+def sample_face(number: int, channels: int = 1) -> DecodedImage:
+    """Draw one of the sample faces; the first is 1.
+
+    Args:
+        number: of the face.
+        channels: of the network that restores it: 1 draws it in gray, 3 in color.
 
     Raises:
         UserError: for another number.
     """
     if number not in range(1, FACES + 1):
         raise UserError(f"There is no face {number}: choose one from 1 to {FACES}.")
-    return DecodedImage(draw(_FACES_SEED, number - 1), None, "PNG")
+    return DecodedImage(draw(_FACES_SEED, number - 1, "gray" if channels == 1 else "rgb"), None, "PNG")
 
 
 def read_upload(path: Path, max_megapixels: float) -> DecodedImage:
@@ -212,7 +216,7 @@ def blur_and_restore(
 
     Args:
         image: to restore. If it is blurred, 16 bits become 8, as in training; its alpha stays as it is.
-        restorer: the network; of a color image it restores the luma.
+        restorer: the network; of a color image, one for gray images restores the luma.
         blur: applied to the image first.
         is_sharp: whether the image is known to be sharp, so that a result can be compared with it; one that is blurred
             here is.

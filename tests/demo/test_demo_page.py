@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from network_files import write_rgb_network
 from PIL import Image
 from running_demo import REPOSITORY, Demo
 
@@ -161,6 +162,32 @@ def test_an_image_of_ones_own_is_restored_as_it_is(page: Any, network: Path, tmp
     assert np.array_equal(np.asarray(shown), np.asarray(Image.open(path)))
     _, restored = downloaded(page, tmp_path / "restored.png")
     assert np.array_equal(np.asarray(restored), expected)
+
+
+def test_an_rgb_network_restores_a_color_image_and_measures_on_a_blurred_one(browser: Any, tmp_path: Path) -> None:
+    network, path = write_rgb_network(tmp_path / "swapped.safetensors", order=(2, 0, 1)), colors(tmp_path)
+    context = browser.new_context(viewport={"width": DILATED, "height": 900})
+    with Demo(network, tmp_path / "temporary") as started:
+        page = context.new_page()
+        page.goto(started.address)
+        restore_button(page).wait_for()
+        assert page.get_by_label("Network").input_value() == "swapped (your own network, for color images)"
+        upload(page, path)
+        restore_button(page).click()
+        page.get_by_text("photo of mine.png was restored as it is by the network swapped").wait_for()
+        page.get_by_text("Red, green and blue were restored at once.").wait_for()
+        _, restored = downloaded(page, tmp_path / "restored.png")
+        assert np.array_equal(np.asarray(restored), np.asarray(Image.open(path))[..., [2, 0, 1]])
+        page.get_by_label("Box").check()
+        restore_button(page).click()
+        page.get_by_text("PSNR of the brightness before").wait_for()
+        page.get_by_label("Sample face").check()
+        wait_until_empty(page)
+        restore_button(page).click()
+        page.get_by_text("Face 1 was blurred first").wait_for()
+        _, face = downloaded(page, tmp_path / "face.png")
+        assert face.mode == "RGB"
+    context.close()
 
 
 def test_a_blur_that_is_chosen_for_a_face_is_not_that_of_an_image(page: Any, tmp_path: Path) -> None:

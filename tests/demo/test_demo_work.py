@@ -24,12 +24,13 @@ from deblur.demo.work import (
 )
 from deblur.errors import UserError
 from deblur.image_io.formats.metadata import Resolution
+from deblur.image_io.gray import luma
 from deblur.image_io.images import DecodedImage, Metadata
 from deblur.image_io.writing import write_image
 from deblur.inference import pretrained
 from deblur.inference.restorer import Restorer
 from deblur.inference.simulation import drawn
-from deblur.inference.tiles import Plane, Planes
+from deblur.inference.tiles import Planes, TileNetwork
 from deblur.inference.torch_network import TorchNetwork
 from deblur.inference.weights import read_weights, write_weights
 
@@ -39,25 +40,19 @@ STARTS = {name: slider.start for sliders in families().values() for name, slider
 METADATA = Metadata(icc_profile=b"profile", resolution=Resolution(72.0, 72.0))
 
 
-class Brighter:
+class Brighter(TileNetwork):
     """A network that adds as many gray levels of 255."""
 
-    halo = 0
-    size_divisor = 1
-    needs_kernel = False
-
-    def __init__(self, levels: float = 0) -> None:
+    def __init__(self, levels: float = 0, channels: int = 1) -> None:
+        super().__init__(channels, 0, 1, None)
         self.levels = levels
 
-    def prepare(self, plane: Plane, _kernel: None) -> Planes:
-        return plane[None]
-
-    def __call__(self, surrounded: Planes) -> Plane:
-        return surrounded[0] + np.float32(self.levels / 255)
+    def __call__(self, surrounded: Planes) -> Planes:
+        return surrounded + np.float32(self.levels / 255)
 
 
-def restorer(levels: float = 0) -> Restorer:
-    return Restorer("brighter", {}, Brighter(levels))
+def restorer(levels: float = 0, channels: int = 1) -> Restorer:
+    return Restorer("brighter", {}, Brighter(levels, channels))
 
 
 def impulse(*color: int) -> DecodedImage:
@@ -101,10 +96,26 @@ def test_colors_are_blurred_alike_and_restored_by_their_luma() -> None:
     outcome = blur_and_restore(impulse(225, 90, 9), restorer(10), blur_of("box", {"size": 3}, 0))
     assert outcome.before.pixels[3, 3].tolist() == [25, 10, 1]
     assert outcome.after.pixels[3, 3].tolist() == [35, 20, 11]
-    luma = np.array([0.299, 0.587, 0.114])
-    center, beside = (luma @ [200, 80, 8]) ** 2, (luma @ [25, 10, 1]) ** 2
+    weights = np.array([0.299, 0.587, 0.114])
+    center, beside = (weights @ [200, 80, 8]) ** 2, (weights @ [25, 10, 1]) ** 2
     assert outcome.gain is not None
     assert outcome.gain.blurred == pytest.approx(psnr((center + 8 * beside) / 81))
+
+
+def test_colors_are_restored_at_once_by_a_network_for_color() -> None:
+    outcome = blur_and_restore(impulse(225, 90, 9), restorer(10, channels=3), blur_of("box", {"size": 3}, 0))
+    assert outcome.before.pixels[3, 3].tolist() == [25, 10, 1]
+    assert outcome.after.pixels[3, 3].tolist() == [35, 20, 11]
+    assert outcome.after.pixels[0, 0].tolist() == [10, 10, 10]
+    gray = blur_and_restore(impulse(225), restorer(25, channels=3))
+    assert gray.after.pixels.shape == (9, 9)
+    assert gray.after.pixels[0, 0] == 25
+
+
+def test_a_face_has_the_channels_of_the_network() -> None:
+    gray, color = sample_face(2), sample_face(2, channels=3)
+    assert color.pixels.shape == (*gray.pixels.shape, 3)
+    np.testing.assert_array_equal(luma(color.pixels), gray.pixels)
 
 
 def by_wiener_guided(kernel: Psf | None) -> Restorer:
@@ -130,6 +141,11 @@ def test_a_network_is_told_what_the_page_blurs_with(family: str, size: int | Non
     assert size is None or kernel.shape == (1, size)
     assert np.array_equal(outcome.after.pixels, told(outcome.before.pixels, kernel=kernel))
     assert outcome.gain is not None
+
+
+def test_a_network_that_needs_the_kernel_is_refused_for_a_blur_that_varies() -> None:
+    with pytest.raises(UserError, match="The network wiener_guided needs one kernel for the whole image"):
+        blur_and_restore(sample_face(1), by_wiener_guided(None), blur_of("varying", STARTS, 0))
 
 
 @pytest.mark.parametrize("is_sharp", [False, True])

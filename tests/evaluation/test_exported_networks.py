@@ -13,6 +13,7 @@ from deblur import evaluate, export
 from deblur.export.onnx import as_onnx
 from deblur.inference.trained import load_trained
 from deblur.inference.weights import read_weights, write_weights
+from deblur.models import SRCNN
 
 Evaluate = Callable[..., Any]
 Refuse = Callable[..., str]
@@ -32,6 +33,8 @@ NAMES = [
 ]
 FEW = ("data.max_images=12", "data.eval_crop=32")
 DECIBELS = 1e-3  # between torch and onnxruntime
+BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 5, "noise_sigma": 2.0, "jpeg_quality": None}
+COLORS = {1: "gray", 3: "rgb"}  # data.color of so many channels
 
 
 def means(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -77,18 +80,20 @@ def test_an_exported_network_stands_beside_a_baseline(exported: Path, evaluated:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("told", [False, True])
-def test_a_wiener_estimate_is_made_for_an_exported_network(told: bool, tmp_path: Path, evaluated: Evaluate) -> None:
-    network = calibrated(non_blind=told, noise_scales=[1.0, 4.0])
+@pytest.mark.parametrize(("told", "channels"), [(False, 1), (True, 1), (False, 3)])
+def test_a_wiener_estimate_is_made_for_an_exported_network(
+    told: bool, channels: int, tmp_path: Path, evaluated: Evaluate
+) -> None:
+    network = calibrated(non_blind=told, noise_scales=[1.0, 4.0], channels=channels)
     model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4]}
-    model |= {"non_blind": told, "noise_scales": [1.0, 4.0], "dropout": 0.0}
-    blur = {"name": "box", "_target_": "deblur.blur.Box", "size": 5, "noise_sigma": 2.0, "jpeg_quality": None}
-    description = {"name": "net", "settings": {"model": model, "blur": blur}, "halo": network.halo}
+    model |= {"non_blind": told, "noise_scales": [1.0, 4.0], "dropout": 0.0, "channels": channels}
+    description = {"name": "net", "settings": {"model": model, "blur": BOX}}
+    description |= {"halo": network.halo, "channels": channels}
     write_weights(tmp_path / "net.safetensors", network.state_dict(), description)
     content, _ = as_onnx(network, description | {"prefilter": network.prefilter().as_plain()})
     (tmp_path / "net.onnx").write_bytes(content)
     by_torch, by_onnx = (
-        means(evaluated(f"run={tmp_path / name}", *FEW, "split=all").summary)
+        means(evaluated(f"run={tmp_path / name}", f"data.color={COLORS[channels]}", *FEW, "split=all").summary)
         for name in ("net.safetensors", "net.onnx")
     )
     assert (
@@ -97,6 +102,16 @@ def test_a_wiener_estimate_is_made_for_an_exported_network(told: bool, tmp_path:
     for boundary, theirs in by_torch.items():
         for key, value in theirs.items():
             assert by_onnx[boundary][key] == pytest.approx(value, abs=DECIBELS), (boundary, key)
+
+
+def test_an_exported_network_for_rgb_is_not_given_gray_images(tmp_path: Path, refused: Refuse) -> None:
+    network = SRCNN([3, 1], [2], channels=3)
+    model = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 1], "widths": [2], "dropout": 0.0, "channels": 3}
+    description = {"name": "net", "settings": {"model": model, "blur": BOX}, "halo": 1, "channels": 3}
+    content, _ = as_onnx(network, description)
+    (tmp_path / "net.onnx").write_bytes(content)
+    said = refused(f"run={tmp_path / 'net.onnx'}", "data.color=gray", *FEW, "split=all")
+    assert "net is a network for RGB images, and data.color=gray gives it gray ones: give data.color=rgb." in said
 
 
 def test_an_exported_file_is_computed_on_the_processor(
