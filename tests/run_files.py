@@ -26,11 +26,17 @@ def write_history(folder: Path, gains: Sequence[float]) -> None:
     write_table(folder / "history.csv", rows)
 
 
-def write_samples(folder: Path, name: str) -> None:
-    """Write the images of a test image: a bright square, and the same, dimmer and dimmer."""
+def write_samples(folder: Path, name: str, color: Sequence[int] = ()) -> None:
+    """Write the images of a test image: a bright square, and the same, dimmer and dimmer.
+
+    Args:
+        folder: of the run.
+        name: of the image.
+        color: of everything around the square; gray images are black there.
+    """
     (folder / "samples" / name).mkdir(parents=True)
     for kind, level in (("sharp", 250), ("restored", 150), ("blurred", 100)):
-        image = np.zeros((40, 48), np.uint8)
+        image = np.full((40, 48, 3), color, np.uint8) if color else np.zeros((40, 48), np.uint8)
         image[20:30, 8:18] = level
         Image.fromarray(image).save(folder / "samples" / name / f"{kind}.png")
 

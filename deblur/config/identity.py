@@ -34,6 +34,8 @@ _MEANT = {
 DEVICES = "trainer.devices"
 # Values of keys that runs of earlier versions do not have, and that mean what those runs did.
 _AS_BEFORE: Mapping[str, Sequence[Any]] = {"data.color": ("gray",), "model.channels": (None, 1)}
+# A family of mixtures that those of earlier versions do not have; without a weight it is never drawn.
+_ADDED_FAMILY = "blur.families.varying"
 
 # How training images are cut and loaded, how many are validated on, and how many may be unreadable; all other keys of
 # the group decide which images are tested on.
@@ -61,6 +63,8 @@ def config_hash(config: Mapping[str, Any]) -> str:
 def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of a configuration that can change the result, flat: {"optimizer.lr": 0.001, ...}."""
     flat = flatten(config)
+    if flat.get(_ADDED_FAMILY, "") is None or flat.get(f"{_ADDED_FAMILY}.weight") == 0:
+        flat = {key: value for key, value in flat.items() if not is_within(key, [_ADDED_FAMILY])}
     others = [key for key, meant in _MEANT.items() if flat.get(f"{key}._target_", meant) != meant]
     return {key: value for key, value in flat.items() if not is_without_effect(key, value) or is_within(key, others)}
 

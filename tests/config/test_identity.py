@@ -63,6 +63,14 @@ def test_the_hash_is_blind_to_the_order_of_keys(order: list[str], inner: list[st
     assert config_hash(shuffled) == config_hash(CONFIG)
 
 
+def test_a_family_that_earlier_mixtures_do_not_have_counts_only_if_it_is_drawn() -> None:
+    families = {"box": {"weight": 1.0, "size": 3}}
+    before = config_hash(changed("blur", {"name": "mixed", "families": families}))
+    for added, is_drawn in (({"weight": 0.0, "extent": 9}, False), (None, False), ({"extent": 9}, True)):
+        mixed = changed("blur", {"name": "mixed", "families": {**families, "varying": added}})
+        assert (config_hash(mixed) != before) is is_drawn
+
+
 def test_one_device_is_what_a_run_has_that_tells_of_none() -> None:
     without = copy.deepcopy(CONFIG)
     del without["trainer"]["devices"]
@@ -73,6 +81,12 @@ def test_one_device_is_what_a_run_has_that_tells_of_none() -> None:
 def test_what_is_trained_and_validated_on_decides_no_test_images(key: str) -> None:
     assert data_settings(changed(f"data.{key}", 7)) == data_settings(CONFIG)
     assert data_settings(changed("data.max_test_images", 7)) != data_settings(CONFIG)
+
+
+def test_images_of_runs_that_tell_no_color_are_gray() -> None:
+    assert data_settings(changed("data.color", "gray")) == data_settings(CONFIG)
+    assert data_settings(changed("data.color", "rgb")) == data_settings(CONFIG) | {"data.color": "rgb"}
+    assert data_settings({}) == {}
 
 
 def test_sections_are_flattened() -> None:

@@ -143,6 +143,11 @@ def test_a_network_is_told_what_the_page_blurs_with(family: str, size: int | Non
     assert outcome.gain is not None
 
 
+def test_a_network_that_needs_the_kernel_is_refused_for_a_blur_that_varies() -> None:
+    with pytest.raises(UserError, match="The network wiener_guided needs one kernel for the whole image"):
+        blur_and_restore(sample_face(1), by_wiener_guided(None), blur_of("varying", STARTS, 0))
+
+
 @pytest.mark.parametrize("is_sharp", [False, True])
 def test_a_network_that_nobody_can_tell_the_kernel_is_refused(is_sharp: bool) -> None:
     sentence = (

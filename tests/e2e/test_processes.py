@@ -156,9 +156,10 @@ def test_the_console_script_answers_without_torch(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_run(tmp_path: Path, cache_root: Path) -> None:
+@pytest.mark.parametrize("color", ["gray", "rgb"])
+def test_two_processes_share_a_run(color: str, tmp_path: Path, cache_root: Path) -> None:
     shared, alone = tmp_path / "shared", tmp_path / "alone"
-    overrides = (*SMALL, "trainer.max_epochs=1", "data.eval_batch_size=1", "data.flips=false")
+    overrides = (*SMALL, f"data.color={color}", "trainer.max_epochs=1", "data.eval_batch_size=1", "data.flips=false")
     two = ("trainer=ddp", "trainer.devices=2")
     env = environment(cache_root)
     subprocess.run(command(*two, *overrides, f"paths.output_root={shared}"), check=True, env=env, capture_output=True)

@@ -93,6 +93,7 @@ SCHEDULERS: dict[str, tuple[str, ...]] = {
         (*SCHEDULERS["plateau"], "+trainer.check_val_every_n_epoch=3"),
         (*SCHEDULERS["onecycle"], "data.num_workers=1"),
         (*SCHEDULERS["cosine"], "callbacks=[default,ema,early_stopping]", "data.num_workers=1"),
+        (*SCHEDULERS["cosine"], "data.color=rgb", "data.num_workers=1"),
     ],
 )
 def test_schedules_and_averages_resume(tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]) -> None:

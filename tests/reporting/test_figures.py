@@ -1,4 +1,6 @@
 import io
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +106,43 @@ def test_grids_show_the_best_configuration_of_each_network(make_measured: Files,
     assert "p/one.png, largest gain (+2.00 dB): blurred 20.00 dB, m1 lr 0.01 22.00 dB, m2 lr 0.1 21.50 dB." in found.alt
     assert "only known gain" in found.caption
     assert "m1, lr 0.01" in found.caption
+
+
+def test_a_grid_of_rgb_images_is_in_color(make_measured: Files, sweep: Path) -> None:
+    color = (200, 40, 90)
+    shown = []
+    for own in ((), color):
+        folder = make_measured(f"run-{len(shown)}", [1.0], ["one.png"], model=f"m{len(shown)}")
+        write_samples(folder, "one", own)
+        (figure,) = grids([one for setting in read(sweep).test_settings if (one := answer(setting))], [])
+        with Image.open(io.BytesIO(figure.png)) as image:
+            shown.append(np.asarray(image.convert("RGB")).reshape(-1, 3))
+        shutil.rmtree(folder)
+    assert (shown[1] == color).all(axis=1).mean() > 0.2
+    assert not (shown[0] == color).all(axis=1).any()
+
+
+def test_the_detail_of_rgb_images_is_where_any_channel_differs_most() -> None:
+    sharp = np.zeros((64, 80, 3))
+    blurred = sharp.copy()
+    sharp[40:56, 60:76, 2] = 200
+    sharp[2:6, 2:6] = 50
+    assert _detail(blurred, sharp) == (40, 60, 16)
+
+
+def test_runs_of_both_colors_are_test_settings_of_their_own(make_measured: Files, sweep: Path) -> None:
+    for name in ("old", "gray", "rgb"):
+        folder = make_measured(name, [1.0], model=name)
+        if name != "old":  # whose version did not know colors
+            config = yaml.safe_load((folder / "config.yaml").read_text())
+            config["data"]["color"] = name
+            config["model"]["channels"] = 3 if name == "rgb" else 1
+            (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        metrics = read_json(folder / METRICS_FILE)
+        metrics["data"] = {"fingerprint": "color" if name == "rgb" else "gray"}
+        (folder / METRICS_FILE).write_text(json.dumps(metrics))
+    found = {setting.label: [one.name for one in setting.configurations] for setting in read(sweep).test_settings}
+    assert found == {"box, color gray": ["gray", "old"], "box, color rgb": ["rgb"]}
 
 
 def test_a_run_without_images_has_no_grid(make_measured: Files, sweep: Path) -> None:

@@ -74,6 +74,13 @@ def test_drawn_leaves_are_described() -> None:
     assert conditions_of({"data": {"name": "synthetic", "leaves": 0.5}})["data"] == "synthetic with 50% dead leaves"
 
 
+def test_rgb_images_are_told_from_gray_ones() -> None:
+    gray, rgb = (conditions_of({"data": DATA | {"color": color}}) for color in ("gray", "rgb"))
+    assert gray == conditions_of({"data": DATA})
+    assert rgb["data"] == "folder faces in RGB"
+    assert common_conditions([gray, rgb])[1] == ["data"]
+
+
 def test_what_tests_share_and_what_not() -> None:
     one, other = (conditions_of({"data": DATA, "blur": BOX | {"size": size}}) for size in (7, 9))
     common, differing = common_conditions([one, other, {}])

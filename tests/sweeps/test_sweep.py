@@ -68,6 +68,15 @@ def test_other_images_are_a_conflict(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("first", "then"), [({}, "rgb"), ({"data__color": "rgb"}, "gray")])
+def test_images_of_another_color_are_a_conflict(tmp_path: Path, first: dict[str, Any], then: str) -> None:
+    Sweep(tmp_path, (job(tmp_path, "a", **first),)).write_file("first")
+    found = conflict(Sweep(tmp_path, (job(tmp_path, "b", data__color=then),)))
+    other = {"rgb": "gray", "gray": "rgb"}[then]
+    assert f"was made with data.color={other}, and" in str(found)
+    assert f"with one on data.color={then}: choose" in str(found)
+
+
 def test_a_sweep_may_go_through_a_setting_of_its_images(tmp_path: Path) -> None:
     jobs = tuple(job(tmp_path, f"seed_{seed}", data__seed=seed) for seed in range(2))
     Sweep(tmp_path, jobs).write_file("first")

@@ -134,6 +134,24 @@ def test_drawn_leaves_are_as_colorful_as_photographs(colored: dict[str, list[RGB
     assert len({round(mean) for mean in means}) > 5
 
 
+def edges(plane: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The square root of the strength of the edges, so that a few strong ones do not decide."""
+    down, across = np.gradient(plane.astype(np.float64))
+    return np.sqrt(np.hypot(down, across)).ravel()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_colors_change_where_gray_levels_do(colored: dict[str, list[RGB]], kind: ModuleType) -> None:
+    """In mirrored drawings as well. Colors are dimmed by the gray levels: their edges are found with and without it."""
+    for image in colored[kind.__name__]:
+        gray = luma(image)
+        red_minus_blue = image[..., 0].astype(np.float64) - image[..., 2]
+        assert np.corrcoef(edges(gray), edges(red_minus_blue))[0, 1] > 0.35
+        of_colors = edges(red_minus_blue / (gray + 20.0))
+        mirrored = np.corrcoef(edges(gray[:, ::-1]), of_colors)[0, 1]
+        assert np.corrcoef(edges(gray), of_colors)[0, 1] > mirrored + 0.1
+
+
 def test_skin_is_between_red_and_yellow() -> None:
     """A place in the middle of the face, below the eyes, of faces that no leaf covers there."""
     hues = []

@@ -1,6 +1,29 @@
+import lightning.pytorch as L
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
-from deblur.training.images import Restoration, comparison_grid, error_map
+from deblur.blur import Box
+from deblur.blur.images import Crop, image_of
+from deblur.data.datasets import EvaluationDataset
+from deblur.training.images import Restoration, comparison_grid, error_map, restore_sample
+
+
+class Colors:
+    """Images of noise, each channel for itself."""
+
+    names = ("a", "b")
+    shapes = ((14, 17), (14, 17))
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return np.random.default_rng(index).integers(0, 256, (14, 17, 3), dtype=np.uint8)
+
+
+class Swapped(L.LightningModule):
+    """A network that exchanges red and blue."""
+
+    def forward(self, blurred: Tensor, wiener_estimate: Tensor | None = None) -> Tensor:  # noqa: ARG002 # it takes none
+        return blurred.flip(1)
 
 
 def test_the_error_is_shown_four_times_brighter() -> None:
@@ -16,3 +39,27 @@ def test_a_grid_has_a_row_an_image_and_room_for_the_largest() -> None:
     assert page[2, 0] == page[0, 3] == 255
     assert (page[4:] == 9).all()
     assert comparison_grid([Restoration(small, small, small)], with_error=True).shape == (2, 12)
+
+
+def test_a_color_grid_holds_the_pixels_of_the_samples() -> None:
+    dataset = EvaluationDataset(Colors(), [0, 1], Box(3), seed=0, crop=Crop(crop=12))
+    samples = [dataset[position] for position in range(2)]
+    restorations = [restore_sample(Swapped(), sample) for sample in samples]
+    page = comparison_grid(restorations, with_error=True)
+    assert page.shape == (24, 48, 3)
+    for row, sample in enumerate(samples):
+        places = [page[row * 12 : row * 12 + 12, column * 12 : column * 12 + 12] for column in range(4)]
+        blurred, sharp = image_of(sample["blurred"]), image_of(sample["sharp"])
+        np.testing.assert_array_equal(places[0], blurred)
+        np.testing.assert_array_equal(places[1], blurred[..., ::-1])
+        np.testing.assert_array_equal(places[2], sharp)
+        error = 4 * np.abs(blurred[..., ::-1].astype(int) - sharp)
+        np.testing.assert_array_equal(places[3], error.clip(0, 255))
+
+
+def test_a_color_grid_is_white_around_smaller_images() -> None:
+    small, large = np.full((2, 3, 3), 7, np.uint8), np.full((4, 5, 3), 9, np.uint8)
+    page = comparison_grid([Restoration(small, small, small), Restoration(large, large, large)])
+    assert page.shape == (8, 15, 3)
+    assert (page[2:4, :5] == 255).all()
+    assert (page[:4, 3:5] == 255).all()

@@ -47,8 +47,7 @@ def draw_background(canvas: Canvas, rng: np.random.RandomState) -> None:
     image += top_level
     canvas.levels[:] = np.clip(image, 0, 255, out=image)
     if canvas.colors is not None:
-        top, bottom = canvas.palette.background()
-        _fade(canvas.colors, top, bottom)
+        _fade(canvas.colors, *canvas.palette.background())
     if kind == 2:
         _draw_pattern(canvas, rng)
     elif kind >= 3:

@@ -61,14 +61,14 @@ def test_a_fill_colors_its_shape_and_nothing_else(canvas: Canvas, settings: dict
 
 
 def test_colors_lie_where_gray_levels_do(canvas: Canvas) -> None:
-    """OpenCV widens a polygon by a third of a pixel to all sides, in the image as on the larger canvas."""
+    """Within the half pixel to which OpenCV rounds horizontal edges, in the image as on the larger canvas."""
     canvas.fill_plain(SQUARE, 0, RED)
     covered = 1 - canvas.levels.reshape(256, 2, 256, 2).mean(axis=(1, 3)) / PAPER_LEVEL
     colored = 1 - colors_of(canvas)[..., 1] / PAPER[1]
     assert np.abs(covered - colored).max() < 0.6
     for axis in (0, 1):
         centers = [np.average(np.arange(256), weights=each.sum(axis=axis)) for each in (covered, colored)]
-        assert centers[0] == pytest.approx(centers[1], abs=0.05)
+        assert centers[0] == pytest.approx(centers[1], abs=0.3)
 
 
 def test_a_transparent_fill_mixes_colors(canvas: Canvas) -> None:
