@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from deblur.api import compose, data_module, degradation, degrade, fit, kernel, measure, metric, network
+    from deblur.api import compose, data_module, degradation, degrade, exposed, fit, kernel, measure, metric, network
     from deblur.errors import UserError
     from deblur.inference.restorer import Restorer, load
 
@@ -17,6 +17,7 @@ __all__ = [
     "data_module",
     "degradation",
     "degrade",
+    "exposed",
     "fit",
     "kernel",
     "load",

@@ -120,7 +120,8 @@ def degradation(blur: str, **parameters: Any) -> "Degradation":
     Args:
         blur: an option of the group `blur`, such as `gaussian`, `motion` or `mixed`.
         parameters: keys of that option, such as `sigma`, `noise_sigma` or `jpeg_quality`. A pair is drawn per image.
-            Keys that are not given have the value of conf/blur.
+            Keys that are not given have the value of conf/blur. `camera` is an option of conf/blur/camera, such as
+            "photo", or a dictionary of its keys.
 
     Raises:
         UserError: for a blur or a parameter that is unknown or out of range.
@@ -130,8 +131,8 @@ def degradation(blur: str, **parameters: Any) -> "Degradation":
     from deblur.config.check import check_blur
 
     settings = _blur_settings(blur) | {key: _plain(value) for key, value in parameters.items()}
-    check_blur(settings, [])
-    return build(settings, Degradation)
+    checked, _ = check_blur(settings, [])
+    return build(checked, Degradation)
 
 
 def kernel(blur: str, *, seed: int = 0, **parameters: Any) -> "Psf":
@@ -172,12 +173,34 @@ def degrade(image: NDArray[np.uint8], blur: str, *, seed: int = 0, **parameters:
         UserError: as `degradation` does.
         ValueError: for an image of another type or shape.
     """
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
-        raise ValueError(f"the image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
+    _refuse_other_images(image)
     from deblur.blur import degrade as degrade_image
 
     drawn_from = degradation(blur, **parameters)
     return degrade_image(image, drawn_from, drawn_from.sample(np.random.default_rng(seed)))
+
+
+def exposed(image: NDArray[np.uint8], blur: str, *, seed: int = 0, **parameters: Any) -> NDArray[np.uint8]:
+    """Return what a restored image is compared with: the sharp image as the camera takes it, held still.
+
+    Args:
+        image: as in `degrade`.
+        blur: as in `degrade`.
+        seed: as in `degrade`.
+        parameters: as in `degrade`.
+
+    Returns:
+        The image itself without a camera, and at exposure 1.
+
+    Raises:
+        UserError: as `degradation` does.
+        ValueError: for an image of another type or shape.
+    """
+    _refuse_other_images(image)
+    from deblur.blur import exposed as exposed_image
+
+    drawn_from = degradation(blur, **parameters)
+    return exposed_image(image, drawn_from, drawn_from.sample(np.random.default_rng(seed)))
 
 
 def metric(name: str) -> Metric:
@@ -332,6 +355,11 @@ def _blur_settings(name: str) -> dict[str, Any]:
 
     settings = OmegaConf.to_container(_composed_blur(name).blur, resolve=True)
     return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
+
+
+def _refuse_other_images(image: NDArray[np.uint8]) -> None:
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+        raise ValueError(f"the image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import ClassVar, Final, TypeVar
 
 import numpy as np
 
+from deblur.blur.camera import ENCODED, Space
 from deblur.blur.images import Extension, padded
 from deblur.blur.kernels import Psf
 from deblur.errors import UserError
@@ -43,14 +44,16 @@ class Baseline(ABC):
         name: in commands, tables and file names.
         images_to_fit: training images that suffice, for a fit within a minute; 0 if there is nothing to tune.
         boundary: how the blurred images continue beyond their boundary; symmetric also for a valid one.
+        space: in which the images were blurred, and are restored. They are given, returned and measured encoded.
     """
 
     name: ClassVar[str]
     images_to_fit: ClassVar[int]
 
-    def __init__(self, boundary: Extension = "symmetric") -> None:
-        """Set the boundary; the parameters are tuned by `fit`."""
+    def __init__(self, boundary: Extension = "symmetric", space: Space = ENCODED) -> None:
+        """Set boundary and space; the parameters are tuned by `fit`."""
         self.boundary: Extension = boundary
+        self.space = space
 
     @abstractmethod
     def fit(self, sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf]) -> None:
@@ -83,7 +86,7 @@ class Baseline(ABC):
     @property
     @abstractmethod
     def settings(self) -> Settings:
-        """The tuned parameters and the method, for tables; empty if there is nothing to tune.
+        """The tuned parameters, the method and the space if it is linear light, for tables; empty for no restoration.
 
         Raises:
             RuntimeError: if the restorer has not been fitted.
@@ -135,15 +138,15 @@ class DctWiener(Baseline):
     name = "dct_wiener"
     images_to_fit = 200
 
-    def __init__(self, boundary: Extension = "symmetric") -> None:
+    def __init__(self, boundary: Extension = "symmetric", space: Space = ENCODED) -> None:
         """Start without images."""
-        super().__init__(boundary)
+        super().__init__(boundary, space)
         self._filter: WienerFilter | None = None
         self._methods: frozenset[Method] = frozenset()
 
     def fit(self, sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf]) -> None:
         """Measure spectrum and noise."""
-        self._filter = WienerFilter.measured(sharp, blurred, kernels, boundary=self.boundary)
+        self._filter = WienerFilter.measured(sharp, blurred, kernels, boundary=self.boundary, space=self.space)
         self._methods = frozenset(["fft"] if self.boundary == "circular" else map(method, kernels))
 
     def restore(self, blurred: UnitImage, kernel: Psf) -> UnitImage:
@@ -155,6 +158,7 @@ class DctWiener(Baseline):
     def settings(self) -> Settings:
         """The noise of the training images [gray levels], the methods and, if one approximates, its noise scale."""
         found: dict[str, float | int | str] = {
+            **self.space.settings,
             "method": " and ".join(sorted(self._methods)),
             "noise_sigma": float(f"{GRAY_LEVELS * fitted(self._filter).noise.mean ** 0.5:.4g}"),
         }
@@ -166,7 +170,7 @@ class DctWiener(Baseline):
 class _Padded(Baseline):
     """A restorer of scikit-image's that works on an image with a margin."""
 
-    def __init__(self, boundary: Extension = "symmetric") -> None:
+    def __init__(self, boundary: Extension = "symmetric", space: Space = ENCODED) -> None:
         """Check that scikit-image is installed, without importing it.
 
         Raises:
@@ -176,7 +180,7 @@ class _Padded(Baseline):
             raise UserError(
                 f"The baseline {self.name} needs a package that is not installed: pip install scikit-image."
             )
-        super().__init__(boundary)
+        super().__init__(boundary, space)
         self._tuned: float | None = None
 
     def fit(self, sharp: Sequence[ByteImage], blurred: Sequence[ByteImage], kernels: Sequence[Psf]) -> None:
@@ -194,10 +198,10 @@ class _Padded(Baseline):
 
     def _restored(self, blurred: UnitImage, kernel: Psf, parameter: float) -> UnitImage:
         margins = self._margins(blurred.shape, kernel.shape)
-        extended = padded(blurred.astype(np.float64), self.boundary, *margins)
+        extended = padded(self.space.entered(blurred.astype(np.float64)), self.boundary, *margins)
         restored = self._deconvolved(extended, kernel, parameter)
         inside = tuple(slice(before, before + size) for (before, _), size in zip(margins, blurred.shape, strict=True))
-        return restored[inside].astype(np.float32)
+        return self.space.left(restored[inside]).astype(np.float32)
 
     @abstractmethod
     def _margins(self, shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -225,7 +229,7 @@ class Wiener(_Padded):
     @property
     def settings(self) -> Settings:
         """The balance."""
-        return {"balance": float(f"{fitted(self._tuned):.4g}")}
+        return {**self.space.settings, "balance": float(f"{fitted(self._tuned):.4g}")}
 
     def _search(self, score: Callable[[float], float]) -> float:
         return climb(score, start=1e-3, low=1e-8, high=1e3, steps=(10.0, 3.0, 1.5, 1.2))
@@ -265,7 +269,7 @@ class RichardsonLucy(_Padded):
     @property
     def settings(self) -> Settings:
         """The number of iterations."""
-        return {"iterations": round(fitted(self._tuned))}
+        return {**self.space.settings, "iterations": round(fitted(self._tuned))}
 
     def _search(self, score: Callable[[float], float]) -> float:
         return climb_whole(score, start=25, high=MOST_ITERATIONS, steps=(2.0, 1.41))

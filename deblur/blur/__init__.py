@@ -1,6 +1,7 @@
 """The forward model of blur: kernels, how they are drawn, and how an image is degraded by them."""
 
-from deblur.blur.degradation import Degradation, DrawnKernel, ParametricBlur, Sampled, degrade
+from deblur.blur.camera import Camera
+from deblur.blur.degradation import Degradation, DrawnKernel, ParametricBlur, Sampled, degrade, exposed
 from deblur.blur.families import FAMILIES, Box, Disk, Gaussian, Mixed, Motion, NoBlur, Trajectory, register
 from deblur.blur.kernel_fields import KernelField
 from deblur.blur.kernel_file import KernelFile
@@ -11,6 +12,7 @@ from deblur.blur.varying import Varying
 __all__ = [
     "FAMILIES",
     "Box",
+    "Camera",
     "Degradation",
     "Disk",
     "DrawnKernel",
@@ -29,5 +31,6 @@ __all__ = [
     "Varying",
     "convolve",
     "degrade",
+    "exposed",
     "register",
 ]

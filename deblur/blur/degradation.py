@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final, NamedTuple, TypedDict, Unpack
+from typing import Any, ClassVar, Final, NamedTuple, TypedDict, Unpack
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.blur.camera import ENCODED, Camera, DrawnCamera, Space
 from deblur.blur.images import WHOLE, Crop, Extension
 from deblur.blur.kernel_fields import KernelField, blurred
 from deblur.blur.kernels import Kernel, Psf
@@ -37,6 +38,7 @@ class Sampled:
         noise_sigma: Standard deviation of the noise in gray levels (of 255), at least 0.
         noise_seed: Seed of the noise's own generator.
         jpeg_quality: 1..100, or None for no compression.
+        camera: What takes the image; None leaves it to `Degradation.camera_of`.
     """
 
     kernel: Kernel | KernelField
@@ -45,6 +47,7 @@ class Sampled:
     noise_sigma: float
     noise_seed: int
     jpeg_quality: int | None
+    camera: DrawnCamera | None = None
 
     @property
     def psf(self) -> Psf | None:
@@ -57,13 +60,14 @@ class AfterBlur(TypedDict, total=False):
 
     noise_sigma: ScalarOrPair
     jpeg_quality: ScalarOrPair | None
+    camera: Camera | Mapping[str, Any] | None
 
 
 SHARED_PARAMETERS: Final[Mapping[str, Parameter]] = {
     "noise_sigma": Parameter("Noise after the blur", 0, 255, unit="gray levels of 255"),
     "jpeg_quality": Parameter("JPEG quality", 1, 100, numbers="whole", optional=True),
 }
-"""What every blur can be followed by, by the names of `AfterBlur`."""
+"""What every blur can be followed by, by the names of `AfterBlur`; besides, it can happen in a camera."""
 
 
 class Degradation(ABC):
@@ -80,6 +84,7 @@ class Degradation(ABC):
         cause: What causes such a blur, if the name does not say it.
         parameters: Arguments of the constructor that are numbers, by name, in the order of the demo's sliders.
         texts: Arguments of the constructor that are texts, by name.
+        camera: What the blur happens in; None blurs the encoded values of the image.
     """
 
     family: ClassVar[str]
@@ -87,13 +92,21 @@ class Degradation(ABC):
     cause: ClassVar[str] = ""
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     texts: ClassVar[Mapping[str, Text]] = {}
+    camera: Camera | None = None
 
-    def __init__(self, *, noise_sigma: ScalarOrPair = 0.0, jpeg_quality: ScalarOrPair | None = None) -> None:
-        """Set what follows the blur.
+    def __init__(
+        self,
+        *,
+        noise_sigma: ScalarOrPair = 0.0,
+        jpeg_quality: ScalarOrPair | None = None,
+        camera: Camera | Mapping[str, Any] | None = None,
+    ) -> None:
+        """Set the camera, and what follows the blur.
 
         Args:
             noise_sigma: Standard deviation of gaussian noise in gray levels (of 255).
             jpeg_quality: A whole number, or None for no compression.
+            camera: A camera or the arguments of one; None blurs the encoded values, without clipping or noise.
 
         Raises:
             ValueError: A value is outside what is allowed.
@@ -102,6 +115,7 @@ class Degradation(ABC):
         self.jpeg_quality: Interval | None = None
         if jpeg_quality is not None:
             self.jpeg_quality = SHARED_PARAMETERS["jpeg_quality"].interval("jpeg_quality", jpeg_quality)
+        self.camera = Camera.of(camera)
 
     @abstractmethod
     def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:
@@ -144,7 +158,13 @@ class Degradation(ABC):
         if type(self).sample is not Degradation.sample or type(self).apply is not Degradation.apply:
             return False  # a custom class may draw anything there
         is_compression_fixed = self.jpeg_quality is None or self.jpeg_quality.is_fixed
-        return self.fixed_kernel is not None and self.noise_sigma.high == 0 and is_compression_fixed
+        is_camera_fixed = self.camera is None or self.camera.is_fixed
+        return self.fixed_kernel is not None and self.noise_sigma.high == 0 and is_compression_fixed and is_camera_fixed
+
+    @property
+    def space(self) -> Space:
+        """The values that are blurred: linear light, or those of the image."""
+        return ENCODED if self.camera is None else self.camera.space
 
     @property
     def commutes_with_mirroring(self) -> tuple[bool, bool]:
@@ -155,34 +175,57 @@ class Degradation(ABC):
         return np.array_equal(psf, psf[:, ::-1]), np.array_equal(psf, psf[::-1])
 
     def sample(self, rng: np.random.Generator) -> Sampled:
-        """Draw a kernel, noise and compression for one image."""
+        """Draw a kernel, noise, compression and a camera for one image."""
         # The order is part of the result: with the kernel first and the optional quality last, switching noise or
         # compression on changes nothing else that is drawn from the same generator.
         drawn = self.draw_kernel(rng)
         noise_sigma, noise_seed = self.noise_sigma.draw(rng), int(rng.integers(2**63))
         jpeg_quality = None if self.jpeg_quality is None else int(self.jpeg_quality.draw(rng))
-        return Sampled(*drawn, noise_sigma, noise_seed, jpeg_quality)
+        camera = None if self.camera is None else self.camera.draw(noise_seed)
+        return Sampled(*drawn, noise_sigma, noise_seed, jpeg_quality, camera)
+
+    def camera_of(self, sampled: Sampled) -> DrawnCamera | None:
+        """Return the camera of one image, also for a custom class whose `sample` draws none; None without a camera."""
+        if sampled.camera is not None or self.camera is None:
+            return sampled.camera
+        return self.camera.draw(sampled.noise_seed)
 
     def apply(self, image: NDArray[np.uint8], sampled: Sampled, boundary: Extension = "symmetric") -> NDArray[np.uint8]:
-        """Degrade a whole gray image: blur, add noise, round to 8 bits, compress.
+        """Degrade a whole image: blur it, in a camera if there is one, add noise, round to 8 bits, compress.
 
         Args:
-            image: Shape (H, W).
+            image: (H, W), or (H, W, 3) in RGB. Colors share all that is drawn except the noise; they are compressed as
+                one color image.
             sampled: What was drawn for the image.
             boundary: How the image continues beyond its boundary.
 
         Raises:
-            ValueError: The image is not a non-empty two-dimensional uint8 array.
+            ValueError: The image is not a non-empty uint8 array of such a shape.
         """
         if image.dtype != np.uint8:
             raise ValueError(f"The image must be uint8, not {image.dtype}.")
-        result = blurred(image, sampled.kernel, boundary)
+        if image.ndim == 2:
+            recorded = self._recorded(image, sampled, sampled.noise_seed, boundary)
+        else:
+            colors = enumerate(cv2.split(image), sampled.noise_seed)
+            recorded = np.dstack(
+                [self._recorded(np.asarray(plane, np.uint8), sampled, seed, boundary) for seed, plane in colors]
+            )
+        return recorded if sampled.jpeg_quality is None else _through_jpeg(recorded, sampled.jpeg_quality)
+
+    def _recorded(
+        self, plane: NDArray[np.uint8], sampled: Sampled, noise_seed: int, boundary: Extension
+    ) -> NDArray[np.uint8]:
+        """Return a plane (H, W) as it is recorded, before compression."""
+        camera = self.camera_of(sampled)
+        result = blurred(plane if camera is None else camera.light(plane), sampled.kernel, boundary)
+        if camera is not None:
+            result = camera.developed(result, noise_seed)
         if sampled.noise_sigma > 0:
-            noise = np.random.default_rng(sampled.noise_seed).standard_normal(image.shape, dtype=np.float32)
+            noise = np.random.default_rng(noise_seed).standard_normal(plane.shape, dtype=np.float32)
             result += noise * np.float32(sampled.noise_sigma)
         np.rint(result, out=result)  # in place: at this size, new arrays cost more than the arithmetic
-        rounded = result.clip(0, 255, out=result).astype(np.uint8)
-        return rounded if sampled.jpeg_quality is None else _through_jpeg(rounded, sampled.jpeg_quality)
+        return result.clip(0, 255, out=result).astype(np.uint8)
 
 
 def degrade(
@@ -196,7 +239,8 @@ def degrade(
         sampled: What was drawn for the image.
         crop: What to keep of the result, and how the scene continues beyond it.
     """
-    if image.ndim == 3:
+    if image.ndim == 3 and type(degradation).apply is not Degradation.apply:  # which is given one plane at a time
+        sampled = replace(sampled, camera=degradation.camera_of(sampled))  # one for all colors
         seeds = range(sampled.noise_seed, sampled.noise_seed + image.shape[2])
         planes = np.ascontiguousarray(np.moveaxis(image, 2, 0))
         each = zip(planes, seeds, strict=True)
@@ -207,6 +251,21 @@ def degrade(
     # A custom class may have an `apply` of its own, without the boundary.
     own = {} if crop.extension == "symmetric" else {"boundary": crop.extension}
     return degradation.apply(given, sampled, **own)
+
+
+def exposed(image: NDArray[np.uint8], degradation: Degradation, sampled: Sampled) -> NDArray[np.uint8]:
+    """Return the image to restore: the sharp image as the same camera takes it, held still and without noise.
+
+    Args:
+        image: Sharp, or a crop of it, (H, W) or (H, W, 3).
+        degradation: What degrades the image.
+        sampled: What was drawn for the image.
+
+    Returns:
+        The image itself without a camera, and at exposure 1.
+    """
+    camera = degradation.camera_of(sampled)
+    return image if camera is None else camera.exposed(image)
 
 
 class ParametricBlur(Degradation):
@@ -254,8 +313,10 @@ class ParametricBlur(Degradation):
 
 
 def _through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
+    is_gray = image.ndim == 2
+    stored = image if is_gray else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE if is_gray else cv2.IMREAD_COLOR)
     if decoded is None:
         raise ValueError(f"An image of {image.shape} cannot be compressed as JPEG.")
-    return decoded.astype(np.uint8, copy=False)
+    return (decoded if is_gray else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)).astype(np.uint8, copy=False)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, TypeVar, Unpack
 import numpy as np
 
 from deblur.blur import kernels
+from deblur.blur.camera import CAMERA_PARAMETERS
 from deblur.blur.degradation import SHARED_PARAMETERS, AfterBlur, Degradation, DrawnKernel, ParametricBlur
 from deblur.blur.kernels import Kernel
 from deblur.blur.parameters import Parameter, ScalarOrPair, Slider, Text
@@ -61,7 +62,7 @@ def import_path(family: type[Degradation]) -> str:
 
 def parameter_units() -> dict[str, str]:
     """Return the unit of each parameter of the registered families, and of those that all blurs share, by name."""
-    declared: list[tuple[str, Parameter]] = list(SHARED_PARAMETERS.items())
+    declared: list[tuple[str, Parameter]] = [*SHARED_PARAMETERS.items(), *CAMERA_PARAMETERS.items()]
     for family in FAMILIES.values():
         declared += family.parameters.items()
     return {name: parameter.unit for name, parameter in declared}

@@ -44,6 +44,8 @@ class AskedBlur:
         Raises:
             UserError: for a parameter that is unknown or out of range.
         """
+        from deblur.config import degradations  # OpenCV
+
         blur = deepcopy(dict(preset("blur", self.family) if own is None else own))
         for key, value in self.parameters.items():
             *sections, last = key.split(".")
@@ -52,9 +54,7 @@ class AskedBlur:
                 section = section.setdefault(name, {})
                 if not isinstance(section, dict):
                     raise UserError(f"{self.option}: {key} is unknown: {name} has no keys.")
-            section[last] = value
-        from deblur.config import degradations  # OpenCV
-
+            section[last] = degradations.named_camera(value) if key == "camera" else value
         with self.naming_option():
             if degradations.is_ours(str(blur["_target_"])):
                 complete = degradations.completed_blur(blur, trusted)

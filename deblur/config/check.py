@@ -52,6 +52,8 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
         UserError: for the first key that is missing, unknown or out of range; the text says what is allowed.
     """
     config = {str(key): deepcopy(value) for key, value in cfg.items()} if stored else resolve(cfg)
+    if config.get("blur") == {"camera": None}:
+        del config["blur"]  # by ~blur, which leaves the group within the group
     train = checked_section("", config, TrainConfig)
     refuse_unknown_names(train.loss if for_training else None, train.metrics, train.trusted)
     trusted = train.trusted

@@ -28,7 +28,7 @@ from deblur.config.check import refuse_trust_in_files, resolve
 from deblur.config.explaining import explain
 from deblur.config.help import SCHEMAS, help_text
 from deblur.config.identity import DEVICES, is_without_effect
-from deblur.config.keys import PATH_KEYS, TEXT_KEYS, known_keys, options, read_yaml, top_keys
+from deblur.config.keys import CAMERAS, PATH_KEYS, TEXT_KEYS, known_keys, options, read_yaml, top_keys
 from deblur.config.places import conf_dir
 from deblur.config.sections import shown
 from deblur.config.sweeps import SweepRefused, compose_command, first_job
@@ -187,7 +187,7 @@ def prepare_overrides(arguments: Arguments) -> list[str]:
     Raises:
         UserError: for an environment variable that is not set.
     """
-    overrides = [_quote_text(_with_chosen_option(override)) for override in arguments.overrides]
+    overrides = [_quote_text(_with_chosen_option(_as_group(override))) for override in arguments.overrides]
     if arguments.multirun and not any(_names_a_sweep(override, arguments) for override in overrides):
         deciding = sorted(override for override in overrides if not _is_without_effect(override))
         digest = hashlib.sha256(as_bytes("\n".join(deciding))).hexdigest()
@@ -208,6 +208,13 @@ def _is_without_effect(override: str) -> bool:
     key, _, value = override.lstrip("+~").partition("=")
     # The values of a sweep's runs are checked later, and all of them have one device.
     return key.startswith(("hydra.", "hydra/")) or is_without_effect(key, 1 if key == DEVICES else value)
+
+
+def _as_group(override: str) -> str:
+    """Return `blur.camera=photo` as `blur/camera=photo`: the option of a group within a group, written as a key."""
+    key, _, value = override.partition("=")
+    is_chosen = key == CAMERAS.replace("/", ".") and all(one in options(CAMERAS) for one in value.split(","))
+    return f"{CAMERAS}={value}" if is_chosen else override
 
 
 def _with_chosen_option(override: str) -> str:

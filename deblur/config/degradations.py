@@ -12,16 +12,18 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, create_model
 
 from deblur.blur import FAMILIES, Degradation, KernelFile, Mixed, ParametricBlur
+from deblur.blur.camera import CAMERA_PARAMETERS, CAMERA_SWITCHES
 from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.blur.families import completed, import_families
 from deblur.blur.kernel_file import refuse_no_file
 from deblur.blur.parameters import Parameter, Text
 from deblur.config.build import build, find_class, trust
-from deblur.config.keys import nearest
+from deblur.config.keys import CAMERAS, nearest, options, preset
 from deblur.config.sections import OpenTarget, Section, Target, shown
 from deblur.errors import UserError
 
 _OURS = "deblur.blur."
+_CAMERA = "camera"
 
 
 def class_of(blur: Mapping[str, Any], trusted: Sequence[str]) -> type[Degradation]:
@@ -41,14 +43,21 @@ def is_ours(target: str) -> bool:
 def completed_blur(blur: Mapping[str, Any], trusted: Sequence[str]) -> dict[str, Any]:
     """Import the user's families of a mixture; return its settings with the parameters that the families leave out.
 
+    A camera that is named becomes its settings. None is left out, as in runs of before: a class that knows of no camera
+    is given none.
+
     Args:
-        blur: a mixture; other blurs are returned as they are.
+        blur: of any class.
         trusted: modules that the user named on the command line.
 
     Raises:
         UserError: if a module cannot be imported, or no module registers a family of that name.
     """
     complete = deepcopy(dict(blur))
+    if _CAMERA in complete:
+        complete[_CAMERA] = named_camera(complete[_CAMERA])
+        if complete[_CAMERA] is None:
+            del complete[_CAMERA]
     families = complete.get("families")
     if not isinstance(families, dict):
         return complete
@@ -65,6 +74,14 @@ def completed_blur(blur: Mapping[str, Any], trusted: Sequence[str]) -> dict[str,
     return complete
 
 
+def named_camera(camera: Any) -> Any:
+    """Return the settings of a camera that is given by the name of its option; others as they are."""
+    if not isinstance(camera, str) or camera not in options(CAMERAS):
+        return camera
+    settings = preset(CAMERAS, camera)
+    return settings.get(_CAMERA, settings)  # none sets the key itself
+
+
 def section_of(kind: type[Degradation], *, is_complete: bool) -> type[Target]:
     """Return the schema of a class.
 
@@ -79,6 +96,8 @@ def section_of(kind: type[Degradation], *, is_complete: bool) -> type[Target]:
             Annotated[_families(), WrapValidator(_as_given)],
             Field(description="the families to draw from, each with its parameters"),
         )
+    cameras = ", ".join(f"{CAMERAS}={name}" for name in options(CAMERAS))
+    fields[_CAMERA] = (_camera_section() | None, Field(None, description=f"a camera: {cameras}"))
     return create_model(kind.__name__, __base__=Target if is_complete else OpenTarget, **fields)
 
 
@@ -131,6 +150,12 @@ def _families() -> type[Section]:
             Field(None, description="the parameters of the family, or null to leave it out"),
         )
     return create_model("Families", __base__=Section, **fields)
+
+
+def _camera_section() -> type[Section]:
+    switches = {name: (bool, Field(False, description=text)) for name, text in CAMERA_SWITCHES.items()}
+    own: dict[str, Any] = {**switches, **_fields(CAMERA_PARAMETERS, is_required=False)}
+    return create_model("CameraSettings", __base__=Section, **own)
 
 
 def _fields(declared: Mapping[str, Parameter | Text], *, is_required: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from deblur.choices import listed_names
 from deblur.config import schema
 from deblur.config.check import unresolved
 from deblur.config.keys import did_you_mean, known_keys, nearest, options, owners, question, top_keys
@@ -123,12 +124,19 @@ def _explain_unknown_key(error: OmegaConfBaseException, config_name: str, overri
         return f"{full_key} is unknown in the chosen {group}: it belongs to {group}={' or '.join(having)}."
     section = error.parent_node if isinstance(error.parent_node, DictConfig) else DictConfig({})
     above, _, unknown = str(error.full_key).rpartition(".")
-    names = {str(name) for name in section} - {"_target_", "name", "hydra"} if above else top_keys(config_name)
+    names = (
+        {str(name) for name in section} - {"_target_", "name", "hydra"}
+        if above
+        else {key for key in top_keys(config_name) if "/" not in key}
+    )
     # One that is known has to be added: it is an argument of another library's class that no option sets.
     is_known = full_key in known_keys(config_name)
     asked = "" if is_known else did_you_mean(full_key, config_name, value)
     if not names:
-        return f"{error.full_key} is unknown: {above} has no keys."
+        group = above.replace(".", "/")
+        chosen = [f"{group}={name}" for name in options(group) if name != "none"]  # such as those of blur/camera
+        without = f" without {listed_names(chosen)}" if chosen else ""
+        return f"{error.full_key} is unknown: {above} has no keys{without}."
     if not asked and not is_known:
         near = nearest(unknown, names)
         asked = question([f"{above}.{near}" if above else near] if near else [])

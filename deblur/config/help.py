@@ -51,8 +51,9 @@ def _lines(config: DictConfig, config_name: str) -> Iterator[str]:
     meanings = dict(_meanings(conf_dir() / f"{config_name}.yaml"))
     for group, choice in config.hydra.runtime.choices.items():
         file = conf_dir() / str(group) / f"{choice}.yaml"
-        if "/" not in group and file.is_file():
-            meanings |= {f"{group}.{key}": meaning for key, meaning in _of_option(file).items()}
+        if not group.startswith("hydra/") and file.is_file():
+            section = group.replace("/", ".")
+            meanings |= {f"{section}.{key}": meaning for key, meaning in _of_option(file).items()}
     plain = OmegaConf.to_container(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
     yield from _section(plain, "", SCHEMAS[config_name], meanings)
 

@@ -33,7 +33,11 @@ _MEANT = {
 # nothing of them, as those of a sweep do.
 DEVICES = "trainer.devices"
 # Values of keys that runs of earlier versions do not have, and that mean what those runs did.
-_AS_BEFORE: Mapping[str, Sequence[Any]] = {"data.color": ("gray",), "model.channels": (None, 1)}
+_AS_BEFORE: Mapping[str, Sequence[Any]] = {
+    "blur.camera": (None,),
+    "data.color": ("gray",),
+    "model.channels": (None, 1),
+}
 # A family of mixtures that those of earlier versions do not have; without a weight it is never drawn.
 _ADDED_FAMILY = "blur.families.varying"
 

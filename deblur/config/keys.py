@@ -31,6 +31,9 @@ TEXT_KEYS: Final = PATH_KEYS | {"data.blurred_folder", "data.sharp_folder", "swe
 COMMANDS: Final = ("train", "evaluate")
 """The programs of Hydra: each has a file in conf/ and a schema."""
 
+CAMERAS: Final = "blur/camera"
+"""The group of the cameras, whose options are the section `blur.camera`."""
+
 PRESETS: Final = ("experiment", "debug")
 """The groups whose options set keys of other groups."""
 
@@ -106,8 +109,8 @@ def _of_option(group: str, choice: str) -> Mapping[str, Any]:
     inherited: dict[str, Any] = {}
     for base in bases:
         inherited |= _of_option(group, base)
-    is_empty = group in content  # scheduler=none and its kind: they set the group itself to null
-    return inherited if is_empty else inherited | dict(_below(group, content))
+    is_empty = group.rpartition("/")[2] in content  # scheduler=none and its kind: they set the group itself to null
+    return inherited if is_empty else inherited | dict(_below(group.replace("/", "."), content))
 
 
 def _below(prefix: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from deblur.blur import Degradation
+from deblur.blur.camera import Space
 from deblur.blur.images import AnyImage, Crop, image_of
 from deblur.blur.kernels import Psf
 from deblur.config.schema import Data, DataSettings
@@ -246,6 +247,11 @@ class DeblurDataModule(L.LightningDataModule):
         """How many rows and columns beyond a crop blur into it at most [px]."""
         height, width = self._degradation.max_kernel_size
         return height // 2, width // 2
+
+    @property
+    def space(self) -> Space:
+        """The values that are blurred: linear light, or those of the images."""
+        return self._degradation.space
 
     def crop(self) -> Crop:
         """Return the crop that validation and test measure."""

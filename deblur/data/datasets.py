@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from deblur.blur import Degradation, Sampled, degrade
+from deblur.blur import Degradation, Sampled, degrade, exposed
 from deblur.blur.images import AnyImage, Crop, planes_of
 from deblur.blur.images import as_float as array_as_float
 from deblur.blur.kernels import Psf
@@ -95,10 +95,10 @@ class EvaluationDataset(Dataset[Sample]):
         given = sharp if self.inputs is None or self.inputs is self.images else self.inputs[index]
         blurred = degrade(given, self.degradation, sampled, self.crop)
         sample: Sample = {
-            "sharp": planes_of(self.crop.cut(sharp)),
+            "sharp": planes_of(exposed(self.crop.cut(sharp), self.degradation, sampled)),
             "blurred": planes_of(blurred),
             "name": name,
-            "degradation": _described(sampled),
+            "degradation": _described(self.degradation, sampled),
             "kernel": sampled.psf,
         }
         if self.prefilter is not None:
@@ -132,11 +132,13 @@ def as_float(pixels: torch.Tensor) -> torch.Tensor:
     return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels.float()
 
 
-def _described(sampled: Sampled) -> dict[str, Any]:
-    """Return how an image was degraded, as columns of a table."""
+def _described(degradation: Degradation, sampled: Sampled) -> dict[str, Any]:
+    """Return how an image was degraded, as columns of a table; those of a camera only if there is one."""
+    camera = degradation.camera_of(sampled)
     return {
         "blur": sampled.family,
         **sampled.parameters,
+        **({} if camera is None else camera.columns),
         "noise_sigma": sampled.noise_sigma,
         "jpeg_quality": sampled.jpeg_quality,
     }

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
-from deblur.blur import Degradation
+from deblur.blur import Degradation, exposed
 from deblur.blur.images import Crop, pad_symmetric, planes_of
 from deblur.blur.transforms import mirrored_and_degraded
 from deblur.data.datasets import Images, Sample, WienerPrefilter, wiener_estimate_of
@@ -182,7 +182,7 @@ class TrainingDataset(Dataset[Sample]):
         sharp = self.images[index]
         given = sharp if self.inputs is self.images else self.inputs[index]  # read from the disk once
         made = self._pipelines[mirror](image=given, sharp=sharp, sampled=sampled)
-        blurred, sharp = made["image"], self.crop.cut(made["sharp"])
+        blurred, sharp = made["image"], exposed(self.crop.cut(made["sharp"]), self.degradation, sampled)
         planes = {"blurred": pad_symmetric(planes_of(blurred), self.context), "sharp": planes_of(sharp)}
         if self.prefilter is not None:
             prepared = wiener_estimate_of(blurred, sampled.psf, self.prefilter)
@@ -193,15 +193,16 @@ class TrainingDataset(Dataset[Sample]):
         return _epoch_draws(self.seed, epoch, len(self.images.names), self.patches_per_image)
 
     def _size(self) -> int:
-        """Return the bytes needed to keep all blurred crops, Wiener estimates and mirrored sharp crops."""
+        """Return the bytes needed to keep all blurred crops, Wiener estimates, and mirrored or exposed sharp crops."""
         channels = planes_of(self.images[self.indices[0]]).shape[0] if self.indices else 1
         ways = 2 ** self._commutes.count(False) if self.flips else 1
+        copies = ways - (self.degradation.camera is None)  # a camera makes sharp crops of its own
         deep = 1 + (0 if self.prefilter is None else 2 * self.prefilter.planes)  # bytes per pixel
         total = 0
         for index in self.indices:
             height, width = self.crop.shape(self.images.shapes[index])
             around = (height + 2 * self.context) * (width + 2 * self.context)
-            total += ways * deep * around + (ways - 1) * height * width
+            total += ways * deep * around + copies * height * width
         return channels * total
 
 

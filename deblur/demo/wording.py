@@ -8,13 +8,14 @@ from typing import Any, Final
 from deblur.blur import NoBlur
 from deblur.blur.families import parameter_units
 from deblur.inference.simulation import Gain
+from deblur.runs.conditions import camera_text
 
 LONGEST_NAME: Final = 60  # characters of a name that the page shows
 UNKNOWN_GAIN: Final = (
     "The gain cannot be known without the sharp image: judge by eye, or blur a sharp image here and compare."
 )
 _NAMES: Final = {"noise_sigma": "noise", "jpeg_quality": "JPEG quality"}
-_NOT_SAID: Final = ("_target_", "name", "sha256", "families", "weight")
+_NOT_SAID: Final = ("_target_", "name", "sha256", "families", "weight", "camera")
 
 
 def shortened(name: str) -> str:
@@ -110,6 +111,8 @@ def training_text(settings: Mapping[str, Any]) -> str:
         text = ", ".join(drawn) + (f", all with {shared}" if shared else "")
     else:
         text = blur_text(blur.get("name") or str(blur.get("_target_", "unknown")).rpartition(".")[2], blur)
+    camera = camera_text(blur)
+    text += f"; {camera}" if camera else ""
     return f"The network was trained on this blur: {text}. Others it removes worse, or not at all."
 
 

@@ -18,7 +18,7 @@ from deblur.image_io.images import DecodedImage, Levels
 from deblur.image_io.reading import read_image
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.restorer import Restorer, load
-from deblur.inference.simulation import Gain, degraded, drawn, gain
+from deblur.inference.simulation import Gain, degraded, drawn, gain, reference
 from deblur.synthesis.faces import draw
 
 FACES: Final = 100  # to choose from
@@ -240,7 +240,9 @@ def blur_and_restore(
     after = restorer.restore_image(before, kernel=kernel)
     if blur is None and not is_sharp:
         return Outcome(before, after, None)
-    found = gain(*(eight_bits(each.pixels) for each in (before, after, image)))
+    sharp = eight_bits(image.pixels)
+    compared_with = sharp if blur is None else reference(sharp, blur, _DRAWN_FOR)
+    found = gain(eight_bits(before.pixels), eight_bits(after.pixels), compared_with)
     return Outcome(before, after, found)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from deblur.blur import FAMILIES, Mixed
-from deblur.blur.degradation import SHARED_PARAMETERS
+from deblur.blur.degradation import AfterBlur
 from deblur.blur.families import import_families, import_path
 from deblur.blur.images import Boundary
 from deblur.blur.parameters import Parameter
@@ -78,7 +78,7 @@ def conditions(blur: Mapping[str, Any], boundary: Boundary = "symmetric") -> Ite
     if "families" not in blur:
         yield from _of_family(str(blur["name"]), blur, boundary)
         return
-    shared = {key: blur[key] for key in SHARED_PARAMETERS if key in blur}
+    shared = {key: blur[key] for key in AfterBlur.__annotations__ if key in blur}
     for family, settings in blur["families"].items():
         if _strength(family) is not None and settings is not None and settings.get("weight", 1):
             own = {key: value for key, value in settings.items() if key != "weight"}

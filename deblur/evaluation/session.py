@@ -244,7 +244,7 @@ def _fitted(name: str, data: DeblurDataModule, crop: Crop) -> Baseline:
     Raises:
         UserError: if there is no training image.
     """
-    baseline = make(name, crop.extension)
+    baseline = make(name, crop.extension, data.space)
     if baseline.images_to_fit:
         if not data.can_be_divided:
             raise UserError(

@@ -13,7 +13,7 @@ from deblur.inference.trained import Trained
 from deblur.metrics import PSNR, infos_of_results
 from deblur.models.protocol import traits_of
 from deblur.reporting.page import markdown_environment
-from deblur.runs.conditions import with_unit
+from deblur.runs.conditions import camera_text, with_unit
 from deblur.text import one_line
 from deblur.training.summary import describe_network
 
@@ -74,13 +74,15 @@ def _architecture(model: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _parameters(blur: Mapping[str, Any]) -> dict[str, str]:
-    """Return the parameters of a blur with their units."""
+    """Return the parameters of a blur with their units, and its camera."""
     shown = {}
-    for key, value in flatten(config_without_paths(blur)).items():
+    camera = camera_text(blur)
+    own = {key: value for key, value in blur.items() if key != "camera"}
+    for key, value in flatten(config_without_paths(own)).items():
         if key.rpartition(".")[2] not in ("_target_", "name", "sha256") and value is not None:
             text = " to ".join(map(_text, value)) if isinstance(value, list) else _text(value)
             shown[key.removeprefix("families.")] = with_unit(key, text)
-    return shown
+    return shown | ({"camera": camera.removeprefix("camera ")} if camera else {})
 
 
 def _data(data: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, str]:
@@ -140,6 +142,7 @@ def _wiener_estimate(trained: Trained) -> dict[str, Any] | None:
         "planes": prefilter.planes * traits_of(trained.network).channels,
         "needs_kernel": prefilter.needs_kernel,
         "boundary": "valid" if is_valid else prefilter.boundary,
+        "linear_light": prefilter.linear_light,
     }
 
 

@@ -22,7 +22,7 @@ from deblur.inference.panels import contact_sheet, liveliest_detail, row, side_b
 from deblur.inference.places import Task, refuse_losses
 from deblur.inference.pretrained import DEFAULT, PRETRAINED
 from deblur.inference.restorer import Restorer, load
-from deblur.inference.simulation import Gain, degraded, drawn, gain
+from deblur.inference.simulation import Gain, degraded, drawn, gain, reference
 from deblur.text import Lines, counted, lines, paragraphs
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
@@ -152,8 +152,9 @@ class _Simulation:
 
     def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> DecodedImage:
         """Return an image blurred, restored and sharp, side by side."""
-        sharp = eight_bits(image.pixels)
-        blurred = degraded(sharp, self._degradation, task.name)
+        given = eight_bits(image.pixels)
+        blurred = degraded(given, self._degradation, task.name)
+        sharp = reference(given, self._degradation, task.name)
         kernel = drawn(self._degradation, task.name).psf if self._restorer.needs_kernel else None
         restored = self._restorer(blurred, self._color, advance, kernel)
         self.gains[task.name] = gain(blurred, restored, sharp)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.blur import Degradation, Sampled, degrade
+from deblur.blur import Degradation, Sampled, degrade, exposed
 from deblur.inference.levels import BT601
 from deblur.text import as_bytes
 
@@ -35,6 +35,11 @@ def drawn(degradation: Degradation, name: str) -> Sampled:
 def degraded(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> NDArray[np.uint8]:
     """Degrade an image (H, W) or (H, W, 3), each color with the same kernel; the name decides what is drawn."""
     return degrade(pixels, degradation, drawn(degradation, name))
+
+
+def reference(pixels: NDArray[np.uint8], degradation: Degradation, name: str) -> NDArray[np.uint8]:
+    """Return what a restored image is compared with: the sharp image, exposed as the camera of `degraded` did."""
+    return exposed(pixels, degradation, drawn(degradation, name))
 
 
 def gain(blurred: NDArray[Any], restored: NDArray[Any], sharp: NDArray[Any]) -> Gain:

@@ -11,12 +11,14 @@ from torch import Tensor
 from deblur.models.srcnn import ConvStack, inner, pad_symmetric
 
 if TYPE_CHECKING:  # only this network needs SciPy
+    from deblur.blur.camera import Space
     from deblur.blur.images import Extension
     from deblur.blur.kernels import Psf
     from deblur.wiener.images import ByteImage
     from deblur.wiener.prefilter import WienerPrefilter
 
 _MEASURED = ("kernel", "power", "noise")
+_CHOSEN = ("is_circular", "is_linear")
 
 
 class WienerSRCNN(ConvStack):
@@ -34,6 +36,7 @@ class WienerSRCNN(ConvStack):
     noise: Tensor
     fft_noise_scale: Tensor
     is_circular: Tensor
+    is_linear: Tensor
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class WienerSRCNN(ConvStack):
             self.register_buffer(name, torch.zeros(0, 0))
         self.register_buffer("fft_noise_scale", torch.ones(()))
         self.register_buffer("is_circular", torch.zeros(()))  # 1 for a circular boundary
+        self.register_buffer("is_linear", torch.zeros(()))  # 1 for a blur in linear light
 
     def calibrate(
         self,
@@ -83,6 +87,7 @@ class WienerSRCNN(ConvStack):
         blurred: "Sequence[ByteImage]",
         kernels: "Sequence[Psf]",
         boundary: "Extension" = "symmetric",
+        space: "Space | None" = None,
     ) -> None:
         """Measure the spectra that the Wiener filter needs, on all channels alike.
 
@@ -91,10 +96,12 @@ class WienerSRCNN(ConvStack):
             blurred: the same images degraded, rounded to 8 bits.
             kernels: of each image.
             boundary: how the blurred images continue beyond their boundary; symmetric also for a valid one.
+            space: in which they were blurred; None is that of the encoded values.
 
         Raises:
             ValueError: if the kernels differ, unless the network is non-blind.
         """
+        from deblur.blur.camera import ENCODED
         from deblur.blur.images import planes_of
         from deblur.wiener.filters import WienerFilter
 
@@ -104,10 +111,11 @@ class WienerSRCNN(ConvStack):
             self.kernel = self._buffer(kernels[0])
         sharp, blurred = ([plane for image in images for plane in planes_of(image)] for images in (sharp, blurred))
         kernels = [kernel for kernel in kernels for _ in range(self.channels)]
-        found = WienerFilter.measured(sharp, blurred, kernels, self.estimate_noise, boundary)
+        found = WienerFilter.measured(sharp, blurred, kernels, self.estimate_noise, boundary, space or ENCODED)
         self.power, self.noise = self._buffer(found.power.power), self._buffer(found.noise.power)
         self.fft_noise_scale = torch.tensor(found.fft_noise_scale, device=self.fft_noise_scale.device)
         self.is_circular = torch.tensor(float(boundary == "circular"), device=self.is_circular.device)
+        self.is_linear = torch.tensor(float(found.space.linear), device=self.is_linear.device)
 
     def prefilter(self) -> "WienerPrefilter":
         """Return the Wiener pre-filter, which needs no torch.
@@ -128,6 +136,7 @@ class WienerSRCNN(ConvStack):
             noise_scales=self._noise_scales,
             estimate_noise=self.estimate_noise,
             boundary="circular" if self.is_circular.item() else "symmetric",
+            linear_light=bool(self.is_linear.item()),
         )
 
     def forward(self, blurred: Tensor, wiener_estimate: Tensor, pad: bool = True) -> Tensor:
@@ -156,8 +165,9 @@ class WienerSRCNN(ConvStack):
             held = state_dict.get(f"{prefix}{name}")
             if isinstance(held, Tensor) and held.ndim == 2:
                 setattr(self, name, torch.empty_like(held, device=self.power.device))
-        # Files of before this choice are of a symmetric boundary.
-        known = {f"{prefix}is_circular": torch.zeros_like(self.is_circular), **state_dict}
+        # Files of before these choices are of a symmetric boundary and of encoded values.
+        usual = {f"{prefix}{name}": torch.zeros_like(getattr(self, name)) for name in _CHOSEN}
+        known = {**usual, **state_dict}
         super()._load_from_state_dict(known, prefix, *others)
 
 

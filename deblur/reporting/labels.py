@@ -101,14 +101,14 @@ def varying(variants: Sequence[Settings]) -> list[str]:
     """Return the keys whose values differ among variants, the learning rate first.
 
     The arguments of a class differ only if variants of the same class differ in them. A key that a variant lacks is
-    one that an older version did not write.
+    one that an older version did not write, or of a camera, which the variant does not have.
     """
     keys = dict.fromkeys(key for variant in variants for key in variant)
     return sorted((key for key in keys if _varies(key, variants)), key=lambda key: key != "optimizer.lr")
 
 
 def _varies(key: str, variants: Sequence[Settings]) -> bool:
-    if key.endswith("._target_"):
+    if key.endswith("._target_") or is_within(key, ("blur.camera",)):
         return len({repr(variant.get(key)) for variant in variants}) > 1
     of_class = f"{key.rpartition('.')[0]}._target_"
     values: dict[Any, set[str]] = {}

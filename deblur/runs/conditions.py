@@ -4,18 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
 
-from deblur.config.identity import flatten
+from deblur.config.identity import flatten, is_within
 from deblur.text import counted
 
 PLACES: Final = ("data.root", "data.sharp", "data.blurred", "blur.path")
 """Settings that are paths on one machine, of which texts show the last name only."""
 
-ITEMS: Final = ("data", "seed", "images", "boundary", "crop", "fingerprint", "blur", "noise", "JPEG")
+ITEMS: Final = ("data", "seed", "images", "boundary", "crop", "fingerprint", "blur", "camera", "noise", "JPEG")
 """The items of `conditions_of`, in this order."""
-BLUR_ITEMS: Final = ("blur", "noise", "JPEG")
+BLUR_ITEMS: Final = ("blur", "camera", "noise", "JPEG")
 IMAGE_ITEMS: Final = tuple(item for item in ITEMS if item not in BLUR_ITEMS)
 
-_AFTER_BLUR = ("noise_sigma", "jpeg_quality")
+_NOT_OF_FAMILY = ("camera", "noise_sigma", "jpeg_quality")
+_CAMERA = "camera."  # what the keys of a camera start with
+_NO_CAMERA = "no camera"
+_NEUTRAL = {"exposure": 1, "highlights": 1, "shot_noise": 0, "read_noise": 0}  # values that change nothing
 _MOST_VALUES = 6  # that a sentence lists
 _FINGERPRINT_DIGITS = 8
 
@@ -44,6 +47,7 @@ def conditions_of(
         ("" if "eval_crop" not in data else f"middle {crop} px" if crop else "whole images"),
         f"fingerprint {fingerprint[:_FINGERPRINT_DIGITS]}" if fingerprint else "",
         "as the pairs are" if "blurred" in data and blur.get("name") == "none" else blur_text(blur),
+        camera_text(blur),
         _after_blur(blur, "noise_sigma", "no noise", "noise of {} gray levels"),
         _after_blur(blur, "jpeg_quality", "no JPEG", "JPEG quality {}"),
     )
@@ -54,7 +58,7 @@ def blur_text(blur: Mapping[str, Any]) -> str:
     """Return a blur family and its parameters, such as `motion (length 15 px, angle 0 degrees)`.
 
     Args:
-        blur: its settings, nested or flat; noise and JPEG are left out.
+        blur: its settings, nested or flat; camera, noise and JPEG are left out.
     """
     flat = flatten(blur)
     if not flat:
@@ -64,8 +68,27 @@ def blur_text(blur: Mapping[str, Any]) -> str:
     if families:
         parts = [part for family in families if (part := _family(family, flat))]
         return f"{name} ({'; '.join(parts)})" if parts else name
-    shown = _parameters({key: value for key, value in flat.items() if key not in _AFTER_BLUR})
+    shown = _parameters({key: value for key, value in flat.items() if not is_within(key, _NOT_OF_FAMILY)})
     return f"{name} ({', '.join(shown)})" if shown else name
+
+
+def camera_text(blur: Mapping[str, Any]) -> str:
+    """Return the camera of a blur, such as `camera in linear light, exposure 0.7 to 1.4`; empty if it has none.
+
+    Args:
+        blur: its settings, nested or flat. Links that change nothing are left out.
+    """
+    camera = {key.removeprefix(_CAMERA): value for key, value in flatten(blur).items() if key.startswith(_CAMERA)}
+    if not camera:
+        return ""
+    links = [
+        f"{key.replace('_', ' ')} {value_text(camera[key], is_range=True)}"
+        for key, neutral in _NEUTRAL.items()
+        if camera.get(key, neutral) != neutral
+    ]
+    brightens = any(key in text for text in links for key in ("exposure", "highlights"))
+    links += ["clipped before the blur"] if brightens and not camera.get("saturation", True) else []
+    return ", ".join([f"camera in {'linear light' if camera.get('linear') else 'encoded values'}", *links])
 
 
 def with_unit(key: str, text: str) -> str:
@@ -100,6 +123,7 @@ def common_conditions(tests: Sequence[Items]) -> tuple[dict[str, str], list[str]
     Args:
         tests: the results of `conditions_of`.
     """
+    tests = _with_camera(tests)
     values = {item: list(dict.fromkeys(one[item] for one in tests if item in one)) for item in ITEMS}
     common = {item: known[0] for item, known in values.items() if len(known) == 1}
     return common, [item for item, known in values.items() if len(known) > 1]
@@ -107,6 +131,7 @@ def common_conditions(tests: Sequence[Items]) -> tuple[dict[str, str], list[str]
 
 def condition_sentences(tests: Sequence[Items]) -> list[str]:
     """Return the conditions of tests in two sentences: their data, and their blur."""
+    tests = _with_camera(tests)
     sentences = []
     for heading, items in (("Data", IMAGE_ITEMS), ("Blur", BLUR_ITEMS)):
         parts = [part for item in items if (part := _either(tests, item))]
@@ -118,6 +143,13 @@ def condition_sentences(tests: Sequence[Items]) -> list[str]:
 def place_text(key: str, value: Any) -> Any:
     """Return the value of a setting; of a path only its last name."""
     return PurePath(value).name if key in PLACES and isinstance(value, str) else value
+
+
+def _with_camera(tests: Sequence[Items]) -> Sequence[Items]:
+    """Return tests of which each says that it has no camera, if another one has a camera."""
+    if not any("camera" in one for one in tests):
+        return tests
+    return [{**one, "camera": one.get("camera", _NO_CAMERA)} if "blur" in one else one for one in tests]
 
 
 def _either(tests: Sequence[Items], item: str) -> str:

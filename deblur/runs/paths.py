@@ -56,7 +56,7 @@ def run_id(config: TrainConfig, overrides: Sequence[str]) -> str:
             continue
         # The configuration has all keys of a chosen group, and the command its name.
         value = flat.get(key) if text == "null" or flat.get(key) is not None else text
-        last = key.rpartition(".")[2]
+        last = key.rpartition(".")[2].rpartition("/")[2]  # of blur.size and of blur/camera
         is_alone = {one for one in (*flat, *argv) if one.rpartition(".")[2] == last} <= {key}
         name = last if is_alone else key
         parts.append(f"{name if re.fullmatch(r'[A-Za-z0-9._]+', name) else _slug(name)}_{_slug(value)}")

@@ -24,7 +24,8 @@ class NeedsCalibration(Protocol):
     def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:
         """Take sharp images (H, W) or (H, W, 3) in uint8, the same blurred, and what each was blurred with.
 
-        With `data.boundary=circular`, `boundary="circular"` is given as well.
+        With `data.boundary=circular`, `boundary="circular"` is given as well. A parameter `space` gets the
+        `deblur.blur.camera.Space` in which they were blurred.
         """
 
 
@@ -40,16 +41,18 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
     """
     if traits_of(network).wants_wiener_estimate and isinstance(network, NeedsCalibration):
         crop = data.crop()
-        boundary = {} if crop.extension == "symmetric" else {"boundary": crop.extension}
-        if boundary and "boundary" not in inspect.signature(network.calibrate).parameters:
+        arguments: dict[str, Any] = {} if crop.extension == "symmetric" else {"boundary": crop.extension}
+        if arguments and "boundary" not in inspect.signature(network.calibrate).parameters:
             raise UserError(
                 f"data.boundary=circular needs a network that knows of it, and {type(network).__name__}.calibrate has "
                 "no argument boundary: take data.boundary=symmetric or valid."
             )
         given = data.fitting_images(IMAGES, crop)
         log.info(f"Calibrating the network on {counted(len(given[0]), 'training image')}.")
+        if "space" in inspect.signature(network.calibrate).parameters:
+            arguments["space"] = data.space
         try:
-            network.calibrate(*given, **boundary)
+            network.calibrate(*given, **arguments)
         except ValueError as error:
             raise UserError(f"The network cannot be calibrated on these images: {error}.") from error
     data.prefilter = prefilter_of(network)

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import Callback
+from torch import nn
 
 from deblur.blur import Degradation
 from deblur.config import TrainConfig, build
@@ -17,7 +18,10 @@ from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import LIBRARIES
 from deblur.data.datamodule import DeblurDataModule, build_data_module
 from deblur.device import refuse_absent_device
+from deblur.errors import UserError
 from deblur.inference.building import build_network
+from deblur.models.protocol import traits_of
+from deblur.text import counted
 from deblur.training.module import DeblurModule
 from deblur.training.optimizers import build_optimizer, build_scheduler
 
@@ -56,6 +60,7 @@ def build_parts(config: TrainConfig) -> Parts:
     refuse_unfit_arguments(config)
     degradation = build(config.blur, Degradation, trusted=trusted)
     network = build_network(config.model, trusted)
+    _refuse_other_channels(network, config)
     optimizer = build_optimizer(config.optimizer, network, trusted)
     if config.scheduler is not None:  # the module builds it when the number of steps is known: this one is a trial
         trial = build_optimizer(config.optimizer, network, trusted)
@@ -85,6 +90,17 @@ def build_parts(config: TrainConfig) -> Parts:
     )
     callbacks = [build(node, Callback, trusted=trusted) for node in (config.callbacks or {}).values() if node]
     return Parts(degradation, module, data, callbacks)
+
+
+def _refuse_other_channels(network: nn.Module, config: TrainConfig) -> None:
+    """Refuse a custom network that states other channels than its images have; ours are built with theirs."""
+    channels = traits_of(network).channels
+    if channels != config.data.channels:
+        raise UserError(
+            f"data.color={config.data.color} gives images of {counted(config.data.channels, 'channel')}, and "
+            f"{type(network).__name__} is for {channels} (its attribute channels, or 1 without it): change the class, "
+            "or data.color."
+        )
 
 
 def rehearse(config: TrainConfig) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from deblur.blur import Kernel, convolve
+from deblur.blur.camera import ENCODED, Space
 from deblur.blur.images import Extension, as_float, pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images, climb, mean_psnr
@@ -69,6 +70,9 @@ class WienerFilter:
             of the rounding noise that it adds.
         estimate_noise: whether the white noise of each image is estimated from it.
         boundary: how images continue; if it is circular, both spectra are of that kind and the noise scale is not used.
+        space: in which images were blurred. Images and results are encoded; both spectra are of this space, each image
+            divided by its contrast there. In linear light, signal and noise of a dark image are weaker alike: spectra
+            of its brightness would need less smoothing in it than in others.
     """
 
     power: PowerSpectrum
@@ -76,6 +80,7 @@ class WienerFilter:
     fft_noise_scale: float = DEFAULT_NOISE_SCALE
     estimate_noise: bool = False
     boundary: Extension = "symmetric"
+    space: Space = ENCODED
     _gains: dict[tuple[bytes, tuple[int, ...], tuple[int, ...], float], NDArray[np.float32]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -88,8 +93,12 @@ class WienerFilter:
         kernels: Sequence[Psf],
         estimate_noise: bool = False,
         boundary: Extension = "symmetric",
+        space: Space = ENCODED,
     ) -> "WienerFilter":
         """Measure both spectra; tune the noise scale on the images that need a Fourier transform, if any.
+
+        In linear light, the ratio of both spectra is tuned as well, on the images that are restored without
+        approximation.
 
         The noise is the difference between the blurred training images and the exactly blurred sharp ones: rounding
         (1/12 gray level^2 at all frequencies), noise, compression, and the effect of a boundary that is not symmetric.
@@ -101,34 +110,60 @@ class WienerFilter:
             kernels: of each image.
             estimate_noise: whether to estimate the white noise of each image from it.
             boundary: how images continue beyond their boundary; symmetric also for a valid one.
+            space: in which they were blurred.
 
         Raises:
             ValueError: if their numbers differ, there are none, or a pair differs in shape.
         """
         check_training_images(sharp, blurred, kernels)
         height, width = Counter(image.shape for image in sharp).most_common(1)[0][0]
+        contrasts = [space.contrast(image) for image in blurred]
+        lights, taken = (map(space.entered_levels, images) for images in (sharp, blurred))
         differences = (
-            decoded - convolve(original, Kernel(kernel), boundary)
-            for original, decoded, kernel in zip(sharp, blurred, kernels, strict=True)
+            _scaled(after - convolve(before, Kernel(kernel), boundary), contrast)
+            for before, after, kernel, contrast in zip(lights, taken, kernels, contrasts, strict=True)
         )
+        originals = map(_scaled, map(space.entered_levels, sharp), contrasts)
         spectrum = CircularSpectrum if boundary == "circular" else PowerSpectrum
-        power = spectrum.measured(sharp, (height, width), ROUNDING_POWER)
+        power = spectrum.measured(originals, (height, width), ROUNDING_POWER)
         noise = spectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
         if estimate_noise:
             white = np.mean([white_noise(as_float(decoded)) for decoded in blurred])
             noise = noise.changed(-float(white), LEAST_NOISE_POWER)
-        found = cls(power, noise, estimate_noise=estimate_noise, boundary=boundary)
+        found = cls(power, noise, estimate_noise=estimate_noise, boundary=boundary, space=space)
         if boundary == "circular":
-            return replace(found, fft_noise_scale=1.0)
-        uneven = [triple for triple in zip(sharp, blurred, kernels, strict=True) if method(triple[2]) == "fft"]
-        if not uneven:
-            return found
+            found = replace(found, fft_noise_scale=1.0)
+        triples = list(zip(sharp, blurred, kernels, strict=True))
+        approximated = [one for one in triples if boundary != "circular" and method(one[2]) == "fft"]
+        if space.linear and len(approximated) < len(triples):
+            found = found._with_tuned_ratio(
+                [one for one in triples if boundary == "circular" or method(one[2]) == "dct"]
+            )
+        return found._with_tuned_scale(approximated) if approximated else found
+
+    def _with_tuned_scale(self, triples: Sequence[tuple[ByteImage, ByteImage, Psf]]) -> "WienerFilter":
+        """Return the filter with the noise scale of the Fourier transform that scores highest on some images."""
 
         def score(factor: float) -> float:
-            return mean_psnr(replace(found, fft_noise_scale=factor).by_fft, *zip(*uneven, strict=True))
+            return mean_psnr(replace(self, fft_noise_scale=factor).by_fft, *zip(*triples, strict=True))
 
         factor = climb(score, DEFAULT_NOISE_SCALE, low=1.0, high=1e6, steps=(4.0, 2.0, 1.4))
-        return replace(found, fft_noise_scale=factor)
+        return replace(self, fft_noise_scale=factor)
+
+    def _with_tuned_ratio(self, triples: Sequence[tuple[ByteImage, ByteImage, Psf]]) -> "WienerFilter":
+        """Return the filter with the ratio of signal to noise that scores highest on some images, encoded again.
+
+        In linear light, the least squared error is not the best result: encoding multiplies the errors of dark areas.
+        """
+
+        def scaled(factor: float) -> WienerFilter:
+            return replace(self, power=type(self.power)(self.power.power / factor))
+
+        def score(factor: float) -> float:
+            restore = scaled(factor)
+            return mean_psnr(lambda image, kernel: restore(image, kernel)[0], *zip(*triples, strict=True))
+
+        return scaled(climb(score, 4.0, low=0.1, high=1e4, steps=(4.0, 2.0, 1.4)))
 
     def __call__(self, blurred: UnitImage, kernel: Psf, noise_scales: Sequence[float] = (1.0,)) -> UnitImage:
         """Restore an image once per noise scale.
@@ -147,13 +182,13 @@ class WienerFilter:
             return np.stack([self.by_fft(blurred, kernel, factor) for factor in noise_scales])
         # In float32, like the image: each array of 30 megapixels would take 240 MB in float64.
         noise = self._noise_of(blurred)
-        coefficients = fft.dctn(blurred.astype(np.float32, copy=False), norm="ortho")
+        coefficients = fft.dctn(self.space.entered(blurred.astype(np.float32, copy=False)), norm="ortho")
         restored = np.empty((len(noise_scales), *blurred.shape), np.float32)
         for plane, factor in zip(restored, noise_scales, strict=True):
             for top, gain in self._gains_by_rows(kernel, blurred.shape, noise, factor):
                 rows = slice(top, top + len(gain))
                 np.multiply(coefficients[rows], gain, out=plane[rows])
-            plane[:] = fft.idctn(plane, norm="ortho", overwrite_x=True)
+            plane[:] = self.space.left(fft.idctn(plane, norm="ortho", overwrite_x=True))
         return restored
 
     def _noise_of(self, blurred: UnitImage) -> PowerSpectrum:
@@ -162,14 +197,14 @@ class WienerFilter:
 
     def _restored_circularly(self, blurred: UnitImage, kernel: Psf, noise_scales: Sequence[float]) -> UnitImage:
         """Restore an image with a circular boundary, as `__call__` does."""
-        image = blurred.astype(np.float32, copy=False)
+        image = self.space.entered(blurred.astype(np.float32, copy=False))
         height, width = image.shape
-        noise = self._noise_of(image)
+        noise = self._noise_of(blurred)
         response = transfer(kernel, height, width).astype(np.complex64)
         restored = [
             filtered(image, wiener_gain(response, self.power, noise, factor, height, width)) for factor in noise_scales
         ]
-        return np.stack(restored).astype(np.float32, copy=False)
+        return self.space.left(np.stack(restored).astype(np.float32, copy=False))
 
     def _gains_by_rows(
         self, kernel: Psf, shape: tuple[int, ...], noise: PowerSpectrum, noise_scale: float
@@ -212,8 +247,9 @@ class WienerFilter:
             noise = noise.changed(white_noise(blurred) + self.fft_noise_scale * ROUNDING_POWER, LEAST_NOISE_POWER)
         else:
             noise_scale = noise_scale * self.fft_noise_scale
-        image = blurred.astype(np.float32, copy=False)
-        return restore_by_fft(image, kernel, self.power, noise, noise_scale).astype(np.float32, copy=False)
+        image = self.space.entered(blurred.astype(np.float32, copy=False))
+        restored = restore_by_fft(image, kernel, self.power, noise, noise_scale)
+        return self.space.left(restored.astype(np.float32, copy=False))
 
 
 def white_noise(image: UnitImage) -> float:
@@ -239,6 +275,10 @@ def white_noise(image: UnitImage) -> float:
     median = high - (upto[middle] - upto[-1] / 2) / counts[middle] * (high - low)
     deviation = median / 2 / MEDIAN_OF_NORMAL / GRAY_LEVELS
     return float(max(deviation**2, ROUNDING_POWER))
+
+
+def _scaled(image: NDArray[np.uint8] | NDArray[np.float32], contrast: float) -> NDArray[np.uint8] | NDArray[np.float32]:
+    return image if contrast == 1 else (image / np.float32(contrast)).astype(np.float32, copy=False)
 
 
 def method(kernel: Psf) -> Method:

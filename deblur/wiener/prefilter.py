@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.blur.camera import Space
 from deblur.blur.images import Extension, planes_of
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import WienerFilter
@@ -35,6 +36,7 @@ class WienerPrefilter:
         noise_scales: one estimate each, which assumes this multiple of the noise of the calibration.
         estimate_noise: whether the white noise of each image is estimated from it and added to `noise`.
         boundary: how the blurred images continue beyond their boundary; symmetric also for a valid one.
+        linear_light: whether images were blurred in linear light, which the filter then works on; else on their values.
 
     Raises:
         ValueError: if a spectrum or a factor is not above 0, or the kernel is not allowed.
@@ -47,6 +49,7 @@ class WienerPrefilter:
     noise_scales: Sequence[float]
     estimate_noise: bool = False
     boundary: Extension = "symmetric"
+    linear_light: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values of a damaged file, which cannot have been measured."""
@@ -103,9 +106,10 @@ class WienerPrefilter:
 
     @cached_property
     def _filter(self) -> WienerFilter:
+        space = Space(self.linear_light)
         spectrum = CircularSpectrum if self.boundary == "circular" else PowerSpectrum
         power, noise = (spectrum(each.astype(np.float64)) for each in (self.power, self.noise))
-        return WienerFilter(power, noise, self.fft_noise_scale, self.estimate_noise, self.boundary)
+        return WienerFilter(power, noise, self.fft_noise_scale, self.estimate_noise, self.boundary, space)
 
     def as_plain(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -115,6 +119,7 @@ class WienerPrefilter:
             "noise_scales": list(self.noise_scales),
             "estimate_noise": self.estimate_noise,
             "boundary": self.boundary,
+            **({"linear_light": True} if self.linear_light else {}),
             **{name: None if array is None else _as_plain(array) for name, array in arrays.items()},
         }
 
@@ -138,7 +143,11 @@ class WienerPrefilter:
         boundary = plain.get("boundary", "symmetric")  # files of before have none
         if boundary not in get_args(Extension):
             raise ValueError(f"the boundary is none of {', '.join(get_args(Extension))}")
-        return cls(kernel, power, noise, _number(plain["fft_noise_scale"]), factors, estimated, boundary)
+        linear_light = plain.get("linear_light", False)  # absent if it is false
+        if not isinstance(linear_light, bool):
+            raise ValueError("linear_light is neither true nor false")
+        scale = _number(plain["fft_noise_scale"])
+        return cls(kernel, power, noise, scale, factors, estimated, boundary, linear_light)
 
 
 def _number(value: Any) -> float:

@@ -180,7 +180,7 @@ def test_the_network_that_is_pretrained_can_be_trained_on_the_mixture_that_it_wa
     [
         ("disk", "blur.radius=0", "blur.radius=0 is not allowed: give a number from 0.5 to 250 [px], or a pair"),
         ("disk", "blur.radius=[5,1]", "blur.radius=[5,1] is not allowed: give a number from 0.5"),
-        ("disk", "+blur.size=3", "blur.size is unknown: blur has the keys jpeg_quality, noise_sigma, radius."),
+        ("disk", "+blur.size=3", "blur.size is unknown: blur has the keys camera, jpeg_quality, noise_sigma, radius."),
         (
             "varying",
             "blur.kind=roll",
@@ -199,7 +199,11 @@ def test_the_network_that_is_pretrained_can_be_trained_on_the_mixture_that_it_wa
         ("trajectory", "blur.shake=1.5", "blur.shake=1.5 is not allowed: give a number from 0 to 1, or a pair [lo,hi]"),
         ("trajectory", "blur.shake=[-1,1]", "blur.shake=[-1,1] is not allowed: give a number from 0 to 1, or a pair"),
         ("trajectory", "~blur.shake", "blur.shake is missing: give a number from 0 to 1, or a pair [lo,hi] of them."),
-        ("trajectory", "+blur.angle=3", "blur.angle is unknown: blur has the keys extent, jpeg_quality, noise_sigma, "),
+        (
+            "trajectory",
+            "+blur.angle=3",
+            "blur.angle is unknown: blur has the keys camera, extent, jpeg_quality, noise_sigma, ",
+        ),
         (
             "mixed",
             "blur.families.trajectory.shake=2",

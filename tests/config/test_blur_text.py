@@ -46,7 +46,9 @@ def test_a_training_is_changed_key_by_key() -> None:
     asked = read_blur("training length=9", "--simulate", allows_training=True)
     assert asked.settings(own) == own | {"length": 9}
     assert own["length"] == 15
-    with pytest.raises(UserError, match=r"^--simulate: size is unknown: training has the keys angle, jpeg_quality, l"):
+    with pytest.raises(
+        UserError, match=r"^--simulate: size is unknown: training has the keys angle, camera, jpeg_quality, l"
+    ):
         read_blur("training size=9", "--simulate", allows_training=True).settings(own)
 
 
@@ -67,7 +69,7 @@ def test_a_kernel_file_is_a_path(tmp_path: Path) -> None:
         ("box 9", "--simulate: 9 is no parameter: write KEY=VALUE, such as noise_sigma=1."),
         ("box _target_=os.system", "--simulate: _target_=os.system is no parameter"),
         ("box size=[3", "--simulate: size=[3 is not allowed: give an odd whole number from 1 to 501"),
-        ("box sigma=3", "--simulate: sigma is unknown: box has the keys jpeg_quality, noise_sigma, size."),
+        ("box sigma=3", "--simulate: sigma is unknown: box has the keys camera, jpeg_quality, noise_sigma, size."),
         ("mixed families.box.size=4", "--simulate: families.box.size=4 is not allowed: give an odd whole number"),
         ("kernel", "--simulate: path is missing: give a file with a kernel"),
     ],

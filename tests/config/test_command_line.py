@@ -55,8 +55,11 @@ EXPLAINED = [
     ("=3", "An option of a group is chosen by its name: GROUP=NAME."),
     # a key that does not exist
     ("zzz=1", f"zzz is unknown: {TOP}."),
-    ("blur.sizes=7", "blur has the keys jpeg_quality, noise_sigma, size. Did you mean blur.size=7 (of blur=box)?"),
-    ("+blur.sizes=7", "blur.sizes is unknown: blur has the keys jpeg_quality, noise_sigma, size. Did you mean blur.si"),
+    (
+        "blur.sizes=7",
+        "blur has the keys camera, jpeg_quality, noise_sigma, size. Did you mean blur.size=7 (of blur=box)?",
+    ),
+    ("+blur.sizes=7", "blur.sizes is unknown: blur has the keys camera, jpeg_quality, noise_sigma, size. Did you "),
     (
         "callbacks.comparison_grid.images=1",
         "callbacks.comparison_grid is unknown: callbacks has the keys comparison_grids. Did",

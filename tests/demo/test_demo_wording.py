@@ -145,3 +145,11 @@ def test_a_reduced_image_is_told() -> None:
     assert resized_text((3000, 4067), (2975, 4033), 12) == (
         "The image has 4067x3000 px. This page works on up to 12 megapixels, so it was reduced to 4033x2975 px first."
     )
+
+
+def test_a_training_with_a_camera_is_described_with_it() -> None:
+    blur = {"name": "box", "size": 7, "camera": {"linear": True, "exposure": 2.0, "highlights": 1.0}}
+    text = training_text({"blur": blur})
+    assert text.startswith(
+        "The network was trained on this blur: box (size 7 px); camera in linear light, exposure 2. Others"
+    )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+import deblur
 from deblur.synthesis.faces import draw
 from deblur.train import main
 
@@ -45,6 +46,32 @@ def test_the_examples_run(elsewhere: Path, cache_root: Path) -> None:
     assert {row["blur"] for row in rows} == {"cross"}
     assert all(2 <= float(row["arm"]) <= 6 for row in rows)
     assert metrics.parent.parent.name.startswith("small_stack-cross-lr_0.001-")
+
+
+@pytest.mark.slow
+def test_the_network_is_trained_and_restores_in_color(elsewhere: Path, cache_root: Path) -> None:
+    assert train(cache_root, "model=small_stack", "trusted=[my_networks]", "data.color=rgb") == 0
+    (metrics,) = elsewhere.rglob("metrics.json")
+    restorer = deblur.load(metrics.parent, trusted=["my_networks"], accelerator="cpu")
+    assert restorer.channels == restorer.settings["model"]["channels"] == 3
+    pixels = draw(0, 0, "rgb")
+    restored = restorer(pixels)
+    assert restored.shape == pixels.shape
+    assert np.abs(restored.astype(int) - pixels).max() > 1
+
+
+def test_a_network_that_does_not_state_that_it_is_for_color_is_refused(
+    elsewhere: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = (elsewhere / "my_networks.py").read_text()
+    (elsewhere / "my_silent_networks.py").write_text(code.replace("self.channels = channels", "pass"))
+    names = ("model._target_=my_silent_networks.SmallStack", "trusted=[my_silent_networks]")
+    assert train(cache_root, "model=small_stack", *names, "data.color=rgb") == 2
+    assert capsys.readouterr().err == (
+        "error: data.color=rgb gives images of 3 channels, and SmallStack is for 1 (its attribute channels, or 1 "
+        "without it): change the class, or data.color.\n"
+    )
+    assert not list(elsewhere.rglob("checkpoints"))
 
 
 def test_a_module_that_is_not_named_is_not_imported(

@@ -19,8 +19,10 @@ from wiener_networks import BOX, LOPSIDED, calibrated, pairs
 import deblur
 from deblur import evaluate, export, report, train
 from deblur.baselines import BASELINES, make
+from deblur.config import check
 from deblur.errors import UserError
 from deblur.evaluation.matrix import matrix_table
+from deblur.evaluation.opening import opened
 from deblur.evaluation.restorers import (
     BaselineRestorer,
     ExportedRestorer,
@@ -29,6 +31,7 @@ from deblur.evaluation.restorers import (
     Restorer,
     for_images,
 )
+from deblur.evaluation.session import _fitted
 from deblur.export.onnx import as_onnx
 from deblur.inference.onnx_network import open_onnx
 from deblur.inference.pixels import restore_pixels
@@ -36,6 +39,7 @@ from deblur.metrics import PSNR
 from deblur.metrics.images import psnr
 from deblur.metrics.measuring import measure
 from deblur.models import SRCNN
+from deblur.runs.records import read_config
 from deblur.synthesis.faces import draw
 
 Evaluate = Callable[..., Any]
@@ -217,6 +221,24 @@ def test_a_baseline_restores_each_channel_as_a_gray_image(name: str) -> None:
         for channel in range(3):
             alone = baseline.restore(np.ascontiguousarray(given[place, channel].numpy()), kernel)
             np.testing.assert_array_equal(restored[place, channel].numpy(), alone)
+
+
+def test_a_baseline_is_tuned_on_all_channels(rgb: Path, cache_root: Path) -> None:
+    asked = deblur.compose("evaluate", ["baseline=[dct_wiener]", f"paths.cache_root={cache_root}"])
+    config = check(read_config(rgb), for_training=False, stored=True)
+    data = opened(config.data, config.blur, asked)
+    sharp, blurred, kernels = data.fitting_images(200, data.crop())
+
+    def tuned_on(channels: Sequence[int]) -> NDArray[np.float32]:
+        planes = ([image[..., channel] for image in images for channel in channels] for images in (sharp, blurred))
+        baseline = make("dct_wiener")
+        baseline.fit(*planes, [kernel for kernel in kernels for _ in channels])
+        return baseline.restore(given, kernels[0])
+
+    given = colors(1, 64, 64)[0, 0].numpy()
+    found = _fitted("dct_wiener", data, data.crop()).restore(given, kernels[0])
+    np.testing.assert_allclose(found, tuned_on([0, 1, 2]), rtol=0, atol=1e-5)
+    assert np.abs(found - tuned_on([0])).max() > 1e-3
 
 
 @pytest.mark.slow

@@ -106,7 +106,8 @@ def test_a_wiener_estimate_is_made_for_an_exported_network(
 
 def test_an_exported_network_for_rgb_is_not_given_gray_images(tmp_path: Path, refused: Refuse) -> None:
     network = SRCNN([3, 1], [2], channels=3)
-    model = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 1], "widths": [2], "dropout": 0.0, "channels": 3}
+    model = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 1], "widths": [2], "channels": 3}
+    model |= {"residual": True, "dropout": 0.0}
     description = {"name": "net", "settings": {"model": model, "blur": BOX}, "halo": 1, "channels": 3}
     content, _ = as_onnx(network, description)
     (tmp_path / "net.onnx").write_bytes(content)

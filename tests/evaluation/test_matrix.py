@@ -114,6 +114,15 @@ def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Pa
     assert "trained on box, tested on gaussian: " in page
 
 
+def test_every_condition_is_in_the_camera_of_the_training() -> None:
+    camera = {"linear": True, "shot_noise": 0.001}
+    mixed = {"name": "mixed", "families": {"box": {"size": [3, 9]}, "motion": {"length": 9, "angle": 0}}}
+    for blur in (BOX, mixed):
+        assert [one.blur["camera"] for one in conditions({**blur, "camera": camera})]
+        assert all(one.blur["camera"] == camera for one in conditions({**blur, "camera": camera}))
+        assert not any("camera" in one.blur for one in conditions(blur))
+
+
 def test_what_is_shown_ends_with_the_means_of_all_conditions() -> None:
     measured = [("box", 2.0, 0.0), ("box", 1.0, 0.01), ("disk", -1.0, 0.5)]
     rows = [

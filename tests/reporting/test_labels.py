@@ -102,3 +102,18 @@ def test_a_long_label_is_cut() -> None:
 def test_equal_settings_are_one_variant() -> None:
     one, other = ({"model": {"name": "a", "_target_": "a.B", "k": [1, 2]}} for _ in range(2))
     assert frozen(model_settings(run(**one))) == frozen(model_settings(run(**other)))
+
+
+def test_a_blur_in_a_camera_is_another_one_than_without() -> None:
+    box = {"name": "box", "_target_": "deblur.blur.Box", "size": 7}
+    camera = {"linear": True, "shot_noise": 0.001}
+    without, within, noisier = labels(
+        "blur", box, {**box, "camera": camera}, {**box, "camera": {**camera, "shot_noise": 0.01}}
+    )
+    assert without == "box"
+    assert within == "box linear true, shot_noise 0.001"
+    assert noisier == "box linear true, shot_noise 0.01"
+    assert labels("blur", {**box, "camera": camera}, {**box, "camera": {**camera, "linear": False}}) == [
+        "box linear true",
+        "box linear false",
+    ]

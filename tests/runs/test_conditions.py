@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from deblur.runs.conditions import blur_text, common_conditions, condition_sentences, conditions_of, value_text
+from deblur.runs.conditions import (
+    blur_text,
+    camera_text,
+    common_conditions,
+    condition_sentences,
+    conditions_of,
+    value_text,
+)
 
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 7, "noise_sigma": 0.0, "jpeg_quality": None}
 DATA = {"name": "folder", "root": "/home/me/faces", "seed": 3, "boundary": "valid", "eval_crop": None}
@@ -116,3 +123,33 @@ def test_many_blurs_are_counted() -> None:
 )
 def test_values_are_short(value: Any, text: str) -> None:
     assert value_text(value) == text
+
+
+CAMERA = {"linear": True, "exposure": [0.5, 2.0], "highlights": 1.0, "saturation": False, "shot_noise": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("camera", "text"),
+    [
+        (None, ""),
+        (CAMERA, "camera in linear light, exposure 0.5 to 2, shot noise 0.01, clipped before the blur"),
+        ({**CAMERA, "exposure": 1.0}, "camera in linear light, shot noise 0.01"),
+        ({"read_noise": [0.0, 0.1]}, "camera in encoded values, read noise 0 to 0.1"),
+    ],
+)
+def test_a_camera_is_described_by_the_links_that_change_something(camera: Any, text: str) -> None:
+    blur = BOX if camera is None else {**BOX, "camera": camera}
+    assert camera_text(blur) == text
+    assert conditions_of({"data": DATA, "blur": blur}).get("camera", "") == text
+    assert blur_text(blur) == blur_text(BOX)
+
+
+def test_a_camera_differs_from_none_and_none_is_not_mentioned_alone() -> None:
+    without, with_camera = (conditions_of({"data": DATA, "blur": blur}) for blur in (BOX, {**BOX, "camera": CAMERA}))
+    assert common_conditions([without, without])[1] == []
+    assert "camera" not in " ".join(condition_sentences([without]))
+    common, differing = common_conditions([without, with_camera])
+    assert differing == ["camera"]
+    assert "camera" not in common
+    said = " ".join(condition_sentences([without, with_camera]))
+    assert "no camera or camera in linear light, exposure 0.5 to 2" in said

@@ -1,0 +1,130 @@
+"""Wiener filters and baselines on images that were blurred in linear light."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from deblur.baselines import make
+from deblur.blur import Box, Degradation, Gaussian, degrade
+from deblur.blur.camera import ENCODED, Space
+from deblur.blur.images import as_float
+from deblur.blur.kernels import Psf
+from deblur.models import WienerSRCNN
+from deblur.wiener.filters import WienerFilter
+from deblur.wiener.images import mean_psnr
+from deblur.wiener.prefilter import WienerPrefilter
+
+Images = list[NDArray[np.uint8]]
+Triples = tuple[Images, Images, list[Psf]]
+
+LINEAR = Space(linear=True)
+
+
+def scenes(count: int, side: int = 64) -> Images:
+    """Overlapping rectangles of all brightnesses, which light mixes quite differently from encoded values."""
+    rng = np.random.default_rng(8)
+    images = np.full((count, side, side), 20, np.uint8)
+    for image in images:
+        for _ in range(25):
+            (top, left), (height, width) = rng.integers(0, side, 2), rng.integers(3, side // 2, 2)
+            image[top : top + height, left : left + width] = rng.integers(0, 256)
+    return list(images)
+
+
+def triples(degradation: Degradation, images: Images) -> Triples:
+    sampled = [degradation.sample(np.random.default_rng(index)) for index in range(len(images))]
+    blurred = [degrade(image, degradation, one) for image, one in zip(images, sampled, strict=True)]
+    return images, blurred, [one.kernel.psf for one in sampled]
+
+
+def halves(given: Triples) -> tuple[Triples, Triples]:
+    first, second = (tuple(part[half::2] for part in given) for half in (0, 1))
+    return first, second  # type: ignore[return-value] # of the same three kinds
+
+
+@pytest.mark.parametrize("estimate_noise", [False, True])
+@pytest.mark.parametrize("kind", [Box, Gaussian])
+def test_a_filter_in_the_space_of_the_blur_wins(kind: Any, estimate_noise: bool) -> None:
+    for camera, better, worse in (({"linear": True}, LINEAR, ENCODED), (None, ENCODED, LINEAR)):
+        to_fit, to_test = halves(triples(kind(3, camera=camera), scenes(12)))
+        scores = {}
+        for space in (better, worse):
+            found = WienerFilter.measured(*to_fit, estimate_noise, space=space)
+            scores[space] = mean_psnr(lambda image, psf, found=found: found(image, psf)[0], *to_test)
+        assert scores[better] > scores[worse] + 0.5
+        assert scores[better] > mean_psnr(lambda image, _: image, *to_test) + 2
+
+
+@pytest.mark.parametrize("name", ["dct_wiener", "wiener", pytest.param("richardson_lucy", marks=pytest.mark.slow)])
+def test_a_baseline_in_the_space_of_the_blur_wins_and_says_so(name: str) -> None:
+    if name != "dct_wiener":
+        pytest.importorskip("skimage")
+    to_fit, to_test = halves(triples(Box(3, camera={"linear": True}), scenes(4, 48)))
+    scores = {}
+    for space in (LINEAR, ENCODED):
+        baseline = make(name, space=space)
+        baseline.fit(*to_fit)
+        scores[space] = mean_psnr(baseline.restore, *to_test)
+        assert baseline.settings.get("space") == ("linear light" if space.linear else None)
+    assert scores[LINEAR] > scores[ENCODED] + 0.3
+
+
+def test_no_restoration_has_no_space() -> None:
+    assert make("none", space=LINEAR).settings == {}
+
+
+def test_a_constant_image_stays_as_it_is() -> None:
+    to_fit = triples(Box(3, camera={"linear": True}), scenes(3))
+    found = WienerFilter.measured(*to_fit, space=LINEAR)
+    for level in (0, 5, 100, 255):
+        flat = np.full((31, 40), level, np.uint8)
+        np.testing.assert_allclose(found(as_float(flat), to_fit[2][0])[0], as_float(flat), atol=2e-3)
+
+
+def test_the_contrast_of_an_image_is_the_slope_of_the_curve() -> None:
+    flat = np.full((16, 16), 128, np.uint8)
+    assert ENCODED.contrast(flat) == 1
+    slope = 2.4 / 1.055 * ((128 / 255 + 0.055) / 1.055) ** 1.4
+    assert LINEAR.contrast(flat) == pytest.approx(slope)
+    assert LINEAR.contrast(np.zeros((4, 4), np.uint8)) == pytest.approx(1 / 12.92)
+    weak = np.random.default_rng(0).integers(126, 131, (64, 64), dtype=np.uint8)
+    light = LINEAR.entered_levels(weak)
+    assert light.std() / LINEAR.contrast(weak) == pytest.approx(weak.std(), rel=0.01)
+
+
+def test_the_space_travels_with_the_prefilter() -> None:
+    power = np.full((4, 4), 1e-2, np.float32)
+    encoded, linear = (
+        WienerPrefilter(None, power, power / 1e3, 2.0, (1.0,), linear_light=one) for one in (False, True)
+    )
+    assert "linear_light" not in encoded.as_plain()
+    assert linear.as_plain()["linear_light"] is True
+    image, psf = as_float(scenes(1)[0]), np.full((3, 3), 1 / 9)
+    for prefilter in (encoded, linear):
+        again = WienerPrefilter.of_plain(prefilter.as_plain())
+        np.testing.assert_array_equal(again(image, psf), prefilter(image, psf))
+    assert np.abs(linear(image, psf) - encoded(image, psf)).max() > 0.01
+    with pytest.raises(ValueError, match="linear_light is neither true nor false"):
+        WienerPrefilter.of_plain({**encoded.as_plain(), "linear_light": 1})
+
+
+def test_the_space_travels_with_the_weights() -> None:
+    def network() -> WienerSRCNN:
+        return WienerSRCNN([3, 3], [4])
+
+    given = triples(Box(3, camera={"linear": True}), scenes(3))
+    image = as_float(given[1][0])
+    estimates = {}
+    for space in (ENCODED, LINEAR):
+        calibrated, loaded = network(), network()
+        calibrated.calibrate(*given, space=space)
+        held = calibrated.state_dict()
+        loaded.load_state_dict(held if space.linear else {key: held[key] for key in held if key != "is_linear"})
+        assert loaded.prefilter().linear_light is space.linear
+        estimates[space] = loaded.prefilter()(image)
+        np.testing.assert_array_equal(estimates[space], calibrated.prefilter()(image))
+    assert np.abs(estimates[LINEAR] - estimates[ENCODED]).max() > 0.01
+    calibrated.calibrate(*given)
+    assert not calibrated.prefilter().linear_light
