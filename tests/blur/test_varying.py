@@ -233,3 +233,18 @@ def test_the_channels_share_the_field(kind: str, boundary: str) -> None:
 def test_values_that_are_not_allowed_are_refused(arguments: tuple[float, float, float, str], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Varying(*arguments)
+
+
+@pytest.mark.parametrize("kind", ["rotation", "defocus"])
+def test_a_camera_blurs_its_light_by_the_field(kind: str) -> None:
+    degradation = Varying(9, 1, 0.5, kind, camera={"linear": True})
+    plain = Varying(9, 1, 0.5, kind)
+    image = np.random.default_rng(0).integers(0, 256, (40, 51), dtype=np.uint8)
+    sampled, of_plain = (each.sample(np.random.default_rng(1)) for each in (degradation, plain))
+    found = degradation.apply(image, sampled, "circular").astype(float)
+    light = (255 * (image / 255.0) ** 2.2).astype(np.float32)
+    expected = 255 * (blurred(light, of_plain.kernel, "circular") / 255) ** (1 / 2.2)
+    assert np.abs(found - expected).mean() < 2  # the standard's curve differs a little from a power
+    assert (
+        found - plain.apply(image, of_plain, "circular").astype(float)
+    ).mean() > 5  # light is brighter than its code
