@@ -73,9 +73,10 @@ SHARED_PARAMETERS: Final[Mapping[str, Parameter]] = {
 class Degradation(ABC):
     """A family of blurs, with noise, rounding to 8 bits and JPEG compression.
 
-    A new family overrides `draw_kernel` and `max_kernel_size`, and `fixed_kernel` if all images have one kernel, which
-    saves time. The check of a configuration, the cross-degradation matrix, the demo and the labels of reports know of
-    its parameters what it declares. A registered family (`deblur.blur.register`) can be a part of a mixture.
+    A new family overrides `draw_kernel` and `max_kernel_size`, `fixed_kernel` if all images have one kernel, which
+    saves time, and `varies_over_image` if it draws a `KernelField`. The check of a configuration, the cross-degradation
+    matrix, the demo and the labels of reports know of its parameters what it declares. A registered family
+    (`deblur.blur.register`) can be a part of a mixture.
 
     Attributes:
         family: Name of the family in tables and file names.

@@ -14,7 +14,10 @@ from deblur.blur.images import Extension, padded
 from deblur.blur.kernels import GrayImage, Kernel, Psf, convolve
 
 STEP: Final = 1.0
-"""How far a part of the kernel moves at most from one node of the grid to the next [px]."""
+"""How far a part of the kernel moves at most from one node of the grid to the next [px].
+
+On stripes and edges of full contrast, 1 px leaves errors of 0.3 to 1.4 gray levels (root mean square) where the blur
+changes 16 to 32; 3 px leave 1.0 to 4.1, and take a ninth of the kernels (tests/blur/test_kernel_fields.py)."""
 
 Shape = tuple[int, int]
 

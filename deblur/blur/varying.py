@@ -26,9 +26,9 @@ class Rotation(KernelField):
     """The kernels of a camera that shifts and rolls about a point during the exposure.
 
     At the time t the place x of the image is moved by s(t) + r(t) J (x - c): s is the shift, r the angle of the roll,
-    which is small, J a turn by 90 degrees and c the center of the roll. As in O. Whyte et al., "Non-uniform deblurring
-    for shaken images", CVPR 2010, rotation about the optical axis cannot be replaced by a shift, the one about the
-    other two axes nearly. The mean movement is left out at each place: it would distort the image without blurring it.
+    which is small, J a turn by 90 degrees and c the center of the roll. These are the three movements of A. Gupta et
+    al., "Single image deblurring using motion density functions", ECCV 2010: turns about the other two axes look nearly
+    like shifts. The mean movement is left out at each place: it would distort the image without blurring it.
     """
 
     def __init__(self, shift: Path, roll: Psf, center: tuple[float, float], extent: float, variation: float) -> None:

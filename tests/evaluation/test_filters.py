@@ -106,3 +106,16 @@ def test_filters_say_what_they_were_measured_on(
     assert shown[2] == "Blur: box (size 5 px); noise of 1 gray level; no JPEG."
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert (found["measured_on"]["blur"], found["blur"]["size"]) == ("box (size 5 px)", 5)
+
+
+@pytest.mark.slow
+def test_filters_of_a_circular_boundary_are_those_of_periodic_images_alone(tmp_path: Path, cache_root: Path) -> None:
+    places = (f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
+    words = (*OVERRIDES, "blur=motion", "blur.length=7", "blur.angle=30", "data.boundary=circular")
+    assert evaluate.main([*words, *places]) == 0
+    with (tmp_path / "out" / "filters.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert "valid_psnr" not in rows[0]
+    assert float(rows[-1]["gain"]) > float(rows[0]["gain"]) > 0
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert found["measured_on"]["boundary"] == "circular boundary"

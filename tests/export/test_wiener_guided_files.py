@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
-from wiener_networks import KERNELS, calibrated
+from wiener_networks import KERNELS, LOPSIDED, calibrated, pairs
 
 import deblur
 from deblur.errors import UserError
@@ -300,3 +300,20 @@ def test_the_card_tells_what_the_wiener_estimate_assumes() -> None:
 
 def test_other_networks_have_a_card_without_a_wiener_estimate(exported: Path) -> None:
     assert "wiener_estimate" not in (exported / "net.md").read_text().lower()
+
+
+def test_a_circular_boundary_is_that_of_both_formats(tmp_path: Path) -> None:
+    network = calibrated(LOPSIDED, **LAYERS, noise_scales=FACTORS)
+    network.calibrate(*pairs([LOPSIDED] * 4), boundary="circular")
+    write(tmp_path, network)
+    plane = np.random.default_rng(0).random((30, 41), dtype=np.float32)
+    expected = whole(network, plane)
+    network.calibrate(*pairs([LOPSIDED] * 4))
+    assert np.abs(expected - whole(network, plane)).max() > 1e-3
+    for suffix in ("safetensors", "onnx"):
+        restored = deblur.load(tmp_path / f"net.{suffix}", accelerator="cpu", precision="32-true")(plane)
+        np.testing.assert_allclose(restored, expected.clip(0, 1), atol=1e-4)
+    found = load_trained(tmp_path / "net.safetensors").network.prefilter()
+    assert (found.boundary, open_onnx(tmp_path / "net.onnx")[1].prefilter.boundary) == ("circular", "circular")
+    card = model_card(load_trained(tmp_path / "net.safetensors"), "net", ("onnx",))
+    assert "Its Wiener estimate assumes a circular boundary, as in its training" in card
