@@ -27,8 +27,8 @@ Blurs of --simulate and --known-blur, each as FAMILY key=value key=value:
   gaussian sigma=2 | box size=9 | motion length=9 angle=30 | disk radius=3 | trajectory extent=15 shake=0.5 |
   kernel path=psf.png | mixed | motion_random | none
   Lengths in px, angles in degrees, counter-clockwise. noise_sigma=1 adds noise [gray levels of 255] and
-  jpeg_quality=80 compresses. A pair such as sigma=[1,3] (without blanks) is drawn per image; what is not given
-  is as in conf/blur/FAMILY.yaml."""
+  jpeg_quality=80 compresses; camera=photo blurs linear light, with exposure, saturation and noise of a camera. A
+  pair such as sigma=[1,3] (without blanks) is drawn per image; what is not given is as in conf/blur/FAMILY.yaml."""
 
 app = command_app()
 

@@ -176,6 +176,17 @@ def test_each_channel_of_a_color_image_gets_the_same_kernel_and_its_own_noise() 
     assert 2.5 < (noisy.astype(float) - color)[(color > 20) & (color < 235)].std() < 3.5
 
 
+def test_the_image_to_restore_is_exposed_as_the_blurred_one() -> None:
+    color = np.random.default_rng(0).integers(0, 256, (24, 33, 3), dtype=np.uint8)
+    given = {"camera": {"linear": True, "exposure": [0.5, 2], "highlights": 2}, "seed": 3}
+    target = deblur.exposed(color, "motion", **given)
+    np.testing.assert_array_equal(target, deblur.degrade(color, "motion", length=1, **given))
+    assert not np.array_equal(target, deblur.exposed(color, "motion", **{**given, "seed": 4}))
+    assert deblur.exposed(color, "motion") is color
+    with pytest.raises(ValueError, match="must be uint8"):
+        deblur.exposed(color / 255, "motion")
+
+
 @pytest.mark.parametrize("image", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros(4, np.uint8)])
 def test_only_eight_bit_images_are_degraded(image: np.ndarray) -> None:
     with pytest.raises(ValueError, match="must be uint8"):

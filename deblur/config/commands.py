@@ -35,7 +35,7 @@ class EvaluateConfig(Section):
     compare: list[Place] = Field(description="a list of two run folders: compare=[DIR,DIR]")
     both_boundaries: bool | None = Field()
     split: Literal["train", "val", "test", "all"] | None = Field()
-    color: Color = Field(description=listed(Color))
+    color: Color = Field(DEFAULT_COLOR, description=listed(Color))
     accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
     metrics: list[str] | None = Field(

@@ -58,7 +58,8 @@ class EvaluationDataset(Dataset[Sample]):
 
     A sample holds `sharp` and `blurred` (C, H, W) uint8, the image's `name`, its `kernel`, None if that varies over the
     image, and in `degradation` how it was blurred; if the network wants a Wiener estimate, also `wiener_estimate`
-    (planes x C, H, W) float32. C is 1 for gray and 3 for RGB images.
+    (planes x C, H, W) float32. C is 1 for gray and 3 for RGB images. A camera exposes
+    `sharp` as well.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
 
     Attributes:

@@ -195,8 +195,14 @@ def _kernel(restorer: Restorer, blur: AskedBlur | None) -> "Psf | None":
     if blur is None:
         raise UserError(f"The network {restorer.name} needs the kernel that blurred the images: {advice}")
     degradation = _built(blur, blur.settings())
-    unread = {"noise_sigma": degradation.noise_sigma.high > 0, "jpeg_quality": degradation.jpeg_quality is not None}
-    given = [f"{key}={shown(blur.parameters[key])}" for key, is_given in unread.items() if is_given]
+    unread = {
+        "noise_sigma": degradation.noise_sigma.high > 0,
+        "jpeg_quality": degradation.jpeg_quality is not None,
+        "camera": degradation.camera is not None,
+    }
+    given = [
+        f"{key}={shown(value)}" for key, value in blur.parameters.items() if unread.get(key.partition(".")[0], False)
+    ]
     if given:
         raise UserError(
             f"{blur.option}: the network {restorer.name} takes the kernel alone: leave out {' and '.join(given)}."

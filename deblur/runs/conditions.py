@@ -38,7 +38,7 @@ def conditions_of(
     flat = flatten(config)
     data = {key.removeprefix("data."): value for key, value in flat.items() if key.startswith("data.")}
     blur = {key.removeprefix("blur."): value for key, value in flat.items() if key.startswith("blur.")}
-    crop = data.get("eval_crop")
+    crop, camera = data.get("eval_crop"), camera_text(blur)
     texts = (
         _data_text(data) if data else "",
         f"seed {data['seed']}" if "seed" in data else "",
@@ -47,8 +47,13 @@ def conditions_of(
         ("" if "eval_crop" not in data else f"middle {crop} px" if crop else "whole images"),
         f"fingerprint {fingerprint[:_FINGERPRINT_DIGITS]}" if fingerprint else "",
         "as the pairs are" if "blurred" in data and blur.get("name") == "none" else blur_text(blur),
-        camera_text(blur),
-        _after_blur(blur, "noise_sigma", "no noise", "noise of {} gray levels"),
+        camera,
+        _after_blur(
+            blur,
+            "noise_sigma",
+            "no noise on encoded values" if "noise" in camera else "no noise",
+            "noise of {} gray levels",
+        ),
         _after_blur(blur, "jpeg_quality", "no JPEG", "JPEG quality {}"),
     )
     return {item: text for item, text in zip(ITEMS, texts, strict=True) if text}

@@ -11,7 +11,7 @@ from deblur.data import ImageSource
 
 
 class ArrayData(ImageSource):
-    """The images of a .npy file with an array (N, H, W) of gray levels in uint8."""
+    """The images of a .npy file with an array in uint8, (N, H, W) gray or (N, H, W, 3) RGB."""
 
     def __init__(self, file: Path, max_images: int | None = None) -> None:
         self.file = file

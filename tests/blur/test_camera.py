@@ -10,7 +10,20 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize
 
-from deblur.blur import Box, Camera, Degradation, Disk, Gaussian, Mixed, Motion, NoBlur, Sampled, degrade, exposed
+from deblur.blur import (
+    Box,
+    Camera,
+    Degradation,
+    Disk,
+    Gaussian,
+    Mixed,
+    Motion,
+    NoBlur,
+    Sampled,
+    Varying,
+    degrade,
+    exposed,
+)
 from deblur.blur.camera import ENCODED, Space, decoded, encoded
 from deblur.blur.images import Crop
 
@@ -21,6 +34,7 @@ FAMILIES: dict[str, tuple[type[Degradation], dict[str, Any]]] = {
     "box": (Box, {"size": 7}),
     "gaussian": (Gaussian, {"sigma": [0.5, 3]}),
     "motion": (Motion, {"length": 15, "angle": 30}),
+    "varying": (Varying, {"extent": [3, 9], "variation": 1, "shake": 0.5}),
     "mixed": (Mixed, {"families": {"disk": {}, "motion": {}}}),
 }
 every_family = pytest.mark.parametrize("family", FAMILIES)
@@ -90,7 +104,7 @@ def test_a_camera_changes_nothing_else_that_is_drawn(family: str) -> None:
         make(**arguments, noise_sigma=[0, 9], jpeg_quality=[50, 90], **given) for given in ({}, {"camera": camera})
     )
     first, second = sampled_of(plain), sampled_of(with_camera)
-    np.testing.assert_array_equal(first.kernel.psf, second.kernel.psf)
+    np.testing.assert_array_equal(first.psf, second.psf)
     kept = ("parameters", "noise_sigma", "noise_seed", "jpeg_quality")
     assert [getattr(first, name) for name in kept] == [getattr(second, name) for name in kept]
 

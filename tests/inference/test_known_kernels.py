@@ -41,6 +41,10 @@ def pixels(path: Path) -> np.ndarray:
         ),
         (("--known-blur=box noise_sigma=5",), "the network told takes the kernel alone: leave out noise_sigma=5."),
         (
+            ("--known-blur=box camera.linear=true camera.exposure=2",),
+            "the network told takes the kernel alone: leave out camera.linear=true and camera.exposure=2.",
+        ),
+        (
             ("--known-blur=motion_random noise_sigma=[0,5] jpeg_quality=70",),
             "leave out noise_sigma=[0,5] and jpeg_quality=70.",
         ),

@@ -147,9 +147,10 @@ def test_a_camera_is_described_by_the_links_that_change_something(camera: Any, t
 def test_a_camera_differs_from_none_and_none_is_not_mentioned_alone() -> None:
     without, with_camera = (conditions_of({"data": DATA, "blur": blur}) for blur in (BOX, {**BOX, "camera": CAMERA}))
     assert common_conditions([without, without])[1] == []
+    assert [one["noise"] for one in (without, with_camera)] == ["no noise", "no noise on encoded values"]
     assert "camera" not in " ".join(condition_sentences([without]))
     common, differing = common_conditions([without, with_camera])
-    assert differing == ["camera"]
+    assert differing == ["camera", "noise"]
     assert "camera" not in common
     said = " ".join(condition_sentences([without, with_camera]))
     assert "no camera or camera in linear light, exposure 0.5 to 2" in said

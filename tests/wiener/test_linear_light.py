@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from deblur.baselines import make
-from deblur.blur import Box, Degradation, Gaussian, degrade
+from deblur.blur import Box, Degradation, Gaussian, Motion, degrade
 from deblur.blur.camera import ENCODED, Space
-from deblur.blur.images import as_float
+from deblur.blur.images import WHOLE, Crop, as_float
 from deblur.blur.kernels import Psf
 from deblur.models import WienerSRCNN
 from deblur.wiener.filters import WienerFilter
@@ -33,9 +33,9 @@ def scenes(count: int, side: int = 64) -> Images:
     return list(images)
 
 
-def triples(degradation: Degradation, images: Images) -> Triples:
+def triples(degradation: Degradation, images: Images, crop: Crop = WHOLE) -> Triples:
     sampled = [degradation.sample(np.random.default_rng(index)) for index in range(len(images))]
-    blurred = [degrade(image, degradation, one) for image, one in zip(images, sampled, strict=True)]
+    blurred = [degrade(image, degradation, one, crop) for image, one in zip(images, sampled, strict=True)]
     return images, blurred, [one.kernel.psf for one in sampled]
 
 
@@ -55,6 +55,16 @@ def test_a_filter_in_the_space_of_the_blur_wins(kind: Any, estimate_noise: bool)
             scores[space] = mean_psnr(lambda image, psf, found=found: found(image, psf)[0], *to_test)
         assert scores[better] > scores[worse] + 0.5
         assert scores[better] > mean_psnr(lambda image, _: image, *to_test) + 2
+
+
+def test_with_a_circular_boundary_a_slanting_motion_is_undone_in_linear_light() -> None:
+    given = triples(Motion(5, 30, camera={"linear": True}), scenes(8), Crop("circular"))
+    to_fit, to_test = halves(given)
+    scores = {}
+    for space in (LINEAR, ENCODED):
+        found = WienerFilter.measured(*to_fit, boundary="circular", space=space)
+        scores[space] = mean_psnr(lambda image, psf, found=found: found(image, psf)[0], *to_test)
+    assert scores[LINEAR] > scores[ENCODED] + 0.5
 
 
 @pytest.mark.parametrize("name", ["dct_wiener", "wiener", pytest.param("richardson_lucy", marks=pytest.mark.slow)])
