@@ -317,6 +317,13 @@ def test_each_noise_is_where_it_belongs() -> None:
         assert taken(NoBlur(camera={**noise, "highlights": 50}), white).min() == 255  # clipped after the noise
 
 
+@pytest.mark.parametrize("linear", [True, False])
+def test_light_is_clipped_before_noise_on_the_encoded_values(linear: bool) -> None:
+    white = np.full((50, 50), 255, np.uint8)
+    found = taken(NoBlur(noise_sigma=5, camera={"linear": linear, "highlights": 9}), white)
+    assert 0.4 < np.mean(found < 255) < 0.55
+
+
 # Each link alone
 
 
@@ -406,6 +413,20 @@ def test_a_custom_degradation_that_draws_no_camera_has_the_camera_of_its_seed() 
     assert not np.array_equal(first, second)
     assert not np.array_equal(exposed(image, unaware, sampled[0]), exposed(image, unaware, sampled[1]))
     np.testing.assert_array_equal(degrade(image, unaware, sampled[0]), first)
+
+
+class UnawareAndInverted(Unaware):
+    """A custom degradation that overrides both."""
+
+    def apply(self, image: Image, sampled: Sampled) -> Image:
+        return 255 - super().apply(image, sampled)
+
+
+def test_one_camera_takes_all_colors_of_a_custom_degradation() -> None:
+    image = random_image(20, 20, 3)
+    camera = {"exposure": [0.5, 2], "linear": True}
+    inverted, plain = UnawareAndInverted(5, camera=camera), Unaware(5, camera=camera)
+    np.testing.assert_array_equal(taken(inverted, image), 255 - taken(plain, image))
 
 
 def test_wrong_images_are_refused() -> None:
