@@ -178,7 +178,7 @@ def test_mistakes_are_sentences_and_leave_nothing(command: Command, identity: Pa
             decoded,
             run,
             "--simulate=box siz=3",
-        ): "--simulate: siz is unknown: box has the keys jpeg_quality, noise_sig",
+        ): "--simulate: siz is unknown: box has the keys camera, jpeg_quality, noise_sig",
         (
             decoded,
             run,
