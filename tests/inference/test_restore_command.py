@@ -183,7 +183,7 @@ def test_mistakes_are_sentences_and_leave_nothing(command: Command, identity: Pa
             decoded,
             run,
             "--simulate=training siz=3",
-        ): "training has the keys jpeg_quality, noise_sigma, size. Did you",
+        ): "training has the keys camera, jpeg_quality, noise_sigma, size. Did you",
         (
             decoded,
             run,
