@@ -178,12 +178,12 @@ def test_mistakes_are_sentences_and_leave_nothing(command: Command, identity: Pa
             decoded,
             run,
             "--simulate=box siz=3",
-        ): "--simulate: siz is unknown: box has the keys jpeg_quality, noise_sig",
+        ): "--simulate: siz is unknown: box has the keys camera, jpeg_quality, noise_sig",
         (
             decoded,
             run,
             "--simulate=training siz=3",
-        ): "training has the keys jpeg_quality, noise_sigma, size. Did you",
+        ): "training has the keys camera, jpeg_quality, noise_sigma, size. Did you",
         (
             decoded,
             run,
