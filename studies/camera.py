@@ -1,4 +1,4 @@
-"""What each link of a camera costs: `python -m studies.camera SWEEP data.root=PHOTOS`.
+"""What each link of a camera costs: `python -m studies.camera outputs/sweeps/NAME data.root=PHOTOS`.
 
 The networks of a sweep were trained with and without the camera. Each is measured on photographs with the blur of its
 training: first on encoded values, then with one more link of the camera at a time. Classical baselines, tuned on the
@@ -16,13 +16,19 @@ from deblur.evaluation.opening import finished_runs
 from deblur.runs.records import read_config
 
 BASELINES: Final = ("wiener", "dct_wiener", "richardson_lucy")
-CAMERA: Final = {"linear": "false", "exposure": "1", "highlights": "1", "shot_noise": "0", "read_noise": "0"}
-LINKS: Final[dict[str, Sequence[str]]] = {
-    "encoded": [*(f"blur.camera.{key}={value}" for key, value in CAMERA.items()), "blur.jpeg_quality=null"],
-    "linear light": ["blur.camera.linear=true"],
-    "saturation": ["blur.camera.exposure=[0.7,1.4]", "blur.camera.highlights=[1,4]"],
-    "noise": ["blur.camera.shot_noise=[0.0001,0.001]", "blur.camera.read_noise=[0,0.002]"],
-    "JPEG": ["blur.jpeg_quality=[75,95]"],
+LINKS: Final[dict[str, dict[str, str]]] = {
+    "encoded": {
+        "blur.camera.linear": "false",
+        "blur.camera.exposure": "1",
+        "blur.camera.highlights": "1",
+        "blur.camera.shot_noise": "0",
+        "blur.camera.read_noise": "0",
+        "blur.jpeg_quality": "null",
+    },
+    "linear light": {"blur.camera.linear": "true"},
+    "saturation": {"blur.camera.exposure": "[0.7,1.4]", "blur.camera.highlights": "[1,4]"},
+    "noise": {"blur.camera.shot_noise": "[0.0001,0.001]", "blur.camera.read_noise": "[0,0.002]"},
+    "JPEG": {"blur.jpeg_quality": "[75,95]"},
 }
 """The links in the order of the light: what each switches on."""
 
@@ -30,20 +36,21 @@ LINKS: Final[dict[str, Sequence[str]]] = {
 def main(sweep: str, overrides: Sequence[str]) -> None:
     """Measure each run with each number of links, and the baselines once for each blur."""
     found: dict[tuple[str, str], Row] = {}
-    for run in finished_runs(Path("outputs/sweeps", sweep))[0]:
+    for run in finished_runs(Path(sweep))[0]:
         blur = read_config(run)["blur"]
         trained = "network, encoded" if blur.get("camera") is None else "network, camera"
         wanted = () if any(name == blur["name"] for name, _ in found) else BASELINES
-        given: list[str] = []
+        given: dict[str, str] = {}
         for link, switches in LINKS.items():
-            given += switches
-            arguments = ["data=folder", "both_boundaries=false", f"baseline=[{','.join(wanted)}]", *overrides]
-            ((means),) = deblur.measure(run, [*arguments, "blur/camera=photo", *given]).values()
+            given |= switches
+            links = [f"{key}={value}" for key, value in given.items()]
+            chosen = ["data=folder", "both_boundaries=false", f"baseline=[{','.join(wanted)}]", "blur/camera=photo"]
+            (means,) = deblur.measure(run, [*chosen, *links, *overrides]).values()
             for name, mean in means.items():
                 restorer = trained if name == "network" else name
                 row = found.setdefault((blur["name"], restorer), {"blur": blur["name"], "restorer": restorer})
-                row |= {f"{link}": _gain(mean), f"{link}, PSNR": mean["psnr"]}
-    write_table("camera", "Gain and PSNR [dB] with one more link of the camera at a time", list(found.values()))
+                row |= {link: mean["psnr"], f"{link}, gain": _gain(mean)}
+    write_table("camera", "PSNR and gain [dB] with one more link of the camera at a time", list(found.values()))
 
 
 def _gain(mean: Any) -> float:
@@ -53,6 +60,6 @@ def _gain(mean: Any) -> float:
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(
-            "Give the name of a sweep with runs that were trained with and without the camera, then data.root=PHOTOS."
+            "Give the folder of a sweep with runs that were trained with and without the camera, then data.root=PHOTOS."
         )
     main(sys.argv[1], sys.argv[2:])
