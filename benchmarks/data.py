@@ -27,7 +27,7 @@ from deblur.data.cache import open_cache
 from deblur.data.datamodule import DeblurDataModule, build_data_module
 from deblur.data.sources import FolderData
 from deblur.device import Device, DeviceRequest, keep_freed_memory, taken_device
-from deblur.image_io.gray import read_gray
+from deblur.image_io.decoding import read_gray
 from deblur.models import SRCNN, WienerSRCNN
 from deblur.training.calibration import calibrate
 

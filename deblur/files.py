@@ -180,7 +180,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def write_gray_png(path: Path, image: "NDArray[np.uint8]") -> None:
+def write_png(path: Path, image: "NDArray[np.uint8]") -> None:
     """Write a gray image (H, W) or an RGB image (H, W, 3) as PNG atomically."""
     from PIL import Image
 

@@ -22,9 +22,9 @@ from deblur.files import (
     safe_name,
     write_bytes,
     write_csv,
-    write_gray_png,
     write_json,
     write_output,
+    write_png,
     write_text,
 )
 
@@ -289,7 +289,7 @@ def test_any_table_comes_back(tmp_path_factory: pytest.TempPathFactory, rows: li
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (64, 1)])
 def test_an_image_comes_back(tmp_path: Path, shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    write_gray_png(tmp_path / "samples" / "a.png", image)
+    write_png(tmp_path / "samples" / "a.png", image)
     with Image.open(tmp_path / "samples" / "a.png") as decoded:
         assert (decoded.format, decoded.mode) == ("PNG", "L")
         np.testing.assert_array_equal(np.asarray(decoded), image)

@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from deblur.data.datamodule import DeblurDataModule
     from deblur.data.pairs import PairsData
     from deblur.data.sources import AnimeFacesData, FilesSource, FolderData, ImageSource, PhotosData, SyntheticData
-    from deblur.image_io.gray import BadImageError
+    from deblur.image_io.decoding import BadImageError
 
 __all__ = [
     "AnimeFacesData",
@@ -20,7 +20,7 @@ __all__ = [
     "SyntheticData",
 ]
 _MODULES: Final = {  # of the other names: deblur.data.sources
-    "BadImageError": "deblur.image_io.gray",
+    "BadImageError": "deblur.image_io.decoding",
     "DeblurDataModule": "deblur.data.datamodule",
     "PairsData": "deblur.data.pairs",
 }

@@ -21,7 +21,7 @@ from deblur.choices import DataColor
 from deblur.data.cache_files import INDEX, PIXELS, Index, note_verified, state_of
 from deblur.data.sources import ImageSource
 from deblur.errors import UserError, disk_error, too_many_files
-from deblur.image_io.gray import BadImage, BadImageError, digest, luma
+from deblur.image_io.decoding import BadImage, BadImageError, digest, luma
 from deblur.text import counted
 
 _UNFINISHED: Final = ".building-"  # begins the name of the folder in which a cache is built; the key follows

@@ -18,7 +18,7 @@ from deblur.data.building import build, locked
 from deblur.data.cache_files import INDEX, PIXELS, Index, PixelFile, image_at, verify
 from deblur.data.sources import ImageSource
 from deblur.errors import UserError
-from deblur.image_io.gray import digest, printable, report_bad_images
+from deblur.image_io.decoding import digest, printable, report_bad_images
 
 _DEFAULT_MEMORY_LIMIT: Final = 1024**3  # bytes
 _DAMAGE: Final = (OSError, ValueError)  # what opening a missing, damaged or older cache raises

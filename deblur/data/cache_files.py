@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.files import write_json
-from deblur.image_io.gray import BadImage, digest
+from deblur.image_io.decoding import BadImage, digest
 
 PIXELS: Final = "pixels.npy"
 INDEX: Final = "index.json"

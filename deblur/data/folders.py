@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from deblur.errors import UserError
+from deblur.image_io.decoding import IMAGE_SUFFIXES, printable
 from deblur.image_io.formats.opening import RAW_SUFFIXES
-from deblur.image_io.gray import IMAGE_SUFFIXES, printable
 
 # Folders that systems add to a user's images, in lower case. They hold thumbnails, deleted files and copies: images of
 # a training set among them could be trained on and tested on. Names that start with a dot (.Trash-1000,

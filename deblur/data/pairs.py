@@ -13,7 +13,7 @@ from deblur.data.folders import find_images, listed, walk
 from deblur.data.sizes import Shape
 from deblur.data.sources import FilesSource, GroupBy, ImageSource, choose, stored_shape
 from deblur.errors import UserError
-from deblur.image_io.gray import BadImage, report_bad_images
+from deblur.image_io.decoding import BadImage, report_bad_images
 
 _LISTED = 5  # names in a message
 

@@ -20,7 +20,7 @@ from deblur.choices import DataColor
 from deblur.data.folders import find_images, walk
 from deblur.data.sizes import Shape
 from deblur.errors import UserError
-from deblur.image_io.gray import DECODER_VERSION, BadImageError, printable, read_gray, read_rgb
+from deblur.image_io.decoding import DECODER_VERSION, BadImageError, printable, read_gray, read_rgb
 
 if TYPE_CHECKING:  # pydantic
     from deblur.config.schema import Data

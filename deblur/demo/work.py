@@ -13,7 +13,7 @@ from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Accelerator
 from deblur.demo.wording import shortened
 from deblur.errors import UserError
-from deblur.image_io.gray import eight_bits, printable
+from deblur.image_io.decoding import eight_bits, printable
 from deblur.image_io.images import DecodedImage, Levels
 from deblur.image_io.reading import read_image
 from deblur.inference.pretrained import PRETRAINED, pretrained_file

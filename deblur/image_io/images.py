@@ -8,11 +8,11 @@ import numpy as np
 from PIL import features
 
 from deblur.errors import UserError
+from deblur.image_io.decoding import printable
 from deblur.image_io.formats.container import Levels
 from deblur.image_io.formats.metadata import Compression, Metadata
 from deblur.image_io.formats.opening import FORMAT_BY_SUFFIX
 from deblur.image_io.formats.webp_heif import HAS_HEIF, INSTALL_HEIF
-from deblur.image_io.gray import printable
 from deblur.image_io.profiles import hdr_of
 
 __all__ = ["Compression", "DecodedImage", "Levels", "Metadata", "is_transparent", "output_format", "refuse_unfit"]

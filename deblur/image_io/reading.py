@@ -11,11 +11,11 @@ import numpy as np
 
 from deblur.choices import DEFAULT_MAX_MEGAPIXELS
 from deblur.errors import UserError
+from deblur.image_io.decoding import BadImageError, not_empty, printable, reason_for
 from deblur.image_io.formats.container import Container, UnreadableKindError
 from deblur.image_io.formats.exif import QUARTERS, corrected_exif, resolution_in, upright
 from deblur.image_io.formats.metadata import Metadata
 from deblur.image_io.formats.opening import FORMATS_READ, format_of_content, open_image
-from deblur.image_io.gray import BadImageError, not_empty, printable, reason_for
 from deblur.image_io.images import DecodedImage
 from deblur.image_io.xmp import corrected_xmp
 
@@ -83,7 +83,7 @@ def _user_errors(path: Path) -> Iterator[str]:
         raise UserError(f"{name} does not exist: {_ADVICE}.") from error
     except UnreadableKindError as error:
         raise UserError(f"{name} {error}; {error.advice}.") from error
-    # As in `deblur.image_io.gray.read_gray`: a damaged file can raise nearly anything from a decoder.
+    # As in `deblur.image_io.decoding.read_gray`: a damaged file can raise nearly anything from a decoder.
     except Exception as error:
         reason = str(error) if isinstance(error, BadImageError) else reason_for(error)
         unreadable = isinstance(error, OSError) and error.errno is not None

@@ -16,6 +16,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from deblur.errors import UserError
 from deblur.files import write_output
+from deblur.image_io.decoding import printable
 from deblur.image_io.formats import jpeg
 from deblur.image_io.formats import tiff_directories as tiff
 from deblur.image_io.formats.exif import EXIF_PREFIX, resolution_in, sized_exif, tags_of
@@ -30,7 +31,6 @@ from deblur.image_io.formats.metadata import (
     without_warnings,
 )
 from deblur.image_io.formats.png import SIGNATURE, XMP_KEYWORD, chunks
-from deblur.image_io.gray import printable
 from deblur.image_io.images import DecodedImage, Levels, output_format, refuse_unfit
 from deblur.image_io.profiles import fitting_profile
 from deblur.image_io.xmp import sized_xmp, without_extension

@@ -14,7 +14,7 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingCol
 
 from deblur.console import is_terminal
 from deblur.errors import UserError
-from deblur.image_io.gray import printable
+from deblur.image_io.decoding import printable
 from deblur.image_io.images import DecodedImage
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_fitting

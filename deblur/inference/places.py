@@ -9,8 +9,8 @@ from typing import Final
 
 from deblur.data.folders import find_images
 from deblur.errors import UserError
+from deblur.image_io.decoding import IMAGE_SUFFIXES, printable
 from deblur.image_io.formats.opening import FORMAT_BY_SUFFIX
-from deblur.image_io.gray import IMAGE_SUFFIXES, printable
 from deblur.image_io.images import output_format
 from deblur.image_io.reading import format_of
 from deblur.runs.paths import near_place

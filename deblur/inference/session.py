@@ -13,7 +13,7 @@ from deblur.config.build import build
 from deblur.config.sections import shown
 from deblur.console import say_error, table
 from deblur.errors import UserError
-from deblur.image_io.gray import eight_bits
+from deblur.image_io.decoding import eight_bits
 from deblur.image_io.images import DecodedImage, refuse_unfit
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image

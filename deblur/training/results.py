@@ -18,7 +18,7 @@ from deblur.config import TrainConfig
 from deblur.config.identity import config_without_paths, flatten
 from deblur.data.datamodule import DeblurDataModule
 from deblur.data.splits import Splits
-from deblur.files import write_csv, write_gray_png
+from deblur.files import write_csv, write_png
 from deblur.metrics import METRICS, MetricInfo, measured_columns
 from deblur.metrics.measuring import WIENER_GUIDED
 from deblur.runs.records import IMAGES_FILE, SAMPLES_FOLDER, sample_folder
@@ -117,8 +117,8 @@ def write_samples(folder: Path, module: DeblurModule, data: DeblurDataModule) ->
     for sample, restoration in zip(samples, restorations, strict=True):
         name = sample_folder(Path(sample["name"]).as_posix())
         for kind, image in restoration._asdict().items():
-            write_gray_png(folder / SAMPLES_FOLDER / name / f"{kind}.png", np.ascontiguousarray(image))
-    write_gray_png(folder / SAMPLES_FOLDER / "comparison.png", comparison_grid(restorations))
+            write_png(folder / SAMPLES_FOLDER / name / f"{kind}.png", np.ascontiguousarray(image))
+    write_png(folder / SAMPLES_FOLDER / "comparison.png", comparison_grid(restorations))
 
 
 def flat_settings(config: TrainConfig, accelerator: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader, Dataset
 from deblur.blur import Box, Degradation, Gaussian, Motion
 from deblur.data.sources import FolderData, ImageSource, SyntheticData
 from deblur.data.splits import split
-from deblur.image_io.gray import BadImageError, digest, read_gray
+from deblur.image_io.decoding import BadImageError, digest, read_gray
 from deblur.metrics.images import psnr
 
 SIDE = 256  # px, of the study's images

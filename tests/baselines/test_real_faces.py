@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from deblur.baselines import make, optimal_linear
 from deblur.blur import kernels
 from deblur.data.folders import find_images
-from deblur.image_io.gray import read_gray
+from deblur.image_io.decoding import read_gray
 from deblur.wiener.images import mean_psnr
 
 pytestmark = [pytest.mark.slow, pytest.mark.faces]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deblur.data.building import Decoded, decode_all
 from deblur.data.sources import ImageSource
 from deblur.errors import UserError
-from deblur.image_io.gray import BadImageError, digest
+from deblur.image_io.decoding import BadImageError, digest
 
 
 class Mixed:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from deblur.data.cache import open_cache
 from deblur.errors import UserError
-from deblur.image_io.gray import read_gray
+from deblur.image_io.decoding import read_gray
 
 
 def test_a_cache_holds_the_decoded_images(images: Path, root: Path) -> None:

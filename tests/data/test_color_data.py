@@ -19,7 +19,7 @@ from deblur.data import FolderData, ImageSource, PairsData, SyntheticData
 from deblur.data.cache import open_cache
 from deblur.data.datasets import EvaluationDataset, collate_images
 from deblur.data.patches import TrainingDataset
-from deblur.image_io.gray import digest, luma, read_rgb
+from deblur.image_io.decoding import digest, luma, read_rgb
 
 
 class Colors:

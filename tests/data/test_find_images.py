@@ -10,7 +10,7 @@ import pytest
 
 from deblur.data.folders import find_images
 from deblur.errors import UserError
-from deblur.image_io.gray import IMAGE_SUFFIXES
+from deblur.image_io.decoding import IMAGE_SUFFIXES
 
 ODD_NAMES = [
     "a blank.png",

@@ -8,7 +8,7 @@ from PIL import Image
 from deblur.data import FolderData
 from deblur.data.cache import open_cache
 from deblur.errors import UserError, disk_errors_as_user_errors
-from deblur.image_io.gray import read_gray
+from deblur.image_io.decoding import read_gray
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from deblur.blur import Box, NoBlur
 from deblur.data import DeblurDataModule, PairsData
 from deblur.data.pairs import find_pairs
 from deblur.errors import UserError
-from deblur.image_io.gray import digest
+from deblur.image_io.decoding import digest
 
 
 def blurred(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from deblur.blur import Box
 from deblur.data import FolderData
 from deblur.data.cache import ImageCache, open_cache
 from deblur.errors import UserError
-from deblur.image_io.gray import read_gray
+from deblur.image_io.decoding import read_gray
 
 CHANGED = r"^The image cache .* was changed by another program while it was in use \({}\)\. Give the command again: "
 

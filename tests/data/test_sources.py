@@ -6,7 +6,7 @@ import pytest
 from image_files import folder, write_images
 
 from deblur.data.sources import SyntheticData
-from deblur.image_io.gray import BadImageError, read_gray
+from deblur.image_io.decoding import BadImageError, read_gray
 
 # Folders
 

@@ -23,8 +23,8 @@ from deblur.demo.work import (
     sample_face,
 )
 from deblur.errors import UserError
+from deblur.image_io.decoding import luma
 from deblur.image_io.formats.metadata import Resolution
-from deblur.image_io.gray import luma
 from deblur.image_io.images import DecodedImage, Metadata
 from deblur.image_io.writing import write_image
 from deblur.inference import pretrained

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deblur import train
-from deblur.files import write_gray_png
+from deblur.files import write_png
 from deblur.synthesis.faces import draw
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -47,10 +47,10 @@ def test_every_documented_training_can_begin(
     monkeypatch.syspath_prepend(str(EXAMPLES))
     for index in range(16):
         face = draw(1, index)
-        write_gray_png(tmp_path / "faces" / f"{index}.png", face)
-        write_gray_png(tmp_path / "blurred" / f"{index}.png", cv2.blur(face, (5, 5)))
-        write_gray_png(tmp_path / "frames" / f"{index}" / "sharp" / "1.png", face)
-        write_gray_png(tmp_path / "frames" / f"{index}" / "blur" / "1.png", cv2.blur(face, (5, 5)))
+        write_png(tmp_path / "faces" / f"{index}.png", face)
+        write_png(tmp_path / "blurred" / f"{index}.png", cv2.blur(face, (5, 5)))
+        write_png(tmp_path / "frames" / f"{index}" / "sharp" / "1.png", face)
+        write_png(tmp_path / "frames" / f"{index}" / "blur" / "1.png", cv2.blur(face, (5, 5)))
     np.save(tmp_path / "arrays.npy", np.stack([draw(1, index) for index in range(3)]))
     np.save(tmp_path / "kernel.npy", np.full((3, 3), 1 / 9))
     before = sorted(tmp_path.iterdir())

@@ -69,13 +69,13 @@ def test_images_that_the_network_has_seen_are_left_out(run: Path, evaluated: Eva
 def test_nothing_but_seen_images_is_refused(run: Path, evaluated: Evaluate, refused: Refuse, tmp_path: Path) -> None:
     content = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     assert len(content["seen_images"]) == 14  # 12 to train and 2 to validate
-    from deblur.files import write_gray_png
+    from deblur.files import write_png
     from deblur.synthesis.faces import draw
 
     seen = [row["name"] for row in csv.DictReader((run / "images.csv").open())]
     known = [index for index in range(16) if f"face-{index:06d}" not in seen]
     for index in known[:4]:
-        write_gray_png(tmp_path / "seen" / f"{index}.png", draw(0, index))
+        write_png(tmp_path / "seen" / f"{index}.png", draw(0, index))
     overrides = (f"run={run}", "data=folder", f"data.root={tmp_path / 'seen'}")
     assert "trained or validated on all of these images" in refused(*overrides)
     assert only(evaluated(*overrides, "split=all").summary)["images"] == 4

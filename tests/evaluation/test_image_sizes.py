@@ -92,7 +92,7 @@ def test_one_image_that_the_network_has_seen_is_refused(
     from deblur.synthesis.faces import draw
 
     seen = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["seen_images"]
-    from deblur.image_io.gray import digest
+    from deblur.image_io.decoding import digest
     from deblur.inference.checkpoints import digest_of
 
     known = next(index for index in range(16) if digest_of(digest(draw(0, index))) in seen)

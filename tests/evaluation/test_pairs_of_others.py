@@ -10,7 +10,7 @@ import pytest
 from small_trainings import SMALLEST
 
 from deblur import evaluate, train
-from deblur.files import write_gray_png
+from deblur.files import write_png
 from deblur.synthesis.faces import draw
 
 Refuse = Callable[..., str]
@@ -23,8 +23,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     place = tmp_path_factory.mktemp("pairs")
     for index in range(12):
         face = draw(5, index)[:64, :64].copy()
-        write_gray_png(place / "sharp" / f"{index}.png", face)
-        write_gray_png(place / "blurred" / f"{index}.png", cv2.blur(face, (5, 5), borderType=cv2.BORDER_REFLECT))
+        write_png(place / "sharp" / f"{index}.png", face)
+        write_png(place / "blurred" / f"{index}.png", cv2.blur(face, (5, 5), borderType=cv2.BORDER_REFLECT))
     return ("data=pairs", f"data.sharp={place / 'sharp'}", f"data.blurred={place / 'blurred'}")
 
 

@@ -16,7 +16,7 @@ from image_files import (
 )
 from PIL import Image
 
-from deblur.image_io.gray import BadImageError, read_gray
+from deblur.image_io.decoding import BadImageError, read_gray
 
 GRAY_PNG = encoded(Image.fromarray(noise(HEIGHT, WIDTH)), "PNG")
 COLOR_JPEG = encoded(Image.fromarray(noise(HEIGHT, WIDTH, 3)), "JPEG")

@@ -6,7 +6,7 @@ import pytest
 from image_files import HEIGHT, WIDTH, encoded, luma, noise, png_chunk
 from PIL import Image
 
-from deblur.image_io.gray import digest, read_gray
+from deblur.image_io.decoding import digest, read_gray
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.PNG", "a.jpg", "a.JPEG"])

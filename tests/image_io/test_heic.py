@@ -11,7 +11,7 @@ from odd_images import HEIGHT, WIDTH, levels, upright
 from PIL import Image, ImageCms
 
 from deblur.errors import UserError
-from deblur.image_io.gray import DECODER_VERSION, read_gray
+from deblur.image_io.decoding import DECODER_VERSION, read_gray
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image
 

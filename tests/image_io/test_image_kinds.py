@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from deblur.data.folders import find_images
-from deblur.image_io.gray import BadImageError, read_gray
+from deblur.image_io.decoding import BadImageError, read_gray
 
 LOSSLESS = {"PNG": {}, "BMP": {}, "TIFF": {}, "WEBP": {"lossless": True}}
 KINDS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")

@@ -30,7 +30,7 @@ from odd_images import (
 from PIL import ExifTags, Image, ImageCms
 
 from deblur.errors import UserError
-from deblur.image_io.gray import read_gray
+from deblur.image_io.decoding import read_gray
 from deblur.image_io.images import DecodedImage
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from odd_images import Odd, odd_images
 from PIL import Image
 
-from deblur.image_io.gray import BadImageError, digest, luma, read_gray, read_rgb
+from deblur.image_io.decoding import BadImageError, digest, luma, read_gray, read_rgb
 
 SHOWN = [odd for odd in odd_images() if odd.pixels is not None]
 REFUSED = [odd for odd in odd_images() if odd.pixels is None]

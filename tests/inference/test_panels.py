@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from decoded_files import noise
 
-from deblur.image_io.gray import eight_bits
+from deblur.image_io.decoding import eight_bits
 from deblur.image_io.images import DecodedImage
 from deblur.inference.panels import contact_sheet, liveliest_detail, side_by_side
 

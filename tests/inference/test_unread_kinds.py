@@ -27,8 +27,8 @@ from odd_images import (
 from PIL import Image
 
 from deblur.errors import UserError
+from deblur.image_io.decoding import BadImageError, read_gray
 from deblur.image_io.formats.opening import RAW_SUFFIXES
-from deblur.image_io.gray import BadImageError, read_gray
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image
 from deblur.inference.places import plan

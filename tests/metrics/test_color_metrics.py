@@ -9,7 +9,7 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
 import deblur
-from deblur.image_io.gray import luma as rounded_luma
+from deblur.image_io.decoding import luma as rounded_luma
 from deblur.losses import LOSSES
 from deblur.metrics import METRICS, PSNR
 from deblur.metrics.images import luma, psnr, ssim

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from deblur.image_io.gray import luma
+from deblur.image_io.decoding import luma
 from deblur.synthesis import SEED_LIMIT, color_stream, faces, leaves, random_stream
 from deblur.synthesis.colors import COLORLESS, color_of, luma_of, with_colors, with_differences
 from deblur.synthesis.faces.render import draw_stages

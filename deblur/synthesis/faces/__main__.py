@@ -10,7 +10,7 @@ import typer
 from deblur.choices import DataColor
 from deblur.cli import command_app, place, run_app
 from deblur.errors import UserError
-from deblur.files import write_gray_png
+from deblur.files import write_png
 from deblur.synthesis import IMAGE_SIZE, SEED_LIMIT
 from deblur.synthesis.faces.render import contact_sheet
 
@@ -64,7 +64,7 @@ def write_sheet(
     if sheet.suffix.lower() != ".png":
         raise UserError(f"--sheet {sheet} is not allowed: give the name of a .png file.")
     try:
-        write_gray_png(sheet, contact_sheet(seed, first, count, columns, size, color))
+        write_png(sheet, contact_sheet(seed, first, count, columns, size, color))
     except OSError as error:
         raise UserError(f"--sheet {sheet} cannot be written: {error.strerror or error}.") from error
 
