@@ -2,7 +2,8 @@
 
 The networks of a sweep were trained with and without the camera. Each is measured on photographs with the blur of its
 training: first on encoded values, then with one more link of the camera at a time. Classical baselines, tuned on the
-training split of the same photographs with the same links, stand beside them.
+training split of the same photographs with the same links, stand beside them on the test split. With `split=all`, the
+networks alone are measured on all photographs, which none of them has seen.
 """
 
 import sys
@@ -39,13 +40,15 @@ def main(sweep: str, overrides: Sequence[str]) -> None:
     for run in finished_runs(Path(sweep))[0]:
         blur = read_config(run)["blur"]
         trained = "network, encoded" if blur.get("camera") is None else "network, camera"
-        wanted = () if any(name == blur["name"] for name, _ in found) else BASELINES
+        is_first = all(name != blur["name"] for name, _ in found)
+        wanted = BASELINES if is_first and "split=all" not in overrides else ()
         given: dict[str, str] = {}
         for link, switches in LINKS.items():
             given |= switches
             links = [f"{key}={value}" for key, value in given.items()]
+            split = [] if "split=all" in overrides else ["split=test"]
             chosen = ["data=folder", "both_boundaries=false", f"baseline=[{','.join(wanted)}]", "blur/camera=photo"]
-            (means,) = deblur.measure(run, [*chosen, *links, *overrides]).values()
+            (means,) = deblur.measure(run, [*chosen, *split, *links, *overrides]).values()
             for name, mean in means.items():
                 restorer = trained if name == "network" else name
                 row = found.setdefault((blur["name"], restorer), {"blur": blur["name"], "restorer": restorer})
