@@ -131,13 +131,14 @@ class FilesSource(ImageSource):
         return printable(str(self.root))
 
     def cache_key(self) -> str:
-        """Hash the folder's place, every file's name, size, time and permissions, and the decoder.
+        """Hash the folder's place, every file's name, size, time and permissions, the decoder and the color.
 
         Contents are not read: a file that changes but keeps its size and its time to the nanosecond goes unnoticed.
         """
         root = os.fspath(self.root)
         files = [(name, _state(f"{root}/{name}")) for name in self.names]  # a Path each would take as long again
-        return _hash("folder", DECODER_VERSION, root, files)
+        colors = () if self._color == "gray" else (self._color,)
+        return _hash("folder", DECODER_VERSION, root, files, *colors)
 
     def decode(self, index: int) -> NDArray[np.uint8]:
         """Decode one file; a name that cannot be written into the files of a run makes it a bad image."""

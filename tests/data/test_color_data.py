@@ -212,3 +212,11 @@ def test_drawn_images_in_color_have_the_gray_ones_as_luma() -> None:
         image = rgb.decode(index)
         assert np.ptp(image, axis=2).max() > 30  # it is not gray
         np.testing.assert_array_equal(luma(image), gray.decode(index))
+
+
+def test_what_a_source_of_gray_images_left_in_a_cache_is_no_color(colors: Path, root: Path) -> None:
+    gray = open_cache(FolderData(colors), root, color="rgb")
+    assert np.ptp(gray[0], axis=2).max() == 0
+    rgb = open_cache(FolderData(colors, color="rgb"), root, color="rgb")
+    np.testing.assert_array_equal(rgb[0], read_rgb(colors / rgb.names[0]))
+    assert FolderData(colors, color="rgb").cache_key() != FolderData(colors).cache_key()
