@@ -12,12 +12,14 @@ import pytest
 from PIL import Image
 from running_demo import Answer, Client, Demo
 
+from deblur.demo.work import families
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("gradio") is None, reason="the demo needs gradio: pip install deblur-lab[demo]"),
 ]
 
-STRENGTHS = [2, 7, 11, 0, 3, 15, 0.5]
+STRENGTHS = [slider.start for sliders in families().values() for slider in sliders.values()]
 
 
 def call(demo: Demo, value: Any, source: str = "upload") -> dict[str, Any]:
