@@ -17,6 +17,7 @@ PAGES = (REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), *(REPOS
 EXAMPLES = REPOSITORY / "docs" / "examples"
 PLACES = {
     "data.root=FACES": "data.root=faces",
+    "data.root=TRAIN400": "data.root=faces",
     "data.root=DIR": "data.root=faces",
     "data.root=anime_faces": "data.root=faces",
     "data.file=FILE.npy": "data.file=arrays.npy",
