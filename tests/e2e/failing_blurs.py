@@ -1,6 +1,5 @@
-"""Blurs that fail in loader processes, and a callback that ends one of these."""
+"""Blurs that fail in loader processes, and a callback that kills one of these."""
 
-import multiprocessing
 import os
 import signal
 from typing import Any
@@ -39,22 +38,26 @@ class FailingBox(Box):
 
 
 class KillLoaderProcess(Callback):
-    """Sends a signal to the last loader process that was started, once the given stage runs."""
+    """Kills one of the loader processes of the given stage as its first batch is there: it has work left.
 
-    def __init__(self, stage: str, signal_name: str = "SIGKILL") -> None:
+    Which one was started last says nothing: those of the validation are older than those of the training, which are no
+    longer needed after its last epoch.
+    """
+
+    def __init__(self, stage: str) -> None:
         self.stage = stage
-        self.number = signal.Signals[signal_name]
+        self.has_killed = False
 
-    def _kill(self, stage: str, trainer: Trainer) -> None:
-        if stage == self.stage and not trainer.sanity_checking:
-            last = max(multiprocessing.active_children(), key=lambda process: process.pid or 0)
-            os.kill(last.pid or 0, self.number)
+    def _kill(self, stage: str, trainer: Trainer, loader: Any) -> None:
+        if stage == self.stage and not trainer.sanity_checking and not self.has_killed:
+            os.kill(loader._iterator._workers[-1].pid, signal.SIGKILL)
+            self.has_killed = True
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
-        self._kill("train", trainer)
+        self._kill("train", trainer, trainer.train_dataloader)
 
     def on_validation_batch_start(self, trainer: Trainer, *_: Any) -> None:
-        self._kill("validation", trainer)
+        self._kill("validation", trainer, trainer.val_dataloaders)
 
     def on_test_batch_start(self, trainer: Trainer, *_: Any) -> None:
-        self._kill("test", trainer)
+        self._kill("test", trainer, trainer.test_dataloaders)

@@ -28,7 +28,7 @@ def assert_failed_with(workplace: Workplace, error: str, sentence: str) -> None:
 @pytest.mark.parametrize("stage", ["train", "validation", "test"])
 def test_a_killed_process_is_a_sentence(workplace: Workplace, capsys: pytest.CaptureFixture[str], stage: str) -> None:
     kill = ("+callbacks.kill._target_=failing_blurs.KillLoaderProcess", f"+callbacks.kill.stage={stage}")
-    # More test images than the processes load in advance: else the killed one may have delivered all of its own.
+    # More images of each split than processes load in advance: else the killed one may have delivered all of its own.
     many = ("data.max_images=96", "trainer.max_epochs=1")
     overrides = (*SMALL, *many, "trusted=[failing_blurs]", *kill, "data.num_workers=2", "data.eval_batch_size=1")
     assert workplace.train(*overrides) == 2
