@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 class Noise:
     """A few named images of random gray, of different sizes."""
 
+    channels = 1
+
     def __init__(self, count: int = 6, shape: tuple[int, int] = (50, 43), growth: int = 0) -> None:
         rng = np.random.default_rng(0)
         self.names = [f"folder/{index}.png" for index in range(count)]

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from deblur.choices import DataColor
 from deblur.data.cache_files import INDEX, PIXELS, Index, note_verified, state_of
-from deblur.data.sources import ImageSource
+from deblur.data.sources import ImageSource, checked_image
 from deblur.errors import UserError, disk_error, too_many_files
-from deblur.image_io.decoding import BadImage, BadImageError, digest, luma
+from deblur.image_io.decoding import BadImage, BadImageError, digest, luma, printable
 from deblur.text import counted
 
 _UNFINISHED: Final = ".building-"  # begins the name of the folder in which a cache is built; the key follows
@@ -35,25 +35,27 @@ class Decoded(NamedTuple):
 
     Attributes:
         pixels: Levels 0 to 255, (H, W) or (H, W, 3).
-        digest: Of the gray levels, or of the luma of colors.
+        digest: Of the gray image.
         color_digest: Of the colors; None for a gray image.
+        is_colored: Whether the channels differ.
     """
 
     pixels: NDArray[np.uint8]
     digest: str
-    color_digest: str | None
+    color_digest: str | None = None
+    is_colored: bool = False
 
 
 def decode_all(source: ImageSource, workers: int, color: DataColor = "gray") -> Generator[Decoded | BadImageError]:
     """Decode all images of a source in threads, in order, holding at most two per thread.
 
-    Gray images are repeated to RGB, and RGB images become their luma, if the other kind is wanted.
+    RGB images become their luma if gray ones are wanted; for the other way, see `ImageSource.decode_rgb`.
 
     Yields:
         Each image, or why it cannot be used.
 
     Raises:
-        UserError: A thread cannot be started.
+        UserError: A thread cannot be started, or a custom source decodes no images.
     """
     count = len(source.names)
     pending: deque[Future[Decoded | BadImageError]] = deque()
@@ -85,14 +87,20 @@ def _submitted(
 
 def _decode(source: ImageSource, color: DataColor, index: int) -> Decoded | BadImageError:
     try:
-        pixels = source.decode(index)
+        if color == "gray":
+            pixels = checked_image(source, index, source.decode(index))
+            gray = luma(pixels) if pixels.ndim == 3 else pixels
+            return Decoded(gray, digest(gray))
+        colors, gray = (checked_image(source, index, pixels) for pixels in source.decode_rgb(index))
     except BadImageError as error:
         return error
-    if color == "gray":
-        gray = luma(pixels) if pixels.ndim == 3 else pixels
-        return Decoded(gray, digest(gray), None)
-    colors = np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
-    return Decoded(colors, digest(luma(colors)), digest(colors))
+    if gray.ndim != 2 or colors.shape != (*gray.shape, 3):
+        raise UserError(
+            f"data: {type(source).__name__}.decode_rgb returns arrays of shapes {colors.shape} and {gray.shape} for "
+            f"{printable(source.names[index])}: give the RGB image (H, W, 3) and its gray image (H, W)."
+        )
+    is_colored = not all(np.array_equal(colors[..., 0], colors[..., channel]) for channel in (1, 2))
+    return Decoded(colors, digest(gray), digest(colors), is_colored)
 
 
 def build(source: ImageSource, root: Path, key: str, workers: int, progress: bool, color: DataColor = "gray") -> None:
@@ -107,7 +115,7 @@ def build(source: ImageSource, root: Path, key: str, workers: int, progress: boo
         color: Whether gray or RGB images are wanted.
 
     Raises:
-        UserError: `root` cannot be written, the disk is full, or a thread cannot be started.
+        UserError: As `decode_all`; `root` cannot be written, or the disk is full.
     """
     started = time.perf_counter()
     _log.info(f"Decoding {counted(len(source.names), 'image')} of {source.description} (threads: {workers}).")
@@ -154,6 +162,7 @@ def _write_pixels(source: ImageSource, file: IO[bytes], color: DataColor, worker
                 file.write(np.ascontiguousarray(image.pixels).data)
                 height, width = image.pixels.shape[:2]
                 index.add(name, (height, width), image.digest, image.color_digest)
+                index.has_colors |= image.is_colored
             else:
                 index.bad.append(BadImage(name, str(image)))
             bar.advance(task)

@@ -23,6 +23,7 @@ from deblur.image_io.decoding import digest, printable, report_bad_images
 _DEFAULT_MEMORY_LIMIT: Final = 1024**3  # bytes
 _DAMAGE: Final = (OSError, ValueError)  # what opening a missing, damaged or older cache raises
 
+_OF_COLORS: Final = "-color"  # ends the name of the folder of a cache of RGB images
 _PER_IMAGE: Final = ("names", "shapes", "digests", "_digests_of_pixels")
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class ImageCache:
         names: Names of the good images, in the order of the source.
         shapes: Height and width of each image [px].
         channels: Of each image: 1 for gray, 3 for RGB.
+        has_colors: Whether the channels of any image in the files differ.
         digests: Digest of each image; identical images have identical ones, in gray and in color.
         bad: Images that were left out.
         fingerprint: Hash of all names and digests. It depends neither on places nor on times.
@@ -67,6 +69,7 @@ class ImageCache:
         self.names = tuple(index.names)
         self.shapes = tuple(index.shapes)
         self.channels = index.channels
+        self.has_colors = index.has_colors
         self.digests = tuple(index.digests)
         self._digests_of_pixels = tuple(index.digests_of_pixels)
         self.bad = tuple(index.bad)
@@ -142,11 +145,15 @@ def open_cache(
         memory_limit: As in `ImageCache`.
 
     Raises:
-        UserError: There are too many bad images or no good ones, `root` cannot be written, or the disk is full.
+        UserError: There are too many bad images or no good ones, a custom source decodes no images or no colors, `root`
+            cannot be written, or the disk is full.
     """
     started = time.perf_counter()
     root = root.absolute()
-    key = source.cache_key() if color == "gray" else f"{source.cache_key()}-{color}"
+    key = source.cache_key()
+    if color == "rgb":
+        _refuse_no_colors(source)
+        key += _OF_COLORS
     cache = _opened(source, root / key, memory_limit)
     if cache is None:
         with locked(root, key):  # another process may have built it meanwhile
@@ -157,8 +164,26 @@ def open_cache(
                 cache.was_built = True
     if max_bad_fraction is not None:
         report_bad_images(cache.bad, len(cache), source.description, max_bad_fraction)
+    if color == "rgb" and len(cache) and not cache.has_colors:
+        _log.warning(
+            "data.color=rgb: the images of %s are gray, and each is repeated to three equal channels. data.color=gray "
+            "trains on the same images in less time.",
+            source.description,
+        )
     cache.seconds = time.perf_counter() - started
     return cache
+
+
+def _refuse_no_colors(source: ImageSource) -> None:
+    """Refuse a custom class that derives from one of ours and changes how gray images are decoded, but not RGB ones."""
+    kind = type(source)
+    changed = next(one for one in kind.__mro__ if "decode" in vars(one))
+    of_colors = next(one for one in kind.__mro__ if "decode_rgb" in vars(one))
+    if of_colors is not ImageSource and kind.__mro__.index(changed) < kind.__mro__.index(of_colors):
+        raise UserError(
+            f"data.color=rgb: {changed.__name__} overrides decode and not decode_rgb, by which {of_colors.__name__} "
+            "decodes images in color. Override decode_rgb as well, or take data.color=gray."
+        )
 
 
 def _opened(source: ImageSource, folder: Path, memory_limit: int, *, warns: bool = False) -> ImageCache | None:

@@ -39,10 +39,11 @@ class Index:
         names: Of the good images.
         shapes: Their heights and widths [px].
         offsets: Of each image's first pixel in the pixel file.
-        digests: Of their gray pixels, or of the luma of RGB ones: which images are identical does not depend on color.
+        digests: Of their gray images: which images are identical does not depend on color.
         color_digests: Of the pixels of RGB images; empty for gray ones.
         bad: Images that were left out.
         channels: Of each image, 1 or 3.
+        has_colors: Whether the channels of any image differ.
         pixels: Number of bytes of all images, one per pixel and channel.
         digest_of_file: SHA-256 of the file that the index was read from; empty if it was not.
     """
@@ -54,6 +55,7 @@ class Index:
     color_digests: list[str] = field(default_factory=list)
     bad: list[BadImage] = field(default_factory=list)
     channels: int = 1
+    has_colors: bool = False
     pixels: int = 0
     digest_of_file: str = ""
 

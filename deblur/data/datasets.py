@@ -28,6 +28,9 @@ class Images(Protocol):
     @property
     def shapes(self) -> Sequence[tuple[int, int]]: ...  # noqa: D102 # the class says it
 
+    @property
+    def channels(self) -> int: ...  # noqa: D102 # 1 for gray, 3 for RGB
+
     def __getitem__(self, index: int, /) -> AnyImage: ...  # noqa: D105 # the class says it
 
 

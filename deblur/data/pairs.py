@@ -33,7 +33,6 @@ class PairsData(FilesSource):
         max_images: int | None = None,
         seed: int = 0,
         group_by: GroupBy = None,
-        color: DataColor = "gray",
     ) -> None:
         """Choose the folders; their files are listed when `names` is first read.
 
@@ -46,14 +45,13 @@ class PairsData(FilesSource):
             max_images: How many pairs to choose at random; None takes all.
             seed: Chooses the pairs.
             group_by: `folder` keeps the pairs of each folder in one split; None splits pair by pair.
-            color: How files are decoded.
 
         Raises:
             ValueError: Neither `root` nor the two folders are given.
         """
         if (root or sharp) is None or (root or blurred) is None:
             raise ValueError("give sharp and blurred, or root")
-        super().__init__(root or sharp or "", (), color)
+        super().__init__(root or sharp or "", ())
         self._places = Path(root or sharp or ""), Path(root or blurred or "")
         self._folders = None if root is None else (sharp_folder, blurred_folder)
         self._max_images = max_images
@@ -72,7 +70,7 @@ class PairsData(FilesSource):
     @property
     def blurred(self) -> ImageSource:
         """The blurred image of each sharp one."""
-        return FilesSource(self._places[1], self._pairs.values(), self._color)
+        return FilesSource(self._places[1], self._pairs.values())
 
     def groups(self, names: Sequence[str]) -> Sequence[str] | None:
         """Return the folder of each pair, without that of its kind, if its pairs are to stay together."""

@@ -194,7 +194,6 @@ class TrainingDataset(Dataset[Sample]):
 
     def _size(self) -> int:
         """Return the bytes needed to keep all blurred crops, Wiener estimates, and mirrored or exposed sharp crops."""
-        channels = planes_of(self.images[self.indices[0]]).shape[0] if self.indices else 1
         ways = 2 ** self._commutes.count(False) if self.flips else 1
         copies = ways - (self.degradation.camera is None)  # a camera makes sharp crops of its own
         deep = 1 + (0 if self.prefilter is None else 2 * self.prefilter.planes)  # bytes per pixel
@@ -203,7 +202,7 @@ class TrainingDataset(Dataset[Sample]):
             height, width = self.crop.shape(self.images.shapes[index])
             around = (height + 2 * self.context) * (width + 2 * self.context)
             total += ways * deep * around + copies * height * width
-        return channels * total
+        return self.images.channels * total
 
 
 def collate_patches(patches: Any) -> dict[str, torch.Tensor]:

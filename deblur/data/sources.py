@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,16 @@ from deblur.choices import DataColor
 from deblur.data.folders import find_images, walk
 from deblur.data.sizes import Shape
 from deblur.errors import UserError
-from deblur.image_io.decoding import DECODER_VERSION, BadImageError, printable, read_gray, read_rgb
+from deblur.image_io.decoding import DECODER_VERSION, BadImageError, luma, printable, read_gray, read_rgb_and_gray
 
 if TYPE_CHECKING:  # pydantic
     from deblur.config.schema import Data
 
 GroupBy = Literal["folder"] | None
 
-# Parts of the cache keys of drawn images: raised when `draw` draws other pixels than before.
+# Parts of the cache keys of drawn images: raised when `draw` draws other pixels than before, gray or in color.
 _FACES_VERSION: Final = 1
 _LEAVES_VERSION: Final = 1
-_COLOR_VERSION: Final = 1
 
 ANIME_FACES: Final = "scribbless/another-anime-face-dataset"
 
@@ -54,9 +53,8 @@ class ImageSource(ABC):
     """A sequence of named images, decoded one by one; several threads may decode at once.
 
     The arguments of the constructor are keys of the configuration's group `data`. The constructor reads no image:
-    whatever takes time or may fail belongs into `names`. An argument named `seed` gets `data.seed`,
-    and one named `color` gets `data.color`. Gray images are repeated to RGB, and RGB images become their luma, if the
-    configuration asks for the other kind.
+    whatever takes time or may fail belongs into `names`. An argument named `seed` gets `data.seed`, and one named
+    `color` gets `data.color`.
 
     Attributes:
         kind: What the images are, in messages.
@@ -78,11 +76,29 @@ class ImageSource(ABC):
 
     @abstractmethod
     def decode(self, index: int) -> NDArray[np.uint8]:
-        """Return the image at a place in `names`: gray (H, W) or RGB (H, W, 3), levels 0 to 255.
+        """Return the image at a place in `names`: gray (H, W) or RGB (H, W, 3), uint8.
+
+        With `data.color=gray`, RGB images become their luma.
 
         Raises:
             BadImageError: The image cannot be used.
         """
+
+    def decode_rgb(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return the image at a place in `names` in RGB (H, W, 3), and its gray image (H, W), uint8.
+
+        The gray image is what a cache of gray images holds of it. By this one, identical images are found and images
+        are divided, so that the splits are the same in gray and in color.
+
+        A source whose `decode` leaves out colors that it has overrides this. Otherwise it is what `decode` returns and
+        its luma; gray images are repeated to RGB.
+
+        Raises:
+            BadImageError: The image cannot be used.
+        """
+        pixels = checked_image(self, index, self.decode(index))
+        is_gray = pixels.ndim == 2
+        return (np.repeat(pixels[..., None], 3, axis=2), pixels) if is_gray else (pixels, luma(pixels))
 
     @property
     def description(self) -> str:
@@ -109,11 +125,10 @@ class ImageSource(ABC):
 class FilesSource(ImageSource):
     """Image files in a folder and the folders within it."""
 
-    def __init__(self, root: str | Path, names: Iterable[str], color: DataColor = "gray") -> None:
-        """Name files of a folder, with `/` between the parts of a name, and choose how they are decoded."""
+    def __init__(self, root: str | Path, names: Iterable[str]) -> None:
+        """Name files of a folder, with `/` between the parts of a name."""
         self._root = Path(root).resolve()
         self._names = tuple(names)
-        self._color = color
 
     @property
     def names(self) -> Sequence[str]:
@@ -131,39 +146,43 @@ class FilesSource(ImageSource):
         return printable(str(self.root))
 
     def cache_key(self) -> str:
-        """Hash the folder's place, every file's name, size, time and permissions, the decoder and the color.
+        """Hash the folder's place, every file's name, size, time and permissions, and the decoder.
 
         Contents are not read: a file that changes but keeps its size and its time to the nanosecond goes unnoticed.
         """
         root = os.fspath(self.root)
         files = [(name, _state(f"{root}/{name}")) for name in self.names]  # a Path each would take as long again
-        colors = () if self._color == "gray" else (self._color,)
-        return _hash("folder", DECODER_VERSION, root, files, *colors)
+        return _hash("folder", DECODER_VERSION, root, files)
 
     def decode(self, index: int) -> NDArray[np.uint8]:
-        """Decode one file; a name that cannot be written into the files of a run makes it a bad image."""
+        """Decode one file as a gray image.
+
+        A name that cannot be written into the files of a run makes it a bad image.
+        """
+        return read_gray(self._file(index))
+
+    def decode_rgb(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Decode one file as an RGB and as a gray image."""
+        return read_rgb_and_gray(self._file(index))
+
+    def known_shapes(self) -> Iterator[Shape | None]:
+        """Yield what the headers of the files say."""
+        yield from (stored_shape(self.root / name) for name in self.names)
+
+    def _file(self, index: int) -> Path:
         name = self.names[index]
         try:
             name.encode()
         except UnicodeEncodeError as error:
             raise BadImageError("has a name that is not valid UTF-8") from error
-        return (read_rgb if self._color == "rgb" else read_gray)(self.root / name)
-
-    def known_shapes(self) -> Iterator[Shape | None]:
-        """Yield what the headers of the files say."""
-        yield from (stored_shape(self.root / name) for name in self.names)
+        return self.root / name
 
 
 class FolderData(FilesSource):
     """The images of a folder and the folders within it, or some of them."""
 
     def __init__(
-        self,
-        root: str | Path,
-        max_images: int | None = None,
-        seed: int = 0,
-        group_by: GroupBy = None,
-        color: DataColor = "gray",
+        self, root: str | Path, max_images: int | None = None, seed: int = 0, group_by: GroupBy = None
     ) -> None:
         """Choose a folder; its files are listed when `names` is first read.
 
@@ -172,9 +191,8 @@ class FolderData(FilesSource):
             max_images: How many images to choose at random; None takes all.
             seed: Chooses the images.
             group_by: `folder` keeps the images of each folder in one split; None splits image by image.
-            color: How files are decoded.
         """
-        super().__init__(root, (), color)
+        super().__init__(root, ())
         self._max_images = max_images
         self._seed = seed
         self._group_by = group_by
@@ -200,10 +218,9 @@ class FolderData(FilesSource):
 class PhotosData(FilesSource):
     """The free photographs that come with scikit-image, of 384x303 to 1411x1411 px; most are in color."""
 
-    def __init__(self, max_images: int | None = None, seed: int = 0, color: DataColor = "gray") -> None:
+    def __init__(self, max_images: int | None = None, seed: int = 0) -> None:
         """Choose `max_images` of the photographs by a seed; None takes all."""
         self._names = tuple(choose(PHOTOGRAPHS, max_images, seed))
-        self._color = color
 
     @cached_property
     def root(self) -> Path:
@@ -224,9 +241,9 @@ class PhotosData(FilesSource):
 class AnimeFacesData(FolderData):
     """The anime faces of the original study, downloaded from Kaggle when they are first needed."""
 
-    def __init__(self, max_images: int | None = None, seed: int = 0, color: DataColor = "gray") -> None:
+    def __init__(self, max_images: int | None = None, seed: int = 0) -> None:
         """Choose `max_images` of the faces by a seed; None takes all."""
-        super().__init__("", max_images, seed, color=color)
+        super().__init__("", max_images, seed)
 
     @cached_property
     def root(self) -> Path:
@@ -244,17 +261,15 @@ class SyntheticData(ImageSource):
     kind = "drawn images"
     is_parallel = False  # 2 threads take 6 s for 200 faces, one takes 5 s
 
-    def __init__(self, max_images: int, leaves: float = 0.0, seed: int = 0, color: DataColor = "gray") -> None:
+    def __init__(self, max_images: int, leaves: float = 0.0, seed: int = 0) -> None:
         """Name the images.
 
         Args:
             max_images: How many images are drawn.
             leaves: Fraction of them that are dead leaves, 0 to 1.
             seed: Chooses the images; larger numbers of them with the same seed begin with the same ones.
-            color: Whether they are drawn in color; gray images are the luma of these.
         """
         self._seed = seed
-        self._color = color
         self._leaves = round(leaves * max_images)
         self._faces = max_images - self._leaves
         numbered = [("face", self._faces), ("leaves", self._leaves)]
@@ -274,22 +289,47 @@ class SyntheticData(ImageSource):
     def cache_key(self) -> str:
         """Hash the seed, the counts and the versions of the drawings."""
         leaves = (_LEAVES_VERSION, self._leaves) if self._leaves else ()
-        colors = ("rgb", _COLOR_VERSION) if self._color == "rgb" else ()
-        return _hash("faces", _FACES_VERSION, self._seed, self._faces, *leaves, *colors)
+        return _hash("faces", _FACES_VERSION, self._seed, self._faces, *leaves)
 
     def decode(self, index: int) -> NDArray[np.uint8]:
-        """Draw one image, shape (256, 256), or (256, 256, 3) in color."""
-        from deblur.synthesis import faces, leaves  # here, so that folders of images do without the drawing
+        """Draw one gray image, shape (256, 256): the luma of the one in color."""
+        return self._drawn(index, "gray")
 
-        is_face = index < self._faces
-        draw, number = (faces.draw, index) if is_face else (leaves.draw, index - self._faces)
-        return draw(self._seed, number, self._color)
+    def decode_rgb(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Draw one image in color, shape (256, 256, 3); return its luma as well."""
+        colors = self._drawn(index, "rgb")
+        return colors, luma(colors)
 
     def known_shapes(self) -> Iterator[Shape | None]:
         """Yield the shape that all have."""
         from deblur.synthesis import IMAGE_SIZE
 
         yield IMAGE_SIZE, IMAGE_SIZE
+
+    def _drawn(self, index: int, color: DataColor) -> NDArray[np.uint8]:
+        from deblur.synthesis import faces, leaves  # here, so that folders of images do without the drawing
+
+        is_face = index < self._faces
+        draw, number = (faces.draw, index) if is_face else (leaves.draw, index - self._faces)
+        return draw(self._seed, number, color)
+
+
+def checked_image(source: ImageSource, index: int, pixels: Any) -> NDArray[np.uint8]:
+    """Return what a source has decoded.
+
+    Raises:
+        UserError: It is no image, as it can be of a custom class.
+    """
+    if isinstance(pixels, np.ndarray):
+        if pixels.dtype == np.uint8 and pixels.size and (pixels.ndim == 2 or pixels.shape[2:] == (3,)):
+            return pixels
+        found = f"an array of shape {pixels.shape} and type {pixels.dtype}"
+    else:
+        found = f"an object of type {type(pixels).__name__}"
+    raise UserError(
+        f"data: {type(source).__name__} decodes {printable(source.names[index])} to {found}: it must return an array "
+        "in uint8, gray (H, W) or RGB (H, W, 3), of at least one pixel."
+    )
 
 
 def source_of(section: "Data", trusted: Sequence[str] = ()) -> ImageSource:

@@ -60,7 +60,8 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
             pixels that it looks like a decompression bomb (`PIL.Image.MAX_IMAGE_PIXELS`).
         UserError: No further file can be opened.
     """
-    return _read(path, _gray)
+    (gray,) = _read(path, _gray)
+    return gray
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
@@ -76,17 +77,28 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         BadImageError: As `read_gray`.
         UserError: As `read_gray`.
     """
-    return _read(path, _rgb)
+    return read_rgb_and_gray(path)[0]
 
 
-def _read(path: Path, pixels_of: Callable[[Container], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Open an image file, and return its upright pixels."""
+def read_rgb_and_gray(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Decode an image file once, and return what `read_rgb` and `read_gray` return.
+
+    Raises:
+        BadImageError: As `read_gray`.
+        UserError: As `read_gray`.
+    """
+    rgb, gray = _read(path, _rgb_and_gray)
+    return rgb, gray
+
+
+def _read(path: Path, pixels_of: Callable[[Container], Sequence[NDArray[np.uint8]]]) -> list[NDArray[np.uint8]]:
+    """Open an image file, and return its upright pixels, in one way or several."""
     try:
         with warnings.catch_warnings():  # of odd metadata, which change no pixel
             warnings.simplefilter("ignore")
             image = open_image(not_empty(path.read_bytes()), path)
             _refuse_bomb(image)
-            return np.array(upright(pixels_of(image), image.orientation), order="C")
+            return [np.array(upright(pixels, image.orientation), order="C") for pixels in pixels_of(image)]
     except (BadImageError, MemoryError):
         raise
     # A damaged file can raise nearly anything from a decoder: OSError, SyntaxError, struct.error, KeyError, ...
@@ -147,24 +159,26 @@ def _refuse_bomb(image: Container) -> None:
         raise BadImageError(f"has too many pixels ({pixels} pixels, where {Image.MAX_IMAGE_PIXELS} are allowed)")
 
 
-def _gray(image: Container) -> NDArray[np.uint8]:
+def _gray(image: Container) -> Sequence[NDArray[np.uint8]]:
     """Return the luma of pixels on white, 8 bits."""
     opaque = image.opaque_luma()
-    if opaque is not None:
-        return opaque
+    return [_luma_on_white(image.decoded()) if opaque is None else opaque]
+
+
+def _rgb_and_gray(image: Container) -> Sequence[NDArray[np.uint8]]:
+    """Return red, green and blue of pixels on white, and their luma, 8 bits."""
     raster = image.decoded()
+    is_deep = raster.pixels.dtype == np.uint16
+    pixels = eight_bits(_on_white_16(raster.pixels, raster.alpha)) if is_deep else _on_white(raster)
+    rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    return rgb, _luma_on_white(raster) if is_deep else luma(rgb)
+
+
+def _luma_on_white(raster: Raster) -> NDArray[np.uint8]:
     if raster.pixels.dtype == np.uint16:
         return eight_bits(_on_white_16(_luma_of_16_bits(raster.pixels), raster.alpha))
     pixels = _on_white(raster)
     return luma(pixels) if pixels.ndim == 3 else pixels
-
-
-def _rgb(image: Container) -> NDArray[np.uint8]:
-    """Return red, green and blue of pixels on white, 8 bits."""
-    raster = image.decoded()
-    is_deep = raster.pixels.dtype == np.uint16
-    pixels = eight_bits(_on_white_16(raster.pixels, raster.alpha)) if is_deep else _on_white(raster)
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
 
 
 def _on_white(raster: Raster) -> NDArray[np.uint8]:

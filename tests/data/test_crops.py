@@ -38,6 +38,7 @@ class One:
     def __init__(self, shape: tuple[int, int]) -> None:
         self.pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         self.shapes = (shape,)
+        self.channels = 1
 
     def __getitem__(self, index: int) -> np.ndarray:
         return self.pixels
