@@ -52,7 +52,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
         UserError: for the first key that is missing, unknown or out of range; the text says what is allowed.
     """
     config = {str(key): deepcopy(value) for key, value in cfg.items()} if stored else resolve(cfg)
-    if config.get("blur") == {"camera": None}:
+    if isinstance(config.get("blur"), dict) and config["blur"].keys() == {"camera"}:
         del config["blur"]  # by ~blur, which leaves the group within the group
     train = checked_section("", config, TrainConfig)
     refuse_unknown_names(train.loss if for_training else None, train.metrics, train.trusted)
@@ -110,7 +110,7 @@ def _with_channels(model: Target, data: schema.Data) -> Target:
     if "channels" not in settings and (data.channels == 1 or "channels" not in type(model).model_fields):
         return model
     channels = settings.get("channels")
-    if channels not in (None, data.channels):
+    if channels is not None and (type(channels) is not int or channels != data.channels):
         raise UserError(
             f"model.channels={shown(channels)} does not fit data.color={data.color}: leave out "
             f"model.channels, which is {data.channels} then."

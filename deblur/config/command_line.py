@@ -211,10 +211,14 @@ def _is_without_effect(override: str) -> bool:
 
 
 def _as_group(override: str) -> str:
-    """Return `blur.camera=photo` as `blur/camera=photo`: the option of a group within a group, written as a key."""
+    """Return `blur.camera=photo` as `blur/camera=photo`: the option of a group within a group, written as a key.
+
+    Null is the option none: as a value, it would take away the keys of a camera that the same command changes.
+    """
     key, _, value = override.partition("=")
-    is_chosen = key == CAMERAS.replace("/", ".") and all(one in options(CAMERAS) for one in value.split(","))
-    return f"{CAMERAS}={value}" if is_chosen else override
+    chosen = ["none" if one == "null" else one for one in value.split(",")]
+    is_chosen = key == CAMERAS.replace("/", ".") and all(one in options(CAMERAS) for one in chosen)
+    return f"{CAMERAS}={','.join(chosen)}" if is_chosen else override
 
 
 def _with_chosen_option(override: str) -> str:

@@ -4,6 +4,7 @@ It imports NumPy and OpenCV, which only commands that check a blur have to wait 
 """
 
 import contextlib
+import inspect
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, create_model
 
 from deblur.blur import FAMILIES, Degradation, KernelFile, Mixed, ParametricBlur
-from deblur.blur.camera import CAMERA_PARAMETERS, CAMERA_SWITCHES
+from deblur.blur.camera import CAMERA_PARAMETERS, CAMERA_SWITCHES, Camera
 from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.blur.families import completed, import_families
 from deblur.blur.kernel_file import refuse_no_file
@@ -153,8 +154,14 @@ def _families() -> type[Section]:
 
 
 def _camera_section() -> type[Section]:
-    switches = {name: (bool, Field(False, description=text)) for name, text in CAMERA_SWITCHES.items()}
-    own: dict[str, Any] = {**switches, **_fields(CAMERA_PARAMETERS, is_required=False)}
+    defaults = {name: one.default for name, one in inspect.signature(Camera).parameters.items()}
+    own: dict[str, Any] = {
+        **{name: (bool, Field(defaults[name], description=text)) for name, text in CAMERA_SWITCHES.items()},
+        **{
+            name: (_checked(one), Field(defaults[name], description=one.allowed))
+            for name, one in CAMERA_PARAMETERS.items()
+        },
+    }
     return create_model("CameraSettings", __base__=Section, **own)
 
 

@@ -57,6 +57,11 @@ def explain(error: Exception, config_name: str, overrides: Sequence[str]) -> str
         return f"{text.split(chr(39))[1]} belongs to a launcher that is not chosen: add hydra/launcher=joblib, for one."
     if absent := re.match(r"Could not delete from config\. '(.*)' does not exist", text):
         return f"~{absent[1]} deletes nothing: there is no {absent[1]}."
+    if (merged := re.match(r"Error merging override (.*?)=(\{.*)", text)) and "is not in struct" not in str(
+        error.__cause__
+    ):
+        key = merged[1].lstrip("+")
+        return f"{key}={merged[2].rstrip('.')} is not allowed: {key} is a value and has no keys."
     if text.startswith("Config group override must be a string"):
         return _explain_choice_of_no_name(overrides)
     if isinstance(error, OSError) and error.filename is not None:

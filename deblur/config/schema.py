@@ -25,13 +25,22 @@ def _odd(value: Any) -> int:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """Refuse true and 1.0, which equal 1."""
+    if value is not None and type(value) is not int:
+        raise ValueError("no whole number")
+    return value
+
+
 LONGEST_SWEEP = 100  # characters of a name; file systems allow 255 bytes, and a report joins several names
 _DEVICES = r"con|prn|aux|nul|com[0-9]|lpt[0-9]"
 _FOLDER_NAME = r"^[^/]+$"
 
 GroupBy = Literal["folder"] | None
 Channels = Annotated[
-    Literal[1, 3] | None, Field(description="1 with data.color=gray, 3 with data.color=rgb, or null for what fits")
+    Literal[1, 3] | None,
+    BeforeValidator(_whole),
+    Field(description="1 with data.color=gray, 3 with data.color=rgb, or null for what fits"),
 ]
 PositiveInt = Annotated[int, Field(ge=1)]
 Odd = Annotated[int, BeforeValidator(_odd)]

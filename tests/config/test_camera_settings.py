@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import deblur
+from deblur.blur import Box
+from deblur.blur.camera import Camera
 from deblur.config import check
 from deblur.config.blur_text import read_blur
 from deblur.config.command_line import run
-from deblur.config.degradations import named_camera
+from deblur.config.degradations import named_camera, section_of
 from deblur.config.identity import config_hash
 from deblur.config.keys import known_keys, options, preset
 from deblur.config.schema import TrainConfig
@@ -64,6 +66,23 @@ def test_a_configuration_of_before_is_that_of_the_same_run(changed: Change) -> N
     assert config_hash(before) == config_hash(composed) == config_hash(check(composed).plain())
     assert run_id(check(before), []) == "srcnn_915-box-lr_0.001-seed_0"
     assert config_hash(changed("blur/camera=linear")) != config_hash(composed)
+
+
+def test_the_last_camera_of_a_command_counts(accepted: Accepted) -> None:
+    assert cameras(accepted, "blur.camera=null", "blur/camera=photo") == [PHOTO]
+    assert cameras(accepted, "blur/camera=photo", "blur.camera=null") == [None]
+    assert cameras(accepted, "-m", "blur.camera=null,photo", "sweep=cameras") == [None, PHOTO]
+
+
+def test_links_that_are_left_out_are_those_of_the_class() -> None:
+    fields = section_of(Box, is_complete=True).model_fields["camera"]
+    section = next(kind for kind in get_args(fields.annotation) if kind is not type(None))
+    camera = Camera()
+    assert {name: field.default for name, field in section.model_fields.items()} == {
+        "linear": camera.linear,
+        "saturation": camera.saturation,
+        **{name: interval.low for name, interval in camera.intervals.items()},
+    }
 
 
 def test_links_are_changed_one_by_one(accepted: Accepted) -> None:
@@ -126,6 +145,21 @@ def test_a_preset_chooses_a_camera(accepted: Accepted, workplace: Path) -> None:
             "saturation, shot_noise. Did you mean blur.camera.shot_noise=0?",
         ),
         ("~blur", "blur is missing: give a group: blur=NAME. blur=none is for none."),
+        ("~blur blur/camera=photo", "blur is missing: give a group: blur=NAME. blur=none is for none."),
+        (
+            "blur/camera=photo blur.camera.exposure=2 blur.camera=null",
+            "blur.camera.exposure is unknown: blur.camera has no keys without blur/camera=linear or blur/camera=photo.",
+        ),
+        (
+            "blur/camera=photo blur.camera.exposure={a:1}",
+            "blur.camera.exposure={a:1} is not allowed: blur.camera.exposure is a value and has no keys.",
+        ),
+        (
+            "blur=varying blur.extent={a:1}",
+            "blur.extent={a:1} is not allowed: blur.extent is a value and has no keys.",
+        ),
+        ("model.channels=true", "model.channels=true is not allowed: give 1 with data.color=gray, 3 with"),
+        ("model.channels=1.0", "model.channels=1.0 is not allowed: give 1 with data.color=gray, 3 with"),
         (
             "blur=mixed +blur.families.box.camera=null",
             "blur.families.box.camera is unknown: blur.families.box has the keys size, weight.",
