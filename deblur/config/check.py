@@ -169,6 +169,7 @@ def check_blur(blur: Any, trusted: Sequence[str]) -> tuple[Target, "Degradation 
     section = checked_section(
         "blur", complete, degradations.section_of(kind, is_complete=degradations.is_ours(blur["_target_"]))
     )
+    degradations.refuse_without_effect(section, kind)
     degradation = degradations.built(section, kind, trusted)
     return section, degradation
 

@@ -18,6 +18,7 @@ from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.blur.families import completed, import_families
 from deblur.blur.kernel_file import refuse_no_file
 from deblur.blur.parameters import Parameter, Text
+from deblur.blur.varying import DEFOCUS, Varying
 from deblur.config.build import build, find_class, trust
 from deblur.config.keys import CAMERAS, nearest, options, preset
 from deblur.config.sections import OpenTarget, Section, Target, shown
@@ -120,6 +121,22 @@ def built(blur: Target, kind: type[Degradation], trusted: Sequence[str]) -> Degr
     except ValueError as error:
         start = "blur." if is_ours(blur.target) else f"{blur.target} refuses its arguments: "
         raise UserError(f"{start}{error}") from error
+
+
+def refuse_without_effect(blur: Target, kind: type[Degradation]) -> None:
+    """Refuse the shake of a camera for a blur that is defocus alone, if it was changed: it would only rename the run.
+
+    Raises:
+        UserError: if that is so.
+    """
+    settings = blur.plain()
+    if not issubclass(kind, Varying) or settings.get("kind") != DEFOCUS:
+        return
+    if settings.get("shake") != preset("blur", Varying.family)["shake"]:
+        raise UserError(
+            f"blur.shake={shown(settings.get('shake'))} is of a camera that rolls, and has no effect with "
+            f"blur.kind={DEFOCUS}: leave out blur.shake, or take another blur.kind."
+        )
 
 
 def drawn_part(blur: Target, degradation: Degradation | None) -> str | None:

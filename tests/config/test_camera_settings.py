@@ -158,6 +158,10 @@ def test_a_preset_chooses_a_camera(accepted: Accepted, workplace: Path) -> None:
             "blur=varying blur.extent={a:1}",
             "blur.extent={a:1} is not allowed: blur.extent is a value and has no keys.",
         ),
+        (
+            "blur=varying blur.kind=defocus blur.shake=0.3",
+            "blur.shake=0.3 is of a camera that rolls, and has no effect with blur.kind=defocus: leave out blur.shake",
+        ),
         ("model.channels=true", "model.channels=true is not allowed: give 1 with data.color=gray, 3 with"),
         ("model.channels=1.0", "model.channels=1.0 is not allowed: give 1 with data.color=gray, 3 with"),
         (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from odd_images import Odd, odd_images
 from PIL import Image
 
-from deblur.image_io.decoding import BadImageError, digest, luma, read_gray, read_rgb
+from deblur.image_io.decoding import BadImageError, digest, luma, read_gray, read_rgb, read_rgb_and_gray
 
 SHOWN = [odd for odd in odd_images() if odd.pixels is not None]
 REFUSED = [odd for odd in odd_images() if odd.pixels is None]
@@ -57,6 +57,7 @@ def test_the_luma_of_every_kind_of_file_is_what_is_read_as_gray(tmp_path: Path) 
     for odd in SHOWN:
         path = write(tmp_path, odd)
         gray, of_rgb = read_gray(path), luma(read_rgb(path))
+        np.testing.assert_array_equal(read_rgb_and_gray(path)[1], gray, err_msg=odd.name)
         if odd.pixels is not None and odd.pixels.dtype == np.uint16:
             assert np.abs(of_rgb.astype(int) - gray).max() <= 1, odd.name
         else:
