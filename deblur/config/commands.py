@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from omegaconf import DictConfig
 from pydantic import Field, model_validator
@@ -35,7 +35,7 @@ class EvaluateConfig(Section):
     compare: list[Place] = Field(description="a list of two run folders: compare=[DIR,DIR]")
     both_boundaries: bool | None = Field()
     split: Literal["train", "val", "test", "all"] | None = Field()
-    color: Color | None = Field(None, description=f"{listed(Color)}, or null")
+    color: Color | None = Field(None, description=listed_names([*get_args(Color), "null"]))
     accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
     metrics: list[str] | None = Field(
