@@ -30,8 +30,10 @@ READ_NOISE: Final = 0.002  # likewise
 SITES: Final = (((0, 0),), ((0, 1), (1, 0)), ((1, 1),))
 """Rows and columns, modulo 2, of the red, green and blue pixels of a Bayer pattern."""
 
-WEIGHTS: Final = np.outer((1, 2, 1), (1, 2, 1)).astype(np.float64)
-"""Bilinear interpolation, to be divided by the sum of the weights at the sites."""
+SQUARE: Final = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float64)
+CROSS: Final = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float64)
+WEIGHTS: Final = (SQUARE, CROSS, SQUARE)
+"""Bilinear interpolation of red, green and blue, to be divided by the sum of the weights at the sites."""
 
 Noise = NDArray[np.float64]
 """Of light, (H, W, 3); white is 1."""
@@ -88,11 +90,11 @@ def noise_of(light: Noise, seed: int) -> Noise:
 def interpolated(noise: Noise) -> Noise:
     """Return the noise of which only the sites of each channel were recorded, interpolated bilinearly between them."""
     channels = []
-    for plane, sites in zip(np.moveaxis(noise, -1, 0), SITES, strict=True):
+    for plane, sites, weights in zip(np.moveaxis(noise, -1, 0), SITES, WEIGHTS, strict=True):
         is_site = np.zeros(plane.shape)
         for row, column in sites:
             is_site[row::2, column::2] = 1
-        total, weight = (_filtered(values) for values in (plane * is_site, is_site))
+        total, weight = (_filtered(values, weights) for values in (plane * is_site, is_site))
         channels.append(total / weight)
     return np.stack(channels, -1)
 
@@ -103,8 +105,8 @@ def developed(light: Noise) -> NDArray[np.uint8]:
     return levels
 
 
-def _filtered(values: Noise) -> Noise:
-    return np.asarray(cv2.filter2D(values, cv2.CV_64F, WEIGHTS, borderType=cv2.BORDER_REFLECT_101), np.float64)
+def _filtered(values: Noise, weights: Noise) -> Noise:
+    return np.asarray(cv2.filter2D(values, cv2.CV_64F, weights, borderType=cv2.BORDER_REFLECT_101), np.float64)
 
 
 def _mean_square(noise: Sequence[Any]) -> float:
