@@ -198,10 +198,10 @@ class _Padded(Baseline):
 
     def _restored(self, blurred: UnitImage, kernel: Psf, parameter: float) -> UnitImage:
         margins = self._margins(blurred.shape, kernel.shape)
-        extended = padded(self.space.entered(blurred.astype(np.float64)), self.boundary, *margins)
+        extended = padded(self.space.from_encoded(blurred.astype(np.float64)), self.boundary, *margins)
         restored = self._deconvolved(extended, kernel, parameter)
         inside = tuple(slice(before, before + size) for (before, _), size in zip(margins, blurred.shape, strict=True))
-        return self.space.left(restored[inside]).astype(np.float32)
+        return self.space.to_encoded(restored[inside]).astype(np.float32)
 
     @abstractmethod
     def _margins(self, shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> list[tuple[int, int]]:

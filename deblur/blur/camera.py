@@ -85,19 +85,24 @@ class Space:
     linear: bool = False
 
     @property
+    def words(self) -> str:
+        """Its name in sentences."""
+        return "linear light" if self.linear else "encoded values"
+
+    @property
     def settings(self) -> Mapping[str, str]:
         """What tables say of it; nothing of the encoded values, in which images are blurred without a camera."""
-        return {"space": "linear light"} if self.linear else {}
+        return {"space": self.words} if self.linear else {}
 
-    def entered(self, image: NDArray[Real]) -> NDArray[Real]:
-        """Return an image in [0, 1], of any shape, in this space."""
+    def from_encoded(self, image: NDArray[Real]) -> NDArray[Real]:
+        """Return an encoded image in [0, 1], of any shape, in this space."""
         return decoded(image) if self.linear else image
 
-    def entered_levels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8] | NDArray[np.float32]:
+    def from_levels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8] | NDArray[np.float32]:
         """Return an image in gray levels in this space, where white is 255 as well."""
         return np.asarray(cv2.LUT(image, _light_levels()), dtype=np.float32) if self.linear else image
 
-    def left(self, restored: NDArray[Real]) -> NDArray[Real]:
+    def to_encoded(self, restored: NDArray[Real]) -> NDArray[Real]:
         """Return the encoded values of an image in this space."""
         return encoded(restored) if self.linear else restored
 

@@ -246,6 +246,8 @@ def degrade(
         each = zip(planes, seeds, strict=True)
         return np.stack([degrade(one, degradation, replace(sampled, noise_seed=seed), crop) for one, seed in each], 2)
     if crop.boundary == "valid":
+        if isinstance(sampled.kernel, KernelField):  # the crop has the same kernels whatever its boundary
+            sampled = replace(sampled, kernel=sampled.kernel.spanning(crop))
         return crop.cut(degradation.apply(image, sampled))
     given = np.ascontiguousarray(crop.cut(image))
     # A custom class may have an `apply` of its own, without the boundary.

@@ -136,7 +136,7 @@ class Varying(Degradation):
         "extent": Parameter(
             "Extent of the widest kernel",
             1,
-            250,
+            100,
             unit="px",
             in_mixture=(5.0, 20.0),
             factors=HALF_AND_TWICE,

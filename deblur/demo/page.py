@@ -129,8 +129,9 @@ def build_page(networks: Networks, visitors: Visitors, max_megapixels: float) ->
                     work_text(name, blurred_by, restorer.name),
                     resized_text(image.pixels.shape[:2], smaller.pixels.shape[:2], max_megapixels),
                     color_text(restorer.channels, is_color=is_color),
-                    result_text(outcome.gain, is_color=is_color),
+                    result_text(outcome.gain, of_luma=is_color and restorer.channels == 1),
                     training_text(restorer.settings),
+                    restorer.caveat,
                 ]
             )
             shown: Shown = (before, after), said, gr.update(value=after, interactive=True)

@@ -75,17 +75,17 @@ def color_text(channels: int, *, is_color: bool) -> str:
         is_color: whether the image is a color image.
     """
     if channels == 1:
-        return "The network is for gray images: the brightness was restored, the colors were kept." if is_color else ""
+        return "The network is for gray images: the luma was restored, the colors were kept." if is_color else ""
     if is_color:
         return "Red, green and blue were restored at once."
-    return "The image is gray and the network is for color images: the brightness of its result was taken."
+    return "The image is gray and the network is for color images: the luma of its result was taken."
 
 
-def result_text(gain: Gain | None, *, is_color: bool = False) -> str:
-    """Return a sentence on the gain of a network, which is that of the brightness for a color image."""
+def result_text(gain: Gain | None, *, of_luma: bool = False) -> str:
+    """Return a sentence on the gain of a network, which is that of the luma if it restores no colors."""
     if gain is None:
         return UNKNOWN_GAIN
-    psnr = "PSNR of the brightness" if is_color else "PSNR"
+    psnr = "PSNR of the luma" if of_luma else "PSNR"
     if math.isinf(gain.blurred):
         changed = "left it as it is" if math.isinf(gain.restored) else f"took it to a {psnr} of {gain.restored:.2f} dB"
         return (

@@ -242,7 +242,8 @@ def blur_and_restore(
         return Outcome(before, after, None)
     sharp = eight_bits(image.pixels)
     compared_with = sharp if blur is None else reference(sharp, blur, _DRAWN_FOR)
-    found = gain(eight_bits(before.pixels), eight_bits(after.pixels), compared_with)
+    of_luma = restorer.channels == 1
+    found = gain(eight_bits(before.pixels), eight_bits(after.pixels), compared_with, of_luma=of_luma)
     return Outcome(before, after, found)
 
 

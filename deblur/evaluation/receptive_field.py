@@ -183,7 +183,8 @@ def filter_study(data: DeblurDataModule, crop: Crop, sizes: Sequence[int] = SIZE
     """Fit the best linear filter of each size on the training images and measure it on the test images.
 
     The filters are those of least squares from the blurred image to the sharp one: what no linear layer of that size
-    can beat on the training images. The channels of RGB images count as images of their own, with one filter for all.
+    can beat on the training images. They are fitted to encoded values, which are what a network is given, also where
+    the blur happened in linear light. The channels of RGB images count as images of their own, with one filter for all.
 
     Args:
         data: the images, set up, with a blur that is the same for all.

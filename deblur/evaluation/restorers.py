@@ -5,13 +5,14 @@ Shapes: N images of C channels, 1 for gray and 3 for RGB.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from deblur.baselines import Baseline
+from deblur.blur.camera import ENCODED, Space
 from deblur.blur.images import image_of, planes_of
 from deblur.blur.kernels import Psf, identity
 from deblur.choices import Color
@@ -21,6 +22,9 @@ from deblur.inference.pixels import restore_pixels
 from deblur.inference.prefilters import prefilter_of
 from deblur.inference.tiles import Plane
 from deblur.models.protocol import traits_of
+
+if TYPE_CHECKING:  # SciPy is loaded for a network that wants a Wiener estimate
+    from deblur.wiener.prefilter import WienerPrefilter
 
 Kernels = Sequence[Psf | None]
 
@@ -36,12 +40,20 @@ class Restorer(ABC):
         channels: of the images that it restores; None for any.
         wants_wiener_estimate: whether it relies on an estimate of the whole blurred images.
         needs_kernel: whether it needs the kernel of each image.
+        prefilter: the Wiener pre-filter of a network that relies on one.
+        space: in which it takes images to be blurred.
     """
 
     name: str
     channels: int | None = None
     wants_wiener_estimate: bool = False
     needs_kernel: bool = False
+    prefilter: "WienerPrefilter | None" = None
+
+    @property
+    def space(self) -> Space:
+        """That of its pre-filter, or else that of the encoded values."""
+        return ENCODED if self.prefilter is None else Space(self.prefilter.linear_light)
 
     def to(self, device: torch.device) -> None:  # noqa: B027 # most compute on the processor
         """Compute on a device, if it can be chosen."""
@@ -76,9 +88,9 @@ class NetworkRestorer(Restorer):
         """Take a trained network."""
         self.name = name
         self.channels = traits_of(network).channels
-        self._prefilter = prefilter_of(network)
-        self.wants_wiener_estimate = self._prefilter is not None
-        self.needs_kernel = self._prefilter is not None and self._prefilter.needs_kernel
+        self.prefilter = prefilter_of(network)
+        self.wants_wiener_estimate = self.prefilter is not None
+        self.needs_kernel = self.prefilter is not None and self.prefilter.needs_kernel
         self._network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
 
     def to(self, device: torch.device) -> None:
@@ -87,10 +99,10 @@ class NetworkRestorer(Restorer):
 
     def wiener_estimate(self, blurred: Tensor, kernels: Kernels) -> Tensor | None:
         """Return the Wiener estimates that the network wants, made on the processor."""
-        if self._prefilter is None:
+        if self.prefilter is None:
             return None
         images = map(image_of, blurred.numpy(force=True))
-        wiener_estimates = [self._prefilter(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
+        wiener_estimates = [self.prefilter(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
         return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device)
 
     def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
@@ -108,6 +120,7 @@ class ExportedRestorer(Restorer):
         """Take an open network."""
         self.name = name
         self.channels = network.channels
+        self.prefilter = network.prefilter
         self.wants_wiener_estimate = network.prefilter is not None
         self.needs_kernel = network.needs_kernel
         self._network = network
@@ -155,6 +168,7 @@ class GrayRestorer(Restorer):
         self.name = f"{restorer.name} ({ROUTES[color]})"
         self.wants_wiener_estimate = restorer.wants_wiener_estimate
         self.needs_kernel = restorer.needs_kernel
+        self.prefilter = restorer.prefilter
         self._restorer = restorer
         self._color = color
 

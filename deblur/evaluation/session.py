@@ -16,6 +16,7 @@ from deblur.data.datamodule import DeblurDataModule
 from deblur.data.sizes import nothing_left
 from deblur.device import Device, DeviceRequest, keep_freed_memory, taken_device
 from deblur.errors import UserError
+from deblur.evaluation.assumptions import differing_assumptions, dropped_camera
 from deblur.evaluation.measuring import Row, measure_restorers
 from deblur.evaluation.opening import (
     Subject,
@@ -51,14 +52,14 @@ class Evaluation:
         rows: one for each restorer and image.
         summary: what metrics.json holds.
         infos: of the metrics.
-        note: a sentence on the metrics, or None.
+        notes: sentences on what to keep in mind.
     """
 
     name: str
     rows: list[Row]
     summary: dict[str, Any]
     infos: list[MetricInfo]
-    note: str | None
+    notes: list[str]
 
 
 def evaluate(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
@@ -78,7 +79,7 @@ def evaluate(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     found, problems = measured(asked, defaults)
     parts: list[str] = []
     for folder, one in found:
-        parts += [restorer_table(one.summary, one.infos), *([one.note] if one.note else [])]
+        parts += [restorer_table(one.summary, one.infos), *one.notes]
         parts.append(f"All numbers are in {folder}")
     return with_problems(paragraphs(*parts), problems)
 
@@ -177,6 +178,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         boundaries[crop.boundary] = {
             "restorers": _means(found, infos, [each.name for each in restorers], [each.name for each in networks]),
             "baselines": {baseline.name: dict(baseline.settings) for baseline in baselines},
+            **_linear_light(networks, baselines),
             "margin": list(crop.margin),
         }
     subject = "baselines" if network is None else network.restorer.name
@@ -205,7 +207,18 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         "versions": versions(),
     }
     name = safe_name("-".join([subject, "on", *labels, digest]), longest=_LONGEST_NAME)
-    return Evaluation(name, rows, summary, infos, psnr_note(config.metrics))
+    notes = [note] if (note := psnr_note(config.metrics)) else []
+    if network is not None:
+        notes += dropped_camera(network.config.get("blur", {}), settings["blur"])
+        notes += differing_assumptions(network.restorer, crops, data.space)
+    return Evaluation(name, rows, summary, infos, notes)
+
+
+def _linear_light(networks: Sequence[Restorer], baselines: Sequence[Baseline]) -> dict[str, list[str]]:
+    """Return the names of what works in linear light, if anything does."""
+    found = [each.name for each in networks if each.space.linear]
+    found += [each.name for each in baselines if "space" in each.settings]
+    return {"linear_light": found} if found else {}
 
 
 def _means(

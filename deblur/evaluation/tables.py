@@ -22,7 +22,8 @@ def restorer_table(summary: Mapping[str, Any], infos: Sequence[MetricInfo]) -> L
     )
     for name in names:
         means = [boundary["restorers"][name] for boundary in boundaries.values()]
-        rows.append([name, *_side_by_side(means, infos)])
+        is_linear = name in next(iter(boundaries.values())).get("linear_light", [])
+        rows.append([f"{name}, in linear light" if is_linear else name, *_side_by_side(means, infos)])
         rows[-1].append(" / ".join(number(one["degraded"], ".1%") for one in means))
         if is_compared:
             rows[-1].append(" / ".join(f"{one['network_above']:.0%}" for one in means if "network_above" in one))

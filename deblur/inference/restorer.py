@@ -1,6 +1,7 @@
 """A trained network as a function from an image to an image."""
 
 import difflib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ Advance = Callable[[], object]
 
 ONNX_SUFFIX = ".onnx"
 
+_log = logging.getLogger(__name__)
+
 
 class Restorer:
     """Restores images with one network.
@@ -32,6 +35,7 @@ class Restorer:
     Attributes:
         name: of the network.
         settings: of its training: the sections `model` and `blur`, and others if they are known.
+        caveat: a sentence on what the network is not for, which is logged as well; empty for most.
     """
 
     def __init__(
@@ -40,6 +44,9 @@ class Restorer:
         """Take a network in float32 (`exact`), and the same in lower precision, for images of 8 bits (`fast`)."""
         self.name = name
         self.settings = settings
+        self.caveat = _caveat(name, exact)
+        if self.caveat:
+            _log.warning("%s", self.caveat)
         self._exact = TiledNetwork(exact)
         self._fast = self._exact if fast is None else TiledNetwork(fast)
 
@@ -207,6 +214,15 @@ def load(
     is_fast = precision == "bf16-mixed" or (precision == "auto" and multiplies_bfloat16(found, 0))
     exact, fast = (TorchNetwork(trained.network, device, bfloat16) for bfloat16 in (False, True))
     return Restorer(trained.name, trained.config, exact, fast if is_fast else None)
+
+
+def _caveat(name: str, network: TileNetwork) -> str:
+    if network.prefilter is None or network.prefilter.boundary != "circular":
+        return ""
+    return (
+        f"{name} was trained with data.boundary=circular: its Wiener filter takes each image for periodic, and adds "
+        "strong artifacts to photographs, which are not. Train with data.boundary=valid for photographs."
+    )
 
 
 def _near(network: str | Path) -> str:

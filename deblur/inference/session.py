@@ -22,11 +22,12 @@ from deblur.inference.panels import contact_sheet, liveliest_detail, row, side_b
 from deblur.inference.places import Task, refuse_losses
 from deblur.inference.pretrained import DEFAULT, PRETRAINED
 from deblur.inference.restorer import Restorer, load
-from deblur.inference.simulation import Gain, degraded, drawn, gain, reference
+from deblur.inference.simulation import Gain, crop_of, degraded, drawn, gain, reference
 from deblur.text import Lines, counted, lines, paragraphs
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur import Degradation
+    from deblur.blur.images import Boundary
     from deblur.blur.kernels import Psf
 
 UNKNOWN_GAIN = (
@@ -142,6 +143,8 @@ class _Simulation:
         own = restorer.settings["blur"] if blur.family == TRAINING else None
         settings = blur.settings(own, asked.trusted)
         self._degradation = _built(blur, settings, asked.trusted)
+        trained_on = (restorer.settings.get("data") or {}) if blur.family == TRAINING else {}
+        self._boundary: Boundary = trained_on.get("boundary", "symmetric")
         self._name = settings.get("name") or settings["_target_"]
         self._restorer = restorer
         if restorer.needs_kernel:
@@ -153,11 +156,12 @@ class _Simulation:
     def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> DecodedImage:
         """Return an image blurred, restored and sharp, side by side."""
         given = eight_bits(image.pixels)
-        blurred = degraded(given, self._degradation, task.name)
-        sharp = reference(given, self._degradation, task.name)
+        crop = crop_of(self._boundary, self._degradation, given.shape)
+        blurred = degraded(given, self._degradation, task.name, crop)
+        sharp = reference(given, self._degradation, task.name, crop)
         kernel = drawn(self._degradation, task.name).psf if self._restorer.needs_kernel else None
         restored = self._restorer(blurred, self._color, advance, kernel)
-        self.gains[task.name] = gain(blurred, restored, sharp)
+        self.gains[task.name] = gain(blurred, restored, sharp, of_luma=self._restorer.channels == 1)
         return row([blurred, restored, sharp])
 
     def table(self) -> Lines:
@@ -167,7 +171,9 @@ class _Simulation:
             [name, *map(_decibels, (one.blurred, one.restored, one.difference), digits)]
             for name, one in self.gains.items()
         ]
-        title = f"PSNR of the brightness, blurred by {self._name}"
+        boundary = "" if self._boundary == "symmetric" else f" with a {self._boundary} boundary"
+        of = "of the luma" if self._restorer.channels == 1 else "over red, green and blue"
+        title = f"PSNR {of}, blurred by {self._name}{boundary}"
         return table(title, ["", "blurred, dB", "restored, dB", "gain, dB"], rows)
 
 

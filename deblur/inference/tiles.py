@@ -69,7 +69,10 @@ class TileNetwork(ABC):
         height, width, channels = image.shape
         estimate = np.empty((self.prefilter.planes, channels, height, width), np.float32)
         for channel in range(channels):
-            estimate[:, channel] = self.prefilter(np.ascontiguousarray(as_unit(image[..., channel])), kernel)
+            if channel > 0 and image.strides[2] == 0:  # a gray image as three equal channels
+                estimate[:, channel] = estimate[:, 0]
+            else:
+                estimate[:, channel] = self.prefilter(np.ascontiguousarray(as_unit(image[..., channel])), kernel)
         return estimate.reshape(-1, height, width)
 
     @abstractmethod

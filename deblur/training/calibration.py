@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+from collections.abc import Mapping
 from typing import Any, Final, Protocol, runtime_checkable
 
 from torch import nn
@@ -24,8 +25,8 @@ class NeedsCalibration(Protocol):
     def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:
         """Take sharp images (H, W) or (H, W, 3) in uint8, the same blurred, and what each was blurred with.
 
-        With `data.boundary=circular`, `boundary="circular"` is given as well. A parameter `space` gets the
-        `deblur.blur.camera.Space` in which they were blurred.
+        With `data.boundary=circular`, `boundary="circular"` is given as well, and with a blur in linear light `space`,
+        the `deblur.blur.camera.Space` in which they were blurred.
         """
 
 
@@ -42,17 +43,32 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
     if traits_of(network).wants_wiener_estimate and isinstance(network, NeedsCalibration):
         crop = data.crop()
         arguments: dict[str, Any] = {} if crop.extension == "symmetric" else {"boundary": crop.extension}
-        if arguments and "boundary" not in inspect.signature(network.calibrate).parameters:
-            raise UserError(
-                f"data.boundary=circular needs a network that knows of it, and {type(network).__name__}.calibrate has "
-                "no argument boundary: take data.boundary=symmetric or valid."
-            )
+        if data.space.linear:
+            arguments["space"] = data.space
+        _refuse_unknown(network, arguments)
         given = data.fitting_images(IMAGES, crop)
         log.info(f"Calibrating the network on {counted(len(given[0]), 'training image')}.")
-        if "space" in inspect.signature(network.calibrate).parameters:
-            arguments["space"] = data.space
         try:
             network.calibrate(*given, **arguments)
         except ValueError as error:
             raise UserError(f"The network cannot be calibrated on these images: {error}.") from error
     data.prefilter = prefilter_of(network)
+
+
+_NEEDED_BY: Final = {
+    "boundary": ("data.boundary=circular", "data.boundary=symmetric or valid"),
+    "space": ("a blur in linear light", "blur.camera.linear=false"),
+}
+
+
+def _refuse_unknown(network: NeedsCalibration, arguments: Mapping[str, Any]) -> None:
+    known = inspect.signature(network.calibrate).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    for argument in arguments:
+        if argument not in known:
+            needing, instead = _NEEDED_BY[argument]
+            raise UserError(
+                f"{needing} needs a network that knows of it, and {type(network).__name__}.calibrate has no argument "
+                f"{argument}: take {instead}."
+            )

@@ -118,12 +118,12 @@ class WienerFilter:
         check_training_images(sharp, blurred, kernels)
         height, width = Counter(image.shape for image in sharp).most_common(1)[0][0]
         contrasts = [space.contrast(image) for image in blurred]
-        lights, taken = (map(space.entered_levels, images) for images in (sharp, blurred))
+        lights, taken = (map(space.from_levels, images) for images in (sharp, blurred))
         differences = (
             _scaled(after - convolve(before, Kernel(kernel), boundary), contrast)
             for before, after, kernel, contrast in zip(lights, taken, kernels, contrasts, strict=True)
         )
-        originals = map(_scaled, map(space.entered_levels, sharp), contrasts)
+        originals = map(_scaled, map(space.from_levels, sharp), contrasts)
         spectrum = CircularSpectrum if boundary == "circular" else PowerSpectrum
         power = spectrum.measured(originals, (height, width), ROUNDING_POWER)
         noise = spectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
@@ -182,13 +182,13 @@ class WienerFilter:
             return np.stack([self.by_fft(blurred, kernel, factor) for factor in noise_scales])
         # In float32, like the image: each array of 30 megapixels would take 240 MB in float64.
         noise = self._noise_of(blurred)
-        coefficients = fft.dctn(self.space.entered(blurred.astype(np.float32, copy=False)), norm="ortho")
+        coefficients = fft.dctn(self.space.from_encoded(blurred.astype(np.float32, copy=False)), norm="ortho")
         restored = np.empty((len(noise_scales), *blurred.shape), np.float32)
         for plane, factor in zip(restored, noise_scales, strict=True):
             for top, gain in self._gains_by_rows(kernel, blurred.shape, noise, factor):
                 rows = slice(top, top + len(gain))
                 np.multiply(coefficients[rows], gain, out=plane[rows])
-            plane[:] = self.space.left(fft.idctn(plane, norm="ortho", overwrite_x=True))
+            plane[:] = self.space.to_encoded(fft.idctn(plane, norm="ortho", overwrite_x=True))
         return restored
 
     def _noise_of(self, blurred: UnitImage) -> PowerSpectrum:
@@ -197,14 +197,14 @@ class WienerFilter:
 
     def _restored_circularly(self, blurred: UnitImage, kernel: Psf, noise_scales: Sequence[float]) -> UnitImage:
         """Restore an image with a circular boundary, as `__call__` does."""
-        image = self.space.entered(blurred.astype(np.float32, copy=False))
+        image = self.space.from_encoded(blurred.astype(np.float32, copy=False))
         height, width = image.shape
         noise = self._noise_of(blurred)
         response = transfer(kernel, height, width).astype(np.complex64)
         restored = [
             filtered(image, wiener_gain(response, self.power, noise, factor, height, width)) for factor in noise_scales
         ]
-        return self.space.left(np.stack(restored).astype(np.float32, copy=False))
+        return self.space.to_encoded(np.stack(restored).astype(np.float32, copy=False))
 
     def _gains_by_rows(
         self, kernel: Psf, shape: tuple[int, ...], noise: PowerSpectrum, noise_scale: float
@@ -247,9 +247,9 @@ class WienerFilter:
             noise = noise.changed(white_noise(blurred) + self.fft_noise_scale * ROUNDING_POWER, LEAST_NOISE_POWER)
         else:
             noise_scale = noise_scale * self.fft_noise_scale
-        image = self.space.entered(blurred.astype(np.float32, copy=False))
+        image = self.space.from_encoded(blurred.astype(np.float32, copy=False))
         restored = restore_by_fft(image, kernel, self.power, noise, noise_scale)
-        return self.space.left(restored.astype(np.float32, copy=False))
+        return self.space.to_encoded(restored.astype(np.float32, copy=False))
 
 
 def white_noise(image: UnitImage) -> float:

@@ -192,7 +192,7 @@ def test_the_network_that_is_pretrained_can_be_trained_on_the_mixture_that_it_wa
             "blur.kind=null is not allowed: give rotation, defocus, or any for one of the two",
         ),
         ("varying", "blur.variation=1.5", "blur.variation=1.5 is not allowed: give a number from 0 to 1, or a pair"),
-        ("varying", "blur.extent=[9,5]", "blur.extent=[9,5] is not allowed: give a number from 1 to 250 [px], or a"),
+        ("varying", "blur.extent=[9,5]", "blur.extent=[9,5] is not allowed: give a number from 1 to 100 [px], or a"),
         ("varying", "~blur.kind", "blur.kind is missing: give rotation, defocus, or any for one of the two per image."),
         ("trajectory", "blur.extent=0", "blur.extent=0 is not allowed: give a number from 1 to 250 [px], or a pair"),
         ("trajectory", "blur.extent=[9,5]", "blur.extent=[9,5] is not allowed: give a number from 1 to 250 [px]"),

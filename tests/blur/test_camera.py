@@ -77,7 +77,7 @@ def test_the_curve_continues_as_an_odd_function_and_above_white() -> None:
 def test_all_levels_survive_decoding_and_encoding() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     np.testing.assert_array_equal(taken(NoBlur(camera={"linear": True}), levels), levels)
-    np.testing.assert_array_equal(np.rint(255 * encoded(Space(True).entered_levels(levels) / 255)), levels)
+    np.testing.assert_array_equal(np.rint(255 * encoded(Space(True).from_levels(levels) / 255)), levels)
 
 
 # No camera, and a camera that changes nothing

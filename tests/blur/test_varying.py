@@ -221,10 +221,26 @@ def test_the_channels_share_the_field(kind: str, boundary: str) -> None:
     assert alone.shape == ((42, 33) if boundary == "valid" else (60, 51))
 
 
+@pytest.mark.parametrize("kind", ["rotation", "defocus"])
+@pytest.mark.parametrize("margin", [(12, 12), (9, 16)])
+def test_a_crop_has_the_same_kernels_whatever_its_boundary(kind: str, margin: tuple[int, int]) -> None:
+    degradation = Varying(9, 1, 0.5, kind)
+    sampled = degradation.sample(np.random.default_rng(1))
+    image: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (90, 75), dtype=np.uint8)
+    crops = [Crop(boundary, margin, 40) for boundary in ("symmetric", "valid", "circular")]
+    interiors = [degrade(image, degradation, sampled, crop)[9:-9, 9:-9].astype(int) for crop in crops]
+    assert interiors[0].shape == (22, 22)
+    for other in interiors[1:]:  # sums of other order are rounded
+        assert np.abs(other - interiors[0]).max() <= 1
+        assert np.mean(other != interiors[0]) < 0.01
+    whole = degrade(image, degradation, sampled)[25:-25, 18:-17][9:-9, 9:-9].astype(int)
+    assert np.abs(whole - interiors[0]).max() > 1  # the kernels of the whole image are others
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((0.5, 1, 0, "rotation"), "extent is 0.5 px; it must be a number from 1 to 250"),
+        ((0.5, 1, 0, "rotation"), "extent is 0.5 px; it must be a number from 1 to 100"),
         ((9, 2, 0, "rotation"), "variation is 2; it must be a number from 0 to 1"),
         ((9, 1, [0, 2], "rotation"), r"shake is \[0, 2\]; it must be a number from 0 to 1"),
         ((9, 1, 0, "roll"), "kind is roll; it must be rotation, defocus, or any for one of the two per image"),

@@ -180,7 +180,7 @@ def test_an_rgb_network_restores_a_color_image_and_measures_on_a_blurred_one(bro
         assert np.array_equal(np.asarray(restored), np.asarray(Image.open(path))[..., [2, 0, 1]])
         page.get_by_label("Box").check()
         restore_button(page).click()
-        page.get_by_text("PSNR of the brightness before").wait_for()
+        page.get_by_text("PSNR before").wait_for()
         page.get_by_label("Sample face").check()
         wait_until_empty(page)
         restore_button(page).click()

@@ -44,21 +44,21 @@ def test_a_result_is_told_in_a_sentence(gain: Gain | None, sentence: str) -> Non
 
 
 def test_the_psnr_of_a_color_image_is_that_of_the_brightness() -> None:
-    said = "PSNR of the brightness before: 24.10 dB, after: 27.31 dB, gain: +3.21 dB."
-    assert result_text(Gain(24.104, 27.311), is_color=True) == said
-    assert result_text(None, is_color=True) == UNKNOWN_GAIN
+    said = "PSNR of the luma before: 24.10 dB, after: 27.31 dB, gain: +3.21 dB."
+    assert result_text(Gain(24.104, 27.311), of_luma=True) == said
+    assert result_text(None, of_luma=True) == UNKNOWN_GAIN
 
 
 @pytest.mark.parametrize(
     ("channels", "is_color", "told"),
     [
         (1, False, ""),
-        (1, True, "The network is for gray images: the brightness was restored, the colors were kept."),
+        (1, True, "The network is for gray images: the luma was restored, the colors were kept."),
         (3, True, "Red, green and blue were restored at once."),
         (
             3,
             False,
-            "The image is gray and the network is for color images: the brightness of its result was taken.",
+            "The image is gray and the network is for color images: the luma of its result was taken.",
         ),
     ],
 )

@@ -86,3 +86,13 @@ def test_a_circular_boundary_is_measured_alone(evaluated: Evaluate) -> None:
 def test_both_boundaries_are_the_other_two_also_for_circular_data(evaluated: Evaluate) -> None:
     overrides = ("baseline=[none]", "data.max_images=12", "data.boundary=circular", "data.eval_crop=64")
     assert list(evaluated(*overrides, "both_boundaries=true").summary["boundaries"]) == ["symmetric", "valid"]
+
+
+def test_baselines_say_that_they_use_linear_light(evaluated: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides = ["baseline=[none,dct_wiener]", "blur=box", "data.max_images=12", "both_boundaries=false"]
+    found = evaluated(*overrides, "blur/camera=linear")
+    assert found.summary["boundaries"]["symmetric"]["linear_light"] == ["dct_wiener"]
+    table = capsys.readouterr().out
+    assert "dct_wiener, in linear light" in table
+    assert "none, in linear light" not in table
+    assert "linear_light" not in evaluated(*overrides).summary["boundaries"]["symmetric"]

@@ -121,7 +121,7 @@ def test_a_simulation_shows_and_measures_color(networks: dict[str, Path], comman
     Image.fromarray(pixels).save(tmp_path / "a.png")
     told = command(tmp_path / "a.png", "-n", networks["exported onnx"], "--simulate", "none", "--precision=auto")
     assert told.code == 0, told.err
-    assert "PSNR of the brightness" in told.out
+    assert "PSNR over red, green and blue" in told.out
     blurred, restored, sharp = np.split(np.asarray(Image.open(tmp_path / "a-simulated.png")), 3, axis=1)
     np.testing.assert_array_equal(sharp, pixels)
     np.testing.assert_array_equal(blurred, pixels)

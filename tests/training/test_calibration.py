@@ -72,6 +72,25 @@ def test_a_network_of_somebody_elses_has_to_know_of_a_circular_boundary(cache_ro
         calibrate(Own([5, 3], [4]), drawn(cache_root, Box(5), boundary="circular"))
 
 
+def test_a_network_of_somebody_elses_has_to_know_of_linear_light(cache_root: Path) -> None:
+    class Own(WienerSRCNN):
+        def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:  # type: ignore[override]
+            super().calibrate(sharp, blurred, kernels)
+
+    class Taking(WienerSRCNN):
+        def calibrate(self, *given: Any, **others: Any) -> None:
+            super().calibrate(*given, **others)
+
+    in_light = drawn(cache_root, Box(5, camera={"linear": True}))
+    told = r"a blur in linear light needs .* Own\.calibrate has no argument space: take blur\.camera\.linear=false"
+    with pytest.raises(UserError, match=told):
+        calibrate(Own([5, 3], [4]), in_light)
+    network = Taking([5, 3], [4])
+    calibrate(network, in_light)
+    assert network.prefilter().linear_light
+    calibrate(Own([5, 3], [4]), drawn(cache_root, Box(5)))
+
+
 @pytest.mark.parametrize("boundary", ["symmetric", "valid"])
 def test_training_images_alone_are_measured_as_validation_sees_them(cache_root: Path, boundary: str) -> None:
     given = []

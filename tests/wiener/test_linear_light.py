@@ -100,7 +100,7 @@ def test_the_contrast_of_an_image_is_the_slope_of_the_curve() -> None:
     assert LINEAR.contrast(flat) == pytest.approx(slope)
     assert LINEAR.contrast(np.zeros((4, 4), np.uint8)) == pytest.approx(1 / 12.92)
     weak = np.random.default_rng(0).integers(126, 131, (64, 64), dtype=np.uint8)
-    light = LINEAR.entered_levels(weak)
+    light = LINEAR.from_levels(weak)
     assert light.std() / LINEAR.contrast(weak) == pytest.approx(weak.std(), rel=0.01)
 
 

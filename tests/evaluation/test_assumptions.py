@@ -1,0 +1,60 @@
+"""What an evaluation says of a network that was trained for other images."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from wiener_networks import calibrated
+
+from deblur.blur.camera import ENCODED, Space
+from deblur.blur.images import Boundary, Crop
+from deblur.evaluation.assumptions import differing_assumptions, dropped_camera
+from deblur.evaluation.restorers import NetworkRestorer
+from deblur.models import SRCNN
+
+LINEAR = Space(linear=True)
+CAMERA = {"camera": {"linear": True, "exposure": [0.7, 1.4]}}
+
+
+def notes(assumed: str, boundaries: Sequence[Boundary], *, is_linear: bool, space: Space) -> list[str]:
+    restorer = NetworkRestorer("own", calibrated())
+    assert restorer.prefilter is not None
+    restorer.prefilter = replace(restorer.prefilter, boundary=assumed, linear_light=is_linear)  # type: ignore[arg-type]
+    return differing_assumptions(restorer, [Crop(boundary) for boundary in boundaries], space)
+
+
+@pytest.mark.parametrize(
+    ("assumed", "boundaries", "told"),
+    [
+        ("symmetric", ["symmetric", "valid"], ""),
+        ("circular", ["circular"], ""),
+        ("circular", ["symmetric", "valid"], "a circular boundary, as in its training, and here the boundary is symm"),
+        ("circular", ["valid"], "a circular boundary, as in its training, and here the boundary is valid: its results"),
+        ("symmetric", ["circular"], "a symmetric boundary, as in its training, and here the boundary is circular"),
+    ],
+)
+def test_another_boundary_is_told(assumed: str, boundaries: Sequence[Boundary], told: str) -> None:
+    found = notes(assumed, boundaries, is_linear=False, space=ENCODED)
+    assert (len(found) == 1 and told in found[0]) if told else found == []
+
+
+@pytest.mark.parametrize("is_linear", [True, False])
+def test_another_space_is_told(is_linear: bool) -> None:
+    assert notes("symmetric", ["valid"], is_linear=is_linear, space=Space(is_linear)) == []
+    (found,) = notes("symmetric", ["valid"], is_linear=is_linear, space=Space(not is_linear))
+    told = "a blur in linear light, as in its training, and here encoded values are blurred"
+    assert (told if is_linear else "a blur in encoded values, as in its training, and here linear light") in found
+
+
+def test_a_network_without_a_pre_filter_assumes_nothing() -> None:
+    restorer = NetworkRestorer("own", SRCNN([5, 3], [4]))
+    assert differing_assumptions(restorer, [Crop("circular")], LINEAR) == []
+
+
+def test_a_camera_that_the_evaluation_leaves_out_is_told() -> None:
+    (told,) = dropped_camera(CAMERA, {"camera": None})
+    assert told.startswith(
+        "The network was trained with a camera in linear light, exposure 0.7 to 1.4, and these images"
+    )
+    for trained, measured in ((CAMERA, CAMERA), ({"camera": None}, {}), ({}, CAMERA)):
+        assert dropped_camera(trained, measured) == []
