@@ -1,8 +1,9 @@
 """How fast images are restored, and in how much memory: `python -m benchmarks.restore`.
 
-Four tables, all of the CPU: the rate of 9-3-1-5 in tiles compared with that of a matrix product; many small files,
-read, restored and written, compared with the network alone; a command as a whole; and images of 0.1 to 30 megapixels
-compared with scikit-image and onnxruntime.
+Five tables, all of the CPU: the rate of 9-3-1-5 in tiles compared with that of a matrix product; many small files,
+read, restored and written, compared with the network alone; an RGB image in tiles compared with the same image in one
+piece, which takes 6 GB; a command as a whole; and images of 0.1 to 30 megapixels compared with scikit-image and
+onnxruntime.
 """
 
 import argparse
@@ -17,9 +18,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+import deblur
 from benchmarks.restore_sizes import MEGAPIXELS, RICHARDSON_LUCY, WIENER, export, rows_of_sizes
 from benchmarks.results import Row, median_ratio, write_table
 from benchmarks.timing import seconds
+from deblur.blur.camera import ENCODED
 from deblur.device import Device, DeviceRequest, taken_device
 from deblur.image_io.images import DecodedImage
 from deblur.inference.batch import restore_all
@@ -28,13 +31,14 @@ from deblur.inference.restorer import Restorer
 from deblur.inference.tiles import TiledNetwork
 from deblur.inference.torch_network import TorchNetwork
 from deblur.inference.weights import write_weights
-from deblur.models import SRCNN
+from deblur.models import SRCNN, WienerSRCNN
 
 SHAPE = (1500, 2000)  # 3 megapixels
 PRODUCT = 2048  # side of the matrices whose product measures the speed of the machine
 SIDE = 256  # px, of the small files
-LARGE, PHOTOGRAPH = (6720, 4480), (4000, 3000)  # px
+LARGE, PHOTOGRAPH, SMALL = (6720, 4480), (4000, 3000), (64, 64)  # px
 KERNEL_SIZES, WIDTHS = (9, 3, 1, 5), (64, 32, 16)
+WIENER_KERNEL_SIZES, WIENER_WIDTHS = (5, 3, 3, 3, 3, 3, 5), (30, 30, 30, 30, 30, 30)
 START = "import deblur; deblur.load()"
 # Told by the process itself: its peak as its parent sees it would contain that of the parent.
 COMMAND = (
@@ -64,11 +68,13 @@ def main() -> None:
         write_table("restore_rate", "9-3-1-5 on 3 megapixels, and a matrix product", rates)
         batch = measure_batch(network, device, options.images, options.repeats)
         write_table("restore_batch", f"JPEG files of {SIDE}x{SIDE} px: read, restored and written", [batch])
+        write_table("restore_tiles", "9-3-1-5 for RGB images in float32, in tiles and as a whole", [measure_tiles()])
     with tempfile.TemporaryDirectory() as folder:
+        networks = write_networks(Path(folder))
         commands = [
             measure_start(options.repeats),
-            measure_memory("gaussian", LARGE, "color JPEG, by a network for gray images"),
-            measure_memory(str(write_rgb_network(Path(folder))), PHOTOGRAPH, "color JPEG, by 9-3-1-5 for RGB images"),
+            measure_memory("gaussian", LARGE, "a pretrained network for gray images"),
+            *(measure_memory(str(path), PHOTOGRAPH, what) for what, path in networks.items()),
         ]
         write_table("restore_command", "A command as a whole", commands)
     with tempfile.TemporaryDirectory() as folder:
@@ -133,49 +139,79 @@ def measure_batch(network: SRCNN, device: Device, count: int, repeats: int) -> R
     }
 
 
+def measure_tiles() -> Row:
+    """Return how far an RGB image that is restored in tiles is from the same image restored in one piece."""
+    network = TorchNetwork(SRCNN(KERNEL_SIZES, WIDTHS, channels=3), torch.device("cpu"))
+    width, height = PHOTOGRAPH
+    image = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
+    difference = TiledNetwork(network).restore(image)
+    difference -= TiledNetwork(network, width).restore(image)
+    return {"megapixels": width * height / 1e6, "largest difference": float(np.abs(difference).max())}
+
+
 def measure_start(repeats: int) -> Row:
     """Return how long it takes from a command until a network is loaded."""
     taken = [seconds(lambda: subprocess.run([sys.executable, "-c", START], check=True)) for _ in range(repeats)]
-    return {"what": "start until a network is loaded", "seconds": statistics.median(taken), "peak [MiB]": None}
-
-
-def write_rgb_network(folder: Path) -> Path:
-    """Write 9-3-1-5 for RGB images with random weights, and return its file."""
-    path = folder / "rgb.safetensors"
-    settings = {
-        "model": {
-            "_target_": "deblur.models.SRCNN",
-            "kernel_sizes": list(KERNEL_SIZES),
-            "widths": list(WIDTHS),
-            "channels": 3,
-        },
-        "blur": {"_target_": "deblur.blur.Box", "size": 7},
+    return {
+        "what": "start until a network is loaded",
+        "seconds": statistics.median(taken),
+        "peak [MiB]": None,
+        "small [MiB]": None,
     }
-    write_weights(path, SRCNN(KERNEL_SIZES, WIDTHS, channels=3).state_dict(), {"name": "rgb", "settings": settings})
-    return path
+
+
+def write_networks(folder: Path) -> dict[str, Path]:
+    """Write networks with random weights, and return their files by what they are."""
+    image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    kernel = deblur.kernel("box")
+    guided = WienerSRCNN(WIENER_KERNEL_SIZES, WIENER_WIDTHS, channels=3)
+    guided.calibrate([image], [deblur.degrade(image, "box")], [kernel], "symmetric", ENCODED)
+    networks = {
+        "9-3-1-5 for gray images": SRCNN(KERNEL_SIZES, WIDTHS),
+        "9-3-1-5 for RGB images": SRCNN(KERNEL_SIZES, WIDTHS, channels=3),
+        "a Wiener-guided network for RGB images": guided,
+    }
+    files = {}
+    for index, (what, network) in enumerate(networks.items()):
+        is_guided = network is guided
+        model = {
+            "_target_": f"deblur.models.{type(network).__name__}",
+            "kernel_sizes": list(WIENER_KERNEL_SIZES if is_guided else KERNEL_SIZES),
+            "widths": list(WIENER_WIDTHS if is_guided else WIDTHS),
+            "channels": network.channels,
+        }
+        settings = {"model": model, "blur": {"_target_": "deblur.blur.Box", "size": 7}}
+        files[what] = folder / f"{index}.safetensors"
+        write_weights(files[what], network.state_dict(), {"name": what, "settings": settings})
+    return files
 
 
 def measure_memory(network: str, size: tuple[int, int], what: str) -> Row:
-    """Return the largest memory, and the time, of a command that restores a color image.
+    """Return the largest memory, and the time, of a command that restores a color JPEG, and its memory for a small one.
+
+    The small image takes hardly more than the loaded network.
 
     Args:
         network: name or file.
         size: width and height of the image [px].
-        what: is measured, for the table.
+        what: restores it, for the table.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "large.jpg"
-        detail = np.random.default_rng(0).integers(0, 256, (112, 168, 3), dtype=np.uint8)
-        Image.fromarray(detail).resize(size).save(path)
+    outputs: list[str] = []
+
+    def command(path: Path) -> None:
         overrides = [sys.executable, "-c", COMMAND, str(path), "--network", network, "--accelerator", "cpu"]
-        outputs: list[str] = []
+        outputs.append(subprocess.run(overrides, check=True, capture_output=True, text=True).stdout)
 
-        def command() -> None:
-            outputs.append(subprocess.run(overrides, check=True, capture_output=True, text=True).stdout)
-
-        taken = seconds(command)
-    peak = float(outputs[0].splitlines()[-1])
-    return {"what": f"{size[0] * size[1] / 1e6:.0f} megapixels: {what}", "seconds": taken, "peak [MiB]": peak}
+    with tempfile.TemporaryDirectory() as folder:
+        large, small = Path(folder) / "large.jpg", Path(folder) / "small.jpg"
+        detail = np.random.default_rng(0).integers(0, 256, (112, 168, 3), dtype=np.uint8)
+        Image.fromarray(detail).resize(size).save(large)
+        Image.fromarray(detail).resize(SMALL).save(small)
+        taken = seconds(lambda: command(large))
+        command(small)
+    peak, loaded = (float(output.splitlines()[-1]) for output in outputs)
+    megapixels = size[0] * size[1] / 1e6
+    return {"what": f"{megapixels:.0f} megapixels: {what}", "seconds": taken, "peak [MiB]": peak, "small [MiB]": loaded}
 
 
 if __name__ == "__main__":

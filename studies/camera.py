@@ -1,8 +1,8 @@
-"""What each link of a camera costs: `python -m studies.camera outputs/sweeps/NAME data.root=PHOTOS`.
+"""What each stage of the camera costs: `python -m studies.camera outputs/sweeps/NAME data.root=PHOTOS`.
 
 The networks of a sweep were trained with and without the camera. Each is measured on photographs with the blur of its
-training: first on encoded values, then with one more link of the camera at a time. Classical baselines, tuned on the
-training split of the same photographs with the same links, stand beside them on the test split. With `split=all`, the
+training: first on encoded values, then with one more stage of the camera at a time. Classical baselines, tuned on the
+training split of the same photographs with the same stages, stand beside them on the test split. With `split=all`, the
 networks alone are measured on all photographs, which none of them has seen.
 """
 
@@ -17,7 +17,7 @@ from deblur.evaluation.opening import finished_runs
 from deblur.runs.records import read_config
 
 BASELINES: Final = ("wiener", "dct_wiener", "richardson_lucy")
-LINKS: Final[dict[str, dict[str, str]]] = {
+STAGES: Final[dict[str, dict[str, str]]] = {
     "encoded": {
         "blur.camera.linear": "false",
         "blur.camera.exposure": "1",
@@ -31,11 +31,11 @@ LINKS: Final[dict[str, dict[str, str]]] = {
     "noise": {"blur.camera.shot_noise": "[0.0001,0.001]", "blur.camera.read_noise": "[0,0.002]"},
     "JPEG": {"blur.jpeg_quality": "[75,95]"},
 }
-"""The links in the order of the light: what each switches on."""
+"""The stages, in the order in which the tables add them: what each switches on."""
 
 
 def main(sweep: str, overrides: Sequence[str]) -> None:
-    """Measure each run with each number of links, and the baselines once for each blur."""
+    """Measure each run with each number of stages, and the baselines once for each blur."""
     found: dict[tuple[str, str], Row] = {}
     for run in finished_runs(Path(sweep))[0]:
         blur = read_config(run)["blur"]
@@ -43,17 +43,17 @@ def main(sweep: str, overrides: Sequence[str]) -> None:
         is_first = all(name != blur["name"] for name, _ in found)
         wanted = BASELINES if is_first and "split=all" not in overrides else ()
         given: dict[str, str] = {}
-        for link, switches in LINKS.items():
+        for stage, switches in STAGES.items():
             given |= switches
-            links = [f"{key}={value}" for key, value in given.items()]
+            stages = [f"{key}={value}" for key, value in given.items()]
             split = [] if "split=all" in overrides else ["split=test"]
             chosen = ["data=folder", "both_boundaries=false", f"baseline=[{','.join(wanted)}]", "blur/camera=photo"]
-            (means,) = deblur.measure(run, [*chosen, *split, *links, *overrides]).values()
+            (means,) = deblur.measure(run, [*chosen, *split, *stages, *overrides]).values()
             for name, mean in means.items():
                 restorer = trained if name == "network" else name
                 row = found.setdefault((blur["name"], restorer), {"blur": blur["name"], "restorer": restorer})
-                row |= {link: mean["psnr"], f"{link}, gain": _gain(mean)}
-    write_table("camera", "PSNR and gain [dB] with one more link of the camera at a time", list(found.values()))
+                row |= {stage: mean["psnr"], f"{stage}, gain": _gain(mean)}
+    write_table("camera", "PSNR and gain [dB] with one more stage of the camera at a time", list(found.values()))
 
 
 def _gain(mean: Any) -> float:

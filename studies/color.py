@@ -3,6 +3,8 @@
 A network for gray images restores the luma of a color image and leaves the color differences blurred. Here the luma is
 that of the sharp image, so that only the blurred color differences are left as an error. The last column is what a
 network that restores the luma to 26 dB, as 9-3-1-5 does on faces, could gain at most by restoring the colors as well.
+
+The second table compares the luma, which a camera decodes of a gray image, with the encoded luminance of the scene.
 """
 
 import sys
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.images import open_folder
 from benchmarks.results import Row, write_table
+from deblur.blur.camera import decoded, encoded
 from deblur.blur.images import as_float, image_of
 from deblur.luma import LUMA_WEIGHTS
 
@@ -24,6 +27,7 @@ BLURS: Final = {
     "camera shake": ["blur=trajectory"],
 }
 RESTORED: Final = 26.0  # [dB]
+LUMINANCE_WEIGHTS: Final = (0.2126, 0.7152, 0.0722)  # of linear red, green and blue (ITU-R BT.709, as sRGB)
 
 
 def main(overrides: Sequence[str]) -> None:
@@ -41,6 +45,13 @@ def main(overrides: Sequence[str]) -> None:
         most = 10 * np.log10(1 + 10 ** ((RESTORED - exact) / 10))
         rows.append({"blur": blur, "blurred": blurred, "sharp luma, blurred colors": exact, "most gain": float(most)})
     write_table("color", "PSNR of RGB images [dB]", rows)
+    sharp = open_folder(["data.color=rgb", "blur=none", *overrides])
+    shown = sharp.evaluation_dataset(range(len(sharp.images)))
+    differences = [
+        _luminance_difference(as_float(image_of(shown[position]["sharp"]))) for position in range(len(shown))
+    ]
+    row: Row = {"mean": float(np.mean(differences)), "least": min(differences), "most": max(differences)}
+    write_table("luminance", "Encoded luminance and luma: root mean square difference of an image [gray levels]", [row])
 
 
 def _with_luma(image: NDArray[Any], sharp: NDArray[Any]) -> NDArray[Any]:
@@ -48,6 +59,12 @@ def _with_luma(image: NDArray[Any], sharp: NDArray[Any]) -> NDArray[Any]:
     change = (sharp - image) @ np.array(LUMA_WEIGHTS, np.float32)
     restored: NDArray[Any] = np.clip(image + change[..., None], 0, 1)
     return restored
+
+
+def _luminance_difference(image: NDArray[Any]) -> float:
+    luminance = encoded(decoded(image) @ np.array(LUMINANCE_WEIGHTS, np.float32))
+    difference = 255 * (luminance - image @ np.array(LUMA_WEIGHTS, np.float32))
+    return float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
 
 
 def _psnr(image: NDArray[Any], sharp: NDArray[Any]) -> float:

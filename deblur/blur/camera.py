@@ -215,7 +215,7 @@ class Camera:
     follow as without a camera. A camera of the default values changes nothing.
 
     Attributes:
-        linear: Whether linear light is blurred; if not, the other links work on the encoded values.
+        linear: Whether linear light is blurred; if not, the other stages work on the encoded values.
         saturation: Whether light above white is clipped after the blur, so that lights become clipped discs and
             streaks. If not, it is clipped before the blur, which then is the only change of the image to restore.
         intervals: What is drawn for each image, by the names of `CAMERA_PARAMETERS`.
@@ -231,7 +231,7 @@ class Camera:
         shot_noise: ScalarOrPair = 0.0,
         read_noise: ScalarOrPair = 0.0,
     ) -> None:
-        """Set the links; of a pair, a value is drawn for each image.
+        """Set the stages; of a pair, a value is drawn for each image.
 
         Args:
             linear: Blur linear light, not the encoded values.

@@ -37,7 +37,7 @@ def evaluation_config(base: Settings, defaults: TrainConfig, asked: EvaluateConf
             if "path" in change:
                 config[group].pop("sha256", None)  # of the file that was trained with
             if isinstance(change.get("camera"), Mapping):
-                config[group] = {"camera": {}} | config[group]  # of a run without a camera, all links are off
+                config[group] = {"camera": {}} | config[group]  # of a run without a camera, all stages are off
             config[group] = merged(config[group], change, group)
     if asked.metrics:
         config["metrics"] = asked.metrics

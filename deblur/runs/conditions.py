@@ -81,19 +81,19 @@ def camera_text(blur: Mapping[str, Any]) -> str:
     """Return the camera of a blur, such as `camera in linear light, exposure 0.7 to 1.4`; empty if it has none.
 
     Args:
-        blur: its settings, nested or flat. Links that change nothing are left out.
+        blur: its settings, nested or flat. Stages that change nothing are left out.
     """
     camera = {key.removeprefix(_CAMERA): value for key, value in flatten(blur).items() if key.startswith(_CAMERA)}
     if not camera:
         return ""
-    links = [
+    stages = [
         f"{key.replace('_', ' ')} {value_text(camera[key], is_range=True)}"
         for key, neutral in _NEUTRAL.items()
         if camera.get(key, neutral) != neutral
     ]
-    brightens = any(key in text for text in links for key in ("exposure", "highlights"))
-    links += ["clipped before the blur"] if brightens and not camera.get("saturation", True) else []
-    return ", ".join([f"camera in {'linear light' if camera.get('linear') else 'encoded values'}", *links])
+    brightens = any(key in text for text in stages for key in ("exposure", "highlights"))
+    stages += ["clipped before the blur"] if brightens and not camera.get("saturation", True) else []
+    return ", ".join([f"camera in {'linear light' if camera.get('linear') else 'encoded values'}", *stages])
 
 
 def with_unit(key: str, text: str) -> str:

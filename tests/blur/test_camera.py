@@ -247,8 +247,8 @@ def test_the_reference_is_exposed() -> None:
 @pytest.mark.parametrize("saturation", [True, False])
 def test_the_reference_is_what_a_camera_at_rest_takes(linear: bool, saturation: bool) -> None:
     image = random_image(25, 33)
-    links = {"linear": linear, "saturation": saturation, "exposure": [0.3, 3], "highlights": [1, 5]}
-    at_rest, moving = NoBlur(camera=links), Motion(9, 20, noise_sigma=4, camera={**links, "shot_noise": 0.01})
+    stages = {"linear": linear, "saturation": saturation, "exposure": [0.3, 3], "highlights": [1, 5]}
+    at_rest, moving = NoBlur(camera=stages), Motion(9, 20, noise_sigma=4, camera={**stages, "shot_noise": 0.01})
     for seed in range(4):
         sampled = sampled_of(at_rest, seed)
         reference = exposed(image, moving, sampled)
@@ -324,11 +324,11 @@ def test_light_is_clipped_before_noise_on_the_encoded_values(linear: bool) -> No
     assert 0.4 < np.mean(found < 255) < 0.55
 
 
-# Each link alone
+# Each stage alone
 
 
 @pytest.mark.parametrize(
-    ("link", "changes_target"),
+    ("stage", "changes_target"),
     [
         ({"linear": True}, False),
         ({"exposure": 0.5}, True),
@@ -339,17 +339,17 @@ def test_light_is_clipped_before_noise_on_the_encoded_values(linear: bool) -> No
     ],
     ids=str,
 )
-def test_each_link_alone_changes_the_blurred_image(link: dict[str, Any], changes_target: bool) -> None:
+def test_each_stage_alone_changes_the_blurred_image(stage: dict[str, Any], changes_target: bool) -> None:
     image = random_image(40, 40)
-    plain, with_link = Box(5), Box(5, camera=link)
-    assert not np.array_equal(taken(with_link, image), taken(plain, image))
-    assert (exposed(image, with_link, sampled_of(with_link)) is not image) is changes_target
+    plain, with_stage = Box(5), Box(5, camera=stage)
+    assert not np.array_equal(taken(with_stage, image), taken(plain, image))
+    assert (exposed(image, with_stage, sampled_of(with_stage)) is not image) is changes_target
 
 
 def test_saturation_matters_as_soon_as_light_exceeds_white() -> None:
     image = random_image(40, 40)
-    for links, matters in (({}, False), ({"exposure": 2}, True), ({"highlights": 2}, True)):
-        after, before = (taken(Box(5, camera={**links, "saturation": one}), image) for one in (True, False))
+    for stages, matters in (({}, False), ({"exposure": 2}, True), ({"highlights": 2}, True)):
+        after, before = (taken(Box(5, camera={**stages, "saturation": one}), image) for one in (True, False))
         assert np.array_equal(after, before) is not matters
         assert (after >= before).all()
     # Clipped before, the blur is that of the image to restore alone.

@@ -25,7 +25,7 @@ Change = Callable[..., dict[str, Any]]
 
 PHOTO = preset("blur/camera", "photo")
 LINEAR = preset("blur/camera", "linear")
-LINKS = ["linear", "exposure", "highlights", "saturation", "shot_noise", "read_noise"]
+STAGES = ["linear", "exposure", "highlights", "saturation", "shot_noise", "read_noise"]
 GIVE = "give a camera: blur/camera=linear, blur/camera=none, blur/camera=photo."
 
 
@@ -35,7 +35,7 @@ def cameras(accepted: Accepted, *overrides: str) -> list[Any]:
 
 def test_every_camera_sets_every_link() -> None:
     assert options("blur/camera") == ["linear", "none", "photo"]
-    assert list(PHOTO) == list(LINEAR) == LINKS
+    assert list(PHOTO) == list(LINEAR) == STAGES
     assert [PHOTO["linear"], LINEAR["linear"]] == [True, True]
 
 
@@ -231,5 +231,5 @@ def test_help_lists_cameras_and_explains_their_keys(capsys: pytest.CaptureFixtur
     assert "blur/camera: linear, none, photo" in text
     assert "shot_noise: [0.0001,0.001] variance of white light, 1 over its photons" in text
     assert "Allowed: a number from 0 to 1, or a pair [lo,hi] of them" in text
-    assert {f"blur.camera.{link}" for link in LINKS} <= known_keys("train").keys()
-    assert {f"blur.camera.{link}" for link in LINKS} <= known_keys("evaluate").keys()
+    assert {f"blur.camera.{stage}" for stage in STAGES} <= known_keys("train").keys()
+    assert {f"blur.camera.{stage}" for stage in STAGES} <= known_keys("evaluate").keys()
