@@ -175,7 +175,7 @@ def test_a_blur_without_the_camera_of_the_training_is_said(
     evaluated("baseline=[dct_wiener]", "blur=box", "blur.size=5")
     shown = " ".join(capsys.readouterr().out.split())
     assert "The network was trained with a camera in linear light, exposure" in shown
-    assert "assumes a blur in linear light, as in its training, and here encoded values are blurred" in shown
+    assert "assumes a blur in linear light, as in its training, and here the blur is in encoded values" in shown
     assert "dct_wiener, in linear light" not in shown
     evaluated("baseline=[dct_wiener]", "blur=box", "blur.size=5", "blur/camera=photo")
     shown = " ".join(capsys.readouterr().out.split())
