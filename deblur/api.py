@@ -357,7 +357,9 @@ def _blur_settings(name: str) -> dict[str, Any]:
     return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
 
 
-def _refuse_other_images(image: NDArray[np.uint8]) -> None:
+def _refuse_other_images(image: Any) -> None:
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"the image must be an array of NumPy, uint8 (H, W) or (H, W, 3), not {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise ValueError(f"the image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,6 +192,13 @@ def test_the_image_to_restore_is_exposed_as_the_blurred_one() -> None:
 def test_only_eight_bit_images_are_degraded(image: np.ndarray) -> None:
     with pytest.raises(ValueError, match="must be uint8"):
         deblur.degrade(image, "box")
+
+
+@pytest.mark.parametrize("apply", [deblur.degrade, deblur.exposed])
+@pytest.mark.parametrize("image", [[[1, 2]], None, "a.png"])
+def test_what_is_no_array_is_refused(apply: Any, image: Any) -> None:
+    with pytest.raises(ValueError, match="the image must be an array of NumPy, uint8"):
+        apply(image, "box")
 
 
 def test_a_metric_takes_every_type_of_image() -> None:

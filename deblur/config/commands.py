@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from omegaconf import DictConfig
 from pydantic import Field, model_validator
 
-from deblur.choices import DEFAULT_COLOR, Accelerator, Color, listed, listed_names
+from deblur.choices import Accelerator, Color, listed, listed_names
 from deblur.config.check import checked_section, resolve
 from deblur.config.chosen import refuse_unknown_names
 from deblur.config.schema import Paths
@@ -15,7 +15,7 @@ from deblur.config.sections import Place, Section, shown
 from deblur.files import no_folder
 from deblur.metrics.registry import METRICS
 
-_NOT_GIVEN: Final[tuple[Any, ...]] = (None, False, [], {}, DEFAULT_COLOR)
+_NOT_GIVEN: Final[tuple[Any, ...]] = (None, False, [], {})
 
 
 class EvaluateConfig(Section):
@@ -35,7 +35,7 @@ class EvaluateConfig(Section):
     compare: list[Place] = Field(description="a list of two run folders: compare=[DIR,DIR]")
     both_boundaries: bool | None = Field()
     split: Literal["train", "val", "test", "all"] | None = Field()
-    color: Color = Field(DEFAULT_COLOR, description=listed(Color))
+    color: Color | None = Field(None, description=listed_names([*get_args(Color), "null"]))
     accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
     metrics: list[str] | None = Field(

@@ -237,14 +237,15 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     chosen = best_runs(configs)
     settings = evaluation_config(configs[next(iter(chosen.values()))], defaults, asked).data
     networks = {label: load_trained(run, asked.trusted) for label, run in chosen.items()}
+    color = asked.color or DEFAULT_COLOR
     restorers: dict[str, Restorer] = {}
     for label, one in networks.items():
-        restorer = for_images(NetworkRestorer(one.name, one.network), settings.channels, asked.color)
+        restorer = for_images(NetworkRestorer(one.name, one.network), settings.channels, color)
         restorer.to(device)
-        route = f" ({ROUTES[asked.color]})" if isinstance(restorer, GrayRestorer) else ""
+        route = f" ({ROUTES[color]})" if isinstance(restorer, GrayRestorer) else ""
         space = f" (in {restorer.space.words})" if restorer.space.linear else ""
         restorers[f"{label}{route}{space}"] = restorer
-    if asked.color != DEFAULT_COLOR and not any(isinstance(one, GrayRestorer) for one in restorers.values()):
+    if asked.color is not None and not any(isinstance(one, GrayRestorer) for one in restorers.values()):
         raise UserError(
             f"color={asked.color} is for gray networks on RGB images, and there is none here: leave it out, or add "
             "data.color=rgb."

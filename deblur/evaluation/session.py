@@ -148,9 +148,10 @@ def _accelerator(asked: EvaluateConfig) -> str:
 def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConfig, device: Device) -> Evaluation:
     network = None if place is None else open_subject(place, asked.trusted)
     config = evaluation_config({} if network is None else network.config, defaults, asked)
-    restorer = None if network is None else for_images(network.restorer, config.data.channels, asked.color)
+    color = asked.color or DEFAULT_COLOR
+    restorer = None if network is None else for_images(network.restorer, config.data.channels, color)
     is_by_planes = isinstance(restorer, GrayRestorer)
-    if asked.color != DEFAULT_COLOR and not is_by_planes and asked.sweep is None:
+    if asked.color is not None and not is_by_planes and asked.sweep is None:
         raise UserError(
             f"color={asked.color} is for a gray network on RGB images: leave it out, or give run=DIR of such a network "
             "and data.color=rgb."
@@ -183,7 +184,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         }
     subject = "baselines" if network is None else network.restorer.name
     settings = {"data": config.data.plain(), "blur": config.blur.plain()}
-    asked_for = [*([asked.metrics] if asked.metrics else []), *([asked.color] if is_by_planes else [])]
+    asked_for = [*([asked.metrics] if asked.metrics else []), *([color] if is_by_planes else [])]
     deciding = [str(place), settings, split, asked.baseline, list(boundaries), *asked_for]
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]
     labels = (group.name or "own" for group in (config.data, config.blur))
@@ -197,7 +198,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         "split": split,
         "seen_left_out": seen,
         "small_left_out": len(chosen) - len(images),
-        **({"color": asked.color} if is_by_planes else {}),
+        **({"color": color} if is_by_planes else {}),
         "boundaries": boundaries,
         **({"metrics": described} if described else {}),
         "blur": settings["blur"],

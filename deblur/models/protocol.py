@@ -63,7 +63,8 @@ def traits_of(network: object) -> Traits:
     channels = getattr(network, "channels", 1)
     if not is_channels(channels):
         raise UserError(
-            f"The network's attribute channels={channels} is not allowed: give 1 for gray or 3 for RGB images."
+            f"The network's attribute channels={channels} is not allowed: it states the channels of the images, 1 for "
+            "gray or 3 for RGB. Give another name to an attribute that means anything else, such as a width."
         )
     halo, size_divisor = getattr(network, "halo", None), getattr(network, "size_divisor", 1)
     if not is_size_divisor(size_divisor, halo):

@@ -143,23 +143,27 @@ def extremes_table(answers: Sequence[Answer]) -> TextTable:
 
 
 def cost_table(test_settings: Sequence[TestSetting]) -> TextTable:
-    """Return what each network costs, on each machine that trained it."""
-    groups: dict[tuple[str, str, str, str], list[Run]] = {}
+    """Return what each network of each size costs, on each machine that trained it."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
     for test_setting in test_settings:
         for configuration in test_setting.done:
             for run in configuration.done:
+                # Networks of one name have several sizes if a setting of them differs, or the color of the images.
+                name = configuration.model
+                if run.config.get("data.color") == "rgb" and " RGB" not in name:
+                    name += " RGB"
+                size = [number(run.number(f"model.{key}"), ",.0f") for key in ("parameters", "macs_per_pixel")]
+                field = number(run.number("model.receptive_field"), ".0f")
                 device = str(run.metrics.get("device.name") or run.metrics.get("device.accelerator") or NOTHING)
                 threads, precision = (str(run.metrics.get(key, NOTHING)) for key in ("threads", "precision"))
-                groups.setdefault((configuration.model, device, threads, precision), []).append(run)
+                groups.setdefault((name, device, threads, precision, *size, field), []).append(run)
     columns = ("network", "device", "threads", "precision", "parameters", "MACs per pixel", "receptive field [px]",
                "training", "test images per second", "runs")  # fmt: skip
     rows = []
     for machine, runs in groups.items():
-        size = [number(runs[0].number(f"model.{key}"), ",.0f") for key in ("parameters", "macs_per_pixel")]
-        field = number(runs[0].number("model.receptive_field"), ".0f")
         speeds = [speed for run in runs if (speed := _images_per_second(run)) is not None]
         rate = number(float(np.median(speeds)) if speeds else None, ".1f")
-        rows.append((*machine, *size, field, _training_time(runs), rate, str(len(runs))))
+        rows.append((*machine, _training_time(runs), rate, str(len(runs))))
     return TextTable(columns, rows, texts=4)
 
 

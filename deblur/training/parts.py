@@ -1,5 +1,6 @@
 """The parts of a training: all that can be refused before its images are decoded."""
 
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ from deblur.models.protocol import traits_of
 from deblur.text import counted
 from deblur.training.module import DeblurModule
 from deblur.training.optimizers import build_optimizer, build_scheduler
+from deblur.training.trial import refuse_unfit_output
 
 _DOWNLOADED: Final = "deblur.data.AnimeFacesData"
 _ON_ANY_MACHINE: Final[Mapping[str, Any]] = {
@@ -61,6 +63,7 @@ def build_parts(config: TrainConfig) -> Parts:
     degradation = build(config.blur, Degradation, trusted=trusted)
     network = build_network(config.model, trusted)
     _refuse_other_channels(network, config)
+    refuse_unfit_output(network, config.data)
     optimizer = build_optimizer(config.optimizer, network, trusted)
     if config.scheduler is not None:  # the module builds it when the number of steps is known: this one is a trial
         trial = build_optimizer(config.optimizer, network, trusted)
@@ -94,13 +97,16 @@ def build_parts(config: TrainConfig) -> Parts:
 
 def _refuse_other_channels(network: nn.Module, config: TrainConfig) -> None:
     """Refuse a custom network that states other channels than its images have; ours are built with theirs."""
-    channels = traits_of(network).channels
-    if channels != config.data.channels:
-        raise UserError(
-            f"data.color={config.data.color} gives images of {counted(config.data.channels, 'channel')}, and "
-            f"{type(network).__name__} is for {channels} (its attribute channels, or 1 without it): change the class, "
-            "or data.color."
-        )
+    channels, wanted = traits_of(network).channels, config.data.channels
+    if channels == wanted:
+        return
+    change = "change the class"
+    if "channels" in inspect.signature(type(network)).parameters:
+        change = f"give +model.channels={wanted} if that is what its argument channels means, change the class"
+    raise UserError(
+        f"data.color={config.data.color} gives images of {counted(wanted, 'channel')}, and {type(network).__name__} is "
+        f"for {channels} (its attribute channels, or 1 without it): {change}, or data.color."
+    )
 
 
 def rehearse(config: TrainConfig) -> int:

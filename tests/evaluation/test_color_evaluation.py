@@ -320,12 +320,12 @@ def test_what_makes_no_sense_is_a_sentence(gray: Path, rgb: Path, refused: Refus
     assert refused(f"run={rgb}", "data.color=gray").endswith(
         "is a network for RGB images, and data.color=gray gives it gray ones: give data.color=rgb."
     )
-    for overrides in ((f"run={gray}", "color=channels"), (f"run={rgb}", "color=channels")):
-        assert refused(*overrides) == (
-            "color=channels is for a gray network on RGB images: leave it out, or give run=DIR of such a network and "
+    for run, color in ((gray, "channels"), (gray, "luma"), (rgb, "channels"), (rgb, "luma")):
+        assert refused(f"run={run}", f"color={color}") == (
+            f"color={color} is for a gray network on RGB images: leave it out, or give run=DIR of such a network and "
             "data.color=rgb."
         )
-    assert refused(f"run={gray}", "color=y").startswith("color=y is not allowed: give luma or channels.")
+    assert refused(f"run={gray}", "color=y").startswith("color=y is not allowed: give luma, channels or null.")
     said = refused(f"compare=[{gray},{rgb}]")
     assert said.startswith(f"{gray} was tested on gray images and {rgb} on RGB images, whose PSNR is not")
     assert "optimal_linear does not read color" in refused("optimal_linear=true", "blur=box", "color=channels")

@@ -166,6 +166,6 @@ def test_a_custom_class_states_its_channels(attribute: str, tmp_path: Path, monk
         deblur.load(path, trusted=[module])
     reasons = {
         "pass": f"{path} was trained with data.color=rgb, and its class Own lacks the attribute channels=3",
-        "channels = 4": "The network's attribute channels=4 is not allowed: give 1 for gray or 3 for RGB images.",
+        "channels = 4": "The network's attribute channels=4 is not allowed: it states the channels of the images, 1",
     }
     assert str(caught.value).startswith(reasons[attribute])

@@ -42,7 +42,10 @@ def test_a_size_divisor_that_does_not_divide_the_halo_is_refused(value: object) 
 def test_channels_that_no_image_has_are_refused(value: object) -> None:
     network = nn.Identity()
     network.channels = value  # type: ignore[assignment] # wrong values too
-    with pytest.raises(UserError, match=r"channels=.* is not allowed: give 1 for gray or 3 for RGB images\.$"):
+    with pytest.raises(
+        UserError,
+        match=r"channels=.* is not allowed: it states the channels of the images, 1 for gray or 3 for RGB\. Give",
+    ):
         traits_of(network)
 
 
