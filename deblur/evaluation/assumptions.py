@@ -30,7 +30,7 @@ def differing_assumptions(restorer: Restorer, crops: Sequence[Crop], space: Spac
     if restorer.space != space:
         found.append(
             f"The Wiener pre-filter of {restorer.name} assumes a blur in {restorer.space.words}, as in its training, "
-            f"and here {space.words} are blurred: its results suffer from that."
+            f"and here the blur is in {space.words}: its results suffer from that."
         )
     return found
 

@@ -23,6 +23,7 @@ from deblur.data.datasets import as_float
 from deblur.data.loading import loader_errors_as_user_errors
 from deblur.device import DeviceRequest, keep_freed_memory, taken_device
 from deblur.errors import UserError
+from deblur.evaluation.assumptions import differing_assumptions
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems
 from deblur.evaluation.restorers import ROUTES, GrayRestorer, NetworkRestorer, Restorer, for_images
 from deblur.evaluation.settings import different_values, evaluation_config
@@ -241,13 +242,16 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     for label, one in networks.items():
         restorer = for_images(NetworkRestorer(one.name, one.network), settings.channels, color)
         restorer.to(device)
-        restorers[f"{label} ({ROUTES[color]})" if isinstance(restorer, GrayRestorer) else label] = restorer
+        route = f" ({ROUTES[color]})" if isinstance(restorer, GrayRestorer) else ""
+        space = f" (in {restorer.space.words})" if restorer.space.linear else ""
+        restorers[f"{label}{route}{space}"] = restorer
     if asked.color is not None and not any(isinstance(one, GrayRestorer) for one in restorers.values()):
         raise UserError(
             f"color={asked.color} is for gray networks on RGB images, and there is none here: leave it out, or add "
             "data.color=rgb."
         )
     rows: list[Row] = []
+    differing: dict[str, None] = {}  # sentences, each once, in order
     first: DeblurDataModule | None = None  # opens the images for all conditions, and says once what is wrong with them
     for condition in _distinct(
         condition for run in chosen.values() for condition in conditions(configs[run]["blur"], settings.boundary)
@@ -264,6 +268,8 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
             )
         images = data.fitting(images, data.crop())
         if images:
+            for restorer in restorers.values():
+                differing |= dict.fromkeys(differing_assumptions(restorer, [data.crop()], data.space))
             measured_on = conditions_of(
                 {"data": cut.plain(), "blur": condition.blur}, fingerprint=data.images.fingerprint
             )
@@ -276,6 +282,8 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
             )
     if not rows:
         raise UserError("matrix=true measures nothing: a valid boundary leaves nothing of any test image.")
+    for sentence in differing:
+        log.warning(f"Under some conditions: {sentence}")
     return rows
 
 

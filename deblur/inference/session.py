@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Accelerator, Color, Precision
+from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Accelerator, Color, Precision, refusal
 from deblur.config.blur_text import TRAINING, AskedBlur
 from deblur.config.build import build
 from deblur.config.sections import shown
@@ -143,8 +143,7 @@ class _Simulation:
         own = restorer.settings["blur"] if blur.family == TRAINING else None
         settings = blur.settings(own, asked.trusted)
         self._degradation = _built(blur, settings, asked.trusted)
-        trained_on = (restorer.settings.get("data") or {}) if blur.family == TRAINING else {}
-        self._boundary: Boundary = trained_on.get("boundary", "symmetric")
+        self._boundary = _boundary_of(restorer) if blur.family == TRAINING else "symmetric"
         self._name = settings.get("name") or settings["_target_"]
         self._restorer = restorer
         if restorer.needs_kernel:
@@ -175,6 +174,22 @@ class _Simulation:
         of = "of the luma" if self._restorer.channels == 1 else "over red, green and blue"
         title = f"PSNR {of}, blurred by {self._name}{boundary}"
         return table(title, ["", "blurred, dB", "restored, dB", "gain, dB"], rows)
+
+
+def _boundary_of(restorer: Restorer) -> "Boundary":
+    """Return the boundary of a network's training; symmetric if it is not known, the only one of older versions.
+
+    Raises:
+        UserError: if a file holds another one.
+    """
+    from deblur.blur.images import Boundary  # OpenCV
+
+    stored: Any = (restorer.settings.get("data") or {}).get("boundary") or "symmetric"
+    refused = refusal("data.boundary", stored, Boundary)
+    if refused:
+        raise UserError(f"The settings of the network {restorer.name} are damaged: {refused}")
+    boundary: Boundary = stored
+    return boundary
 
 
 def _built(blur: AskedBlur, settings: Mapping[str, Any], trusted: Sequence[str] = ()) -> "Degradation":

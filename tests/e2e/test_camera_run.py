@@ -15,7 +15,7 @@ from small_trainings import SMALLEST
 from workplaces import Workplace
 
 import deblur
-from deblur import evaluate, export, restore
+from deblur import evaluate, export, restore, train
 from deblur.synthesis.faces import draw
 
 pytestmark = pytest.mark.slow
@@ -167,3 +167,34 @@ def test_a_simulation_compares_with_the_exposed_image(
     blurred, _, sharp = np.array_split(panels, 3, axis=1)
     np.testing.assert_array_equal(blurred, sharp)  # a camera at rest, without noise
     assert blurred.mean() < 0.85 * draw(5, 0).mean()
+
+
+def test_a_blur_without_the_camera_of_the_training_is_said(
+    evaluated: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluated("baseline=[dct_wiener]", "blur=box", "blur.size=5")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "The network was trained with a camera in linear light, exposure" in shown
+    assert "assumes a blur in linear light, as in its training, and here the blur is in encoded values" in shown
+    assert "dct_wiener, in linear light" not in shown
+    evaluated("baseline=[dct_wiener]", "blur=box", "blur.size=5", "blur/camera=photo")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "The network was trained with a camera" not in shown
+    assert "as in its training" not in shown
+    assert "dct_wiener, in linear light" in shown
+
+
+def test_the_matrix_shows_the_space_of_a_network(
+    tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
+    encoded = [word for word in CAMERA_RUN if "camera" not in word]
+    assert train.main([*CAMERA_RUN, "-m", "sweep=lit", *places]) == 0
+    assert train.main([*encoded, "-m", "sweep=lit", *places]) == 0
+    capsys.readouterr()
+    assert evaluate.main(["matrix=true", "sweep=lit", "accelerator=cpu", *places]) == 0
+    assert "(in linear light)" in " ".join(capsys.readouterr().out.split())
+    said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Under some conditions")]
+    assert len(said) == 2  # each network is measured on the blur of the other
+    assert any("assumes a blur in linear light" in sentence for sentence in said)
+    assert any("assumes a blur in encoded values" in sentence for sentence in said)

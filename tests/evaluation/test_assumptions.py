@@ -42,8 +42,10 @@ def test_another_boundary_is_told(assumed: str, boundaries: Sequence[Boundary], 
 def test_another_space_is_told(is_linear: bool) -> None:
     assert notes("symmetric", ["valid"], is_linear=is_linear, space=Space(is_linear)) == []
     (found,) = notes("symmetric", ["valid"], is_linear=is_linear, space=Space(not is_linear))
-    told = "a blur in linear light, as in its training, and here encoded values are blurred"
-    assert (told if is_linear else "a blur in encoded values, as in its training, and here linear light") in found
+    told = "a blur in linear light, as in its training, and here the blur is in encoded values"
+    assert (
+        told if is_linear else "a blur in encoded values, as in its training, and here the blur is in linear light"
+    ) in found
 
 
 def test_a_network_without_a_pre_filter_assumes_nothing() -> None:
