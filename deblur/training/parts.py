@@ -101,7 +101,8 @@ def _refuse_other_channels(network: nn.Module, config: TrainConfig) -> None:
     if channels == wanted:
         return
     change = "change the class"
-    if "channels" in inspect.signature(type(network)).parameters:
+    arguments = inspect.signature(type(network)).parameters
+    if "channels" in arguments and config.model.plain().get("channels") is None:
         change = f"give +model.channels={wanted} if that is what its argument channels means, change the class"
     raise UserError(
         f"data.color={config.data.color} gives images of {counted(wanted, 'channel')}, and {type(network).__name__} is "

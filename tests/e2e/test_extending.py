@@ -71,6 +71,10 @@ def test_a_network_that_does_not_state_that_it_is_for_color_is_refused(
         "error: data.color=rgb gives images of 3 channels, and SmallStack is for 1 (its attribute channels, or 1 "
         "without it): change the class, or data.color.\n"
     )
+    option = elsewhere / "conf" / "model" / "small_stack.yaml"
+    option.write_text("".join(line for line in option.open() if "channels" not in line))
+    assert train(cache_root, "model=small_stack", "trusted=[my_networks]", "data.color=rgb") == 2
+    assert "give +model.channels=3 if that is what its argument channels means, change" in capsys.readouterr().err
     assert not list(elsewhere.rglob("checkpoints"))
 
 

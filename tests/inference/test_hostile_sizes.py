@@ -75,7 +75,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "channels of no image": (SMALL | {"channels": 2}, f"{NOT_ALLOWED}channels=2 is not allowed: give 1 with"),
     "channels without end": (SMALL | {"channels": 10**9}, f"{NOT_ALLOWED}channels=1000000000 is not allowed"),
     "channels of text": (SMALL | {"channels": "3"}, f"{NOT_ALLOWED}channels=3 is not allowed"),
-    "true channels": (SMALL | {"channels": True}, "channels=True is not allowed: give 1 for gray or 3 for RGB."),
+    "true channels": (
+        SMALL | {"channels": True},
+        "model.channels=true is not allowed: give 1 with data.color=gray, 3 with data.color=rgb",
+    ),
     "null channels": (SMALL | {"channels": None}, "channels=None is not allowed: give 1 for gray or 3 for RGB."),
     "dilations": (SMALL | {"dilations": [10**9, 1]}, "reaches 1000000000 px to each side"),
 }
