@@ -186,7 +186,7 @@ def exposed(image: NDArray[np.uint8], blur: str, *, seed: int = 0, **parameters:
     Args:
         image: as in `degrade`.
         blur: as in `degrade`.
-        seed: as in `degrade`.
+        seed: as in `degrade`: the same seed draws the same exposure.
         parameters: as in `degrade`.
 
     Returns:
@@ -219,7 +219,7 @@ def metric(name: str) -> Metric:
     """
     from deblur.metrics.registry import METRICS
 
-    if name not in METRICS:
+    if not isinstance(name, str) or name not in METRICS:
         raise UserError(f"There is no metric {name}: give {', '.join(METRICS)}.")
 
     def measured(restored: Any, sharp: Any) -> float:
@@ -362,6 +362,8 @@ def _refuse_other_images(image: Any) -> None:
         raise ValueError(f"the image must be an array of NumPy, uint8 (H, W) or (H, W, 3), not {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise ValueError(f"the image must be uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
+    if image.size == 0:
+        raise ValueError(f"the image must have at least one pixel, not {image.shape}")
 
 
 def _plain(value: Any) -> Any:

@@ -201,6 +201,30 @@ def test_what_is_no_array_is_refused(apply: Any, image: Any) -> None:
         apply(image, "box")
 
 
+@pytest.mark.parametrize("camera", [None, "photo"])
+@pytest.mark.parametrize("apply", [deblur.degrade, deblur.exposed])
+@pytest.mark.parametrize("shape", [(0, 32), (32, 0), (0, 0, 3)])
+def test_an_image_without_pixels_is_refused(apply: Any, shape: tuple[int, ...], camera: str | None) -> None:
+    with pytest.raises(ValueError, match="the image must have at least one pixel"):
+        apply(np.zeros(shape, np.uint8), "box", camera=camera)
+
+
+def test_an_image_with_a_camera_is_compared_with_the_exposure_of_its_seed() -> None:
+    sharp = np.random.default_rng(0).integers(60, 160, (40, 50, 3), dtype=np.uint8)
+    taken, same, other = (
+        apply(sharp, "none", camera="photo", seed=seed)
+        for apply, seed in ((deblur.degrade, 1), (deblur.exposed, 1), (deblur.exposed, 2))
+    )
+    psnr = deblur.metric("psnr")
+    assert psnr(taken, same) > psnr(taken, other) + 3
+
+
+@pytest.mark.parametrize("name", ["none", ["psnr"], None])
+def test_another_metric_is_refused(name: Any) -> None:
+    with pytest.raises(deblur.UserError, match="There is no metric"):
+        deblur.metric(name)
+
+
 def test_a_metric_takes_every_type_of_image() -> None:
     generator = np.random.default_rng(0)
     sharp = generator.integers(0, 256, (20, 30), dtype=np.uint8)

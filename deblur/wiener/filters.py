@@ -64,7 +64,7 @@ class WienerFilter:
         restored = IFFT(W FFT(blurred)),   W = conj(H) S / (|H|^2 S + s^2)
 
     Attributes:
-        power: S, the expected power of sharp images.
+        power: S, the expected power of sharp images; in linear light, divided by the tuned ratio of `measured`.
         noise: s^2, the expected power of the noise; with `estimate_noise`, of what is not white noise.
         fft_noise_scale: multiple of the noise that the Fourier transform assumes; with `estimate_noise`, the multiple
             of the rounding noise that it adds.
@@ -154,6 +154,8 @@ class WienerFilter:
         """Return the filter with the ratio of signal to noise that scores highest on some images, encoded again.
 
         In linear light, the least squared error is not the best result: encoding multiplies the errors of dark areas.
+        The power of the signal is divided by the ratio, because the filter depends on signal and noise by their ratio
+        alone; files of networks hold both spectra and need no further number.
         """
 
         def scaled(factor: float) -> WienerFilter:
