@@ -30,6 +30,7 @@ _IMAGES = (
     "data.sharp",
     "data.sharp_folder",
 )
+_CAMERA = "blur.camera"
 _NOT_IN_A_LABEL = ("data.eval_batch_size", "seed")
 
 
@@ -76,10 +77,29 @@ def labels_with_names(runs: Sequence[Run], group: str) -> dict[Run, str]:
         same_name = [settings(other) for other in runs if name_of(other, group) == name_of(run, group)]
         own = settings(run)
         varied = [key for key in varying(same_name) if key != f"{group}.name"]
-        label = shortened(" ".join(filter(None, (name_of(run, group), describe(own, varied)))))
+        described = _described_with_camera(own, same_name, varied) if group == "blur" else describe(own, varied)
+        label = shortened(" ".join(filter(None, (name_of(run, group), described))))
         labeled = frozen({key: own.get(key) for key in (f"{group}.name", *varied)})
         made[run] = numbered(label, labeled, taken)
     return made
+
+
+def _described_with_camera(own: Settings, variants: Sequence[Settings], varied: Sequence[str]) -> str:
+    """Return the values of the varied keys of a blur as a text, such as `no camera, jpeg_quality none`.
+
+    Where some variants have a camera and others have none, that is said first. Of the camera, only what varies among
+    cameras follows: all of its settings would be cut before they end.
+    """
+    cameras = [camera for one in variants if (camera := _camera_of(one))]
+    if len(cameras) in (0, len(variants)):
+        return describe(own, varied)
+    among_cameras = varying(cameras)
+    kept = [key for key in varied if not is_within(key, (_CAMERA,)) or key in among_cameras]
+    return ", ".join(filter(None, ("camera" if _camera_of(own) else "no camera", describe(own, kept))))
+
+
+def _camera_of(settings: Settings) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key.startswith(f"{_CAMERA}.")}
 
 
 def numbered(label: str, settings: Hashable, taken: dict[str, Hashable]) -> str:
@@ -108,7 +128,7 @@ def varying(variants: Sequence[Settings]) -> list[str]:
 
 
 def _varies(key: str, variants: Sequence[Settings]) -> bool:
-    if key.endswith("._target_") or is_within(key, ("blur.camera",)):
+    if key.endswith("._target_") or is_within(key, (_CAMERA,)):
         return len({repr(variant.get(key)) for variant in variants}) > 1
     of_class = f"{key.rpartition('.')[0]}._target_"
     values: dict[Any, set[str]] = {}

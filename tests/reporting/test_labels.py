@@ -110,10 +110,26 @@ def test_a_blur_in_a_camera_is_another_one_than_without() -> None:
     without, within, noisier = labels(
         "blur", box, {**box, "camera": camera}, {**box, "camera": {**camera, "shot_noise": 0.01}}
     )
-    assert without == "box"
-    assert within == "box linear true, shot_noise 0.001"
-    assert noisier == "box linear true, shot_noise 0.01"
+    assert without == "box no camera"
+    assert within == "box camera, shot_noise 0.001"
+    assert noisier == "box camera, shot_noise 0.01"
     assert labels("blur", {**box, "camera": camera}, {**box, "camera": {**camera, "linear": False}}) == [
         "box linear true",
         "box linear false",
+    ]
+
+
+def test_cameras_of_many_settings_are_told_apart_from_each_other_and_from_none() -> None:
+    motion = {"name": "motion", "_target_": "deblur.blur.Motion", "length": 15, "jpeg_quality": None}
+    camera = {"linear": True, "saturation": True, "exposure": [0.7, 1.4], "highlights": [1, 4]}
+    camera |= {"shot_noise": [0.0001, 0.001], "read_noise": [0, 0.002]}
+    taken = {**motion, "jpeg_quality": [75, 95], "camera": camera}
+    assert labels("blur", motion, taken) == [
+        "motion no camera, jpeg_quality none",
+        "motion camera, jpeg_quality 75 to 95",
+    ]
+    assert labels("blur", motion, taken, {**taken, "camera": camera | {"read_noise": 0.01}}) == [
+        "motion no camera, jpeg_quality none",
+        "motion camera, jpeg_quality 75 to 95, read_noise 0 to 0.002",
+        "motion camera, jpeg_quality 75 to 95, read_noise 0.01",
     ]
