@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import lightning.pytorch as L
@@ -63,7 +64,7 @@ def build_parts(config: TrainConfig) -> Parts:
     degradation = build(config.blur, Degradation, trusted=trusted)
     network = build_network(config.model, trusted)
     _refuse_other_channels(network, config)
-    refuse_unfit_output(network, config.data)
+    refuse_unfit_output(network, partial(build_network, config.model, trusted), config.data)
     optimizer = build_optimizer(config.optimizer, network, trusted)
     if config.scheduler is not None:  # the module builds it when the number of steps is known: this one is a trial
         trial = build_optimizer(config.optimizer, network, trusted)

@@ -1,8 +1,7 @@
 """A custom network on one patch, before anything is trained: is its output an image of the right shape?"""
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +13,16 @@ from deblur.models.protocol import traits_of
 _OWN = "deblur."
 
 
-def refuse_unfit_output(network: nn.Module, data: DataSettings) -> None:
+def refuse_unfit_output(network: nn.Module, build: Callable[[], nn.Module], data: DataSettings) -> None:
     """Refuse a custom network whose output is no image of the shape of its target.
 
-    It restores one black patch. A network that wants a Wiener estimate is not tried, since it has to be calibrated
-    first, nor is one that is trained on whole images, of any size.
+    Another network of the same settings restores one black patch, so that the one to be trained keeps its weights, its
+    modes and what it makes in its first call. A network that wants a Wiener estimate is not tried, since it has to be
+    calibrated first, nor is one that is trained on whole images, of any size.
 
     Args:
-        network: untrained; its parameters, its modes and the random generator are left as they are.
+        network: to be trained.
+        build: returns another one of the same settings.
         data: the images of its training.
 
     Raises:
@@ -34,9 +35,10 @@ def refuse_unfit_output(network: nn.Module, data: DataSettings) -> None:
     side = max(data.patch_size // traits.size_divisor, 1) * traits.size_divisor
     given = torch.zeros(1, data.channels, side + 2 * halo, side + 2 * halo)
     wanted = (1, data.channels, side, side)
-    with _on_trial(network):
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        tried = build().eval()
         try:
-            restored = network(given, pad=False) if halo else network(given)
+            restored = tried(given, pad=False) if halo else tried(given)
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             raise UserError(
@@ -51,15 +53,3 @@ def refuse_unfit_output(network: nn.Module, data: DataSettings) -> None:
             f"{kind.__name__} returns {found} for a blurred patch {tuple(given.shape)} of data.color={data.color}, and "
             f"its target is {wanted}{rest}: change the class."
         )
-
-
-@contextmanager
-def _on_trial(network: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        with torch.random.fork_rng(devices=[]), torch.inference_mode():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
