@@ -127,6 +127,12 @@ class Degradation(ABC):
         """The largest (height, width) in px that a drawn kernel can have."""
 
     @property
+    def reach(self) -> tuple[int, int]:
+        """How many rows and columns beyond a crop blur into it at most [px]."""
+        height, width = self.max_kernel_size
+        return height // 2, width // 2
+
+    @property
     def fixed_kernel(self) -> Kernel | None:
         """The kernel of all images, or None if it is drawn."""
         return None

@@ -245,8 +245,7 @@ class DeblurDataModule(L.LightningDataModule):
     @property
     def reach(self) -> tuple[int, int]:
         """How many rows and columns beyond a crop blur into it at most [px]."""
-        height, width = self._degradation.max_kernel_size
-        return height // 2, width // 2
+        return self._degradation.reach
 
     @property
     def space(self) -> Space:

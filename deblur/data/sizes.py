@@ -132,8 +132,7 @@ def _margin(config: "TrainConfig") -> Shape:
     from deblur.blur import Degradation
     from deblur.config import build
 
-    height, width = build(config.blur, Degradation, trusted=config.trusted).max_kernel_size
-    return height // 2, width // 2
+    return build(config.blur, Degradation, trusted=config.trusted).reach
 
 
 def _largest(shapes: Sequence[Shape], margin: Shape) -> Shape:

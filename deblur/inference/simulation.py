@@ -47,13 +47,12 @@ def crop_of(boundary: Boundary, degradation: Degradation, shape: tuple[int, ...]
     """
     if boundary != "valid":
         return Crop(boundary)
-    height, width = degradation.max_kernel_size
-    crop = Crop(boundary, (height // 2, width // 2))
+    crop = Crop(boundary, degradation.reach)
     if min(crop.shape((shape[0], shape[1]))) < 1:
         raise UserError(
             f"The network was trained with data.boundary=valid, which leaves nothing of an image of {shape[1]}x"
-            f"{shape[0]} px: the blur takes {width // 2} px of each side and {height // 2} px above and below. Give a "
-            "larger image, or a smaller blur."
+            f"{shape[0]} px: the blur takes {crop.margin[1]} px of each side and {crop.margin[0]} px above and below. "
+            "Give a larger image, or a smaller blur."
         )
     return crop
 
