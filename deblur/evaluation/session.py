@@ -179,7 +179,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         boundaries[crop.boundary] = {
             "restorers": _means(found, infos, [each.name for each in restorers], [each.name for each in networks]),
             "baselines": {baseline.name: dict(baseline.settings) for baseline in baselines},
-            **_linear_light(networks, baselines),
+            **_linear_light(networks),
             "margin": list(crop.margin),
         }
     subject = "baselines" if network is None else network.restorer.name
@@ -215,10 +215,9 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     return Evaluation(name, rows, summary, infos, notes)
 
 
-def _linear_light(networks: Sequence[Restorer], baselines: Sequence[Baseline]) -> dict[str, list[str]]:
-    """Return the names of what works in linear light, if anything does."""
+def _linear_light(networks: Sequence[Restorer]) -> dict[str, list[str]]:
+    """Return the names of the networks that work in linear light, if any does; baselines have it in their settings."""
     found = [each.name for each in networks if each.space.linear]
-    found += [each.name for each in baselines if "space" in each.settings]
     return {"linear_light": found} if found else {}
 
 

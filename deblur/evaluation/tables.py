@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deblur.blur.camera import Space
 from deblur.console import table
 from deblur.metrics import PSNR, MetricInfo
 from deblur.metrics.measuring import unmeasured
@@ -22,8 +23,7 @@ def restorer_table(summary: Mapping[str, Any], infos: Sequence[MetricInfo]) -> L
     )
     for name in names:
         means = [boundary["restorers"][name] for boundary in boundaries.values()]
-        is_linear = name in next(iter(boundaries.values())).get("linear_light", [])
-        rows.append([f"{name}, in linear light" if is_linear else name, *_side_by_side(means, infos)])
+        rows.append([f"{name}{_space(next(iter(boundaries.values())), name)}", *_side_by_side(means, infos)])
         rows[-1].append(" / ".join(number(one["degraded"], ".1%") for one in means))
         if is_compared:
             rows[-1].append(" / ".join(f"{one['network_above']:.0%}" for one in means if "network_above" in one))
@@ -51,6 +51,13 @@ def restorer_table(summary: Mapping[str, Any], infos: Sequence[MetricInfo]) -> L
         images += f", without the outer {top} px above and below and {left} px left and right"
     title = lines(f"Means over {images}", *condition_sentences([summary["measured_on"]]))
     return table(title, ["", *columns], rows)
+
+
+def _space(boundary: Mapping[str, Any], name: str) -> str:
+    """Return in which space a restorer works, if it is not that of the encoded values."""
+    of_baseline = boundary["baselines"].get(name, {}).get("space")
+    space = Space(name in boundary.get("linear_light", [])).settings.get("space", of_baseline)
+    return f", in {space}" if space else ""
 
 
 def _headings(infos: Sequence[MetricInfo]) -> list[str]:

@@ -91,8 +91,9 @@ def test_both_boundaries_are_the_other_two_also_for_circular_data(evaluated: Eva
 def test_baselines_say_that_they_use_linear_light(evaluated: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
     overrides = ["baseline=[none,dct_wiener]", "blur=box", "data.max_images=12", "both_boundaries=false"]
     found = evaluated(*overrides, "blur/camera=linear")
-    assert found.summary["boundaries"]["symmetric"]["linear_light"] == ["dct_wiener"]
+    assert found.summary["boundaries"]["symmetric"]["baselines"]["dct_wiener"]["space"] == "linear light"
     table = capsys.readouterr().out
     assert "dct_wiener, in linear light" in table
     assert "none, in linear light" not in table
-    assert "linear_light" not in evaluated(*overrides).summary["boundaries"]["symmetric"]
+    assert "space" not in evaluated(*overrides).summary["boundaries"]["symmetric"]["baselines"]["dct_wiener"]
+    assert "linear light" not in capsys.readouterr().out
