@@ -25,8 +25,8 @@ from deblur.text import lines
 
 IMAGE_SUFFIXES: Final = frozenset(FORMAT_BY_SUFFIX)
 
-# Part of every cache key. The first number is raised if `read_gray` or `read_rgb` returns other pixels than before
-# for any file.
+# Part of every cache key. The first number is raised if `read_gray` or `read_rgb_and_gray` returns other
+# pixels than before for any file.
 _HEIF_VERSION: Final = f"-heif-{importlib.metadata.version('pillow_heif')}" if HAS_HEIF else ""
 DECODER_VERSION: Final = f"3-pillow-{PIL.__version__}{_HEIF_VERSION}"
 
@@ -64,24 +64,14 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
     return gray
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Decode an image file as an RGB image of 8 bits, by the rules of `read_gray`.
+def read_rgb_and_gray(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Decode an image file once, as an RGB image of 8 bits, by the rules of `read_gray`, and as a gray one.
 
-    `luma` of it equals what `read_gray` returns, but for images of 16 bits, of which each channel is rounded: their
-    luma may differ by one level. Gray images have three equal channels.
+    `luma` of the first equals the second, but for images of 16 bits, of which each channel is rounded: their luma may
+    differ by one level. Gray images have three equal channels.
 
     Returns:
-        Red, green and blue, 0 to 255, shape (H, W, 3).
-
-    Raises:
-        BadImageError: As `read_gray`.
-        UserError: As `read_gray`.
-    """
-    return read_rgb_and_gray(path)[0]
-
-
-def read_rgb_and_gray(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Decode an image file once, and return what `read_rgb` and `read_gray` return.
+        Red, green and blue, 0 to 255, shape (H, W, 3), and what `read_gray` returns.
 
     Raises:
         BadImageError: As `read_gray`.

@@ -25,7 +25,7 @@ from deblur.data.datasets import EvaluationDataset, collate_images
 from deblur.data.patches import TrainingDataset
 from deblur.data.sources import FilesSource
 from deblur.errors import UserError
-from deblur.image_io.decoding import digest, luma, read_gray, read_rgb
+from deblur.image_io.decoding import digest, luma, read_gray, read_rgb_and_gray
 from deblur.inference.checkpoints import digest_of
 
 
@@ -78,7 +78,7 @@ def test_a_cache_holds_colors_and_shares_its_digests_with_gray(colors: Path, roo
     assert rgb.names == gray.names
     assert rgb.shapes == gray.shapes
     for index, name in enumerate(rgb.names):
-        np.testing.assert_array_equal(rgb[index], read_rgb(colors / name))
+        np.testing.assert_array_equal(rgb[index], read_rgb_and_gray(colors / name)[0])
         np.testing.assert_array_equal(luma(rgb[index]), gray[index])
         assert not rgb[index].flags.writeable
     assert rgb.digests == gray.digests  # so the splits are those of gray images

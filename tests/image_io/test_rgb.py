@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from odd_images import Odd, odd_images
 from PIL import Image
 
-from deblur.image_io.decoding import BadImageError, digest, luma, read_gray, read_rgb, read_rgb_and_gray
+from deblur.image_io.decoding import BadImageError, digest, luma, read_gray, read_rgb_and_gray
 
 SHOWN = [odd for odd in odd_images() if odd.pixels is not None]
 REFUSED = [odd for odd in odd_images() if odd.pixels is None]
@@ -24,6 +24,10 @@ NO_IMAGES = {
     "cut.jpg": encoded(Image.fromarray(noise(37, 53, 3)), "JPEG")[:900],
     "bomb.png": png_that_claims(20_000, 20_000),
 }
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    return read_rgb_and_gray(path)[0]
 
 
 def write(folder: Path, odd: Odd) -> Path:
