@@ -127,15 +127,18 @@ def refuse_without_effect(blur: Target, kind: type[Degradation]) -> None:
     """Refuse the shake of a camera for a blur that is defocus alone, if it was changed: it would only rename the run.
 
     Raises:
-        UserError: if that is so.
+        UserError: if that is so, of the blur or of a part of a mixture.
     """
-    settings = blur.plain()
-    if not issubclass(kind, Varying) or settings.get("kind") != DEFOCUS:
+    place, settings, usual = "blur", blur.plain(), preset("blur", Varying.family)
+    if issubclass(kind, Mixed):
+        place, settings = f"blur.families.{Varying.family}", settings["families"].get(Varying.family) or {}
+        usual = preset("blur", Mixed.family)["families"][Varying.family]
+    elif not issubclass(kind, Varying):
         return
-    if settings.get("shake") != preset("blur", Varying.family)["shake"]:
+    if settings.get("kind") == DEFOCUS and settings.get("shake") != usual["shake"]:
         raise UserError(
-            f"blur.shake={shown(settings.get('shake'))} is of a camera that rolls, and has no effect with "
-            f"blur.kind={DEFOCUS}: leave out blur.shake, or take another blur.kind."
+            f"{place}.shake={shown(settings.get('shake'))} is of a camera that rolls, and has no effect with "
+            f"{place}.kind={DEFOCUS}: leave out {place}.shake, or take another {place}.kind."
         )
 
 
