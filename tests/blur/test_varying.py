@@ -212,7 +212,7 @@ def test_the_channels_share_the_field(kind: str, boundary: str) -> None:
     degradation = Varying(9, 1, 0.5, kind)
     sampled = degradation.sample(np.random.default_rng(1))
     gray: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (60, 51), dtype=np.uint8)
-    crop = Crop(boundary, (9, 9) if boundary == "valid" else (0, 0))  # type: ignore[arg-type]
+    crop = Crop(boundary, (9, 9) if boundary == "valid" else (0, 0))  # type: ignore[arg-type] # a Literal of pytest's parameters
     color = degrade(np.stack([gray, 255 - gray, gray], axis=2), degradation, sampled, crop)
     alone = degrade(gray, degradation, sampled, crop)
     np.testing.assert_array_equal(color[..., 0], alone)

@@ -33,7 +33,7 @@ def cameras(accepted: Accepted, *overrides: str) -> list[Any]:
     return [config.blur.plain().get("camera") for config in accepted(*overrides)]
 
 
-def test_every_camera_sets_every_link() -> None:
+def test_every_camera_sets_every_stage() -> None:
     assert options("blur/camera") == ["linear", "none", "photo"]
     assert list(PHOTO) == list(LINEAR) == STAGES
     assert [PHOTO["linear"], LINEAR["linear"]] == [True, True]
@@ -74,7 +74,7 @@ def test_the_last_camera_of_a_command_counts(accepted: Accepted) -> None:
     assert cameras(accepted, "-m", "blur.camera=null,photo", "sweep=cameras") == [None, PHOTO]
 
 
-def test_links_that_are_left_out_are_those_of_the_class() -> None:
+def test_stages_that_are_left_out_are_those_of_the_class() -> None:
     fields = section_of(Box, is_complete=True).model_fields["camera"]
     section = next(kind for kind in get_args(fields.annotation) if kind is not type(None))
     camera = Camera()
@@ -85,7 +85,7 @@ def test_links_that_are_left_out_are_those_of_the_class() -> None:
     }
 
 
-def test_links_are_changed_one_by_one(accepted: Accepted) -> None:
+def test_stages_are_changed_one_by_one(accepted: Accepted) -> None:
     words = ("blur.camera=linear", "blur.camera.shot_noise=[0,0.01]", "blur.camera.saturation=false")
     assert cameras(accepted, *words) == [{**LINEAR, "shot_noise": [0, 0.01], "saturation": False}]
 
@@ -161,6 +161,11 @@ def test_a_preset_chooses_a_camera(accepted: Accepted, workplace: Path) -> None:
         (
             "blur=varying blur.kind=defocus blur.shake=0.3",
             "blur.shake=0.3 is of a camera that rolls, and has no effect with blur.kind=defocus: leave out blur.shake",
+        ),
+        (
+            "blur=mixed blur.families.varying.kind=defocus blur.families.varying.shake=0.3",
+            "blur.families.varying.shake=0.3 is of a camera that rolls, and has no effect with "
+            "blur.families.varying.kind=defocus: leave out blur.families.varying.shake",
         ),
         ("model.channels=true", "model.channels=true is not allowed: give 1 with data.color=gray, 3 with"),
         ("model.channels=1.0", "model.channels=1.0 is not allowed: give 1 with data.color=gray, 3 with"),

@@ -160,7 +160,7 @@ def test_training_and_evaluation_blur_a_crop_circularly(patch_size: int | None) 
 
 def test_a_custom_blur_that_knows_no_boundary_is_refused_before_anything_is_read() -> None:
     class Inverted(Box):
-        def apply(self, image: np.ndarray, sampled: Sampled) -> np.ndarray:  # type: ignore[override]
+        def apply(self, image: np.ndarray, sampled: Sampled) -> np.ndarray:  # type: ignore[override] # a class of before
             return 255 - super().apply(image, sampled)
 
     settings = {"max_images": 4, **SETTINGS}

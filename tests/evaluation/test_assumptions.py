@@ -19,12 +19,12 @@ CAMERA = {"camera": {"linear": True, "exposure": [0.7, 1.4]}}
 def notes(assumed: str, boundaries: Sequence[Boundary], *, is_linear: bool, space: Space) -> list[str]:
     restorer = NetworkRestorer("own", calibrated())
     assert restorer.prefilter is not None
-    restorer.prefilter = replace(restorer.prefilter, boundary=assumed, linear_light=is_linear)  # type: ignore[arg-type]
+    restorer.prefilter = replace(restorer.prefilter, boundary=assumed, linear_light=is_linear)  # type: ignore[arg-type] # a Literal of pytest's parameters
     return differing_assumptions(restorer, [Crop(boundary) for boundary in boundaries], space)
 
 
 @pytest.mark.parametrize(
-    ("assumed", "boundaries", "told"),
+    ("assumed", "boundaries", "expected"),
     [
         ("symmetric", ["symmetric", "valid"], ""),
         ("circular", ["circular"], ""),
@@ -33,18 +33,18 @@ def notes(assumed: str, boundaries: Sequence[Boundary], *, is_linear: bool, spac
         ("symmetric", ["circular"], "a symmetric boundary, as in its training, and here the boundary is circular"),
     ],
 )
-def test_another_boundary_is_told(assumed: str, boundaries: Sequence[Boundary], told: str) -> None:
+def test_another_boundary_is_said(assumed: str, boundaries: Sequence[Boundary], expected: str) -> None:
     found = notes(assumed, boundaries, is_linear=False, space=ENCODED)
-    assert (len(found) == 1 and told in found[0]) if told else found == []
+    assert (len(found) == 1 and expected in found[0]) if expected else found == []
 
 
 @pytest.mark.parametrize("is_linear", [True, False])
-def test_another_space_is_told(is_linear: bool) -> None:
+def test_another_space_is_said(is_linear: bool) -> None:
     assert notes("symmetric", ["valid"], is_linear=is_linear, space=Space(is_linear)) == []
     (found,) = notes("symmetric", ["valid"], is_linear=is_linear, space=Space(not is_linear))
-    told = "a blur in linear light, as in its training, and here the blur is in encoded values"
+    expected = "a blur in linear light, as in its training, and here the blur is in encoded values"
     assert (
-        told if is_linear else "a blur in encoded values, as in its training, and here the blur is in linear light"
+        expected if is_linear else "a blur in encoded values, as in its training, and here the blur is in linear light"
     ) in found
 
 
@@ -53,9 +53,9 @@ def test_a_network_without_a_pre_filter_assumes_nothing() -> None:
     assert differing_assumptions(restorer, [Crop("circular")], LINEAR) == []
 
 
-def test_a_camera_that_the_evaluation_leaves_out_is_told() -> None:
-    (told,) = dropped_camera(CAMERA, {"camera": None})
-    assert told.startswith(
+def test_a_camera_that_the_evaluation_leaves_out_is_said() -> None:
+    (sentence,) = dropped_camera(CAMERA, {"camera": None})
+    assert sentence.startswith(
         "The network was trained with a camera in linear light, exposure 0.7 to 1.4, and these images"
     )
     for trained, measured in ((CAMERA, CAMERA), ({"camera": None}, {}), ({}, CAMERA)):

@@ -60,10 +60,10 @@ def test_the_command_warns_once_for_all_images(
 def test_a_simulation_of_the_training_has_its_boundary(
     circular: Path, photo: Path, command: Command, blur: str
 ) -> None:
-    told = command(photo, "-n", circular, "--simulate", blur)
-    assert told.code == 0
+    result = command(photo, "-n", circular, "--simulate", blur)
+    assert result.code == 0
     is_training = blur.startswith("training")
-    assert ("circular boundary" in told.out) == is_training
+    assert ("circular boundary" in result.out) == is_training
     shown = np.asarray(Image.open(photo.with_name("photo-simulated.png")).convert("L"))
     blurred, sharp = shown[:, :37], np.asarray(Image.open(photo))
     size = 3 if "size=3" in blur else 5
@@ -84,13 +84,13 @@ def test_a_valid_boundary_of_the_training_cuts_off_its_margin(photo: Path, comma
 def test_an_image_that_a_valid_boundary_leaves_nothing_of_is_a_sentence(command: Command, tmp_path: Path) -> None:
     network = write_circular_network(tmp_path / "valid.safetensors", "valid")
     Image.fromarray(np.full((4, 30), 9, np.uint8)).save(tmp_path / "low.png")
-    told = command(tmp_path / "low.png", "-n", network, "--simulate", "training")
-    assert told.code == 2
-    assert "trained with data.boundary=valid, which leaves nothing of an image of 30x4 px" in told.err
+    result = command(tmp_path / "low.png", "-n", network, "--simulate", "training")
+    assert result.code == 2
+    assert "trained with data.boundary=valid, which leaves nothing of an image of 30x4 px" in result.err
 
 
 def test_an_unknown_boundary_of_a_file_is_a_sentence(photo: Path, command: Command, tmp_path: Path) -> None:
     network = write_circular_network(tmp_path / "odd.safetensors", "odd")
-    told = command(photo, "-n", network, "--simulate", "training")
-    assert told.code == 2
-    assert "damaged: data.boundary=odd is not allowed: give symmetric, valid or circular." in told.err
+    result = command(photo, "-n", network, "--simulate", "training")
+    assert result.code == 2
+    assert "damaged: data.boundary=odd is not allowed: give symmetric, valid or circular." in result.err

@@ -119,7 +119,7 @@ def test_a_blur_in_a_camera_is_another_one_than_without() -> None:
     ]
 
 
-def test_cameras_of_many_settings_are_told_apart_from_each_other_and_from_none() -> None:
+def test_cameras_of_many_settings_differ_from_each_other_and_from_none() -> None:
     motion = {"name": "motion", "_target_": "deblur.blur.Motion", "length": 15, "jpeg_quality": None}
     camera = {"linear": True, "saturation": True, "exposure": [0.7, 1.4], "highlights": [1, 4]}
     camera |= {"shot_noise": [0.0001, 0.001], "read_noise": [0, 0.002]}

@@ -34,7 +34,7 @@ def test_images_that_were_too_small_are_told_where_there_are_any(
     assert all(str(row[0]).endswith("images too small for the run") for row in found)
 
 
-def test_networks_of_one_name_and_different_cost_are_told_apart(make_measured: Files, sweep: Path) -> None:
+def test_networks_of_one_name_and_different_cost_have_a_row_each(make_measured: Files, sweep: Path) -> None:
     for name, color, macs in (("a", "gray", 8032), ("b", "rgb", 9328), ("c", "gray", 8032), ("d", "gray", 4000)):
         folder = make_measured(name, [1.0, 2.0], seed=ord(name))
         config = yaml.safe_load((folder / "config.yaml").read_text())

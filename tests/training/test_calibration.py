@@ -65,7 +65,7 @@ def test_a_circular_boundary_is_that_of_the_pre_filter_also_from_a_file(cache_ro
 
 def test_a_network_of_somebody_elses_has_to_know_of_a_circular_boundary(cache_root: Path) -> None:
     class Own(WienerSRCNN):
-        def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:  # type: ignore[override]
+        def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:  # type: ignore[override] # a class of before
             super().calibrate(sharp, blurred, kernels)
 
     with pytest.raises(UserError, match=r"data\.boundary=circular needs a network .* Own\.calibrate has no argument"):
@@ -74,7 +74,7 @@ def test_a_network_of_somebody_elses_has_to_know_of_a_circular_boundary(cache_ro
 
 def test_a_network_of_somebody_elses_has_to_know_of_linear_light(cache_root: Path) -> None:
     class Own(WienerSRCNN):
-        def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:  # type: ignore[override]
+        def calibrate(self, sharp: Any, blurred: Any, kernels: Any) -> None:  # type: ignore[override] # a class of before
             super().calibrate(sharp, blurred, kernels)
 
     class Taking(WienerSRCNN):
@@ -82,8 +82,8 @@ def test_a_network_of_somebody_elses_has_to_know_of_linear_light(cache_root: Pat
             super().calibrate(*given, **others)
 
     in_light = drawn(cache_root, Box(5, camera={"linear": True}))
-    told = r"a blur in linear light needs .* Own\.calibrate has no argument space: take blur\.camera\.linear=false"
-    with pytest.raises(UserError, match=told):
+    expected = r"a blur in linear light needs .* Own\.calibrate has no argument space: take blur\.camera\.linear=false"
+    with pytest.raises(UserError, match=expected):
         calibrate(Own([5, 3], [4]), in_light)
     network = Taking([5, 3], [4])
     calibrate(network, in_light)
