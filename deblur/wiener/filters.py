@@ -14,6 +14,7 @@ from deblur.blur.camera import ENCODED, Space
 from deblur.blur.images import Extension, as_float, pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images, climb, mean_psnr
+from deblur.wiener.noise import ROUNDING_POWER, white_noise
 from deblur.wiener.spectra import CircularSpectrum, PowerSpectrum, dct_frequencies
 
 Spectrum = NDArray[np.complexfloating]
@@ -21,10 +22,8 @@ Pixels = NDArray[np.floating]
 Method = Literal["dct", "fft"]
 
 EVENNESS_TOLERANCE: Final = 1e-7  # sum of the differences of an even kernel from its mirror image: float32's precision
-ROUNDING_POWER: Final = 1 / 12 / GRAY_LEVELS**2  # variance of rounding to 8 bits; sharp images are rounded as well
 LEAST_NOISE_POWER: Final = (1e-4 / GRAY_LEVELS) ** 2  # keeps the filter from dividing by 0 if nothing was rounded
 NOISE_SMOOTHING: Final = 9  # width of the square of frequencies over which the noise of a few images is averaged
-MEDIAN_OF_NORMAL: Final = 0.6745  # of the absolute value of a normal variable of standard deviation 1
 KEPT_GAINS: Final = 8  # filters kept for the next image of the same kernel and size
 LARGEST_KEPT: Final = 2**20  # pixels of an image up to which its filter is kept; a larger one is computed in parts
 
@@ -252,31 +251,6 @@ class WienerFilter:
         image = self.space.from_encoded(blurred.astype(np.float32, copy=False))
         restored = restore_by_fft(image, kernel, self.power, noise, noise_scale)
         return self.space.to_encoded(restored.astype(np.float32, copy=False))
-
-
-def white_noise(image: UnitImage) -> float:
-    """Estimate the variance of the white noise of an image, at least that of rounding to 8 bits.
-
-    Most of the finest diagonal differences hold only noise, especially in a blurred image, and their median ignores the
-    others: D. Donoho and I. Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81(3), 1994, section
-    2.5.
-
-    Args:
-        image: in [0, 1], shape (H, W); for one row or column, only rounding is assumed.
-    """
-    height, width = (size - size % 2 for size in image.shape)
-    levels = np.rint(image[:height, :width] * GRAY_LEVELS).astype(np.int32)
-    differences = levels[::2, ::2] + levels[1::2, 1::2] - levels[1::2, ::2] - levels[::2, 1::2]
-    if differences.size == 0:
-        return ROUNDING_POWER
-    # The differences are whole numbers: without a median within the histogram's bin, weak noise had two strengths only.
-    counts = np.bincount(np.abs(differences).ravel())
-    upto = np.cumsum(counts)
-    middle = int(np.searchsorted(upto, upto[-1] / 2))
-    low, high = max(middle - 0.5, 0), middle + 0.5
-    median = high - (upto[middle] - upto[-1] / 2) / counts[middle] * (high - low)
-    deviation = median / 2 / MEDIAN_OF_NORMAL / GRAY_LEVELS
-    return float(max(deviation**2, ROUNDING_POWER))
 
 
 def _scaled(image: NDArray[np.uint8] | NDArray[np.float32], contrast: float) -> NDArray[np.uint8] | NDArray[np.float32]:

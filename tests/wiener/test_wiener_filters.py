@@ -11,8 +11,9 @@ from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.images import as_float
 from deblur.blur.kernels import Psf
 from deblur.synthesis.faces import draw
-from deblur.wiener.filters import ROUNDING_POWER, WienerFilter, _faded, restore_by_fft, white_noise
+from deblur.wiener.filters import WienerFilter, _faded, restore_by_fft
 from deblur.wiener.images import mean_psnr
+from deblur.wiener.noise import ROUNDING_POWER, white_noise
 from deblur.wiener.spectra import PowerSpectrum
 
 SHAPE = (37, 52)
