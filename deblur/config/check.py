@@ -30,6 +30,7 @@ Kind = TypeVar("Kind", bound=Target)
 
 _GROUPS_OF_LIBRARIES = ("optimizer", "scheduler", "trainer")
 _PAIRS = "deblur.data.PairsData"
+_UNROLLED = "deblur.models.Unrolled"
 _FOLDERS_OF_DATA = frozenset({"root", "sharp", "blurred"})
 _TEXT_KEYS = TEXT_KEYS | {"compare", "trusted"}
 _TEXTS_ANYWHERE = ("_target_", "name", "sha256")
@@ -73,7 +74,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
         )
     _refuse_unknown_kernels(train, degradation, for_training=for_training)
     if for_training:
-        train.model = _with_channels(train.model, train.data)
+        train.model = _with_boundary(_with_channels(train.model, train.data), train.data)
         _refuse_too_few_images(train.data)
         refuse_unmeasured_monitors(train)
     clipped = train.trainer.arguments().get("gradient_clip_val")
@@ -118,20 +119,50 @@ def _with_channels(model: Target, data: schema.Data) -> Target:
     return checked_section("model", settings | {"channels": data.channels}, type(model))
 
 
+def _with_boundary(model: Target, data: schema.Data) -> Target:
+    """Return an unrolled network to be trained with the boundary of its images.
+
+    Raises:
+        UserError: if it assumes a circular boundary of images that have another one.
+    """
+    if model.target != _UNROLLED:
+        return model
+    boundary = model.plain()["boundary"]
+    if boundary is None:
+        found = "circular" if data.boundary == "circular" else "unknown"
+        return checked_section("model", model.plain() | {"boundary": found}, type(model))
+    if boundary == "circular" and data.boundary != "circular":
+        raise UserError(
+            f"model.boundary=circular does not fit data.boundary={data.boundary}: leave out model.boundary, which is "
+            "unknown then."
+        )
+    return model
+
+
 def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None", *, for_training: bool) -> None:
     """Refuse a network that needs the kernel if the kernel is unknown."""
     arguments = train.model.arguments()
-    if "non_blind" not in arguments:
+    takes_kernel = train.model.target == _UNROLLED
+    if "non_blind" not in arguments and not takes_kernel:
         return
     from deblur.config.degradations import drawn_part  # OpenCV
 
-    if degradation is not None and (for_training or arguments["non_blind"]):
-        degradation.require_one_kernel("A network with a Wiener estimate")
-    if train.data.target == _PAIRS and (for_training or arguments["non_blind"]):
+    kind = "An unrolled network" if takes_kernel else "A network with a Wiener estimate"
+    is_needed = for_training or takes_kernel or arguments["non_blind"]
+    if degradation is not None and is_needed:
+        degradation.require_one_kernel(kind, *(["take a network that needs no kernel"] if takes_kernel else []))
+    if train.data.target == _PAIRS and is_needed:
         raise UserError(
-            "A network with a Wiener estimate needs the kernel of each image, and data=pairs has no kernels: choose "
+            f"{kind} needs the kernel of each image, and data=pairs has no kernels: choose "
             "another model, or data=folder data.root=DIR with the sharp images."
         )
+    if takes_kernel:
+        if for_training and degradation is not None and degradation.space.linear:
+            raise UserError(
+                "An unrolled network deconvolves the encoded values of an image, and blur.camera.linear=true blurs in "
+                "linear light: give blur.camera.linear=false, or take model=wiener_srcnn."
+            )
+        return
     drawn = drawn_part(train.blur, degradation)
     if for_training and not arguments["non_blind"] and drawn is not None:
         raise UserError(

@@ -104,6 +104,17 @@ class ResNet(Target):
     channels: Channels = None
 
 
+class Unrolled(Target):
+    """Schema of `deblur.models.Unrolled`."""
+
+    stages: int = Field(ge=1)
+    width: int = Field(ge=1)
+    inner_width: int = Field(ge=1)
+    boundary: Literal["unknown", "circular"] | None = None
+    compile: bool = False
+    channels: Channels = None
+
+
 class Optimizer(OpenTarget):
     """Schema of every optimizer: what all of them share."""
 
@@ -354,6 +365,7 @@ BY_TARGET: dict[str, type[Target]] = {
     "deblur.models.ResNet": ResNet,
     "deblur.models.SRCNN": SRCNN,
     "deblur.models.WienerSRCNN": WienerSRCNN,
+    "deblur.models.Unrolled": Unrolled,
     "deblur.data.SyntheticData": SyntheticData,
     "deblur.data.FolderData": FolderData,
     "deblur.data.PairsData": PairsData,

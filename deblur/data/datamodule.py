@@ -94,6 +94,7 @@ class DeblurDataModule(L.LightningDataModule):
             )
         self.source = source
         self.prefilter: WienerPrefilter | None = None
+        self.known_kernels = False  # whether batches hold `psf` and `noise_sigma`
         self._degradation = degradation
         self._settings = settings
         self._cache_root = Path(cache_root) if cache_root else Path(platformdirs.user_cache_path("deblur"))
@@ -192,6 +193,7 @@ class DeblurDataModule(L.LightningDataModule):
             flips=self._settings.flips,
             memory_limit=self._memory_limit - self.images.held_bytes,
             prefilter=self.prefilter,
+            known_kernels=self.known_kernels,
         )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place(), announce=self._announce)
         images = self._settings.batch_size // (1 if patch_size is None else patches_per_image)
@@ -288,6 +290,7 @@ class DeblurDataModule(L.LightningDataModule):
             crop=crop or self.crop(),
             inputs=self.inputs,
             prefilter=self.prefilter,
+            known_kernels=self.known_kernels,
         )
 
     def fitting_images(self, count: int, crop: Crop) -> tuple[list[AnyImage], list[AnyImage], list[Psf]]:

@@ -50,6 +50,16 @@ class WienerPrefilter(Protocol):
         ...
 
 
+def stacked_kernels(kernels: Sequence[Psf]) -> NDArray[np.float32]:
+    """Stack kernels (K, L) of odd sides to (N, K, L), with zeros around the smaller ones."""
+    height, width = (max(sides) for sides in zip(*(kernel.shape for kernel in kernels), strict=True))
+    stacked = np.zeros((len(kernels), height, width), np.float32)
+    for place, kernel in zip(stacked, kernels, strict=True):
+        top, left = (height - kernel.shape[0]) // 2, (width - kernel.shape[1]) // 2
+        place[top : top + kernel.shape[0], left : left + kernel.shape[1]] = kernel
+    return stacked
+
+
 def wiener_estimate_of(blurred: AnyImage, kernel: Psf | None, prefilter: WienerPrefilter) -> NDArray[np.float32]:
     """Return the Wiener estimate (planes x channels, H, W) of a blurred image in levels of 255."""
     return prefilter(array_as_float(blurred), kernel)
@@ -61,8 +71,8 @@ class EvaluationDataset(Dataset[Sample]):
 
     A sample holds `sharp` and `blurred` (C, H, W) uint8, the image's `name`, its `kernel`, None if that varies over the
     image, and in `degradation` how it was blurred; if the network wants a Wiener estimate, also `wiener_estimate`
-    (planes x C, H, W) float32. C is 1 for gray and 3 for RGB images. A camera exposes
-    `sharp` as well.
+    (planes x C, H, W) float32; if it takes the kernel, also `noise_sigma`, the estimated noise [gray levels of 255]. C
+    is 1 for gray and 3 for RGB images. A camera exposes `sharp` as well.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
 
     Attributes:
@@ -73,6 +83,7 @@ class EvaluationDataset(Dataset[Sample]):
         crop: What is measured of each image.
         inputs: What is degraded, of the same sizes as the sharp images; None degrades these.
         prefilter: Makes the Wiener estimate, if one is wanted.
+        known_kernels: Whether the noise is estimated, for a network that takes the kernel.
     """
 
     images: Images
@@ -83,6 +94,7 @@ class EvaluationDataset(Dataset[Sample]):
     crop: Crop
     inputs: Images | None = None
     prefilter: WienerPrefilter | None = None
+    known_kernels: bool = False
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -107,6 +119,10 @@ class EvaluationDataset(Dataset[Sample]):
         }
         if self.prefilter is not None:
             sample["wiener_estimate"] = wiener_estimate_of(blurred, sampled.psf, self.prefilter)
+        if self.known_kernels and sampled.psf is not None:
+            from deblur.wiener.noise import noise_sigma_of  # SciPy
+
+            sample["noise_sigma"] = noise_sigma_of(planes_of(array_as_float(blurred)), sampled.psf)
         return sample
 
 
@@ -122,13 +138,21 @@ def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[l
 
 
 def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Stack images of one shape to (N, C, H, W), uint8, and their Wiener estimates; list everything else."""
+    """Stack images of one shape to (N, C, H, W), uint8, and their Wiener estimates; list everything else.
+
+    For a network that takes the kernel, the kernels are stacked as well, to `psf` (N, K, L) float32, and the noise to
+    `noise_sigma` (N,) float32.
+    """
     stacked = ("blurred", "sharp", "wiener_estimate")
     listed = ("name", "degradation", "kernel")
-    return {
+    batch: dict[str, Any] = {
         **{key: torch.from_numpy(np.stack([one[key] for one in samples])) for key in stacked if key in samples[0]},
         **{key: [one[key] for one in samples] for key in listed},
     }
+    if "noise_sigma" in samples[0]:
+        batch["psf"] = torch.from_numpy(stacked_kernels(batch["kernel"]))
+        batch["noise_sigma"] = torch.tensor([one["noise_sigma"] for one in samples], dtype=torch.float32)
+    return batch
 
 
 def as_float(pixels: torch.Tensor) -> torch.Tensor:

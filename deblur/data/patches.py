@@ -5,6 +5,7 @@ number of loader processes and after a resume.
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
@@ -14,15 +15,23 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
-from deblur.blur import Degradation, exposed
-from deblur.blur.images import Crop, pad_symmetric, planes_of
+from deblur.blur import Degradation, Sampled, exposed
+from deblur.blur.images import AnyImage, Crop, as_float, pad_symmetric, planes_of
 from deblur.blur.transforms import mirrored_and_degraded
-from deblur.data.datasets import Images, Sample, WienerPrefilter, wiener_estimate_of
+from deblur.data.datasets import (
+    Images,
+    Sample,
+    WienerPrefilter,
+    stacked_kernels,
+    wiener_estimate_of,
+)
 
 EpochAndIndex = tuple[int, int]
 Mirror = tuple[bool, bool]  # left-right, top-bottom
 Patches = Mapping[str, NDArray[Any]]
-"""By name: `sharp` and `blurred`, and `wiener_estimate` if one is wanted."""
+"""By name: `sharp` and `blurred`; `wiener_estimate` if one is wanted; `psf` and `noise_sigma` with known kernels."""
+
+ROUNDING_VARIANCE: Final = 1 / 12  # of the error of rounding to 8 bits [gray levels of 255, squared]
 
 ANNOUNCED: Final = 32  # images ahead
 MIRRORS: Final[tuple[Mirror, ...]] = ((False, False), (True, False), (False, True), (True, True))
@@ -108,6 +117,7 @@ class TrainingDataset(Dataset[Sample]):
         flips: Mirror images at random in both directions.
         memory_limit: Results are kept if they all take no more [bytes].
         prefilter: Makes the Wiener estimate, if one is wanted.
+        known_kernels: Whether patches come with their kernel and their noise.
     """
 
     images: Images
@@ -123,6 +133,7 @@ class TrainingDataset(Dataset[Sample]):
     flips: bool
     memory_limit: int
     prefilter: WienerPrefilter | None = None
+    known_kernels: bool = False
 
     def __post_init__(self) -> None:
         """Prepare the pipelines, and find out whether results are kept."""
@@ -141,8 +152,22 @@ class TrainingDataset(Dataset[Sample]):
         Returns:
             `sharp` (N, C, S, S) and `blurred` (N, C, S + 2 context, S + 2 context) in uint8, and if one is wanted,
             `wiener_estimate` (N, planes x C, S + 2 context, S + 2 context) in float16. C is 1 for gray and 3 for RGB.
+            With known kernels, `psf` (N, K, L) in float32, with zeros around the smaller ones, and `noise_sigma` (N,)
+            in float32 [gray levels of 255].
         """
         whole = [self._image(*position) for position in positions]
+        known: Patches = {}
+        if self.known_kernels:
+            repeats = 1 if self.patch_size is None else self.patches_per_image
+            known = {
+                "psf": np.repeat(stacked_kernels([image["psf"] for image in whole]), repeats, axis=0),
+                "noise_sigma": np.repeat([image["noise_sigma"].item() for image in whole], repeats).astype(np.float32),
+            }
+            whole = [{name: image[name] for name in image if name not in known} for image in whole]
+        return {**self._cut(positions, whole), **known}
+
+    def _cut(self, positions: Sequence[EpochAndIndex], whole: Sequence[Patches]) -> Patches:
+        """Return the patches of whole images, (planes, H, W) by name."""
         names = whole[0].keys()
         if self.patch_size is None:
             return {name: np.stack([planes[name] for planes in whole]) for name in names}
@@ -187,7 +212,18 @@ class TrainingDataset(Dataset[Sample]):
         if self.prefilter is not None:
             prepared = wiener_estimate_of(blurred, sampled.psf, self.prefilter)
             planes["wiener_estimate"] = pad_symmetric(prepared.astype(np.float16), self.context)
+        if self.known_kernels and sampled.psf is not None:
+            planes["psf"] = sampled.psf
+            planes["noise_sigma"] = np.full((1, 1), self._noise_sigma(blurred, sampled))
         return planes
+
+    def _noise_sigma(self, blurred: AnyImage, sampled: Sampled) -> float:
+        """Return the noise of an image [gray levels of 255]: as drawn, or estimated if it is not white."""
+        if sampled.psf is not None and (sampled.jpeg_quality is not None or self.degradation.camera is not None):
+            from deblur.wiener.noise import noise_sigma_of  # SciPy
+
+            return noise_sigma_of(planes_of(as_float(blurred)), sampled.psf)
+        return math.sqrt(sampled.noise_sigma**2 + ROUNDING_VARIANCE)
 
     def _drawn(self, epoch: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         return _epoch_draws(self.seed, epoch, len(self.images.names), self.patches_per_image)

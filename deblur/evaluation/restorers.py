@@ -16,6 +16,7 @@ from deblur.blur.camera import ENCODED, Space
 from deblur.blur.images import image_of, planes_of
 from deblur.blur.kernels import Psf, identity
 from deblur.choices import Color
+from deblur.data.datasets import stacked_kernels
 from deblur.errors import UserError
 from deblur.inference.onnx_network import OnnxNetwork
 from deblur.inference.pixels import restore_pixels
@@ -39,6 +40,7 @@ class Restorer(ABC):
         name: what tables call it.
         channels: of the images that it restores; None for any.
         wants_wiener_estimate: whether it relies on an estimate of the whole blurred images.
+        takes_kernel: whether it deconvolves whole images by itself, with their kernels.
         needs_kernel: whether it needs the kernel of each image.
         prefilter: the Wiener pre-filter of a network that relies on one.
         space: in which it takes images to be blurred.
@@ -47,6 +49,7 @@ class Restorer(ABC):
     name: str
     channels: int | None = None
     wants_wiener_estimate: bool = False
+    takes_kernel: bool = False
     needs_kernel: bool = False
     prefilter: "WienerPrefilter | None" = None
 
@@ -84,13 +87,15 @@ class Restorer(ABC):
 class NetworkRestorer(Restorer):
     """A network; it gets the kernels only if it needs them."""
 
-    def __init__(self, name: str, network: nn.Module) -> None:
-        """Take a trained network."""
+    def __init__(self, name: str, network: nn.Module, noise_sigma: float | None = None) -> None:
+        """Take a trained network, and the noise for one that takes it [gray levels of 255]; None is estimated."""
         self.name = name
+        self.noise_sigma = noise_sigma
         self.channels = traits_of(network).channels
         self.prefilter = prefilter_of(network)
         self.wants_wiener_estimate = self.prefilter is not None
-        self.needs_kernel = self.prefilter is not None and self.prefilter.needs_kernel
+        self.takes_kernel = traits_of(network).takes_kernel
+        self.needs_kernel = self.takes_kernel or (self.prefilter is not None and self.prefilter.needs_kernel)
         self._network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
 
     def to(self, device: torch.device) -> None:
@@ -105,12 +110,27 @@ class NetworkRestorer(Restorer):
         wiener_estimates = [self.prefilter(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
         return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device)
 
-    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
+    def restore(
+        self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None
+    ) -> Tensor:  # it saw enough of them
         """Restore a batch in float32."""
-        restored: Tensor = (
-            self._network(blurred) if wiener_estimate is None else self._network(blurred, wiener_estimate)
-        )
+        given = [blurred] if wiener_estimate is None else [blurred, wiener_estimate]
+        if self.takes_kernel:
+            given += self._known_blurs(blurred, kernels)
+        restored: Tensor = self._network(*given)
         return restored
+
+    def _known_blurs(self, blurred: Tensor, kernels: Kernels) -> list[Tensor]:
+        """Return the kernels (N, K, L) of a batch and its noise (N,), which is estimated if it is not given."""
+        from deblur.wiener.noise import noise_sigma_of  # SciPy
+
+        known = [kernel for kernel in kernels if kernel is not None]
+        noise = [
+            noise_sigma_of(planes, kernel) if self.noise_sigma is None else self.noise_sigma
+            for planes, kernel in zip(blurred.numpy(force=True), known, strict=True)
+        ]
+        stacked = torch.from_numpy(stacked_kernels(known)), torch.tensor(noise, dtype=torch.float32)
+        return [tensor.to(blurred.device) for tensor in stacked]
 
 
 class ExportedRestorer(Restorer):
@@ -167,6 +187,7 @@ class GrayRestorer(Restorer):
         """Take a gray network and a way."""
         self.name = f"{restorer.name} ({ROUTES[color]})"
         self.wants_wiener_estimate = restorer.wants_wiener_estimate
+        self.takes_kernel = restorer.takes_kernel
         self.needs_kernel = restorer.needs_kernel
         self.prefilter = restorer.prefilter
         self._restorer = restorer

@@ -247,7 +247,9 @@ def _wants_both_boundaries(asked: EvaluateConfig, restorer: Restorer | None, dat
         raise UserError("both_boundaries=true needs a blur: without one nothing reaches in from beyond the boundary.")
     if asked.both_boundaries is not None:
         return bool(asked.both_boundaries)
-    relies = bool(asked.baseline) or (restorer is not None and restorer.wants_wiener_estimate)
+    relies = bool(asked.baseline) or (
+        restorer is not None and (restorer.wants_wiener_estimate or restorer.takes_kernel)
+    )
     return relies and max(data.reach) > 0 and data.crop().boundary != "circular"
 
 

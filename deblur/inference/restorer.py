@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from deblur.image_io.images import DecodedImage
 from deblur.inference.levels import Pixels
 from deblur.inference.pixels import as_pixels, plane_count, restore_pixels, restore_rgb, restore_visible
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
-from deblur.inference.tiles import Plane, Planes, TiledNetwork, TileNetwork
+from deblur.inference.tiles import KnownBlur, Plane, Planes, TiledNetwork, TileNetwork
 from deblur.runs.paths import near_place, refuse_no_run
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # OpenCV is loaded for a kernel
 Advance = Callable[[], object]
 
 ONNX_SUFFIX = ".onnx"
+LARGEST_NOISE: Final = 255
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +61,18 @@ class Restorer:
         """Whether the network is non-blind: it needs the kernel of each image."""
         return self._exact.needs_kernel
 
+    @property
+    def takes_noise(self) -> bool:
+        """Whether the network takes the noise of each image, which is estimated if it is not given."""
+        return self._exact.takes_noise
+
     def __call__(
         self,
         image: Any,
         color: Color | None = None,
         advance: Advance | None = None,
         kernel: "Psf | None" = None,
+        noise_sigma: float | None = None,
     ) -> NDArray[Any]:
         """Restore an image of any origin.
 
@@ -81,21 +88,25 @@ class Restorer:
                 the color differences; `channels` restores red, green and blue one by one. None for a network for RGB.
             advance: called after each tile; see `count`.
             kernel: of the blur, an array of odd sides and of sum 1, for a non-blind network.
+            noise_sigma: standard deviation of the noise, for a network that takes it, such as `unrolled` [gray levels
+                of 255]; None is estimated from the image.
 
         Returns:
             A new array of the same shape and type.
 
         Raises:
-            ValueError: for another shape, type, range or color, and for a kernel that is invalid, missing or unused.
+            ValueError: for another shape, type, range or color, and for a kernel or noise that is invalid, missing or
+                unused.
         """
+        known = KnownBlur(kernel, noise_sigma)
         pixels = as_pixels(image)
         channels = pixels.shape[2] if pixels.ndim == 3 else 3
         if channels == 3:
-            restored = self._restored(pixels, None, color, advance, kernel)
+            restored = self._restored(pixels, None, color, advance, known)
         else:
             colors = pixels[..., 0] if channels < 3 else pixels[..., :3]
             alpha = pixels[..., -1] if channels > 1 else None
-            restored = self._restored(colors, alpha, color, advance, kernel)
+            restored = self._restored(colors, alpha, color, advance, known)
             restored = restored[..., None] if alpha is None else np.dstack([restored, alpha])
         wanted = getattr(image, "dtype", None)
         return restored.astype(wanted, copy=False) if isinstance(wanted, np.dtype) else restored
@@ -106,22 +117,25 @@ class Restorer:
         color: Color | None = None,
         advance: Advance | None = None,
         kernel: "Psf | None" = None,
+        noise_sigma: float | None = None,
     ) -> DecodedImage:
         """Restore a decoded image; other arguments are those of a call."""
-        return replace(image, pixels=self._restored(image.pixels, image.alpha, color, advance, kernel))
+        known = KnownBlur(kernel, noise_sigma)
+        return replace(image, pixels=self._restored(image.pixels, image.alpha, color, advance, known))
 
     def _restored(
-        self, pixels: Pixels, alpha: Pixels | None, color: Color | None, advance: Advance | None, kernel: "Psf | None"
+        self, pixels: Pixels, alpha: Pixels | None, color: Color | None, advance: Advance | None, known: KnownBlur
     ) -> Pixels:
         self._refuse_color(color)
-        _refuse_kernel(kernel, self.needs_kernel)
+        _refuse_kernel(known.kernel, self.needs_kernel)
+        _refuse_noise(known.noise_sigma, self.takes_noise)
         tiled = self._fast if pixels.dtype == np.uint8 else self._exact
 
         def restore_plane(plane: Plane) -> Plane:
-            return tiled.restore(plane, advance, kernel)
+            return tiled.restore(plane, advance, known)
 
         def restore_tiles(colors: Pixels) -> Iterator[tuple[slice, slice, Planes]]:
-            return tiled.tiles(colors, advance, kernel)
+            return tiled.tiles(colors, advance, known)
 
         def restore(colors: Pixels) -> Pixels:
             if self.channels == 1:
@@ -239,3 +253,18 @@ def _refuse_kernel(kernel: "Psf | None", is_needed: bool) -> None:
         if not is_needed:
             raise ValueError("the network takes no kernel: leave it out")
         Kernel(kernel)
+
+
+def _refuse_noise(noise_sigma: object, is_taken: bool) -> None:
+    if noise_sigma is None:
+        return
+    if not is_taken:
+        raise ValueError("the network takes no noise: leave noise_sigma out")
+    if (
+        isinstance(noise_sigma, bool)
+        or not isinstance(noise_sigma, int | float)
+        or not 0 <= noise_sigma <= LARGEST_NOISE
+    ):
+        raise ValueError(
+            f"noise_sigma={noise_sigma} is not allowed: give a number from 0 to {LARGEST_NOISE} [gray levels of 255]"
+        )

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,22 @@ DEFAULT_TILE: Final = 256  # px; the fastest of 64 to 1024 for 9-3-1-5 on a CPU
 
 Plane: TypeAlias = NDArray[np.float32]  # (H, W)
 Planes: TypeAlias = NDArray[np.float32]  # (C, H, W)
+Advance: TypeAlias = Callable[[], object]
+
+
+class KnownBlur(NamedTuple):
+    """What is known of the blur of an image.
+
+    Attributes:
+        kernel: of the blur, for a non-blind network.
+        noise_sigma: of the noise, for a network that takes it [gray levels of 255]; None is estimated from the image.
+    """
+
+    kernel: "Psf | None" = None
+    noise_sigma: float | None = None
+
+
+UNKNOWN_BLUR: Final = KnownBlur()
 
 
 class TileNetwork(ABC):
@@ -29,7 +45,10 @@ class TileNetwork(ABC):
         halo: reach of the receptive field [px]; None if it is not known.
         size_divisor: parts of an image begin and end at multiples of this, which divides the halo [px].
         prefilter: computes the Wiener estimate of a channel; None if the network wants none.
+        stages: of a network that takes the kernel and restores images whole; None for all others.
     """
+
+    stages: int | None = None
 
     def __init__(self, channels: int, halo: int | None, size_divisor: int, prefilter: "WienerPrefilter | None") -> None:
         """Take the traits of the network."""
@@ -41,7 +60,7 @@ class TileNetwork(ABC):
     @property
     def needs_kernel(self) -> bool:
         """Whether the network needs the kernel that blurred each image."""
-        return self.prefilter is not None and self.prefilter.needs_kernel
+        return self.stages is not None or (self.prefilter is not None and self.prefilter.needs_kernel)
 
     @property
     def inputs(self) -> list[int]:
@@ -74,6 +93,22 @@ class TileNetwork(ABC):
             else:
                 estimate[:, channel] = self.prefilter(np.ascontiguousarray(as_unit(image[..., channel])), kernel)
         return estimate.reshape(-1, height, width)
+
+    def restore_whole(self, image: Pixels, known: KnownBlur, advance: Advance | None = None) -> Planes:
+        """Restore a whole image by a network that takes the kernel.
+
+        Args:
+            image: (H, W, channels).
+            known: the kernel and the noise.
+            advance: called after each stage.
+
+        Returns:
+            (channels, H, W), not clamped.
+
+        Raises:
+            ValueError: if there is no kernel.
+        """
+        raise NotImplementedError("only a network with stages takes the kernel")
 
     @abstractmethod
     def __call__(self, surrounded: Planes, /) -> Planes:
@@ -117,12 +152,17 @@ class TiledNetwork:
         """Whether the network needs the kernel that blurred each image."""
         return self._network.needs_kernel
 
+    @property
+    def takes_noise(self) -> bool:
+        """Whether the network takes the noise of each image, or estimates it."""
+        return self._network.stages is not None
+
     def count(self, height: int, width: int) -> int:
         """Return the number of tiles of an image, for a progress bar."""
-        return len(list(self._places(height, width)))
+        return self._network.stages or len(list(self._places(height, width)))
 
     def restore(
-        self, image: Pixels, advance: Callable[[], object] | None = None, kernel: "Psf | None" = None
+        self, image: Pixels, advance: Advance | None = None, known: KnownBlur = UNKNOWN_BLUR
     ) -> NDArray[np.float32]:
         """Restore an image as numbers in floating point; for arguments and errors see `tiles`.
 
@@ -130,22 +170,23 @@ class TiledNetwork:
             An array of the shape of the image, not clamped.
         """
         restored = np.empty(image.shape, np.float32)
-        for rows, columns, tile in self.tiles(image, advance, kernel):
+        for rows, columns, tile in self.tiles(image, advance, known):
             restored[rows, columns] = tile[0] if image.ndim == 2 else np.moveaxis(tile, 0, 2)
         return restored
 
     def tiles(
-        self, image: Pixels, advance: Callable[[], object] | None = None, kernel: "Psf | None" = None
+        self, image: Pixels, advance: Advance | None = None, known: KnownBlur = UNKNOWN_BLUR
     ) -> Iterator[tuple[slice, slice, Planes]]:
         """Restore an image tile by tile.
 
         Args:
             image: (H, W), or (H, W, 3) for a network of three channels, from 1x1.
-            advance: called after each tile.
-            kernel: of the blur, for a non-blind network.
+            advance: called after each tile, or each stage of a network that takes the kernel.
+            known: the kernel for a non-blind network, and the noise for one that takes it.
 
         Yields:
-            The rows and columns of a tile, which may overlap, and its result (channels, rows, columns), not clamped.
+            The rows and columns of a tile, which may overlap, and its result (channels, rows, columns), not clamped. A
+            network that takes the kernel restores the whole image as one.
 
         Raises:
             UserError: if the network returns NaN or infinite values, or an image of another size.
@@ -153,14 +194,15 @@ class TiledNetwork:
         """
         height, width = image.shape[:2]
         channels = image.reshape(height, width, self._network.channels)
-        estimate = self._network.wiener_estimate(channels, kernel)
+        if self._network.stages is not None:
+            restored = self._network.restore_whole(channels, known, advance)
+            _refuse_no_numbers(restored)
+            yield slice(0, height), slice(0, width), restored
+            return
+        estimate = self._network.wiener_estimate(channels, known.kernel)
         for rows, columns in self._places(height, width):
             tile = self._restored(channels, estimate, rows, columns)
-            if not np.isfinite(tile).all():
-                raise UserError(
-                    "The network gives values that are no numbers (NaN or infinite): its training has failed; "
-                    "take another run, or an earlier checkpoint of it."
-                )
+            _refuse_no_numbers(tile)
             bottom, right = min(rows.stop, height), min(columns.stop, width)
             cropped = tile[:, : bottom - rows.start, : right - columns.start]
             yield slice(rows.start, bottom), slice(columns.start, right), cropped
@@ -189,6 +231,14 @@ class TiledNetwork:
         if tile.shape != shape:
             raise UserError(f"The network gives an array of {tile.shape} for an image of {shape}: give another.")
         return tile
+
+
+def _refuse_no_numbers(restored: Planes) -> None:
+    if not np.isfinite(restored).all():
+        raise UserError(
+            "The network gives values that are no numbers (NaN or infinite): its training has failed; "
+            "take another run, or an earlier checkpoint of it."
+        )
 
 
 def _whole(size: int, size_divisor: int) -> int:

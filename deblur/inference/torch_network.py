@@ -1,14 +1,21 @@
 """A network that torch computes, for the tiles of an image."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
 import numpy as np
 import torch
 from torch import nn
 
 from deblur.errors import UserError
 from deblur.inference.description import LARGEST_PART
+from deblur.inference.levels import Pixels, as_unit
 from deblur.inference.prefilters import prefilter_of
-from deblur.inference.tiles import DEFAULT_TILE, Planes, TileNetwork
+from deblur.inference.tiles import DEFAULT_TILE, Advance, KnownBlur, Planes, TileNetwork
 from deblur.models.protocol import traits_of
+
+KNOWN_KERNEL_TILE: Final = 512  # px; of the priors of a network that takes the kernel
 
 
 class TorchNetwork(TileNetwork):
@@ -31,14 +38,26 @@ class TorchNetwork(TileNetwork):
         self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
         self._device = device
         self._bfloat16 = bfloat16
+        self.stages = traits.stages
+
+    def restore_whole(self, image: Pixels, known: KnownBlur, advance: Advance | None = None) -> Planes:
+        """Restore a whole image by a network that takes the kernel; see `TileNetwork`."""
+        if known.kernel is None:
+            raise ValueError("the network needs the kernel of each image")
+        from deblur.wiener.noise import noise_sigma_of  # SciPy
+
+        planes = np.ascontiguousarray(np.moveaxis(as_unit(image), 2, 0))
+        sigma = noise_sigma_of(planes, known.kernel) if known.noise_sigma is None else known.noise_sigma
+        kernel = np.asarray(known.kernel, np.float32)
+        with self._computing():
+            given = (torch.from_numpy(array).to(self._device)[None] for array in (planes, kernel))
+            noise = torch.tensor([sigma], dtype=torch.float32, device=self._device)
+            restored = self._network(*given, noise, tile=KNOWN_KERNEL_TILE, advance=advance)
+            return np.asarray(restored[0].float().numpy(force=True), np.float32)
 
     def __call__(self, surrounded: Planes) -> Planes:
         """Restore a part of an image; see `TileNetwork`."""
-        with (
-            torch.inference_mode(),
-            torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16),
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # float32 means float32, on a GPU too
-        ):
+        with self._computing():
             planes = torch.from_numpy(surrounded).to(self._device)[None]
             blurred, *wiener_estimate = torch.split(planes, self.inputs, dim=1)
             if self.halo is None:
@@ -49,6 +68,15 @@ class TorchNetwork(TileNetwork):
                 )
             tile: Planes = restored[0].float().numpy(force=True).astype(np.float32, copy=False)
         return tile
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # float32 means float32, on a GPU too
+        ):
+            yield
 
     def _refuse_large_parts(self, network: nn.Module) -> None:
         """Refuse a wide network of a large receptive field, which needs gigabytes for a tile."""

@@ -27,6 +27,9 @@ class Network(Protocol):
         size_divisor: parts of an image begin at multiples of this [px]; the halo is a multiple of it. Default: 1.
         receptive_field: side of the square of input pixels that one output pixel depends on [px]. Default: unknown.
         macs_per_pixel: multiply-accumulate operations per output pixel. Default: unknown.
+        known_kernel_stages: of a network that is called with the kernel and the noise of each image, as
+            `deblur.models.Unrolled` is: how many times it calls `advance`. It restores whole images, and has neither a
+            halo nor a pre-filter. Default: the network takes no kernel.
     """
 
     channels: int
@@ -34,6 +37,7 @@ class Network(Protocol):
     size_divisor: int
     receptive_field: int
     macs_per_pixel: int
+    known_kernel_stages: int
 
     def prefilter(self) -> "WienerPrefilter":
         """Return the Wiener pre-filter of whole images; its estimate is the second input of `forward`."""
@@ -52,6 +56,12 @@ class Traits:
     macs_per_pixel: int | None
     wants_wiener_estimate: bool
     channels: int = 1
+    stages: int | None = None
+
+    @property
+    def takes_kernel(self) -> bool:
+        """Whether the network is called with the kernel and the noise of each image."""
+        return self.stages is not None
 
 
 def traits_of(network: object) -> Traits:
@@ -79,6 +89,7 @@ def traits_of(network: object) -> Traits:
         macs_per_pixel=getattr(network, "macs_per_pixel", None),
         wants_wiener_estimate=getattr(network, "prefilter", None) is not None,
         channels=channels,
+        stages=stages if type(stages := getattr(network, "known_kernel_stages", None)) is int else None,
     )
 
 

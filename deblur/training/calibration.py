@@ -31,7 +31,7 @@ class NeedsCalibration(Protocol):
 
 
 def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
-    """Let a network measure what it needs, and the data module make the Wiener estimates that it wants.
+    """Let a network measure what it needs, and the data module make the inputs that it wants.
 
     Args:
         network: any one; most need nothing.
@@ -53,6 +53,7 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
         except ValueError as error:
             raise UserError(f"The network cannot be calibrated on these images: {error}.") from error
     data.prefilter = prefilter_of(network)
+    data.known_kernels = traits_of(network).takes_kernel
 
 
 _NEEDED_BY: Final = {

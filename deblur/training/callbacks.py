@@ -21,6 +21,7 @@ from deblur.text import counted
 from deblur.training.checkpoints import PROGRESS
 from deblur.training.images import comparison_grid, restore_sample
 from deblur.training.loggers import TensorBoard
+from deblur.training.module import DeblurModule
 
 TRAIN_LOSS: Final = "train/loss"
 
@@ -212,7 +213,7 @@ class ComparisonGrids(Checkpoint):
 
     def _show(self, trainer: L.Trainer, module: L.LightningModule, step: int) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined] # set by fit
-        if not isinstance(data, DeblurDataModule) or not trainer.is_global_zero:
+        if not isinstance(data, DeblurDataModule) or not isinstance(module, DeblurModule) or not trainer.is_global_zero:
             return
         samples = data.evaluation_dataset(data.splits.val[: self._images])
         with _validated_weights(trainer, module):

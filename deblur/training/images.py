@@ -1,15 +1,17 @@
 """Blurred, restored and sharp images side by side."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import lightning.pytorch as L
 import numpy as np
 import torch
 from torch import Tensor
 
 from deblur.blur.images import AnyImage, image_of
 from deblur.data.datasets import Sample, as_float, collate_images
+
+if TYPE_CHECKING:
+    from deblur.training.module import DeblurModule
 
 ERROR_GAIN = 4  # the error's levels are shown this much brighter
 PAPER = 255  # level around images that are smaller than their place
@@ -23,15 +25,13 @@ class Restoration(NamedTuple):
     sharp: AnyImage
 
 
-def restore_sample(module: L.LightningModule, sample: Sample) -> Restoration:
+def restore_sample(module: "DeblurModule", sample: Sample) -> Restoration:
     """Restore one sample of an evaluation data set, in float32."""
-    batch = collate_images([sample])
-    blurred = as_float(batch["blurred"].to(module.device))
-    wiener_estimate = batch["wiener_estimate"].to(module.device) if "wiener_estimate" in batch else None
+    given = [as_float(planes.to(module.device)) for planes in module.inputs(collate_images([sample]))]
     was_training = module.training
     module.eval()
     with torch.no_grad(), torch.autocast(module.device.type, enabled=False):
-        restored = to_uint8(module(blurred, wiener_estimate))
+        restored = to_uint8(module(*given))
     module.train(was_training)
     return Restoration(*map(image_of, (sample["blurred"], restored[0], sample["sharp"])))
 

@@ -35,7 +35,8 @@ class DeblurModule(L.LightningModule):
     A network that has a `halo` and takes `pad=False` is trained on patches that bring that much context: the
     blurred one is `halo` pixels larger on each side than the sharp one. Any other network gets both in one size.
 
-    A network that has a `prefilter` is called with the Wiener estimate as well, which the batches bring.
+    A network that has a `prefilter` is called with the Wiener estimate as well, and one that takes the kernel with the
+    kernel and the noise; the batches bring them.
 
     Attributes:
         network: blurred -> restored.
@@ -103,9 +104,14 @@ class DeblurModule(L.LightningModule):
         """Return how many pixels a patch has to bring beyond its own on each side."""
         return self._traits.halo or 0
 
-    def forward(self, blurred: Tensor, wiener_estimate: Tensor | None = None) -> Tensor:
-        """Restore whole images (N, C, H, W), from Wiener estimates (N, planes, H, W) if needed; not clamped."""
-        restored: Tensor = self.network(blurred) if wiener_estimate is None else self.network(blurred, wiener_estimate)
+    def inputs(self, batch: Batch) -> list[Tensor]:
+        """Return the inputs of the network from a batch: the blurred images, and what else it wants."""
+        names = ("blurred", "psf", "noise_sigma") if self._traits.takes_kernel else ("blurred", "wiener_estimate")
+        return [batch[name] for name in names if name in batch]
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Restore whole images (N, C, H, W), from what `inputs` returned; not clamped."""
+        restored: Tensor = self.network(*inputs)
         return restored
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -130,7 +136,7 @@ class DeblurModule(L.LightningModule):
         Raises:
             UserError: if the loss is no longer a finite number, or the images are smaller than the network's squares.
         """
-        sharp, given = batch["sharp"], [batch[name] for name in ("blurred", "wiener_estimate") if name in batch]
+        sharp, given = batch["sharp"], self.inputs(batch)
         if self.context:
             # What lies beyond the last multiple of its size divisor a network computes with a part of the mirror image.
             squares = self._traits.size_divisor
@@ -167,7 +173,7 @@ class DeblurModule(L.LightningModule):
 
     def validation_step(self, batch: Batch) -> None:
         """Measure restored validation images; infinite values are left out of the means."""
-        restored = self(batch["blurred"], batch.get("wiener_estimate"))
+        restored = self(*self.inputs(batch))
         measured = measure(restored, batch, self._metrics, of_input=False)
         # Of each image alone: the mean does not depend on how many are in a batch.
         pairs = zip(restored.float().split(1), batch["sharp"].split(1), strict=True)
@@ -184,7 +190,7 @@ class DeblurModule(L.LightningModule):
     def test_step(self, batch: Batch) -> None:
         """Measure restored test images, in float32 whatever the precision of training."""
         with torch.autocast(self.device.type, enabled=False):
-            restored = self(batch["blurred"], batch.get("wiener_estimate"))
+            restored = self(*self.inputs(batch))
             measured = measure(restored, batch, self._metrics, of_input=True)
         columns = {name: values.tolist() for name, values in measured.items()}
         for index, name in enumerate(batch["name"]):

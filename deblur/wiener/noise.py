@@ -267,3 +267,14 @@ def _start(power: Values, response: Values, basis: _Basis) -> Values:
     logs = np.log(np.maximum(power[strong] - noise / 2, power[strong] / 20) / response[strong])
     information = functions.T @ functions + basis.penalty + LEAST_INFORMATION * np.eye(functions.shape[1])
     return np.append(np.linalg.solve(information, functions.T @ logs), math.log(noise))
+
+
+def noise_sigma_of(planes: UnitImage, kernel: Psf) -> float:
+    """Return the standard deviation of the noise of an image whose kernel is known [gray levels of 255].
+
+    Args:
+        planes: of the blurred image, in [0, 1], shape (C, H, W); the power is the mean of that of the channels.
+        kernel: of the blur.
+    """
+    powers = [noise_power(plane, kernel) for plane in planes]
+    return GRAY_LEVELS * math.sqrt(math.fsum(powers) / len(powers))
