@@ -92,6 +92,16 @@ def restore(
             help='In place of --kernel, a blur of one kernel: "motion length=9 angle=30". See below.',
         ),
     ] = None,
+    noise_sigma: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=255,
+            metavar="X",
+            help="Standard deviation of the noise, for a network that takes it, such as unrolled [gray levels of 255]. "
+            "[default: estimated from each image]",
+        ),
+    ] = None,
     simulate: Annotated[
         str | None,
         typer.Option(
@@ -124,6 +134,7 @@ def restore(
             "--network": network is not None,
             "--kernel": kernel is not None,
             "--known-blur": known_blur is not None,
+            "--noise-sigma": noise_sigma is not None,
             "--simulate": simulate is not None,
             "--side-by-side": side_by_side,
         }
@@ -144,6 +155,7 @@ def restore(
         network=network or DEFAULT,
         color=color,
         known_blur=known,
+        noise_sigma=noise_sigma,
         simulate=simulated,
         side_by_side=side_by_side,
         overwrite=overwrite,
@@ -159,6 +171,7 @@ _NOT_TOGETHER = (
     ("--compare-networks", "--network", "every pretrained network is compared"),
     ("--compare-networks", "--kernel", "the pretrained networks take no kernel"),
     ("--compare-networks", "--known-blur", "the pretrained networks take no kernel"),
+    ("--compare-networks", "--noise-sigma", "the pretrained networks take no noise"),
     ("--compare-networks", "--simulate", "a simulation is of one network"),
     ("--compare-networks", "--side-by-side", "the comparison shows images side by side"),
     ("--simulate", "--side-by-side", "a simulation shows images side by side"),

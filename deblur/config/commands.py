@@ -11,7 +11,7 @@ from deblur.choices import Accelerator, Color, listed, listed_names
 from deblur.config.check import checked_section, resolve
 from deblur.config.chosen import refuse_unknown_names
 from deblur.config.schema import Paths
-from deblur.config.sections import Place, Section, shown
+from deblur.config.sections import Number, Place, Section, shown
 from deblur.files import no_folder
 from deblur.metrics.registry import METRICS
 
@@ -35,6 +35,9 @@ class EvaluateConfig(Section):
     compare: list[Place] = Field(description="a list of two run folders: compare=[DIR,DIR]")
     both_boundaries: bool | None = Field()
     split: Literal["train", "val", "test", "all"] | None = Field()
+    noise_sigma: Number | None = Field(
+        None, ge=0, le=255, description="a number from 0 to 255 [gray levels of 255], or null for an estimate"
+    )
     color: Color | None = Field(None, description=listed_names([*get_args(Color), "null"]))
     accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
@@ -65,9 +68,22 @@ class EvaluateConfig(Section):
 
     def _refuse_words_without_effect(self) -> None:
         unread = {
-            "matrix": ("optimal_linear", "baseline", "both_boundaries", "blur", "split", "output", "metrics"),
-            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics"),
-            "compare": ("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split", "color", "metrics"),
+            "matrix": (
+                "optimal_linear",
+                "baseline",
+                "both_boundaries",
+                "blur",
+                "split",
+                "output",
+                "metrics",
+                "noise_sigma",
+            ),
+            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics", "noise_sigma"),
+            "compare": (
+                *("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split", "color", "metrics"),
+                "noise_sigma",
+            ),
+            "sweep": ("noise_sigma",),
         }
         for kind, keys in unread.items():
             given = [key for key in keys if getattr(self, kind) and getattr(self, key) not in _NOT_GIVEN]

@@ -21,6 +21,7 @@ from deblur.inference.description import SEEN, checked_seen
 from deblur.inference.onnx_network import open_onnx
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import Trained, load_trained
+from deblur.models.protocol import traits_of
 from deblur.reading import MissingFile, UnusableFile
 from deblur.runs.records import STATUS_FILE, config_of_run, read_metrics
 from deblur.runs.states import state_of
@@ -51,17 +52,25 @@ def is_exported(place: Path) -> bool:
     return place.suffix == ONNX_SUFFIX and place.is_file()
 
 
-def open_subject(place: Path, trusted: Sequence[str]) -> Subject:
+def open_subject(place: Path, trusted: Sequence[str], noise_sigma: float | None = None) -> Subject:
     """Open the network of a run, of a checkpoint alone, or of an exported file.
 
+    Args:
+        place: the run, checkpoint or file.
+        trusted: modules of the user whose classes may be built.
+        noise_sigma: of all images, for a network that takes it [gray levels of 255]; None is estimated from each.
+
     Raises:
-        UserError: if there is none, it is damaged, of another program, or its class is not allowed.
+        UserError: if there is none, it is damaged, of another program, or its class is not allowed, or it takes no
+            noise.
     """
     if not is_exported(place):
         trained = load_trained(place, trusted)
-        return Subject(
-            NetworkRestorer(trained.name, trained.network), trained.config, trained.seen, trained.fingerprint
-        )
+        if not traits_of(trained.network).takes_kernel:
+            _refuse_noise(noise_sigma, trained.name)
+        restorer = NetworkRestorer(trained.name, trained.network, noise_sigma)
+        return Subject(restorer, trained.config, trained.seen, trained.fingerprint)
+    _refuse_noise(noise_sigma, place.stem)
     description, network = open_onnx(place)
     metrics = description.get("metrics") or {}
     return Subject(
@@ -70,6 +79,14 @@ def open_subject(place: Path, trusted: Sequence[str]) -> Subject:
         checked_seen(description.get(SEEN), place),
         (metrics.get("data") or {}).get("fingerprint"),
     )
+
+
+def _refuse_noise(noise_sigma: float | None, name: str) -> None:
+    if noise_sigma is not None:
+        raise UserError(
+            f"noise_sigma={noise_sigma:g} is for a network that takes the noise, such as unrolled, and {name} takes "
+            "none: leave it out. To add noise to the images, give blur.noise_sigma."
+        )
 
 
 def opened(images: Data, blur: Target, asked: EvaluateConfig, like: DeblurDataModule | None = None) -> DeblurDataModule:

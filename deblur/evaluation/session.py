@@ -146,7 +146,9 @@ def _accelerator(asked: EvaluateConfig) -> str:
 
 
 def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConfig, device: Device) -> Evaluation:
-    network = None if place is None else open_subject(place, asked.trusted)
+    if place is None and asked.noise_sigma is not None:
+        raise UserError("noise_sigma is for a network that takes the noise: add run=DIR, or leave it out.")
+    network = None if place is None else open_subject(place, asked.trusted, asked.noise_sigma)
     config = evaluation_config({} if network is None else network.config, defaults, asked)
     color = asked.color or DEFAULT_COLOR
     restorer = None if network is None else for_images(network.restorer, config.data.channels, color)
@@ -184,7 +186,12 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         }
     subject = "baselines" if network is None else network.restorer.name
     settings = {"data": config.data.plain(), "blur": config.blur.plain()}
-    asked_for = [*([asked.metrics] if asked.metrics else []), *([color] if is_by_planes else [])]
+    given_noise = {} if asked.noise_sigma is None else {"noise_sigma": asked.noise_sigma}
+    asked_for = [
+        *([asked.metrics] if asked.metrics else []),
+        *([color] if is_by_planes else []),
+        *([given_noise] if given_noise else []),
+    ]
     deciding = [str(place), settings, split, asked.baseline, list(boundaries), *asked_for]
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]
     labels = (group.name or "own" for group in (config.data, config.blur))
@@ -199,6 +206,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         "seen_left_out": seen,
         "small_left_out": len(chosen) - len(images),
         **({"color": color} if is_by_planes else {}),
+        **given_noise,
         "boundaries": boundaries,
         **({"metrics": described} if described else {}),
         "blur": settings["blur"],

@@ -46,6 +46,7 @@ def model_card(trained: Trained, stem: str, formats: Sequence[ExportFormat]) -> 
         "training": _training(config, _section(metrics, "val")),
         "test": _test(_section(metrics, "test"), _section(metrics, "metrics")),
         "wiener_estimate": _wiener_estimate(trained),
+        "takes_kernel": traits_of(trained.network).takes_kernel,
         "version": __version__,
     }
     made = markdown_environment("deblur.export")

@@ -41,6 +41,11 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
     Raises:
         UserError: if a library is missing, or the network cannot be converted or gives something else there.
     """
+    if traits_of(network).takes_kernel:
+        raise UserError(
+            "This network deconvolves the whole image by Fourier transforms between its stages, and restore computes "
+            "no such graph of ONNX: take --format safetensors."
+        )
     try:
         import onnx  # noqa: F401 # for the metadata
         import onnxruntime  # noqa: F401 # for the check

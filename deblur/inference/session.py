@@ -45,6 +45,7 @@ class RestoreOptions:
     network: str = DEFAULT
     color: Color | None = None
     known_blur: AskedBlur | None = None
+    noise_sigma: float | None = None
     simulate: AskedBlur | None = None
     side_by_side: bool = False
     overwrite: bool = False
@@ -66,6 +67,10 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     outputs = {task: _outputs(task, asked) for task in tasks}
     refuse_losses(outputs)
     restorer = _loaded(asked.network, asked)
+    if asked.noise_sigma is not None and not restorer.takes_noise:
+        raise UserError(
+            f"--noise-sigma gives the noise, and the network {restorer.name} takes none: leave --noise-sigma out."
+        )
     simulation = None if asked.simulate is None else _Simulation(restorer, asked.simulate, asked)
     kernel = _kernel(restorer, asked.known_blur) if simulation is None else None
     missing = {task: [path for path in outputs[task] if asked.overwrite or not path.exists()] for task in tasks}
@@ -86,7 +91,7 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
             if simulation is not None:
                 results = [simulation.of(task, image, advance)]
             else:
-                restored = restorer.restore_image(image, asked.color, advance, kernel)
+                restored = restorer.restore_image(image, asked.color, advance, kernel, asked.noise_sigma)
                 results = [restored, side_by_side(image, restored)] if asked.side_by_side else [restored]
             yield from (pair for pair in zip(outputs[task], results, strict=True) if pair[0] in missing[task])
 
@@ -150,6 +155,7 @@ class _Simulation:
             with blur.naming_option():
                 self._degradation.require_one_kernel(f"the network {restorer.name}")
         self._color = asked.color
+        self._noise_sigma = asked.noise_sigma
         self.gains: dict[str, Gain] = {}
 
     def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> DecodedImage:
@@ -159,7 +165,7 @@ class _Simulation:
         blurred = degraded(given, self._degradation, task.name, crop)
         sharp = reference(given, self._degradation, task.name, crop)
         kernel = drawn(self._degradation, task.name).psf if self._restorer.needs_kernel else None
-        restored = self._restorer(blurred, self._color, advance, kernel)
+        restored = self._restorer(blurred, self._color, advance, kernel, self._noise_sigma)
         self.gains[task.name] = gain(blurred, restored, sharp, of_luma=self._restorer.channels == 1)
         return row([blurred, restored, sharp])
 
@@ -226,7 +232,8 @@ def _kernel(restorer: Restorer, blur: AskedBlur | None) -> "Psf | None":
     ]
     if given:
         raise UserError(
-            f"{blur.option}: the network {restorer.name} takes the kernel alone: leave out {' and '.join(given)}."
+            f"{blur.option}: the network {restorer.name} takes the kernel alone: leave out {' and '.join(given)}"
+            f"{', or give the noise with --noise-sigma' if restorer.takes_noise else ''}."
         )
     with blur.naming_option():
         degradation.require_one_kernel(f"the network {restorer.name}")
