@@ -212,7 +212,7 @@ def _basis(side: int) -> _Basis:
     for order in range(1, HARMONICS + 1):
         waves += [np.cos(2 * order * angle), np.sin(2 * order * angle)]
     bends = np.diff(np.eye(KNOTS), 2, axis=0)
-    penalty = SMOOTHNESS * np.kron(np.eye(len(waves)), bends.T @ bends)
+    penalty: Values = SMOOTHNESS * np.kron(np.eye(len(waves)), bends.T @ bends)
     penalty[KNOTS:, KNOTS:] += ISOTROPY * np.eye((len(waves) - 1) * KNOTS)
     return _Basis(used, np.concatenate([tents * wave[:, None] for wave in waves], axis=1), penalty)
 
