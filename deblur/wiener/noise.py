@@ -67,8 +67,8 @@ def noise_power(blurred: UnitImage, kernel: Psf) -> float:
     under kernels that blur as much as a gaussian of 0.7 px, with noise of 1 to 13 gray levels, more than 99 % of the
     standard deviations are within 10 % (`studies/noise_estimate.py`).
 
-    The estimate includes the rounding of the image, `ROUNDING_POWER` for 8 bits, and has no lower limit: it is about 0
-    for a constant image. The noise must be white and the same everywhere: coarser noise, such as that of
+    The estimate includes the rounding of the image, `ROUNDING_POWER` for 8 bits, but has no lower limit: it is about 0
+    for a constant image, and for some images below 128 px with hardly any noise. The noise must be white and the same everywhere: coarser noise, such as that of
     demosaiced or resized images, and errors of the kernel are not seen, since they lie at other frequencies. The scale
     of the kernel does not matter.
 
