@@ -126,6 +126,8 @@ def _seconds(estimate: Estimate, image: UnitImage, psf: Psf) -> float:
 
 
 def _kernel_of(path: Path) -> Psf:
+    if not path.is_file():
+        sys.exit(f"{path} is missing: LEVIN has to hold kernel1.npy to kernel8.npy.")
     psf = np.load(path).astype(np.float64)
     scaled: Psf = psf / psf.sum()
     return scaled

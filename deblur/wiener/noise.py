@@ -68,9 +68,9 @@ def noise_power(blurred: UnitImage, kernel: Psf) -> float:
     standard deviations are within 10 % (`studies/noise_estimate.py`).
 
     The estimate includes the rounding of the image, `ROUNDING_POWER` for 8 bits, but has no lower limit: it is about 0
-    for a constant image, and for some images below 128 px with hardly any noise. The noise must be white and the same everywhere: coarser noise, such as that of
-    demosaiced or resized images, and errors of the kernel are not seen, since they lie at other frequencies. The scale
-    of the kernel does not matter.
+    for a constant image, and for some images below 128 px with hardly any noise. The noise must be white and the same
+    everywhere: coarser noise, such as that of demosaiced or resized images, and errors of the kernel are not seen,
+    since they lie at other frequencies. The scale of the kernel does not matter.
 
     If the kernel hardly blurs (`WEAK_RESPONSE`), or the shorter side is below 32 px, the result is that of
     `white_noise`, at least `ROUNDING_POWER`.
