@@ -1,6 +1,6 @@
 """How accurate noise estimates are with a known kernel: `python -m studies.noise_estimate LEVIN data.root=PHOTOS`.
 
-The gray photographs of a folder are blurred, with a valid boundary and so without an invented one. They get noise, are
+The whole gray photographs of a folder are blurred with a valid boundary, so that none is invented. They get noise, are
 clipped and rounded to 8 bits. LEVIN is the folder of the images and kernels of A. Levin, Y. Weiss, F. Durand and W.
 Freeman, "Understanding and evaluating blind deconvolution algorithms", CVPR 2009: `kernel1.npy` to `kernel8.npy` are
 one of the families of kernels, and the blurred photographs `im1_kernel1_img.png` to `im4_kernel8_img.png`, with the
@@ -52,7 +52,7 @@ ESTIMATES: Final[Mapping[str, Estimate]] = {
 
 def main(levin: Path, overrides: Sequence[str]) -> None:
     """Measure both estimates on blurred photographs and on those of a real camera, and their times."""
-    data = open_folder(["blur=none", *overrides])
+    data = open_folder(["blur=none", "data.eval_crop=null", *overrides])
     samples = data.evaluation_dataset(range(len(data.images)))
     photographs = [np.ascontiguousarray(samples[position]["sharp"][0]) for position in range(len(samples))]
     shakes = [_kernel_of(levin / f"kernel{number}.npy") for number in range(1, 9)]
@@ -60,7 +60,7 @@ def main(levin: Path, overrides: Sequence[str]) -> None:
     for family, psfs in {**FAMILIES, "Levin, 8 kernels": shakes}.items():
         blurred = [(blurred_levels(photograph, psf), psf) for psf in psfs for photograph in photographs]
         rows += [_row(family, sigma, blurred) for sigma in SIGMAS]
-    write_table("noise_estimate", f"Noise of {len(photographs)} photographs [gray levels]", rows)
+    write_table("noise_estimate", f"Noise of {len(photographs)} whole photographs, sigma in gray levels", rows)
 
     real: list[Row] = []
     for number, psf in enumerate(shakes, 1):
@@ -126,6 +126,8 @@ def _seconds(estimate: Estimate, image: UnitImage, psf: Psf) -> float:
 
 
 def _kernel_of(path: Path) -> Psf:
+    if not path.is_file():
+        sys.exit(f"{path} is missing: LEVIN has to hold kernel1.npy to kernel8.npy.")
     psf = np.load(path).astype(np.float64)
     scaled: Psf = psf / psf.sum()
     return scaled
