@@ -15,6 +15,7 @@ from deblur.config.sections import Number, Place, Section, shown
 from deblur.files import no_folder
 from deblur.metrics.registry import METRICS
 
+_ASSUMED: Final = ("noise_sigma", "kernel_error")  # by a network that takes the kernel
 _NOT_GIVEN: Final[tuple[Any, ...]] = (None, False, [], {})
 
 
@@ -38,6 +39,7 @@ class EvaluateConfig(Section):
     noise_sigma: Number | None = Field(
         None, ge=0, le=255, description="a number from 0 to 255 [gray levels of 255], or null for an estimate"
     )
+    kernel_error: Number = Field(0.0, ge=0, le=1)
     color: Color | None = Field(None, description=listed_names([*get_args(Color), "null"]))
     accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
@@ -78,12 +80,12 @@ class EvaluateConfig(Section):
                 "metrics",
                 "noise_sigma",
             ),
-            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics", "noise_sigma"),
+            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics", *_ASSUMED),
             "compare": (
                 *("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split", "color", "metrics"),
-                "noise_sigma",
+                *_ASSUMED,
             ),
-            "sweep": ("noise_sigma",),
+            "sweep": _ASSUMED,
         }
         for kind, keys in unread.items():
             given = [key for key in keys if getattr(self, kind) and getattr(self, key) not in _NOT_GIVEN]

@@ -110,6 +110,7 @@ class Unrolled(Target):
     stages: int = Field(ge=1)
     width: int = Field(ge=1)
     inner_width: int = Field(ge=1)
+    kernel_error: Number = Field(0.0, ge=0, le=1)
     boundary: Literal["unknown", "circular"] | None = None
     compile: bool = False
     channels: Channels = None

@@ -104,8 +104,7 @@ class EvaluationDataset(Dataset[Sample]):
         """Return one degraded image."""
         index = self.indices[position]
         name = self.images.names[index]
-        key = int.from_bytes(hashlib.sha256(as_bytes(name)).digest()[:8])
-        sampled = self.degradation.sample(np.random.default_rng(np.random.SeedSequence([self.seed, key])))
+        sampled = self.degradation.sample(np.random.default_rng(np.random.SeedSequence([self.seed, key_of(name)])))
         sharp = self.images[index]
         # The same image is read from the disk once.
         given = sharp if self.inputs is None or self.inputs is self.images else self.inputs[index]
@@ -124,6 +123,11 @@ class EvaluationDataset(Dataset[Sample]):
 
             sample["noise_sigma"] = noise_sigma_of(planes_of(array_as_float(blurred)), sampled.psf)
         return sample
+
+
+def key_of(name: str) -> int:
+    """Return a number of 64 bits that depends on the name of an image alone."""
+    return int.from_bytes(hashlib.sha256(as_bytes(name)).digest()[:8])
 
 
 def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[list[int]]:

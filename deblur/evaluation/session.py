@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from deblur.baselines import Baseline, make
+from deblur.baselines import Baseline, Identity, make
 from deblur.blur.images import AnyImage, Crop, GrayImage, planes_of
 from deblur.choices import DEFAULT_COLOR
 from deblur.config import EvaluateConfig, TrainConfig
@@ -161,6 +161,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     metrics = build_metrics(config.metrics, asked.trusted)
     infos = [metric.info for metric in metrics]
     data = opened(config.data, config.blur, asked)
+    _refuse_unused_error(asked, restorer)
     if network is not None and network.restorer.needs_kernel:
         data.require_one_kernel(f"The network {network.restorer.name}")
     split, chosen, seen = _chosen(network, data, asked)
@@ -176,7 +177,9 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     for crop in crops:
         baselines = [_fitted(name, data, crop) for name in asked.baseline]
         restorers: list[Restorer] = [*networks, *map(BaselineRestorer, baselines)]
-        found = measure_restorers(restorers, data, images, crop, torch_device(device), metrics)
+        found = measure_restorers(
+            restorers, data, images, crop, torch_device(device), metrics, kernel_error=asked.kernel_error
+        )
         rows += found
         boundaries[crop.boundary] = {
             "restorers": _means(found, infos, [each.name for each in restorers], [each.name for each in networks]),
@@ -186,11 +189,14 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         }
     subject = "baselines" if network is None else network.restorer.name
     settings = {"data": config.data.plain(), "blur": config.blur.plain()}
-    given_noise = {} if asked.noise_sigma is None else {"noise_sigma": asked.noise_sigma}
+    assumed = {
+        **({} if asked.noise_sigma is None else {"noise_sigma": asked.noise_sigma}),
+        **({"kernel_error": asked.kernel_error} if asked.kernel_error else {}),
+    }
     asked_for = [
         *([asked.metrics] if asked.metrics else []),
         *([color] if is_by_planes else []),
-        *([given_noise] if given_noise else []),
+        *([assumed] if assumed else []),
     ]
     deciding = [str(place), settings, split, asked.baseline, list(boundaries), *asked_for]
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]
@@ -206,7 +212,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         "seen_left_out": seen,
         "small_left_out": len(chosen) - len(images),
         **({"color": color} if is_by_planes else {}),
-        **given_noise,
+        **assumed,
         "boundaries": boundaries,
         **({"metrics": described} if described else {}),
         "blur": settings["blur"],
@@ -221,6 +227,16 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         notes += dropped_camera(network.config.get("blur", {}), settings["blur"])
         notes += differing_assumptions(network.restorer, crops, data.space)
     return Evaluation(name, rows, summary, infos, notes)
+
+
+def _refuse_unused_error(asked: EvaluateConfig, restorer: Restorer | None) -> None:
+    """Refuse an error of the kernel if nothing takes the kernel."""
+    needs_kernel = restorer is not None and restorer.needs_kernel
+    if asked.kernel_error and not needs_kernel and not set(asked.baseline) - {Identity.name}:
+        raise UserError(
+            f"kernel_error={asked.kernel_error:g} is for baselines and for networks that take the kernel of each "
+            "image, and nothing here takes one: leave it out."
+        )
 
 
 def _linear_light(networks: Sequence[Restorer]) -> dict[str, list[str]]:

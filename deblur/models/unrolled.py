@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deblur.mirroring import mirror_index
+from deblur.models.kernel_errors import with_errors
 from deblur.models.srcnn import refuse_channels
 
 UNSHUFFLE: Final = 2  # pixels of the outer layers of a prior, which the inner ones halve again
@@ -125,21 +126,33 @@ class Unrolled(nn.Module):
         known_kernel_stages: of deconvolution and prior; see `Network`.
     """
 
-    def __init__(self, stages: int, width: int, inner_width: int, channels: int = 1, boundary: str = "unknown") -> None:
+    def __init__(
+        self,
+        stages: int,
+        width: int,
+        inner_width: int,
+        kernel_error: float = 0.0,
+        channels: int = 1,
+        boundary: str = "unknown",
+    ) -> None:
         """Make the stages.
 
         Args:
             stages: from 1.
             width: channels of the outer layers of each prior, at half the resolution, from 1.
             inner_width: channels of the inner layers, at a quarter of the resolution, from 1.
+            kernel_error: relative error of the kernels in training, from 0 for none to 1; each has an error from 0 up
+                to this one (see `deblur.models.kernel_errors`).
             channels: channels of the image: 1 for gray, 3 for RGB.
             boundary: `unknown`, if the scene continues beyond the frame, or `circular`.
 
         Raises:
-            ValueError: for numbers below 1, or another number of channels or boundary.
+            ValueError: for numbers below 1, an error outside 0 to 1, or another number of channels or boundary.
         """
         super().__init__()
         refuse_channels(channels)
+        if not 0 <= kernel_error <= 1:
+            raise ValueError(f"Unrolled needs a kernel_error from 0 to 1: {kernel_error}")
         if min(stages, width, inner_width) < 1 or boundary not in ("unknown", "circular"):
             raise ValueError(
                 "Unrolled needs stages, width and inner_width from 1, and boundary=unknown or circular: "
@@ -148,6 +161,7 @@ class Unrolled(nn.Module):
         self.channels = channels
         self.known_kernel_stages = stages
         self.boundary = boundary
+        self._kernel_error = kernel_error
         estimates = [FIRST_ESTIMATES, *[LATER_ESTIMATES] * (stages - 1)]
         self.log_shrinkage = nn.ParameterList(map(nn.Parameter, _spread(estimates, FIRST_SHRINKAGE)))
         self.log_smoothing = nn.ParameterList(map(nn.Parameter, _spread(estimates, FIRST_SMOOTHING)))
@@ -183,6 +197,8 @@ class Unrolled(nn.Module):
             (N, channels, H, W), not clamped.
         """
         with torch.autocast(blurred.device.type, enabled=False):
+            if self.training and self._kernel_error:
+                kernel = with_errors(kernel, self._kernel_error * torch.rand(len(kernel), device=kernel.device))
             canvas = _Canvas(blurred.float(), kernel.float(), self.boundary == "circular")
             sigma = noise_sigma.float().clamp(min=LEAST_NOISE)[:, None, None, None] / LEVELS
             image = canvas.start

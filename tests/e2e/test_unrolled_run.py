@@ -83,6 +83,17 @@ def test_given_noise_is_used_and_recorded(unrolled: Workplace, tmp_path: Path) -
     assert json.loads((tmp_path / "given" / "out" / "metrics.json").read_text())["noise_sigma"] == 20
 
 
+def test_a_wrong_kernel_costs_more_the_further_it_is_from_the_true_one(unrolled: Workplace, tmp_path: Path) -> None:
+    means = [
+        evaluated(unrolled, tmp_path / str(error), f"kernel_error={error}", "baseline=[wiener]")
+        for error in (0, 0.2, 1)
+    ]
+    for restorer in means[0]:
+        psnr = [each[restorer]["psnr"] for each in means]
+        assert psnr[0] > psnr[1] > psnr[2]
+    assert json.loads((tmp_path / "1" / "out" / "metrics.json").read_text())["kernel_error"] == 1
+
+
 def test_it_stands_in_the_matrix(unrolled: Workplace) -> None:
     asked = deblur.compose("evaluate", ["sweep=any", "matrix=true", f"paths.cache_root={unrolled.cache_root}"])
     found = matrix_table([unrolled.run], asked, torch.device("cpu"), deblur.compose("train"))
@@ -94,6 +105,9 @@ def test_it_stands_in_the_matrix(unrolled: Workplace) -> None:
     [
         (("noise_sigma=2",), "noise_sigma=2 is for a network that takes the noise, such as unrolled, and mixed takes"),
         (("noise_sigma=-1",), "noise_sigma=-1 is not allowed: give a number from 0 to 255 [gray levels of 255], or"),
+        (("kernel_error=0.5",), "kernel_error=0.5 is for baselines and for networks that take the kernel of each"),
+        (("kernel_error=0.5", "baseline=[none]"), "kernel_error=0.5 is for baselines and for networks that take the"),
+        (("kernel_error=2",), "kernel_error=2 is not allowed: give a number from 0 to 1"),
         (("noise_sigma=a",), "noise_sigma=a is not allowed: give a number from 0 to 255"),
     ],
 )

@@ -23,7 +23,7 @@ NOISE = 1.0  # gray levels
 def network(stages: int = 2, channels: int = 1, boundary: str = "unknown", *, trained: bool = False) -> Unrolled:
     """Return a small network; with `trained`, its priors change the image."""
     torch.manual_seed(0)
-    made = Unrolled(stages, 8, 12, channels, boundary)
+    made = Unrolled(stages, 8, 12, channels=channels, boundary=boundary)
     if trained:
         for name, parameter in made.named_parameters():
             if ".last.weight" in name:
@@ -188,10 +188,12 @@ def test_each_stage_is_announced() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(0, 8, 8), (1, 0, 8), (1, 8, 0), (1, 8, 8, 2), (1, 8, 8, 1, "symmetric")], ids=str
+    "arguments",
+    [(0, 8, 8), (1, 0, 8), (1, 8, 0), (1, 8, 8, 2), (1, 8, 8, -0.1), (1, 8, 8, 0, 2), (1, 8, 8, 0, 1, "symmetric")],
+    ids=str,
 )
 def test_impossible_sizes_are_refused(arguments: tuple[Any, ...]) -> None:
-    with pytest.raises(ValueError, match=r"Unrolled needs|channels=2"):
+    with pytest.raises(ValueError, match=r"Unrolled needs|channels=2 is"):
         Unrolled(*arguments)
 
 
@@ -200,3 +202,13 @@ def test_the_rounding_to_8_bits_is_the_least_noise() -> None:
     least = made(blurred, kernel, torch.tensor([0.3]))
     torch.testing.assert_close(made(blurred, kernel, torch.zeros(1)), least, atol=0, rtol=0)
     assert math.isfinite(least.sum().item())
+
+
+def test_kernels_are_wrong_in_training_alone() -> None:
+    torch.manual_seed(0)
+    made, inputs = Unrolled(1, 8, 12, kernel_error=1.0), given((2, 1, 24, 24))
+    expected = Unrolled(1, 8, 12)(*inputs)
+    torch.testing.assert_close(made.eval()(*inputs), expected, atol=0, rtol=0)
+    made.train()
+    assert not torch.allclose(made(*inputs), expected, atol=1e-3)
+    assert not torch.allclose(made(*inputs), made(*inputs), atol=1e-3)
