@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from omegaconf import DictConfig
 from pydantic import Field, model_validator
@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 from deblur.choices import Accelerator, Color, listed, listed_names
 from deblur.config.check import checked_section, resolve
 from deblur.config.chosen import refuse_unknown_names
+from deblur.config.protocols import ProtocolSettings, checked_protocol
 from deblur.config.schema import Paths
-from deblur.config.sections import Place, Section, shown
+from deblur.config.sections import CHECKED_APART, Place, Section, shown
 from deblur.files import no_folder
 from deblur.metrics.registry import METRICS
 
@@ -23,6 +24,7 @@ class EvaluateConfig(Section):
 
     data: dict[str, Any] = Field(description="a group: data=NAME")
     blur: dict[str, Any] = Field(description="a group: blur=NAME")
+    protocol: Annotated[ProtocolSettings, CHECKED_APART] | None = Field(None, description="a group: protocol=NAME")
     run: Place | None = Field(
         min_length=1, description="a run folder, a checkpoint, an exported file, a network that is pretrained, or null"
     )
@@ -43,6 +45,14 @@ class EvaluateConfig(Section):
     )
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
     paths: Paths = Field(description="output_root and cache_root")
+
+    @property
+    def runs(self) -> list[str]:
+        """The networks of `run`: one, or several as `run=[DIR,DIR]`, which a protocol puts into one table."""
+        if self.run is None:
+            return []
+        is_list = self.protocol is not None and self.run.startswith("[") and self.run.endswith("]")
+        return [each.strip() for each in self.run[1:-1].split(",")] if is_list else [self.run]
 
     @model_validator(mode="after")
     def _something_to_evaluate(self) -> "EvaluateConfig":
@@ -67,6 +77,7 @@ class EvaluateConfig(Section):
         unread = {
             "matrix": ("optimal_linear", "baseline", "both_boundaries", "blur", "split", "output", "metrics"),
             "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics"),
+            "protocol": ("matrix", "optimal_linear", "compare", "both_boundaries", "blur", "split", "metrics"),
             "compare": ("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split", "color", "metrics"),
         }
         for kind, keys in unread.items():
@@ -91,4 +102,7 @@ def check_evaluate(cfg: DictConfig | Mapping[str, Any]) -> EvaluateConfig:
     """
     evaluate = checked_section("", resolve(cfg), EvaluateConfig)
     refuse_unknown_names(None, evaluate.metrics, evaluate.trusted)
+    if evaluate.protocol is not None:
+        section: Any = evaluate.protocol  # not checked yet: its schema is that of the protocol it names
+        evaluate.protocol = checked_protocol(section, evaluate.data)
     return evaluate
