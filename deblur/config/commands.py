@@ -57,6 +57,10 @@ class EvaluateConfig(Section):
     @model_validator(mode="after")
     def _something_to_evaluate(self) -> "EvaluateConfig":
         asked = [self.run is not None, self.sweep is not None, bool(self.compare)]
+        if self.protocol is not None and not (any(asked) or self.baseline):
+            raise ValueError(
+                "A protocol needs methods to measure: give run=DIR, run=[DIR,DIR], sweep=NAME or baseline=[...]."
+            )
         if sum(asked) > 1 or not (any(asked) or self.baseline or self.optimal_linear):
             raise ValueError(
                 "Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or optimal_linear=true alone."

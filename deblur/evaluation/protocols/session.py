@@ -75,8 +75,8 @@ def evaluate(asked: EvaluateConfig) -> Lines:
         raise ValueError("no protocol is chosen")
     protocol = PROTOCOLS[settings.name]
     root = protocol.root(asked.data)
-    cases = find_cases(protocol, root, settings)
     _refuse_baselines(asked.baseline, protocol)
+    cases = find_cases(protocol, root, settings)
     keep_freed_memory()
     places, problems = _places(asked)
     networks = []
