@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import LAYOUTS, frame
+from protocol_layouts import LAYOUTS, frame
 from scipy import ndimage, signal
 
 from deblur.blur.kernels import Kernel
@@ -93,7 +93,7 @@ def test_a_pair_of_two_sizes_is_refused(tmp_path: Path) -> None:
     LAYOUTS["hide"][0](tmp_path)
     write_png(tmp_path / "GT" / "2fromGOPR0977.png", frame(0, 60))
     case = find_cases(PROTOCOLS["hide"], tmp_path, given("hide"))[0]
-    with pytest.raises(UserError, match="has 80x72 px and .* 68x60: a pair is of one size"):
+    with pytest.raises(UserError, match=r"has 80x72 px and .* 68x60: a pair is of one size"):
         load(case, PROTOCOLS["hide"])
 
 
@@ -116,7 +116,7 @@ def test_images_beside_arrays_are_no_kernels(images: Path) -> None:
     for path in (images / "kernels").glob("*.npy"):
         path.unlink()
     (images / "kernels" / "sharp.png").unlink()
-    with pytest.raises(UserError, match="holds neither .npy arrays nor images"):
+    with pytest.raises(UserError, match=r"holds neither \.npy arrays nor images"):
         find_kernels(images / "kernels")
     write_png(images / "kernels" / "dot.png", np.array([[0, 0, 0], [0, 255, 255], [0, 0, 0]], np.uint8))
     np.testing.assert_allclose(find_kernels(images / "kernels")["dot"].psf[1], [0, 0.5, 0.5])
@@ -137,7 +137,7 @@ def test_a_valid_convolution_is_that_of_scipy_rounded(images: Path) -> None:
     np.testing.assert_array_equal(np.rint(pair.sharp * 255), gray[2:-2, 1:-1])
 
 
-def test_a_kernel_is_convolved_and_not_correlated(tmp_path: Path) -> None:
+def test_a_kernel_is_convolved_and_not_correlated() -> None:
     dot = np.zeros((41, 41), np.uint8)
     dot[20, 20] = 200
     blurred = degraded(dot, Kernel(LOPSIDED), VALID, 0, np.random.default_rng(0))

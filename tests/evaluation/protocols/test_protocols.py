@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import LAYOUTS, Measure, frame
 from numpy.typing import NDArray
+from protocol_layouts import LAYOUTS, Measure, frame
 from torch import Tensor
 
 import deblur
@@ -39,7 +39,7 @@ class Oracle(Restorer):
         self._shift = shift
         self.kernels: list[Psf | None] = []
 
-    def restore(self, blurred: Tensor, kernels: Any, wiener_estimate: Tensor | None) -> Tensor:
+    def restore(self, blurred: Tensor, kernels: Any, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # the interface of a restorer
         self.kernels += kernels
         sharp = next(sharp for given, sharp in self._answers if np.array_equal(given, blurred[0, 0].numpy()))
         return torch.from_numpy(np.roll(sharp, self._shift, 1))[None, None]
