@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from protocol_layouts import LAYOUTS, Measure, frame
 from torch import Tensor
+from wiener_networks import KERNELS, calibrated
 
 import deblur
 from deblur.blur.kernels import Psf
@@ -21,7 +22,8 @@ from deblur.evaluation.protocols.cases import find_cases, load
 from deblur.evaluation.protocols.measuring import measure_cases, result_of
 from deblur.evaluation.protocols.protocol import PROTOCOLS
 from deblur.evaluation.protocols.published import FILE, published_rows
-from deblur.evaluation.restorers import Restorer
+from deblur.evaluation.protocols.restoring import restored
+from deblur.evaluation.restorers import NetworkRestorer, Restorer
 from deblur.files import write_png
 from deblur.metrics import METRICS
 
@@ -76,6 +78,20 @@ def test_a_perfect_restorer_is_exact_and_gets_the_kernel(images: Path) -> None:
     moved = Oracle([(pair.blurred, pair.sharp) for pair in pairs], shift=2)  # nothing aligns it here
     rows = [row for _, rows in measure_cases([moved], cases, protocol, 0, torch.device("cpu")) for row in rows]
     assert max(row["psnr"] for row in rows) < 40
+
+
+def test_a_non_blind_network_gets_the_kernel_of_the_case(images: Path) -> None:
+    network = calibrated(non_blind=True)
+    blurred = frame(0)[..., 0].astype(np.float32) / 255
+    cpu = torch.device("cpu")
+    found = {}
+    for name, kernel in KERNELS.items():
+        found[name] = restored(NetworkRestorer("net", network), blurred, kernel, 2.0, cpu)
+        estimate = torch.from_numpy(network.prefilter()(blurred, kernel))[None]
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(blurred)[None, None], estimate)[0, 0].numpy()
+        np.testing.assert_allclose(found[name], expected, atol=1e-6)
+    assert np.abs(found["even"] - found["lopsided"]).max() > 1e-3
 
 
 def test_both_averages_are_those_of_their_names() -> None:
