@@ -80,7 +80,7 @@ def test_a_perfect_restorer_is_exact_and_gets_the_kernel(images: Path) -> None:
     assert max(row["psnr"] for row in rows) < 40
 
 
-def test_a_non_blind_network_gets_the_kernel_of_the_case(images: Path) -> None:
+def test_a_non_blind_network_gets_the_kernel_of_the_case() -> None:
     network = calibrated(non_blind=True)
     blurred = frame(0)[..., 0].astype(np.float32) / 255
     cpu = torch.device("cpu")
