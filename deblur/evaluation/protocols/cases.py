@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -106,7 +106,7 @@ def find_cases(protocol: Protocol, root: Path, settings: ProtocolSettings) -> li
             if absent is not None:
                 raise protocol.missing(f"{printable(str(absent))} is missing")
     levels = settings.noise_sigma if isinstance(settings, NoisyProtocol) else [0.0]
-    return [Case(**{**vars(case), "noise_sigma": float(level)}) for case in found for level in levels]
+    return [replace(case, noise_sigma=float(level)) for case in found for level in levels]
 
 
 def find_kernels(folder: Path) -> dict[str, Kernel]:

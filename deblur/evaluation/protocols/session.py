@@ -251,7 +251,8 @@ def _notes(
     if has_published and protocol.cases is None:
         notes.append("Published rows are comparable only with results of the images and kernels that they name.")
     if not has_published:
-        notes.append(f"published.csv holds no row of {protocol.name} at this noise.")
+        level = " at this noise" if isinstance(settings, NoisyProtocol) else ""
+        notes.append(f"published.csv holds no row of {protocol.name}{level}.")
     if any(one for level in tuned.values() for one in level.values()):
         notes.append(f"Baselines are tuned for each level of noise on {TUNING_IMAGES} images that a program draws.")
     boundary: Boundary = "circular" if protocol.boundary == "circular" else "valid"
