@@ -293,6 +293,11 @@ def measure(run: str | os.PathLike[str], overrides: Overrides = ()) -> dict[str,
         UserError: for a wrong configuration, and for what the command would refuse.
     """
     asked = compose("evaluate", [f"run={os.fspath(run)}", *overrides])
+    if asked.protocol is not None:
+        raise UserError(
+            f"protocol={asked.protocol.name} belongs to the command line, python -m deblur.evaluate: its table has "
+            "several methods and levels of noise."
+        )
     from deblur.inference.pretrained import PRETRAINED
     from deblur.runs.paths import refuse_no_run, refuse_unwritable
 

@@ -13,6 +13,7 @@ from deblur.config import EvaluateConfig, check
 from deblur.config.command_line import run
 from deblur.config.commands import check_evaluate
 from deblur.errors import PartlyDone, disk_errors_as_user_errors
+from deblur.evaluation.protocols.protocol import PROTOCOLS
 from deblur.inference.pretrained import PRETRAINED
 from deblur.runs.paths import refuse_no_run, refuse_unwritable, sweep_folder
 from deblur.text import Lines, as_bytes
@@ -45,10 +46,14 @@ def _task(composed: DictConfig) -> None:
 
     try:
         with disk_errors_as_user_errors():
-            if config.run is not None and config.run not in PRETRAINED:
-                refuse_no_run(Path(config.run))
+            for each in config.runs:
+                if each not in PRETRAINED:
+                    refuse_no_run(Path(each))
+            if config.protocol is not None:
+                PROTOCOLS[config.protocol.name].root(config.data)
             refuse_unwritable(Path(config.output or config.paths.output_root))  # measuring can take long
-            said = _compared(config) if config.compare else _measured(config)
+            measure = _compared if config.compare else _measured if config.protocol is None else _by_protocol
+            said = measure(config)
     except PartlyDone as partly:
         say(partly.shown)
         raise
@@ -60,6 +65,14 @@ def _compared(config: EvaluateConfig) -> Lines:
 
     name = f"compare-{hashlib.sha256(as_bytes('|'.join(config.compare))).hexdigest()[:6]}"
     return compare(config.compare, Path(config.output or Path(config.paths.output_root) / "evaluations" / name))
+
+
+def _by_protocol(config: EvaluateConfig) -> Lines:
+    if config.sweep is not None:
+        sweep_folder(Path(config.paths.output_root), config.sweep)
+    from deblur.evaluation.protocols.session import evaluate  # seconds of imports
+
+    return evaluate(config)
 
 
 def _measured(config: EvaluateConfig) -> Lines:

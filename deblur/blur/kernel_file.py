@@ -30,6 +30,7 @@ ALLOWED: Final = (
     f"odd width of at most {MAX_SIDE} px, values that are finite, at least 0 and not all 0."
 )
 
+_KEY: Final = "blur.path"
 _NPY_START: Final = b"\x93NUMPY"
 _ZIP_START: Final = b"PK"  # of an .npz archive
 _IMAGE_FORMATS: Final = ("PNG", "TIFF", "BMP", "PPM", "JPEG")
@@ -63,17 +64,14 @@ class KernelFile(Degradation):
             ValueError: As in `Degradation`.
         """
         super().__init__(**after)
-        content = _read(Path(path))
+        content = _read(Path(path), _KEY)
         self.sha256 = hashlib.sha256(content).hexdigest()
         if sha256 is not None and sha256.lower() != self.sha256:
             raise UserError(
                 f"blur.path={path} is not the file that blur.sha256 stands for: its SHA-256 is {self.sha256}, not "
                 f"{sha256}. Give the file as it was, or take this one with blur.sha256=null."
             )
-        try:
-            self._kernel = Kernel(_psf(content, path))
-        except _NoKernelError as error:
-            raise UserError(f"blur.path={path} {error}. {ALLOWED}") from error
+        self._kernel = _kernel(content, path, _KEY)
 
     def draw_kernel(self, rng: np.random.Generator) -> DrawnKernel:  # noqa: ARG002 # there is nothing to draw
         """Return the kernel."""
@@ -91,11 +89,31 @@ class KernelFile(Degradation):
         return height, width
 
 
+def read_kernel(path: Path, key: str) -> Kernel:
+    """Read the kernel of a file: a .npy array or an image.
+
+    Args:
+        path: the file.
+        key: what messages call it.
+
+    Raises:
+        UserError: The file cannot be read or holds no kernel.
+    """
+    return _kernel(_read(path, key), str(path), key)
+
+
+def _kernel(content: bytes, path: str, key: str) -> Kernel:
+    try:
+        return Kernel(_psf(content, path, key))
+    except _NoKernelError as error:
+        raise UserError(f"{key}={path} {error}. {ALLOWED}") from error
+
+
 class _NoKernelError(ValueError):
     """A file that holds no kernel. Its text is a short reason, to follow the file's name: `is truncated`."""
 
 
-def refuse_no_file(path: Path) -> None:
+def refuse_no_file(path: Path, key: str = _KEY) -> None:
     """Refuse a path that is none of a file.
 
     Raises:
@@ -104,21 +122,21 @@ def refuse_no_file(path: Path) -> None:
     """
     if not path.is_file():
         state = "is no file" if path.exists() else "does not exist"
-        raise UserError(f"blur.path={path} {state}: give a .npy array or an image with one kernel.")
+        raise UserError(f"{key}={path} {state}: give a .npy array or an image with one kernel.")
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, key: str) -> bytes:
     try:
-        refuse_no_file(path)
+        refuse_no_file(path, key)
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise UserError(f"blur.path={path} has {size} bytes; at most {MAX_BYTES} are allowed. {ALLOWED}")
+            raise UserError(f"{key}={path} has {size} bytes; at most {MAX_BYTES} are allowed. {ALLOWED}")
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"blur.path={path} cannot be read ({error.strerror}). {ALLOWED}") from error
+        raise UserError(f"{key}={path} cannot be read ({error.strerror}). {ALLOWED}") from error
 
 
-def _psf(content: bytes, path: str) -> Psf:
+def _psf(content: bytes, path: str, key: str) -> Psf:
     """Read a kernel from a file's content and give it the sum 1."""
     if not content:
         raise _NoKernelError("is empty (0 bytes)")
@@ -130,7 +148,7 @@ def _psf(content: bytes, path: str) -> Psf:
     total = largest * float(relative.sum())
     if content.startswith(_NPY_START) and not abs(total - 1.0) <= UNIT_SUM_TOLERANCE:
         _log.warning(
-            "blur.path=%s has the sum %g; it is divided by that, so that the blur keeps the brightness.", path, total
+            "%s=%s has the sum %g; it is divided by that, so that the blur keeps the brightness.", key, path, total
         )
     psf: Psf = relative / relative.sum()
     return psf

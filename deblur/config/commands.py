@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from omegaconf import DictConfig
 from pydantic import Field, model_validator
@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 from deblur.choices import Accelerator, Color, listed, listed_names
 from deblur.config.check import checked_section, resolve
 from deblur.config.chosen import refuse_unknown_names
+from deblur.config.protocols import ProtocolSettings, checked_protocol
 from deblur.config.schema import Paths
-from deblur.config.sections import Number, Place, Section, shown
+from deblur.config.sections import CHECKED_APART, Number, Place, Section, shown
 from deblur.files import no_folder
 from deblur.metrics.registry import METRICS
 
@@ -24,6 +25,7 @@ class EvaluateConfig(Section):
 
     data: dict[str, Any] = Field(description="a group: data=NAME")
     blur: dict[str, Any] = Field(description="a group: blur=NAME")
+    protocol: Annotated[ProtocolSettings, CHECKED_APART] | None = Field(None, description="a group: protocol=NAME")
     run: Place | None = Field(
         min_length=1, description="a run folder, a checkpoint, an exported file, a network that is pretrained, or null"
     )
@@ -49,9 +51,21 @@ class EvaluateConfig(Section):
     trusted: list[str] = Field(description="a list of module names, such as [my_nets]")
     paths: Paths = Field(description="output_root and cache_root")
 
+    @property
+    def runs(self) -> list[str]:
+        """The networks of `run`: one, or several as `run=[DIR,DIR]`, which a protocol puts into one table."""
+        if self.run is None:
+            return []
+        is_list = self.protocol is not None and self.run.startswith("[") and self.run.endswith("]")
+        return [each.strip() for each in self.run[1:-1].split(",")] if is_list else [self.run]
+
     @model_validator(mode="after")
     def _something_to_evaluate(self) -> "EvaluateConfig":
         asked = [self.run is not None, self.sweep is not None, bool(self.compare)]
+        if self.protocol is not None and not (any(asked) or self.baseline):
+            raise ValueError(
+                "A protocol needs methods to measure: give run=DIR, run=[DIR,DIR], sweep=NAME or baseline=[...]."
+            )
         if sum(asked) > 1 or not (any(asked) or self.baseline or self.optimal_linear):
             raise ValueError(
                 "Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or optimal_linear=true alone."
@@ -78,9 +92,13 @@ class EvaluateConfig(Section):
                 "split",
                 "output",
                 "metrics",
-                "noise_sigma",
+                *_ASSUMED,
             ),
             "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics", *_ASSUMED),
+            "protocol": (
+                *("matrix", "optimal_linear", "compare", "both_boundaries", "blur", "split", "metrics"),
+                "kernel_error",
+            ),
             "compare": (
                 *("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split", "color", "metrics"),
                 *_ASSUMED,
@@ -109,4 +127,7 @@ def check_evaluate(cfg: DictConfig | Mapping[str, Any]) -> EvaluateConfig:
     """
     evaluate = checked_section("", resolve(cfg), EvaluateConfig)
     refuse_unknown_names(None, evaluate.metrics, evaluate.trusted)
+    if evaluate.protocol is not None:
+        section: Any = evaluate.protocol  # not checked yet: its schema is that of the protocol it names
+        evaluate.protocol = checked_protocol(section, evaluate.data)
     return evaluate

@@ -14,6 +14,7 @@ from deblur.config.check import section_within
 from deblur.config.commands import EvaluateConfig
 from deblur.config.keys import options
 from deblur.config.places import conf_dir
+from deblur.config.protocols import protocol_schema
 from deblur.config.sections import Section, allowed, shown
 
 SCHEMAS: Final[Mapping[str, type[Section]]] = {"train": schema.TrainConfig, "evaluate": EvaluateConfig}
@@ -84,6 +85,8 @@ def _schema_of(name: str, content: Mapping[str, Any]) -> type[Section] | None:
         from deblur.config.degradations import class_of, is_ours, section_of  # imports OpenCV
 
         return section_of(class_of(content, ()), is_complete=True) if is_ours(str(content["_target_"])) else None
+    if name == "protocol":
+        return protocol_schema(content)
     return schema.BY_TARGET.get(str(content.get("_target_"))) or schema.BY_GROUP.get(name)
 
 

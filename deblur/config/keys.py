@@ -21,6 +21,7 @@ PATH_KEYS: Final = frozenset(
         "output",
         "paths.cache_root",
         "paths.output_root",
+        "protocol.kernels",
         "resume",
         "run",
     }

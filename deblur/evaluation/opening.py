@@ -1,6 +1,6 @@
 """What every evaluation opens: images, networks, finished runs, a device."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from deblur.evaluation.restorers import ExportedRestorer, NetworkRestorer, Resto
 from deblur.inference.checkpoints import digest_of
 from deblur.inference.description import SEEN, checked_seen
 from deblur.inference.onnx_network import open_onnx
+from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import Trained, load_trained
 from deblur.models.protocol import traits_of
@@ -50,6 +51,32 @@ class Subject:
 def is_exported(place: Path) -> bool:
     """Return whether a network is a file that onnxruntime computes, on the processor."""
     return place.suffix == ONNX_SUFFIX and place.is_file()
+
+
+def place_of(run: str) -> Path:
+    """Return the path of a network: that of a pretrained one if it is named and no file has this name."""
+    return pretrained_file(run) if run in PRETRAINED and not Path(run).exists() else Path(run)
+
+
+def accelerator_for(accelerator: str, places: Iterable[Path | None]) -> str:
+    """Return the accelerator of an evaluation; an .onnx file is computed on the processor.
+
+    Args:
+        accelerator: what was asked for.
+        places: of the networks; None for none.
+
+    Raises:
+        UserError: if such a file is to be computed elsewhere.
+    """
+    exported = next((place for place in places if place is not None and is_exported(place)), None)
+    if exported is None:
+        return accelerator
+    if accelerator not in ("auto", "cpu"):
+        raise UserError(
+            f"{exported} is computed by onnxruntime on the CPU: leave accelerator={accelerator} out, or give the "
+            "run that it was made from."
+        )
+    return "cpu"
 
 
 def open_subject(place: Path, trusted: Sequence[str], noise_sigma: float | None = None) -> Subject:

@@ -20,10 +20,11 @@ from deblur.evaluation.assumptions import differing_assumptions, dropped_camera
 from deblur.evaluation.measuring import Row, measure_restorers
 from deblur.evaluation.opening import (
     Subject,
+    accelerator_for,
     finished_runs,
-    is_exported,
     open_subject,
     opened,
+    place_of,
     seen_images,
     torch_device,
     with_problems,
@@ -32,7 +33,6 @@ from deblur.evaluation.restorers import BaselineRestorer, GrayRestorer, Restorer
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
 from deblur.files import safe_name, write_json
-from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.metrics import MetricInfo
 from deblur.metrics.measuring import mean_results, share_above
 from deblur.runs.conditions import conditions_of
@@ -99,13 +99,13 @@ def measured(asked: EvaluateConfig, defaults: TrainConfig) -> tuple[list[tuple[P
     """
     keep_freed_memory()
     root = Path(asked.paths.output_root)
-    places: list[Path | None] = [None if asked.run is None else _place(asked.run)]
+    places: list[Path | None] = [None if asked.run is None else place_of(asked.run)]
     problems: list[str] = []
     if asked.sweep is not None:
         runs, problems = finished_runs(root / "sweeps" / asked.sweep)
         places = [*runs]
     found = []
-    with taken_device(DeviceRequest(_accelerator(asked), "32-true")) as device:
+    with taken_device(DeviceRequest(accelerator_for(asked.accelerator, places), "32-true")) as device:
         for place in places:
             try:
                 found.append(_evaluate_one(place, asked, defaults, device))
@@ -122,27 +122,6 @@ def measured(asked: EvaluateConfig, defaults: TrainConfig) -> tuple[list[tuple[P
         write_images_table(folder, one.rows, one.infos)
         write_json(folder / METRICS_FILE, one.summary)
     return placed, problems
-
-
-def _place(run: str) -> Path:
-    return pretrained_file(run) if run in PRETRAINED and not Path(run).exists() else Path(run)
-
-
-def _accelerator(asked: EvaluateConfig) -> str:
-    """Return the accelerator; an .onnx file is computed on the processor.
-
-    Raises:
-        UserError: if such a file is to be computed elsewhere.
-    """
-    accelerator = asked.accelerator
-    if asked.run is None or not is_exported(Path(asked.run)):
-        return accelerator
-    if accelerator not in ("auto", "cpu"):
-        raise UserError(
-            f"{asked.run} is computed by onnxruntime on the CPU: leave accelerator={accelerator} out, or give the "
-            "run that it was made from."
-        )
-    return "cpu"
 
 
 def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConfig, device: Device) -> Evaluation:

@@ -54,6 +54,21 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     return of_channels.reshape(sharp.shape[:2]).mean(dim=1)
 
 
+def ssim_map(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Compute the local structural similarity, of which `ssim` is the mean.
+
+    Args:
+        restored: (N, C, H, W), at least 11x11; clamped to [0, 1] before it is compared.
+        sharp: (N, C, H, W) in [0, 1].
+
+    Returns:
+        (N, C, H - 10, W - 10), for the windows that lie inside the image.
+    """
+    pair = restored.float().clamp(0, 1).flatten(0, 1), sharp.float().flatten(0, 1)
+    local = _local_ssim(*pair, _gaussian_taps())
+    return local.reshape(*sharp.shape[:2], *local.shape[-2:])
+
+
 def luma(images: Tensor) -> Tensor:
     """Return the luma of images, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601) in full range, not rounded.
 
@@ -74,6 +89,10 @@ def luma(images: Tensor) -> Tensor:
 
 
 def _ssim_of(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:
+    return torch.mean(_local_ssim(first, second, taps), dim=(-2, -1))
+
+
+def _local_ssim(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:
     # Both factors by the difference, 2ab = a^2 + b^2 - (a - b)^2: four planes to smooth instead of five, and no
     # cancellation in a flat window.
     difference = first - second
@@ -83,7 +102,8 @@ def _ssim_of(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:
     squared_difference = mean_difference.square()
     luminance = 1 - squared_difference / (squared_means + _SSIM_C1)
     contrast = 1 - (mean_error - squared_difference) / (mean_squares - squared_means + _SSIM_C2)
-    return torch.mean(luminance * contrast, dim=(-2, -1))
+    local: Tensor = luminance * contrast
+    return local
 
 
 def _smooth(planes: Tensor, dimension: int, taps: Sequence[float]) -> Tensor:

@@ -126,6 +126,8 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path, cache_root: Path) -> No
     )
     assert Path(located.stdout.strip()).is_relative_to(packages)
     assert (packages / "deblur" / "py.typed").is_file()
+    assert (packages / "deblur" / "evaluation" / "protocols" / "published.csv").is_file()
+    assert (packages / "deblur" / "conf" / "protocol" / "levin2009.yaml").is_file()
     subprocess.run(
         [*program, *SMALL, "debug=fast_dev_run"],
         check=True,
