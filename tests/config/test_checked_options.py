@@ -56,9 +56,11 @@ def test_any_combination_of_options_passes(
     changed: Change, sections: dict[str, list[Any]], choice: st.DataObject
 ) -> None:
     chosen = {group: choice.draw(st.sampled_from(sections[group]), label=group) for group in GROUPS}
-    # That a Wiener-guided network has to know the kernel is another test's: test_guided_settings
-    is_known = chosen["data"]["name"] != "pairs" and chosen["blur"]["name"] not in DRAWN
-    assume(is_known or "non_blind" not in chosen["model"])
+    # That non-blind networks have to know the kernel is tested in test_wiener_guided_settings, test_unrolled_settings
+    has_kernels = chosen["data"]["name"] != "pairs"
+    assume((has_kernels and chosen["blur"]["name"] not in DRAWN) or "non_blind" not in chosen["model"])
+    is_one_kernel = has_kernels and chosen["blur"]["name"] != "varying"
+    assume(is_one_kernel or chosen["model"]["name"] != "unrolled")
     check(changed("") | chosen)
 
 

@@ -15,7 +15,7 @@ from wiener_networks import KERNELS, calibrated
 
 import deblur
 from deblur.errors import UserError
-from deblur.inference.tiles import TiledNetwork
+from deblur.inference.tiles import KnownBlur, TiledNetwork
 from deblur.inference.torch_network import TorchNetwork
 from deblur.models import SRCNN, ResNet, WienerSRCNN
 
@@ -88,7 +88,7 @@ def test_each_tile_is_of_its_place() -> None:
 
 def test_each_image_may_bring_its_kernel() -> None:
     network, image = wiener_srcnn(non_blind=True), levels(31, 33)
-    restored = TiledNetwork(TorchNetwork(network, CPU), 16).restore(image, kernel=KERNELS["even"])
+    restored = TiledNetwork(TorchNetwork(network, CPU), 16).restore(image, known=KnownBlur(KERNELS["even"]))
     estimate = network.prefilter()(unit(image), KERNELS["even"])
     blurred = np.ascontiguousarray(np.moveaxis(unit(image), 2, 0))
     with torch.inference_mode():

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wiener_networks import KERNELS, calibrated
 
 import deblur
-from deblur.inference.tiles import TiledNetwork
+from deblur.inference.tiles import KnownBlur, TiledNetwork
 from deblur.inference.torch_network import TorchNetwork
 from deblur.inference.weights import write_weights
 from deblur.models import WienerSRCNN
@@ -102,7 +102,7 @@ def test_each_image_may_bring_its_kernel_and_has_to() -> None:
         wiener_estimate = torch.from_numpy(network.prefilter()(image, kernel))[None]
         with torch.inference_mode():
             expected = network(torch.from_numpy(image)[None, None], wiener_estimate)[0, 0].numpy()
-        np.testing.assert_allclose(tiled.restore(image, kernel=kernel), expected, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(tiled.restore(image, known=KnownBlur(kernel)), expected, rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match="needs the kernel of each image"):
         tiled.restore(image)
 

@@ -1,12 +1,13 @@
-import lightning.pytorch as L
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from deblur.blur import Box
 from deblur.blur.images import Crop, image_of
 from deblur.data.datasets import EvaluationDataset
 from deblur.training.images import Restoration, comparison_grid, error_map, restore_sample
+from deblur.training.module import DeblurModule
 
 
 class Colors:
@@ -19,11 +20,21 @@ class Colors:
         return np.random.default_rng(index).integers(0, 256, (14, 17, 3), dtype=np.uint8)
 
 
-class Swapped(L.LightningModule):
+class Swapped(nn.Module):
     """A network that exchanges red and blue."""
 
-    def forward(self, blurred: Tensor, wiener_estimate: Tensor | None = None) -> Tensor:  # noqa: ARG002 # it takes none
+    channels = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, blurred: Tensor) -> Tensor:
         return blurred.flip(1)
+
+
+def swapping() -> DeblurModule:
+    return DeblurModule({}, {"_target_": "torch.optim.Adam", "lr": 1e-3}, network=Swapped())
 
 
 def test_the_error_is_shown_four_times_brighter() -> None:
@@ -44,7 +55,7 @@ def test_a_grid_has_a_row_an_image_and_room_for_the_largest() -> None:
 def test_a_color_grid_holds_the_pixels_of_the_samples() -> None:
     dataset = EvaluationDataset(Colors(), [0, 1], Box(3), seed=0, crop=Crop(crop=12))
     samples = [dataset[position] for position in range(2)]
-    restorations = [restore_sample(Swapped(), sample) for sample in samples]
+    restorations = [restore_sample(swapping(), sample) for sample in samples]
     page = comparison_grid(restorations, with_error=True)
     assert page.shape == (24, 48, 3)
     for row, sample in enumerate(samples):

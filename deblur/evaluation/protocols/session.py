@@ -286,7 +286,13 @@ def _folder(
 ) -> Path:
     if asked.output is not None:
         return Path(asked.output)
-    deciding = [str(root), settings.plain(), [os.path.realpath(place) for place in places], asked.baseline, asked.color]
+    deciding: list[Any] = [
+        str(root),
+        settings.plain(),
+        [os.path.realpath(place) for place in places],
+        asked.baseline,
+        asked.color,
+    ]
     if asked.noise_sigma is not None:
         deciding.append(asked.noise_sigma)
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]

@@ -86,7 +86,7 @@ def test_a_non_blind_network_gets_the_kernel_of_the_case() -> None:
     cpu = torch.device("cpu")
     found = {}
     for name, kernel in KERNELS.items():
-        found[name] = restored(NetworkRestorer("net", network), blurred, kernel, 2.0, cpu)
+        found[name] = restored(NetworkRestorer("net", network), blurred, kernel, cpu)
         estimate = torch.from_numpy(network.prefilter()(blurred, kernel))[None]
         with torch.inference_mode():
             expected = network(torch.from_numpy(blurred)[None, None], estimate)[0, 0].numpy()
