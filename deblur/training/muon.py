@@ -26,8 +26,8 @@ class Muon(Optimizer):
     is scaled to the root mean square of a step of Adam: both take the same learning rate.
 
     K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024
-    (kellerjordan.github.io/posts/muon); J. Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, section 2.2, for the scale. torch.optim.Muon
-    takes matrices alone.
+    (kellerjordan.github.io/posts/muon); for the scale J. Liu et al., "Muon is scalable for LLM training", arXiv
+    2502.16982, section 2.2. torch.optim.Muon takes matrices alone.
     """
 
     def __init__(
