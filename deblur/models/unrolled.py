@@ -321,11 +321,11 @@ def _canvas_sides(frame: tuple[int, int], kernel: tuple[int, int], is_circular: 
 
 
 def _fast_side(size: int) -> int:
-    """Return the least multiple of 4 from `size` up whose prime factors are 2, 3 and 5."""
+    """Return the least multiple of 4 from `size` up whose prime factors are 2, 3, 5 and 7."""
     side = -(-size // SIZE_DIVISOR) * SIZE_DIVISOR
     while True:
         rest = side
-        for factor in (2, 3, 5):
+        for factor in (2, 3, 5, 7):
             while rest % factor == 0:
                 rest //= factor
         if rest == 1:
