@@ -173,6 +173,10 @@ def test_the_noise_of_a_photograph_is_estimated_or_given(unrolled: Workplace, tm
     given = {sigma: restorer(blurred, kernel=kernel, noise_sigma=sigma).astype(float) for sigma in (0.5, 3, 25)}
     distances = {sigma: np.abs(image - estimated).mean() for sigma, image in given.items()}
     assert distances[3] < min(distances[0.5], distances[25])
+    for number in (np.float32(25), np.int64(25)):
+        np.testing.assert_array_equal(restorer(blurred, kernel=kernel, noise_sigma=number), given[25])
+    mirrored = kernel.astype(np.float32)[::-1, ::-1]  # a view; a motion kernel is symmetric
+    np.testing.assert_allclose(restorer(blurred, kernel=mirrored, noise_sigma=25), given[25], atol=1)
     for wrong in (-1, 256, "2", True):
         with pytest.raises(ValueError, match="give a number from 0 to 255"):
             restorer(blurred, kernel=kernel, noise_sigma=wrong)
