@@ -94,6 +94,18 @@ def test_a_wrong_kernel_costs_more_the_further_it_is_from_the_true_one(unrolled:
     assert json.loads((tmp_path / "1" / "out" / "metrics.json").read_text())["kernel_error"] == 1
 
 
+def test_what_a_restorer_is_given_is_said_beside_the_numbers(
+    unrolled: Workplace, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    evaluated(unrolled, tmp_path / "plain")
+    plain = capfd.readouterr().out
+    evaluated(unrolled, tmp_path / "given", "kernel_error=0.2", "noise_sigma=3")
+    said = capfd.readouterr().out
+    for sentence in ("kernels that the restorers get have errors: kernel_error=0.2.", "assumes noise of 3 gray levels"):
+        assert sentence in said
+        assert sentence not in plain
+
+
 def test_it_stands_in_the_matrix(unrolled: Workplace) -> None:
     asked = deblur.compose("evaluate", ["sweep=any", "matrix=true", f"paths.cache_root={unrolled.cache_root}"])
     found = matrix_table([unrolled.run], asked, torch.device("cpu"), deblur.compose("train"))
