@@ -56,8 +56,13 @@ class EvaluateConfig(Section):
         """The networks of `run`: one, or several as `run=[DIR,DIR]`, which a protocol puts into one table."""
         if self.run is None:
             return []
-        is_list = self.protocol is not None and self.run.startswith("[") and self.run.endswith("]")
-        return [each.strip() for each in self.run[1:-1].split(",")] if is_list else [self.run]
+        if self.protocol is None or not self._is_list(self.run):
+            return [self.run]
+        return [each.strip() for each in self.run[1:-1].split(",")]
+
+    @staticmethod
+    def _is_list(run: str) -> bool:
+        return run.startswith("[") and run.endswith("]")
 
     @model_validator(mode="after")
     def _something_to_evaluate(self) -> "EvaluateConfig":
@@ -72,6 +77,7 @@ class EvaluateConfig(Section):
             )
         if self.matrix and self.sweep is None:
             raise ValueError("matrix=true needs the networks of a sweep: add sweep=NAME.")
+        self._refuse_no_list_of_runs()
         self._refuse_words_without_effect()
         if self.compare and len(self.compare) != 2:
             raise ValueError(f"compare={shown(self.compare)} is not allowed: give two run folders.")
@@ -81,6 +87,17 @@ class EvaluateConfig(Section):
         if refused:
             raise ValueError(f"output={self.output} {refused}")
         return self
+
+    def _refuse_no_list_of_runs(self) -> None:
+        if self.run is None or not self._is_list(self.run) or Path(self.run).exists():
+            return
+        if self.protocol is None:
+            raise ValueError(
+                f"run={self.run} is a list, and only a protocol puts several networks into one table: give one "
+                "run=DIR, or add protocol=NAME."
+            )
+        if not all(self.runs):
+            raise ValueError(f"run={self.run} names a run by nothing: give run=DIR or run=[DIR,DIR].")
 
     def _refuse_words_without_effect(self) -> None:
         unread = {

@@ -10,13 +10,15 @@ from deblur.runs.conditions import camera_text
 
 
 def differing_assumptions(restorer: Restorer, crops: Sequence[Crop], space: Space) -> list[str]:
-    """Return where the images differ from what the Wiener pre-filter of a network assumes.
+    """Return where the images differ from what a network, or its Wiener pre-filter, assumes of their blur.
 
     Args:
         restorer: the network.
         crops: in which it is measured.
         space: in which the images are blurred.
     """
+    if restorer.takes_kernel:
+        return _differing_from_known_blurs(restorer, crops, space)
     prefilter = restorer.prefilter
     if prefilter is None:
         return []
@@ -31,6 +33,24 @@ def differing_assumptions(restorer: Restorer, crops: Sequence[Crop], space: Spac
         found.append(
             f"The Wiener pre-filter of {restorer.name} assumes a blur in {restorer.space.words}, as in its training, "
             f"and here the blur is in {space.words}: its results suffer from that."
+        )
+    return found
+
+
+def _differing_from_known_blurs(restorer: Restorer, crops: Sequence[Crop], space: Space) -> list[str]:
+    """Return where the images differ from what a network that takes the kernel assumes."""
+    found = []
+    differing = [crop.boundary for crop in crops if (crop.boundary == "circular") != restorer.assumes_circular]
+    if differing:
+        assumed = "a circular boundary" if restorer.assumes_circular else "that the scene continues beyond the image"
+        found.append(
+            f"{restorer.name} assumes {assumed}, as in its training, and here the boundary is "
+            f"{' and '.join(differing)}: its results suffer from that."
+        )
+    if space.linear:
+        found.append(
+            f"{restorer.name} deconvolves the encoded values of an image, as in its training, and here the blur is in "
+            f"{space.words}: its results suffer from that."
         )
     return found
 

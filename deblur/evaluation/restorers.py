@@ -41,6 +41,7 @@ class Restorer(ABC):
         channels: of the images that it restores; None for any.
         wants_wiener_estimate: whether it relies on an estimate of the whole blurred images.
         takes_kernel: whether it deconvolves whole images by itself, with their kernels.
+        assumes_circular: whether it deconvolves images as if they continued periodically.
         needs_kernel: whether it needs the kernel of each image.
         prefilter: the Wiener pre-filter of a network that relies on one.
         space: in which it takes images to be blurred.
@@ -50,6 +51,7 @@ class Restorer(ABC):
     channels: int | None = None
     wants_wiener_estimate: bool = False
     takes_kernel: bool = False
+    assumes_circular: bool = False
     needs_kernel: bool = False
     prefilter: "WienerPrefilter | None" = None
 
@@ -95,6 +97,7 @@ class NetworkRestorer(Restorer):
         self.prefilter = prefilter_of(network)
         self.wants_wiener_estimate = self.prefilter is not None
         self.takes_kernel = traits_of(network).takes_kernel
+        self.assumes_circular = self.takes_kernel and traits_of(network).is_circular
         self.needs_kernel = self.takes_kernel or (self.prefilter is not None and self.prefilter.needs_kernel)
         self._network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
 
@@ -110,10 +113,8 @@ class NetworkRestorer(Restorer):
         wiener_estimates = [self.prefilter(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
         return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device)
 
-    def restore(
-        self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None
-    ) -> Tensor:  # it saw enough of them
-        """Restore a batch in float32."""
+    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:
+        """Restore a batch in float32; a Wiener estimate has used the kernels already."""
         given = [blurred] if wiener_estimate is None else [blurred, wiener_estimate]
         if self.takes_kernel:
             given += self._known_blurs(blurred, kernels)
@@ -188,6 +189,7 @@ class GrayRestorer(Restorer):
         self.name = f"{restorer.name} ({ROUTES[color]})"
         self.wants_wiener_estimate = restorer.wants_wiener_estimate
         self.takes_kernel = restorer.takes_kernel
+        self.assumes_circular = restorer.assumes_circular
         self.needs_kernel = restorer.needs_kernel
         self.prefilter = restorer.prefilter
         self._restorer = restorer

@@ -202,6 +202,10 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     }
     name = safe_name("-".join([subject, "on", *labels, digest]), longest=_LONGEST_NAME)
     notes = [note] if (note := psnr_note(config.metrics)) else []
+    if asked.kernel_error:
+        notes.append(f"The kernels that the restorers get have errors: kernel_error={asked.kernel_error:g}.")
+    if network is not None and asked.noise_sigma is not None:
+        notes.append(f"{network.restorer.name}: assumes noise of {asked.noise_sigma:g} gray levels.")
     if network is not None:
         notes += dropped_camera(network.config.get("blur", {}), settings["blur"])
         notes += differing_assumptions(network.restorer, crops, data.space)

@@ -4,6 +4,7 @@ import difflib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -262,8 +263,8 @@ def _refuse_noise(noise_sigma: object, is_taken: bool) -> None:
         raise ValueError("the network takes no noise: leave noise_sigma out")
     if (
         isinstance(noise_sigma, bool)
-        or not isinstance(noise_sigma, int | float)
-        or not 0 <= noise_sigma <= LARGEST_NOISE
+        or not isinstance(noise_sigma, Real)  # NumPy's numbers as well
+        or not 0 <= float(noise_sigma) <= LARGEST_NOISE
     ):
         raise ValueError(
             f"noise_sigma={noise_sigma} is not allowed: give a number from 0 to {LARGEST_NOISE} [gray levels of 255]"

@@ -48,7 +48,7 @@ class TorchNetwork(TileNetwork):
 
         planes = np.ascontiguousarray(np.moveaxis(as_unit(image), 2, 0))
         sigma = noise_sigma_of(planes, known.kernel) if known.noise_sigma is None else known.noise_sigma
-        kernel = np.asarray(known.kernel, np.float32)
+        kernel = np.ascontiguousarray(known.kernel, np.float32)  # torch takes no mirrored view
         with self._computing():
             given = (torch.from_numpy(array).to(self._device)[None] for array in (planes, kernel))
             noise = torch.tensor([sigma], dtype=torch.float32, device=self._device)

@@ -30,6 +30,8 @@ class Network(Protocol):
         known_kernel_stages: of a network that is called with the kernel and the noise of each image, as
             `deblur.models.Unrolled` is: how many times it calls `advance`. It restores whole images, and has neither a
             halo nor a pre-filter. Default: the network takes no kernel.
+        boundary: of a network that takes the kernel, what it assumes: `circular`, or that the scene continues beyond
+            the frame. Default: the latter.
     """
 
     channels: int
@@ -38,6 +40,7 @@ class Network(Protocol):
     receptive_field: int
     macs_per_pixel: int
     known_kernel_stages: int
+    boundary: str
 
     def prefilter(self) -> "WienerPrefilter":
         """Return the Wiener pre-filter of whole images; its estimate is the second input of `forward`."""
@@ -57,6 +60,7 @@ class Traits:
     wants_wiener_estimate: bool
     channels: int = 1
     stages: int | None = None
+    is_circular: bool = False
 
     @property
     def takes_kernel(self) -> bool:
@@ -90,6 +94,7 @@ def traits_of(network: object) -> Traits:
         wants_wiener_estimate=getattr(network, "prefilter", None) is not None,
         channels=channels,
         stages=stages if type(stages := getattr(network, "known_kernel_stages", None)) is int else None,
+        is_circular=getattr(network, "boundary", None) == "circular",
     )
 
 

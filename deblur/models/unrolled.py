@@ -61,7 +61,8 @@ class Prior(nn.Module):
         halo: width of the border that a part of the planes needs around the output [px].
     """
 
-    halo: Final = 2 * (1 + 2 + 2 + 1) + 4 * 2 * INNER_BLOCKS
+    halo: Final = UNSHUFFLE * (1 + 2 + 2 + 1) + SIZE_DIVISOR * 2 * INNER_BLOCKS + SIZE_DIVISOR
+    """Of the outer layers, of the inner ones, and of the squares that the inner ones see as one."""
 
     def __init__(self, planes: int, channels: int, width: int, inner_width: int) -> None:
         """Make the layers for a number of planes and of channels of the image."""

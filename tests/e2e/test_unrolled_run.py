@@ -94,6 +94,18 @@ def test_a_wrong_kernel_costs_more_the_further_it_is_from_the_true_one(unrolled:
     assert json.loads((tmp_path / "1" / "out" / "metrics.json").read_text())["kernel_error"] == 1
 
 
+def test_what_a_restorer_is_given_is_said_beside_the_numbers(
+    unrolled: Workplace, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    evaluated(unrolled, tmp_path / "plain")
+    plain = capfd.readouterr().out
+    evaluated(unrolled, tmp_path / "given", "kernel_error=0.2", "noise_sigma=3")
+    said = capfd.readouterr().out
+    for sentence in ("kernels that the restorers get have errors: kernel_error=0.2.", "assumes noise of 3 gray levels"):
+        assert sentence in said
+        assert sentence not in plain
+
+
 def test_it_stands_in_the_matrix(unrolled: Workplace) -> None:
     asked = deblur.compose("evaluate", ["sweep=any", "matrix=true", f"paths.cache_root={unrolled.cache_root}"])
     found = matrix_table([unrolled.run], asked, torch.device("cpu"), deblur.compose("train"))
@@ -173,6 +185,10 @@ def test_the_noise_of_a_photograph_is_estimated_or_given(unrolled: Workplace, tm
     given = {sigma: restorer(blurred, kernel=kernel, noise_sigma=sigma).astype(float) for sigma in (0.5, 3, 25)}
     distances = {sigma: np.abs(image - estimated).mean() for sigma, image in given.items()}
     assert distances[3] < min(distances[0.5], distances[25])
+    for number in (np.float32(25), np.int64(25)):
+        np.testing.assert_array_equal(restorer(blurred, kernel=kernel, noise_sigma=number), given[25])
+    mirrored = kernel.astype(np.float32)[::-1, ::-1]  # a view; a motion kernel is symmetric
+    np.testing.assert_allclose(restorer(blurred, kernel=mirrored, noise_sigma=25), given[25], atol=1)
     for wrong in (-1, 256, "2", True):
         with pytest.raises(ValueError, match="give a number from 0 to 255"):
             restorer(blurred, kernel=kernel, noise_sigma=wrong)

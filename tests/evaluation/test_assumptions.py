@@ -9,8 +9,8 @@ from wiener_networks import calibrated
 from deblur.blur.camera import ENCODED, Space
 from deblur.blur.images import Boundary, Crop
 from deblur.evaluation.assumptions import differing_assumptions, dropped_camera
-from deblur.evaluation.restorers import NetworkRestorer
-from deblur.models import SRCNN
+from deblur.evaluation.restorers import GrayRestorer, NetworkRestorer, Restorer
+from deblur.models import SRCNN, Unrolled
 
 LINEAR = Space(linear=True)
 CAMERA = {"camera": {"linear": True, "exposure": [0.7, 1.4]}}
@@ -51,6 +51,32 @@ def test_another_space_is_said(is_linear: bool) -> None:
 def test_a_network_without_a_pre_filter_assumes_nothing() -> None:
     restorer = NetworkRestorer("own", SRCNN([5, 3], [4]))
     assert differing_assumptions(restorer, [Crop("circular")], LINEAR) == []
+
+
+@pytest.mark.parametrize("color", [False, True])
+@pytest.mark.parametrize(
+    ("assumed", "boundaries", "expected"),
+    [
+        ("unknown", ["symmetric", "valid"], ""),
+        ("circular", ["circular"], ""),
+        ("circular", ["symmetric", "valid"], "assumes a circular boundary, as in its training, and here the boundary"),
+        ("unknown", ["circular"], "that the scene continues beyond the image, as in its training, and here the bound"),
+    ],
+)
+def test_another_boundary_of_a_network_that_takes_the_kernel_is_said(
+    assumed: str, boundaries: Sequence[Boundary], expected: str, *, color: bool
+) -> None:
+    restorer: Restorer = NetworkRestorer("own", Unrolled(1, 4, 4, boundary=assumed))
+    if color:
+        restorer = GrayRestorer(restorer, "luma")
+    found = differing_assumptions(restorer, [Crop(boundary) for boundary in boundaries], ENCODED)
+    assert (len(found) == 1 and expected in found[0]) if expected else found == []
+
+
+def test_linear_light_is_said_of_a_network_that_takes_the_kernel() -> None:
+    restorer = NetworkRestorer("own", Unrolled(1, 4, 4))
+    (found,) = differing_assumptions(restorer, [Crop("valid")], LINEAR)
+    assert "own deconvolves the encoded values of an image, as in its training, and here the blur is in linear" in found
 
 
 def test_a_camera_that_the_evaluation_leaves_out_is_said() -> None:

@@ -12,7 +12,7 @@ from deblur.blur import Kernel, convolve, kernels
 from deblur.metrics.images import psnr
 from deblur.models import Unrolled
 from deblur.models.protocol import traits_of
-from deblur.models.unrolled import _fast_side
+from deblur.models.unrolled import SIZE_DIVISOR, Prior, _fast_side
 from deblur.synthesis.faces import draw
 
 LOPSIDED = np.zeros((5, 7))
@@ -74,6 +74,20 @@ def test_any_size_is_restored_to_its_own_size(shape: tuple[int, int], channels: 
 def test_tiles_change_nothing(channels: int, boundary: str, tile: int) -> None:
     made, inputs = network(3, channels, boundary, trained=True), given((2, channels, 70, 93))
     torch.testing.assert_close(made(*inputs, tile=tile), made(*inputs), atol=3e-5, rtol=0)
+
+
+def test_no_pixel_beyond_the_halo_reaches_the_output() -> None:
+    torch.manual_seed(0)
+    prior = Prior(2, 1, 4, 4)
+    nn.init.normal_(prior.last.weight)
+    planes = torch.rand(1, 2, 8, 160, requires_grad=True)
+    reach = 0
+    for column in range(80, 80 + SIZE_DIVISOR):
+        (slopes,) = torch.autograd.grad(prior(planes)[..., column].sum(), planes)
+        seen = slopes.abs().sum((0, 1, 2)).nonzero().flatten()
+        reach = max(reach, column - int(seen.min()), int(seen.max()) - column)
+    assert prior.halo - SIZE_DIVISOR < reach <= prior.halo
+    assert prior.halo % SIZE_DIVISOR == 0
 
 
 def test_the_images_of_a_batch_do_not_depend_on_each_other() -> None:

@@ -112,6 +112,8 @@ def find_cases(protocol: Protocol, root: Path, settings: ProtocolSettings) -> li
 def find_kernels(folder: Path) -> dict[str, Kernel]:
     """Read the kernels of a folder, by their names: its .npy arrays, or its images if it has no array.
 
+    The names have no suffix, unless two files differ in that alone.
+
     Raises:
         UserError: if there is none, or one cannot be read.
     """
@@ -122,7 +124,11 @@ def find_kernels(folder: Path) -> dict[str, Kernel]:
         raise UserError(
             f"protocol.kernels={folder} holds neither .npy arrays nor images: give a folder of kernels, one a file."
         )
-    return {path.stem: read_kernel(path, "protocol.kernels") for path in sorted(chosen, key=_natural)}
+    stems = [path.stem for path in chosen]
+    return {
+        path.stem if stems.count(path.stem) == 1 else path.name: read_kernel(path, "protocol.kernels")
+        for path in sorted(chosen, key=_natural)
+    }
 
 
 def spread(items: Sequence[Item], count: int | None) -> list[Item]:

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from deblur.baselines import Baseline, make
 from deblur.blur.images import image_of, planes_of
@@ -58,7 +59,7 @@ def tuned_baseline(name: str, protocol: Protocol, kernels: Sequence[Kernel], noi
     for index in range(TUNING_IMAGES):
         kernel = kernels[index % len(kernels)]
         rows, columns = (0 if protocol.boundary == "circular" else 2 * (size // 2) for size in kernel.psf.shape)
-        drawn = np.ascontiguousarray(draw(_TUNING_SEED, index)[: TUNING_SIDE + rows, : TUNING_SIDE + columns])
+        drawn = _drawn(index, TUNING_SIDE + rows, TUNING_SIDE + columns)
         rng = np.random.default_rng([_TUNING_SEED, index])
         made = degraded(drawn, kernel, protocol, noise_sigma, rng)
         sharp.append(np.ascontiguousarray(within(drawn, kernel, protocol), dtype=np.uint8))
@@ -66,3 +67,10 @@ def tuned_baseline(name: str, protocol: Protocol, kernels: Sequence[Kernel], noi
         psfs.append(kernel.psf)
     baseline.fit(sharp, blurred, psfs)
     return baseline
+
+
+def _drawn(index: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Return a drawn image of a size, continued by its mirror image if a large kernel needs more than is drawn."""
+    drawn = draw(_TUNING_SEED, index)
+    missing = [(0, max(wanted - size, 0)) for wanted, size in zip((height, width), drawn.shape, strict=True)]
+    return np.ascontiguousarray(np.pad(drawn, missing, mode="symmetric")[:height, :width])

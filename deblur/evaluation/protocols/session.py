@@ -76,6 +76,8 @@ def evaluate(asked: EvaluateConfig) -> Lines:
     protocol = PROTOCOLS[settings.name]
     root = protocol.root(asked.data)
     _refuse_baselines(asked.baseline, protocol)
+    if asked.noise_sigma is not None and asked.sweep is None and not asked.runs:
+        raise UserError("noise_sigma is for a network that takes the noise: add run=DIR, or leave it out.")
     cases = find_cases(protocol, root, settings)
     keep_freed_memory()
     places, problems = _places(asked)

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from protocol_layouts import LAYOUTS, frame
@@ -125,6 +126,16 @@ def test_images_beside_arrays_are_no_kernels(images: Path) -> None:
     write_png(images / "kernels" / "even.png", np.full((2, 2), 9, np.uint8))
     with pytest.raises(UserError, match=r"protocol\.kernels=.*even\.png has 2x2 px"):
         find_kernels(images / "kernels")
+
+
+def test_kernels_of_one_stem_are_all_read(tmp_path: Path) -> None:
+    dot, row = (np.zeros((3, 3), np.uint8) for _ in range(2))
+    dot[1, 1], row[1] = 255, 255
+    for name, kernel in (("k.png", dot), ("k.bmp", row), ("other.png", dot)):
+        assert cv2.imwrite(str(tmp_path / name), kernel)
+    found = find_kernels(tmp_path)
+    assert list(found) == ["k.bmp", "k.png", "other"]
+    assert found["k.bmp"].psf[1].tolist() == pytest.approx([1 / 3] * 3)
 
 
 def test_a_valid_convolution_is_that_of_scipy_rounded(images: Path) -> None:

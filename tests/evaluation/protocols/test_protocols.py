@@ -185,6 +185,9 @@ def test_levins_photographs_are_measured_up_to_a_shift(levin: Path, measured: Me
         (("protocol=hide", "data.root=ROOT", "metrics=[vif]", "run=mixed"), "protocol does not read metrics"),
         (("protocol=hide", "data.root=ROOT", "protocol.cut=3", "run=mixed"), "protocol.cut is unknown"),
         (("protocol=hide", "data.root=ROOT", "run=[mixed,ROOT/none]"), "none does not exist: give a run's folder"),
+        (("protocol=hide", "data.root=ROOT", "run=[]"), "run=[] names a run by nothing: give run=DIR or run=[DIR,DIR]"),
+        (("protocol=hide", "data.root=ROOT", "run=[mixed,,mixed]"), "run=[mixed,,mixed] names a run by nothing"),
+        (("run=[mixed,mixed]",), "only a protocol puts several networks into one table: give one run=DIR, or add"),
         (("protocol=hid", "data.root=ROOT", "run=mixed"), "Did you mean hide?"),
         (("protocol=circular", "data.root=ROOT", "run=mixed"), "protocol.kernels is missing: give a folder of kernels"),
         (("protocol.kernels=ROOT", "run=mixed"), "it belongs to protocol=circular or levin_kernels."),
@@ -207,6 +210,11 @@ def test_wrong_words_are_a_sentence(overrides: tuple[str, ...], sentence: str, t
 def test_a_color_without_effect_is_refused(images: Path, refused: Refuse) -> None:
     said = refused(*words(images, "run=mixed", "color=luma"))
     assert "color=luma is for a gray network on RGB images" in said
+
+
+def test_noise_without_a_network_is_refused(images: Path, refused: Refuse) -> None:
+    said = refused(*words(images, "baseline=[wiener]", "noise_sigma=3"))
+    assert "noise_sigma is for a network that takes the noise: add run=DIR" in said
 
 
 class _Subject:
