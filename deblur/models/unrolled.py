@@ -1,7 +1,7 @@
 """A deep unfolded network for a known kernel: steps of deconvolution and convolutional priors in turn."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import torch
@@ -202,7 +202,7 @@ class Unrolled(nn.Module):
                 kernel = with_errors(kernel, self._kernel_error * torch.rand(len(kernel), device=kernel.device))
             canvas = _Canvas(blurred.float(), kernel.float(), self.boundary == "circular")
             sigma = noise_sigma.float().clamp(min=LEAST_NOISE)[:, None, None, None] / LEVELS
-            image = canvas.start
+            image = canvas.mirrored()
         for shrinkage, smoothing, prior in zip(self.log_shrinkage, self.log_smoothing, self._priors, strict=True):
             with torch.autocast(blurred.device.type, enabled=False):
                 estimates = canvas.deconvolved(image, sigma, shrinkage.exp(), smoothing.exp())
@@ -225,13 +225,8 @@ class _Canvas:
         self._sides = sides
         top, left = ((side - size) // 2 for side, size in zip(sides, (height, width), strict=True))
         self._rows, self._columns = slice(top, top + height), slice(left, left + width)
-        self.start = blurred
-        for dimension, before, side in ((-2, top, sides[0]), (-1, left, sides[1])):
-            position = torch.arange(-before, side - before, device=blurred.device)
-            index = mirror_index(position, blurred.shape[dimension], torch.minimum)
-            self.start = self.start.index_select(dimension, index)
-        self.mask = blurred.new_zeros(1, 1, *sides)
-        self.mask[..., self._rows, self._columns] = 1
+        self._blurred = blurred
+        self._around = (left, sides[1] - left - width, top, sides[0] - top - height)
         self._transfer = torch.fft.rfft2(_wrapped(kernel, sides))[:, None]
         self._power = self._transfer.abs().square()
         rows, columns = (2 - 2 * torch.cos(2 * torch.pi * f) for f in self._frequencies(blurred.device))
@@ -245,26 +240,44 @@ class _Canvas:
         """Return the part of a canvas (N, C, H, W) that the camera saw."""
         return image[..., self._rows, self._columns]
 
-    def deconvolved(self, image: Tensor, sigma: Tensor, shrinkage: Tensor, smoothing: Tensor) -> Tensor:
-        """Return the estimates v_j of the present image, (N, estimates x C, H, W); channel by channel, for memory."""
+    def mirrored(self) -> Tensor:
+        """Return the blurred image on the canvas, surrounded by its mirror image."""
+        image = self._blurred
+        for dimension, place, side in ((-2, self._rows, self._sides[0]), (-1, self._columns, self._sides[1])):
+            position = torch.arange(-place.start, side - place.start, device=image.device)
+            image = image.index_select(dimension, mirror_index(position, image.shape[dimension], torch.minimum))
+        return image
+
+    def mask(self, rows: slice, columns: slice) -> Tensor:
+        """Return a part of the mask of the frame (H, W), 1 in the frame and 0 outside."""
+        each = (torch.arange(part.start, part.stop, device=self._blurred.device) for part in (rows, columns))
+        down, across = (
+            ((place >= frame.start) & (place < frame.stop)).to(self._blurred.dtype)
+            for place, frame in zip(each, (self._rows, self._columns), strict=True)
+        )
+        return down[:, None] * across
+
+    def deconvolved(self, image: Tensor, sigma: Tensor, shrinkage: Tensor, smoothing: Tensor) -> list[Tensor]:
+        """Return the estimates v_j of the present image.
+
+        They are planes (N, 1, H, W): all channels of the first estimate, then of the next one.
+        """
         noise = sigma.square()
-        each = []
+        each: list[list[Tensor]] = [[] for _ in shrinkage]
         for channel in range(image.shape[1]):
             plane = image[:, channel : channel + 1]
             blurred_again = torch.fft.irfft2(torch.fft.rfft2(plane) * self._transfer, s=self._sides)
-            residual = self.mask * (self.start[:, channel : channel + 1] - blurred_again)
-            step = torch.fft.rfft2(residual) * self._transfer.conj()
-            made = [
-                plane + torch.fft.irfft2(step / (self._power + noise * (a + b * self._differences)), s=self._sides)
-                for a, b in zip(shrinkage, smoothing, strict=True)
-            ]
-            each.append(torch.cat(made, dim=1))
-        return each[0] if len(each) == 1 else torch.stack(each, dim=2).flatten(1, 2)
+            residual = self._blurred[:, channel : channel + 1] - self.frame(blurred_again)
+            step = torch.fft.rfft2(F.pad(residual, self._around)) * self._transfer.conj()
+            for planes, a, b in zip(each, shrinkage, smoothing, strict=True):
+                change = torch.fft.irfft2(step / (self._power + noise * (a + b * self._differences)), s=self._sides)
+                planes.append(plane + change)
+        return [plane for planes in each for plane in planes]
 
 
 def _corrected(
     prior: Prior,
-    estimates: Tensor,
+    estimates: Sequence[Tensor],
     image: Tensor,
     sigma: Tensor,
     canvas: _Canvas,
@@ -272,14 +285,15 @@ def _corrected(
 ) -> Tensor:
     """Return the middle estimate plus the correction of the prior, which computes parts of the canvas."""
     channels = image.shape[1]
-    middle = estimates.shape[1] // channels // 2 * channels
-    base = estimates[:, middle : middle + channels]
+    middle = len(estimates) // channels // 2 * channels
+    base = torch.cat(list(estimates[middle : middle + channels]), dim=1)
 
     def correction(rows: slice, columns: slice) -> Tensor:
         cut = (..., rows, columns)
-        mask = canvas.mask[cut].expand(len(image), -1, -1, -1)
+        mask = canvas.mask(rows, columns).expand(len(image), 1, -1, -1)
         noise = (NOISE_PLANE_SCALE * sigma).expand_as(mask)
-        planes = torch.cat([estimates[cut] - MIDDLE_GRAY, image[cut] - MIDDLE_GRAY, noise, mask], dim=1)
+        shown = [plane[cut] - MIDDLE_GRAY for plane in (*estimates, image)]
+        planes = torch.cat([*shown, noise, mask], dim=1)
         high, wide = planes.shape[-2:]  # only with a circular boundary no multiples of the size divisor
         whole = F.pad(planes, (0, -wide % SIZE_DIVISOR, 0, -high % SIZE_DIVISOR), mode="replicate")
         made: Tensor = prior(whole)[..., :high, :wide]
@@ -288,7 +302,6 @@ def _corrected(
     height, width = image.shape[-2:]
     if tile is None or max(height, width) <= tile:
         return base + correction(slice(0, height), slice(0, width))
-    corrected = base.clone()
     for rows, columns in _places((height, width), tile):
         above, beside = (
             slice(max(part.start - prior.halo, 0), min(part.stop + prior.halo, side))
@@ -296,10 +309,10 @@ def _corrected(
         )
         made = correction(above, beside)
         top, left = rows.start - above.start, columns.start - beside.start
-        corrected[..., rows, columns] += made[
+        base[..., rows, columns] += made[
             ..., top : top + rows.stop - rows.start, left : left + columns.stop - columns.start
         ]
-    return corrected
+    return base
 
 
 def _places(sides: tuple[int, int], tile: int) -> Iterator[tuple[slice, slice]]:
