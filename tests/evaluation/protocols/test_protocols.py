@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -145,6 +145,22 @@ def test_networks_of_one_name_are_numbered(images: Path, measured: Measure) -> N
     found = measured(*words(images, "run=[mixed,mixed]", "protocol.noise_sigma=[0]", "protocol.max_images=1"))
     first, second = (one["method"] for one in found.summary["results"])
     assert (first[-4:], second[-4:]) == (" (1)", " (2)")
+
+
+def test_a_network_with_the_name_of_a_baseline_is_numbered() -> None:
+    first, second = Oracle([]), Oracle([])
+    first.name, second.name = "wiener", "other"
+    networks = [session._Network(cast(Any, None), restorer) for restorer in (first, second)]
+    session._number_equal_names(networks, ["none", "wiener"])
+    assert (first.name, second.name) == ("wiener (1)", "other")
+
+
+def test_each_run_of_a_list_may_begin_with_the_home_folder(
+    images: Path, refused: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(images))
+    monkeypatch.setenv("USERPROFILE", str(images))
+    assert f"{images / 'none'} does not exist" in refused(*words(images, "run=[mixed, ~/none]"))
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
