@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -210,6 +210,15 @@ class Unrolled(nn.Module):
             if advance is not None:
                 advance()
         return canvas.frame(image)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the priors, as `torch.compile` does with these arguments.
+
+        The canvas is not compiled: its sides vary with the kernels, and TorchInductor fails on Fourier transforms of
+        varying sides.
+        """
+        for prior in self._priors:
+            prior.compile(*args, **kwargs)
 
     @property
     def _priors(self) -> list[Prior]:
