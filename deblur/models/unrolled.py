@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -211,7 +211,7 @@ class Unrolled(nn.Module):
                 advance()
         return canvas.frame(image)
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
+    def compile(self, *args: object, **kwargs: object) -> None:
         """Compile the priors, as `torch.compile` does with these arguments.
 
         The canvas is not compiled: its sides vary with the kernels, and TorchInductor fails on Fourier transforms of
@@ -251,7 +251,7 @@ class _Canvas:
         return torch.fft.fftfreq(height, device=device), torch.fft.rfftfreq(width, device=device)
 
     def frame(self, image: Tensor) -> Tensor:
-        """Return the frame of a canvas (N, C, H, W)."""
+        """Return the part of a canvas (N, C, H, W) that the camera saw."""
         return image[..., self._rows, self._columns]
 
     def deconvolved(self, image: Tensor, sigma: Tensor, shrinkage: Tensor, smoothing: Tensor) -> Tensor:
