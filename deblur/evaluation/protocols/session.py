@@ -138,6 +138,11 @@ def evaluate(asked: EvaluateConfig) -> Lines:
         tuned=tuned,
         noise_sigma=asked.noise_sigma,
     )
+    if unregistered := sum(row.get("registered") is False for row in rows):
+        notes.append(
+            f"{unregistered} of {counted(len(rows), 'result')} could not be registered, and were compared as they are: "
+            "registered=False in images.csv."
+        )
     facts = protocol.facts()
     folder = _folder(asked, protocol, root, settings, places)
     write_images_table(folder, rows, infos)

@@ -174,6 +174,18 @@ def test_a_gray_network_restores_color_pairs(name: str, tmp_path: Path, measured
     assert f"Only {count} of {PROTOCOLS[name].cases} blurred images are measured" in found.shown
 
 
+def test_results_that_cannot_be_registered_are_counted(tmp_path: Path, measured: Measure) -> None:
+    write, _ = LAYOUTS["realblur_j"]
+    write(tmp_path / "data")
+    overrides = ("protocol=realblur_j", f"data.root={tmp_path / 'data'}", "baseline=[none]")
+    assert "could not be registered" not in measured(*overrides).shown
+    write_png(min((tmp_path / "data").glob("*/*/blur/blur_1.png")), np.full_like(frame(0), 99))
+    found = measured(*overrides)
+    for text in (found.shown, found.report):
+        assert "1 of 2 results could not be registered, and were compared as they are" in text
+    assert sorted(row["registered"] for row in found.rows) == ["False", "True"]
+
+
 def test_levins_photographs_are_measured_up_to_a_shift(levin: Path, measured: Measure) -> None:
     found = measured("protocol=levin2009", f"data.root={levin}", "baseline=[none]", "protocol.max_images=1")
     assert {row["kernel"] for row in found.rows} == {f"kernel{index}" for index in range(1, 9)}
