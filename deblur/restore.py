@@ -99,6 +99,7 @@ def restore(
             max=255,
             metavar="X",
             help="Standard deviation of the noise, for a network that takes it, such as unrolled [gray levels of 255]. "
+            "With --color luma that of the luma, 0.67 of white noise in red, green and blue. "
             "[default: estimated from each image]",
         ),
     ] = None,

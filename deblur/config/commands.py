@@ -1,5 +1,6 @@
 """What evaluate takes, and the check of it."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
@@ -58,7 +59,8 @@ class EvaluateConfig(Section):
             return []
         if self.protocol is None or not self._is_list(self.run):
             return [self.run]
-        return [each.strip() for each in self.run[1:-1].split(",")]
+        names = (each.strip() for each in self.run[1:-1].split(","))
+        return [os.path.expanduser(name) for name in names]  # noqa: PTH111 # Path.expanduser raises for a user that does not exist
 
     @staticmethod
     def _is_list(run: str) -> bool:

@@ -90,7 +90,8 @@ class Restorer:
             advance: called after each tile; see `count`.
             kernel: of the blur, an array of odd sides and of sum 1, for a non-blind network.
             noise_sigma: standard deviation of the noise, for a network that takes it, such as `unrolled` [gray levels
-                of 255]; None is estimated from the image.
+                of 255]; None is estimated from the image. With `luma` it is that of the luma: 0.67 of white noise in
+                red, green and blue.
 
         Returns:
             A new array of the same shape and type.

@@ -29,7 +29,8 @@ class Network(Protocol):
         macs_per_pixel: multiply-accumulate operations per output pixel. Default: unknown.
         known_kernel_stages: of a network that is called with the kernel and the noise of each image, as
             `deblur.models.Unrolled` is: how many times it calls `advance`. It restores whole images, and has neither a
-            halo nor a pre-filter. Default: the network takes no kernel.
+            halo nor a pre-filter. Its `forward` has the arguments `blurred, kernel, noise_sigma, tile=None,
+            advance=None`. Default: the network takes no kernel.
         boundary: of a network that takes the kernel, what it assumes: `circular`, or that the scene continues beyond
             the frame. Default: the latter.
     """

@@ -15,11 +15,11 @@ from deblur.models.srcnn import refuse_channels
 UNSHUFFLE: Final = 2  # pixels of the outer layers of a prior, which the inner ones halve again
 SIZE_DIVISOR: Final = UNSHUFFLE**2  # px; sides that a prior computes
 INNER_BLOCKS: Final = 2
-FIRST_ESTIMATES: Final = 3  # deconvolutions of different strength that the first prior chooses from
+FIRST_ESTIMATES: Final = 3  # deconvolutions of different strength, the input of the first prior
 LATER_ESTIMATES: Final = 2
 LEAST_NOISE: Final = 0.3  # gray levels of 255; rounding to 8 bits alone adds sqrt(1/12)
 LEVELS: Final = 255.0
-NOISE_PLANE_SCALE: Final = 8.0  # of the plane that shows a prior the noise, to the range of the others
+NOISE_PLANE_SCALE: Final = 8.0  # of a prior's input plane with the noise, to the range of the others
 MIDDLE_GRAY: Final = 0.5
 BRANCH_SCALE: Final = 0.3  # initial weights of each block's second layer: a block starts as a small change
 
@@ -58,11 +58,11 @@ class Prior(nn.Module):
     The last layer is initialized with zeros: an untrained prior changes nothing.
 
     Attributes:
-        halo: width of the border that a part of the planes needs around the output [px].
+        halo: pixels that a part of the planes needs beyond each side of the output [px].
     """
 
     halo: Final = UNSHUFFLE * (1 + 2 + 2 + 1) + SIZE_DIVISOR * 2 * INNER_BLOCKS + SIZE_DIVISOR
-    """Of the outer layers, of the inner ones, and of the squares that the inner ones see as one."""
+    """Of the outer layers, of the inner ones, and of a 4x4 square, which is one position of the inner layers."""
 
     def __init__(self, planes: int, channels: int, width: int, inner_width: int) -> None:
         """Make the layers for a number of planes and of channels of the image."""
@@ -210,6 +210,15 @@ class Unrolled(nn.Module):
             if advance is not None:
                 advance()
         return canvas.frame(image)
+
+    def compile(self, *args: object, **kwargs: object) -> None:
+        """Compile the priors, as `torch.compile` does with these arguments.
+
+        The canvas is not compiled: its sides vary with the kernels, and TorchInductor fails on Fourier transforms of
+        varying sides.
+        """
+        for prior in self._priors:
+            prior.compile(*args, **kwargs)
 
     @property
     def _priors(self) -> list[Prior]:

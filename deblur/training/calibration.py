@@ -53,6 +53,14 @@ def calibrate(network: nn.Module, data: DeblurDataModule) -> None:
         except ValueError as error:
             raise UserError(f"The network cannot be calibrated on these images: {error}.") from error
     data.prefilter = prefilter_of(network)
+    if traits_of(network).takes_kernel:
+        name = f"{type(network).__name__}, which takes the kernel,"
+        data.require_one_kernel(name, "take a network that needs no kernel")
+        if data.inputs is not data.images:
+            raise UserError(
+                f"{name} needs the kernel of each image, and of given blurred images it is not known: take another "
+                "network, or data=folder data.root=DIR with the sharp images."
+            )
     data.known_kernels = traits_of(network).takes_kernel
 
 

@@ -21,9 +21,10 @@ ADAM_EPSILON: Final = 1e-8
 class Muon(Optimizer):
     """Momentum whose matrices are orthogonalized for the weights of layers, and Adam for all other parameters.
 
-    A weight of a convolution (O, I, K, L) is a matrix (O, I K L). Its step is that matrix of orthonormal rows or
-    columns which is nearest to the momentum, so that all directions of a layer are learned at the same rate. The step
-    is scaled to the root mean square of a step of Adam: both take the same learning rate.
+    A weight of a convolution (O, I, K, L) is a matrix (O, I K L), of a transposed one (I, O, K, L) a matrix (I, O K L).
+    Its step is that matrix of orthonormal rows or columns which is nearest to the momentum, so that all directions of a
+    layer are learned at the same rate. The step is scaled to the root mean square of a step of Adam: both take the same
+    learning rate.
 
     K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024
     (kellerjordan.github.io/posts/muon); for the scale J. Liu et al., "Muon is scalable for LLM training", arXiv

@@ -187,6 +187,23 @@ def test_sides_of_a_canvas_are_fast_multiples_of_4(size: int) -> None:
     assert side == 1
 
 
+def test_the_priors_alone_are_compiled() -> None:
+    graphs: list[str] = []
+
+    def backend(graph: torch.fx.GraphModule, _: list[Tensor]) -> Any:
+        graphs.append(graph.code)
+        return graph.forward
+
+    made = network(2, trained=True)
+    sizes = [given((1, 1, *shape)) for shape in ((24, 24), (30, 41))]
+    expected = [made(*inputs) for inputs in sizes]
+    made.compile(backend=backend)
+    for inputs, one in zip(sizes, expected, strict=True):
+        torch.testing.assert_close(made(*inputs), one, atol=1e-5, rtol=0)
+    assert any("conv2d" in code for code in graphs)
+    assert not any("fft" in code for code in graphs)
+
+
 def test_its_traits_say_that_it_takes_the_kernel() -> None:
     traits = traits_of(network(3))
     assert traits.takes_kernel

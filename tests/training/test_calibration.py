@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,9 @@ import torch
 from small_faces import drawn
 from torch import nn
 
-from deblur.blur import Box, Motion
+from deblur.blur import Box, Motion, Varying
 from deblur.errors import UserError
-from deblur.models import SRCNN, WienerSRCNN
+from deblur.models import SRCNN, Unrolled, WienerSRCNN
 from deblur.training.calibration import calibrate
 from deblur.training.module import DeblurModule
 
@@ -130,6 +131,20 @@ def test_several_kernels_are_a_sentence_unless_the_network_is_told_them(cache_ro
     )
     calibrate(WienerSRCNN([5, 3], [4], non_blind=True), data)
     assert next(iter(data.test_dataloader()))["wiener_estimate"].isfinite().all()
+
+
+def test_a_network_that_takes_the_kernel_needs_one_that_is_known(
+    cache_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, data = Unrolled(1, 4, 4), drawn(cache_root, Box([3, 7]))
+    calibrate(network, data)
+    assert {"psf", "noise_sigma"} <= next(iter(data.train_dataloader())).keys()
+    varying = drawn(cache_root, Varying(4.0, 1.0, 0.0))
+    with pytest.raises(UserError, match="Unrolled, which takes the kernel, needs one kernel for the whole image"):
+        calibrate(network, varying)
+    monkeypatch.setattr(data, "inputs", copy.copy(data.images))
+    with pytest.raises(UserError, match="of given blurred images it is not known: take another network"):
+        calibrate(network, data)
 
 
 def test_a_checkpoint_holds_what_was_measured(cache_root: Path, tmp_path: Path) -> None:

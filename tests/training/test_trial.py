@@ -85,6 +85,21 @@ def test_a_fitting_network_is_accepted_and_draws_no_number(
     assert torch.equal(drawn, torch.rand(3))
 
 
+class KnownKernel(Own):
+    known_kernel_stages = 1
+
+    def forward(self, blurred: Tensor, kernel: Tensor, noise_sigma: Tensor) -> Any:  # type: ignore[override] # more
+        assert kernel.ndim == 3
+        assert noise_sigma.shape == kernel.shape[:1] == blurred.shape[:1]
+        return super().forward(blurred)
+
+
+def test_a_network_that_takes_the_kernel_gets_one() -> None:
+    refuse_unfit_output(KnownKernel(), KnownKernel, settings_of(patch_size=32))
+    with pytest.raises(UserError, match=r"KnownKernel returns \(1, 1, 31, 32\) for a blurred patch"):
+        refuse_unfit_output(KnownKernel(), lambda: KnownKernel(cut=1), settings_of(patch_size=32))
+
+
 class Keeping(Own):
     """Keeps what its first call made, as a grid of places or the weights of a lazy layer."""
 

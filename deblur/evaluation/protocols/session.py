@@ -92,7 +92,7 @@ def evaluate(asked: EvaluateConfig) -> Lines:
     if places and not networks:
         raise UserError(problems[0])
     _refuse_color(asked, protocol, networks)
-    _number_equal_names(networks)
+    _number_equal_names(networks, asked.baseline)
     infos = [METRICS[name].info for name in protocol.metrics]
     rows: list[Row] = []
     results: list[Result] = []
@@ -138,6 +138,11 @@ def evaluate(asked: EvaluateConfig) -> Lines:
         tuned=tuned,
         noise_sigma=asked.noise_sigma,
     )
+    if unregistered := sum(row.get("registered") is False for row in rows):
+        notes.append(
+            f"{unregistered} of {counted(len(rows), 'result')} could not be registered, and were compared as they are: "
+            "registered=False in images.csv."
+        )
     facts = protocol.facts()
     folder = _folder(asked, protocol, root, settings, places)
     write_images_table(folder, rows, infos)
@@ -223,11 +228,11 @@ def _refuse_color(asked: EvaluateConfig, protocol: Protocol, networks: Sequence[
         )
 
 
-def _number_equal_names(networks: Sequence[_Network]) -> None:
-    """Give networks of one name numbers: a table has to distinguish them."""
+def _number_equal_names(networks: Sequence[_Network], baselines: Sequence[str]) -> None:
+    """Give networks of one name, or of that of a baseline, numbers: a table has to distinguish them."""
     names = [network.restorer.name for network in networks]
     for place, network in enumerate(networks):
-        if names.count(names[place]) > 1:
+        if [*names, *baselines].count(names[place]) > 1:
             network.restorer.name = f"{names[place]} ({names[: place + 1].count(names[place])})"
 
 

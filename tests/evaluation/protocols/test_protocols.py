@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -147,6 +147,22 @@ def test_networks_of_one_name_are_numbered(images: Path, measured: Measure) -> N
     assert (first[-4:], second[-4:]) == (" (1)", " (2)")
 
 
+def test_a_network_with_the_name_of_a_baseline_is_numbered() -> None:
+    first, second = Oracle([]), Oracle([])
+    first.name, second.name = "wiener", "other"
+    networks = [session._Network(cast(Any, None), restorer) for restorer in (first, second)]
+    session._number_equal_names(networks, ["none", "wiener"])
+    assert (first.name, second.name) == ("wiener (1)", "other")
+
+
+def test_each_run_of_a_list_may_begin_with_the_home_folder(
+    images: Path, refused: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(images))
+    monkeypatch.setenv("USERPROFILE", str(images))
+    assert f"{images / 'none'} does not exist" in refused(*words(images, "run=[mixed, ~/none]"))
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_gray_network_restores_color_pairs(name: str, tmp_path: Path, measured: Measure) -> None:
     write, count = LAYOUTS[name]
@@ -156,6 +172,18 @@ def test_a_gray_network_restores_color_pairs(name: str, tmp_path: Path, measured
     assert one["images"] == count
     assert "(each channel)" in one["method"]
     assert f"Only {count} of {PROTOCOLS[name].cases} blurred images are measured" in found.shown
+
+
+def test_results_that_cannot_be_registered_are_counted(tmp_path: Path, measured: Measure) -> None:
+    write, _ = LAYOUTS["realblur_j"]
+    write(tmp_path / "data")
+    overrides = ("protocol=realblur_j", f"data.root={tmp_path / 'data'}", "baseline=[none]")
+    assert "could not be registered" not in measured(*overrides).shown
+    write_png(min((tmp_path / "data").glob("*/*/blur/blur_1.png")), np.full_like(frame(0), 99))
+    found = measured(*overrides)
+    for text in (found.shown, found.report):
+        assert "1 of 2 results could not be registered, and were compared as they are" in text
+    assert sorted(row["registered"] for row in found.rows) == ["False", "True"]
 
 
 def test_levins_photographs_are_measured_up_to_a_shift(levin: Path, measured: Measure) -> None:
