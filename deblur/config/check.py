@@ -128,6 +128,12 @@ def _with_boundary(model: Target, data: schema.Data) -> Target:
     if model.target != _UNROLLED:
         return model
     boundary = model.plain()["boundary"]
+    if data.boundary == "circular" and boundary != "unknown" and data.patch_size is not None:
+        raise UserError(
+            f"data.patch_size={data.patch_size} does not fit data.boundary=circular: an unrolled network takes each "
+            "image for periodic, and a patch of it is not. Give data.patch_size=null (with data.batch_size=1 if the "
+            "images differ in size), or model.boundary=unknown."
+        )
     if boundary is None:
         found = "circular" if data.boundary == "circular" else "unknown"
         return checked_section("model", model.plain() | {"boundary": found}, type(model))

@@ -100,7 +100,7 @@ class Restorer:
             ValueError: for another shape, type, range or color, and for a kernel or noise that is invalid, missing or
                 unused.
         """
-        known = KnownBlur(kernel, noise_sigma)
+        known = _known_blur(kernel, noise_sigma)
         pixels = as_pixels(image)
         channels = pixels.shape[2] if pixels.ndim == 3 else 3
         if channels == 3:
@@ -122,7 +122,7 @@ class Restorer:
         noise_sigma: float | None = None,
     ) -> DecodedImage:
         """Restore a decoded image; other arguments are those of a call."""
-        known = KnownBlur(kernel, noise_sigma)
+        known = _known_blur(kernel, noise_sigma)
         return replace(image, pixels=self._restored(image.pixels, image.alpha, color, advance, known))
 
     def _restored(
@@ -233,10 +233,12 @@ def load(
 
 
 def _caveat(name: str, network: TileNetwork) -> str:
-    if network.prefilter is None or network.prefilter.boundary != "circular":
+    is_circular = network.prefilter is not None and network.prefilter.boundary == "circular"
+    if not (is_circular or network.is_circular):
         return ""
+    assuming = "its Wiener filter" if is_circular else "it"
     return (
-        f"{name} was trained with data.boundary=circular: its Wiener filter takes each image for periodic, and adds "
+        f"{name} was trained with data.boundary=circular: {assuming} takes each image for periodic, and adds "
         "strong artifacts to photographs, which are not. Train with data.boundary=valid for photographs."
     )
 
@@ -244,6 +246,10 @@ def _caveat(name: str, network: TileNetwork) -> str:
 def _near(network: str | Path) -> str:
     near = difflib.get_close_matches(str(network).lower(), PRETRAINED, n=1)
     return f" Did you mean {near[0]}?" if near else near_place(Path(network))
+
+
+def _known_blur(kernel: Any, noise_sigma: float | None) -> KnownBlur:
+    return KnownBlur(None if kernel is None else np.asarray(kernel, np.float64), noise_sigma)
 
 
 def _refuse_kernel(kernel: "Psf | None", is_needed: bool) -> None:

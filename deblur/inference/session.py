@@ -231,9 +231,10 @@ def _kernel(restorer: Restorer, blur: AskedBlur | None) -> "Psf | None":
         f"{key}={shown(value)}" for key, value in blur.parameters.items() if unread.get(key.partition(".")[0], False)
     ]
     if given:
+        is_noise = restorer.takes_noise and unread["noise_sigma"]
         raise UserError(
             f"{blur.option}: the network {restorer.name} takes the kernel alone: leave out {' and '.join(given)}"
-            f"{', or give the noise with --noise-sigma' if restorer.takes_noise else ''}."
+            f"{'; --noise-sigma gives the noise' if is_noise else ''}."
         )
     with blur.naming_option():
         degradation.require_one_kernel(f"the network {restorer.name}")

@@ -46,9 +46,11 @@ class TileNetwork(ABC):
         size_divisor: parts of an image begin and end at multiples of this, which divides the halo [px].
         prefilter: computes the Wiener estimate of a channel; None if the network wants none.
         stages: of a network that takes the kernel and restores images whole; None for all others.
+        is_circular: whether such a network assumes a circular boundary.
     """
 
     stages: int | None = None
+    is_circular: bool = False
 
     def __init__(self, channels: int, halo: int | None, size_divisor: int, prefilter: "WienerPrefilter | None") -> None:
         """Take the traits of the network."""

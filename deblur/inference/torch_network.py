@@ -39,6 +39,7 @@ class TorchNetwork(TileNetwork):
         self._device = device
         self._bfloat16 = bfloat16
         self.stages = traits.stages
+        self.is_circular = traits.is_circular and traits.takes_kernel
 
     def restore_whole(self, image: Pixels, known: KnownBlur, advance: Advance | None = None) -> Planes:
         """Restore a whole image by a network that takes the kernel; see `TileNetwork`."""

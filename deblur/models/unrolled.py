@@ -23,8 +23,8 @@ NOISE_PLANE_SCALE: Final = 8.0  # of a prior's input plane with the noise, to th
 MIDDLE_GRAY: Final = 0.5
 BRANCH_SCALE: Final = 0.3  # initial weights of each block's second layer: a block starts as a small change
 
-# Of the first stage and of the later ones: the first deconvolution relies on the smoothness of images, b in the formula
-# below, the later ones on the estimate before them, a.
+# Of the first stage and of the later ones: the change of the blurred image is large and smooth, that of a later estimate
+# is small everywhere.
 FIRST_SHRINKAGE: Final = (10.0, 90.0)
 FIRST_SMOOTHING: Final = (600.0, 150.0)
 SPREAD: Final = 2.0  # of the logarithms of the weights of one stage around their middle
@@ -109,18 +109,18 @@ class Unrolled(nn.Module):
     super-resolution", CVPR 2020; Nan, Quan and Ji, "Variational-EM-based deep learning for noise-blind image
     deblurring", CVPR 2020).
 
-    The scene continues beyond the frame, by half the kernel at least: that part is estimated together with the rest, on
-    a canvas larger than the frame, and begins as the mirror image. With x the present estimate, K the convolution, M
-    the mask of the frame and y the blurred image, a stage computes
+    The scene continues beyond the image, by half the kernel at least: that part is estimated together with the rest, on
+    a canvas larger than the image, and begins as the mirror image. With x the present estimate, K the convolution, M
+    the mask of the field of view and y the blurred image, a stage computes
 
         r = M (y - K x)
         v_j = x + F^-1[conj(k) F[r] / (|k|^2 + s^2 (a_j + b_j |d|^2))]
         x <- v_m + prior(v, x, s, M)
 
     where k is the transfer function of the kernel, d that of the differences of neighboring pixels, s the standard
-    deviation of the noise, v_m the middle one of the estimates v_j, and a_j and b_j are learned. Outside of the frame
-    the residual r is unknown, and taken to be 0, as in an EM step. With a circular boundary, there is no outside, and
-    the step is exact.
+    deviation of the noise, v_m the middle one of the estimates v_j, and a_j and b_j are learned: the change v_j - x
+    minimizes |r - K c|^2 + s^2 (a_j |c|^2 + b_j |differences of c|^2). Outside of the field of view the residual r is
+    unknown, and taken to be 0, as in an EM step. With a circular boundary, there is no outside, and the step is exact.
 
     Attributes:
         channels: of the images, 1 (gray) or 3 (RGB). The kernel is the same for all channels.
@@ -145,7 +145,7 @@ class Unrolled(nn.Module):
             kernel_error: relative error of the kernels in training, from 0 for none to 1; each has an error from 0 up
                 to this one (see `deblur.models.kernel_errors`).
             channels: channels of the image: 1 for gray, 3 for RGB.
-            boundary: `unknown`, if the scene continues beyond the frame, or `circular`.
+            boundary: `unknown`, if the scene continues beyond the image, or `circular`.
 
         Raises:
             ValueError: for numbers below 1, an error outside 0 to 1, or another number of channels or boundary.
@@ -209,7 +209,7 @@ class Unrolled(nn.Module):
             image = _corrected(prior, estimates, image, sigma, canvas, tile)
             if advance is not None:
                 advance()
-        return canvas.frame(image)
+        return canvas.view(image)
 
     def compile(self, *args: object, **kwargs: object) -> None:
         """Compile the priors, as `torch.compile` does with these arguments.
@@ -226,7 +226,7 @@ class Unrolled(nn.Module):
 
 
 class _Canvas:
-    """The frame and what lies around it, with the Fourier transform of the kernel."""
+    """The field of view and its surroundings, with the Fourier transform of the kernel."""
 
     def __init__(self, blurred: Tensor, kernel: Tensor, is_circular: bool) -> None:
         height, width = blurred.shape[-2:]
@@ -245,7 +245,7 @@ class _Canvas:
         height, width = self._sides
         return torch.fft.fftfreq(height, device=device), torch.fft.rfftfreq(width, device=device)
 
-    def frame(self, image: Tensor) -> Tensor:
+    def view(self, image: Tensor) -> Tensor:
         """Return the part of a canvas (N, C, H, W) that the camera saw."""
         return image[..., self._rows, self._columns]
 
@@ -258,11 +258,11 @@ class _Canvas:
         return image
 
     def mask(self, rows: slice, columns: slice) -> Tensor:
-        """Return a part of the mask of the frame (H, W), 1 in the frame and 0 outside."""
+        """Return a part of the mask of the field of view (H, W), 1 inside and 0 outside."""
         each = (torch.arange(part.start, part.stop, device=self._blurred.device) for part in (rows, columns))
         down, across = (
-            ((place >= frame.start) & (place < frame.stop)).to(self._blurred.dtype)
-            for place, frame in zip(each, (self._rows, self._columns), strict=True)
+            ((place >= seen.start) & (place < seen.stop)).to(self._blurred.dtype)
+            for place, seen in zip(each, (self._rows, self._columns), strict=True)
         )
         return down[:, None] * across
 
@@ -276,7 +276,7 @@ class _Canvas:
         for channel in range(image.shape[1]):
             plane = image[:, channel : channel + 1]
             blurred_again = torch.fft.irfft2(torch.fft.rfft2(plane) * self._transfer, s=self._sides)
-            residual = self._blurred[:, channel : channel + 1] - self.frame(blurred_again)
+            residual = self._blurred[:, channel : channel + 1] - self.view(blurred_again)
             step = torch.fft.rfft2(F.pad(residual, self._around)) * self._transfer.conj()
             for planes, a, b in zip(each, shrinkage, smoothing, strict=True):
                 change = torch.fft.irfft2(step / (self._power + noise * (a + b * self._differences)), s=self._sides)
@@ -332,14 +332,14 @@ def _places(sides: tuple[int, int], tile: int) -> Iterator[tuple[slice, slice]]:
             yield slice(top, min(top + step, sides[0])), slice(left, min(left + step, sides[1]))
 
 
-def _canvas_sides(frame: tuple[int, int], kernel: tuple[int, int], is_circular: bool) -> tuple[int, int]:
-    """Return the sides of the canvas [px]: those that blur into the frame, rounded up to fast Fourier transforms.
+def _canvas_sides(view: tuple[int, int], kernel: tuple[int, int], is_circular: bool) -> tuple[int, int]:
+    """Return the sides of the canvas [px]: those that blur into the field of view, rounded up for fast transforms.
 
-    Those of a circular boundary are those of the frame.
+    Those of a circular boundary are those of the image.
     """
     if is_circular:
-        return frame
-    height, width = (_fast_side(size + taps - 1) for size, taps in zip(frame, kernel, strict=True))
+        return view
+    height, width = (_fast_side(size + taps - 1) for size, taps in zip(view, kernel, strict=True))
     return height, width
 
 

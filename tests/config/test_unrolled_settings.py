@@ -56,7 +56,7 @@ def test_images_that_somebody_else_blurred_are_refused(changed: Change, tmp_path
     ("boundary", "followed"), [("symmetric", "unknown"), ("valid", "unknown"), ("circular", "circular")]
 )
 def test_its_boundary_follows_that_of_the_images(changed: Change, boundary: str, followed: str) -> None:
-    checked = check(changed(UNROLLED, f"data.boundary={boundary}"))
+    checked = check(changed(UNROLLED, f"data.boundary={boundary}", "data.patch_size=null"))
     assert checked.model.plain()["boundary"] == followed
     assert checked.model.plain()["channels"] in (None, 1)
 
@@ -70,3 +70,9 @@ def test_a_trained_network_may_be_measured_on_what_it_was_not_trained_on(changed
     check(changed("model=unrolled blur=box blur/camera=photo"), for_training=False)
     with pytest.raises(UserError, match="needs one kernel"):
         check(changed("model=unrolled blur=varying"), for_training=False)
+
+
+def test_patches_of_a_circular_image_are_refused(changed: Change) -> None:
+    sentence = refusal(changed(UNROLLED, "data.boundary=circular", "data.patch_size=64"))
+    assert sentence.startswith("data.patch_size=64 does not fit data.boundary=circular: an unrolled network takes each")
+    check(changed(UNROLLED, "data.boundary=circular", "data.patch_size=64", "model.boundary=unknown"))

@@ -43,7 +43,7 @@ def given(shape: tuple[int, ...], taps: tuple[int, int] = (5, 7)) -> tuple[Tenso
 
 
 def blurred_face(kernel: np.ndarray, boundary: Any = None) -> tuple[Tensor, Tensor]:
-    """Return a sharp and a blurred face; without a boundary, its scene goes on beyond the frame."""
+    """Return a sharp and a blurred face; without a boundary, its scene continues beyond it."""
     sharp = draw(1, 4)[40:240, 30:210].astype(np.float32) / 255
     image = convolve(sharp, Kernel(kernel), boundary or "symmetric")
     if boundary is None:
@@ -126,7 +126,7 @@ def test_a_circular_boundary_is_exact() -> None:
 
 
 def test_what_the_camera_did_not_see_is_not_taken_for_its_mirror_image() -> None:
-    """The error near the boundary is smaller than that of the same steps on the mirrored frame."""
+    """The error near the boundary is smaller than that of the same steps on the mirrored image."""
     kernel = kernels.box(11)
     sharp, blurred = blurred_face(kernel)
     made, sigma = network(2), torch.tensor([NOISE])

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from protocol_layouts import LAYOUTS, frame
+from protocol_layouts import LAYOUTS, noisy_image
 from scipy import ndimage, signal
 
 from deblur.blur.kernels import Kernel
@@ -37,7 +37,7 @@ def synthetic(kernels: Path, levels: list[float], max_images: int | None = None)
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     for index in range(3):
-        write_png(tmp_path / "sharp" / f"{index}.png", frame(index, 100))
+        write_png(tmp_path / "sharp" / f"{index}.png", noisy_image(index, 100))
     (tmp_path / "kernels").mkdir()
     np.save(tmp_path / "kernels" / "kernel2.npy", LOPSIDED)
     np.save(tmp_path / "kernels" / "kernel10.npy", np.full((5, 3), 1 / 15))
@@ -94,7 +94,7 @@ def test_a_line_of_one_name_is_refused(tmp_path: Path) -> None:
 
 def test_a_pair_of_two_sizes_is_refused(tmp_path: Path) -> None:
     LAYOUTS["hide"][0](tmp_path)
-    write_png(tmp_path / "GT" / "2fromGOPR0977.png", frame(0, 60))
+    write_png(tmp_path / "GT" / "2fromGOPR0977.png", noisy_image(0, 60))
     case = find_cases(PROTOCOLS["hide"], tmp_path, given("hide"))[0]
     with pytest.raises(UserError, match=r"has 80x72 px and .* 68x60: a pair is of one size"):
         load(case, PROTOCOLS["hide"])
@@ -114,7 +114,7 @@ def test_each_image_meets_each_kernel_at_each_level(images: Path) -> None:
 
 
 def test_images_beside_arrays_are_no_kernels(images: Path) -> None:
-    write_png(images / "kernels" / "sharp.png", frame(0))
+    write_png(images / "kernels" / "sharp.png", noisy_image(0))
     assert list(find_kernels(images / "kernels")) == ["kernel2", "kernel10"]
     for path in (images / "kernels").glob("*.npy"):
         path.unlink()
@@ -186,7 +186,7 @@ def test_noise_depends_on_image_kernel_level_and_seed_alone(images: Path) -> Non
 
 
 def test_a_small_image_is_refused(tmp_path: Path, images: Path) -> None:
-    write_png(tmp_path / "small" / "a.png", frame(0, 72))
+    write_png(tmp_path / "small" / "a.png", noisy_image(0, 72))
     case = find_cases(VALID, tmp_path / "small", synthetic(images / "kernels", [0.0]))[0]
     with pytest.raises(UserError, match=r"a\.png is too small for protocol=levin_kernels: of its shorter side 10 px"):
         load(case, VALID)

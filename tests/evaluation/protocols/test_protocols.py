@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from protocol_layouts import LAYOUTS, Measure, frame
+from protocol_layouts import LAYOUTS, Measure, noisy_image
 from torch import Tensor
 from wiener_networks import KERNELS, calibrated
 
@@ -50,7 +50,7 @@ class Oracle(Restorer):
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     for index in range(2):
-        write_png(tmp_path / "sharp" / f"{index}.png", frame(index, 100))
+        write_png(tmp_path / "sharp" / f"{index}.png", noisy_image(index, 100))
     (tmp_path / "kernels").mkdir()
     np.save(tmp_path / "kernels" / "k.npy", np.array([[0.0, 0.2, 0.3], [0.1, 0.3, 0.1], [0.0, 0.0, 0.0]]))
     return tmp_path
@@ -82,7 +82,7 @@ def test_a_perfect_restorer_is_exact_and_gets_the_kernel(images: Path) -> None:
 
 def test_a_non_blind_network_gets_the_kernel_of_the_case() -> None:
     network = calibrated(non_blind=True)
-    blurred = frame(0)[..., 0].astype(np.float32) / 255
+    blurred = noisy_image(0)[..., 0].astype(np.float32) / 255
     cpu = torch.device("cpu")
     found = {}
     for name, kernel in KERNELS.items():
@@ -179,7 +179,7 @@ def test_results_that_cannot_be_registered_are_counted(tmp_path: Path, measured:
     write(tmp_path / "data")
     overrides = ("protocol=realblur_j", f"data.root={tmp_path / 'data'}", "baseline=[none]")
     assert "could not be registered" not in measured(*overrides).shown
-    write_png(min((tmp_path / "data").glob("*/*/blur/blur_1.png")), np.full_like(frame(0), 99))
+    write_png(min((tmp_path / "data").glob("*/*/blur/blur_1.png")), np.full_like(noisy_image(0), 99))
     found = measured(*overrides)
     for text in (found.shown, found.report):
         assert "1 of 2 results could not be registered, and were compared as they are" in text
@@ -281,8 +281,8 @@ def test_a_network_that_does_not_fit_is_refused(
 @pytest.fixture
 def levin_like(tmp_path: Path) -> Path:
     """One image in the layout of Levin's photographs."""
-    write_png(tmp_path / "levin" / "im1.png", frame(0)[..., 0].copy())
-    write_png(tmp_path / "levin" / "im1_kernel1_img.png", frame(0)[..., 0].copy())
+    write_png(tmp_path / "levin" / "im1.png", noisy_image(0)[..., 0].copy())
+    write_png(tmp_path / "levin" / "im1_kernel1_img.png", noisy_image(0)[..., 0].copy())
     np.save(tmp_path / "levin" / "kernel1.npy", np.ones((1, 1)))
     return tmp_path / "levin"
 
