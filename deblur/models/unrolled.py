@@ -23,8 +23,8 @@ NOISE_PLANE_SCALE: Final = 8.0  # of a prior's input plane with the noise, to th
 MIDDLE_GRAY: Final = 0.5
 BRANCH_SCALE: Final = 0.3  # initial weights of each block's second layer: a block starts as a small change
 
-# Of the first stage and of the later ones: the change of the blurred image is large and smooth, that of a later estimate
-# is small everywhere.
+# Of the first stage and of the later ones: the change of the blurred image is large and smooth, that of a later
+# estimate is small everywhere.
 FIRST_SHRINKAGE: Final = (10.0, 90.0)
 FIRST_SMOOTHING: Final = (600.0, 150.0)
 SPREAD: Final = 2.0  # of the logarithms of the weights of one stage around their middle

@@ -20,7 +20,7 @@ def test_photographs_bring_a_warning(boundary: str, tmp_path: Path) -> None:
     weights = Unrolled(1, 4, 4, boundary=boundary).state_dict()
     write_weights(tmp_path / "a.safetensors", weights, {"name": "a", "settings": settings})
     restorer = deblur.load(tmp_path / "a.safetensors", accelerator="cpu")
-    is_warned = restorer.caveat.startswith("a was trained with data.boundary=circular: it takes each image for periodic")
+    is_warned = restorer.caveat.startswith("a was trained with data.boundary=circular: it takes each image")
     assert is_warned is (boundary == "circular")
     image = np.full((12, 10), 100, np.uint8)
     np.testing.assert_array_equal(restorer(image, kernel=[[1.0]]), image)  # a list is a kernel as well
