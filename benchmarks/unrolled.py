@@ -1,4 +1,4 @@
-"""Time and memory of the unfolded network: `python -m benchmarks.unrolled`.
+"""Time and memory of the unrolled network: `python -m benchmarks.unrolled`.
 
 Two tables, both of the CPU: images of 1 megapixel with 1 to 8 stages, and the command on photographs of 12 megapixels,
 gray and RGB. The weights are random, which decides nothing here; the kernel is a motion of 15 px, the noise is

@@ -1,4 +1,4 @@
-"""A deep unfolded network for a known kernel: steps of deconvolution and convolutional priors in turn."""
+"""A deep unrolled network for a known kernel: steps of deconvolution and convolutional priors in turn."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -103,7 +103,7 @@ class Unrolled(nn.Module):
     """Stages of deconvolution with a known kernel, each followed by a convolutional prior.
 
     Half-quadratic splitting turns the restoration of an image blurred by a known kernel into two steps that repeat: a
-    deconvolution, which has a closed form in the Fourier transform, and a denoiser. Unfolded, a fixed number of these
+    deconvolution, which has a closed form in the Fourier transform, and a denoiser. Unrolled, a fixed number of these
     steps is a network, and their parameters are learned (Kruse, Rother and Schmidt, "Learning to push the limits of
     efficient FFT-based image deconvolution", ICCV 2017; Zhang, Van Gool and Timofte, "Deep unfolding network for image
     super-resolution", CVPR 2020; Nan, Quan and Ji, "Variational-EM-based deep learning for noise-blind image

@@ -1,4 +1,4 @@
-"""The settings of the unfolded network, and the trainings that it is refused for."""
+"""The settings of the unrolled network, and the trainings that it is refused for."""
 
 from pathlib import Path
 

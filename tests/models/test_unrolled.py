@@ -1,4 +1,4 @@
-"""The unfolded network: its deconvolution, its tiles, its boundary, its cost."""
+"""The unrolled network: its deconvolution, its tiles, its boundary, its cost."""
 
 import math
 from typing import Any
