@@ -90,6 +90,7 @@ def test_stages_are_changed_one_by_one(accepted: Accepted) -> None:
     assert cameras(accepted, *words) == [{**LINEAR, "shot_noise": [0, 0.01], "saturation": False}]
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_over_cameras_and_names_them(accepted: Accepted) -> None:
     for words in ("blur/camera=none,linear,photo", "blur.camera=none,linear,photo"):
         assert cameras(accepted, "-m", words, "sweep=cameras") == [None, LINEAR, PHOTO]

@@ -174,6 +174,7 @@ def test_values_that_json_does_not_know_are_left_to_the_class(changed: Change, m
     assert refusal(changed, {"_target_": f"{module}.Known", "depth": 1, "loose": value}) is None
 
 
+@pytest.mark.slow
 def test_every_preset_fits(changed: Change) -> None:
     known: set[str] = set()
     for group in ("scheduler", "optimizer", "callbacks", "logger", "trainer"):

@@ -78,6 +78,7 @@ def check_files(run: Path, name: str, heading: str) -> None:
     assert (run.parent / "report" / f"curves_{name}.png").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("registered")
 def test_one_registration_suffices(
     elsewhere: Path, cache_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

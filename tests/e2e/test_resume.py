@@ -20,7 +20,7 @@ def copy_interrupted(finished: Workplace, workplace: Workplace, **status: str) -
     (workplace.run / "status.json").write_text(json.dumps(changed))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_interrupted_run_resumes_as_if_nothing_had_happened(
     finished: Workplace, workplace: Workplace, tmp_path: Path, workers: int
 ) -> None:

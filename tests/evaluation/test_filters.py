@@ -95,6 +95,7 @@ def test_a_sweep_of_several_blurs_is_not_measured_on_the_first_of_them(
         assert capsys.readouterr().err.startswith(f"error: {told}{keys}")
 
 
+@pytest.mark.slow
 def test_filters_say_what_they_were_measured_on(
     tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

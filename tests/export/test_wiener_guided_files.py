@@ -302,6 +302,7 @@ def test_other_networks_have_a_card_without_a_wiener_estimate(exported: Path) ->
     assert "wiener_estimate" not in (exported / "net.md").read_text().lower()
 
 
+@pytest.mark.slow
 def test_a_circular_boundary_is_that_of_both_formats(tmp_path: Path) -> None:
     network = calibrated(LOPSIDED, **LAYERS, noise_scales=FACTORS)
     network.calibrate(*pairs([LOPSIDED] * 4), boundary="circular")

@@ -201,6 +201,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak of a process there")
 def test_a_large_photograph_is_restored_in_bounded_memory(tmp_path: Path) -> None:
     path = write_rgb_network(tmp_path / "n.safetensors", order=(2, 0, 1))

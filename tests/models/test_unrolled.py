@@ -70,7 +70,7 @@ def test_any_size_is_restored_to_its_own_size(shape: tuple[int, int], channels: 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("boundary", ["unknown", "circular"])
-@pytest.mark.parametrize("tile", [4, 24, 31, 64])
+@pytest.mark.parametrize("tile", [31, 64])
 def test_tiles_change_nothing(channels: int, boundary: str, tile: int) -> None:
     made, inputs = network(3, channels, boundary, trained=True), given((2, channels, 70, 93))
     torch.testing.assert_close(made(*inputs, tile=tile), made(*inputs), atol=3e-5, rtol=0)
@@ -187,6 +187,7 @@ def test_sides_of_a_canvas_are_fast_multiples_of_4(size: int) -> None:
     assert side == 1
 
 
+@pytest.mark.slow
 def test_the_priors_alone_are_compiled() -> None:
     graphs: list[str] = []
 

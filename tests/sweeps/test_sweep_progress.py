@@ -94,7 +94,7 @@ def test_a_number_of_threads_that_the_user_has_chosen_stays(sweep: Sweep, monkey
     assert os.environ["OMP_NUM_THREADS"] == "5"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [pytest.param(way, marks=pytest.mark.slow) if way == "huge" else way for way in WAYS])
 def test_damaged_files_end_no_watch(sweep: Sweep, capsys: pytest.CaptureFixture[str], way: str) -> None:
     with watching([]) as watch:
         watch.start(sweep, BASIC)

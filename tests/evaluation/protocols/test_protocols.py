@@ -163,7 +163,9 @@ def test_each_run_of_a_list_may_begin_with_the_home_folder(
     assert f"{images / 'none'} does not exist" in refused(*words(images, "run=[mixed, ~/none]"))
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize(
+    "name", [name if name == "realblur_j" else pytest.param(name, marks=pytest.mark.slow) for name in LAYOUTS]
+)
 def test_a_gray_network_restores_color_pairs(name: str, tmp_path: Path, measured: Measure) -> None:
     write, count = LAYOUTS[name]
     write(tmp_path / "data")
