@@ -21,9 +21,9 @@ import deblur
 from benchmarks.images import open_folder
 from benchmarks.results import Row, write_table
 from deblur.blur import Kernel, convolve
-from deblur.blur.camera import decoded, encoded
 from deblur.luma import LUMA_WEIGHTS
 from deblur.runs.records import read_config
+from deblur.srgb import decoded, encoded
 
 SHOT_NOISE: Final = 0.001  # the most that blur/camera=photo draws
 READ_NOISE: Final = 0.002  # likewise

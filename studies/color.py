@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from benchmarks.images import open_folder
 from benchmarks.results import Row, write_table
-from deblur.blur.camera import decoded, encoded
 from deblur.blur.images import as_float, image_of
 from deblur.luma import LUMA_WEIGHTS
+from deblur.srgb import decoded, encoded
 
 BLURS: Final = {
     "box": ["blur=box"],

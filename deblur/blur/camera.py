@@ -10,26 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.parameters import Interval, Parameter, ScalarOrPair
+from deblur.srgb import ENCODED_KNEE, EXPONENT, KNEE, OFFSET, SLOPE, decoded, encoded
 
 Real = TypeVar("Real", bound=np.floating[Any])
 
 WHITE: Final = 255
 """The gray level of light 1; in a sharp image, that of all light from 1 up."""
-
-KNEE: Final = 0.0031308
-"""Linear light up to which the sRGB curve is a straight line (IEC 61966-2-1)."""
-
-ENCODED_KNEE: Final = 0.04045
-"""The encoded value of `KNEE`, likewise of the standard."""
-
-SLOPE: Final = 12.92
-"""Slope of the straight line."""
-
-OFFSET: Final = 0.055
-"""How far the power curve is moved down; it is scaled by 1 + `OFFSET`."""
-
-EXPONENT: Final = 2.4
-"""Exponent of the power curve."""
 
 CAMERA_PARAMETERS: Final[Mapping[str, Parameter]] = {
     "exposure": Parameter("Exposure", 0.05, 20, remark="gain on the light"),
@@ -47,28 +33,6 @@ CAMERA_SWITCHES: Final[Mapping[str, str]] = {
 
 _CAMERA_STREAM: Final = 1  # of the generators that the seed of an image's noise stands for
 _NOISE_STREAM: Final = 2
-
-
-def decoded(levels: NDArray[Real]) -> NDArray[Real]:
-    """Return the linear light of sRGB values, as IEC 61966-2-1 defines it.
-
-    Negative values, which restored images have, continue the curve as an odd function; values above 1 continue it.
-
-    Args:
-        levels: Encoded values, 0 black and 1 white, of any shape; the result has their type.
-    """
-    size = np.abs(levels)
-    light = np.where(size <= ENCODED_KNEE, size / SLOPE, ((size + OFFSET) / (1 + OFFSET)) ** EXPONENT)
-    signed: NDArray[Real] = np.copysign(light, levels).astype(levels.dtype, copy=False)
-    return signed
-
-
-def encoded(light: NDArray[Real]) -> NDArray[Real]:
-    """Return the sRGB values of linear light, the inverse of `decoded`."""
-    size = np.abs(light)
-    levels = np.where(size <= KNEE, SLOPE * size, (1 + OFFSET) * size ** (1 / EXPONENT) - OFFSET)
-    signed: NDArray[Real] = np.copysign(levels, light).astype(light.dtype, copy=False)
-    return signed
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,9 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
         )
     _refuse_unknown_kernels(train, degradation, for_training=for_training)
     if for_training:
-        train.model = _with_boundary(_with_channels(train.model, train.data), train.data)
+        train.model = _with_channels(train.model, train.data)
+        if train.model.target == _UNROLLED:
+            train.model = _with_light(_with_boundary(train.model, train.data), degradation)
         _refuse_too_few_images(train.data)
         refuse_unmeasured_monitors(train)
     clipped = train.trainer.arguments().get("gradient_clip_val")
@@ -125,8 +127,6 @@ def _with_boundary(model: Target, data: schema.Data) -> Target:
     Raises:
         UserError: if it assumes a circular boundary of images that have another one.
     """
-    if model.target != _UNROLLED:
-        return model
     boundary = model.plain()["boundary"]
     if data.boundary == "circular" and boundary != "unknown" and data.patch_size is not None:
         raise UserError(
@@ -143,6 +143,21 @@ def _with_boundary(model: Target, data: schema.Data) -> Target:
             "unknown then."
         )
     return model
+
+
+def _with_light(model: Target, degradation: "Degradation | None") -> Target:
+    """Return an unrolled network to be trained that deconvolves in the space of the blur.
+
+    Raises:
+        UserError: if it assumes another one.
+    """
+    given, is_linear = model.plain()["linear_light"], degradation is not None and degradation.space.linear
+    if given is not None and given != is_linear:
+        raise UserError(
+            f"model.linear_light={shown(given)} does not fit blur.camera.linear={shown(is_linear)}: leave out "
+            "model.linear_light, which follows the blur."
+        )
+    return checked_section("model", model.plain() | {"linear_light": is_linear}, type(model))
 
 
 def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None", *, for_training: bool) -> None:
@@ -163,11 +178,6 @@ def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None
             "another model, or data=folder data.root=DIR with the sharp images."
         )
     if takes_kernel:
-        if for_training and degradation is not None and degradation.space.linear:
-            raise UserError(
-                "An unrolled network deconvolves the encoded values of an image, and blur.camera.linear=true blurs in "
-                "linear light: give blur.camera.linear=false, or take model=wiener_srcnn."
-            )
         return
     drawn = drawn_part(train.blur, degradation)
     if for_training and not arguments["non_blind"] and drawn is not None:

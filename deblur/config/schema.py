@@ -112,6 +112,7 @@ class Unrolled(Target):
     inner_width: int = Field(ge=1)
     kernel_error: Number = Field(0.0, ge=0, le=1)
     boundary: Literal["unknown", "circular"] | None = None
+    linear_light: bool | None = None
     compile: bool = False
     channels: Channels = None
 

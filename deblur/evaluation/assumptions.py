@@ -47,9 +47,10 @@ def _differing_from_known_blurs(restorer: Restorer, crops: Sequence[Crop], space
             f"{restorer.name} assumes {assumed}, as in its training, and here the boundary is "
             f"{' and '.join(differing)}: its results suffer from that."
         )
-    if space.linear:
+    if restorer.space != space:
+        deconvolved = "the light" if restorer.space.linear else "the encoded values"
         found.append(
-            f"{restorer.name} deconvolves the encoded values of an image, as in its training, and here the blur is in "
+            f"{restorer.name} deconvolves {deconvolved} of an image, as in its training, and here the blur is in "
             f"{space.words}: its results suffer from that."
         )
     return found

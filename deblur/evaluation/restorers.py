@@ -54,11 +54,7 @@ class Restorer(ABC):
     assumes_circular: bool = False
     needs_kernel: bool = False
     prefilter: "WienerPrefilter | None" = None
-
-    @property
-    def space(self) -> Space:
-        """That of its pre-filter, or else that of the encoded values."""
-        return ENCODED if self.prefilter is None else Space(self.prefilter.linear_light)
+    space: Space = ENCODED
 
     def to(self, device: torch.device) -> None:  # noqa: B027 # most compute on the processor
         """Compute on a device, if it can be chosen."""
@@ -98,6 +94,9 @@ class NetworkRestorer(Restorer):
         self.wants_wiener_estimate = self.prefilter is not None
         self.takes_kernel = traits_of(network).takes_kernel
         self.assumes_circular = self.takes_kernel and traits_of(network).is_circular
+        self.space = Space(self.takes_kernel and traits_of(network).is_linear)
+        if self.prefilter is not None:
+            self.space = Space(self.prefilter.linear_light)
         self.needs_kernel = self.takes_kernel or (self.prefilter is not None and self.prefilter.needs_kernel)
         self._network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
 
@@ -143,6 +142,8 @@ class ExportedRestorer(Restorer):
         self.channels = network.channels
         self.prefilter = network.prefilter
         self.wants_wiener_estimate = network.prefilter is not None
+        if network.prefilter is not None:
+            self.space = Space(network.prefilter.linear_light)
         self.needs_kernel = network.needs_kernel
         self._network = network
 
@@ -192,6 +193,7 @@ class GrayRestorer(Restorer):
         self.assumes_circular = restorer.assumes_circular
         self.needs_kernel = restorer.needs_kernel
         self.prefilter = restorer.prefilter
+        self.space = restorer.space
         self._restorer = restorer
         self._color = color
 

@@ -33,6 +33,8 @@ class Network(Protocol):
             advance=None`. Default: the network takes no kernel.
         boundary: of a network that takes the kernel, what it assumes: `circular`, or that the scene continues beyond
             the frame. Default: the latter.
+        linear_light: of a network that takes the kernel, whether it assumes a blur in linear light. Default: False,
+            it assumes that the encoded values are blurred.
     """
 
     channels: int
@@ -42,6 +44,7 @@ class Network(Protocol):
     macs_per_pixel: int
     known_kernel_stages: int
     boundary: str
+    linear_light: bool
 
     def prefilter(self) -> "WienerPrefilter":
         """Return the Wiener pre-filter of whole images; its estimate is the second input of `forward`."""
@@ -62,6 +65,7 @@ class Traits:
     channels: int = 1
     stages: int | None = None
     is_circular: bool = False
+    is_linear: bool = False
 
     @property
     def takes_kernel(self) -> bool:
@@ -96,6 +100,7 @@ def traits_of(network: object) -> Traits:
         channels=channels,
         stages=stages if type(stages := getattr(network, "known_kernel_stages", None)) is int else None,
         is_circular=getattr(network, "boundary", None) == "circular",
+        is_linear=getattr(network, "linear_light", False) is True,
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from deblur.mirroring import mirror_index
 from deblur.models.kernel_errors import with_errors
+from deblur.models.light import contrast, decoded, encoded
 from deblur.models.srcnn import refuse_channels
 
 UNSHUFFLE: Final = 2  # pixels of the outer layers of a prior, which the inner ones halve again
@@ -122,9 +123,15 @@ class Unrolled(nn.Module):
     minimizes |r - K c|^2 + s^2 (a_j |c|^2 + b_j |differences of c|^2). Outside of the field of view the residual r is
     unknown, and taken to be 0, as in an EM step. With a circular boundary, there is no outside, and the step is exact.
 
+    If images are blurred in linear light, the deconvolution works on light: y and x are decoded before it, the v_j
+    encoded after it, and s is multiplied by the root mean square slope of the sRGB curve at the values of the image.
+    The priors see encoded values.
+
     Attributes:
         channels: of the images, 1 (gray) or 3 (RGB). The kernel is the same for all channels.
         known_kernel_stages: of deconvolution and prior; see `Network`.
+        boundary: as given.
+        linear_light: as given.
     """
 
     def __init__(
@@ -135,6 +142,7 @@ class Unrolled(nn.Module):
         kernel_error: float = 0.0,
         channels: int = 1,
         boundary: str = "unknown",
+        linear_light: bool = False,
     ) -> None:
         """Make the stages.
 
@@ -146,6 +154,7 @@ class Unrolled(nn.Module):
                 to this one (see `deblur.models.kernel_errors`).
             channels: channels of the image: 1 for gray, 3 for RGB.
             boundary: `unknown`, if the scene continues beyond the image, or `circular`.
+            linear_light: whether images are blurred in linear light, as by a camera; else their encoded values are.
 
         Raises:
             ValueError: for numbers below 1, an error outside 0 to 1, or another number of channels or boundary.
@@ -162,6 +171,7 @@ class Unrolled(nn.Module):
         self.channels = channels
         self.known_kernel_stages = stages
         self.boundary = boundary
+        self.linear_light = linear_light
         self._kernel_error = kernel_error
         estimates = [FIRST_ESTIMATES, *[LATER_ESTIMATES] * (stages - 1)]
         self.log_shrinkage = nn.ParameterList(map(nn.Parameter, _spread(estimates, FIRST_SHRINKAGE)))
@@ -200,7 +210,7 @@ class Unrolled(nn.Module):
         with torch.autocast(blurred.device.type, enabled=False):
             if self.training and self._kernel_error:
                 kernel = with_errors(kernel, self._kernel_error * torch.rand(len(kernel), device=kernel.device))
-            canvas = _Canvas(blurred.float(), kernel.float(), self.boundary == "circular")
+            canvas = _Canvas(blurred.float(), kernel.float(), self.boundary == "circular", self.linear_light)
             sigma = noise_sigma.float().clamp(min=LEAST_NOISE)[:, None, None, None] / LEVELS
             image = canvas.mirrored()
         for shrinkage, smoothing, prior in zip(self.log_shrinkage, self.log_smoothing, self._priors, strict=True):
@@ -229,13 +239,15 @@ class Unrolled(nn.Module):
 class _Canvas:
     """The field of view and its surroundings, with the Fourier transform of the kernel."""
 
-    def __init__(self, blurred: Tensor, kernel: Tensor, is_circular: bool) -> None:
+    def __init__(self, blurred: Tensor, kernel: Tensor, is_circular: bool, is_linear: bool) -> None:
         height, width = blurred.shape[-2:]
         sides = _canvas_sides((height, width), (kernel.shape[-2], kernel.shape[-1]), is_circular)
         self._sides = sides
         top, left = ((side - size) // 2 for side, size in zip(sides, (height, width), strict=True))
         self._rows, self._columns = slice(top, top + height), slice(left, left + width)
         self._blurred = blurred
+        self._is_linear = is_linear
+        self._contrast = contrast(blurred)[:, None, None, None] if is_linear else 1.0
         self._around = (left, sides[1] - left - width, top, sides[0] - top - height)
         self._transfer = torch.fft.rfft2(_wrapped(kernel, sides))[:, None]
         self._power = self._transfer.abs().square()
@@ -272,17 +284,20 @@ class _Canvas:
 
         They are planes (N, 1, H, W): all channels of the first estimate, then of the next one.
         """
-        noise = sigma.square()
+        noise = (sigma * self._contrast).square()
         each: list[list[Tensor]] = [[] for _ in shrinkage]
         for channel in range(image.shape[1]):
-            plane = image[:, channel : channel + 1]
+            plane, blurred = (self._light(one[:, channel : channel + 1]) for one in (image, self._blurred))
             blurred_again = torch.fft.irfft2(torch.fft.rfft2(plane) * self._transfer, s=self._sides)
-            residual = self._blurred[:, channel : channel + 1] - self.view(blurred_again)
+            residual = blurred - self.view(blurred_again)
             step = torch.fft.rfft2(F.pad(residual, self._around)) * self._transfer.conj()
             for planes, a, b in zip(each, shrinkage, smoothing, strict=True):
                 change = torch.fft.irfft2(step / (self._power + noise * (a + b * self._differences)), s=self._sides)
-                planes.append(plane + change)
+                planes.append(encoded(plane + change) if self._is_linear else plane + change)
         return [plane for planes in each for plane in planes]
+
+    def _light(self, levels: Tensor) -> Tensor:
+        return decoded(levels) if self._is_linear else levels
 
 
 def _corrected(

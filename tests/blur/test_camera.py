@@ -24,8 +24,9 @@ from deblur.blur import (
     degrade,
     exposed,
 )
-from deblur.blur.camera import ENCODED, Space, decoded, encoded
+from deblur.blur.camera import ENCODED, Space
 from deblur.blur.images import Crop
+from deblur.srgb import decoded, encoded
 
 Image = NDArray[np.uint8]
 

@@ -21,6 +21,8 @@ UNROLLED = "model=unrolled blur=mixed"
         ("model.boundary=valid", "model.boundary=valid is not allowed: give unknown, circular"),
         ("model.blocks=3", "model.blocks is unknown: model has the keys"),
         ("model.channels=3", "model.channels=3 does not fit data.color=gray"),
+        ("model.linear_light=2", "model.linear_light=2 is not allowed: give true, false"),
+        ("model.linear_light=true", "model.linear_light=true does not fit blur.camera.linear=false: leave out"),
         ("model.boundary=circular", "model.boundary=circular does not fit data.boundary=symmetric: leave out"),
     ],
 )
@@ -33,13 +35,8 @@ def test_wrong_settings_are_refused_by_their_names(changed: Change, override: st
     [
         ("blur=varying", "seed=0", "An unrolled network needs one kernel for the whole image, and with blur=varying"),
         ("blur=mixed", "blur.families.varying.weight=1", "An unrolled network needs one kernel for the whole image"),
-        (
-            "blur=box blur/camera=photo",
-            "seed=0",
-            "An unrolled network deconvolves the encoded values of an image, and blur.camera.linear=true blurs in",
-        ),
     ],
-    ids=["varying", "mixture", "linear"],
+    ids=["varying", "mixture"],
 )
 def test_images_without_one_known_kernel_are_refused(
     changed: Change, groups: str, override: str, sentence: str
@@ -76,3 +73,8 @@ def test_patches_of_a_circular_image_are_refused(changed: Change) -> None:
     sentence = refusal(changed(UNROLLED, "data.boundary=circular", "data.patch_size=64"))
     assert sentence.startswith("data.patch_size=64 does not fit data.boundary=circular: an unrolled network takes each")
     check(changed(UNROLLED, "data.boundary=circular", "data.patch_size=64", "model.boundary=unknown"))
+
+
+@pytest.mark.parametrize(("camera", "linear"), [("none", False), ("linear", True), ("photo", True)])
+def test_it_deconvolves_in_the_space_of_the_blur(changed: Change, camera: str, linear: bool) -> None:
+    assert check(changed(f"model=unrolled blur=box blur/camera={camera}")).model.plain()["linear_light"] is linear

@@ -20,6 +20,7 @@ def notes(assumed: str, boundaries: Sequence[Boundary], *, is_linear: bool, spac
     restorer = NetworkRestorer("own", calibrated())
     assert restorer.prefilter is not None
     restorer.prefilter = replace(restorer.prefilter, boundary=assumed, linear_light=is_linear)  # type: ignore[arg-type] # a Literal of pytest's parameters
+    restorer.space = Space(is_linear)
     return differing_assumptions(restorer, [Crop(boundary) for boundary in boundaries], space)
 
 
@@ -73,10 +74,18 @@ def test_another_boundary_of_a_network_that_takes_the_kernel_is_said(
     assert (len(found) == 1 and expected in found[0]) if expected else found == []
 
 
-def test_linear_light_is_said_of_a_network_that_takes_the_kernel() -> None:
-    restorer = NetworkRestorer("own", Unrolled(1, 4, 4))
-    (found,) = differing_assumptions(restorer, [Crop("valid")], LINEAR)
-    assert "own deconvolves the encoded values of an image, as in its training, and here the blur is in linear" in found
+@pytest.mark.parametrize(
+    ("is_linear", "expected"),
+    [
+        (False, "own deconvolves the encoded values of an image, as in its training, and here the blur is in linear"),
+        (True, "own deconvolves the light of an image, as in its training, and here the blur is in encoded values"),
+    ],
+)
+def test_another_space_of_a_network_that_takes_the_kernel_is_said(is_linear: bool, expected: str) -> None:
+    restorer = NetworkRestorer("own", Unrolled(1, 4, 4, linear_light=is_linear))
+    assert differing_assumptions(restorer, [Crop("valid")], Space(is_linear)) == []
+    (found,) = differing_assumptions(restorer, [Crop("valid")], Space(not is_linear))
+    assert expected in found
 
 
 def test_a_camera_that_the_evaluation_leaves_out_is_said() -> None:

@@ -13,6 +13,7 @@ from deblur.metrics.images import psnr
 from deblur.models import Unrolled
 from deblur.models.protocol import traits_of
 from deblur.models.unrolled import SIZE_DIVISOR, Prior, _fast_side
+from deblur.srgb import decoded, encoded
 from deblur.synthesis.faces import draw
 
 LOPSIDED = np.zeros((5, 7))
@@ -52,6 +53,13 @@ def blurred_face(kernel: np.ndarray, boundary: Any = None) -> tuple[Tensor, Tens
     noise = NOISE / 255 * np.random.default_rng(0).standard_normal(image.shape)
     levels = np.rint(255 * (image + noise)).clip(0, 255).astype(np.float32) / 255
     return torch.from_numpy(sharp.copy())[None, None], torch.from_numpy(levels)[None, None]
+
+
+def face_blurred_in_light(kernel: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Return a sharp face, and the same blurred periodically in linear light, without rounding."""
+    sharp = draw(1, 4)[40:240, 30:210].astype(np.float32) / 255
+    image = encoded(convolve(decoded(sharp), Kernel(kernel), "circular").clip(0, 1))
+    return tuple(torch.from_numpy(each.copy())[None, None] for each in (sharp, image))  # type: ignore[return-value] # two
 
 
 def kernel_of(values: np.ndarray) -> Tensor:
@@ -244,3 +252,27 @@ def test_kernels_are_wrong_in_training_alone() -> None:
     made.train()
     assert not torch.allclose(made(*inputs), expected, atol=1e-3)
     assert not torch.allclose(made(*inputs), made(*inputs), atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_blur_in_linear_light_is_deconvolved_in_linear_light(channels: int) -> None:
+    kernel = kernels.motion(9, 30)
+    sharp, blurred = (each.expand(1, channels, -1, -1) for each in face_blurred_in_light(kernel))
+    restored = [
+        Unrolled(2, 4, 4, channels=channels, boundary="circular", linear_light=linear)(
+            blurred, kernel_of(kernel), torch.zeros(1)
+        )
+        for linear in (True, False)
+    ]
+    of_light, of_levels = (psnr(each.clamp(0, 1), sharp).item() for each in restored)
+    assert of_light > max(of_levels, psnr(blurred, sharp).item()) + 3
+
+
+def test_a_network_for_linear_light_says_so_and_is_trained_to_black() -> None:
+    made = Unrolled(1, 4, 4, linear_light=True)
+    assert traits_of(made).is_linear
+    assert not traits_of(Unrolled(1, 4, 4)).is_linear
+    blurred, kernel, noise = given((1, 1, 16, 16))
+    blurred[..., :8] = 0
+    made(blurred, kernel, noise).square().mean().backward()
+    assert all(one.grad is None or one.grad.isfinite().all() for one in made.parameters())
