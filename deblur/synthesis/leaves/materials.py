@@ -12,12 +12,12 @@ from deblur.synthesis.leaves.ingredients import Ingredients
 from deblur.synthesis.leaves.textures import MICRO_TEXTURES, TEXTURE_ROWS, TILE_SIZE, WAVES
 
 BRIGHTNESS: Final = (0.3, 0.65)  # mean gray level of an image, in [0, 1]
-CONTRAST: Final = (0.14, 0.4)  # standard deviation of the gray levels of an image's shapes, in [0, 1]
+CONTRAST: Final = (0.18, 0.38)  # standard deviation of the gray levels of an image's shapes, in [0, 1]
 MATERIALS: Final = (2, 8)  # of an image
 SHARED: Final = 0.8  # share of the variance of the gray levels that lies between the materials
-TEXTURED_FRACTION: Final = 0.85  # of the materials
+TEXTURED_FRACTION: Final = 0.72  # of the materials
 WAVY_FRACTION: Final = 0.12  # of the materials
-TEXTURE_CONTRAST: Final = (0.01, 0.15)  # standard deviation of a texture, in [0, 1]
+TEXTURE_CONTRAST: Final = (0.015, 0.12)  # standard deviation of a texture, in [0, 1]
 FALL_OFF: Final = 0.12  # standard deviation of the change of the light over the radius of a shape, relative
 # Standard deviations of (R - Y) / Y and (B - Y) / Y, and their correlation
 CAST: Final = (0.12, 0.18)  # of the means of images
@@ -26,7 +26,7 @@ COLOR_CORRELATION: Final = -0.75
 COLOR_FREEDOM: Final = 5  # degrees of freedom of Student's t-distribution
 COLOR_SPREAD: Final = 0.5  # standard deviation of the logarithm of an image's colorfulness
 COLORS_SHARED: Final = 0.7  # share of the variance of the colors that lies between the materials
-PALING: Final = 0.9  # by how much the colors of white are paler than those of black, relative to those of gray
+PALING: Final = 1.2  # by how much the colors of white are paler than those of black, relative to those of gray
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ WAVES: Final = 2
 TILE_SIZE: Final = CANVAS_SIZE // 2  # period of the colored noise [canvas px]
 TEXTURE_ROWS: Final = CANVAS_SIZE + TILE_SIZE  # of a plane, so that noise can start at any place of its tile
 CORNER: Final = (0.004, 0.1)  # frequency below which the amplitude is constant [cycles / canvas px]
-EXPONENT: Final = (0.3, 2.0)  # by which the amplitude of the noise falls with the frequency
+EXPONENT: Final = (0.3, 1.8)  # by which the amplitude of the noise falls with the frequency
 PERIOD: Final = (2.5, 40.0)  # of waves [image px]
 
 _COLUMNS = np.fft.fftfreq(TILE_SIZE).astype(np.float32)[None, :]
