@@ -7,7 +7,8 @@ Those of the dead leaves of `deblur.synthesis.leaves`, of the drawn faces and of
 - contrast: standard deviation of the luma within 8x8 px [gray levels];
 - sharpness: energy of the finest Haar wavelets divided by that of the next, which falls with the blur of the edges and
   does not depend on the contrast; and the kurtosis of the finest ones, which is 3 for noise of random phases;
-- color: standard deviations of R - Y and B - Y [gray levels], their correlation, and that of the saturation and the luma.
+- color: standard deviations of R - Y and B - Y [gray levels], their correlation, and that of the saturation with the
+  luma.
 
 The table is written to `outputs/benchmarks/natural_statistics.json`, the curves to `natural_statistics.png` next to it.
 """
@@ -33,7 +34,7 @@ NAME: Final = "natural_statistics"
 DRAWN: Final = 68  # images
 SEED: Final = 2026
 FITTED: Final = (0.02, 0.25)  # of the slope of the power [cycles/px]
-FREQUENCIES: Final = np.geomspace(0.008, 0.5, 25)  # bounds of the bins of the power [cycles/px]
+FREQUENCIES: Final = np.geomspace(0.01, 0.5, 21)  # bounds of the bins of the power [cycles/px]
 GRADIENTS: Final = np.arange(-160.5, 161)  # bounds of the bins [gray levels]
 CONTRASTS: Final = np.linspace(-1, 2.1, 63)  # bounds of the bins [log10 of gray levels]
 WINDOW: Final = 8  # side of what a local contrast is measured in [px]
@@ -137,6 +138,7 @@ def plot(sets: dict[str, Sequence[Statistics]], path: Path) -> None:
     """Draw the curves of each set of images: power, gradients, contrasts, sharpness."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     with mpl.rc_context(fname=Path(deblur.__file__).parent / "reporting" / "report.mplstyle"):
         figure = Figure(figsize=(9, 6.4), layout="constrained")
@@ -157,6 +159,9 @@ def plot(sets: dict[str, Sequence[Statistics]], path: Path) -> None:
         gradient.set(xlabel="gradient [gray levels]", ylabel="share", ylim=(1e-6, 1))
         contrast.set(xscale="log", xlabel="standard deviation within 8x8 px [gray levels]", ylabel="density per decade")
         sharpness.set(xlabel="energy of the finest wavelets / that of the next", ylabel="share of the images below")
+        for axis in (power.xaxis, power.yaxis, gradient.yaxis, contrast.xaxis):  # powers of ten would need parsing
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
         power.legend()
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120)
@@ -199,7 +204,9 @@ def _middles(bounds: Plane) -> Plane:
 
 
 def _mean(planes: Sequence[Plane]) -> Plane:
-    mean: Plane = np.nanmean(planes, axis=0)
+    """Return the mean of planes without their NaN; NaN where all are."""
+    found = np.isfinite(planes)
+    mean: Plane = np.sum(np.where(found, planes, 0), axis=0) / np.where(found.any(axis=0), found.sum(axis=0), np.nan)
     return mean
 
 

@@ -20,12 +20,12 @@ SHADOW_FRACTION: Final = 0.3  # of the images
 SHADOW_DEPTH: Final = (0.2, 0.6)  # share of the light that a shadow takes
 LENS_BLUR: Final = (0.3, 0.8)  # standard deviation [canvas px]
 SHARPENED_FRACTION: Final = 0.7  # of the images
-SHARPENING: Final = (0.2, 1.4)  # share of an unsharp mask that is added
+SHARPENING: Final = (0.2, 1.3)  # share of an unsharp mask that is added
 SHARPENED_SCALE: Final = 0.8  # standard deviation of the blur of the unsharp mask [px]
 BRIGHTNESS: Final = (0.25, 0.6)  # mean gray level of an image, in [0, 1]
 EXPOSING: Final = 0.6  # power of the deviation of the mean that the exposure corrects
 DARKEST: Final = 0.05  # mean gray level below which the exposure does not rise further, in [0, 1]
-GRAIN: Final = (0.3, 2.5)  # standard deviation [gray levels of 255]
+GRAIN: Final = (0.5, 2.0)  # standard deviation [gray levels of 255]
 
 
 @dataclass(frozen=True)
