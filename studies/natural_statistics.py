@@ -79,8 +79,8 @@ def measured(image: NDArray[np.uint8]) -> Statistics:
         np.histogram(gradients, GRADIENTS)[0].astype(np.float64),
         (float(np.mean(gradients**2)), float(np.mean(gradients**4))),
         np.histogram(np.log10(np.maximum(contrast, 10 ** CONTRASTS[0])), CONTRASTS)[0].astype(np.float64),
-        float(np.mean(finest**2) / max(np.mean(following**2), 1e-9)),
-        float(np.mean(finest**4) / max(np.mean(finest**2) ** 2, 1e-9)),
+        float(np.mean(finest**2)) / max(float(np.mean(following**2)), 1e-9),
+        float(np.mean(finest**4)) / max(float(np.mean(finest**2)) ** 2, 1e-9),
         np.concatenate([samples.mean(axis=1), (samples @ samples.T / samples.shape[1]).ravel()]),
     )
 

@@ -20,12 +20,12 @@ SHADOW_FRACTION: Final = 0.3  # of the images
 SHADOW_DEPTH: Final = (0.2, 0.6)  # share of the light that a shadow takes
 LENS_BLUR: Final = (0.3, 0.8)  # standard deviation [canvas px]
 SHARPENED_FRACTION: Final = 0.7  # of the images
-SHARPENING: Final = (0.2, 1.3)  # share of an unsharp mask that is added
+SHARPENING: Final = (0.2, 1.4)  # share of an unsharp mask that is added
 SHARPENED_SCALE: Final = 0.8  # standard deviation of the blur of the unsharp mask [px]
 BRIGHTNESS: Final = (0.25, 0.6)  # mean gray level of an image, in [0, 1]
 EXPOSING: Final = 0.6  # power of the deviation of the mean that the exposure corrects
 DARKEST: Final = 0.05  # mean gray level below which the exposure does not rise further, in [0, 1]
-GRAIN: Final = (0.5, 2.0)  # standard deviation [gray levels of 255]
+GRAIN: Final = (0.3, 2.5)  # standard deviation [gray levels of 255]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Camera:
     def reduced(self, canvas: Plane, factor: float) -> Plane:
         """Return a plane as the light and the pixels make it, times a factor, (IMAGE_SIZE, IMAGE_SIZE)."""
         seen = cv2.GaussianBlur(canvas, (0, 0), self.blur) if self.blur else canvas
-        image: Plane = cv2.resize(seen, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(seen, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA), np.float32)
         image *= self.light
         image *= np.float32(factor)
         return image
@@ -85,7 +85,7 @@ def random_camera(
 def _light(rng: np.random.RandomState, style: Style) -> Plane:
     side = rng.randint(2, 6)
     coarse = np.exp(rng.normal(0, ILLUMINATION, (side, side))).astype(np.float32)
-    light: Plane = cv2.resize(coarse, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_CUBIC)
+    light = np.asarray(cv2.resize(coarse, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_CUBIC), np.float32)
     if happens(rng, SHADOW_FRACTION):
         count = rng.randint(1, 6)
         radii = np.exp(rng.uniform(math.log(10), math.log(120), count))
@@ -101,4 +101,5 @@ def _light(rng: np.random.RandomState, style: Style) -> Plane:
 def _grain(rng: np.random.RandomState) -> Plane:
     deviation = math.exp(rng.uniform(*np.log(GRAIN))) / 255
     smoothness = rng.uniform(0.3, 0.8)
-    return cv2.GaussianBlur(white_noise(rng, IMAGE_SIZE) * np.float32(deviation), (0, 0), smoothness)
+    noise = white_noise(rng, IMAGE_SIZE) * np.float32(deviation)
+    return np.asarray(cv2.GaussianBlur(noise, (0, 0), smoothness), np.float32)

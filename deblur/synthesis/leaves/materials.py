@@ -12,12 +12,12 @@ from deblur.synthesis.leaves.ingredients import Ingredients
 from deblur.synthesis.leaves.textures import MICRO_TEXTURES, TEXTURE_ROWS, TILE_SIZE, WAVES
 
 BRIGHTNESS: Final = (0.3, 0.65)  # mean gray level of an image, in [0, 1]
-CONTRAST: Final = (0.2, 0.34)  # standard deviation of the gray levels of an image's shapes, in [0, 1]
+CONTRAST: Final = (0.18, 0.38)  # standard deviation of the gray levels of an image's shapes, in [0, 1]
 MATERIALS: Final = (2, 8)  # of an image
 SHARED: Final = 0.8  # share of the variance of the gray levels that lies between the materials
-TEXTURED_FRACTION: Final = 0.8  # of the materials
+TEXTURED_FRACTION: Final = 0.72  # of the materials
 WAVY_FRACTION: Final = 0.12  # of the materials
-TEXTURE_CONTRAST: Final = (0.01, 0.14)  # standard deviation of a texture, in [0, 1]
+TEXTURE_CONTRAST: Final = (0.015, 0.12)  # standard deviation of a texture, in [0, 1]
 FALL_OFF: Final = 0.12  # standard deviation of the change of the light over the radius of a shape, relative
 # Standard deviations of (R - Y) / Y and (B - Y) / Y, and their correlation
 CAST: Final = (0.12, 0.18)  # of the means of images
@@ -67,7 +67,8 @@ def random_surfaces(
     texture_of_kind = np.where(
         is_wavy, MICRO_TEXTURES + rng.randint(WAVES, size=kinds), rng.randint(MICRO_TEXTURES, size=kinds)
     )
-    contrast_of_kind = np.exp(rng.uniform(*np.log(TEXTURE_CONTRAST), kinds)) * is_textured
+    faintest, strongest = np.log(TEXTURE_CONTRAST).tolist()
+    contrast_of_kind = np.exp(rng.uniform(faintest, strongest, kinds)) * is_textured
     # Materials follow one another along a direction, with exceptions.
     direction = rng.normal(0, 0.8 / CANVAS_SIZE, 2)
     order = centers @ direction + rng.rand() + rng.uniform(0.05, 0.4) * rng.standard_t(3, count)

@@ -92,5 +92,5 @@ def _polygons(rng: np.random.RandomState, count: int, corners: int, regular: flo
     angles = 2 * np.pi * (regular * even + (1 - regular) * np.where(places < number, random, even))
     reach = 1 + (1 - regular) * rng.uniform(-0.5, 0.6, (count, high))
     repeated = np.arange(corners) * number // corners
-    angles, reach = (np.take_along_axis(value, repeated, axis=1).astype(np.float32) for value in (angles, reach))
-    return angles, reach
+    of_corners = [np.take_along_axis(value, repeated, axis=1).astype(np.float32) for value in (angles, reach)]
+    return of_corners[0], of_corners[1]

@@ -80,7 +80,8 @@ def _taken(values: Plane, places: NDArray[np.intp]) -> Plane:
 def blurred(plane: Plane, deviation: float) -> Plane:
     """Return a plane blurred by a gaussian of the given standard deviation [canvas px]."""
     if deviation < LARGE_BLUR:
-        return cv2.GaussianBlur(plane, (0, 0), deviation)
+        return np.asarray(cv2.GaussianBlur(plane, (0, 0), deviation), np.float32)
     height, width = plane.shape[:2]
-    half = cv2.resize(plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    return cv2.resize(blurred(half, deviation / 2), (width, height), interpolation=cv2.INTER_LINEAR)
+    half = np.asarray(cv2.resize(plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.float32)
+    enlarged = cv2.resize(blurred(half, deviation / 2), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(enlarged, np.float32)

@@ -47,7 +47,7 @@ def textures(
     noises = [_random_noise(of_noise) for _ in range(MICRO_TEXTURES)]
     waves = [_random_waves(of_waves) for _ in range(WAVES)]
     if parts.micro_textures:
-        spectrum = cv2.dft(white_noise(of_noise, TILE_SIZE), flags=cv2.DFT_COMPLEX_OUTPUT)
+        spectrum = _spectrum(white_noise(of_noise, TILE_SIZE))
         for number, noise in enumerate(noises):
             if number in used:
                 cv2.repeat(_colored(noise, spectrum), TEXTURE_ROWS // TILE_SIZE, 2, dst=drawn[number])
@@ -65,7 +65,8 @@ def white_noise(rng: np.random.RandomState, side: int) -> Plane:
     """
     drawn = np.frombuffer(rng.bytes(4 * side * side), np.uint8).reshape(4, side, side)
     total = drawn.sum(axis=0, dtype=np.float32)
-    return (total - np.float32(2 * 255)) * np.float32(1 / math.sqrt((256**2 - 1) / 3))
+    noise: Plane = (total - np.float32(2 * 255)) * np.float32(1 / math.sqrt((256**2 - 1) / 3))
+    return noise
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ def _random_noise(rng: np.random.RandomState) -> _Noise:
     )
 
 
+def _spectrum(plane: Plane) -> Plane:
+    """Return the discrete Fourier transform, (H, W, 2): real and imaginary parts."""
+    return np.asarray(cv2.dft(plane, flags=cv2.DFT_COMPLEX_OUTPUT), np.float32)
+
+
 def _colored(kind: _Noise, spectrum: Plane) -> Plane:
     """Return the noise, made from the spectrum of white noise, (TILE_SIZE, TILE_SIZE)."""
     cosine, sine = math.cos(kind.angle), math.sin(kind.angle)
@@ -101,7 +107,7 @@ def _colored(kind: _Noise, spectrum: Plane) -> Plane:
     amplitude = cv2.pow(along * along + across * across + np.float32(kind.corner**2), -kind.exponent / 2)
     amplitude[0, 0] = 0
     colored = cv2.merge([spectrum[..., part] * amplitude for part in (0, 1)])
-    noise = _standardized(cv2.idft(colored, flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE))
+    noise = _standardized(np.asarray(cv2.idft(colored, flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE), np.float32))
     skew, tails = np.float32(kind.skew), np.float32(kind.tails)
     if kind.is_binary:
         return _standardized(np.tanh(2 * (noise + skew)))
@@ -144,7 +150,8 @@ def _wavy(kind: _Waves) -> Plane:
     def profile(direction: float) -> Plane:
         across, down = (np.float32(kind.turns * part) for part in (math.cos(direction), math.sin(direction)))
         waves: Plane = np.sin((across * _ACROSS + down * _DOWN) * depth + phase)
-        return np.tanh(np.float32(kind.sharpness) * (waves + np.float32(kind.duty)))
+        stripes: Plane = np.tanh(np.float32(kind.sharpness) * (waves + np.float32(kind.duty)))
+        return stripes
 
     waves = profile(kind.angle)
     return _standardized(waves if kind.other_angle is None else np.maximum(waves, profile(kind.other_angle)))
