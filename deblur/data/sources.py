@@ -29,7 +29,7 @@ GroupBy = Literal["folder"] | None
 
 # Parts of the cache keys of drawn images: raised when `draw` draws other pixels than before, gray or in color.
 _FACES_VERSION: Final = 1
-_LEAVES_VERSION: Final = 1
+_LEAVES_VERSION: Final = 2
 
 ANIME_FACES: Final = "scribbless/another-anime-face-dataset"
 

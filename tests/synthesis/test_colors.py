@@ -14,7 +14,7 @@ from deblur.image_io.decoding import luma
 from deblur.synthesis import SEED_LIMIT, color_stream, faces, leaves, random_stream
 from deblur.synthesis.colors import COLORLESS, color_of, luma_of, with_colors, with_differences
 from deblur.synthesis.faces.render import draw_stages
-from deblur.synthesis.leaves import COLOR_CORRELATION, COLORFULNESS, _correlated
+from deblur.synthesis.leaves.materials import COLOR_CORRELATION, _correlated
 
 KINDS = [faces, leaves]
 PAIRS = [(0, 0), (0, 1), (7, 1234), (SEED_LIMIT - 1, SEED_LIMIT - 1)]
@@ -170,8 +170,8 @@ def test_hair_and_clothes_have_hues_all_around(colored: dict[str, list[RGB]]) ->
 
 
 def test_chromaticities_of_leaves_are_correlated_as_those_of_photographs() -> None:
-    drawn = _correlated(np.random.RandomState(0), 20_000, COLORFULNESS)
-    np.testing.assert_allclose(drawn.std(axis=0), COLORFULNESS, rtol=0.03)
+    drawn = _correlated(np.random.RandomState(0), 20_000)
+    np.testing.assert_allclose(drawn.std(axis=0), 1, rtol=0.03)
     assert np.corrcoef(drawn.T)[0, 1] == pytest.approx(COLOR_CORRELATION, abs=0.02)
 
 

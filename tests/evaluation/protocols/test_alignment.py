@@ -80,7 +80,7 @@ def test_a_homography_and_a_brightness_are_undone() -> None:
     assert found.columns["registered"] is True
     assert 0.9 < found.columns["covered"] < 1
     as_it_is = values_of(aligned(moved, sharp, PROTOCOLS["gopro"]), REALBLUR)
-    assert as_it_is["psnr"] < 20
+    assert as_it_is["psnr"] < 22
     assert values_of(found, REALBLUR)["psnr"] > 38
     assert values_of(found, REALBLUR)["ssim"] > 0.97
 

@@ -9,21 +9,22 @@ from numpy.typing import NDArray
 
 from deblur.blur import Box
 from deblur.data import SyntheticData
-from deblur.synthesis import IMAGE_SIZE, OVERSAMPLING, SEED_LIMIT
-from deblur.synthesis.leaves import LAYERS, Scene, _radii, draw
+from deblur.synthesis import IMAGE_SIZE, SEED_LIMIT
+from deblur.synthesis.leaves import draw
+from studies.natural_statistics import measured, row_of
 
 PAIRS = [(0, 0), (0, 1), (1, 0), (SEED_LIMIT - 1, SEED_LIMIT - 1)]
 KNOWN_MEANS = [
-    [79.0, 94.9, 112.0, 106.9],
-    [84.1, 82.0, 123.2, 105.9],
-    [88.6, 83.6, 97.0, 98.9],
-    [98.4, 88.8, 90.6, 124.3],
+    [101.0, 70.8, 126.2, 167.2],
+    [86.1, 99.4, 116.3, 112.2],
+    [88.7, 73.0, 103.4, 144.3],
+    [80.2, 98.2, 93.6, 191.2],
 ]  # of the sixteenths of draw(7, 0)
 
 
 @pytest.fixture(scope="module")
 def images() -> list[NDArray[np.uint8]]:
-    return [draw(3, index) for index in range(12)]
+    return [draw(3, index) for index in range(24)]
 
 
 def test_the_same_numbers_draw_the_same_image_and_others_another() -> None:
@@ -33,7 +34,10 @@ def test_the_same_numbers_draw_the_same_image_and_others_another() -> None:
 
 
 def test_gray_images_stay_what_they_are() -> None:
-    """Networks have been trained on them; faces have stored sheets. Tolerances are for other releases of OpenCV."""
+    """A change needs another version in `deblur.data.sources`, or caches keep the old images.
+
+    Tolerances are for other releases of OpenCV.
+    """
     means = draw(7, 0).reshape(4, IMAGE_SIZE // 4, 4, IMAGE_SIZE // 4).mean(axis=(1, 3))
     np.testing.assert_allclose(means, KNOWN_MEANS, atol=0.3)
 
@@ -53,23 +57,21 @@ def test_hardly_a_pixel_is_lost_to_black_or_white(images: list[NDArray[np.uint8]
     assert all(image.std() > 5 for image in images)
 
 
-def test_amplitudes_fall_with_the_frequency_as_those_of_photographs(images: list[NDArray[np.uint8]]) -> None:
-    """The power of the middles of the photographs of data=photos falls as that of -2.6 of the frequency."""
-    window = np.outer(np.hanning(IMAGE_SIZE), np.hanning(IMAGE_SIZE))
-    frequency = np.hypot(np.fft.fftfreq(IMAGE_SIZE)[:, None], np.fft.rfftfreq(IMAGE_SIZE))
-    power = np.mean([np.abs(np.fft.rfft2((one - one.mean()) * window / one.std())) ** 2 for one in images], axis=0)
-    within = (frequency > 0.02) & (frequency < 0.25)
-    slope, _ = np.polyfit(np.log(frequency[within]), np.log(power[within]), 1)
-    assert -3 < slope < -2.2
+def test_power_falls_with_the_frequency_as_that_of_photographs(images: list[NDArray[np.uint8]]) -> None:
+    """The power of natural images falls with the frequency to the -2, give or take 0.4 (Field 1987; Ruderman 1994;
+    Torralba and Oliva 2003), more steeply where a lens blurs them; CBSD68: -2.36, 0.40 between images.
+    """
+    slopes = [measured(np.repeat(image[..., None], 3, axis=2)).slope for image in images]
+    assert -2.9 < np.mean(slopes) < -1.9
+    assert 0.1 < np.std(slopes) < 0.8
 
 
-def test_shapes_of_a_scale_cover_as_much_as_those_of_any_other() -> None:
-    scene = Scene(4.0, 256.0, 0.5, 0.1, 0.5, ())
-    radii = np.array(_radii(np.random.RandomState(0), scene))
-    assert 4 <= radii.min() < radii.max() <= 256
-    assert np.pi * np.square(radii).sum() / (OVERSAMPLING * IMAGE_SIZE) ** 2 == pytest.approx(LAYERS, rel=0.3)
-    covered, _ = np.histogram(np.log2(radii), bins=[2, 4, 6, 8], weights=radii**2)
-    np.testing.assert_allclose(covered / covered.sum(), 1 / 3, atol=0.12)
+def test_gradients_are_sparse_and_edges_as_sharp_as_those_of_photographs(images: list[NDArray[np.uint8]]) -> None:
+    """Those of the photographs of CBSD68: kurtosis 17, 30 % of at most one gray level, sharpness 0.20."""
+    row = row_of("drawn", [measured(np.repeat(image[..., None], 3, axis=2)) for image in images])
+    assert 8 < row["gradient kurtosis"] < 45
+    assert 0.15 < row["flat"] < 0.5
+    assert 0.13 < row["sharpness"] < 0.27
 
 
 def test_leaves_follow_the_faces_of_a_source() -> None:
