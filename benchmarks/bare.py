@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from deblur.models import SRCNN, WienerSRCNN
+from deblur.models import SRCNN
 
 PATCHES, SIDE = 16, 64  # in a batch, as conf/train.yaml has them
 
@@ -16,7 +16,7 @@ class BareLoop:
 
     def __init__(
         self,
-        network: SRCNN | WienerSRCNN,
+        network: SRCNN,
         device: torch.device | str,
         *,
         bfloat16: bool,
@@ -40,11 +40,10 @@ class BareLoop:
         self._autocast = torch.autocast(place.type, torch.bfloat16, enabled=bfloat16)
 
     def step(self, batch: Mapping[str, Tensor]) -> None:
-        """Take one step with blurred patches that include their halo, sharp ones, and any Wiener estimates."""
-        given = [batch[name] for name in ("blurred", "wiener_estimate") if name in batch]
+        """Take one step with blurred patches that include their halo, and sharp ones."""
         self._optimizer.zero_grad()
         with self._autocast:
-            restored = self._network(*given, pad=False)
+            restored = self._network(batch["blurred"], pad=False)
         mse_loss(restored.float(), batch["sharp"]).backward()  # type: ignore[no-untyped-call] # of torch
         self._optimizer.step()
 

@@ -18,7 +18,7 @@ import torch
 from benchmarks.bare import BareLoop
 from benchmarks.blurs import FIXED, MIXED, blurring
 from benchmarks.images import drawn_faces, write_images
-from benchmarks.networks import NETWORKS, WIENER_GUIDED, WIENER_LAYERS
+from benchmarks.networks import NETWORKS
 from benchmarks.results import Row, write_table
 from benchmarks.timing import interleaved, seconds
 from deblur.blur import Box, Degradation
@@ -28,8 +28,7 @@ from deblur.data.datamodule import DeblurDataModule, build_data_module
 from deblur.data.sources import FolderData
 from deblur.device import Device, DeviceRequest, keep_freed_memory, taken_device
 from deblur.image_io.decoding import read_gray
-from deblur.models import SRCNN, WienerSRCNN
-from deblur.training.calibration import calibrate
+from deblur.models import SRCNN
 
 FILES = 200  # decoded in one repeat
 EPOCHS_KEPT = 3  # timed once what is kept of blurred images is kept
@@ -97,9 +96,8 @@ def waiting(root: Path, device: Device, names: Sequence[str], steps: int, worker
     rows: list[Row] = []
     for name in names:
         for blur, degradation in {**FIXED, "box, noise 2": Box(7, noise_sigma=2), "mixed": MIXED}.items():
-            network = network_for(name, degradation)
+            network = SRCNN(*NETWORKS[name])
             data = data_of(root, degradation, network.halo, workers)
-            calibrate(network, data)
             step = stepper(network, data, device)
             turns = epochs(data.train_dataloader())
             first = next(turns)
@@ -114,15 +112,7 @@ def waiting(root: Path, device: Device, names: Sequence[str], steps: int, worker
     return rows
 
 
-def network_for(name: str, degradation: Degradation) -> SRCNN | WienerSRCNN:
-    """Make a network; a Wiener-guided one is non-blind if they are drawn."""
-    if name in NETWORKS:
-        return SRCNN(*NETWORKS[name])
-    kernel_sizes, widths = WIENER_LAYERS
-    return WienerSRCNN(kernel_sizes, widths, non_blind=degradation.fixed_kernel is None)
-
-
-def stepper(network: SRCNN | WienerSRCNN, data: DeblurDataModule, device: Device) -> Callable[[Any], None]:
+def stepper(network: SRCNN, data: DeblurDataModule, device: Device) -> Callable[[Any], None]:
     """Return what makes one step of a training with a batch."""
     kind = {"gpu": "cuda"}.get(device.accelerator, device.accelerator)
     loop = BareLoop(network, kind, bfloat16=device.precision == "bf16-mixed")
@@ -158,7 +148,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="what to measure")
     parser.add_argument("--images", type=int, default=1000, help="files in the folder that is loaded")
     parser.add_argument("--steps", type=int, default=100, help="training steps that are timed for each share")
-    known = (*NETWORKS, WIENER_GUIDED)
+    known = list(NETWORKS)
     parser.add_argument("--networks", nargs="+", choices=known, default=known, help="that wait for data")
     parser.add_argument("--workers", type=int, default=0, help="loader processes in these trainings")
     options = parser.parse_args(args)

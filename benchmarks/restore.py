@@ -18,11 +18,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-import deblur
 from benchmarks.restore_sizes import MEGAPIXELS, RICHARDSON_LUCY, WIENER, export, rows_of_sizes
 from benchmarks.results import Row, median_ratio, write_table
 from benchmarks.timing import seconds
-from deblur.blur.camera import ENCODED
 from deblur.device import Device, DeviceRequest, taken_device
 from deblur.image_io.images import DecodedImage
 from deblur.inference.batch import restore_all
@@ -31,14 +29,13 @@ from deblur.inference.restorer import Restorer
 from deblur.inference.tiles import TiledNetwork
 from deblur.inference.torch_network import TorchNetwork
 from deblur.inference.weights import write_weights
-from deblur.models import SRCNN, WienerSRCNN
+from deblur.models import SRCNN
 
 SHAPE = (1500, 2000)  # 3 megapixels
 PRODUCT = 2048  # side of the matrices whose product measures the speed of the machine
 SIDE = 256  # px, of the small files
 LARGE, PHOTOGRAPH, SMALL = (6720, 4480), (4000, 3000), (64, 64)  # px
 KERNEL_SIZES, WIDTHS = (9, 3, 1, 5), (64, 32, 16)
-WIENER_KERNEL_SIZES, WIENER_WIDTHS = (5, 3, 3, 3, 3, 3, 5), (30, 30, 30, 30, 30, 30)
 START = "import deblur; deblur.load()"
 # Told by the process itself: its peak as its parent sees it would contain that of the parent.
 COMMAND = (
@@ -162,22 +159,16 @@ def measure_start(repeats: int) -> Row:
 
 def write_networks(folder: Path) -> dict[str, Path]:
     """Write networks with random weights, and return their files by what they are."""
-    image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    kernel = deblur.kernel("box")
-    guided = WienerSRCNN(WIENER_KERNEL_SIZES, WIENER_WIDTHS, channels=3)
-    guided.calibrate([image], [deblur.degrade(image, "box")], [kernel], "symmetric", ENCODED)
     networks = {
         "9-3-1-5 for gray images": SRCNN(KERNEL_SIZES, WIDTHS),
         "9-3-1-5 for RGB images": SRCNN(KERNEL_SIZES, WIDTHS, channels=3),
-        "a Wiener-guided network for RGB images": guided,
     }
     files = {}
     for index, (what, network) in enumerate(networks.items()):
-        is_guided = network is guided
         model = {
-            "_target_": f"deblur.models.{type(network).__name__}",
-            "kernel_sizes": list(WIENER_KERNEL_SIZES if is_guided else KERNEL_SIZES),
-            "widths": list(WIENER_WIDTHS if is_guided else WIDTHS),
+            "_target_": "deblur.models.SRCNN",
+            "kernel_sizes": list(KERNEL_SIZES),
+            "widths": list(WIDTHS),
             "channels": network.channels,
         }
         settings = {"model": model, "blur": {"_target_": "deblur.blur.Box", "size": 7}}

@@ -72,8 +72,7 @@ def _run_of(overrides: tuple[str, ...]) -> Path:
 
 def _measured(run: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        # Networks with a Wiener estimate are measured with both boundaries by default.
-        if evaluate.main([f"run={run}", *overrides, "both_boundaries=false", f"output={folder}"]):
+        if evaluate.main([f"run={run}", *overrides, f"output={folder}"]):
             raise SystemExit(1)
         summary = json.loads((Path(folder) / "metrics.json").read_text())
     (boundary,) = summary["boundaries"].values()

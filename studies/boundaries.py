@@ -18,6 +18,7 @@ from deblur.blur.images import pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.filters import WienerFilter, filtered, method, transfer, wiener_gain
 from deblur.wiener.images import ByteImage, UnitImage, mean_psnr
+from deblur.wiener.spectra import PowerSpectrum
 
 BLURS = {
     "gaussian": ["blur=gaussian"],
@@ -84,8 +85,7 @@ def _ways(clean: WienerFilter, fitted: WienerFilter) -> Mapping[str, Sequence[Re
 
 
 def _by_dct(known: WienerFilter, factor: float, image: UnitImage, kernel: Psf) -> UnitImage:
-    restored: UnitImage = known(image, kernel, [factor])[0]
-    return restored
+    return replace(known, noise=PowerSpectrum(factor * known.noise.power))(image, kernel)
 
 
 def _by_fft(known: WienerFilter, factor: float, image: UnitImage, kernel: Psf) -> UnitImage:

@@ -151,8 +151,7 @@ class DctWiener(Baseline):
 
     def restore(self, blurred: UnitImage, kernel: Psf) -> UnitImage:
         """Restore an image by the method that its kernel allows."""
-        restored: UnitImage = fitted(self._filter)(blurred, kernel)[0]
-        return restored
+        return fitted(self._filter)(blurred, kernel)
 
     @property
     def settings(self) -> Settings:

@@ -142,7 +142,7 @@ class Degradation(ABC):
         """Whether an image can have a field of kernels, in place of one kernel."""
         return False
 
-    def require_one_kernel(self, needed_by: str, instead: str = "take a network without a Wiener estimate") -> None:
+    def require_one_kernel(self, needed_by: str, instead: str = "take a network that needs no kernel") -> None:
         """Refuse a kernel that varies over the image.
 
         Args:

@@ -72,7 +72,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
             f"trainer.devices={train.trainer.devices} is not allowed in a sweep: its runs take one device each, "
             "since every further process of a run would start the whole sweep again. Leave out trainer.devices."
         )
-    _refuse_unknown_kernels(train, degradation, for_training=for_training)
+    _refuse_unknown_kernels(train, degradation)
     if for_training:
         train.model = _with_channels(train.model, train.data)
         if train.model.target == _UNROLLED:
@@ -160,30 +160,16 @@ def _with_light(model: Target, degradation: "Degradation | None") -> Target:
     return checked_section("model", model.plain() | {"linear_light": is_linear}, type(model))
 
 
-def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None", *, for_training: bool) -> None:
+def _refuse_unknown_kernels(train: TrainConfig, degradation: "Degradation | None") -> None:
     """Refuse a network that needs the kernel if the kernel is unknown."""
-    arguments = train.model.arguments()
-    takes_kernel = train.model.target == _UNROLLED
-    if "non_blind" not in arguments and not takes_kernel:
+    if train.model.target != _UNROLLED:
         return
-    from deblur.config.degradations import drawn_part  # OpenCV
-
-    kind = "An unrolled network" if takes_kernel else "A network with a Wiener estimate"
-    is_needed = for_training or takes_kernel or arguments["non_blind"]
-    if degradation is not None and is_needed:
-        degradation.require_one_kernel(kind, *(["take a network that needs no kernel"] if takes_kernel else []))
-    if train.data.target == _PAIRS and is_needed:
+    if degradation is not None:
+        degradation.require_one_kernel("An unrolled network")
+    if train.data.target == _PAIRS:
         raise UserError(
-            f"{kind} needs the kernel of each image, and data=pairs has no kernels: choose "
-            "another model, or data=folder data.root=DIR with the sharp images."
-        )
-    if takes_kernel:
-        return
-    drawn = drawn_part(train.blur, degradation)
-    if for_training and not arguments["non_blind"] and drawn is not None:
-        raise UserError(
-            f"model.non_blind=false is for one kernel, and {drawn} draws one for each image: take one value, or "
-            "model.non_blind=true for a network that gets the kernel of each image."
+            "An unrolled network needs the kernel of each image, and data=pairs has no kernels: choose another model, "
+            "or data=folder data.root=DIR with the sharp images."
         )
 
 

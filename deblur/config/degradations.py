@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, create_model
 
-from deblur.blur import FAMILIES, Degradation, KernelFile, Mixed, ParametricBlur
+from deblur.blur import FAMILIES, Degradation, KernelFile, Mixed
 from deblur.blur.camera import CAMERA_PARAMETERS, CAMERA_SWITCHES, Camera
 from deblur.blur.degradation import SHARED_PARAMETERS
 from deblur.blur.families import completed, import_families
@@ -140,17 +140,6 @@ def refuse_without_effect(blur: Target, kind: type[Degradation]) -> None:
             f"{place}.shake={shown(settings.get('shake'))} is of a camera that rolls, and has no effect with "
             f"{place}.kind={DEFOCUS}: leave out {place}.shake, or take another {place}.kind."
         )
-
-
-def drawn_part(blur: Target, degradation: Degradation | None) -> str | None:
-    """Return the override that makes a blur of the package draw its kernels; None if it draws none."""
-    if degradation is None or degradation.fixed_kernel is not None or not is_ours(blur.target):
-        return None
-    arguments = blur.arguments()
-    pairs = [key for key in degradation.parameters if isinstance(arguments[key], list)]
-    if pairs and isinstance(degradation, ParametricBlur):
-        return f"blur.{pairs[0]}={shown(arguments[pairs[0]])}"
-    return f"blur={blur.name or blur.target}"
 
 
 def _as_given(families: Any, check: ValidatorFunctionWrapHandler) -> Any:

@@ -82,16 +82,6 @@ class SRCNN(_Chain):
     residual: bool
 
 
-class WienerSRCNN(_Chain):
-    """Schema of `deblur.models.WienerSRCNN`."""
-
-    noise_scales: list[Annotated[Number, Field(gt=0, allow_inf_nan=False)]] = Field(
-        min_length=1, description="a list of numbers above 0, such as [1.0]"
-    )
-    non_blind: bool
-    estimate_noise: bool = False
-
-
 class ResNet(Target):
     """Schema of `deblur.models.ResNet`."""
 
@@ -366,7 +356,6 @@ def _checked_again(config: dict[str, Any]) -> TrainConfig:
 BY_TARGET: dict[str, type[Target]] = {
     "deblur.models.ResNet": ResNet,
     "deblur.models.SRCNN": SRCNN,
-    "deblur.models.WienerSRCNN": WienerSRCNN,
     "deblur.models.Unrolled": Unrolled,
     "deblur.data.SyntheticData": SyntheticData,
     "deblur.data.FolderData": FolderData,

@@ -21,7 +21,6 @@ from deblur.data.cache import ImageCache
 from deblur.data.datasets import (
     EvaluationDataset,
     Sample,
-    WienerPrefilter,
     as_float,
     batches_of_one_shape,
     collate_images,
@@ -54,8 +53,6 @@ class DeblurDataModule(L.LightningDataModule):
         inputs: What is degraded, likewise: the sharp images, or the given blurred ones.
         splits: What this training uses of each split, after `setup`.
         too_small: How many images of each split it does not use, after `setup`.
-        prefilter: Makes the Wiener estimate of each blurred image, for a network that wants one; batches then hold it
-            in `wiener_estimate`, (N, planes, H, W).
     """
 
     images: ImageCache
@@ -93,7 +90,6 @@ class DeblurDataModule(L.LightningDataModule):
                 "argument boundary: take data.boundary=symmetric or valid."
             )
         self.source = source
-        self.prefilter: WienerPrefilter | None = None
         self.known_kernels = False  # whether batches hold `psf` and `noise_sigma`
         self._degradation = degradation
         self._settings = settings
@@ -192,7 +188,6 @@ class DeblurDataModule(L.LightningDataModule):
             patches_per_image=patches_per_image,
             flips=self._settings.flips,
             memory_limit=self._memory_limit - self.images.held_bytes,
-            prefilter=self.prefilter,
             known_kernels=self.known_kernels,
         )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place(), announce=self._announce)
@@ -227,7 +222,7 @@ class DeblurDataModule(L.LightningDataModule):
         return ImageLoader(dataset, batch_sampler=mine, collate_fn=collate_images, **self._loading())
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:  # noqa: ARG002
-        """Turn uint8 images into float32 in [0, 1], on the device, and Wiener estimates into float32."""
+        """Turn uint8 images into float32 in [0, 1], on the device."""
         return {key: as_float(value) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
 
     @property
@@ -243,6 +238,23 @@ class DeblurDataModule(L.LightningDataModule):
     def require_one_kernel(self, needed_by: str, *instead: str) -> None:
         """Refuse a kernel that varies over the image, as `Degradation.require_one_kernel` does."""
         self._degradation.require_one_kernel(needed_by, *instead)
+
+    def make_kernels_known(self, needed_by: str) -> None:
+        """Let batches hold the kernel and the noise of each image, `psf` and `noise_sigma`; the images are open.
+
+        Args:
+            needed_by: What needs them, to begin a sentence.
+
+        Raises:
+            UserError: The kernel of an image is not known, or varies over it.
+        """
+        self.require_one_kernel(needed_by)
+        if self.inputs is not self.images:
+            raise UserError(
+                f"{needed_by} needs the kernel of each image, and of given blurred images it is not known: take "
+                "another network, or data=folder data.root=DIR with the sharp images."
+            )
+        self.known_kernels = True
 
     @property
     def reach(self) -> tuple[int, int]:
@@ -289,7 +301,6 @@ class DeblurDataModule(L.LightningDataModule):
             seed=self._settings.seed,
             crop=crop or self.crop(),
             inputs=self.inputs,
-            prefilter=self.prefilter,
             known_kernels=self.known_kernels,
         )
 

@@ -34,22 +34,6 @@ class Images(Protocol):
     def __getitem__(self, index: int, /) -> AnyImage: ...  # noqa: D105 # the class says it
 
 
-class WienerPrefilter(Protocol):
-    """Makes the Wiener estimate of a whole blurred image, for a network that wants one."""
-
-    @property
-    def planes(self) -> int: ...  # noqa: D102 # how many a Wiener estimate has for each channel
-
-    def __call__(self, blurred: NDArray[np.float32], kernel: Psf | None, /) -> NDArray[np.float32]:
-        """Return the Wiener estimate of an image (H, W) or (H, W, 3) in [0, 1], with the kernel that blurred it.
-
-        The kernel is None if it varies over the image; the estimate then assumes one that all images share.
-
-        It has the shape (planes x channels, H, W): all channels of the first plane, then of the next one.
-        """
-        ...
-
-
 def stacked_kernels(kernels: Sequence[Psf]) -> NDArray[np.float32]:
     """Stack kernels (K, L) of odd sides to (N, K, L), with zeros around the smaller ones."""
     height, width = (max(sides) for sides in zip(*(kernel.shape for kernel in kernels), strict=True))
@@ -60,19 +44,13 @@ def stacked_kernels(kernels: Sequence[Psf]) -> NDArray[np.float32]:
     return stacked
 
 
-def wiener_estimate_of(blurred: AnyImage, kernel: Psf | None, prefilter: WienerPrefilter) -> NDArray[np.float32]:
-    """Return the Wiener estimate (planes x channels, H, W) of a blurred image in levels of 255."""
-    return prefilter(array_as_float(blurred), kernel)
-
-
 @dataclass(eq=False)
 class EvaluationDataset(Dataset[Sample]):
     """Whole images, or a crop of each, degraded in the same way every time.
 
     A sample holds `sharp` and `blurred` (C, H, W) uint8, the image's `name`, its `kernel`, None if that varies over the
-    image, and in `degradation` how it was blurred; if the network wants a Wiener estimate, also `wiener_estimate`
-    (planes x C, H, W) float32; if it takes the kernel, also `noise_sigma`, the estimated noise [gray levels of 255]. C
-    is 1 for gray and 3 for RGB images. A camera exposes `sharp` as well.
+    image, and in `degradation` how it was blurred; if the network takes the kernel, also `noise_sigma`, the estimated
+    noise [gray levels of 255]. C is 1 for gray and 3 for RGB images. A camera exposes `sharp` as well.
     What is drawn depends on the seed and the name alone, so that networks are compared on the same pixels.
 
     Attributes:
@@ -82,7 +60,6 @@ class EvaluationDataset(Dataset[Sample]):
         seed: Of what is drawn.
         crop: What is measured of each image.
         inputs: What is degraded, of the same sizes as the sharp images; None degrades these.
-        prefilter: Makes the Wiener estimate, if one is wanted.
         known_kernels: Whether the noise is estimated, for a network that takes the kernel.
     """
 
@@ -93,7 +70,6 @@ class EvaluationDataset(Dataset[Sample]):
     seed: int
     crop: Crop
     inputs: Images | None = None
-    prefilter: WienerPrefilter | None = None
     known_kernels: bool = False
 
     def __len__(self) -> int:
@@ -116,8 +92,6 @@ class EvaluationDataset(Dataset[Sample]):
             "degradation": _described(self.degradation, sampled),
             "kernel": sampled.psf,
         }
-        if self.prefilter is not None:
-            sample["wiener_estimate"] = wiener_estimate_of(blurred, sampled.psf, self.prefilter)
         if self.known_kernels and sampled.psf is not None:
             from deblur.wiener.noise import noise_sigma_of  # SciPy
 
@@ -142,15 +116,15 @@ def batches_of_one_shape(shapes: Sequence[tuple[int, int]], size: int) -> list[l
 
 
 def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Stack images of one shape to (N, C, H, W), uint8, and their Wiener estimates; list everything else.
+    """Stack images of one shape to (N, C, H, W), uint8; list everything else.
 
     For a network that takes the kernel, the kernels are stacked as well, to `psf` (N, K, L) float32, and the noise to
     `noise_sigma` (N,) float32.
     """
-    stacked = ("blurred", "sharp", "wiener_estimate")
+    stacked = ("blurred", "sharp")
     listed = ("name", "degradation", "kernel")
     batch: dict[str, Any] = {
-        **{key: torch.from_numpy(np.stack([one[key] for one in samples])) for key in stacked if key in samples[0]},
+        **{key: torch.from_numpy(np.stack([one[key] for one in samples])) for key in stacked},
         **{key: [one[key] for one in samples] for key in listed},
     }
     if "noise_sigma" in samples[0]:

@@ -18,18 +18,12 @@ from torch.utils.data import Dataset, Sampler, get_worker_info
 from deblur.blur import Degradation, Sampled, exposed
 from deblur.blur.images import AnyImage, Crop, as_float, pad_symmetric, planes_of
 from deblur.blur.transforms import mirrored_and_degraded
-from deblur.data.datasets import (
-    Images,
-    Sample,
-    WienerPrefilter,
-    stacked_kernels,
-    wiener_estimate_of,
-)
+from deblur.data.datasets import Images, Sample, stacked_kernels
 
 EpochAndIndex = tuple[int, int]
 Mirror = tuple[bool, bool]  # left-right, top-bottom
 Patches = Mapping[str, NDArray[Any]]
-"""By name: `sharp` and `blurred`; `wiener_estimate` if one is wanted; `psf` and `noise_sigma` with known kernels."""
+"""By name: `sharp` and `blurred`; `psf` and `noise_sigma` with known kernels."""
 
 ROUNDING_VARIANCE: Final = 1 / 12  # of the error of rounding to 8 bits [gray levels of 255, squared]
 
@@ -116,7 +110,6 @@ class TrainingDataset(Dataset[Sample]):
         patches_per_image: Patches from an image; not used for whole crops.
         flips: Mirror images at random in both directions.
         memory_limit: Results are kept if they all take no more [bytes].
-        prefilter: Makes the Wiener estimate, if one is wanted.
         known_kernels: Whether patches come with their kernel and their noise.
     """
 
@@ -132,7 +125,6 @@ class TrainingDataset(Dataset[Sample]):
     patches_per_image: int
     flips: bool
     memory_limit: int
-    prefilter: WienerPrefilter | None = None
     known_kernels: bool = False
 
     def __post_init__(self) -> None:
@@ -150,10 +142,9 @@ class TrainingDataset(Dataset[Sample]):
         """Return the patches of several images at once, which is what a loader asks for.
 
         Returns:
-            `sharp` (N, C, S, S) and `blurred` (N, C, S + 2 context, S + 2 context) in uint8, and if one is wanted,
-            `wiener_estimate` (N, planes x C, S + 2 context, S + 2 context) in float16. C is 1 for gray and 3 for RGB.
-            With known kernels, `psf` (N, K, L) in float32, with zeros around the smaller ones, and `noise_sigma` (N,)
-            in float32 [gray levels of 255].
+            `sharp` (N, C, S, S) and `blurred` (N, C, S + 2 context, S + 2 context) in uint8. C is 1 for gray and 3 for
+            RGB. With known kernels, `psf` (N, K, L) in float32, with zeros around the smaller ones, and `noise_sigma`
+            (N,) in float32 [gray levels of 255].
         """
         whole = [self._image(*position) for position in positions]
         known: Patches = {}
@@ -209,9 +200,6 @@ class TrainingDataset(Dataset[Sample]):
         made = self._pipelines[mirror](image=given, sharp=sharp, sampled=sampled)
         blurred, sharp = made["image"], exposed(self.crop.cut(made["sharp"]), self.degradation, sampled)
         planes = {"blurred": pad_symmetric(planes_of(blurred), self.context), "sharp": planes_of(sharp)}
-        if self.prefilter is not None:
-            prepared = wiener_estimate_of(blurred, sampled.psf, self.prefilter)
-            planes["wiener_estimate"] = pad_symmetric(prepared.astype(np.float16), self.context)
         if self.known_kernels and sampled.psf is not None:
             planes["psf"] = sampled.psf
             planes["noise_sigma"] = np.full((1, 1), self._noise_sigma(blurred, sampled))
@@ -229,15 +217,14 @@ class TrainingDataset(Dataset[Sample]):
         return _epoch_draws(self.seed, epoch, len(self.images.names), self.patches_per_image)
 
     def _size(self) -> int:
-        """Return the bytes needed to keep all blurred crops, Wiener estimates, and mirrored or exposed sharp crops."""
+        """Return the bytes needed to keep all blurred crops, and mirrored or exposed sharp crops."""
         ways = 2 ** self._commutes.count(False) if self.flips else 1
         copies = ways - (self.degradation.camera is None)  # a camera makes sharp crops of its own
-        deep = 1 + (0 if self.prefilter is None else 2 * self.prefilter.planes)  # bytes per pixel
         total = 0
         for index in self.indices:
             height, width = self.crop.shape(self.images.shapes[index])
             around = (height + 2 * self.context) * (width + 2 * self.context)
-            total += ways * deep * around + copies * height * width
+            total += ways * around + copies * height * width
         return self.images.channels * total
 
 

@@ -10,35 +10,15 @@ from deblur.runs.conditions import camera_text
 
 
 def differing_assumptions(restorer: Restorer, crops: Sequence[Crop], space: Space) -> list[str]:
-    """Return where the images differ from what a network, or its Wiener pre-filter, assumes of their blur.
+    """Return where the images differ from what a network that takes the kernel assumes of their blur.
 
     Args:
         restorer: the network.
         crops: in which it is measured.
         space: in which the images are blurred.
     """
-    if restorer.takes_kernel:
-        return _differing_from_known_blurs(restorer, crops, space)
-    prefilter = restorer.prefilter
-    if prefilter is None:
+    if not restorer.takes_kernel:
         return []
-    found = []
-    differing = [crop.boundary for crop in crops if crop.extension != prefilter.boundary]
-    if differing:
-        found.append(
-            f"The Wiener pre-filter of {restorer.name} assumes a {prefilter.boundary} boundary, as in its training, "
-            f"and here the boundary is {' and '.join(differing)}: its results suffer from that."
-        )
-    if restorer.space != space:
-        found.append(
-            f"The Wiener pre-filter of {restorer.name} assumes a blur in {restorer.space.words}, as in its training, "
-            f"and here the blur is in {space.words}: its results suffer from that."
-        )
-    return found
-
-
-def _differing_from_known_blurs(restorer: Restorer, crops: Sequence[Crop], space: Space) -> list[str]:
-    """Return where the images differ from what a network that takes the kernel assumes."""
     found = []
     differing = [crop.boundary for crop in crops if (crop.boundary == "circular") != restorer.assumes_circular]
     if differing:

@@ -332,14 +332,13 @@ def _measured(
 ) -> list[Row]:
     """Return a row for each network, without numbers for one that needs a kernel if it varies over the image."""
     rows: dict[str, list[dict[str, float]]] = {label: [] for label in restorers}
-    able = {label: one for label, one in restorers.items() if not (one.needs_kernel and data.varies_over_image)}
+    able = {label: one for label, one in restorers.items() if not (one.takes_kernel and data.varies_over_image)}
     with torch.inference_mode(), loader_errors_as_user_errors(data.num_workers):
         for batch in data.evaluation_dataloader(indices, data.crop()):
             images = {key: as_float(batch[key].to(device)) for key in ("blurred", "sharp")}
             inputs = psnr(images["blurred"], images["sharp"]).tolist()
             for label, restorer in able.items():
-                given = images["blurred"], batch["kernel"]
-                restored = psnr(restorer.restore(*given, restorer.wiener_estimate(*given)), images["sharp"]).tolist()
+                restored = psnr(restorer.restore(images["blurred"], batch["kernel"]), images["sharp"]).tolist()
                 rows[label] += [
                     {"input_psnr": before, "psnr": after, "gain": after - before}
                     for before, after in zip(inputs, restored, strict=True)

@@ -56,11 +56,8 @@ def measure_restorers(
             images = data.on_after_batch_transfer(moved, 0)
             kernels = images["kernel"] if not kernel_error else _with_errors(images, kernel_error)
             for restorer in restorers:
-                given = images["blurred"], kernels
-                wiener_estimate = restorer.wiener_estimate(*given)
-                restored = restorer.restore(*given, wiener_estimate)
-                compared = images if wiener_estimate is None else {**images, "wiener_estimate": wiener_estimate}
-                measured = measure(restored, compared, metrics, of_input=True)
+                restored = restorer.restore(images["blurred"], kernels)
+                measured = measure(restored, images, metrics, of_input=True)
                 columns = {name: values.tolist() for name, values in measured.items()}
                 rows += [
                     {

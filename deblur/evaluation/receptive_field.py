@@ -150,7 +150,7 @@ def _one_of_each_test_setting(runs: Sequence[Path]) -> list[Path]:
 
 
 def networks_on(runs: Iterable[Path], blur: Mapping[str, Any], fingerprint: str, input_psnr: float) -> list[Row]:
-    """Return the networks that were tested on the same blurred images, those with a Wiener estimate left out.
+    """Return the networks of a known receptive field that were tested on the same blurred images.
 
     Args:
         runs: finished ones.
@@ -166,9 +166,7 @@ def networks_on(runs: Iterable[Path], blur: Mapping[str, Any], fingerprint: str,
         config, metrics = read_config(run), metrics_of(run)
         network, test = metrics.get("model", {}), metrics["test"]
         size, quality, level = network.get("receptive_field"), test.get("psnr"), test.get("input_psnr")
-        # A Wiener estimate tells of the whole image: its network has no size to stand at. Older runs do not say, and
-        # had none.
-        if network.get("wiener_guided") or not isinstance(size, int | float) or quality is None or level is None:
+        if not isinstance(size, int | float) or quality is None or level is None:
             continue
         if config.get("blur") != blur or metrics.get("data", {}).get("fingerprint") != fingerprint:
             continue

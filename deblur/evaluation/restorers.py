@@ -5,7 +5,7 @@ Shapes: N images of C channels, 1 for gray and 3 for RGB.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,12 +20,8 @@ from deblur.data.datasets import stacked_kernels
 from deblur.errors import UserError
 from deblur.inference.onnx_network import OnnxNetwork
 from deblur.inference.pixels import restore_pixels
-from deblur.inference.prefilters import prefilter_of
 from deblur.inference.tiles import Plane
 from deblur.models.protocol import traits_of
-
-if TYPE_CHECKING:  # SciPy is loaded for a network that wants a Wiener estimate
-    from deblur.wiener.prefilter import WienerPrefilter
 
 Kernels = Sequence[Psf | None]
 
@@ -39,43 +35,27 @@ class Restorer(ABC):
     Attributes:
         name: what tables call it.
         channels: of the images that it restores; None for any.
-        wants_wiener_estimate: whether it relies on an estimate of the whole blurred images.
-        takes_kernel: whether it deconvolves whole images by itself, with their kernels.
+        takes_kernel: whether it is a network that needs the kernel of each image.
         assumes_circular: whether it deconvolves images as if they continued periodically.
-        needs_kernel: whether it needs the kernel of each image.
-        prefilter: the Wiener pre-filter of a network that relies on one.
         space: in which it takes images to be blurred.
     """
 
     name: str
     channels: int | None = None
-    wants_wiener_estimate: bool = False
     takes_kernel: bool = False
     assumes_circular: bool = False
-    needs_kernel: bool = False
-    prefilter: "WienerPrefilter | None" = None
     space: Space = ENCODED
 
     def to(self, device: torch.device) -> None:  # noqa: B027 # most compute on the processor
         """Compute on a device, if it can be chosen."""
 
-    def wiener_estimate(self, blurred: Tensor, kernels: Kernels) -> Tensor | None:  # noqa: ARG002 # most want none
-        """Return what is prepared of whole images beforehand, (N, G x C, H, W), if anything is.
-
-        Args:
-            blurred: (N, C, H, W) in [0, 1], float32.
-            kernels: what each image was blurred with; None if that varies over the image.
-        """
-        return None
-
     @abstractmethod
-    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:
+    def restore(self, blurred: Tensor, kernels: Kernels) -> Tensor:
         """Restore a batch.
 
         Args:
             blurred: (N, C, H, W) in [0, 1], float32.
             kernels: what each image was blurred with; None if that varies over the image.
-            wiener_estimate: what `wiener_estimate` returned for them.
 
         Returns:
             (N, C, H, W), not clamped.
@@ -90,34 +70,18 @@ class NetworkRestorer(Restorer):
         self.name = name
         self.noise_sigma = noise_sigma
         self.channels = traits_of(network).channels
-        self.prefilter = prefilter_of(network)
-        self.wants_wiener_estimate = self.prefilter is not None
         self.takes_kernel = traits_of(network).takes_kernel
         self.assumes_circular = self.takes_kernel and traits_of(network).is_circular
         self.space = Space(self.takes_kernel and traits_of(network).is_linear)
-        if self.prefilter is not None:
-            self.space = Space(self.prefilter.linear_light)
-        self.needs_kernel = self.takes_kernel or (self.prefilter is not None and self.prefilter.needs_kernel)
         self._network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
 
     def to(self, device: torch.device) -> None:
         """Move the network."""
         self._network.to(device)
 
-    def wiener_estimate(self, blurred: Tensor, kernels: Kernels) -> Tensor | None:
-        """Return the Wiener estimates that the network wants, made on the processor."""
-        if self.prefilter is None:
-            return None
-        images = map(image_of, blurred.numpy(force=True))
-        wiener_estimates = [self.prefilter(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
-        return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device)
-
-    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:
-        """Restore a batch in float32; a Wiener estimate has used the kernels already."""
-        given = [blurred] if wiener_estimate is None else [blurred, wiener_estimate]
-        if self.takes_kernel:
-            given += self._known_blurs(blurred, kernels)
-        restored: Tensor = self._network(*given)
+    def restore(self, blurred: Tensor, kernels: Kernels) -> Tensor:
+        """Restore a batch in float32."""
+        restored: Tensor = self._network(blurred, *(self._known_blurs(blurred, kernels) if self.takes_kernel else ()))
         return restored
 
     def _known_blurs(self, blurred: Tensor, kernels: Kernels) -> list[Tensor]:
@@ -140,24 +104,11 @@ class ExportedRestorer(Restorer):
         """Take an open network."""
         self.name = name
         self.channels = network.channels
-        self.prefilter = network.prefilter
-        self.wants_wiener_estimate = network.prefilter is not None
-        if network.prefilter is not None:
-            self.space = Space(network.prefilter.linear_light)
-        self.needs_kernel = network.needs_kernel
         self._network = network
 
-    def wiener_estimate(self, blurred: Tensor, kernels: Kernels) -> Tensor | None:
-        """Return the Wiener estimates that the network wants."""
-        images = blurred.permute(0, 2, 3, 1).numpy(force=True)
-        found = [self._network.wiener_estimate(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
-        wiener_estimates = [each for each in found if each is not None]
-        return torch.from_numpy(np.stack(wiener_estimates)).to(blurred.device) if wiener_estimates else None
-
-    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it saw enough of them
+    def restore(self, blurred: Tensor, kernels: Kernels) -> Tensor:  # noqa: ARG002 # it takes none
         """Restore a batch, image by image, in float32."""
-        given = (blurred if wiener_estimate is None else torch.cat([blurred, wiener_estimate], dim=1)).numpy(force=True)
-        restored = [self._network.run(np.ascontiguousarray(planes)) for planes in given]
+        restored = [self._network.run(np.ascontiguousarray(planes)) for planes in blurred.numpy(force=True)]
         return torch.from_numpy(np.stack(restored)).to(blurred.device)
 
 
@@ -169,7 +120,7 @@ class BaselineRestorer(Restorer):
         self.name = baseline.name
         self._baseline = baseline
 
-    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # it wants none
+    def restore(self, blurred: Tensor, kernels: Kernels) -> Tensor:
         """Restore a batch, plane by plane, on the processor."""
         # Without one kernel, only the identity is measured, which uses none.
         known = [identity() if kernel is None else kernel for kernel in kernels]
@@ -188,11 +139,8 @@ class GrayRestorer(Restorer):
     def __init__(self, restorer: Restorer, color: Color) -> None:
         """Take a gray network and a way."""
         self.name = f"{restorer.name} ({ROUTES[color]})"
-        self.wants_wiener_estimate = restorer.wants_wiener_estimate
         self.takes_kernel = restorer.takes_kernel
         self.assumes_circular = restorer.assumes_circular
-        self.needs_kernel = restorer.needs_kernel
-        self.prefilter = restorer.prefilter
         self.space = restorer.space
         self._restorer = restorer
         self._color = color
@@ -201,13 +149,13 @@ class GrayRestorer(Restorer):
         """Move the network."""
         self._restorer.to(device)
 
-    def restore(self, blurred: Tensor, kernels: Kernels, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # that of each plane is made here
+    def restore(self, blurred: Tensor, kernels: Kernels) -> Tensor:
         """Restore a batch, image by image; the results are in [0, 1]."""
 
         def restored(image: Plane, kernel: Psf | None) -> Plane:
             def restore_plane(plane: Plane) -> Plane:
-                given = torch.from_numpy(plane)[None, None].to(blurred.device), [kernel]
-                return self._restorer.restore(*given, self._restorer.wiener_estimate(*given))[0, 0].numpy(force=True)
+                given = torch.from_numpy(plane)[None, None].to(blurred.device)
+                return self._restorer.restore(given, [kernel])[0, 0].numpy(force=True)
 
             return planes_of(restore_pixels(image, restore_plane, self._color))
 

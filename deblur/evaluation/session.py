@@ -141,7 +141,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     infos = [metric.info for metric in metrics]
     data = opened(config.data, config.blur, asked)
     _refuse_unused_error(asked, restorer)
-    if network is not None and network.restorer.needs_kernel:
+    if network is not None and network.restorer.takes_kernel:
         data.require_one_kernel(f"The network {network.restorer.name}")
     split, chosen, seen = _chosen(network, data, asked)
     crops = data.crops_of_both_boundaries() if _wants_both_boundaries(asked, restorer, data) else (data.crop(),)
@@ -214,8 +214,8 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
 
 def _refuse_unused_error(asked: EvaluateConfig, restorer: Restorer | None) -> None:
     """Refuse an error of the kernel if nothing takes the kernel."""
-    needs_kernel = restorer is not None and restorer.needs_kernel
-    if asked.kernel_error and not needs_kernel and not set(asked.baseline) - {Identity.name}:
+    takes_kernel = restorer is not None and restorer.takes_kernel
+    if asked.kernel_error and not takes_kernel and not set(asked.baseline) - {Identity.name}:
         raise UserError(
             f"kernel_error={asked.kernel_error:g} is for baselines and for networks that take the kernel of each "
             "image, and nothing here takes one: leave it out."
@@ -254,9 +254,7 @@ def _wants_both_boundaries(asked: EvaluateConfig, restorer: Restorer | None, dat
         raise UserError("both_boundaries=true needs a blur: without one nothing reaches in from beyond the boundary.")
     if asked.both_boundaries is not None:
         return bool(asked.both_boundaries)
-    relies = bool(asked.baseline) or (
-        restorer is not None and (restorer.wants_wiener_estimate or restorer.takes_kernel)
-    )
+    relies = bool(asked.baseline) or (restorer is not None and restorer.takes_kernel)
     return relies and max(data.reach) > 0 and data.crop().boundary != "circular"
 
 

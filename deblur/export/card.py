@@ -8,7 +8,6 @@ from markupsafe import Markup
 from deblur import __version__
 from deblur.choices import ExportFormat
 from deblur.config.identity import config_without_paths, flatten
-from deblur.inference.prefilters import prefilter_of
 from deblur.inference.trained import Trained
 from deblur.metrics import PSNR, infos_of_results
 from deblur.models.protocol import traits_of
@@ -45,7 +44,6 @@ def model_card(trained: Trained, stem: str, formats: Sequence[ExportFormat]) -> 
         "data": _data(_section(config, "data"), _section(metrics, "data")),
         "training": _training(config, _section(metrics, "val")),
         "test": _test(_section(metrics, "test"), _section(metrics, "metrics")),
-        "wiener_estimate": _wiener_estimate(trained),
         "takes_kernel": traits_of(trained.network).takes_kernel,
         "version": __version__,
     }
@@ -130,20 +128,6 @@ def _test(test: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         "rows": rows,
         "images": _rounded(test.get("images"), ".0f"),
         "degraded": f"{degraded:.1%} of the images" if isinstance(degraded, int | float) else "",
-    }
-
-
-def _wiener_estimate(trained: Trained) -> dict[str, Any] | None:
-    """Return what the Wiener estimate of a network assumes; None if the network takes none."""
-    prefilter = prefilter_of(trained.network)
-    if prefilter is None:
-        return None
-    is_valid = _section(trained.config, "data").get("boundary") == "valid"
-    return {
-        "planes": prefilter.planes * traits_of(trained.network).channels,
-        "needs_kernel": prefilter.needs_kernel,
-        "boundary": "valid" if is_valid else prefilter.boundary,
-        "linear_light": prefilter.linear_light,
     }
 
 

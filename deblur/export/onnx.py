@@ -14,11 +14,9 @@ from torch import Tensor, nn
 
 from deblur.errors import UserError
 from deblur.inference.description import KEY, write_description
-from deblur.inference.prefilters import prefilter_of
 from deblur.models.protocol import traits_of
 
 INPUT: Final = "blurred"
-WIENER_ESTIMATE: Final = "wiener_estimate"
 OUTPUT: Final = "restored"
 OPSET: Final = 18  # the exporter's own; converting to older ones fails for some operators
 LARGEST_DIFFERENCE: Final = 1e-5  # between torch and onnxruntime, of a white level of 1
@@ -30,13 +28,12 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
     """Convert a network, and check that onnxruntime computes with it what torch does.
 
     Args:
-        network: takes and gives (N, channels, H, W) of any N, H and W from 1; with a `prefilter`, it also takes the
-            Wiener estimate (N, noise scales x channels, H, W).
+        network: takes and gives (N, channels, H, W) of any N, H and W from 1.
         description: plain values for the file, as `describe` returns them.
 
     Returns:
-        The content of the file, with an input `blurred`, an input `wiener_estimate` if there is one, and an output
-        `restored`, and the largest difference from torch on three sizes of images.
+        The content of the file, with an input `blurred` and an output `restored`, and the largest difference from torch
+        on three sizes of images.
 
     Raises:
         UserError: if a library is missing, or the network cannot be converted or gives something else there.
@@ -62,20 +59,16 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
 def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
     from onnx import helper
 
-    inputs = _inputs(network, _TRACED)
-    # The sizes of the Wiener estimate are those of the image: only that may name them.
-    named = {0: "batch", 2: "height", 3: "width"}
-    sizes = tuple(named if name == INPUT else dict.fromkeys(named, torch.export.Dim.DYNAMIC) for name in inputs)
     try:
         with _quiet():
             program: Any = torch.onnx.export(
                 _Whole(network).eval(),
-                tuple(map(torch.from_numpy, inputs.values())),
-                input_names=list(inputs),
+                (torch.from_numpy(_images(network, _TRACED)),),
+                input_names=[INPUT],
                 output_names=[OUTPUT],
                 opset_version=OPSET,
                 dynamo=True,
-                dynamic_shapes=(sizes,),
+                dynamic_shapes=({0: "batch", 2: "height", 3: "width"},),
                 custom_translation_table={torch.ops.aten.remainder.Scalar: _remainder},
                 verbose=False,
             )
@@ -111,7 +104,7 @@ def _refuse_unusable(content: bytes, network: nn.Module) -> None:
     try:
         sizes = Sizes(parsed(content), traits_of(network).halo)
         for shape in _SIZES:
-            sizes.check({name: given.shape for name, given in _inputs(network, (1, *shape[1:])).items()})
+            sizes.check({INPUT: (1, traits_of(network).channels, *shape[1:])})
     except UnusableGraph as error:
         raise UserError(
             f"deblur.restore could not take the network as ONNX ({error}): no file is written. Take --format "
@@ -126,13 +119,14 @@ def _difference(content: bytes, network: nn.Module) -> float:
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         for shape in _SIZES:
-            given = _inputs(network, shape)
-            (restored,) = session.run([OUTPUT], given)
+            given = _images(network, shape)
+            (restored,) = session.run([OUTPUT], {INPUT: given})
             with torch.inference_mode():
-                expected = network(*map(torch.from_numpy, given.values())).numpy()
-            image = given[INPUT].shape
-            if restored.shape != image or expected.shape != image:
-                raise UserError(f"The network gives {restored.shape} for an image of {image}: no file is written.")
+                expected = network(torch.from_numpy(given)).numpy()
+            if restored.shape != given.shape or expected.shape != given.shape:
+                raise UserError(
+                    f"The network gives {restored.shape} for an image of {given.shape}: no file is written."
+                )
             if not (np.isfinite(restored).all() and np.isfinite(expected).all()):
                 raise UserError(
                     "The network gives values that are no numbers (NaN or infinite): its training has failed."
@@ -154,25 +148,22 @@ def _difference(content: bytes, network: nn.Module) -> float:
     return largest
 
 
-def _inputs(network: nn.Module, shape: tuple[int, int, int]) -> dict[str, NDArray[np.float32]]:
-    """Return random values by the names of a network's inputs: images (N, H, W), and Wiener estimates if it takes them.
-
-    Each input is (N, planes, H, W).
-    """
-    random, channels, prefilter = np.random.default_rng(0), traits_of(network).channels, prefilter_of(network)
-    planes = {INPUT: channels} | ({} if prefilter is None else {WIENER_ESTIMATE: channels * prefilter.planes})
-    return {name: random.random((shape[0], count, *shape[1:]), dtype=np.float32) for name, count in planes.items()}
+def _images(network: nn.Module, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """Return random images (N, channels, H, W) for a network, of a shape (N, H, W)."""
+    number, height, width = shape
+    size = number, traits_of(network).channels, height, width
+    return np.random.default_rng(0).random(size, dtype=np.float32)
 
 
 class _Whole(nn.Module):
-    """A network without optional arguments: images, and Wiener estimates if it takes them."""
+    """A network without optional arguments."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, *given: Tensor) -> Tensor:
-        restored: Tensor = self.network(*given)
+    def forward(self, blurred: Tensor) -> Tensor:
+        restored: Tensor = self.network(blurred)
         return restored
 
 

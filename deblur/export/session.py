@@ -13,7 +13,6 @@ from deblur.export import names_a_file
 from deblur.export.card import model_card
 from deblur.files import safe_name, write_output
 from deblur.inference.description import SEEN
-from deblur.inference.prefilters import prefilter_of
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import SETTINGS, Trained, load_trained
@@ -132,9 +131,6 @@ def _prepared(trained: Trained, file_format: ExportFormat) -> tuple[Callable[[Pa
         return partial(write_weights, weights=trained.network.state_dict(), description=description), None
     from deblur.export.onnx import as_onnx
 
-    prefilter = prefilter_of(trained.network)
-    if prefilter is not None:
-        description["prefilter"] = prefilter.as_plain()
     content, difference = as_onnx(trained.network, description)
     return partial(write_output, content=content), difference
 

@@ -127,7 +127,6 @@ class _Description(_Stored):
     halo: int | None = Field(None, ge=0, le=LARGEST_HALO)
     size_divisor: int = Field(1, ge=1, le=LARGEST_HALO)
     seen_images: list[str] | None = None
-    prefilter: dict[str, Any] | None = None  # `WienerPrefilter.of_plain` reads it
 
     @model_validator(mode="after")
     def _parts_begin_where_they_can(self) -> "_Description":

@@ -12,9 +12,8 @@ from deblur.inference.description import KEY, read_description
 from deblur.inference.tiles import Planes, TileNetwork
 from deblur.reading import read_bytes
 
-if TYPE_CHECKING:  # SciPy is loaded for a network that wants a Wiener estimate
+if TYPE_CHECKING:  # onnx is an extra
     from deblur.inference.onnx_graph import Sizes
-    from deblur.wiener.prefilter import WienerPrefilter
 
 _FATAL: Final = 4  # of onnxruntime's log levels: an exception says what is wrong
 _PROBE: Final = (3, 5)  # px
@@ -52,7 +51,7 @@ def open_onnx(path: Path) -> "tuple[dict[str, Any], OnnxNetwork]":
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL
     options.intra_op_num_threads = _threads()
-    network = OnnxNetwork(Sizes(model, description.get("halo")), description, _prefilter(description, path))
+    network = OnnxNetwork(Sizes(model, description.get("halo")), description)
     try:
         network.check(*_PROBE)
     except UnusableGraph as error:
@@ -62,7 +61,7 @@ def open_onnx(path: Path) -> "tuple[dict[str, Any], OnnxNetwork]":
     except Exception as error:  # of onnxruntime's classes
         raise _unusable(path, error) from error
     try:
-        probed = network.run(np.zeros((sum(network.inputs), *_PROBE), np.float32))
+        probed = network.run(np.zeros((network.channels, *_PROBE), np.float32))
     except Exception as error:  # as above
         raise _not_computed(path, error) from error
     if probed.shape != (network.channels, *_PROBE) or probed.dtype != np.float32:
@@ -79,32 +78,20 @@ def _not_computed(path: Path, error: Exception) -> UserError:
     return UserError(f"{path} is damaged: its network cannot be computed ({' '.join(str(error).split())[:200]}).")
 
 
-def _prefilter(description: Mapping[str, Any], path: Path) -> "WienerPrefilter | None":
-    stored = description.get("prefilter")
-    if stored is None:
-        return None
-    from deblur.wiener.prefilter import WienerPrefilter
-
-    try:
-        return WienerPrefilter.of_plain(stored)
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise UserError(f"{path} is damaged: its Wiener pre-filter is not allowed ({error}).") from error
-
-
 class OnnxNetwork(TileNetwork):
     """An exported network, which pads by itself.
 
     Attributes:
-        session: of onnxruntime, with an input and an output (N, channels, H, W) in [0, 1]; the Wiener estimate, if any,
-            is a second input (N, noise scales x channels, H, W). It is opened once a small input has been checked.
+        session: of onnxruntime, with an input and an output (N, channels, H, W) in [0, 1]. It is opened once a small
+            input has been checked.
     """
 
     session: Any
 
-    def __init__(self, sizes: "Sizes", description: Mapping[str, Any], prefilter: "WienerPrefilter | None") -> None:
-        """Take the sizes, the description and the pre-filter of a graph."""
+    def __init__(self, sizes: "Sizes", description: Mapping[str, Any]) -> None:
+        """Take the sizes and the description of a graph."""
         channels = description.get("channels", 1)  # older files have none
-        super().__init__(channels, description.get("halo"), description.get("size_divisor", 1), prefilter)
+        super().__init__(channels, description.get("halo"), description.get("size_divisor", 1))
         self._sizes = sizes
         self._checked: set[tuple[int, int]] = set()
 
@@ -115,8 +102,7 @@ class OnnxNetwork(TileNetwork):
             UnusableGraph: with a short reason.
         """
         if (height, width) not in self._checked:
-            inputs = zip(self._sizes.inputs, self.inputs, strict=False)
-            self._sizes.check({name: (1, count, height, width) for name, count in inputs})
+            self._sizes.check(dict.fromkeys(self._sizes.inputs[:1], (1, self.channels, height, width)))
             self._checked.add((height, width))
 
     def __call__(self, surrounded: Planes) -> Planes:
@@ -128,7 +114,7 @@ class OnnxNetwork(TileNetwork):
         return restored[:, self.halo : -self.halo, self.halo : -self.halo]
 
     def run(self, planes: Planes) -> Planes:
-        """Return the output (channels, H, W) for the planes of all inputs, (planes, H, W).
+        """Return the output (channels, H, W) for an image (channels, H, W).
 
         Raises:
             UserError: if it would take more memory than a network of its layers.
@@ -139,8 +125,8 @@ class OnnxNetwork(TileNetwork):
             self.check(*planes.shape[1:])
         except UnusableGraph as error:
             raise UserError(f"The network is not computed: {error}. Give another.") from error
-        given = np.split(planes[None], np.cumsum(self.inputs)[:-1], axis=1)
-        (restored,) = self.session.run(None, dict(zip(self._sizes.inputs, given, strict=True)))
+        (name,) = self._sizes.inputs
+        (restored,) = self.session.run(None, {name: planes[None]})
         image: Planes = restored[0]
         return image
 

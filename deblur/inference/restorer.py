@@ -233,12 +233,10 @@ def load(
 
 
 def _caveat(name: str, network: TileNetwork) -> str:
-    is_circular = network.prefilter is not None and network.prefilter.boundary == "circular"
-    if not (is_circular or network.is_circular):
+    if not network.is_circular:
         return ""
-    assuming = "its Wiener filter" if is_circular else "it"
     return (
-        f"{name} was trained with data.boundary=circular: {assuming} takes each image for periodic, and adds "
+        f"{name} was trained with data.boundary=circular: it takes each image for periodic, and adds "
         "strong artifacts to photographs, which are not. Train with data.boundary=valid for photographs."
     )
 

@@ -11,9 +11,8 @@ from deblur.errors import UserError
 from deblur.inference.levels import Pixels, as_unit
 from deblur.mirroring import mirror_index
 
-if TYPE_CHECKING:  # SciPy and OpenCV are loaded for a network that wants a Wiener estimate
+if TYPE_CHECKING:  # OpenCV
     from deblur.blur.kernels import Psf
-    from deblur.wiener.prefilter import WienerPrefilter
 
 DEFAULT_TILE: Final = 256  # px; the fastest of 64 to 1024 for 9-3-1-5 on a CPU
 
@@ -44,7 +43,6 @@ class TileNetwork(ABC):
         channels: of the images, 1 (gray) or 3 (RGB).
         halo: reach of the receptive field [px]; None if it is not known.
         size_divisor: parts of an image begin and end at multiples of this, which divides the halo [px].
-        prefilter: computes the Wiener estimate of a channel; None if the network wants none.
         stages: of a network that takes the kernel and restores images whole; None for all others.
         is_circular: whether such a network assumes a circular boundary.
     """
@@ -52,49 +50,16 @@ class TileNetwork(ABC):
     stages: int | None = None
     is_circular: bool = False
 
-    def __init__(self, channels: int, halo: int | None, size_divisor: int, prefilter: "WienerPrefilter | None") -> None:
+    def __init__(self, channels: int, halo: int | None, size_divisor: int) -> None:
         """Take the traits of the network."""
         self.channels = channels
         self.halo = halo
         self.size_divisor = size_divisor
-        self.prefilter = prefilter
 
     @property
     def needs_kernel(self) -> bool:
         """Whether the network needs the kernel that blurred each image."""
-        return self.stages is not None or (self.prefilter is not None and self.prefilter.needs_kernel)
-
-    @property
-    def inputs(self) -> list[int]:
-        """The number of planes of each input: the image, and its Wiener estimate if the network wants one."""
-        of_estimate = [] if self.prefilter is None else [self.channels * self.prefilter.planes]
-        return [self.channels, *of_estimate]
-
-    def wiener_estimate(self, image: Pixels, kernel: "Psf | None") -> Planes | None:
-        """Return the Wiener estimate of a whole image; None if the network wants none.
-
-        The channels are filtered one after the other: the spectra of one take memory at a time.
-
-        Args:
-            image: (H, W, channels).
-            kernel: of the blur, for a non-blind network.
-
-        Returns:
-            (noise scales x channels, H, W): all channels of the first noise scale, then of the next one.
-
-        Raises:
-            ValueError: if the network needs a kernel, and there is none.
-        """
-        if self.prefilter is None:
-            return None
-        height, width, channels = image.shape
-        estimate = np.empty((self.prefilter.planes, channels, height, width), np.float32)
-        for channel in range(channels):
-            if channel > 0 and image.strides[2] == 0:  # a gray image as three equal channels
-                estimate[:, channel] = estimate[:, 0]
-            else:
-                estimate[:, channel] = self.prefilter(np.ascontiguousarray(as_unit(image[..., channel])), kernel)
-        return estimate.reshape(-1, height, width)
+        return self.stages is not None
 
     def restore_whole(self, image: Pixels, known: KnownBlur, advance: Advance | None = None) -> Planes:
         """Restore a whole image by a network that takes the kernel.
@@ -117,8 +82,8 @@ class TileNetwork(ABC):
         """Restore a part of an image.
 
         Args:
-            surrounded: (planes, H + 2 halo, W + 2 halo): the channels of the part, in [0, 1], and its Wiener estimate
-                if the network wants one, with their surroundings. If the halo is not known, all of the image.
+            surrounded: (channels, H + 2 halo, W + 2 halo): the part, in [0, 1], with its surroundings. If the halo is
+                not known, all of the image.
 
         Returns:
             (channels, H, W), not clamped.
@@ -201,9 +166,8 @@ class TiledNetwork:
             _refuse_no_numbers(restored)
             yield slice(0, height), slice(0, width), restored
             return
-        estimate = self._network.wiener_estimate(channels, known.kernel)
         for rows, columns in self._places(height, width):
-            tile = self._restored(channels, estimate, rows, columns)
+            tile = self._restored(channels, rows, columns)
             _refuse_no_numbers(tile)
             bottom, right = min(rows.stop, height), min(columns.stop, width)
             cropped = tile[:, : bottom - rows.start, : right - columns.start]
@@ -219,15 +183,13 @@ class TiledNetwork:
             for columns in _parts(width, self._tile, self._network.size_divisor):
                 yield rows, columns
 
-    def _restored(self, image: Pixels, estimate: Planes | None, rows: slice, columns: slice) -> Planes:
+    def _restored(self, image: Pixels, rows: slice, columns: slice) -> Planes:
         halo = self._network.halo or 0
         above, beside = (
             mirror_index(np.arange(part.start - halo, part.stop + halo), size, np.minimum)
             for part, size in zip((rows, columns), image.shape[:2], strict=True)
         )
         surrounded = np.moveaxis(as_unit(image[above[:, None], beside]), 2, 0)
-        if estimate is not None:
-            surrounded = np.concatenate([surrounded, estimate[:, above[:, None], beside]])
         tile = self._network(np.ascontiguousarray(surrounded))
         shape = (self._network.channels, rows.stop - rows.start, columns.stop - columns.start)
         if tile.shape != shape:

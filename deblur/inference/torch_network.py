@@ -11,7 +11,6 @@ from torch import nn
 from deblur.errors import UserError
 from deblur.inference.description import LARGEST_PART
 from deblur.inference.levels import Pixels, as_unit
-from deblur.inference.prefilters import prefilter_of
 from deblur.inference.tiles import DEFAULT_TILE, Advance, KnownBlur, Planes, TileNetwork
 from deblur.models.protocol import traits_of
 
@@ -33,7 +32,7 @@ class TorchNetwork(TileNetwork):
             UserError: if its `size_divisor` or `channels` are not allowed, or a tile would take gigabytes.
         """
         traits = traits_of(network)
-        super().__init__(traits.channels, traits.halo, traits.size_divisor, prefilter_of(network))
+        super().__init__(traits.channels, traits.halo, traits.size_divisor)
         self._refuse_large_parts(network)
         self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
         self._device = device
@@ -59,14 +58,11 @@ class TorchNetwork(TileNetwork):
     def __call__(self, surrounded: Planes) -> Planes:
         """Restore a part of an image; see `TileNetwork`."""
         with self._computing():
-            planes = torch.from_numpy(surrounded).to(self._device)[None]
-            blurred, *wiener_estimate = torch.split(planes, self.inputs, dim=1)
+            blurred = torch.from_numpy(surrounded).to(self._device)[None]
             if self.halo is None:
-                restored = self._network(blurred, *wiener_estimate)
+                restored = self._network(blurred)
             else:
-                restored = self._network(
-                    blurred.contiguous(memory_format=torch.channels_last), *wiener_estimate, pad=False
-                )
+                restored = self._network(blurred.contiguous(memory_format=torch.channels_last), pad=False)
             tile: Planes = restored[0].float().numpy(force=True).astype(np.float32, copy=False)
         return tile
 
@@ -82,7 +78,7 @@ class TorchNetwork(TileNetwork):
     def _refuse_large_parts(self, network: nn.Module) -> None:
         """Refuse a wide network of a large receptive field, which needs gigabytes for a tile."""
         convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-        widest = max(sum(self.inputs), *(max(layer.in_channels, layer.out_channels) for layer in convolutions), 0)
+        widest = max(self.channels, *(max(layer.in_channels, layer.out_channels) for layer in convolutions), 0)
         side = DEFAULT_TILE + 2 * (self.halo or 0)
         needed = 4 * widest * side**2
         if needed > LARGEST_PART:

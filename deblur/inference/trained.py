@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError
-from deblur.inference.building import damaged, rebuild_network
+from deblur.inference.building import rebuild_network
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.inference.description import SEEN, check_settings, checked_seen, has_settings
-from deblur.inference.prefilters import prefilter_of
 from deblur.inference.weights import SUFFIX, read_weights
 from deblur.models.protocol import traits_of
 from deblur.reading import MissingFile
@@ -84,7 +83,7 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
         check_settings(settings, place)
         config = {key: settings[key] for key in SETTINGS if key in settings}
         weights = _weights(content)
-    network = _restored_network(config["model"], weights, source, trusted)
+    network = rebuild_network(config["model"], weights, source, trusted).eval()
     _refuse_other_channels(network, config, source)
     return Trained(name, network, config, metrics, checked_seen(content.get(SEEN), source))
 
@@ -112,19 +111,3 @@ def _name_of(folder: Path) -> str:
 def _weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
     held = content["state_dict"]
     return {key.removeprefix(_PREFIX): value for key, value in held.items() if key.startswith(_PREFIX)}
-
-
-def _restored_network(
-    settings: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path, trusted: Sequence[str]
-) -> nn.Module:
-    network = rebuild_network(settings, weights, path, trusted)
-    try:
-        prefilter_of(network)
-    except RuntimeError as error:
-        raise UserError(
-            f"The network of {path} was never calibrated: train it with python -m deblur.train, which measures on the "
-            "training images what its Wiener estimate needs."
-        ) from error
-    except (TypeError, ValueError) as error:
-        raise damaged(path, error) from error
-    return network.eval()

@@ -9,7 +9,6 @@ from deblur.metrics.registry import PSNR, Metric, MetricInfo, measured_columns
 if TYPE_CHECKING:
     from torch import Tensor
 
-WIENER_GUIDED: Final = ("wiener_psnr",)  # the columns of images with a Wiener estimate
 DEGRADED_BELOW: Final = -0.1  # dB; a gain below this is a degradation, a smaller loss is not visible
 
 
@@ -20,14 +19,13 @@ def measure(
 
     Args:
         restored: (N, C, H, W).
-        batch: with `blurred` and `sharp`, and `wiener_estimate` (N, planes x C, H, W) of a Wiener-guided network.
+        batch: with `blurred` and `sharp`.
         metrics: the PSNR among them.
         of_input: whether to measure the blurred image by all metrics; otherwise only its PSNR.
 
     Returns:
         (N,) each: the metrics by name, `gain` [dB], which is PSNR(restored) - PSNR(blurred), `input_psnr`, and with
-        `of_input` `input_<metric>` for each metric and `wiener_psnr` of the Wiener estimate of the first noise scale,
-        if there is one. PSNR and gain are infinite if an image is exact.
+        `of_input` `input_<metric>` for each metric. PSNR and gain are infinite if an image is exact.
     """
     blurred, sharp = batch["blurred"], batch["sharp"]
     restored = restored.float().clamp(0, 1)
@@ -38,8 +36,6 @@ def measure(
             measured[f"input_{name}"] = metric(blurred, sharp)
         measured[name] = metric(restored, sharp)
     measured["gain"] = measured["psnr"] - measured["input_psnr"]
-    if of_input and "wiener_estimate" in batch:
-        measured["wiener_psnr"] = PSNR(batch["wiener_estimate"][:, : sharp.shape[1]], sharp)
     return measured
 
 
@@ -53,7 +49,7 @@ def mean_results(rows: Sequence[Mapping[str, Any]], infos: Sequence[MetricInfo])
         infos: of the metrics to average, the PSNR among them.
     """
     means: dict[str, Any] = {}
-    for name in (*measured_columns(infos), *(WIENER_GUIDED if rows and WIENER_GUIDED[0] in rows[0] else ())):
+    for name in measured_columns(infos):
         finite = [row[name] for row in rows if math.isfinite(row[name])]
         means[name] = math.fsum(finite) / len(finite) if finite else None
     exact = sum(math.isinf(row["psnr"]) for row in rows)

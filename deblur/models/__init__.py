@@ -7,11 +7,10 @@ if TYPE_CHECKING:
     from deblur.models.resnet import ResNet
     from deblur.models.srcnn import SRCNN, pad_symmetric
     from deblur.models.unrolled import Unrolled
-    from deblur.models.wiener_srcnn import WienerSRCNN
 
-__all__ = ["SRCNN", "ResNet", "Unrolled", "WienerSRCNN", "pad_symmetric"]
+__all__ = ["SRCNN", "ResNet", "Unrolled", "pad_symmetric"]
 
-_MODULES = {"ResNet": "resnet", "Unrolled": "unrolled", "WienerSRCNN": "wiener_srcnn"}
+_MODULES = {"ResNet": "resnet", "Unrolled": "unrolled"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,15 +1,9 @@
 """The protocol of a network, and the defaults for a network without it; imports no torch."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from deblur.errors import UserError
-
-if TYPE_CHECKING:
-    from deblur.blur.kernels import Psf
-    from deblur.wiener.images import ByteImage
-    from deblur.wiener.prefilter import WienerPrefilter
 
 LARGEST_HALO: Final = 1000  # px on each side of every tile
 
@@ -28,9 +22,9 @@ class Network(Protocol):
         receptive_field: side of the square of input pixels that one output pixel depends on [px]. Default: unknown.
         macs_per_pixel: multiply-accumulate operations per output pixel. Default: unknown.
         known_kernel_stages: of a network that is called with the kernel and the noise of each image, as
-            `deblur.models.Unrolled` is: how many times it calls `advance`. It restores whole images, and has neither a
-            halo nor a pre-filter. Its `forward` has the arguments `blurred, kernel, noise_sigma, tile=None,
-            advance=None`. Default: the network takes no kernel.
+            `deblur.models.Unrolled` is: how many times it calls `advance`. It restores whole images, and has no halo.
+            Its `forward` has the arguments `blurred, kernel, noise_sigma, tile=None, advance=None`. Default: the
+            network takes no kernel.
         boundary: of a network that takes the kernel, what it assumes: `circular`, or that the scene continues beyond
             the frame. Default: the latter.
         linear_light: of a network that takes the kernel, whether it assumes a blur in linear light. Default: False,
@@ -46,12 +40,6 @@ class Network(Protocol):
     boundary: str
     linear_light: bool
 
-    def prefilter(self) -> "WienerPrefilter":
-        """Return the Wiener pre-filter of whole images; its estimate is the second input of `forward`."""
-
-    def calibrate(self, sharp: "Sequence[ByteImage]", blurred: "Sequence[ByteImage]", kernels: "Sequence[Psf]") -> None:
-        """Measure what the pre-filter needs on training images, before the training."""
-
 
 @dataclass(frozen=True)
 class Traits:
@@ -61,7 +49,6 @@ class Traits:
     size_divisor: int
     receptive_field: int | None
     macs_per_pixel: int | None
-    wants_wiener_estimate: bool
     channels: int = 1
     stages: int | None = None
     is_circular: bool = False
@@ -96,7 +83,6 @@ def traits_of(network: object) -> Traits:
         size_divisor=size_divisor,
         receptive_field=getattr(network, "receptive_field", None),
         macs_per_pixel=getattr(network, "macs_per_pixel", None),
-        wants_wiener_estimate=getattr(network, "prefilter", None) is not None,
         channels=channels,
         stages=stages if type(stages := getattr(network, "known_kernel_stages", None)) is int else None,
         is_circular=getattr(network, "boundary", None) == "circular",

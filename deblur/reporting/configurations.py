@@ -47,11 +47,6 @@ class Configuration:
         """The runs that have a result."""
         return [run for run in self.runs if run.measured]
 
-    @property
-    def is_wiener_guided(self) -> bool:
-        """Whether the network takes a Wiener estimate of the whole image, which no receptive field describes."""
-        return any(run.is_wiener_guided for run in self.done)
-
     @cached_property
     def images(self) -> tuple[str, ...]:
         """The names of the test images."""

@@ -12,15 +12,12 @@ from textwrap import fill
 from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from deblur.reading import MissingFile, damaged, read_csv
 from deblur.reporting.configurations import Configuration, Table, TestSetting
-from deblur.reporting.results import Run
 from deblur.text import kept_lines
 
 DOTS_PER_INCH = 150
@@ -39,12 +36,7 @@ COLUMNS = 3
 TITLE = 26  # letters in a line
 LEAST_WIDTH = 4.5  # [inch], which the legend needs
 COST = "model.macs_per_pixel"
-COST_CAPTION = (
-    "Mean PSNR of the test images over MACs per pixel. The line is the Wiener filter whose estimate Wiener-guided "
-    "networks take; its own cost, a few transforms of the whole image, is not counted. With a symmetric boundary and a "
-    "kernel equal to its mirror images, no linear filter is better on average; for other kernels, the optimal linear "
-    "filter is another one. With a valid boundary it is the same filter, fitted to such images."
-)
+COST_CAPTION = "Mean PSNR of the test images over MACs per pixel."
 
 FILTERS_FILE = "filters.csv"  # which `python -m deblur.evaluate sweep=NAME optimal_linear=true` writes
 NUMBERS = ("size", "psnr", "input_psnr", "gain")
@@ -128,10 +120,8 @@ def tradeoff(table: Table) -> list[FigureFile]:
             axes.xaxis.set_major_locator(FixedLocator([costs[0], costs[-1]]))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.0f}"))
             axes.xaxis.set_minor_locator(NullLocator())
-            level = _draw_wiener_level(axes, known)
             networks = (f"{one.name} {one.mean('psnr'):.2f} at {one.average(COST):,.0f}" for one in known)
-            filtered = "" if level is None else f"; Wiener filter {level:.2f}"
-            alts.append(f"{test_setting.label}: PSNR in dB at MACs per pixel: {', '.join(networks)}{filtered}.")
+            alts.append(f"{test_setting.label}: PSNR in dB at MACs per pixel: {', '.join(networks)}.")
         for axes in panels[len(shown) :]:
             axes.set_axis_off()
         figure.supxlabel("MACs per pixel", fontsize="medium")
@@ -149,27 +139,6 @@ def _of_known_cost(test_setting: TestSetting) -> list[Configuration]:
 def _place(configuration: Configuration) -> tuple[float, float] | tuple[()]:
     cost, psnr = configuration.average(COST), configuration.mean("psnr")
     return () if cost is None or psnr is None else (cost, psnr)
-
-
-def _draw_wiener_level(axes: Axes, configurations: Sequence[Configuration]) -> float | None:
-    """Draw the PSNR of the Wiener filter on these images, if a network takes its estimate."""
-    levels = [
-        level
-        for configuration in configurations
-        for run in configuration.done
-        if _assumes_the_noise_first(run) and (level := run.number("test.wiener_psnr")) is not None
-    ]
-    if not levels:
-        return None
-    level = float(np.max(levels))
-    axes.axhline(level, color=GRAY, linestyle="--", linewidth=1, label="Wiener filter (Wiener estimate)")
-    return level
-
-
-def _assumes_the_noise_first(run: Run) -> bool:
-    """Return whether the first Wiener estimate, the measured one, assumes the noise as it is; others are worse."""
-    scales = run.config.get("model.noise_scales")
-    return isinstance(scales, Sequence) and list(scales[:1]) == [1]
 
 
 def read_filters(sweep: Path) -> dict[str, Filters]:
@@ -204,8 +173,7 @@ def filter_figures(sweep: Path, test_settings: Sequence[TestSetting]) -> list[Fi
         networks = [
             {"name": configuration.name, "size": size, "psnr": psnr}
             for configuration in of_run[name].done
-            if not configuration.is_wiener_guided
-            and (size := configuration.average("model.receptive_field")) is not None
+            if (size := configuration.average("model.receptive_field")) is not None
             and (psnr := configuration.mean("psnr")) is not None
         ]
         file = f"filters_{re.sub(r'[^A-Za-z0-9._-]+', '_', sweep.name)}_{len(figures) + 1}.png"

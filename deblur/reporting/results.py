@@ -77,11 +77,6 @@ class Run:
         epochs = self.number("seconds.epochs")
         return self.number("seconds.fit") if epochs is None else epochs
 
-    @property
-    def is_wiener_guided(self) -> bool:
-        """Whether the network takes a Wiener estimate of the whole image; older versions had no such networks."""
-        return self.metrics.get("model.wiener_guided") is True
-
     def number(self, key: str) -> float | None:
         """Return a finite number of metrics.json, or None."""
         value = self.metrics.get(key)

@@ -35,8 +35,7 @@ class DeblurModule(L.LightningModule):
     A network that has a `halo` and takes `pad=False` is trained on patches that bring that much context: the
     blurred one is `halo` pixels larger on each side than the sharp one. Any other network gets both in one size.
 
-    A network that has a `prefilter` is called with the Wiener estimate as well, and one that takes the kernel with the
-    kernel and the noise; the batches bring them.
+    A network that takes the kernel is called with the kernel and the noise as well; the batches bring them.
 
     Attributes:
         network: blurred -> restored.
@@ -105,9 +104,9 @@ class DeblurModule(L.LightningModule):
         return self._traits.halo or 0
 
     def inputs(self, batch: Batch) -> list[Tensor]:
-        """Return the inputs of the network from a batch: the blurred images, and what else it wants."""
-        names = ("blurred", "psf", "noise_sigma") if self._traits.takes_kernel else ("blurred", "wiener_estimate")
-        return [batch[name] for name in names if name in batch]
+        """Return the inputs of the network from a batch: the blurred images, and what is known of their blur."""
+        names = ("blurred", "psf", "noise_sigma") if self._traits.takes_kernel else ("blurred",)
+        return [batch[name] for name in names]
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Restore whole images (N, C, H, W), from what `inputs` returned; not clamped."""

@@ -20,7 +20,6 @@ from deblur.data.datamodule import DeblurDataModule
 from deblur.data.splits import Splits
 from deblur.files import write_csv, write_png
 from deblur.metrics import METRICS, MetricInfo, measured_columns
-from deblur.metrics.measuring import WIENER_GUIDED
 from deblur.runs.records import IMAGES_FILE, SAMPLES_FOLDER, sample_folder
 from deblur.training.images import comparison_grid, restore_sample
 from deblur.training.module import DeblurModule
@@ -96,8 +95,7 @@ def write_images_table(folder: Path, rows: Sequence[Mapping[str, Any]], infos: S
     Names and degradations come first: families of blur have different parameters, and each gets its column.
     """
     given, measured = dict.fromkeys(key for row in rows for key in row), measured_columns(infos)
-    described = [key for key in given if key not in (*measured, *WIENER_GUIDED)]
-    columns = (*described, *measured, *(key for key in WIENER_GUIDED if key in given))
+    columns = (*(key for key in given if key not in measured), *measured)
     write_csv(folder / IMAGES_FILE, [{key: _finite(row.get(key)) for key in columns} for row in rows])
 
 

@@ -72,7 +72,7 @@ def find_last(run: RunFolder, config: TrainConfig, module: DeblurModule, trainer
     Args:
         run: the folder.
         config: of the run.
-        module: new, calibrated.
+        module: new.
         trainer: new.
     """
     folder = run.path / CHECKPOINTS

@@ -27,11 +27,11 @@ from deblur.errors import NO_ROOM, UserError, disk_error
 from deblur.files import remove_partial_files, write_json
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.metrics.measuring import mean_results
+from deblur.models.protocol import traits_of
 from deblur.reading import UnusableFile
 from deblur.runs.folder import RunFolder, RunIsDone, end_with_first_process, shared_run_folder, sharing
 from deblur.runs.records import LOG_FILE, METRICS_FILE, damage_in, read_metrics, read_status
 from deblur.text import lines
-from deblur.training.calibration import calibrate
 from deblur.training.callbacks import EpochBar, FolderGuard, History, PublishedHistory, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
 from deblur.training.loggers import TensorBoard
@@ -151,8 +151,8 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
     with stopwatch(seconds, "data"):
         data.setup()
     run.refuse_other_data(data.images.fingerprint)
-    with stopwatch(seconds, "calibration"):
-        calibrate(module.network, data)
+    if traits_of(module.network).takes_kernel:
+        data.make_kernels_known(f"{type(module.network).__name__}, which takes the kernel,")
     last = find_last(run, config, module, trainer)
     _resume(run, history, trainer, last)
     _log_settings(trainer, config, device)

@@ -19,17 +19,12 @@ from deblur.text import Lines, counted, lines
 
 
 def describe_network(network: nn.Module) -> dict[str, int | None]:
-    """Return parameters, multiplications per pixel and receptive field [px]; None if a network does not say.
-
-    Whether it is `wiener_guided` tells what the receptive field means: of a Wiener estimate, each pixel depends on the
-    whole image.
-    """
+    """Return parameters, multiplications per pixel and receptive field [px]; None if a network does not say."""
     traits = traits_of(network)
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "macs_per_pixel": traits.macs_per_pixel,
         "receptive_field": traits.receptive_field,
-        "wiener_guided": traits.wants_wiener_estimate,
     }
 
 
@@ -49,8 +44,6 @@ def start_summary(
         cost.append(f"{size['macs_per_pixel']:,} MACs per pixel")
     if size["receptive_field"] is not None:
         cost.append(f"receptive field {size['receptive_field']} px")
-    if size["wiener_guided"]:
-        cost.append("a Wiener estimate of the whole image")
     side = "whole image" if data.patch_size is None else "patch"
     step = counted(data.batch_size, side, "whole images" if data.patch_size is None else "patches")
     if data.patch_size is not None:
@@ -78,11 +71,10 @@ def start_summary(
 
 
 def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str | None:
-    """Return a warning if the blur is larger than the receptive field and the network has no Wiener estimate."""
-    traits = traits_of(network)
-    field = traits.receptive_field
+    """Return a warning if the blur is larger than the receptive field."""
+    field = traits_of(network).receptive_field
     extent = max(degradation.max_kernel_size)
-    if field is None or field >= extent or traits.wants_wiener_estimate:
+    if field is None or field >= extent:
         return None
     return (
         f"The receptive field of the network is {field} px, but the blur spreads a pixel over up to {extent} px: part "
@@ -104,7 +96,6 @@ def degraded_warning(test: Mapping[str, Any]) -> str | None:
 
 def result_table(test: Mapping[str, Any], infos: Sequence[MetricInfo]) -> Lines:
     """Return the test means of the blurred input and the restored images."""
-    columns = ["", "blurred", "restored", "gain"]
     rows = []
     for info in infos:
         before, after = test[f"input_{info.name}"], test[info.name]
@@ -112,12 +103,8 @@ def result_table(test: Mapping[str, Any], infos: Sequence[MetricInfo]) -> Lines:
         gain = test["gain"] if info == PSNR.info else None if None in (before, after) else after - before
         numbers = [_number(before, info), _number(after, info), _number(gain, info, "+")]
         rows.append([info.heading, *numbers])
-        if "wiener_psnr" in test:
-            rows[-1].insert(2, _number(test["wiener_psnr"], info) if info == PSNR.info else "")
-    if "wiener_psnr" in test:
-        columns.insert(2, "Wiener filter")
     title = ", ".join([f"Means over {counted(test['images'], 'test image')}", *unmeasured(test, infos)])
-    return table(title, columns, rows)
+    return table(title, ["", "blurred", "restored", "gain"], rows)
 
 
 def _number(value: float | None, info: MetricInfo, sign: str = "") -> str:

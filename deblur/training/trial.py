@@ -17,8 +17,7 @@ def refuse_unfit_output(network: nn.Module, build: Callable[[], nn.Module], data
     """Refuse a custom network whose output is no image of the shape of its target.
 
     Another network of the same settings restores one black patch, so that the one to be trained keeps its weights, its
-    modes and what it makes in its first call. A network that wants a Wiener estimate is not tried, since it has to be
-    calibrated first, nor is one that is trained on whole images, of any size.
+    modes and what it makes in its first call. A network that is trained on whole images, of any size, is not tried.
 
     Args:
         network: to be trained.
@@ -29,7 +28,7 @@ def refuse_unfit_output(network: nn.Module, build: Callable[[], nn.Module], data
         UserError: if it fails, or returns anything else.
     """
     kind, traits = type(network), traits_of(network)
-    if kind.__module__.startswith(_OWN) or traits.wants_wiener_estimate or data.patch_size is None:
+    if kind.__module__.startswith(_OWN) or data.patch_size is None:
         return
     halo = traits.halo or 0
     side = max(data.patch_size // traits.size_divisor, 1) * traits.size_divisor

@@ -11,10 +11,10 @@ from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from deblur.blur import Kernel, convolve
 from deblur.blur.camera import ENCODED, Space
-from deblur.blur.images import Extension, as_float, pad_symmetric
+from deblur.blur.images import Extension, pad_symmetric
 from deblur.blur.kernels import Psf
 from deblur.wiener.images import GRAY_LEVELS, ByteImage, UnitImage, check_training_images, climb, mean_psnr
-from deblur.wiener.noise import ROUNDING_POWER, white_noise
+from deblur.wiener.noise import ROUNDING_POWER
 from deblur.wiener.spectra import CircularSpectrum, PowerSpectrum, dct_frequencies
 
 Spectrum = NDArray[np.complexfloating]
@@ -64,10 +64,8 @@ class WienerFilter:
 
     Attributes:
         power: S, the expected power of sharp images; in linear light, divided by the tuned ratio of `measured`.
-        noise: s^2, the expected power of the noise; with `estimate_noise`, of what is not white noise.
-        fft_noise_scale: multiple of the noise that the Fourier transform assumes; with `estimate_noise`, the multiple
-            of the rounding noise that it adds.
-        estimate_noise: whether the white noise of each image is estimated from it.
+        noise: s^2, the expected power of the noise.
+        fft_noise_scale: multiple of the noise that the Fourier transform assumes.
         boundary: how images continue; if it is circular, both spectra are of that kind and the noise scale is not used.
         space: in which images were blurred. Images and results are encoded; both spectra are of this space, each image
             divided by its contrast there. In linear light, signal and noise of a dark image are weaker alike: spectra
@@ -77,10 +75,9 @@ class WienerFilter:
     power: PowerSpectrum
     noise: PowerSpectrum
     fft_noise_scale: float = DEFAULT_NOISE_SCALE
-    estimate_noise: bool = False
     boundary: Extension = "symmetric"
     space: Space = ENCODED
-    _gains: dict[tuple[bytes, tuple[int, ...], tuple[int, ...], float], NDArray[np.float32]] = field(
+    _gains: dict[tuple[bytes, tuple[int, ...], tuple[int, ...]], NDArray[np.float32]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -90,7 +87,6 @@ class WienerFilter:
         sharp: Sequence[ByteImage],
         blurred: Sequence[ByteImage],
         kernels: Sequence[Psf],
-        estimate_noise: bool = False,
         boundary: Extension = "symmetric",
         space: Space = ENCODED,
     ) -> "WienerFilter":
@@ -107,7 +103,6 @@ class WienerFilter:
             sharp: training images, of any sizes; at least one.
             blurred: the same images degraded, rounded to 8 bits.
             kernels: of each image.
-            estimate_noise: whether to estimate the white noise of each image from it.
             boundary: how images continue beyond their boundary; symmetric also for a valid one.
             space: in which they were blurred.
 
@@ -126,10 +121,7 @@ class WienerFilter:
         spectrum = CircularSpectrum if boundary == "circular" else PowerSpectrum
         power = spectrum.measured(originals, (height, width), ROUNDING_POWER)
         noise = spectrum.measured(differences, (height, width), LEAST_NOISE_POWER, NOISE_SMOOTHING)
-        if estimate_noise:
-            white = np.mean([white_noise(as_float(decoded)) for decoded in blurred])
-            noise = noise.changed(-float(white), LEAST_NOISE_POWER)
-        found = cls(power, noise, estimate_noise=estimate_noise, boundary=boundary, space=space)
+        found = cls(power, noise, boundary=boundary, space=space)
         if boundary == "circular":
             found = replace(found, fft_noise_scale=1.0)
         triples = list(zip(sharp, blurred, kernels, strict=True))
@@ -153,103 +145,80 @@ class WienerFilter:
         """Return the filter with the ratio of signal to noise that scores highest on some images, encoded again.
 
         In linear light, the least squared error is not the best result: encoding multiplies the errors of dark areas.
-        The power of the signal is divided by the ratio, because the filter depends on signal and noise by their ratio
-        alone; files of networks hold both spectra and need no further number.
+        The power of the signal is divided by the ratio: the filter depends on the ratio of signal and noise alone.
         """
 
         def scaled(factor: float) -> WienerFilter:
             return replace(self, power=type(self.power)(self.power.power / factor))
 
         def score(factor: float) -> float:
-            restore = scaled(factor)
-            return mean_psnr(lambda image, kernel: restore(image, kernel)[0], *zip(*triples, strict=True))
+            return mean_psnr(scaled(factor), *zip(*triples, strict=True))
 
         return scaled(climb(score, 4.0, low=0.1, high=1e4, steps=(4.0, 2.0, 1.4)))
 
-    def __call__(self, blurred: UnitImage, kernel: Psf, noise_scales: Sequence[float] = (1.0,)) -> UnitImage:
-        """Restore an image once per noise scale.
+    def __call__(self, blurred: UnitImage, kernel: Psf) -> UnitImage:
+        """Restore an image.
 
         Args:
             blurred: in [0, 1], shape (H, W); it may be smaller than the kernel.
             kernel: odd-sized, of sum 1.
-            noise_scales: multiples of the measured noise to assume: above 1 for a softer result with less noise.
 
         Returns:
-            Shape (len(noise_scales), H, W), not clamped.
+            Shape (H, W), not clamped.
         """
         if self.boundary == "circular":
-            return self._restored_circularly(blurred, kernel, noise_scales)
+            return self._restored_circularly(blurred, kernel)
         if method(kernel) == "fft":
-            return np.stack([self.by_fft(blurred, kernel, factor) for factor in noise_scales])
+            return self.by_fft(blurred, kernel)
         # In float32, like the image: each array of 30 megapixels would take 240 MB in float64.
-        noise = self._noise_of(blurred)
         coefficients = fft.dctn(self.space.from_encoded(blurred.astype(np.float32, copy=False)), norm="ortho")
-        restored = np.empty((len(noise_scales), *blurred.shape), np.float32)
-        for plane, factor in zip(restored, noise_scales, strict=True):
-            for top, gain in self._gains_by_rows(kernel, blurred.shape, noise, factor):
-                rows = slice(top, top + len(gain))
-                np.multiply(coefficients[rows], gain, out=plane[rows])
-            plane[:] = self.space.to_encoded(fft.idctn(plane, norm="ortho", overwrite_x=True))
-        return restored
+        for top, gain in self._gains_by_rows(kernel, blurred.shape):
+            coefficients[top : top + len(gain)] *= gain
+        restored: UnitImage = fft.idctn(coefficients, norm="ortho", overwrite_x=True)
+        return self.space.to_encoded(restored)
 
-    def _noise_of(self, blurred: UnitImage) -> PowerSpectrum:
-        """Return the power of the noise of an image."""
-        return self.noise.changed(white_noise(blurred), LEAST_NOISE_POWER) if self.estimate_noise else self.noise
-
-    def _restored_circularly(self, blurred: UnitImage, kernel: Psf, noise_scales: Sequence[float]) -> UnitImage:
+    def _restored_circularly(self, blurred: UnitImage, kernel: Psf) -> UnitImage:
         """Restore an image with a circular boundary, as `__call__` does."""
         image = self.space.from_encoded(blurred.astype(np.float32, copy=False))
         height, width = image.shape
-        noise = self._noise_of(blurred)
         response = transfer(kernel, height, width).astype(np.complex64)
-        restored = [
-            filtered(image, wiener_gain(response, self.power, noise, factor, height, width)) for factor in noise_scales
-        ]
-        return self.space.to_encoded(np.stack(restored).astype(np.float32, copy=False))
+        restored = filtered(image, wiener_gain(response, self.power, self.noise, 1.0, height, width))
+        return self.space.to_encoded(restored.astype(np.float32, copy=False))
 
-    def _gains_by_rows(
-        self, kernel: Psf, shape: tuple[int, ...], noise: PowerSpectrum, noise_scale: float
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def _gains_by_rows(self, kernel: Psf, shape: tuple[int, ...]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield the first row and the gains of some rows of DCT coefficients at a time.
 
-        Small images have all rows at once, which are kept for the next image of the same size and kernel, unless the
-        noise of each is estimated.
+        Small images have all rows at once, which are kept for the next image of the same size and kernel.
         """
         height, width = shape
-        if height * width > LARGEST_KEPT or self.estimate_noise:
+        if height * width > LARGEST_KEPT:
             step = max(1, LARGEST_KEPT // width)
             for top in range(0, height, step):
-                rows = slice(top, min(top + step, height))
-                yield top, self._gain(kernel, (height, width), rows, noise, noise_scale)
+                yield top, self._gain(kernel, (height, width), slice(top, min(top + step, height)))
             return
-        key = (kernel.tobytes(), kernel.shape, shape, noise_scale)
+        key = (kernel.tobytes(), kernel.shape, shape)
         gain = self._gains.get(key)
         if gain is None:
-            gain = self._gain(kernel, (height, width), slice(0, height), noise, noise_scale)
+            gain = self._gain(kernel, (height, width), slice(0, height))
             if len(self._gains) >= KEPT_GAINS:
                 self._gains.clear()
             self._gains[key] = gain
         yield 0, gain
 
-    def _gain(
-        self, kernel: Psf, shape: tuple[int, int], rows: slice, noise: PowerSpectrum, noise_scale: float
-    ) -> NDArray[np.float32]:
+    def _gain(self, kernel: Psf, shape: tuple[int, int], rows: slice) -> NDArray[np.float32]:
         response = eigenvalues(kernel, *shape, rows).astype(np.float32)
         vertical, horizontal = (dct_frequencies(size) for size in shape)
-        expected, disturbing = (each.at(vertical[rows], horizontal).astype(np.float32) for each in (self.power, noise))
-        blurred_power = response * expected
-        gain: NDArray[np.float32] = blurred_power / (response * blurred_power + np.float32(noise_scale) * disturbing)
+        expected, disturbing = (
+            each.at(vertical[rows], horizontal).astype(np.float32) for each in (self.power, self.noise)
+        )
+        blurred_power: NDArray[np.float32] = response * expected
+        gain: NDArray[np.float32] = blurred_power / (response * blurred_power + disturbing)
         return gain
 
-    def by_fft(self, blurred: UnitImage, kernel: Psf, noise_scale: float = 1.0) -> UnitImage:
+    def by_fft(self, blurred: UnitImage, kernel: Psf) -> UnitImage:
         """Restore an image by Fourier transform, whatever its kernel; shape (H, W)."""
-        noise = self.noise
-        if self.estimate_noise:  # the more noise, the less do artifacts of the boundary matter
-            noise = noise.changed(white_noise(blurred) + self.fft_noise_scale * ROUNDING_POWER, LEAST_NOISE_POWER)
-        else:
-            noise_scale = noise_scale * self.fft_noise_scale
         image = self.space.from_encoded(blurred.astype(np.float32, copy=False))
-        restored = restore_by_fft(image, kernel, self.power, noise, noise_scale)
+        restored = restore_by_fft(image, kernel, self.power, self.noise, self.fft_noise_scale)
         return self.space.to_encoded(restored.astype(np.float32, copy=False))
 
 

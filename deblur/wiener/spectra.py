@@ -48,10 +48,6 @@ class PowerSpectrum:
             count += 1
         return cls(np.maximum(cls._smoothed(total / count, smoothing), least))
 
-    def changed(self, by: float, least: float) -> Self:
-        """Return the spectrum with the power of a pixel `by` added to each frequency, at least `least`."""
-        return type(self)(np.maximum(self.power + by, least))
-
     @property
     def mean(self) -> float:
         """The power of a pixel: the mean over all frequencies."""

@@ -142,7 +142,7 @@ def _sizes(pairs: Sequence[tuple[Run, Run]]) -> str:
     parts = []
     for name, run in runs.items():
         parameters, field = run.number("model.parameters"), run.number("model.receptive_field")
-        if parameters is not None and field is not None and not run.is_wiener_guided:
+        if parameters is not None and field is not None:
             parts.append(f"{name} has {parameters:,.0f} parameters and a receptive field of {field:.0f} px")
     return f"{'; '.join(parts)}." if parts else ""
 

@@ -118,8 +118,7 @@ def _best_of_each_network(answer: Answer) -> list[Configuration]:
     """Return the best configuration of each network whose receptive field has a size."""
     best: dict[str, Configuration] = {}
     for configuration in (answer.best, *(competitor.configuration for competitor in answer.competitors)):
-        if not configuration.is_wiener_guided:
-            best.setdefault(configuration.model, configuration)
+        best.setdefault(configuration.model, configuration)
     return sorted(
         best.values(),
         key=lambda configuration: (configuration.average("model.receptive_field") or 0, configuration.model),

@@ -34,7 +34,7 @@ def restored(restorer: Restorer, blurred: Pixels, kernel: Psf | None, device: to
     """
     batch = torch.from_numpy(np.ascontiguousarray(planes_of(blurred))[None]).to(device)
     with torch.inference_mode():
-        found = restorer.restore(batch, [kernel], restorer.wiener_estimate(batch, [kernel]))
+        found = restorer.restore(batch, [kernel])
     return image_of(found[0].float().numpy(force=True))
 
 

@@ -204,7 +204,7 @@ def _network(place: Path, asked: EvaluateConfig, protocol: Protocol) -> _Network
     """
     subject = open_subject(place, asked.trusted, asked.noise_sigma)
     restorer = subject.restorer
-    if not protocol.has_kernels and (restorer.needs_kernel or restorer.wants_wiener_estimate):
+    if not protocol.has_kernels and restorer.takes_kernel:
         raise UserError(
             f"{restorer.name} is a non-blind network, and protocol={protocol.name} has no kernels: give a blind "
             "network, or a "
