@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import torch
-from wiener_networks import calibrated, pairs
+from known_blurs import unrolled
 
-from deblur.blur import kernels
 from deblur.inference.weights import write_weights
-from deblur.models import SRCNN, WienerSRCNN
+from deblur.models import SRCNN
 
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 5, "noise_sigma": 0.0, "jpeg_quality": None}
 
@@ -43,24 +42,15 @@ def write_rgb_network(
     return path
 
 
-def write_non_blind_network(path: Path) -> Path:
-    """Write a network of random weights that takes the kernel of each image."""
-    model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4], "non_blind": True}
-    weights = calibrated(non_blind=True).state_dict()
-    write_weights(path, weights, {"name": path.stem, "settings": {"model": model, "blur": BOX}})
-    return path
-
-
-def write_circular_network(path: Path, boundary: str = "circular") -> Path:
-    """Write a network of random weights whose Wiener estimate assumes a circular boundary.
+def write_unrolled_network(path: Path, boundary: str = "valid") -> Path:
+    """Write a network of random weights that takes the kernel of each image.
 
     Args:
         path: of the file.
         boundary: of its data, in the settings of the file.
     """
-    model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4]}
-    network = WienerSRCNN((5, 3), (4,))
-    network.calibrate(*pairs([kernels.box(5)] * 4), boundary="circular")
+    assumed = "circular" if boundary == "circular" else "unknown"
+    model = {"_target_": "deblur.models.Unrolled", "stages": 1, "width": 4, "inner_width": 4, "boundary": assumed}
     settings = {"model": model, "blur": BOX, "data": {"boundary": boundary}}
-    write_weights(path, network.state_dict(), {"name": path.stem, "settings": settings})
+    write_weights(path, unrolled(boundary=assumed).state_dict(), {"name": path.stem, "settings": settings})
     return path

@@ -1,10 +1,5 @@
 """Words with which a training takes a second and gives the same figures on every machine."""
 
-SMALLEST = (
-    "data.patch_size=32",
-    "data.eval_crop=64",
-    "model.kernel_sizes=[5,3]",
-    "model.widths=[6]",
-    "trainer.precision=32-true",
-    "trainer.accelerator=cpu",
-)
+SMALLEST_DATA = ("data.patch_size=32", "data.eval_crop=64", "trainer.precision=32-true", "trainer.accelerator=cpu")
+SMALLEST = (*SMALLEST_DATA, "model.kernel_sizes=[5,3]", "model.widths=[6]")
+UNROLLED_MODEL = ("model=unrolled", "model.stages=1", "model.width=4", "model.inner_width=4")

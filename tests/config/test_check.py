@@ -85,7 +85,7 @@ def test_what_is_checked_stays_as_it_was(changed: Change) -> None:
 
 
 @pytest.mark.parametrize(("color", "channels"), [("gray", 1), ("rgb", 3)])
-@pytest.mark.parametrize("model", ["srcnn_9315", "resnet", "wiener_srcnn"])
+@pytest.mark.parametrize("model", ["srcnn_9315", "resnet", "unrolled"])
 def test_the_channels_of_a_network_follow_the_color(changed: Change, model: str, color: str, channels: int) -> None:
     checked = check(changed(f"model={model}", f"data.color={color}"))
     assert checked.model.channels == channels

@@ -56,10 +56,8 @@ def test_any_combination_of_options_passes(
     changed: Change, sections: dict[str, list[Any]], choice: st.DataObject
 ) -> None:
     chosen = {group: choice.draw(st.sampled_from(sections[group]), label=group) for group in GROUPS}
-    # That non-blind networks have to know the kernel is tested in test_wiener_guided_settings, test_unrolled_settings
-    has_kernels = chosen["data"]["name"] != "pairs"
-    assume((has_kernels and chosen["blur"]["name"] not in DRAWN) or "non_blind" not in chosen["model"])
-    is_one_kernel = has_kernels and chosen["blur"]["name"] != "varying"
+    # That non-blind networks have to know the kernel is tested in test_unrolled_settings
+    is_one_kernel = chosen["data"]["name"] != "pairs" and chosen["blur"]["name"] != "varying"
     assume(is_one_kernel or chosen["model"]["name"] != "unrolled")
     check(changed("") | chosen)
 

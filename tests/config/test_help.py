@@ -39,9 +39,9 @@ def test_keys_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_choice_brings_its_own_keys(capsys: pytest.CaptureFixture[str]) -> None:
-    assert train.main(["--help", "model=wiener_srcnn", "experiment=quick", "blur=motion"]) == 0
+    assert train.main(["--help", "model=unrolled", "experiment=quick", "blur=motion"]) == 0
     found = entries(capsys.readouterr().out)
-    assert found["model.noise_scales"].endswith("Allowed: a list of numbers above 0, such as [1.0]")
+    assert found["model.kernel_error"].endswith("Allowed: a number from 0 to 1")
     assert "counter-clockwise" in found["blur.angle"]
     assert "blur.size" not in found
 

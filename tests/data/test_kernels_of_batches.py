@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from known_blurs import LOPSIDED
 from noise_images import Noise
 from torch.utils.data import DataLoader
-from wiener_networks import LOPSIDED
 
 from deblur.blur import Box, Camera, Degradation, Kernel, KernelFile, Mixed, convolve
 from deblur.blur.images import Crop

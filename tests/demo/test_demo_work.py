@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from known_blurs import unrolled
 from PIL import Image
-from wiener_networks import BOX, calibrated
 
 from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
-from deblur.blur.kernels import Psf
 from deblur.demo.work import (
     FACES,
     Networks,
@@ -44,7 +43,7 @@ class Brighter(TileNetwork):
     """A network that adds as many gray levels of 255."""
 
     def __init__(self, levels: float = 0, channels: int = 1) -> None:
-        super().__init__(channels, 0, 1, None)
+        super().__init__(channels, 0, 1)
         self.levels = levels
 
     def __call__(self, surrounded: Planes) -> Planes:
@@ -118,24 +117,14 @@ def test_a_face_has_the_channels_of_the_network() -> None:
     np.testing.assert_array_equal(luma(color.pixels), gray.pixels)
 
 
-def by_wiener_guided(kernel: Psf | None) -> Restorer:
-    """A network with a Wiener estimate: of one kernel, or told each image's."""
-    network = calibrated(non_blind=True) if kernel is None else calibrated(kernel)
-    return Restorer("wiener_guided", {}, TorchNetwork(network, torch.device("cpu")))
-
-
-def test_a_network_with_a_wiener_estimate_restores_with_and_without_a_blur() -> None:
-    face, wiener_guided = sample_face(1), by_wiener_guided(BOX)
-    outcome = blur_and_restore(face, wiener_guided, blur_of("box", {"size": 5}, 2))
-    assert np.array_equal(outcome.after.pixels, wiener_guided(outcome.before.pixels))
-    assert not np.array_equal(outcome.after.pixels, outcome.before.pixels)
-    assert outcome.gain is not None
-    assert np.array_equal(blur_and_restore(face, wiener_guided).after.pixels, wiener_guided(face.pixels))
+def by_unrolled() -> Restorer:
+    """A network that takes the kernel of each image."""
+    return Restorer("unrolled", {}, TorchNetwork(unrolled(), torch.device("cpu")))
 
 
 @pytest.mark.parametrize(("family", "size"), [("motion", 11), ("trajectory", None)])
 def test_a_network_is_told_what_the_page_blurs_with(family: str, size: int | None) -> None:
-    face, told, blur = sample_face(1), by_wiener_guided(None), blur_of(family, STARTS, 1)
+    face, told, blur = sample_face(1), by_unrolled(), blur_of(family, STARTS, 1)
     outcome = blur_and_restore(face, told, blur)
     kernel = drawn(blur, "demo").kernel.psf
     assert size is None or kernel.shape == (1, size)
@@ -144,19 +133,18 @@ def test_a_network_is_told_what_the_page_blurs_with(family: str, size: int | Non
 
 
 def test_a_network_that_needs_the_kernel_is_refused_for_a_blur_that_varies() -> None:
-    with pytest.raises(UserError, match="The network wiener_guided needs one kernel for the whole image"):
-        blur_and_restore(sample_face(1), by_wiener_guided(None), blur_of("varying", STARTS, 0))
+    with pytest.raises(UserError, match="The network unrolled needs one kernel for the whole image"):
+        blur_and_restore(sample_face(1), by_unrolled(), blur_of("varying", STARTS, 0))
 
 
 @pytest.mark.parametrize("is_sharp", [False, True])
 def test_a_network_that_nobody_can_tell_the_kernel_is_refused(is_sharp: bool) -> None:
     sentence = (
-        "The network wiener_guided needs the kernel that blurred an image, which is not known of this one: choose "
-        "another "
+        "The network unrolled needs the kernel that blurred an image, which is not known of this one: choose another "
         "network, or have an image blurred here."
     )
     with pytest.raises(UserError, match=f"^{re.escape(sentence)}$"):
-        blur_and_restore(impulse(225), by_wiener_guided(None), is_sharp=is_sharp)
+        blur_and_restore(impulse(225), by_unrolled(), is_sharp=is_sharp)
 
 
 def test_sixteen_bits_stay_where_nothing_is_blurred() -> None:

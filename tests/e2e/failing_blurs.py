@@ -21,7 +21,7 @@ ERRORS = {
 
 
 class FailingBox(Box):
-    """Fails in a loader process, not where a network is calibrated or a sample is drawn."""
+    """Fails in a loader process, not where a sample is drawn."""
 
     def __init__(self, how: str, **settings: Any) -> None:
         super().__init__(**settings)

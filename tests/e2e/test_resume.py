@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from run_content import content_of, tensorboard_of
-from small_trainings import SMALLEST
+from small_trainings import SMALLEST_DATA, UNROLLED_MODEL
 from workplaces import SMALL, Workplace
 
 from deblur.train import main
@@ -112,11 +112,10 @@ def test_every_schedule_resumes_with_any_number_of_loader_processes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("overrides", [("experiment=wiener", "blur=box"), ("experiment=known_kernel",)])
-def test_presets_with_a_loader_process_resume(tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]) -> None:
-    network = ("model.kernel_sizes=[5,3]", "model.widths=[4]", "model.dropout=0.2")
-    small = ("data.max_images=16", "data.patch_size=16", "data.eval_crop=48", "trainer.max_epochs=3")
-    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *overrides, *small, *network, *SMALLEST[-2:])
+@pytest.mark.parametrize("overrides", [("experiment=one_kernel", "blur=box"), ("experiment=known_kernel",)])
+def test_presets_of_the_known_kernel_resume(tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]) -> None:
+    small = ("data.max_images=16", "trainer.max_epochs=3", *SMALLEST_DATA, *UNROLLED_MODEL[2:])
+    assert_resumed_equals_uninterrupted(tmp_path, cache_root, *overrides, *small)
 
 
 def test_a_run_that_was_stopped_in_its_test_is_finished(finished: Workplace, workplace: Workplace) -> None:

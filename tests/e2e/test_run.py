@@ -50,7 +50,7 @@ def test_the_metrics_are_the_means_of_the_images(finished: Workplace) -> None:
     assert {row["blur"] for row in rows} == {"box"}
     assert {row["size"] for row in rows} == {"7.0"}
     size = {"parameters": 25 * 6 + 6 + 9 * 6 + 1, "macs_per_pixel": 204, "receptive_field": 7}
-    assert metrics["model"] == {**size, "wiener_guided": False}
+    assert metrics["model"] == size
     assert metrics["precision"] == "32-true"
     assert metrics["versions"]["torch"] == torch.__version__
 

@@ -59,7 +59,6 @@ def evaluated(place: Workplace, folder: Path, *overrides: str) -> dict[str, dict
 def test_the_run_restores_and_says_what_its_network_is(unrolled: Workplace) -> None:
     metrics = unrolled.read("metrics.json")
     assert metrics["test"]["gain"] > 1
-    assert metrics["model"]["wiener_guided"] is False
     assert metrics["model"]["macs_per_pixel"] > 0
     assert metrics["model"]["receptive_field"] is None
     assert config_of_run(unrolled.run)["model"]["boundary"] == "unknown"

@@ -1,10 +1,8 @@
 """What an evaluation says of a network that was trained for other images."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
-from wiener_networks import calibrated
 
 from deblur.blur.camera import ENCODED, Space
 from deblur.blur.images import Boundary, Crop
@@ -16,40 +14,7 @@ LINEAR = Space(linear=True)
 CAMERA = {"camera": {"linear": True, "exposure": [0.7, 1.4]}}
 
 
-def notes(assumed: str, boundaries: Sequence[Boundary], *, is_linear: bool, space: Space) -> list[str]:
-    restorer = NetworkRestorer("own", calibrated())
-    assert restorer.prefilter is not None
-    restorer.prefilter = replace(restorer.prefilter, boundary=assumed, linear_light=is_linear)  # type: ignore[arg-type] # a Literal of pytest's parameters
-    restorer.space = Space(is_linear)
-    return differing_assumptions(restorer, [Crop(boundary) for boundary in boundaries], space)
-
-
-@pytest.mark.parametrize(
-    ("assumed", "boundaries", "expected"),
-    [
-        ("symmetric", ["symmetric", "valid"], ""),
-        ("circular", ["circular"], ""),
-        ("circular", ["symmetric", "valid"], "a circular boundary, as in its training, and here the boundary is symm"),
-        ("circular", ["valid"], "a circular boundary, as in its training, and here the boundary is valid: its results"),
-        ("symmetric", ["circular"], "a symmetric boundary, as in its training, and here the boundary is circular"),
-    ],
-)
-def test_another_boundary_is_said(assumed: str, boundaries: Sequence[Boundary], expected: str) -> None:
-    found = notes(assumed, boundaries, is_linear=False, space=ENCODED)
-    assert (len(found) == 1 and expected in found[0]) if expected else found == []
-
-
-@pytest.mark.parametrize("is_linear", [True, False])
-def test_another_space_is_said(is_linear: bool) -> None:
-    assert notes("symmetric", ["valid"], is_linear=is_linear, space=Space(is_linear)) == []
-    (found,) = notes("symmetric", ["valid"], is_linear=is_linear, space=Space(not is_linear))
-    expected = "a blur in linear light, as in its training, and here the blur is in encoded values"
-    assert (
-        expected if is_linear else "a blur in encoded values, as in its training, and here the blur is in linear light"
-    ) in found
-
-
-def test_a_network_without_a_pre_filter_assumes_nothing() -> None:
+def test_a_blind_network_assumes_nothing() -> None:
     restorer = NetworkRestorer("own", SRCNN([5, 3], [4]))
     assert differing_assumptions(restorer, [Crop("circular")], LINEAR) == []
 

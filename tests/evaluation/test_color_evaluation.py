@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from known_blurs import BOX, LOPSIDED, pairs, unrolled
 from numpy.typing import NDArray
 from PIL import Image
 from small_trainings import SMALLEST
 from torch import Tensor, nn
-from wiener_networks import BOX, LOPSIDED, calibrated, pairs
 
 import deblur
 from deblur import evaluate, export, report, train
 from deblur.baselines import BASELINES, make
+from deblur.blur.kernels import Psf
 from deblur.config import check
 from deblur.errors import UserError
 from deblur.evaluation.matrix import matrix_table
@@ -35,12 +36,11 @@ from deblur.evaluation.session import _fitted
 from deblur.export.onnx import as_onnx
 from deblur.inference.onnx_network import open_onnx
 from deblur.inference.pixels import restore_pixels
-from deblur.metrics import PSNR
 from deblur.metrics.images import psnr
-from deblur.metrics.measuring import measure
 from deblur.models import SRCNN
 from deblur.runs.records import read_config
 from deblur.synthesis.faces import draw
+from deblur.wiener.noise import noise_sigma_of
 
 Evaluate = Callable[..., Any]
 Refuse = Callable[..., str]
@@ -115,7 +115,7 @@ def test_the_luma_route_adds_one_amount_to_all_channels() -> None:
     given = colors()
     restorer = for_images(NetworkRestorer("net", some_network()), 3, "luma")
     with torch.inference_mode():
-        restored = restorer.restore(given, [BOX] * 2, None)
+        restored = restorer.restore(given, [BOX] * 2)
         luma = (given * LUMA[:, None, None]).sum(1, keepdim=True)
         change = some_network()(luma).clamp(0, 1) - luma
     assert change.abs().max() > 0.01
@@ -132,7 +132,7 @@ def test_the_route_by_channels_is_the_network_on_each_plane() -> None:
     network = some_network()
     restorer = for_images(NetworkRestorer("net", network), 3, "channels")
     with torch.inference_mode():
-        restored = restorer.restore(given, [BOX] * 2, None)
+        restored = restorer.restore(given, [BOX] * 2)
         for channel in range(3):
             plane = network(given[:, channel : channel + 1]).clamp(0, 1)
             torch.testing.assert_close(restored[:, channel : channel + 1], plane, rtol=0, atol=1e-6)
@@ -145,7 +145,7 @@ def test_a_gray_network_on_rgb_images_is_what_restore_does(color: Any, gray: Pat
     alone = deblur.load(gray, accelerator="cpu", precision="32-true")(image, color=color)
     subject = for_images(NetworkRestorer("net", loaded(gray)), 3, color)
     with torch.inference_mode():
-        restored = subject.restore(given, [BOX], None)[0].permute(1, 2, 0).numpy()
+        restored = subject.restore(given, [BOX])[0].permute(1, 2, 0).numpy()
     assert np.abs(alone - image).max() > 1e-3
     np.testing.assert_allclose(restored, alone, rtol=0, atol=1e-5)
 
@@ -157,57 +157,36 @@ def loaded(run: Path) -> nn.Module:
 
 
 @pytest.mark.parametrize("color", ["luma", "channels"])
-def test_a_wiener_guided_gray_network_gets_the_estimate_of_each_plane(color: Any) -> None:
-    network = calibrated(non_blind=True)
+def test_a_gray_network_gets_the_kernel_and_the_noise_of_each_plane(color: Any) -> None:
+    network = unrolled()
     given, kernels = colors(2), [BOX, LOPSIDED]
     restorer = for_images(NetworkRestorer("net", network), 3, color)
-    assert restorer.wants_wiener_estimate
-    assert restorer.wiener_estimate(given, kernels) is None
-    prefilter = network.prefilter()
+    assert restorer.takes_kernel
 
-    def alone(kernel: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    def alone(kernel: Psf) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         def restore(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-            estimate = torch.from_numpy(prefilter(plane, kernel))[None]
-            found: NDArray[np.float32] = network(torch.from_numpy(plane)[None, None], estimate)[0, 0].numpy()
+            known = torch.from_numpy(kernel)[None], torch.tensor([noise_sigma_of(plane[None], kernel)])
+            found: NDArray[np.float32] = network(torch.from_numpy(plane)[None, None], *known)[0, 0].numpy()
             return found
 
         return restore
 
     with torch.inference_mode():
-        restored = restorer.restore(given, kernels, None)
+        restored = restorer.restore(given, kernels)
         for place, kernel in enumerate(kernels):
             image = np.ascontiguousarray(given[place].permute(1, 2, 0).numpy())
             expected = restore_pixels(image, alone(kernel), color)
-            np.testing.assert_allclose(restored[place].permute(1, 2, 0).numpy(), expected, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(restored[place].permute(1, 2, 0).numpy(), expected, rtol=0, atol=1e-5)
 
 
-def test_a_wiener_guided_rgb_network_gets_the_estimates_of_all_channels() -> None:
-    torch.manual_seed(0)
-    network = calibrated(non_blind=True, noise_scales=[1.0, 4.0])
-    from deblur.models import WienerSRCNN
-
-    in_color = WienerSRCNN((5, 3), (4,), non_blind=True, noise_scales=[1.0, 4.0], channels=3).eval()
-    faces, blurred, kernels = pairs([BOX] * 4)
-    in_color.calibrate(*([np.dstack([image] * 3) for image in images] for images in (faces, blurred)), kernels)
-    restorer, alone = NetworkRestorer("net", in_color), NetworkRestorer("net", network)
-    assert (restorer.channels, alone.channels) == (3, 1)
+def test_an_rgb_network_gets_all_channels_and_the_kernel_of_each_image() -> None:
+    network = unrolled(channels=3)
     given = colors(2)
-    found = restorer.wiener_estimate(given, [BOX, LOPSIDED])
-    assert found is not None
-    assert found.shape == (2, 6, 31, 40)
-    for channel in range(3):
-        plane = alone.wiener_estimate(given[:, channel : channel + 1], [BOX, LOPSIDED])
-        assert plane is not None
-        torch.testing.assert_close(found[:, [channel, 3 + channel]], plane, rtol=0, atol=1e-4)
-    assert restorer.restore(given, [BOX, LOPSIDED], found).shape == given.shape
-
-
-def test_the_psnr_of_the_estimate_is_of_all_channels_of_the_first_noise_scale() -> None:
-    sharp = colors()
-    estimate = torch.cat([sharp + 0.1, torch.zeros_like(sharp)], dim=1)
-    batch = {"blurred": sharp * 0.5, "sharp": sharp, "wiener_estimate": estimate}
-    found = measure(sharp, batch, [PSNR], of_input=True)["wiener_psnr"]
-    np.testing.assert_allclose(found.numpy(), 20.0, atol=1e-3)
+    with torch.inference_mode():
+        restored = NetworkRestorer("net", network, noise_sigma=2.0).restore(given, [BOX, LOPSIDED])
+        for place, kernel in enumerate((BOX, LOPSIDED)):
+            expected = network(given[place : place + 1], torch.from_numpy(kernel)[None], torch.tensor([2.0]))
+            torch.testing.assert_close(restored[place : place + 1], expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in BASELINES if name != "richardson_lucy"])
@@ -215,7 +194,7 @@ def test_a_baseline_restores_each_channel_as_a_gray_image(name: str) -> None:
     baseline = make(name)
     baseline.fit(*pairs([BOX] * 3))
     given, kernels = colors(), [BOX, LOPSIDED]
-    restored = BaselineRestorer(baseline).restore(given, kernels, None)
+    restored = BaselineRestorer(baseline).restore(given, kernels)
     assert restored.shape == given.shape
     for place, kernel in enumerate(kernels):
         for channel in range(3):
@@ -243,25 +222,12 @@ def test_a_baseline_is_tuned_on_all_channels(rgb: Path, cache_root: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("is_wiener_guided", [False, True])
-def test_an_exported_network_knows_its_channels(channels: int, is_wiener_guided: bool, tmp_path: Path) -> None:
-    if is_wiener_guided:
-        from deblur.models import WienerSRCNN
-
-        network: Any = WienerSRCNN((5, 3), (4,), non_blind=True, noise_scales=[1.0, 4.0], channels=channels).eval()
-        faces, blurred, kernels = pairs([BOX] * 2)
-        in_color = [
-            [np.dstack([image] * 3) if channels == 3 else image for image in images] for images in (faces, blurred)
-        ]
-        network.calibrate(*in_color, kernels)
-    else:
-        network = some_network(channels)
+def test_an_exported_network_knows_its_channels(channels: int, tmp_path: Path) -> None:
+    network = some_network(channels)
     by_torch = NetworkRestorer("net", network)
-    model = {"_target_": f"deblur.models.{type(network).__name__}"}
-    settings = {"model": model, "blur": {"_target_": "deblur.blur.Box"}}
+    settings = {"model": {"_target_": "deblur.models.SRCNN"}, "blur": {"_target_": "deblur.blur.Box"}}
     description = {"name": "net", "settings": settings, "halo": network.halo, "channels": channels}
-    described = {"prefilter": network.prefilter().as_plain()} if is_wiener_guided else {}
-    content, _ = as_onnx(network, description | described)
+    content, _ = as_onnx(network, description)
     (tmp_path / "net.onnx").write_bytes(content)
     by_onnx = ExportedRestorer("net", open_onnx(tmp_path / "net.onnx")[1])
     assert by_onnx.channels == channels
@@ -269,7 +235,7 @@ def test_an_exported_network_knows_its_channels(channels: int, is_wiener_guided:
 
     def restored(restorer: Restorer) -> Tensor:
         with torch.inference_mode():
-            return restorer.restore(given, kernels, restorer.wiener_estimate(given, kernels))
+            return restorer.restore(given, kernels)
 
     torch.testing.assert_close(restored(by_onnx), restored(by_torch), rtol=0, atol=1e-5)
 

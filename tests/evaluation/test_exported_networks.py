@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from wiener_networks import calibrated
 
 from deblur import evaluate, export
 from deblur.export.onnx import as_onnx
@@ -34,7 +33,6 @@ NAMES = [
 FEW = ("data.max_images=12", "data.eval_crop=32")
 DECIBELS = 1e-3  # between torch and onnxruntime
 BOX = {"name": "box", "_target_": "deblur.blur.Box", "size": 5, "noise_sigma": 2.0, "jpeg_quality": None}
-COLORS = {1: "gray", 3: "rgb"}  # data.color of so many channels
 
 
 def means(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -77,31 +75,6 @@ def test_an_exported_network_stands_beside_a_baseline(exported: Path, evaluated:
     summary = evaluated(f"run={exported / 'net.onnx'}", "baseline=[none]", *FEW, "split=all").summary
     for boundary in summary["boundaries"].values():
         assert len(boundary["restorers"]) == 2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("told", "channels"), [(False, 1), (True, 1), (False, 3)])
-def test_a_wiener_estimate_is_made_for_an_exported_network(
-    told: bool, channels: int, tmp_path: Path, evaluated: Evaluate
-) -> None:
-    network = calibrated(non_blind=told, noise_scales=[1.0, 4.0], channels=channels)
-    model = {"_target_": "deblur.models.WienerSRCNN", "kernel_sizes": [5, 3], "widths": [4]}
-    model |= {"non_blind": told, "noise_scales": [1.0, 4.0], "dropout": 0.0, "channels": channels}
-    description = {"name": "net", "settings": {"model": model, "blur": BOX}}
-    description |= {"halo": network.halo, "channels": channels}
-    write_weights(tmp_path / "net.safetensors", network.state_dict(), description)
-    content, _ = as_onnx(network, description | {"prefilter": network.prefilter().as_plain()})
-    (tmp_path / "net.onnx").write_bytes(content)
-    by_torch, by_onnx = (
-        means(evaluated(f"run={tmp_path / name}", f"data.color={COLORS[channels]}", *FEW, "split=all").summary)
-        for name in ("net.safetensors", "net.onnx")
-    )
-    assert (
-        by_torch.keys() == by_onnx.keys() == {"symmetric", "valid"}
-    )  # a network with a Wiener estimate relies on the boundary
-    for boundary, theirs in by_torch.items():
-        for key, value in theirs.items():
-            assert by_onnx[boundary][key] == pytest.approx(value, abs=DECIBELS), (boundary, key)
 
 
 def test_an_exported_network_for_rgb_is_not_given_gray_images(tmp_path: Path, refused: Refuse) -> None:

@@ -2,14 +2,11 @@ import csv
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from deblur import evaluate, report
-from deblur.evaluation.receptive_field import networks_on
-from deblur.runs.records import read_config
 
 OVERRIDES = ("optimal_linear=true", "data.max_images=16", "data.eval_crop=64", "accelerator=cpu")
 
@@ -38,22 +35,6 @@ def test_the_networks_of_a_sweep_stand_beside_the_filters(
     assert evaluate.main([*OVERRIDES, "sweep=two", "blur=box", *places]) == 0
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("7 px"))
     assert "srcnn_915, lr 0.001" in line  # two layers of 5 and 3 px see 7 px
-
-
-def test_a_network_with_a_wiener_estimate_has_no_size_to_stand_at(run: Path, tmp_path: Path) -> None:
-    shutil.copytree(run, tmp_path / "run")
-    metrics = json.loads((run / "metrics.json").read_text())
-
-    def beside(model: dict[str, Any]) -> list[int]:
-        (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics | {"model": model}))
-        blur, fingerprint = read_config(run)["blur"], metrics["data"]["fingerprint"]
-        found = networks_on([tmp_path / "run"], blur, fingerprint, metrics["test"]["input_psnr"])
-        return [network["size"] for network in found]
-
-    assert metrics["model"]["wiener_guided"] is False
-    assert beside(metrics["model"]) == [7]
-    assert beside({key: value for key, value in metrics["model"].items() if key != "wiener_guided"}) == [7]  # of old
-    assert beside(metrics["model"] | {"wiener_guided": True}) == []
 
 
 @pytest.mark.slow

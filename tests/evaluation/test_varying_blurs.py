@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from small_trainings import SMALLEST
+from small_trainings import SMALLEST_DATA, UNROLLED_MODEL
 
 from deblur import evaluate, report, train
 from deblur.config import TrainConfig, check
@@ -19,12 +19,12 @@ VARYING = ("blur=varying", "blur.extent=9", "blur.kind=rotation", "data.max_imag
 
 
 @pytest.fixture(scope="module")
-def non_blind(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Path:
+def known_kernel(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Path:
     """The output folder of a sweep of one network, which is told the kernel of each image."""
-    root = tmp_path_factory.mktemp("non_blind") / "outputs"
+    root = tmp_path_factory.mktemp("known_kernel") / "outputs"
     places = (f"paths.output_root={root}", f"paths.cache_root={cache_root}")
-    words = ("model=wiener_srcnn", "model.non_blind=true", "blur=motion", "blur.angle=[0,180]", "data.max_images=16")
-    assert train.main([*words, "-m", "sweep=told", "trainer.max_epochs=1", *SMALLEST, *places]) == 0
+    words = (*UNROLLED_MODEL, "blur=motion", "blur.angle=[0,180]", "data.max_images=16")
+    assert train.main([*words, "-m", "sweep=told", "trainer.max_epochs=1", *SMALLEST_DATA, *places]) == 0
     return root
 
 
@@ -70,24 +70,24 @@ def test_baselines_that_need_a_kernel_are_refused(refused: Callable[..., str], b
 
 @pytest.mark.slow
 def test_a_network_that_is_told_the_kernel_is_refused(
-    non_blind: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    known_kernel: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (run,) = (path.parent for path in non_blind.glob("sweeps/told/*/status.json"))
+    (run,) = (path.parent for path in known_kernel.glob("sweeps/told/*/status.json"))
     places = (f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
     capsys.readouterr()
     assert evaluate.main([f"run={run}", "blur=varying", "accelerator=cpu", *places]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: A network with a Wiener estimate needs one kernel for the whole image, and with")
+    assert said.startswith("error: An unrolled network needs one kernel for the whole image, and with")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
 def test_the_matrix_measures_blind_networks_on_varying_blur_and_leaves_others_empty(
-    trained: Path, non_blind: Path, cache_root: Path, tmp_path: Path
+    trained: Path, known_kernel: Path, cache_root: Path, tmp_path: Path
 ) -> None:
     sweep = tmp_path / "outputs" / "sweeps" / "two"
     shutil.copytree(trained / "sweeps" / "two", sweep)
-    (told,) = (path.parent for path in non_blind.glob("sweeps/told/*/status.json"))
+    (told,) = (path.parent for path in known_kernel.glob("sweeps/told/*/status.json"))
     shutil.copytree(told, sweep / told.name)
     (box,) = (path.parent for path in sweep.glob("*-box-*/status.json"))
     config = yaml.safe_load((box / "config.yaml").read_text())

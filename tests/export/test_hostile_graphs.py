@@ -302,7 +302,6 @@ METADATA: dict[str, tuple[dict[str, Any], str]] = {
     "epoch": ({"metrics": {"val": {"epoch": 1.5}}}, "metrics.val.epoch: "),
     "fingerprint": ({"metrics": {"data": {"fingerprint": 3}}}, "metrics.data.fingerprint: "),
     "counts": ({"metrics": {"data": {"counts": {"train": "all"}}}}, "metrics.data.counts.train: "),
-    "prefilter": ({"prefilter": 3}, "prefilter: "),
     "model": ({"settings": {"model": {"_target_": 3}, "blur": {}}}, "settings.model._target_: "),
     "blur": ({"settings": {"model": {}, "blur": {"name": ["box"]}}}, "settings.blur.name: "),
     "families": ({"settings": {"model": {}, "blur": {"families": [1]}}}, "settings.blur.families: "),
@@ -342,7 +341,7 @@ def test_the_sizes_of_a_network_are_those_that_it_computes() -> None:
     for shape in ((1, 1, 1, 1), (1, 1, 7, 45), (1, 1, 300, 311)):
         sizes.check({"blurred": shape})
     with pytest.raises(UnusableGraph, match="it has 1 inputs instead of 2"):
-        sizes.check({"blurred": (1, 1, 3, 3), "wiener_estimate": (1, 1, 3, 3)})
+        sizes.check({"blurred": (1, 1, 3, 3), "other": (1, 1, 3, 3)})
 
 
 class _Sorted(nn.Module):

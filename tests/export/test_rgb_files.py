@@ -17,7 +17,6 @@ from network_files import BOX
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
-from wiener_networks import calibrated
 
 import deblur
 from deblur.errors import UserError
@@ -29,10 +28,9 @@ from deblur.inference.onnx_network import open_onnx
 from deblur.inference.tiles import TiledNetwork
 from deblur.inference.trained import Trained, load_trained
 from deblur.inference.weights import write_weights
-from deblur.models import SRCNN, ResNet, WienerSRCNN
+from deblur.models import SRCNN, ResNet
 
 Tree = dict[str, Any]
-FACTORS = (1.0, 9.0)
 
 
 def srcnn() -> tuple[nn.Module, Tree]:
@@ -47,16 +45,7 @@ def resnet() -> tuple[nn.Module, Tree]:
     return network, {"_target_": "deblur.models.ResNet", **layers}
 
 
-def wiener_srcnn() -> tuple[nn.Module, Tree]:
-    layers: Tree = {"kernel_sizes": [5, 3], "widths": [4], "noise_scales": list(FACTORS), "channels": 3}
-    return calibrated(**layers), {"_target_": "deblur.models.WienerSRCNN", **layers}
-
-
-BUILDS: dict[str, Callable[[], tuple[nn.Module, Tree]]] = {
-    "srcnn": srcnn,
-    "resnet": resnet,
-    "wiener_srcnn": wiener_srcnn,
-}
+BUILDS: dict[str, Callable[[], tuple[nn.Module, Tree]]] = {"srcnn": srcnn, "resnet": resnet}
 
 
 @pytest.fixture(scope="module", params=BUILDS)
@@ -68,8 +57,7 @@ def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     assert description["channels"] == 3
     folder = tmp_path_factory.mktemp("rgb")
     write_weights(folder / "net.safetensors", network.state_dict(), description)
-    prefilter = {"prefilter": network.prefilter().as_plain()} if isinstance(network, WienerSRCNN) else {}
-    content, difference = as_onnx(network, description | prefilter)
+    content, difference = as_onnx(network, description)
     assert difference < 1e-5
     (folder / "net.onnx").write_bytes(content)
     return folder
@@ -78,15 +66,13 @@ def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize("shape", [(1, 1), (37, 53), (5, 301)])
 def test_the_graph_takes_and_gives_three_channels(files: Path, shape: tuple[int, int]) -> None:
     session = onnxruntime.InferenceSession(files / "net.onnx")
-    planes = {"blurred": 3, "wiener_estimate": 3 * len(FACTORS), "restored": 3}
-    assert all(each.shape[1] == planes[each.name] for each in (*session.get_inputs(), *session.get_outputs()))
-    random = np.random.default_rng(0)
-    given = {
-        each.name: random.random((2, planes[each.name], *shape), dtype=np.float32) for each in session.get_inputs()
-    }
-    (restored,) = session.run(["restored"], given)
+    named = {each.name: each.shape for each in (*session.get_inputs(), *session.get_outputs())}
+    sides = ["batch", 3, "height", "width"]
+    assert named == {"blurred": sides, "restored": sides}
+    given = np.random.default_rng(0).random((2, 3, *shape), dtype=np.float32)
+    (restored,) = session.run(["restored"], {"blurred": given})
     with torch.inference_mode():
-        expected = load_trained(files / "net.safetensors").network(*map(torch.from_numpy, given.values())).numpy()
+        expected = load_trained(files / "net.safetensors").network(torch.from_numpy(given)).numpy()
     np.testing.assert_allclose(restored, expected, rtol=0, atol=1e-5)
 
 
@@ -179,9 +165,6 @@ def test_the_card_says_that_images_are_rgb() -> None:
     assert "| Channels | 3 |" in text
     assert "Batches (N, 3, H, W) work as well." in text
     assert "- Images are RGB in [0, 1] as files store them" in text
-    wiener = card("wiener_srcnn", "onnx")
-    assert "besides `blurred`, (N, 3, H, W) in [0, 1]" in wiener
-    assert "`wiener_estimate`,\n(N, 6, H, W), which deblur computes" in wiener
 
 
 @pytest.mark.slow

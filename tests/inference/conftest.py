@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from network_files import write_network, write_non_blind_network
+from network_files import write_network, write_unrolled_network
 
 from deblur import restore
 
@@ -25,7 +25,7 @@ def brighter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def known_kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A non-blind network, which needs the kernel of each image."""
-    return write_non_blind_network(tmp_path_factory.mktemp("networks") / "told.safetensors")
+    return write_unrolled_network(tmp_path_factory.mktemp("networks") / "told.safetensors")
 
 
 class Told:

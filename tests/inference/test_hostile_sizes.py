@@ -26,7 +26,7 @@ Psf = dict[str, Tensor]
 
 SMALL = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 1], "widths": [2]}
 RESNET = {"_target_": "deblur.models.ResNet", "blocks": 0, "width": 4}
-WIENER = SMALL | {"_target_": "deblur.models.WienerSRCNN"}
+UNROLLED = {"_target_": "deblur.models.Unrolled", "stages": 1, "width": 4, "inner_width": 4}
 BLUR = {"_target_": "deblur.blur.Box", "size": 3}
 WEIGHTS = SRCNN([3, 1], [2]).state_dict()
 GROWTH = 300 * 2**20  # bytes; one array of what the files ask for has more
@@ -59,7 +59,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "blocks": (RESNET | {"blocks": 10**9}, "it has more parameters than the 4 arrays of weights that the file holds"),
     "layers": (SMALL | {"kernel_sizes": [1] * 9000, "widths": [2] * 8999}, "it has more parameters than the 4 arrays"),
     "a list of layers": (SMALL | {"kernel_sizes": [1] * 50_000, "widths": [2] * 49_999}, "holds too many values"),
-    "planes": (WIENER | {"noise_scales": [1.0] * 9000}, "does not fit its network"),
+    "stages": (UNROLLED | {"stages": 10**9}, "it has more parameters than the 4 arrays of weights that the file holds"),
     "negative": (SMALL | {"widths": [-5]}, f"{NOT_ALLOWED}widths=[-5] is not allowed: give a list of positive whole"),
     "true": (SMALL | {"widths": [True]}, f"{NOT_ALLOWED}widths=[true] is not allowed"),
     "a fraction": (SMALL | {"widths": [2.5]}, f"{NOT_ALLOWED}widths=[2.5] is not allowed"),
@@ -70,7 +70,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "null": (SMALL | {"widths": None}, f"{NOT_ALLOWED}widths=null is not allowed"),
     "a mapping": (SMALL | {"widths": {"a": 1}}, f"{NOT_ALLOWED}widths={{...}} is not allowed"),
     "true blocks": (RESNET | {"blocks": True}, f"{NOT_ALLOWED}blocks=true is not allowed"),
-    "true kernels": (WIENER | {"non_blind": 1}, f"{NOT_ALLOWED}non_blind=1 is not allowed"),
+    "true stages": (UNROLLED | {"stages": True}, f"{NOT_ALLOWED}stages=true is not allowed"),
     "channels of an RGB network": (SMALL | {"channels": 3}, "does not fit its network"),
     "channels of no image": (SMALL | {"channels": 2}, f"{NOT_ALLOWED}channels=2 is not allowed: give 1 with"),
     "channels without end": (SMALL | {"channels": 10**9}, f"{NOT_ALLOWED}channels=1000000000 is not allowed"),

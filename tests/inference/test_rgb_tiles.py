@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from known_blurs import KERNELS, unrolled
 from network_files import write_rgb_network
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from wiener_networks import KERNELS, calibrated
 
 import deblur
 from deblur.errors import UserError
 from deblur.inference.tiles import KnownBlur, TiledNetwork
 from deblur.inference.torch_network import TorchNetwork
-from deblur.models import SRCNN, ResNet, WienerSRCNN
+from deblur.models import SRCNN, ResNet
 
 CPU = torch.device("cpu")
 SHAPES = [(1, 1), (1, 40), (3, 2), (17, 33), (61, 47)]
@@ -35,11 +35,7 @@ def resnet() -> ResNet:
     return network
 
 
-def wiener_srcnn(**settings: bool) -> WienerSRCNN:
-    return calibrated(KERNELS["lopsided"], noise_scales=(1.0, 9.0), channels=3, **settings)
-
-
-BUILDS: dict[str, Callable[[], nn.Module]] = {"srcnn": srcnn, "resnet": resnet, "wiener_srcnn": wiener_srcnn}
+BUILDS: dict[str, Callable[[], nn.Module]] = {"srcnn": srcnn, "resnet": resnet}
 
 
 def levels(height: int, width: int) -> NDArray[np.uint8]:
@@ -51,11 +47,9 @@ def unit(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def whole(network: nn.Module, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    given = [np.moveaxis(unit(image), 2, 0)[None]]
-    if isinstance(network, WienerSRCNN):
-        given.append(network.prefilter()(unit(image))[None])
+    given = torch.from_numpy(np.ascontiguousarray(np.moveaxis(unit(image), 2, 0)))[None]
     with torch.inference_mode():
-        restored: Tensor = network.eval()(*(torch.from_numpy(np.ascontiguousarray(each)) for each in given))
+        restored: Tensor = network.eval()(given)
     return np.moveaxis(restored[0].numpy(), 0, 2)
 
 
@@ -86,14 +80,17 @@ def test_each_tile_is_of_its_place() -> None:
     assert seen.all()
 
 
-def test_each_image_may_bring_its_kernel() -> None:
-    network, image = wiener_srcnn(non_blind=True), levels(31, 33)
-    restored = TiledNetwork(TorchNetwork(network, CPU), 16).restore(image, known=KnownBlur(KERNELS["even"]))
-    estimate = network.prefilter()(unit(image), KERNELS["even"])
-    blurred = np.ascontiguousarray(np.moveaxis(unit(image), 2, 0))
-    with torch.inference_mode():
-        expected = network(torch.from_numpy(blurred)[None], torch.from_numpy(estimate)[None])[0].numpy()
-    np.testing.assert_allclose(np.moveaxis(restored, 2, 0), expected, rtol=0, atol=1e-6)
+def test_each_image_brings_its_kernel() -> None:
+    network, image = unrolled(channels=3), levels(31, 33)
+    blurred = torch.from_numpy(np.ascontiguousarray(np.moveaxis(unit(image), 2, 0)))[None]
+    tiled = TiledNetwork(TorchNetwork(network, CPU), 16)
+    for kernel in KERNELS.values():
+        restored = tiled.restore(image, known=KnownBlur(kernel, noise_sigma=2.0))
+        with torch.inference_mode():
+            expected = network(blurred, torch.from_numpy(kernel)[None], torch.tensor([2.0]))[0].numpy()
+        np.testing.assert_allclose(np.moveaxis(restored, 2, 0), expected, rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="needs the kernel of each image"):
+        tiled.restore(image)
 
 
 class Padding(nn.Module):

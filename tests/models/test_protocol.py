@@ -7,23 +7,22 @@ import pytest
 from torch import nn
 
 from deblur.errors import UserError
-from deblur.models import SRCNN, ResNet, WienerSRCNN
+from deblur.models import SRCNN, ResNet, Unrolled
 from deblur.models.protocol import Traits, traits_of
 
 
 def test_a_plain_module_works_with_the_defaults() -> None:
-    assert traits_of(nn.Conv2d(1, 1, 3, padding=1)) == Traits(None, 1, None, None, wants_wiener_estimate=False)
+    assert traits_of(nn.Conv2d(1, 1, 3, padding=1)) == Traits(None, 1, None, None)
 
 
 @pytest.mark.parametrize(
     ("network", "traits"),
     [
-        (SRCNN((9, 1, 5), (64, 32)), Traits(6, 1, 13, 8032, wants_wiener_estimate=False)),
-        (ResNet(1, 4, 3), Traits(12, 3, 27, 104, wants_wiener_estimate=False)),
-        (WienerSRCNN((5, 3), (4,)), Traits(3, 1, 7, 236, wants_wiener_estimate=True)),
-        (SRCNN((9, 1, 5), (64, 32), channels=3), Traits(6, 1, 13, 20_000, wants_wiener_estimate=False, channels=3)),
-        (ResNet(1, 4, 3, channels=3), Traits(12, 3, 27, 248, wants_wiener_estimate=False, channels=3)),
-        (WienerSRCNN((5, 3), (4,), channels=3), Traits(3, 1, 7, 708, wants_wiener_estimate=True, channels=3)),
+        (SRCNN((9, 1, 5), (64, 32)), Traits(6, 1, 13, 8032)),
+        (ResNet(1, 4, 3), Traits(12, 3, 27, 104)),
+        (SRCNN((9, 1, 5), (64, 32), channels=3), Traits(6, 1, 13, 20_000, channels=3)),
+        (ResNet(1, 4, 3, channels=3), Traits(12, 3, 27, 248, channels=3)),
+        (Unrolled(2, 4, 4), Traits(None, 1, None, Unrolled(2, 4, 4).macs_per_pixel, stages=2)),
     ],
 )
 def test_networks_of_the_package_define_all_members(network: nn.Module, traits: Traits) -> None:

@@ -218,7 +218,6 @@ def test_its_traits_say_that_it_takes_the_kernel() -> None:
     assert traits.takes_kernel
     assert traits.stages == 3
     assert traits.halo is None
-    assert not traits.wants_wiener_estimate
 
 
 def test_each_stage_is_announced() -> None:

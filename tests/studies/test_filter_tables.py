@@ -1,14 +1,10 @@
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from run_files import write_table
 from study_runs import write_run
 
-from deblur.reporting.configurations import arrange
-from deblur.reporting.figures import filter_figures
 from deblur.reporting.page import read_findings
-from deblur.reporting.results import read_sweep
 from deblur.reporting.tables import NOTHING
 from studies.srcnn_2022.receptive_field import (
     ReceptiveFields,
@@ -59,23 +55,6 @@ def test_networks_are_compared_with_the_filter_of_the_same_receptive_field(tmp_p
     assert figure.file == "filters_box.png"
     assert "15 px 24.00" in figure.alt
     assert "srcnn_9315 (15 px) 25.00" in figure.alt
-
-
-def test_a_network_with_a_wiener_estimate_has_no_place_among_sizes(tmp_path: Path) -> None:
-    run = write_run(tmp_path, (2.0, 2.0, 2.0))
-    wiener_guided = write_run(tmp_path, (3.0, 3.0, 3.0), model="srcnn_9315", field=15)
-    metrics = json.loads((wiener_guided / "metrics.json").read_text())
-    metrics["model"]["wiener_guided"] = True
-    (wiener_guided / "metrics.json").write_text(json.dumps(metrics))
-    write_filters(run, {13: 23.25, 15: 24.0, 27: 26.0})
-    found = seen(tmp_path)
-    assert [row[1] for row in receptive_field_table(found).rows] == ["blurred input", "srcnn_915", NOTHING]
-    assert "the largest receptive field here is 13 px" in receptive_field_sentences(found)[0]
-    for figure in (
-        *receptive_field_figures(found),
-        *filter_figures(tmp_path, arrange([read_sweep(tmp_path)]).test_settings),
-    ):
-        assert "Networks: srcnn_915 (13 px) 24.00." in figure.alt
 
 
 def test_a_size_that_was_not_measured_is_a_dash(tmp_path: Path) -> None:

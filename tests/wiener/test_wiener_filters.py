@@ -4,15 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from known_blurs import noisy
 from numpy.typing import NDArray
-from wiener_networks import BOX, noisy
 
 from deblur.blur import Kernel, convolve, kernels
 from deblur.blur.images import as_float
 from deblur.blur.kernels import Psf
 from deblur.synthesis.faces import draw
-from deblur.wiener.filters import WienerFilter, _faded, restore_by_fft
-from deblur.wiener.images import mean_psnr
+from deblur.wiener.filters import _faded, restore_by_fft
 from deblur.wiener.noise import ROUNDING_POWER, white_noise
 from deblur.wiener.spectra import PowerSpectrum
 
@@ -106,9 +105,6 @@ def test_the_margin_fades_to_the_mean_and_the_image_is_left_alone() -> None:
     np.testing.assert_allclose(weight[:11, 20], weight[20, :11], atol=1e-9)
 
 
-WEAK, STRONG = 0.0, 6.0  # [gray levels]
-
-
 def faces(first: int, count: int) -> list[NDArray[np.uint8]]:
     return [np.ascontiguousarray(draw(0, index)[60:188, 60:190]) for index in range(first, first + count)]
 
@@ -127,30 +123,3 @@ def test_the_edges_of_a_sharp_image_are_hardly_its_noise() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 2), (3, 5)])
 def test_a_flat_image_of_any_size_has_that_of_rounding(shape: tuple[int, int]) -> None:
     assert white_noise(np.full(shape, 0.5, np.float32)) == ROUNDING_POWER
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kernel", [BOX, kernels.gaussian(2), kernels.motion(9, 30)], ids=["box", "gaussian", "motion"])
-def test_a_filter_that_estimates_it_is_better_on_weak_and_on_strong_noise(kernel: Psf) -> None:
-    trained = faces(0, 8)
-    mixed = [noisy(face, kernel, sigma) for face, sigma in zip(trained, [WEAK, STRONG] * 4, strict=True)]
-    same, own = (WienerFilter.measured(trained, mixed, [kernel] * 8, estimated) for estimated in (False, True))
-    tested = faces(8, 4)
-    for sigma, better in ((WEAK, 0.5), (STRONG, 0.03)):
-        blurred = [noisy(face, kernel, sigma) for face in tested]
-        by_same, by_own = (
-            mean_psnr(lambda image, used, each=each: each(image, used)[0], tested, blurred, [kernel] * 4)
-            for each in (same, own)
-        )
-        assert by_own > by_same + better
-
-
-def test_each_image_has_its_own() -> None:
-    """A filter is kept for images of one size, unless their noise differs."""
-    trained = faces(0, 4)
-    found = WienerFilter.measured(trained, [noisy(face, BOX) for face in trained], [BOX] * 4, estimate_noise=True)
-    clean, rough = (as_float(noisy(trained[0], BOX, sigma)) for sigma in (WEAK, STRONG))
-    before = found(rough, BOX)
-    found(clean, BOX)
-    np.testing.assert_array_equal(found(rough, BOX), before)
-    assert not np.allclose(before, WienerFilter(found.power, found.noise, estimate_noise=False)(rough, BOX))

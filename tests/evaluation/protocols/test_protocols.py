@@ -8,10 +8,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from known_blurs import KERNELS, unrolled
 from numpy.typing import NDArray
 from protocol_layouts import LAYOUTS, Measure, noisy_image
 from torch import Tensor
-from wiener_networks import KERNELS, calibrated
 
 import deblur
 from deblur.blur.kernels import Psf
@@ -26,6 +26,7 @@ from deblur.evaluation.protocols.restoring import restored
 from deblur.evaluation.restorers import NetworkRestorer, Restorer
 from deblur.files import write_png
 from deblur.metrics import METRICS
+from deblur.wiener.noise import noise_sigma_of
 
 Refuse = Callable[..., str]
 INFOS = [METRICS[name].info for name in ("psnr", "ssim")]
@@ -41,7 +42,7 @@ class Oracle(Restorer):
         self._shift = shift
         self.kernels: list[Psf | None] = []
 
-    def restore(self, blurred: Tensor, kernels: Any, wiener_estimate: Tensor | None) -> Tensor:  # noqa: ARG002 # the interface of a restorer
+    def restore(self, blurred: Tensor, kernels: Any) -> Tensor:
         self.kernels += kernels
         sharp = next(sharp for given, sharp in self._answers if np.array_equal(given, blurred[0, 0].numpy()))
         return torch.from_numpy(np.roll(sharp, self._shift, 1))[None, None]
@@ -80,16 +81,16 @@ def test_a_perfect_restorer_is_exact_and_gets_the_kernel(images: Path) -> None:
     assert max(row["psnr"] for row in rows) < 40
 
 
-def test_a_non_blind_network_gets_the_kernel_of_the_case() -> None:
-    network = calibrated(non_blind=True)
+def test_a_network_gets_the_kernel_of_the_case() -> None:
+    network = unrolled()
     blurred = noisy_image(0)[..., 0].astype(np.float32) / 255
     cpu = torch.device("cpu")
     found = {}
     for name, kernel in KERNELS.items():
         found[name] = restored(NetworkRestorer("net", network), blurred, kernel, cpu)
-        estimate = torch.from_numpy(network.prefilter()(blurred, kernel))[None]
+        known = torch.from_numpy(kernel)[None], torch.tensor([noise_sigma_of(blurred[None], kernel)])
         with torch.inference_mode():
-            expected = network(torch.from_numpy(blurred)[None, None], estimate)[0, 0].numpy()
+            expected = network(torch.from_numpy(blurred)[None, None], *known)[0, 0].numpy()
         np.testing.assert_allclose(found[name], expected, atol=1e-6)
     assert np.abs(found["even"] - found["lopsided"]).max() > 1e-3
 
@@ -255,8 +256,8 @@ class _Subject:
 @pytest.mark.parametrize(
     ("name", "attributes", "sentence"),
     [
-        ("gopro", {"needs_kernel": True}, "net is a non-blind network, and protocol=gopro has no kernels"),
-        ("hide", {"wants_wiener_estimate": True}, "net is a non-blind network, and protocol=hide has no kernels"),
+        ("gopro", {"takes_kernel": True}, "net is a non-blind network, and protocol=gopro has no kernels"),
+        ("hide", {"takes_kernel": True}, "net is a non-blind network, and protocol=hide has no kernels"),
         ("levin2009", {"channels": 3}, "net is a network for RGB images, and protocol=levin2009 is of gray images"),
     ],
 )
