@@ -184,6 +184,7 @@ class SyntheticData(Data):
 
     max_images: int = Field(ge=1, description="a whole number from 3 up: how many images are drawn")
     leaves: Number = Field(0.0, ge=0, le=1, description="a number from 0 to 1: the share of dead leaves among them")
+    fresh: bool = False
 
 
 class FolderData(Data):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import lightning.pytorch as L
+import numpy as np
 import platformdirs
 import torch
 from torch.utils.data import DataLoader
@@ -194,6 +195,7 @@ class DeblurDataModule(L.LightningDataModule):
             memory_limit=self._memory_limit - self.images.held_bytes,
             prefilter=self.prefilter,
             known_kernels=self.known_kernels,
+            fresh=self._fresh_image if self.source.is_fresh else None,
         )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place(), announce=self._announce)
         images = self._settings.batch_size // (1 if patch_size is None else patches_per_image)
@@ -313,6 +315,22 @@ class DeblurDataModule(L.LightningDataModule):
         samples = [dataset[position] for position in range(len(dataset))]
         sharp, blurred = ([image_of(sample[key]) for sample in samples] for key in ("sharp", "blurred"))
         return sharp, blurred, [sample["kernel"] for sample in samples]
+
+    def _fresh_image(self, epoch: int, index: int) -> AnyImage:
+        """Return what is trained on in an epoch in place of an image.
+
+        Raises:
+            UserError: It has another shape than the image, as it can have of a custom class.
+        """
+        made = self.source.fresh_image(epoch, index, self._settings.color)
+        expected = (*self.images.shapes[index], *([3] if self._settings.color == "rgb" else []))
+        if not isinstance(made, np.ndarray) or made.dtype != np.uint8 or made.shape != expected:
+            found = f"{made.dtype} of shape {made.shape}" if isinstance(made, np.ndarray) else type(made).__name__
+            raise UserError(
+                f"data: fresh_image of {type(self.source).__name__} returns {found} in place of "
+                f"{self.images.names[index]}: it must be uint8 of shape {expected}."
+            )
+        return made
 
     def _announce(self, indices: Sequence[int]) -> None:
         self.images.announce(indices)

@@ -118,6 +118,7 @@ class TrainingDataset(Dataset[Sample]):
         memory_limit: Results are kept if they all take no more [bytes].
         prefilter: Makes the Wiener estimate, if one is wanted.
         known_kernels: Whether patches come with their kernel and their noise.
+        fresh: Returns the image to train on in an epoch in place of one of `indices`; None trains on the images.
     """
 
     images: Images
@@ -134,13 +135,14 @@ class TrainingDataset(Dataset[Sample]):
     memory_limit: int
     prefilter: WienerPrefilter | None = None
     known_kernels: bool = False
+    fresh: Callable[[int, int], AnyImage] | None = None
 
     def __post_init__(self) -> None:
         """Prepare the pipelines, and find out whether results are kept."""
         self._pipelines = {mirror: mirrored_and_degraded(mirror, self.degradation, self.crop) for mirror in MIRRORS}
         self._kept: dict[tuple[int, Mirror], Patches] = {}
         self._commutes = self.degradation.commutes_with_mirroring
-        self._keeps = self.degradation.is_fixed and self._size() <= self.memory_limit
+        self._keeps = self.fresh is None and self.degradation.is_fixed and self._size() <= self.memory_limit
 
     def __getitem__(self, position: EpochAndIndex) -> Sample:
         """Return the patches of one image, as `__getitems__` does."""
@@ -204,7 +206,7 @@ class TrainingDataset(Dataset[Sample]):
 
     def _degraded(self, epoch: int, index: int, mirror: Mirror) -> Patches:
         sampled = self.degradation.sample(np.random.default_rng(np.random.SeedSequence([self.seed, epoch, index])))
-        sharp = self.images[index]
+        sharp = self.images[index] if self.fresh is None else self.fresh(epoch, index)
         given = sharp if self.inputs is self.images else self.inputs[index]  # read from the disk once
         made = self._pipelines[mirror](image=given, sharp=sharp, sampled=sampled)
         blurred, sharp = made["image"], exposed(self.crop.cut(made["sharp"]), self.degradation, sampled)
