@@ -37,6 +37,7 @@ _AS_BEFORE: Mapping[str, Sequence[Any]] = {
     "blur.camera": (None,),
     "data.color": ("gray",),
     "model.channels": (None, 1),
+    "weights": (None,),
 }
 # A family of mixtures that those of earlier versions do not have; without a weight it is never drawn.
 _ADDED_FAMILY = "blur.families.varying"

@@ -56,7 +56,11 @@ def image_settings(run: Run) -> dict[str, Any]:
 def other_settings(run: Run) -> dict[str, Any]:
     """Return the settings of the training: all but network, blur, images and seed."""
     left_out = (*_IMAGES, *_NOT_IN_A_LABEL, "model", "blur")
-    found = {key: plain(value) for key, value in run.settings.items() if not is_within(key, left_out)}
+    found = {
+        key: place_text(key, plain(value)) if key == "weights" else plain(value)
+        for key, value in run.settings.items()
+        if not is_within(key, left_out)
+    }
     # `scheduler: null` is one of the classes that a scheduler can have: none.
     return {f"{key}._target_" if key == "scheduler" else key: value for key, value in found.items()}
 
