@@ -174,6 +174,9 @@ def candidates(key: str, config_name: str) -> list[str]:
         return sorted(same, key=_by_depth)  # blur.sigma before blur.families.gaussian.sigma
     if _SYNONYMS.get(last) in known:
         return [_SYNONYMS[last]]
+    near = None if section else nearest(last, [one for one in usual if "." not in one], _VERY_NEAR)
+    if near:
+        return [near]  # weights before blur.families.box.weight
     names = [_last(one) for one in usual]
     parts = [name for name in names if f"_{last}_" in f"_{name}_"]  # batch is batch_size, and not path
     near = nearest(last, names, _VERY_NEAR) or nearest(last, parts) or nearest(last, names)

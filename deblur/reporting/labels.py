@@ -56,11 +56,7 @@ def image_settings(run: Run) -> dict[str, Any]:
 def other_settings(run: Run) -> dict[str, Any]:
     """Return the settings of the training: all but network, blur, images and seed."""
     left_out = (*_IMAGES, *_NOT_IN_A_LABEL, "model", "blur")
-    found = {
-        key: place_text(key, plain(value)) if key == "weights" else plain(value)
-        for key, value in run.settings.items()
-        if not is_within(key, left_out)
-    }
+    found = {key: plain(value) for key, value in run.settings.items() if not is_within(key, left_out)}
     # `scheduler: null` is one of the classes that a scheduler can have: none.
     return {f"{key}._target_" if key == "scheduler" else key: value for key, value in found.items()}
 
@@ -161,6 +157,8 @@ def short_key(key: str, among: Iterable[str]) -> str:
 def _value(key: str, value: Any) -> str:
     if key.endswith("._target_"):
         value = "none" if value is None else str(value).rpartition(".")[2]
+    if key == "weights":
+        value = place_text(key, value)  # shortened only here: two networks of one name are two settings
     text = value_text(value, is_range=key.startswith("blur."))
     return text if key == "model.kernel_sizes" else f" {text}"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deblur.choices import PRETRAINED, listed_names
 from deblur.config import TrainConfig
 from deblur.config.keys import nearest, option_settings, options, question
-from deblur.config.sections import shown
+from deblur.config.sections import Target, shown
 from deblur.errors import UserError
 from deblur.inference.pretrained import pretrained_file
 from deblur.models.protocol import traits_of
@@ -199,7 +199,7 @@ def _refuse_other_network(weights: str, trained: "Trained", network: "nn.Module"
         theirs, ours = ({key: one[key] for key in one if key in differing} for one in (theirs, ours))
     raise UserError(
         f"weights={weights} holds a network of {_described(held, theirs)}, and the command builds one of "
-        f"{_described(asked, ours)}: {_cure(trained, target)}."
+        f"{_described(asked, ours)}: {_cure(trained, target, config.model)}."
     )
 
 
@@ -223,12 +223,17 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _cure(trained: "Trained", target: str) -> str:
-    """Return which overrides build the network of a file: the option of `model` that needs the fewest others."""
+def _cure(trained: "Trained", target: str, asked: Target) -> str:
+    """Return which overrides build the network of a file.
+
+    They choose the option of `model` that needs the fewest others; of several, that of the file, else that of the
+    command, else the one with the shortest name.
+    """
     kind = type(trained.network)
     theirs = _complete(trained.config["model"], kind)
+    preferred = [trained.config["model"].get("name"), asked.name]
     found: list[list[str]] = []
-    for name in options("model"):
+    for name in sorted(options("model"), key=lambda name: (*(name != one for one in preferred), len(name))):
         settings = option_settings("model", name)
         if settings.get("_target_") != target:
             continue
@@ -238,7 +243,8 @@ def _cure(trained: "Trained", target: str) -> str:
     if not found:
         listed = " ".join(_overrides(theirs, {}))
         return f"give a model group with model._target_={target}{f' and {listed}' if listed else ''}"
-    return f"give {' '.join(min(found, key=lambda words: len(words)))}"
+    fewest = min(found, key=len)
+    return f"give {' '.join(fewest)}"
 
 
 def _overrides(values: Settings, there: Settings) -> Sequence[str]:
