@@ -39,6 +39,7 @@ _AS_BEFORE: Mapping[str, Sequence[Any]] = {
     "data.fresh": (False,),
     "model.channels": (None, 1),
     "model.linear_light": (None, False),
+    "weights": (None,),
 }
 # A family of mixtures that those of earlier versions do not have; without a weight it is never drawn.
 _ADDED_FAMILY = "blur.families.varying"

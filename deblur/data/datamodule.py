@@ -1,7 +1,7 @@
 """The LightningDataModule: an image source -> cached images -> splits -> batches."""
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -95,6 +95,7 @@ class DeblurDataModule(L.LightningDataModule):
             )
         self.source = source
         self.prefilter: WienerPrefilter | None = None
+        self._left_out: frozenset[int] = frozenset()
         self.known_kernels = False  # whether batches hold `psf` and `noise_sigma`
         self._degradation = degradation
         self._settings = settings
@@ -178,6 +179,21 @@ class DeblurDataModule(L.LightningDataModule):
                 f"{len(sizes)} sizes: set data.batch_size=1 or a data.patch_size."
             )
 
+    def leave_out_of_test(self, images: Collection[int]) -> None:
+        """Test on the other test images alone, after `setup`.
+
+        Args:
+            images: indices of test images that would flatter the result.
+        """
+        self._left_out = frozenset(images)
+        tested = tuple(index for index in self.splits.test if index not in self._left_out)
+        self.splits = replace(self.splits, test=tested)
+
+    @property
+    def left_out(self) -> int:
+        """How many test images `leave_out_of_test` has left out."""
+        return len(self._left_out)
+
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return batches of training patches; an epoch's order is that of the sampler's epoch at its first batch."""
         patch_size, patches_per_image = self._settings.patch_size, self._settings.patches_per_image
@@ -207,7 +223,9 @@ class DeblurDataModule(L.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """Return batches of test images."""
-        return self.evaluation_dataloader(self.measurable("test", self.crop()), self.crop())
+        measurable = self.measurable("test", self.crop())
+        tested = tuple(index for index in measurable if index not in self._left_out)
+        return self.evaluation_dataloader(tested, self.crop())
 
     def evaluation_dataloader(self, indices: tuple[int, ...], crop: Crop) -> DataLoader[Sample]:
         """Return batches of crops of some of the images, degraded as in validation and test.

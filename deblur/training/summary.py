@@ -68,6 +68,7 @@ def start_summary(
         "cache": origin,
         "blur": ", ".join([degradation.family, *(f"{key} {value}" for key, value in blur.items())]),
         "network": f"{config.model.name or type(network).__name__}: {', '.join(cost)}",
+        **_start(config, network),
         "training": f"{counted(config.trainer.max_epochs, 'epoch')}, {step} per step, "
         f"{optimizer.class_name} at {optimizer.lr:g}, loss {config.loss}, "
         f"seed {config.seed}",
@@ -75,6 +76,14 @@ def start_summary(
         "channels last",
     }
     return lines(*(f"{name:<9} {text}" for name, text in parts.items()))
+
+
+def _start(config: TrainConfig, network: nn.Module) -> dict[str, str]:
+    """Return where the weights come from; nothing of random ones."""
+    if config.weights is None:
+        return {}
+    note = "; the Wiener filter is that of these training images" if traits_of(network).wants_wiener_estimate else ""
+    return {"weights": f"trained on from {config.weights}{note}"}
 
 
 def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str | None:
