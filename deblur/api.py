@@ -274,7 +274,9 @@ def fit(config: "TrainConfig | Overrides") -> Path:
             error, f"The run folder {folder} cannot be written ({error.strerror}): choose another paths.output_root."
         ) from error
     from deblur.training.session import train
+    from deblur.training.starting import refuse_unfit_weights
 
+    refuse_unfit_weights(checked, folder)
     train(checked, folder)
     return folder
 

@@ -10,6 +10,9 @@ DataColor: TypeAlias = Literal["gray", "rgb"]  # of the images of a data set
 ExportFormat: TypeAlias = Literal["onnx", "safetensors"]
 
 DEFAULT_COLOR: Final[Color] = "luma"
+DEFAULT_NETWORK: Final = "mixed"
+PRETRAINED: Final = (DEFAULT_NETWORK, "gaussian", "box", "motion", "disk")
+"""The pretrained networks, named after the blurs of their training."""
 DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes
 
 

@@ -22,6 +22,7 @@ from deblur.streams import guarded_output
 from deblur.sweeps.progress import LOCAL_LAUNCHERS, current_watch, watching
 from deblur.sweeps.session import conclude, launcher_failed, train_job
 from deblur.sweeps.sweep import Job, join, refuse_conflict
+from deblur.training.starting import refuse_unfit_weights
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,6 +74,7 @@ def _task(composed: DictConfig) -> float | None:
         raise disk_error(
             error, f"The run folder {folder} cannot be written ({error.strerror}): choose another paths.output_root."
         ) from error
+    refuse_unfit_weights(config, folder)
     if config.dry_run:
         _show_what_would_run(Job((), config, folder))
         return None

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from deblur.choices import PRETRAINED
 from deblur.config import schema
 from deblur.config.build import find_class, path_arguments, refuse_by_name
 from deblur.config.chosen import refuse_unknown_names, refuse_unmeasured_monitors
@@ -46,8 +47,8 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
             name, and in a stranger's file it could read the environment of this process.
 
     Returns:
-        The configuration. `data.root`, `data.sharp`, `data.blurred` and `blur.path` are absolute, and `blur.sha256` is
-        that of the kernel's file.
+        The configuration. `data.root`, `data.sharp`, `data.blurred`, `blur.path` and a `weights` that is not the name
+        of a pretrained network are absolute, and `blur.sha256` is that of the kernel's file.
 
     Raises:
         UserError: for the first key that is missing, unknown or out of range; the text says what is allowed.
@@ -85,6 +86,8 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
             f"trainer.gradient_clip_val={clipped} at trainer.precision=16-mixed needs "
             "optimizer.fused=false: a fused optimizer sees the gradients only after they are clipped at their scale."
         )
+    if train.weights is not None and train.weights not in PRETRAINED:
+        train.weights = os.path.realpath(train.weights)
     train.data = _with_absolute_paths(train.data, trusted)
     train.blur = _identified(train.blur)
     return train

@@ -181,8 +181,9 @@ def prepare_overrides(arguments: Arguments) -> list[str]:
     """Return the overrides of a command as Hydra's grammar wants them.
 
     The values of path keys are quoted and `~` is expanded in them, unless the value stands in quotes already: those
-    are Hydra's own. An option that an environment variable names is put in its place. A sweep without a name gets one
-    that is the same for the same command. What has been prepared stays as it is.
+    are Hydra's own. A comma separates several values of `weights`, unless a file has that name. An option that an
+    environment variable names is put in its place. A sweep without a name gets one that is the same for the same
+    command. What has been prepared stays as it is.
 
     Raises:
         UserError: for an environment variable that is not set.
@@ -233,15 +234,24 @@ def _quote_text(override: str) -> str:
     key, equals, value = override.partition("=")
     key_alone = key.lstrip("+")
     is_own = _is_own_text(key_alone, override)
-    if not (key_alone in TEXT_KEYS or is_own) or not equals or value == "null" or _QUOTED.fullmatch(value):
+    if not (key_alone in TEXT_KEYS or is_own) or not equals or _QUOTED.fullmatch(value):
         return override
-    if key_alone in PATH_KEYS or is_own:
+    if key_alone == "weights" and not os.path.lexists(os.path.expanduser(value)):  # noqa: PTH111 # as below
+        return f"{key}={','.join(_quoted(each, is_path=True) for each in value.split(','))}"
+    return f"{key}={_quoted(value, is_path=key_alone in PATH_KEYS or is_own)}"
+
+
+def _quoted(value: str, *, is_path: bool) -> str:
+    """Return a text in quotes of Hydra's grammar; null, and what stands in quotes already, as it is."""
+    if value == "null" or _QUOTED.fullmatch(value):
+        return value
+    if is_path:
         value = os.path.expanduser(value)  # noqa: PTH111 # Path.expanduser raises for a user that does not exist
     # Inside quotes Hydra's grammar wants backslashes doubled before a quote, and OmegaConf before ${...}.
     value = re.sub(r"(\\*)(\$\{)", lambda found: found[1] * 2 + _dollar(value, found.start(2)), value)
     value = re.sub(r"(\\*)'", r"\1\1\\'", value)
     value = re.sub(r"(\\+)$", r"\1\1", value)
-    return f"{key}{equals}'{value}'"
+    return f"'{value}'"
 
 
 def _is_own_text(key: str, override: str) -> bool:

@@ -36,7 +36,10 @@ DEVICES = "trainer.devices"
 _AS_BEFORE: Mapping[str, Sequence[Any]] = {
     "blur.camera": (None,),
     "data.color": ("gray",),
+    "data.fresh": (False,),
     "model.channels": (None, 1),
+    "model.linear_light": (None, False),
+    "weights": (None,),
 }
 # A family of mixtures that those of earlier versions do not have; without a weight it is never drawn.
 _ADDED_FAMILY = "blur.families.varying"
@@ -50,6 +53,7 @@ _OF_TRAINING = frozenset(
         "cache_memory",
         "eval_batch_size",
         "flips",
+        "fresh",
         "max_bad_fraction",
         "max_val_images",
         "num_workers",

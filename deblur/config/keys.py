@@ -24,6 +24,7 @@ PATH_KEYS: Final = frozenset(
         "protocol.kernels",
         "resume",
         "run",
+        "weights",
     }
 )
 TEXT_KEYS: Final = PATH_KEYS | {"data.blurred_folder", "data.sharp_folder", "sweep"}
@@ -51,6 +52,7 @@ _SYNONYMS: Final[Mapping[str, str]] = {  # what other programs call a key, if it
     "checkpoint": "run",
     "ckpt": "run",
     "out": "output",
+    "pretrained": "weights",
 }
 NEAR: Final = 0.6  # of 1, how similar two words are of which one can be a misspelling of the other
 _VERY_NEAR: Final = 0.8
@@ -70,6 +72,16 @@ def _plain(path: Path) -> dict[str, Any]:
 def preset(group: str, name: str) -> dict[str, Any]:
     """Return the settings of an option of a group."""
     return _plain(conf_dir() / group / f"{name}.yaml")
+
+
+def option_settings(group: str, name: str) -> dict[str, Any]:
+    """Return the settings of an option of a group, with those of the options that it is based on."""
+    content = preset(group, name)
+    inherited: dict[str, Any] = {}
+    for base in content.pop("defaults", []):
+        if isinstance(base, str) and base != "_self_":
+            inherited |= option_settings(group, base)
+    return inherited | content
 
 
 def options(group: str) -> list[str]:
@@ -162,6 +174,9 @@ def candidates(key: str, config_name: str) -> list[str]:
         return sorted(same, key=_by_depth)  # blur.sigma before blur.families.gaussian.sigma
     if _SYNONYMS.get(last) in known:
         return [_SYNONYMS[last]]
+    near = None if section else nearest(last, [one for one in usual if "." not in one], _VERY_NEAR)
+    if near:
+        return [near]  # weights before blur.families.box.weight
     names = [_last(one) for one in usual]
     parts = [name for name in names if f"_{last}_" in f"_{name}_"]  # batch is batch_size, and not path
     near = nearest(last, names, _VERY_NEAR) or nearest(last, parts) or nearest(last, names)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from deblur.choices import DataColor, listed_names
+from deblur.choices import PRETRAINED, DataColor, listed_names
 from deblur.config.sections import CHECKED_APART, Number, OpenTarget, Place, Section, Target, allowed, shown
 from deblur.losses import LOSSES
 from deblur.metrics.registry import METRICS
@@ -174,6 +174,7 @@ class SyntheticData(Data):
 
     max_images: int = Field(ge=1, description="a whole number from 3 up: how many images are drawn")
     leaves: Number = Field(0.0, ge=0, le=1, description="a number from 0 to 1: the share of dead leaves among them")
+    fresh: bool = False
 
 
 class FolderData(Data):
@@ -335,6 +336,11 @@ class TrainConfig(Section):
         description="a name of letters, digits, dots, underscores and hyphens, at most "
         f"{LONGEST_SWEEP}, that starts with a letter or digit, does not end with a dot and is no device of Windows "
         "(con, nul, com1 and the like), or null",
+    )
+    weights: Place | None = Field(
+        None,
+        min_length=1,
+        description=f"{', '.join(PRETRAINED)}, a run folder, a checkpoint, an exported .safetensors file, or null",
     )
     resume: Place | None = Field(min_length=1, description="a run folder, or null")
     overwrite: bool = False

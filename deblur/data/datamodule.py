@@ -1,13 +1,14 @@
 """The LightningDataModule: an image source -> cached images -> splits -> batches."""
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import lightning.pytorch as L
+import numpy as np
 import platformdirs
 import torch
 from torch.utils.data import DataLoader
@@ -90,6 +91,7 @@ class DeblurDataModule(L.LightningDataModule):
                 "argument boundary: take data.boundary=symmetric or valid."
             )
         self.source = source
+        self._left_out: frozenset[int] = frozenset()
         self.known_kernels = False  # whether batches hold `psf` and `noise_sigma`
         self._degradation = degradation
         self._settings = settings
@@ -173,6 +175,21 @@ class DeblurDataModule(L.LightningDataModule):
                 f"{len(sizes)} sizes: set data.batch_size=1 or a data.patch_size."
             )
 
+    def leave_out_of_test(self, images: Collection[int]) -> None:
+        """Test on the other test images alone, after `setup`.
+
+        Args:
+            images: indices of test images that would flatter the result.
+        """
+        self._left_out = frozenset(images)
+        tested = tuple(index for index in self.splits.test if index not in self._left_out)
+        self.splits = replace(self.splits, test=tested)
+
+    @property
+    def left_out(self) -> int:
+        """How many test images `leave_out_of_test` has left out."""
+        return len(self._left_out)
+
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return batches of training patches; an epoch's order is that of the sampler's epoch at its first batch."""
         patch_size, patches_per_image = self._settings.patch_size, self._settings.patches_per_image
@@ -189,6 +206,7 @@ class DeblurDataModule(L.LightningDataModule):
             flips=self._settings.flips,
             memory_limit=self._memory_limit - self.images.held_bytes,
             known_kernels=self.known_kernels,
+            fresh=self._fresh_image if self.source.is_fresh else None,
         )
         sampler = EpochSampler(self.splits.train, self._training_seed, *self._place(), announce=self._announce)
         images = self._settings.batch_size // (1 if patch_size is None else patches_per_image)
@@ -200,7 +218,9 @@ class DeblurDataModule(L.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """Return batches of test images."""
-        return self.evaluation_dataloader(self.measurable("test", self.crop()), self.crop())
+        measurable = self.measurable("test", self.crop())
+        tested = tuple(index for index in measurable if index not in self._left_out)
+        return self.evaluation_dataloader(tested, self.crop())
 
     def evaluation_dataloader(self, indices: tuple[int, ...], crop: Crop) -> DataLoader[Sample]:
         """Return batches of crops of some of the images, degraded as in validation and test.
@@ -324,6 +344,22 @@ class DeblurDataModule(L.LightningDataModule):
         samples = [dataset[position] for position in range(len(dataset))]
         sharp, blurred = ([image_of(sample[key]) for sample in samples] for key in ("sharp", "blurred"))
         return sharp, blurred, [sample["kernel"] for sample in samples]
+
+    def _fresh_image(self, epoch: int, index: int) -> AnyImage:
+        """Return what is trained on in an epoch in place of an image.
+
+        Raises:
+            UserError: It has another shape than the image, as it can have of a custom class.
+        """
+        made = self.source.fresh_image(epoch, index, self._settings.color)
+        expected = (*self.images.shapes[index], *([3] if self._settings.color == "rgb" else []))
+        if not isinstance(made, np.ndarray) or made.dtype != np.uint8 or made.shape != expected:
+            found = f"{made.dtype} of shape {made.shape}" if isinstance(made, np.ndarray) else type(made).__name__
+            raise UserError(
+                f"data: fresh_image of {type(self.source).__name__} returns {found} in place of "
+                f"{self.images.names[index]}: it must be uint8 of shape {expected}."
+            )
+        return made
 
     def _announce(self, indices: Sequence[int]) -> None:
         self.images.announce(indices)

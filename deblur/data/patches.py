@@ -111,6 +111,7 @@ class TrainingDataset(Dataset[Sample]):
         flips: Mirror images at random in both directions.
         memory_limit: Results are kept if they all take no more [bytes].
         known_kernels: Whether patches come with their kernel and their noise.
+        fresh: Returns the image to train on in an epoch in place of one of `indices`; None trains on the images.
     """
 
     images: Images
@@ -126,13 +127,14 @@ class TrainingDataset(Dataset[Sample]):
     flips: bool
     memory_limit: int
     known_kernels: bool = False
+    fresh: Callable[[int, int], AnyImage] | None = None
 
     def __post_init__(self) -> None:
         """Prepare the pipelines, and find out whether results are kept."""
         self._pipelines = {mirror: mirrored_and_degraded(mirror, self.degradation, self.crop) for mirror in MIRRORS}
         self._kept: dict[tuple[int, Mirror], Patches] = {}
         self._commutes = self.degradation.commutes_with_mirroring
-        self._keeps = self.degradation.is_fixed and self._size() <= self.memory_limit
+        self._keeps = self.fresh is None and self.degradation.is_fixed and self._size() <= self.memory_limit
 
     def __getitem__(self, position: EpochAndIndex) -> Sample:
         """Return the patches of one image, as `__getitems__` does."""
@@ -195,7 +197,7 @@ class TrainingDataset(Dataset[Sample]):
 
     def _degraded(self, epoch: int, index: int, mirror: Mirror) -> Patches:
         sampled = self.degradation.sample(np.random.default_rng(np.random.SeedSequence([self.seed, epoch, index])))
-        sharp = self.images[index]
+        sharp = self.images[index] if self.fresh is None else self.fresh(epoch, index)
         given = sharp if self.inputs is self.images else self.inputs[index]  # read from the disk once
         made = self._pipelines[mirror](image=given, sharp=sharp, sampled=sampled)
         blurred, sharp = made["image"], exposed(self.crop.cut(made["sharp"]), self.degradation, sampled)

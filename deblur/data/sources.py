@@ -60,10 +60,12 @@ class ImageSource(ABC):
         kind: What the images are, in messages.
         is_parallel: Whether several threads decode faster than one: Pillow, OpenCV and NumPy release the lock of the
             interpreter, code in Python does not.
+        is_fresh: Whether a training takes the images of `fresh_image` in place of those of its split.
     """
 
     kind: ClassVar[str] = "images"
     is_parallel: ClassVar[bool] = True
+    is_fresh: bool = False
 
     @property
     @abstractmethod
@@ -99,6 +101,20 @@ class ImageSource(ABC):
         pixels = checked_image(self, index, self.decode(index))
         is_gray = pixels.ndim == 2
         return (np.repeat(pixels[..., None], 3, axis=2), pixels) if is_gray else (pixels, luma(pixels))
+
+    def fresh_image(self, epoch: int, index: int, color: DataColor) -> NDArray[np.uint8]:  # noqa: ARG002 # for classes that have some
+        """Return what is trained on in an epoch in place of the image at a place in `names`, if `is_fresh`.
+
+        Loader processes call it during the training, so that it has to be a function of its arguments alone.
+
+        Args:
+            epoch: From 0.
+            index: Place in `names` of an image of the training split.
+            color: `gray` for an image (H, W), `rgb` for one (H, W, 3), uint8, of the size of the one it replaces.
+        """
+        raise UserError(
+            f"data: {type(self).__name__}.is_fresh is true, and it has no fresh_image(epoch, index, color): define it."
+        )
 
     @property
     def description(self) -> str:
@@ -261,14 +277,17 @@ class SyntheticData(ImageSource):
     kind = "drawn images"
     is_parallel = False  # 2 threads take 6 s for 200 faces, one takes 5 s
 
-    def __init__(self, max_images: int, leaves: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, max_images: int, leaves: float = 0.0, fresh: bool = False, seed: int = 0) -> None:
         """Name the images.
 
         Args:
             max_images: How many images are drawn.
             leaves: Fraction of them that are dead leaves, 0 to 1.
+            fresh: Whether each epoch draws new images to train on, as many as those of the training split; those of the
+                other splits stay the same.
             seed: Chooses the images; larger numbers of them with the same seed begin with the same ones.
         """
+        self.is_fresh = fresh
         self._seed = seed
         self._leaves = round(leaves * max_images)
         self._faces = max_images - self._leaves
@@ -300,18 +319,25 @@ class SyntheticData(ImageSource):
         colors = self._drawn(index, "rgb")
         return colors, luma(colors)
 
+    def fresh_image(self, epoch: int, index: int, color: DataColor) -> NDArray[np.uint8]:
+        """Draw an image of the same kind whose number is beyond those of `names`."""
+        return self._drawn(index, color, later=epoch + 1)
+
     def known_shapes(self) -> Iterator[Shape | None]:
         """Yield the shape that all have."""
         from deblur.synthesis import IMAGE_SIZE
 
         yield IMAGE_SIZE, IMAGE_SIZE
 
-    def _drawn(self, index: int, color: DataColor) -> NDArray[np.uint8]:
+    def _drawn(self, index: int, color: DataColor, later: int = 0) -> NDArray[np.uint8]:
+        """Draw the image at a place, or the one `later` times the number of its kind after it."""
         from deblur.synthesis import faces, leaves  # here, so that folders of images do without the drawing
 
         is_face = index < self._faces
-        draw, number = (faces.draw, index) if is_face else (leaves.draw, index - self._faces)
-        return draw(self._seed, number, color)
+        draw, number, count = (
+            (faces.draw, index, self._faces) if is_face else (leaves.draw, index - self._faces, self._leaves)
+        )
+        return draw(self._seed, number + later * count, color)
 
 
 def checked_image(source: ImageSource, index: int, pixels: Any) -> NDArray[np.uint8]:

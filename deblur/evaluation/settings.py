@@ -41,7 +41,7 @@ def evaluation_config(base: Settings, defaults: TrainConfig, asked: EvaluateConf
             config[group] = merged(config[group], change, group)
     if asked.metrics:
         config["metrics"] = asked.metrics
-    config |= {"paths": asked.paths.plain(), "trusted": asked.trusted, "sweep": None, "resume": None}
+    config |= {"paths": asked.paths.plain(), "trusted": asked.trusted, "sweep": None, "weights": None, "resume": None}
     return check(config, for_training=False, stored=True)
 
 

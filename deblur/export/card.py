@@ -42,7 +42,7 @@ def model_card(trained: Trained, stem: str, formats: Sequence[ExportFormat]) -> 
         "blur": _parameters(config["blur"]),
         "blur_name": _label(config["blur"]),
         "data": _data(_section(config, "data"), _section(metrics, "data")),
-        "training": _training(config, _section(metrics, "val")),
+        "training": _training(config, _section(metrics, "val"), trained.origins),
         "test": _test(_section(metrics, "test"), _section(metrics, "metrics")),
         "takes_kernel": traits_of(trained.network).takes_kernel,
         "version": __version__,
@@ -98,9 +98,10 @@ def _data(data: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, str]:
     return {key: text for key, text in shown.items() if text}
 
 
-def _training(config: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, str]:
+def _training(config: Mapping[str, Any], best: Mapping[str, Any], origins: Sequence[str]) -> dict[str, str]:
     optimizer = _section(config, "optimizer")
     shown = {
+        "Trained on from": ", then ".join(origins) or None,
         "Loss": config.get("loss"),
         "Optimizer": _label(optimizer) if optimizer else None,
         "Learning rate": optimizer.get("lr"),

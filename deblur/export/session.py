@@ -12,7 +12,7 @@ from deblur.errors import UserError
 from deblur.export import names_a_file
 from deblur.export.card import model_card
 from deblur.files import safe_name, write_output
-from deblur.inference.description import SEEN
+from deblur.inference.description import ORIGINS, SEEN
 from deblur.inference.pretrained import PRETRAINED, pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import SETTINGS, Trained, load_trained
@@ -22,7 +22,7 @@ from deblur.models.protocol import LARGEST_HALO, traits_of
 FOLDER: Final = "export"  # in that of a run
 _LONGEST_NAME: Final = 120  # bytes; the names of runs have no more
 # Neither times nor the machine.
-_METRICS: Final = ("test", "val", "metrics", "model", "data", "versions", "git", "seed", "precision")
+_METRICS: Final = ("test", "val", "metrics", "model", "data", "versions", "git", "seed", "precision", "weights")
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ def _prepared(trained: Trained, file_format: ExportFormat) -> tuple[Callable[[Pa
 def describe(trained: Trained) -> dict[str, Any]:
     """Return what an exported file says about its network, as plain values without places on this machine.
 
-    These are `name`, `settings`, `metrics` and images of the training, `channels`, `halo` and `size_divisor` [px].
+    These are `name`, `settings`, `metrics`, images and origins of the training, `channels`, `halo` and `size_divisor`
+    [px].
 
     Raises:
         UserError: if the halo of the network is too large for the format, or `channels` or `size_divisor` are not
@@ -159,6 +160,7 @@ def describe(trained: Trained) -> dict[str, Any]:
         "halo": halo,
         "size_divisor": traits.size_divisor,
         **({} if trained.seen is None else {SEEN: sorted(trained.seen)}),
+        **({ORIGINS: list(trained.origins)} if trained.origins else {}),
     }
 
 

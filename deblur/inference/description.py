@@ -14,6 +14,7 @@ from deblur.reading import json_value
 
 KEY: Final = "deblur"  # of the description among a file's metadata
 SEEN: Final = "seen_images"  # key of the digests of training and validation images
+ORIGINS: Final = "trained_on_from"  # key of the names of the networks that it was trained on from, the first one first
 LARGEST_WIDTH: Final = 4096  # channels of a layer
 LARGEST_PART: Final = 2**32  # bytes of a layer's output for a part of an image
 MOST_WEIGHTS: Final = 10_000  # arrays of weights; two of each layer
@@ -127,6 +128,7 @@ class _Description(_Stored):
     halo: int | None = Field(None, ge=0, le=LARGEST_HALO)
     size_divisor: int = Field(1, ge=1, le=LARGEST_HALO)
     seen_images: list[str] | None = None
+    trained_on_from: list[Annotated[str, Field(max_length=LONGEST_TEXT)]] | None = None
 
     @model_validator(mode="after")
     def _parts_begin_where_they_can(self) -> "_Description":
@@ -207,6 +209,20 @@ def checked_seen(seen: Any, path: Path) -> frozenset[str] | None:
     if not isinstance(seen, list) or not all(isinstance(digest, str) for digest in seen):
         raise _damaged(path, f"{SEEN} is no list of texts")
     return frozenset(seen)
+
+
+def checked_origins(origins: Any, path: Path) -> tuple[str, ...]:
+    """Return the names of the networks that a network, of any origin, was trained on from, the first one first.
+
+    Raises:
+        UserError: for anything else than a list of texts, or nothing.
+    """
+    if origins is None:
+        return ()
+    is_named = isinstance(origins, list) and len(origins) <= MOST_VALUES
+    if not is_named or not all(isinstance(name, str) and len(name) <= LONGEST_TEXT for name in origins):
+        raise _damaged(path, f"{ORIGINS} is no list of texts")
+    return tuple(origins)
 
 
 def has_settings(config: Any) -> bool:

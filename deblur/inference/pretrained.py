@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Final
 
+from deblur.choices import DEFAULT_NETWORK as DEFAULT
+from deblur.choices import PRETRAINED
 from deblur.errors import UserError
 
-DEFAULT: Final = "mixed"
-PRETRAINED: Final = (DEFAULT, "gaussian", "box", "motion", "disk")
-"""Named after the blurs of their training."""
+__all__ = ["DEFAULT", "FOLDER", "PRETRAINED", "pretrained_file"]
 
 FOLDER: Final = Path(__file__).parent / "pretrained"
 

@@ -12,7 +12,7 @@ from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError
 from deblur.inference.building import rebuild_network
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
-from deblur.inference.description import SEEN, check_settings, checked_seen, has_settings
+from deblur.inference.description import ORIGINS, SEEN, check_settings, checked_origins, checked_seen, has_settings
 from deblur.inference.weights import SUFFIX, read_weights
 from deblur.models.protocol import traits_of
 from deblur.reading import MissingFile
@@ -34,6 +34,7 @@ class Trained:
         config: the run's configuration, or the part of it that a file holds.
         metrics: content of the run's metrics.json; empty if it is not known.
         seen: digests (see `digest_of`) of its training and validation images; None if they are not known.
+        origins: names of the networks that it was trained on from, the first one first.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Trained:
     config: Mapping[str, Any]
     metrics: Mapping[str, Any] = field(default_factory=dict)
     seen: frozenset[str] | None = None
+    origins: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str | None:
@@ -85,7 +87,8 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
         weights = _weights(content)
     network = rebuild_network(config["model"], weights, source, trusted).eval()
     _refuse_other_channels(network, config, source)
-    return Trained(name, network, config, metrics, checked_seen(content.get(SEEN), source))
+    seen, origins = checked_seen(content.get(SEEN), source), checked_origins(content.get(ORIGINS), source)
+    return Trained(name, network, config, metrics, seen, origins)
 
 
 def _refuse_other_channels(network: nn.Module, config: Mapping[str, Any], path: Path) -> None:

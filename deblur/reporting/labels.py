@@ -157,6 +157,8 @@ def short_key(key: str, among: Iterable[str]) -> str:
 def _value(key: str, value: Any) -> str:
     if key.endswith("._target_"):
         value = "none" if value is None else str(value).rpartition(".")[2]
+    if key == "weights":
+        value = place_text(key, value)  # shortened only here: two networks of one name are two settings
     text = value_text(value, is_range=key.startswith("blur."))
     return text if key == "model.kernel_sizes" else f" {text}"
 

@@ -223,7 +223,8 @@ def read_run(path: Path, folder: Path) -> Run:
     infos = infos_of_results(metrics.get("test", {}), metrics.pop("metrics", None))
     flat, settings = flatten(config), what_matters(config)
     if config:
-        settings["data.color"] = color_of(config)
+        # Keys that can change the result, and that runs of earlier versions lack.
+        settings |= {"data.color": color_of(config), "weights": config.get("weights")}
     run = Run(folder.name, name, path, state, flat, settings, status, flatten(metrics), infos, damage)
     try:
         _ = run.images, run.history

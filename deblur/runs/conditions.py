@@ -21,6 +21,8 @@ _NO_CAMERA = "no camera"
 _NEUTRAL = {"exposure": 1, "highlights": 1, "shot_noise": 0, "read_noise": 0}  # values that change nothing
 _MOST_VALUES = 6  # that a sentence lists
 _FINGERPRINT_DIGITS = 8
+_NETWORK_SUFFIXES = (".ckpt", ".safetensors")
+_CHECKPOINTS, _BEST = "checkpoints", "best"  # folder in a run's folder, and the file of its best epoch there
 
 Items = Mapping[str, str]
 
@@ -146,8 +148,24 @@ def condition_sentences(tests: Sequence[Items]) -> list[str]:
 
 
 def place_text(key: str, value: Any) -> Any:
-    """Return the value of a setting; of a path only its last name."""
+    """Return the value of a setting; of a path only its last name, of a trained network its short name."""
+    if key == "weights" and isinstance(value, str):
+        return network_text(value)
     return PurePath(value).name if key in PLACES and isinstance(value, str) else value
+
+
+def network_text(weights: str) -> str:
+    """Return a short name of a trained network: that of its run, or of its file.
+
+    Args:
+        weights: the name of a pretrained network, or a path, which need not exist any more.
+    """
+    path = PurePath(weights)
+    if path.suffix in _NETWORK_SUFFIXES and path.parent.name != _CHECKPOINTS:
+        return path.stem
+    run = path.parent.parent if path.suffix in _NETWORK_SUFFIXES else path
+    name = run.parent.name if run.parent.parent.name == "runs" else run.name
+    return name if path.stem == _BEST or run == path else f"{name} ({path.stem})"
 
 
 def _with_camera(tests: Sequence[Items]) -> Sequence[Items]:

@@ -135,6 +135,7 @@ class _Config(_Record):
     loss: str | None = None
     seed: int | None = None
     sweep: str | None = None
+    weights: str | None = None
 
 
 def sample_folder(name: str) -> str:

@@ -14,8 +14,8 @@ from deblur.sweeps.progress import seconds_left
 from deblur.sweeps.sweep import Job
 from deblur.text import Lines, counted, lines, paragraphs
 
-_WITHOUT_PARTS: Final = ("seed", "sweep", "resume", "overwrite", "fail_fast", "dry_run", "logger")
-"""Sections that configure no part of a training: runs that differ in these alone are checked once."""
+_WITHOUT_PARTS: Final = ("seed", "sweep", "resume", "overwrite", "fail_fast", "dry_run", "logger", "weights")
+"""Sections that `rehearse` does not read: for runs that differ in these alone, it is called once."""
 
 _BYTES_OF_PARAMETER: Final = 4
 _CHECKPOINTS: Final = 2  # best.ckpt and last.ckpt

@@ -32,6 +32,7 @@ from deblur.sweeps.dry_run import listing
 from deblur.sweeps.progress import current_watch, processes
 from deblur.sweeps.sweep import ISSUED, Job, Sweep, known_status
 from deblur.text import counted, lines
+from deblur.training.starting import refuse_unfit_weights
 
 EXIT_INCOMPLETE = 1
 
@@ -70,6 +71,12 @@ class SweepStart(Callback):
         conflict = sweep.first_conflict()
         if conflict is not None:
             raise conflict[0].refused(conflict[1])
+        fitting: set[str] = set()
+        for job in jobs:
+            try:
+                refuse_unfit_weights(job.config, job.folder, fitting)
+            except UserError as error:
+                raise job.refused(error) from error
         if any(job.config.dry_run for job in jobs):
             say(listing(sweep.folder, jobs, processes(config.hydra.launcher, len(jobs))))
             raise SweepListed

@@ -16,7 +16,7 @@ from deblur.config.chosen import build_loss, build_metrics
 from deblur.errors import UserError
 from deblur.inference.building import build_network
 from deblur.inference.checkpoints import digest_of
-from deblur.inference.description import SEEN
+from deblur.inference.description import ORIGINS, SEEN
 from deblur.losses import Loss
 from deblur.metrics import DEFAULT_METRICS, Metric, MetricInfo
 from deblur.metrics.measuring import mean_results, measure
@@ -40,6 +40,8 @@ class DeblurModule(L.LightningModule):
     Attributes:
         network: blurred -> restored.
         trusted: modules of the user's own from which optimizers and schedulers may be built.
+        seen_before: digests of the images that earlier trainings of its weights have seen.
+        origins: names of the networks that it is trained on from, the first one first.
         infos: of the metrics that are measured.
         test_rows: one mapping per test image: its name, its degradation, and the metrics of the input and the result.
     """
@@ -90,6 +92,8 @@ class DeblurModule(L.LightningModule):
         self._scheduler = None if scheduler is None else schema.Scheduler.model_validate(scheduler)
         self._seed = seed
         self.trusted: Sequence[str] = ()
+        self.seen_before: frozenset[str] = frozenset()
+        self.origins: Sequence[str] = ()
         self._loss = built_loss or build_loss(loss)
         self._metrics = built_metrics or build_metrics(metrics)
         self.infos: list[MetricInfo] = [metric.info for metric in self._metrics]
@@ -117,7 +121,9 @@ class DeblurModule(L.LightningModule):
         """Remember which images the network has seen: a later evaluation leaves them out."""
         data = self.trainer.datamodule  # type: ignore[attr-defined] # of a trainer that fits
         seen = (*data.splits.train, *data.splits.val)
-        checkpoint[SEEN] = sorted({digest_of(data.images.digests[index]) for index in seen})
+        checkpoint[SEEN] = sorted({digest_of(data.images.digests[index]) for index in seen} | self.seen_before)
+        if self.origins:
+            checkpoint[ORIGINS] = list(self.origins)
 
     def on_fit_start(self) -> None:
         """Compile the network if asked for; its weights keep their names, so checkpoints load plainly."""

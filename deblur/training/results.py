@@ -20,6 +20,7 @@ from deblur.data.datamodule import DeblurDataModule
 from deblur.data.splits import Splits
 from deblur.files import write_csv, write_png
 from deblur.metrics import METRICS, MetricInfo, measured_columns
+from deblur.runs.conditions import network_text
 from deblur.runs.records import IMAGES_FILE, SAMPLES_FOLDER, sample_folder
 from deblur.training.images import comparison_grid, restore_sample
 from deblur.training.module import DeblurModule
@@ -135,6 +136,7 @@ def flat_settings(config: TrainConfig, accelerator: str) -> dict[str, Any]:
         "set/accelerator": accelerator,
         "set/epochs": config.trainer.max_epochs,
         "set/loss": config.loss,
+        "set/weights": "random" if config.weights is None else network_text(config.weights),
     }
     for group, section in {"model": config.model, "blur": config.blur, "data": config.data}.items():
         for key, value in flatten(config_without_paths(section.arguments())).items():

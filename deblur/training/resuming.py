@@ -20,6 +20,7 @@ from deblur.config.identity import what_matters
 from deblur.errors import UserError
 from deblur.files import write_bytes
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, LAST, load_checkpoint, mismatch
+from deblur.inference.description import ORIGINS, SEEN, checked_origins, checked_seen
 from deblur.reading import UnreadableFile, read_csv
 from deblur.runs.folder import RunFolder
 from deblur.runs.records import HISTORY_FILE
@@ -54,6 +55,8 @@ class LastEpoch:
         steps: how many are taken.
         rows: of history.csv, one an epoch.
         events: how long the event file was [bytes]; None if that is not known.
+        seen: digests of the images that the network has seen; None if they are not known.
+        origins: names of the networks that it is trained on from, the first one first.
     """
 
     path: Path
@@ -61,6 +64,8 @@ class LastEpoch:
     steps: int
     rows: Sequence[Mapping[str, Any]]
     events: int | None
+    seen: frozenset[str] | None
+    origins: tuple[str, ...]
 
 
 def find_last(run: RunFolder, config: TrainConfig, module: DeblurModule, trainer: L.Trainer) -> LastEpoch | None:
@@ -131,7 +136,8 @@ def _checked(path: Path, run: Path, config: TrainConfig, module: DeblurModule, t
         _try_optimizer(content, config, module)
     rows, events = _progress(content, run, epochs)
     _mend_best(path, content, rows, module)
-    return LastEpoch(path, epochs, content["global_step"], rows, events)
+    seen, origins = checked_seen(content.get(SEEN), path), checked_origins(content.get(ORIGINS), path)
+    return LastEpoch(path, epochs, content["global_step"], rows, events, seen, origins)
 
 
 def _refuse(mismatched: str | None) -> None:

@@ -48,6 +48,7 @@ from deblur.training.results import (
     write_samples,
 )
 from deblur.training.resuming import LastEpoch, find_last
+from deblur.training.starting import Start, begin, has_epochs, leave_out_seen
 from deblur.training.summary import (
     degraded_warning,
     describe_network,
@@ -153,7 +154,15 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
     run.refuse_other_data(data.images.fingerprint)
     if traits_of(module.network).takes_kernel:
         data.make_kernels_known(f"{type(module.network).__name__}, which takes the kernel,")
+    start = None if config.weights is None or has_epochs(run.path) else begin(config, module.network)
     last = find_last(run, config, module, trainer)
+    if config.weights is not None:
+        if last is not None:
+            start = Start(last.origins, last.seen)
+        elif start is None:  # the finished epochs are lost
+            start = begin(config, module.network)
+        module.origins, module.seen_before = start.origins, start.seen or frozenset()
+        leave_out_seen(start, config.weights, data)
     _resume(run, history, trainer, last)
     _log_settings(trainer, config, device)
     log.info(start_summary(config, module.network, degradation, data.images, data.splits, device))
@@ -196,6 +205,7 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
         "test": test,
         "val": best_validation(best_epoch, history.rows),
         **({"metrics": described} if described else {}),
+        **({} if start is None else {"weights": {"origins": list(start.origins), "seen_left_out": data.left_out}}),
         "model": describe_network(module.network),
         "seconds": seconds,
         "data": describe_data(data),

@@ -61,6 +61,7 @@ def start_summary(
         "cache": origin,
         "blur": ", ".join([degradation.family, *(f"{key} {value}" for key, value in blur.items())]),
         "network": f"{config.model.name or type(network).__name__}: {', '.join(cost)}",
+        **({} if config.weights is None else {"weights": f"trained on from {config.weights}"}),
         "training": f"{counted(config.trainer.max_epochs, 'epoch')}, {step} per step, "
         f"{optimizer.class_name} at {optimizer.lr:g}, loss {config.loss}, "
         f"seed {config.seed}",

@@ -26,6 +26,7 @@ from deblur.config.identity import config_hash, config_without_paths, data_setti
         ("sweep", "grid"),
         ("resume", "outputs/x"),
         ("trusted", ["my_nets"]),
+        ("weights", None),  # as runs of earlier versions, which lack the key
     ],
 )
 def test_the_hash_is_blind_to_what_cannot_change_the_result(key: str, value: object) -> None:
@@ -49,6 +50,8 @@ def test_the_hash_is_blind_to_what_cannot_change_the_result(key: str, value: obj
         ("callbacks.lr_monitor", {"_target_": "lightning.pytorch.callbacks.EMAWeightAveraging"}),
         ("callbacks.ema", {"_target_": "lightning.pytorch.callbacks.EMAWeightAveraging"}),
         ("scheduler", {"_target_": "x"}),
+        ("weights", "mixed"),
+        ("weights", "/runs/a"),
         ("seed", 1),
     ],
 )

@@ -187,3 +187,24 @@ def test_a_path_arrives_in_every_job_of_a_sweep(accepted: Accepted, workplace: P
     assert {config.paths.output_root for config in configs} == {f"out {name}"}
     assert {config.sweep for config in configs} == {prepare_argv(overrides)[-1].partition("=")[2]}
     assert (workplace / f"out {name}" / "sweeps").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("override", "prepared"),
+    [
+        ("weights=mixed", "weights='mixed'"),
+        ("weights=mixed,box", "weights='mixed','box'"),
+        ("weights=null,mixed", "weights=null,'mixed'"),
+        ("weights=a b/c,runs/(2)", "weights='a b/c','runs/(2)'"),
+        ("weights=null", "weights=null"),
+    ],
+)
+def test_several_networks_are_several_values(override: str, prepared: str) -> None:
+    assert prepare_argv([override]) == [prepared]
+    assert prepare_argv([prepared]) == [prepared]
+
+
+def test_a_network_whose_name_has_a_comma_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a,b").mkdir()
+    assert prepare_argv(["weights=a,b"]) == ["weights='a,b'"]

@@ -6,6 +6,7 @@ import pytest
 from checking import Change, refusal
 
 from deblur.config import check
+from deblur.config.identity import config_hash
 from deblur.errors import UserError
 
 UNROLLED = "model=unrolled blur=mixed"
@@ -78,3 +79,11 @@ def test_patches_of_a_circular_image_are_refused(changed: Change) -> None:
 @pytest.mark.parametrize(("camera", "linear"), [("none", False), ("linear", True), ("photo", True)])
 def test_it_deconvolves_in_the_space_of_the_blur(changed: Change, camera: str, linear: bool) -> None:
     assert check(changed(f"model=unrolled blur=box blur/camera={camera}")).model.plain()["linear_light"] is linear
+
+
+def test_runs_before_linear_light_and_fresh_images_are_the_same_runs(changed: Change) -> None:
+    config = check(changed(UNROLLED)).plain()
+    earlier = {key: dict(section) if isinstance(section, dict) else section for key, section in config.items()}
+    del earlier["model"]["linear_light"], earlier["data"]["fresh"]
+    assert config_hash(config) == config_hash(earlier)
+    assert config_hash(config) != config_hash(check(changed(UNROLLED, "data.fresh=true")).plain())

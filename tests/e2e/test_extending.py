@@ -122,7 +122,14 @@ def test_a_custom_data_set_is_trained_on_and_evaluated(elsewhere: Path, arrays: 
 
 @pytest.mark.slow
 def test_a_custom_data_set_without_an_option_of_its_own(elsewhere: Path, arrays: Path) -> None:
-    own = ["data._target_=my_data.ArrayData", "~data.leaves", "trusted=[my_data]", *SMALL, "dry_run=true"]
+    own = [
+        "data._target_=my_data.ArrayData",
+        "~data.leaves",
+        "~data.fresh",
+        "trusted=[my_data]",
+        *SMALL,
+        "dry_run=true",
+    ]
     done = command(elsewhere, "deblur.train", *own, f"+data.file={arrays}")
     assert done.returncode == 0, done.stderr
     done = command(elsewhere, "deblur.train", *own, f"+data.fil={arrays}")

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,13 @@ def test_the_card_tells_of_dead_leaves(trained_run: Path) -> None:
     assert "Dead leaves" not in model_card(trained, "net", ["safetensors"])
     trained.config["data"] = {"name": "synthetic", "leaves": 0.25}
     assert "| Dead leaves | 25% of the images |" in model_card(trained, "net", ["safetensors"])
+
+
+def test_the_card_names_the_networks_that_it_was_trained_on_from(trained_run: Path) -> None:
+    trained = load_trained(trained_run)
+    assert "Trained on from" not in model_card(trained, "net", ["safetensors"])
+    longer = replace(trained, origins=("mixed", "a-seed_0"))
+    assert "| Trained on from | mixed, then a-seed_0 |" in model_card(longer, "net", ["safetensors"])
 
 
 def test_the_card_tells_no_boundary_where_somebody_else_has_blurred(trained_run: Path) -> None:

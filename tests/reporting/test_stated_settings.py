@@ -172,3 +172,27 @@ def test_runs_that_are_asked_on_other_images_are_another_problem(make_run: Files
         config["data"][key] = value
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
     assert len(arrange([read_sweep(sweep)]).test_settings) == 2
+
+
+def test_runs_that_began_with_other_weights_are_other_configurations(make: Files, sweep: Path, tmp_path: Path) -> None:
+    runs = "/o/runs/srcnn_915-box/2026-01-0"
+    given = {"a": "absent", "b": None, "c": "mixed", "d": f"{runs}1_00-00-00", "e": f"{runs}2_00-00-00"}
+    for name, weights in given.items():
+        folder = make(name)
+        if weights != "absent":  # as in a run of an earlier version
+            config = yaml.safe_load((folder / "config.yaml").read_text()) | {"weights": weights}
+            (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (setting,) = arrange([read_sweep(sweep)]).test_settings
+    names = {one.hyperparameters: [run.name for run in one.runs] for one in setting.configurations}
+    assert names == {
+        "weights none": ["a", "b"],
+        "weights mixed": ["c"],
+        "weights srcnn_915-box": ["d"],
+        "weights srcnn_915-box (2)": ["e"],
+    }
+    write_report([sweep], tmp_path / "out")
+    texts = {row["run"]: row["weights"] for row in rows_of(tmp_path / "out")}
+    assert texts == {"a": "", "b": "", "c": "mixed", "d": "srcnn_915-box", "e": "srcnn_915-box"}
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "weights mixed" in page
+    assert "/o/runs" not in page

@@ -10,6 +10,7 @@ from deblur.runs.conditions import (
     common_conditions,
     condition_sentences,
     conditions_of,
+    network_text,
     value_text,
 )
 
@@ -154,3 +155,19 @@ def test_a_camera_differs_from_none_and_none_is_not_mentioned_alone() -> None:
     assert "camera" not in common
     said = " ".join(condition_sentences([without, with_camera]))
     assert "no camera or camera in linear light, exposure 0.5 to 2" in said
+
+
+@pytest.mark.parametrize(
+    ("weights", "text"),
+    [
+        ("mixed", "mixed"),
+        ("/o/runs/srcnn_915-box-lr_0.001-seed_0/2026-01-02_03-04-05", "srcnn_915-box-lr_0.001-seed_0"),
+        ("/o/sweeps/grid/srcnn_915-box-lr_0.001-seed_0", "srcnn_915-box-lr_0.001-seed_0"),
+        ("/o/runs/a-seed_0/2026-01-02_03-04-05/checkpoints/best.ckpt", "a-seed_0"),
+        ("/o/sweeps/grid/a-seed_0/checkpoints/last.ckpt", "a-seed_0 (last)"),
+        ("/elsewhere/mine.ckpt", "mine"),
+        ("/elsewhere/net-lr_0.001.safetensors", "net-lr_0.001"),
+    ],
+)
+def test_a_trained_network_is_called_by_its_run_or_file(weights: str, text: str) -> None:
+    assert network_text(weights) == text
