@@ -12,7 +12,7 @@ PACKAGE = Path(deblur.__file__).parent
 FLOORS = (
     ("text",),
     ("errors",),
-    ("choices", "files", "luma", "mirroring", "processes", "streams"),
+    ("choices", "files", "luma", "mirroring", "processes", "srgb", "streams"),
     ("reading",),
     ("console", "gpus"),
     ("cli", "device"),

@@ -13,6 +13,7 @@ from deblur.errors import UserError
 Built = TypeVar("Built")
 
 TRUSTED = ("deblur", "torch.nn", "torch.optim", "albumentations", "lightning.pytorch")
+NETWORKS = "deblur.models"
 
 
 def build(
@@ -120,12 +121,23 @@ def refuse_by_name(
 def _imported(target: str, modules: Sequence[str], key: str) -> type:
     path, _, name = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(path), name)
+        module = importlib.import_module(path)
+        found = getattr(module, name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"{key}={target} cannot be imported: {error}.") from error
+        reason = _absent_network(module.__all__) if path == NETWORKS else f"{error}."
+        raise UserError(f"{key}={target} cannot be imported: {reason}") from error
     if not inspect.isclass(found) or not _is_within(f"{found.__module__}.{name}", modules):
         raise UserError(_refusal(key, target, modules))
     return found
+
+
+def _absent_network(names: Sequence[str]) -> str:
+    known = [name for name in names if name[0].isupper()]
+    return (
+        f"this version has the networks {', '.join(known[:-1])} and {known[-1]}. A run or a file of another one is of "
+        "another version: train one of these instead, such as by experiment=known_kernel or experiment=one_kernel if "
+        "the kernel is known."
+    )
 
 
 def _refusal(key: str, target: str, modules: Sequence[str]) -> str:

@@ -123,6 +123,12 @@ def test_a_class_that_does_not_exist_is_a_sentence(target: str) -> None:
     assert refusal(target).startswith(f"_target_={target} cannot be imported: ")
 
 
+def test_a_network_of_another_version_is_a_sentence_that_names_those_of_this_one() -> None:
+    said = refusal("deblur.models.Former")
+    assert "this version has the networks SRCNN, ResNet and Unrolled. A run or a file of another one is of" in said
+    assert said.endswith("such as by experiment=known_kernel or experiment=one_kernel if the kernel is known.")
+
+
 @pytest.mark.parametrize(
     ("target", "base"),
     [
