@@ -1,4 +1,4 @@
-"""Words with which a training takes a second and gives the same figures on every machine."""
+"""Words with which a training takes a second, in float32 on the CPU whatever the machine has."""
 
 SMALLEST = (
     "data.patch_size=32",
