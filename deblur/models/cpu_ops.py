@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 
 CHOICES: Final = ("auto", "torch")
 OPERATORS: Final = ("aten.convolution_backward", "aten.threshold_backward.grad_input")
-FUSED_OPERATOR: Final = "mkldnn._convolution_pointwise"
+FUSED_OPERATORS: Final = ("mkldnn._convolution_pointwise", "mkldnn._is_mkldnn_bf16_supported")
 RGB: Final = 3  # channels
 
 _FUSES = torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64")  # type: ignore[no-untyped-call] # of torch
@@ -43,7 +43,7 @@ def uses_fast_operators(cpu_ops: str) -> bool:
 
 @functools.cache
 def _missing_operators() -> list[str]:
-    needed = (*OPERATORS, FUSED_OPERATOR) if _FUSES else OPERATORS
+    needed = (*OPERATORS, *FUSED_OPERATORS) if _FUSES else OPERATORS
     missing = [name for name in needed if not _has_operator(name)]
     if missing:
         _log.info("torch %s lacks %s: model.cpu_ops=auto uses torch's own layers.", torch.__version__, missing[0])
@@ -59,12 +59,20 @@ def _has_operator(name: str) -> bool:
 
 
 def is_fast_for(features: Tensor) -> bool:
-    """Return whether these functions take such features: on a CPU, and not while a graph is traced."""
+    """Return whether these functions take such features: on a CPU, and not while a graph is traced.
+
+    torch's own layers emulate bf16 on a CPU without AVX-512; the fused operator refuses it there.
+    """
     return (
         features.device.type == "cpu"
-        and features.dtype in (torch.float32, torch.bfloat16)
+        and (features.dtype == torch.float32 or (features.dtype == torch.bfloat16 and _takes_bfloat16()))
         and not torch.compiler.is_compiling()
     )
+
+
+@functools.cache
+def _takes_bfloat16() -> bool:
+    return not _FUSES or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def convolve_rectified(features: Tensor, layer: nn.Conv2d) -> Tensor:

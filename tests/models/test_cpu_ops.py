@@ -199,7 +199,7 @@ def test_a_torch_without_an_operator_uses_its_own_layers(
 
 @pytest.mark.parametrize("fuses", [True, False])
 def test_the_fused_operator_is_needed_only_if_the_cpu_has_it(fuses: bool, installed: pytest.MonkeyPatch) -> None:
-    installed.setattr(cpu_ops, "FUSED_OPERATOR", "no_such_library.fused")
+    installed.setattr(cpu_ops, "FUSED_OPERATORS", ("no_such_library.fused",))
     installed.setattr(cpu_ops, "_FUSES", fuses)
     assert uses_ours(SRCNN((5, 3), (4,)), installed, torch.rand(1, 1, 9, 9)) == (not fuses)
 

@@ -15,15 +15,17 @@ from deblur.config.build import build
 from deblur.config.identity import config_without_paths
 from deblur.errors import UserError
 from deblur.runs.folder import RunFolder
-from deblur.runs.records import read_config
+from deblur.runs.records import read_config, read_history
 from deblur.train import main
 from deblur.training.checkpoints import KeptCheckpoint
 from deblur.training.module import DeblurModule
 from deblur.training.resuming import LastEpoch, find_last
 
-# The third of four epochs is the best one.
-OVERRIDES = ("data.max_images=16", "trainer.max_epochs=4", "model.dropout=0.3", "optimizer.lr=3e-3", *SMALLEST)
-EARLY = ("callbacks=[default,early_stopping]", "scheduler=cosine", "logger=none")
+OVERRIDES = ("data.max_images=16", "trainer.max_epochs=4", "model.dropout=0.3", "optimizer.lr=1e-3", *SMALLEST)
+EARLY = ("callbacks=[default,early_stopping]", "logger=none")
+# Three epochs learn slowly, and the fourth one forgets: most initial weights, which processors draw differently, have
+# the third of four epochs as the best one.
+STEEP = "scheduler={_target_: torch.optim.lr_scheduler.MultiStepLR, milestones: [3], gamma: 300.0, interval: epoch}"
 BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
 Content = dict[str, Any]
 
@@ -61,11 +63,16 @@ class Interrupted:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Whole:
     """Tests look at it but do not change it."""
-    root = tmp_path_factory.mktemp("whole")
-    assert main([*OVERRIDES, *EARLY, f"paths.output_root={root}", f"paths.cache_root={cache_root}"]) == 0
-    (status,) = root.rglob("status.json")
-    run = status.parent
-    assert [torch.load(run / name, weights_only=True)["epoch"] for name in (BEST, LAST)] == [2, 3]
+    for seed in range(20):
+        root = tmp_path_factory.mktemp("whole")
+        paths = [f"paths.output_root={root}", f"paths.cache_root={cache_root}"]
+        assert main([*OVERRIDES, *EARLY, STEEP, f"seed={seed}", *paths]) == 0
+        (status,) = root.rglob("status.json")
+        run = status.parent
+        if [torch.load(run / name, weights_only=True)["epoch"] for name in (BEST, LAST)] == [2, 3]:
+            break
+    else:
+        pytest.fail("no seed has the third epoch as the best one")
     config = read_config(run) | {"trusted": [], "overwrite": False}
     module = DeblurModule(
         **{key: config[key] for key in ("model", "optimizer", "scheduler", "loss", "metrics", "seed")},
@@ -168,7 +175,7 @@ UNUSABLE: Mapping[str, Callable[[Content], Any]] = {
     "no settings": without("hyper_parameters"),
     "settings in words": setting("hyper_parameters", to="srcnn"),
     "another network": setting("hyper_parameters", "model", "kernel_sizes", to=[3, 5]),
-    "another rate": setting("hyper_parameters", "optimizer", "lr", to=1e-3),
+    "another rate": setting("hyper_parameters", "optimizer", "lr", to=2e-3),
     "another blur": setting("hyper_parameters", "blur", "size", to=9),
     "a model in words": setting("hyper_parameters", "model", to="srcnn"),
     "progress in a list": setting("progress", to=[]),
@@ -317,7 +324,7 @@ def test_a_checkpoint_of_an_older_version_needs_the_history(
         "cut": text.encode()[:-40],
         "empty": b"",
         "binary": bytes(range(256)),
-        "overrides": text.replace("17.", "high").encode(),
+        "overrides": text.replace(".", "high").encode(),
         "row gone": "\n".join(text.splitlines()[:3]).encode(),
     }
     if damage == "missing":
@@ -331,7 +338,7 @@ def test_a_checkpoint_of_an_older_version_needs_the_history(
         assert found is not None
         assert (found.epochs, len(found.rows), found.events) == (4, 4, None)
         assert found.rows[1]["epoch"] == 2
-        assert found.rows[1]["val/psnr"] == pytest.approx(17.2, abs=0.1)
+        assert found.rows[1]["val/psnr"] == read_history(interrupted.whole.run)[1]["val/psnr"]
     elif found is not None:  # what is left of a cut file suffices for the best epoch
         assert (damage, found.epochs, len(found.rows)) == ("cut", 3, 3)
     else:
