@@ -66,9 +66,8 @@ def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize("shape", [(1, 1), (37, 53), (5, 301)])
 def test_the_graph_takes_and_gives_three_channels(files: Path, shape: tuple[int, int]) -> None:
     session = onnxruntime.InferenceSession(files / "net.onnx")
-    named = {each.name: each.shape for each in (*session.get_inputs(), *session.get_outputs())}
-    sides = ["batch", 3, "height", "width"]
-    assert named == {"blurred": sides, "restored": sides}
+    channels = {each.name: each.shape[1] for each in (*session.get_inputs(), *session.get_outputs())}
+    assert channels == {"blurred": 3, "restored": 3}
     given = np.random.default_rng(0).random((2, 3, *shape), dtype=np.float32)
     (restored,) = session.run(["restored"], {"blurred": given})
     with torch.inference_mode():
