@@ -173,11 +173,10 @@ class Unrolled(nn.Module):
         self.boundary = boundary
         self.linear_light = linear_light
         self._kernel_error = kernel_error
-        estimates = [FIRST_ESTIMATES, *[LATER_ESTIMATES] * (stages - 1)]
-        self.log_shrinkage = nn.ParameterList(map(nn.Parameter, _spread(estimates, FIRST_SHRINKAGE)))
-        self.log_smoothing = nn.ParameterList(map(nn.Parameter, _spread(estimates, FIRST_SMOOTHING)))
+        self.log_shrinkage = nn.ParameterList(map(nn.Parameter, _spread(stages, FIRST_SHRINKAGE)))
+        self.log_smoothing = nn.ParameterList(map(nn.Parameter, _spread(stages, FIRST_SMOOTHING)))
         self.priors = nn.ModuleList(
-            Prior((count + 1) * channels + 2, channels, width, inner_width) for count in estimates
+            Prior((count + 1) * channels + 2, channels, width, inner_width) for count in _estimates(stages)
         )
 
     @property
@@ -384,7 +383,14 @@ def _wrapped(kernel: Tensor, sides: tuple[int, int]) -> Tensor:
     return wrapped.index_add(1, index, kernel.flatten(1)).view(-1, height, width)
 
 
-def _spread(estimates: list[int], middles: tuple[float, float]) -> Iterator[Tensor]:
+def _estimates(stages: int) -> Iterator[int]:
+    """Yield the number of deconvolutions of each stage: a file may ask for more stages than a list has room for."""
+    yield FIRST_ESTIMATES
+    for _ in range(1, stages):
+        yield LATER_ESTIMATES
+
+
+def _spread(stages: int, middles: tuple[float, float]) -> Iterator[Tensor]:
     """Yield the logarithms of the first weights of each stage, around the middle of the first and of the later ones."""
-    for stage, count in enumerate(estimates):
+    for stage, count in enumerate(_estimates(stages)):
         yield math.log(middles[min(stage, 1)]) + torch.linspace(-SPREAD, SPREAD, count)
