@@ -62,11 +62,6 @@ class Restorer:
         """Whether the network is non-blind: it needs the kernel of each image."""
         return self._exact.needs_kernel
 
-    @property
-    def takes_noise(self) -> bool:
-        """Whether the network takes the noise of each image, which is estimated if it is not given."""
-        return self._exact.takes_noise
-
     def __call__(
         self,
         image: Any,
@@ -130,7 +125,7 @@ class Restorer:
     ) -> Pixels:
         self._refuse_color(color)
         _refuse_kernel(known.kernel, self.needs_kernel)
-        _refuse_noise(known.noise_sigma, self.takes_noise)
+        _refuse_noise(known.noise_sigma, self.needs_kernel)
         tiled = self._fast if pixels.dtype == np.uint8 else self._exact
 
         def restore_plane(plane: Plane) -> Plane:

@@ -67,7 +67,7 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     outputs = {task: _outputs(task, asked) for task in tasks}
     refuse_losses(outputs)
     restorer = _loaded(asked.network, asked)
-    if asked.noise_sigma is not None and not restorer.takes_noise:
+    if asked.noise_sigma is not None and not restorer.needs_kernel:
         raise UserError(
             f"--noise-sigma gives the noise, and the network {restorer.name} takes none: leave --noise-sigma out."
         )
@@ -231,10 +231,9 @@ def _kernel(restorer: Restorer, blur: AskedBlur | None) -> "Psf | None":
         f"{key}={shown(value)}" for key, value in blur.parameters.items() if unread.get(key.partition(".")[0], False)
     ]
     if given:
-        is_noise = restorer.takes_noise and unread["noise_sigma"]
         raise UserError(
             f"{blur.option}: the network {restorer.name} takes the kernel alone: leave out {' and '.join(given)}"
-            f"{'; --noise-sigma gives the noise' if is_noise else ''}."
+            f"{'; --noise-sigma gives the noise' if unread['noise_sigma'] else ''}."
         )
     with blur.naming_option():
         degradation.require_one_kernel(f"the network {restorer.name}")

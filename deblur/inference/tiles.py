@@ -119,11 +119,6 @@ class TiledNetwork:
         """Whether the network needs the kernel that blurred each image."""
         return self._network.needs_kernel
 
-    @property
-    def takes_noise(self) -> bool:
-        """Whether the network takes the noise of each image, or estimates it."""
-        return self._network.stages is not None
-
     def count(self, height: int, width: int) -> int:
         """Return the number of tiles of an image, for a progress bar."""
         return self._network.stages or len(list(self._places(height, width)))

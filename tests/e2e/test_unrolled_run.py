@@ -179,7 +179,6 @@ def test_the_noise_of_a_photograph_is_estimated_or_given(unrolled: Workplace, tm
     kernel = drawn(blur, "a").psf
     blurred = degraded(sharp, blur, "a")
     restorer = deblur.load(unrolled.run, accelerator="cpu", precision="32-true")
-    assert restorer.takes_noise
     estimated = restorer(blurred, kernel=kernel).astype(float)
     given = {sigma: restorer(blurred, kernel=kernel, noise_sigma=sigma).astype(float) for sigma in (0.5, 3, 25)}
     distances = {sigma: np.abs(image - estimated).mean() for sigma, image in given.items()}

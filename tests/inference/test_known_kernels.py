@@ -39,14 +39,17 @@ def pixels(path: Path) -> np.ndarray:
             ("--simulate=varying kind=defocus",),
             "--simulate: the network told needs one kernel for the whole image, and with blur=varying the kernel",
         ),
-        (("--known-blur=box noise_sigma=5",), "the network told takes the kernel alone: leave out noise_sigma=5."),
+        (
+            ("--known-blur=box noise_sigma=5",),
+            "the network told takes the kernel alone: leave out noise_sigma=5; --noise-sigma gives the noise.",
+        ),
         (
             ("--known-blur=box camera.linear=true camera.exposure=2",),
             "the network told takes the kernel alone: leave out camera.linear=true and camera.exposure=2.",
         ),
         (
             ("--known-blur=motion_random noise_sigma=[0,5] jpeg_quality=70",),
-            "leave out noise_sigma=[0,5] and jpeg_quality=70.",
+            "leave out noise_sigma=[0,5] and jpeg_quality=70; --noise-sigma gives the noise.",
         ),
         (("--known-blur=box size=4",), "--known-blur: size=4 is not allowed: give an odd whole number"),
         (("--kernel=absent.npy",), "--kernel: absent.npy does not exist"),
