@@ -1,6 +1,8 @@
 """Patches and images come with the kernel and the noise of each, for a network that takes them."""
 
+import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,12 +10,14 @@ import pytest
 import torch
 from known_blurs import LOPSIDED
 from noise_images import Noise
+from small_faces import drawn
 from torch.utils.data import DataLoader
 
-from deblur.blur import Box, Camera, Degradation, Kernel, KernelFile, Mixed, convolve
+from deblur.blur import Box, Camera, Degradation, Kernel, KernelFile, Mixed, Varying, convolve
 from deblur.blur.images import Crop
 from deblur.data.datasets import EvaluationDataset, collate_images, stacked_kernels
 from deblur.data.patches import ROUNDING_VARIANCE, EpochSampler, TrainingDataset, collate_patches
+from deblur.errors import UserError
 from deblur.synthesis.faces import draw
 
 DRAWN = Mixed({"motion": {"length": [3, 15], "angle": [0, 180]}, "box": {"size": [3, 9]}}, noise_sigma=[0, 5])
@@ -138,3 +142,28 @@ def test_loader_processes_change_nothing() -> None:
     for one, other in zip(*seen, strict=True):
         for name in ("psf", "noise_sigma", "blurred"):
             torch.testing.assert_close(one[name], other[name], atol=0, rtol=0)
+
+
+def test_batches_hold_kernels_that_are_known(cache_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = drawn(cache_root, Box([3, 7]), context=0)
+    assert not {"psf", "noise_sigma"} & next(iter(data.train_dataloader())).keys()
+    data.make_kernels_known("The network")
+    for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
+        assert {"psf", "noise_sigma"} <= next(iter(loader)).keys()
+    with pytest.raises(UserError, match="^The network needs one kernel for the whole image, and with blur=varying"):
+        drawn(cache_root, Varying(4.0, 1.0, 0.0)).make_kernels_known("The network")
+    monkeypatch.setattr(data, "inputs", copy.copy(data.images))
+    with pytest.raises(UserError, match="of given blurred images it is not known: take another network"):
+        data.make_kernels_known("The network")
+
+
+@pytest.mark.parametrize("boundary", ["symmetric", "valid"])
+def test_a_restorer_is_fitted_on_training_images_as_validation_sees_them(cache_root: Path, boundary: str) -> None:
+    data = drawn(cache_root, Box([3, 7]), boundary=boundary)
+    given = list(zip(*data.fitting_images(100, data.crop()), strict=True))
+    samples = data.evaluation_dataset(data.splits.train)
+    assert len(given) == len(samples) == len(data.splits.train)
+    for (sharp, blurred, kernel), sample in zip(given, (samples[place] for place in range(len(samples))), strict=True):
+        np.testing.assert_array_equal(sharp, sample["sharp"][0])
+        np.testing.assert_array_equal(blurred, sample["blurred"][0])
+        np.testing.assert_array_equal(kernel, sample["kernel"])
