@@ -150,7 +150,7 @@ def test_batches_hold_kernels_that_are_known(cache_root: Path, monkeypatch: pyte
     data.make_kernels_known("The network")
     for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
         assert {"psf", "noise_sigma"} <= next(iter(loader)).keys()
-    with pytest.raises(UserError, match="^The network needs one kernel for the whole image, and with blur=varying"):
+    with pytest.raises(UserError, match=r"^The network needs one kernel for the whole image, and with blur=varying"):
         drawn(cache_root, Varying(4.0, 1.0, 0.0)).make_kernels_known("The network")
     monkeypatch.setattr(data, "inputs", copy.copy(data.images))
     with pytest.raises(UserError, match="of given blurred images it is not known: take another network"):
