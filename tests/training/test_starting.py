@@ -91,8 +91,8 @@ def test_the_error_names_the_overrides_that_build_the_pretrained_network(
         (
             ("model=unrolled",),
             "SRCNN with kernel_sizes=[3,1], widths=[2], residual=true, dilations=null, and the command builds one of "
-            "Unrolled with stages=4, width=32, inner_width=64: give model=srcnn_915 'model.kernel_sizes=[3,1]' "
-            "'model.widths=[2]'.",
+            "Unrolled with stages=4, width=32, inner_width=64, linear_light=false: give model=srcnn_915 "
+            "'model.kernel_sizes=[3,1]' 'model.widths=[2]'.",
         ),
     ],
 )
