@@ -137,7 +137,7 @@ def test_a_run_on_other_sizes_is_crossed_without_what_is_left_out(
     shutil.copytree(box, tmp_path / "run")
     config = yaml.safe_load((box / "config.yaml").read_text())
     data = {**config["data"], "_target_": "deblur.data.FolderData", "name": "folder", "root": str(tmp_path / "images")}
-    del data["leaves"]
+    del data["leaves"], data["fresh"]
     (tmp_path / "run" / "config.yaml").write_text(
         yaml.safe_dump({**config, "data": {**data, "max_images": None, "boundary": "valid"}})
     )

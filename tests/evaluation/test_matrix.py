@@ -250,7 +250,7 @@ def test_no_image_that_a_network_was_trained_on_is_among_them(box: Path, tmp_pat
     run = changed(box, tmp_path / "run")
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["data"] |= {"name": "folder", "_target_": "deblur.data.FolderData", "root": str(tmp_path / "faces")}
-    del config["data"]["leaves"]
+    del config["data"]["leaves"], config["data"]["fresh"]
     seen = load_trained(box).seen
     assert seen is not None
 
@@ -335,7 +335,7 @@ def test_an_exact_input_is_degraded_where_a_test_would_call_it_degraded(
     data = {"name": "folder", "_target_": "deblur.data.FolderData", "root": str(tmp_path / "flat"), "max_images": None}
     run = changed(box, tmp_path / "run", data=data)
     config = yaml.safe_load((run / "config.yaml").read_text())
-    del config["data"]["leaves"]
+    del config["data"]["leaves"], config["data"]["fresh"]
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     content = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     for name, weights in content["state_dict"].items():
