@@ -18,6 +18,7 @@ EXAMPLES = REPOSITORY / "docs" / "examples"
 PLACES = {
     "data.root=FACES": "data.root=faces",
     "data.root=TRAIN400": "data.root=faces",
+    "data.root=LEAVES": "data.root=faces",
     "data.root=DIR": "data.root=faces",
     "data.root=anime_faces": "data.root=faces",
     "data.file=FILE.npy": "data.file=arrays.npy",
