@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from run_content import content_of, tensorboard_of
-from small_trainings import SMALLEST_DATA, UNROLLED_MODEL
+from small_trainings import SEEDS, SMALLEST_DATA, STEEP, UNROLLED_MODEL
 from workplaces import SMALL, Workplace
 
 from deblur.train import main
@@ -134,17 +134,18 @@ def test_other_images_are_refused(
     assert "The images have changed" in capsys.readouterr().err
 
 
-# The third of four epochs is the best one.
-UNEVEN = (*(word.replace("max_epochs=3", "max_epochs=4") for word in SMALL), "optimizer.lr=3e-3")
+UNEVEN = (STEEP, *(word.replace("max_epochs=3", "max_epochs=4") for word in SMALL), "optimizer.lr=3e-3")
 
 
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Workplace:
-    """A finished run whose last epoch is not the best one; tests do not change it."""
-    place = Workplace(tmp_path_factory.mktemp("uneven"), cache_root)
-    assert place.train(*UNEVEN) == 0
-    assert torch.load(place.run / "checkpoints" / "best.ckpt", weights_only=True)["epoch"] == 2
-    return place
+    """A finished run whose third of four epochs is the best one; tests do not change it."""
+    for seed in SEEDS:
+        place = Workplace(tmp_path_factory.mktemp("uneven"), cache_root)
+        assert place.train(*UNEVEN, f"seed={seed}") == 0
+        if torch.load(place.run / "checkpoints" / "best.ckpt", weights_only=True)["epoch"] == 2:
+            return place
+    pytest.fail("no seed has the third epoch as the best one")
 
 
 @pytest.mark.parametrize("damaged", [("last.ckpt",), ("best.ckpt",), ("last.ckpt", "best.ckpt")])
@@ -208,7 +209,9 @@ def test_a_checkpoint_of_another_run_is_not_taken_for_ones_own(
     copy_interrupted(finished, workplace)
     shutil.copy(uneven.run / "checkpoints" / "last.ckpt", workplace.run / "checkpoints" / "last.ckpt")
     assert workplace.resume() == 0
-    assert "last.ckpt is of another training (optimizer.lr differ). The run is not" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "last.ckpt is of another training (optimizer.lr, scheduler" in output
+    assert " differ). The run is not" in output
     assert content_of(workplace.run) == content_of(finished.run)
 
 

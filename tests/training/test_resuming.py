@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as L
 import pytest
 import torch
-from small_trainings import SMALLEST
+from small_trainings import SEEDS, SMALLEST, STEEP
 
 from deblur.config import check
 from deblur.config.build import build
@@ -23,9 +23,6 @@ from deblur.training.resuming import LastEpoch, find_last
 
 OVERRIDES = ("data.max_images=16", "trainer.max_epochs=4", "model.dropout=0.3", "optimizer.lr=1e-3", *SMALLEST)
 EARLY = ("callbacks=[default,early_stopping]", "logger=none")
-# Three epochs learn slowly, and the fourth one forgets: most initial weights, which processors draw differently, have
-# the third of four epochs as the best one.
-STEEP = "scheduler={_target_: torch.optim.lr_scheduler.MultiStepLR, milestones: [3], gamma: 300.0, interval: epoch}"
 BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
 Content = dict[str, Any]
 
@@ -63,7 +60,7 @@ class Interrupted:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Whole:
     """Tests look at it but do not change it."""
-    for seed in range(20):
+    for seed in SEEDS:
         root = tmp_path_factory.mktemp("whole")
         paths = [f"paths.output_root={root}", f"paths.cache_root={cache_root}"]
         assert main([*OVERRIDES, *EARLY, STEEP, f"seed={seed}", *paths]) == 0
