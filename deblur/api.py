@@ -300,7 +300,7 @@ def measure(run: str | os.PathLike[str], overrides: Overrides = ()) -> dict[str,
             f"protocol={asked.protocol.name} belongs to the command line, python -m deblur.evaluate: its table has "
             "several methods and levels of noise."
         )
-    from deblur.inference.pretrained import PRETRAINED
+    from deblur.choices import PRETRAINED
     from deblur.runs.paths import refuse_no_run, refuse_unwritable
 
     with disk_errors_as_user_errors():

@@ -9,12 +9,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from deblur.choices import PRETRAINED
 from deblur.config import EvaluateConfig, check
 from deblur.config.command_line import run
 from deblur.config.commands import check_evaluate
 from deblur.errors import PartlyDone, disk_errors_as_user_errors
 from deblur.evaluation.protocols.protocol import PROTOCOLS
-from deblur.inference.pretrained import PRETRAINED
 from deblur.runs.paths import refuse_no_run, refuse_unwritable, sweep_folder
 from deblur.text import Lines, as_bytes
 

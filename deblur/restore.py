@@ -7,10 +7,9 @@ from typing import Annotated, Final
 
 import typer
 
-from deblur.choices import DEFAULT_COLOR, DEFAULT_MAX_MEGAPIXELS, Color, Precision
+from deblur.choices import DEFAULT_COLOR, DEFAULT_MAX_MEGAPIXELS, DEFAULT_NETWORK, PRETRAINED, Color, Precision
 from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, not_empty, place, run_app
 from deblur.errors import UserError
-from deblur.inference.pretrained import DEFAULT, PRETRAINED
 
 EXAMPLES = """\b
 Examples:
@@ -58,7 +57,7 @@ def restore(
             parser=not_empty,
             metavar="NAME_OR_PATH",
             help=f"A pretrained network ({', '.join(PRETRAINED)}), a run's folder, a checkpoint, or an "
-            f"exported .safetensors or .onnx file. [default: {DEFAULT}]",
+            f"exported .safetensors or .onnx file. [default: {DEFAULT_NETWORK}]",
         ),
     ] = None,
     compare_networks: Annotated[
@@ -153,7 +152,7 @@ def restore(
 
     tasks = plan(images, output)
     asked = session.RestoreOptions(
-        network=network or DEFAULT,
+        network=network or DEFAULT_NETWORK,
         color=color,
         known_blur=known,
         noise_sigma=noise_sigma,

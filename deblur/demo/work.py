@@ -10,13 +10,13 @@ import numpy as np
 
 from deblur.blur import FAMILIES, Degradation, Slider
 from deblur.blur.degradation import SHARED_PARAMETERS
-from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Accelerator
+from deblur.choices import DEFAULT_MAX_MEGAPIXELS, PRETRAINED, Accelerator
 from deblur.demo.wording import shortened
 from deblur.errors import UserError
 from deblur.image_io.decoding import eight_bits, printable
 from deblur.image_io.images import DecodedImage, Levels
 from deblur.image_io.reading import read_image
-from deblur.inference.pretrained import PRETRAINED, pretrained_file
+from deblur.inference.pretrained import pretrained_file
 from deblur.inference.restorer import Restorer, load
 from deblur.inference.simulation import Gain, degraded, drawn, gain, reference
 from deblur.synthesis.faces import draw

@@ -9,6 +9,7 @@ import torch
 
 from deblur.baselines import Identity
 from deblur.blur import Degradation
+from deblur.choices import PRETRAINED
 from deblur.config import EvaluateConfig, build
 from deblur.config.schema import Data
 from deblur.config.sections import Target
@@ -19,7 +20,7 @@ from deblur.evaluation.restorers import ExportedRestorer, NetworkRestorer, Resto
 from deblur.inference.checkpoints import digest_of
 from deblur.inference.description import SEEN, checked_seen
 from deblur.inference.onnx_network import open_onnx
-from deblur.inference.pretrained import PRETRAINED, pretrained_file
+from deblur.inference.pretrained import pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import Trained, load_trained
 from deblur.models.protocol import traits_of

@@ -7,11 +7,10 @@ from typing import Annotated, Final
 
 import typer
 
-from deblur.choices import ExportFormat
+from deblur.choices import PRETRAINED, ExportFormat
 from deblur.cli import PlainCommand, Trusted, command_app, not_empty, place, run_app
 from deblur.errors import UserError
 from deblur.files import kind_of
-from deblur.inference.pretrained import PRETRAINED
 
 EXAMPLES = """\b
 Examples:

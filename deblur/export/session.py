@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from deblur.choices import ExportFormat
+from deblur.choices import PRETRAINED, ExportFormat
 from deblur.config.identity import config_without_paths
 from deblur.errors import UserError
 from deblur.export import names_a_file
 from deblur.export.card import model_card
 from deblur.files import safe_name, write_output
 from deblur.inference.description import ORIGINS, SEEN
-from deblur.inference.pretrained import PRETRAINED, pretrained_file
+from deblur.inference.pretrained import pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import SETTINGS, Trained, load_trained
 from deblur.inference.weights import write_weights

@@ -3,11 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from deblur.choices import DEFAULT_NETWORK as DEFAULT
 from deblur.choices import PRETRAINED
 from deblur.errors import UserError
-
-__all__ = ["DEFAULT", "FOLDER", "PRETRAINED", "pretrained_file"]
 
 FOLDER: Final = Path(__file__).parent / "pretrained"
 

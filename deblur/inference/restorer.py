@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.choices import DEFAULT_COLOR, Accelerator, Color, Precision, refusal
+from deblur.choices import DEFAULT_COLOR, PRETRAINED, Accelerator, Color, Precision, refusal
 from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
 from deblur.inference.levels import Pixels
 from deblur.inference.pixels import as_pixels, plane_count, restore_pixels, restore_rgb, restore_visible
-from deblur.inference.pretrained import PRETRAINED, pretrained_file
+from deblur.inference.pretrained import pretrained_file
 from deblur.inference.tiles import KnownBlur, Plane, Planes, TiledNetwork, TileNetwork
 from deblur.runs.paths import near_place, refuse_no_run
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deblur.choices import DEFAULT_MAX_MEGAPIXELS, Accelerator, Color, Precision, refusal
+from deblur.choices import DEFAULT_MAX_MEGAPIXELS, DEFAULT_NETWORK, PRETRAINED, Accelerator, Color, Precision, refusal
 from deblur.config.blur_text import TRAINING, AskedBlur
 from deblur.config.build import build
 from deblur.config.sections import shown
@@ -20,7 +20,6 @@ from deblur.image_io.writing import write_image
 from deblur.inference.batch import progress, restore_all
 from deblur.inference.panels import contact_sheet, liveliest_detail, row, side_by_side
 from deblur.inference.places import Task, refuse_losses
-from deblur.inference.pretrained import DEFAULT, PRETRAINED
 from deblur.inference.restorer import Restorer, load
 from deblur.inference.simulation import Gain, crop_of, degraded, drawn, gain, reference
 from deblur.text import Lines, counted, lines, paragraphs
@@ -42,7 +41,7 @@ Advance = Callable[[], object]
 class RestoreOptions:
     """How images are restored; the options of the command of the same names."""
 
-    network: str = DEFAULT
+    network: str = DEFAULT_NETWORK
     color: Color | None = None
     known_blur: AskedBlur | None = None
     noise_sigma: float | None = None

@@ -10,6 +10,7 @@ from known_blurs import unrolled
 from PIL import Image
 
 from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
+from deblur.choices import PRETRAINED
 from deblur.demo.work import (
     FACES,
     Networks,
@@ -123,12 +124,12 @@ def by_unrolled() -> Restorer:
 
 
 @pytest.mark.parametrize(("family", "size"), [("motion", 11), ("trajectory", None)])
-def test_a_network_is_told_what_the_page_blurs_with(family: str, size: int | None) -> None:
-    face, told, blur = sample_face(1), by_unrolled(), blur_of(family, STARTS, 1)
-    outcome = blur_and_restore(face, told, blur)
+def test_a_non_blind_network_gets_the_kernel_that_the_page_blurs_with(family: str, size: int | None) -> None:
+    face, non_blind, blur = sample_face(1), by_unrolled(), blur_of(family, STARTS, 1)
+    outcome = blur_and_restore(face, non_blind, blur)
     kernel = drawn(blur, "demo").kernel.psf
     assert size is None or kernel.shape == (1, size)
-    assert np.array_equal(outcome.after.pixels, told(outcome.before.pixels, kernel=kernel))
+    assert np.array_equal(outcome.after.pixels, non_blind(outcome.before.pixels, kernel=kernel))
     assert outcome.gain is not None
 
 
@@ -305,12 +306,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_all_that_are_pretrained_can_be_chosen(folder: Path, network_at: NetworkAt) -> None:
-    for name in pretrained.PRETRAINED:
+    for name in PRETRAINED:
         network_at(folder / f"{name}.safetensors")
     networks = Networks()
-    assert [name for _, name in networks.choices] == list(pretrained.PRETRAINED)
+    assert [name for _, name in networks.choices] == list(PRETRAINED)
     assert networks.missing == ""
-    assert [networks.get(name).name for _, name in networks.choices] == list(pretrained.PRETRAINED)
+    assert [networks.get(name).name for _, name in networks.choices] == list(PRETRAINED)
 
 
 def test_a_network_of_ones_own_comes_first(folder: Path, tmp_path: Path, network_at: NetworkAt) -> None:
@@ -341,9 +342,9 @@ def test_a_name_of_any_length_is_one_line_to_choose(folder: Path, tmp_path: Path
     assert label == f"a\ufffd\ufffd{'b' * 56}\u2026 (your own network)"
 
 
-@pytest.mark.parametrize("name", pretrained.PRETRAINED)
+@pytest.mark.parametrize("name", PRETRAINED)
 def test_a_damaged_network_is_told_before_there_is_a_page(folder: Path, network_at: NetworkAt, name: str) -> None:
-    for each in pretrained.PRETRAINED:
+    for each in PRETRAINED:
         network_at(folder / f"{each}.safetensors")
     (folder / f"{name}.safetensors").write_bytes(b"damaged")
     with pytest.raises(UserError, match=f"{name}.safetensors is no safetensors file, or is damaged"):

@@ -20,11 +20,11 @@ VARYING = ("blur=varying", "blur.extent=9", "blur.kind=rotation", "data.max_imag
 
 @pytest.fixture(scope="module")
 def known_kernel(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Path:
-    """The output folder of a sweep of one network, which is told the kernel of each image."""
+    """The output folder of a sweep of one network, which takes the kernel of each image."""
     root = tmp_path_factory.mktemp("known_kernel") / "outputs"
     places = (f"paths.output_root={root}", f"paths.cache_root={cache_root}")
     words = (*UNROLLED_MODEL, "blur=motion", "blur.angle=[0,180]", "data.max_images=16")
-    assert train.main([*words, "-m", "sweep=told", "trainer.max_epochs=1", *SMALLEST_DATA, *places]) == 0
+    assert train.main([*words, "-m", "sweep=non_blind", "trainer.max_epochs=1", *SMALLEST_DATA, *places]) == 0
     return root
 
 
@@ -69,10 +69,10 @@ def test_baselines_that_need_a_kernel_are_refused(refused: Callable[..., str], b
 
 
 @pytest.mark.slow
-def test_a_network_that_is_told_the_kernel_is_refused(
+def test_a_non_blind_network_is_refused(
     known_kernel: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (run,) = (path.parent for path in known_kernel.glob("sweeps/told/*/status.json"))
+    (run,) = (path.parent for path in known_kernel.glob("sweeps/non_blind/*/status.json"))
     places = (f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}")
     capsys.readouterr()
     assert evaluate.main([f"run={run}", "blur=varying", "accelerator=cpu", *places]) == 2
@@ -87,8 +87,8 @@ def test_the_matrix_measures_blind_networks_on_varying_blur_and_leaves_others_em
 ) -> None:
     sweep = tmp_path / "outputs" / "sweeps" / "two"
     shutil.copytree(trained / "sweeps" / "two", sweep)
-    (told,) = (path.parent for path in known_kernel.glob("sweeps/told/*/status.json"))
-    shutil.copytree(told, sweep / told.name)
+    (non_blind,) = (path.parent for path in known_kernel.glob("sweeps/non_blind/*/status.json"))
+    shutil.copytree(non_blind, sweep / non_blind.name)
     (box,) = (path.parent for path in sweep.glob("*-box-*/status.json"))
     config = yaml.safe_load((box / "config.yaml").read_text())
     own = {"extent": 8.0, "variation": 1.0, "shake": 0.5, "kind": "any", "noise_sigma": 0.0, "jpeg_quality": None}

@@ -25,7 +25,7 @@ def brighter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def known_kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A non-blind network, which needs the kernel of each image."""
-    return write_unrolled_network(tmp_path_factory.mktemp("networks") / "told.safetensors")
+    return write_unrolled_network(tmp_path_factory.mktemp("networks") / "known.safetensors")
 
 
 class Told:

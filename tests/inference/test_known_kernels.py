@@ -1,4 +1,4 @@
-"""Networks that are told what blurred an image, by the command in this process."""
+"""Non-blind networks, by the command in this process."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,28 +24,31 @@ def pixels(path: Path) -> np.ndarray:
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        ((), 'The network told needs the kernel that blurred the images: give --known-blur "motion length=9'),
+        ((), 'The network known needs the kernel that blurred the images: give --known-blur "motion length=9'),
         (("--known-blur=length=9",), "--known-blur: length=9 is no blur: give box, disk, gaussian, kernel, mixed"),
         (
             ("--known-blur=motion_random",),
-            "--known-blur: motion_random draws a kernel for each image, and the network told needs one: give ",
+            "--known-blur: motion_random draws a kernel for each image, and the network known needs one: give ",
         ),
-        (("--known-blur=mixed",), "--known-blur: mixed draws a kernel for each image, and the network told needs one"),
+        (
+            ("--known-blur=mixed",),
+            "--known-blur: mixed draws a kernel for each image, and the network known needs one",
+        ),
         (
             ("--known-blur=varying",),
-            "--known-blur: the network told needs one kernel for the whole image, and with blur=varying the kernel",
+            "--known-blur: the network known needs one kernel for the whole image, and with blur=varying the kernel",
         ),
         (
             ("--simulate=varying kind=defocus",),
-            "--simulate: the network told needs one kernel for the whole image, and with blur=varying the kernel",
+            "--simulate: the network known needs one kernel for the whole image, and with blur=varying the kernel",
         ),
         (
             ("--known-blur=box noise_sigma=5",),
-            "the network told takes the kernel alone: leave out noise_sigma=5; --noise-sigma gives the noise.",
+            "the network known takes the kernel alone: leave out noise_sigma=5; --noise-sigma gives the noise.",
         ),
         (
             ("--known-blur=box camera.linear=true camera.exposure=2",),
-            "the network told takes the kernel alone: leave out camera.linear=true and camera.exposure=2.",
+            "the network known takes the kernel alone: leave out camera.linear=true and camera.exposure=2.",
         ),
         (
             ("--known-blur=motion_random noise_sigma=[0,5] jpeg_quality=70",),
@@ -55,15 +58,15 @@ def pixels(path: Path) -> np.ndarray:
         (("--kernel=absent.npy",), "--kernel: absent.npy does not exist"),
     ],
 )
-def test_a_network_that_is_told_the_kernel_is_told_one_and_nothing_else(
+def test_a_non_blind_network_takes_one_kernel_and_nothing_else(
     command: Command, known_kernel: Path, tmp_path: Path, overrides: tuple[str, ...], sentence: str
 ) -> None:
     Image.fromarray(noise(9, 9)).save(tmp_path / "a.png")
-    told = command(f"{tmp_path / 'a.png'}", f"--network={known_kernel}", *overrides)
-    assert told.code == 2
-    assert told.err.startswith("error: ")
-    assert sentence in told.err
-    assert told.err.count("\n") == 1
+    done = command(f"{tmp_path / 'a.png'}", f"--network={known_kernel}", *overrides)
+    assert done.code == 2
+    assert done.err.startswith("error: ")
+    assert sentence in done.err
+    assert done.err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
@@ -83,9 +86,9 @@ def test_a_simulation_tells_the_network_what_it_draws(command: Command, known_ke
     sharp = draw(3, 0)[:96, :80]
     Image.fromarray(sharp).save(tmp_path / "face.png")
     overrides = (f"{tmp_path / 'face.png'}", f"--network={known_kernel}", "--precision=32-true")
-    told = command(*overrides, "--simulate=motion_random noise_sigma=1")
-    assert told.code == 0, told.err
-    assert "blurred by motion_random" in told.out
+    done = command(*overrides, "--simulate=motion_random noise_sigma=1")
+    assert done.code == 0, done.err
+    assert "blurred by motion_random" in done.out
     blurred, restored, _ = np.split(pixels(tmp_path / "face-simulated.png"), 3, axis=1)
     expected = deblur.load(known_kernel, accelerator="cpu", precision="32-true")
     degradation = Motion([5.0, 25.0], [0.0, 180.0], noise_sigma=1)

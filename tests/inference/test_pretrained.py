@@ -5,8 +5,9 @@ import pytest
 
 import deblur
 from deblur.blur import Box, Degradation, Disk, Gaussian, Motion
+from deblur.choices import PRETRAINED
 from deblur.errors import UserError
-from deblur.inference.pretrained import FOLDER, PRETRAINED, pretrained_file
+from deblur.inference.pretrained import FOLDER, pretrained_file
 from deblur.inference.simulation import degraded, gain
 from deblur.inference.weights import read_weights
 from deblur.synthesis.faces import draw

@@ -10,11 +10,12 @@ from network_files import BOX, write_network, write_rgb_network, write_unrolled_
 from small_faces import drawn
 
 from deblur.blur import Box
+from deblur.choices import PRETRAINED
 from deblur.config import TrainConfig
 from deblur.errors import UserError
 from deblur.inference.building import build_network
 from deblur.inference.checkpoints import digest_of
-from deblur.inference.pretrained import PRETRAINED, pretrained_file
+from deblur.inference.pretrained import pretrained_file
 from deblur.inference.weights import read_weights, write_weights
 from deblur.models import SRCNN
 from deblur.training.starting import Start, begin, has_epochs, leave_out_seen, refuse_unfit_weights
