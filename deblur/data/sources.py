@@ -30,6 +30,7 @@ GroupBy = Literal["folder"] | None
 # Parts of the cache keys of drawn images: raised when `draw` draws other pixels than before, gray or in color.
 _FACES_VERSION: Final = 1
 _LEAVES_VERSION: Final = 2
+_FIRST_FRESH: Final = 2**31  # number of the first fresh image: no set is so large that it tests on one of them
 
 ANIME_FACES: Final = "scribbless/another-anime-face-dataset"
 
@@ -320,8 +321,9 @@ class SyntheticData(ImageSource):
         return colors, luma(colors)
 
     def fresh_image(self, epoch: int, index: int, color: DataColor) -> NDArray[np.uint8]:
-        """Draw an image of the same kind whose number is beyond those of `names`."""
-        return self._drawn(index, color, later=epoch + 1)
+        """Draw an image of the same kind whose number is beyond those of any set."""
+        count = self._faces if index < self._faces else self._leaves
+        return self._drawn(index, color, _FIRST_FRESH + epoch * count)
 
     def known_shapes(self) -> Iterator[Shape | None]:
         """Yield the shape that all have."""
@@ -330,14 +332,12 @@ class SyntheticData(ImageSource):
         yield IMAGE_SIZE, IMAGE_SIZE
 
     def _drawn(self, index: int, color: DataColor, later: int = 0) -> NDArray[np.uint8]:
-        """Draw the image at a place, or the one `later` times the number of its kind after it."""
+        """Draw the image of the kind at a place whose number is larger by `later`."""
         from deblur.synthesis import faces, leaves  # here, so that folders of images do without the drawing
 
         is_face = index < self._faces
-        draw, number, count = (
-            (faces.draw, index, self._faces) if is_face else (leaves.draw, index - self._faces, self._leaves)
-        )
-        return draw(self._seed, number + later * count, color)
+        draw, number = (faces.draw, index) if is_face else (leaves.draw, index - self._faces)
+        return draw(self._seed, number + later, color)
 
 
 def checked_image(source: ImageSource, index: int, pixels: Any) -> NDArray[np.uint8]:

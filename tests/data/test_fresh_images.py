@@ -28,10 +28,10 @@ def epochs(data: DeblurDataModule, count: int = 2) -> list[list[torch.Tensor]]:
     return found
 
 
-def test_fresh_images_continue_the_numbers_of_the_others() -> None:
+def test_fresh_images_are_of_no_set_of_named_ones() -> None:
     source = SyntheticData(max_images=10, leaves=0.4, fresh=True, seed=3)
-    np.testing.assert_array_equal(source.fresh_image(0, 2, "gray"), faces.draw(3, 6 + 2))
-    np.testing.assert_array_equal(source.fresh_image(4, 7, "gray"), leaves.draw(3, 5 * 4 + 1))
+    np.testing.assert_array_equal(source.fresh_image(0, 2, "gray"), faces.draw(3, 2**31 + 2))
+    np.testing.assert_array_equal(source.fresh_image(4, 7, "gray"), leaves.draw(3, 2**31 + 4 * 4 + 1))
     assert source.cache_key() == SyntheticData(max_images=10, leaves=0.4, seed=3).cache_key()
 
 
