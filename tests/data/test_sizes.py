@@ -12,7 +12,7 @@ import pytest
 from data_settings import module_of
 from image_files import noise
 from PIL import Image
-from small_trainings import SMALLEST
+from small_trainings import SMALLEST, without
 
 from deblur.blur import Box, Degradation, Gaussian, Motion
 from deblur.data import DeblurDataModule, FolderData, PairsData, SyntheticData
@@ -288,7 +288,14 @@ def test_a_sweep_is_refused_before_its_first_job(tmp_path: Path, capsys: pytest.
     write(tmp_path / "images", [(48, 48)] * 12)
     places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}")
     for data in (("data=folder", f"data.root={tmp_path / 'images'}"), ("data=synthetic", "data.max_images=12")):
-        overrides = ("-m", *SMALLEST[1:], *data, "data.patch_size=32,257", "sweep=sizes", *places)
+        overrides = (
+            "-m",
+            *without(SMALLEST, "data.patch_size"),
+            *data,
+            "data.patch_size=32,257",
+            "sweep=sizes",
+            *places,
+        )
         assert main(overrides) == 2
         said = capsys.readouterr().err
         assert "The job " in said
@@ -331,7 +338,13 @@ def test_a_sweep_over_the_blur_with_a_real_boundary_on_mixed_sizes(tmp_path: Pat
 def test_images_without_an_ssim_are_trained_on_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write(tmp_path / "images", [(9, 9 + i) for i in range(20)])
     places = (f"paths.output_root={tmp_path / 'outputs'}", f"paths.cache_root={tmp_path / 'cache'}")
-    overrides = (*SMALLEST[1:], "data.patch_size=8", "trainer.max_epochs=1", "data=folder", f"data.root={root}")
+    overrides = (
+        *without(SMALLEST, "data.patch_size"),
+        "data.patch_size=8",
+        "trainer.max_epochs=1",
+        "data=folder",
+        f"data.root={root}",
+    )
     assert main([*overrides, *places]) == 0
     (metrics,) = (tmp_path / "outputs").rglob("metrics.json")
     test = json.loads(metrics.read_text())["test"]

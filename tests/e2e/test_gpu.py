@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from small_trainings import without
 from sweep_processes import Sweeps
 from workplaces import Workplace
 
@@ -53,7 +54,7 @@ def test_a_training_removes_blur_and_no_step_waits_for_the_gpu(
 ) -> None:
     watch = ("+callbacks.watch._target_=watchers.NeverWaits", TRUSTED, "data.batch_size=4")  # 60 steps or more
     overrides = (f"trainer.precision={precision}", f"data.num_workers={workers}")
-    assert workplace.train(*ON_GPU, *SMALL[:-1], *overrides, *watch) == 0
+    assert workplace.train(*ON_GPU, *without(SMALL, "callbacks"), *overrides, *watch) == 0
     assert workplace.gain() > 0.3
 
 
@@ -67,7 +68,7 @@ def test_a_compiled_network_trains_and_its_checkpoint_loads_plainly(workplace: W
 def test_a_moved_interrupted_run_resumes(workplace: WorkplaceOnGPU, tmp_path: Path, cache_root: Path) -> None:
     flag = tmp_path / "flag"
     stop = (f"+callbacks.stop.flag='{flag}'", "+callbacks.stop._target_=watchers.StopOnce", TRUSTED)
-    overrides = (*ON_GPU, *SMALL[:-1], "model.dropout=0.1", "trainer.precision=32-true")
+    overrides = (*ON_GPU, *without(SMALL, "callbacks"), "model.dropout=0.1", "trainer.precision=32-true")
     whole = WorkplaceOnGPU(tmp_path / "whole", cache_root)
     assert whole.train(*overrides, *stop) == 0
     flag.touch()

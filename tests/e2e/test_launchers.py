@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_trainings import without
 from sweep_processes import AXES, BOMB, SMALL, Sweeps
 
 pytestmark = pytest.mark.slow
@@ -63,7 +64,8 @@ def test_a_run_that_cannot_begin_says_so_in_its_files(sweeps: Sweeps) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    overrides = ("-m", "blur=box", "optimizer.lr=1e-3", "sweep=four", *SMALL[:-1], "trainer.accelerator=gpu")
+    on_gpu = (*without(SMALL, "trainer.accelerator"), "trainer.accelerator=gpu")
+    overrides = ("-m", "blur=box", "optimizer.lr=1e-3", "sweep=four", *on_gpu)
     code, out, _ = sweeps.run(*overrides, "hydra/launcher=submitit_local")
     assert code == 1
     assert "failed: trainer.accelerator=gpu needs a device that torch" in out

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_trainings import without
 from workplaces import SMALL, Workplace
 
 from deblur.train import main
@@ -26,8 +27,7 @@ def test_trust_comes_from_the_command_line_only(tmp_path: Path, capsys: pytest.C
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_missing_gpu_is_a_sentence(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
-    on_any = [word for word in SMALL if not word.startswith("trainer.accelerator=")]
-    assert workplace.train(*on_any, "trainer=gpu") == 2
+    assert workplace.train(*without(SMALL, "trainer.accelerator"), "trainer=gpu") == 2
     error = capsys.readouterr().err
     assert "trainer.accelerator=gpu" in error
     assert "trainer=cpu" in error

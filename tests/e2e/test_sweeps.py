@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from small_trainings import without
 from sweep_processes import AXES, BOMB, SMALL, Sweeps
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
@@ -111,7 +112,7 @@ def test_a_wider_command_adds_runs(whole: Sweeps) -> None:
 
 
 def test_other_images_are_refused_before_the_first_run(whole: Sweeps) -> None:
-    code, _, err = whole.run(*AXES, *SMALL[1:], "data.max_images=17")
+    code, _, err = whole.run(*AXES, *without(SMALL, "data.max_images"), "data.max_images=17")
     assert code == 2
     assert "so no job of this sweep was started: the sweep four was made with data.max_images=16" in err
     assert "data.max_images=17: choose another name with sweep=NAME." in err
