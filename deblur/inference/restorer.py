@@ -17,6 +17,7 @@ from deblur.image_io.images import DecodedImage
 from deblur.inference.levels import Pixels
 from deblur.inference.pixels import as_pixels, plane_count, restore_pixels, restore_rgb, restore_visible
 from deblur.inference.pretrained import pretrained_file
+from deblur.inference.scaling import FULL, check_scale, reduced_size, restore_at_scale
 from deblur.inference.tiles import KnownBlur, Plane, Planes, TiledNetwork, TileNetwork
 from deblur.runs.paths import near_place, refuse_no_run
 
@@ -69,6 +70,8 @@ class Restorer:
         advance: Advance | None = None,
         kernel: "Psf | None" = None,
         noise_sigma: float | None = None,
+        *,
+        scale: float = FULL,
     ) -> NDArray[Any]:
         """Restore an image of any origin.
 
@@ -87,23 +90,26 @@ class Restorer:
             noise_sigma: standard deviation of the noise, for a network that takes it, such as `unrolled` [gray levels
                 of 255]; None is estimated from the image. With `luma` it is that of the luma: 0.67 of white noise in
                 red, green and blue.
+            scale: at which a network without a kernel restores, above 0 and at most 1. Below 1 the image is reduced,
+                and the enlarged correction is added to the image itself. `deblur.inference.advice.scale_for` chooses
+                one from an estimate of the blur.
 
         Returns:
             A new array of the same shape and type.
 
         Raises:
-            ValueError: for another shape, type, range or color, and for a kernel or noise that is invalid, missing or
-                unused.
+            ValueError: for another shape, type, range, color or scale, and for a kernel or noise that is invalid,
+                missing or unused.
         """
         known = _known_blur(kernel, noise_sigma)
         pixels = as_pixels(image)
         channels = pixels.shape[2] if pixels.ndim == 3 else 3
         if channels == 3:
-            restored = self._restored(pixels, None, color, advance, known)
+            restored = self._restored(pixels, None, color, advance, known, scale)
         else:
             colors = pixels[..., 0] if channels < 3 else pixels[..., :3]
             alpha = pixels[..., -1] if channels > 1 else None
-            restored = self._restored(colors, alpha, color, advance, known)
+            restored = self._restored(colors, alpha, color, advance, known, scale)
             restored = restored[..., None] if alpha is None else np.dstack([restored, alpha])
         wanted = getattr(image, "dtype", None)
         return restored.astype(wanted, copy=False) if isinstance(wanted, np.dtype) else restored
@@ -115,15 +121,24 @@ class Restorer:
         advance: Advance | None = None,
         kernel: "Psf | None" = None,
         noise_sigma: float | None = None,
+        *,
+        scale: float = FULL,
     ) -> DecodedImage:
         """Restore a decoded image; other arguments are those of a call."""
         known = _known_blur(kernel, noise_sigma)
-        return replace(image, pixels=self._restored(image.pixels, image.alpha, color, advance, known))
+        return replace(image, pixels=self._restored(image.pixels, image.alpha, color, advance, known, scale))
 
     def _restored(
-        self, pixels: Pixels, alpha: Pixels | None, color: Color | None, advance: Advance | None, known: KnownBlur
+        self,
+        pixels: Pixels,
+        alpha: Pixels | None,
+        color: Color | None,
+        advance: Advance | None,
+        known: KnownBlur,
+        scale: float,
     ) -> Pixels:
         self._refuse_color(color)
+        self._refuse_scale(scale)
         _refuse_kernel(known.kernel, self.needs_kernel)
         _refuse_noise(known.noise_sigma, self.needs_kernel)
         tiled = self._fast if pixels.dtype == np.uint8 else self._exact
@@ -139,18 +154,28 @@ class Restorer:
                 return restore_pixels(colors, restore_plane, color or DEFAULT_COLOR)
             return restore_rgb(colors, restore_tiles)
 
-        return restore(pixels) if alpha is None else restore_visible(pixels, alpha, restore)
+        def restore_scaled(colors: Pixels) -> Pixels:
+            return restore_at_scale(colors, scale, restore)
 
-    def count(self, image: Any, color: Color | None = None) -> int:
+        return restore_scaled(pixels) if alpha is None else restore_visible(pixels, alpha, restore_scaled)
+
+    def count(self, image: Any, color: Color | None = None, *, scale: float = FULL) -> int:
         """Return how many tiles an image, decoded or of any origin, has, for a progress bar.
 
         Raises:
             ValueError: as a call does.
         """
         self._refuse_color(color)
+        self._refuse_scale(scale)
         pixels = image.pixels if isinstance(image, DecodedImage) else as_pixels(image)
         passes = plane_count(pixels, color or DEFAULT_COLOR) if self.channels == 1 else 1
-        return passes * self._exact.count(pixels.shape[0], pixels.shape[1])
+        return passes * self._exact.count(*reduced_size(pixels.shape[0], pixels.shape[1], scale))
+
+    def _refuse_scale(self, scale: object) -> None:
+        if check_scale(scale) < FULL and self.needs_kernel:
+            raise ValueError(
+                f"scale={scale} is for a network without a kernel, and {self.name} takes one: leave it out"
+            )
 
     def _refuse_color(self, color: object) -> None:
         if color is None:
