@@ -33,7 +33,7 @@ LEVELS: Final = (1, 2, 4, 8)  # by how much the image is reduced
 ACCEPTED_SPREAD: Final = 3.5  # px of a level, standard deviation; a wider kernel is measured on the next level
 SMALLEST_LEVEL: Final = 96  # px, shorter side of the smallest level
 PLACES: Final = 25  # a side, that are computed at once
-MOST_PARTS: Final = 48  # of PLACES x PLACES places on a level; of a larger level, those of most change in brightness
+MOST_PARTS: Final = 128  # of PLACES x PLACES places on a level; of a larger level, those of most change in brightness
 
 _BLOCK_ROWS: Final = 256  # whose luma is computed at once
 

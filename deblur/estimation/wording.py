@@ -15,7 +15,7 @@ def blur_text(estimate: BlurEstimate) -> str:
     elif estimate.kind == "defocus":
         seen = f"defocus, about {size} wide"
     elif estimate.kind == "motion":
-        seen = f"motion blur, about {size} at {(estimate.angle or 0):.0f} degrees"
+        seen = f"motion blur, about {size} at {round(estimate.angle or 0) % 180} degrees"
     else:
         seen = f"camera shake, about {size} wide"
     return f"{seen} ({100 * estimate.probability:.0f} % sure)"

@@ -23,6 +23,7 @@ from deblur.runs.paths import near_place, refuse_no_run
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur.kernels import Psf
+    from deblur.estimation import BlurEstimate
 
 Advance = Callable[[], object]
 
@@ -91,8 +92,7 @@ class Restorer:
                 of 255]; None is estimated from the image. With `luma` it is that of the luma: 0.67 of white noise in
                 red, green and blue.
             scale: at which a network without a kernel restores, above 0 and at most 1. Below 1 the image is reduced,
-                and the enlarged correction is added to the image itself. `deblur.inference.advice.scale_for` chooses
-                one from an estimate of the blur.
+                and the enlarged correction is added to the image itself; see `scale_for`.
 
         Returns:
             A new array of the same shape and type.
@@ -158,6 +158,16 @@ class Restorer:
             return restore_at_scale(colors, scale, restore)
 
         return restore_scaled(pixels) if alpha is None else restore_visible(pixels, alpha, restore_scaled)
+
+    def scale_for(self, blur: "BlurEstimate") -> float:
+        """Return the scale at which the network can restore an image of an estimated blur.
+
+        It is 1 unless the blur is wider than that of the training, then the largest 1/2, 1/3, ... at which it is not. A
+        non-blind network restores at 1.
+        """
+        from deblur.inference.advice import scale_for  # OpenCV
+
+        return FULL if self.needs_kernel else scale_for(blur, self.settings)
 
     def count(self, image: Any, color: Color | None = None, *, scale: float = FULL) -> int:
         """Return how many tiles an image, decoded or of any origin, has, for a progress bar.
