@@ -8,6 +8,7 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,7 +95,7 @@ def _show(results: dict[str, list[tuple[str, BlurEstimate, float, float]]]) -> N
     say(table(f"kinds as estimated, {len(found)} images of each blur", header, rows))
     every = [(one.probability, one.kind == kind) for found in results.values() for kind, one, _, _ in found]
     rows = []
-    for low, high in zip(BINS[:-1], BINS[1:], strict=True):
+    for low, high in pairwise(BINS):
         chosen = [pair for pair in every if low < pair[0] <= high]
         if chosen:
             said, true = np.mean(chosen, axis=0)

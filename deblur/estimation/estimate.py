@@ -162,9 +162,9 @@ class _Measured:
 
     def map(self, factor: float) -> BlurMap:
         """Return the widths of all places, by a factor from the standard deviation."""
-        widths = factor * self.level * np.exp(self._places.spreads[:, 0])
+        widths = np.float32(factor * self.level) * np.exp(self._places.spreads[:, 0])
         return BlurMap(
-            widths.reshape(self._shape),
+            np.asarray(widths.reshape(self._shape), np.float32),
             np.maximum(self._shares, np.finfo(np.float32).tiny).reshape(self._shape),
             self.level * FIELD / 2,
             self.level * STEP,

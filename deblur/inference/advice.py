@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from deblur.choices import PRETRAINED
 from deblur.estimation import BlurEstimate, Kind, blur_text, estimate, trained_widths
+from deblur.estimation.network import FIELD
 from deblur.estimation.training import Widths
 from deblur.estimation.wording import px
 from deblur.image_io.decoding import printable
@@ -125,6 +126,9 @@ class Seen:
 
     def scale_of(self, name: str, image: DecodedImage) -> float:
         """Estimate the blur of an image, and return the scale at which to restore it."""
+        if min(image.pixels.shape[:2]) < FIELD:
+            self._texts[name] = f"too small for an estimate of its blur, which needs {FIELD} px a side."
+            return FULL if self._scale is None else self._scale
         found = estimate(visible(image.pixels, image.alpha))
         scale = scale_for(found, self._settings) if self._scale is None else self._scale
         self._texts[name] = seen_text(found, self._network, self._settings, scale, is_chosen=self._scale is None)
@@ -136,9 +140,11 @@ class Seen:
         """Return a line for each of a few images, or a line for all of many; no line without an image."""
         if len(self._texts) <= MOST_LINES:
             return lines(*(f"{printable(name)}: {text}" for name, text in self._texts.items()))
-        kinds = ", ".join(f"{_NAMES[kind]} in {count}" for kind, count in self._kinds.most_common())
+        kinds = [f"{_NAMES[kind]} in {count}" for kind, count in self._kinds.most_common()]
+        small = len(self._texts) - self._kinds.total()
+        kinds += [f"{counted(small, 'image', 'images')} too small for an estimate"] if small else []
         reduced = counted(self._reduced, "image was", "images were")
-        return lines(f"Seen: {kinds}. {reduced} restored at a smaller size.")
+        return lines(f"Seen: {', '.join(kinds)}. {reduced} restored at a smaller size.")
 
 
 def scale_name(scale: float) -> str:

@@ -192,4 +192,5 @@ def visible(pixels: Pixels, alpha: Pixels | None) -> Pixels:
     from scipy import ndimage  # type: ignore[import-untyped] # it has no types; and most images need none of it
 
     nearest = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
-    return pixels[tuple(nearest)]
+    filled: Pixels = pixels[tuple(nearest)]
+    return filled

@@ -53,7 +53,8 @@ def restore_at_scale(pixels: Pixels, scale: float, restore: Callable[[Pixels], P
     white = white_of(pixels)
     for channel in np.ndindex(pixels.shape[2:]):  # one plane in floating point at a time
         place = (..., *channel)
-        enlarged = cv2.resize(np.ascontiguousarray(correction[place]), (width, height), interpolation=cv2.INTER_CUBIC)
+        plane = np.ascontiguousarray(correction[place])
+        enlarged = np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
         enlarged *= white
         enlarged += pixels[place]
         result[place] = rounded(np.clip(enlarged, 0, white, out=enlarged), pixels)

@@ -146,7 +146,7 @@ def test_many_images_have_one_line(command: Command, identity: Path, tmp_path: P
     assert "0.png" not in told.out
 
 
-def test_a_network_with_a_kernel_is_told_the_blur(command: Command, known_kernel: Path, tmp_path: Path) -> None:
+def test_nothing_is_said_of_a_known_kernel(command: Command, known_kernel: Path, tmp_path: Path) -> None:
     Image.fromarray(noise(60, 60)).save(tmp_path / "a.png")
     told = command(tmp_path / "a.png", f"--network={known_kernel}", "--known-blur=box size=3")
     assert told.code == 0
