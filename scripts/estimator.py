@@ -289,7 +289,9 @@ def main() -> None:
     outputs, targets = predicted(network, held_out), targets_of(held_out.kinds, held_out.moments)
     report(outputs, targets)
     temperature = np.array([temperature_of(outputs, targets)], np.float32)
-    weights = {name: weight.detach().numpy() for name, weight in network.state_dict().items()}
+    state = network.state_dict().items()
+    # safetensors writes arrays in the order of their memory, whatever their strides.
+    weights = {name: np.ascontiguousarray(weight.detach().numpy()) for name, weight in state}
     save_file({**weights, TEMPERATURE: temperature}, WEIGHTS)
     say(f"{WEIGHTS} holds {WEIGHTS.stat().st_size / 1e3:.0f} kB; temperature {temperature[0]:.2f}")
 

@@ -4,7 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from deblur.estimation.estimate import BlurMap, Floats
+from deblur.estimation.estimate import BlurMap
+from deblur.estimation.network import Floats
 
 _WEIGHTLESS: Final = 1e-12  # sum of weights below which a detail shows no blur
 
