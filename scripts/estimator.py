@@ -21,32 +21,38 @@ from torch.nn import functional
 from deblur.blur import Box, Degradation, Disk, Gaussian, Motion, NoBlur, Trajectory
 from deblur.console import say
 from deblur.estimation.network import (
+    FIELD,
+    INPUTS,
     KINDS,
     LARGEST_SPREAD,
+    LAYERS,
     OUTPUTS,
     SMALLEST_SPREAD,
-    STRIDES,
     TEMPERATURE,
-    UNSHUFFLE,
     WEIGHTS,
+    spectra,
 )
 from deblur.synthesis.leaves import Ingredients, draw
 
 FOLDER: Final = Path("outputs/estimator")
 TILE: Final = 128  # px
 TRAINING_SEED, HELD_OUT_SEED = 2201, 2202  # collections of dead leaves
-TRAINING_IMAGES, HELD_OUT_IMAGES = 1100, 150
+TRAINING_IMAGES, HELD_OUT_IMAGES = 400, 150
 BLURS_PER_IMAGE: Final = 4
 TILES_PER_BLUR: Final = 2
 LARGEST_SHIFT: Final = 48  # px, room for a second tile that differs from the first
 NONE, DEFOCUS, MOTION, SHAKE = range(len(KINDS))
 STRAIGHT: Final = 0.12  # width of a path in relation to its length, up to which it counts as motion
 STRAIGHT_WIDTH: Final = 0.35  # px, the standard deviation across a straight line of pixels
-WIDTHS: Final = (32, 48, 48, 48)
-LEARNING_RATE: Final = 3e-3
-BATCH: Final = 32
-STEPS: Final = 8000
-OF_PLACES: Final = 0.25  # share of the loss of single places
+WIDTHS: Final = (64, 64)
+LEARNING_RATE: Final = 2e-3
+BATCH: Final = 256
+EPOCHS: Final = 12
+WEIGHT_DECAY: Final = 0.02
+PARTS_PER_TILE: Final = 1
+LOUDNESS: Final = 0.3  # standard deviation of changes of the logarithm of all powers
+SMALLEST_DEVIATION: Final = 0.5  # of the logarithm of a power; that of the mean is always the same
+JITTER: Final = 0.1  # the same of each power
 PHOTO: Final = {
     "linear": True,
     "exposure": (0.7, 1.4),
@@ -146,20 +152,27 @@ def made(seed: int, count: int) -> Tiles:
 class Estimator(nn.Module):
     """The network of `deblur.estimation.network`, to be trained."""
 
-    def __init__(self) -> None:
-        """Draw the first weights."""
+    def __init__(self, inputs: Tensor) -> None:
+        """Draw the first weights, such that the first layer normalizes inputs (N, INPUTS)."""
         super().__init__()
-        channels = (UNSHUFFLE**2, *WIDTHS, OUTPUTS)
-        for number, stride in enumerate(STRIDES):
-            side = 1 if number == len(STRIDES) - 1 else 3
-            self.add_module(f"conv{number}", nn.Conv2d(channels[number], channels[number + 1], side, stride))
+        channels = (INPUTS, *WIDTHS, OUTPUTS)
+        for number in range(LAYERS):
+            self.add_module(f"layer{number}", nn.Linear(channels[number], channels[number + 1]))
+        self.mean, self.deviation = inputs.mean(0), inputs.std(0).clamp(min=SMALLEST_DEVIATION)
 
-    def forward(self, planes: Tensor) -> Tensor:
-        """Return the outputs of the places of planes (N, 1, H, W), as (N, OUTPUTS, rows, columns)."""
-        maps = functional.pixel_unshuffle(planes, UNSHUFFLE).contiguous(memory_format=torch.channels_last) - 0.5
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the outputs of mean spectra (N, INPUTS), as (N, OUTPUTS)."""
+        values = (inputs - self.mean) / self.deviation
         for number, layer in enumerate(self.children()):
-            maps = layer(functional.relu(maps) if number else maps)
-        return maps
+            values = layer(functional.relu(values) if number else values)
+        return values
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return the weights to be stored, those of the first layer for inputs that are not normalized."""
+        state = dict(self.state_dict())
+        state["layer0.weight"] = state["layer0.weight"] / self.deviation
+        state["layer0.bias"] = state["layer0.bias"] - state["layer0.weight"] @ self.mean
+        return {name: np.ascontiguousarray(weight.numpy()) for name, weight in state.items()}
 
 
 class Targets(NamedTuple):
@@ -200,60 +213,73 @@ def loss_of(outputs: Tensor, targets: Targets) -> Tensor:
     return torch.where(targets.is_measured, of_kind + distance.sum(1) + of_direction, above)
 
 
-def pooled(outputs: Tensor) -> Tensor:
-    """Return the mean of outputs (N, OUTPUTS, rows, columns) over the places of each tile, by their confidence."""
-    weights = outputs[:, -1].flatten(1).softmax(1)
-    return (outputs.flatten(2) * weights[:, None]).sum(2)
+class Samples(NamedTuple):
+    """Mean spectra with the kernels behind them."""
+
+    inputs: Tensor  # (N, INPUTS)
+    kinds: NDArray[np.int64]  # (N,)
+    moments: NDArray[np.float32]  # (N, 3)
 
 
-def turned(
-    pixels: NDArray[np.uint8], moments: NDArray[np.float32], rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return tiles mirrored and transposed at random, with the moments of their kernels."""
-    moments = moments.copy()
-    for axis in (1, 2):
-        if rng.random() < 0.5:
-            pixels, moments[:, 2] = np.flip(pixels, axis), -moments[:, 2]
-    if rng.random() < 0.5:
-        pixels, moments = pixels.transpose(0, 2, 1), moments[:, [1, 0, 2]]
-    return pixels, moments
+def samples_of(tiles: Tiles, parts: int) -> Samples:
+    """Return the mean spectra of whole tiles, and of smaller parts of each."""
+    rng = np.random.default_rng(0)
+    inputs = []
+    for pixels in tiles.pixels:
+        found = spectra(pixels.astype(np.float32) / 255)
+        side = len(found.weights)
+        for part in range(1 + parts):
+            size = side if part == 0 else int(rng.integers(2, side))
+            top, left = rng.integers(0, side - size + 1, 2)
+            chosen = slice(top, top + size), slice(left, left + size)
+            logs, weights = found.logs[chosen].reshape(-1, INPUTS), found.weights[chosen].ravel()
+            inputs.append(weights @ logs / weights.sum())
+    repeated = np.repeat(np.arange(len(tiles.kinds)), 1 + parts)
+    return Samples(torch.from_numpy(np.array(inputs, np.float32)), tiles.kinds[repeated], tiles.moments[repeated])
 
 
-def trained(tiles: Tiles) -> Estimator:
+def turned(samples: Samples) -> Samples:
+    """Return samples as they are, mirrored, transposed and both."""
+    rows, columns = np.indices((FIELD, FIELD // 2 + 1))
+    moments, (across, along, mixed) = samples.moments, samples.moments.T
+    turns = (
+        (rows, columns, moments),
+        (-rows, columns, np.stack([across, along, -mixed], 1)),
+        (columns, rows, np.stack([along, across, mixed], 1)),
+        (columns, -rows, np.stack([along, across, -mixed], 1)),
+    )
+    inputs = []
+    for down, right, _ in turns:
+        down, right = down % FIELD, right % FIELD
+        is_other_half = right > FIELD // 2  # whose power is that of the opposite frequency
+        down, right = np.where(is_other_half, -down % FIELD, down), np.where(is_other_half, FIELD - right, right)
+        inputs.append(samples.inputs[:, (down * (FIELD // 2 + 1) + right).ravel()])
+    return Samples(torch.cat(inputs), np.tile(samples.kinds, len(turns)), np.concatenate([turn[2] for turn in turns]))
+
+
+def trained(samples: Samples) -> Estimator:
     """Train a network."""
     torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    network = Estimator().to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
-    say(f"{sum(one.numel() for one in network.parameters())} parameters")
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, STEPS, pct_start=0.1)
-    start, mean = time.monotonic(), 0.0
-    for step in range(STEPS):
-        chosen = rng.integers(0, len(tiles.kinds), BATCH)
-        pixels, moments = turned(tiles.pixels[chosen], tiles.moments[chosen], rng)
-        planes = torch.from_numpy(np.ascontiguousarray(pixels)).float()[:, None] / 255
-        planes *= torch.from_numpy(rng.uniform(0.7, 1.15, (BATCH, 1, 1, 1)).astype(np.float32))
-        targets = targets_of(tiles.kinds[chosen], moments)
-        outputs = network(planes.clamp(max=1))
-        places = outputs.permute(0, 2, 3, 1).flatten(0, 2)
-        count = len(places) // BATCH
-        repeated = Targets(*(one.repeat_interleave(count, 0) for one in targets))
-        loss = loss_of(pooled(outputs), targets).mean() + OF_PLACES * loss_of(places, repeated).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        mean += (float(loss.detach()) - mean) / min(step + 1, 100)
-        if step % 200 == 199:
-            say(f"step {step + 1}: loss {mean:.3f}, {time.monotonic() - start:.0f} s")
+    samples = turned(samples)
+    targets = targets_of(samples.kinds, samples.moments)
+    network = Estimator(samples.inputs)
+    say(f"{sum(one.numel() for one in network.parameters())} parameters, {len(samples.kinds)} samples")
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    steps = EPOCHS * (len(samples.kinds) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=0.1)
+    for epoch in range(EPOCHS):
+        total, order = 0.0, torch.randperm(len(samples.kinds))
+        for chosen in order[: len(order) // BATCH * BATCH].split(BATCH):
+            inputs = samples.inputs[chosen] + LOUDNESS * torch.randn(BATCH, 1)
+            outputs = network(inputs + JITTER * torch.randn_like(inputs))
+            loss = loss_of(outputs, Targets(*(one[chosen] for one in targets))).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach())
+        say(f"epoch {epoch + 1}: loss {total * BATCH / len(order):.3f}")
     return network
-
-
-def predicted(network: Estimator, tiles: Tiles) -> Tensor:
-    """Return the outputs of tiles, (N, OUTPUTS)."""
-    with torch.no_grad():
-        parts = torch.from_numpy(tiles.pixels).split(BATCH)
-        return torch.cat([pooled(network(part.float()[:, None] / 255)) for part in parts])
 
 
 def temperature_of(outputs: Tensor, targets: Targets) -> float:
@@ -284,15 +310,13 @@ def report(outputs: Tensor, targets: Targets) -> None:
 
 def main() -> None:
     """Make the tiles, train the network and write its weights."""
-    held_out = made(HELD_OUT_SEED, HELD_OUT_IMAGES)
-    network = trained(made(TRAINING_SEED, TRAINING_IMAGES))
-    outputs, targets = predicted(network, held_out), targets_of(held_out.kinds, held_out.moments)
+    network = trained(samples_of(made(TRAINING_SEED, TRAINING_IMAGES), PARTS_PER_TILE))
+    held_out = samples_of(made(HELD_OUT_SEED, HELD_OUT_IMAGES), 0)
+    with torch.no_grad():
+        outputs, targets = network(held_out.inputs), targets_of(held_out.kinds, held_out.moments)
     report(outputs, targets)
     temperature = np.array([temperature_of(outputs, targets)], np.float32)
-    state = network.state_dict().items()
-    # safetensors writes arrays in the order of their memory, whatever their strides.
-    weights = {name: np.ascontiguousarray(weight.detach().numpy()) for name, weight in state}
-    save_file({**weights, TEMPERATURE: temperature}, WEIGHTS)
+    save_file({**network.arrays(), TEMPERATURE: temperature}, WEIGHTS)
     say(f"{WEIGHTS} holds {WEIGHTS.stat().st_size / 1e3:.0f} kB; temperature {temperature[0]:.2f}")
 
 

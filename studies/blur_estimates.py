@@ -1,4 +1,4 @@
-"""How well the blur of images is estimated: `python -m studies.blur_estimates [FOLDER]`.
+"""How well the blur of images is estimated: `python -m studies.blur_estimates [FOLDER [MOST]]`.
 
 Sharp images, those of a folder or drawn ones, are blurred by each of the blurs below, half of them in a camera, with
 noise and mostly as JPEG, and estimated. The estimator was trained on none of these images.
@@ -25,7 +25,7 @@ from deblur.image_io.decoding import read_gray
 from deblur.synthesis.leaves import draw
 
 SEED: Final = 2203  # of dead leaves; scripts/estimator.py trains on other ones
-DRAWN: Final = 60
+DRAWN: Final = 17
 MOSAIC: Final = 2  # drawings a side of an image
 BLURS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("none", "none", {}),
@@ -44,9 +44,19 @@ def mosaics(seed: int, count: int, side: int) -> Iterator[NDArray[np.uint8]]:
         yield np.block([parts[row * side : (row + 1) * side] for row in range(side)])
 
 
-def main(folder: str | None = None) -> None:
-    """Blur and estimate all images, and show how often and by how much the estimates are wrong."""
-    sharp = mosaics(SEED, DRAWN, MOSAIC) if folder is None else (read_gray(path) for path in find_images(Path(folder)))
+def main(folder: str | None = None, most: str | None = None) -> None:
+    """Blur and estimate images, and show how often and by how much the estimates are wrong.
+
+    Args:
+        folder: of sharp images; None draws images.
+        most: how many images of the folder are taken, evenly spread; None takes all.
+    """
+    if folder is None:
+        sharp = mosaics(SEED, DRAWN, MOSAIC)
+    else:
+        names = find_images(Path(folder))
+        step = 1 if most is None else max(1, len(names) // int(most))
+        sharp = (read_gray(Path(folder, name)) for name in names[::step])
     results: dict[str, list[tuple[str, BlurEstimate, float, float]]] = defaultdict(list)
     for number, image in enumerate(sharp):
         rng = np.random.default_rng(number)
@@ -104,4 +114,4 @@ def _show(results: dict[str, list[tuple[str, BlurEstimate, float, float]]]) -> N
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    main(*sys.argv[1:3])

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from deblur.estimation.network import (
     FIELD,
+    INPUTS,
     KINDS,
-    OUTPUTS,
-    STEP,
     TEMPERATURE,
     Floats,
     outputs_of,
     pretrained_weights,
-    split,
+    spectra,
 )
 from deblur.luma import LUMA_WEIGHTS
 
@@ -32,8 +31,7 @@ LENGTH: Final = math.sqrt(12)
 LEVELS: Final = (1, 2, 4, 8)  # by how much the image is reduced
 ACCEPTED_SPREAD: Final = 3.5  # px of a level, standard deviation; a wider kernel is measured on the next level
 SMALLEST_LEVEL: Final = 96  # px, shorter side of the smallest level
-PLACES: Final = 25  # a side, that are computed at once
-MOST_PARTS: Final = 128  # of PLACES x PLACES places on a level; of a larger level, those of most change in brightness
+AROUND: Final = 2  # windows to each side of a place whose spectra the width at the place is estimated from
 
 _BLOCK_ROWS: Final = 256  # whose luma is computed at once
 
@@ -90,8 +88,8 @@ def estimate(pixels: NDArray[Any]) -> BlurEstimate:
     """Estimate the blur of an image.
 
     The network measures kernels with a standard deviation of up to 3.5 px, a disk with a diameter of 14 px. If it finds
-    a wider kernel, it is applied to the image reduced by 2, 4 and 8. Of a level of many megapixels, the parts of most
-    change in brightness are measured.
+    a wider kernel, it is applied to the image reduced by 2, 4 and 8. It is given the mean of the logarithms of the
+    spectra of windows all over the image, in which the image's own detail averages out and the kernel's spectrum stays.
 
     Args:
         pixels: gray (H, W) or RGB (H, W, 3), from 1x1; uint8 or uint16 of full range, or floating point in [0, 1].
@@ -103,12 +101,6 @@ def estimate(pixels: NDArray[Any]) -> BlurEstimate:
         if found.spread <= ACCEPTED_SPREAD:
             break
         found = _Measured(luma, level)
-    shown = found
-    for level in levels:
-        if shown.is_complete:
-            break
-        if level > found.level:
-            shown = _Measured(luma, level)
     probabilities = found.probabilities
     kind = max(probabilities, key=lambda one: probabilities[one])
     factor = LENGTH if kind in ("motion", "shake") else DIAMETER
@@ -119,7 +111,7 @@ def estimate(pixels: NDArray[Any]) -> BlurEstimate:
         0.0 if kind == "none" else factor * found.spread * found.level,
         found.angle if kind == "motion" else None,
         found.level,
-        shown.map(factor),
+        found.map(factor),
     )
 
 
@@ -127,78 +119,53 @@ class _Measured:
     """What the network says of an image at one level."""
 
     def __init__(self, luma: Floats, level: int) -> None:
-        """Compute the outputs of all places, or of those in the parts of most change."""
+        """Compute the spectra of a level, and the outputs for their mean."""
         self.level = level
         self._weights = pretrained_weights()
-        outputs, self.is_complete = _outputs(self._weights, _reduced(luma, level))
-        self._shape = outputs.shape[1:]
-        self._places = split(outputs.reshape(OUTPUTS, -1))
-        confidence = self._places.confidence
-        self._shares = np.exp(confidence - confidence.max())
-
-    def _mean(self, values: Floats) -> NDArray[np.float64]:
-        known = self._shares > 0
-        return np.average(values[known].astype(np.float64), axis=0, weights=self._shares[known])
+        plane = _reduced(luma, level)
+        missing = [max(FIELD - side, 0) for side in plane.shape]
+        if any(missing):
+            plane = np.pad(plane, [(one // 2, one - one // 2) for one in missing], mode="symmetric")
+        self._spectra = spectra(plane)
+        mean = np.average(self._spectra.logs.reshape(-1, INPUTS), axis=0, weights=self._spectra.weights.ravel())
+        self._outputs = outputs_of(self._weights, mean[None].astype(np.float32))
 
     @property
     def spread(self) -> float:
         """Standard deviation of the kernel in its widest direction [px of the level]."""
-        return math.exp(float(self._mean(self._places.spreads)[0]))
+        return math.exp(float(self._outputs.spreads[0, 0]))
 
     @property
     def angle(self) -> float:
         """Angle of the widest direction [degrees], counter-clockwise, in [0, 180)."""
-        cosine, sine = self._mean(self._places.directions)
+        cosine, sine = self._outputs.directions[0].tolist()
         return math.degrees(math.atan2(sine, cosine)) / 2 % 180
 
     @property
     def probabilities(self) -> dict[Kind, float]:
         """The probability of each kind; on a reduced level, a finer one has shown that there is a blur."""
-        scores = self._mean(self._places.scores) / float(self._weights[TEMPERATURE][0])
+        scores = self._outputs.scores[0].astype(np.float64) / float(self._weights[TEMPERATURE][0])
         if self.level > 1:
             scores[KINDS.index("none")] = -np.inf
         shares = np.exp(scores - scores.max())
         return dict(zip(KINDS, (shares / shares.sum()).tolist(), strict=True))
 
     def map(self, factor: float) -> BlurMap:
-        """Return the widths of all places, by a factor from the standard deviation."""
-        widths = np.float32(factor * self.level) * np.exp(self._places.spreads[:, 0])
-        return BlurMap(
-            np.asarray(widths.reshape(self._shape), np.float32),
-            np.maximum(self._shares, np.finfo(np.float32).tiny).reshape(self._shape),
-            self.level * FIELD / 2,
-            self.level * STEP,
-        )
+        """Return the widths around each window, by a factor from the standard deviation."""
+        import cv2
 
-
-def _outputs(weights: Mapping[str, Floats], plane: Floats) -> tuple[Floats, bool]:
-    """Return the outputs of the places of a plane, and whether all were computed; others have no confidence."""
-    missing = [max(FIELD - side, 0) for side in plane.shape]
-    if any(missing):
-        plane = np.pad(plane, [(one // 2, one - one // 2) for one in missing], mode="symmetric")
-    rows, columns = ((side - FIELD) // STEP + 1 for side in plane.shape)
-    outputs = np.zeros((OUTPUTS, rows, columns), np.float32)
-    outputs[-1] = -np.inf
-    starts = [(top, left) for top in range(0, rows, PLACES) for left in range(0, columns, PLACES)]
-    chosen = sorted(starts, key=lambda start: _change(_part(plane, *start)), reverse=True)[:MOST_PARTS]
-    for top, left in chosen if len(starts) > MOST_PARTS else starts:
-        found = outputs_of(weights, _part(plane, top, left))
-        outputs[:, top : top + found.shape[1], left : left + found.shape[2]] = found
-    return outputs, len(starts) <= MOST_PARTS
-
-
-def _part(plane: Floats, top: int, left: int) -> Floats:
-    """Return the pixels that the places from a row and a column on depend on."""
-    side = STEP * (PLACES - 1) + FIELD
-    return plane[top * STEP : top * STEP + side, left * STEP : left * STEP + side]
-
-
-def _change(plane: Floats) -> float:
-    """Return how much the brightness of a plane changes; noise counts little."""
-    import cv2
-
-    small = np.asarray(cv2.resize(plane, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA))
-    return float(np.abs(np.diff(small, axis=0)).mean() + np.abs(np.diff(small, axis=1)).mean())
+        logs, weights, step = self._spectra
+        side = 2 * AROUND + 1
+        sums = cv2.blur(weights, (side, side), borderType=cv2.BORDER_REFLECT)
+        spreads = np.empty(weights.shape, np.float32)
+        for row in range(len(weights)):  # the means of all rows at once would be a second copy of the spectra
+            rows = slice(max(0, row - AROUND), row + AROUND + 1)
+            column_sums = (logs[rows] * weights[rows, :, None]).sum(axis=0)
+            totals = cv2.blur(column_sums.T, (side, 1), borderType=cv2.BORDER_REFLECT).T
+            shares = cv2.blur(weights[rows].sum(axis=0)[None], (side, 1), borderType=cv2.BORDER_REFLECT)[0]
+            spreads[row] = outputs_of(self._weights, np.asarray(totals / shares[:, None], np.float32)).spreads[:, 0]
+        widths = np.float32(factor * self.level) * np.exp(spreads)
+        return BlurMap(np.asarray(widths, np.float32), np.asarray(sums), self.level * FIELD / 2, self.level * step)
 
 
 def _luma(pixels: NDArray[Any]) -> Floats:
