@@ -15,7 +15,7 @@ from deblur.inference.simulation import gain
 from studies.blur_estimates import mosaics
 
 SEED: Final = 2204  # of dead leaves
-IMAGES: Final = 6
+IMAGES: Final = 3
 SIDE: Final = 2  # drawings a side of an image
 BLURS: Final[tuple[tuple[str, dict[str, float]], ...]] = (
     ("gaussian", {"sigma": 5.0}),
@@ -25,7 +25,7 @@ BLURS: Final[tuple[tuple[str, dict[str, float]], ...]] = (
     ("motion", {"length": 20.0}),
     ("motion", {"length": 40.0}),
 )
-SCALES: Final = (1, 2, 3, 4, 6)
+SCALES: Final = (1, 2, 4)
 GENERAL: Final = "mixed"
 
 
