@@ -12,11 +12,12 @@ from deblur.demo.uploads import image_file, owned, uploaded
 from deblur.demo.visitors import Visitor, Visitors
 from deblur.demo.wording import UNKNOWN_GAIN, color_text, restored_text, training_text
 from deblur.demo.work import PREVIEW_MEGAPIXELS, Networks, download_place, read_kernel_file, restore
+from deblur.image_io.formats.opening import FORMATS_READ
 
 _BUTTON: Final = "Restore"
 _NOTE: Final = (
-    "The photo is restored at full size. The download has its format and metadata. Of more than "
-    f"{PREVIEW_MEGAPIXELS:g} megapixels, the page shows a reduced preview, and a detail at full size."
+    f"Drop {FORMATS_READ}. The photo is restored at full size, and the download has its format and metadata. Of more "
+    f"than {PREVIEW_MEGAPIXELS:g} megapixels, the page shows a reduced preview, and a detail at full size."
 )
 _KERNEL: Final = "Kernel of the blur: a .npy array or a gray image with odd sides"
 
@@ -27,7 +28,7 @@ def add_restoring(networks: Networks, visitors: Visitors, max_megapixels: float)
     first = networks.choices[0][1]
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            upload = image_file(max_megapixels)
+            upload = image_file("Photo", max_megapixels)
             gr.Markdown(_NOTE)
             network = gr.Dropdown(networks.choices, value=first, label="Network", filterable=False)
             kernel = gr.File(label=_KERNEL, height=140, visible=first in non_blind)

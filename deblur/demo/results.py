@@ -63,11 +63,11 @@ class Results:
         """
         self._button = button
         self._slider = _slider("Before (left) and after (right)", visible=True)
-        self._detail = _slider("A detail at full size, before (left) and after (right)", visible=False)
         # Its text may come from a file: nothing in it is rendered as a formula.
         waiting = _WAITING.format(button=button)
         self._text = gr.Markdown(waiting, elem_classes="numbers", latex_delimiters=[])
         self._download = gr.DownloadButton("Download the restored image", interactive=False)
+        self._detail = _slider("A detail at full size, before (left) and after (right)", visible=False)
         self._of = gr.Textbox(visible=False)  # the values that the results belong to
 
     def fill(
@@ -210,7 +210,7 @@ def _slider(label: str, *, visible: bool) -> gr.ImageSlider:
         type="filepath",
         interactive=False,
         buttons=["fullscreen"],
-        max_height=640,
+        max_height=560,
         visible=visible,
         elem_classes="before-after",
     )

@@ -28,7 +28,7 @@ from deblur.demo.work import (
 _BUTTON: Final = "Blur and restore"
 _FACE, _UPLOAD = "face", "upload"
 _UNBLURRED: Final = "none"
-_NOTE: Final = "Take a drawn face, or drop a sharp image. It is blurred here, restored, and compared with itself."
+_NOTE: Final = "Take a drawn face, or drop a sharp image. It is blurred and restored, and the result is compared with it."
 
 
 def add_simulating(networks: Networks, visitors: Visitors, max_megapixels: float) -> None:
@@ -39,7 +39,7 @@ def add_simulating(networks: Networks, visitors: Visitors, max_megapixels: float
             choices = [("Sample face", _FACE), ("My own sharp image", _UPLOAD)]
             source = gr.Radio(choices, value=_FACE, label="Image")
             face = gr.Slider(1, FACES, value=1, step=1, label="Number of the face")
-            upload = image_file(max_megapixels, visible=False)
+            upload = image_file("Sharp image", max_megapixels, visible=False)
             family, noise, strengths = _blur_controls()
             network = gr.Dropdown(networks.choices, value=networks.choices[0][1], label="Network", filterable=False)
             button = gr.Button(_BUTTON, variant="primary", elem_classes="run")

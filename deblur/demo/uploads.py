@@ -7,14 +7,13 @@ import gradio as gr
 from deblur.demo.visitors import Visitor
 from deblur.demo.work import read_upload
 from deblur.errors import UserError
-from deblur.image_io.formats.opening import FORMATS_READ
 from deblur.image_io.images import DecodedImage
 
 
-def image_file(max_megapixels: float, *, visible: bool = True) -> gr.File:
-    """Add a place to drop an image at."""
+def image_file(kind: str, max_megapixels: float, *, visible: bool = True) -> gr.File:
+    """Add a place to drop an image of some kind at, such as a photo."""
     # No gr.Image: it would rotate, convert and reduce the image, and remove its metadata, before it is read here.
-    return gr.File(label=f"{FORMATS_READ}, up to {max_megapixels:g} megapixels", height=180, visible=visible)
+    return gr.File(label=f"{kind}, up to {max_megapixels:g} megapixels", height=180, visible=visible)
 
 
 def owned(upload: str, visitor: Visitor) -> Path:
