@@ -28,7 +28,9 @@ from deblur.demo.work import (
 _BUTTON: Final = "Blur and restore"
 _FACE, _UPLOAD = "face", "upload"
 _UNBLURRED: Final = "none"
-_NOTE: Final = "Take a drawn face, or drop a sharp image. It is blurred and restored, and the result is compared with it."
+_NOTE: Final = (
+    "Take a drawn face, or drop a sharp image. It is blurred and restored, and the result is compared with it."
+)
 
 
 def add_simulating(networks: Networks, visitors: Visitors, max_megapixels: float) -> None:
