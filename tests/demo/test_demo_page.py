@@ -33,6 +33,7 @@ pytestmark = [
 ]
 
 WIDE, NARROW = 1280, 390  # px
+PATIENCE = 120_000  # ms
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +58,17 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+def new_context(browser: Any) -> Any:
+    """Return a window with cookies of its own, which waits longer than usual on a machine that is busy."""
+    context = browser.new_context(viewport={"width": WIDE, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    return context
+
+
 @pytest.fixture
 def page(browser: Any, demo: Demo) -> Iterator[Any]:
     """The page; whatever a test does with it, it asks no other host for anything."""
-    context = browser.new_context(viewport={"width": WIDE, "height": 900})
+    context = new_context(browser)
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url))
     opened = context.new_page()
@@ -196,7 +204,7 @@ def test_the_download_is_the_file_that_restore_writes(page: Any, network: Path, 
 
 def test_a_large_photo_has_progress_a_reduced_preview_and_a_detail(browser: Any, network: Path, tmp_path: Path) -> None:
     photo = phone_photo(tmp_path / "large.jpg", (2400, 1200))
-    context = browser.new_context(viewport={"width": WIDE, "height": 900})
+    context = new_context(browser)
     with Demo(network, tmp_path / "temporary", "--max-megapixels=3") as started:
         page = context.new_page()
         page.goto(started.address)
@@ -223,7 +231,7 @@ def test_a_non_blind_network_is_given_the_kernel_in_a_file(browser: Any, tmp_pat
     network, path = write_unrolled_network(tmp_path / "unrolled.safetensors"), colors(tmp_path)
     kernel = np.array([[0.2, 0.6, 0.2]])
     np.save(tmp_path / "psf.npy", kernel)
-    context = browser.new_context(viewport={"width": WIDE, "height": 900})
+    context = new_context(browser)
     with Demo(network, tmp_path / "temporary") as started:
         page = context.new_page()
         page.goto(started.address)
@@ -249,7 +257,7 @@ def test_a_non_blind_network_is_given_the_kernel_in_a_file(browser: Any, tmp_pat
 
 def test_an_rgb_network_restores_a_color_image_and_measures_on_a_blurred_one(browser: Any, tmp_path: Path) -> None:
     network, path = write_rgb_network(tmp_path / "swapped.safetensors", order=(2, 0, 1)), colors(tmp_path)
-    context = browser.new_context(viewport={"width": WIDE, "height": 900})
+    context = new_context(browser)
     with Demo(network, tmp_path / "temporary") as started:
         page = context.new_page()
         page.goto(started.address)
@@ -403,7 +411,7 @@ def test_names_of_any_origin_are_shown_as_text(browser: Any, network: Path, tmp_
     description["settings"]["blur"] |= {"name": EVIL, EVIL: EVIL}
     write_weights(tmp_path / "evil.safetensors", weights, description | {"name": EVIL})
     with Demo(tmp_path / "evil.safetensors", tmp_path / "temporary") as started:
-        context = browser.new_context()
+        context = new_context(browser)
         asked: list[str] = []
         context.on("request", lambda request: asked.append(request.url))
         opened = context.new_page()
@@ -488,7 +496,7 @@ def test_nothing_but_the_page_is_served(demo: Demo, host: str | None, path: str,
 
 def test_ctrl_c_ends_it_quietly_and_removes_what_was_uploaded(browser: Any, network: Path, tmp_path: Path) -> None:
     with Demo(network, tmp_path / "temporary") as started:
-        opened = browser.new_page()
+        opened = new_context(browser).new_page()
         opened.goto(started.address)
         Image.linear_gradient("L").save(tmp_path / "secret.png")
         upload(opened, tmp_path / "secret.png")
