@@ -177,6 +177,17 @@ def test_an_image_that_was_sent_is_restored_and_shown_to_who_sent_it(demo: Demo,
     assert [stranger.file(each).status for each in (path, before, after, restored)] == [403] * 4
 
 
+def test_progress_is_told_by_tiles(demo: Demo, client: Client) -> None:
+    content = io.BytesIO()
+    Image.effect_noise((440, 440), 50).save(content, "PNG")
+    path = sent(client, content.getvalue())
+    assert client.post("/gradio_api/queue/join", restoring(demo, image(path)) | {"session_hash": "tiles"}).status == 200
+    events = client.ask("GET", "/gradio_api/queue/data?session_hash=tiles").body.decode()
+    told = [json.loads(line.removeprefix("data: ")) for line in events.splitlines() if '"progress_data"' in line]
+    units = {each["unit"] for message in told for each in message["progress_data"] or ()}
+    assert "tiles" in units
+
+
 def test_the_faces_of_the_demo_are_restored(demo: Demo, client: Client) -> None:
     of, slider, *_ = client.restored(call(demo, None, "face"), "faces")
     assert of == "face\n\n1\nown"

@@ -112,12 +112,12 @@ def upload(page: Any, path: Path) -> None:
 
 
 def clear(page: Any) -> None:
-    visible(page, "button[aria-label=Clear]").first.click()
+    page.get_by_role("button", name="Clear").first.click()
 
 
 def downloaded(page: Any, path: Path) -> tuple[str, Image.Image]:
     with page.expect_download() as download:
-        visible(page, "button, a").filter(has_text="Download the restored image").first.click()
+        page.get_by_role("button", name="Download the restored image").click()
     download.value.save_as(path)
     return download.value.suggested_filename, Image.open(path)
 
@@ -146,7 +146,7 @@ def test_a_sample_face_is_blurred_and_restored(page: Any, network: Path, tmp_pat
 
 def outputs_are_empty(page: Any) -> bool:
     """Tell whether nothing is shown and nothing can be downloaded."""
-    button = visible(page, "button").filter(has_text="Download the restored image")
+    button = page.get_by_role("button", name="Download the restored image")
     return visible(page, ".before-after img").count() == 0 and button.is_disabled()
 
 
@@ -202,7 +202,7 @@ def test_the_download_is_the_file_that_restore_writes(page: Any, network: Path, 
     assert (tmp_path / "downloaded.jpg").read_bytes() == (tmp_path / "photo-restored.jpg").read_bytes()
 
 
-def test_a_large_photo_has_progress_a_reduced_preview_and_a_detail(browser: Any, network: Path, tmp_path: Path) -> None:
+def test_a_large_photo_has_a_reduced_preview_and_a_detail(browser: Any, network: Path, tmp_path: Path) -> None:
     photo = phone_photo(tmp_path / "large.jpg", (2400, 1200))
     context = new_context(browser)
     with Demo(network, tmp_path / "temporary", "--max-megapixels=3") as started:
@@ -211,15 +211,16 @@ def test_a_large_photo_has_progress_a_reduced_preview_and_a_detail(browser: Any,
         restore_button(page).wait_for()
         page.get_by_text("Photo, up to 3 megapixels").wait_for()
         upload(page, photo)
-        with page.expect_response("**/queue/data*") as events:
-            restore_button(page).click()
+        restore_button(page).click()
         page.get_by_text("large.jpg was restored by the network tiny.").wait_for()
-        assert '"unit":"tiles"' in events.value.text().replace(" ", "")
         whole, detail = (page.get_by_alt_text("After: the output of the network").nth(place) for place in range(2))
-        for image, (width, height) in ((whole, (1000, 2000)), (detail, (512, 512))):
+        for image, sides in (
+            (whole, "Math.round(naturalWidth / 5) === 200 && Math.round(naturalHeight / 5) === 400"),
+            (detail, "naturalWidth === 512 && naturalHeight === 512"),
+        ):
             image.wait_for()
-            sides = "image => [image.naturalWidth, image.naturalHeight].join()"
-            page.wait_for_function(f"image => ({sides})(image) === '{width},{height}'", arg=image.element_handle())
+            function = f"({{naturalWidth, naturalHeight}}) => {sides}"
+            page.wait_for_function(function, arg=image.element_handle())
         _, restored = downloaded(page, tmp_path / "restored.jpg")
         assert restored.size == (1200, 2400)
         clear(page)
@@ -246,7 +247,7 @@ def test_a_non_blind_network_is_given_the_kernel_in_a_file(browser: Any, tmp_pat
         _, restored = downloaded(page, tmp_path / "restored.png")
         expected = load(network, accelerator="cpu")(np.asarray(Image.open(path)), kernel=kernel)
         assert np.abs(np.asarray(restored).astype(int) - expected).max() <= 1  # of other threads
-        page.get_by_label("Network").click()
+        page.get_by_label("Network").first.click()
         page.get_by_role("option", name="gaussian blur").click()
         wait_until_empty(page)
         page.get_by_text("Kernel of the blur").wait_for(state="hidden")
@@ -454,7 +455,7 @@ def test_it_fits_a_narrow_window(page: Any, tmp_path: Path) -> None:
     page.get_by_alt_text("After: the output of the network").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
     for name in ("Restore", "Download the restored image"):
-        box = visible(page, "button, a").filter(has_text=re.compile(f"^\\s*{name}\\s*$")).first.bounding_box()
+        box = page.get_by_role("button", name=name, exact=True).bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= NARROW
 
