@@ -39,7 +39,7 @@ test-slow: $(INSTALLED) ## run the slow tests: real processes, real faces
 test-all: $(INSTALLED) ## run all tests
 	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
 
-test-demo: $(INSTALLED) ## run the tests of the web page, with playwright in Chromium if it is installed
+test-demo: $(INSTALLED) ## install playwright and run the tests of the web page, in Chromium if there is one
 	PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet playwright
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/demo $(ARGS)
 
