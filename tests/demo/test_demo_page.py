@@ -205,7 +205,7 @@ def test_the_download_is_the_file_that_restore_writes(page: Any, network: Path, 
 def test_a_large_photo_has_a_reduced_preview_and_a_detail(browser: Any, network: Path, tmp_path: Path) -> None:
     photo = phone_photo(tmp_path / "large.jpg", (2400, 1200))
     context = new_context(browser)
-    with Demo(network, tmp_path / "temporary", "--max-megapixels=3") as started:
+    with Demo(network, tmp_path / "temporary", max_megapixels=3) as started:
         page = context.new_page()
         page.goto(started.address)
         restore_button(page).wait_for()
