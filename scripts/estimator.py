@@ -130,7 +130,8 @@ def tiles_of(seed: int, index: int) -> Iterator[tuple[NDArray[np.uint8], int, ND
             valid = np.asarray(cv2.resize(valid, (side, side), interpolation=cv2.INTER_AREA))
             if rng.random() < 0.4:
                 quality = int(rng.integers(QUALITY[0], QUALITY[1] + 1))
-                valid = cv2.imdecode(cv2.imencode(".jpg", valid, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
+                _, encoded = cv2.imencode(".jpg", valid, [cv2.IMWRITE_JPEG_QUALITY, quality])
+                valid = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
         for _ in range(TILES_PER_BLUR if len(valid) - TILE >= LARGEST_SHIFT else 1):
             top, left = rng.integers(0, len(valid) - TILE + 1, 2)
             yield valid[top : top + TILE, left : left + TILE], kind, moments
@@ -269,12 +270,12 @@ def trained(samples: Samples) -> Estimator:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=0.1)
     for epoch in range(EPOCHS):
         total, order = 0.0, torch.randperm(len(samples.kinds))
-        for chosen in order[: len(order) // BATCH * BATCH].split(BATCH):
+        for chosen in order[: len(order) // BATCH * BATCH].reshape(-1, BATCH):
             inputs = samples.inputs[chosen] + LOUDNESS * torch.randn(BATCH, 1)
             outputs = network(inputs + JITTER * torch.randn_like(inputs))
             loss = loss_of(outputs, Targets(*(one[chosen] for one in targets))).mean()
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call] # of torch
             optimizer.step()
             schedule.step()
             total += float(loss.detach())
