@@ -122,7 +122,7 @@ def sharp_and_blurred(folder: Path) -> Path:
     sharp = np.block([[draw(9001, 2 * row + column) for column in range(2)] for row in range(2)])
     Image.fromarray(sharp).save(folder / "sharp.png")
     Image.fromarray(deblur.degrade(sharp, "motion", length=40, angle=30)).save(folder / "moved.png")
-    Image.fromarray(deblur.degrade(sharp, "disk", radius=4)).save(folder / "soft.png")
+    Image.fromarray(deblur.degrade(sharp, "gaussian", sigma=2, noise_sigma=1)).save(folder / "soft.png")
     return folder
 
 
