@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from deblur.choices import DEFAULT_COLOR, DEFAULT_MAX_MEGAPIXELS, DEFAULT_NETWORK, PRETRAINED, Color, Precision
-from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, not_empty, place, run_app
+from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, fraction, not_empty, place, run_app
 from deblur.errors import UserError
 
 EXAMPLES = """\b
@@ -102,6 +102,15 @@ def restore(
             "[default: estimated from each image]",
         ),
     ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            parser=fraction,
+            metavar="X",
+            help="The fraction of the network's correction that is applied: 1 is the network alone, 0 the image as it "
+            "is. [default: chosen at each place, so that sharp images hardly change; 1 for networks with known kernel]",
+        ),
+    ] = None,
     simulate: Annotated[
         str | None,
         typer.Option(
@@ -156,6 +165,7 @@ def restore(
         color=color,
         known_blur=known,
         noise_sigma=noise_sigma,
+        strength=strength,
         simulate=simulated,
         side_by_side=side_by_side,
         overwrite=overwrite,

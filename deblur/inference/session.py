@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from deblur.config.build import build
 from deblur.config.sections import shown
 from deblur.console import say_error, table
 from deblur.errors import UserError
-from deblur.image_io.decoding import eight_bits
+from deblur.image_io.decoding import eight_bits, printable
 from deblur.image_io.images import DecodedImage, refuse_unfit
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image
@@ -32,6 +33,8 @@ if TYPE_CHECKING:  # OpenCV is loaded for a kernel
 UNKNOWN_GAIN = (
     "The gain cannot be measured without the sharp image: look at the result, or try --simulate on a sharp image."
 )
+LITTLE = 0.5  # fraction of the correction below which the report names it
+MOST_NAMED = 5  # images whose fraction is reported one by one
 AROUND = 32  # px that are restored around the detail of a sheet: more than the halo of the pretrained networks
 
 Advance = Callable[[], object]
@@ -45,6 +48,7 @@ class RestoreOptions:
     color: Color | None = None
     known_blur: AskedBlur | None = None
     noise_sigma: float | None = None
+    strength: float | None = None
     simulate: AskedBlur | None = None
     side_by_side: bool = False
     overwrite: bool = False
@@ -75,6 +79,7 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     missing = {task: [path for path in outputs[task] if asked.overwrite or not path.exists()] for task in tasks}
     todo = [task for task in tasks if missing[task]]
     failures: list[UserError] = []
+    applied: dict[str, float] = {}
 
     def failed(_: Task, error: UserError) -> None:
         failures.append(error)
@@ -90,12 +95,21 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
             if simulation is not None:
                 results = [simulation.of(task, image, advance)]
             else:
-                restored = restorer.restore_image(image, asked.color, advance, kernel, asked.noise_sigma)
+                restored = restorer.restore_image(
+                    image,
+                    asked.color,
+                    advance,
+                    kernel,
+                    asked.noise_sigma,
+                    asked.strength,
+                    partial(applied.__setitem__, task.name),
+                )
                 results = [restored, side_by_side(image, restored)] if asked.side_by_side else [restored]
             yield from (pair for pair in zip(outputs[task], results, strict=True) if pair[0] in missing[task])
 
         restore_all(todo, work, failed, asked.max_megapixels, bar.done)
-    return _summary(tasks, todo, failures, restorer, simulation)
+    summary = _summary(tasks, todo, failures, restorer, simulation)
+    return paragraphs(*filter(None, (_gate_lines(applied, asked.strength), summary)))
 
 
 def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
@@ -125,7 +139,7 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     part = eight_bits(image.pixels[above : rows.stop + AROUND, left : columns.stop + AROUND])
     inner = (slice(rows.start - above, rows.stop - above), slice(columns.start - left, columns.stop - left))
     panels = {"as it is": part[inner]}
-    panels |= {name: restorer(part, asked.color)[inner] for name, restorer in restorers.items()}
+    panels |= {name: restorer(part, asked.color, strength=asked.strength)[inner] for name, restorer in restorers.items()}
     write_image(sheet, contact_sheet(panels))
     return lines(
         f"{sheet} shows the image from row {rows.start} and column {columns.start} as each network restores it.",
@@ -155,6 +169,7 @@ class _Simulation:
                 self._degradation.require_one_kernel(f"the network {restorer.name}")
         self._color = asked.color
         self._noise_sigma = asked.noise_sigma
+        self._strength = asked.strength
         self.gains: dict[str, Gain] = {}
 
     def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> DecodedImage:
@@ -164,7 +179,7 @@ class _Simulation:
         blurred = degraded(given, self._degradation, task.name, crop)
         sharp = reference(given, self._degradation, task.name, crop)
         kernel = drawn(self._degradation, task.name).psf if self._restorer.needs_kernel else None
-        restored = self._restorer(blurred, self._color, advance, kernel, self._noise_sigma)
+        restored = self._restorer(blurred, self._color, advance, kernel, self._noise_sigma, self._strength)
         self.gains[task.name] = gain(blurred, restored, sharp, of_luma=self._restorer.channels == 1)
         return row([blurred, restored, sharp])
 
@@ -258,6 +273,24 @@ def _loaded(network: str, asked: RestoreOptions) -> Restorer:
             "at once: leave --color out."
         )
     return restorer
+
+
+def _gate_lines(applied: Mapping[str, float], strength: float | None) -> Lines:
+    """Return sentences on the images to which the gate has applied little of the correction; none with a strength."""
+    few = {} if strength is not None else {name: fraction for name, fraction in applied.items() if fraction < LITTLE}
+    reason = "it is sharp already, or of a blur that the network does not remove"
+    if len(few) > MOST_NAMED:
+        return lines(
+            f"To {len(few)} of {len(applied)} images, less than {LITTLE:.0%} of the correction was applied: each is "
+            "sharp already, or of a blur that the network does not remove; --strength 1 applies all of it."
+        )
+    return lines(
+        *(
+            f"{printable(name)}: {fraction:.0%} of the correction was applied, since {reason}; --strength 1 applies "
+            "all of it."
+            for name, fraction in few.items()
+        )
+    )
 
 
 def _summary(
