@@ -1,84 +1,261 @@
 """Make the gate that comes with the package: `python -m scripts.gate`, or `make gate`.
 
-It is trained on dead leaves that each pretrained network in turn has restored: a third of them sharp, a third nearly
-sharp, a third blurred. It is calibrated on other dead leaves, and both are drawn from their numbers alone.
+It is trained on dead leaves that the pretrained networks in turn have restored: a third of them sharp, a third nearly
+sharp, a third blurred. It is calibrated on other dead leaves. All of them are drawn from their numbers alone.
 """
 
+import json
+import math
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor
 
 from deblur import degradation
 from deblur.blur import Degradation, degrade, exposed
 from deblur.blur.images import Crop
 from deblur.choices import PRETRAINED
 from deblur.config import build
-from deblur.inference.restorer import Restorer, load
+from deblur.console import say
+from deblur.files import write_output, write_text
+from deblur.inference.gating import FILE, KEY
+from deblur.inference.restorer import load
+from deblur.metrics.measuring import DEGRADED_BELOW
+from deblur.models.gate import CELL, Gate, features
 from deblur.synthesis.leaves import draw
 
 SEED: Final = 20  # of the collection of dead leaves
+TRAINED_ON: Final = range(1100)  # numbers of its images
+CALIBRATED_ON: Final = range(1_000_000, 1_000_250)
 MARGIN: Final = 16  # px that are cut off, into which the mirrored boundary is blurred
 KINDS: Final = ("sharp", "nearly sharp", "blurred")
 OWN: Final = 0.6  # fraction of the blurred images with a blur of the network's own training
+SHARE: Final = 0.99  # of the sharp images of the calibration, that are to change by less than a gray level (RMS)
+BATCH: Final = 32
+STEPS: Final = 1000
+LEARNING_RATE: Final = 3e-3
+FLOOR: Final = 0.3  # gray levels squared: errors of this size count little
+LOSS_WEIGHT: Final = 2.0  # of images that get worse, besides the loss of all
 
 
-@dataclass(frozen=True)
-class Example:
-    """An image (H, W), uint8: sharp, as it is given to a network, and restored."""
+class Examples(NamedTuple):
+    """Restored images, of which only the means over cells are kept.
 
-    kind: str
-    network: str
-    sharp: NDArray[np.uint8]
-    given: NDArray[np.uint8]
-    restored: NDArray[np.uint8]
+    Attributes:
+        kinds: one of `KINDS` for each image.
+        networks: what restored each image.
+        features: (N, FEATURES, h, w); see `deblur.models.gate.features`.
+        moments: (N, 3, h, w) [gray levels squared]: with the correction c that the network proposes and the needed one
+            e, c * c, c * e and e * e. A weight w leaves an error of w * w * c * c - 2 * w * c * e + e * e.
+    """
+
+    kinds: Sequence[str]
+    networks: Sequence[str]
+    features: Tensor
+    moments: Tensor
+
+    def errors(self, weights: Tensor) -> Tensor:
+        """Return the mean squared errors (N,) of weights (N, 1, h, w) [gray levels squared]."""
+        square, product, needed = self.moments.split(1, dim=1)
+        return (weights * weights * square - 2 * weights * product + needed).mean(dim=(1, 2, 3))
+
+    def changes(self, weights: Tensor) -> Tensor:
+        """Return the mean squared changes (N,) of weights (N, 1, h, w) [gray levels squared]."""
+        return (weights * weights * self.moments[:, :1]).mean(dim=(1, 2, 3))
+
+    def of(self, kind: str) -> Tensor:
+        """Return which images (N,) are of a kind."""
+        return torch.tensor([one == kind for one in self.kinds])
 
 
-class Examples:
-    """Draws images and has them restored."""
+def main() -> int:
+    """Train, calibrate and write the gate.
 
-    def __init__(self) -> None:
-        """Load the pretrained networks."""
-        self._restorers: dict[str, Restorer] = {name: load(name, accelerator="cpu") for name in PRETRAINED}
-        self._own = {name: build(one.settings["blur"], Degradation) for name, one in self._restorers.items()}
-        common: Mapping[str, Any] = {"noise_sigma": [0.0, 3.0]}
-        files: Mapping[str, Any] = {"jpeg_quality": [60, 95]}
-        self._sharp = (degradation("none"), degradation("none", camera="photo"))
-        self._nearly = (
+    Returns:
+        The exit code.
+    """
+    torch.set_num_threads(1)  # the same numbers on every machine, as far as its processor computes the same
+    gate = trained(drawn(TRAINED_ON))
+    examples = drawn(CALIBRATED_ON)
+    with torch.inference_mode():
+        weights = torch.cat([gate.weigh(part) for part in examples.features.split(BATCH)])
+    threshold = calibrated(weights, examples)
+    if threshold is None:
+        say(f"No threshold leaves {SHARE:.0%} of the sharp images alone without a loss on any image.")
+        return 1
+    calibration = {"share": SHARE, "threshold": threshold}
+    write_output(FILE, save(gate.state_dict(), {KEY: json.dumps(calibration)}))
+    write_text(FILE.with_suffix(".md"), _card(threshold, weights, examples))
+    say(f"{FILE} holds {FILE.stat().st_size / 1e3:.0f} kB.")
+    return 0
+
+
+def drawn(numbers: Sequence[int]) -> Examples:
+    """Draw images and have an example of each kind of each restored, by another network each time."""
+    restorers = {name: load(name, accelerator="cpu", precision="32-true") for name in PRETRAINED}
+    own = {name: build(one.settings["blur"], Degradation) for name, one in restorers.items()}
+    kinds, networks, described, moments = [], [], [], []
+    for number in numbers:
+        image = draw(SEED, number)
+        rng = np.random.default_rng([SEED, number])
+        for place, kind in enumerate(KINDS):
+            name = PRETRAINED[(number + place) % len(PRETRAINED)]
+            is_own = kind == "blurred" and rng.random() < OWN
+            chosen = own[name] if is_own else _one_of(_CHOICES[kind], rng)
+            sharp, given = _pair(image, kind, chosen, rng)
+            restored = restorers[name](given, strength=1)
+            sharp_plane, plane, restored_plane = (torch.from_numpy(one)[None, None] for one in (sharp, given, restored))
+            kinds.append(kind)
+            networks.append(name)
+            correction, needed = (one.float() - plane.float() for one in (restored_plane, sharp_plane))
+            described.append(features(plane.float() / 255, correction / 255))
+            products = (correction * correction, correction * needed, needed * needed)
+            moments.append(F.avg_pool2d(torch.cat(products, dim=1), CELL))
+    return Examples(kinds, networks, torch.cat(described), torch.cat(moments))
+
+
+def _choices() -> dict[str, list[Degradation]]:
+    files: dict[str, Any] = {"jpeg_quality": [60, 95]}
+    better: dict[str, Any] = {"jpeg_quality": [70, 100]}
+    noisy: dict[str, Any] = {"noise_sigma": [0.0, 3.0]}
+    return {
+        "sharp": [degradation("none"), degradation("none", camera="photo")],
+        "nearly sharp": [
             degradation("gaussian", sigma=[0.3, 0.7]),
-            degradation("gaussian", sigma=[0.3, 0.7], **files, noise_sigma=[0.0, 2.0]),
+            degradation("gaussian", sigma=[0.3, 0.7], noise_sigma=[0.0, 2.0], **files),
             degradation("none", **files),
             degradation("none", **files),
             degradation("none", noise_sigma=[0.5, 5.0]),
-            degradation("none", **files, camera="photo"),
-        )
-        self._any = (
-            degradation("mixed", **common),
-            degradation("mixed", **common, jpeg_quality=[70, 100]),
-            degradation("mixed", **common, camera="photo"),
-            degradation("mixed", **common, jpeg_quality=[70, 100], camera="photo"),
-            degradation("varying", **common, jpeg_quality=[70, 100]),
-        )
+            degradation("none", camera="photo", **files),
+        ],
+        "blurred": [
+            degradation("mixed", **noisy),
+            degradation("mixed", **noisy, **better),
+            degradation("mixed", camera="photo", **noisy),
+            degradation("mixed", camera="photo", **noisy, **better),
+            degradation("varying", **noisy, **better),
+        ],
+    }
 
-    def of(self, index: int) -> Iterator[Example]:
-        """Yield an example of each kind of an image, each restored by another network."""
-        image = draw(SEED, index)
-        rng = np.random.default_rng([SEED, index])
-        for place, kind in enumerate(KINDS):
-            name = PRETRAINED[(index + place) % len(PRETRAINED)]
-            chosen = self._degradation(kind, name, rng)
-            sampled = chosen.sample(rng)
-            crop = Crop("valid", (MARGIN, MARGIN))
-            sharp = exposed(crop.cut(image), chosen, sampled)
-            # The camera's noise and rounding alone: its sharp images count as sharp.
-            given = sharp if kind == "sharp" else degrade(image, chosen, sampled, crop)
-            yield Example(kind, name, sharp, given, self._restorers[name](given))
 
-    def _degradation(self, kind: str, network: str, rng: np.random.Generator) -> Degradation:
-        if kind == "blurred" and rng.random() < OWN:
-            return self._own[network]
-        choices = {"sharp": self._sharp, "nearly sharp": self._nearly, "blurred": self._any}[kind]
-        return choices[int(rng.integers(len(choices)))]
+_CHOICES: Final = _choices()
+
+
+def _one_of(choices: Sequence[Degradation], rng: np.random.Generator) -> Degradation:
+    return choices[int(rng.integers(len(choices)))]
+
+
+def _pair(
+    image: NDArray[np.uint8], kind: str, chosen: Degradation, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the sharp image and what a network is given; the two are the same for a sharp one."""
+    crop, sampled = Crop("valid", (MARGIN, MARGIN)), chosen.sample(rng)
+    sharp = np.ascontiguousarray(exposed(crop.cut(image), chosen, sampled))
+    return sharp, sharp if kind == "sharp" else np.ascontiguousarray(degrade(image, chosen, sampled, crop))
+
+
+def trained(examples: Examples) -> Gate:
+    """Train a gate.
+
+    The loss is the mean of the logarithms of the images' errors: a tenth of a decibel is worth the same on a slightly
+    and on a strongly blurred image, and a change of a sharp image is worth much.
+    """
+    torch.manual_seed(0)
+    gate = Gate()
+    optimizer = torch.optim.AdamW(gate.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
+    before = torch.log(examples.errors(torch.zeros(1)) + FLOOR)
+    for step in range(STEPS):
+        chosen = torch.randint(len(examples.kinds), (BATCH,))
+        mirrored = [axis for axis, period in ((3, 2), (2, 4)) if step % period >= period // 2]
+        described, moments = (one[chosen].flip(mirrored) for one in (examples.features, examples.moments))
+        part = examples._replace(features=described, moments=moments)
+        worse = torch.log(part.errors(gate.weigh(described)) + FLOOR) - before[chosen]
+        loss = worse.mean() + LOSS_WEIGHT * worse.relu().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(gate.parameters(), 1.0)
+        optimizer.step()
+        scheduler.step()
+    return gate.eval()
+
+
+def calibrated(weights: Tensor, examples: Examples) -> float | None:
+    """Return the smallest threshold, in hundredths, at which the gate does no harm; None if there is none.
+
+    Args:
+        weights: what the gate gives, (N, 1, h, w).
+        examples: the images.
+    """
+    for threshold in (place / 100 for place in range(100)):
+        unchanged, worst = _harm(stretched(weights, threshold), examples)
+        if unchanged >= SHARE and worst >= DEGRADED_BELOW:
+            return threshold
+    return None
+
+
+def stretched(weights: Tensor, threshold: float) -> Tensor:
+    """Return weights of which those below a threshold are 0."""
+    return ((weights - threshold) / (1 - threshold)).clamp(min=0)
+
+
+def _harm(weights: Tensor, examples: Examples) -> tuple[float, float]:
+    """Return the share of sharp images that hardly change, and the smallest gain of the others [dB]."""
+    is_sharp = examples.of("sharp")
+    unchanged = float((examples.changes(weights)[is_sharp] < 1).float().mean())
+    return unchanged, float(_gains(weights, examples)[~is_sharp].nan_to_num(math.inf).min())
+
+
+def _gains(weights: Tensor, examples: Examples) -> Tensor:
+    """Return the gains (N,) [dB], not a number or infinite for inputs that are exact."""
+    return 10 * torch.log10(examples.errors(torch.zeros(1)) / examples.errors(weights))
+
+
+def _card(threshold: float, weights: Tensor, examples: Examples) -> str:
+    """Return the text beside the weights: what was measured on the images of the calibration."""
+    ungated, gated = torch.ones(1), stretched(weights, threshold)
+    is_sharp = examples.of("sharp")
+    rows = []
+    for kind in KINDS[1:]:
+        chosen = examples.of(kind)
+        before, after = (_gains(each, examples)[chosen] for each in (ungated, gated))
+        finite = before.isfinite() & after.isfinite()
+        shares = [f"{float((each < DEGRADED_BELOW).float().mean()):.1%}" for each in (before, after)]
+        means = [f"{float(each[finite].mean()):+.2f}" for each in (before, after)]
+        rows.append(f"| {kind} | {int(chosen.sum())} | {means[0]} | {means[1]} | {shares[0]} | {shares[1]} |")
+    shares = [
+        f"{float((examples.changes(each)[is_sharp] < 1).float().mean()):.1%}" for each in (ungated, gated)
+    ]
+    return "\n".join(
+        [
+            "# gate",
+            "",
+            "A small network that decides at each place how much of a blind network's correction is applied. Its input is",
+            "the luma of the image and of the correction. It was trained and calibrated on dead leaves, sharp, nearly",
+            f"sharp and blurred, which the pretrained networks ({', '.join(PRETRAINED)}) in turn had restored.",
+            "",
+            f"Of {int(is_sharp.sum())} sharp images of the calibration, which it was not trained on, {shares[1]} change by",
+            f"less than 1 gray level of 255 (root mean square) with the gate, and {shares[0]} without it. Weights below",
+            f"{threshold:.2f} are 0: the smallest threshold at which that holds for {SHARE:.0%} of them and no other image of",
+            f"the calibration loses more than {-DEGRADED_BELOW:g} dB.",
+            "",
+            "| images | how many | gain without gate \\[dB\\] | gain with gate \\[dB\\] | degraded without | degraded with |",
+            "|---|---:|---:|---:|---:|---:|",
+            *rows,
+            "",
+            "Made with",
+            "",
+            "    python -m scripts.gate",
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

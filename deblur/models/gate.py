@@ -7,22 +7,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-GRAY_LEVELS: Final = 255
-CELL: Final = 8  # px, side of the squares that get one weight each; the map is interpolated between their centers
-WIDTH: Final = 28  # channels
-_UNSHUFFLE: Final = 4
-_FILTERS: Final = 32
-_DILATIONS: Final = (1, 2, 4, 8)
+CELL: Final = 16  # px, side of the squares that get one weight each; the map is interpolated between their centers
+WIDTH: Final = 20  # channels
+LAGS: Final = (1, 2, 4, 8)  # px, at most a cell
+FEATURES: Final = 6 * len(LAGS) + 5
+_DILATIONS: Final = (1, 2, 4)
+_GRAY_LEVELS: Final = 255
 _LEAST_ENERGY: Final = 0.1  # gray levels squared: less is rounding
+_MIDDLE, _SPREAD = 2.0, 3.0  # of the logarithms of energies, which thus are of the order of 1
 
 
 class Gate(nn.Module):
     """Weights in [0, 1] of a correction, from the luma of an image and of the correction that a network proposes.
 
-    Learned filters of both, 12 px wide, are squared, averaged over cells and taken as logarithms: how the energy of the
-    correction compares with that of the image's detail is then a difference, whatever the contrast. Dilated layers
-    combine the cells of a neighborhood. The filters of the image have a mean of zero, so that its brightness enters by
-    a channel of its own alone.
+    The detail of both is described by the energies of their differences between pixels 1 to 8 px apart, averaged over
+    cells: as logarithms, so that ratios of energies are differences, whatever the contrast. The correlations of the two
+    tell whether the correction sharpens or smooths. Dilated layers combine the cells of a neighborhood.
 
     The layers are padded by their edge values. A part of an image has the same weights as in the whole image if it
     begins at a multiple of `CELL` and is surrounded by `halo` px of the image.
@@ -36,8 +36,7 @@ class Gate(nn.Module):
     def __init__(self) -> None:
         """Make the layers; an untrained gate applies half of a correction everywhere."""
         super().__init__()
-        self.filters = nn.Conv2d(2 * _UNSHUFFLE**2, _FILTERS, 3, padding=1, padding_mode="replicate", bias=False)
-        widths = (_FILTERS + 1, *(WIDTH for _ in _DILATIONS))
+        widths = (FEATURES, *(WIDTH for _ in _DILATIONS))
         self.layers = nn.ModuleList(
             nn.Conv2d(before, after, 3, padding=dilation, dilation=dilation, padding_mode="replicate")
             for (before, after), dilation in zip(pairwise(widths), _DILATIONS, strict=True)
@@ -45,12 +44,6 @@ class Gate(nn.Module):
         self.last = nn.Conv2d(WIDTH, 1, 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type] # the layer has one
-
-    @property
-    def macs_per_pixel(self) -> float:
-        """Multiply-accumulate operations per pixel of the image."""
-        of_cells = sum(layer.weight.numel() for layer in (*self.layers, self.last) if isinstance(layer, nn.Conv2d))
-        return self.filters.weight.numel() / _UNSHUFFLE**2 + of_cells / CELL**2
 
     def forward(self, image: Tensor, correction: Tensor) -> Tensor:
         """Return the weight of each cell.
@@ -62,14 +55,48 @@ class Gate(nn.Module):
         Returns:
             (N, 1, H / CELL, W / CELL), in [0, 1].
         """
-        planes = F.pixel_unshuffle(torch.cat([image, correction], dim=1) * GRAY_LEVELS, _UNSHUFFLE)
-        of_image, of_correction = self.filters.weight.chunk(2, dim=1)
-        centered = of_image - of_image.mean(dim=(1, 2, 3), keepdim=True)
-        padded = F.pad(planes, (1, 1, 1, 1), mode="replicate")
-        filtered = F.conv2d(padded, torch.cat([centered, of_correction], dim=1))
-        energy = torch.log(F.avg_pool2d(filtered.square(), CELL // _UNSHUFFLE) + _LEAST_ENERGY)
-        features = torch.cat([energy, F.avg_pool2d(image, CELL)], dim=1)
-        for place, layer in enumerate(self.layers):
-            changed = torch.relu(layer(features))
-            features = changed if place == 0 else features + changed
-        return torch.sigmoid(self.last(features))
+        return self.weigh(features(image, correction))
+
+    def weigh(self, described: Tensor) -> Tensor:
+        """Return the weights of cells (N, 1, h, w) from their features (N, FEATURES, h, w)."""
+        first, *others = self.layers
+        states = torch.relu(first(described))
+        for layer in others:
+            states = states + torch.relu(layer(states))
+        return torch.sigmoid(self.last(states))
+
+
+def features(image: Tensor, correction: Tensor) -> Tensor:
+    """Describe the cells of an image and of its correction; see `Gate`.
+
+    Args:
+        image: as in `Gate.forward`.
+        correction: as there.
+
+    Returns:
+        (N, FEATURES, H / CELL, W / CELL).
+    """
+    image, correction = image * _GRAY_LEVELS, correction * _GRAY_LEVELS
+    pairs = [(_difference(image, lag, axis), _difference(correction, lag, axis)) for lag in LAGS for axis in (2, 3)]
+    pairs.append((_laplacian(image), correction))
+    energies, correlations = [], []
+    for of_image, of_correction in pairs:
+        products = (of_image.square(), of_correction.square(), of_image * of_correction)
+        own, other, common = (F.avg_pool2d(product, CELL) for product in products)
+        energies += [torch.log(each + _LEAST_ENERGY) for each in (own, other)]
+        correlations.append(common / ((own + _LEAST_ENERGY) * (other + _LEAST_ENERGY)).sqrt())
+    levels = F.avg_pool2d(torch.cat([image, correction], dim=1) / _GRAY_LEVELS, CELL)
+    return torch.cat([(torch.cat(energies, dim=1) - _MIDDLE) / _SPREAD, *correlations, levels], dim=1)
+
+
+def _difference(plane: Tensor, lag: int, axis: int) -> Tensor:
+    """Return how much a plane differs from itself some pixels further; 0 at the end."""
+    size = plane.shape[axis] - lag
+    difference = torch.zeros_like(plane)
+    torch.sub(plane.narrow(axis, lag, size), plane.narrow(axis, 0, size), out=difference.narrow(axis, 0, size))
+    return difference
+
+
+def _laplacian(plane: Tensor) -> Tensor:
+    """Return how much a plane differs from the mean of the 3x3 pixels around each."""
+    return plane - F.avg_pool2d(F.pad(plane, (1, 1, 1, 1), mode="replicate"), 3, stride=1)

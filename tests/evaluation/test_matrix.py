@@ -98,7 +98,7 @@ def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Pa
     sweep = copied / "sweeps" / "two"
     with (sweep / "matrix.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 2 * 9
+    assert len(rows) == 2 * (2 * 9 + 3)
     for blur, condition in (("box", "size 7"), ("gaussian", "sigma 3")):
         (own,) = (row for row in rows if (row["trained_on"], row["condition"]) == (blur, condition))
         (run,) = sweep.glob(f"*-{blur}-*/metrics.json")
