@@ -185,7 +185,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         *([asked.metrics] if asked.metrics else []),
         *([color] if is_by_planes else []),
         *([assumed] if assumed else []),
-        *(["gate"] if asked.gate else []),
+        *(["gate"] if isinstance(restorer, GatedRestorer) else []),
     ]
     deciding = [str(place), settings, split, asked.baseline, list(boundaries), *asked_for]
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]
@@ -202,7 +202,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         "small_left_out": len(chosen) - len(images),
         **({"color": color} if is_by_planes else {}),
         **assumed,
-        **({"gate": True} if asked.gate else {}),
+        **({"gate": True} if isinstance(restorer, GatedRestorer) else {}),
         "boundaries": boundaries,
         **({"metrics": described} if described else {}),
         "blur": settings["blur"],
