@@ -1,6 +1,5 @@
 """A small network that decides at each place how much of another network's correction is applied."""
 
-from itertools import pairwise
 from typing import Final
 
 import torch
@@ -8,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 CELL: Final = 16  # px, side of the squares that get one weight each; the map is interpolated between their centers
-WIDTH: Final = 20  # channels
 LAGS: Final = (1, 2, 4, 8)  # px, at most a cell
-FEATURES: Final = 6 * len(LAGS) + 5
-_DILATIONS: Final = (1, 2, 4)
+WINDOWS: Final = (5, 13)  # cells, sides of the neighborhoods whose means a weight depends on, besides its own cell
+FEATURES: Final = (6 * len(LAGS) + 5) * (1 + len(WINDOWS))
+WIDTH: Final = 32  # channels
 _GRAY_LEVELS: Final = 255
 _LEAST_ENERGY: Final = 0.1  # gray levels squared: less is rounding
 _MIDDLE, _SPREAD = 2.0, 3.0  # of the logarithms of energies, which thus are of the order of 1
@@ -22,28 +21,27 @@ class Gate(nn.Module):
 
     The detail of both is described by the energies of their differences between pixels 1 to 8 px apart, averaged over
     cells: as logarithms, so that ratios of energies are differences, whatever the contrast. The correlations of the two
-    tell whether the correction sharpens or smooths. Dilated layers combine the cells of a neighborhood.
+    tell whether the correction sharpens or smooths. Three layers judge a cell by its own description and by the means
+    over its neighborhoods.
 
-    The layers are padded by their edge values. A part of an image has the same weights as in the whole image if it
-    begins at a multiple of `CELL` and is surrounded by `halo` px of the image.
+    A part of an image has the same weights as in the whole image if it begins at a multiple of `CELL` and is surrounded
+    by `halo` px of the image.
 
     Attributes:
         halo: what a weight depends on beyond its cell [px], a multiple of `CELL`.
     """
 
-    halo = CELL * (1 + sum(_DILATIONS))
+    halo = CELL * (1 + max(WINDOWS) // 2)
 
     def __init__(self) -> None:
         """Make the layers; an untrained gate applies half of a correction everywhere."""
         super().__init__()
-        widths = (FEATURES, *(WIDTH for _ in _DILATIONS))
-        self.layers = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=dilation, dilation=dilation, padding_mode="replicate")
-            for (before, after), dilation in zip(pairwise(widths), _DILATIONS, strict=True)
+        last = nn.Conv2d(WIDTH, 1, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type] # the layer has one
+        self.layers = nn.Sequential(
+            nn.Conv2d(FEATURES, WIDTH, 1), nn.ReLU(), nn.Conv2d(WIDTH, WIDTH, 1), nn.ReLU(), last
         )
-        self.last = nn.Conv2d(WIDTH, 1, 1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type] # the layer has one
 
     def forward(self, image: Tensor, correction: Tensor) -> Tensor:
         """Return the weight of each cell.
@@ -59,11 +57,15 @@ class Gate(nn.Module):
 
     def weigh(self, described: Tensor) -> Tensor:
         """Return the weights of cells (N, 1, h, w) from their features (N, FEATURES, h, w)."""
-        first, *others = self.layers
-        states = torch.relu(first(described))
-        for layer in others:
-            states = states + torch.relu(layer(states))
-        return torch.sigmoid(self.last(states))
+        return torch.sigmoid(self.layers(described))
+
+
+def with_neighborhoods(described: Tensor) -> Tensor:
+    """Return features of cells (N, C, h, w) with their means over neighborhoods, of those within the image."""
+    means = (
+        F.avg_pool2d(described, window, stride=1, padding=window // 2, count_include_pad=False) for window in WINDOWS
+    )
+    return torch.cat([described, *means], dim=1)
 
 
 def features(image: Tensor, correction: Tensor) -> Tensor:
@@ -86,7 +88,8 @@ def features(image: Tensor, correction: Tensor) -> Tensor:
         energies += [torch.log(each + _LEAST_ENERGY) for each in (own, other)]
         correlations.append(common / ((own + _LEAST_ENERGY) * (other + _LEAST_ENERGY)).sqrt())
     levels = F.avg_pool2d(torch.cat([image, correction], dim=1) / _GRAY_LEVELS, CELL)
-    return torch.cat([(torch.cat(energies, dim=1) - _MIDDLE) / _SPREAD, *correlations, levels], dim=1)
+    scaled = (torch.cat(energies, dim=1) - _MIDDLE) / _SPREAD
+    return with_neighborhoods(torch.cat([scaled, *correlations, levels], dim=1))
 
 
 def _difference(plane: Tensor, lag: int, axis: int) -> Tensor:

@@ -30,7 +30,7 @@ def varying() -> CalibratedGate:
     """A gate whose weights vary from place to place."""
     torch.manual_seed(0)
     made = Gate()
-    torch.nn.init.normal_(made.last.weight, std=0.2)
+    torch.nn.init.normal_(made.layers[-1].weight, std=0.2)  # type: ignore[arg-type] # a tensor
     return CalibratedGate(made.eval(), 0.1, 0.99)
 
 
@@ -76,7 +76,7 @@ def test_weights_below_the_threshold_are_0_and_a_weight_of_1_stays() -> None:
     gate = Gate().eval()  # whose weights are all 0.5
     assert CalibratedGate(gate, 0.5, 0.99).weights(image, restored).eq(0).all()
     assert CalibratedGate(gate, 0.2, 0.99).weights(image, restored).allclose(torch.tensor(0.375))
-    torch.nn.init.constant_(gate.last.bias, 100)  # type: ignore[arg-type] # the layer has one
+    torch.nn.init.constant_(gate.layers[-1].bias, 100)  # type: ignore[arg-type] # a tensor
     assert CalibratedGate(gate, 0.5, 0.99).weights(image, restored).eq(1).all()
 
 

@@ -1,14 +1,16 @@
 import pytest
 import torch
 
-from deblur.models.gate import CELL, FEATURES, Gate, features
+from deblur.models.gate import CELL, FEATURES, WINDOWS, Gate, features
+
+OF_A_CELL = FEATURES // (1 + len(WINDOWS))  # features without those of the neighborhoods
 
 
 def gate() -> Gate:
     """Return a gate whose weights vary, which those of an untrained one do not."""
     torch.manual_seed(0)
     made = Gate()
-    torch.nn.init.normal_(made.last.weight, std=0.3)
+    torch.nn.init.normal_(made.layers[-1].weight, std=0.3)  # type: ignore[arg-type] # a tensor
     return made.eval()
 
 
@@ -48,7 +50,7 @@ def test_a_flat_image_without_correction_has_no_detail() -> None:
     image = torch.full((1, 1, CELL, CELL), 0.25)
     described = features(image, torch.zeros_like(image))
     assert described.shape == (1, FEATURES, 1, 1)
-    *detail, level, correction = described.flatten().tolist()
+    *detail, level, correction = described.flatten().tolist()[:OF_A_CELL]
     energies = detail[: 2 * len(detail) // 3]
     assert len(set(energies)) == 1
     assert detail[2 * len(detail) // 3 :] == [0.0] * (len(detail) // 3)
@@ -58,7 +60,7 @@ def test_a_flat_image_without_correction_has_no_detail() -> None:
 def test_a_correction_along_the_detail_correlates_and_one_against_it_the_other_way() -> None:
     image, _ = images(4 * CELL, 4 * CELL)
     sharpening, smoothing = (features(image, factor * (image - 0.5)) for factor in (0.5, -0.5))
-    places = slice(2 * (FEATURES - 2) // 3, FEATURES - 3)  # of the differences
+    places = slice(2 * (OF_A_CELL - 2) // 3, OF_A_CELL - 3)  # of the differences
     assert sharpening[:, places].min() > 0.9
     torch.testing.assert_close(smoothing[:, places], -sharpening[:, places])
 
@@ -66,6 +68,6 @@ def test_a_correction_along_the_detail_correlates_and_one_against_it_the_other_w
 def test_ratios_of_energies_are_those_of_any_contrast() -> None:
     image, correction = images(4 * CELL, 4 * CELL)
     plain, weaker = features(image, correction), features(image / 4, correction / 4)
-    energies = slice(0, 2 * (FEATURES - 2) // 3)
+    energies = slice(0, 2 * (OF_A_CELL - 2) // 3)
     ratios = [(one[:, energies][:, ::2] - one[:, energies][:, 1::2]) for one in (plain, weaker)]
     torch.testing.assert_close(*ratios, atol=0.01, rtol=0)
