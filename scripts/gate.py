@@ -38,10 +38,10 @@ KINDS: Final = ("sharp", "nearly sharp", "blurred")
 OWN: Final = 0.6  # fraction of the blurred images with a blur of the network's own training
 SHARE: Final = 0.99  # of the sharp images of the calibration, that are to change by less than a gray level (RMS)
 BATCH: Final = 32
-STEPS: Final = 1000
+STEPS: Final = 800
 LEARNING_RATE: Final = 3e-3
-FLOOR: Final = 0.3  # gray levels squared: errors of this size count little
-LOSS_WEIGHT: Final = 2.0  # of images that get worse, besides the loss of all
+NEIGHBORS: Final = 3  # cells, side of the squares over which the best weight is found
+LEAST_CORRECTION: Final = 0.05  # gray levels squared: the best weight of less is 0
 
 
 class Examples(NamedTuple):
@@ -161,23 +161,24 @@ def _pair(
 
 
 def trained(examples: Examples) -> Gate:
-    """Train a gate.
+    """Train a gate on the weights that would leave the least error, as far as a neighborhood decides them.
 
-    The loss is the mean of the logarithms of the images' errors: a tenth of a decibel is worth the same on a slightly
-    and on a strongly blurred image, and a change of a sharp image is worth much.
+    Each image counts the same, and each cell of it by its squared correction. A loss of the error itself would count a
+    sharp image, of which nothing may be lost, far above a blurred one, which gains a decibel: the threshold of the
+    calibration makes the gate careful instead.
     """
     torch.manual_seed(0)
     gate = Gate()
     optimizer = torch.optim.AdamW(gate.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
-    before = torch.log(examples.errors(torch.zeros(1)) + FLOOR)
-    for step in range(STEPS):
+    smooth = F.avg_pool2d(examples.moments, NEIGHBORS, stride=1, padding=NEIGHBORS // 2, count_include_pad=False)
+    square, product, _ = smooth.split(1, dim=1)
+    best = (product / (square + LEAST_CORRECTION)).clamp(0, 1)
+    importance = square / (square.mean(dim=(1, 2, 3), keepdim=True) + LEAST_CORRECTION)
+    for _ in range(STEPS):
         chosen = torch.randint(len(examples.kinds), (BATCH,))
-        mirrored = [axis for axis, period in ((3, 2), (2, 4)) if step % period >= period // 2]
-        described, moments = (one[chosen].flip(mirrored) for one in (examples.features, examples.moments))
-        part = examples._replace(features=described, moments=moments)
-        worse = torch.log(part.errors(gate.weigh(described)) + FLOOR) - before[chosen]
-        loss = worse.mean() + LOSS_WEIGHT * worse.relu().mean()
+        found = gate.weigh(examples.features[chosen])
+        loss = F.binary_cross_entropy(found, best[chosen], importance[chosen])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(gate.parameters(), 1.0)

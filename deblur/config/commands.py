@@ -17,7 +17,7 @@ from deblur.config.sections import CHECKED_APART, Number, Place, Section, shown
 from deblur.files import no_folder
 from deblur.metrics.registry import METRICS
 
-_ASSUMED: Final = ("noise_sigma", "kernel_error")  # by a network that takes the kernel
+_NON_BLIND: Final = ("noise_sigma", "kernel_error", "self_ensemble")  # of a network that takes the kernel
 _NOT_GIVEN: Final[tuple[Any, ...]] = (None, False, [], {})
 
 
@@ -43,6 +43,7 @@ class EvaluateConfig(Section):
         None, ge=0, le=255, description="a number from 0 to 255 [gray levels of 255], or null for an estimate"
     )
     kernel_error: Number = Field(0.0, ge=0, le=1)
+    self_ensemble: bool = False
     gate: bool = False
     color: Color | None = Field(None, description=listed_names([*get_args(Color), "null"]))
     accelerator: Accelerator = Field(description=listed(Accelerator))
@@ -114,18 +115,18 @@ class EvaluateConfig(Section):
                 "split",
                 "output",
                 "metrics",
-                *_ASSUMED,
+                *_NON_BLIND,
             ),
-            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics", "gate", *_ASSUMED),
+            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics", "gate", *_NON_BLIND),
             "protocol": (
                 *("matrix", "optimal_linear", "compare", "both_boundaries", "blur", "split", "metrics"),
                 *("kernel_error", "gate"),
             ),
             "compare": (
                 *("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split", "color", "metrics"),
-                *("gate", *_ASSUMED),
+                *("gate", *_NON_BLIND),
             ),
-            "sweep": _ASSUMED,
+            "sweep": _NON_BLIND,
         }
         for kind, keys in unread.items():
             given = [key for key in keys if getattr(self, kind) and getattr(self, key) not in _NOT_GIVEN]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -23,12 +23,14 @@ from deblur.inference.onnx_network import open_onnx
 from deblur.inference.pretrained import pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import Trained, load_trained
+from deblur.models import SelfEnsemble
 from deblur.models.protocol import traits_of
 from deblur.reading import MissingFile, UnusableFile
 from deblur.runs.records import STATUS_FILE, config_of_run, read_metrics
 from deblur.runs.states import state_of
 from deblur.text import Lines
 
+SELF_ENSEMBLE_NOTE: Final = "the mean of its restorations of eight orientations of each image (self_ensemble=true)."
 _DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and torch's
 
 
@@ -80,25 +82,41 @@ def accelerator_for(accelerator: str, places: Iterable[Path | None]) -> str:
     return "cpu"
 
 
-def open_subject(place: Path, trusted: Sequence[str], noise_sigma: float | None = None) -> Subject:
+def refuse_without_network(asked: EvaluateConfig) -> None:
+    """Refuse what is for a non-blind network alone, in an evaluation of baselines.
+
+    Raises:
+        UserError: if it is given.
+    """
+    if asked.noise_sigma is not None:
+        raise UserError("noise_sigma is for a network that takes the noise: add run=DIR, or leave it out.")
+    if asked.self_ensemble:
+        raise UserError("self_ensemble=true is for a non-blind network: add run=DIR, or leave it out.")
+
+
+def open_subject(
+    place: Path, trusted: Sequence[str], noise_sigma: float | None = None, self_ensemble: bool = False
+) -> Subject:
     """Open the network of a run, of a checkpoint alone, or of an exported file.
 
     Args:
         place: the run, checkpoint or file.
         trusted: modules of the user whose classes may be built.
         noise_sigma: of all images, for a network that takes it [gray levels of 255]; None is estimated from each.
+        self_ensemble: take the mean of a non-blind network's restorations of the eight orientations of each image.
 
     Raises:
-        UserError: if there is none, it is damaged, of another program, or its class is not allowed, or it takes no
-            noise.
+        UserError: if there is none, it is damaged, of another program, or its class is not allowed, or it is a blind
+            network and noise or `self_ensemble` is given.
     """
     if not is_exported(place):
         trained = load_trained(place, trusted)
         if not traits_of(trained.network).takes_kernel:
-            _refuse_noise(noise_sigma, trained.name)
-        restorer = NetworkRestorer(trained.name, trained.network, noise_sigma)
+            _refuse_non_blind(noise_sigma, self_ensemble, trained.name)
+        whole = SelfEnsemble(trained.network) if self_ensemble else trained.network
+        restorer = NetworkRestorer(trained.name, whole, noise_sigma)
         return Subject(restorer, trained.config, trained.seen, trained.fingerprint)
-    _refuse_noise(noise_sigma, place.stem)
+    _refuse_non_blind(noise_sigma, self_ensemble, place.stem)
     description, network = open_onnx(place)
     metrics = description.get("metrics") or {}
     return Subject(
@@ -109,7 +127,11 @@ def open_subject(place: Path, trusted: Sequence[str], noise_sigma: float | None 
     )
 
 
-def _refuse_noise(noise_sigma: float | None, name: str) -> None:
+def _refuse_non_blind(noise_sigma: float | None, self_ensemble: bool, name: str) -> None:
+    if self_ensemble:
+        raise UserError(
+            f"self_ensemble=true is for a non-blind network, such as unrolled, and {name} is blind: leave it out."
+        )
     if noise_sigma is not None:
         raise UserError(
             f"noise_sigma={noise_sigma:g} is for a network that takes the noise, such as unrolled, and {name} takes "

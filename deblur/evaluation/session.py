@@ -19,12 +19,14 @@ from deblur.errors import UserError
 from deblur.evaluation.assumptions import differing_assumptions, dropped_camera
 from deblur.evaluation.measuring import Row, measure_restorers
 from deblur.evaluation.opening import (
+    SELF_ENSEMBLE_NOTE,
     Subject,
     accelerator_for,
     finished_runs,
     open_subject,
     opened,
     place_of,
+    refuse_without_network,
     seen_images,
     torch_device,
     with_problems,
@@ -126,9 +128,9 @@ def measured(asked: EvaluateConfig, defaults: TrainConfig) -> tuple[list[tuple[P
 
 
 def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConfig, device: Device) -> Evaluation:
-    if place is None and asked.noise_sigma is not None:
-        raise UserError("noise_sigma is for a network that takes the noise: add run=DIR, or leave it out.")
-    network = None if place is None else open_subject(place, asked.trusted, asked.noise_sigma)
+    if place is None:
+        refuse_without_network(asked)
+    network = None if place is None else open_subject(place, asked.trusted, asked.noise_sigma, asked.self_ensemble)
     config = evaluation_config({} if network is None else network.config, defaults, asked)
     color = asked.color or DEFAULT_COLOR
     restorer = None if network is None else for_images(network.restorer, config.data.channels, color)
@@ -180,6 +182,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     assumed = {
         **({} if asked.noise_sigma is None else {"noise_sigma": asked.noise_sigma}),
         **({"kernel_error": asked.kernel_error} if asked.kernel_error else {}),
+        **({"self_ensemble": True} if asked.self_ensemble else {}),
     }
     asked_for = [
         *([asked.metrics] if asked.metrics else []),
@@ -217,6 +220,8 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         notes.append(f"The kernels that the restorers get have errors: kernel_error={asked.kernel_error:g}.")
     if network is not None and asked.noise_sigma is not None:
         notes.append(f"{network.restorer.name}: assumes noise of {asked.noise_sigma:g} gray levels.")
+    if network is not None and asked.self_ensemble:
+        notes.append(f"{network.restorer.name}: {SELF_ENSEMBLE_NOTE}")
     if network is not None:
         notes += dropped_camera(network.config.get("blur", {}), settings["blur"])
         notes += differing_assumptions(network.restorer, crops, data.space)

@@ -53,6 +53,9 @@ def export(
             "network, the working folder]",
         ),
     ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Round the weights of a .safetensors file to float16: half the size.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     trusted: Trusted = None,
 ) -> None:
@@ -67,7 +70,7 @@ def export(
         refuse_no_run(Path(network))
     from deblur.export.session import export as write  # seconds of imports
 
-    exported = write(network, file_format, output=output, overwrite=overwrite, trusted=trusted or ())
+    exported = write(network, file_format, output=output, half=half, overwrite=overwrite, trusted=trusted or ())
     if exported.difference is not None:
         say(f"onnxruntime and torch differ by at most {exported.difference:.1e} on three sizes of images")
     say(lines(f"The network is {exported.file}", f"Its model card is {exported.card}"))

@@ -45,6 +45,7 @@ def export(
     file_format: ExportFormat,
     *,
     output: Path | None = None,
+    half: bool = False,
     overwrite: bool = False,
     trusted: Sequence[str] = (),
 ) -> Exported:
@@ -55,6 +56,7 @@ def export(
         file_format: `onnx`, which runs without torch, or `safetensors`.
         output: a file or a folder; None is `export/` in the run's folder, the folder of the file that `run` is, and the
             working folder for a pretrained network.
+        half: round the weights of a .safetensors file to float16, which halves it.
         overwrite: replace files that exist.
         trusted: modules of the user's whose classes may be built.
 
@@ -62,6 +64,8 @@ def export(
         UserError: if the network cannot be loaded or converted, or the files exist or cannot be written; no half of a
             file is left then.
     """
+    if half and file_format != "safetensors":
+        raise UserError(f"--half rounds the weights of --format safetensors, not of {file_format}: leave --half out.")
     place = pretrained_file(run) if run in PRETRAINED else Path(run)
     if place.suffix == ONNX_SUFFIX and place.is_file():
         raise UserError(f"{run} is exported already: give the run or the checkpoint that it was made from.")
@@ -69,7 +73,7 @@ def export(
     if output is None:
         output = Path() if run in PRETRAINED else place / FOLDER if place.is_dir() else place.parent
     try:
-        return _exported(trained, file_format, _file(output, trained.name, file_format), place, overwrite)
+        return _exported(trained, file_format, _file(output, trained.name, file_format), place, half, overwrite)
     except OSError as error:
         raise UserError(
             f"{error.filename or 'The output'} cannot be written ({error.strerror}): choose another --output."
@@ -85,7 +89,9 @@ def _file(output: Path, name: str, file_format: ExportFormat) -> Path:
     return output / f"{safe_name(name, longest=_LONGEST_NAME)}.{file_format}"
 
 
-def _exported(trained: Trained, file_format: ExportFormat, file: Path, place: Path, overwrite: bool) -> Exported:
+def _exported(
+    trained: Trained, file_format: ExportFormat, file: Path, place: Path, half: bool, overwrite: bool
+) -> Exported:
     card = file.with_suffix(".md")
     if file.exists() and file.samefile(place):
         raise UserError(f"The output {file} is the network that is exported: give another --output.")
@@ -93,7 +99,7 @@ def _exported(trained: Trained, file_format: ExportFormat, file: Path, place: Pa
     for path, is_in_the_way in ((file, file.exists()), (card, replaces_other)):
         if is_in_the_way and (path.is_dir() or not overwrite):
             raise UserError(f"{path} exists: replace it with --overwrite, or give another --output.")
-    write, difference = _prepared(trained, file_format)
+    write, difference = _prepared(trained, file_format, half)
     is_new = not file.exists()
     write(file)
     try:
@@ -124,11 +130,11 @@ def _card(trained: Trained, path: Path, file_format: ExportFormat) -> tuple[str,
     return (both, False) if before in (both, *alone.values()) else (alone[file_format], True)
 
 
-def _prepared(trained: Trained, file_format: ExportFormat) -> tuple[Callable[[Path], None], float | None]:
+def _prepared(trained: Trained, file_format: ExportFormat, half: bool) -> tuple[Callable[[Path], None], float | None]:
     """Do all that can fail but the writing."""
     description = describe(trained)
     if file_format == "safetensors":
-        return partial(write_weights, weights=trained.network.state_dict(), description=description), None
+        return partial(write_weights, weights=trained.network.state_dict(), description=description, half=half), None
     from deblur.export.onnx import as_onnx
 
     content, difference = as_onnx(trained.network, description)

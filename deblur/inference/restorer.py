@@ -242,6 +242,7 @@ def load(
     *,
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
+    self_ensemble: bool = False,
     trusted: Sequence[str] = (),
 ) -> Restorer:
     """Load a network that restores images.
@@ -255,6 +256,8 @@ def load(
             checkpoint, or an exported .safetensors or .onnx file.
         accelerator: auto takes a GPU if there is one.
         precision: auto computes 8-bit images in bfloat16 if the hardware multiplies it, all others in float32.
+        self_ensemble: of a non-blind network, take the mean of its restorations of the eight orientations of the
+            image: somewhat better, at eight times the cost.
         trusted: custom modules whose classes may be built.
 
     Raises:
@@ -277,6 +280,8 @@ def load(
                 f"precision={precision} out, or give the run that it was made from."
             )
         description, exported = open_onnx(place)
+        if self_ensemble:
+            raise UserError(_no_self_ensemble(str(network)))
         return Restorer(str(description.get("name") or place.stem), description["settings"], exported)
     if not place.exists():
         raise UserError(
@@ -290,13 +295,25 @@ def load(
     from deblur.device import accelerator_of, multiplies_bfloat16
     from deblur.inference.torch_network import TorchNetwork
     from deblur.inference.trained import load_trained
+    from deblur.models.protocol import traits_of
 
     trained = load_trained(place, trusted)
     found = accelerator_of(accelerator)
     device = torch.device({"gpu": "cuda"}.get(found, found))
     is_fast = precision == "bf16-mixed" or (precision == "auto" and multiplies_bfloat16(found, 0))
-    exact, fast = (TorchNetwork(trained.network, device, bfloat16) for bfloat16 in (False, True))
+    built = trained.network
+    if self_ensemble:
+        if not traits_of(built).takes_kernel:
+            raise UserError(_no_self_ensemble(trained.name))
+        from deblur.models import SelfEnsemble
+
+        built = SelfEnsemble(built)
+    exact, fast = (TorchNetwork(built, device, bfloat16) for bfloat16 in (False, True))
     return Restorer(trained.name, trained.config, exact, fast if is_fast else None)
+
+
+def _no_self_ensemble(name: str) -> str:
+    return f"self_ensemble is for a non-blind network, such as unrolled, and {name} is blind: leave it out."
 
 
 def _caveat(name: str, network: TileNetwork) -> str:

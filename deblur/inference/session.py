@@ -55,6 +55,7 @@ class RestoreOptions:
     max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
     accelerator: Accelerator = "auto"
     precision: Precision = "auto"
+    self_ensemble: bool = False
     trusted: tuple[str, ...] = ()
 
 
@@ -266,7 +267,13 @@ def _decibels(value: float, digits: str) -> str:
 
 
 def _loaded(network: str, asked: RestoreOptions) -> Restorer:
-    restorer = load(network, accelerator=asked.accelerator, precision=asked.precision, trusted=asked.trusted)
+    restorer = load(
+        network,
+        accelerator=asked.accelerator,
+        precision=asked.precision,
+        self_ensemble=asked.self_ensemble,
+        trusted=asked.trusted,
+    )
     if asked.color is not None and restorer.channels > 1:
         raise UserError(
             f"--color {asked.color} is for a network of gray images, and {restorer.name} restores red, green and blue "

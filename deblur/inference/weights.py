@@ -19,14 +19,24 @@ _SIZE_OF_SIZE: Final = 8  # bytes at the start of a file: the size of its header
 _LARGEST_HEADER: Final = LARGEST_TEXT + MOST_WEIGHTS * 500  # bytes: the description, and an entry of each array
 
 
-def write_weights(path: Path, weights: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+def write_weights(
+    path: Path, weights: Mapping[str, Tensor], description: Mapping[str, Any], half: bool = False
+) -> None:
     """Write the parameters of a network by name, and its description; see `write_description`.
+
+    Args:
+        path: of the file.
+        weights: by name.
+        description: of the network.
+        half: round floating-point numbers to float16, which halves the file.
 
     Raises:
         OSError: if the file cannot be written; nothing is left behind.
     """
     # Copies: the format refuses parameters that share their memory.
     copies = {name: weight.detach().clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
+    if half:
+        copies = {name: weight.half() if weight.is_floating_point() else weight for name, weight in copies.items()}
     write_output(path, save(copies, {KEY: write_description(description)}))
 
 

@@ -9,7 +9,9 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 
 import deblur
 from deblur import export
@@ -38,6 +40,24 @@ def test_what_was_exported_is_what_was_trained(trained_run: Path, exported: Path
     assert file.config["model"] == run.config["model"]
     expected = deblur.load(trained_run, accelerator="cpu")(image)
     np.testing.assert_array_equal(deblur.load(exported / "net.safetensors", accelerator="cpu")(image), expected)
+
+
+def test_half_of_the_size_restores_nearly_alike(
+    trained_run: Path, exported: Path, tmp_path: Path, image: NDArray[np.uint8]
+) -> None:
+    assert (
+        export.main([f"{trained_run}", "--format=safetensors", "--half", "-o", f"{tmp_path / 'half.safetensors'}"]) == 0
+    )
+    sizes = [
+        sum(one.nbytes for one in load_file(file).values())
+        for file in (tmp_path / "half.safetensors", exported / "net.safetensors")
+    ]
+    assert 2 * sizes[0] == sizes[1]
+    network = load_trained(tmp_path / "half.safetensors").network
+    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
+    unit = image / np.float32(255)
+    restored = [deblur.load(file, accelerator="cpu")(unit) for file in (tmp_path / "half.safetensors", trained_run)]
+    assert 0 < np.abs(restored[0] - restored[1]).max() < 2 / 255
 
 
 def test_no_place_on_this_machine_is_told(places: Path, exported: Path) -> None:
@@ -153,6 +173,7 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
         (["RUN", "--format=safetensors", "--output=FILE"], "is a file: give a folder, or a name that ends in .safet"),
         (["RUN", "--format=safetensors", "--output=FILE/in/net.safetensors"], "cannot be written (Not a directory)"),
         (["RUN", "--format=safetensors", f"--output={'x' * 300}"], "cannot be written (File name too long): choose"),
+        (["RUN", "--format=onnx", "--half"], "--half rounds the weights of --format safetensors, not of onnx"),
         (["EXPORTED/net.onnx", "--format=safetensors"], "net.onnx is exported already: give the run or the checkpo"),
     ],
 )

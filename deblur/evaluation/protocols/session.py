@@ -17,11 +17,13 @@ from deblur.device import DeviceRequest, keep_freed_memory, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.assumptions import differing_assumptions
 from deblur.evaluation.opening import (
+    SELF_ENSEMBLE_NOTE,
     Subject,
     accelerator_for,
     finished_runs,
     open_subject,
     place_of,
+    refuse_without_network,
     torch_device,
     with_problems,
 )
@@ -76,8 +78,8 @@ def evaluate(asked: EvaluateConfig) -> Lines:
     protocol = PROTOCOLS[settings.name]
     root = protocol.root(asked.data)
     _refuse_baselines(asked.baseline, protocol)
-    if asked.noise_sigma is not None and asked.sweep is None and not asked.runs:
-        raise UserError("noise_sigma is for a network that takes the noise: add run=DIR, or leave it out.")
+    if asked.sweep is None and not asked.runs:
+        refuse_without_network(asked)
     cases = find_cases(protocol, root, settings)
     keep_freed_memory()
     places, problems = _places(asked)
@@ -137,6 +139,7 @@ def evaluate(asked: EvaluateConfig) -> Lines:
         has_published=bool(published),
         tuned=tuned,
         noise_sigma=asked.noise_sigma,
+        self_ensemble=asked.self_ensemble,
     )
     if unregistered := sum(row.get("registered") is False for row in rows):
         notes.append(
@@ -156,6 +159,7 @@ def evaluate(asked: EvaluateConfig) -> Lines:
         "runs": [str(place) for place in places],
         "cases": len(cases),
         **({} if asked.noise_sigma is None else {"noise_sigma": asked.noise_sigma}),
+        **({"self_ensemble": True} if asked.self_ensemble else {}),
         "results": [
             {
                 "method": result.method,
@@ -202,7 +206,7 @@ def _network(place: Path, asked: EvaluateConfig, protocol: Protocol) -> _Network
     Raises:
         UserError: if it is none, is a non-blind network and the protocol has no kernels, or does not take its images.
     """
-    subject = open_subject(place, asked.trusted, asked.noise_sigma)
+    subject = open_subject(place, asked.trusted, asked.noise_sigma, asked.self_ensemble)
     restorer = subject.restorer
     if not protocol.has_kernels and restorer.takes_kernel:
         raise UserError(
@@ -252,6 +256,7 @@ def _notes(
     has_published: bool,
     tuned: Mapping[str, Mapping[str, Any]],
     noise_sigma: float | None,
+    self_ensemble: bool,
 ) -> list[str]:
     """Return sentences on what to keep in mind."""
     notes = []
@@ -278,6 +283,8 @@ def _notes(
         notes.append(f"{', '.join(taking)}: the noise is estimated from each image (noise_sigma=X gives it).")
     elif taking:
         notes.append(f"{', '.join(taking)}: assumes noise of {noise_sigma:g} gray levels.")
+    if self_ensemble:
+        notes.append(f"{', '.join(taking)}: {SELF_ENSEMBLE_NOTE}")
     boundary: Boundary = "circular" if protocol.boundary == "circular" else "valid"
     for network in networks:
         name = network.restorer.name
@@ -302,6 +309,8 @@ def _folder(
     ]
     if asked.noise_sigma is not None:
         deciding.append(asked.noise_sigma)
+    if asked.self_ensemble:
+        deciding.append("self_ensemble")
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]
     name = safe_name(f"{protocol.name}-{digest}", longest=_LONGEST_NAME)
     return Path(asked.paths.output_root) / "evaluations" / name

@@ -243,9 +243,15 @@ def test_a_color_without_effect_is_refused(images: Path, refused: Refuse) -> Non
     assert "color=luma is for a gray network on RGB images" in said
 
 
-def test_noise_without_a_network_is_refused(images: Path, refused: Refuse) -> None:
-    said = refused(*words(images, "baseline=[wiener]", "noise_sigma=3"))
-    assert "noise_sigma is for a network that takes the noise: add run=DIR" in said
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("noise_sigma=3", "noise_sigma is for a network that takes the noise: add run=DIR"),
+        ("self_ensemble=true", "self_ensemble=true is for a non-blind network: add run=DIR"),
+    ],
+)
+def test_what_is_of_a_network_is_refused_without_one(images: Path, refused: Refuse, word: str, sentence: str) -> None:
+    assert sentence in refused(*words(images, "baseline=[wiener]", word))
 
 
 class _Subject:
