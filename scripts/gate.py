@@ -4,6 +4,7 @@ It is trained on dead leaves that the pretrained networks in turn have restored:
 sharp, a third blurred. It is calibrated on other dead leaves. All of them are drawn from their numbers alone.
 """
 
+import itertools
 import json
 import math
 import sys
@@ -24,7 +25,7 @@ from deblur.choices import PRETRAINED
 from deblur.config import build
 from deblur.console import say
 from deblur.files import write_output, write_text
-from deblur.inference.gating import FILE, KEY
+from deblur.inference.gating import FILE, KEY, stretched
 from deblur.inference.restorer import load
 from deblur.metrics.measuring import DEGRADED_BELOW
 from deblur.models.gate import CELL, Gate, features
@@ -85,13 +86,14 @@ def main() -> int:
     examples = drawn(CALIBRATED_ON)
     with torch.inference_mode():
         weights = torch.cat([gate.weigh(part) for part in examples.features.split(BATCH)])
-    threshold = calibrated(weights, examples)
-    if threshold is None:
-        say(f"No threshold leaves {SHARE:.0%} of the sharp images alone without a loss on any image.")
+    limits = calibrated(weights, examples)
+    if limits is None:
+        say(f"No limits leave {SHARE:.0%} of the sharp images alone without a loss on any image.")
         return 1
-    calibration = {"share": SHARE, "threshold": threshold}
+    low, high = limits
+    calibration = {"share": SHARE, "low": low, "high": high}
     write_output(FILE, save(gate.state_dict(), {KEY: json.dumps(calibration)}))
-    write_text(FILE.with_suffix(".md"), _card(threshold, weights, examples))
+    write_text(FILE.with_suffix(".md"), _card(stretched(weights, low, high), low, high, examples))
     say(f"{FILE} holds {FILE.stat().st_size / 1e3:.0f} kB.")
     return 0
 
@@ -187,23 +189,24 @@ def trained(examples: Examples) -> Gate:
     return gate.eval()
 
 
-def calibrated(weights: Tensor, examples: Examples) -> float | None:
-    """Return the smallest threshold, in hundredths, at which the gate does no harm; None if there is none.
+def calibrated(weights: Tensor, examples: Examples) -> tuple[float, float] | None:
+    """Return the limits of `stretched` with the largest gain on blurred images of those that do no harm.
 
     Args:
         weights: what the gate gives, (N, 1, h, w).
         examples: the images.
+
+    Returns:
+        Two multiples of 0.02; None if no limits do without harm.
     """
-    for threshold in (place / 100 for place in range(100)):
-        unchanged, worst = _harm(stretched(weights, threshold), examples)
+    is_blurred = examples.of("blurred")
+    found: dict[tuple[float, float], float] = {}
+    for low, high in itertools.combinations([step / 50 for step in range(51)], 2):
+        limited = stretched(weights, low, high)
+        unchanged, worst = _harm(limited, examples)
         if unchanged >= SHARE and worst >= DEGRADED_BELOW:
-            return threshold
-    return None
-
-
-def stretched(weights: Tensor, threshold: float) -> Tensor:
-    """Return weights of which those below a threshold are 0."""
-    return ((weights - threshold) / (1 - threshold)).clamp(min=0)
+            found[low, high] = float(_gains(limited, examples)[is_blurred].mean())
+    return max(found, key=lambda limits: found[limits], default=None)
 
 
 def _harm(weights: Tensor, examples: Examples) -> tuple[float, float]:
@@ -218,9 +221,9 @@ def _gains(weights: Tensor, examples: Examples) -> Tensor:
     return 10 * torch.log10(examples.errors(torch.zeros(1)) / examples.errors(weights))
 
 
-def _card(threshold: float, weights: Tensor, examples: Examples) -> str:
+def _card(gated: Tensor, low: float, high: float, examples: Examples) -> str:
     """Return the text beside the weights: what was measured on the images of the calibration."""
-    ungated, gated = torch.ones(1), stretched(weights, threshold)
+    ungated = torch.ones(1)
     is_sharp = examples.of("sharp")
     rows = []
     for kind in KINDS[1:]:
@@ -242,9 +245,10 @@ def _card(threshold: float, weights: Tensor, examples: Examples) -> str:
             f"sharp and blurred, which the pretrained networks ({', '.join(PRETRAINED)}) in turn had restored.",
             "",
             f"Of {int(is_sharp.sum())} sharp images of the calibration, which it was not trained on, {shares[1]} change by",
-            f"less than 1 gray level of 255 (root mean square) with the gate, and {shares[0]} without it. Weights below",
-            f"{threshold:.2f} are 0: the smallest threshold at which that holds for {SHARE:.0%} of them and no other image of",
-            f"the calibration loses more than {-DEGRADED_BELOW:g} dB.",
+            f"less than 1 gray level of 255 (root mean square) with the gate, and {shares[0]} without it. Weights up to",
+            f"{low:.2f} become 0, those from {high:.2f} on 1: the limits with the largest gain on blurred images at which",
+            f"{SHARE:.0%} of the sharp images change by less than that and no other image of the calibration loses more",
+            f"than {-DEGRADED_BELOW:g} dB.",
             "",
             "| images | how many | gain without gate \\[dB\\] | gain with gate \\[dB\\] | degraded without | degraded with |",
             "|---|---:|---:|---:|---:|---:|",

@@ -26,16 +26,18 @@ _STRIP_PIXELS: Final = 2**20  # weighed at once, without their surroundings
 
 @dataclass(frozen=True)
 class CalibratedGate:
-    """A trained gate, and the weights below which nothing of a correction is applied.
+    """A trained gate, and how its weights are used.
 
     Attributes:
         gate: the network.
-        threshold: in [0, 1); weights from it to 1 are stretched to [0, 1].
+        low: weights up to it become 0.
+        high: weights from it on become 1; those between the two are stretched.
         share: of the sharp images of the calibration, that it was to leave alone.
     """
 
     gate: Gate
-    threshold: float
+    low: float
+    high: float
     share: float
 
     def weights(self, image: Tensor, restored: Tensor) -> Tensor:
@@ -65,8 +67,12 @@ class CalibratedGate:
         height, width = image.shape[2:]
         missing = (0, -width % CELL, 0, -height % CELL)
         whole, correction = (F.pad(plane, missing, mode="replicate") for plane in (image, restored - image))
-        weights = (self.gate(whole, correction) - self.threshold) / (1 - self.threshold)
-        return weights.clamp(min=0)
+        return stretched(self.gate(whole, correction), self.low, self.high)
+
+
+def stretched(weights: Tensor, low: float, high: float) -> Tensor:
+    """Return weights of any shape that are 0 up to one value, 1 from another one on, and linear between them."""
+    return ((weights - low) / (high - low)).clamp(0, 1)
 
 
 @functools.cache
@@ -84,7 +90,7 @@ def pretrained_gate() -> CalibratedGate:
     with safe_open(FILE, framework="pt") as file:
         found = json.loads(file.metadata()[KEY])
         gate.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118 # it is no mapping
-    return CalibratedGate(gate, found["threshold"], found["share"])
+    return CalibratedGate(gate, found["low"], found["high"], found["share"])
 
 
 def gated(pixels: Pixels, restored: Pixels, gate: CalibratedGate) -> tuple[Pixels, float]:

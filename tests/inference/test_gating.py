@@ -31,7 +31,7 @@ def varying() -> CalibratedGate:
     torch.manual_seed(0)
     made = Gate()
     torch.nn.init.normal_(made.layers[-1].weight, std=0.2)  # type: ignore[arg-type] # a tensor
-    return CalibratedGate(made.eval(), 0.1, 0.99)
+    return CalibratedGate(made.eval(), 0.1, 0.9, 0.99)
 
 
 def pair(shape: tuple[int, ...], kind: str) -> list[NDArray[Any]]:
@@ -71,13 +71,14 @@ def test_files_are_blended_as_evaluation_blends(shape: tuple[int, ...], kind: st
     np.testing.assert_allclose(found, expected[0].numpy(), rtol=0, atol=0.5 / white + 1e-6 if white > 1 else 1e-6)
 
 
-def test_weights_below_the_threshold_are_0_and_a_weight_of_1_stays() -> None:
+@pytest.mark.parametrize(
+    ("low", "high", "weight"), [(0.5, 0.9, 0.0), (0.1, 0.5, 1.0), (0.2, 1.0, 0.375), (0.0, 1.0, 0.5)]
+)
+def test_weights_between_the_limits_are_stretched(low: float, high: float, weight: float) -> None:
     image, restored = (torch.rand(1, 1, CELL, CELL) for _ in range(2))
-    gate = Gate().eval()  # whose weights are all 0.5
-    assert CalibratedGate(gate, 0.5, 0.99).weights(image, restored).eq(0).all()
-    assert CalibratedGate(gate, 0.2, 0.99).weights(image, restored).allclose(torch.tensor(0.375))
-    torch.nn.init.constant_(gate.layers[-1].bias, 100)  # type: ignore[arg-type] # a tensor
-    assert CalibratedGate(gate, 0.5, 0.99).weights(image, restored).eq(1).all()
+    with torch.inference_mode():
+        found = CalibratedGate(Gate().eval(), low, high, 0.99).weights(image, restored)  # of 0.5, untrained
+    torch.testing.assert_close(found, torch.full_like(found, weight))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -126,9 +127,9 @@ def test_the_file_is_small_and_says_how_it_was_calibrated() -> None:
     with safe_open(FILE, framework="pt") as file:
         calibration = json.loads(file.metadata()[KEY])
     gate = pretrained_gate()
-    assert calibration == {"share": gate.share, "threshold": gate.threshold}
-    assert 0 <= gate.threshold < 1
-    assert f"{gate.threshold:.2f} are 0" in FILE.with_suffix(".md").read_text()
+    assert calibration == {"share": gate.share, "low": gate.low, "high": gate.high}
+    assert 0 <= gate.low < gate.high <= 1
+    assert f"{gate.low:.2f} become 0, those from {gate.high:.2f} on 1" in FILE.with_suffix(".md").read_text()
 
 
 def test_a_missing_file_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
