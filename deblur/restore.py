@@ -8,7 +8,17 @@ from typing import Annotated, Final
 import typer
 
 from deblur.choices import DEFAULT_COLOR, DEFAULT_MAX_MEGAPIXELS, DEFAULT_NETWORK, PRETRAINED, Color, Precision
-from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, fraction, not_empty, place, run_app
+from deblur.cli import (
+    AcceleratorOption,
+    PlainCommand,
+    Trusted,
+    above_zero,
+    command_app,
+    fraction,
+    not_empty,
+    place,
+    run_app,
+)
 from deblur.errors import UserError
 
 EXAMPLES = """\b

@@ -6,7 +6,6 @@ sharp, a third blurred. It is calibrated on other dead leaves. All of them are d
 
 import itertools
 import json
-import math
 import sys
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
@@ -38,6 +37,7 @@ MARGIN: Final = 16  # px that are cut off, into which the mirrored boundary is b
 KINDS: Final = ("sharp", "nearly sharp", "blurred")
 OWN: Final = 0.6  # fraction of the blurred images with a blur of the network's own training
 SHARE: Final = 0.99  # of the sharp images of the calibration, that are to change by less than a gray level (RMS)
+UNHARMED: Final = 0.98  # of its other images, that are to lose no more than 0.1 dB
 BATCH: Final = 32
 STEPS: Final = 800
 LEARNING_RATE: Final = 3e-3
@@ -88,7 +88,7 @@ def main() -> int:
         weights = torch.cat([gate.weigh(part) for part in examples.features.split(BATCH)])
     limits = calibrated(weights, examples)
     if limits is None:
-        say(f"No limits leave {SHARE:.0%} of the sharp images alone without a loss on any image.")
+        say(f"No limits leave {SHARE:.0%} of the sharp images and {UNHARMED:.0%} of the others unharmed.")
         return 1
     low, high = limits
     calibration = {"share": SHARE, "low": low, "high": high}
@@ -203,17 +203,18 @@ def calibrated(weights: Tensor, examples: Examples) -> tuple[float, float] | Non
     found: dict[tuple[float, float], float] = {}
     for low, high in itertools.combinations([step / 50 for step in range(51)], 2):
         limited = stretched(weights, low, high)
-        unchanged, worst = _harm(limited, examples)
-        if unchanged >= SHARE and worst >= DEGRADED_BELOW:
+        unchanged, unharmed = _harm(limited, examples)
+        if unchanged >= SHARE and unharmed >= UNHARMED:
             found[low, high] = float(_gains(limited, examples)[is_blurred].mean())
     return max(found, key=lambda limits: found[limits], default=None)
 
 
 def _harm(weights: Tensor, examples: Examples) -> tuple[float, float]:
-    """Return the share of sharp images that hardly change, and the smallest gain of the others [dB]."""
+    """Return the share of sharp images that hardly change, and that of the others that are not degraded."""
     is_sharp = examples.of("sharp")
-    unchanged = float((examples.changes(weights)[is_sharp] < 1).float().mean())
-    return unchanged, float(_gains(weights, examples)[~is_sharp].nan_to_num(math.inf).min())
+    unchanged = (examples.changes(weights)[is_sharp] < 1).float().mean()
+    degraded = (_gains(weights, examples)[~is_sharp] < DEGRADED_BELOW).float().mean()
+    return float(unchanged), 1 - float(degraded)
 
 
 def _gains(weights: Tensor, examples: Examples) -> Tensor:
@@ -233,9 +234,7 @@ def _card(gated: Tensor, low: float, high: float, examples: Examples) -> str:
         shares = [f"{float((each < DEGRADED_BELOW).float().mean()):.1%}" for each in (before, after)]
         means = [f"{float(each[finite].mean()):+.2f}" for each in (before, after)]
         rows.append(f"| {kind} | {int(chosen.sum())} | {means[0]} | {means[1]} | {shares[0]} | {shares[1]} |")
-    shares = [
-        f"{float((examples.changes(each)[is_sharp] < 1).float().mean()):.1%}" for each in (ungated, gated)
-    ]
+    shares = [f"{float((examples.changes(each)[is_sharp] < 1).float().mean()):.1%}" for each in (ungated, gated)]
     return "\n".join(
         [
             "# gate",
@@ -247,8 +246,8 @@ def _card(gated: Tensor, low: float, high: float, examples: Examples) -> str:
             f"Of {int(is_sharp.sum())} sharp images of the calibration, which it was not trained on, {shares[1]} change by",
             f"less than 1 gray level of 255 (root mean square) with the gate, and {shares[0]} without it. Weights up to",
             f"{low:.2f} become 0, those from {high:.2f} on 1: the limits with the largest gain on blurred images at which",
-            f"{SHARE:.0%} of the sharp images change by less than that and no other image of the calibration loses more",
-            f"than {-DEGRADED_BELOW:g} dB.",
+            f"{SHARE:.0%} of the sharp images change by less than that, and {UNHARMED:.0%} of the others lose at most",
+            f"{-DEGRADED_BELOW:g} dB.",
             "",
             "| images | how many | gain without gate \\[dB\\] | gain with gate \\[dB\\] | degraded without | degraded with |",
             "|---|---:|---:|---:|---:|---:|",

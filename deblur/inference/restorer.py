@@ -207,10 +207,10 @@ def is_gated(settings: Mapping[str, Any], needs_kernel: bool) -> bool:
     It does for networks that remove a blur without knowing it, not for those of noise and compression alone.
 
     Args:
-        settings: of the network's training, with the section `blur`.
+        settings: of the network's training.
         needs_kernel: whether the network is non-blind.
     """
-    return not needs_kernel and settings["blur"].get("name") != _NO_BLUR
+    return not needs_kernel and settings.get("blur", {}).get("name") != _NO_BLUR
 
 
 class _Blend:

@@ -140,7 +140,9 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     part = eight_bits(image.pixels[above : rows.stop + AROUND, left : columns.stop + AROUND])
     inner = (slice(rows.start - above, rows.stop - above), slice(columns.start - left, columns.stop - left))
     panels = {"as it is": part[inner]}
-    panels |= {name: restorer(part, asked.color, strength=asked.strength)[inner] for name, restorer in restorers.items()}
+    panels |= {
+        name: restorer(part, asked.color, strength=asked.strength)[inner] for name, restorer in restorers.items()
+    }
     write_image(sheet, contact_sheet(panels))
     return lines(
         f"{sheet} shows the image from row {rows.start} and column {columns.start} as each network restores it.",

@@ -85,7 +85,9 @@ def degraded_fraction(gains: Sequence[float], psnrs: Sequence[float]) -> float |
     if not gains:
         return None
     pairs = zip(gains, psnrs, strict=True)
-    return sum(gain < DEGRADED_BELOW and (gain > -math.inf or psnr < UNCHANGED_ABOVE) for gain, psnr in pairs) / len(gains)
+    return sum(gain < DEGRADED_BELOW and (gain > -math.inf or psnr < UNCHANGED_ABOVE) for gain, psnr in pairs) / len(
+        gains
+    )
 
 
 def share_above(ones: Sequence[float], others: Sequence[float]) -> float | None:

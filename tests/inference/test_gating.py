@@ -99,7 +99,9 @@ def test_a_strength_applies_a_part_of_the_correction(brighter: Path, channels: i
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan"), "1", True])
 def test_another_strength_is_a_sentence(identity: Path, strength: Any) -> None:
     restorer = deblur.load(identity, accelerator="cpu")
-    with pytest.raises(ValueError, match=r"strength=.* is not allowed: give a number from 0 to 1, or None for the gate"):
+    with pytest.raises(
+        ValueError, match=r"strength=.* is not allowed: give a number from 0 to 1, or None for the gate"
+    ):
         restorer(np.zeros((3, 3), np.uint8), strength=strength)
 
 
