@@ -235,30 +235,33 @@ def _card(gated: Tensor, low: float, high: float, examples: Examples) -> str:
         means = [f"{float(each[finite].mean()):+.2f}" for each in (before, after)]
         rows.append(f"| {kind} | {int(chosen.sum())} | {means[0]} | {means[1]} | {shares[0]} | {shares[1]} |")
     shares = [f"{float((examples.changes(each)[is_sharp] < 1).float().mean()):.1%}" for each in (ungated, gated)]
-    return "\n".join(
-        [
-            "# gate",
-            "",
-            "A small network that decides at each place how much of a blind network's correction is applied. Its input is",
-            "the luma of the image and of the correction. It was trained and calibrated on dead leaves, sharp, nearly",
-            f"sharp and blurred, which the pretrained networks ({', '.join(PRETRAINED)}) in turn had restored.",
-            "",
-            f"Of {int(is_sharp.sum())} sharp images of the calibration, which it was not trained on, {shares[1]} change by",
-            f"less than 1 gray level of 255 (root mean square) with the gate, and {shares[0]} without it. Weights up to",
-            f"{low:.2f} become 0, those from {high:.2f} on 1: the limits with the largest gain on blurred images at which",
-            f"{SHARE:.0%} of the sharp images change by less than that, and {UNHARMED:.0%} of the others lose at most",
-            f"{-DEGRADED_BELOW:g} dB.",
-            "",
-            "| images | how many | gain without gate \\[dB\\] | gain with gate \\[dB\\] | degraded without | degraded with |",
-            "|---|---:|---:|---:|---:|---:|",
-            *rows,
-            "",
-            "Made with",
-            "",
-            "    python -m scripts.gate",
-            "",
-        ]
+    header = (
+        "images | how many | gain without gate \\[dB\\] | gain with gate \\[dB\\] | degraded without | degraded with"
     )
+    lines = [
+        "# gate",
+        "",
+        "A small network that decides at each place how much of a blind network's correction is applied. Its input is",
+        "the luma of the image and of the correction. It was trained and calibrated on dead leaves, sharp, nearly",
+        f"sharp and blurred, which the pretrained networks ({', '.join(PRETRAINED)}) in turn had restored.",
+        "",
+        f"Weights up to {low:.2f} become 0, those from {high:.2f} on 1: the limits with the largest gain on blurred",
+        f"images at which {SHARE:.0%} of the sharp images of the calibration change by less than 1 gray level of 255",
+        f"(root mean square), and {UNHARMED:.0%} of its other images lose at most {-DEGRADED_BELOW:g} dB. It was not",
+        "trained on these images.",
+        "",
+        f"Of the {int(is_sharp.sum())} sharp images, {shares[1]} change by less than 1 gray level with the gate, and",
+        f"{shares[0]} without it. The others:",
+        "",
+        f"| {header} |",
+        "|---|---:|---:|---:|---:|---:|",
+        *rows,
+        "",
+        "Made with",
+        "",
+        "    python -m scripts.gate",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

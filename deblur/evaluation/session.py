@@ -140,8 +140,8 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
             restorer = GatedRestorer(restorer)
         elif asked.sweep is None:
             raise UserError(
-                f"gate=true is for networks that remove a blur without its kernel, and {network.restorer.name} is none: "
-                "leave it out."
+                f"gate=true is for networks that remove a blur without its kernel, and {network.restorer.name} is "
+                "none: leave it out."
             )
     if asked.color is not None and not is_by_planes and asked.sweep is None:
         raise UserError(
