@@ -62,6 +62,6 @@ def test_the_gate_needs_a_network(refused: Callable[..., str], overrides: list[s
 
 def test_a_network_with_known_kernel_has_no_gate(refused: Callable[..., str], tmp_path: Path) -> None:
     network = write_unrolled_network(tmp_path / "known.safetensors")
-    assert refused(f"run={network}", "gate=true") == (
+    assert refused(f"run={network}", "data=synthetic", "gate=true") == (
         "gate=true is for networks that remove a blur without its kernel, and known is none: leave it out."
     )
