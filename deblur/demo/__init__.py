@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from deblur.choices import DEFAULT_MAX_MEGAPIXELS
 from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, not_empty, run_app
 
 EXAMPLES = """\b
@@ -49,14 +50,13 @@ def demo(
         typer.Option(
             parser=above_zero,
             metavar="X",
-            help="Largest image that a network is given [megapixels]; larger ones are made smaller, and the page says "
-            "so.",
+            help="Refuse larger images [megapixels]; a number above 0.",
         ),
-    ] = 12.0,
+    ] = DEFAULT_MAX_MEGAPIXELS,
     accelerator: AcceleratorOption = "auto",
     trusted: Trusted = None,
 ) -> None:
-    """Show a page in the browser: drop an image, blur it or not, and compare it with the restored one."""
+    """Show a page in the browser that restores photos, and simulates blurs on sharp images."""
     from deblur.demo.server import serve
 
     serve(

@@ -1,15 +1,17 @@
 () => {
   // An error of gradio's own disappears when the next image is restored.
   document.addEventListener("click", (event) => {
-    if (event.target.closest("#restore")) document.querySelectorAll(".toast-close").forEach((one) => one.click());
+    if (event.target.closest(".run")) document.querySelectorAll(".toast-close").forEach((one) => one.click());
   });
   // Gradio's slider has no alternative texts: set them whenever its images appear. Screen readers read a result or an
   // error when it appears.
   const describe = () => {
-    document.querySelectorAll("#slider img").forEach((image, place) => {
-      image.alt = place ? "After: the output of the network" : "Before: the input of the network";
+    document.querySelectorAll(".before-after").forEach((slider) => {
+      slider.querySelectorAll("img").forEach((image, place) => {
+        image.alt = place ? "After: the output of the network" : "Before: the input of the network";
+      });
     });
-    document.querySelector("#numbers")?.setAttribute("aria-live", "polite");
+    document.querySelectorAll(".numbers").forEach((text) => text.setAttribute("aria-live", "polite"));
   };
   new MutationObserver(describe).observe(document.body, {childList: true, subtree: true});
 }

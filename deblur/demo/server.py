@@ -38,7 +38,7 @@ def serve(
         host: an address of this computer.
         port: of the page; 0 for a free one.
         open_browser: whether the page is opened in the browser.
-        max_megapixels: the largest image that a network is given; larger ones are reduced.
+        max_megapixels: the largest image that is taken; larger ones are refused.
         accelerator: where to compute.
         trusted: modules of the user's whose classes may be built.
 

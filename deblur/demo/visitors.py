@@ -21,6 +21,7 @@ from typing import Final
 KEPT_FOR: Final = 3600  # s that an image or a result is kept
 _KEPT: Final = 6  # images or results of a browser that are kept
 _LARGEST_KEPT: Final = 2 * 2**30  # bytes of all images and results
+_LARGEST_OF_ONE: Final = 2**29  # bytes of the images of a browser, and of its results; the newest is kept in any case
 _MOST_VISITORS: Final = 200  # browsers whose images are kept
 _MOST_SESSIONS: Final = 2000  # tabs
 _TOKEN_BYTES: Final = 32
@@ -74,11 +75,14 @@ class Visitor:
         return is_file and str(resolved) == path and resolved.is_relative_to(self.folder.resolve())
 
     def clean(self, before: float) -> None:
-        """Remove what is older than a time [s since 1970], and all but the last few."""
+        """Remove what is older than a time [s since 1970], and all but the last few, which must not take too much."""
         for kind in ("images", "results"):
             kept = sorted(_folders(self.folder / kind), key=lambda folder: folder.stat().st_mtime, reverse=True)
+            size = 0
             for place, folder in enumerate(kept):
-                if place >= _KEPT or folder.stat().st_mtime < before:
+                size += _size(folder)
+                is_beyond = place >= _KEPT or (place > 0 and size > _LARGEST_OF_ONE)
+                if is_beyond or folder.stat().st_mtime < before:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def _new_folder(self, kind: str) -> Path:

@@ -12,7 +12,8 @@ from deblur.runs.conditions import camera_text
 
 LONGEST_NAME: Final = 60  # characters of a name that the page shows
 UNKNOWN_GAIN: Final = (
-    "The gain cannot be known without the sharp image: judge by eye, or blur a sharp image here and compare."
+    "The gain cannot be known without the sharp image: judge by eye, or measure it on a sharp image under Simulate a "
+    "blur."
 )
 _NAMES: Final = {"noise_sigma": "noise", "jpeg_quality": "JPEG quality"}
 _NOT_SAID: Final = ("_target_", "name", "sha256", "families", "weight", "camera")
@@ -37,34 +38,21 @@ def paragraphs(texts: Sequence[str], *, is_usage_error: bool = False) -> str:
     return f'<div class="usage_error">\n\n{shown}\n\n</div>' if is_usage_error else shown
 
 
-def work_text(name: str, blur: str | None, network: str) -> str:
-    """Return a sentence on what was done.
+def restored_text(name: str, network: str) -> str:
+    """Return a sentence on a photo that was restored as it is, by a network of a name."""
+    return f"{shortened(name)} was restored by the network {shortened(network)}."
+
+
+def simulated_text(name: str, blur: str | None, network: str) -> str:
+    """Return a sentence on a simulation.
 
     Args:
         name: of the image.
-        blur: applied to it first, as `blur_text` returns it, or None.
+        blur: applied to it, as `blur_text` returns it, or None.
         network: its name.
     """
-    shown, by = shortened(name), f"by the network {shortened(network)}"
-    if blur is None:
-        return f"{shown} was restored as it is {by}: no blur was added."
-    return f"{shown} was blurred first, by {blur}, then restored {by}."
-
-
-def resized_text(before: tuple[int, int], after: tuple[int, int], max_megapixels: float) -> str:
-    """Return a sentence on an image that was reduced; empty if it was not.
-
-    Args:
-        before: height and width [px].
-        after: the same, as it was restored.
-        max_megapixels: of the largest image that the page restores.
-    """
-    if before == after:
-        return ""
-    return (
-        f"The image has {before[1]}x{before[0]} px. This page works on up to {max_megapixels:g} megapixels, so it "
-        f"was reduced to {after[1]}x{after[0]} px first."
-    )
+    done = "was not blurred" if blur is None else f"was blurred by {blur}"
+    return f"{shortened(name)} {done}, then restored by the network {shortened(network)}."
 
 
 def color_text(channels: int, *, is_color: bool) -> str:
@@ -81,10 +69,8 @@ def color_text(channels: int, *, is_color: bool) -> str:
     return "The image is gray and the network is for color images: the luma of its result was taken."
 
 
-def result_text(gain: Gain | None, *, of_luma: bool = False) -> str:
+def result_text(gain: Gain, *, of_luma: bool = False) -> str:
     """Return a sentence on the gain of a network, which is that of the luma if it restores no colors."""
-    if gain is None:
-        return UNKNOWN_GAIN
     psnr = "PSNR of the luma" if of_luma else "PSNR"
     if math.isinf(gain.blurred):
         changed = "left it as it is" if math.isinf(gain.restored) else f"took it to a {psnr} of {gain.restored:.2f} dB"

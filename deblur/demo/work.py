@@ -1,4 +1,4 @@
-"""The networks to choose from; blurring and restoring an image, without the page."""
+"""The networks to choose from; reading, blurring and restoring an image, without the page."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,24 +6,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from deblur.blur import FAMILIES, Degradation, Slider
 from deblur.blur.degradation import SHARED_PARAMETERS
-from deblur.choices import DEFAULT_MAX_MEGAPIXELS, PRETRAINED, Accelerator
+from deblur.blur.kernel_file import read_kernel
+from deblur.blur.kernels import Psf
+from deblur.choices import PRETRAINED, Accelerator
 from deblur.demo.wording import shortened
 from deblur.errors import UserError
 from deblur.image_io.decoding import eight_bits, printable
-from deblur.image_io.images import DecodedImage, Levels
+from deblur.image_io.images import DecodedImage, Levels, Metadata, refuse_unfit
 from deblur.image_io.reading import read_image
+from deblur.inference.panels import liveliest_detail
+from deblur.inference.places import plan
 from deblur.inference.pretrained import pretrained_file
-from deblur.inference.restorer import Restorer, load
+from deblur.inference.restorer import Advance, Restorer, load
 from deblur.inference.simulation import Gain, degraded, drawn, gain, reference
 from deblur.synthesis.faces import draw
 
 FACES: Final = 100  # to choose from
-LARGEST_READ: Final = DEFAULT_MAX_MEGAPIXELS  # megapixels; what is larger than the page works on is made smaller
+PREVIEW_MEGAPIXELS: Final = 2.0  # of an image on the screen; the download has all pixels
+DETAIL_SIDE: Final = 512  # px, of the detail that is shown at full size beside a reduced preview
 _OWN: Final = "own"  # name of the user's network among the others
+_KERNEL: Final = "kernel"  # what messages of `read_kernel` call a file before its name is put there
 _MIXTURE: Final = "mixed: any of these, or camera shake"
 _DRAWN_FOR: Final = "demo"  # one name for all images: what is drawn changes with the settings alone
 _FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
@@ -99,12 +107,12 @@ class Outcome:
     Attributes:
         before: the input of the network.
         after: its output.
-        gain: in PSNR; None if the sharp image is not known.
+        remarks: sentences about the result.
     """
 
     before: DecodedImage
     after: DecodedImage
-    gain: Gain | None
+    remarks: tuple[str, ...]
 
 
 def largest_upload(max_megapixels: float) -> int:
@@ -142,22 +150,79 @@ def read_upload(path: Path, max_megapixels: float) -> DecodedImage:
         raise UserError(text) from error
 
 
-def fitted(image: DecodedImage, max_megapixels: float) -> DecodedImage:
-    """Return an image, reduced by averaging if it is larger than the page restores."""
+def read_kernel_file(path: Path) -> Psf:
+    """Read the kernel in a file that somebody dropped on the page, for a non-blind network.
+
+    Raises:
+        UserError: as `read_kernel` does, with the name of the file alone.
+    """
+    try:
+        return read_kernel(path, _KERNEL).psf
+    except UserError as error:
+        raise UserError(str(error).replace(f"{_KERNEL}={path}", path.name)) from error
+
+
+def preview(image: DecodedImage, max_megapixels: float = PREVIEW_MEGAPIXELS) -> DecodedImage:
+    """Return an image for the screen: in 8 bits, with the metadata of its colors, reduced by averaging if it is large.
+
+    Args:
+        image: of any size.
+        max_megapixels: the largest result.
+    """
     height, width = image.pixels.shape[:2]
     most = max_megapixels * 1e6
-    if height * width <= most:
-        return image
-    import cv2  # here: few images need it
-
-    scale = math.sqrt(most / (height * width))
+    scale = math.sqrt(min(1.0, most / (height * width)))
     rows = max(1, int(min(height * scale, most)))
     size = max(1, int(min(width * scale, most / rows))), rows  # one pixel wide, it cannot become narrower
 
-    def smaller(plane: Levels) -> Levels:
-        return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), plane.dtype)
+    def shown(plane: Levels) -> NDArray[np.uint8]:
+        return eight_bits(plane if scale == 1 else np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA)))
 
-    return replace(image, pixels=smaller(image.pixels), alpha=None if image.alpha is None else smaller(image.alpha))
+    return _for_screen(image, shown)
+
+
+def details(before: DecodedImage, after: DecodedImage) -> tuple[DecodedImage, DecodedImage] | None:
+    """Return the detail of most change in brightness of an image before and after, at full size.
+
+    Returns:
+        Both details in 8 bits; None if previews show the images at full size.
+    """
+    height, width = before.pixels.shape[:2]
+    if height * width <= PREVIEW_MEGAPIXELS * 1e6:
+        return None
+    small = preview(before).pixels  # in which a detail is found in little memory
+    scale = height / small.shape[0], width / small.shape[1]
+    places = liveliest_detail(small, max(1, round(DETAIL_SIDE / max(scale))))
+    starts = (
+        max(0, min(int(part.start * each), size - DETAIL_SIDE))
+        for part, each, size in zip(places, scale, (height, width), strict=True)
+    )
+    rows, columns = (slice(start, start + DETAIL_SIDE) for start in starts)
+
+    def cut(plane: Levels) -> NDArray[np.uint8]:
+        return eight_bits(plane[rows, columns])
+
+    return _for_screen(before, cut), _for_screen(after, cut)
+
+
+def _for_screen(image: DecodedImage, shown: Callable[[Levels], NDArray[np.uint8]]) -> DecodedImage:
+    alpha = None if image.alpha is None else shown(image.alpha)
+    of_colors = Metadata(icc_profile=image.metadata.icc_profile, color=image.metadata.color)
+    return replace(image, pixels=shown(image.pixels), alpha=alpha, metadata=of_colors)
+
+
+def download_place(upload: Path, image: DecodedImage, folder: Path) -> tuple[Path, str]:
+    """Return the file for a restored image, named as by `deblur restore`, and a sentence about its format.
+
+    The format is that of the upload if it can hold the image, otherwise PNG, which the sentence says.
+    """
+    target = folder / plan([upload], None)[0].target.name
+    try:
+        refuse_unfit(image, target)
+    except UserError as error:
+        reason = str(error).replace(printable(str(target)), printable(target.name)).rpartition("; ")[0]
+        return target.with_suffix(".png"), f"The download is a PNG file: {reason}."
+    return target, ""
 
 
 def families() -> dict[str, dict[str, Slider]]:
@@ -209,42 +274,63 @@ def _refuse_outside(slider: Slider, value: float, title: str) -> None:
         raise UserError(f"{title}: {value:g} is not from {slider.lowest:g} to {slider.highest:g}.")
 
 
-def blur_and_restore(
-    image: DecodedImage, restorer: Restorer, blur: Degradation | None = None, *, is_sharp: bool = False
+def restore(
+    image: DecodedImage, restorer: Restorer, kernel: Psf | None = None, advance: Advance | None = None
 ) -> Outcome:
-    """Blur an image, or leave it as it is, and restore it.
+    """Restore an image as it is.
 
     Args:
-        image: to restore. If it is blurred, 16 bits become 8, as in training; its alpha stays as it is.
+        image: to restore, of any size.
         restorer: the network; of a color image, one for gray images restores the luma.
-        blur: applied to the image first.
-        is_sharp: whether the image is known to be sharp, so that a result can be compared with it; one that is blurred
-            here is.
+        kernel: of the blur, for a non-blind network; None for others.
+        advance: called after each tile; `Restorer.count` returns their number.
 
     Returns:
         Both images, with the metadata of the given one.
 
     Raises:
-        UserError: if the network needs the kernel and no blur is applied here.
+        UserError: if the network needs the kernel, and there is none.
+    """
+    if restorer.needs_kernel and kernel is None:
+        raise UserError(
+            f"The network {restorer.name} needs the kernel that blurred the image: drop its file, or choose another "
+            "network."
+        )
+    after = restorer.restore_image(image, advance=advance, kernel=kernel)
+    return Outcome(image, after, tuple(filter(None, [restorer.caveat])))
+
+
+def blur_and_restore(
+    image: DecodedImage, restorer: Restorer, blur: Degradation | None = None, advance: Advance | None = None
+) -> tuple[Outcome, Gain]:
+    """Blur a sharp image, restore it, and measure the gain.
+
+    Args:
+        image: the sharp one. If it is blurred, 16 bits become 8, as in training; its alpha stays as it is.
+        restorer: the network; of a color image, one for gray images restores the luma.
+        blur: applied to the image; None shows what the network does to a sharp image.
+        advance: as in `restore`.
+
+    Returns:
+        The blurred and the restored image, with the metadata of the sharp one, and the gain.
+
+    Raises:
+        UserError: if the network needs one kernel for the whole image, and the blur has none.
     """
     before = image if blur is None else _blurred(image, blur)
     kernel = None
     if restorer.needs_kernel:
         if blur is None:
             raise UserError(
-                f"The network {restorer.name} needs the kernel that blurred an image, which is not known of this one: "
-                "choose another network, or have an image blurred here."
+                f"The network {restorer.name} needs the kernel of a blur: choose a blur, or another network."
             )
         blur.require_one_kernel(f"The network {restorer.name}")
         kernel = drawn(blur, _DRAWN_FOR).psf
-    after = restorer.restore_image(before, kernel=kernel)
-    if blur is None and not is_sharp:
-        return Outcome(before, after, None)
+    outcome = restore(before, restorer, kernel, advance)
     sharp = eight_bits(image.pixels)
     compared_with = sharp if blur is None else reference(sharp, blur, _DRAWN_FOR)
     of_luma = restorer.channels == 1
-    found = gain(eight_bits(before.pixels), eight_bits(after.pixels), compared_with, of_luma=of_luma)
-    return Outcome(before, after, found)
+    return outcome, gain(eight_bits(before.pixels), eight_bits(outcome.after.pixels), compared_with, of_luma=of_luma)
 
 
 def _blurred(image: DecodedImage, blur: Degradation) -> DecodedImage:

@@ -17,8 +17,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 class Demo:
     """A running demo, with its own folder for temporary files."""
 
-    def __init__(self, network: Path, temporary: Path, *argv: str) -> None:
-        given = [f"--network={network}", "--port=0", "--max-megapixels=0.2", "--accelerator=cpu", *argv]
+    def __init__(self, network: Path, temporary: Path, max_megapixels: float = 0.2) -> None:
+        given = [f"--network={network}", "--port=0", f"--max-megapixels={max_megapixels}", "--accelerator=cpu"]
         temporary.mkdir()
         self.temporary = temporary
         self.process = subprocess.Popen(

@@ -23,17 +23,26 @@ STRENGTHS = [slider.start for sliders in families().values() for slider in slide
 
 
 def call(demo: Demo, value: Any, source: str = "upload") -> dict[str, Any]:
-    """Return a call of the button's function with something for an image."""
-    return {"data": [source, value, 1, "gaussian", "none", 0, "own", *STRENGTHS], "fn_index": button(demo)}
+    """Return a call of the function that blurs and restores, with something for an image."""
+    return {
+        "data": [source, value, 1, "own", "gaussian", 0, *STRENGTHS],
+        "fn_index": function(demo, len(STRENGTHS) + 6),
+    }
+
+
+def restoring(demo: Demo, value: Any, kernel: Any = None) -> dict[str, Any]:
+    """Return a call of the function that restores a photo, with something for an image and for a kernel."""
+    return {"data": [value, "own", kernel], "fn_index": function(demo, 3)}
 
 
 def config(demo: Demo) -> dict[str, Any]:
     return dict(json.loads(Client(demo).ask("GET", "/config").body))
 
 
-def button(demo: Demo) -> int:
-    """Return the number of the button's function."""
-    (found,) = (one["id"] for one in config(demo)["dependencies"] if len(one["inputs"]) > 5)
+def function(demo: Demo, inputs: int) -> int:
+    """Return the number of the function of a button, by how many inputs it has."""
+    ids = [one["id"] for one in config(demo)["dependencies"] if one["backend_fn"] and len(one["inputs"]) == inputs]
+    (found,) = ids
     return int(found)
 
 
@@ -152,31 +161,46 @@ def everything_of(demo: Demo) -> bytes:
 
 def test_an_image_that_was_sent_is_restored_and_shown_to_who_sent_it(demo: Demo, client: Client) -> None:
     path = sent(client, MINE, "my photo.png")
-    _, slider, said, download = client.restored(call(demo, image(path)), "mine")
+    _, slider, detail, said, download = client.restored(restoring(demo, image(path)), "mine")
     assert "my photo" in said.replace("&#32;", " ")
-    before, after = (one["path"] for one in slider)
+    before, after = (one["path"] for one in slider["value"])
+    assert detail["value"] is None
     assert np.array_equal(
         np.asarray(Image.open(io.BytesIO(client.file(before).body))), np.asarray(Image.open(io.BytesIO(MINE)))
     )
-    restored = client.file(after)
-    assert Image.open(io.BytesIO(restored.body)).size == (31, 24)
+    assert Image.open(io.BytesIO(client.file(after).body)).size == (31, 24)
     assert download["value"]["orig_name"] == "my photo-restored.png"
+    restored = download["value"]["path"]
+    assert client.file(restored).status == 200
     stranger = Client(demo)
     stranger.ask("GET", "/")
-    assert [stranger.file(each).status for each in (path, before, after)] == [403] * 3
+    assert [stranger.file(each).status for each in (path, before, after, restored)] == [403] * 4
+
+
+def test_progress_is_told_by_tiles(demo: Demo, client: Client) -> None:
+    content = io.BytesIO()
+    Image.effect_noise((440, 440), 50).save(content, "PNG")
+    path = sent(client, content.getvalue())
+    assert client.post("/gradio_api/queue/join", restoring(demo, image(path)) | {"session_hash": "tiles"}).status == 200
+    events = client.ask("GET", "/gradio_api/queue/data?session_hash=tiles").body.decode()
+    told = [json.loads(line.removeprefix("data: ")) for line in events.splitlines() if '"progress_data"' in line]
+    units = {each["unit"] for message in told for each in message["progress_data"] or ()}
+    assert "tiles" in units
 
 
 def test_the_faces_of_the_demo_are_restored(demo: Demo, client: Client) -> None:
-    of, slider, _, _ = client.restored(call(demo, None, "face"), "faces")
-    assert of == "face 1"
-    assert Image.open(io.BytesIO(client.file(slider[0]["path"]).body)).size == (256, 256)
+    of, slider, *_ = client.restored(call(demo, None, "face"), "faces")
+    assert of == "face\n\n1\nown"
+    assert Image.open(io.BytesIO(client.file(slider["value"][0]["path"]).body)).size == (256, 256)
 
 
 def test_no_forged_path_is_told_from_another(demo: Demo, client: Client, forged: dict[str, Any]) -> None:
     assert len(forged) >= 30
+    mine = image(sent(client, MINE))
     answers = {
-        name: client.post("/gradio_api/queue/join", call(demo, value) | {"session_hash": "mine"})
+        (name, place): client.post("/gradio_api/queue/join", made | {"session_hash": "mine"})
         for name, value in forged.items()
+        for place, made in enumerate((call(demo, value), restoring(demo, value), restoring(demo, mine, value)))
         if name != "a text alone"
     }
     assert {answer.status for answer in answers.values()} == {403}
@@ -221,10 +245,10 @@ ENDPOINTS = [
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_no_other_endpoint_takes_a_path(demo: Demo, client: Client, forged: dict[str, Any], endpoint: str) -> None:
-    function = button(demo)
+    number = function(demo, 3)
     told: set[tuple[int, bytes, tuple[str, ...]]] = set()
     for value in forged.values():
-        content = {"data": [value], "fn_index": function, "session_hash": "mine"}
+        content = {"data": [value], "fn_index": number, "session_hash": "mine"}
         content |= {"component_id": 1, "fn_name": "ls", "event_id": "1"}
         told.add(client.post(f"/gradio_api/{endpoint}", content).told)
     assert {status for status, *_ in told} == {404}

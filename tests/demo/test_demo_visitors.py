@@ -121,6 +121,21 @@ def test_a_browser_keeps_a_few_images_and_the_page_a_few_browsers(visitors: Visi
     assert not any((tmp_path / "demo").iterdir())
 
 
+def test_the_images_of_a_browser_take_no_more_than_half_a_gigabyte_besides_the_newest(visitors: Visitors) -> None:
+    visitor = visitors.visitor(visitors.new_token())
+    paths = [Path(sent(visitor)) for _ in range(4)]
+    for age, (path, size) in enumerate(zip(paths, (2**20, 2**29, 2**20, 2**29 - 2**22), strict=True)):
+        with path.open("r+b") as file:
+            file.truncate(size)  # a hole, which takes no room
+        os.utime(path.parent, (time.time() - 100 + age,) * 2)
+    visitors.clean()
+    assert [path.exists() for path in paths] == [False, False, True, True]
+    with paths[3].open("r+b") as file:
+        file.truncate(2**30)
+    visitors.clean()
+    assert [path.exists() for path in paths] == [False, False, False, True]
+
+
 def test_all_images_together_take_no_more_than_some_gigabytes(visitors: Visitors) -> None:
     everybody = [visitors.visitor(visitors.new_token()) for _ in range(3)]
     for visitor in everybody:

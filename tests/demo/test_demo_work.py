@@ -16,10 +16,14 @@ from deblur.demo.work import (
     Networks,
     blur_and_restore,
     blur_of,
+    details,
+    download_place,
     families,
-    fitted,
     largest_upload,
+    preview,
+    read_kernel_file,
     read_upload,
+    restore,
     sample_face,
 )
 from deblur.errors import UserError
@@ -68,46 +72,58 @@ def psnr(mean_squared_error: float) -> float:
 
 def test_a_blurred_impulse_has_the_known_psnr() -> None:
     # 225 over 3x3 pixels is 25 in each
-    outcome = blur_and_restore(impulse(225), restorer(25), blur_of("box", {"size": 3}, 0))
+    outcome, gain = blur_and_restore(impulse(225), restorer(25), blur_of("box", {"size": 3}, 0))
     assert outcome.before.pixels[4, 4] == outcome.before.pixels[3, 5] == 25
     assert outcome.before.pixels.sum() == 225
-    assert outcome.gain is not None
-    assert outcome.gain.blurred == pytest.approx(psnr((200**2 + 8 * 25**2) / 81))
+    assert gain.blurred == pytest.approx(psnr((200**2 + 8 * 25**2) / 81))
     # 25 more: 50 in the nine, 25 elsewhere
-    assert outcome.gain.restored == pytest.approx(psnr((175**2 + 8 * 50**2 + 72 * 25**2) / 81))
-    assert outcome.gain.difference == outcome.gain.restored - outcome.gain.blurred
+    assert gain.restored == pytest.approx(psnr((175**2 + 8 * 50**2 + 72 * 25**2) / 81))
+    assert gain.difference == gain.restored - gain.blurred
 
 
-def test_the_gain_of_an_image_that_is_left_as_it_is_is_not_known() -> None:
-    outcome = blur_and_restore(impulse(225), restorer(25))
-    assert outcome.gain is None
+def test_an_upload_is_restored_as_it_is() -> None:
+    outcome = restore(impulse(225), restorer(25))
     assert np.array_equal(outcome.before.pixels, impulse(225).pixels)
     assert outcome.after.pixels[0, 0] == 25
+    assert outcome.remarks == ()
 
 
-def test_a_sharp_image_that_is_left_as_it_is_can_only_be_degraded() -> None:
-    outcome = blur_and_restore(impulse(225), restorer(25), is_sharp=True)
-    assert outcome.gain is not None
-    assert math.isinf(outcome.gain.blurred)
-    assert outcome.gain.restored == pytest.approx(psnr(25**2))
+def test_a_caveat_of_the_network_is_a_remark_on_the_result() -> None:
+    class Periodic(Brighter):
+        is_circular = True
+
+    (remark,) = restore(impulse(225), Restorer("periodic", {}, Periodic())).remarks
+    assert remark.startswith("periodic was trained with data.boundary=circular")
+
+
+def test_progress_is_told_after_each_tile() -> None:
+    image, network = DecodedImage(np.zeros((300, 600, 3), np.uint8), None, "PNG"), restorer()
+    tiles: list[None] = []
+    restore(image, network, advance=lambda: tiles.append(None))
+    assert len(tiles) == network.count(image) == 6
+
+
+def test_a_sharp_image_that_is_not_blurred_can_only_be_degraded() -> None:
+    _, gain = blur_and_restore(impulse(225), restorer(25))
+    assert math.isinf(gain.blurred)
+    assert gain.restored == pytest.approx(psnr(25**2))
 
 
 def test_colors_are_blurred_alike_and_restored_by_their_luma() -> None:
-    outcome = blur_and_restore(impulse(225, 90, 9), restorer(10), blur_of("box", {"size": 3}, 0))
+    outcome, gain = blur_and_restore(impulse(225, 90, 9), restorer(10), blur_of("box", {"size": 3}, 0))
     assert outcome.before.pixels[3, 3].tolist() == [25, 10, 1]
     assert outcome.after.pixels[3, 3].tolist() == [35, 20, 11]
     weights = np.array([0.299, 0.587, 0.114])
     center, beside = (weights @ [200, 80, 8]) ** 2, (weights @ [25, 10, 1]) ** 2
-    assert outcome.gain is not None
-    assert outcome.gain.blurred == pytest.approx(psnr((center + 8 * beside) / 81))
+    assert gain.blurred == pytest.approx(psnr((center + 8 * beside) / 81))
 
 
 def test_colors_are_restored_at_once_by_a_network_for_color() -> None:
-    outcome = blur_and_restore(impulse(225, 90, 9), restorer(10, channels=3), blur_of("box", {"size": 3}, 0))
+    outcome, _ = blur_and_restore(impulse(225, 90, 9), restorer(10, channels=3), blur_of("box", {"size": 3}, 0))
     assert outcome.before.pixels[3, 3].tolist() == [25, 10, 1]
     assert outcome.after.pixels[3, 3].tolist() == [35, 20, 11]
     assert outcome.after.pixels[0, 0].tolist() == [10, 10, 10]
-    gray = blur_and_restore(impulse(225), restorer(25, channels=3))
+    gray = restore(impulse(225), restorer(25, channels=3))
     assert gray.after.pixels.shape == (9, 9)
     assert gray.after.pixels[0, 0] == 25
 
@@ -126,11 +142,10 @@ def by_unrolled() -> Restorer:
 @pytest.mark.parametrize(("family", "size"), [("motion", 11), ("trajectory", None)])
 def test_a_non_blind_network_gets_the_kernel_that_the_page_blurs_with(family: str, size: int | None) -> None:
     face, non_blind, blur = sample_face(1), by_unrolled(), blur_of(family, STARTS, 1)
-    outcome = blur_and_restore(face, non_blind, blur)
+    outcome, _ = blur_and_restore(face, non_blind, blur)
     kernel = drawn(blur, "demo").kernel.psf
     assert size is None or kernel.shape == (1, size)
     assert np.array_equal(outcome.after.pixels, non_blind(outcome.before.pixels, kernel=kernel))
-    assert outcome.gain is not None
 
 
 def test_a_network_that_needs_the_kernel_is_refused_for_a_blur_that_varies() -> None:
@@ -138,19 +153,41 @@ def test_a_network_that_needs_the_kernel_is_refused_for_a_blur_that_varies() -> 
         blur_and_restore(sample_face(1), by_unrolled(), blur_of("varying", STARTS, 0))
 
 
-@pytest.mark.parametrize("is_sharp", [False, True])
-def test_a_network_that_nobody_can_tell_the_kernel_is_refused(is_sharp: bool) -> None:
-    sentence = (
-        "The network unrolled needs the kernel that blurred an image, which is not known of this one: choose another "
-        "network, or have an image blurred here."
-    )
+def test_a_network_that_needs_the_kernel_is_refused_without_one() -> None:
+    sentence = "The network unrolled needs the kernel that blurred the image: drop its file, or choose another network."
     with pytest.raises(UserError, match=f"^{re.escape(sentence)}$"):
-        blur_and_restore(impulse(225), by_unrolled(), is_sharp=is_sharp)
+        restore(impulse(225), by_unrolled())
+    with pytest.raises(UserError, match=r"needs the kernel of a blur: choose a blur, or another network\.$"):
+        blur_and_restore(impulse(225), by_unrolled())
+
+
+def test_a_photo_is_restored_with_the_kernel_of_a_file(tmp_path: Path) -> None:
+    kernel = np.array([[0.0, 0.25, 0.0], [0.25, 0.0, 0.25], [0.0, 0.25, 0.0]])
+    np.save(tmp_path / "psf.npy", kernel)
+    outcome = restore(sample_face(1), by_unrolled(), read_kernel_file(tmp_path / "psf.npy"))
+    assert np.array_equal(outcome.after.pixels, by_unrolled()(sample_face(1).pixels, kernel=kernel))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("psf.npy", b"", "psf.npy is empty (0 bytes). Give a .npy array or a"),
+        ("psf.txt", b"1 2 1", "psf.txt is neither a .npy array nor an image. Give a .npy array or a"),
+    ],
+)
+def test_what_is_wrong_with_a_kernel_is_told_without_the_place_on_the_server(
+    tmp_path: Path, name: str, content: bytes, sentence: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as refused:
+        read_kernel_file(tmp_path / name)
+    assert str(refused.value).startswith(sentence)
+    assert str(tmp_path) not in str(refused.value)
 
 
 def test_sixteen_bits_stay_where_nothing_is_blurred() -> None:
     pixels = np.full((4, 5), 30_001, np.uint16)
-    outcome = blur_and_restore(DecodedImage(pixels, None, "PNG"), restorer(1))
+    outcome = restore(DecodedImage(pixels, None, "PNG"), restorer(1))
     assert outcome.after.pixels.dtype == np.uint16
     assert (outcome.after.pixels == 30_001 + 257).all()
 
@@ -158,21 +195,21 @@ def test_sixteen_bits_stay_where_nothing_is_blurred() -> None:
 def test_blurred_sixteen_bits_are_eight_of_them_as_in_training() -> None:
     pixels = np.full((4, 5, 3), 100 * 257 + 120, np.uint16)
     alpha = np.full((4, 5), 50 * 257, np.uint16)
-    outcome = blur_and_restore(DecodedImage(pixels, alpha, "PNG"), restorer(), blur_of("gaussian", {"sigma": 2}, 0))
-    for image in (outcome.before, outcome.after):
-        assert image.pixels.dtype == np.uint8
-        assert (image.pixels == 100).all()
-        assert image.alpha is not None
-        assert image.alpha.dtype == np.uint8
-        assert (image.alpha == 50).all()
-    assert outcome.gain is not None
-    assert math.isinf(outcome.gain.blurred)  # compared with the eight bits
+    image = DecodedImage(pixels, alpha, "PNG")
+    outcome, gain = blur_and_restore(image, restorer(), blur_of("gaussian", {"sigma": 2}, 0))
+    for each in (outcome.before, outcome.after):
+        assert each.pixels.dtype == np.uint8
+        assert (each.pixels == 100).all()
+        assert each.alpha is not None
+        assert each.alpha.dtype == np.uint8
+        assert (each.alpha == 50).all()
+    assert math.isinf(gain.blurred)  # compared with the eight bits
 
 
 def test_alpha_and_metadata_are_kept() -> None:
     alpha = np.arange(81, dtype=np.uint8).reshape(9, 9)
     image = DecodedImage(impulse(225).pixels, alpha, "PNG", METADATA)
-    outcome = blur_and_restore(image, restorer(), blur_of("disk", {"radius": 2}, 3))
+    outcome, _ = blur_and_restore(image, restorer(), blur_of("disk", {"radius": 2}, 3))
     for each in (outcome.before, outcome.after):
         assert each.alpha is not None
         assert np.array_equal(each.alpha, alpha)
@@ -182,11 +219,10 @@ def test_alpha_and_metadata_are_kept() -> None:
 def test_the_noise_has_its_strength_and_is_the_same_again() -> None:
     image = DecodedImage(np.full((128, 128), 128, np.uint8), None, "PNG")
     blur = blur_of("gaussian", {"sigma": 1}, 8)
-    first, again = (blur_and_restore(image, restorer(), blur) for _ in range(2))
+    (first, gain), (again, _) = (blur_and_restore(image, restorer(), blur) for _ in range(2))
     assert np.array_equal(first.before.pixels, again.before.pixels)
     assert first.before.pixels.std() == pytest.approx(8, rel=0.05)
-    assert first.gain is not None
-    assert first.gain.blurred == pytest.approx(psnr(64), abs=0.3)
+    assert gain.blurred == pytest.approx(psnr(64), abs=0.3)
 
 
 @pytest.mark.parametrize(
@@ -265,28 +301,67 @@ def test_what_is_wrong_with_an_upload_is_told_without_the_place_on_the_server(tm
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("colors", [(), (3,)])
-def test_an_image_that_is_too_large_is_reduced(kind: type, colors: tuple[int, ...]) -> None:
+def test_a_large_image_has_a_reduced_preview(kind: type, colors: tuple[int, ...]) -> None:
     white = np.iinfo(kind).max
     pixels = np.zeros((200, 300, *colors), kind)
     pixels[::2] = white  # means of 2x2 pixels are gray
     alpha = np.full((200, 300), white, kind)
-    reduced = fitted(DecodedImage(pixels, alpha, "PNG", METADATA), 0.015)
-    assert reduced.pixels.shape == (100, 150, *colors)
-    assert reduced.pixels.dtype == kind
-    assert (np.abs(reduced.pixels.astype(float) - white / 2) <= 1).all()
-    assert reduced.alpha is not None
-    assert reduced.alpha.shape == (100, 150)
-    assert (reduced.alpha == white).all()
-    assert reduced.metadata == METADATA
+    shown = preview(DecodedImage(pixels, alpha, "PNG", METADATA), 0.015)
+    assert shown.pixels.shape == (100, 150, *colors)
+    assert shown.pixels.dtype == np.uint8
+    assert (np.abs(shown.pixels.astype(float) - 127.5) <= 1).all()
+    assert shown.alpha is not None
+    assert shown.alpha.shape == (100, 150)
+    assert (shown.alpha == 255).all()
+    assert shown.metadata == Metadata(icc_profile=b"profile")  # neither the place nor the date of a photo
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 90_000), (90_000, 1), (317, 211), (200, 300)])
-def test_a_reduced_image_has_no_more_than_is_allowed(shape: tuple[int, int]) -> None:
-    image = DecodedImage(np.zeros(shape, np.uint8), None, "PNG")
-    height, width = fitted(image, 0.06).pixels.shape
-    assert 1 <= height * width <= 60_000
-    if shape[0] * shape[1] <= 60_000:
-        assert fitted(image, 0.06) is image
+def test_a_preview_has_no_more_pixels_than_is_allowed(shape: tuple[int, int]) -> None:
+    levels = np.arange(shape[0] * shape[1], dtype=np.uint32).astype(np.uint8).reshape(shape)
+    shown = preview(DecodedImage(levels, None, "PNG"), 0.06).pixels
+    assert 1 <= shown.size <= 60_000
+    if levels.size <= 60_000:
+        assert np.array_equal(shown, levels)
+
+
+@pytest.mark.parametrize("shape", [(1500, 2000), (700, 4000), (9000, 300)])
+def test_the_detail_of_a_large_image_is_its_liveliest_part_at_full_size(shape: tuple[int, int]) -> None:
+    lively = np.random.default_rng(0).integers(0, 256, (min(shape[0], 200), 200), np.uint8)
+    pixels = np.full(shape, 128, np.uint8)
+    pixels[-len(lively) :, -200:] = lively
+    before, after = DecodedImage(pixels, None, "PNG"), DecodedImage(255 - pixels, None, "PNG")
+    found = details(before, after)
+    assert found is not None
+    assert found[0].pixels.shape == (min(shape[0], 512), min(shape[1], 512))
+    assert np.array_equal(found[1].pixels, 255 - found[0].pixels)
+    assert (found[0].pixels != 128).sum() > 0.95 * (lively != 128).sum()
+
+
+def test_a_small_image_needs_no_detail() -> None:
+    image = DecodedImage(np.zeros((1000, 2000), np.uint8), None, "PNG")
+    assert details(image, image) is None
+
+
+@pytest.mark.parametrize(
+    ("upload", "kind", "name", "said"),
+    [
+        ("photo.JPG", np.uint8, "photo-restored.JPG", ""),
+        ("photo.tif", np.uint16, "photo-restored.tif", ""),
+        (
+            "photo.avif",
+            np.uint16,
+            "photo-restored.png",
+            "The download is a PNG file: photo-restored.avif: AVIF holds 8 bits a channel, the image has 16.",
+        ),
+    ],
+)
+def test_a_download_is_named_as_by_restore_and_has_a_format_that_holds_it(
+    tmp_path: Path, upload: str, kind: type, name: str, said: str
+) -> None:
+    (tmp_path / upload).touch()
+    image = DecodedImage(np.zeros((4, 5, 3), kind), None, "PNG")
+    assert download_place(tmp_path / upload, image, tmp_path / "results") == (tmp_path / "results" / name, said)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])

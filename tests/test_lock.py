@@ -1,0 +1,49 @@
+"""The versions of requirements.lock go together, those of the demo included."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCK = {
+    canonicalize_name(name): Version(version)
+    for name, version in re.findall(r"^(.+)==(.+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+}
+INSTALLED = ("dev", "demo")  # extras, by `make`
+
+
+def demands(texts: list[str], extra: str = "") -> Iterator[Requirement]:
+    """Yield the requirements that are in force here."""
+    for requirement in map(Requirement, texts):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            yield requirement
+
+
+OWN = [*PROJECT["dependencies"], *(each for extra in INSTALLED for each in PROJECT["optional-dependencies"][extra])]
+
+
+def test_each_requirement_of_the_project_has_an_allowed_version_in_the_lock() -> None:
+    wrong = [str(one) for one in demands(OWN) if LOCK[canonicalize_name(one.name)] not in one.specifier]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", sorted(LOCK))
+def test_what_a_locked_package_requires_is_locked_in_an_allowed_version(name: str) -> None:
+    try:
+        found = requires(name) or []
+    except PackageNotFoundError:
+        pytest.skip(f"{name} is not installed")
+    wrong = [
+        f"{one}: the lock has {LOCK[key]}"
+        for one in demands(found)
+        if (key := canonicalize_name(one.name)) in LOCK and LOCK[key] not in one.specifier
+    ]
+    assert wrong == []
