@@ -190,26 +190,26 @@ def trained(examples: Examples) -> Gate:
 
 
 def calibrated(weights: Tensor, examples: Examples) -> tuple[float, float] | None:
-    """Return the limits of `stretched` with the largest gain on blurred images of those that do no harm.
+    """Return the limits of `stretched` with the largest gain on blurred images of those that degrade few images.
 
     Args:
         weights: what the gate gives, (N, 1, h, w).
         examples: the images.
 
     Returns:
-        Two multiples of 0.02; None if no limits do without harm.
+        Two multiples of 0.02; None if there are none.
     """
     is_blurred = examples.of("blurred")
     found: dict[tuple[float, float], float] = {}
     for low, high in itertools.combinations([step / 50 for step in range(51)], 2):
         limited = stretched(weights, low, high)
-        unchanged, unharmed = _harm(limited, examples)
+        unchanged, unharmed = _unharmed(limited, examples)
         if unchanged >= SHARE and unharmed >= UNHARMED:
             found[low, high] = float(_gains(limited, examples)[is_blurred].mean())
     return max(found, key=lambda limits: found[limits], default=None)
 
 
-def _harm(weights: Tensor, examples: Examples) -> tuple[float, float]:
+def _unharmed(weights: Tensor, examples: Examples) -> tuple[float, float]:
     """Return the share of sharp images that hardly change, and that of the others that are not degraded."""
     is_sharp = examples.of("sharp")
     unchanged = (examples.changes(weights)[is_sharp] < 1).float().mean()
