@@ -1,13 +1,16 @@
 """Make the gate that comes with the package: `python -m scripts.gate`, or `make gate`.
 
 It is trained on dead leaves that the pretrained networks in turn have restored: a third of them sharp, a third nearly
-sharp, a third blurred. It is calibrated on other dead leaves. All of them are drawn from their numbers alone.
+sharp, a third blurred. It is calibrated on other dead leaves. All of them are drawn from their numbers alone. What is
+drawn is kept in `outputs/gate` (1 GB): an interrupted command resumes, and one that only trains otherwise is fast.
 """
 
+import io
 import itertools
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -31,16 +34,19 @@ from deblur.models.gate import CELL, Gate, features
 from deblur.synthesis.leaves import draw
 
 SEED: Final = 20  # of the collection of dead leaves
-TRAINED_ON: Final = range(1100)  # numbers of its images
-CALIBRATED_ON: Final = range(1_000_000, 1_000_250)
+TRAINED_ON: Final = range(2200)  # numbers of its images
+CALIBRATED_ON: Final = range(1_000_000, 1_000_400)
+PARTS: Final = Path("outputs/gate")
+PART: Final = 200  # numbers, whose images are kept in one file
 MARGIN: Final = 16  # px that are cut off, into which the mirrored boundary is blurred
 KINDS: Final = ("sharp", "nearly sharp", "blurred")
 OWN: Final = 0.6  # fraction of the blurred images with a blur of the network's own training
 SHARE: Final = 0.99  # of the sharp images of the calibration, that are to change by less than a gray level (RMS)
 UNHARMED: Final = 0.98  # of its other images, that are to lose no more than 0.1 dB
 BATCH: Final = 32
-STEPS: Final = 800
+STEPS: Final = 4000
 LEARNING_RATE: Final = 3e-3
+WEIGHT_DECAY: Final = 1e-2
 NEIGHBORS: Final = 3  # cells, side of the squares over which the best weight is found
 LEAST_CORRECTION: Final = 0.05  # gray levels squared: the best weight of less is 0
 
@@ -50,14 +56,14 @@ class Examples(NamedTuple):
 
     Attributes:
         kinds: one of `KINDS` for each image.
-        networks: what restored each image.
+        are_own: which images (N,) have a blur of the training of the network that restored them.
         features: (N, FEATURES, h, w); see `deblur.models.gate.features`.
         moments: (N, 3, h, w) [gray levels squared]: with the correction c that the network proposes and the needed one
             e, c * c, c * e and e * e. A weight w leaves an error of w * w * c * c - 2 * w * c * e + e * e.
     """
 
     kinds: Sequence[str]
-    networks: Sequence[str]
+    are_own: Tensor
     features: Tensor
     moments: Tensor
 
@@ -82,8 +88,8 @@ def main() -> int:
         The exit code.
     """
     torch.set_num_threads(1)  # the same numbers on every machine, as far as its processor computes the same
-    gate = trained(drawn(TRAINED_ON))
-    examples = drawn(CALIBRATED_ON)
+    gate = trained(examples_of(TRAINED_ON))
+    examples = examples_of(CALIBRATED_ON)
     with torch.inference_mode():
         weights = torch.cat([gate.weigh(part) for part in examples.features.split(BATCH)])
     limits = calibrated(weights, examples)
@@ -98,28 +104,81 @@ def main() -> int:
     return 0
 
 
-def drawn(numbers: Sequence[int]) -> Examples:
-    """Draw images and have an example of each kind of each restored, by another network each time."""
-    restorers = {name: load(name, accelerator="cpu", precision="32-true") for name in PRETRAINED}
-    own = {name: build(one.settings["blur"], Degradation) for name, one in restorers.items()}
-    kinds, networks, described, moments = [], [], [], []
-    for number in numbers:
-        image = draw(SEED, number)
-        rng = np.random.default_rng([SEED, number])
-        for place, kind in enumerate(KINDS):
-            name = PRETRAINED[(number + place) % len(PRETRAINED)]
-            is_own = kind == "blurred" and rng.random() < OWN
-            chosen = own[name] if is_own else _one_of(_CHOICES[kind], rng)
-            sharp, given = _pair(image, kind, chosen, rng)
-            restored = restorers[name](given, strength=1)
-            sharp_plane, plane, restored_plane = (torch.from_numpy(one)[None, None] for one in (sharp, given, restored))
-            kinds.append(kind)
-            networks.append(name)
-            correction, needed = (one.float() - plane.float() for one in (restored_plane, sharp_plane))
-            described.append(features(plane.float() / 255, correction / 255))
-            products = (correction * correction, correction * needed, needed * needed)
-            moments.append(F.avg_pool2d(torch.cat(products, dim=1), CELL))
-    return Examples(kinds, networks, torch.cat(described), torch.cat(moments))
+class Pairs(NamedTuple):
+    """Restored images as they are.
+
+    Attributes:
+        kinds: one of `KINDS` for each image.
+        are_own: which images (N,) have a blur of the training of the network that restored them.
+        planes: (N, 3, H, W) uint8: the sharp image, what a network is given, and what it restores.
+    """
+
+    kinds: Sequence[str]
+    are_own: NDArray[np.bool_]
+    planes: NDArray[np.uint8]
+
+
+class Source:
+    """Draws images and restores an example of each kind of each, by another network each time."""
+
+    def __init__(self) -> None:
+        """Load the pretrained networks."""
+        self._restorers = {name: load(name, accelerator="cpu", precision="32-true") for name in PRETRAINED}
+        self._own = {name: build(one.settings["blur"], Degradation) for name, one in self._restorers.items()}
+
+    def drawn(self, numbers: Sequence[int]) -> Pairs:
+        """Return the examples of the images of some numbers."""
+        kinds, are_own, planes = [], [], []
+        for number in numbers:
+            image = draw(SEED, number)
+            rng = np.random.default_rng([SEED, number])
+            for place, kind in enumerate(KINDS):
+                name = PRETRAINED[(number + place) % len(PRETRAINED)]
+                is_own = kind == "blurred" and rng.random() < OWN
+                chosen = self._own[name] if is_own else _one_of(_CHOICES[kind], rng)
+                sharp, given = _pair(image, kind, chosen, rng)
+                kinds.append(kind)
+                are_own.append(is_own)
+                planes.append(np.stack([sharp, given, self._restorers[name](given, strength=1)]))
+        return Pairs(kinds, np.array(are_own), np.stack(planes))
+
+    def kept(self, numbers: Sequence[int]) -> Pairs:
+        """Return the examples from their file, which is written if it is missing or its first images are others now."""
+        file = PARTS / f"{numbers[0]}-{numbers[-1]}.npz"
+        if file.is_file():
+            with np.load(file) as content:
+                found = Pairs(content["kinds"].tolist(), content["are_own"], content["planes"])
+            first = self.drawn(numbers[: len(PRETRAINED)])  # of each network and kind
+            if np.array_equal(first.planes, found.planes[: len(first.planes)]):
+                return found
+        drawn = self.drawn(numbers)
+        content = io.BytesIO()
+        np.savez(content, **drawn._asdict())
+        write_output(file, content.getvalue())
+        return drawn
+
+
+def examples_of(numbers: Sequence[int]) -> Examples:
+    """Return the described examples of the images of some numbers."""
+    source = Source()
+    parts = [_described(source.kept(numbers[start : start + PART])) for start in range(0, len(numbers), PART)]
+    return Examples(
+        [kind for part in parts for kind in part.kinds],
+        torch.cat([part.are_own for part in parts]),
+        torch.cat([part.features for part in parts]),
+        torch.cat([part.moments for part in parts]),
+    )
+
+
+def _described(pairs: Pairs) -> Examples:
+    described, moments = [], []
+    for planes in torch.from_numpy(pairs.planes).float().split(BATCH):
+        sharp, given, restored = planes.split(1, dim=1)
+        correction, needed = restored - given, sharp - given
+        described.append(features(given / 255, correction / 255))
+        products = (correction * correction, correction * needed, needed * needed)
+        moments.append(F.avg_pool2d(torch.cat(products, dim=1), CELL))
+    return Examples(pairs.kinds, torch.from_numpy(pairs.are_own), torch.cat(described), torch.cat(moments))
 
 
 def _choices() -> dict[str, list[Degradation]]:
@@ -171,7 +230,7 @@ def trained(examples: Examples) -> Gate:
     """
     torch.manual_seed(0)
     gate = Gate()
-    optimizer = torch.optim.AdamW(gate.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(gate.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
     smooth = F.avg_pool2d(examples.moments, NEIGHBORS, stride=1, padding=NEIGHBORS // 2, count_include_pad=False)
     square, product, _ = smooth.split(1, dim=1)
@@ -227,8 +286,13 @@ def _card(gated: Tensor, low: float, high: float, examples: Examples) -> str:
     ungated = torch.ones(1)
     is_sharp = examples.of("sharp")
     rows = []
-    for kind in KINDS[1:]:
-        chosen = examples.of(kind)
+    is_blurred = examples.of("blurred")
+    groups = {
+        "nearly sharp": examples.of("nearly sharp"),
+        "blurred as in the training of the network": is_blurred & examples.are_own,
+        "blurred otherwise": is_blurred & ~examples.are_own,
+    }
+    for kind, chosen in groups.items():
         before, after = (_gains(each, examples)[chosen] for each in (ungated, gated))
         finite = before.isfinite() & after.isfinite()
         shares = [f"{float((each < DEGRADED_BELOW).float().mean()):.1%}" for each in (before, after)]
