@@ -138,9 +138,9 @@ def test_each_network_is_measured_on_inputs_without_visible_blur(box: Path, cach
     assert list(rows) == ["sharp", "gaussian, sigma 0.5", "JPEG 75"]
     assert rows["sharp"]["input_psnr"] is rows["sharp"]["gain"] is None  # the input is exact
     assert {(row["blur"], row["noise"], row["JPEG"]) for row in rows.values()} == {
-        ("no blur", "no noise", "no JPEG"),
+        ("none", "no noise", "no JPEG"),
         ("gaussian (sigma 0.5 px)", "no noise", "no JPEG"),
-        ("no blur", "no noise", "JPEG (quality 75)"),
+        ("none", "no noise", "JPEG quality 75"),
     }
     # Of drawn faces of 64 px, either may lose more.
     assert all(30 < rows[label]["input_psnr"] < 40 for label in ("gaussian, sigma 0.5", "JPEG 75"))
