@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow test-all test-demo bench-gpu grid report pretrained gate tensorboard lint clean
+.PHONY: help train test test-slow test-all test-demo bench-gpu grid report pretrained gate estimator tensorboard lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ pretrained: $(INSTALLED) ## train the pretrained networks again: make pretrained
 
 gate: $(INSTALLED) ## train and calibrate the gate of the pretrained networks again
 	@$(BIN)/python -m scripts.gate
+
+estimator: $(INSTALLED) ## train the network that estimates the blur of an image again
+	@$(BIN)/python -m scripts.estimator
 
 tensorboard: $(INSTALLED) ## browse the runs in outputs
 	@$(BIN)/tensorboard --logdir outputs

@@ -5,11 +5,25 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from deblur.api import compose, data_module, degradation, degrade, exposed, fit, kernel, measure, metric, network
+    from deblur.api import (
+        compose,
+        data_module,
+        degradation,
+        degrade,
+        estimate_blur,
+        exposed,
+        fit,
+        kernel,
+        measure,
+        metric,
+        network,
+    )
     from deblur.errors import UserError
+    from deblur.estimation import BlurEstimate
     from deblur.inference.restorer import Restorer, load
 
 __all__ = [
+    "BlurEstimate",
     "Restorer",
     "UserError",
     "__version__",
@@ -17,6 +31,7 @@ __all__ = [
     "data_module",
     "degradation",
     "degrade",
+    "estimate_blur",
     "exposed",
     "fit",
     "kernel",
@@ -27,7 +42,11 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_ELSEWHERE: Final = {"Restorer": "deblur.inference.restorer", "load": "deblur.inference.restorer"}
+_ELSEWHERE: Final = {
+    "BlurEstimate": "deblur.estimation",
+    "Restorer": "deblur.inference.restorer",
+    "load": "deblur.inference.restorer",
+}
 """Public names that are not in `deblur.api`."""
 
 # albumentations asks a server for its newest version on every import unless this is set before.

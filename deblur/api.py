@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deblur.blur.kernels import Psf
     from deblur.config import EvaluateConfig, TrainConfig
     from deblur.data.datamodule import DeblurDataModule
+    from deblur.estimation import BlurEstimate
 
 Overrides = Sequence[str]
 Metric = Callable[[Any, Any], float]
@@ -201,6 +202,25 @@ def exposed(image: NDArray[np.uint8], blur: str, *, seed: int = 0, **parameters:
 
     drawn_from = degradation(blur, **parameters)
     return exposed_image(image, drawn_from, drawn_from.sample(np.random.default_rng(seed)))
+
+
+def estimate_blur(image: Any) -> "BlurEstimate":
+    """Estimate the blur of an image: its kind, width and direction, and where it is widest.
+
+    Args:
+        image: as `Restorer` takes it: gray or RGB, either with alpha, whose hidden colors are not read; uint8, uint16
+            or floating point in [0, 1], or an image of Pillow.
+
+    Raises:
+        ValueError: for another shape, type or range.
+    """
+    from deblur.estimation import estimate
+    from deblur.inference.pixels import as_pixels, visible
+
+    pixels = as_pixels(image)
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    alpha = pixels[..., -1] if channels in (2, 4) else None
+    return estimate(visible(pixels[..., :3] if channels > 2 else pixels.reshape(*pixels.shape[:2], -1)[..., 0], alpha))
 
 
 def metric(name: str) -> Metric:

@@ -27,6 +27,7 @@ Examples:
   python -m deblur.restore images/ -o restored/ -n motion     a folder, with the network for motion blur
   python -m deblur.restore a.png b.png -o restored/ -n outputs/sweeps/NAME/RUN
   python -m deblur.restore photo.jpg --compare-networks       every pretrained network on one detail
+  python -m deblur.restore photo.jpg --scale 0.5              restored at half its size, for a wide blur
   python -m deblur.restore photo.jpg -n RUN --kernel psf.png  a non-blind network, with the kernel in a file
   python -m deblur.restore sharp.png --simulate "gaussian sigma=2 noise_sigma=1"
   python -m deblur.restore -- -o.png                          an image whose name begins with a hyphen
@@ -40,6 +41,21 @@ Blurs of --simulate and --known-blur, each as FAMILY key=value key=value:
   pair such as sigma=[1,3] (without blanks) is drawn per image; what is not given is as in conf/blur/FAMILY.yaml."""
 
 app = command_app()
+
+
+def scale_of(text: str) -> float:
+    """Return a scale above 0 and at most 1.
+
+    Raises:
+        typer.BadParameter: for anything else.
+    """
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0.0
+    if not 0 < scale <= 1:
+        raise typer.BadParameter(f"{text} is not allowed: give a number above 0 and at most 1")
+    return scale
 
 
 @app.command("restore", cls=PlainCommand, epilog=EXAMPLES)
@@ -77,6 +93,13 @@ def restore(
             help="Restore a detail of one image with every pretrained network, side by side in NAME-networks.png.",
         ),
     ] = False,
+    detail: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y",
+            help="Center of the detail of --compare-networks, column and row [px]. [default: the most blurred detail]",
+        ),
+    ] = None,
     color: Annotated[
         Color | None,
         typer.Option(
@@ -110,6 +133,16 @@ def restore(
             help="Standard deviation of the noise, for a network that takes it, such as unrolled [gray levels of 255]. "
             "With --color luma that of the luma, 0.67 of white noise in red, green and blue. "
             "[default: estimated from each image]",
+        ),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            parser=scale_of,
+            metavar="X",
+            help="Restore at this fraction of the size, and add the enlarged correction to the image: for blur wider "
+            "than that of the network's training. Above 0, at most 1. "
+            "[default: chosen from the blur that is seen; 1 with --simulate]",
         ),
     ] = None,
     self_ensemble: Annotated[
@@ -162,11 +195,14 @@ def restore(
             "--kernel": kernel is not None,
             "--known-blur": known_blur is not None,
             "--noise-sigma": noise_sigma is not None,
+            "--scale": scale is not None,
             "--self-ensemble": self_ensemble,
             "--simulate": simulate is not None,
             "--side-by-side": side_by_side,
         }
     )
+    if detail is not None and not compare_networks:
+        raise UserError("--detail is of --compare-networks: give both, or leave out --detail.")
     from deblur.config.blur_text import kernel_file, read_blur
 
     known = None if kernel is None else kernel_file(kernel, "--kernel")
@@ -185,6 +221,8 @@ def restore(
         known_blur=known,
         noise_sigma=noise_sigma,
         strength=strength,
+        scale=scale,
+        detail=None if detail is None else _middle(detail),
         simulate=simulated,
         side_by_side=side_by_side,
         overwrite=overwrite,
@@ -197,11 +235,25 @@ def restore(
     say(session.compare_networks(tasks, asked) if compare_networks else session.restore_images(tasks, asked))
 
 
+def _middle(detail: str) -> tuple[int, int]:
+    """Return the column and row of the center of a detail.
+
+    Raises:
+        UserError: for anything else than two whole numbers.
+    """
+    parts = detail.split(",")
+    if len(parts) != 2 or not all(part.isascii() and part.isdecimal() for part in parts):
+        raise UserError(f"--detail {detail} is not allowed: give a column and a row [px], such as --detail 640,480.")
+    column, row = map(int, parts)
+    return column, row
+
+
 _NOT_TOGETHER = (
     ("--compare-networks", "--network", "every pretrained network is compared"),
     ("--compare-networks", "--kernel", "the pretrained networks take no kernel"),
     ("--compare-networks", "--known-blur", "the pretrained networks take no kernel"),
     ("--compare-networks", "--noise-sigma", "the pretrained networks take no noise"),
+    ("--compare-networks", "--scale", "the networks are compared at the size of the image"),
     ("--compare-networks", "--self-ensemble", "the pretrained networks are blind"),
     ("--compare-networks", "--simulate", "a simulation is of one network"),
     ("--compare-networks", "--side-by-side", "the comparison shows images side by side"),
@@ -209,6 +261,8 @@ _NOT_TOGETHER = (
     ("--simulate", "--kernel", 'to blur by a file, give --simulate "kernel path=FILE"'),
     ("--simulate", "--known-blur", "give the blur to --simulate alone"),
     ("--kernel", "--known-blur", "each gives the kernel"),
+    ("--scale", "--kernel", "the kernel is that of the full size"),
+    ("--scale", "--known-blur", "the kernel is that of the full size"),
 )
 
 

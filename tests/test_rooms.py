@@ -21,7 +21,7 @@ FLOORS = (
     ("config",),
     ("image_io", "synthesis"),
     ("data", "models"),
-    ("baselines", "runs"),
+    ("baselines", "estimation", "runs"),
     ("inference", "reporting"),
     ("training",),
     ("evaluation", "export"),

@@ -32,6 +32,13 @@ def row(images: Sequence[Pixels]) -> DecodedImage:
     return DecodedImage(np.concatenate(images, axis=1), None, "PNG")
 
 
+def detail_around(row: int, column: int, shape: tuple[int, ...], side: int = DETAIL) -> tuple[slice, slice]:
+    """Return the rows and columns of a square around a place, moved into the image; a small image is its own detail."""
+    starts = (max(0, min(middle - side // 2, size - side)) for middle, size in zip((row, column), shape, strict=False))
+    rows, columns = (slice(start, start + min(side, size)) for start, size in zip(starts, shape, strict=False))
+    return rows, columns
+
+
 def liveliest_detail(pixels: Pixels, side: int = DETAIL) -> tuple[slice, slice]:
     """Return the rows and columns of the square of most change in brightness, which a small image fills."""
     gray = pixels.astype(np.float64) if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float64)

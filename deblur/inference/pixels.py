@@ -172,12 +172,25 @@ def restore_visible(pixels: Pixels, alpha: Pixels, restore: Callable[[Pixels], P
     hidden = alpha == 0
     if not hidden.any():
         return restore(pixels)
-    filled = pixels
-    if not hidden.all():
-        from scipy import ndimage  # type: ignore[import-untyped] # it has no types; and most images need none of it
-
-        nearest = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
-        filled = pixels[tuple(nearest)]
-    restored = restore(filled)
+    restored = restore(visible(pixels, alpha))
     restored[hidden] = pixels[hidden]
     return restored
+
+
+def visible(pixels: Pixels, alpha: Pixels | None) -> Pixels:
+    """Return an image whose hidden pixels have the nearest visible color; the image itself if all or none are hidden.
+
+    Args:
+        pixels: (H, W) or (H, W, 3).
+        alpha: (H, W); 0 hides a pixel. None hides none.
+    """
+    if alpha is None:
+        return pixels
+    hidden = alpha == 0
+    if not hidden.any() or hidden.all():
+        return pixels
+    from scipy import ndimage  # type: ignore[import-untyped] # it has no types; and most images need none of it
+
+    nearest = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    filled: Pixels = pixels[tuple(nearest)]
+    return filled

@@ -17,11 +17,13 @@ from deblur.image_io.images import DecodedImage
 from deblur.inference.levels import Pixels
 from deblur.inference.pixels import as_pixels, plane_count, restore_pixels, restore_rgb, restore_visible
 from deblur.inference.pretrained import pretrained_file
+from deblur.inference.scaling import FULL, check_scale, reduced_size, restore_at_scale
 from deblur.inference.tiles import KnownBlur, Plane, Planes, TiledNetwork, TileNetwork
 from deblur.runs.paths import near_place, refuse_no_run
 
 if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.blur.kernels import Psf
+    from deblur.estimation import BlurEstimate
 
 Advance = Callable[[], object]
 Applied = Callable[[float], object]
@@ -76,6 +78,8 @@ class Restorer:
         advance: Advance | None = None,
         kernel: "Psf | None" = None,
         noise_sigma: float | None = None,
+        *,
+        scale: float = FULL,
         strength: float | None = None,
     ) -> NDArray[Any]:
         """Restore an image of any origin.
@@ -95,6 +99,8 @@ class Restorer:
             noise_sigma: standard deviation of the noise, for a network that takes it, such as `unrolled` [gray levels
                 of 255]; None is estimated from the image. With `luma` it is that of the luma: 0.67 of white noise in
                 red, green and blue.
+            scale: at which a network without a kernel restores, above 0 and at most 1. Below 1 the image is reduced,
+                and the enlarged correction is added to the image itself; see `scale_for`.
             strength: the fraction of the network's correction that is applied, from 0 for the image itself to 1 for
                 the result of the network. None leaves it to the gate (see `is_gated`), place by place, so that a sharp
                 image hardly changes; a network without it then has strength 1.
@@ -103,8 +109,8 @@ class Restorer:
             A new array of the same shape and type.
 
         Raises:
-            ValueError: for another shape, type, range, color or strength, and for a kernel or noise that is invalid,
-                missing or unused.
+            ValueError: for another shape, type, range, color, scale or strength, and for a kernel or noise that is
+                invalid, missing or unused.
         """
         known = _known_blur(kernel, noise_sigma)
         _refuse_strength(strength)
@@ -112,11 +118,11 @@ class Restorer:
         pixels = as_pixels(image)
         channels = pixels.shape[2] if pixels.ndim == 3 else 3
         if channels == 3:
-            restored = self._restored(pixels, None, color, advance, known, blend)
+            restored = self._restored(pixels, None, color, advance, known, blend, scale)
         else:
             colors = pixels[..., 0] if channels < 3 else pixels[..., :3]
             alpha = pixels[..., -1] if channels > 1 else None
-            restored = self._restored(colors, alpha, color, advance, known, blend)
+            restored = self._restored(colors, alpha, color, advance, known, blend, scale)
             restored = restored[..., None] if alpha is None else np.dstack([restored, alpha])
         wanted = getattr(image, "dtype", None)
         return restored.astype(wanted, copy=False) if isinstance(wanted, np.dtype) else restored
@@ -128,6 +134,8 @@ class Restorer:
         advance: Advance | None = None,
         kernel: "Psf | None" = None,
         noise_sigma: float | None = None,
+        *,
+        scale: float = FULL,
         strength: float | None = None,
         applied: Applied | None = None,
     ) -> DecodedImage:
@@ -139,13 +147,14 @@ class Restorer:
             advance: see there.
             kernel: see there.
             noise_sigma: see there.
+            scale: see there.
             strength: see there.
             applied: called with the fraction of the correction that the gate or the strength has applied.
         """
         known = _known_blur(kernel, noise_sigma)
         _refuse_strength(strength)
         blend = _Blend(strength, self.is_gated)
-        restored = self._restored(image.pixels, image.alpha, color, advance, known, blend)
+        restored = self._restored(image.pixels, image.alpha, color, advance, known, blend, scale)
         if applied is not None:
             applied(blend.applied)
         return replace(image, pixels=restored)
@@ -158,8 +167,10 @@ class Restorer:
         advance: Advance | None,
         known: KnownBlur,
         blend: "_Blend",
+        scale: float,
     ) -> Pixels:
         self._refuse_color(color)
+        self._refuse_scale(scale)
         _refuse_kernel(known.kernel, self.needs_kernel)
         _refuse_noise(known.noise_sigma, self.needs_kernel)
         tiled = self._fast if pixels.dtype == np.uint8 else self._exact
@@ -175,18 +186,38 @@ class Restorer:
                 return blend(colors, restore_pixels(colors, restore_plane, color or DEFAULT_COLOR))
             return blend(colors, restore_rgb(colors, restore_tiles))
 
-        return restore(pixels) if alpha is None else restore_visible(pixels, alpha, restore)
+        def restore_scaled(colors: Pixels) -> Pixels:
+            return restore_at_scale(colors, scale, restore)
 
-    def count(self, image: Any, color: Color | None = None) -> int:
+        return restore_scaled(pixels) if alpha is None else restore_visible(pixels, alpha, restore_scaled)
+
+    def scale_for(self, blur: "BlurEstimate") -> float:
+        """Return the scale at which the network can restore an image of an estimated blur.
+
+        It is 1 unless the blur is wider than that of the training, then the largest 1/2, 1/3, ... at which it is not. A
+        non-blind network restores at 1.
+        """
+        from deblur.inference.advice import scale_for  # OpenCV
+
+        return FULL if self.needs_kernel else scale_for(blur, self.settings)
+
+    def count(self, image: Any, color: Color | None = None, *, scale: float = FULL) -> int:
         """Return how many tiles an image, decoded or of any origin, has, for a progress bar.
 
         Raises:
             ValueError: as a call does.
         """
         self._refuse_color(color)
+        self._refuse_scale(scale)
         pixels = image.pixels if isinstance(image, DecodedImage) else as_pixels(image)
         passes = plane_count(pixels, color or DEFAULT_COLOR) if self.channels == 1 else 1
-        return passes * self._exact.count(pixels.shape[0], pixels.shape[1])
+        return passes * self._exact.count(*reduced_size(pixels.shape[0], pixels.shape[1], scale))
+
+    def _refuse_scale(self, scale: object) -> None:
+        if check_scale(scale) < FULL and self.needs_kernel:
+            raise ValueError(
+                f"scale={scale} is for a network without a kernel, and {self.name} takes one: leave it out"
+            )
 
     def _refuse_color(self, color: object) -> None:
         if color is None:

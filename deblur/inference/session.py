@@ -14,14 +14,18 @@ from deblur.config.build import build
 from deblur.config.sections import shown
 from deblur.console import say_error, table
 from deblur.errors import UserError
+from deblur.estimation import blur_text, estimate, most_blurred
 from deblur.image_io.decoding import eight_bits, printable
 from deblur.image_io.images import DecodedImage, refuse_unfit
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image
+from deblur.inference.advice import Seen
 from deblur.inference.batch import progress, restore_all
-from deblur.inference.panels import contact_sheet, liveliest_detail, row, side_by_side
+from deblur.inference.panels import DETAIL, contact_sheet, detail_around, row, side_by_side
+from deblur.inference.pixels import visible
 from deblur.inference.places import Task, refuse_losses
 from deblur.inference.restorer import Restorer, load
+from deblur.inference.scaling import FULL
 from deblur.inference.simulation import Gain, crop_of, degraded, drawn, gain, reference
 from deblur.text import Lines, counted, lines, paragraphs
 
@@ -49,6 +53,8 @@ class RestoreOptions:
     known_blur: AskedBlur | None = None
     noise_sigma: float | None = None
     strength: float | None = None
+    scale: float | None = None
+    detail: tuple[int, int] | None = None
     simulate: AskedBlur | None = None
     side_by_side: bool = False
     overwrite: bool = False
@@ -75,7 +81,10 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
         raise UserError(
             f"--noise-sigma gives the noise, and the network {restorer.name} takes none: leave --noise-sigma out."
         )
+    if asked.scale is not None and restorer.needs_kernel:
+        raise UserError(f"--scale is for networks without a kernel, and {restorer.name} takes one: leave --scale out.")
     simulation = None if asked.simulate is None else _Simulation(restorer, asked.simulate, asked)
+    seen = Seen(restorer.name, restorer.settings, asked.scale)
     kernel = _kernel(restorer, asked.known_blur) if simulation is None else None
     missing = {task: [path for path in outputs[task] if asked.overwrite or not path.exists()] for task in tasks}
     todo = [task for task in tasks if missing[task]]
@@ -92,7 +101,9 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
         def work(task: Task, image: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
             for path in missing[task]:
                 refuse_unfit(image, path, outputs[task][path])
-            advance = bar.tiles(task.name, restorer.count(image, asked.color))
+            is_seen = simulation is None and not restorer.needs_kernel
+            scale = seen.scale_of(task.name, image) if is_seen else asked.scale or FULL
+            advance = bar.tiles(task.name, restorer.count(image, asked.color, scale=scale))
             if simulation is not None:
                 results = [simulation.of(task, image, advance)]
             else:
@@ -102,23 +113,24 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
                     advance,
                     kernel,
                     asked.noise_sigma,
-                    asked.strength,
-                    partial(applied.__setitem__, task.name),
+                    scale=scale,
+                    strength=asked.strength,
+                    applied=partial(applied.__setitem__, task.name),
                 )
                 results = [restored, side_by_side(image, restored)] if asked.side_by_side else [restored]
             yield from (pair for pair in zip(outputs[task], results, strict=True) if pair[0] in missing[task])
 
         restore_all(todo, work, failed, asked.max_megapixels, bar.done)
     summary = _summary(tasks, todo, failures, restorer, simulation)
-    return paragraphs(*filter(None, (_gate_lines(applied, asked.strength), summary)))
+    return paragraphs(*filter(None, (seen.report(), _gate_lines(applied, asked.strength), summary)))
 
 
 def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
-    """Restore the liveliest detail of one image with every pretrained network, on one sheet.
+    """Restore a detail of one image with every pretrained network, on one sheet.
 
     Args:
         tasks: one image.
-        asked: the options; `network` is not read.
+        asked: the options; `network` is not read. Without `detail` the most blurred one is taken.
 
     Returns:
         The text to show.
@@ -134,7 +146,9 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     if sheet.exists() and not asked.overwrite:
         return lines(f"{sheet} is there already: --overwrite makes it again.")
     image = read_image(task.source, asked.max_megapixels)
-    rows, columns = liveliest_detail(image.pixels)
+    seen = estimate(visible(image.pixels, image.alpha))
+    middle = most_blurred(seen.map, DETAIL) if asked.detail is None else _middle(asked.detail, image)
+    rows, columns = detail_around(*middle, image.pixels.shape)
     restorers = {name: _loaded(name, asked) for name in PRETRAINED}
     above, left = max(rows.start - AROUND, 0), max(columns.start - AROUND, 0)
     part = eight_bits(image.pixels[above : rows.stop + AROUND, left : columns.stop + AROUND])
@@ -145,9 +159,25 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     }
     write_image(sheet, contact_sheet(panels))
     return lines(
+        f"{printable(task.name)}: {blur_text(seen)}.",
         f"{sheet} shows the image from row {rows.start} and column {columns.start} as each network restores it.",
         "Take the one that you like best with --network NAME.",
     )
+
+
+def _middle(detail: tuple[int, int], image: DecodedImage) -> tuple[int, int]:
+    """Return the row and column of the center of the detail that was asked for.
+
+    Raises:
+        UserError: if it is outside the image.
+    """
+    height, width = image.pixels.shape[:2]
+    x, y = detail
+    if x >= width or y >= height:
+        raise UserError(
+            f"--detail {x},{y} is outside the image: give X from 0 to {width - 1} and Y from 0 to {height - 1}."
+        )
+    return y, x
 
 
 def _outputs(task: Task, asked: RestoreOptions) -> dict[Path, int]:
@@ -173,6 +203,7 @@ class _Simulation:
         self._color = asked.color
         self._noise_sigma = asked.noise_sigma
         self._strength = asked.strength
+        self._scale = asked.scale or FULL  # what is measured is not chosen by an estimate
         self.gains: dict[str, Gain] = {}
 
     def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> DecodedImage:
@@ -182,7 +213,15 @@ class _Simulation:
         blurred = degraded(given, self._degradation, task.name, crop)
         sharp = reference(given, self._degradation, task.name, crop)
         kernel = drawn(self._degradation, task.name).psf if self._restorer.needs_kernel else None
-        restored = self._restorer(blurred, self._color, advance, kernel, self._noise_sigma, self._strength)
+        restored = self._restorer(
+            blurred,
+            self._color,
+            advance,
+            kernel,
+            self._noise_sigma,
+            scale=self._scale,
+            strength=self._strength,
+        )
         self.gains[task.name] = gain(blurred, restored, sharp, of_luma=self._restorer.channels == 1)
         return row([blurred, restored, sharp])
 

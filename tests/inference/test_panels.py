@@ -6,7 +6,7 @@ from decoded_files import noise
 
 from deblur.image_io.decoding import eight_bits
 from deblur.image_io.images import DecodedImage
-from deblur.inference.panels import contact_sheet, liveliest_detail, side_by_side
+from deblur.inference.panels import contact_sheet, detail_around, liveliest_detail, side_by_side
 
 
 def test_before_and_after_keep_their_alpha() -> None:
@@ -20,6 +20,19 @@ def test_before_and_after_keep_their_alpha() -> None:
     assert both.alpha.shape == (4, 10)
 
 
+@pytest.mark.parametrize(
+    ("place", "rows", "columns"),
+    [((100, 150), (70, 130), (120, 180)), ((0, 0), (0, 60), (0, 60)), ((199, 299), (140, 200), (240, 300))],
+)
+def test_a_detail_is_around_its_place(place: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]) -> None:
+    for shape in ((200, 300), (200, 300, 3)):
+        assert detail_around(*place, shape, 60) == (slice(*rows), slice(*columns))
+
+
+def test_a_small_image_is_its_own_detail() -> None:
+    assert detail_around(2, 300, (5, 400), 160) == (slice(0, 5), slice(220, 380))
+
+
 @pytest.mark.parametrize("place", [(0, 0), (70, 13), (140, 200)])
 @pytest.mark.parametrize("colors", [(), (3,)])
 def test_the_detail_is_where_most_changes(place: tuple[int, int], colors: tuple[int, ...]) -> None:
@@ -30,10 +43,6 @@ def test_the_detail_is_where_most_changes(place: tuple[int, int], colors: tuple[
     assert rows.start <= top <= top + 40 <= rows.stop
     assert columns.start <= left <= left + 40 <= columns.stop
     assert (rows.stop - rows.start, columns.stop - columns.start) == (60, 60)
-
-
-def test_a_small_image_is_its_own_detail() -> None:
-    assert liveliest_detail(noise(5, 400), 160)[0] == slice(0, 5)
 
 
 def test_a_sheet_shows_every_panel_at_its_place() -> None:

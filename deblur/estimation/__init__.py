@@ -1,0 +1,8 @@
+"""What is seen of the blur of an image: its kind, width and direction, and where it is widest."""
+
+from deblur.estimation.detail import most_blurred
+from deblur.estimation.estimate import BlurEstimate, Kind, estimate
+from deblur.estimation.training import trained_widths
+from deblur.estimation.wording import blur_text
+
+__all__ = ["BlurEstimate", "Kind", "blur_text", "estimate", "most_blurred", "trained_widths"]
