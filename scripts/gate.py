@@ -69,7 +69,7 @@ class Examples(NamedTuple):
 
     def errors(self, weights: Tensor) -> Tensor:
         """Return the mean squared errors (N,) of weights (N, 1, h, w) [gray levels squared]."""
-        square, product, needed = self.moments.split(1, dim=1)
+        square, product, needed = self.moments.chunk(3, dim=1)
         return (weights * weights * square - 2 * weights * product + needed).mean(dim=(1, 2, 3))
 
     def changes(self, weights: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ def main() -> int:
     gate = trained(examples_of(TRAINED_ON))
     examples = examples_of(CALIBRATED_ON)
     with torch.inference_mode():
-        weights = torch.cat([gate.weigh(part) for part in examples.features.split(BATCH)])
+        weights = torch.cat([gate.weigh(part) for part in torch.split(examples.features, BATCH)])
     limits = calibrated(weights, examples)
     if limits is None:
         say(f"No limits leave {SHARE:.0%} of the sharp images and {UNHARMED:.0%} of the others unharmed.")
@@ -172,8 +172,8 @@ def examples_of(numbers: Sequence[int]) -> Examples:
 
 def _described(pairs: Pairs) -> Examples:
     described, moments = [], []
-    for planes in torch.from_numpy(pairs.planes).float().split(BATCH):
-        sharp, given, restored = planes.split(1, dim=1)
+    for planes in torch.split(torch.from_numpy(pairs.planes), BATCH):
+        sharp, given, restored = planes.float().chunk(3, dim=1)
         correction, needed = restored - given, sharp - given
         described.append(features(given / 255, correction / 255))
         products = (correction * correction, correction * needed, needed * needed)
@@ -233,7 +233,7 @@ def trained(examples: Examples) -> Gate:
     optimizer = torch.optim.AdamW(gate.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
     smooth = F.avg_pool2d(examples.moments, NEIGHBORS, stride=1, padding=NEIGHBORS // 2, count_include_pad=False)
-    square, product, _ = smooth.split(1, dim=1)
+    square, product, _ = smooth.chunk(3, dim=1)
     best = (product / (square + LEAST_CORRECTION)).clamp(0, 1)
     importance = square / (square.mean(dim=(1, 2, 3), keepdim=True) + LEAST_CORRECTION)
     for _ in range(STEPS):
@@ -241,7 +241,7 @@ def trained(examples: Examples) -> Gate:
         found = gate.weigh(examples.features[chosen])
         loss = F.binary_cross_entropy(found, best[chosen], importance[chosen])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(gate.parameters(), 1.0)
         optimizer.step()
         scheduler.step()

@@ -4,11 +4,12 @@ import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
@@ -168,8 +169,9 @@ def _luma(pixels: Pixels) -> Plane:
 
 
 def _mixed(pixels: Pixels, restored: Pixels, weights: Plane | np.float32) -> Pixels:
-    kind = np.float64 if pixels.dtype == np.float64 else np.float32
-    before, after = pixels.astype(kind, copy=False), restored.astype(kind, copy=False)
+    kind: type[np.floating[Any]] = np.float64 if pixels.dtype == np.float64 else np.float32
+    before: NDArray[Any] = pixels.astype(kind, copy=False)
+    after: NDArray[Any] = restored.astype(kind, copy=False)
     if isinstance(weights, np.ndarray) and pixels.ndim == 3:
         weights = weights[..., None]
     return rounded(before + weights * (after - before), pixels)

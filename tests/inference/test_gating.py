@@ -116,12 +116,14 @@ def test_known_kernels_and_noise_have_no_gate(identity: Path, known_kernel: Path
 @pytest.mark.parametrize("name", ["mixed", "box"])
 def test_sharp_images_stay(name: str) -> None:
     restorer = deblur.load(name, precision="32-true", accelerator="cpu")
-    for index in range(3):
+    with_gate, alone = [], []
+    for index in range(4):
         sharp = draw(7, UNSEEN + index)
         changes = [restorer(sharp, strength=strength).astype(float) - sharp for strength in (None, 1)]
-        gated_change, change = (float(np.sqrt(np.square(one).mean())) for one in changes)
-        assert gated_change < 1
-        assert change > 2
+        for found, change in zip((with_gate, alone), changes, strict=True):
+            found.append(float(np.sqrt(np.square(change).mean())))
+    assert max(with_gate) < 1
+    assert max(alone) > 2
 
 
 def test_blurred_images_are_restored() -> None:
@@ -130,7 +132,7 @@ def test_blurred_images_are_restored() -> None:
         sharp = draw(7, UNSEEN + index)
         blurred = degraded(sharp, Box(7), str(index))
         alone, found = (gain(blurred, restorer(blurred, strength=strength), sharp).difference for strength in (1, None))
-        assert found > 0.5 * alone > 0.5
+        assert found > 0.9 * alone > 0.5
 
 
 def test_the_file_is_small_and_says_how_it_was_calibrated() -> None:
