@@ -11,8 +11,10 @@ ExportFormat: TypeAlias = Literal["onnx", "safetensors"]
 
 DEFAULT_COLOR: Final[Color] = "luma"
 DEFAULT_NETWORK: Final = "mixed"
-PRETRAINED: Final = (DEFAULT_NETWORK, "gaussian", "box", "motion", "disk")
-"""The pretrained networks, named after the blurs of their training."""
+BLIND: Final = (DEFAULT_NETWORK, "gaussian", "box", "motion", "disk")
+"""The pretrained networks that take no kernel, named after the blurs of their training."""
+PRETRAINED: Final = (*BLIND, "unrolled")
+"""All pretrained networks; the last one takes the kernel of each image."""
 DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes
 
 

@@ -26,7 +26,7 @@ Examples:
   python -m deblur.restore photo.jpg                          writes photo-restored.jpg
   python -m deblur.restore images/ -o restored/ -n motion     a folder, with the network for motion blur
   python -m deblur.restore a.png b.png -o restored/ -n outputs/sweeps/NAME/RUN
-  python -m deblur.restore photo.jpg --compare-networks       every pretrained network on one detail
+  python -m deblur.restore photo.jpg --compare-networks       every blind pretrained network on one detail
   python -m deblur.restore photo.jpg --scale 0.5              restored at half its size, for a wide blur
   python -m deblur.restore photo.jpg -n RUN --kernel psf.png  a non-blind network, with the kernel in a file
   python -m deblur.restore sharp.png --simulate "gaussian sigma=2 noise_sigma=1"
@@ -90,7 +90,8 @@ def restore(
         bool,
         typer.Option(
             "--compare-networks",
-            help="Restore a detail of one image with every pretrained network, side by side in NAME-networks.png.",
+            help="Restore a detail of one image with every blind pretrained network, side by side in "
+            "NAME-networks.png.",
         ),
     ] = False,
     detail: Annotated[
@@ -249,12 +250,12 @@ def _middle(detail: str) -> tuple[int, int]:
 
 
 _NOT_TOGETHER = (
-    ("--compare-networks", "--network", "every pretrained network is compared"),
-    ("--compare-networks", "--kernel", "the pretrained networks take no kernel"),
-    ("--compare-networks", "--known-blur", "the pretrained networks take no kernel"),
-    ("--compare-networks", "--noise-sigma", "the pretrained networks take no noise"),
+    ("--compare-networks", "--network", "every blind pretrained network is compared"),
+    ("--compare-networks", "--kernel", "the networks compared take no kernel"),
+    ("--compare-networks", "--known-blur", "the networks compared take no kernel"),
+    ("--compare-networks", "--noise-sigma", "the networks compared take no noise"),
     ("--compare-networks", "--scale", "the networks are compared at the size of the image"),
-    ("--compare-networks", "--self-ensemble", "the pretrained networks are blind"),
+    ("--compare-networks", "--self-ensemble", "the networks compared are blind"),
     ("--compare-networks", "--simulate", "a simulation is of one network"),
     ("--compare-networks", "--side-by-side", "the comparison shows images side by side"),
     ("--simulate", "--side-by-side", "a simulation shows images side by side"),

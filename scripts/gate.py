@@ -23,7 +23,7 @@ from torch import Tensor
 from deblur import degradation
 from deblur.blur import Degradation, degrade, exposed
 from deblur.blur.images import Crop
-from deblur.choices import PRETRAINED
+from deblur.choices import BLIND
 from deblur.config import build
 from deblur.console import say
 from deblur.files import write_output, write_text
@@ -123,7 +123,7 @@ class Source:
 
     def __init__(self) -> None:
         """Load the pretrained networks."""
-        self._restorers = {name: load(name, accelerator="cpu", precision="32-true") for name in PRETRAINED}
+        self._restorers = {name: load(name, accelerator="cpu", precision="32-true") for name in BLIND}
         self._own = {name: build(one.settings["blur"], Degradation) for name, one in self._restorers.items()}
 
     def drawn(self, numbers: Sequence[int]) -> Pairs:
@@ -133,7 +133,7 @@ class Source:
             image = draw(SEED, number)
             rng = np.random.default_rng([SEED, number])
             for place, kind in enumerate(KINDS):
-                name = PRETRAINED[(number + place) % len(PRETRAINED)]
+                name = BLIND[(number + place) % len(BLIND)]
                 is_own = kind == "blurred" and rng.random() < OWN
                 chosen = self._own[name] if is_own else _one_of(_CHOICES[kind], rng)
                 sharp, given = _pair(image, kind, chosen, rng)
@@ -148,7 +148,7 @@ class Source:
         if file.is_file():
             with np.load(file) as content:
                 found = Pairs(content["kinds"].tolist(), content["are_own"], content["planes"])
-            first = self.drawn(numbers[: len(PRETRAINED)])  # of each network and kind
+            first = self.drawn(numbers[: len(BLIND)])  # of each network and kind
             if np.array_equal(first.planes, found.planes[: len(first.planes)]):
                 return found
         drawn = self.drawn(numbers)
@@ -307,7 +307,7 @@ def _card(gated: Tensor, low: float, high: float, examples: Examples) -> str:
         "",
         "A small network that decides at each place how much of a blind network's correction is applied. Its input is",
         "the luma of the image and of the correction. It was trained and calibrated on dead leaves, sharp, nearly",
-        f"sharp and blurred, which the pretrained networks ({', '.join(PRETRAINED)}) in turn had restored.",
+        f"sharp and blurred, which the pretrained networks ({', '.join(BLIND)}) in turn had restored.",
         "",
         f"Weights up to {low:.2f} become 0, those from {high:.2f} on 1: the limits with the largest gain on blurred",
         f"images at which {SHARE:.0%} of the sharp images of the calibration change by less than 1 gray level of 255",

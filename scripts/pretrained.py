@@ -24,15 +24,21 @@ from deblur.metrics import PSNR, infos_of_results
 from deblur.runs.states import differing_keys
 
 OUTPUTS: Final = Path("outputs")
-SWEEP: Final = "pretrained"  # as conf/experiment/pretrained.yaml says
-BLURS: Final[Mapping[str, tuple[str, ...]]] = {
-    "mixed": ("blur=mixed", "blur.families.none.weight=1.0"),
-    "gaussian": ("blur=gaussian", "blur.sigma=[0.5,4.0]"),
-    "box": ("blur=box", "blur.size=[3,11]"),
-    "motion": ("blur=motion", "blur.length=[3.0,21.0]", "blur.angle=[0.0,180.0]"),
-    "disk": ("blur=disk", "blur.radius=[1.0,5.0]"),
+_BLIND: Final = ("experiment=pretrained", "data.leaves=0.5")
+TRAININGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "mixed": (*_BLIND, "blur=mixed", "blur.families.none.weight=1.0"),
+    "gaussian": (*_BLIND, "blur=gaussian", "blur.sigma=[0.5,4.0]"),
+    "box": (*_BLIND, "blur=box", "blur.size=[3,11]"),
+    "motion": (*_BLIND, "blur=motion", "blur.length=[3.0,21.0]", "blur.angle=[0.0,180.0]"),
+    "disk": (*_BLIND, "blur=disk", "blur.radius=[1.0,5.0]"),
+    "unrolled": (
+        *("experiment=unrolled", "model.inner_width=56", "model.kernel_error=0.2"),
+        *("data.leaves=1", "data.max_images=2480", "data.max_val_images=40", "data.max_test_images=40"),
+        *("trainer.max_epochs=11", "blur.families.trajectory.extent=[3,31]"),
+    ),
 }
-DRAWN: Final = ("experiment=pretrained", "data.leaves=0.5")
+"""The overrides of the training of each network; its sweep is the name of its experiment."""
+HALVED: Final = ("unrolled",)  # stored in float16: larger than the others
 PHOTOS: Final = ("data=photos", "data.eval_crop=512")
 
 
@@ -45,8 +51,8 @@ def main(faces: str | None = None) -> int:
     Returns:
         The exit code.
     """
-    for name, overrides in BLURS.items():
-        code = train.main([*DRAWN, *overrides])
+    for name, overrides in TRAININGS.items():
+        code = train.main(list(overrides))
         if code:
             return code
         run = _run_of(overrides)
@@ -56,7 +62,7 @@ def main(faces: str | None = None) -> int:
             sets["real faces"] = ("data=folder", f"data.root={faces}")
         found = {label: _measured(run, more) for label, more in sets.items()}
         file = pretrained_file(name)
-        write_weights(file, trained.network.state_dict(), describe(trained))
+        write_weights(file, trained.network.state_dict(), describe(trained), half=name in HALVED)
         card = model_card(trained, name, ["safetensors"])
         write_text(FOLDER / f"{name}.md", f"{card.rstrip()}\n\n{_measurements(overrides, found)}")
         say(f"{file} holds {file.stat().st_size / 1e3:.0f} kB.")
@@ -65,14 +71,14 @@ def main(faces: str | None = None) -> int:
 
 def _run_of(overrides: tuple[str, ...]) -> Path:
     """Return the folder of the run of a command."""
-    config = compose("train", [*DRAWN, *overrides]).plain()
-    found = (OUTPUTS / "sweeps" / SWEEP).glob("*/status.json")
-    return next(path.parent for path in found if not differing_keys(path.parent, config))
+    config = compose("train", list(overrides))
+    found = (OUTPUTS / "sweeps" / str(config.sweep)).glob("*/status.json")
+    return next(path.parent for path in found if not differing_keys(path.parent, config.plain()))
 
 
 def _measured(run: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        if evaluate.main([f"run={run}", *overrides, f"output={folder}"]):
+        if evaluate.main([f"run={run}", *overrides, "both_boundaries=false", f"output={folder}"]):
             raise SystemExit(1)
         summary = json.loads((Path(folder) / "metrics.json").read_text())
     (boundary,) = summary["boundaries"].values()
@@ -101,14 +107,14 @@ def _measurements(overrides: tuple[str, ...], found: Mapping[str, Mapping[str, A
         *(f"| {' | '.join(row)} |" for row in rows.values()),
         "",
         "Means over the images, each blurred as in the training. The drawn images are the test images of the training,",
-        "faces and dead leaves; the real faces are of the Kaggle set `scribbless/another-anime-face-dataset`; the",
+        "the real faces are of the Kaggle set `scribbless/another-anime-face-dataset`; the",
         "photographs are those of `data=photos`, their middle of 512x512 px. None of these has been trained on. Made",
         "with",
         "",
-        f"    python -m deblur.train {' '.join((*DRAWN, *overrides))}",
-        "    python -m deblur.evaluate run=RUN",
-        f"    python -m deblur.evaluate run=RUN {' '.join(PHOTOS)}",
-        "    python -m deblur.evaluate run=RUN data=folder data.root=FACES",
+        f"    python -m deblur.train {' '.join(overrides)}",
+        "    python -m deblur.evaluate run=RUN both_boundaries=false",
+        f"    python -m deblur.evaluate run=RUN both_boundaries=false {' '.join(PHOTOS)}",
+        "    python -m deblur.evaluate run=RUN both_boundaries=false data=folder data.root=FACES",
     ]
     return "\n".join(lines) + "\n"
 

@@ -22,7 +22,7 @@ import deblur
 from benchmarks.results import Row, write_table
 from deblur.blur import Degradation
 from deblur.blur.images import Crop
-from deblur.choices import PRETRAINED
+from deblur.choices import BLIND
 from deblur.config import build
 from deblur.data.folders import find_images
 from deblur.image_io.decoding import eight_bits, luma
@@ -84,7 +84,7 @@ def images_of(folder: Path, count: int | None) -> list[Plane]:
 def main(folders: Sequence[Path], count: int | None) -> None:
     """Measure all pretrained networks on all folders."""
     sets = {folder.name: images_of(folder, count) for folder in folders}
-    rows = [row_of(name, folder, images) for folder, images in sets.items() for name in PRETRAINED]
+    rows = [row_of(name, folder, images) for folder, images in sets.items() for name in BLIND]
     write_table(NAME, "The gate", rows)
 
 

@@ -11,7 +11,7 @@
         image.alt = place ? "After: the output of the network" : "Before: the input of the network";
       });
     });
-    document.querySelectorAll(".numbers").forEach((text) => text.setAttribute("aria-live", "polite"));
+    document.querySelectorAll(".prose.numbers").forEach((text) => text.setAttribute("aria-live", "polite"));
   };
   new MutationObserver(describe).observe(document.body, {childList: true, subtree: true});
 }

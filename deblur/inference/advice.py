@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from deblur.choices import PRETRAINED
+from deblur.choices import BLIND
 from deblur.estimation import BlurEstimate, Kind, blur_text, estimate, trained_widths
 from deblur.estimation.network import FIELD
 from deblur.estimation.training import Widths
@@ -84,7 +84,7 @@ def _advice(blur: BlurEstimate, network: str, settings: Mapping[str, Any], scale
     if trained is None or blur.probability < SURE:
         return ""
     if kind not in trained:
-        better = [name for name in PRETRAINED if name != network and _covers(pretrained_settings(name), kind)]
+        better = [name for name in BLIND if name != network and _covers(pretrained_settings(name), kind)]
         named = f"--network {' or '.join(better)} was" if better else "no pretrained network was"
         return (
             f"The network {network} was not trained on {_NAMES[kind]} and will hardly help: {named}; with its kernel, "

@@ -283,8 +283,8 @@ def load(
         sharper = restorer(image)  # a NumPy array (H, W) or (H, W, 3), uint8, uint16 or in [0, 1]
 
     Args:
-        network: the name of a pretrained network (mixed, gaussian, box, motion, disk), or the path of a run's folder, a
-            checkpoint, or an exported .safetensors or .onnx file.
+        network: the name of a pretrained network (mixed, gaussian, box, motion, disk, unrolled), or the path of a run's
+            folder, a checkpoint, or an exported .safetensors or .onnx file.
         accelerator: auto takes a GPU if there is one.
         precision: auto computes 8-bit images in bfloat16 if the hardware multiplies it, all others in float32.
         self_ensemble: of a non-blind network, take the mean of its restorations of the eight orientations of the

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deblur.choices import DEFAULT_MAX_MEGAPIXELS, DEFAULT_NETWORK, PRETRAINED, Accelerator, Color, Precision, refusal
+from deblur.choices import BLIND, DEFAULT_MAX_MEGAPIXELS, DEFAULT_NETWORK, Accelerator, Color, Precision, refusal
 from deblur.config.blur_text import TRAINING, AskedBlur
 from deblur.config.build import build
 from deblur.config.sections import shown
@@ -126,7 +126,7 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
 
 
 def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
-    """Restore a detail of one image with every pretrained network, on one sheet.
+    """Restore a detail of one image with every blind pretrained network, on one sheet.
 
     Args:
         tasks: one image.
@@ -149,7 +149,7 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     seen = estimate(visible(image.pixels, image.alpha))
     middle = most_blurred(seen.map, DETAIL) if asked.detail is None else _middle(asked.detail, image)
     rows, columns = detail_around(*middle, image.pixels.shape)
-    restorers = {name: _loaded(name, asked) for name in PRETRAINED}
+    restorers = {name: _loaded(name, asked) for name in BLIND}
     above, left = max(rows.start - AROUND, 0), max(columns.start - AROUND, 0)
     part = eight_bits(image.pixels[above : rows.stop + AROUND, left : columns.stop + AROUND])
     inner = (slice(rows.start - above, rows.stop - above), slice(columns.start - left, columns.stop - left))

@@ -34,7 +34,7 @@ from deblur.inference.pretrained import pretrained_file
 from deblur.inference.trained import load_trained
 from deblur.runs.records import read_config
 from deblur.train import main
-from scripts.pretrained import BLURS
+from scripts.pretrained import TRAININGS
 
 Compose = Callable[..., TrainConfig]
 Run = Callable[..., Path]
@@ -162,7 +162,7 @@ def test_another_mixture_is_another_configuration(choose: Compose, overrides: tu
 
 def test_the_network_that_is_pretrained_can_be_trained_on_the_mixture_that_it_was_trained_on(compose: Compose) -> None:
     then = build(load_trained(pretrained_file("mixed")).config["blur"], Degradation)
-    now = built(compose("experiment=pretrained", *BLURS["mixed"]))
+    now = built(compose(*TRAININGS["mixed"]))
     assert isinstance(then, Mixed)
     assert isinstance(now, Mixed)
     assert now.probabilities == then.probabilities

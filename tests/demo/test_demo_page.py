@@ -151,7 +151,7 @@ def outputs_are_empty(page: Any) -> bool:
 
 
 def wait_until_empty(page: Any) -> None:
-    visible(page, ".numbers").filter(has_text="to see before and after here.").wait_for()
+    visible(page, ".prose.numbers").filter(has_text="to see before and after here.").wait_for()
     visible(page, ".before-after img").first.wait_for(state="detached")
     assert outputs_are_empty(page)
 
@@ -336,7 +336,7 @@ def test_an_image_that_is_too_large_is_refused_in_words_of_the_page(
 def test_results_do_not_stand_beside_another_image_or_network(page: Any, tmp_path: Path) -> None:
     def show(button: Any) -> None:
         button.click()
-        visible(page, ".numbers").filter(has_text="restored by").wait_for()
+        visible(page, ".prose.numbers").filter(has_text="restored by").wait_for()
 
     open_simulation(page)
     show(blur_button(page))
@@ -420,7 +420,7 @@ def test_names_of_any_origin_are_shown_as_text(browser: Any, network: Path, tmp_
         upload(opened, colors(tmp_path, "<img src=x onerror=alert(1)> **a**.png"))
         restore_button(opened).click()
         opened.get_by_text("was restored by").wait_for()
-        said = visible(opened, ".numbers").inner_text()
+        said = visible(opened, ".prose.numbers").inner_text()
         assert EVIL.replace("\x1b", "\ufffd") in said
         assert '<img src=x onerror="window.ran=1"><script>window.ran=1</s' in said  # the name, shortened
         assert visible(opened, ".numbers :is(img, script, a, code)").count() == 0

@@ -403,7 +403,8 @@ def test_what_is_missing_is_told_and_cannot_be_chosen(folder: Path, network_at: 
     networks = Networks()
     assert [name for _, name in networks.choices] == ["box"]
     assert networks.missing == (
-        "This installation lacks the files of these networks: mixed, gaussian, motion, disk. Install the package again."
+        "This installation lacks the files of these networks: mixed, gaussian, motion, disk, unrolled. "
+        "Install the package again."
     )
     with pytest.raises(UserError, match="There is no network mixed: choose one of box"):
         networks.get("mixed")

@@ -2,12 +2,14 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
+from forked_commands import Start, run_forked
+from hindered import limit_files
 from run_content import content_of
 from small_disks import SmallDisk, make_room
 from workplaces import SMALL, Workplace
@@ -17,22 +19,11 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size"),
 ]
 
-LIMITED = """
-import resource, runpy, sys
-
-limit = int(sys.argv.pop(1))
-if limit:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-sys.argv[0] = "train"
-runpy.run_module("deblur.train", run_name="__main__", alter_sys=True)
-"""
-
 
 def train(*overrides: str, limit: int = 0, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Run the command in a process whose files may have so many bytes; return its exit code and its complaint."""
-    command = [sys.executable, "-c", LIMITED, str(limit), *overrides]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=env)
+    first = partial(limit_files, limit) if limit else None
+    done = run_forked(Start("deblur.train", overrides, environment={**os.environ, **(environment or {})}, first=first))
     assert "Traceback" not in done.stdout
     return done.returncode, done.stderr
 
