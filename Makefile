@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow test-all test-demo bench-gpu grid report pretrained estimator tensorboard lint clean
+.PHONY: help train test test-slow test-all test-demo bench-gpu grid report pretrained gate estimator tensorboard lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ report: $(INSTALLED) ## write the report of a sweep: make report SWEEP=grid
 
 pretrained: $(INSTALLED) ## train the pretrained networks again: make pretrained FACES=DIR also measures them on real faces
 	@$(BIN)/python -m scripts.pretrained $(FACES)
+
+gate: $(INSTALLED) ## train and calibrate the gate of the pretrained networks again
+	@$(BIN)/python -m scripts.gate
 
 estimator: $(INSTALLED) ## train the network that estimates the blur of an image again
 	@$(BIN)/python -m scripts.estimator

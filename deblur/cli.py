@@ -114,6 +114,21 @@ def place(text: str) -> Path:
     return Path(not_empty(text))
 
 
+def fraction(text: str) -> float:
+    """Return a number from 0 to 1.
+
+    Raises:
+        typer.BadParameter: for anything else.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise typer.BadParameter(f"{text} is not allowed: give a number from 0 to 1")
+    return number
+
+
 def above_zero(text: str) -> float:
     """Return a number above 0.
 

@@ -8,7 +8,17 @@ from typing import Annotated, Final
 import typer
 
 from deblur.choices import DEFAULT_COLOR, DEFAULT_MAX_MEGAPIXELS, DEFAULT_NETWORK, PRETRAINED, Color, Precision
-from deblur.cli import AcceleratorOption, PlainCommand, Trusted, above_zero, command_app, not_empty, place, run_app
+from deblur.cli import (
+    AcceleratorOption,
+    PlainCommand,
+    Trusted,
+    above_zero,
+    command_app,
+    fraction,
+    not_empty,
+    place,
+    run_app,
+)
 from deblur.errors import UserError
 
 EXAMPLES = """\b
@@ -144,6 +154,15 @@ def restore(
             "better, at eight times the cost.",
         ),
     ] = False,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            parser=fraction,
+            metavar="X",
+            help="The fraction of the network's correction that is applied: 1 is the network alone, 0 the image as it "
+            "is. [default: chosen at each place, so that sharp images hardly change; 1 for networks with known kernel]",
+        ),
+    ] = None,
     simulate: Annotated[
         str | None,
         typer.Option(
@@ -202,6 +221,7 @@ def restore(
         color=color,
         known_blur=known,
         noise_sigma=noise_sigma,
+        strength=strength,
         scale=scale,
         detail=None if detail is None else _middle(detail),
         simulate=simulated,

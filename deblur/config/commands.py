@@ -44,6 +44,7 @@ class EvaluateConfig(Section):
     )
     kernel_error: Number = Field(0.0, ge=0, le=1)
     self_ensemble: bool = False
+    gate: bool = False
     color: Color | None = Field(None, description=listed_names([*get_args(Color), "null"]))
     accelerator: Accelerator = Field(description=listed(Accelerator))
     output: Place | None = Field(min_length=1, description="a folder, or null")
@@ -78,6 +79,8 @@ class EvaluateConfig(Section):
             raise ValueError(
                 "Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or optimal_linear=true alone."
             )
+        if self.gate and self.run is None and self.sweep is None:
+            raise ValueError("gate=true decides about the correction of a network: add run=DIR, or leave it out.")
         if self.matrix and self.sweep is None:
             raise ValueError("matrix=true needs the networks of a sweep: add sweep=NAME.")
         self._refuse_no_list_of_runs()
@@ -114,14 +117,14 @@ class EvaluateConfig(Section):
                 "metrics",
                 *_NON_BLIND,
             ),
-            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics", *_NON_BLIND),
+            "optimal_linear": ("run", "baseline", "both_boundaries", "split", "color", "metrics", "gate", *_NON_BLIND),
             "protocol": (
                 *("matrix", "optimal_linear", "compare", "both_boundaries", "blur", "split", "metrics"),
-                "kernel_error",
+                *("kernel_error", "gate"),
             ),
             "compare": (
                 *("optimal_linear", "baseline", "both_boundaries", "data", "blur", "split", "color", "metrics"),
-                *_NON_BLIND,
+                *("gate", *_NON_BLIND),
             ),
             "sweep": _NON_BLIND,
         }

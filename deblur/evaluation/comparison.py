@@ -96,8 +96,9 @@ def compare(places: Sequence[str], output: Path) -> Lines:
 
 
 def _degraded(run: Run, names: Iterable[str]) -> float | None:
-    pairs = zip(run.exact("psnr", names), run.exact("input_psnr", names), strict=True)
-    return degraded_fraction([restored - given for restored, given in pairs])
+    restored = run.exact("psnr", names)
+    gains = [after - before for after, before in zip(restored, run.exact("input_psnr", names), strict=True)]
+    return degraded_fraction(gains, restored)
 
 
 def _finite(value: float) -> float | None:

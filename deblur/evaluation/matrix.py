@@ -1,4 +1,4 @@
-"""Cross-degradation matrix: the best networks of a sweep on every blur, stronger, weaker, noisy, compressed."""
+"""Cross-degradation matrix: the best networks of a sweep on every blur, stronger, weaker, noisy, and on none."""
 
 import logging
 import math
@@ -25,10 +25,11 @@ from deblur.device import DeviceRequest, keep_freed_memory, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.assumptions import differing_assumptions
 from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems
-from deblur.evaluation.restorers import ROUTES, GrayRestorer, NetworkRestorer, Restorer, for_images
+from deblur.evaluation.restorers import ROUTES, GatedRestorer, GrayRestorer, NetworkRestorer, Restorer, for_images
 from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import matrix_figure_table
 from deblur.files import write_csv
+from deblur.inference.restorer import is_gated
 from deblur.inference.trained import load_trained
 from deblur.metrics import PSNR
 from deblur.metrics.images import psnr
@@ -42,6 +43,13 @@ from deblur.text import Lines, paragraphs
 MIXTURE = Mixed.family
 NOISE_SIGMAS = (2.0, 8.0)  # [gray levels]
 JPEG_QUALITIES = (95, 75, 50)
+UNBLURRED = "no visible blur"
+_CLEAN: dict[str, Any] = {"noise_sigma": 0.0, "jpeg_quality": None}
+_UNBLURRED_INPUTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("sharp", "none", {}),
+    ("gaussian, sigma 0.5", "gaussian", {"sigma": 0.5}),
+    ("JPEG 75", "none", {"jpeg_quality": 75}),
+)
 _NOT_OF_TEST_IMAGES = ("data.max_bad_fraction", "data.max_val_images")  # of those that decide which images there are
 Row = dict[str, Any]
 Settings = Mapping[str, Any]
@@ -85,6 +93,13 @@ def conditions(blur: Mapping[str, Any], boundary: Boundary = "symmetric") -> Ite
             own = {key: value for key, value in settings.items() if key != "weight"}
             target = import_path(FAMILIES[family])
             yield from _of_family(family, {"name": family, "_target_": target, **own, **shared}, boundary)
+
+
+def unblurred_conditions() -> Iterator[Condition]:
+    """Yield what a network should leave alone: sharp images, hardly blurred ones, and compressed ones."""
+    for label, family, settings in _UNBLURRED_INPUTS:
+        blur = {"name": family, "_target_": import_path(FAMILIES[family]), **_CLEAN, **settings}
+        yield Condition(UNBLURRED, label, blur)
 
 
 def _strength(family: str) -> tuple[str, Parameter] | None:
@@ -208,6 +223,8 @@ def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
 def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.device, defaults: TrainConfig) -> list[Row]:
     """Measure the best network of each blur under every condition of every blur, all on the same test images.
 
+    Besides, each is measured on inputs without visible blur, which it should leave alone.
+
     The images are those that all networks were tested on, or those that the command names; none that one of the
     networks was trained or validated on is among them.
 
@@ -239,13 +256,18 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     networks = {label: load_trained(run, asked.trusted) for label, run in chosen.items()}
     color = asked.color or DEFAULT_COLOR
     restorers: dict[str, Restorer] = {}
+    by_planes = False
     for label, one in networks.items():
         restorer = for_images(NetworkRestorer(one.name, one.network), settings.channels, color)
         restorer.to(device)
         route = f" ({ROUTES[color]})" if isinstance(restorer, GrayRestorer) else ""
+        by_planes = by_planes or bool(route)
         space = f" (in {restorer.space.words})" if restorer.space.linear else ""
-        restorers[f"{label}{route}{space}"] = restorer
-    if asked.color is not None and not any(isinstance(one, GrayRestorer) for one in restorers.values()):
+        gate = ""
+        if asked.gate and is_gated(one.config, restorer.takes_kernel):
+            restorer, gate = GatedRestorer(restorer), " (gated)"
+        restorers[f"{label}{route}{space}{gate}"] = restorer
+    if asked.color is not None and not by_planes:
         raise UserError(
             f"color={asked.color} is for gray networks on RGB images, and there is none here: leave it out, or add "
             "data.color=rgb."
@@ -253,9 +275,10 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     rows: list[Row] = []
     differing: dict[str, None] = {}  # sentences, each once, in order
     first: DeblurDataModule | None = None  # opens the images for all conditions, and says once what is wrong with them
-    for condition in _distinct(
+    blurred = (
         condition for run in chosen.values() for condition in conditions(configs[run]["blur"], settings.boundary)
-    ):
+    )
+    for condition in _distinct([*blurred, *unblurred_conditions()]):
         cut = settings.model_copy(update={"boundary": condition.boundary or settings.boundary})
         data = opened(cut, check_blur(condition.blur, asked.trusted)[0], asked, like=first)
         first = first or data

@@ -18,6 +18,7 @@ from deblur.blur.kernels import Psf, identity
 from deblur.choices import Color
 from deblur.data.datasets import stacked_kernels
 from deblur.errors import UserError
+from deblur.inference.gating import pretrained_gate
 from deblur.inference.onnx_network import OnnxNetwork
 from deblur.inference.pixels import restore_pixels
 from deblur.inference.tiles import Plane
@@ -162,6 +163,27 @@ class GrayRestorer(Restorer):
         images = map(image_of, blurred.numpy(force=True))
         made = [restored(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
         return torch.from_numpy(np.stack(made)).to(blurred.device)
+
+
+class GatedRestorer(Restorer):
+    """A restorer whose correction is applied as far as the gate finds it fit, as `restore` does by default."""
+
+    def __init__(self, restorer: Restorer) -> None:
+        """Take a restorer of the images that are measured."""
+        self.name = f"{restorer.name} (gated)"
+        self.channels = restorer.channels
+        self.space = restorer.space
+        self._restorer = restorer
+
+    def to(self, device: torch.device) -> None:
+        """Move the network; the gate computes on the processor."""
+        self._restorer.to(device)
+
+    def restore(self, blurred: Tensor, kernels: Kernels) -> Tensor:
+        """Restore a batch; the results are in [0, 1]."""
+        restored = self._restorer.restore(blurred, kernels).clamp(0, 1)
+        weights = pretrained_gate().weights(blurred.cpu(), restored.cpu()).to(blurred.device)
+        return blurred + weights * (restored - blurred)
 
 
 def for_images(restorer: Restorer, channels: int, color: Color) -> Restorer:

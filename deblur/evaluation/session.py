@@ -31,10 +31,11 @@ from deblur.evaluation.opening import (
     torch_device,
     with_problems,
 )
-from deblur.evaluation.restorers import BaselineRestorer, GrayRestorer, Restorer, for_images
+from deblur.evaluation.restorers import BaselineRestorer, GatedRestorer, GrayRestorer, Restorer, for_images
 from deblur.evaluation.settings import evaluation_config
 from deblur.evaluation.tables import restorer_table
 from deblur.files import safe_name, write_json
+from deblur.inference.restorer import is_gated
 from deblur.metrics import MetricInfo
 from deblur.metrics.measuring import mean_results, share_above
 from deblur.runs.conditions import conditions_of
@@ -134,6 +135,14 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     color = asked.color or DEFAULT_COLOR
     restorer = None if network is None else for_images(network.restorer, config.data.channels, color)
     is_by_planes = isinstance(restorer, GrayRestorer)
+    if asked.gate and network is not None and restorer is not None:
+        if is_gated(network.config, network.restorer.takes_kernel):
+            restorer = GatedRestorer(restorer)
+        elif asked.sweep is None:
+            raise UserError(
+                f"gate=true is for networks that remove a blur without its kernel, and {network.restorer.name} is "
+                "none: leave it out."
+            )
     if asked.color is not None and not is_by_planes and asked.sweep is None:
         raise UserError(
             f"color={asked.color} is for a gray network on RGB images: leave it out, or give run=DIR of such a network "
@@ -179,6 +188,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         *([asked.metrics] if asked.metrics else []),
         *([color] if is_by_planes else []),
         *([assumed] if assumed else []),
+        *(["gate"] if isinstance(restorer, GatedRestorer) else []),
     ]
     deciding = [str(place), settings, split, asked.baseline, list(boundaries), *asked_for]
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:6]
@@ -195,6 +205,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         "small_left_out": len(chosen) - len(images),
         **({"color": color} if is_by_planes else {}),
         **assumed,
+        **({"gate": True} if isinstance(restorer, GatedRestorer) else {}),
         "boundaries": boundaries,
         **({"metrics": described} if described else {}),
         "blur": settings["blur"],

@@ -26,9 +26,11 @@ if TYPE_CHECKING:  # OpenCV is loaded for a kernel
     from deblur.estimation import BlurEstimate
 
 Advance = Callable[[], object]
+Applied = Callable[[float], object]
 
 ONNX_SUFFIX = ".onnx"
 LARGEST_NOISE: Final = 255
+_NO_BLUR: Final = "none"  # name of the blur of a network for noise and compression alone
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +66,11 @@ class Restorer:
         """Whether the network is non-blind: it needs the kernel of each image."""
         return self._exact.needs_kernel
 
+    @property
+    def is_gated(self) -> bool:
+        """Whether the gate decides how much of the correction is applied, unless a strength is given."""
+        return is_gated(self.settings, self.needs_kernel)
+
     def __call__(
         self,
         image: Any,
@@ -73,6 +80,7 @@ class Restorer:
         noise_sigma: float | None = None,
         *,
         scale: float = FULL,
+        strength: float | None = None,
     ) -> NDArray[Any]:
         """Restore an image of any origin.
 
@@ -93,23 +101,28 @@ class Restorer:
                 red, green and blue.
             scale: at which a network without a kernel restores, above 0 and at most 1. Below 1 the image is reduced,
                 and the enlarged correction is added to the image itself; see `scale_for`.
+            strength: the fraction of the network's correction that is applied, from 0 for the image itself to 1 for
+                the result of the network. None leaves it to the gate (see `is_gated`), place by place, so that a sharp
+                image hardly changes; a network without it then has strength 1.
 
         Returns:
             A new array of the same shape and type.
 
         Raises:
-            ValueError: for another shape, type, range, color or scale, and for a kernel or noise that is invalid,
-                missing or unused.
+            ValueError: for another shape, type, range, color, scale or strength, and for a kernel or noise that is
+                invalid, missing or unused.
         """
         known = _known_blur(kernel, noise_sigma)
+        _refuse_strength(strength)
+        blend = _Blend(strength, self.is_gated)
         pixels = as_pixels(image)
         channels = pixels.shape[2] if pixels.ndim == 3 else 3
         if channels == 3:
-            restored = self._restored(pixels, None, color, advance, known, scale)
+            restored = self._restored(pixels, None, color, advance, known, blend, scale)
         else:
             colors = pixels[..., 0] if channels < 3 else pixels[..., :3]
             alpha = pixels[..., -1] if channels > 1 else None
-            restored = self._restored(colors, alpha, color, advance, known, scale)
+            restored = self._restored(colors, alpha, color, advance, known, blend, scale)
             restored = restored[..., None] if alpha is None else np.dstack([restored, alpha])
         wanted = getattr(image, "dtype", None)
         return restored.astype(wanted, copy=False) if isinstance(wanted, np.dtype) else restored
@@ -123,10 +136,28 @@ class Restorer:
         noise_sigma: float | None = None,
         *,
         scale: float = FULL,
+        strength: float | None = None,
+        applied: Applied | None = None,
     ) -> DecodedImage:
-        """Restore a decoded image; other arguments are those of a call."""
+        """Restore a decoded image.
+
+        Args:
+            image: to restore.
+            color: as in a call, like the other arguments.
+            advance: see there.
+            kernel: see there.
+            noise_sigma: see there.
+            scale: see there.
+            strength: see there.
+            applied: called with the fraction of the correction that the gate or the strength has applied.
+        """
         known = _known_blur(kernel, noise_sigma)
-        return replace(image, pixels=self._restored(image.pixels, image.alpha, color, advance, known, scale))
+        _refuse_strength(strength)
+        blend = _Blend(strength, self.is_gated)
+        restored = self._restored(image.pixels, image.alpha, color, advance, known, blend, scale)
+        if applied is not None:
+            applied(blend.applied)
+        return replace(image, pixels=restored)
 
     def _restored(
         self,
@@ -135,6 +166,7 @@ class Restorer:
         color: Color | None,
         advance: Advance | None,
         known: KnownBlur,
+        blend: "_Blend",
         scale: float,
     ) -> Pixels:
         self._refuse_color(color)
@@ -151,8 +183,8 @@ class Restorer:
 
         def restore(colors: Pixels) -> Pixels:
             if self.channels == 1:
-                return restore_pixels(colors, restore_plane, color or DEFAULT_COLOR)
-            return restore_rgb(colors, restore_tiles)
+                return blend(colors, restore_pixels(colors, restore_plane, color or DEFAULT_COLOR))
+            return blend(colors, restore_rgb(colors, restore_tiles))
 
         def restore_scaled(colors: Pixels) -> Pixels:
             return restore_at_scale(colors, scale, restore)
@@ -198,6 +230,42 @@ class Restorer:
             )
         if refused:
             raise ValueError(refused)
+
+
+def is_gated(settings: Mapping[str, Any], needs_kernel: bool) -> bool:
+    """Return whether the gate decides how much of a network's correction is applied.
+
+    It does for networks that remove a blur without knowing it, not for those of noise and compression alone.
+
+    Args:
+        settings: of the network's training.
+        needs_kernel: whether the network is non-blind.
+    """
+    return not needs_kernel and settings.get("blur", {}).get("name") != _NO_BLUR
+
+
+class _Blend:
+    """Applies a part of a correction, and keeps how much.
+
+    Attributes:
+        applied: the fraction of the correction that was applied.
+    """
+
+    def __init__(self, strength: float | None, is_gated: bool) -> None:
+        """Take the fraction of the correction to apply; None is decided by the gate, or 1 without it."""
+        self._is_gated = is_gated and strength is None
+        self.applied = 1.0 if strength is None else float(strength)
+
+    def __call__(self, pixels: Pixels, restored: Pixels) -> Pixels:
+        """Return new pixels, of the shape and type of both."""
+        if not self._is_gated and self.applied == 1:
+            return restored
+        from deblur.inference.gating import blended, gated, pretrained_gate  # torch
+
+        if not self._is_gated:
+            return blended(pixels, restored, self.applied)
+        result, self.applied = gated(pixels, restored, pretrained_gate())
+        return result
 
 
 def load(
@@ -306,6 +374,13 @@ def _refuse_kernel(kernel: "Psf | None", is_needed: bool) -> None:
         if not is_needed:
             raise ValueError("the network takes no kernel: leave it out")
         Kernel(kernel)
+
+
+def _refuse_strength(strength: object) -> None:
+    if strength is None:
+        return
+    if isinstance(strength, bool) or not isinstance(strength, Real) or not 0 <= float(strength) <= 1:
+        raise ValueError(f"strength={strength} is not allowed: give a number from 0 to 1, or None for the gate")
 
 
 def _refuse_noise(noise_sigma: object, is_taken: bool) -> None:

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:  # OpenCV is loaded for a kernel
 UNKNOWN_GAIN = (
     "The gain cannot be measured without the sharp image: look at the result, or try --simulate on a sharp image."
 )
+LITTLE = 0.5  # fraction of the correction below which the report names it
+MOST_NAMED = 5  # images whose fraction is reported one by one
 AROUND = 32  # px that are restored around the detail of a sheet: more than the halo of the pretrained networks
 
 Advance = Callable[[], object]
@@ -49,6 +52,7 @@ class RestoreOptions:
     color: Color | None = None
     known_blur: AskedBlur | None = None
     noise_sigma: float | None = None
+    strength: float | None = None
     scale: float | None = None
     detail: tuple[int, int] | None = None
     simulate: AskedBlur | None = None
@@ -85,6 +89,7 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     missing = {task: [path for path in outputs[task] if asked.overwrite or not path.exists()] for task in tasks}
     todo = [task for task in tasks if missing[task]]
     failures: list[UserError] = []
+    applied: dict[str, float] = {}
 
     def failed(_: Task, error: UserError) -> None:
         failures.append(error)
@@ -102,14 +107,22 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
             if simulation is not None:
                 results = [simulation.of(task, image, advance)]
             else:
-                restored = restorer.restore_image(image, asked.color, advance, kernel, asked.noise_sigma, scale=scale)
+                restored = restorer.restore_image(
+                    image,
+                    asked.color,
+                    advance,
+                    kernel,
+                    asked.noise_sigma,
+                    scale=scale,
+                    strength=asked.strength,
+                    applied=partial(applied.__setitem__, task.name),
+                )
                 results = [restored, side_by_side(image, restored)] if asked.side_by_side else [restored]
             yield from (pair for pair in zip(outputs[task], results, strict=True) if pair[0] in missing[task])
 
         restore_all(todo, work, failed, asked.max_megapixels, bar.done)
     summary = _summary(tasks, todo, failures, restorer, simulation)
-    said = seen.report()
-    return paragraphs(said, summary) if said else summary
+    return paragraphs(*filter(None, (seen.report(), _gate_lines(applied, asked.strength), summary)))
 
 
 def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
@@ -141,7 +154,9 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     part = eight_bits(image.pixels[above : rows.stop + AROUND, left : columns.stop + AROUND])
     inner = (slice(rows.start - above, rows.stop - above), slice(columns.start - left, columns.stop - left))
     panels = {"as it is": part[inner]}
-    panels |= {name: restorer(part, asked.color)[inner] for name, restorer in restorers.items()}
+    panels |= {
+        name: restorer(part, asked.color, strength=asked.strength)[inner] for name, restorer in restorers.items()
+    }
     write_image(sheet, contact_sheet(panels))
     return lines(
         f"{printable(task.name)}: {blur_text(seen)}.",
@@ -187,6 +202,7 @@ class _Simulation:
                 self._degradation.require_one_kernel(f"the network {restorer.name}")
         self._color = asked.color
         self._noise_sigma = asked.noise_sigma
+        self._strength = asked.strength
         self._scale = asked.scale or FULL  # what is measured is not chosen by an estimate
         self.gains: dict[str, Gain] = {}
 
@@ -197,7 +213,15 @@ class _Simulation:
         blurred = degraded(given, self._degradation, task.name, crop)
         sharp = reference(given, self._degradation, task.name, crop)
         kernel = drawn(self._degradation, task.name).psf if self._restorer.needs_kernel else None
-        restored = self._restorer(blurred, self._color, advance, kernel, self._noise_sigma, scale=self._scale)
+        restored = self._restorer(
+            blurred,
+            self._color,
+            advance,
+            kernel,
+            self._noise_sigma,
+            scale=self._scale,
+            strength=self._strength,
+        )
         self.gains[task.name] = gain(blurred, restored, sharp, of_luma=self._restorer.channels == 1)
         return row([blurred, restored, sharp])
 
@@ -297,6 +321,24 @@ def _loaded(network: str, asked: RestoreOptions) -> Restorer:
             "at once: leave --color out."
         )
     return restorer
+
+
+def _gate_lines(applied: Mapping[str, float], strength: float | None) -> Lines:
+    """Return sentences on the images to which the gate has applied little of the correction; none with a strength."""
+    few = {} if strength is not None else {name: fraction for name, fraction in applied.items() if fraction < LITTLE}
+    reason = "it is sharp already, or of a blur that the network does not remove"
+    if len(few) > MOST_NAMED:
+        return lines(
+            f"To {len(few)} of {len(applied)} images, less than {LITTLE:.0%} of the correction was applied: each is "
+            "sharp already, or of a blur that the network does not remove; --strength 1 applies all of it."
+        )
+    return lines(
+        *(
+            f"{printable(name)}: {fraction:.0%} of the correction was applied, since {reason}; --strength 1 applies "
+            "all of it."
+            for name, fraction in few.items()
+        )
+    )
 
 
 def _summary(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DEGRADED_BELOW: Final = -0.1  # dB; a gain below this is a degradation, a smaller loss is not visible
+UNCHANGED_ABOVE: Final = 20 * math.log10(255)  # dB; the PSNR of an image that differs by 1 gray level RMS
 
 
 def measure(
@@ -53,7 +54,7 @@ def mean_results(rows: Sequence[Mapping[str, Any]], infos: Sequence[MetricInfo])
         finite = [row[name] for row in rows if math.isfinite(row[name])]
         means[name] = math.fsum(finite) / len(finite) if finite else None
     exact = sum(math.isinf(row["psnr"]) for row in rows)
-    degraded = degraded_fraction([row["gain"] for row in rows])
+    degraded = degraded_fraction([row["gain"] for row in rows], [row["psnr"] for row in rows])
     found = {**means, "degraded": degraded, "images": len(rows), "exactly_restored": exact}
     for info in infos:
         if info.min_side > 1:
@@ -70,13 +71,23 @@ def unmeasured(means: Mapping[str, Any], infos: Sequence[MetricInfo]) -> list[st
     ]
 
 
-def degraded_fraction(gains: Sequence[float]) -> float | None:
-    """Return the fraction of test images whose gain [dB] is below -0.1 dB; None without any.
+def degraded_fraction(gains: Sequence[float], psnrs: Sequence[float]) -> float | None:
+    """Return the fraction of degraded test images; None without any.
 
-    An exact input that is not restored exactly is degraded: its loss is infinite. An undefined gain (not a number: both
+    An image is degraded if its gain is below -0.1 dB. If the input is exact, any change is an infinite loss: it is
+    degraded if it changes by more than 1 gray level of 255 (root mean square). An undefined gain (not a number: both
     are exact, or the restored image is not a number somewhere) is not counted as degraded.
+
+    Args:
+        gains: of each image [dB].
+        psnrs: of each restored image [dB].
     """
-    return sum(gain < DEGRADED_BELOW for gain in gains) / len(gains) if gains else None
+    if not gains:
+        return None
+    pairs = zip(gains, psnrs, strict=True)
+    return sum(gain < DEGRADED_BELOW and (gain > -math.inf or psnr < UNCHANGED_ABOVE) for gain, psnr in pairs) / len(
+        gains
+    )
 
 
 def share_above(ones: Sequence[float], others: Sequence[float]) -> float | None:

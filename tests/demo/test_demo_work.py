@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from known_blurs import unrolled
+from network_files import NO_BLUR
 from PIL import Image
 
 from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
@@ -56,7 +57,7 @@ class Brighter(TileNetwork):
 
 
 def restorer(levels: float = 0, channels: int = 1) -> Restorer:
-    return Restorer("brighter", {}, Brighter(levels, channels))
+    return Restorer("brighter", {"blur": NO_BLUR}, Brighter(levels, channels))  # without a gate
 
 
 def impulse(*color: int) -> DecodedImage:

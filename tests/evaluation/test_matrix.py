@@ -98,7 +98,7 @@ def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Pa
     sweep = copied / "sweeps" / "two"
     with (sweep / "matrix.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 2 * 9
+    assert len(rows) == 2 * (2 * 9 + 3)
     for blur, condition in (("box", "size 7"), ("gaussian", "sigma 3")):
         (own,) = (row for row in rows if (row["trained_on"], row["condition"]) == (blur, condition))
         (run,) = sweep.glob(f"*-{blur}-*/metrics.json")
@@ -131,6 +131,27 @@ def test_what_is_shown_ends_with_the_means_of_all_conditions() -> None:
     ]
     *_, last = (line for line in matrix_figure_table(rows).splitlines() if line.strip())
     assert last.split() == ["all", "means", "of", "these", "+0.67", "17.0%"]
+
+
+def test_each_network_is_measured_on_inputs_without_visible_blur(box: Path, cache_root: Path) -> None:
+    rows = {row["condition"]: row for row in crossed([box], cache_root) if row["family"] == "no visible blur"}
+    assert list(rows) == ["sharp", "gaussian, sigma 0.5", "JPEG 75"]
+    assert rows["sharp"]["input_psnr"] is rows["sharp"]["gain"] is None  # the input is exact
+    assert {(row["blur"], row["noise"], row["JPEG"]) for row in rows.values()} == {
+        ("none", "no noise", "no JPEG"),
+        ("gaussian (sigma 0.5 px)", "no noise", "no JPEG"),
+        ("none", "no noise", "JPEG quality 75"),
+    }
+    # Of drawn faces of 64 px, either may lose more.
+    assert all(30 < rows[label]["input_psnr"] < 40 for label in ("gaussian, sigma 0.5", "JPEG 75"))
+    assert all(0 <= row["degraded"] <= 1 for row in rows.values())
+
+
+def test_the_gate_is_measured_if_it_is_asked_for(copied: Path, cache_root: Path) -> None:
+    places = (f"paths.output_root={copied}", f"paths.cache_root={cache_root}")
+    assert evaluate.main(["sweep=two", "matrix=true", "gate=true", "accelerator=cpu", *places]) == 0
+    with (copied / "sweeps" / "two" / "matrix.csv").open(newline="") as file:
+        assert {row["trained_on"] for row in csv.DictReader(file)} == {"box (gated)", "gaussian (gated)"}
 
 
 def test_a_damaged_table_is_a_sentence(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -298,7 +319,7 @@ def test_conditions_of_one_name_have_distinct_labels_and_none_is_measured_twice(
         "noise 8",
         "JPEG 95, noise_sigma 0", "JPEG 75, noise_sigma 0", "JPEG 50, noise_sigma 0", "size 3, noise_sigma 2",
         "size 15, noise_sigma 2", "valid boundary, noise_sigma 2", "JPEG 95, noise_sigma 2", "JPEG 75, noise_sigma 2",
-        "JPEG 50, noise_sigma 2",
+        "JPEG 50, noise_sigma 2", "sharp", "gaussian, sigma 0.5", "JPEG 75",
     ]  # fmt: skip
     assert len(rows) == 2 * len(labels)
     blurs = {row["condition"]: (row["blur"], row["noise"], row["JPEG"], row["boundary"]) for row in rows}
@@ -343,7 +364,7 @@ def test_an_exact_input_is_degraded_where_a_test_would_call_it_degraded(
     torch.save(content, run / "checkpoints" / "best.ckpt")
     rows = crossed([run], cache_root)
     clean = [row for row in rows if row["noise"] == "no noise" and row["JPEG"] == "no JPEG"]
-    assert [(row["degraded"], row["gain"], row["input_psnr"]) for row in clean] == [(1.0, None, None)] * 4
+    assert [(row["degraded"], row["gain"], row["input_psnr"]) for row in clean] == [(1.0, None, None)] * 6
     assert all(row["psnr"] == pytest.approx(20.0, abs=0.1) for row in clean)
     assert "\N{EN DASH}  100%" in matrix_figure_table(rows)
     means = evaluate_alone(run, tmp_path / "out", cache_root)

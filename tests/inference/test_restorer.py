@@ -101,7 +101,7 @@ def test_what_is_hidden_is_not_drawn_into_what_is_seen(kind: type, tmp_path: Pat
     torch.nn.init.constant_(network.convolutions[0].weight, 1 / 9)  # type: ignore[arg-type] # the mean of 3x3 px
     torch.nn.init.constant_(network.convolutions[1].weight, 1.0)  # type: ignore[arg-type] # as it is
     model = {"_target_": "deblur.models.SRCNN", "kernel_sizes": [3, 1], "widths": [1], "residual": False}
-    settings = {"model": model | {"dropout": 0.0}, "blur": {"name": "box"}}
+    settings = {"model": model | {"dropout": 0.0}, "blur": {"name": "none"}}
     write_weights(tmp_path / "mean.safetensors", network.state_dict(), {"settings": settings})
     restorer = deblur.load(tmp_path / "mean.safetensors", precision="32-true", accelerator="cpu")
     image = np.zeros((6, 8, 4), kind)

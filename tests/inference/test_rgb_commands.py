@@ -59,7 +59,7 @@ def test_red_green_and_blue_keep_their_order_from_file_to_file(
 ) -> None:
     pixels = image(40, 53, 3)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    told = command(tmp_path / "a.png", "-n", networks[form], "--precision=auto")
+    told = command(tmp_path / "a.png", "-n", networks[form], "--precision=auto", "--strength=1")
     assert told.code == 0, told.err
     restored = np.asarray(Image.open(tmp_path / "a-restored.png"))
     np.testing.assert_array_equal(restored, pixels[..., ORDER])
@@ -119,7 +119,10 @@ def test_the_routes_of_gray_networks_are_refused(
 def test_a_simulation_shows_and_measures_color(networks: dict[str, Path], command: Command, tmp_path: Path) -> None:
     pixels = image(20, 30, 3)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    told = command(tmp_path / "a.png", "-n", networks["exported onnx"], "--simulate", "none", "--precision=auto")
+    told = command(
+        *(tmp_path / "a.png", "-n", networks["exported onnx"], "--simulate", "none"),
+        *("--precision=auto", "--strength=1"),
+    )
     assert told.code == 0, told.err
     assert "PSNR over red, green and blue" in told.out
     blurred, restored, sharp = np.split(np.asarray(Image.open(tmp_path / "a-simulated.png")), 3, axis=1)

@@ -17,6 +17,8 @@ from deblur.metrics.measuring import degraded_fraction, mean_results, measure, s
         (20.0, 19.91, False),
         (20.0, 19.89, True),
         (math.inf, 40.0, True),
+        (math.inf, 48.13, True),  # a change of 1.0001 gray levels
+        (math.inf, 48.14, False),
         (math.inf, math.inf, False),
         (40.0, math.inf, False),
         (40.0, math.nan, False),
@@ -25,12 +27,12 @@ from deblur.metrics.measuring import degraded_fraction, mean_results, measure, s
     ],
 )
 def test_an_image_is_degraded_by_more_than_a_tenth_of_a_db(given: float, restored: float, is_degraded: bool) -> None:
-    assert degraded_fraction([restored - given]) == float(is_degraded)
-    assert degraded_fraction([restored - given, 1.0]) == is_degraded / 2
+    assert degraded_fraction([restored - given], [restored]) == float(is_degraded)
+    assert degraded_fraction([restored - given, 1.0], [restored, 30.0]) == is_degraded / 2
 
 
 def test_without_images_there_is_no_fraction() -> None:
-    assert degraded_fraction([]) is None
+    assert degraded_fraction([], []) is None
     assert share_above([], []) is None
 
 
