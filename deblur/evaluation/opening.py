@@ -23,8 +23,8 @@ from deblur.inference.onnx_network import open_onnx
 from deblur.inference.pretrained import pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import Trained, load_trained
-from deblur.models import SelfEnsemble
 from deblur.models.protocol import traits_of
+from deblur.models.self_ensemble import SelfEnsemble
 from deblur.reading import MissingFile, UnusableFile
 from deblur.runs.records import STATUS_FILE, config_of_run, read_metrics
 from deblur.runs.states import state_of

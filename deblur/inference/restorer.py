@@ -336,7 +336,7 @@ def load(
     if self_ensemble:
         if not traits_of(built).takes_kernel:
             raise UserError(_no_self_ensemble(trained.name))
-        from deblur.models import SelfEnsemble
+        from deblur.models.self_ensemble import SelfEnsemble
 
         built = SelfEnsemble(built)
     exact, fast = (TorchNetwork(built, device, bfloat16) for bfloat16 in (False, True))

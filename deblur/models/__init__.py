@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deblur.models.resnet import ResNet
-    from deblur.models.self_ensemble import SelfEnsemble
     from deblur.models.srcnn import SRCNN, pad_symmetric
     from deblur.models.unrolled import Unrolled
 
-__all__ = ["SRCNN", "ResNet", "SelfEnsemble", "Unrolled", "pad_symmetric"]
+__all__ = ["SRCNN", "ResNet", "Unrolled", "pad_symmetric"]
 
-_MODULES = {"ResNet": "resnet", "SelfEnsemble": "self_ensemble", "Unrolled": "unrolled"}
+_MODULES = {"ResNet": "resnet", "Unrolled": "unrolled"}
 
 
 def __getattr__(name: str) -> Any:

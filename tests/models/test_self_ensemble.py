@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from deblur.models import SRCNN, SelfEnsemble, Unrolled
+from deblur.models import SRCNN, Unrolled
 from deblur.models.protocol import traits_of
-from deblur.models.self_ensemble import ORIENTATIONS, oriented, oriented_back
+from deblur.models.self_ensemble import ORIENTATIONS, SelfEnsemble, oriented, oriented_back
 
 NOISE = torch.full((2,), 3.0)
 
