@@ -142,7 +142,7 @@ def test_the_route_by_channels_is_the_network_on_each_plane() -> None:
 def test_a_gray_network_on_rgb_images_is_what_restore_does(color: Any, gray: Path) -> None:
     given = colors(1)
     image = np.ascontiguousarray(given[0].permute(1, 2, 0).numpy())
-    alone = deblur.load(gray, accelerator="cpu", precision="32-true")(image, color=color)
+    alone = deblur.load(gray, accelerator="cpu", precision="32-true")(image, color=color, strength=1)
     subject = for_images(NetworkRestorer("net", loaded(gray)), 3, color)
     with torch.inference_mode():
         restored = subject.restore(given, [BOX])[0].permute(1, 2, 0).numpy()
