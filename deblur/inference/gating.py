@@ -2,19 +2,18 @@
 
 import functools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
 from deblur.errors import UserError
-from deblur.inference.levels import BT601, Pixels, as_unit, rounded
+from deblur.inference.blending import mixed, strips
+from deblur.inference.levels import BT601, Pixels, as_unit
 from deblur.inference.pretrained import FOLDER
 from deblur.inference.tiles import Plane
 from deblur.metrics.images import luma
@@ -22,7 +21,6 @@ from deblur.models.gate import CELL, Gate
 
 FILE: Final = FOLDER / "gate.safetensors"
 KEY: Final = "calibration"  # of the metadata in the file
-_STRIP_PIXELS: Final = 2**20  # weighed at once, without their surroundings
 
 
 @dataclass(frozen=True)
@@ -111,39 +109,15 @@ def gated(pixels: Pixels, restored: Pixels, gate: CalibratedGate) -> tuple[Pixel
     """
     height, width = pixels.shape[:2]
     with torch.inference_mode():
-        cells = torch.cat([_weighed(pixels, restored, rows, gate) for rows in _strips(height, width)], dim=2)
+        cells = torch.cat([_weighed(pixels, restored, rows, gate) for rows in strips(height, width, CELL)], dim=2)
         blended = np.empty_like(pixels)
         applied, total = 0.0, 0.0
-        for rows in _strips(height, width):
+        for rows in strips(height, width, CELL):
             weights = _enlarged(cells, rows)[: rows.stop - rows.start, :width]
             squares = np.square(_luma(restored[rows]) - _luma(pixels[rows]), dtype=np.float64)
             applied, total = applied + float((weights * squares).sum()), total + float(squares.sum())
-            blended[rows] = _mixed(pixels[rows], restored[rows], weights)
+            blended[rows] = mixed(pixels[rows], restored[rows], weights)
     return blended, applied / total if total else 1.0
-
-
-def blended(pixels: Pixels, restored: Pixels, strength: float) -> Pixels:
-    """Blend an image with its restored self, everywhere alike.
-
-    Args:
-        pixels: as in `gated`.
-        restored: as in `gated`.
-        strength: from 0 for the image to 1 for the restored one.
-
-    Returns:
-        New pixels of the same shape and type.
-    """
-    mixed = np.empty_like(pixels)
-    for rows in _strips(*pixels.shape[:2]):
-        mixed[rows] = _mixed(pixels[rows], restored[rows], np.float32(strength))
-    return mixed
-
-
-def _strips(height: int, width: int) -> Iterator[slice]:
-    """Yield rows of an image that begin at multiples of a cell."""
-    rows = max(1, _STRIP_PIXELS // (width * CELL)) * CELL
-    for top in range(0, height, rows):
-        yield slice(top, min(top + rows, height))
 
 
 def _weighed(pixels: Pixels, restored: Pixels, rows: slice, gate: CalibratedGate) -> Tensor:
@@ -166,12 +140,3 @@ def _enlarged(cells: Tensor, rows: slice) -> Plane:
 def _luma(pixels: Pixels) -> Plane:
     unit = as_unit(pixels)
     return np.ascontiguousarray(unit if unit.ndim == 2 else unit @ BT601)
-
-
-def _mixed(pixels: Pixels, restored: Pixels, weights: Plane | np.float32) -> Pixels:
-    kind: type[np.floating[Any]] = np.float64 if pixels.dtype == np.float64 else np.float32
-    before: NDArray[Any] = pixels.astype(kind, copy=False)
-    after: NDArray[Any] = restored.astype(kind, copy=False)
-    if isinstance(weights, np.ndarray) and pixels.ndim == 3:
-        weights = weights[..., None]
-    return rounded(before + weights * (after - before), pixels)

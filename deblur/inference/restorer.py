@@ -1,6 +1,7 @@
 """A trained network as a function from an image to an image."""
 
 import difflib
+import importlib.util
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from deblur.choices import DEFAULT_COLOR, PRETRAINED, Accelerator, Color, Precision, refusal
 from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
+from deblur.inference.blending import blended
 from deblur.inference.levels import Pixels
 from deblur.inference.pixels import as_pixels, plane_count, restore_pixels, restore_rgb, restore_visible
 from deblur.inference.pretrained import pretrained_file
@@ -41,6 +43,8 @@ class Restorer:
     Attributes:
         name: of the network.
         settings: of its training: the sections `model` and `blur`, and others if they are known.
+        is_gated: whether the gate decides how much of the correction is applied, unless a strength is given; without
+            torch, which computes it, never.
         caveat: a sentence on what the network is not for, which is logged as well; empty for most.
     """
 
@@ -53,6 +57,14 @@ class Restorer:
         self.caveat = _caveat(name, exact)
         if self.caveat:
             _log.warning("%s", self.caveat)
+        self.is_gated = is_gated(settings, exact.needs_kernel)
+        if self.is_gated and importlib.util.find_spec("torch") is None:
+            self.is_gated = False
+            _log.warning(
+                "The gate, which leaves sharp images as they are, needs torch, which is not installed: the correction "
+                "of %s is applied in full.",
+                name,
+            )
         self._exact = TiledNetwork(exact)
         self._fast = self._exact if fast is None else TiledNetwork(fast)
 
@@ -65,11 +77,6 @@ class Restorer:
     def needs_kernel(self) -> bool:
         """Whether the network is non-blind: it needs the kernel of each image."""
         return self._exact.needs_kernel
-
-    @property
-    def is_gated(self) -> bool:
-        """Whether the gate decides how much of the correction is applied, unless a strength is given."""
-        return is_gated(self.settings, self.needs_kernel)
 
     def __call__(
         self,
@@ -260,10 +267,10 @@ class _Blend:
         """Return new pixels, of the shape and type of both."""
         if not self._is_gated and self.applied == 1:
             return restored
-        from deblur.inference.gating import blended, gated, pretrained_gate  # torch
-
         if not self._is_gated:
             return blended(pixels, restored, self.applied)
+        from deblur.inference.gating import gated, pretrained_gate  # torch
+
         result, self.applied = gated(pixels, restored, pretrained_gate())
         return result
 

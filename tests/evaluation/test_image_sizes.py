@@ -152,6 +152,9 @@ def test_a_run_on_other_sizes_is_crossed_without_what_is_left_out(
         "JPEG 95",
         "JPEG 75",
         "JPEG 50",
+        "sharp",
+        "gaussian, sigma 0.5",
+        "JPEG 75",
     ]
     counts = {row["condition"]: row["images"] for row in rows}
     assert counts["size 3"] == 3

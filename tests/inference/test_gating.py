@@ -15,9 +15,10 @@ from safetensors import safe_open
 import deblur
 from deblur.blur import Box
 from deblur.errors import UserError
-from deblur.inference import gating
+from deblur.inference import blending, gating
 from deblur.inference.gating import FILE, KEY, CalibratedGate, gated, pretrained_gate
 from deblur.inference.simulation import degraded, gain
+from deblur.inference.weights import read_weights, write_weights
 from deblur.models.gate import CELL, Gate
 from deblur.synthesis.leaves import draw
 
@@ -47,7 +48,7 @@ def pair(shape: tuple[int, ...], kind: str) -> list[NDArray[Any]]:
 def test_strips_give_the_weights_of_the_whole_image(varying: CalibratedGate, monkeypatch: pytest.MonkeyPatch) -> None:
     image, restored = pair((20 * CELL + 3, 2 * CELL + 5, 3), "float32")
     whole, fraction = gated(image, restored, varying)
-    monkeypatch.setattr(gating, "_STRIP_PIXELS", 1)  # one row of cells at a time
+    monkeypatch.setattr(blending, "_STRIP_PIXELS", 1)  # one row of cells at a time
     strips, same = gated(image, restored, varying)
     np.testing.assert_allclose(strips, whole, rtol=0, atol=1e-6)
     assert same == pytest.approx(fraction, abs=1e-6)
@@ -105,12 +106,13 @@ def test_another_strength_is_a_sentence(identity: Path, strength: Any) -> None:
         restorer(np.zeros((3, 3), np.uint8), strength=strength)
 
 
-def test_known_kernels_and_noise_have_no_gate(identity: Path, known_kernel: Path) -> None:
-    blind, known = (deblur.load(place, accelerator="cpu") for place in (identity, known_kernel))
-    assert blind.is_gated
-    assert not known.is_gated
-    blind.settings = {"blur": {"name": "none"}}
-    assert not blind.is_gated
+def test_known_kernels_and_noise_have_no_gate(identity: Path, known_kernel: Path, tmp_path: Path) -> None:
+    weights, description = read_weights(identity)
+    settings = {**description["settings"], "blur": {"_target_": "deblur.blur.NoBlur", "name": "none"}}
+    write_weights(tmp_path / "noise.safetensors", weights, description | {"settings": settings})
+    places = (identity, known_kernel, tmp_path / "noise.safetensors")
+    blind, known, noise = (deblur.load(place, accelerator="cpu") for place in places)
+    assert [each.is_gated for each in (blind, known, noise)] == [True, False, False]
 
 
 @pytest.mark.parametrize("name", ["mixed", "box"])

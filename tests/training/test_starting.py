@@ -10,7 +10,7 @@ from network_files import BOX, write_network, write_rgb_network, write_unrolled_
 from small_faces import drawn
 
 from deblur.blur import Box
-from deblur.choices import PRETRAINED
+from deblur.choices import BLIND
 from deblur.config import TrainConfig
 from deblur.errors import UserError
 from deblur.inference.building import build_network
@@ -44,7 +44,7 @@ def test_a_network_gets_the_weights_in_place(compose: Compose, tmp_path: Path) -
     assert torch.equal(network.eval()(image), image + 0.25)
 
 
-@pytest.mark.parametrize("name", PRETRAINED)
+@pytest.mark.parametrize("name", BLIND)
 def test_the_error_names_the_overrides_that_build_the_pretrained_network(
     compose: Compose, tmp_path: Path, name: str
 ) -> None:
@@ -130,7 +130,7 @@ def test_files_that_hold_no_usable_weights_are_refused(compose: Compose, tmp_pat
     write_weights(tmp_path / "theirs.safetensors", {}, {"name": "x", "settings": {"model": model, "blur": BOX}})
     assert of("nett.safetensors") == (
         f"weights={tmp_path / 'nett.safetensors'} does not exist: give the name of a pretrained network (mixed, "
-        "gaussian, box, motion or disk), a run's folder, a checkpoint, or an exported .safetensors file. "
+        "gaussian, box, motion, disk or unrolled), a run's folder, a checkpoint, or an exported .safetensors file. "
         f"Did you mean {tmp_path / 'net.safetensors'}?"
     )
     assert of("mixd").endswith(" Did you mean mixed?")
