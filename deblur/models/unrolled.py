@@ -393,4 +393,5 @@ def _estimates(stages: int) -> Iterator[int]:
 def _spread(stages: int, middles: tuple[float, float]) -> Iterator[Tensor]:
     """Yield the logarithms of the first weights of each stage, around the middle of the first and of the later ones."""
     for stage, count in enumerate(_estimates(stages)):
-        yield math.log(middles[min(stage, 1)]) + torch.linspace(-SPREAD, SPREAD, count)
+        middle = math.log(middles[min(stage, 1)])
+        yield torch.linspace(middle - SPREAD, middle + SPREAD, count)  # a sum without memory loads torch's compiler
