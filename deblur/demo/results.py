@@ -108,7 +108,7 @@ class Results:
         # Nor those of another image. In the browser: from the server, this could arrive after the next results.
         waiting = _emptied(_WAITING.format(button=self._button))
         for key in keys:
-            key.change(None, None, shown, js=f"() => {waiting}", **QUIETLY)
+            key.change(None, None, shown, js=f"() => {waiting}", **QUIETLY)  # type: ignore[attr-defined] # added by gradio
         forget_other = f"""(of, ...values) => of === values.map((value) => value?.path ?? value ?? "").join("\\n")
           ? Array({len(shown)}).fill({{__type__: "update"}}) : {waiting}"""
         clicked.success(None, [self._of, *keys], shown, js=forget_other, **QUIETLY)
