@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -120,13 +120,16 @@ def fraction(text: str) -> float:
     Raises:
         typer.BadParameter: for anything else.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= 1:
-        raise typer.BadParameter(f"{text} is not allowed: give a number from 0 to 1")
-    return number
+    return _number(text, "from 0 to 1", lambda number: 0 <= number <= 1)
+
+
+def fraction_above_zero(text: str) -> float:
+    """Return a number above 0 and at most 1.
+
+    Raises:
+        typer.BadParameter: for anything else.
+    """
+    return _number(text, "above 0 and at most 1", lambda number: 0 < number <= 1)
 
 
 def above_zero(text: str) -> float:
@@ -135,12 +138,16 @@ def above_zero(text: str) -> float:
     Raises:
         typer.BadParameter: for anything else.
     """
+    return _number(text, "above 0", lambda number: 0 < number < math.inf)
+
+
+def _number(text: str, allowed: str, is_allowed: Callable[[float], bool]) -> float:
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not 0 < number < math.inf:
-        raise typer.BadParameter(f"{text} is not allowed: give a number above 0")
+    if not is_allowed(number):
+        raise typer.BadParameter(f"{text} is not allowed: give a number {allowed}")
     return number
 
 

@@ -15,6 +15,7 @@ from deblur.cli import (
     above_zero,
     command_app,
     fraction,
+    fraction_above_zero,
     not_empty,
     place,
     run_app,
@@ -41,21 +42,6 @@ Blurs of --simulate and --known-blur, each as FAMILY key=value key=value:
   pair such as sigma=[1,3] (without blanks) is drawn per image; what is not given is as in conf/blur/FAMILY.yaml."""
 
 app = command_app()
-
-
-def scale_of(text: str) -> float:
-    """Return a scale above 0 and at most 1.
-
-    Raises:
-        typer.BadParameter: for anything else.
-    """
-    try:
-        scale = float(text)
-    except ValueError:
-        scale = 0.0
-    if not 0 < scale <= 1:
-        raise typer.BadParameter(f"{text} is not allowed: give a number above 0 and at most 1")
-    return scale
 
 
 @app.command("restore", cls=PlainCommand, epilog=EXAMPLES)
@@ -139,7 +125,7 @@ def restore(
     scale: Annotated[
         float | None,
         typer.Option(
-            parser=scale_of,
+            parser=fraction_above_zero,
             metavar="X",
             help="Restore at this fraction of the size, and add the enlarged correction to the image: for blur wider "
             "than that of the network's training. Above 0, at most 1. "

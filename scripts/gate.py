@@ -42,7 +42,7 @@ MARGIN: Final = 16  # px that are cut off, into which the mirrored boundary is b
 KINDS: Final = ("sharp", "nearly sharp", "blurred")
 OWN: Final = 0.6  # fraction of the blurred images with a blur of the network's own training
 SHARE: Final = 0.99  # of the sharp images of the calibration, that are to change by less than a gray level (RMS)
-UNHARMED: Final = 0.98  # of its other images, that are to lose no more than 0.1 dB
+NOT_DEGRADED: Final = 0.98  # of its other images, that are to lose no more than 0.1 dB
 BATCH: Final = 32
 STEPS: Final = 4000
 LEARNING_RATE: Final = 3e-3
@@ -94,7 +94,7 @@ def main() -> int:
         weights = torch.cat([gate.weigh(part) for part in torch.split(examples.features, BATCH)])
     limits = calibrated(weights, examples)
     if limits is None:
-        say(f"No limits leave {SHARE:.0%} of the sharp images and {UNHARMED:.0%} of the others unharmed.")
+        say(f"No limits leave {SHARE:.0%} of the sharp images and {NOT_DEGRADED:.0%} of the others as they should be.")
         return 1
     low, high = limits
     calibration = {"share": SHARE, "low": low, "high": high}
@@ -241,7 +241,7 @@ def trained(examples: Examples) -> Gate:
         found = gate.weigh(examples.features[chosen])
         loss = F.binary_cross_entropy(found, best[chosen], importance[chosen])
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call] # of torch
         torch.nn.utils.clip_grad_norm_(gate.parameters(), 1.0)
         optimizer.step()
         scheduler.step()
@@ -262,13 +262,13 @@ def calibrated(weights: Tensor, examples: Examples) -> tuple[float, float] | Non
     found: dict[tuple[float, float], float] = {}
     for low, high in itertools.combinations([step / 50 for step in range(51)], 2):
         limited = stretched(weights, low, high)
-        unchanged, unharmed = _unharmed(limited, examples)
-        if unchanged >= SHARE and unharmed >= UNHARMED:
+        unchanged, not_degraded = _kept_shares(limited, examples)
+        if unchanged >= SHARE and not_degraded >= NOT_DEGRADED:
             found[low, high] = float(_gains(limited, examples)[is_blurred].mean())
     return max(found, key=lambda limits: found[limits], default=None)
 
 
-def _unharmed(weights: Tensor, examples: Examples) -> tuple[float, float]:
+def _kept_shares(weights: Tensor, examples: Examples) -> tuple[float, float]:
     """Return the share of sharp images that hardly change, and that of the others that are not degraded."""
     is_sharp = examples.of("sharp")
     unchanged = (examples.changes(weights)[is_sharp] < 1).float().mean()
@@ -311,8 +311,8 @@ def _card(gated: Tensor, low: float, high: float, examples: Examples) -> str:
         "",
         f"Weights up to {low:.2f} become 0, those from {high:.2f} on 1: the limits with the largest gain on blurred",
         f"images at which {SHARE:.0%} of the sharp images of the calibration change by less than 1 gray level of 255",
-        f"(root mean square), and {UNHARMED:.0%} of its other images lose at most {-DEGRADED_BELOW:g} dB. It was not",
-        "trained on these images.",
+        f"(root mean square), and {NOT_DEGRADED:.0%} of its other images lose at most {-DEGRADED_BELOW:g} dB. It was",
+        "not trained on these images.",
         "",
         f"Of the {int(is_sharp.sum())} sharp images, {shares[1]} change by less than 1 gray level with the gate, and",
         f"{shares[0]} without it. The others:",

@@ -11,8 +11,9 @@ from deblur.demo.results import QUIETLY, Answer, Results, report, store
 from deblur.demo.uploads import image_file, owned, uploaded
 from deblur.demo.visitors import Visitor, Visitors
 from deblur.demo.wording import UNKNOWN_GAIN, color_text, restored_text, training_text
-from deblur.demo.work import PREVIEW_MEGAPIXELS, Networks, download_place, read_kernel_file, restore
+from deblur.demo.work import PREVIEW_MEGAPIXELS, Networks, download_place, examined, read_kernel_file, restore
 from deblur.image_io.formats.opening import FORMATS_READ
+from deblur.inference.scaling import FULL
 
 _BUTTON: Final = "Restore"
 _NOTE: Final = (
@@ -51,7 +52,9 @@ def add_restoring(networks: Networks, visitors: Visitors, max_megapixels: float)
         progress(0, desc="Reading the photo")
         image = uploaded(path, visitor, max_megapixels)
         target, of_format = download_place(Path(path), image, visitor.results())
-        outcome = restore(image, restorer, psf, report(progress, image, restorer))
+        seen = examined(image, restorer)
+        advance = report(progress, image, restorer, FULL if seen is None else seen.scale)
+        outcome = restore(image, restorer, psf, advance, seen)
         lost = store(target, outcome.after)
         texts = [
             restored_text(Path(path).name, restorer.name),

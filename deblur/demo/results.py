@@ -16,6 +16,7 @@ from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
 from deblur.image_io.writing import write_image
 from deblur.inference.restorer import Restorer
+from deblur.inference.scaling import FULL
 
 NOT_FOR_PROGRAMS: Final = "private"  # visibility of the functions behind the page
 QUIETLY: Final[dict[str, Any]] = {
@@ -114,9 +115,9 @@ class Results:
         clicked.success(None, [self._of, *keys], shown, js=forget_other, **QUIETLY)
 
 
-def report(progress: gr.Progress, image: DecodedImage, restorer: Restorer) -> Callable[[], None]:
-    """Show the progress of a restoration; return what to call after each tile."""
-    done, count = 0, restorer.count(image)
+def report(progress: gr.Progress, image: DecodedImage, restorer: Restorer, scale: float = FULL) -> Callable[[], None]:
+    """Show the progress of a restoration at a scale; return what to call after each tile."""
+    done, count = 0, restorer.count(image, scale=scale)
     progress((done, count), desc="Restoring", unit="tiles")
 
     def advance() -> None:
@@ -162,11 +163,11 @@ def store(path: Path, image: DecodedImage) -> tuple[str, ...]:
 
 def _shown(answer: Answer) -> Shown:
     before, after, folder = answer.outcome.before, answer.outcome.after, answer.download.parent
-    detail = details(before, after)
+    detail = details(answer.outcome)
     return (
         gr.update(value=_pair(folder / "whole", (preview(before), preview(after)))),
         gr.update(value=None if detail is None else _pair(folder / "detail", detail), visible=detail is not None),
-        paragraphs([*answer.texts, *answer.outcome.remarks]),
+        paragraphs([answer.texts[0], *answer.outcome.remarks, *answer.texts[1:]]),
         gr.update(value=str(answer.download), interactive=True),
     )
 

@@ -17,13 +17,17 @@ from deblur.blur.kernels import Psf
 from deblur.choices import PRETRAINED, Accelerator
 from deblur.demo.wording import shortened
 from deblur.errors import UserError
+from deblur.estimation import BlurEstimate, estimate, most_blurred
 from deblur.image_io.decoding import eight_bits, printable
 from deblur.image_io.images import DecodedImage, Levels, Metadata, refuse_unfit
 from deblur.image_io.reading import read_image
-from deblur.inference.panels import liveliest_detail
+from deblur.inference.advice import Examined, applied_text, examine
+from deblur.inference.panels import detail_around
+from deblur.inference.pixels import visible
 from deblur.inference.places import plan
 from deblur.inference.pretrained import pretrained_file
 from deblur.inference.restorer import Advance, Restorer, load
+from deblur.inference.scaling import FULL
 from deblur.inference.simulation import Gain, degraded, drawn, gain, reference
 from deblur.synthesis.faces import draw
 
@@ -111,11 +115,13 @@ class Outcome:
         before: the input of the network.
         after: its output.
         remarks: sentences about the result.
+        blur: of the image before, if it has been estimated.
     """
 
     before: DecodedImage
     after: DecodedImage
     remarks: tuple[str, ...]
+    blur: BlurEstimate | None = None
 
 
 def largest_upload(max_megapixels: float) -> int:
@@ -184,23 +190,18 @@ def preview(image: DecodedImage, max_megapixels: float = PREVIEW_MEGAPIXELS) -> 
     return _for_screen(image, shown)
 
 
-def details(before: DecodedImage, after: DecodedImage) -> tuple[DecodedImage, DecodedImage] | None:
-    """Return the detail of most change in brightness of an image before and after, at full size.
+def details(outcome: Outcome) -> tuple[DecodedImage, DecodedImage] | None:
+    """Return the most blurred detail of an image before and after, at full size.
 
     Returns:
         Both details in 8 bits; None if previews show the images at full size.
     """
+    before, after = outcome.before, outcome.after
     height, width = before.pixels.shape[:2]
     if height * width <= PREVIEW_MEGAPIXELS * 1e6:
         return None
-    small = preview(before).pixels  # in which a detail is found in little memory
-    scale = height / small.shape[0], width / small.shape[1]
-    places = liveliest_detail(small, max(1, round(DETAIL_SIDE / max(scale))))
-    starts = (
-        max(0, min(int(part.start * each), size - DETAIL_SIDE))
-        for part, each, size in zip(places, scale, (height, width), strict=True)
-    )
-    rows, columns = (slice(start, start + DETAIL_SIDE) for start in starts)
+    blur = outcome.blur or estimate(visible(before.pixels, before.alpha))
+    rows, columns = detail_around(*most_blurred(blur.map, DETAIL_SIDE), before.pixels.shape, DETAIL_SIDE)
 
     def cut(plane: Levels) -> NDArray[np.uint8]:
         return eight_bits(plane[rows, columns])
@@ -277,8 +278,19 @@ def _refuse_outside(slider: Slider, value: float, title: str) -> None:
         raise UserError(f"{title}: {value:g} is not from {slider.lowest:g} to {slider.highest:g}.")
 
 
+def examined(image: DecodedImage, restorer: Restorer) -> Examined | None:
+    """Return what is seen of a photo before a network restores it; None for a network that is given the kernel."""
+    if restorer.needs_kernel:
+        return None
+    return examine(image, shortened(restorer.name), restorer.settings)
+
+
 def restore(
-    image: DecodedImage, restorer: Restorer, kernel: Psf | None = None, advance: Advance | None = None
+    image: DecodedImage,
+    restorer: Restorer,
+    kernel: Psf | None = None,
+    advance: Advance | None = None,
+    seen: Examined | None = None,
 ) -> Outcome:
     """Restore an image as it is.
 
@@ -287,6 +299,7 @@ def restore(
         restorer: the network; of a color image, one for gray images restores the luma.
         kernel: of the blur, for a non-blind network; None for others.
         advance: called after each tile; `Restorer.count` returns their number.
+        seen: what is seen of the image, with the scale at which it is restored; None restores it at full size.
 
     Returns:
         Both images, with the metadata of the given one.
@@ -299,8 +312,12 @@ def restore(
             f"The network {restorer.name} needs the kernel that blurred the image: drop its file, or choose another "
             "network."
         )
-    after = restorer.restore_image(image, advance=advance, kernel=kernel)
-    return Outcome(image, after, tuple(filter(None, [restorer.caveat])))
+    applied: list[float] = []
+    scale = FULL if seen is None else seen.scale
+    after = restorer.restore_image(image, advance=advance, kernel=kernel, scale=scale, applied=applied.append)
+    said = "" if seen is None else f"{seen.text[0].upper()}{seen.text[1:]}"
+    remarks = tuple(filter(None, [said, *map(applied_text, applied), restorer.caveat]))
+    return Outcome(image, after, remarks, None if seen is None else seen.blur)
 
 
 def blur_and_restore(

@@ -1,24 +1,29 @@
 """The text on a blur that is seen."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from deblur.estimation.estimate import BlurEstimate
+from deblur.estimation.estimate import BlurEstimate, Kind
 
+KIND_NAMES: Final[Mapping[Kind, str]] = {
+    "none": "no blur",
+    "defocus": "defocus",
+    "motion": "motion blur",
+    "shake": "camera shake",
+}
 WHOLE_FROM: Final = 10  # px, from which on a width is given without decimals
 
 
 def blur_text(estimate: BlurEstimate) -> str:
     """Return the kind of a blur, its size, and how probable the kind is: `motion blur, about 14 px at 30 degrees`."""
-    size = px(estimate.width)
+    size = f", about {px(estimate.width)}"
     if estimate.kind == "none":
-        seen = "no blur"
-    elif estimate.kind == "defocus":
-        seen = f"defocus, about {size} wide"
-    elif estimate.kind == "motion":
-        seen = f"motion blur, about {size} at {round(estimate.angle or 0) % 180} degrees"
+        size = ""
+    elif estimate.angle is None:
+        size += " wide"
     else:
-        seen = f"camera shake, about {size} wide"
-    return f"{seen} ({100 * estimate.probability:.0f} % sure)"
+        size += f" at {round(estimate.angle) % 180} degrees"
+    return f"{KIND_NAMES[estimate.kind]}{size} ({100 * estimate.probability:.0f} % sure)"
 
 
 def px(width: float) -> str:

@@ -3,13 +3,14 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from deblur.choices import BLIND
+from deblur.choices import BLIND, listed_names
 from deblur.estimation import BlurEstimate, Kind, blur_text, estimate, trained_widths
 from deblur.estimation.network import FIELD
 from deblur.estimation.training import Widths
-from deblur.estimation.wording import px
+from deblur.estimation.wording import KIND_NAMES, px
 from deblur.image_io.decoding import printable
 from deblur.image_io.images import DecodedImage
 from deblur.inference.pixels import visible
@@ -21,12 +22,44 @@ SMALLEST_SCALE: Final = 1 / 16
 TOLERANCE: Final = 1.25  # how much wider, or narrower, than in the training a blur may seem: estimates are not exact
 MOST_LINES: Final = 5  # images of which each has its own line
 SURE: Final = 0.6  # probability of a kind, from which on networks of another kind are advised against
-_NAMES: Final[Mapping[Kind, str]] = {
-    "none": "no blur",
-    "defocus": "defocus",
-    "motion": "motion blur",
-    "shake": "camera shake",
-}
+LITTLE: Final = 0.5  # fraction of the correction below which it is reported
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is seen of an image before a network restores it.
+
+    Attributes:
+        blur: its blur; None if it is too small for an estimate.
+        scale: at which it is to be restored.
+        text: sentences on the blur, and on what the network could do about it.
+    """
+
+    blur: BlurEstimate | None
+    scale: float
+    text: str
+
+
+def examine(image: DecodedImage, network: str, settings: Mapping[str, Any], scale: float | None = None) -> Examined:
+    """Estimate the blur of an image.
+
+    Args:
+        image: of any size.
+        network: the name of the network that is to restore it.
+        settings: of its training, with the section `blur`.
+        scale: at which the image is to be restored; None chooses one for its blur.
+    """
+    if min(image.pixels.shape[:2]) < FIELD:
+        text = f"too small for an estimate of its blur, which needs {FIELD} px a side."
+        return Examined(None, FULL if scale is None else scale, text)
+    blur = estimate(visible(image.pixels, image.alpha))
+    chosen = scale_for(blur, settings) if scale is None else scale
+    return Examined(blur, chosen, seen_text(blur, network, settings, chosen, is_chosen=scale is None))
+
+
+def applied_text(fraction: float) -> str:
+    """Return a sentence on the fraction of a network's correction that the gate has applied; empty if it is most."""
+    return "" if fraction >= LITTLE else f"{fraction:.0%} of the network's correction was applied."
 
 
 def scale_for(blur: BlurEstimate, settings: Mapping[str, Any]) -> float:
@@ -85,18 +118,18 @@ def _advice(blur: BlurEstimate, network: str, settings: Mapping[str, Any], scale
         return ""
     if kind not in trained:
         better = [name for name in BLIND if name != network and _covers(pretrained_settings(name), kind)]
-        named = f"--network {' or '.join(better)} was" if better else "no pretrained network was"
+        named = "no pretrained network was" if not better else f"{listed_names(better)} would fit"
         return (
-            f"The network {network} was not trained on {_NAMES[kind]} and will hardly help: {named}; with its kernel, "
-            "a non-blind network restores it best."
+            f"The network {network} was not trained on {KIND_NAMES[kind]} and will hardly help: {named}; with its "
+            "kernel, a non-blind network restores it best."
         )
     narrowest, widest = trained[kind]
     if scale * blur.width > TOLERANCE * widest:
         wanted = scale_for(blur, settings)
-        at = f"--scale {wanted:.2g}, or without --scale" if wanted < scale else "no scale"
+        smaller = f"restore it at a scale of {wanted:.2g}, or " if wanted < scale else "restore it "
         return (
             f"The network {network} was trained on blurs of at most {px(widest)} and will hardly help at this size: "
-            f"restore it at {at}, or with its kernel and a non-blind network."
+            f"{smaller}with its kernel and a non-blind network."
         )
     if scale * blur.width * TOLERANCE < narrowest:
         return (
@@ -106,45 +139,40 @@ def _advice(blur: BlurEstimate, network: str, settings: Mapping[str, Any], scale
     return ""
 
 
-class Seen:
-    """What is seen of the blur of several images that one network restores."""
+class Report:
+    """What was seen of several images that one network restores, and how much of its correction was applied."""
 
-    def __init__(self, network: str, settings: Mapping[str, Any], scale: float | None) -> None:
-        """Begin without images.
+    def __init__(self, *, is_gated: bool) -> None:
+        """Begin without images; a fraction that no gate has decided is not reported."""
+        self._is_gated = is_gated
+        self._examined: dict[str, Examined] = {}
+        self._few: dict[str, str] = {}
 
-        Args:
-            network: its name.
-            settings: of its training, with the section `blur`.
-            scale: at which all images are restored; None chooses one for each image.
-        """
-        self._network = network
-        self._settings = settings
-        self._scale = scale
-        self._texts: dict[str, str] = {}
-        self._kinds: Counter[Kind] = Counter()
-        self._reduced = 0
+    def add(self, name: str, examined: Examined, applied: float) -> None:
+        """Add an image by its name, with the fraction of the correction that was applied."""
+        self._examined[name] = examined
+        if self._is_gated and (text := applied_text(applied)):
+            self._few[name] = f"{text.removesuffix('.')}; --strength 1 applies all of it."
 
-    def scale_of(self, name: str, image: DecodedImage) -> float:
-        """Estimate the blur of an image, and return the scale at which to restore it."""
-        if min(image.pixels.shape[:2]) < FIELD:
-            self._texts[name] = f"too small for an estimate of its blur, which needs {FIELD} px a side."
-            return FULL if self._scale is None else self._scale
-        found = estimate(visible(image.pixels, image.alpha))
-        scale = scale_for(found, self._settings) if self._scale is None else self._scale
-        self._texts[name] = seen_text(found, self._network, self._settings, scale, is_chosen=self._scale is None)
-        self._kinds[found.kind] += 1
-        self._reduced += scale < FULL
-        return scale
-
-    def report(self) -> Lines:
-        """Return a line for each of a few images, or a line for all of many; no line without an image."""
-        if len(self._texts) <= MOST_LINES:
-            return lines(*(f"{printable(name)}: {text}" for name, text in self._texts.items()))
-        kinds = [f"{_NAMES[kind]} in {count}" for kind, count in self._kinds.most_common()]
-        small = len(self._texts) - self._kinds.total()
+    def lines(self) -> Lines:
+        """Return a line for each of a few images, or some lines for all of many; no line without an image."""
+        if len(self._examined) <= MOST_LINES:
+            said = {name: (examined.text, self._few.get(name, "")) for name, examined in self._examined.items()}
+            return lines(*(f"{printable(name)}: {' '.join(filter(None, texts))}" for name, texts in said.items()))
+        blurs = [examined.blur for examined in self._examined.values()]
+        counts = Counter(blur.kind for blur in blurs if blur is not None)
+        kinds = [f"{KIND_NAMES[kind]} in {count}" for kind, count in counts.most_common()]
+        small = len(blurs) - counts.total()
         kinds += [f"{counted(small, 'image', 'images')} too small for an estimate"] if small else []
-        reduced = counted(self._reduced, "image was", "images were")
-        return lines(f"Seen: {', '.join(kinds)}. {reduced} restored at a smaller size.")
+        reduced = sum(examined.scale < FULL for examined in self._examined.values())
+        few = (
+            f"To {len(self._few)} of {len(blurs)} images, less than {LITTLE:.0%} of the network's correction was "
+            "applied; --strength 1 applies all of it."
+        )
+        return lines(
+            f"Seen: {', '.join(kinds)}. {counted(reduced, 'image was', 'images were')} restored at a smaller size.",
+            *([few] if self._few else []),
+        )
 
 
 def scale_name(scale: float) -> str:

@@ -39,17 +39,6 @@ def detail_around(row: int, column: int, shape: tuple[int, ...], side: int = DET
     return rows, columns
 
 
-def liveliest_detail(pixels: Pixels, side: int = DETAIL) -> tuple[slice, slice]:
-    """Return the rows and columns of the square of most change in brightness, which a small image fills."""
-    gray = pixels.astype(np.float64) if pixels.ndim == 2 else pixels.mean(axis=2, dtype=np.float64)
-    height, width = (min(side, size) for size in gray.shape)
-    change = np.abs(np.diff(gray, axis=0, append=gray[-1:])) + np.abs(np.diff(gray, axis=1, append=gray[:, -1:]))
-    total = np.pad(change.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    sums = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
-    top, left = (int(place) for place in np.unravel_index(int(sums.argmax()), sums.shape))
-    return slice(top, top + height), slice(left, left + width)
-
-
 def contact_sheet(panels: Mapping[str, Pixels]) -> DecodedImage:
     """Return 8-bit images of one size in rows of three, enlarged, each with its name below it."""
     height, width = (ENLARGED * side for side in next(iter(panels.values())).shape[:2])

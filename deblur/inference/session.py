@@ -19,7 +19,7 @@ from deblur.image_io.decoding import eight_bits, printable
 from deblur.image_io.images import DecodedImage, refuse_unfit
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image
-from deblur.inference.advice import Seen
+from deblur.inference.advice import Report, examine
 from deblur.inference.batch import progress, restore_all
 from deblur.inference.panels import DETAIL, contact_sheet, detail_around, row, side_by_side
 from deblur.inference.pixels import visible
@@ -37,8 +37,6 @@ if TYPE_CHECKING:  # OpenCV is loaded for a kernel
 UNKNOWN_GAIN = (
     "The gain cannot be measured without the sharp image: look at the result, or try --simulate on a sharp image."
 )
-LITTLE = 0.5  # fraction of the correction below which the report names it
-MOST_NAMED = 5  # images whose fraction is reported one by one
 AROUND = 32  # px that are restored around the detail of a sheet: more than the halo of the pretrained networks
 
 Advance = Callable[[], object]
@@ -84,12 +82,11 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     if asked.scale is not None and restorer.needs_kernel:
         raise UserError(f"--scale is for networks without a kernel, and {restorer.name} takes one: leave --scale out.")
     simulation = None if asked.simulate is None else _Simulation(restorer, asked.simulate, asked)
-    seen = Seen(restorer.name, restorer.settings, asked.scale)
+    report = Report(is_gated=asked.strength is None)
     kernel = _kernel(restorer, asked.known_blur) if simulation is None else None
     missing = {task: [path for path in outputs[task] if asked.overwrite or not path.exists()] for task in tasks}
     todo = [task for task in tasks if missing[task]]
     failures: list[UserError] = []
-    applied: dict[str, float] = {}
 
     def failed(_: Task, error: UserError) -> None:
         failures.append(error)
@@ -101,8 +98,10 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
         def work(task: Task, image: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
             for path in missing[task]:
                 refuse_unfit(image, path, outputs[task][path])
-            is_seen = simulation is None and not restorer.needs_kernel
-            scale = seen.scale_of(task.name, image) if is_seen else asked.scale or FULL
+            examined = None
+            if simulation is None and not restorer.needs_kernel:
+                examined = examine(image, restorer.name, restorer.settings, asked.scale)
+            scale = asked.scale or FULL if examined is None else examined.scale
             advance = bar.tiles(task.name, restorer.count(image, asked.color, scale=scale))
             if simulation is not None:
                 results = [simulation.of(task, image, advance)]
@@ -115,14 +114,14 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
                     asked.noise_sigma,
                     scale=scale,
                     strength=asked.strength,
-                    applied=partial(applied.__setitem__, task.name),
+                    applied=None if examined is None else partial(report.add, task.name, examined),
                 )
                 results = [restored, side_by_side(image, restored)] if asked.side_by_side else [restored]
             yield from (pair for pair in zip(outputs[task], results, strict=True) if pair[0] in missing[task])
 
         restore_all(todo, work, failed, asked.max_megapixels, bar.done)
     summary = _summary(tasks, todo, failures, restorer, simulation)
-    return paragraphs(*filter(None, (seen.report(), _gate_lines(applied, asked.strength), summary)))
+    return paragraphs(*filter(None, (report.lines(), summary)))
 
 
 def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
@@ -321,24 +320,6 @@ def _loaded(network: str, asked: RestoreOptions) -> Restorer:
             "at once: leave --color out."
         )
     return restorer
-
-
-def _gate_lines(applied: Mapping[str, float], strength: float | None) -> Lines:
-    """Return sentences on the images to which the gate has applied little of the correction; none with a strength."""
-    few = {} if strength is not None else {name: fraction for name, fraction in applied.items() if fraction < LITTLE}
-    reason = "it is sharp already, or of a blur that the network does not remove"
-    if len(few) > MOST_NAMED:
-        return lines(
-            f"To {len(few)} of {len(applied)} images, less than {LITTLE:.0%} of the correction was applied: each is "
-            "sharp already, or of a blur that the network does not remove; --strength 1 applies all of it."
-        )
-    return lines(
-        *(
-            f"{printable(name)}: {fraction:.0%} of the correction was applied, since {reason}; --strength 1 applies "
-            "all of it."
-            for name, fraction in few.items()
-        )
-    )
 
 
 def _summary(

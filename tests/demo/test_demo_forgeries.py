@@ -183,8 +183,8 @@ def test_progress_is_told_by_tiles(demo: Demo, client: Client) -> None:
     path = sent(client, content.getvalue())
     assert client.post("/gradio_api/queue/join", restoring(demo, image(path)) | {"session_hash": "tiles"}).status == 200
     events = client.ask("GET", "/gradio_api/queue/data?session_hash=tiles").body.decode()
-    told = [json.loads(line.removeprefix("data: ")) for line in events.splitlines() if '"progress_data"' in line]
-    units = {each["unit"] for message in told for each in message["progress_data"] or ()}
+    messages = [json.loads(line.removeprefix("data: ")) for line in events.splitlines() if '"progress_data"' in line]
+    units = {each["unit"] for message in messages for each in message["progress_data"] or ()}
     assert "tiles" in units
 
 

@@ -15,10 +15,12 @@ from deblur.choices import PRETRAINED
 from deblur.demo.work import (
     FACES,
     Networks,
+    Outcome,
     blur_and_restore,
     blur_of,
     details,
     download_place,
+    examined,
     families,
     largest_upload,
     preview,
@@ -33,11 +35,12 @@ from deblur.image_io.formats.metadata import Resolution
 from deblur.image_io.images import DecodedImage, Metadata
 from deblur.image_io.writing import write_image
 from deblur.inference import pretrained
-from deblur.inference.restorer import Restorer
-from deblur.inference.simulation import drawn
+from deblur.inference.restorer import Restorer, load
+from deblur.inference.simulation import degraded, drawn
 from deblur.inference.tiles import Planes, TileNetwork
 from deblur.inference.torch_network import TorchNetwork
 from deblur.inference.weights import read_weights, write_weights
+from deblur.synthesis.leaves import draw
 
 NetworkAt = Callable[[Path], Path]
 
@@ -327,21 +330,42 @@ def test_a_preview_has_no_more_pixels_than_is_allowed(shape: tuple[int, int]) ->
 
 
 @pytest.mark.parametrize("shape", [(1500, 2000), (700, 4000), (9000, 300)])
-def test_the_detail_of_a_large_image_is_its_liveliest_part_at_full_size(shape: tuple[int, int]) -> None:
-    lively = np.random.default_rng(0).integers(0, 256, (min(shape[0], 200), 200), np.uint8)
-    pixels = np.full(shape, 128, np.uint8)
-    pixels[-len(lively) :, -200:] = lively
-    before, after = DecodedImage(pixels, None, "PNG"), DecodedImage(255 - pixels, None, "PNG")
-    found = details(before, after)
+def test_the_detail_of_a_large_image_is_its_most_blurred_part_at_full_size(shape: tuple[int, int]) -> None:
+    sharp = np.tile(draw(2, 0), [-(-side // 256) for side in shape])[: shape[0], : shape[1]]
+    pixels = sharp.copy()
+    blurred = degraded(np.ascontiguousarray(sharp[-600:, -600:]), Disk(4.0), "a")
+    pixels[-600:, -600:] = blurred
+    found = details(Outcome(DecodedImage(pixels, None, "PNG"), DecodedImage(255 - pixels, None, "PNG"), ()))
     assert found is not None
-    assert found[0].pixels.shape == (min(shape[0], 512), min(shape[1], 512))
+    height, width = min(shape[0], 512), min(shape[1], 512)
+    assert found[0].pixels.shape == (height, width)
     assert np.array_equal(found[1].pixels, 255 - found[0].pixels)
-    assert (found[0].pixels != 128).sum() > 0.95 * (lively != 128).sum()
+    changes = [np.abs(np.diff(each.astype(int))).mean() for each in (found[0].pixels, sharp, blurred)]
+    assert changes[0] < (changes[1] + changes[2]) / 2
 
 
 def test_a_small_image_needs_no_detail() -> None:
     image = DecodedImage(np.zeros((1000, 2000), np.uint8), None, "PNG")
-    assert details(image, image) is None
+    assert details(Outcome(image, image, ())) is None
+
+
+def test_what_is_seen_of_a_photo_is_said_and_decides_the_scale() -> None:
+    sharp = np.block([[draw(9001, 2 * row + column) for column in range(2)] for row in range(2)])
+    blurred = DecodedImage(degraded(sharp, Disk(12.0), "a"), None, "PNG")
+    network = load("disk", accelerator="cpu")
+    seen = examined(blurred, network)
+    assert seen is not None
+    assert seen.scale <= 1 / 2
+    advances: list[None] = []
+    outcome = restore(blurred, network, advance=lambda: advances.append(None), seen=seen)
+    assert len(advances) == network.count(blurred, scale=seen.scale)
+    assert outcome.remarks[0].startswith("Defocus, about ")
+    assert "of its size" in outcome.remarks[0]
+    assert outcome.blur is seen.blur
+    unblurred = DecodedImage(sharp, None, "PNG")
+    remarks = restore(unblurred, network, seen=examined(unblurred, network)).remarks
+    assert "It is sharp already" in remarks[0]
+    assert remarks[1].endswith("% of the network's correction was applied.")
 
 
 @pytest.mark.parametrize(

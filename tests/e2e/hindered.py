@@ -24,7 +24,7 @@ def watch_changes(folder: str, at: int, counted: Path | None) -> None:
         at: which change, from 1.
         counted: the file with the bytes; nothing is killed.
     """
-    told = None if counted is None else os.open(counted, os.O_WRONLY | os.O_CREAT)
+    log = None if counted is None else os.open(counted, os.O_WRONLY | os.O_CREAT)
     count = 0
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
@@ -40,8 +40,8 @@ def watch_changes(folder: str, at: int, counted: Path | None) -> None:
         if not os.path.abspath(os.fsdecode(path)).startswith(folder):  # noqa: PTH100 # a Path would be slow
             return
         count += 1
-        if told is not None:
-            os.write(told, b"x")
+        if log is not None:
+            os.write(log, b"x")
         elif count == at:
             os.kill(os.getpid(), signal.SIGKILL)
 

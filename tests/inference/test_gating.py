@@ -161,21 +161,21 @@ def test_the_command_says_if_little_was_applied(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Image.fromarray(draw(7, UNSEEN)).save("sharp.png")
-    told = command("sharp.png")
-    assert told.code == 0
-    assert "of the correction was applied, since it is sharp already" in " ".join(told.out.split())
-    told = command("sharp.png", "--strength=1", "--overwrite")
-    assert "was applied" not in told.out
-    told = command("sharp.png", "--strength=0", "--overwrite")
+    done = command("sharp.png")
+    assert done.code == 0
+    assert "of the network's correction was applied; --strength 1 applies all of it." in " ".join(done.out.split())
+    done = command("sharp.png", "--strength=1", "--overwrite")
+    assert "was applied" not in done.out
+    done = command("sharp.png", "--strength=0", "--overwrite")
     np.testing.assert_array_equal(np.asarray(Image.open("sharp-restored.png")), draw(7, UNSEEN))
     for index in range(6):
         Image.fromarray(draw(7, UNSEEN)).save(f"{index}.png")
-    told = command(*(f"{index}.png" for index in range(6)))
-    assert "To 6 of 6 images, less than 50% of the correction was applied" in " ".join(told.out.split())
+    done = command(*(f"{index}.png" for index in range(6)))
+    assert "To 6 of 6 images, less than 50% of the network's correction was applied" in " ".join(done.out.split())
 
 
 @pytest.mark.parametrize("given", ["-0.1", "2", "nan", "some"])
 def test_the_command_refuses_another_strength(command: Callable[..., Any], tmp_path: Path, given: str) -> None:
-    told = command(tmp_path / "a.png", f"--strength={given}")
-    assert told.code == 2
-    assert f"{given} is not allowed: give a number from 0 to 1" in " ".join(told.err.split())
+    done = command(tmp_path / "a.png", f"--strength={given}")
+    assert done.code == 2
+    assert f"{given} is not allowed: give a number from 0 to 1" in " ".join(done.err.split())

@@ -6,7 +6,7 @@ from decoded_files import noise
 
 from deblur.image_io.decoding import eight_bits
 from deblur.image_io.images import DecodedImage
-from deblur.inference.panels import contact_sheet, detail_around, liveliest_detail, side_by_side
+from deblur.inference.panels import contact_sheet, detail_around, side_by_side
 
 
 def test_before_and_after_keep_their_alpha() -> None:
@@ -31,18 +31,6 @@ def test_a_detail_is_around_its_place(place: tuple[int, int], rows: tuple[int, i
 
 def test_a_small_image_is_its_own_detail() -> None:
     assert detail_around(2, 300, (5, 400), 160) == (slice(0, 5), slice(220, 380))
-
-
-@pytest.mark.parametrize("place", [(0, 0), (70, 13), (140, 200)])
-@pytest.mark.parametrize("colors", [(), (3,)])
-def test_the_detail_is_where_most_changes(place: tuple[int, int], colors: tuple[int, ...]) -> None:
-    image = np.full((200, 300, *colors), 128, np.uint8)
-    top, left = place
-    image[top : top + 40, left : left + 40] = noise(40, 40, *colors)
-    rows, columns = liveliest_detail(image, 60)
-    assert rows.start <= top <= top + 40 <= rows.stop
-    assert columns.start <= left <= left + 40 <= columns.stop
-    assert (rows.stop - rows.start, columns.stop - columns.start) == (60, 60)
 
 
 def test_a_sheet_shows_every_panel_at_its_place() -> None:

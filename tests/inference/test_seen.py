@@ -91,8 +91,8 @@ def test_the_scale_is_1_if_the_blur_of_the_training_is_not_known() -> None:
     [
         ("none", 0, "mixed", 1, ["no blur (90 % sure)", "It is sharp already"]),
         ("motion", 14, "mixed", 1, ["motion blur, about 14 px at 30 degrees (90 % sure)."]),
-        ("motion", 14, "disk", 1, ["not trained on motion blur", "--network mixed or motion was", "non-blind"]),
-        ("defocus", 40, "disk", 1, ["at most 10 px", "--scale 0.25", "non-blind"]),
+        ("motion", 14, "disk", 1, ["not trained on motion blur", "mixed or motion would fit", "non-blind"]),
+        ("defocus", 40, "disk", 1, ["at most 10 px", "a scale of 0.25", "non-blind"]),
         ("defocus", 40, "disk", 0.25, ["Restored at 1/4 of its size, where it is as wide as", "10 px at most"]),
         ("motion", 5, "disk", 1, ["not trained on motion blur"]),
     ],
@@ -128,9 +128,9 @@ def sharp_and_blurred(folder: Path) -> Path:
 
 def test_each_image_has_its_line(command: Command, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    told = command(sharp_and_blurred(tmp_path / "in"), f"--output={tmp_path / 'out'}", "--network=disk")
-    assert told.code == 0, told.err
-    said = {line.partition(":")[0]: line for line in " ".join(told.out.split("\n\n")).splitlines()}
+    done = command(sharp_and_blurred(tmp_path / "in"), f"--output={tmp_path / 'out'}", "--network=disk")
+    assert done.code == 0, done.err
+    said = {line.partition(":")[0]: line for line in " ".join(done.out.split("\n\n")).splitlines()}
     assert "sharp already" in said["sharp.png"]
     assert "defocus, about " in said["soft.png"]
     assert "was not trained on motion blur" in said["moved.png"]
@@ -142,16 +142,16 @@ def test_many_images_have_one_line(command: Command, identity: Path, tmp_path: P
     folder.mkdir()
     for number in range(7):
         Image.fromarray(noise(60, 60, seed=number)).save(folder / f"{number}.png")
-    told = command(folder, f"--output={tmp_path / 'out'}", f"--network={identity}")
-    assert told.out.startswith("Seen: ")
-    assert "0.png" not in told.out
+    done = command(folder, f"--output={tmp_path / 'out'}", f"--network={identity}")
+    assert done.out.startswith("Seen: ")
+    assert "0.png" not in done.out
 
 
 def test_nothing_is_said_of_a_known_kernel(command: Command, known_kernel: Path, tmp_path: Path) -> None:
     Image.fromarray(noise(60, 60)).save(tmp_path / "a.png")
-    told = command(tmp_path / "a.png", f"--network={known_kernel}", "--known-blur=box size=3")
-    assert told.code == 0
-    assert "sure)" not in told.out
+    done = command(tmp_path / "a.png", f"--network={known_kernel}", "--known-blur=box size=3")
+    assert done.code == 0
+    assert "sure)" not in done.out
 
 
 def test_the_most_blurred_detail_is_compared(command: Command, tmp_path: Path) -> None:
@@ -160,13 +160,13 @@ def test_the_most_blurred_detail_is_compared(command: Command, tmp_path: Path) -
     image = sharp.copy()
     image[256:, 256:] = blurred[256:, 256:]
     Image.fromarray(image).save(tmp_path / "a.png")
-    told = command(tmp_path / "a.png", "--compare-networks")
-    assert told.code == 0, told.err
-    row, column = (int(told.out.partition(word)[2].split()[0]) for word in ("from row ", "and column "))
+    done = command(tmp_path / "a.png", "--compare-networks")
+    assert done.code == 0, done.err
+    row, column = (int(done.out.partition(word)[2].split()[0]) for word in ("from row ", "and column "))
     assert row > 200
     assert column > 200
-    told = command(tmp_path / "a.png", "--compare-networks", "--detail=100,120", "--overwrite")
-    assert "from row 40 and column 20 " in told.out
+    done = command(tmp_path / "a.png", "--compare-networks", "--detail=100,120", "--overwrite")
+    assert "from row 40 and column 20 " in done.out
     shown = np.asarray(Image.open(tmp_path / "a-networks.png"))
     np.testing.assert_array_equal(shown[:320:2, :320:2, 0], image[40:200, 20:180])
 
@@ -184,7 +184,7 @@ def test_the_most_blurred_detail_is_compared(command: Command, tmp_path: Path) -
 )
 def test_wrong_options_are_refused(command: Command, tmp_path: Path, options: tuple[str, ...], expected: str) -> None:
     Image.fromarray(noise(9, 9)).save(tmp_path / "a.png")
-    told = command(tmp_path / "a.png", *options)
-    assert told.code == 2
-    assert expected in " ".join(told.err.split())
+    done = command(tmp_path / "a.png", *options)
+    assert done.code == 2
+    assert expected in " ".join(done.err.split())
     assert not list(tmp_path.glob("a-*"))
