@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deblur.errors import UserError
+
 KINDS: Final = ("none", "defocus", "motion", "shake")
 """What the network distinguishes, in the order of its outputs."""
 
@@ -104,7 +106,13 @@ def outputs_of(weights: Mapping[str, Floats], inputs: Floats) -> Outputs:
 
 @cache
 def pretrained_weights() -> Mapping[str, Floats]:
-    """Read the weights of the package."""
+    """Read the weights of the package.
+
+    Raises:
+        UserError: if the installation lacks its file.
+    """
+    if not WEIGHTS.is_file():
+        raise UserError(f"This installation lacks the file {WEIGHTS}: install the package again.")
     from safetensors.numpy import load_file
 
     return load_file(WEIGHTS)

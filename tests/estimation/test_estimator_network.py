@@ -1,9 +1,14 @@
 """The network that NumPy computes is the one that torch trains."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 
 from deblur.blur import kernels
+from deblur.errors import UserError
+from deblur.estimation import network
 from deblur.estimation.network import (
     FIELD,
     INPUTS,
@@ -12,6 +17,7 @@ from deblur.estimation.network import (
     STEP,
     WEIGHTS,
     outputs_of,
+    pretrained_weights,
     spectra,
 )
 from scripts.estimator import Estimator, Samples, moments_of, targets_of, turned
@@ -21,11 +27,11 @@ def test_numpy_and_torch_agree() -> None:
     rng = np.random.default_rng(0)
     inputs = rng.normal(-7, 3, (20, INPUTS)).astype(np.float32)
     torch.manual_seed(0)
-    network = Estimator(torch.from_numpy(inputs))
+    trained = Estimator(torch.from_numpy(inputs))
     with torch.no_grad():
-        expected = network(torch.from_numpy(inputs)).numpy()
+        expected = trained(torch.from_numpy(inputs)).numpy()
     assert expected.shape == (20, OUTPUTS)
-    found = np.concatenate(outputs_of(network.arrays(), inputs), axis=1)
+    found = np.concatenate(outputs_of(trained.arrays(), inputs), axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
@@ -83,3 +89,13 @@ def test_the_targets_of_a_kernel() -> None:
     directions = targets.directions[2:].numpy()
     angles = np.degrees(np.arctan2(directions[:, 1], directions[:, 0])) / 2 % 180
     np.testing.assert_allclose(angles, [30, 120], atol=0.5)
+
+
+def test_a_missing_file_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "WEIGHTS", tmp_path / "estimator.safetensors")
+    pretrained_weights.cache_clear()
+    try:
+        with pytest.raises(UserError, match=r"lacks the file .*estimator\.safetensors: install the package again"):
+            pretrained_weights()
+    finally:
+        pretrained_weights.cache_clear()
