@@ -115,17 +115,17 @@ def measure_batch(network: SRCNN, device: Device, count: int, repeats: int) -> R
             tasks.append(Task(name, root / name, root / "out" / name, str(index)))
 
         def work(task: Task, image: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
-            yield task.target, restorer.restore_image(image)
+            yield task.target, restorer.restore_image(image, strength=1)
 
         def everything() -> None:
             restore_all(tasks, work, lambda _, error: sys.exit(str(error)), 1.0, lambda _: None)
 
         image = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-        restorer(image)
+        restorer(image, strength=1)
 
         def network_alone() -> None:
             for _ in range(count):
-                restorer(image)
+                restorer(image, strength=1)
 
         pairs = [(seconds(everything), seconds(network_alone)) for _ in range(repeats)]
     return {
@@ -190,7 +190,7 @@ def measure_memory(network: str, size: tuple[int, int], what: str) -> Row:
     outputs: list[str] = []
 
     def command(path: Path) -> None:
-        overrides = [sys.executable, "-c", COMMAND, str(path), "--network", network, "--accelerator", "cpu"]
+        overrides = [sys.executable, "-c", COMMAND, str(path), "--network", network, "--scale=1", "--accelerator=cpu"]
         outputs.append(subprocess.run(overrides, check=True, capture_output=True, text=True).stdout)
 
     with tempfile.TemporaryDirectory() as folder:

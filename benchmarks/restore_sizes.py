@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,8 @@ def _our_restorer() -> Callable[[Pixels], object]:
     from deblur.inference.torch_network import TorchNetwork
 
     is_fast = multiplies_bfloat16("cpu", 0)
-    return Restorer(OURS, {}, TorchNetwork(_network(), torch.device("cpu"), is_fast))
+    restorer = Restorer(OURS, {}, TorchNetwork(_network(), torch.device("cpu"), is_fast))
+    return partial(restorer, strength=1)
 
 
 def _network() -> Any:

@@ -37,7 +37,7 @@ from deblur.synthesis.leaves import Ingredients, draw
 FOLDER: Final = Path("outputs/estimator")
 TILE: Final = 128  # px
 TRAINING_SEED, HELD_OUT_SEED = 2201, 2202  # collections of dead leaves
-TRAINING_IMAGES, HELD_OUT_IMAGES = 400, 150
+TRAINING_IMAGES, HELD_OUT_IMAGES = 1600, 300
 BLURS_PER_IMAGE: Final = 4
 TILES_PER_BLUR: Final = 2
 LARGEST_SHIFT: Final = 48  # px, room for a second tile that differs from the first

@@ -64,7 +64,7 @@ def main(run: str, overrides: Sequence[str]) -> None:
         found = []
         for position, (photograph, light) in enumerate(zip(photographs, lights, strict=True)):
             image = developed(light + noise(position))
-            restored = restorer(image)
+            restored = restorer(image, strength=1)
             found.append([metric(each, photograph) for metric in (psnr, psnr_y) for each in (image, restored)])
         blurred, gained, blurred_y, gained_y = np.mean(found, axis=0).tolist()
         row: Row = {"noise": kind, "blurred": blurred, "gain": gained - blurred}

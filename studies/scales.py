@@ -1,7 +1,8 @@
 """What a network gains on wide blur at full size and at smaller scales: `python -m studies.scales`.
 
 Images of 512x512 px, each of four dead leaves, are blurred by kernels about 20 and 40 px wide, with a valid boundary
-and noise of 1 gray level. The scale that `deblur.restore` chooses is that of the estimated blur.
+and noise of 1 gray level. The networks restore without the gate. The scale that `deblur.restore` chooses is that of the
+estimated blur.
 """
 
 from typing import Any, Final
@@ -55,9 +56,9 @@ def _row(network: str, family: str, parameters: dict[str, float], images: list[A
         inner = slice(down, len(sharp) - down), slice(across, sharp.shape[1] - across)
         blurred, target = blur.apply(sharp, sampled)[inner], sharp[inner]
         for scale in SCALES:
-            gains[scale].append(gain(blurred, restorer(blurred, scale=FULL / scale), target).difference)
+            gains[scale].append(gain(blurred, restorer(blurred, scale=FULL / scale, strength=1), target).difference)
         chosen.append(restorer.scale_for(deblur.estimate_blur(blurred)))
-        of_chosen.append(gain(blurred, restorer(blurred, scale=chosen[-1]), target).difference)
+        of_chosen.append(gain(blurred, restorer(blurred, scale=chosen[-1], strength=1), target).difference)
     name = " ".join([family, *(f"{key} {value:g}" for key, value in parameters.items())])
     scales = ", ".join(sorted({f"1/{1 / scale:.0f}" for scale in chosen}))
     return [name, network, *(f"{np.mean(gains[scale]):+.2f}" for scale in SCALES), f"{np.mean(of_chosen):+.2f}", scales]
