@@ -54,8 +54,8 @@ grid: $(INSTALLED) ## train 3 networks x 3 blurs x 2 learning rates; two at a ti
 report: $(INSTALLED) ## write the report of a sweep: make report SWEEP=grid
 	@$(BIN)/python -m deblur.report $(SWEEP) $(ARGS)
 
-pretrained: $(INSTALLED) ## train the pretrained networks again: make pretrained FACES=DIR also measures them on real faces
-	@$(BIN)/python -m scripts.pretrained $(FACES)
+pretrained: $(INSTALLED) ## train the pretrained networks again: make pretrained IMAGES="FACES CBSD68" also measures them there
+	@$(BIN)/python -m scripts.pretrained $(IMAGES)
 
 gate: $(INSTALLED) ## train and calibrate the gate of the pretrained networks again
 	@$(BIN)/python -m scripts.gate

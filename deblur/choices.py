@@ -10,9 +10,9 @@ DataColor: TypeAlias = Literal["gray", "rgb"]  # of the images of a data set
 ExportFormat: TypeAlias = Literal["onnx", "safetensors"]
 
 DEFAULT_COLOR: Final[Color] = "luma"
-DEFAULT_NETWORK: Final = "mixed"
-BLIND: Final = (DEFAULT_NETWORK, "gaussian", "box", "motion", "disk")
-"""The pretrained networks that take no kernel, named after the blurs of their training."""
+DEFAULT_NETWORK: Final = "default"
+BLIND: Final = (DEFAULT_NETWORK, "defocus", "motion")
+"""The pretrained networks that take no kernel: for any blur, or named after those of their training."""
 PRETRAINED: Final = (*BLIND, "unrolled")
 """All pretrained networks; the last one takes the kernel of each image."""
 DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes

@@ -1,8 +1,9 @@
 """Make the gate that comes with the package: `python -m scripts.gate`, or `make gate`.
 
-It is trained on dead leaves that the pretrained networks in turn have restored: a third of them sharp, a third nearly
-sharp, a third blurred. It is calibrated on other dead leaves. All of them are drawn from their numbers alone. What is
-drawn is kept in `outputs/gate` (1 GB): an interrupted command resumes, and one that only trains otherwise is fast.
+It is trained on drawn images, dead leaves and some faces, that the pretrained networks in turn have restored: a third
+of them sharp, a third nearly sharp, a third blurred. It is calibrated on other ones. All of them are drawn from their
+numbers alone. What is drawn is kept in `outputs/gate` (1 GB): an interrupted command resumes, and one that only trains
+otherwise is fast.
 """
 
 import io
@@ -27,13 +28,15 @@ from deblur.choices import BLIND
 from deblur.config import build
 from deblur.console import say
 from deblur.files import write_output, write_text
+from deblur.image_io.decoding import luma
 from deblur.inference.gating import FILE, KEY, stretched
 from deblur.inference.restorer import load
 from deblur.metrics.measuring import DEGRADED_BELOW
 from deblur.models.gate import CELL, Gate, features
-from deblur.synthesis.leaves import draw
+from deblur.synthesis import faces, leaves
 
-SEED: Final = 20  # of the collection of dead leaves
+SEED: Final = 20  # of the collection of drawn images
+FACES: Final = 0.15  # fraction of faces among them
 TRAINED_ON: Final = range(2200)  # numbers of its images
 CALIBRATED_ON: Final = range(1_000_000, 1_000_400)
 PARTS: Final = Path("outputs/gate")
@@ -110,7 +113,7 @@ class Pairs(NamedTuple):
     Attributes:
         kinds: one of `KINDS` for each image.
         are_own: which images (N,) have a blur of the training of the network that restored them.
-        planes: (N, 3, H, W) uint8: the sharp image, what a network is given, and what it restores.
+        planes: (N, 3, H, W) uint8: the luma of the sharp image, of what a network is given, and of what it restores.
     """
 
     kinds: Sequence[str]
@@ -130,8 +133,9 @@ class Source:
         """Return the examples of the images of some numbers."""
         kinds, are_own, planes = [], [], []
         for number in numbers:
-            image = draw(SEED, number)
             rng = np.random.default_rng([SEED, number])
+            draw = faces.draw if rng.random() < FACES else leaves.draw
+            image = draw(SEED, number, "rgb")
             for place, kind in enumerate(KINDS):
                 name = BLIND[(number + place) % len(BLIND)]
                 is_own = kind == "blurred" and rng.random() < OWN
@@ -139,7 +143,8 @@ class Source:
                 sharp, given = _pair(image, kind, chosen, rng)
                 kinds.append(kind)
                 are_own.append(is_own)
-                planes.append(np.stack([sharp, given, self._restorers[name](given, strength=1)]))
+                restored = self._restorers[name](given, strength=1)
+                planes.append(np.stack([luma(colors) for colors in (sharp, given, restored)]))
         return Pairs(kinds, np.array(are_own), np.stack(planes))
 
     def kept(self, numbers: Sequence[int]) -> Pairs:

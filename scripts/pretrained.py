@@ -1,18 +1,19 @@
-"""Make the networks that come with the package: `python -m scripts.pretrained [FACES]`, or `make pretrained`.
+"""Make the networks that come with the package: `python -m scripts.pretrained [FACES CBSD68]`, or `make pretrained`.
 
-Each is trained on drawn faces and dead leaves only, and measured on their test images, on photographs and, if the
-folder FACES is given, on the faces in it. Finished trainings are skipped.
+Each is trained on drawn faces and dead leaves only. Then their gate is made (`scripts.gate`), and all are measured: on
+the test images of the training, on free photographs and, if the folders are given, on real faces and on CBSD68.
+Finished trainings are skipped.
 """
 
-import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from deblur import compose, evaluate, train
+from deblur import compose, measure, train
+from deblur.choices import BLIND
 from deblur.console import say
 from deblur.export.card import model_card
 from deblur.export.session import describe
@@ -22,50 +23,77 @@ from deblur.inference.trained import load_trained
 from deblur.inference.weights import write_weights
 from deblur.metrics import PSNR, infos_of_results
 from deblur.runs.states import differing_keys
+from scripts import gate
 
 OUTPUTS: Final = Path("outputs")
-_BLIND: Final = ("experiment=pretrained", "data.leaves=0.5")
+_IMAGES: Final = ("data.max_val_images=40", "data.max_test_images=40")
+_PHOTO: Final = ("experiment=photo", "data.leaves=0.85", "data.max_images=4080", *_IMAGES)
+_FURTHER: Final = (
+    *_PHOTO,
+    "weights=default",
+    "optimizer.lr=2e-3",
+    "trainer.max_epochs=4",
+    "blur.families.none.weight=0",
+)
+_NO_SHAKE: Final = ("blur.families.none.weight=0", "blur.families.trajectory.weight=0")
 TRAININGS: Final[Mapping[str, tuple[str, ...]]] = {
-    "mixed": (*_BLIND, "blur=mixed", "blur.families.none.weight=1.0"),
-    "gaussian": (*_BLIND, "blur=gaussian", "blur.sigma=[0.5,4.0]"),
-    "box": (*_BLIND, "blur=box", "blur.size=[3,11]"),
-    "motion": (*_BLIND, "blur=motion", "blur.length=[3.0,21.0]", "blur.angle=[0.0,180.0]"),
-    "disk": (*_BLIND, "blur=disk", "blur.radius=[1.0,5.0]"),
+    "default": _PHOTO,
+    "defocus": (*_FURTHER, *_NO_SHAKE, "blur.families.motion.weight=0"),
+    "motion": (
+        *(*_FURTHER, *_NO_SHAKE),
+        *(f"blur.families.{family}.weight=0" for family in ("gaussian", "box", "disk")),
+    ),
     "unrolled": (
         *("experiment=unrolled", "model.inner_width=56", "model.kernel_error=0.2"),
-        *("data.leaves=1", "data.max_images=2480", "data.max_val_images=40", "data.max_test_images=40"),
+        *("data.leaves=1", "data.max_images=2480", *_IMAGES),
         *("trainer.max_epochs=11", "blur.families.trajectory.extent=[3,31]"),
     ),
 }
-"""The overrides of the training of each network; its sweep is the name of its experiment."""
-HALVED: Final = ("unrolled",)  # stored in float16: larger than the others
+"""The overrides of the training of each network, in this order; its sweep is the name of its experiment."""
+UNBLURRED: Final[Mapping[str, tuple[str, ...]]] = {
+    "sharp": ("blur=none",),
+    "gaussian, sigma 0.5": ("blur=gaussian", "blur.sigma=0.5"),
+    "JPEG 75": ("blur=none", "blur.jpeg_quality=75"),
+}
+"""What a blind network should leave alone."""
+OWN: Final = "its own blur"
 PHOTOS: Final = ("data=photos", "data.eval_crop=512")
+GATES: Final = {"network alone": "gate=false", "with the gate": "gate=true"}
+Sets: TypeAlias = Mapping[str, tuple[str, ...]]  # overrides by the label of the images
 
 
-def main(faces: str | None = None) -> int:
-    """Train, measure and write all networks.
+def main(faces: str | None = None, photographs: str | None = None) -> int:
+    """Train, measure and write all networks, and the gate.
 
     Args:
         faces: a folder with real faces.
+        photographs: a folder with color photographs, CBSD68.
 
     Returns:
         The exit code.
     """
+    trained = {}
     for name, overrides in TRAININGS.items():
         code = train.main(list(overrides))
         if code:
             return code
-        run = _run_of(overrides)
-        trained = replace(load_trained(run), name=name)
-        sets = {"drawn images": (), "photographs": PHOTOS}
-        if faces:
-            sets["real faces"] = ("data=folder", f"data.root={faces}")
-        found = {label: _measured(run, more) for label, more in sets.items()}
+        trained[name] = replace(load_trained(_run_of(overrides)), name=name)
         file = pretrained_file(name)
-        write_weights(file, trained.network.state_dict(), describe(trained), half=name in HALVED)
-        card = model_card(trained, name, ["safetensors"])
-        write_text(FOLDER / f"{name}.md", f"{card.rstrip()}\n\n{_measurements(overrides, found)}")
+        write_weights(file, trained[name].network.state_dict(), describe(trained[name]), half=True)
         say(f"{file} holds {file.stat().st_size / 1e3:.0f} kB.")
+    code = gate.main()
+    if code:
+        return code
+    sets: dict[str, tuple[str, ...]] = {"drawn images": (), "photographs": PHOTOS}
+    folders = {"real faces": faces, "CBSD68": photographs}
+    sets |= {label: ("data=folder", f"data.root={folder}", "split=all") for label, folder in folders.items() if folder}
+    for name in TRAININGS:
+        color = trained[name].config["data"]["color"]
+        images = {label: (*overrides, f"data.color={color}") if overrides else () for label, overrides in sets.items()}
+        lines = [model_card(trained[name], name, ["safetensors"]).rstrip(), "", *_measurements(name, images)]
+        if name in BLIND:
+            lines += ["", *_gated(name, images)]
+        write_text(FOLDER / f"{name}.md", "\n".join(lines) + "\n")
     return 0
 
 
@@ -76,17 +104,18 @@ def _run_of(overrides: tuple[str, ...]) -> Path:
     return next(path.parent for path in found if not differing_keys(path.parent, config.plain()))
 
 
-def _measured(run: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
+def _measured(name: str, overrides: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return the means of a network on images, by the name that results have."""
     with tempfile.TemporaryDirectory() as folder:
-        if evaluate.main([f"run={run}", *overrides, "both_boundaries=false", f"output={folder}"]):
-            raise SystemExit(1)
-        summary = json.loads((Path(folder) / "metrics.json").read_text())
-    (boundary,) = summary["boundaries"].values()
-    (means,) = boundary["restorers"].values()
-    return dict(means)
+        found = measure(name, ["both_boundaries=false", f"output={folder}", *overrides])
+    (restorers,) = found.values()
+    (means,) = restorers.values()
+    return means
 
 
-def _measurements(overrides: tuple[str, ...], found: Mapping[str, Mapping[str, Any]]) -> str:
+def _measurements(name: str, sets: Sets) -> list[str]:
+    """Return the lines of a card that tell what a network restores of its own blur."""
+    found = {label: _measured(name, overrides) for label, overrides in sets.items()}
     infos = infos_of_results(next(iter(found.values())))
     header = ["images", "how many"]
     rows = {label: [label, str(one["images"])] for label, one in found.items()}
@@ -99,27 +128,71 @@ def _measurements(overrides: tuple[str, ...], found: Mapping[str, Mapping[str, A
                 rows[label].append(f"{one['gain']:+{info.digits}}")
         if info == PSNR.info:
             header.append(f"gain{unit}")
-    lines = [
+    return [
         "## Measured on",
         "",
-        f"| {' | '.join(header)} |",
-        f"|---|{'---:|' * (len(header) - 1)}",
-        *(f"| {' | '.join(row)} |" for row in rows.values()),
+        *_table(header, rows.values()),
         "",
         "Means over the images, each blurred as in the training. The drawn images are the test images of the training,",
-        "the real faces are of the Kaggle set `scribbless/another-anime-face-dataset`; the",
+        "the real faces are of the Kaggle set `scribbless/another-anime-face-dataset`, CBSD68 are 68 photographs; the",
         "photographs are those of `data=photos`, their middle of 512x512 px. None of these has been trained on. Made",
         "with",
         "",
-        f"    python -m deblur.train {' '.join(overrides)}",
-        "    python -m deblur.evaluate run=RUN both_boundaries=false",
-        f"    python -m deblur.evaluate run=RUN both_boundaries=false {' '.join(PHOTOS)}",
-        "    python -m deblur.evaluate run=RUN both_boundaries=false data=folder data.root=FACES",
+        f"    python -m deblur.train {' '.join(TRAININGS[name])}",
+        *(f"    python -m deblur.evaluate run={name} both_boundaries=false {_shown(label, sets)}" for label in sets),
     ]
-    return "\n".join(lines) + "\n"
+
+
+def _gated(name: str, sets: Sets) -> list[str]:
+    """Return the lines of a card that tell what a network does to images without visible blur, and what its gate does.
+
+    Each cell has the mean gain and the fraction of degraded images.
+    """
+    header = [
+        "images",
+        *(f"{label}, {gate}" for label in (OWN, *UNBLURRED) for gate in ("network alone", "with the gate")),
+    ]
+    inputs = {OWN: (), **UNBLURRED}
+    given_inputs = [" ".join(overrides) for overrides in UNBLURRED.values()]
+    rows = []
+    for label, images in sets.items():
+        cells = [label]
+        for overrides in inputs.values():
+            for asked in GATES.values():
+                means = _measured(name, (*images, *overrides, asked))
+                gain = "" if means["gain"] is None else f"{means['gain']:+.2f} dB, "
+                cells.append(f"{gain}{means['degraded']:.1%}")
+        rows.append(cells)
+    return [
+        "## Images that are sharp already",
+        "",
+        "`restore` applies the correction of the network as far as a [gate](gate.md) finds it fit at each place.",
+        "Gain (sharp images have none) and fraction of images that are degraded:",
+        "",
+        *_table(header, rows),
+        "",
+        f"    python -m deblur.evaluate run={name} both_boundaries=false gate=true {_shown('photographs', sets)} INPUT",
+        "",
+        f"INPUT is nothing for its own blur, or one of {', '.join(f'`{given}`' for given in given_inputs)}.",
+    ]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(header)} |",
+        f"|---|{'---:|' * (len(header) - 1)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _shown(label: str, sets: Sets) -> str:
+    """Return the overrides of a set of images, with the name of the set for its folder."""
+    place = {"real faces": "FACES"}.get(label, label)
+    shown = (f"data.root={place}" if one.startswith("data.root=") else one for one in sets[label])
+    return " ".join(shown)
 
 
 if __name__ == "__main__":
-    if not all(Path(given).is_dir() for given in sys.argv[1:]):
-        sys.exit("Give a folder with real faces, or nothing.")
-    sys.exit(main(*sys.argv[1:2]))
+    if len(sys.argv) > 3 or not all(Path(given).is_dir() for given in sys.argv[1:]):
+        sys.exit("Give a folder with real faces and one with the photographs of CBSD68, or nothing.")
+    sys.exit(main(*sys.argv[1:]))

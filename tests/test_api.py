@@ -126,8 +126,8 @@ def test_every_public_name_is_there_and_listed() -> None:
         (lambda: deblur.kernel("varying"), "blur=varying has no single kernel: it varies over the image"),
         (lambda: deblur.metric("nme"), "give psnr, ssim, psnr_y, ssim_y, ms_ssim, vif, mse."),
         (lambda: deblur.measure("nowhere"), "nowhere does not exist"),
-        (lambda: deblur.measure("mixed", ["sweep=mine"]), "Give one of run=DIR, sweep=NAME"),
-        (lambda: deblur.measure("mixed", ["optimal_linear=true"]), "optimal_linear does not read run"),
+        (lambda: deblur.measure("default", ["sweep=mine"]), "Give one of run=DIR, sweep=NAME"),
+        (lambda: deblur.measure("default", ["optimal_linear=true"]), "optimal_linear does not read run"),
     ],
 )
 def test_a_mistake_is_one_sentence(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.choices import DEFAULT_COLOR, PRETRAINED, Accelerator, Color, Precision, refusal
+from deblur.choices import DEFAULT_COLOR, DEFAULT_NETWORK, PRETRAINED, Accelerator, Color, Precision, refusal
 from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
 from deblur.inference.blending import blended
@@ -276,7 +276,7 @@ class _Blend:
 
 
 def load(
-    network: str | Path = "mixed",
+    network: str | Path = DEFAULT_NETWORK,
     *,
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
@@ -286,12 +286,12 @@ def load(
     """Load a network that restores images.
 
         import deblur
-        restorer = deblur.load("mixed")  # or the folder of a run, a checkpoint, an exported file
+        restorer = deblur.load("default")  # or the folder of a run, a checkpoint, an exported file
         sharper = restorer(image)  # a NumPy array (H, W) or (H, W, 3), uint8, uint16 or in [0, 1]
 
     Args:
-        network: the name of a pretrained network (mixed, gaussian, box, motion, disk, unrolled), or the path of a run's
-            folder, a checkpoint, or an exported .safetensors or .onnx file.
+        network: the name of a pretrained network (default, defocus, motion, unrolled), or the path of a run's folder, a
+            checkpoint, or an exported .safetensors or .onnx file.
         accelerator: auto takes a GPU if there is one.
         precision: auto computes 8-bit images in bfloat16 if the hardware multiplies it, all others in float32.
         self_ensemble: of a non-blind network, take the mean of its restorations of the eight orientations of the

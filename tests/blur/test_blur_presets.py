@@ -161,8 +161,8 @@ def test_another_mixture_is_another_configuration(choose: Compose, overrides: tu
 
 
 def test_the_network_that_is_pretrained_can_be_trained_on_the_mixture_that_it_was_trained_on(compose: Compose) -> None:
-    then = build(load_trained(pretrained_file("mixed")).config["blur"], Degradation)
-    now = built(compose(*TRAININGS["mixed"]))
+    then = build(load_trained(pretrained_file("default")).config["blur"], Degradation)
+    now = built(compose(*TRAININGS["default"]))
     assert isinstance(then, Mixed)
     assert isinstance(now, Mixed)
     assert now.probabilities == then.probabilities

@@ -50,7 +50,7 @@ def test_the_hash_is_blind_to_what_cannot_change_the_result(key: str, value: obj
         ("callbacks.lr_monitor", {"_target_": "lightning.pytorch.callbacks.EMAWeightAveraging"}),
         ("callbacks.ema", {"_target_": "lightning.pytorch.callbacks.EMAWeightAveraging"}),
         ("scheduler", {"_target_": "x"}),
-        ("weights", "mixed"),
+        ("weights", "default"),
         ("weights", "/runs/a"),
         ("seed", 1),
     ],

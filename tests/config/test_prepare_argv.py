@@ -192,8 +192,8 @@ def test_a_path_arrives_in_every_job_of_a_sweep(accepted: Accepted, workplace: P
 @pytest.mark.parametrize(
     ("override", "prepared"),
     [
-        ("weights=mixed", "weights='mixed'"),
-        ("weights=mixed,box", "weights='mixed','box'"),
+        ("weights=default", "weights='default'"),
+        ("weights=default,motion", "weights='default','motion'"),
         ("weights=null,mixed", "weights=null,'mixed'"),
         ("weights=a b/c,runs/(2)", "weights='a b/c','runs/(2)'"),
         ("weights=null", "weights=null"),

@@ -353,7 +353,7 @@ def test_a_small_image_needs_no_detail() -> None:
 def test_what_is_seen_of_a_photo_is_said_and_decides_the_scale() -> None:
     sharp = np.block([[draw(9001, 2 * row + column) for column in range(2)] for row in range(2)])
     blurred = DecodedImage(degraded(sharp, Disk(12.0), "a"), None, "PNG")
-    network = load("disk", accelerator="cpu")
+    network = load("defocus", accelerator="cpu")
     seen = examined(blurred, network)
     assert seen is not None
     assert seen.scale <= 1 / 2

@@ -129,6 +129,6 @@ def smooth() -> NDArray[np.float64]:
 )
 def test_images_are_restored_alike(levels: type[np.unsignedinteger[Any]], precision: Any, allowed: int) -> None:
     image = np.round(smooth() * np.iinfo(levels).max).astype(levels)
-    there = deblur.load("mixed", accelerator="gpu", precision=precision)(image).astype(int)
-    here = deblur.load("mixed", accelerator="cpu", precision="32-true")(image).astype(int)
+    there = deblur.load("default", accelerator="gpu", precision=precision)(image).astype(int)
+    here = deblur.load("default", accelerator="cpu", precision="32-true")(image).astype(int)
     assert np.abs(there - here).max() <= allowed  # 6 of 65535: TF32 would be a hundred off

@@ -152,7 +152,7 @@ def test_noise_is_refused_where_nothing_takes_it(
     overrides: tuple[str, ...], sentence: str, capfd: pytest.CaptureFixture[str], cache_root: Path, tmp_path: Path
 ) -> None:
     places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}")
-    assert evaluate.main(("run=mixed", "data.max_images=16", *overrides, *places)) == 2
+    assert evaluate.main(("run=default", "data.max_images=16", *overrides, *places)) == 2
     assert sentence in capfd.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -217,9 +217,9 @@ def test_the_noise_of_a_photograph_is_estimated_or_given(unrolled: Workplace, tm
         with pytest.raises(ValueError, match="give a number from 0 to 255"):
             restorer(blurred, kernel=kernel, noise_sigma=wrong)
     with pytest.raises(ValueError, match="takes no noise"):
-        deblur.load("mixed", accelerator="cpu")(blurred, noise_sigma=2)
+        deblur.load("default", accelerator="cpu")(blurred, noise_sigma=2)
     with pytest.raises(UserError, match="self_ensemble is for a non-blind network, such as unrolled, and mixed is"):
-        deblur.load("mixed", self_ensemble=True)
+        deblur.load("default", self_ensemble=True)
     Image.fromarray(blurred).save(tmp_path / "a.png")
     command = [str(tmp_path / "a.png"), f"--network={unrolled.run}", "--known-blur=motion length=9 angle=30"]
     assert restore.main([*command, "--noise-sigma=25", "--accelerator=cpu", "--precision=32-true"]) == 0

@@ -115,7 +115,7 @@ def test_known_kernels_and_noise_have_no_gate(identity: Path, known_kernel: Path
     assert [each.is_gated for each in (blind, known, noise)] == [True, False, False]
 
 
-@pytest.mark.parametrize("name", ["mixed", "box"])
+@pytest.mark.parametrize("name", ["default", "defocus"])
 def test_sharp_images_stay(name: str) -> None:
     restorer = deblur.load(name, precision="32-true", accelerator="cpu")
     with_gate, alone = [], []
@@ -129,7 +129,7 @@ def test_sharp_images_stay(name: str) -> None:
 
 
 def test_blurred_images_are_restored() -> None:
-    restorer = deblur.load("box", precision="32-true", accelerator="cpu")
+    restorer = deblur.load("defocus", precision="32-true", accelerator="cpu")
     for index in range(3):
         sharp = draw(7, UNSEEN + index)
         blurred = degraded(sharp, Box(7), str(index))

@@ -78,7 +78,7 @@ def test_the_widths_of_a_training(section: dict[str, Any], widths: dict[str, tup
      ("motion", 80, 1 / 4), ("none", 0, 1), ("defocus", 9000, 1 / 16)],
 )  # fmt: skip
 def test_the_scale_is_the_largest_at_which_the_blur_fits(kind: str, width: float, scale: float) -> None:
-    assert scale_for(blur(kind, width), pretrained_settings("mixed")) == pytest.approx(scale)
+    assert scale_for(blur(kind, width), pretrained_settings("default")) == pytest.approx(scale)
 
 
 def test_the_scale_is_1_if_the_blur_of_the_training_is_not_known() -> None:
@@ -89,12 +89,12 @@ def test_the_scale_is_1_if_the_blur_of_the_training_is_not_known() -> None:
 @pytest.mark.parametrize(
     ("kind", "width", "network", "scale", "expected"),
     [
-        ("none", 0, "mixed", 1, ["no blur (90 % sure)", "It is sharp already"]),
-        ("motion", 14, "mixed", 1, ["motion blur, about 14 px at 30 degrees (90 % sure)."]),
-        ("motion", 14, "disk", 1, ["not trained on motion blur", "mixed or motion would fit", "non-blind"]),
-        ("defocus", 40, "disk", 1, ["at most 10 px", "a scale of 0.25", "non-blind"]),
-        ("defocus", 40, "disk", 0.25, ["Restored at 1/4 of its size, where it is as wide as", "10 px at most"]),
-        ("motion", 5, "disk", 1, ["not trained on motion blur"]),
+        ("none", 0, "default", 1, ["no blur (90 % sure)", "It is sharp already"]),
+        ("motion", 14, "default", 1, ["motion blur, about 14 px at 30 degrees (90 % sure)."]),
+        ("motion", 14, "defocus", 1, ["not trained on motion blur", "default or motion would fit", "non-blind"]),
+        ("defocus", 40, "defocus", 1, ["at most 10 px", "a scale of 0.25", "non-blind"]),
+        ("defocus", 40, "defocus", 0.25, ["Restored at 1/4 of its size, where it is as wide as", "10 px at most"]),
+        ("motion", 5, "defocus", 1, ["not trained on motion blur"]),
     ],
 )
 def test_what_would_help_is_said(kind: str, width: float, network: str, scale: float, expected: list[str]) -> None:
@@ -105,7 +105,7 @@ def test_what_would_help_is_said(kind: str, width: float, network: str, scale: f
 
 
 def test_no_advice_is_given_on_an_unsure_kind() -> None:
-    assert "hardly" not in seen_text(blur("motion", 14, 0.5), "disk", pretrained_settings("disk"), 1)
+    assert "hardly" not in seen_text(blur("motion", 14, 0.5), "defocus", pretrained_settings("defocus"), 1)
 
 
 def test_a_network_of_one_strength_is_advised_against_on_weak_blur() -> None:
@@ -128,7 +128,7 @@ def sharp_and_blurred(folder: Path) -> Path:
 
 def test_each_image_has_its_line(command: Command, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    done = command(sharp_and_blurred(tmp_path / "in"), f"--output={tmp_path / 'out'}", "--network=disk")
+    done = command(sharp_and_blurred(tmp_path / "in"), f"--output={tmp_path / 'out'}", "--network=defocus")
     assert done.code == 0, done.err
     said = {line.partition(":")[0]: line for line in " ".join(done.out.split("\n\n")).splitlines()}
     assert "sharp already" in said["sharp.png"]

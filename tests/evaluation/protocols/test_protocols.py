@@ -170,7 +170,7 @@ def test_each_run_of_a_list_may_begin_with_the_home_folder(
 def test_a_gray_network_restores_color_pairs(name: str, tmp_path: Path, measured: Measure) -> None:
     write, count = LAYOUTS[name]
     write(tmp_path / "data")
-    found = measured(f"protocol={name}", f"data.root={tmp_path / 'data'}", "run=mixed", "color=channels")
+    found = measured(f"protocol={name}", f"data.root={tmp_path / 'data'}", "run=default", "color=channels")
     (one,) = found.summary["results"]
     assert one["images"] == count
     assert "(each channel)" in one["method"]
@@ -208,28 +208,31 @@ def test_levins_photographs_are_measured_up_to_a_shift(levin: Path, measured: Me
         ),
         (("protocol=levin2009", "data.root=ROOT"), "A protocol needs methods to measure: give run=DIR"),
         (
-            ("protocol=levin2009", "data=folder", "data.root=ROOT", "run=mixed"),
+            ("protocol=levin2009", "data=folder", "data.root=ROOT", "run=default"),
             "leave out data=folder, and give data.root",
         ),
-        (("protocol=hide", "data.root=ROOT", "data.max_images=3", "run=mixed"), "does not read data.max_images"),
-        (("protocol=hide", "data.root=ROOT", "blur=box", "run=mixed"), "protocol does not read blur"),
-        (("protocol=hide", "data.root=ROOT", "metrics=[vif]", "run=mixed"), "protocol does not read metrics"),
-        (("protocol=hide", "data.root=ROOT", "protocol.cut=3", "run=mixed"), "protocol.cut is unknown"),
+        (("protocol=hide", "data.root=ROOT", "data.max_images=3", "run=default"), "does not read data.max_images"),
+        (("protocol=hide", "data.root=ROOT", "blur=box", "run=default"), "protocol does not read blur"),
+        (("protocol=hide", "data.root=ROOT", "metrics=[vif]", "run=default"), "protocol does not read metrics"),
+        (("protocol=hide", "data.root=ROOT", "protocol.cut=3", "run=default"), "protocol.cut is unknown"),
         (("protocol=hide", "data.root=ROOT", "run=[mixed,ROOT/none]"), "none does not exist: give a run's folder"),
         (("protocol=hide", "data.root=ROOT", "run=[]"), "run=[] names a run by nothing: give run=DIR or run=[DIR,DIR]"),
         (("protocol=hide", "data.root=ROOT", "run=[mixed,,mixed]"), "run=[mixed,,mixed] names a run by nothing"),
         (("run=[mixed,mixed]",), "only a protocol puts several networks into one table: give one run=DIR, or add"),
-        (("protocol=hid", "data.root=ROOT", "run=mixed"), "Did you mean hide?"),
-        (("protocol=circular", "data.root=ROOT", "run=mixed"), "protocol.kernels is missing: give a folder of kernels"),
-        (("protocol.kernels=ROOT", "run=mixed"), "it belongs to protocol=circular or levin_kernels."),
-        (("protocol=levin2009", "data.root=ROOT", "protocol.noise_sigma=[1,1]", "run=mixed"), "name each level once"),
+        (("protocol=hid", "data.root=ROOT", "run=default"), "Did you mean hide?"),
         (
-            ("protocol=levin2009", "data.root=ROOT", "protocol.noise_sigma=[-1]", "run=mixed"),
+            ("protocol=circular", "data.root=ROOT", "run=default"),
+            "protocol.kernels is missing: give a folder of kernels",
+        ),
+        (("protocol.kernels=ROOT", "run=default"), "it belongs to protocol=circular or levin_kernels."),
+        (("protocol=levin2009", "data.root=ROOT", "protocol.noise_sigma=[1,1]", "run=default"), "name each level once"),
+        (
+            ("protocol=levin2009", "data.root=ROOT", "protocol.noise_sigma=[-1]", "run=default"),
             "is not allowed: give a list",
         ),
-        (("protocol=levin2009", "data.root=ROOT", "protocol.max_images=0", "run=mixed"), "a whole number from 1 up"),
+        (("protocol=levin2009", "data.root=ROOT", "protocol.max_images=0", "run=default"), "a whole number from 1 up"),
         (
-            ("protocol=circular", "data.root=ROOT", "protocol.kernels=ROOT/none", "run=mixed"),
+            ("protocol=circular", "data.root=ROOT", "protocol.kernels=ROOT/none", "run=default"),
             "none is no folder: give one with kernels",
         ),
     ],
@@ -239,7 +242,7 @@ def test_wrong_words_are_a_sentence(overrides: tuple[str, ...], sentence: str, t
 
 
 def test_a_color_without_effect_is_refused(images: Path, refused: Refuse) -> None:
-    said = refused(*words(images, "run=mixed", "color=luma"))
+    said = refused(*words(images, "run=default", "color=luma"))
     assert "color=luma is for a gray network on RGB images" in said
 
 
@@ -284,7 +287,7 @@ def test_a_network_that_does_not_fit_is_refused(
     for key, value in {"name": "net", **attributes}.items():
         setattr(net, key, value)
     monkeypatch.setattr(session, "open_subject", lambda *_: _Subject(net))
-    assert sentence in refused(f"protocol={name}", f"data.root={root}", "run=mixed")
+    assert sentence in refused(f"protocol={name}", f"data.root={root}", "run=default")
 
 
 @pytest.fixture
@@ -316,7 +319,7 @@ def test_images_that_a_network_has_seen_are_counted(
         return found
 
     monkeypatch.setattr(session, "open_subject", with_seen)
-    found = measured("protocol=levin2009", f"data.root={levin_like}", "run=mixed")
+    found = measured("protocol=levin2009", f"data.root={levin_like}", "run=default")
     assert "was trained or validated on 1 of these images, which flatters it." in found.shown
 
 
