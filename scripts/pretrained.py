@@ -32,8 +32,8 @@ _FURTHER: Final = (
     *_PHOTO,
     "weights=default",
     "optimizer.lr=2e-3",
-    "trainer.max_epochs=4",
-    "blur.families.none.weight=0",
+    "trainer.max_epochs=2",
+    "trainer.check_val_every_n_epoch=2",
 )
 _NO_SHAKE: Final = ("blur.families.none.weight=0", "blur.families.trajectory.weight=0")
 TRAININGS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -416,28 +416,28 @@ def test_all_that_are_pretrained_can_be_chosen(folder: Path, network_at: Network
 
 
 def test_a_network_of_ones_own_comes_first(folder: Path, tmp_path: Path, network_at: NetworkAt) -> None:
-    network_at(folder / "mixed.safetensors")
+    network_at(folder / "default.safetensors")
     networks = Networks(str(network_at(tmp_path / "mine.safetensors")))
     (label, first), (_, second) = networks.choices
     assert label == "mine (your own network)"
     assert networks.get(first).name == "mine"
-    assert second == "mixed"
+    assert second == "default"
 
 
 def test_what_is_missing_is_told_and_cannot_be_chosen(folder: Path, network_at: NetworkAt) -> None:
-    network_at(folder / "box.safetensors")
+    network_at(folder / "defocus.safetensors")
     networks = Networks()
-    assert [name for _, name in networks.choices] == ["box"]
+    assert [name for _, name in networks.choices] == ["defocus"]
     assert networks.missing == (
-        "This installation lacks the files of these networks: mixed, gaussian, motion, disk, unrolled. "
+        "This installation lacks the files of these networks: default, motion, unrolled. "
         "Install the package again."
     )
-    with pytest.raises(UserError, match="There is no network mixed: choose one of box"):
-        networks.get("mixed")
+    with pytest.raises(UserError, match="There is no network sharp: choose one of defocus"):
+        networks.get("sharp")
 
 
 def test_a_name_of_any_length_is_one_line_to_choose(folder: Path, tmp_path: Path, network_at: NetworkAt) -> None:
-    network_at(folder / "mixed.safetensors")
+    network_at(folder / "default.safetensors")
     weights, description = read_weights(network_at(tmp_path / "mine.safetensors"))
     write_weights(tmp_path / "mine.safetensors", weights, description | {"name": f"a\x1b\n{'b' * 300}"})
     (label, _), _ = Networks(str(tmp_path / "mine.safetensors")).choices
@@ -454,11 +454,11 @@ def test_a_damaged_network_is_told_before_there_is_a_page(folder: Path, network_
 
 
 def test_a_network_is_loaded_once(folder: Path, network_at: NetworkAt) -> None:
-    path = network_at(folder / "box.safetensors")
+    path = network_at(folder / "defocus.safetensors")
     networks = Networks()
-    first = networks.get("box")
+    first = networks.get("defocus")
     path.write_bytes(b"damaged")
-    assert networks.get("box") is first
+    assert networks.get("defocus") is first
 
 
 @pytest.mark.usefixtures("folder")
@@ -468,6 +468,6 @@ def test_without_any_network_there_is_no_page() -> None:
 
 
 def test_a_wrong_run_is_refused_at_once(folder: Path, network_at: NetworkAt) -> None:
-    network_at(folder / "box.safetensors")
+    network_at(folder / "defocus.safetensors")
     with pytest.raises(UserError, match="There is no network absent"):
         Networks("absent")

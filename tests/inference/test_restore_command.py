@@ -155,7 +155,7 @@ def test_mistakes_are_sentences_and_leave_nothing(command: Command, identity: Pa
         (f"{tmp_path / 'in'}", run, f"--output={tmp_path / 'a.png'}"): "is no folder, but ",
         (decoded, run, f"--output={tmp_path / 'a.png' / 'deep'}"): "cannot be written",
         (decoded, f"--network={tmp_path / 'none'}"): "There is no network",
-        (decoded, "--network=best"): "There is no network best: give mixed, gaussian, box, motion, disk",
+        (decoded, "--network=best"): "There is no network best: give default, defocus, motion or unr",
         (
             decoded,
             run,

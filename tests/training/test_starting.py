@@ -48,15 +48,15 @@ def test_a_network_gets_the_weights_in_place(compose: Compose, tmp_path: Path) -
 def test_the_error_names_the_overrides_that_build_the_pretrained_network(
     compose: Compose, tmp_path: Path, name: str
 ) -> None:
-    config = compose(f"weights={name}")
+    config = compose(f"weights={name}", "data.color=rgb")
     assert config.weights == name
     message = refused(config, tmp_path / "run")
     assert message == (
-        f"weights={name} holds a network of ResNet with blocks=3, width=40, unshuffle=3, end_kernel_size=3, and the "
+        f"weights={name} holds a network of ResNet with blocks=7, width=56, unshuffle=3, end_kernel_size=3, and the "
         "command builds one of SRCNN with kernel_sizes=[9,1,5], widths=[64,32], residual=true, dilations=null: give "
-        "model=resnet model.width=40."
+        "model=resnet model.blocks=7 model.width=56."
     )
-    config = compose(f"weights={name}", *message.removesuffix(".").partition(": give ")[2].split())
+    config = compose(f"weights={name}", "data.color=rgb", *message.removesuffix(".").partition(": give ")[2].split())
     refuse_unfit_weights(config, tmp_path / "run")
     network = build_network(config.model)
     start = begin(config, network)
@@ -129,11 +129,11 @@ def test_files_that_hold_no_usable_weights_are_refused(compose: Compose, tmp_pat
     model = {"_target_": "theirs.Net"}
     write_weights(tmp_path / "theirs.safetensors", {}, {"name": "x", "settings": {"model": model, "blur": BOX}})
     assert of("nett.safetensors") == (
-        f"weights={tmp_path / 'nett.safetensors'} does not exist: give the name of a pretrained network (mixed, "
-        "gaussian, box, motion, disk or unrolled), a run's folder, a checkpoint, or an exported .safetensors file. "
+        f"weights={tmp_path / 'nett.safetensors'} does not exist: give the name of a pretrained network (default, "
+        "defocus, motion or unrolled), a run's folder, a checkpoint, or an exported .safetensors file. "
         f"Did you mean {tmp_path / 'net.safetensors'}?"
     )
-    assert of("mixd").endswith(" Did you mean mixed?")
+    assert of("defalt").endswith(" Did you mean default?")
     assert "is no safetensors file, or is damaged" in of("half.safetensors")
     assert "text.ckpt is no checkpoint of this program, or is damaged" in of("text.ckpt")
     assert of("net.onnx") == (

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from known_blurs import KERNELS, unrolled
+from network_files import write_network
 from numpy.typing import NDArray
 from protocol_layouts import LAYOUTS, Measure, noisy_image
 from torch import Tensor
@@ -170,7 +171,8 @@ def test_each_run_of_a_list_may_begin_with_the_home_folder(
 def test_a_gray_network_restores_color_pairs(name: str, tmp_path: Path, measured: Measure) -> None:
     write, count = LAYOUTS[name]
     write(tmp_path / "data")
-    found = measured(f"protocol={name}", f"data.root={tmp_path / 'data'}", "run=default", "color=channels")
+    network = write_network(tmp_path / "gray.safetensors", (3, 1))
+    found = measured(f"protocol={name}", f"data.root={tmp_path / 'data'}", f"run={network}", "color=channels")
     (one,) = found.summary["results"]
     assert one["images"] == count
     assert "(each channel)" in one["method"]
@@ -242,7 +244,7 @@ def test_wrong_words_are_a_sentence(overrides: tuple[str, ...], sentence: str, t
 
 
 def test_a_color_without_effect_is_refused(images: Path, refused: Refuse) -> None:
-    said = refused(*words(images, "run=default", "color=luma"))
+    said = refused(*words(images, "run=unrolled", "color=luma"))
     assert "color=luma is for a gray network on RGB images" in said
 
 
