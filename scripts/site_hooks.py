@@ -10,13 +10,14 @@ import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
-
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
+from typing import TYPE_CHECKING, Any, Final
 
 from scripts.configuration_reference import reference
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 HOME: Final = "README.md"
@@ -31,7 +32,7 @@ _origins: dict[str, str] = {}
 """The file in the repository that a page of the site shows, by the name of the page."""
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
+def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """Add the home page, the notebooks and the files outside `docs/` that pages link to."""
     _origins.clear()
     _add(files, config, "index.md", HOME, (ROOT / HOME).read_text(encoding="utf-8"))
@@ -52,7 +53,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: "Page", **_: Any) -> str:
     """Turn links of the repository into links of the site, and add the tables of the configuration."""
     name = page.file.src_uri
     if name == "configuration.md":
@@ -158,7 +159,9 @@ def _source_text(target: str) -> str:
     return f"# {target}\n\n```{_LANGUAGES.get(path.suffix, 'text')}\n{text.rstrip()}\n```\n"
 
 
-def _add(files: Files, config: MkDocsConfig, name: str, origin: str, text: str) -> None:
+def _add(files: "Files", config: "MkDocsConfig", name: str, origin: str, text: str) -> None:
+    from mkdocs.structure.files import File  # the extra `docs`, which tests of this module do not need
+
     # A page of a folder has links to its files, as if it lay in the folder
     _origins[name] = f"{origin}/index" if (ROOT / origin).is_dir() else origin
     files.append(File.generated(config, name, content=text))
