@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow test-all test-demo bench-gpu grid report pretrained gate estimator tensorboard lint clean
+.PHONY: help train test test-slow test-all test-demo bench-gpu grid report pretrained gate estimator tensorboard lint docs dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,16 @@ lint: $(INSTALLED) ## check format, style, types and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/codespell
+
+docs: $(INSTALLED) ## build the documentation site into outputs/docs
+	PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+	@echo "The site is outputs/docs/index.html"
+
+dist: $(INSTALLED) ## build wheel and sdist into dist, and check them as an index would
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation
+	@$(BIN)/python -m twine check --strict dist/*
 
 clean: ## remove caches and build products; outputs and the environment stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

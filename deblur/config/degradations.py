@@ -99,7 +99,10 @@ def section_of(kind: type[Degradation], *, is_complete: bool) -> type[Target]:
             Field(description="the families to draw from, each with its parameters"),
         )
     cameras = ", ".join(f"{CAMERAS}={name}" for name in options(CAMERAS))
-    fields[_CAMERA] = (_camera_section() | None, Field(None, description=f"a camera: {cameras}"))
+    fields[_CAMERA] = (
+        _camera_section() | None,
+        Field(None, title="what the light goes through", description=f"a camera: {cameras}"),
+    )
     return create_model(kind.__name__, __base__=Target if is_complete else OpenTarget, **fields)
 
 

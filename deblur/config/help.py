@@ -49,12 +49,12 @@ def _groups(config_name: str) -> list[str]:
 
 
 def _lines(config: DictConfig, config_name: str) -> Iterator[str]:
-    meanings = dict(_meanings(conf_dir() / f"{config_name}.yaml"))
+    meanings = dict(file_meanings(conf_dir() / f"{config_name}.yaml"))
     for group, choice in config.hydra.runtime.choices.items():
         file = conf_dir() / str(group) / f"{choice}.yaml"
         if not group.startswith("hydra/") and file.is_file():
             section = group.replace("/", ".")
-            meanings |= {f"{section}.{key}": meaning for key, meaning in _of_option(file).items()}
+            meanings |= {f"{section}.{key}": meaning for key, meaning in option_meanings(file).items()}
     plain = OmegaConf.to_container(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
     yield from _section(plain, "", SCHEMAS[config_name], meanings)
 
@@ -70,7 +70,7 @@ def _section(content: Any, prefix: str, known: type[Section] | None, meanings: M
         if isinstance(value, dict) and value:
             yield f"{indent}{key}:"
             within = None if field is None else section_within(field)
-            yield from _section(value, f"{name}.", _schema_of(name, value) or within, meanings)
+            yield from _section(value, f"{name}.", section_schema(name, value) or within, meanings)
             continue
         setting = f"{indent}{key}: {shown(value)}"
         explanations = [meanings.get(name, ""), "" if field is None else f"Allowed: {allowed(field)}"]
@@ -79,7 +79,7 @@ def _section(content: Any, prefix: str, known: type[Section] | None, meanings: M
         yield from (" " * (_COLUMN + 2) + line for line in explained[1:])
 
 
-def _schema_of(name: str, content: Mapping[str, Any]) -> type[Section] | None:
+def section_schema(name: str, content: Mapping[str, Any]) -> type[Section] | None:
     """Return the schema of a section; None for that of a user's own class."""
     if name == "blur" and "_target_" in content:
         from deblur.config.degradations import class_of, is_ours, section_of  # imports OpenCV
@@ -91,17 +91,17 @@ def _schema_of(name: str, content: Mapping[str, Any]) -> type[Section] | None:
 
 
 @functools.cache
-def _of_option(file: Path) -> Mapping[str, str]:
-    """Return the meanings of a group's option, and of those that it is based on."""
+def option_meanings(file: Path) -> Mapping[str, str]:
+    """Return the meanings of the keys of a group's option, and of those that it is based on."""
     bases = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     found: dict[str, str] = {}
     for base in bases.get("defaults", []):
         if isinstance(base, str) and base != "_self_":
-            found |= _of_option(file.with_name(f"{base}.yaml"))
-    return found | dict(_meanings(file))
+            found |= option_meanings(file.with_name(f"{base}.yaml"))
+    return found | dict(file_meanings(file))
 
 
-def _meanings(file: Path) -> Iterator[tuple[str, str]]:
+def file_meanings(file: Path) -> Iterator[tuple[str, str]]:
     """Yield the dotted keys of a YAML file and the comment behind each."""
     text = file.read_text(encoding="utf-8")
     lines = text.split("\n")

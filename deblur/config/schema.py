@@ -264,7 +264,7 @@ class Trainer(OpenTarget):
 
     target: str = Field(alias="_target_", description="lightning.pytorch.Trainer")
     max_epochs: int = Field(ge=1)
-    check_val_every_n_epoch: int = Field(1, ge=1)
+    check_val_every_n_epoch: int = Field(1, ge=1, title="epochs from one validation to the next")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
