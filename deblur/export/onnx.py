@@ -103,7 +103,7 @@ def _converted(network: nn.Module, description: Mapping[str, Any], half: bool) -
     from onnx import helper
 
     try:
-        with _quiet():
+        with quiet():
             program: Any = torch.onnx.export(
                 _Whole(network).eval(),
                 (torch.from_numpy(_images(network, _TRACED)),),
@@ -121,18 +121,23 @@ def _converted(network: nn.Module, description: Mapping[str, Any], half: bool) -
         reason = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:200]
         raise UserError(f"The network cannot be converted to ONNX ({reason}): take --format safetensors.") from error
     model = program.model_proto
-    for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
-        del node.metadata_props[:]  # paths of source files on this machine
-        node.ClearField("doc_string")
-    del model.graph.metadata_props[:]
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
-        del value.metadata_props[:]
+    remove_sources(model)
     if half:
         from deblur.export.precisions import with_half_weights
 
         with_half_weights(model)
     helper.set_model_props(model, {KEY: write_description(description)})
     return bytes(model.SerializeToString())
+
+
+def remove_sources(model: Any) -> None:
+    """Remove from a converted graph what the exporter notes of each operator: paths of source files on this machine."""
+    for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
+    del model.graph.metadata_props[:]
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
 
 
 def _was_stopped(error: BaseException | None) -> bool:
@@ -222,7 +227,7 @@ def _remainder(position: Any, divisor: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Leave out warnings of the exporter about torchvision, which is not used, and about torch's internals."""
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     before = log.level
@@ -230,6 +235,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
+            warnings.filterwarnings("ignore", "# The axis name: .* will not be used")
             yield
     finally:
         log.setLevel(before)

@@ -41,11 +41,12 @@ def with_half_weights(model: ModelProto) -> None:
 
 
 def quantized(content: bytes, samples: Sequence[Sample]) -> ModelProto:
-    """Return a graph whose convolutions, but the last one, have weights and inputs of 8 bits.
+    """Return a graph whose convolutions between the first and the last one have weights and inputs of 8 bits.
 
     Each filter has its own scale. The weights use 7 of the 8 bits: processors without VNNI add pairs of products in 16
-    bits, which larger ones overflow, so that the same file would give another image there. The last layer, whose output
-    is the correction of the image, stays in float32: 8 bits would round it to steps of about a gray level.
+    bits, which larger ones overflow, so that the same file would give another image there. The first and the last layer
+    have few of the products and stay in float32: 8 bits would round the image, and its correction to steps of about a
+    gray level.
 
     Args:
         content: of the file in float32.
@@ -60,8 +61,8 @@ def quantized(content: bytes, samples: Sequence[Sample]) -> ModelProto:
             file,
             _Blurred(samples),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
-            nodes_to_exclude=convolutions[-1:],
+            op_types_to_quantize=["Conv", "Relu"],
+            nodes_to_exclude=[convolutions[0], convolutions[-1]],
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
