@@ -76,7 +76,9 @@ def export(
         refuse_no_run(Path(network))
     from deblur.export.session import export as write  # seconds of imports
 
-    exported = write(network, file_format, output=output, precision=precision, overwrite=overwrite, trusted=trusted or ())
+    exported = write(
+        network, file_format, output=output, precision=precision, overwrite=overwrite, trusted=trusted or ()
+    )
     if exported.difference is not None:
         say(f"onnxruntime and torch differ by at most {exported.difference:.1e} on three sizes of images")
     if exported.loss is not None:

@@ -4,18 +4,23 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deblur.errors import UserError
 from deblur.export.onnx import LARGEST_DIFFERENCE, OPSET, quiet, remove_sources
+from deblur.export.samples import SEED
 from deblur.inference.gating import CalibratedGate, pretrained_gate, stretched
+from deblur.inference.levels import as_unit
 from deblur.models.gate import CELL
+from deblur.synthesis.leaves import draw
 
 INPUTS: Final = ("image", "correction")
 OUTPUT: Final = "weights"
 _TRACED: Final = (4, 6)  # cells; unequal, so that neither is taken for the other
-_CHECKED: Final = ((1, 1), (2, 7), (9, 4))  # cells
+_CHECKED: Final = ((1, 1), (3, 7), (16, 16))  # cells, at most those of a drawn image
 _MOST_CELLS: Final = 4096  # along a side
+_SMOOTHED: Final = 3  # px
 
 
 def gate_as_onnx() -> bytes:
@@ -33,9 +38,13 @@ def gate_as_onnx() -> bytes:
         import onnxruntime
         import onnxscript  # noqa: F401 # for torch's exporter
     except ImportError as error:
-        raise UserError(f"The gate needs onnx, onnxscript and onnxruntime: pip install deblur-lab[onnx] ({error}).") from error
+        raise UserError(
+            f"The gate needs onnx, onnxscript and onnxruntime: pip install deblur-lab[onnx] ({error})."
+        ) from error
     weights = _Weights(pretrained_gate()).eval()
-    sides = {axis + 2: CELL * torch.export.Dim(name, min=1, max=_MOST_CELLS) for axis, name in enumerate(("rows", "columns"))}
+    sides = {
+        axis + 2: CELL * torch.export.Dim(name, min=1, max=_MOST_CELLS) for axis, name in enumerate(("rows", "columns"))
+    }
     with quiet():
         program: Any = torch.onnx.export(
             weights,
@@ -73,8 +82,10 @@ class _Weights(nn.Module):
 
 
 def _planes(cells: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return a random image and a random correction of a number of cells."""
-    rng = np.random.default_rng(0)
-    shape = (1, 1, cells[0] * CELL, cells[1] * CELL)
-    image, correction = rng.random(shape, dtype=np.float32), rng.normal(0, 0.05, shape).astype(np.float32)
-    return torch.from_numpy(image), torch.from_numpy(correction)
+    """Return a drawn image of a number of cells, smoothed, and half of what that has removed.
+
+    Of random values, the weights would all be 0.
+    """
+    drawn = torch.from_numpy(as_unit(draw(SEED, 0)))[None, None, : cells[0] * CELL, : cells[1] * CELL]
+    smoothed = F.avg_pool2d(drawn, _SMOOTHED, stride=1, padding=_SMOOTHED // 2, count_include_pad=False)
+    return smoothed, (drawn - smoothed) / 2

@@ -53,9 +53,7 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any], *, half: bool = 
     return content, _difference(content, network)
 
 
-def as_int8(
-    network: nn.Module, description: Mapping[str, Any], samples: "Sequence[Sample]"
-) -> tuple[bytes, float]:
+def as_int8(network: nn.Module, description: Mapping[str, Any], samples: "Sequence[Sample]") -> tuple[bytes, float]:
     """Convert a network to a graph of layers of 8 bits; see `deblur.export.precisions.quantized`.
 
     Args:

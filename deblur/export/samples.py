@@ -58,7 +58,9 @@ def drawn_samples(trained: Trained, trusted: Sequence[str] = (), count: int = 2 
     for index in range(count):
         pixels = (faces if index % 2 else leaves).draw(SEED, index, color)
         name = f"drawn {index}"
-        samples.append(Sample(_planes(degraded(pixels, degradation, name)), _planes(reference(pixels, degradation, name))))
+        samples.append(
+            Sample(_planes(degraded(pixels, degradation, name)), _planes(reference(pixels, degradation, name)))
+        )
     return samples
 
 

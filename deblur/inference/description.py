@@ -147,7 +147,7 @@ def write_description(description: Mapping[str, Any]) -> str:
 
     Args:
         description: plain values: `settings` with the sections `model` and `blur` of the training's configuration, and
-            optionally `name`, `metrics`, `channels`, `halo` and `size_divisor` [px], `precision` and `precision_loss` [dB].
+            optionally `name`, `metrics`, `channels`, `halo` and `size_divisor` [px], `precision` and its loss [dB].
     """
     return json.dumps({"format": _FORMAT, **description}, sort_keys=True)
 
