@@ -50,8 +50,8 @@ def drawn_samples(trained: Trained, trusted: Sequence[str] = (), count: int = 2 
         degradation = build(trained.config["blur"], Degradation, trusted=trusted)
     except UserError as error:
         raise UserError(
-            f"--precision int8 is calibrated on images with the blur of the training, which cannot be made: {error} Take "
-            "--precision float16."
+            "--precision int8 is calibrated on images with the blur of the training, which cannot be made: "
+            f"{error} Take --precision float16."
         ) from error
     color: DataColor = "rgb" if traits_of(trained.network).channels == 3 else "gray"
     samples = []
