@@ -44,7 +44,7 @@ def test_what_was_exported_is_what_was_trained(trained_run: Path, exported: Path
 
 @pytest.mark.parametrize("file_format", ["safetensors", "onnx"])
 def test_float16_restores_nearly_alike(
-    file_format: str, trained_run: Path, exported: Path, tmp_path: Path, image: NDArray[np.uint8]
+    file_format: str, trained_run: Path, tmp_path: Path, image: NDArray[np.uint8]
 ) -> None:
     argv = [f"{trained_run}", f"--format={file_format}", "--precision=float16", f"-o{tmp_path}"]
     assert export.main(argv) == 0

@@ -61,12 +61,15 @@ def test_eight_bits_are_smaller_and_restore_nearly_alike(
     content, loss = as_int8(
         network, SETTINGS | {"halo": network.halo, "channels": network.channels, "size_divisor": 3}, samples
     )
-    assert len(content) < 0.6 * len(exact)
+    assert len(content) < 0.75 * len(exact)  # of a network this small, the graph itself is half
     assert loss == pytest.approx(loss_of(content, exact, samples[2:]))
     assert abs(loss) < 0.1
     model = onnx.load_model_from_string(content)
     weights = {one.name: one.data_type for one in model.graph.initializer}
-    kinds = [weights.get(node.input[1], onnx.TensorProto.INT8) for node in model.graph.node if node.op_type == "Conv"]
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in weights:
+            weights[node.output[0]] = weights[node.input[0]]
+    kinds = [weights[node.input[1]] for node in model.graph.node if node.op_type == "Conv"]
     assert kinds == [onnx.TensorProto.FLOAT, *[onnx.TensorProto.INT8] * 4, onnx.TensorProto.FLOAT]
     (tmp_path / "net.onnx").write_bytes(content)
     description, opened = open_onnx(tmp_path / "net.onnx")
