@@ -7,16 +7,16 @@ from typing import Annotated, Final
 
 import typer
 
-from deblur.choices import PRETRAINED, ExportFormat, ExportPrecision
+from deblur.choices import DEFAULT_NETWORK, PRETRAINED, ExportFormat, ExportPrecision
 from deblur.cli import PlainCommand, Trusted, command_app, not_empty, place, run_app
 from deblur.errors import UserError
 from deblur.files import kind_of
 
-EXAMPLES = """\b
+EXAMPLES = f"""\b
 Examples:
   python -m deblur.export outputs/runs/RUN/TIME --format onnx           runs without torch, in onnxruntime
   python -m deblur.export outputs/runs/RUN/TIME --format safetensors    weights and settings, for torch
-  python -m deblur.export mixed --format onnx --precision int8          smaller and faster, slightly less exact
+  python -m deblur.export {DEFAULT_NETWORK} --format onnx --precision int8          smaller and faster, slightly less exact
   python -m deblur.export NETWORK.safetensors --format onnx -o networks/"""
 
 app = command_app()

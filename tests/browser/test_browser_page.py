@@ -46,10 +46,10 @@ QUIET = [
 
 
 @pytest.fixture(scope="module")
-def gray_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def default_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the default network, as `make browser` writes it."""
-    folder = tmp_path_factory.mktemp("gray") / "page"
-    assert main(["mixed", "--output", str(folder)]) == 0
+    folder = tmp_path_factory.mktemp("default") / "page"
+    assert main(["--output", str(folder)]) == 0
     return folder
 
 
@@ -101,7 +101,7 @@ def opened(browser: Any) -> Iterator[Any]:
         context = browser.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
-        context.on("request", requests.append)
+        context.on("request", lambda request: requests.append(request))
         page = context.new_page()
         if script:
             page.add_init_script(script)
@@ -154,17 +154,17 @@ def differences(found: NDArray[np.uint8], restorer: Restorer, image: NDArray[np.
 # Of more than one tile, and of sides that are no multiples of anything.
 @pytest.mark.parametrize(("color", "height", "width"), [("rgb", 301, 535), ("gray", 37, 23)])
 def test_a_photo_is_restored_as_by_the_library(
-    color: str, height: int, width: int, opened: Any, gray_page: Path, tmp_path: Path
+    color: str, height: int, width: int, opened: Any, default_page: Path, tmp_path: Path
 ) -> None:
     file, image = blurred_image(tmp_path, color, height, width)
-    restorer = deblur.load(gray_page / "network.onnx")
-    page = opened(gray_page)
+    restorer = deblur.load(default_page / "network.onnx")
+    page = opened(default_page)
     restored_by(page, file)
     name, found = downloaded(page, tmp_path)
     assert name == "photo-restored.png"
     gated = differences(found, restorer, image)
     assert gated.mean() < 0.1
-    assert gated.max() <= 3  # 8 bits of a layer are rounded to either side
+    assert (gated > 1).mean() < 0.002  # 8 bits of a layer are rounded to either side
     assert differences(found, restorer, image, strength=0).mean() > 0.2  # it does something
     page.get_by_label("Leave sharp places as they are").uncheck()
     page.get_by_label("Strength in percent").fill("50")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import deblur
 from deblur import evaluate, export
+from deblur.choices import DEFAULT_NETWORK
 from deblur.export.gate import gate_as_onnx
 from deblur.export.onnx import as_int8, as_onnx
 from deblur.export.precisions import loss_of
@@ -95,12 +96,12 @@ def test_a_worse_file_has_a_larger_loss(network: ResNet, samples: list[Sample]) 
 @pytest.mark.slow
 def test_eight_bits_of_a_pretrained_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for precision in ("float32", "float16", "int8"):
-        assert export.main(["mixed", "--format=onnx", f"--precision={precision}", f"--output={tmp_path}"]) == 0
+        assert export.main([DEFAULT_NETWORK, "--format=onnx", f"--precision={precision}", f"--output={tmp_path}"]) == 0
     assert "With 8 bits, the PSNR of restored drawn images is 0.0" in capsys.readouterr().out
-    files = [tmp_path / f"mixed{suffix}.onnx" for suffix in ("", "-float16", "-int8")]
+    files = [tmp_path / f"{DEFAULT_NETWORK}{suffix}.onnx" for suffix in ("", "-float16", "-int8")]
     sizes = [file.stat().st_size for file in files]
-    assert sizes[1] < 0.6 * sizes[0]
-    assert sizes[2] < 0.45 * sizes[0]
+    assert sizes[1] < 0.65 * sizes[0]
+    assert sizes[2] < 0.55 * sizes[0]
     sharp = leaves.draw(3, 1, "rgb")
     blurred = degraded(sharp, deblur.degradation("gaussian", sigma=1.5), "leaves")
     exact, half, small = (deblur.load(file)(blurred).astype(float) for file in files)
@@ -109,7 +110,7 @@ def test_eight_bits_of_a_pretrained_network(tmp_path: Path, capsys: pytest.Captu
     error = [np.square(one - sharp).mean() for one in (blurred.astype(float), exact, small)]
     assert error[1] < 0.8 * error[0]
     assert abs(10 * np.log10(error[2] / error[1])) < 0.1
-    card = (tmp_path / "mixed-int8.md").read_text()
+    card = (tmp_path / f"{DEFAULT_NETWORK}-int8.md").read_text()
     assert "dB lower than in float32" in card
     assert "differ from torch" not in card
     argv = [f"run={files[2]}", "data.max_images=20", f"paths.output_root={tmp_path}", f"paths.cache_root={tmp_path}"]
