@@ -168,8 +168,7 @@ def test_a_photo_is_restored_as_by_the_library(
     assert differences(found, restorer, image, strength=0).mean() > 0.2  # it does something
     page.get_by_label("Leave sharp places as they are").uncheck()
     page.get_by_label("Strength in percent").fill("50")
-    page.get_by_text("50 %").wait_for()
-    page.wait_for_timeout(1000)  # the blending of the last setting
+    page.locator("#after[data-shown='0.5 false']").wait_for()
     _, half = downloaded(page, tmp_path)
     assert differences(half, restorer, image, strength=0.5).mean() < 0.1
 

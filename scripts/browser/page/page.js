@@ -117,10 +117,11 @@ function blend() {
 }
 
 /** Show the restored image, or that of new settings. */
-function show({ pixels, width, height }, file, seconds) {
+function show({ pixels, width, height, strength, isGated }, file, seconds) {
   const canvas = at("after");
   [canvas.width, canvas.height] = [width, height];
   canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(pixels), width, height), 0, 0);
+  canvas.dataset.shown = `${strength} ${isGated}`; // what is shown may lag behind the controls
   if (at("result").hidden) {
     at("running").hidden = true;
     at("result").hidden = false;
@@ -163,7 +164,7 @@ at("file").addEventListener("change", () => {
 });
 at("cancel").addEventListener("click", () => {
   stop();
-  say("Cancelled.");
+  say("Canceled.");
 });
 at("strength").addEventListener("input", update);
 at("gate").addEventListener("change", update);

@@ -112,5 +112,5 @@ function postBlend(strength, isGated) {
       }
     }
   }
-  postMessage({ kind: "restored", pixels: pixels.buffer, width, height }, [pixels.buffer]);
+  postMessage({ kind: "restored", pixels: pixels.buffer, width, height, strength, isGated }, [pixels.buffer]);
 }
