@@ -59,7 +59,7 @@ def export(
         typer.Option(
             "--precision",
             help="float16 rounds the weights: half the size, the same speed. int8 computes the layers with 8 bits: "
-            "about a third of the size, faster on CPUs, and a loss that is measured and stored in the file; for onnx alone.",
+            "about a third of the size, faster on CPUs, with a loss that the file states; for onnx alone.",
         ),
     ] = "float32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
