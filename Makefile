@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SWEEP ?= grid
+# The network of the page for the browser; empty is the default network
+NETWORK ?=
+NODE_MODULES := scripts/browser/node_modules
 # How many runs of the grid are trained at once
 JOBS ?= 1
 # The package index for PyTorch, such as https://download.pytorch.org/whl/cpu; empty is the default of pip
@@ -12,7 +15,8 @@ TORCH_INDEX ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow test-all test-demo bench-gpu grid report pretrained gate estimator tensorboard lint docs dist clean
+.PHONY: help train test test-slow test-all test-demo test-browser bench-gpu grid report pretrained gate estimator browser tensorboard \
+	lint docs dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +47,10 @@ test-demo: $(INSTALLED) ## install playwright and run the tests of the web page,
 	PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet playwright
 	@$(BIN)/python -m pytest -m "slow or not slow" tests/demo $(ARGS)
 
+test-browser: $(INSTALLED) $(NODE_MODULES) ## install playwright and run the tests of the static page, in Chromium if there is one
+	PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet playwright
+	@$(BIN)/python -m pytest -m "slow or not slow" tests/browser $(ARGS)
+
 bench-gpu: $(INSTALLED) ## on a machine with a CUDA GPU: run the tests that need one, then measure it
 	@$(BIN)/python -m pytest -m gpu
 	@$(BIN)/python -m benchmarks.gpu $(ARGS)
@@ -62,6 +70,14 @@ gate: $(INSTALLED) ## train and calibrate the gate of the pretrained networks ag
 
 estimator: $(INSTALLED) ## train the network that estimates the blur of an image again
 	@$(BIN)/python -m scripts.estimator
+
+browser: $(INSTALLED) $(NODE_MODULES) ## write a static page that restores photos in the browser (needs npm): make browser NETWORK=mixed
+	@$(BIN)/python -m scripts.browser $(NETWORK) $(ARGS)
+
+$(NODE_MODULES): scripts/browser/package-lock.json
+	@command -v npm > /dev/null || { echo "the page needs npm (Node.js 20 or newer): https://nodejs.org"; exit 1; }
+	npm ci --ignore-scripts --no-audit --no-fund --prefix scripts/browser
+	@touch $@
 
 tensorboard: $(INSTALLED) ## browse the runs in outputs
 	@$(BIN)/tensorboard --logdir outputs

@@ -8,6 +8,7 @@ Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed"]
 Color: TypeAlias = Literal["luma", "channels"]
 DataColor: TypeAlias = Literal["gray", "rgb"]  # of the images of a data set
 ExportFormat: TypeAlias = Literal["onnx", "safetensors"]
+ExportPrecision: TypeAlias = Literal["float32", "float16", "int8"]  # of the weights, and of the layers if it is int8
 
 DEFAULT_COLOR: Final[Color] = "luma"
 DEFAULT_NETWORK: Final = "default"

@@ -7,15 +7,16 @@ from typing import Annotated, Final
 
 import typer
 
-from deblur.choices import PRETRAINED, ExportFormat
+from deblur.choices import DEFAULT_NETWORK, PRETRAINED, ExportFormat, ExportPrecision
 from deblur.cli import PlainCommand, Trusted, command_app, not_empty, place, run_app
 from deblur.errors import UserError
 from deblur.files import kind_of
 
-EXAMPLES = """\b
+EXAMPLES = f"""\b
 Examples:
   python -m deblur.export outputs/runs/RUN/TIME --format onnx           runs without torch, in onnxruntime
   python -m deblur.export outputs/runs/RUN/TIME --format safetensors    weights and settings, for torch
+  python -m deblur.export {DEFAULT_NETWORK} --format onnx --precision int8    smaller, faster, less exact
   python -m deblur.export NETWORK.safetensors --format onnx -o networks/"""
 
 app = command_app()
@@ -53,9 +54,14 @@ def export(
             "network, the working folder]",
         ),
     ] = None,
-    half: Annotated[
-        bool, typer.Option("--half", help="Round the weights of a .safetensors file to float16: half the size.")
-    ] = False,
+    precision: Annotated[
+        ExportPrecision,
+        typer.Option(
+            "--precision",
+            help="float16 rounds the weights: half the size, the same speed. int8 computes the layers with 8 bits: "
+            "about a third of the size, faster on CPUs, with a loss that the file states; for onnx alone.",
+        ),
+    ] = "float32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     trusted: Trusted = None,
 ) -> None:
@@ -70,9 +76,13 @@ def export(
         refuse_no_run(Path(network))
     from deblur.export.session import export as write  # seconds of imports
 
-    exported = write(network, file_format, output=output, half=half, overwrite=overwrite, trusted=trusted or ())
+    exported = write(
+        network, file_format, output=output, precision=precision, overwrite=overwrite, trusted=trusted or ()
+    )
     if exported.difference is not None:
         say(f"onnxruntime and torch differ by at most {exported.difference:.1e} on three sizes of images")
+    if exported.loss is not None:
+        say(f"With 8 bits, the PSNR of restored drawn images is {exported.loss:.3f} dB lower than in float32")
     say(lines(f"The network is {exported.file}", f"Its model card is {exported.card}"))
 
 

@@ -4,8 +4,8 @@ import contextlib
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -13,23 +13,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deblur.errors import UserError
-from deblur.inference.description import KEY, write_description
+from deblur.inference.description import KEY, LOSS, write_description
 from deblur.models.protocol import traits_of
+
+if TYPE_CHECKING:
+    from deblur.export.samples import Sample
 
 INPUT: Final = "blurred"
 OUTPUT: Final = "restored"
 OPSET: Final = 18  # the exporter's own; converting to older ones fails for some operators
 LARGEST_DIFFERENCE: Final = 1e-5  # between torch and onnxruntime, of a white level of 1
+_DECIMALS: Final = 4  # of a loss [dB]
 _SIZES: Final = ((1, 1, 1), (3, 7, 45), (2, 61, 37))  # checked: (N, H, W)
 _TRACED: Final = (2, 24, 29)  # unequal sizes above 1, so that none is taken for fixed or for another
 
 
-def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, float]:
+def as_onnx(network: nn.Module, description: Mapping[str, Any], *, half: bool = False) -> tuple[bytes, float]:
     """Convert a network, and check that onnxruntime computes with it what torch does.
 
     Args:
         network: takes and gives (N, channels, H, W) of any N, H and W from 1.
         description: plain values for the file, as `describe` returns them.
+        half: store weights in float16; those of the network are rounded for it.
 
     Returns:
         The content of the file, with an input `blurred` and an output `restored`, and the largest difference from torch
@@ -38,6 +43,45 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
     Raises:
         UserError: if a library is missing, or the network cannot be converted or gives something else there.
     """
+    _refuse_impossible(network)
+    if half:
+        with torch.no_grad():
+            for weight in filter(torch.is_floating_point, network.state_dict().values()):
+                weight.copy_(weight.half())
+    content = _converted(network.eval(), description, half)
+    _refuse_unusable(content, network)
+    return content, _difference(content, network)
+
+
+def as_int8(network: nn.Module, description: Mapping[str, Any], samples: "Sequence[Sample]") -> tuple[bytes, float]:
+    """Convert a network to a graph of layers of 8 bits; see `deblur.export.precisions.quantized`.
+
+    Args:
+        network: as in `as_onnx`.
+        description: as there; the loss is added to it.
+        samples: blurred images; the first half are those of the calibration, the others measure the loss.
+
+    Returns:
+        The content of the file, and how much lower the mean PSNR of images that it restores is than in float32 [dB].
+
+    Raises:
+        UserError: as `as_onnx` does.
+    """
+    exact, _ = as_onnx(network, description)
+    from onnx import helper
+
+    from deblur.export.precisions import loss_of, quantized
+
+    middle = len(samples) // 2
+    model = quantized(exact, samples[:middle])
+    loss = loss_of(model.SerializeToString(), exact, samples[middle:])
+    helper.set_model_props(model, {KEY: write_description({**description, LOSS: round(loss, _DECIMALS)})})
+    content = bytes(model.SerializeToString())
+    _refuse_unusable(content, network)
+    return content, loss
+
+
+def _refuse_impossible(network: nn.Module) -> None:
     if traits_of(network).takes_kernel:
         raise UserError(
             "This network deconvolves the whole image by Fourier transforms between its stages, and restore computes "
@@ -51,16 +95,13 @@ def as_onnx(network: nn.Module, description: Mapping[str, Any]) -> tuple[bytes, 
         raise UserError(
             f"--format onnx needs onnx, onnxscript and onnxruntime: pip install deblur-lab[onnx] ({error})."
         ) from error
-    content = _converted(network.eval(), description)
-    _refuse_unusable(content, network)
-    return content, _difference(content, network)
 
 
-def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
+def _converted(network: nn.Module, description: Mapping[str, Any], half: bool) -> bytes:
     from onnx import helper
 
     try:
-        with _quiet():
+        with quiet():
             program: Any = torch.onnx.export(
                 _Whole(network).eval(),
                 (torch.from_numpy(_images(network, _TRACED)),),
@@ -78,14 +119,23 @@ def _converted(network: nn.Module, description: Mapping[str, Any]) -> bytes:
         reason = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:200]
         raise UserError(f"The network cannot be converted to ONNX ({reason}): take --format safetensors.") from error
     model = program.model_proto
+    remove_sources(model)
+    if half:
+        from deblur.export.precisions import with_half_weights
+
+        with_half_weights(model)
+    helper.set_model_props(model, {KEY: write_description(description)})
+    return bytes(model.SerializeToString())
+
+
+def remove_sources(model: Any) -> None:
+    """Remove from a converted graph what the exporter notes of each operator: paths of source files on this machine."""
     for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
-        del node.metadata_props[:]  # paths of source files on this machine
+        del node.metadata_props[:]
         node.ClearField("doc_string")
     del model.graph.metadata_props[:]
     for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
         del value.metadata_props[:]
-    helper.set_model_props(model, {KEY: write_description(description)})
-    return bytes(model.SerializeToString())
 
 
 def _was_stopped(error: BaseException | None) -> bool:
@@ -175,7 +225,7 @@ def _remainder(position: Any, divisor: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Leave out warnings of the exporter about torchvision, which is not used, and about torch's internals."""
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     before = log.level
@@ -183,6 +233,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
+            warnings.filterwarnings("ignore", "# The axis name: .* will not be used")
             yield
     finally:
         log.setLevel(before)

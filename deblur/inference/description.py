@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from deblur.choices import ExportPrecision
 from deblur.errors import UserError
 from deblur.metrics import MOST_DECIMALS
 from deblur.models.protocol import LARGEST_HALO, is_channels, is_size_divisor
@@ -15,6 +16,8 @@ from deblur.reading import json_value
 KEY: Final = "deblur"  # of the description among a file's metadata
 SEEN: Final = "seen_images"  # key of the digests of training and validation images
 ORIGINS: Final = "trained_on_from"  # key of the names of the networks that it was trained on from, the first one first
+PRECISION: Final = "precision"  # key of the precision of the weights, or of the layers
+LOSS: Final = "precision_loss"  # key of the loss of PSNR by that [dB]
 LARGEST_WIDTH: Final = 4096  # channels of a layer
 LARGEST_PART: Final = 2**32  # bytes of a layer's output for a part of an image
 MOST_WEIGHTS: Final = 10_000  # arrays of weights; two of each layer
@@ -127,6 +130,8 @@ class _Description(_Stored):
     channels: Annotated[int, AfterValidator(_image_channels)] = 1
     halo: int | None = Field(None, ge=0, le=LARGEST_HALO)
     size_divisor: int = Field(1, ge=1, le=LARGEST_HALO)
+    precision: ExportPrecision = "float32"
+    precision_loss: float | None = None
     seen_images: list[str] | None = None
     trained_on_from: list[Annotated[str, Field(max_length=LONGEST_TEXT)]] | None = None
 
@@ -142,7 +147,7 @@ def write_description(description: Mapping[str, Any]) -> str:
 
     Args:
         description: plain values: `settings` with the sections `model` and `blur` of the training's configuration, and
-            optionally `name`, `metrics`, `channels`, `halo` and `size_divisor` [px].
+            optionally `name`, `metrics`, `channels`, `halo` and `size_divisor` [px], `precision` and its loss [dB].
     """
     return json.dumps({"format": _FORMAT, **description}, sort_keys=True)
 

@@ -19,10 +19,11 @@ from deblur.inference.tiles import DEFAULT_TILE
 Shape = tuple[int, ...]
 
 _OWN_OPERATORS: Final = (  # of deblur.models
-    "Add Concat Conv DepthToSpace Div Gather Min Mod Mul Range Relu Reshape Shape Slice Squeeze Sub Transpose"
+    "Add Cast Concat Conv DepthToSpace DequantizeLinear Div Gather Min Mod Mul QuantizeLinear Range Relu Reshape Shape "
+    "Slice Squeeze Sub Transpose"
 )
 _OTHER_OPERATORS: Final = (  # of other convolutional networks; none is a loop or a condition
-    "Abs And AveragePool BatchNormalization Cast CastLike Ceil Clip Constant ConstantOfShape ConvTranspose Cos Dropout "
+    "Abs And AveragePool BatchNormalization CastLike Ceil Clip Constant ConstantOfShape ConvTranspose Cos Dropout "
     "Elu Equal Erf Exp Expand Flatten Floor Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual "
     "GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less "
     "LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Mish Neg Not Or PRelu Pad Pow Reciprocal ReduceL2 ReduceMax "
@@ -35,6 +36,7 @@ _MOST_NODES: Final = 20_000
 _MOST_DIMENSIONS: Final = 16
 _SMALL: Final = 64  # values of an array that may be a size, and is therefore computed
 _CONVOLUTIONS: Final = ("Conv", "ConvTranspose")
+_CONVERSIONS: Final = ("Cast", "DequantizeLinear")
 _SPARE: Final = 2**28  # bytes
 _LIVE_LAYERS: Final = 6  # results of the widest layer that may be needed at a time
 _NO_NUMBERS: Final = (TensorProto.STRING, TensorProto.COMPLEX64, TensorProto.COMPLEX128)
@@ -153,7 +155,13 @@ class Sizes:
     def _most(self, given: Mapping[str, Shape]) -> int:
         """Return how many bytes may be needed at a time."""
         convolutions = [node for node in self._graph.node if node.op_type in _CONVOLUTIONS]
-        shapes = [self._weights[node.input[1]].dims for node in convolutions if node.input[1] in self._weights]
+        stored = {  # what weights of lower precision are converted from
+            node.output[0]: node.input[0]
+            for node in self._graph.node
+            if node.op_type in _CONVERSIONS and node.input[0] in self._weights
+        }
+        names = [stored.get(node.input[1], node.input[1]) for node in convolutions]
+        shapes = [self._weights[name].dims for name in names if name in self._weights]
         widest = max((max(shape[:2]) for shape in shapes if len(shape) > 1), default=1)
         planes = sum(math.prod(shape[:2]) for shape in given.values())
         height, width = (max(shape[side] for shape in given.values()) for side in (2, 3))

@@ -129,8 +129,11 @@ def _scaled(energy: Tensor) -> Tensor:
 def _difference(plane: Tensor, lag: int, axis: int, shift: int = 0) -> Tensor:
     """Return how much a plane differs from itself some pixels further, shifted by some; 0 at the end."""
     size = plane.shape[axis] - lag - 2 * shift
-    difference = torch.zeros_like(plane)
     first, second = plane.narrow(axis, shift + lag, size), plane.narrow(axis, shift, size)
+    if torch.compiler.is_exporting():  # into ONNX, which scatters value by value what is written into a part
+        missing = (0, lag + 2 * shift)
+        return F.pad(first - second, (0, 0, *missing) if axis == 2 else missing)
+    difference = torch.zeros_like(plane)
     torch.sub(first, second, out=difference.narrow(axis, 0, size))
     return difference
 

@@ -42,23 +42,25 @@ def test_what_was_exported_is_what_was_trained(trained_run: Path, exported: Path
     np.testing.assert_array_equal(deblur.load(exported / "net.safetensors", accelerator="cpu")(image), expected)
 
 
-def test_half_of_the_size_restores_nearly_alike(
-    trained_run: Path, exported: Path, tmp_path: Path, image: NDArray[np.uint8]
+@pytest.mark.parametrize("file_format", ["safetensors", "onnx"])
+def test_float16_restores_nearly_alike(
+    file_format: str, trained_run: Path, tmp_path: Path, image: NDArray[np.uint8]
 ) -> None:
-    assert (
-        export.main([f"{trained_run}", "--format=safetensors", "--half", "-o", f"{tmp_path / 'half.safetensors'}"]) == 0
-    )
-    sizes = [
-        sum(one.nbytes for one in load_file(file).values())
-        for file in (tmp_path / "half.safetensors", exported / "net.safetensors")
-    ]
-    assert 2 * sizes[0] == sizes[1]
-    network = load_trained(tmp_path / "half.safetensors").network
-    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
+    argv = [f"{trained_run}", f"--format={file_format}", "--precision=float16", f"-o{tmp_path}"]
+    assert export.main(argv) == 0
+    (file,) = tmp_path.glob(f"*-float16.{file_format}")
     unit = image / np.float32(255)
-    files = (tmp_path / "half.safetensors", trained_run)
-    restored = [deblur.load(file, accelerator="cpu")(unit, strength=1) for file in files]
+    restored = [deblur.load(one, accelerator="cpu")(unit, strength=1) for one in (file, trained_run)]
     assert 0 < np.abs(restored[0] - restored[1]).max() < 2 / 255
+    assert "Its weights are rounded to float16" in file.with_suffix(".md").read_text()
+
+
+def test_float16_is_half_of_the_size(trained_run: Path, exported: Path, tmp_path: Path) -> None:
+    file = tmp_path / "half.safetensors"
+    assert export.main([f"{trained_run}", "--format=safetensors", "--precision=float16", f"-o{file}"]) == 0
+    sizes = [sum(one.nbytes for one in load_file(path).values()) for path in (file, exported / "net.safetensors")]
+    assert 2 * sizes[0] == sizes[1]
+    assert {weight.dtype for weight in load_trained(file).network.parameters()} == {torch.float32}
 
 
 def test_no_place_on_this_machine_is_told(places: Path, exported: Path) -> None:
@@ -174,7 +176,11 @@ def test_nothing_is_left_where_the_card_cannot_be_written(
         (["RUN", "--format=safetensors", "--output=FILE"], "is a file: give a folder, or a name that ends in .safet"),
         (["RUN", "--format=safetensors", "--output=FILE/in/net.safetensors"], "cannot be written (Not a directory)"),
         (["RUN", "--format=safetensors", f"--output={'x' * 300}"], "cannot be written (File name too long): choose"),
-        (["RUN", "--format=onnx", "--half"], "--half rounds the weights of --format safetensors, not of onnx"),
+        (
+            ["RUN", "--format=safetensors", "--precision=int8"],
+            "--precision int8 is for --format onnx, which onnxruntime",
+        ),
+        (["RUN", "--format=onnx", "--precision=int4"], "'int4' is not one of 'float32', 'float16', 'int8'."),
         (["EXPORTED/net.onnx", "--format=safetensors"], "net.onnx is exported already: give the run or the checkpo"),
     ],
 )
