@@ -71,7 +71,7 @@ gate: $(INSTALLED) ## train and calibrate the gate of the pretrained networks ag
 estimator: $(INSTALLED) ## train the network that estimates the blur of an image again
 	@$(BIN)/python -m scripts.estimator
 
-browser: $(INSTALLED) $(NODE_MODULES) ## write a static page that restores photos in the browser (needs npm): make browser NETWORK=mixed
+browser: $(INSTALLED) $(NODE_MODULES) ## write a static page that restores photos in the browser (needs npm): make browser NETWORK=motion
 	@$(BIN)/python -m scripts.browser $(NETWORK) $(ARGS)
 
 $(NODE_MODULES): scripts/browser/package-lock.json

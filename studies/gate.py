@@ -1,11 +1,12 @@
 """What the gate keeps and what it costs: `python -m studies.gate [images=N] data.root=FOLDER`.
 
-Each pretrained network restores the middle 256 px of the luma of the images of each folder, without the gate and with
-it:
+Each blind pretrained network restores the middle 256 px of the images of each folder, in color, without the gate and
+with it:
 
 - sharp: the share of images that change by less than 1 gray level of 255 (root mean square);
 - gaussian of sigma 0.5, and JPEG of quality 75: the fraction of degraded images;
-- the blur of the network's own training, with a valid boundary: the gain, and the fraction of degraded images.
+- the blur of the network's own training, with its camera and a valid boundary: the gain, and the fraction of degraded
+  images.
 
 `images` takes the first N of a folder. The table is written to `outputs/benchmarks/gate.json`.
 """
@@ -20,25 +21,24 @@ from numpy.typing import NDArray
 
 import deblur
 from benchmarks.results import Row, write_table
-from deblur.blur import Degradation
+from deblur.blur import Degradation, degrade, exposed
 from deblur.blur.images import Crop
 from deblur.choices import BLIND
 from deblur.config import build
 from deblur.data.folders import find_images
-from deblur.image_io.decoding import eight_bits, luma
-from deblur.image_io.reading import read_image
+from deblur.image_io.decoding import read_rgb_and_gray
 from deblur.inference.gating import gated, pretrained_gate
 from deblur.inference.restorer import Restorer
-from deblur.inference.simulation import degraded, gain
+from deblur.inference.simulation import drawn, gain
 from deblur.metrics.measuring import degraded_fraction
 
 NAME: Final = "gate"
 SIDE: Final = 256  # px
 
-Plane = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
-def row_of(name: str, folder: str, images: Sequence[Plane]) -> Row:
+def row_of(name: str, folder: str, images: Sequence[Pixels]) -> Row:
     """Measure a network on the images of a folder."""
     restorer = deblur.load(name, accelerator="cpu", precision="32-true")
     own = build(restorer.settings["blur"], Degradation)
@@ -62,23 +62,24 @@ def row_of(name: str, folder: str, images: Sequence[Plane]) -> Row:
 
 
 def _measured(
-    restorer: Restorer, degradation: Degradation, image: Plane, name: str
+    restorer: Restorer, degradation: Degradation, image: Pixels, name: str
 ) -> Iterator[tuple[float, float, float]]:
     """Yield the change [gray levels, RMS], the gain and the PSNR [dB] without and with the gate."""
     crop = Crop("valid", degradation.reach, SIDE)
-    sharp = np.ascontiguousarray(crop.cut(image))
-    blurred = degraded(image, degradation, name, crop)
+    sampled = drawn(degradation, name)
+    sharp = np.ascontiguousarray(exposed(crop.cut(image), degradation, sampled))
+    blurred = np.ascontiguousarray(degrade(image, degradation, sampled, crop))
     restored = restorer(blurred, strength=1)
     for result in (restored, gated(blurred, restored, pretrained_gate())[0]):
         change = float(np.sqrt(np.square(result.astype(np.float64) - blurred).mean()))
-        found = gain(blurred, result, sharp)
+        found = gain(blurred, result, sharp, of_luma=False)
         yield change, found.difference, found.restored
 
 
-def images_of(folder: Path, count: int | None) -> list[Plane]:
-    """Return the luma of the first images of a folder."""
+def images_of(folder: Path, count: int | None) -> list[Pixels]:
+    """Return the first images of a folder, (H, W, 3)."""
     paths = [folder / name for name in find_images(folder)][:count]
-    return [luma(eight_bits(read_image(path, 100).pixels)) for path in paths]
+    return [read_rgb_and_gray(path)[0] for path in paths]
 
 
 def main(folders: Sequence[Path], count: int | None) -> None:

@@ -429,8 +429,7 @@ def test_what_is_missing_is_told_and_cannot_be_chosen(folder: Path, network_at: 
     networks = Networks()
     assert [name for _, name in networks.choices] == ["defocus"]
     assert networks.missing == (
-        "This installation lacks the files of these networks: default, motion, unrolled. "
-        "Install the package again."
+        "This installation lacks the files of these networks: default, motion, unrolled. Install the package again."
     )
     with pytest.raises(UserError, match="There is no network sharp: choose one of defocus"):
         networks.get("sharp")
