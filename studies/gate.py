@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import deblur
 from benchmarks.results import Row, write_table
-from deblur.blur import Degradation, degrade, exposed
+from deblur.blur import Degradation
 from deblur.blur.images import Crop
 from deblur.choices import BLIND
 from deblur.config import build
@@ -29,7 +29,7 @@ from deblur.data.folders import find_images
 from deblur.image_io.decoding import read_rgb_and_gray
 from deblur.inference.gating import gated, pretrained_gate
 from deblur.inference.restorer import Restorer
-from deblur.inference.simulation import drawn, gain
+from deblur.inference.simulation import degraded, gain, reference
 from deblur.metrics.measuring import degraded_fraction
 
 NAME: Final = "gate"
@@ -66,9 +66,8 @@ def _measured(
 ) -> Iterator[tuple[float, float, float]]:
     """Yield the change [gray levels, RMS], the gain and the PSNR [dB] without and with the gate."""
     crop = Crop("valid", degradation.reach, SIDE)
-    sampled = drawn(degradation, name)
-    sharp = np.ascontiguousarray(exposed(crop.cut(image), degradation, sampled))
-    blurred = np.ascontiguousarray(degrade(image, degradation, sampled, crop))
+    sharp = np.ascontiguousarray(reference(image, degradation, name, crop))
+    blurred = np.ascontiguousarray(degraded(image, degradation, name, crop))
     restored = restorer(blurred, strength=1)
     for result in (restored, gated(blurred, restored, pretrained_gate())[0]):
         change = float(np.sqrt(np.square(result.astype(np.float64) - blurred).mean()))
