@@ -37,7 +37,7 @@ from deblur.synthesis import faces, leaves
 
 SEED: Final = 20  # of the collection of drawn images
 FACES: Final = 0.15  # fraction of faces among them
-TRAINED_ON: Final = range(2200)  # numbers of its images
+TRAINED_ON: Final = range(1600)  # numbers of its images
 CALIBRATED_ON: Final = range(1_000_000, 1_000_400)
 PARTS: Final = Path("outputs/gate")
 PART: Final = 200  # numbers, whose images are kept in one file
