@@ -26,6 +26,7 @@ SHOWN: Final = (".py", ".yaml", ".toml", ".txt", ".lock", ".cff", ".csv", "LICEN
 
 _LINK: Final = re.compile(r"(?<=\]\()(?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?(?=\))")
 _FENCE: Final = re.compile(r"^ {0,3}(```|~~~)")
+_UNSEARCHED: Final = "---\nsearch:\n  exclude: true\n---\n\n"
 _LANGUAGES: Final = {".py": "python", ".yaml": "yaml", ".toml": "toml"}
 
 _origins: dict[str, str] = {}
@@ -152,11 +153,11 @@ def _source_text(target: str) -> str:
     path = ROOT / target
     if path.is_dir():
         names = [each.name for each in sorted(path.iterdir()) if _is_shown(each) and each.name != "__pycache__"]
-        return f"# {target}\n\n" + "\n".join(f"- [{name}]({name})" for name in names) + "\n"
+        return f"{_UNSEARCHED}# {target}\n\n" + "\n".join(f"- [{name}]({name})" for name in names) + "\n"
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return text
-    return f"# {target}\n\n```{_LANGUAGES.get(path.suffix, 'text')}\n{text.rstrip()}\n```\n"
+    return f"{_UNSEARCHED}# {target}\n\n```{_LANGUAGES.get(path.suffix, 'text')}\n{text.rstrip()}\n```\n"
 
 
 def _add(files: "Files", config: "MkDocsConfig", name: str, origin: str, text: str) -> None:
