@@ -58,6 +58,7 @@ UNBLURRED: Final[Mapping[str, tuple[str, ...]]] = {
 """What a blind network should leave alone."""
 OWN: Final = "its own blur"
 PHOTOS: Final = ("data=photos", "data.eval_crop=512")
+FACES: Final = 60  # real faces that are measured
 GATES: Final = {"network alone": "gate=false", "with the gate": "gate=true"}
 Sets: TypeAlias = Mapping[str, tuple[str, ...]]  # overrides by the label of the images
 
@@ -72,29 +73,36 @@ def main(faces: str | None = None, photographs: str | None = None) -> int:
     Returns:
         The exit code.
     """
-    trained = {}
     for name, overrides in TRAININGS.items():
         code = train.main(list(overrides))
         if code:
             return code
-        trained[name] = replace(load_trained(_run_of(overrides)), name=name)
+        trained = replace(load_trained(_run_of(overrides)), name=name)
         file = pretrained_file(name)
-        write_weights(file, trained[name].network.state_dict(), describe(trained[name]), half=True)
+        write_weights(file, trained.network.state_dict(), describe(trained), half=True)
         say(f"{file} holds {file.stat().st_size / 1e3:.0f} kB.")
     code = gate.main()
     if code:
         return code
-    sets: dict[str, tuple[str, ...]] = {"drawn images": (), "photographs": PHOTOS}
-    folders = {"real faces": faces, "CBSD68": photographs}
-    sets |= {label: ("data=folder", f"data.root={folder}", "split=all") for label, folder in folders.items() if folder}
     for name in TRAININGS:
-        color = trained[name].config["data"]["color"]
-        images = {label: (*overrides, f"data.color={color}") if overrides else () for label, overrides in sets.items()}
-        lines = [model_card(trained[name], name, ["safetensors"]).rstrip(), "", *_measurements(name, images)]
-        if name in BLIND:
-            lines += ["", *_gated(name, images)]
-        write_text(FOLDER / f"{name}.md", "\n".join(lines) + "\n")
+        write_card(name, faces, photographs)
     return 0
+
+
+def write_card(name: str, faces: str | None, photographs: str | None) -> None:
+    """Measure a network as it lies in the package, and write its card; see `main`."""
+    trained = replace(load_trained(pretrained_file(name)), name=name)
+    sets: dict[str, tuple[str, ...]] = {"drawn images": (), "photographs": PHOTOS}
+    if faces:
+        sets["real faces"] = ("data=folder", f"data.root={faces}", f"data.max_images={FACES}")
+    if photographs:
+        sets["CBSD68"] = ("data=folder", f"data.root={photographs}")
+    color = f"data.color={trained.config['data']['color']}"
+    sets = {label: (*overrides, color) if overrides else () for label, overrides in sets.items()}
+    lines = [model_card(trained, name, ["safetensors"]).rstrip(), "", *_measurements(name, sets)]
+    if name in BLIND:
+        lines += ["", *_gated(name, sets)]
+    write_text(FOLDER / f"{name}.md", "\n".join(lines) + "\n")
 
 
 def _run_of(overrides: tuple[str, ...]) -> Path:
@@ -148,11 +156,8 @@ def _gated(name: str, sets: Sets) -> list[str]:
 
     Each cell has the mean gain and the fraction of degraded images.
     """
-    header = [
-        "images",
-        *(f"{label}, {gate}" for label in (OWN, *UNBLURRED) for gate in ("network alone", "with the gate")),
-    ]
     inputs = {OWN: (), **UNBLURRED}
+    header = ["images", *(f"{label}, {applied}" for label in inputs for applied in GATES)]
     given_inputs = [" ".join(overrides) for overrides in UNBLURRED.values()]
     rows = []
     for label, images in sets.items():
