@@ -462,7 +462,7 @@ def test_a_network_is_loaded_once(folder: Path, network_at: NetworkAt) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_without_any_network_there_is_no_page() -> None:
-    with pytest.raises(UserError, match=r"these networks: mixed, .* with --network DIR\."):
+    with pytest.raises(UserError, match=r"these networks: default, .* with --network DIR\."):
         Networks()
 
 

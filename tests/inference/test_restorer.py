@@ -72,7 +72,7 @@ def test_what_was_trained_on_is_told(identity: Path) -> None:
 
 
 def test_a_network_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no network sharpest: give default, defocus, motion or unr"):
+    with pytest.raises(UserError, match="There is no network sharpest: give default, defocus, motion, unr"):
         deblur.load("sharpest")
     (tmp_path / "x.safetensors").write_bytes(b"\0" * 20)
     with pytest.raises(UserError, match=r"x\.safetensors"):

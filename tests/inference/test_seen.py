@@ -74,8 +74,8 @@ def test_the_widths_of_a_training(section: dict[str, Any], widths: dict[str, tup
 
 @pytest.mark.parametrize(
     ("kind", "width", "scale"),
-    [("defocus", 12, 1), ("defocus", 14, 1), ("defocus", 20, 1 / 2), ("defocus", 40, 1 / 4), ("motion", 25, 1),
-     ("motion", 80, 1 / 4), ("none", 0, 1), ("defocus", 9000, 1 / 16)],
+    [("defocus", 12, 1), ("defocus", 20, 1), ("defocus", 24, 1 / 2), ("defocus", 40, 1 / 3), ("motion", 25, 1),
+     ("motion", 80, 1 / 3), ("none", 0, 1), ("defocus", 9000, 1 / 16)],
 )  # fmt: skip
 def test_the_scale_is_the_largest_at_which_the_blur_fits(kind: str, width: float, scale: float) -> None:
     assert scale_for(blur(kind, width), pretrained_settings("default")) == pytest.approx(scale)
@@ -92,8 +92,8 @@ def test_the_scale_is_1_if_the_blur_of_the_training_is_not_known() -> None:
         ("none", 0, "default", 1, ["no blur (90 % sure)", "It is sharp already"]),
         ("motion", 14, "default", 1, ["motion blur, about 14 px at 30 degrees (90 % sure)."]),
         ("motion", 14, "defocus", 1, ["not trained on motion blur", "default or motion would fit", "non-blind"]),
-        ("defocus", 40, "defocus", 1, ["at most 10 px", "a scale of 0.25", "non-blind"]),
-        ("defocus", 40, "defocus", 0.25, ["Restored at 1/4 of its size, where it is as wide as", "10 px at most"]),
+        ("defocus", 40, "defocus", 1, ["at most 16 px", "a scale of 0.33", "non-blind"]),
+        ("defocus", 40, "defocus", 0.25, ["Restored at 1/4 of its size, where it is as wide as", "16 px at most"]),
         ("motion", 5, "defocus", 1, ["not trained on motion blur"]),
     ],
 )

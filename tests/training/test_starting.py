@@ -10,7 +10,7 @@ from network_files import BOX, write_network, write_rgb_network, write_unrolled_
 from small_faces import drawn
 
 from deblur.blur import Box
-from deblur.choices import BLIND
+from deblur.choices import BLIND, DEFAULT_NETWORK
 from deblur.config import TrainConfig
 from deblur.errors import UserError
 from deblur.inference.building import build_network
@@ -60,7 +60,7 @@ def test_the_error_names_the_overrides_that_build_the_pretrained_network(
     refuse_unfit_weights(config, tmp_path / "run")
     network = build_network(config.model)
     start = begin(config, network)
-    assert start.origins == (name,)
+    assert start.origins == ((name,) if name == DEFAULT_NETWORK else (DEFAULT_NETWORK, name))
     assert start.seen
     weights, _ = read_weights(pretrained_file(name))
     assert all(torch.equal(weights[key], value) for key, value in network.state_dict().items())

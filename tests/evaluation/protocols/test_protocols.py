@@ -135,16 +135,16 @@ def test_each_level_of_noise_has_its_table(images: Path, measured: Measure) -> N
     assert "protocol.max_images=1: the number is of 1 blurred image alone." in found.shown
 
 
-def test_networks_and_baselines_stand_in_one_table(images: Path, measured: Measure) -> None:
-    """Two pretrained networks, of gray images."""
-    found = measured(*words(images, "run=[mixed,gaussian]", "baseline=[none]", "protocol.noise_sigma=[0]"))
+def test_networks_and_baselines_stand_in_one_table(images: Path, tmp_path: Path, measured: Measure) -> None:
+    network = write_network(tmp_path / "gray.safetensors", (3, 1))
+    found = measured(*words(images, f"run=[{network},unrolled]", "baseline=[none]", "protocol.noise_sigma=[0]"))
     methods = [one["method"] for one in found.summary["results"]]
     assert len(methods) == len(set(methods)) == 3
     assert "published.csv holds no row of levin_kernels at this noise." in found.shown
 
 
 def test_networks_of_one_name_are_numbered(images: Path, measured: Measure) -> None:
-    found = measured(*words(images, "run=[mixed,mixed]", "protocol.noise_sigma=[0]", "protocol.max_images=1"))
+    found = measured(*words(images, "run=[unrolled,unrolled]", "protocol.noise_sigma=[0]", "protocol.max_images=1"))
     first, second = (one["method"] for one in found.summary["results"])
     assert (first[-4:], second[-4:]) == (" (1)", " (2)")
 
@@ -162,7 +162,7 @@ def test_each_run_of_a_list_may_begin_with_the_home_folder(
 ) -> None:
     monkeypatch.setenv("HOME", str(images))
     monkeypatch.setenv("USERPROFILE", str(images))
-    assert f"{images / 'none'} does not exist" in refused(*words(images, "run=[mixed, ~/none]"))
+    assert f"{images / 'none'} does not exist" in refused(*words(images, "run=[default, ~/none]"))
 
 
 @pytest.mark.parametrize(
@@ -217,10 +217,13 @@ def test_levins_photographs_are_measured_up_to_a_shift(levin: Path, measured: Me
         (("protocol=hide", "data.root=ROOT", "blur=box", "run=default"), "protocol does not read blur"),
         (("protocol=hide", "data.root=ROOT", "metrics=[vif]", "run=default"), "protocol does not read metrics"),
         (("protocol=hide", "data.root=ROOT", "protocol.cut=3", "run=default"), "protocol.cut is unknown"),
-        (("protocol=hide", "data.root=ROOT", "run=[mixed,ROOT/none]"), "none does not exist: give a run's folder"),
+        (("protocol=hide", "data.root=ROOT", "run=[default,ROOT/none]"), "none does not exist: give a run's folder"),
         (("protocol=hide", "data.root=ROOT", "run=[]"), "run=[] names a run by nothing: give run=DIR or run=[DIR,DIR]"),
-        (("protocol=hide", "data.root=ROOT", "run=[mixed,,mixed]"), "run=[mixed,,mixed] names a run by nothing"),
-        (("run=[mixed,mixed]",), "only a protocol puts several networks into one table: give one run=DIR, or add"),
+        (
+            ("protocol=hide", "data.root=ROOT", "run=[default,,default]"),
+            "run=[default,,default] names a run by nothing",
+        ),
+        (("run=[default,default]",), "only a protocol puts several networks into one table: give one run=DIR, or add"),
         (("protocol=hid", "data.root=ROOT", "run=default"), "Did you mean hide?"),
         (
             ("protocol=circular", "data.root=ROOT", "run=default"),
@@ -321,13 +324,13 @@ def test_images_that_a_network_has_seen_are_counted(
         return found
 
     monkeypatch.setattr(session, "open_subject", with_seen)
-    found = measured("protocol=levin2009", f"data.root={levin_like}", "run=default")
+    found = measured("protocol=levin2009", f"data.root={levin_like}", "run=unrolled")
     assert "was trained or validated on 1 of these images, which flatters it." in found.shown
 
 
 def test_the_python_call_refuses_a_protocol(levin_like: Path) -> None:
     with pytest.raises(UserError, match="protocol=levin2009 belongs to the command line"):
-        deblur.measure("mixed", ["protocol=levin2009", f"data.root={levin_like}"])
+        deblur.measure("unrolled", ["protocol=levin2009", f"data.root={levin_like}"])
 
 
 def test_published_rows_have_sources_and_protocols() -> None:
