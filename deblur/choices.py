@@ -13,7 +13,9 @@ DEFAULT_COLOR: Final[Color] = "luma"
 DEFAULT_NETWORK: Final = "mixed"
 BLIND: Final = (DEFAULT_NETWORK, "gaussian", "box", "motion", "disk")
 """The pretrained networks that take no kernel, named after the blurs of their training."""
-PRETRAINED: Final = (*BLIND, "unrolled")
+NON_BLIND: Final = "unrolled"
+"""The pretrained network that takes the kernel of each image."""
+PRETRAINED: Final = (*BLIND, NON_BLIND)
 """All pretrained networks; the last one takes the kernel of each image."""
 DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes
 

@@ -87,8 +87,8 @@ def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool = False) -> KernelE
 
     Args:
         pixels: gray (H, W) or RGB (H, W, 3), uint8 or uint16 of full range, or floating point in [0, 1].
-        is_linear: whether the kernel blurred linear light, as a camera does; otherwise it is that of the encoded values,
-            which the pretrained networks take.
+        is_linear: whether the kernel blurred linear light, as a camera does; otherwise it is that of the encoded
+            values, which the pretrained networks take.
     """
     if min(pixels.shape[:2]) < LEAST_SIDE:
         return _refused(TOO_SMALL)
@@ -237,7 +237,7 @@ def explained_fraction(pixels: NDArray[Any], image: Floats, kernel: Psf, *, is_l
         is_linear: as in `estimate_kernel`.
 
     Returns:
-        The fraction of the energy of the photo's gradients, without that of its white noise and outside saturated areas,
+        The fraction of the energy of the gradients, without that of white noise and outside saturated areas,
         in [0, 1].
     """
     from deblur.wiener.noise import white_noise

@@ -163,13 +163,13 @@ class KernelFit:
         reach = self._reach
         waves = [fft.rfft2(one, s=self._sides) for one in edges]
         products = sum(self._correlation(one, one, 2 * reach) for one in waves)
-        wanted = sum(
-            self._correlation(one, other, reach) for one, other in zip(waves, self._waves, strict=True)
-        )
+        wanted = sum(self._correlation(one, other, reach) for one, other in zip(waves, self._waves, strict=True))
         energy = float(np.sum(np.square(edges[0])) + np.sum(np.square(edges[1])))
         if energy == 0:
             return None
-        found = _least_squares(np.asarray(products) / np.float32(energy), np.asarray(wanted) / np.float32(energy), start)
+        found = _least_squares(
+            np.asarray(products) / np.float32(energy), np.asarray(wanted) / np.float32(energy), start
+        )
         return tidied(found)
 
     def _correlation(self, first: Waves, second: Waves, reach: int) -> Floats:
@@ -191,7 +191,9 @@ def _least_squares(products: Floats, wanted: Floats, start: Floats) -> Floats:
         start: of the shape of b.
     """
     height, width = wanted.shape
-    sides = tuple(fft.next_fast_len(size + taps - 1, real=True) for size, taps in zip(wanted.shape, products.shape))
+    sides = tuple(
+        fft.next_fast_len(size + taps - 1, real=True) for size, taps in zip(wanted.shape, products.shape, strict=True)
+    )
     operator = np.maximum(transfer(products, sides).real, 0) + np.float32(KERNEL_SMOOTHNESS)
     rate = 1 / operator.max()
     weights = ahead = start
@@ -233,6 +235,8 @@ def centered(kernel: Floats) -> Floats:
         return kernel
     margin = max(abs(down), abs(right))
     wide = np.pad(kernel, margin)
-    rows, columns = (slice(margin + offset, margin + offset + side) for offset, side in zip((down, right), kernel.shape))
+    rows, columns = (
+        slice(margin + offset, margin + offset + side) for offset, side in zip((down, right), kernel.shape, strict=True)
+    )
     moved = wide[rows, columns]
     return np.ascontiguousarray(moved / moved.sum())
