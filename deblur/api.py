@@ -219,7 +219,7 @@ def estimate_blur(image: Any) -> "BlurEstimate":
     return estimate(_seen(image))
 
 
-def estimate_kernel(image: Any, *, linear: bool = False) -> "KernelEstimate":
+def estimate_kernel(image: Any, *, linear: bool | None = None) -> "KernelEstimate":
     """Estimate the kernel that blurred a photo, up to a shift, and how far it can be relied on.
 
         found = deblur.estimate_kernel(photo)
@@ -228,8 +228,8 @@ def estimate_kernel(image: Any, *, linear: bool = False) -> "KernelEstimate":
 
     Args:
         image: as in `estimate_blur`.
-        linear: whether the kernel is that of linear light, which a camera blurs; otherwise of the encoded values, which
-            the pretrained networks take.
+        linear: whether the kernel blurred linear light, as in a camera, or the encoded values; None takes what explains
+            the photo better.
 
     Returns:
         The kernel, with its `confidence`, the fraction of the photo that it has `explained`, and a `refusal`, a

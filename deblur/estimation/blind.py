@@ -3,25 +3,28 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
 from deblur.blur.kernels import Kernel, Psf, convolve
-from deblur.estimation.coarse_to_fine import kernel_of, refined
-from deblur.estimation.estimate import BlurEstimate, estimate, luma_of
+from deblur.estimation.coarse_to_fine import WindowKernel, kernel_of, trimmed
+from deblur.estimation.estimate import LENGTH, BlurEstimate, estimate, luma_of
 from deblur.estimation.kernel_steps import Bools, canvas, centroid, sketch, tidied
 from deblur.estimation.network import FIELD, Floats
 from deblur.srgb import decoded
 
+Window: TypeAlias = tuple[slice, slice]
+
 LEAST_SIDE: Final = 96
 """Least shorter side of an image whose kernel is estimated [px]."""
 
-VARIANTS: Final = ((1.0, 8e-3), (1.0, 16e-3), (1.3, 5e-3))  # of the first size, and the weight of edges
-SIZE_PER_WIDTH: Final = 2.0  # first size of a kernel, by the estimated width of the blur
-SIZE_BEYOND_WIDTH: Final = 11.0  # px, added to it: widths are not exact
+EDGE_WEIGHTS: Final = (8e-3, 16e-3, 11e-3)  # of several estimates, see `sketch`
+LEAST_SIZE: Final = 27.0  # px, of a kernel, to begin with
+SIZE_PER_WIDTH: Final = 1.3  # first size of a kernel, by the estimated width of the blur
+SIZE_BEYOND_WIDTH: Final = 11.0  # px, added to it
 LEAST_WINDOW, LARGEST_WINDOW = 288, 720  # px a side
 WINDOW_PER_SIZE: Final = 9.0  # side of a window, by the first size of the kernel
 WHOLE_IMAGE: Final = 1.5  # of the area of a window, up to which an image is one window
@@ -35,7 +38,8 @@ SMOOTHING: Final = 1.5  # px, sigma of the gaussian before edges are told from n
 EDGES_SEEN: Final = 15.0  # 99th percentile of the squared gradients, by their mean in white noise, with edges
 FAINTEST_EDGE: Final = 1.0 / 255  # per px; the 99th percentile of the gradients of an image with edges
 SHARP_SURE: Final = 0.8  # probability of a sharp image, from which on no kernel is looked for
-LEAST_SPREAD: Final = 0.7  # px, standard deviation in the widest direction; a narrower kernel hardly blurs
+LEAST_WIDTH: Final = 2.4  # px, as that of `BlurEstimate`; a narrower kernel hardly blurs
+LEAST_OF_WIDTH: Final = 0.3  # of the width that is seen in the spectrum; narrower kernels are too narrow
 
 TOLERANCE: Final = 1.0  # px, sigma of the gaussian under which kernels are compared
 AGREEMENT: Final = 0.75  # least correlation of two kernels that are the same but for errors
@@ -47,6 +51,7 @@ FLAT: Final = "The image shows no edges, from which a kernel could be estimated.
 SHARP: Final = "The image is sharp already: no kernel wider than a pixel is seen."
 SATURATED_TEXT: Final = "Too much of the image is saturated, or without edges, for an estimate of its kernel."
 CUT: Final = "The blur is too wide for the image: its kernel does not fit into a part of it."
+NARROW: Final = "The estimated kernel is far narrower than the blur of the image."
 DISAGREE: Final = (
     "Parts of the image show different kernels, so that the blur varies over the image or cannot be seen well enough."
 )
@@ -66,6 +71,7 @@ class KernelEstimate:
         explained: the fraction of the energy of the photo's gradients, without noise, that a sketch of few edges
             explains if the kernel blurs it, in [0, 1].
         refusal: a sentence on why the kernel is not to be relied on; empty if it is.
+        is_linear: whether the kernel blurred linear light, and not the encoded values.
         windows: the parts of the photo that were used, each as rows and columns.
         blur: kind and width of the blur; None for an image that is too small for it.
     """
@@ -74,21 +80,22 @@ class KernelEstimate:
     confidence: float
     explained: float
     refusal: str
-    windows: tuple[tuple[slice, slice], ...] = field(default=(), repr=False)
+    is_linear: bool
+    windows: tuple[Window, ...] = field(default=(), repr=False)
     blur: BlurEstimate | None = field(default=None, repr=False)
 
 
-def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool = False) -> KernelEstimate:
+def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> KernelEstimate:
     """Estimate the one kernel that blurred a photo.
 
     Up to three windows with many edges are estimated, or a small photo three times in somewhat different ways. The
-    kernels are compared up to a shift; the mean of those that agree is refined on the first window. Saturated pixels
+    kernels are compared up to a shift; the mean of those that agree with the one that explains the photo best is the result. Saturated pixels
     and flat areas are left out.
 
     Args:
         pixels: gray (H, W) or RGB (H, W, 3), uint8 or uint16 of full range, or floating point in [0, 1].
-        is_linear: whether the kernel blurred linear light, as a camera does; otherwise it is that of the encoded
-            values, which the pretrained networks take.
+        is_linear: whether the kernel blurred linear light, as a camera does, or the encoded values; None takes what
+            explains the photo better.
     """
     if min(pixels.shape[:2]) < LEAST_SIDE:
         return _refused(TOO_SMALL)
@@ -99,35 +106,103 @@ def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool = False) -> KernelE
     blur = estimate(pixels) if min(plane.shape) >= FIELD else None
     if blur is not None and blur.kind == "none" and blur.probability >= SHARP_SURE:
         return _refused(SHARP, blur)
-    if is_linear:
-        plane = decoded(plane)
-    size = SIZE_BEYOND_WIDTH + SIZE_PER_WIDTH * (0.0 if blur is None else blur.width)
-    windows = _windows(plane, is_usable, size)
-    tried = [(windows[place % len(windows)], *variant) for place, variant in enumerate(VARIANTS)]
-    found = [kernel_of(plane[window], is_usable[window], factor * size, weight) for window, factor, weight in tried]
-    kernels = [one.kernel for one in found if one is not None]
-    if len(kernels) < LEAST_FOUND:
+    size = max(SIZE_BEYOND_WIDTH + SIZE_PER_WIDTH * (0.0 if blur is None else blur.width), LEAST_SIZE)
+    photo = _Photo(pixels, plane, is_usable, _windows(plane, is_usable, size), size)
+    spaces = (False, True) if is_linear is None else (is_linear,)
+    firsts = [one for space in spaces if (one := photo.tried(0, space)) is not None]
+    if not firsts:
         return _refused(SATURATED_TEXT, blur)
-    agreed, confidence = _agreed(kernels)
-    first = tried[next(place for place, one in enumerate(found) if one is not None)][0]
-    kernel = refined(plane[first], is_usable[first], agreed)
-    weights = kernel / kernel.sum(dtype=np.float64)
-    explained = explained_fraction(pixels[first], _sketched(plane[first], kernel), weights, is_linear=is_linear)
-    cut = sum(one is not None and one.is_cut for one in found)
+    least = LEAST_OF_WIDTH * (0.0 if blur is None else blur.width)
+    first = max(firsts, key=lambda one: (one.width >= least, one.explained))
+    others = [photo.tried(place, first.is_linear) for place in range(1, len(EDGE_WEIGHTS))]
+    found = [first, *(one for one in others if one is not None)]
+    if len(found) < LEAST_FOUND:
+        return _refused(SATURATED_TEXT, blur)
+    best = max(range(len(found)), key=lambda place: (found[place].width >= least, found[place].explained))
+    kernel, confidence = _agreed([one.found.kernel for one in found], best)
+    explained = found[best].explained
+    width = LENGTH * _spread(kernel)
     refusal = ""
-    if _spread(kernel) < LEAST_SPREAD:
-        refusal = SHARP
-    elif 2 * cut > len(found):
+    if width < LEAST_WIDTH:
+        refusal = SHARP if blur is None or blur.kind == "none" else NARROW
+    elif width < least:
+        refusal = NARROW
+    elif 2 * sum(one.found.is_cut for one in found) > len(found):
         refusal = CUT
     elif confidence < AGREEMENT:
-        refusal = DISAGREE if len(windows) > 1 else UNSTABLE
+        refusal = DISAGREE if len(photo.windows) > 1 else UNSTABLE
     elif explained < LEAST_EXPLAINED:
         refusal = UNEXPLAINED
-    return KernelEstimate(weights, confidence, explained, refusal, tuple(windows), blur)
+    return KernelEstimate(
+        kernel / kernel.sum(dtype=np.float64),
+        confidence,
+        explained,
+        refusal,
+        first.is_linear,
+        tuple(photo.windows),
+        blur,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """An estimate from one window.
+
+    Attributes:
+        found: its kernel.
+        window: the part of the photo.
+        is_linear: whether it is of linear light.
+        explained: see `KernelEstimate`.
+    """
+
+    found: WindowKernel
+    window: Window
+    is_linear: bool
+    explained: float
+
+    @property
+    def width(self) -> float:
+        """The width of the kernel, as that of `BlurEstimate` [px]."""
+        return LENGTH * _spread(self.found.kernel)
+
+
+@dataclass(frozen=True, eq=False)
+class _Photo:
+    """A photo whose kernel is estimated several times.
+
+    Attributes:
+        pixels: as given.
+        plane: its luma.
+        is_usable: where it is not saturated.
+        windows: its parts that are used.
+        size: of the kernel, to begin with [px].
+    """
+
+    pixels: NDArray[Any]
+    plane: Floats
+    is_usable: Bools
+    windows: Sequence[Window]
+    size: float
+
+    def tried(self, place: int, is_linear: bool) -> _Tried | None:
+        """Return the estimate of a number, in linear light or not; None if the window shows no kernel."""
+        window = self.windows[place % len(self.windows)]
+        plane = self._plane(window, is_linear)
+        found = kernel_of(plane, self.is_usable[window], self.size, EDGE_WEIGHTS[place])
+        return None if found is None else self._explaining(found, window, plane, is_linear)
+
+    def _plane(self, window: Window, is_linear: bool) -> Floats:
+        return decoded(self.plane[window]) if is_linear else self.plane[window]
+
+    def _explaining(self, found: WindowKernel, window: Window, plane: Floats, is_linear: bool) -> _Tried:
+        weights = found.kernel / found.kernel.sum(dtype=np.float64)
+        image = _sketched(plane, found.kernel)
+        share = explained_fraction(self.pixels[window], image, weights, is_linear=is_linear)
+        return _Tried(found, window, is_linear, share)
 
 
 def _refused(refusal: str, blur: BlurEstimate | None = None) -> KernelEstimate:
-    return KernelEstimate(None, 0.0, 0.0, refusal, (), blur)
+    return KernelEstimate(None, 0.0, 0.0, refusal, is_linear=False, windows=(), blur=blur)
 
 
 def _unsaturated(pixels: NDArray[Any]) -> Bools:
@@ -154,7 +229,7 @@ def _shows_edges(plane: Floats) -> bool:
     return energy > max(EDGES_SEEN * of_noise, FAINTEST_EDGE**2)
 
 
-def _windows(plane: Floats, is_usable: Bools, size: float) -> list[tuple[slice, slice]]:
+def _windows(plane: Floats, is_usable: Bools, size: float) -> list[Window]:
     """Return the parts of a photo with the most edges, the best first; all of a photo that is hardly larger."""
     side = round(min(max(WINDOW_PER_SIZE * size, LEAST_WINDOW), LARGEST_WINDOW))
     height, width = plane.shape
@@ -193,22 +268,20 @@ def _starts(side: int, window: int) -> list[int]:
     return sorted({round(start) for start in np.linspace(0, side - window, count)})
 
 
-def _agreed(kernels: list[Floats]) -> tuple[Floats, float]:
-    """Return the mean of the kernels that agree with most others, and the mean correlation of all with it."""
+def _agreed(kernels: list[Floats], best: int) -> tuple[Floats, float]:
+    """Return the mean of the kernels that agree with the best one, and the mean correlation of the others with it."""
     side = 2 * max(len(kernel) for kernel in kernels) + 1
     same = [_enlarged(kernel, side) for kernel in kernels]
-    near = np.array([[_correlation(one, other)[0] for other in same] for one in same])
-    middle = int(near.sum(axis=1).argmax())
-    mean = np.zeros_like(same[middle])
-    for kernel, correlation in zip(same, near[middle], strict=True):
-        if correlation >= AGREEMENT or kernel is same[middle]:
-            _, shift = _correlation(same[middle], kernel)
+    mean, correlations = same[best].copy(), []
+    for kernel in same[:best] + same[best + 1 :]:
+        correlation, shift = _correlation(same[best], kernel)
+        correlations.append(max(correlation, 0.0))
+        if correlation >= AGREEMENT:
             mean += np.roll(kernel, shift, (0, 1))
     agreed = tidied(mean / mean.sum())
     if agreed is None:
         raise ValueError("kernels of sum 1 have a mean")
-    others = [near[middle, place] for place in range(len(same)) if place != middle]
-    return agreed, float(np.clip(np.mean(others), 0, 1)) if others else 0.0
+    return trimmed(agreed), min(float(np.mean(correlations)), 1.0)
 
 
 def _enlarged(kernel: Floats, side: int) -> Floats:

@@ -20,8 +20,6 @@ CHECKED_SCALE: Final = 0.5  # of the level whose kernel shows whether the size i
 BORDER: Final = 0.08  # of the size, the border that has to be empty; at least 1 px
 LEAST_IN_BORDER: Final = 0.02  # of the sum of the kernel, from which on its border is not empty
 LEAST_USABLE: Final = 0.05  # of a window, in which edges may count
-REFINED_WEIGHT: Final = 4e-3  # of edges, while a kernel is refined
-REFINED_BORDER: Final = 2  # px, into which a kernel may grow while it is refined
 KERNELS_PER_SIDE: Final = 2.5  # a window has to be this many times as wide as the kernel
 
 
@@ -61,21 +59,8 @@ def kernel_of(window: Floats, is_usable: Bools, size: int, edge_weight: float) -
             return None
         is_cut = _is_cut(kernel)
         if not is_cut or not can_grow:
-            return WindowKernel(_trimmed(kernel), is_cut)
+            return WindowKernel(trimmed(kernel), is_cut)
         size = min(_odd(GROWTH * size), _odd(largest - 1))
-
-
-def refined(window: Floats, is_usable: Bools, kernel: Floats) -> Floats:
-    """Return a kernel after some further rounds on the full size of a window; the same if that shows no edges.
-
-    Args:
-        window: as in `kernel_of`.
-        is_usable: likewise.
-        kernel: of odd sides and of sum 1.
-    """
-    wide = np.pad(kernel, REFINED_BORDER)
-    found = _on_level(window, is_usable, wide, REFINED_WEIGHT)
-    return kernel if found is None else _trimmed(found[0])
 
 
 def _through_levels(window: Floats, is_usable: Bools, size: int, edge_weight: float, *, stops: bool) -> Floats | None:
@@ -150,7 +135,7 @@ def _is_cut(kernel: Floats) -> bool:
     return float(kernel[border:-border, border:-border].sum()) < 1 - LEAST_IN_BORDER
 
 
-def _trimmed(kernel: Floats) -> Floats:
+def trimmed(kernel: Floats) -> Floats:
     """Return a kernel without its empty border."""
     reach = int(np.abs(np.argwhere(kernel) - len(kernel) // 2).max())
     middle = len(kernel) // 2

@@ -15,6 +15,8 @@ from deblur.inference.pixels import visible
 LEAST_EXPLAINED: Final = 0.9
 """Least fraction of the energy of the photo's gradients that the restored image has to explain."""
 
+MOST_OF_CHANNELS: Final = 4_000_000  # px of a photo, up to which red, green and blue are restored one by one
+
 LEAST_APPLIED: Final = 0.5
 """Least fraction of the correction that the gate has to let through."""
 
@@ -43,6 +45,43 @@ class Checked:
 def blind_kernel(pixels: Pixels, alpha: Pixels | None = None) -> KernelEstimate:
     """Estimate the kernel of what is visible of an image."""
     return estimate_kernel(visible(pixels, alpha))
+
+
+def restored_by(
+    restorer: "Restorer",
+    pixels: Pixels,
+    estimate: KernelEstimate,
+    color: Color | None = None,
+    advance: Callable[[], object] | None = None,
+    noise_sigma: float | None = None,
+    strength: float | None = None,
+) -> Pixels:
+    """Restore a photo by an estimated kernel: in linear light if the kernel is of that.
+
+    Red, green and blue are then restored one by one, as long as that does not take too long: each is the convolution
+    of its own light, while the luma of the encoded values is none.
+
+    Args:
+        restorer: a non-blind network.
+        pixels: as in `check`.
+        estimate: of the kernel, which it has.
+        color: see `Restorer`; None chooses.
+        advance: see there.
+        noise_sigma: see there.
+        strength: see there.
+
+    Returns:
+        New pixels of the same shape and type.
+    """
+    if not estimate.is_linear:
+        return np.asarray(
+            restorer(pixels, color, advance, estimate.kernel, noise_sigma, strength=strength), pixels.dtype
+        )
+    if color is None and restorer.channels == 1 and pixels.shape[0] * pixels.shape[1] <= MOST_OF_CHANNELS:
+        color = "channels"
+    light = decoded(as_unit(pixels))
+    sharper = encoded(restorer(light, color, advance, estimate.kernel, noise_sigma, strength=strength))
+    return as_levels(sharper, pixels.dtype)
 
 
 def check(pixels: Pixels, restored: Pixels, estimate: KernelEstimate) -> Checked:
