@@ -89,8 +89,8 @@ def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> K
     """Estimate the one kernel that blurred a photo.
 
     Up to three windows with many edges are estimated, or a small photo three times in somewhat different ways. The
-    kernels are compared up to a shift; the mean of those that agree with the one that explains the photo best is the result. Saturated pixels
-    and flat areas are left out.
+    kernels are compared up to a shift; the mean of those that agree with the one that explains the photo best is the
+    result. Saturated pixels and flat areas are left out.
 
     Args:
         pixels: gray (H, W) or RGB (H, W, 3), uint8 or uint16 of full range, or floating point in [0, 1].

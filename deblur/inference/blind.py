@@ -2,28 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from deblur.choices import Color
 from deblur.estimation import KernelEstimate, estimate_kernel, explained_fraction
 from deblur.estimation.estimate import luma_of
 from deblur.inference.gating import gated, pretrained_gate
-from deblur.inference.levels import Pixels
+from deblur.inference.levels import Pixels, as_levels, as_unit
 from deblur.inference.pixels import visible
+from deblur.srgb import decoded, encoded
+
+if TYPE_CHECKING:
+    from deblur.inference.restorer import Restorer
 
 LEAST_EXPLAINED: Final = 0.9
 """Least fraction of the energy of the photo's gradients that the restored image has to explain."""
 
 MOST_OF_CHANNELS: Final = 4_000_000  # px of a photo, up to which red, green and blue are restored one by one
 
-LEAST_APPLIED: Final = 0.5
+LEAST_APPLIED: Final = 0.1
 """Least fraction of the correction that the gate has to let through."""
 
 UNEXPLAINED: Final = "Blurred again by the estimated kernel, the restored image is not the photo."
 WORSE: Final = "The restored image looks worse than the photo: the kernel does not fit it."
-
-Restore = Callable[["KernelEstimate"], Pixels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,7 @@ def blind_kernel(pixels: Pixels, alpha: Pixels | None = None) -> KernelEstimate:
 def restored_by(
     restorer: "Restorer",
     pixels: Pixels,
+    alpha: Pixels | None,
     estimate: KernelEstimate,
     color: Color | None = None,
     advance: Callable[[], object] | None = None,
@@ -64,6 +68,7 @@ def restored_by(
     Args:
         restorer: a non-blind network.
         pixels: as in `check`.
+        alpha: (H, W); colors that it hides are kept. None hides none.
         estimate: of the kernel, which it has.
         color: see `Restorer`; None chooses.
         advance: see there.
@@ -73,15 +78,17 @@ def restored_by(
     Returns:
         New pixels of the same shape and type.
     """
-    if not estimate.is_linear:
-        return np.asarray(
-            restorer(pixels, color, advance, estimate.kernel, noise_sigma, strength=strength), pixels.dtype
-        )
-    if color is None and restorer.channels == 1 and pixels.shape[0] * pixels.shape[1] <= MOST_OF_CHANNELS:
+    shown = visible(pixels, alpha)
+    many = pixels.shape[0] * pixels.shape[1] > MOST_OF_CHANNELS
+    if color is None and estimate.is_linear and restorer.channels == 1 and not many:
         color = "channels"
-    light = decoded(as_unit(pixels))
-    sharper = encoded(restorer(light, color, advance, estimate.kernel, noise_sigma, strength=strength))
-    return as_levels(sharper, pixels.dtype)
+    given = decoded(as_unit(shown)) if estimate.is_linear else shown
+    restored = restorer(given, color, advance, estimate.kernel, noise_sigma, strength=strength)
+    if estimate.is_linear:
+        restored = as_levels(encoded(restored), pixels)
+    if alpha is not None:
+        restored[alpha == 0] = pixels[alpha == 0]
+    return restored
 
 
 def check(pixels: Pixels, restored: Pixels, estimate: KernelEstimate) -> Checked:
@@ -101,7 +108,8 @@ def check(pixels: Pixels, restored: Pixels, estimate: KernelEstimate) -> Checked
     gate = pretrained_gate()
     for window in estimate.windows:
         before, after = pixels[window], restored[window]
-        explained.append(explained_fraction(before, luma_of(after), estimate.kernel))
+        image = decoded(luma_of(after)) if estimate.is_linear else luma_of(after)
+        explained.append(explained_fraction(before, image, estimate.kernel, is_linear=estimate.is_linear))
         applied.append(gated(before, after, gate)[1])
     shares = float(np.median(explained)), float(np.median(applied))
     refusal = UNEXPLAINED if shares[0] < LEAST_EXPLAINED else WORSE if shares[1] < LEAST_APPLIED else ""

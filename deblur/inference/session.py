@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -248,23 +248,28 @@ class _Blind:
         refusal = estimate.refusal
         seen = "" if estimate.blur is None else f"{blur_text(estimate.blur)}. "
         if estimate.kernel is not None and not refusal:
-            restored = self._restorer.restore_image(
-                image,
+            pixels = blind.restored_by(
+                self._restorer,
+                image.pixels,
+                image.alpha,
+                estimate,
                 self._asked.color,
                 advance,
-                estimate.kernel,
                 self._asked.noise_sigma,
-                strength=self._asked.strength,
+                self._asked.strength,
             )
-            checked = blind.check(image.pixels, restored.pixels, estimate)
+            checked = blind.check(image.pixels, pixels, estimate)
             refusal = checked.refusal
             if not refusal:
                 height, width = estimate.kernel.shape
+                space = " in linear light" if estimate.is_linear else ""
                 self._said[task.name] = (
-                    f"{seen}Kernel of {width}x{height} px, confidence {estimate.confidence:.2f}; with it, the result "
-                    f"explains {checked.explained:.0%} of the image."
+                    f"{seen}Kernel of {width}x{height} px{space}, confidence {estimate.confidence:.2f}; "
+                    f"with it, the result explains {checked.explained:.0%} of the image."
                 )
-                return _Restored(restored, DecodedImage(kernel_levels(estimate.kernel), None, "PNG"))
+                return _Restored(
+                    replace(image, pixels=pixels), DecodedImage(kernel_levels(estimate.kernel), None, "PNG")
+                )
         self.declined += 1
         self._said[task.name] = f"{seen}Left as it is. {refusal}"
         return None
