@@ -39,7 +39,7 @@ EDGES_SEEN: Final = 15.0  # 99th percentile of the squared gradients, by their m
 FAINTEST_EDGE: Final = 1.0 / 255  # per px; the 99th percentile of the gradients of an image with edges
 SHARP_SURE: Final = 0.8  # probability of a sharp image, from which on no kernel is looked for
 LEAST_WIDTH: Final = 2.4  # px, as that of `BlurEstimate`; a narrower kernel hardly blurs
-LEAST_OF_WIDTH: Final = 0.3  # of the width that is seen in the spectrum; narrower kernels are too narrow
+LEAST_OF_WIDTH: Final = 0.45  # of the width that is seen in the spectrum; kernels below it are too narrow
 
 TOLERANCE: Final = 1.0  # px, sigma of the gaussian under which kernels are compared
 AGREEMENT: Final = 0.75  # least correlation of two kernels that are the same but for errors
@@ -230,7 +230,7 @@ def _shows_edges(plane: Floats) -> bool:
 
 
 def _windows(plane: Floats, is_usable: Bools, size: float) -> list[Window]:
-    """Return the parts of a photo with the most edges, the best first; all of a photo that is hardly larger."""
+    """Return parts of a photo with many edges, far apart, the best first; all of a photo that is hardly larger."""
     side = round(min(max(WINDOW_PER_SIZE * size, LEAST_WINDOW), LARGEST_WINDOW))
     height, width = plane.shape
     if height * width <= WHOLE_IMAGE * side * side:
@@ -254,12 +254,17 @@ def _windows(plane: Floats, is_usable: Bools, size: float) -> list[Window]:
         for left in _starts(width, wide)
     ]
     chosen: list[tuple[int, int]] = []
-    for _, top, left in sorted(places, reverse=True):
-        shared = [max(0, tall - abs(top - y)) * max(0, wide - abs(left - x)) for y, x in chosen]
-        if all(area <= OVERLAP * tall * wide for area in shared):
-            chosen.append((top, left))
-        if len(chosen) == MOST_WINDOWS:
-            break
+    while places and len(chosen) < MOST_WINDOWS:
+        # A blur that varies shows in windows that lie far apart.
+        _, top, left = max(
+            places, key=lambda one: one[0] * min((math.hypot(one[1] - y, one[2] - x) for y, x in chosen), default=1.0)
+        )
+        chosen.append((top, left))
+        places = [
+            one
+            for one in places
+            if max(0, tall - abs(top - one[1])) * max(0, wide - abs(left - one[2])) <= OVERLAP * tall * wide
+        ]
     return [(slice(top, top + tall), slice(left, left + wide)) for top, left in chosen]
 
 

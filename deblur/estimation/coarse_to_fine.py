@@ -52,15 +52,16 @@ def kernel_of(window: Floats, is_usable: Bools, size: int, edge_weight: float) -
     if largest < COARSEST_SIZE:
         return None
     size = min(_odd(size), _odd(largest - 1))
+    smaller: Floats | None = None
     while True:
         can_grow = size < _odd(largest - 1)
         kernel = _through_levels(window, is_usable, size, edge_weight, stops=can_grow)
-        if kernel is None:
-            return None
+        if kernel is None:  # too few pixels are apart from saturated ones by a larger kernel
+            return None if smaller is None else WindowKernel(trimmed(smaller), is_cut=True)
         is_cut = _is_cut(kernel)
         if not is_cut or not can_grow:
             return WindowKernel(trimmed(kernel), is_cut)
-        size = min(_odd(GROWTH * size), _odd(largest - 1))
+        smaller, size = kernel, min(_odd(GROWTH * size), _odd(largest - 1))
 
 
 def _through_levels(window: Floats, is_usable: Bools, size: int, edge_weight: float, *, stops: bool) -> Floats | None:

@@ -48,7 +48,7 @@ def test_a_shake_is_recovered(found: KernelEstimate) -> None:
 def test_the_kernel_is_one(found: KernelEstimate) -> None:
     assert found.kernel is not None
     Kernel(found.kernel)  # odd, at least 0, of sum 1
-    assert np.abs(centroid(found.kernel.astype(np.float32))).max() <= 0.5
+    assert np.abs(centroid(found.kernel.astype(np.float32))).max() <= 0.5 + 1e-6
     assert 0 < found.confidence <= 1
     assert 0 < found.explained <= 1
     assert found.kernel[[0, -1]].any() or found.kernel[:, [0, -1]].any()  # no empty border
@@ -85,13 +85,14 @@ def test_a_sharp_image_is_refused_or_has_a_kernel_of_a_pixel() -> None:
     assert estimate_kernel(scene()).refusal == words.SHARP
 
 
-def test_saturated_parts_are_left_out(shaken: np.ndarray) -> None:
-    lamps = shaken.copy()
+def test_saturated_parts_are_left_out() -> None:
+    true = deblur.kernel("trajectory", seed=4, extent=13, shake=0.5)
+    lights = scene().astype(np.float32)
     for row, column in ((40, 50), (120, 180), (200, 60)):
-        lamps[row : row + 25, column : column + 30] = 255
-    found = estimate_kernel(lamps)
+        lights[row : row + 9, column : column + 9] = 2000  # gray levels, which the camera clips
+    found = estimate_kernel(np.rint(convolve(lights, Kernel(true))).clip(0, 255).astype(np.uint8))
     assert found.kernel is not None
-    assert correlation(found.kernel, deblur.kernel("trajectory", seed=4, extent=13, shake=0.5)) > 0.75
+    assert correlation(found.kernel, true) > 0.75
 
 
 def test_an_image_of_saturated_stripes_is_refused() -> None:
