@@ -27,7 +27,7 @@ EDGES_PER_ROOT_PIXEL: Final = 1.0  # edge pixels of each direction, by kernel ra
 KERNEL_SMOOTHNESS: Final = 0.005  # weight of the kernel's squared norm, by the energy of the edges
 KERNEL_ITERATIONS: Final = 60  # of accelerated projected gradients
 LEAST_WEIGHT: Final = 0.05  # of the largest weight of a kernel; lower ones are noise
-LEAST_PART: Final = 0.1  # of the sum of a kernel; lower connected parts are noise
+LEAST_PART: Final = 0.04  # of the sum of a kernel; lower connected parts are noise
 DIRECTIONS: Final = 4  # of edges, each of which has to be seen
 FADE: Final = 4  # px around the reach of the kernel, in which a plane turns periodic
 
