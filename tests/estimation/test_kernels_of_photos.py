@@ -103,7 +103,7 @@ def test_an_image_of_saturated_stripes_is_refused() -> None:
 
 
 def test_two_kernels_in_one_image_are_refused() -> None:
-    sharp = scene(1, 4)
+    sharp = scene(2, 4)
     left, right = (
         convolve(np.ascontiguousarray(half), Kernel(deblur.kernel("motion", length=17, angle=angle)))
         for half, angle in zip(np.hsplit(sharp, 2), (0, 90), strict=True)
