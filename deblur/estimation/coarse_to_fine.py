@@ -36,13 +36,13 @@ class WindowKernel:
     is_cut: bool
 
 
-def kernel_of(window: Floats, is_usable: Bools, size: int, edge_weight: float) -> WindowKernel | None:
+def kernel_of(window: Floats, is_usable: Bools, first_size: float, edge_weight: float) -> WindowKernel | None:
     """Estimate the kernel of a window; its size grows until its border is empty.
 
     Args:
         window: luma or linear light in [0, 1], (H, W).
         is_usable: where pixels are not saturated, (H, W).
-        size: of the kernel to begin with [px].
+        first_size: of the kernel to begin with [px].
         edge_weight: see `sketch`.
 
     Returns:
@@ -51,7 +51,7 @@ def kernel_of(window: Floats, is_usable: Bools, size: int, edge_weight: float) -
     largest = min(LARGEST_SIZE, int(min(window.shape) / KERNELS_PER_SIDE))
     if largest < COARSEST_SIZE:
         return None
-    size = min(_odd(size), _odd(largest - 1))
+    size = min(_odd(first_size), _odd(largest - 1))
     smaller: Floats | None = None
     while True:
         can_grow = size < _odd(largest - 1)
