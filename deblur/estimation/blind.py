@@ -66,8 +66,8 @@ class KernelEstimate:
     Attributes:
         kernel: of odd sides, at least 0, of sum 1, its center of mass within half a pixel of the middle; None if none
             was found. It is known up to a shift alone.
-        confidence: the mean correlation of the estimates of several windows, or of several estimates of one window,
-            with their mean, in [0, 1].
+        confidence: the least correlation of the estimates of several windows, or of several estimates of one window,
+            with the one that explains the photo best, in [0, 1].
         explained: the fraction of the energy of the photo's gradients, without noise, that a sketch of few edges
             explains if the kernel blurs it, in [0, 1].
         refusal: a sentence on why the kernel is not to be relied on; empty if it is.
@@ -274,7 +274,7 @@ def _starts(side: int, window: int) -> list[int]:
 
 
 def _agreed(kernels: list[Floats], best: int) -> tuple[Floats, float]:
-    """Return the mean of the kernels that agree with the best one, and the mean correlation of the others with it."""
+    """Return the mean of the kernels that agree with the best one, and the least correlation of the others with it."""
     side = 2 * max(len(kernel) for kernel in kernels) + 1
     same = [_enlarged(kernel, side) for kernel in kernels]
     mean, correlations = same[best].copy(), []
@@ -286,7 +286,7 @@ def _agreed(kernels: list[Floats], best: int) -> tuple[Floats, float]:
     agreed = tidied(mean / mean.sum())
     if agreed is None:
         raise ValueError("kernels of sum 1 have a mean")
-    return trimmed(agreed), min(float(np.mean(correlations)), 1.0)
+    return trimmed(agreed), min(*correlations, 1.0)
 
 
 def _enlarged(kernel: Floats, side: int) -> Floats:
