@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         degradation,
         degrade,
         estimate_blur,
+        estimate_kernel,
         exposed,
         fit,
         kernel,
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
         network,
     )
     from deblur.errors import UserError
-    from deblur.estimation import BlurEstimate
+    from deblur.estimation import BlurEstimate, KernelEstimate
     from deblur.inference.restorer import Restorer, load
 
 __all__ = [
     "BlurEstimate",
+    "KernelEstimate",
     "Restorer",
     "UserError",
     "__version__",
@@ -32,6 +34,7 @@ __all__ = [
     "degradation",
     "degrade",
     "estimate_blur",
+    "estimate_kernel",
     "exposed",
     "fit",
     "kernel",
@@ -44,6 +47,7 @@ __version__ = "0.1.0"
 
 _ELSEWHERE: Final = {
     "BlurEstimate": "deblur.estimation",
+    "KernelEstimate": "deblur.estimation",
     "Restorer": "deblur.inference.restorer",
     "load": "deblur.inference.restorer",
 }

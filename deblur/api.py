@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deblur.blur.kernels import Psf
     from deblur.config import EvaluateConfig, TrainConfig
     from deblur.data.datamodule import DeblurDataModule
-    from deblur.estimation import BlurEstimate
+    from deblur.estimation import BlurEstimate, KernelEstimate
 
 Overrides = Sequence[str]
 Metric = Callable[[Any, Any], float]
@@ -215,12 +215,32 @@ def estimate_blur(image: Any) -> "BlurEstimate":
         ValueError: for another shape, type or range.
     """
     from deblur.estimation import estimate
-    from deblur.inference.pixels import as_pixels, visible
 
-    pixels = as_pixels(image)
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    alpha = pixels[..., -1] if channels in (2, 4) else None
-    return estimate(visible(pixels[..., :3] if channels > 2 else pixels.reshape(*pixels.shape[:2], -1)[..., 0], alpha))
+    return estimate(_seen(image))
+
+
+def estimate_kernel(image: Any, *, linear: bool | None = None) -> "KernelEstimate":
+    """Estimate the kernel that blurred a photo, up to a shift, and how far it can be relied on.
+
+        found = deblur.estimate_kernel(photo)
+        if not found.refusal:
+            sharper = deblur.load("unrolled")(photo, kernel=found.kernel)
+
+    Args:
+        image: as in `estimate_blur`.
+        linear: whether the kernel blurred linear light, as in a camera, or the encoded values; None takes what explains
+            the photo better.
+
+    Returns:
+        The kernel, with its `confidence`, the fraction of the photo that it has `explained`, and a `refusal`, a
+        sentence if it is not to be relied on.
+
+    Raises:
+        ValueError: as in `estimate_blur`.
+    """
+    from deblur.estimation import estimate_kernel as estimate
+
+    return estimate(_seen(image), is_linear=linear)
 
 
 def metric(name: str) -> Metric:
@@ -382,6 +402,16 @@ def _blur_settings(name: str) -> dict[str, Any]:
 
     settings = OmegaConf.to_container(_composed_blur(name).blur, resolve=True)
     return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
+
+
+def _seen(image: Any) -> NDArray[Any]:
+    """Return what is visible of an image, (H, W) or (H, W, 3)."""
+    from deblur.inference.pixels import as_pixels, visible
+
+    pixels = as_pixels(image)
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    alpha = pixels[..., -1] if channels in (2, 4) else None
+    return visible(pixels[..., :3] if channels > 2 else pixels.reshape(*pixels.shape[:2], -1)[..., 0], alpha)
 
 
 def _refuse_other_images(image: Any) -> None:

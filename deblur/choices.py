@@ -14,8 +14,9 @@ DEFAULT_COLOR: Final[Color] = "luma"
 DEFAULT_NETWORK: Final = "default"
 BLIND: Final = (DEFAULT_NETWORK, "defocus", "motion")
 """The pretrained networks that take no kernel: for any blur, or named after those of their training."""
-PRETRAINED: Final = (*BLIND, "unrolled")
-"""All pretrained networks; the last one takes the kernel of each image."""
+NON_BLIND: Final = "unrolled"
+"""The pretrained network that takes the kernel of each image."""
+PRETRAINED: Final = (*BLIND, NON_BLIND)
 DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes
 
 

@@ -7,7 +7,15 @@ from typing import Annotated, Final
 
 import typer
 
-from deblur.choices import DEFAULT_COLOR, DEFAULT_MAX_MEGAPIXELS, DEFAULT_NETWORK, PRETRAINED, Color, Precision
+from deblur.choices import (
+    DEFAULT_COLOR,
+    DEFAULT_MAX_MEGAPIXELS,
+    DEFAULT_NETWORK,
+    NON_BLIND,
+    PRETRAINED,
+    Color,
+    Precision,
+)
 from deblur.cli import (
     AcceleratorOption,
     PlainCommand,
@@ -29,6 +37,7 @@ Examples:
   python -m deblur.restore a.png b.png -o restored/ -n outputs/sweeps/NAME/RUN
   python -m deblur.restore photo.jpg --compare-networks       every blind pretrained network on one detail
   python -m deblur.restore photo.jpg --scale 0.5              restored at half its size, for a wide blur
+  python -m deblur.restore photo.jpg --blind                  the kernel is estimated from the image itself
   python -m deblur.restore photo.jpg -n RUN --kernel psf.png  a non-blind network, with the kernel in a file
   python -m deblur.restore sharp.png --simulate "gaussian sigma=2 noise_sigma=1"
   python -m deblur.restore -- -o.png                          an image whose name begins with a hyphen
@@ -40,6 +49,8 @@ Blurs of --simulate and --known-blur, each as FAMILY key=value key=value:
   Lengths in px, angles in degrees, counter-clockwise. noise_sigma=1 adds noise [gray levels of 255] and
   jpeg_quality=80 compresses; camera=photo blurs linear light, with exposure, saturation and noise of a camera. A
   pair such as sigma=[1,3] (without blanks) is drawn per image; what is not given is as in conf/blur/FAMILY.yaml."""
+
+KERNEL_SUFFIXES: Final = (".png", ".tif", ".tiff")  # of formats that hold gray images of 16 bits
 
 app = command_app()
 
@@ -69,7 +80,7 @@ def restore(
             parser=not_empty,
             metavar="NAME_OR_PATH",
             help=f"A pretrained network ({', '.join(PRETRAINED)}), a run's folder, a checkpoint, or an "
-            f"exported .safetensors or .onnx file. [default: {DEFAULT_NETWORK}]",
+            f"exported .safetensors or .onnx file. [default: {DEFAULT_NETWORK}; {NON_BLIND} with --blind]",
         ),
     ] = None,
     compare_networks: Annotated[
@@ -109,6 +120,24 @@ def restore(
         typer.Option(
             metavar="TEXT",
             help='In place of --kernel, a blur of one kernel: "motion length=9 angle=30". See below.',
+        ),
+    ] = None,
+    blind: Annotated[
+        bool,
+        typer.Option(
+            "--blind",
+            help=f"Estimate the kernel of each image, restore it by a non-blind network [{NON_BLIND}], and write the "
+            "kernel to NAME-kernel.png. An image that this does not improve is left as it is, with the reason.",
+        ),
+    ] = False,
+    save_kernel: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-kernel",
+            parser=place,
+            metavar="PATH",
+            help="With --blind and one image, the file of the kernel: a gray image of 16 bits, .png or .tif, which "
+            "--kernel reads.",
         ),
     ] = None,
     noise_sigma: Annotated[
@@ -181,6 +210,7 @@ def restore(
             "--network": network is not None,
             "--kernel": kernel is not None,
             "--known-blur": known_blur is not None,
+            "--blind": blind,
             "--noise-sigma": noise_sigma is not None,
             "--scale": scale is not None,
             "--self-ensemble": self_ensemble,
@@ -190,6 +220,10 @@ def restore(
     )
     if detail is not None and not compare_networks:
         raise UserError("--detail is of --compare-networks: give both, or leave out --detail.")
+    if save_kernel is not None and not blind:
+        raise UserError("--save-kernel is of --blind: give both, or leave out --save-kernel.")
+    if save_kernel is not None and save_kernel.suffix.lower() not in KERNEL_SUFFIXES:
+        raise UserError(f"--save-kernel {save_kernel} is not allowed: name a file of 16 bits, .png or .tif.")
     from deblur.config.blur_text import kernel_file, read_blur
 
     known = None if kernel is None else kernel_file(kernel, "--kernel")
@@ -203,9 +237,11 @@ def restore(
 
     tasks = plan(images, output)
     asked = session.RestoreOptions(
-        network=network or DEFAULT_NETWORK,
+        network=network or (NON_BLIND if blind else DEFAULT_NETWORK),
         color=color,
         known_blur=known,
+        blind=blind,
+        save_kernel=save_kernel,
         noise_sigma=noise_sigma,
         strength=strength,
         scale=scale,
@@ -248,6 +284,11 @@ _NOT_TOGETHER = (
     ("--simulate", "--kernel", 'to blur by a file, give --simulate "kernel path=FILE"'),
     ("--simulate", "--known-blur", "give the blur to --simulate alone"),
     ("--kernel", "--known-blur", "each gives the kernel"),
+    ("--blind", "--compare-networks", "the networks compared take no kernel"),
+    ("--blind", "--kernel", "the kernel is either estimated or given"),
+    ("--blind", "--known-blur", "the kernel is either estimated or given"),
+    ("--blind", "--simulate", "a simulation knows its kernel"),
+    ("--blind", "--scale", "the kernel is that of the full size"),
     ("--scale", "--kernel", "the kernel is that of the full size"),
     ("--scale", "--known-blur", "the kernel is that of the full size"),
 )

@@ -102,6 +102,15 @@ def read_kernel(path: Path, key: str) -> Kernel:
     return _kernel(_read(path, key), str(path), key)
 
 
+def kernel_levels(psf: Psf) -> NDArray[np.uint16]:
+    """Return a kernel as a gray image of 16 bits, which `read_kernel` turns back into it but for the rounding.
+
+    Args:
+        psf: Of odd sides of at most `MAX_SIDE` px; its largest weight becomes white.
+    """
+    return np.rint(psf * (np.iinfo(np.uint16).max / psf.max())).astype(np.uint16)
+
+
 def _kernel(content: bytes, path: str, key: str) -> Kernel:
     try:
         return Kernel(_psf(content, path, key))

@@ -38,6 +38,12 @@ class NoisyProtocol(ProtocolSettings):
         return self
 
 
+class PhotographsProtocol(NoisyProtocol):
+    """Schema of a protocol of photographs with measured kernels."""
+
+    blind: bool = Field(description="true or false: restore with estimated kernels as well")
+
+
 class SyntheticProtocol(NoisyProtocol):
     """Schema of a protocol that blurs sharp images."""
 
@@ -58,7 +64,7 @@ class SyntheticProtocol(NoisyProtocol):
 
 
 BY_PROTOCOL: Final[Mapping[str, type[ProtocolSettings]]] = {
-    "levin2009": NoisyProtocol,
+    "levin2009": PhotographsProtocol,
     "levin_kernels": SyntheticProtocol,
     "circular": SyntheticProtocol,
     "gopro": ProtocolSettings,

@@ -1,8 +1,19 @@
 """What is seen of the blur of an image: its kind, width and direction, and where it is widest."""
 
+from deblur.estimation.blind import KernelEstimate, estimate_kernel, explained_fraction
 from deblur.estimation.detail import most_blurred
 from deblur.estimation.estimate import BlurEstimate, Kind, estimate
 from deblur.estimation.training import trained_widths
 from deblur.estimation.wording import blur_text
 
-__all__ = ["BlurEstimate", "Kind", "blur_text", "estimate", "most_blurred", "trained_widths"]
+__all__ = [
+    "BlurEstimate",
+    "KernelEstimate",
+    "Kind",
+    "blur_text",
+    "estimate",
+    "estimate_kernel",
+    "explained_fraction",
+    "most_blurred",
+    "trained_widths",
+]

@@ -94,7 +94,7 @@ def estimate(pixels: NDArray[Any]) -> BlurEstimate:
     Args:
         pixels: gray (H, W) or RGB (H, W, 3), from 1x1; uint8 or uint16 of full range, or floating point in [0, 1].
     """
-    luma = _luma(pixels)
+    luma = luma_of(pixels)
     levels = [level for level in LEVELS if level == 1 or min(luma.shape) / level >= SMALLEST_LEVEL]
     found = _Measured(luma, levels[0])
     for level in levels[1:]:
@@ -168,7 +168,7 @@ class _Measured:
         return BlurMap(np.asarray(widths, np.float32), np.asarray(sums), self.level * FIELD / 2, self.level * step)
 
 
-def _luma(pixels: NDArray[Any]) -> Floats:
+def luma_of(pixels: NDArray[Any]) -> Floats:
     """Return the luma of an image in [0, 1]."""
     white = 1 if np.issubdtype(pixels.dtype, np.floating) else np.iinfo(pixels.dtype).max
     weights = np.array(LUMA_WEIGHTS, np.float32) / np.float32(white)

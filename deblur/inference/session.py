@@ -3,12 +3,21 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deblur.choices import BLIND, DEFAULT_MAX_MEGAPIXELS, DEFAULT_NETWORK, Accelerator, Color, Precision, refusal
+from deblur.choices import (
+    BLIND,
+    DEFAULT_MAX_MEGAPIXELS,
+    DEFAULT_NETWORK,
+    NON_BLIND,
+    Accelerator,
+    Color,
+    Precision,
+    refusal,
+)
 from deblur.config.blur_text import TRAINING, AskedBlur
 from deblur.config.build import build
 from deblur.config.sections import shown
@@ -53,6 +62,8 @@ class RestoreOptions:
     strength: float | None = None
     scale: float | None = None
     detail: tuple[int, int] | None = None
+    blind: bool = False
+    save_kernel: Path | None = None
     simulate: AskedBlur | None = None
     side_by_side: bool = False
     overwrite: bool = False
@@ -72,6 +83,11 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     Raises:
         UserError: if the network or the blur is not allowed, or an image failed; the others are restored then.
     """
+    if asked.save_kernel is not None and len(tasks) > 1:
+        raise UserError(
+            f"--save-kernel names the file of one kernel, and these are {len(tasks)} images: leave it out, and each "
+            "kernel is written as NAME-kernel.png."
+        )
     outputs = {task: _outputs(task, asked) for task in tasks}
     refuse_losses(outputs)
     restorer = _loaded(asked.network, asked)
@@ -83,7 +99,8 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
         raise UserError(f"--scale is for networks without a kernel, and {restorer.name} takes one: leave --scale out.")
     simulation = None if asked.simulate is None else _Simulation(restorer, asked.simulate, asked)
     report = Report(is_gated=asked.strength is None)
-    kernel = _kernel(restorer, asked.known_blur) if simulation is None else None
+    blind = _Blind(restorer, asked) if asked.blind else None
+    kernel = _kernel(restorer, asked.known_blur) if simulation is None and blind is None else None
     missing = {task: [path for path in outputs[task] if asked.overwrite or not path.exists()] for task in tasks}
     todo = [task for task in tasks if missing[task]]
     failures: list[UserError] = []
@@ -97,7 +114,8 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
 
         def work(task: Task, image: DecodedImage) -> Iterator[tuple[Path, DecodedImage]]:
             for path in missing[task]:
-                refuse_unfit(image, path, outputs[task][path])
+                if outputs[task][path]:
+                    refuse_unfit(image, path, outputs[task][path])
             examined = None
             if simulation is None and not restorer.needs_kernel:
                 examined = examine(image, restorer.name, restorer.settings, asked.scale)
@@ -105,6 +123,12 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
             advance = bar.tiles(task.name, restorer.count(image, asked.color, scale=scale))
             if simulation is not None:
                 results = [simulation.of(task, image, advance)]
+            elif blind is not None:
+                found = blind.of(task, image, advance)
+                if found is None:
+                    return
+                results = [found.restored, *([side_by_side(image, found.restored)] if asked.side_by_side else [])]
+                results.append(found.kernel)
             else:
                 restored = restorer.restore_image(
                     image,
@@ -120,8 +144,9 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
             yield from (pair for pair in zip(outputs[task], results, strict=True) if pair[0] in missing[task])
 
         restore_all(todo, work, failed, asked.max_megapixels, bar.done)
-    summary = _summary(tasks, todo, failures, restorer, simulation)
-    return paragraphs(*filter(None, (report.lines(), summary)))
+    summary = _summary(tasks, todo, failures, restorer, simulation, declined=0 if blind is None else blind.declined)
+    seen = report.lines() if blind is None else blind.lines()
+    return paragraphs(*filter(None, (seen, summary)))
 
 
 def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
@@ -183,7 +208,75 @@ def _outputs(task: Task, asked: RestoreOptions) -> dict[Path, int]:
     """Return all files of a task, existing ones included, each with how many images it shows side by side."""
     if asked.simulate is not None:
         return {task.sibling("simulated", ".png"): 3}
-    return {task.target: 1} | ({task.sibling("side-by-side"): 2} if asked.side_by_side else {})
+    outputs = {task.target: 1} | ({task.sibling("side-by-side"): 2} if asked.side_by_side else {})
+    if asked.blind:
+        outputs[asked.save_kernel or task.sibling("kernel", ".png")] = 0
+    return outputs
+
+
+class _Restored(NamedTuple):
+    """A restored photo, and the kernel that was estimated, as images."""
+
+    restored: DecodedImage
+    kernel: DecodedImage
+
+
+class _Blind:
+    """Restores photos by estimated kernels, leaves alone those that it cannot improve, and keeps what it saw.
+
+    Attributes:
+        declined: how many photos were left as they are.
+    """
+
+    def __init__(self, restorer: Restorer, asked: RestoreOptions) -> None:
+        if not restorer.needs_kernel:
+            raise UserError(
+                f"--blind estimates the kernel for a non-blind network, and {restorer.name} takes none: leave --blind "
+                f"out, or take the network {NON_BLIND}."
+            )
+        self._restorer = restorer
+        self._asked = asked
+        self._said: dict[str, str] = {}
+        self.declined = 0
+
+    def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> _Restored | None:
+        """Return a photo restored, with its kernel; None if it is better left as it is."""
+        from deblur.blur.kernel_file import kernel_levels
+        from deblur.inference import blind
+
+        estimate = blind.blind_kernel(image.pixels, image.alpha)
+        refusal = estimate.refusal
+        seen = "" if estimate.blur is None else f"{blur_text(estimate.blur)}. "
+        if estimate.kernel is not None and not refusal:
+            pixels = blind.restored_by(
+                self._restorer,
+                image.pixels,
+                image.alpha,
+                estimate,
+                self._asked.color,
+                advance,
+                self._asked.noise_sigma,
+                self._asked.strength,
+            )
+            checked = blind.check(image.pixels, pixels, estimate)
+            refusal = checked.refusal
+            if not refusal:
+                height, width = estimate.kernel.shape
+                space = " in linear light" if estimate.is_linear else ""
+                self._said[task.name] = (
+                    f"{seen}Kernel of {width}x{height} px{space}, confidence {estimate.confidence:.2f}; "
+                    f"with it, the result explains {checked.explained:.0%} of the image."
+                )
+                return _Restored(
+                    replace(image, pixels=pixels), DecodedImage(kernel_levels(estimate.kernel), None, "PNG")
+                )
+        self.declined += 1
+        self._said[task.name] = f"{seen}Left as it is. {refusal}"
+        return None
+
+    def lines(self) -> Lines:
+        """Return a line for each of a few photos, or for each that was left as it is."""
+        return lines(*(f"{printable(name)}: {text}" for name, text in self._said.items()))
 
 
 class _Simulation:
@@ -328,29 +421,35 @@ def _summary(
     failures: Sequence[UserError],
     restorer: Restorer,
     simulation: _Simulation | None,
+    *,
+    declined: int,
 ) -> Lines:
     """Return the final report.
 
     Raises:
         UserError: if an image failed.
     """
-    restored, skipped = len(todo) - len(failures), len(tasks) - len(todo)
+    restored, skipped = len(todo) - len(failures) - declined, len(tasks) - len(todo)
     targets = [task.target if simulation is None else task.sibling("simulated", ".png") for task in tasks]
     folders = {target.parent for target in targets}
     if len({folder.is_absolute() for folder in folders}) > 1:  # which have no part in common
         folders = {folder.absolute() for folder in folders}
     where = Path(os.path.commonpath(folders)) if len(tasks) > 1 else targets[0]
     skips = f" {skipped} had been there already: --overwrite makes them again." if skipped else ""
+    left = f" {counted(declined, 'image was', 'images were')} left as {'it is' if declined == 1 else 'they are'}."
+    left = left if declined else ""
     if failures and len(tasks) == 1:
         raise failures[0]
     if failures:
         verb = "is" if restored == 1 else "are"
-        raise UserError(f"{len(failures)} of {len(tasks)} images failed, {restored} {verb} restored.{skips}")
+        raise UserError(f"{len(failures)} of {len(tasks)} images failed, {restored} {verb} restored.{left}{skips}")
     if simulation is not None and restored:
         return paragraphs(simulation.table(), f"blurred | restored | sharp: {where}{skips}")
     if simulation is not None:
         return lines(skips.strip())
+    if not restored and declined:
+        return lines(f"Nothing was restored.{left}{skips}")
     if not restored:
         return lines(f"Nothing was to be done.{skips}")
     images = counted(restored, "image is", "images are")
-    return lines(f"{images} restored by the network {restorer.name}: {where}.{skips}", UNKNOWN_GAIN)
+    return lines(f"{images} restored by the network {restorer.name}: {where}.{left}{skips}", UNKNOWN_GAIN)

@@ -11,6 +11,7 @@ import torch
 from deblur.blur.images import planes_of
 from deblur.evaluation.protocols.alignment import Aligned, aligned
 from deblur.evaluation.protocols.cases import Case, load
+from deblur.evaluation.protocols.estimated import error_ratio, estimated, named
 from deblur.evaluation.protocols.protocol import Averaging, Protocol
 from deblur.evaluation.protocols.restoring import restored
 from deblur.evaluation.restorers import Restorer
@@ -47,7 +48,13 @@ class Result:
 
 
 def measure_cases(
-    restorers: Sequence[Restorer], cases: Sequence[Case], protocol: Protocol, seed: int, device: torch.device
+    restorers: Sequence[Restorer],
+    cases: Sequence[Case],
+    protocol: Protocol,
+    seed: int,
+    device: torch.device,
+    *,
+    blind: bool = False,
 ) -> Iterator[tuple[str, list[Row]]]:
     """Restore cases by each restorer and compare the results, and the blurred images, with the sharp ones.
 
@@ -57,6 +64,7 @@ def measure_cases(
         protocol: how.
         seed: of the noise.
         device: where networks run.
+        blind: whether each image is restored with an estimated kernel as well.
 
     Yields:
         For each case the digest of its sharp image and one row for each restorer: names, the kernel, the level of
@@ -71,6 +79,7 @@ def measure_cases(
         pair = load(case, protocol, seed)
         of_input = values_of(aligned(pair.blurred, pair.sharp, protocol), protocol)
         rows: list[Row] = []
+        guess = estimated(pair.blurred) if blind else None
         for restorer in restorers:
             result = aligned(restored(restorer, pair.blurred, case.psf, device), pair.sharp, protocol)
             values = values_of(result, protocol)
@@ -79,6 +88,14 @@ def measure_cases(
                 described |= {"kernel": case.kernel_name, "noise_sigma": case.noise_sigma}
             inputs = {f"input_{name}": value for name, value in of_input.items()}
             rows.append({**described, **inputs, **values, "gain": values["psnr"] - of_input["psnr"], **result.columns})
+            if guess is None:
+                continue
+            result = aligned(restored(restorer, pair.blurred, guess.psf, device), pair.sharp, protocol)
+            of_known, values = values, values_of(result, protocol)
+            described["restorer"] = named(restorer.name)
+            gain = values["psnr"] - of_input["psnr"]
+            columns = guess.columns(error_ratio(values["psnr"], of_known["psnr"]))
+            rows.append({**described, **inputs, **values, "gain": gain, **result.columns, **columns})
         yield pair.digest, rows
 
 

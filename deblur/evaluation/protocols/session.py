@@ -12,7 +12,7 @@ from deblur.blur.camera import ENCODED
 from deblur.blur.images import Boundary, Crop
 from deblur.choices import DEFAULT_COLOR
 from deblur.config import EvaluateConfig
-from deblur.config.protocols import NoisyProtocol, ProtocolSettings
+from deblur.config.protocols import NoisyProtocol, PhotographsProtocol, ProtocolSettings
 from deblur.device import DeviceRequest, keep_freed_memory, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.assumptions import differing_assumptions
@@ -27,6 +27,7 @@ from deblur.evaluation.opening import (
     torch_device,
     with_problems,
 )
+from deblur.evaluation.protocols import estimated
 from deblur.evaluation.protocols.cases import Case, find_cases
 from deblur.evaluation.protocols.measuring import Result, Row, measure_cases, result_of, total_noise
 from deblur.evaluation.protocols.protocol import PROTOCOLS, Protocol
@@ -34,7 +35,7 @@ from deblur.evaluation.protocols.published import published_rows
 from deblur.evaluation.protocols.restoring import TUNING_IMAGES, tuned_baseline
 from deblur.evaluation.protocols.tables import NoiseTable, facts_text, report, result_rows
 from deblur.evaluation.restorers import BaselineRestorer, GrayRestorer, Restorer, for_images
-from deblur.files import safe_name, write_csv, write_json, write_text
+from deblur.files import safe_name, write_bytes, write_csv, write_json, write_text
 from deblur.inference.checkpoints import digest_of
 from deblur.metrics import METRICS
 from deblur.runs.records import METRICS_FILE
@@ -80,6 +81,7 @@ def evaluate(asked: EvaluateConfig) -> Lines:
     _refuse_baselines(asked.baseline, protocol)
     if asked.sweep is None and not asked.runs:
         refuse_without_network(asked)
+    is_blind = isinstance(settings, PhotographsProtocol) and settings.blind
     cases = find_cases(protocol, root, settings)
     keep_freed_memory()
     places, problems = _places(asked)
@@ -110,13 +112,15 @@ def evaluate(asked: EvaluateConfig) -> Lines:
             restorers = [*(network.restorer for network in networks), *map(BaselineRestorer, baselines)]
             seed = settings.seed if isinstance(settings, NoisyProtocol) else 0
             found: list[Row] = []
-            for digest, measured in measure_cases(restorers, chosen, protocol, seed, torch_device(device)):
+            for digest, measured in measure_cases(
+                restorers, chosen, protocol, seed, torch_device(device), blind=is_blind
+            ):
                 found += measured
                 _note_seen(seen, networks, digest)
             rows += found
             results += [
-                result_of(each.name, level, [row for row in found if row["restorer"] == each.name], infos)
-                for each in restorers
+                result_of(name, level, [row for row in found if row["restorer"] == name], infos)
+                for name in dict.fromkeys(row["restorer"] for row in found)
             ]
     levels = list(dict.fromkeys(result.noise_sigma for result in results))
     published = [row for level in levels for row in published_rows(protocol.name, level)]
@@ -146,10 +150,15 @@ def evaluate(asked: EvaluateConfig) -> Lines:
             f"{unregistered} of {counted(len(rows), 'result')} could not be registered, and were compared as they are: "
             "registered=False in images.csv."
         )
+    if is_blind:
+        notes += estimated.notes(rows)
     facts = protocol.facts()
     folder = _folder(asked, protocol, root, settings, places)
     write_images_table(folder, rows, infos)
     write_csv(folder / RESULTS_FILE, result_rows(protocol, results, published))
+    if is_blind:
+        figure = estimated.success_figure(rows)
+        write_bytes(folder / figure.file, figure.png)
     write_text(folder / REPORT_FILE, report(protocol, facts, tables, notes))
     summary = {
         "protocol": asdict(protocol),

@@ -1,0 +1,116 @@
+"""A photo restored without its kernel, which is estimated first, and the checks that the result has to pass."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from deblur.choices import Color
+from deblur.estimation import KernelEstimate, estimate_kernel, explained_fraction
+from deblur.estimation.estimate import luma_of
+from deblur.inference.gating import gated, pretrained_gate
+from deblur.inference.levels import Pixels, as_levels, as_unit
+from deblur.inference.pixels import visible
+from deblur.srgb import decoded, encoded
+
+if TYPE_CHECKING:
+    from deblur.inference.restorer import Restorer
+
+LEAST_EXPLAINED: Final = 0.9
+"""Least fraction of the energy of the photo's gradients that the restored image has to explain."""
+
+MOST_OF_CHANNELS: Final = 4_000_000  # px of a photo, up to which red, green and blue are restored one by one
+
+LEAST_APPLIED: Final = 0.1
+"""Least fraction of the correction that the gate has to let through."""
+
+UNEXPLAINED: Final = "Blurred again by the estimated kernel, the restored image is not the photo."
+WORSE: Final = "The restored image looks worse than the photo: the kernel does not fit it."
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What the checks of a restored photo found.
+
+    Attributes:
+        explained: the fraction of the energy of the photo's gradients, without noise, that the restored image explains
+            if the kernel blurs it.
+        applied: the fraction of the correction that the gate would let through.
+        refusal: a sentence on why the photo is better left as it is; empty if it is not.
+    """
+
+    explained: float
+    applied: float
+    refusal: str
+
+
+def blind_kernel(pixels: Pixels, alpha: Pixels | None = None) -> KernelEstimate:
+    """Estimate the kernel of what is visible of an image."""
+    return estimate_kernel(visible(pixels, alpha))
+
+
+def restored_by(
+    restorer: "Restorer",
+    pixels: Pixels,
+    alpha: Pixels | None,
+    estimate: KernelEstimate,
+    color: Color | None = None,
+    advance: Callable[[], object] | None = None,
+    noise_sigma: float | None = None,
+    strength: float | None = None,
+) -> Pixels:
+    """Restore a photo by an estimated kernel: in linear light if the kernel is of that.
+
+    Red, green and blue are then restored one by one, as long as that does not take too long: each is the convolution
+    of its own light, while the luma of the encoded values is none.
+
+    Args:
+        restorer: a non-blind network.
+        pixels: as in `check`.
+        alpha: (H, W); colors that it hides are kept. None hides none.
+        estimate: of the kernel, which it has.
+        color: see `Restorer`; None chooses.
+        advance: see there.
+        noise_sigma: see there.
+        strength: see there.
+
+    Returns:
+        New pixels of the same shape and type.
+    """
+    shown = visible(pixels, alpha)
+    many = pixels.shape[0] * pixels.shape[1] > MOST_OF_CHANNELS
+    if color is None and estimate.is_linear and restorer.channels == 1 and not many:
+        color = "channels"
+    given = decoded(as_unit(shown)) if estimate.is_linear else shown
+    restored = restorer(given, color, advance, estimate.kernel, noise_sigma, strength=strength)
+    if estimate.is_linear:
+        restored = as_levels(encoded(restored), pixels)
+    if alpha is not None:
+        restored[alpha == 0] = pixels[alpha == 0]
+    return restored
+
+
+def check(pixels: Pixels, restored: Pixels, estimate: KernelEstimate) -> Checked:
+    """Check a restored photo, in the windows of which the kernel was estimated.
+
+    Args:
+        pixels: of the photo, (H, W) or (H, W, 3), uint8 or uint16 of full range, or floating point in [0, 1].
+        restored: of the same shape and type.
+        estimate: of its kernel, which it has.
+
+    Raises:
+        ValueError: if no kernel was estimated.
+    """
+    if estimate.kernel is None:
+        raise ValueError("there is no kernel that could be checked")
+    explained, applied = [], []
+    gate = pretrained_gate()
+    for window in estimate.windows:
+        before, after = pixels[window], restored[window]
+        image = decoded(luma_of(after)) if estimate.is_linear else luma_of(after)
+        explained.append(explained_fraction(before, image, estimate.kernel, is_linear=estimate.is_linear))
+        applied.append(gated(before, after, gate)[1])
+    shares = float(np.median(explained)), float(np.median(applied))
+    refusal = UNEXPLAINED if shares[0] < LEAST_EXPLAINED else WORSE if shares[1] < LEAST_APPLIED else ""
+    return Checked(*shares, refusal)
