@@ -3,7 +3,7 @@
 Eight free photographs that come with scikit-image (`data=photos`) are blurred in linear light, as if the camera had
 moved or had not been focused: with its exposure, saturated highlights, noise, and as JPEG of quality 92. `python -m
 deblur.restore` restores them with all defaults. The table has the gain over the blurred photograph, and what the
-command says of each is printed. The photographs, and a picture of each with a detail of it blurred, restored and sharp,
+command says of each is printed. The photographs, and an image of each with a detail of it blurred, restored and sharp,
 are written to `outputs/benchmarks/photographs`.
 """
 

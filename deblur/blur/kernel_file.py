@@ -108,7 +108,8 @@ def kernel_levels(psf: Psf) -> NDArray[np.uint16]:
     Args:
         psf: Of odd sides of at most `MAX_SIDE` px; its largest weight becomes white.
     """
-    return np.rint(psf * (np.iinfo(np.uint16).max / psf.max())).astype(np.uint16)
+    levels: NDArray[np.uint16] = np.rint(psf * (np.iinfo(np.uint16).max / psf.max())).astype(np.uint16)
+    return levels
 
 
 def _kernel(content: bytes, path: str, key: str) -> Kernel:

@@ -167,10 +167,8 @@ class KernelFit:
         energy = float(np.sum(np.square(edges[0])) + np.sum(np.square(edges[1])))
         if energy == 0:
             return None
-        found = _least_squares(
-            np.asarray(products) / np.float32(energy), np.asarray(wanted) / np.float32(energy), start
-        )
-        return tidied(found)
+        normal, right = (np.asarray(one / energy, np.float32) for one in (products, wanted))
+        return tidied(_least_squares(normal, right, start))
 
     def _correlation(self, first: Waves, second: Waves, reach: int) -> Floats:
         whole = fft.irfft2(np.conj(first) * second, s=self._sides)

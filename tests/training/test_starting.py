@@ -133,7 +133,7 @@ def test_files_that_hold_no_usable_weights_are_refused(compose: Compose, tmp_pat
         "defocus, motion or unrolled), a run's folder, a checkpoint, or an exported .safetensors file. "
         f"Did you mean {tmp_path / 'net.safetensors'}?"
     )
-    assert of("defalt").endswith(" Did you mean default?")
+    assert of("motio").endswith(" Did you mean motion?")
     assert "is no safetensors file, or is damaged" in of("half.safetensors")
     assert "text.ckpt is no checkpoint of this program, or is damaged" in of("text.ckpt")
     assert of("net.onnx") == (
