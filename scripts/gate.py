@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -42,8 +41,6 @@ TRAINED_ON: Final = range(1600)  # numbers of its images
 CALIBRATED_ON: Final = range(1_000_000, 1_000_400)
 PARTS: Final = Path("outputs/gate")
 PART: Final = 200  # numbers, whose images are kept in one file
-SOFT: Final = 0.5  # fraction of the images that are softer than drawn, also as the target
-SOFTNESS: Final = (0.4, 1.1)  # px, sigma of a gaussian
 MARGIN: Final = 16  # px that are cut off, into which the mirrored boundary is blurred
 KINDS: Final = ("sharp", "nearly sharp", "blurred")
 OWN: Final = 0.6  # fraction of the blurred images with a blur of the network's own training
@@ -138,7 +135,7 @@ class Source:
         for number in numbers:
             rng = np.random.default_rng([SEED, number])
             draw = faces.draw if rng.random() < FACES else leaves.draw
-            image = _photographed(draw(SEED, number, "rgb"), rng)
+            image = draw(SEED, number, "rgb")
             for place, kind in enumerate(KINDS):
                 name = BLIND[(number + place) % len(BLIND)]
                 is_own = kind == "blurred" and rng.random() < OWN
@@ -176,14 +173,6 @@ def examples_of(numbers: Sequence[int]) -> Examples:
         torch.cat([part.features for part in parts]),
         torch.cat([part.moments for part in parts]),
     )
-
-
-def _photographed(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return an image, half of the time as soft as photographs of full size are, which is how they are to stay."""
-    if rng.random() >= SOFT:
-        return image
-    sigma = rng.uniform(*SOFTNESS)
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.uint8)
 
 
 def _described(pairs: Pairs) -> Examples:
