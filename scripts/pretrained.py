@@ -147,7 +147,10 @@ def _measurements(name: str, sets: Sets) -> list[str]:
         "with",
         "",
         f"    python -m deblur.train {' '.join(TRAININGS[name])}",
-        *(f"    python -m deblur.evaluate run={name} both_boundaries=false {_shown(label, sets)}" for label in sets),
+        *(
+            f"    python -m deblur.evaluate run={name} both_boundaries=false {_shown(label, sets)}".rstrip()
+            for label in sets
+        ),
     ]
 
 
