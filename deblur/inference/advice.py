@@ -77,9 +77,7 @@ def scale_for(blur: BlurEstimate, settings: Mapping[str, Any]) -> float:
     if blur.kind == "none" or not trained:
         return FULL
     widest = _widest(blur.kind, trained)
-    if blur.width <= TOLERANCE * widest:
-        return FULL
-    return max(1 / math.ceil(blur.width / widest), SMALLEST_SCALE)
+    return max(1 / max(1, math.ceil(blur.width / widest)), SMALLEST_SCALE)
 
 
 def seen_text(

@@ -136,14 +136,14 @@ def test_it_stands_in_the_matrix(unrolled: Workplace) -> None:
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (("noise_sigma=2",), "noise_sigma=2 is for a network that takes the noise, such as unrolled, and mixed takes"),
+        (("noise_sigma=2",), "noise_sigma=2 is for a network that takes the noise, such as unrolled, and default"),
         (("noise_sigma=-1",), "noise_sigma=-1 is not allowed: give a number from 0 to 255 [gray levels of 255], or"),
         (("kernel_error=0.5",), "kernel_error=0.5 is for baselines and for networks that take the kernel of each"),
         (("kernel_error=0.5", "baseline=[none]"), "kernel_error=0.5 is for baselines and for networks that take the"),
         (("kernel_error=2",), "kernel_error=2 is not allowed: give a number from 0 to 1"),
         (
             ("self_ensemble=true",),
-            "self_ensemble=true is for a non-blind network, such as unrolled, and mixed is blind",
+            "self_ensemble=true is for a non-blind network, such as unrolled, and default is blind",
         ),
         (("noise_sigma=a",), "noise_sigma=a is not allowed: give a number from 0 to 255"),
     ],
@@ -218,7 +218,7 @@ def test_the_noise_of_a_photograph_is_estimated_or_given(unrolled: Workplace, tm
             restorer(blurred, kernel=kernel, noise_sigma=wrong)
     with pytest.raises(ValueError, match="takes no noise"):
         deblur.load("default", accelerator="cpu")(blurred, noise_sigma=2)
-    with pytest.raises(UserError, match="self_ensemble is for a non-blind network, such as unrolled, and mixed is"):
+    with pytest.raises(UserError, match="self_ensemble is for a non-blind network, such as unrolled, and default is"):
         deblur.load("default", self_ensemble=True)
     Image.fromarray(blurred).save(tmp_path / "a.png")
     command = [str(tmp_path / "a.png"), f"--network={unrolled.run}", "--known-blur=motion length=9 angle=30"]

@@ -45,7 +45,7 @@ def test_defocus_has_the_diameter_of_its_disk(sharp: np.ndarray, radius: float) 
 def test_motion_has_its_length_and_angle(sharp: np.ndarray, length: float, angle: float) -> None:
     found = seen(sharp, "motion", length=length, angle=angle)
     assert found.kind == "motion"
-    assert found.length == pytest.approx(length, rel=0.45)  # docs/estimation.md: lengths are the least exact
+    assert found.length == pytest.approx(length, rel=0.55)  # docs/estimation.md: lengths are the least exact
     assert found.angle is not None
     assert abs((found.angle - angle + 90) % 180 - 90) < 8
 

@@ -133,7 +133,7 @@ def test_the_gate_is_that_of_torch() -> None:
     session = onnxruntime.InferenceSession(gate_as_onnx())
     image = leaves.draw(3, 1)[:160, :240].astype(np.float32) / 255
     smoothed: NDArray[np.float32] = (image + np.roll(image, 1, 0) + np.roll(image, 1, 1)) / 3
-    correction = 0.3 * (image - smoothed)
+    correction = image - smoothed
     planes = {"image": smoothed[None, None], "correction": correction[None, None]}
     (found,) = session.run(["weights"], planes)
     with torch.inference_mode():

@@ -21,7 +21,7 @@ SHAKE = {"extent": 13, "shake": 0.5}
 @pytest.fixture(scope="module")
 def shaken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photos") / "shaken.png"
-    Image.fromarray(deblur.degrade(draw(9003, 0), "trajectory", seed=4, noise_sigma=1, **SHAKE)).save(path)
+    Image.fromarray(deblur.degrade(draw(9003, 1), "trajectory", seed=4, noise_sigma=1, **SHAKE)).save(path)
     return path
 
 
@@ -32,9 +32,9 @@ def test_a_shaken_photo_is_restored_and_its_kernel_restores_it_again(
     told = command(shaken, "--blind", "-o", out, "--save-kernel", psf)
     assert told.code == 0, told.err
     assert "confidence" in told.out
-    sharp, before, after = (np.asarray(one, np.float64) for one in (draw(9003, 0), Image.open(shaken), Image.open(out)))
+    sharp, before, after = (np.asarray(one, np.float64) for one in (draw(9003, 1), Image.open(shaken), Image.open(out)))
     inner = (slice(20, -20), slice(20, -20))
-    assert np.abs(after - sharp)[inner].mean() < np.abs(before - sharp)[inner].mean()
+    assert np.abs(after - sharp)[inner].mean() < 0.5 * np.abs(before - sharp)[inner].mean()
     again = tmp_path / "again.png"
     assert command(shaken, "-n", "unrolled", "--kernel", psf, "-o", again).code == 0
     if "linear light" not in told.out:
@@ -62,8 +62,8 @@ def test_a_photo_without_a_kernel_is_left_as_it_is(command: Command, tmp_path: P
         (("--save-kernel=psf.png",), "--save-kernel is of --blind"),
         (("--blind", "--save-kernel=psf.jpg"), "name a file of 16 bits, .png or .tif"),
         (
-            ("--blind", "-n", "gaussian"),
-            "--blind estimates the kernel for a non-blind network, and gaussian takes none",
+            ("--blind", "-n", "motion"),
+            "--blind estimates the kernel for a non-blind network, and motion takes none",
         ),
     ],
 )

@@ -74,7 +74,7 @@ def test_the_widths_of_a_training(section: dict[str, Any], widths: dict[str, tup
 
 @pytest.mark.parametrize(
     ("kind", "width", "scale"),
-    [("defocus", 12, 1), ("defocus", 20, 1), ("defocus", 24, 1 / 2), ("defocus", 40, 1 / 3), ("motion", 25, 1),
+    [("defocus", 12, 1), ("defocus", 16, 1), ("defocus", 17, 1 / 2), ("defocus", 40, 1 / 3), ("motion", 25, 1),
      ("motion", 80, 1 / 3), ("none", 0, 1), ("defocus", 9000, 1 / 16)],
 )  # fmt: skip
 def test_the_scale_is_the_largest_at_which_the_blur_fits(kind: str, width: float, scale: float) -> None:
