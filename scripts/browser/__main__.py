@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--output", type=Path, default=Path("outputs/browser"), help="folder (default %(default)s)")
     parser.add_argument(
-        "--precision", choices=get_args(ExportPrecision), default="int8", help="of the network (default %(default)s)"
+        "--precision", choices=get_args(ExportPrecision), default="float16", help="of the network (default %(default)s)"
     )
     options = parser.parse_args(argv)
     try:
