@@ -256,7 +256,7 @@ def test_building_without_memory_first_changes_no_random_number(tmp_path: Path) 
 @pytest.mark.slow
 def test_to_know_the_shapes_of_a_network_torch_loads_no_compiler() -> None:
     code = (
-        "import sys, deblur; deblur.load('mixed', accelerator='cpu'); "  # a network whose weights are drawn as normal
+        "import sys, deblur; deblur.load('default', accelerator='cpu'); "  # a network whose weights are drawn as normal
         "print(*(name for name in ('torch._inductor', 'torch._dynamo', 'sympy') if name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

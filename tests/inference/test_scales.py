@@ -90,8 +90,9 @@ def test_tiles_are_counted_at_the_scale(identity: Path) -> None:
 
 @pytest.mark.slow
 def test_a_wide_blur_is_restored_better_at_a_scale() -> None:
-    sharp = np.block([[draw(9002, 2 * row + column) for column in range(2)] for row in range(2)])
-    blurred = deblur.degrade(sharp, "disk", radius=14, noise_sigma=1)
+    rows = [np.concatenate([draw(9002, 2 * row + column, "rgb") for column in range(2)], axis=1) for row in range(2)]
+    sharp = np.concatenate(rows)
+    blurred = deblur.degrade(sharp, "disk", radius=10, camera="linear", noise_sigma=1)
     restorer, psnr = deblur.load("defocus", accelerator="cpu"), deblur.metric("psnr")
     scale = restorer.scale_for(deblur.estimate_blur(blurred))
     assert 1 / 4 <= scale <= 1 / 2
