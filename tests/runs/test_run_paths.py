@@ -100,7 +100,7 @@ def test_a_place_that_is_not_there(workplace: Path, place: str, near: str | None
         ((evaluate, "run=outputs/sweeps/gird"), "Did you mean outputs/sweeps/grid?"),
         ((export, "outputs/sweeps/gird", "--format=onnx"), "Did you mean outputs/sweeps/grid?"),
         ((restore, "--network=outputs/sweeps/gird", "faces/1.png"), "Did you mean outputs/sweeps/grid?"),
-        ((restore, "--network=defualt", "faces/1.png"), "Did you mean default?"),
+        ((restore, "--network=motoin", "faces/1.png"), "Did you mean motion?"),
         ((restore, "--network=MOTION", "faces/1.png"), "Did you mean motion?"),
         (
             (restore, "faces/1.pgn"),
