@@ -37,7 +37,11 @@ DETAIL_SIDE: Final = 512  # px, of the detail that is shown at full size beside 
 _OWN: Final = "own"  # name of the user's network among the others
 _KERNEL: Final = "kernel"  # what messages of `read_kernel` call a file before its name is put there
 _KNOWN: Final = "any blur whose kernel is known"
-_MIXTURE: Final = "mixed: any of these, or camera shake"
+_BLIND_LABELS: Final = {
+    "default": "any blur",
+    "defocus": "defocus: blur without a direction",
+    "motion": "motion along a straight line",
+}
 _DRAWN_FOR: Final = "demo"  # one name for all images: what is drawn changes with the settings alone
 _FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
 _BYTES_PER_PIXEL: Final = 8  # four channels of 16 bits, not compressed
@@ -96,15 +100,12 @@ class Networks:
 
 
 def _network_label(name: str, network: Restorer) -> str:
-    """Return the label of a network; a pretrained one has the name of the family of blurs that it removes."""
+    """Return the label of a network; a pretrained one that of the blur that it removes."""
     if name == _OWN:
         return f"{shortened(network.name)} (your own network{', for color images' if network.channels > 1 else ''})"
     if network.needs_kernel:
         return _KNOWN
-    if name not in FAMILIES:
-        return _MIXTURE
-    cause = FAMILIES[name].cause
-    return f"{name} blur: {cause}" if cause else f"{name} blur"
+    return _BLIND_LABELS.get(name, name)
 
 
 @dataclass(frozen=True, eq=False)

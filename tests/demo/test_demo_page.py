@@ -248,11 +248,11 @@ def test_a_non_blind_network_is_given_the_kernel_in_a_file(browser: Any, tmp_pat
         expected = load(network, accelerator="cpu")(np.asarray(Image.open(path)), kernel=kernel)
         assert np.abs(np.asarray(restored).astype(int) - expected).max() <= 1  # of other threads
         page.get_by_label("Network").first.click()
-        page.get_by_role("option", name="gaussian blur").click()
+        page.get_by_role("option", name="defocus").click()
         wait_until_empty(page)
         page.get_by_text("Kernel of the blur").wait_for(state="hidden")
         restore_button(page).click()
-        page.get_by_text("photo of mine.png was restored by the network gaussian.").wait_for()
+        page.get_by_text("photo of mine.png was restored by the network defocus.").wait_for()
     context.close()
 
 
@@ -349,7 +349,7 @@ def test_results_do_not_stand_beside_another_image_or_network(page: Any, tmp_pat
     upload(page, colors(tmp_path))
     show(restore_button(page))
     page.get_by_label("Network").first.click()
-    page.get_by_role("option", name="gaussian blur").click()
+    page.get_by_role("option", name="defocus").click()
     wait_until_empty(page)
     show(restore_button(page))
     clear(page)

@@ -413,6 +413,7 @@ def test_all_that_are_pretrained_can_be_chosen(folder: Path, network_at: Network
     assert [name for _, name in networks.choices] == list(PRETRAINED)
     assert networks.missing == ""
     assert [networks.get(name).name for _, name in networks.choices] == list(PRETRAINED)
+    assert len({label for label, _ in networks.choices}) == len(PRETRAINED)  # none is to be taken for another
 
 
 def test_a_network_of_ones_own_comes_first(folder: Path, tmp_path: Path, network_at: NetworkAt) -> None:
