@@ -34,7 +34,7 @@ WINDOW_STEP: Final = 4  # places per side of a window
 OVERLAP: Final = 0.5  # of the area of a window, that another one may share
 
 SATURATED: Final = 250 / 255  # of any channel, from which on a pixel may have lost light
-SMOOTHING: Final = 1.5  # px, sigma of the gaussian before edges are told from noise
+SMOOTHING: Final = 1.5  # px, sigma of the gaussian before edges are distinguished from noise
 EDGES_SEEN: Final = 15.0  # 99th percentile of the squared gradients, by their mean in white noise, with edges
 FAINTEST_EDGE: Final = 1.0 / 255  # per px; the 99th percentile of the gradients of an image with edges
 SHARP_SURE: Final = 0.8  # probability of a sharp image, from which on no kernel is looked for
@@ -50,7 +50,10 @@ TOO_SMALL: Final = f"The image is too small for an estimate of its kernel, which
 FLAT: Final = "The image shows no edges, from which a kernel could be estimated."
 SHARP: Final = "The image is sharp already: no kernel wider than a pixel is seen."
 SATURATED_TEXT: Final = "Too much of the image is saturated, or without edges, for an estimate of its kernel."
-CUT: Final = "The blur is too wide for the image: its kernel does not fit into a part of it."
+CUT: Final = (
+    "The estimated kernel fills the largest size that the image allows: the blur is too wide for the image, or the "
+    "image does not show it well enough."
+)
 NARROW: Final = "The estimated kernel is far narrower than the blur of the image."
 DISAGREE: Final = (
     "Parts of the image show different kernels, so that the blur varies over the image or cannot be seen well enough."

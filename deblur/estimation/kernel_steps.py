@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage  # type: ignore[import-untyped] # it has no types
 
 from deblur.estimation.network import Floats
+from deblur.wiener.filters import transfer
 
 Bools = NDArray[np.bool_]
 Waves = NDArray[np.complex64]
@@ -64,14 +65,6 @@ def _faded(plane: Floats, side: int) -> Floats:
     return np.concatenate([plane, plane[-1] * (1 - ramp) + plane[0] * ramp])
 
 
-def transfer(kernel: Floats, sides: tuple[int, ...]) -> Waves:
-    """Return the Fourier transform of a kernel whose center is at the origin."""
-    padded = np.zeros(sides, np.float32)
-    padded[: kernel.shape[0], : kernel.shape[1]] = kernel
-    waves: Waves = fft.rfft2(np.roll(padded, [-(side // 2) for side in kernel.shape], (0, 1)))
-    return waves
-
-
 def gradients(plane: Floats) -> tuple[Floats, Floats]:
     """Return the differences of a periodic plane with its next columns and with its next rows."""
     return np.roll(plane, -1, 1) - plane, np.roll(plane, -1, 0) - plane
@@ -91,7 +84,7 @@ def sketch(blurred: Canvas, kernel: Floats, edge_weight: float) -> Floats:
         (H, W), as the canvas.
     """
     sides = blurred.plane.shape
-    response = transfer(kernel, sides)
+    response = _transfer(kernel, sides)
     fitted, power = np.conj(response) * blurred.waves, np.square(np.abs(response))
     rows, columns = (
         (2 - 2 * np.cos(2 * np.pi * waves)).astype(np.float32)
@@ -192,7 +185,7 @@ def _least_squares(products: Floats, wanted: Floats, start: Floats) -> Floats:
     sides = tuple(
         fft.next_fast_len(size + taps - 1, real=True) for size, taps in zip(wanted.shape, products.shape, strict=True)
     )
-    operator = np.maximum(transfer(products, sides).real, 0) + np.float32(KERNEL_SMOOTHNESS)
+    operator = np.maximum(_transfer(products, sides).real, 0) + np.float32(KERNEL_SMOOTHNESS)
     rate = 1 / operator.max()
     weights = ahead = start
     momentum = 1.0
@@ -203,6 +196,11 @@ def _least_squares(products: Floats, wanted: Floats, start: Floats) -> Floats:
         ahead = moved + np.float32((momentum - 1) / following) * (moved - weights)
         weights, momentum = moved, following
     return weights
+
+
+def _transfer(kernel: Floats, sides: tuple[int, ...]) -> Waves:
+    height, width = sides
+    return transfer(kernel.astype(np.float64), height, width).astype(np.complex64)
 
 
 def tidied(kernel: Floats) -> Floats | None:
