@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from deblur import compose, measure, train
 from deblur.choices import BLIND
 from deblur.console import say
+from deblur.evaluation.matrix import UNBLURRED_INPUTS
 from deblur.export.card import model_card
 from deblur.export.session import describe
 from deblur.files import write_text
@@ -51,9 +52,8 @@ TRAININGS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The overrides of the training of each network, in this order; its sweep is the name of its experiment."""
 UNBLURRED: Final[Mapping[str, tuple[str, ...]]] = {
-    "sharp": ("blur=none",),
-    "gaussian, sigma 0.5": ("blur=gaussian", "blur.sigma=0.5"),
-    "JPEG 75": ("blur=none", "blur.jpeg_quality=75"),
+    label: (f"blur={family}", *(f"blur.{key}={value}" for key, value in settings.items()))
+    for label, family, settings in UNBLURRED_INPUTS
 }
 """What a blind network should leave alone."""
 OWN: Final = "its own blur"
@@ -91,7 +91,7 @@ def main(faces: str | None = None, photographs: str | None = None) -> int:
 
 def write_card(name: str, faces: str | None, photographs: str | None) -> None:
     """Measure a network as it lies in the package, and write its card; see `main`."""
-    trained = replace(load_trained(pretrained_file(name)), name=name)
+    trained = load_trained(pretrained_file(name))
     sets: dict[str, tuple[str, ...]] = {"drawn images": (), "photographs": PHOTOS}
     if faces:
         sets["real faces"] = ("data=folder", f"data.root={faces}", f"data.max_images={FACES}")

@@ -81,7 +81,6 @@ class Degradation(ABC):
     Attributes:
         family: Name of the family in tables and file names.
         label: Name of the family in the demo.
-        cause: What causes such a blur, if the name does not say it.
         parameters: Arguments of the constructor that are numbers, by name, in the order of the demo's sliders.
         texts: Arguments of the constructor that are texts, by name.
         camera: What the blur happens in; None blurs the encoded values of the image.
@@ -89,7 +88,6 @@ class Degradation(ABC):
 
     family: ClassVar[str]
     label: ClassVar[str] = ""
-    cause: ClassVar[str] = ""
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     texts: ClassVar[Mapping[str, Text]] = {}
     camera: Camera | None = None

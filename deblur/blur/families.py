@@ -174,7 +174,6 @@ class Disk(ParametricBlur):
 
     family = "disk"
     label = "Disk"
-    cause = "out of focus"
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "radius": Parameter(
             "Radius",

@@ -131,7 +131,6 @@ class Varying(Degradation):
 
     family = "varying"
     label = "Varying"
-    cause = "a camera that rolls, or defocus that grows to a side"
     parameters: ClassVar[Mapping[str, Parameter]] = {
         "extent": Parameter(
             "Extent of the widest kernel",

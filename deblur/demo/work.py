@@ -36,11 +36,11 @@ PREVIEW_MEGAPIXELS: Final = 2.0  # of an image on the screen; the download has a
 DETAIL_SIDE: Final = 512  # px, of the detail that is shown at full size beside a reduced preview
 _OWN: Final = "own"  # name of the user's network among the others
 _KERNEL: Final = "kernel"  # what messages of `read_kernel` call a file before its name is put there
-_KNOWN: Final = "any blur whose kernel is known"
-_BLIND_LABELS: Final = {
+_LABELS: Final = {  # of the pretrained networks
     "default": "any blur",
     "defocus": "defocus: blur without a direction",
     "motion": "motion along a straight line",
+    "unrolled": "any blur whose kernel is known",
 }
 _DRAWN_FOR: Final = "demo"  # one name for all images: what is drawn changes with the settings alone
 _FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
@@ -103,9 +103,7 @@ def _network_label(name: str, network: Restorer) -> str:
     """Return the label of a network; a pretrained one that of the blur that it removes."""
     if name == _OWN:
         return f"{shortened(network.name)} (your own network{', for color images' if network.channels > 1 else ''})"
-    if network.needs_kernel:
-        return _KNOWN
-    return _BLIND_LABELS.get(name, name)
+    return _LABELS[name]
 
 
 @dataclass(frozen=True, eq=False)

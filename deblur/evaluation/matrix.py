@@ -45,7 +45,7 @@ NOISE_SIGMAS = (2.0, 8.0)  # [gray levels]
 JPEG_QUALITIES = (95, 75, 50)
 UNBLURRED = "no visible blur"
 _CLEAN: dict[str, Any] = {"noise_sigma": 0.0, "jpeg_quality": None}
-_UNBLURRED_INPUTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+UNBLURRED_INPUTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("sharp", "none", {}),
     ("gaussian, sigma 0.5", "gaussian", {"sigma": 0.5}),
     ("JPEG 75", "none", {"jpeg_quality": 75}),
@@ -97,7 +97,7 @@ def conditions(blur: Mapping[str, Any], boundary: Boundary = "symmetric") -> Ite
 
 def unblurred_conditions() -> Iterator[Condition]:
     """Yield what a network should leave alone: sharp images, hardly blurred ones, and compressed ones."""
-    for label, family, settings in _UNBLURRED_INPUTS:
+    for label, family, settings in UNBLURRED_INPUTS:
         blur = {"name": family, "_target_": import_path(FAMILIES[family]), **_CLEAN, **settings}
         yield Condition(UNBLURRED, label, blur)
 
