@@ -21,6 +21,7 @@ from PIL import Image
 from benchmarks.restore_sizes import MEGAPIXELS, RICHARDSON_LUCY, WIENER, export, rows_of_sizes
 from benchmarks.results import Row, median_ratio, write_table
 from benchmarks.timing import seconds
+from deblur.choices import DEFAULT_NETWORK
 from deblur.device import Device, DeviceRequest, taken_device
 from deblur.image_io.images import DecodedImage
 from deblur.inference.batch import restore_all
@@ -70,7 +71,7 @@ def main() -> None:
         networks = write_networks(Path(folder))
         commands = [
             measure_start(options.repeats),
-            measure_memory("gaussian", LARGE, "a pretrained network for gray images"),
+            measure_memory(DEFAULT_NETWORK, LARGE, "the default network"),
             *(measure_memory(str(path), PHOTOGRAPH, what) for what, path in networks.items()),
         ]
         write_table("restore_command", "A command as a whole", commands)

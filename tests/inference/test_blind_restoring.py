@@ -29,25 +29,25 @@ def test_a_shaken_photo_is_restored_and_its_kernel_restores_it_again(
     command: Command, shaken: Path, tmp_path: Path
 ) -> None:
     out, psf = tmp_path / "out.png", tmp_path / "psf.png"
-    told = command(shaken, "--blind", "-o", out, "--save-kernel", psf)
-    assert told.code == 0, told.err
-    assert "confidence" in told.out
+    done = command(shaken, "--blind", "-o", out, "--save-kernel", psf)
+    assert done.code == 0, done.err
+    assert "confidence" in done.out
     sharp, before, after = (np.asarray(one, np.float64) for one in (draw(9003, 1), Image.open(shaken), Image.open(out)))
     inner = (slice(20, -20), slice(20, -20))
     assert np.abs(after - sharp)[inner].mean() < 0.5 * np.abs(before - sharp)[inner].mean()
     again = tmp_path / "again.png"
     assert command(shaken, "-n", "unrolled", "--kernel", psf, "-o", again).code == 0
-    if "linear light" not in told.out:
+    if "linear light" not in done.out:
         assert np.abs(np.asarray(Image.open(again), np.float64) - after).max() <= 2
 
 
 def test_a_photo_without_a_kernel_is_left_as_it_is(command: Command, tmp_path: Path) -> None:
     flat = tmp_path / "flat.png"
     Image.fromarray(np.full((128, 128), 90, np.uint8)).save(flat)
-    told = command(flat, "--blind")
-    assert told.code == 0
-    assert "Left as it is. The image shows no edges" in told.out
-    assert "Nothing was restored." in told.out
+    done = command(flat, "--blind")
+    assert done.code == 0
+    assert "Left as it is. The image shows no edges" in done.out
+    assert "Nothing was restored." in done.out
     assert [path.name for path in tmp_path.iterdir()] == ["flat.png"]
 
 
@@ -70,16 +70,16 @@ def test_a_photo_without_a_kernel_is_left_as_it_is(command: Command, tmp_path: P
 def test_options_that_do_not_fit_are_refused(
     command: Command, shaken: Path, options: tuple[str, ...], sentence: str
 ) -> None:
-    told = command(shaken, *options)
-    assert told.code == 2
-    assert sentence in told.err
+    done = command(shaken, *options)
+    assert done.code == 2
+    assert sentence in done.err
 
 
 def test_the_kernels_of_several_images_have_no_common_file(command: Command, shaken: Path, tmp_path: Path) -> None:
     Image.open(shaken).save(tmp_path / "other.png")
-    told = command(shaken, tmp_path / "other.png", "--blind", "--save-kernel=psf.png", "-o", tmp_path / "out")
-    assert told.code == 2
-    assert "--save-kernel names the file of one kernel, and these are 2 images" in told.err
+    done = command(shaken, tmp_path / "other.png", "--blind", "--save-kernel=psf.png", "-o", tmp_path / "out")
+    assert done.code == 2
+    assert "--save-kernel names the file of one kernel, and these are 2 images" in done.err
 
 
 @pytest.mark.parametrize("seed", range(3))
