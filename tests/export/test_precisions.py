@@ -1,5 +1,6 @@
 """ONNX files of lower precision are smaller, restore nearly alike, and hold what they lose."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 import deblur
 from deblur import evaluate, export
 from deblur.choices import DEFAULT_NETWORK
+from deblur.export import LARGE_LOSS
 from deblur.export.gate import gate_as_onnx
 from deblur.export.onnx import as_int8, as_onnx
 from deblur.export.precisions import loss_of
@@ -97,7 +99,9 @@ def test_a_worse_file_has_a_larger_loss(network: ResNet, samples: list[Sample]) 
 def test_eight_bits_of_a_pretrained_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for precision in ("float32", "float16", "int8"):
         assert export.main([DEFAULT_NETWORK, "--format=onnx", f"--precision={precision}", f"--output={tmp_path}"]) == 0
-    assert "With 8 bits, the PSNR of restored drawn images is " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    (loss,) = re.findall(r"With 8 bits, the PSNR of restored drawn images is ([\d.]+) dB lower", said)
+    assert ("float16 does not lose" in said) is (float(loss) > LARGE_LOSS)
     files = [tmp_path / f"{DEFAULT_NETWORK}{suffix}.onnx" for suffix in ("", "-float16", "-int8")]
     sizes = [file.stat().st_size for file in files]
     assert sizes[1] < 0.65 * sizes[0]
@@ -110,7 +114,8 @@ def test_eight_bits_of_a_pretrained_network(tmp_path: Path, capsys: pytest.Captu
     error = [np.square(one - sharp).mean() for one in (blurred.astype(float), exact)]
     assert error[1] < 0.9 * error[0]
     card = (tmp_path / f"{DEFAULT_NETWORK}-int8.md").read_text()
-    assert "dB lower than in float32" in card
+    assert f"{loss} dB lower than in float32" in card
+    assert open_onnx(files[2])[0]["precision_loss"] == pytest.approx(float(loss), abs=1e-3)
     assert "differ from torch" not in card
     argv = [f"run={files[2]}", "data.max_images=20", f"paths.output_root={tmp_path}", f"paths.cache_root={tmp_path}"]
     assert evaluate.main(argv) == 0
