@@ -4,14 +4,13 @@ import functools
 import http.server
 import threading
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
-from shutil import which
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from chromium import NEEDS_CHROMIUM, chromium
 from network_files import write_unrolled_network
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,25 +23,13 @@ from deblur.models import ResNet
 from deblur.synthesis import leaves
 from scripts.browser.__main__ import PACKAGES, build, main
 
-BROWSER = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
 pytestmark = [
-    pytest.mark.slow,
+    *NEEDS_CHROMIUM,
     pytest.mark.skipif(not PACKAGES.is_dir(), reason="the page needs onnxruntime-web: make browser, which needs npm"),
-    pytest.mark.skipif(find_spec("playwright") is None, reason="the browser test needs: pip install playwright"),
-    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium to open the page with"),
 ]
 
 PATIENCE = 300_000  # ms
 WIDE, NARROW = 1280, 390  # px
-QUIET = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +68,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright  # here: it is optional
-
-    with sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=BROWSER, args=QUIET)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import http.client
 import io
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from chromium import NEEDS_CHROMIUM, chromium
 from network_files import write_rgb_network, write_unrolled_network
 from PIL import Image, ImageCms
 from running_demo import REPOSITORY, Demo
@@ -23,13 +23,9 @@ from deblur.inference.restorer import load
 from deblur.inference.weights import read_weights, write_weights
 from deblur.restore import main
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
 pytestmark = [
-    pytest.mark.slow,
+    *NEEDS_CHROMIUM,
     pytest.mark.skipif(find_spec("gradio") is None, reason="the demo needs gradio: pip install deblur-lab[demo]"),
-    pytest.mark.skipif(find_spec("playwright") is None, reason="the browser test needs: pip install playwright"),
-    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium to open the page with"),
 ]
 
 WIDE, NARROW = 1280, 390  # px
@@ -49,13 +45,8 @@ def demo(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright  # here: it is optional
-
-    with sync_playwright() as started:
-        quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-gpu"]
-        opened = started.chromium.launch(executable_path=BROWSER, args=quiet)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 def new_context(browser: Any) -> Any:
