@@ -16,7 +16,7 @@ EXAMPLES = f"""\b
 Examples:
   python -m deblur.export outputs/runs/RUN/TIME --format onnx           runs without torch, in onnxruntime
   python -m deblur.export outputs/runs/RUN/TIME --format safetensors    weights and settings, for torch
-  python -m deblur.export {DEFAULT_NETWORK} --format onnx --precision float16 half the size
+  python -m deblur.export {DEFAULT_NETWORK} --format onnx --precision float16     half the size
   python -m deblur.export NETWORK.safetensors --format onnx -o networks/"""
 
 LARGE_LOSS: Final = 0.1  # dB, of PSNR by layers of 8 bits, from which on another precision is advised
