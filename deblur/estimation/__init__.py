@@ -4,6 +4,7 @@ from deblur.estimation.blind import KernelEstimate, estimate_kernel, explained_f
 from deblur.estimation.detail import most_blurred
 from deblur.estimation.estimate import BlurEstimate, Kind, estimate
 from deblur.estimation.training import trained_widths
+from deblur.estimation.visibility import visibility, visible_spread
 from deblur.estimation.wording import blur_text
 
 __all__ = [
@@ -16,4 +17,6 @@ __all__ = [
     "explained_fraction",
     "most_blurred",
     "trained_widths",
+    "visibility",
+    "visible_spread",
 ]

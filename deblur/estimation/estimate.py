@@ -115,6 +115,18 @@ def estimate(pixels: NDArray[Any]) -> BlurEstimate:
     )
 
 
+def local_spreads(luma: Floats) -> BlurMap:
+    """Estimate the standard deviations of the kernel in its widest direction over an image at its full size.
+
+    Args:
+        luma: (H, W) in [0, 1].
+
+    Returns:
+        The standard deviations as widths [px]; those above about 6 px are too small.
+    """
+    return _Measured(luma, LEVELS[0]).map(1.0)
+
+
 class _Measured:
     """What the network says of an image at one level."""
 

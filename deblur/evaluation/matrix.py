@@ -265,7 +265,7 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
         space = f" (in {restorer.space.words})" if restorer.space.linear else ""
         gate = ""
         if asked.gate and is_gated(one.config, restorer.takes_kernel):
-            restorer, gate = GatedRestorer(restorer), " (gated)"
+            restorer, gate = GatedRestorer(restorer, one.config["blur"]), " (gated)"
         restorers[f"{label}{route}{space}{gate}"] = restorer
     if asked.color is not None and not by_planes:
         raise UserError(

@@ -5,7 +5,7 @@ Shapes: N images of C channels, 1 for gray and 3 for RGB.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from deblur.blur.kernels import Psf, identity
 from deblur.choices import Color
 from deblur.data.datasets import stacked_kernels
 from deblur.errors import UserError
+from deblur.estimation import visible_spread
 from deblur.inference.gating import pretrained_gate
 from deblur.inference.onnx_network import OnnxNetwork
 from deblur.inference.pixels import restore_pixels
@@ -168,8 +169,9 @@ class GrayRestorer(Restorer):
 class GatedRestorer(Restorer):
     """A restorer whose correction is applied as far as the gate finds it fit, as `restore` does by default."""
 
-    def __init__(self, restorer: Restorer) -> None:
-        """Take a restorer of the images that are measured."""
+    def __init__(self, restorer: Restorer, blur: Mapping[str, Any]) -> None:
+        """Take a restorer of the images that are measured, and the blur that its network was trained on."""
+        self._visible_spread = visible_spread(blur)
         self.name = f"{restorer.name} (gated)"
         self.channels = restorer.channels
         self.space = restorer.space
@@ -182,7 +184,7 @@ class GatedRestorer(Restorer):
     def restore(self, blurred: Tensor, kernels: Kernels) -> Tensor:
         """Restore a batch; the results are in [0, 1]."""
         restored = self._restorer.restore(blurred, kernels).clamp(0, 1)
-        weights = pretrained_gate().weights(blurred.cpu(), restored.cpu()).to(blurred.device)
+        weights = pretrained_gate().weights(blurred.cpu(), restored.cpu(), self._visible_spread).to(blurred.device)
         return blurred + weights * (restored - blurred)
 
 

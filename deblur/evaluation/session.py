@@ -137,7 +137,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     is_by_planes = isinstance(restorer, GrayRestorer)
     if asked.gate and network is not None and restorer is not None:
         if is_gated(network.config, network.restorer.takes_kernel):
-            restorer = GatedRestorer(restorer)
+            restorer = GatedRestorer(restorer, network.config["blur"])
         elif asked.sweep is None:
             raise UserError(
                 f"gate=true is for networks that remove a blur without its kernel, and {network.restorer.name} is "

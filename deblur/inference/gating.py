@@ -12,6 +12,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from deblur.errors import UserError
+from deblur.estimation import visibility
+from deblur.estimation.estimate import luma_of
 from deblur.inference.blending import mixed, strips
 from deblur.inference.levels import BT601, Pixels, as_unit
 from deblur.inference.pretrained import FOLDER
@@ -39,18 +41,24 @@ class CalibratedGate:
     high: float
     share: float
 
-    def weights(self, image: Tensor, restored: Tensor) -> Tensor:
+    def weights(self, image: Tensor, restored: Tensor, spread: float | None = None) -> Tensor:
         """Return the weight of the correction at each pixel.
 
         Args:
             image: gray or RGB (N, C, H, W) in [0, 1], of any size.
             restored: of the same shape, in [0, 1].
+            spread: as in `gated`.
 
         Returns:
             (N, 1, H, W) in [0, 1], interpolated between the centers of the gate's cells.
         """
         height, width = image.shape[2:]
-        enlarged = F.interpolate(self.of_cells(luma(image), luma(restored)), scale_factor=CELL, mode="bilinear")
+        gray = luma(image)
+        cells = self.of_cells(gray, luma(restored))
+        if spread is not None:
+            seen = [visibility(np.ascontiguousarray(plane.numpy()), spread, CELL) for plane in gray[:, 0]]
+            cells = cells * torch.from_numpy(np.stack(seen))[:, None]
+        enlarged = F.interpolate(cells, scale_factor=CELL, mode="bilinear")
         return enlarged[..., :height, :width]
 
     def of_cells(self, image: Tensor, restored: Tensor) -> Tensor:
@@ -92,7 +100,7 @@ def pretrained_gate() -> CalibratedGate:
     return CalibratedGate(gate, found["low"], found["high"], found["share"])
 
 
-def gated(pixels: Pixels, restored: Pixels, gate: CalibratedGate) -> tuple[Pixels, float]:
+def gated(pixels: Pixels, restored: Pixels, gate: CalibratedGate, spread: float | None = None) -> tuple[Pixels, float]:
     """Blend an image with its restored self, at each place by the weight of the gate.
 
     Strips of the image are weighed one after the other, each with its surroundings: the weights are those of the whole
@@ -102,6 +110,8 @@ def gated(pixels: Pixels, restored: Pixels, gate: CalibratedGate) -> tuple[Pixel
         pixels: (H, W) or (H, W, 3), uint8 or uint16 of full range, or floating point in [0, 1].
         restored: of the same shape and type.
         gate: what weighs the correction.
+        spread: from which on a blur is visible to the network, see `visibility`; where it is not, nothing is applied.
+            None leaves all to the gate.
 
     Returns:
         New pixels of the same shape and type, and the applied fraction of the correction: the mean weight, in which
@@ -110,6 +120,8 @@ def gated(pixels: Pixels, restored: Pixels, gate: CalibratedGate) -> tuple[Pixel
     height, width = pixels.shape[:2]
     with torch.inference_mode():
         cells = torch.cat([_weighed(pixels, restored, rows, gate) for rows in strips(height, width, CELL)], dim=2)
+        if spread is not None:
+            cells *= torch.from_numpy(visibility(luma_of(pixels), spread, CELL))
         blended = np.empty_like(pixels)
         applied, total = 0.0, 0.0
         for rows in strips(height, width, CELL):

@@ -121,7 +121,7 @@ class Restorer:
         """
         known = _known_blur(kernel, noise_sigma)
         _refuse_strength(strength)
-        blend = _Blend(strength, self.is_gated)
+        blend = _Blend(strength, self.is_gated, self.settings)
         pixels = as_pixels(image)
         channels = pixels.shape[2] if pixels.ndim == 3 else 3
         if channels == 3:
@@ -160,7 +160,7 @@ class Restorer:
         """
         known = _known_blur(kernel, noise_sigma)
         _refuse_strength(strength)
-        blend = _Blend(strength, self.is_gated)
+        blend = _Blend(strength, self.is_gated, self.settings)
         restored = self._restored(image.pixels, image.alpha, color, advance, known, blend, scale)
         if applied is not None:
             applied(blend.applied)
@@ -258,9 +258,13 @@ class _Blend:
         applied: the fraction of the correction that was applied.
     """
 
-    def __init__(self, strength: float | None, is_gated: bool) -> None:
-        """Take the fraction of the correction to apply; None is decided by the gate, or 1 without it."""
+    def __init__(self, strength: float | None, is_gated: bool, settings: Mapping[str, Any]) -> None:
+        """Take the fraction of the correction to apply; None is decided by the gate, or 1 without it.
+
+        The settings are those of the network's training.
+        """
         self._is_gated = is_gated and strength is None
+        self._settings = settings
         self.applied = 1.0 if strength is None else float(strength)
 
     def __call__(self, pixels: Pixels, restored: Pixels) -> Pixels:
@@ -269,9 +273,11 @@ class _Blend:
             return restored
         if not self._is_gated:
             return blended(pixels, restored, self.applied)
+        from deblur.estimation import visible_spread  # OpenCV
         from deblur.inference.gating import gated, pretrained_gate  # torch
 
-        result, self.applied = gated(pixels, restored, pretrained_gate())
+        spread = visible_spread(self._settings.get("blur", {}))
+        result, self.applied = gated(pixels, restored, pretrained_gate(), spread)
         return result
 
 
