@@ -14,7 +14,6 @@ from typing import TextIO
 
 import rich
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.table import Table
 from rich.text import Text
 
@@ -61,7 +60,7 @@ def logging_to(path: Path, *, console_too: bool = True) -> Iterator[None]:
     """Log this package and the warnings of the libraries to a file, which is appended to, and to the console."""
     console: logging.Handler = _Console(sys.stdout)
     if is_terminal():
-        console = _Terminal(show_time=False, show_level=False, show_path=False, highlighter=None)
+        console = _Terminal()
     console.setFormatter(_Plain())
     file = _File(path, encoding="utf-8")
     file.setFormatter(_Clean("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
@@ -152,8 +151,17 @@ class _Console(_Undisturbed, logging.StreamHandler[TextIO]):
     pass
 
 
-class _Terminal(_Undisturbed, RichHandler):
-    pass
+class _Terminal(_Undisturbed):
+    """Prints above an active progress bar; the terminal wraps long lines itself, so that a path can be copied."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = Text(self.format(record))
+            if record.levelno >= logging.WARNING:
+                text.stylize("bold yellow", 0, len(record.levelname) + 1)
+            rich.get_console().print(text, soft_wrap=True)
+        except Exception:
+            self.handleError(record)
 
 
 class _File(_Undisturbed, logging.FileHandler):

@@ -31,7 +31,6 @@ from deblur.models.protocol import traits_of
 from deblur.reading import UnusableFile
 from deblur.runs.folder import RunFolder, RunIsDone, end_with_first_process, shared_run_folder, sharing
 from deblur.runs.records import LOG_FILE, METRICS_FILE, damage_in, read_metrics, read_status
-from deblur.text import lines
 from deblur.training.callbacks import EpochBar, FolderGuard, History, PublishedHistory, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
 from deblur.training.loggers import TensorBoard
@@ -183,7 +182,7 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
     best = run.path / CHECKPOINTS / BEST
     stored = load_checkpoint(best)
     best_epoch = stored["epoch"] + 1
-    log.info(f"Testing the weights of the best epoch, {best_epoch}: {best}")
+    log.info(f"Testing the weights of the best epoch, {best_epoch}")
     # Not by a trainer's ckpt_path: callbacks such as averages of the weights change what that loads.
     module.load_state_dict(stored["state_dict"])
     with (
@@ -221,12 +220,13 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
     write_samples(run.path, module, data)
     _finish_loggers(trainer)
     write_json(run.path / METRICS_FILE, metrics)
-    log.info(lines("", result_table(test, module.infos)))
+    log.info(result_table(test, module.infos))
     degraded = degraded_warning(test)
     if degraded:
         log.warning(degraded)
-    look = f"  tensorboard --logdir {config.paths.output_root}"
-    log.info(lines("", f"Everything is in {run.path}; look at it with", look))
+    log.info(f"Everything is in {run.path}")
+    if any(isinstance(logger, TensorBoard) for logger in trainer.loggers):
+        log.info(f"Curves and images: tensorboard --logdir {shlex.quote(config.paths.output_root)}")
     return metrics
 
 

@@ -52,13 +52,11 @@ def start_summary(
         used = data.patch_size - data.patch_size % squares
         if used < data.patch_size:
             step += f" ({used} px of them: the network works on squares of {squares} px)"
-    origin = f"made in {images.seconds:.1f} s" if images.was_built else f"opened in {images.seconds:.1f} s"
     blur = {key: value for key, value in flatten(config.blur.arguments()).items() if value}
     noun = "RGB image" if data.channels > 1 else "image"
     parts = {
         "data": f"{data.name or 'own'}, {counted(len(images), noun, f'{noun}s')}: {len(splits.train)} to train, "
         f"{len(splits.val)} to validate, {len(splits.test)} to test",
-        "cache": origin,
         "blur": ", ".join([degradation.family, *(f"{key} {value}" for key, value in blur.items())]),
         "network": f"{config.model.name or type(network).__name__}: {', '.join(cost)}",
         **({} if config.weights is None else {"weights": f"trained on from {config.weights}"}),
