@@ -4,8 +4,8 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,6 @@ from deblur.config.identity import config_hash, data_settings
 from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError, disk_error
 from deblur.files import write_json, write_text
-from deblur.processes import end_with
 from deblur.reading import MissingFile, UnusableFile, yaml_text
 from deblur.runs.locking import FolderIsLocked, FolderLock
 from deblur.runs.records import (
@@ -33,10 +32,6 @@ HEARTBEAT = 30.0  # [s] between two heartbeats in status.json
 _REPLACED = (CONFIG_FILE, STATUS_FILE, METRICS_FILE, HISTORY_FILE, IMAGES_FILE)  # by a new file, with each change
 _LAST = (CONFIG_FILE, STATUS_FILE)  # to be deleted, in this order
 _PATIENCE = 1.0  # [s]; a process that only checks whether the run is alive holds the lock for a moment
-
-# Environment variables by which a run's further processes find its folder, and its first process.
-_SHARED_RUN_FOLDER = "DEBLUR_RUN_FOLDER"
-_FIRST_PROCESS = "DEBLUR_RUN_PROCESS"
 
 
 class RunIsAlive(UserError):
@@ -275,27 +270,3 @@ class RunFolder:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def shared_run_folder() -> Path | None:
-    """Return the folder of the run that this process, one per further device, belongs to; None in the first one."""
-    shared = os.environ.get(_SHARED_RUN_FOLDER)
-    return Path(shared) if shared else None
-
-
-@contextmanager
-def sharing(folder: Path) -> Iterator[None]:
-    """Let processes that are started meanwhile, one per further device, belong to the run of this folder."""
-    os.environ |= {_SHARED_RUN_FOLDER: str(folder), _FIRST_PROCESS: str(os.getpid())}
-    try:
-        yield
-    finally:
-        os.environ.pop(_SHARED_RUN_FOLDER, None)
-        os.environ.pop(_FIRST_PROCESS, None)
-
-
-def end_with_first_process() -> None:
-    """End this process with the first one of its run; else it would wait for half an hour for that one's results."""
-    first = os.environ.get(_FIRST_PROCESS, "")
-    if first.isdecimal():
-        end_with(int(first))

@@ -28,8 +28,9 @@ from deblur.files import remove_partial_files, write_json
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.metrics.measuring import mean_results
 from deblur.models.protocol import traits_of
+from deblur.processes import end_with_first_process, shared_run_folder, sharing
 from deblur.reading import UnusableFile
-from deblur.runs.folder import RunFolder, RunIsDone, end_with_first_process, shared_run_folder, sharing
+from deblur.runs.folder import RunFolder, RunIsDone
 from deblur.runs.records import LOG_FILE, METRICS_FILE, damage_in, read_metrics, read_status
 from deblur.training.callbacks import EpochBar, FolderGuard, History, PublishedHistory, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
