@@ -3,8 +3,10 @@
 It may hold names and texts of any origin, which are sanitized here: see `deblur.text`.
 """
 
+import itertools
 import logging
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import StringIO
@@ -21,6 +23,9 @@ from deblur.errors import UserError
 from deblur.text import Lines, kept_lines, lines, one_line
 
 TABLE_WIDTH = 10_000  # characters; a limit that cuts no cell
+TERMINAL_WIDTH = 80  # characters
+LEAST_NAME = 12  # characters of a name in a line of a table, however wide the other columns are
+ELLIPSIS = "\u2026"
 LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric")
 
 _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -112,7 +117,60 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     text = StringIO()
     # Without markup: `[dB]` in a heading is text, not a style.
     Console(file=text, width=TABLE_WIDTH, color_system=None, markup=False, emoji=False).print(made)
-    return lines(title, "", Lines("\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")))
+    body = Lines("\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n"))
+    return lines(title, "", body) if title else body
+
+
+def fitted_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
+    """Return a table of runs that fits a terminal of 80 characters, if its other columns leave room for names.
+
+    Args:
+        title: above it; long lines are wrapped.
+        columns: their headings; the first one is of names.
+        rows: their cells. If the names are too long, a part that all share becomes an ellipsis, which the title
+            explains, and what is still too long is continued in the next line.
+    """
+    whole = table("", columns, rows)
+    excess = max(map(len, whole.splitlines())) - TERMINAL_WIDTH
+    if excess <= 0:
+        return table(wrapped(title), columns, rows)
+    names = [one_line(row[0]) for row in rows]
+    room = max(max(map(len, [columns[0], *names])) - excess, LEAST_NAME)
+    short = _without_shared(names)
+    if short != names:
+        title = lines(*([title] if title else []), f"{ELLIPSIS} stands for what all names share, as in {names[0]}")
+    fitted: list[Sequence[str]] = []
+    for name, row in zip(short, rows, strict=True):
+        first, *others = textwrap.wrap(name, room) or [""]
+        fitted += [[first, *row[1:]], *([other, *[""] * (len(row) - 1)] for other in others)]
+    return table(wrapped(title), columns, fitted)
+
+
+def wrapped(text: str) -> Lines:
+    """Return a text in lines that fit a terminal of 80 characters."""
+    return lines(*(part for line in lines(text).splitlines() for part in textwrap.wrap(line, TERMINAL_WIDTH)))
+
+
+def _without_shared(names: Sequence[str]) -> list[str]:
+    """Return names of parts between hyphens with an ellipsis for each part, or several, that is the same in all.
+
+    What stands between the first and the last part that differ is compared only in names of equally many parts.
+    """
+    split = [name.split("-") for name in names]
+    fewest = min(map(len, split))
+    if len(set(names)) < 2:
+        return list(names)
+    before = next((at for at in range(fewest) if len({parts[at] for parts in split}) > 1), fewest)
+    after = next((at for at in range(fewest - before) if len({parts[-1 - at] for parts in split}) > 1), fewest - before)
+    shared = {*range(before), *(range(-after, 0))}
+    if len(set(map(len, split))) == 1:
+        shared = {at for at in range(fewest) if len({parts[at] for parts in split}) == 1}
+    short = []
+    for parts in split:
+        kept = ["" if {at, at - len(parts)} & shared else part for at, part in enumerate(parts)]
+        joined = [part or ELLIPSIS for part, _ in itertools.groupby(kept)]
+        short.append("-".join(joined).replace(f"-{ELLIPSIS}", ELLIPSIS).replace(f"{ELLIPSIS}-", ELLIPSIS))
+    return short
 
 
 class _Clean(logging.Formatter):
