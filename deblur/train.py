@@ -51,7 +51,7 @@ def _task(composed: "DictConfig") -> float | None:
     from deblur.config import check
     from deblur.data.sizes import refuse_too_large_patch
     from deblur.runs.paths import naming_overrides, near_place, refuse_unwritable, run_folder
-    from deblur.runs.states import resumed_config
+    from deblur.runs.states import is_lengthened, resumed_config
     from deblur.sweeps.progress import LOCAL_LAUNCHERS, current_watch
     from deblur.sweeps.session import train_job
     from deblur.sweeps.sweep import Job, join
@@ -65,11 +65,13 @@ def _task(composed: "DictConfig") -> float | None:
         config.trainer.devices = all_devices(config.trainer.accelerator)
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
+    lengthens = False
     if config.resume is not None:
         folder = Path(os.path.realpath(config.resume))
         if not folder.exists():
             raise UserError(f"resume={folder} does not exist: give the folder of a run.{near_place(folder)}")
         config = check(resumed_config(folder, config.plain(), overrides), stored=True)
+        lengthens = is_lengthened(folder, config.plain())
     else:
         folder = shared_run_folder() or run_folder(config, naming_overrides(overrides, hydra.sweeper.get("params")))
     if hydra.mode == RunMode.MULTIRUN:
@@ -93,7 +95,7 @@ def _task(composed: "DictConfig") -> float | None:
         join(config, folder, sys.argv[1:] if waiting is None else waiting.argv)
     from deblur.training.session import train  # seconds of imports, after everything that can be refused without them
 
-    train(config, folder)
+    train(config, folder, lengthen=lengthens)
     return None
 
 

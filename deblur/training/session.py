@@ -60,7 +60,9 @@ from deblur.training.summary import (
 log = logging.getLogger(__name__)
 
 
-def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True) -> dict[str, Any]:
+def train(
+    config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True, lengthen: bool = False
+) -> dict[str, Any]:
     """Train a network, test its best checkpoint, and write everything into the run's folder.
 
     A run that an earlier process left unfinished there resumes from its last checkpoint; a finished one stays as it is.
@@ -71,6 +73,7 @@ def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress
         in_sweep: whether the run tells nothing on the console, and everything in its own files: also that there is no
             such device.
         progress_bar: whether a terminal shows one.
+        lengthen: whether the run in the folder, which differs in having fewer epochs, is made longer.
 
     Returns:
         What metrics.json holds; nothing in the further processes of a training on several devices.
@@ -79,7 +82,7 @@ def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress
         UserError: for what the user can fix.
         KeyboardInterrupt: after Ctrl-C, when the run's files are in order.
     """
-    run = RunFolder(folder, config.plain(), overwrite=config.overwrite)
+    run = RunFolder(folder, config.plain(), overwrite=config.overwrite, lengthen=lengthen)
     bar = progress_bar and is_terminal()
     try:
         run.refuse_if_done()
@@ -156,6 +159,8 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
         data.make_kernels_known(f"{type(module.network).__name__}, which takes the kernel,")
     start = None if config.weights is None or has_epochs(run.path) else begin(config, module.network)
     last = find_last(run, config, module, trainer)
+    is_longer = run.is_shorter
+    run.lengthen()
     if config.weights is not None:
         if last is not None:
             start = Start(last.origins, last.seen)
@@ -163,7 +168,7 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
             start = begin(config, module.network)
         module.origins, module.seen_before = start.origins, start.seen or frozenset()
         leave_out_seen(start, config.weights, data)
-    _resume(run, history, trainer, last)
+    _resume(run, history, trainer, last, is_longer=is_longer)
     _log_settings(trainer, config, device)
     log.info(start_summary(config, module.network, degradation, data.images, data.splits, device))
     note = psnr_note(config.metrics)
@@ -231,7 +236,7 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
     return metrics
 
 
-def _resume(run: RunFolder, history: History, trainer: L.Trainer, last: LastEpoch | None) -> None:
+def _resume(run: RunFolder, history: History, trainer: L.Trainer, last: LastEpoch | None, *, is_longer: bool) -> None:
     """Bring the files of the run to where its checkpoint is."""
     if last is None:
         if run.is_held:
@@ -240,7 +245,7 @@ def _resume(run: RunFolder, history: History, trainer: L.Trainer, last: LastEpoc
     history.resume(last.rows)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoard) and run.is_held and Path(logger.log_dir) == run.path:
-            logger.resume(last.events, last.steps, last.rows)
+            logger.resume(last.events, last.steps, last.rows, new_settings=is_longer)
 
 
 def _build_trainer(config: TrainConfig, run: RunFolder, device: Device, callbacks: list[Callback]) -> L.Trainer:

@@ -1,5 +1,6 @@
 """What a run says about itself before and after training."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import nn
 from deblur.blur import Degradation
 from deblur.config import TrainConfig
 from deblur.config.identity import flatten
-from deblur.console import table
+from deblur.console import TERMINAL_WIDTH, table
 from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
 from deblur.device import Device
@@ -66,7 +67,19 @@ def start_summary(
         "device": f"{device.accelerator} ({device.name}), {counted(device.threads, 'thread')}, {device.precision}, "
         "channels last",
     }
-    return lines(*(f"{name:<9} {text}" for name, text in parts.items()))
+    return lines(*(line for name, text in parts.items() for line in _item(name, text)))
+
+
+def _item(name: str, text: str) -> list[str]:
+    """Return an item of the summary in lines that fit a terminal; a path is not broken."""
+    indent = 10
+    return textwrap.wrap(
+        f"{name:<{indent - 1}} {text}",
+        TERMINAL_WIDTH,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str | None:
