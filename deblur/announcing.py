@@ -38,8 +38,8 @@ def announce_training(argv: Sequence[str]) -> None:
         announce(f"Resuming {folder}{f' with {others}' if others else ''}")
         return
     doing = "Checking" if "dry_run=true" in overrides else "Training"
-    kind = " a sweep" if {"-m", "--multirun"} & set(argv) else ""
-    announce(f"{doing}{kind} with {others or 'the default settings'}")
+    what = " a sweep" if {"-m", "--multirun"} & set(argv) else ""
+    announce(f"{doing}{what} with {others or 'the default settings'}")
 
 
 def announce_measuring(argv: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from deblur.errors import UserError
 from deblur.reading import MissingFile, damaged
 from deblur.runs.locking import is_locked
 from deblur.runs.records import CURE, State, config_of_run, damage_in, read_config, read_status
+from deblur.text import counted
 
 LOCK_FILE = ".lock"
 LONGEST_SILENCE = 300.0  # [s] without a heartbeat, after which a run whose lock cannot be seen is dead
@@ -170,8 +171,8 @@ def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[
         _refuse_to_lengthen(folder, stored, epochs)
     elif epochs < before:
         raise UserError(
-            f"{EPOCHS}={epochs} is not allowed: the run {folder} has {before} epochs, and a run is only ever made "
-            "longer. Give more, or leave it out."
+            f"{EPOCHS}={epochs} is not allowed: the run {folder} has {counted(before, 'epoch')}, and a run is only ever "
+            "made longer. Give more, or leave it out."
         )
     elif state_of(folder) == "done":
         raise UserError(
@@ -213,14 +214,14 @@ def _refuse_to_lengthen(folder: Path, stored: Mapping[str, Any], epochs: int) ->
     schedule = str((stored.get("scheduler") or {}).get("_target_", ""))
     if schedule and schedule not in _SCHEDULES_WITHOUT_END:
         raise UserError(
-            f"{folder} cannot be made longer: its schedule {schedule.rpartition('.')[2]} is laid out over its {before} "
-            f"epochs, and over {epochs} epochs the learning rates would have been others. Instead, {instead}"
+            f"{folder} cannot be made longer: its schedule {schedule.rpartition('.')[2]} is laid out over its "
+            f"{counted(before, 'epoch')}, and over {epochs} the learning rates would have been others. Instead, {instead}"
         )
     callbacks = [node for node in (stored.get("callbacks") or {}).values() if isinstance(node, Mapping)]
     if any(node.get("_target_") == _AVERAGE_OF_LAST_EPOCHS for node in callbacks):
         raise UserError(
-            f"{folder} cannot be made longer: its callback StochasticWeightAveraging averages the last of its {before} "
-            f"epochs. Instead, {instead}"
+            f"{folder} cannot be made longer: its callback StochasticWeightAveraging averages the last of its "
+            f"{counted(before, 'epoch')}. Instead, {instead}"
         )
     if state_of(folder) == "done" and read_status(folder).get("epoch") != before:
         raise UserError(
