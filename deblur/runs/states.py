@@ -171,8 +171,8 @@ def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[
         _refuse_to_lengthen(folder, stored, epochs)
     elif epochs < before:
         raise UserError(
-            f"{EPOCHS}={epochs} is not allowed: the run {folder} has {counted(before, 'epoch')}, and a run is only ever "
-            "made longer. Give more, or leave it out."
+            f"{EPOCHS}={epochs} is not allowed: the run {folder} has {counted(before, 'epoch')}, and a run is only "
+            "ever made longer. Give more, or leave it out."
         )
     elif state_of(folder) == "done":
         raise UserError(
@@ -215,7 +215,8 @@ def _refuse_to_lengthen(folder: Path, stored: Mapping[str, Any], epochs: int) ->
     if schedule and schedule not in _SCHEDULES_WITHOUT_END:
         raise UserError(
             f"{folder} cannot be made longer: its schedule {schedule.rpartition('.')[2]} is laid out over its "
-            f"{counted(before, 'epoch')}, and over {epochs} the learning rates would have been others. Instead, {instead}"
+            f"{counted(before, 'epoch')}, and over {epochs} the learning rates would have been others. "
+            f"Instead, {instead}"
         )
     callbacks = [node for node in (stored.get("callbacks") or {}).values() if isinstance(node, Mapping)]
     if any(node.get("_target_") == _AVERAGE_OF_LAST_EPOCHS for node in callbacks):
