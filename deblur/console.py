@@ -148,7 +148,9 @@ def fitted_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str
 
 def wrapped(text: str) -> Lines:
     """Return a text in lines that fit a terminal of 80 characters."""
-    return lines(*(part for line in lines(text).splitlines() for part in textwrap.wrap(line, TERMINAL_WIDTH)))
+    kept = lines(text).splitlines()
+    # A name of a run is broken only if it has to be.
+    return lines(*(part for line in kept for part in textwrap.wrap(line, TERMINAL_WIDTH, break_on_hyphens=False)))
 
 
 def _without_shared(names: Sequence[str]) -> list[str]:
@@ -157,14 +159,15 @@ def _without_shared(names: Sequence[str]) -> list[str]:
     What stands between the first and the last part that differ is compared only in names of equally many parts.
     """
     split = [name.split("-") for name in names]
-    fewest = min(map(len, split))
     if len(set(names)) < 2:
         return list(names)
-    before = next((at for at in range(fewest) if len({parts[at] for parts in split}) > 1), fewest)
-    after = next((at for at in range(fewest - before) if len({parts[-1 - at] for parts in split}) > 1), fewest - before)
-    shared = {*range(before), *(range(-after, 0))}
     if len(set(map(len, split))) == 1:
-        shared = {at for at in range(fewest) if len({parts[at] for parts in split}) == 1}
+        shared = {at for at, parts in enumerate(zip(*split, strict=True)) if len(set(parts)) == 1}
+    else:
+        most = min(map(len, split)) - 1  # something is left of each name
+        before = next((at for at in range(most) if len({parts[at] for parts in split}) > 1), most)
+        after = next((at for at in range(most - before) if len({parts[-1 - at] for parts in split}) > 1), most - before)
+        shared = {*range(before), *range(-after, 0)}
     short = []
     for parts in split:
         kept = ["" if {at, at - len(parts)} & shared else part for at, part in enumerate(parts)]

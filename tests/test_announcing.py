@@ -20,7 +20,8 @@ class Stop(importlib.abc.MetaPathFinder):
             os.write(1, b"heavy import\\n")
             os._exit(0)
 sys.meta_path.insert(0, Stop())
-runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 

@@ -25,12 +25,12 @@ from deblur.training.module import DeblurModule
 
 TRAIN_LOSS: Final = "train/loss"
 _SHOWN: Final = {
-    TRAIN_LOSS: ("loss", ".4g", ""),
-    "val/psnr": ("val PSNR", ".2f", ""),
-    "val/ssim": ("SSIM", ".4f", ""),
-    "val/gain": ("gain", "+.2f", " dB"),
+    TRAIN_LOSS: ("loss", ".4g"),
+    "val/psnr": ("val PSNR", ".2f"),
+    "val/ssim": ("SSIM", ".4f"),
+    "val/gain": ("gain", "+.2f"),
 }
-"""Columns of history.csv in the line of an epoch: label, format, unit."""
+"""Columns of history.csv in the line of an epoch: label and format."""
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class History(Checkpoint):
 
 
 def epoch_line(row: Mapping[str, Any], epochs: int | None) -> str:
-    """Return a finished epoch as a line of less than 80 characters; an epoch without validation has no figures of one.
+    """Return a finished epoch as a line of at most 80 characters; an epoch without validation has no figures of one.
 
     Args:
         row: of history.csv; a value that is not finite is None.
@@ -118,10 +118,10 @@ def epoch_line(row: Mapping[str, Any], epochs: int | None) -> str:
     """
     limit = "" if epochs is None or epochs < 0 else f"/{epochs}"
     parts = [f"epoch {row['epoch']:>{len(limit) - 1 if limit else 1}}{limit}"]
-    for name, (label, form, unit) in _SHOWN.items():
+    for name, (label, form) in _SHOWN.items():
         if name in row:
             value = row[name]
-            parts.append(f"{label} -" if value is None else f"{label} {value:{form}}{unit}")
+            parts.append(f"{label} -" if value is None else f"{label} {value:{form}}")
     return "  ".join([*parts, f"{row['seconds']:.1f} s"])
 
 

@@ -9,9 +9,7 @@ VALIDATED = ROW | {"val/loss": 0.01, "val/psnr": 22.754, "val/ssim": 0.73014, "v
 
 
 def test_it_has_epochs_counted_from_1_loss_means_and_seconds() -> None:
-    assert epoch_line(VALIDATED, 20) == (
-        "epoch  7/20  loss 0.01235  val PSNR 22.75  SSIM 0.7301  gain +2.34 dB  61.2 s"
-    )
+    assert epoch_line(VALIDATED, 20) == ("epoch  7/20  loss 0.01235  val PSNR 22.75  SSIM 0.7301  gain +2.34  61.2 s")
 
 
 @pytest.mark.parametrize("epochs", [None, -1])
