@@ -9,7 +9,7 @@ import pytest
 
 from deblur.announcing import announce, announce_measuring, announce_training
 
-HEAVY = ("hydra", "omegaconf", "pydantic", "numpy", "cv2", "torch", "lightning", "gradio", "matplotlib")
+HEAVY = ("hydra", "omegaconf", "numpy", "cv2", "torch", "lightning", "gradio", "matplotlib")
 # Ends a command as soon as it imports something heavy.
 PROGRAM = f"""
 import importlib.abc, os, runpy, sys
