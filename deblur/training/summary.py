@@ -71,10 +71,13 @@ def start_summary(
 
 
 def _item(name: str, text: str) -> list[str]:
-    """Return an item of the summary in lines that fit a terminal; a path is not broken."""
+    """Return an item of the summary in lines that fit a terminal; that of a path is one line."""
     indent = 10
+    whole = f"{name:<{indent - 1}} {text}"
+    if name == "weights":
+        return [whole]
     return textwrap.wrap(
-        f"{name:<{indent - 1}} {text}",
+        whole,
         TERMINAL_WIDTH,
         subsequent_indent=" " * indent,
         break_long_words=False,
