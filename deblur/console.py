@@ -3,8 +3,10 @@
 It may hold names and texts of any origin, which are sanitized here: see `deblur.text`.
 """
 
+import itertools
 import logging
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import StringIO
@@ -14,7 +16,6 @@ from typing import TextIO
 
 import rich
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,9 @@ from deblur.errors import UserError
 from deblur.text import Lines, kept_lines, lines, one_line
 
 TABLE_WIDTH = 10_000  # characters; a limit that cuts no cell
+TERMINAL_WIDTH = 80  # characters
+LEAST_NAME = 12  # characters of a name in a line of a table, however wide the other columns are
+ELLIPSIS = "\u2026"
 LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric")
 
 _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -61,7 +65,7 @@ def logging_to(path: Path, *, console_too: bool = True) -> Iterator[None]:
     """Log this package and the warnings of the libraries to a file, which is appended to, and to the console."""
     console: logging.Handler = _Console(sys.stdout)
     if is_terminal():
-        console = _Terminal(show_time=False, show_level=False, show_path=False, highlighter=None)
+        console = _Terminal()
     console.setFormatter(_Plain())
     file = _File(path, encoding="utf-8")
     file.setFormatter(_Clean("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
@@ -113,7 +117,63 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     text = StringIO()
     # Without markup: `[dB]` in a heading is text, not a style.
     Console(file=text, width=TABLE_WIDTH, color_system=None, markup=False, emoji=False).print(made)
-    return lines(title, "", Lines("\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")))
+    body = Lines("\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n"))
+    return lines(title, "", body) if title else body
+
+
+def fitted_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
+    """Return a table of runs that fits a terminal of 80 characters, if its other columns leave room for names.
+
+    Args:
+        title: above it; long lines are wrapped.
+        columns: their headings; the first one is of names.
+        rows: their cells. If the names are too long, a part that all share becomes an ellipsis, which the title
+            explains, and what is still too long is continued in the next line.
+    """
+    whole = table("", columns, rows)
+    excess = max(map(len, whole.splitlines())) - TERMINAL_WIDTH
+    if excess <= 0:
+        return table(wrapped(title), columns, rows)
+    names = [one_line(row[0]) for row in rows]
+    room = max(max(map(len, [columns[0], *names])) - excess, LEAST_NAME)
+    short = _without_shared(names)
+    if short != names:
+        title = lines(*([title] if title else []), f"{ELLIPSIS} stands for what all names share, as in {names[0]}")
+    fitted: list[Sequence[str]] = []
+    for name, row in zip(short, rows, strict=True):
+        first, *others = textwrap.wrap(name, room) or [""]
+        fitted += [[first, *row[1:]], *([other, *[""] * (len(row) - 1)] for other in others)]
+    return table(wrapped(title), columns, fitted)
+
+
+def wrapped(text: str) -> Lines:
+    """Return a text in lines that fit a terminal of 80 characters."""
+    kept = lines(text).splitlines()
+    # A name of a run is broken only if it has to be.
+    return lines(*(part for line in kept for part in textwrap.wrap(line, TERMINAL_WIDTH, break_on_hyphens=False)))
+
+
+def _without_shared(names: Sequence[str]) -> list[str]:
+    """Return names of parts between hyphens with an ellipsis for each part, or several, that is the same in all.
+
+    What stands between the first and the last part that differ is compared only in names of equally many parts.
+    """
+    split = [name.split("-") for name in names]
+    if len(set(names)) < 2:
+        return list(names)
+    if len(set(map(len, split))) == 1:
+        shared = {at for at, parts in enumerate(zip(*split, strict=True)) if len(set(parts)) == 1}
+    else:
+        most = min(map(len, split)) - 1  # something is left of each name
+        before = next((at for at in range(most) if len({parts[at] for parts in split}) > 1), most)
+        after = next((at for at in range(most - before) if len({parts[-1 - at] for parts in split}) > 1), most - before)
+        shared = {*range(before), *range(-after, 0)}
+    short = []
+    for parts in split:
+        kept = ["" if {at, at - len(parts)} & shared else part for at, part in enumerate(parts)]
+        joined = [part or ELLIPSIS for part, _ in itertools.groupby(kept)]
+        short.append("-".join(joined).replace(f"-{ELLIPSIS}", ELLIPSIS).replace(f"{ELLIPSIS}-", ELLIPSIS))
+    return short
 
 
 class _Clean(logging.Formatter):
@@ -152,8 +212,17 @@ class _Console(_Undisturbed, logging.StreamHandler[TextIO]):
     pass
 
 
-class _Terminal(_Undisturbed, RichHandler):
-    pass
+class _Terminal(_Undisturbed):
+    """Prints above an active progress bar; the terminal wraps long lines itself, so that a path can be copied."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = Text(self.format(record))
+            if record.levelno >= logging.WARNING:
+                text.stylize("bold yellow", 0, len(record.levelname) + 1)
+            rich.get_console().print(text, soft_wrap=True)
+        except Exception:
+            self.handleError(record)
 
 
 class _File(_Undisturbed, logging.FileHandler):

@@ -4,19 +4,18 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
-from omegaconf import DictConfig
-
+from deblur.announcing import announce_measuring
 from deblur.choices import PRETRAINED
-from deblur.config import EvaluateConfig, check
-from deblur.config.command_line import run
-from deblur.config.commands import check_evaluate
 from deblur.errors import PartlyDone, disk_errors_as_user_errors
-from deblur.evaluation.protocols.protocol import PROTOCOLS
-from deblur.runs.paths import refuse_no_run, refuse_unwritable, sweep_folder
+from deblur.streams import guarded_output
 from deblur.text import Lines, as_bytes
+
+if TYPE_CHECKING:  # what is imported here comes before the first line
+    from omegaconf import DictConfig
+
+    from deblur.config import EvaluateConfig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    return run("evaluate", _task, argv, _adapted)
+    with guarded_output():
+        announce_measuring(sys.argv[1:] if argv is None else argv)
+        from deblur.config.command_line import run
+
+        return run("evaluate", _task, argv, _adapted)
 
 
 def _adapted(overrides: Sequence[str]) -> list[str]:
@@ -40,9 +43,13 @@ def _adapted(overrides: Sequence[str]) -> list[str]:
     return [*overrides, *(["blur=none"] if lacks_blur else [])]
 
 
-def _task(composed: DictConfig) -> None:
-    config = check_evaluate(composed)
+def _task(composed: "DictConfig") -> None:
+    from deblur.config.commands import check_evaluate
     from deblur.console import say
+    from deblur.evaluation.protocols.protocol import PROTOCOLS
+    from deblur.runs.paths import refuse_no_run, refuse_unwritable
+
+    config = check_evaluate(composed)
 
     try:
         with disk_errors_as_user_errors():
@@ -60,24 +67,34 @@ def _task(composed: DictConfig) -> None:
     say(said)
 
 
-def _compared(config: EvaluateConfig) -> Lines:
+def _refuse_no_sweep(config: "EvaluateConfig") -> None:
+    from deblur.runs.paths import sweep_folder
+
+    if config.sweep is not None:
+        sweep_folder(Path(config.paths.output_root), config.sweep)
+
+
+def _compared(config: "EvaluateConfig") -> Lines:
     from deblur.evaluation.comparison import compare
 
     name = f"compare-{hashlib.sha256(as_bytes('|'.join(config.compare))).hexdigest()[:6]}"
     return compare(config.compare, Path(config.output or Path(config.paths.output_root) / "evaluations" / name))
 
 
-def _by_protocol(config: EvaluateConfig) -> Lines:
-    if config.sweep is not None:
-        sweep_folder(Path(config.paths.output_root), config.sweep)
+def _by_protocol(config: "EvaluateConfig") -> Lines:
+    _refuse_no_sweep(config)
     from deblur.evaluation.protocols.session import evaluate  # seconds of imports
 
     return evaluate(config)
 
 
-def _measured(config: EvaluateConfig) -> Lines:
-    if config.sweep is not None:
-        sweep_folder(Path(config.paths.output_root), config.sweep)
+def _measured(config: "EvaluateConfig") -> Lines:
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    from deblur.config import check
+
+    _refuse_no_sweep(config)
     loaded = GlobalHydra.instance().config_loader().load_configuration("train", overrides=[], run_mode=RunMode.RUN)
     defaults = check({str(key): loaded[key] for key in loaded if key != "hydra"})
     from deblur.evaluation.matrix import matrix  # seconds of imports

@@ -6,11 +6,16 @@ import select
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 _POLLING_INTERVAL: Final = 0.5  # s
 _COMMAND: Final = "DEBLUR_COMMAND_PROCESS"  # the environment variable that names the process of a user's command
+# Environment variables by which a run's further processes find its folder, and its first process.
+_SHARED_RUN_FOLDER: Final = "DEBLUR_RUN_FOLDER"
+_FIRST_PROCESS: Final = "DEBLUR_RUN_PROCESS"
 _EXIT: Final = 1
 
 _watched: set[tuple[int, int]] = set()
@@ -42,6 +47,30 @@ def end_with_command() -> None:
 def command_environment() -> dict[str, str]:
     """Return environment variables that name this process as the command's."""
     return {_COMMAND: str(os.getpid())}
+
+
+def shared_run_folder() -> Path | None:
+    """Return the folder of the run that this process, one per further device, belongs to; None in the first one."""
+    shared = os.environ.get(_SHARED_RUN_FOLDER)
+    return Path(shared) if shared else None
+
+
+@contextmanager
+def sharing(folder: Path) -> Iterator[None]:
+    """Let processes that are started meanwhile, one per further device, belong to the run of this folder."""
+    os.environ |= {_SHARED_RUN_FOLDER: str(folder), _FIRST_PROCESS: str(os.getpid())}
+    try:
+        yield
+    finally:
+        os.environ.pop(_SHARED_RUN_FOLDER, None)
+        os.environ.pop(_FIRST_PROCESS, None)
+
+
+def end_with_first_process() -> None:
+    """End this process with the first one of its run; else it would wait for half an hour for that one's results."""
+    first = os.environ.get(_FIRST_PROCESS, "")
+    if first.isdecimal():
+        end_with(int(first))
 
 
 def _end_after(process: int) -> None:

@@ -52,6 +52,9 @@ def report(
     names = list(dict.fromkeys(sweeps or ()))
     if not names and not list_runs:
         raise UserError("SWEEPS is missing: give the name of a sweep, or --list to see them.")
+    from deblur.announcing import announce  # rich takes a while to import
+
+    announce(f"Reading {', '.join(names) or output_root}", when_piped=not list_runs)
     from deblur.files import no_folder
     from deblur.runs.paths import sweep_folder
 

@@ -224,6 +224,8 @@ def restore(
         raise UserError("--save-kernel is of --blind: give both, or leave out --save-kernel.")
     if save_kernel is not None and save_kernel.suffix.lower() not in KERNEL_SUFFIXES:
         raise UserError(f"--save-kernel {save_kernel} is not allowed: name a file of 16 bits, .png or .tif.")
+    network = network or (NON_BLIND if blind else DEFAULT_NETWORK)
+    _announce(images, None if compare_networks else network)
     from deblur.config.blur_text import kernel_file, read_blur
 
     known = None if kernel is None else kernel_file(kernel, "--kernel")
@@ -237,7 +239,7 @@ def restore(
 
     tasks = plan(images, output)
     asked = session.RestoreOptions(
-        network=network or (NON_BLIND if blind else DEFAULT_NETWORK),
+        network=network,
         color=color,
         known_blur=known,
         blind=blind,
@@ -256,6 +258,13 @@ def restore(
         trusted=tuple(trusted or ()),
     )
     say(session.compare_networks(tasks, asked) if compare_networks else session.restore_images(tasks, asked))
+
+
+def _announce(images: list[Path], network: str | None) -> None:
+    from deblur.announcing import announce  # rich takes a while to import
+
+    named = str(images[0]) if len(images) == 1 else f"{images[0]} and {len(images) - 1} more"
+    announce(f"Restoring {named} with {'every blind pretrained network' if network is None else network}")
 
 
 def _middle(detail: str) -> tuple[int, int]:

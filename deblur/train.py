@@ -4,25 +4,17 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
-
-from deblur.config import check
-from deblur.config.command_line import run
-from deblur.config.sweeps import SweepRefused
-from deblur.data.sizes import refuse_too_large_patch
+from deblur.announcing import announce_training
 from deblur.errors import UserError, disk_error
-from deblur.processes import end_with_command
-from deblur.runs.folder import shared_run_folder
-from deblur.runs.paths import naming_overrides, near_place, refuse_unwritable, run_folder
-from deblur.runs.states import resumed_config
+from deblur.processes import end_with_command, shared_run_folder
 from deblur.streams import guarded_output
-from deblur.sweeps.progress import LOCAL_LAUNCHERS, current_watch, watching
-from deblur.sweeps.session import conclude, launcher_failed, train_job
-from deblur.sweeps.sweep import Job, join, refuse_conflict
-from deblur.training.starting import refuse_unfit_weights
+
+if TYPE_CHECKING:  # what is imported here comes before the first line
+    from omegaconf import DictConfig
+
+    from deblur.sweeps.sweep import Job
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,8 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    given = sys.argv[1:] if argv is None else argv
     with guarded_output():
-        with watching(sys.argv[1:] if argv is None else argv) as watch:
+        announce_training(given)
+        from deblur.config.command_line import run
+        from deblur.sweeps.progress import watching
+        from deblur.sweeps.session import conclude, launcher_failed
+
+        with watching(given) as watch:
             try:
                 code = run("train", _task, argv)
             except Exception as error:
@@ -46,7 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code if watch.sweep is None else conclude(watch.sweep, code)
 
 
-def _task(composed: DictConfig) -> float | None:
+def _task(composed: "DictConfig") -> float | None:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from deblur.config import check
+    from deblur.data.sizes import refuse_too_large_patch
+    from deblur.runs.paths import naming_overrides, near_place, refuse_unwritable, run_folder
+    from deblur.runs.states import is_lengthened, resumed_config
+    from deblur.sweeps.progress import LOCAL_LAUNCHERS, current_watch
+    from deblur.sweeps.session import train_job
+    from deblur.sweeps.sweep import Job, join
+    from deblur.training.starting import refuse_unfit_weights
+
     config = check(composed)
     if config.trainer.devices == "auto":
         from deblur.device import all_devices  # seconds of imports
@@ -55,11 +65,13 @@ def _task(composed: DictConfig) -> float | None:
         config.trainer.devices = all_devices(config.trainer.accelerator)
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
+    lengthens = False
     if config.resume is not None:
         folder = Path(os.path.realpath(config.resume))
         if not folder.exists():
             raise UserError(f"resume={folder} does not exist: give the folder of a run.{near_place(folder)}")
         config = check(resumed_config(folder, config.plain(), overrides), stored=True)
+        lengthens = is_lengthened(folder, config.plain())
     else:
         folder = shared_run_folder() or run_folder(config, naming_overrides(overrides, hydra.sweeper.get("params")))
     if hydra.mode == RunMode.MULTIRUN:
@@ -83,15 +95,18 @@ def _task(composed: DictConfig) -> float | None:
         join(config, folder, sys.argv[1:] if waiting is None else waiting.argv)
     from deblur.training.session import train  # seconds of imports, after everything that can be refused without them
 
-    train(config, folder)
+    train(config, folder, lengthen=lengthens)
     return None
 
 
-def _show_what_would_run(job: Job) -> None:
-    if job.config.sweep is not None:
-        refuse_conflict(job)
+def _show_what_would_run(job: "Job") -> None:
+    from deblur.config.sweeps import SweepRefused
     from deblur.console import say
     from deblur.sweeps.dry_run import listing
+    from deblur.sweeps.sweep import refuse_conflict
+
+    if job.config.sweep is not None:
+        refuse_conflict(job)
 
     folder = job.folder.parent if job.config.sweep is not None else job.folder.parent.parent
     try:

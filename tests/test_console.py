@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deblur.console import LIBRARIES, is_terminal, logging_to, say, say_error, say_stopped, table
+from deblur.console import LIBRARIES, fitted_table, is_terminal, logging_to, say, say_error, say_stopped, table
 from deblur.errors import UserError
 from deblur.text import lines
 
@@ -42,6 +42,51 @@ def test_a_table_shows_its_text_as_it_is_and_in_full() -> None:
 
 def test_an_empty_table_has_its_heading() -> None:
     assert "blurred" in table("Nothing", ["", "blurred"], [])
+
+
+NAMES = [f"srcnn_{net}-{blur}-lr_0.001-experiment_quick-seed_0" for net in (915, 9315) for blur in ("gaussian", "box")]
+FIGURES = ["interrupted", "19.68", "21.35", "+1.67", "120"]
+
+
+def test_a_table_of_runs_fits_a_terminal_without_what_all_names_share() -> None:
+    text = fitted_table("sweep first", ["run", "state", "a", "b", "c", "d"], [[name, *FIGURES] for name in NAMES])
+    above, _, below = text.partition("\n\n")
+    assert " ".join(above.split()) == f"sweep first \u2026 stands for what all names share, as in {NAMES[0]}"
+    assert max(map(len, text.splitlines())) <= 80
+    assert [line.split()[0] for line in below.splitlines()[2:]] == [
+        "srcnn_915-gaussian\u2026",
+        "srcnn_915-box\u2026",
+        "srcnn_9315-gaussian\u2026",
+        "srcnn_9315-box\u2026",
+    ]
+
+
+def test_a_table_of_runs_that_fits_has_their_names() -> None:
+    rows = [[name, "done"] for name in NAMES]
+    assert fitted_table("sweep", ["run", "state"], rows) == table("sweep", ["run", "state"], rows)
+    assert fitted_table("", ["run"], []) == table("", ["run"], [])
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["a-box-lr_1-seed_0", "a-box-lr_1-seed_1"], ["\u2026seed_0", "\u2026seed_1"]),
+        (["a-b-x-seed_0", "c-b-x-seed_1"], ["a\u2026seed_0", "c\u2026seed_1"]),
+        (["a-b-seed_0", "a-c-d-b-seed_0"], ["\u2026b\u2026", "\u2026c-d-b\u2026"]),
+        (["a-b-c", "a-b-c"], ["a-b-c", "a-b-c"]),
+    ],
+)
+def test_names_are_shortened_between_their_hyphens(names: list[str], short: list[str]) -> None:
+    shown = fitted_table("", ["run", "state"], [[name, "x" * 80] for name in names]).splitlines()
+    assert [line.split()[0] for line in shown if "xxx" in line] == short
+
+
+def test_a_name_that_is_still_too_long_is_continued_in_the_next_lines() -> None:
+    names = ["-".join([first, *"abcdefghijklmnopqrstuvwxyz" * 2, first]) for first in ("net", "other")]
+    lines = fitted_table("", ["run", "state"], [[names[0], "done"], [f"{names[1]}-more", "x" * 30]]).splitlines()
+    assert max(map(len, lines)) <= 80
+    shown = lines[lines.index(next(line for line in lines if "\u2500" in line)) + 1 :]
+    assert "".join(line.split()[0] for line in shown) == f"{names[0]}{names[1]}-more"
 
 
 def test_messages_go_to_the_output_and_into_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ FLOORS = (
     ("choices", "files", "luma", "mirroring", "processes", "srgb", "streams"),
     ("reading",),
     ("console", "gpus"),
-    ("cli", "device"),
+    ("announcing", "cli", "device"),
     ("blur",),
     ("losses", "metrics", "wiener"),
     ("config",),

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -44,11 +43,9 @@ class ImageCache:
         bad: Images that were left out.
         fingerprint: Hash of all names and digests. It depends neither on places nor on times.
         was_built: Whether the images were decoded again.
-        seconds: Time that opening took, decoding included.
     """
 
     was_built = False
-    seconds = 0.0
 
     def __init__(self, folder: Path, memory_limit: int) -> None:
         """Open a finished cache.
@@ -116,7 +113,7 @@ class ImageCache:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the place of the files; the copy reads from them, whatever their size."""
-        kept = {name: getattr(self, name) for name in ("bad", "fingerprint", "was_built", "seconds")}
+        kept = {name: getattr(self, name) for name in ("bad", "fingerprint", "was_built")}
         return _reopened, (self._folder, self._fingerprint_of_files), self._subset | kept
 
 
@@ -148,7 +145,6 @@ def open_cache(
         UserError: There are too many bad images or no good ones, a custom source decodes no images or no colors, `root`
             cannot be written, or the disk is full.
     """
-    started = time.perf_counter()
     root = root.absolute()
     key = source.cache_key()
     if color == "rgb":
@@ -170,7 +166,6 @@ def open_cache(
             "trains on the same images in less time.",
             source.description,
         )
-    cache.seconds = time.perf_counter() - started
     return cache
 
 

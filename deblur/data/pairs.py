@@ -220,7 +220,6 @@ def open_images(
     sharp.bad = tuple(bad)
     sharp.fingerprint = hashlib.sha256(f"{sharp.fingerprint}:{blurred.fingerprint}".encode()).hexdigest()
     sharp.was_built = sharp.was_built or blurred.was_built
-    sharp.seconds += blurred.seconds
     return sharp, blurred
 
 

@@ -57,6 +57,9 @@ def demo(
     trusted: Trusted = None,
 ) -> None:
     """Show a page in the browser that restores photos, and simulates blurs on sharp images."""
+    from deblur.announcing import announce  # rich takes a while to import
+
+    announce(f"Starting the page with the pretrained networks{f' and {network}' if network else ''}")
     from deblur.demo.server import serve
 
     serve(

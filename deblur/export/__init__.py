@@ -68,12 +68,15 @@ def export(
     trusted: Trusted = None,
 ) -> None:
     """Write a trained network into one portable file, and a model card next to it."""
-    from deblur.console import say  # rich takes a while to import
-    from deblur.runs.paths import refuse_no_run
+    from deblur.announcing import announce  # rich takes a while to import
+    from deblur.console import say
     from deblur.text import lines
 
     if output is not None:
         names_a_file(output, file_format)
+    announce(f"Exporting {network} as {file_format}")
+    from deblur.runs.paths import refuse_no_run
+
     if network not in PRETRAINED:
         refuse_no_run(Path(network))
     from deblur.export.session import export as write  # seconds of imports

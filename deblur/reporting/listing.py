@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from deblur.console import table
+from deblur.console import fitted_table, table, wrapped
 from deblur.reporting.results import STATES, Run, Sweep, read_run, read_sweep, run_folders
 from deblur.reporting.tables import NOTHING, number
 from deblur.runs.conditions import conditions_of
@@ -21,13 +21,18 @@ def state_table(folder: Path) -> Lines:
 
 def sweep_table(sweep: Sweep) -> Lines:
     """Return all runs of a sweep that has been read, and their states."""
-    columns = ("run", "state", "blurred [dB]", "restored [dB]", "gain [dB]", "seconds", "error")
-    title = lines(f"sweep {sweep.name}", *sweep.measured_on)
-    return table(title, columns, [_state_row(run) for run in sweep.runs])
+    columns = ("run", "state", "blurred", "restored", "gain", "seconds")
+    title = lines(f"sweep {sweep.name}, PSNR in dB", *sweep.measured_on)
+    shown = fitted_table(title, columns, [_state_row(run) for run in sweep.runs])
+    return lines(shown, *(wrapped(f"{run.name}: {_error(run)}") for run in sweep.runs if run.error))
+
+
+def _error(run: Run) -> str:
+    error = " ".join(run.error.replace(f"{run.folder}/", "").split())
+    return error if len(error) <= LONGEST_ERROR else f"{error[: LONGEST_ERROR - 1]}…"
 
 
 def _state_row(run: Run) -> Sequence[str]:
-    error = " ".join(run.error.replace(f"{run.folder}/", "").split())
     return (
         run.name,
         run.state,
@@ -35,7 +40,6 @@ def _state_row(run: Run) -> Sequence[str]:
         number(run.number("test.psnr"), ".2f"),
         number(run.number("test.gain"), "+.2f"),
         number(run.training_seconds, ".0f"),
-        error if len(error) <= LONGEST_ERROR else f"{error[: LONGEST_ERROR - 1]}…",
     )
 
 
@@ -47,7 +51,7 @@ def listing(root: Path) -> Lines:
     parts: list[str] = []
     if runs:
         columns = ("run", "state", "restored [dB]", "gain [dB]", "ended (UTC)")
-        parts.append(table("single runs", columns, [_run_row(run) for run in runs]))
+        parts.append(fitted_table("single runs", columns, [_run_row(run) for run in runs]))
     if sweeps:
         states = [state for state in STATES if state != "damaged" or any(sweep.states["damaged"] for sweep in sweeps)]
         rows = [

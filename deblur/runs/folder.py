@@ -4,8 +4,8 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,28 +15,25 @@ from deblur.config.identity import config_hash, data_settings
 from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError, disk_error
 from deblur.files import write_json, write_text
-from deblur.processes import end_with
 from deblur.reading import MissingFile, UnusableFile, yaml_text
 from deblur.runs.locking import FolderIsLocked, FolderLock
 from deblur.runs.records import (
     HISTORY_FILE,
     IMAGES_FILE,
     METRICS_FILE,
+    SAMPLES_FOLDER,
     STATUS_FILE,
     State,
+    config_of_run,
     read_config,
     read_status,
 )
-from deblur.runs.states import LOCK_FILE, earlier_status, is_replaceable, seems_alive
+from deblur.runs.states import LOCK_FILE, earlier_status, is_lengthened, is_replaceable, seems_alive
 
 HEARTBEAT = 30.0  # [s] between two heartbeats in status.json
 _REPLACED = (CONFIG_FILE, STATUS_FILE, METRICS_FILE, HISTORY_FILE, IMAGES_FILE)  # by a new file, with each change
 _LAST = (CONFIG_FILE, STATUS_FILE)  # to be deleted, in this order
 _PATIENCE = 1.0  # [s]; a process that only checks whether the run is alive holds the lock for a moment
-
-# Environment variables by which a run's further processes find its folder, and its first process.
-_SHARED_RUN_FOLDER = "DEBLUR_RUN_FOLDER"
-_FIRST_PROCESS = "DEBLUR_RUN_PROCESS"
 
 
 class RunIsAlive(UserError):
@@ -59,17 +56,23 @@ class RunFolder:
     If the folder is moved, deleted or replaced meanwhile, nothing more is written there.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], *, overwrite: bool = False, lengthen: bool = False
+    ) -> None:
         """Describe the run; nothing is written yet.
 
         Args:
             path: the folder.
             config: the checked configuration.
             overwrite: replace a run in the folder that failed, is damaged or has another configuration.
+            lengthen: continue a run in the folder, also a finished one, that has the same configuration but for fewer
+                epochs. Until `lengthen` is called, the run stays what it was.
         """
         self.path = path
         self._config = config
         self._overwrite = overwrite
+        self._lengthens = lengthen
+        self._shorter: dict[str, Any] | None = None  # the status of the run that is not made longer yet
         self._lock = FolderLock(path, LOCK_FILE, patience=_PATIENCE)
         self._status: dict[str, Any] = {}
         self._status_lock = threading.Lock()
@@ -108,7 +111,9 @@ class RunFolder:
             RunIsDone: if the run is finished.
             UserError: if the folder holds another run, which is not to be replaced.
         """
-        if not self._replaces() and earlier_status(self.path, self._config).get("state") == "done":
+        if self._is_to_be_lengthened() or self._replaces():
+            return
+        if earlier_status(self.path, self._config).get("state") == "done":
             raise RunIsDone
 
     def __exit__(
@@ -122,6 +127,8 @@ class RunFolder:
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         self._status |= {"state": state, "ended": _now(), "heartbeat": _now()}
         self._status["error"] = reason if state == "failed" else None
+        if self._shorter is not None:
+            self._status = self._shorter
         try:
             self._write_status()
         except RunIsLost as lost:
@@ -145,12 +152,16 @@ class RunFolder:
             self._clear()
         self._refuse_links_out()
         self.refuse_if_done()  # another process may have finished it just now
-        earlier = earlier_status(self.path, self._config)
-        write_text(self.path / CONFIG_FILE, yaml_text(dict(self._config)))
+        if self._is_to_be_lengthened():
+            self._shorter = earlier = read_status(self.path)
+            config: Mapping[str, Any] = config_of_run(self.path)
+        else:
+            earlier, config = earlier_status(self.path, self._config), self._config
+            write_text(self.path / CONFIG_FILE, yaml_text(dict(config)))
         now = _now()
         self._status = {
             "state": "running",
-            "config_hash": config_hash(self._config),
+            "config_hash": config_hash(config),
             "started": earlier.get("started", now),
             "ended": None,
             "epoch": earlier.get("epoch"),
@@ -172,6 +183,32 @@ class RunFolder:
                 f"The run {self.path} is alive on {status['host']} (its last heartbeat: {status['heartbeat']}): "
                 "wait until it has ended. Without a heartbeat for five minutes it can be taken over."
             )
+
+    def lengthen(self) -> None:
+        """Make the run in the folder the longer one, once nothing speaks against it; do nothing if it is no longer one.
+
+        Whenever the process is killed, what is left is one of the two, interrupted.
+        """
+        if self._shorter is None:
+            return
+        running = self._status
+        self._status = running | {"state": "interrupted", "config_hash": None}
+        self._write_status()
+        for name in (METRICS_FILE, IMAGES_FILE):
+            (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.path / SAMPLES_FOLDER, ignore_errors=True)
+        write_text(self.path / CONFIG_FILE, yaml_text(dict(self._config)))
+        self._shorter = None
+        self._status = running | {"config_hash": config_hash(self._config)}
+        self._write_status()
+
+    @property
+    def is_shorter(self) -> bool:
+        """Whether the run in the folder is still the one that is to be made longer."""
+        return self._shorter is not None
+
+    def _is_to_be_lengthened(self) -> bool:
+        return self._lengthens and is_lengthened(self.path, self._config)
 
     def _replaces(self) -> bool:
         return self._overwrite and is_replaceable(self.path, self._config)
@@ -275,27 +312,3 @@ class RunFolder:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def shared_run_folder() -> Path | None:
-    """Return the folder of the run that this process, one per further device, belongs to; None in the first one."""
-    shared = os.environ.get(_SHARED_RUN_FOLDER)
-    return Path(shared) if shared else None
-
-
-@contextmanager
-def sharing(folder: Path) -> Iterator[None]:
-    """Let processes that are started meanwhile, one per further device, belong to the run of this folder."""
-    os.environ |= {_SHARED_RUN_FOLDER: str(folder), _FIRST_PROCESS: str(os.getpid())}
-    try:
-        yield
-    finally:
-        os.environ.pop(_SHARED_RUN_FOLDER, None)
-        os.environ.pop(_FIRST_PROCESS, None)
-
-
-def end_with_first_process() -> None:
-    """End this process with the first one of its run; else it would wait for half an hour for that one's results."""
-    first = os.environ.get(_FIRST_PROCESS, "")
-    if first.isdecimal():
-        end_with(int(first))

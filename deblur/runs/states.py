@@ -13,6 +13,7 @@ from deblur.errors import UserError
 from deblur.reading import MissingFile, damaged
 from deblur.runs.locking import is_locked
 from deblur.runs.records import CURE, State, config_of_run, damage_in, read_config, read_status
+from deblur.text import counted
 
 LOCK_FILE = ".lock"
 LONGEST_SILENCE = 300.0  # [s] without a heartbeat, after which a run whose lock cannot be seen is dead
@@ -27,6 +28,19 @@ _CALLBACKS: Final = (
     "deblur.training.callbacks.ComparisonGrids",
     *(f"lightning.pytorch.callbacks.{name}" for name in _LIGHTNING_CALLBACKS.split()),
 )
+EPOCHS: Final = "trainer.max_epochs"
+# Schedules of torch whose learning rate in an epoch does not depend on how many epochs follow.
+_TORCH: Final = "torch.optim.lr_scheduler"
+_SCHEDULES_WITHOUT_END: Final = (
+    f"{_TORCH}.ConstantLR",
+    f"{_TORCH}.CosineAnnealingWarmRestarts",
+    f"{_TORCH}.CyclicLR",
+    f"{_TORCH}.ExponentialLR",
+    f"{_TORCH}.MultiStepLR",
+    f"{_TORCH}.ReduceLROnPlateau",
+    f"{_TORCH}.StepLR",
+)
+_AVERAGE_OF_LAST_EPOCHS: Final = "lightning.pytorch.callbacks.StochasticWeightAveraging"
 # Arguments of Lightning's trainer with which it writes or sends something outside of the run's folder.
 _WRITING: Final = ("default_root_dir", "model_registry", "plugins", "profiler")
 
@@ -116,6 +130,15 @@ def differing_keys(folder: Path, config: Mapping[str, Any]) -> list[str]:
     return sorted(key for key in stored.keys() | asked.keys() if stored.get(key) != asked.get(key))
 
 
+def is_lengthened(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Return whether a configuration is that of the run in a folder, with more epochs and no other difference.
+
+    Raises:
+        UnusableFile: if the stored one is missing, cannot be read, or is damaged.
+    """
+    return differing_keys(folder, config) == [EPOCHS] and _epochs(config) > _epochs(read_config(folder))
+
+
 def is_replaceable(folder: Path, config: Mapping[str, Any]) -> bool:
     """Return whether `overwrite=true` replaces a run: one that failed, is damaged, or is configured otherwise."""
     if damage_in(folder) is not None:
@@ -129,24 +152,35 @@ def is_replaceable(folder: Path, config: Mapping[str, Any]) -> bool:
 def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return the configuration with which `resume=FOLDER` resumes a run: its own, except for where files are written.
 
-    The folder may be a stranger's, so files go only there and to the paths of this command.
+    `trainer.max_epochs=N` makes the run longer. The folder may be a stranger's, so files go only there and to the paths
+    of this command.
 
     Args:
         folder: the run's folder.
         config: of the command.
-        overrides: of the command; only those that cannot change the result are allowed.
+        overrides: of the command; those that change the result are refused, except for more epochs.
 
     Raises:
-        UserError: if the folder is no run, the run is done, the command changes its result, or its stored
-            configuration would write elsewhere.
+        UserError: if the folder is no run, the run is done or cannot be made longer, the command changes its result, or
+            its stored configuration would write elsewhere.
     """
     stored = read_config(folder)
-    if state_of(folder) == "done":
-        raise UserError(f"The run {folder} is done: there is nothing to resume.")
     keys = [word.lstrip("+").partition("=")[0] for word in overrides]
+    before, epochs = _epochs(stored), _epochs(config) if EPOCHS in keys else _epochs(stored)
+    if epochs > before:
+        _refuse_to_lengthen(folder, stored, epochs)
+    elif epochs < before:
+        raise UserError(
+            f"{EPOCHS}={epochs} is not allowed: the run {folder} has {counted(before, 'epoch')}, and a run is only "
+            "ever made longer. Give more, or leave it out."
+        )
+    elif state_of(folder) == "done":
+        raise UserError(
+            f"The run {folder} is done: there is nothing to resume. {EPOCHS}=N, above its {before}, trains it longer."
+        )
     for key in keys:
         same_devices = key == DEVICES and _devices(config) == _devices(stored)
-        if not same_devices and not is_within(key, WITHOUT_EFFECT):
+        if not same_devices and key != EPOCHS and not is_within(key, WITHOUT_EFFECT):
             raise UserError(f"resume={folder} uses the run's own configuration: leave out {key}, or start a new run.")
         if key != "resume":
             _copy_value(key, config, stored)
@@ -163,6 +197,40 @@ def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[
     return {**stored, "paths": config["paths"], "trusted": trusted, "overwrite": False}
 
 
+def _refuse_to_lengthen(folder: Path, stored: Mapping[str, Any], epochs: int) -> None:
+    """Refuse more epochs for a run if its result would not be that of so many epochs from the start.
+
+    Raises:
+        UserError: if what the run did depends on its number of epochs, it ended before, or it belongs to a sweep.
+    """
+    before = _epochs(stored)
+    instead = f"start a new run of {epochs} epochs, or one that trains its network further with weights={folder}."
+    if stored.get("sweep") is not None:
+        raise UserError(
+            f"{folder} cannot be made longer: it belongs to the sweep {stored['sweep']}, whose runs are compared and "
+            f"have the epochs of its command. Issue that command with {EPOCHS}={epochs} and another sweep=NAME, or "
+            f"train its network further in a new run with weights={folder}."
+        )
+    schedule = str((stored.get("scheduler") or {}).get("_target_", ""))
+    if schedule and schedule not in _SCHEDULES_WITHOUT_END:
+        raise UserError(
+            f"{folder} cannot be made longer: its schedule {schedule.rpartition('.')[2]} is laid out over its "
+            f"{counted(before, 'epoch')}, and over {epochs} the learning rates would have been others. "
+            f"Instead, {instead}"
+        )
+    callbacks = [node for node in (stored.get("callbacks") or {}).values() if isinstance(node, Mapping)]
+    if any(node.get("_target_") == _AVERAGE_OF_LAST_EPOCHS for node in callbacks):
+        raise UserError(
+            f"{folder} cannot be made longer: its callback StochasticWeightAveraging averages the last of its "
+            f"{counted(before, 'epoch')}. Instead, {instead}"
+        )
+    if state_of(folder) == "done" and read_status(folder).get("epoch") != before:
+        raise UserError(
+            f"{folder} cannot be made longer: it ended by itself after epoch {read_status(folder).get('epoch')} of "
+            f"{before}, and so it would of {epochs}. Instead, {instead}"
+        )
+
+
 def _refuse_writers(stored: Mapping[str, Any], path: Path, trusted: Sequence[str]) -> None:
     for node in (stored.get("callbacks") or {}).values():
         target = str(node.get("_target_")) if isinstance(node, Mapping) else ""
@@ -174,6 +242,12 @@ def _refuse_writers(stored: Mapping[str, Any], path: Path, trusted: Sequence[str
     for key in _WRITING:
         if stored.get("trainer", {}).get(key):
             raise UserError(f"{path} sets trainer.{key}, which can write anywhere: take that line out of the file.")
+
+
+def _epochs(config: Mapping[str, Any]) -> int:
+    """Return how many epochs a configuration asks for; 0 if it does not say."""
+    epochs = (config.get("trainer") or {}).get("max_epochs")
+    return epochs if isinstance(epochs, int) else 0
 
 
 def _devices(config: Mapping[str, Any]) -> Any:

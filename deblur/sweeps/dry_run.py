@@ -7,9 +7,9 @@ from typing import Final
 
 from deblur.config import TrainConfig
 from deblur.config.schema import ComparisonGrids
-from deblur.console import duration, table
+from deblur.console import duration, fitted_table
 from deblur.runs.records import read_status
-from deblur.runs.states import is_replaceable, state_of
+from deblur.runs.states import is_lengthened, is_replaceable, state_of
 from deblur.sweeps.progress import seconds_left
 from deblur.sweeps.sweep import Job
 from deblur.text import Lines, counted, lines, paragraphs
@@ -67,7 +67,7 @@ def listing(folder: Path, jobs: Sequence[Job], at_once: int = 1) -> Lines:
         left = [f"Left to do: {counted(epochs, 'epoch')}{time}, and about {max(size, 1):,.0f} MB on the disk."]
     return paragraphs(
         f"{counted(len(jobs), 'run')} in {folder}: {len(jobs) - len(still)} done, {len(still)} open.",
-        table("", ("run", "state", "epochs", "parameters"), rows),
+        fitted_table("", ("run", "state", "epochs", "parameters"), rows),
         lines(*left, "dry_run=true: everything but the images was checked; nothing was trained or written."),
     )
 
@@ -78,6 +78,8 @@ def _progress(job: Job) -> tuple[str, int]:
     epochs = 0 if state is None else read_status(job.folder).get("epoch") or 0
     if job.config.overwrite and is_replaceable(job.folder, job.config.plain()):
         return f"open ({state}, is replaced)", 0
+    if state == "done" and is_lengthened(job.folder, job.config.plain()):
+        return "open (done, is trained longer)", epochs
     if state in (None, "done", "running"):
         return state or "open", epochs
     return f"open ({state})", epochs

@@ -215,7 +215,7 @@ def _report(sweep: Sweep, code: int) -> int:
 
     try:
         found = read_sweep(sweep.folder)
-        say(lines("", sweep_table(found)))
+        say(sweep_table(found))
         page, damages = write_findings(findings_of([found]), sweep.folder / "report", grids=True)
     except KeyboardInterrupt:
         say_stopped(f"Stopped. The report can be made with: python -m deblur.report {sweep.folder.name}")
@@ -228,5 +228,5 @@ def _report(sweep: Sweep, code: int) -> int:
         return code or EXIT_INCOMPLETE
     for damage in damages:
         say_error(damage)
-    say(lines("", f"The report is {page}", f"Curves and images: tensorboard --logdir {sweep.folder}"))
+    say(lines(f"The report is {page}", f"Curves and images: tensorboard --logdir {sweep.folder}"))
     return code

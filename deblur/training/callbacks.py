@@ -24,6 +24,13 @@ from deblur.training.loggers import TensorBoard
 from deblur.training.module import DeblurModule
 
 TRAIN_LOSS: Final = "train/loss"
+_SHOWN: Final = {
+    TRAIN_LOSS: ("loss", ".4g"),
+    "val/psnr": ("val PSNR", ".2f"),
+    "val/ssim": ("SSIM", ".4f"),
+    "val/gain": ("gain", "+.2f"),
+}
+"""Columns of history.csv in the line of an epoch: label and format."""
 
 log = logging.getLogger(__name__)
 
@@ -91,19 +98,31 @@ class History(Checkpoint):
         checkpoint[PROGRESS] = {"rows": self.rows, "events": next(iter(lengths), None)}
 
     def publish(self, trainer: L.Trainer) -> None:
-        """Write history.csv and the finished epochs in status.json; say how the last one went."""
+        """Write history.csv and the finished epochs in status.json; log how the last one went."""
         if not trainer.is_global_zero:
             return
         self._write()
-        if not trainer.progress_bar_callback:
-            row = self.rows[-1]
-            shown = {name: row.get(name) for name in (TRAIN_LOSS, "val/psnr", "val/gain")}
-            numbers = "  ".join(f"{name} {value:.4g}" for name, value in shown.items() if value is not None)
-            log.info(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {numbers}  {row['seconds']:.1f} s")
+        log.info(epoch_line(self.rows[-1], trainer.max_epochs))
 
     def _write(self) -> None:
         write_csv(self._path, self.rows)
         self._run.report_epoch(len(self.rows))
+
+
+def epoch_line(row: Mapping[str, Any], epochs: int | None) -> str:
+    """Return a finished epoch as a line of at most 80 characters; an epoch without validation has no figures of one.
+
+    Args:
+        row: of history.csv; a value that is not finite is None.
+        epochs: of the whole training; None if it has no such limit.
+    """
+    limit = "" if epochs is None or epochs < 0 else f"/{epochs}"
+    parts = [f"epoch {row['epoch']:>{len(limit) - 1 if limit else 1}}{limit}"]
+    for name, (label, form) in _SHOWN.items():
+        if name in row:
+            value = row[name]
+            parts.append(f"{label} -" if value is None else f"{label} {value:{form}}")
+    return "  ".join([*parts, f"{row['seconds']:.1f} s"])
 
 
 class PublishedHistory(Checkpoint):
@@ -138,7 +157,12 @@ class FolderGuard(Callback):
 
 
 class EpochBar(RichProgressBar):
-    """Lightning's progress bar, with epochs counted from 1 as everywhere else."""
+    """Lightning's progress bar for the running epoch, with epochs counted from 1; at its end it disappears."""
+
+    def _init_progress(self, trainer: L.Trainer) -> None:
+        super()._init_progress(trainer)
+        if self.progress is not None:
+            self.progress.live.transient = True  # the line of each epoch stays
 
     def _get_train_description(self, current_epoch: int) -> str:
         epochs = self.trainer.max_epochs

@@ -13,7 +13,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,7 +148,7 @@ def _second(path: Path) -> int:
     return int(found[0]) if found else 0
 
 
-def keep_events(folder: Path, size: int | None, steps: int) -> KeptEvents:
+def keep_events(folder: Path, size: int | None, steps: int, left_out: Set[str] = frozenset()) -> KeptEvents:
     """Go back to the events of a checkpoint: keep them in a file of their own, and empty all others.
 
     What was written after the checkpoint is kept if its step comes before: what callbacks have measured at the end of
@@ -158,6 +158,7 @@ def keep_events(folder: Path, size: int | None, steps: int) -> KeptEvents:
         folder: of the run.
         size: how long the file was when the checkpoint was written [bytes]; None if that is not known.
         steps: how many steps were taken then.
+        left_out: tags of events that are not kept.
 
     Raises:
         OSError: if the file cannot be written; the old ones are still there then.
@@ -174,8 +175,9 @@ def keep_events(folder: Path, size: int | None, steps: int) -> KeptEvents:
                 "checkpoint, the images of earlier epochs are lost."
             )
         kept = _before(steps, [record for records in files.values() for record in records])
+    kept = [record for record in kept if not any(value.tag in left_out for value in record.event.summary.value)]
     tags = {(value.tag, record.event.step) for record in kept for value in record.event.summary.value}
-    if len(files) == len(whole) == 1 and kept[-1].end == whole[0].stat().st_size:
+    if not left_out and len(files) == len(whole) == 1 and kept[-1].end == whole[0].stat().st_size:
         return KeptEvents(whole[0], tags)
     beginning = [] if whole else [_stored(event.SerializeToString()) for event in _beginning()]
     path = new_event_file(folder)

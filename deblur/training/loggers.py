@@ -39,18 +39,22 @@ class TensorBoard(TensorBoardLogger):
         self._has_settings = False
         self._has_emptied = False
 
-    def resume(self, size: int | None, steps: int, rows: Sequence[Mapping[str, Any]]) -> None:
+    def resume(
+        self, size: int | None, steps: int, rows: Sequence[Mapping[str, Any]], *, new_settings: bool = False
+    ) -> None:
         """Go back to the events of a checkpoint.
 
         Args:
             size: what `sync` returned before the checkpoint was written.
             steps: how many steps were taken then.
             rows: of the epochs until then, as History holds them: what the event file lacks of them is written again.
+            new_settings: whether the settings of the run, for the HPARAMS tab, are written again.
 
         Raises:
             OSError: if the event file cannot be written.
         """
-        kept = keep_events(Path(self.log_dir), size, steps)
+        left_out = {metadata.SESSION_START_INFO_TAG} if new_settings else set()
+        kept = keep_events(Path(self.log_dir), size, steps, left_out)
         self._path = kept.path
         self._has_emptied = True
         self._has_settings = any(tag == metadata.SESSION_START_INFO_TAG for tag, _ in kept.tags)

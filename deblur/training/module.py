@@ -186,7 +186,7 @@ class DeblurModule(L.LightningModule):
         for name, mean in self._validated.items():
             if isinstance(mean, FiniteMean):
                 mean.update(measured[name.removeprefix("val/")])
-                self.log(name, mean, on_step=False, on_epoch=True, prog_bar=name in ("val/psnr", "val/gain"))
+                self.log(name, mean, on_step=False, on_epoch=True)
 
     def on_test_start(self) -> None:
         """Forget the rows of an earlier test."""

@@ -28,10 +28,10 @@ from deblur.files import remove_partial_files, write_json
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.metrics.measuring import mean_results
 from deblur.models.protocol import traits_of
+from deblur.processes import end_with_first_process, shared_run_folder, sharing
 from deblur.reading import UnusableFile
-from deblur.runs.folder import RunFolder, RunIsDone, end_with_first_process, shared_run_folder, sharing
+from deblur.runs.folder import RunFolder, RunIsDone
 from deblur.runs.records import LOG_FILE, METRICS_FILE, damage_in, read_metrics, read_status
-from deblur.text import lines
 from deblur.training.callbacks import EpochBar, FolderGuard, History, PublishedHistory, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
 from deblur.training.loggers import TensorBoard
@@ -60,7 +60,9 @@ from deblur.training.summary import (
 log = logging.getLogger(__name__)
 
 
-def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True) -> dict[str, Any]:
+def train(
+    config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True, lengthen: bool = False
+) -> dict[str, Any]:
     """Train a network, test its best checkpoint, and write everything into the run's folder.
 
     A run that an earlier process left unfinished there resumes from its last checkpoint; a finished one stays as it is.
@@ -71,6 +73,7 @@ def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress
         in_sweep: whether the run tells nothing on the console, and everything in its own files: also that there is no
             such device.
         progress_bar: whether a terminal shows one.
+        lengthen: whether the run in the folder, which differs in having fewer epochs, is made longer.
 
     Returns:
         What metrics.json holds; nothing in the further processes of a training on several devices.
@@ -79,7 +82,7 @@ def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress
         UserError: for what the user can fix.
         KeyboardInterrupt: after Ctrl-C, when the run's files are in order.
     """
-    run = RunFolder(folder, config.plain(), overwrite=config.overwrite)
+    run = RunFolder(folder, config.plain(), overwrite=config.overwrite, lengthen=lengthen)
     bar = progress_bar and is_terminal()
     try:
         run.refuse_if_done()
@@ -156,6 +159,8 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
         data.make_kernels_known(f"{type(module.network).__name__}, which takes the kernel,")
     start = None if config.weights is None or has_epochs(run.path) else begin(config, module.network)
     last = find_last(run, config, module, trainer)
+    is_longer = run.is_shorter
+    run.lengthen()
     if config.weights is not None:
         if last is not None:
             start = Start(last.origins, last.seen)
@@ -163,7 +168,7 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
             start = begin(config, module.network)
         module.origins, module.seen_before = start.origins, start.seen or frozenset()
         leave_out_seen(start, config.weights, data)
-    _resume(run, history, trainer, last)
+    _resume(run, history, trainer, last, is_longer=is_longer)
     _log_settings(trainer, config, device)
     log.info(start_summary(config, module.network, degradation, data.images, data.splits, device))
     note = psnr_note(config.metrics)
@@ -183,7 +188,7 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
     best = run.path / CHECKPOINTS / BEST
     stored = load_checkpoint(best)
     best_epoch = stored["epoch"] + 1
-    log.info(f"Testing the weights of the best epoch, {best_epoch}: {best}")
+    log.info(f"Testing the weights of the best epoch, {best_epoch}")
     # Not by a trainer's ckpt_path: callbacks such as averages of the weights change what that loads.
     module.load_state_dict(stored["state_dict"])
     with (
@@ -221,16 +226,17 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
     write_samples(run.path, module, data)
     _finish_loggers(trainer)
     write_json(run.path / METRICS_FILE, metrics)
-    log.info(lines("", result_table(test, module.infos)))
+    log.info(result_table(test, module.infos))
     degraded = degraded_warning(test)
     if degraded:
         log.warning(degraded)
-    look = f"  tensorboard --logdir {config.paths.output_root}"
-    log.info(lines("", f"Everything is in {run.path}; look at it with", look))
+    log.info(f"Everything is in {run.path}")
+    if any(isinstance(logger, TensorBoard) for logger in trainer.loggers):
+        log.info(f"Curves and images: tensorboard --logdir {shlex.quote(config.paths.output_root)}")
     return metrics
 
 
-def _resume(run: RunFolder, history: History, trainer: L.Trainer, last: LastEpoch | None) -> None:
+def _resume(run: RunFolder, history: History, trainer: L.Trainer, last: LastEpoch | None, *, is_longer: bool) -> None:
     """Bring the files of the run to where its checkpoint is."""
     if last is None:
         if run.is_held:
@@ -239,7 +245,7 @@ def _resume(run: RunFolder, history: History, trainer: L.Trainer, last: LastEpoc
     history.resume(last.rows)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoard) and run.is_held and Path(logger.log_dir) == run.path:
-            logger.resume(last.events, last.steps, last.rows)
+            logger.resume(last.events, last.steps, last.rows, new_settings=is_longer)
 
 
 def _build_trainer(config: TrainConfig, run: RunFolder, device: Device, callbacks: list[Callback]) -> L.Trainer:

@@ -1,5 +1,6 @@
 """What a run says about itself before and after training."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import nn
 from deblur.blur import Degradation
 from deblur.config import TrainConfig
 from deblur.config.identity import flatten
-from deblur.console import table
+from deblur.console import TERMINAL_WIDTH, table
 from deblur.data.cache import ImageCache
 from deblur.data.splits import Splits
 from deblur.device import Device
@@ -52,13 +53,11 @@ def start_summary(
         used = data.patch_size - data.patch_size % squares
         if used < data.patch_size:
             step += f" ({used} px of them: the network works on squares of {squares} px)"
-    origin = f"made in {images.seconds:.1f} s" if images.was_built else f"opened in {images.seconds:.1f} s"
     blur = {key: value for key, value in flatten(config.blur.arguments()).items() if value}
     noun = "RGB image" if data.channels > 1 else "image"
     parts = {
         "data": f"{data.name or 'own'}, {counted(len(images), noun, f'{noun}s')}: {len(splits.train)} to train, "
         f"{len(splits.val)} to validate, {len(splits.test)} to test",
-        "cache": origin,
         "blur": ", ".join([degradation.family, *(f"{key} {value}" for key, value in blur.items())]),
         "network": f"{config.model.name or type(network).__name__}: {', '.join(cost)}",
         **({} if config.weights is None else {"weights": f"trained on from {config.weights}"}),
@@ -68,7 +67,22 @@ def start_summary(
         "device": f"{device.accelerator} ({device.name}), {counted(device.threads, 'thread')}, {device.precision}, "
         "channels last",
     }
-    return lines(*(f"{name:<9} {text}" for name, text in parts.items()))
+    return lines(*(line for name, text in parts.items() for line in _item(name, text)))
+
+
+def _item(name: str, text: str) -> list[str]:
+    """Return an item of the summary in lines that fit a terminal; that of a path is one line."""
+    indent = 10
+    whole = f"{name:<{indent - 1}} {text}"
+    if name == "weights":
+        return [whole]
+    return textwrap.wrap(
+        whole,
+        TERMINAL_WIDTH,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def receptive_field_warning(network: nn.Module, degradation: Degradation) -> str | None:

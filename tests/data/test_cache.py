@@ -20,7 +20,6 @@ from deblur.image_io.decoding import read_gray
 def test_a_cache_holds_the_decoded_images(images: Path, root: Path) -> None:
     cache = open_cache(folder(images), root)
     assert cache.was_built
-    assert cache.seconds > 0
     assert cache.names == ("000.png", "001.png", "002.png", "003.png", "copy.png")
     assert len(cache) == 5
     assert cache.shapes == ((9, 11), (10, 11), (11, 11), (9, 11), (10, 11))
@@ -40,7 +39,7 @@ def test_a_pickled_cache_is_small_and_equal(tmp_path: Path, root: Path) -> None:
     assert len(pickled) < 1000
     copy = pickle.loads(pickled)
     assert content(copy) == content(cache)
-    assert (copy.was_built, copy.seconds) == (cache.was_built, cache.seconds)
+    assert copy.was_built == cache.was_built
 
 
 def test_the_fingerprint_depends_on_names_and_pixels_alone(tmp_path: Path, images: Path, root: Path) -> None:

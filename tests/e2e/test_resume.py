@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from run_content import content_of, tensorboard_of
-from small_trainings import SEEDS, SMALLEST_DATA, STEEP, UNROLLED_MODEL
+from small_trainings import SEEDS, SMALLEST_DATA, STEEP, UNROLLED_MODEL, without
+from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from workplaces import SMALL, Workplace
 
+from deblur.runs.records import read_config
 from deblur.train import main
+from deblur.training.events import PATTERN, read_records
 
 
 def copy_interrupted(finished: Workplace, workplace: Workplace, **status: str) -> None:
@@ -226,3 +230,76 @@ def test_nothing_is_left_of_processes_that_were_killed(finished: Workplace, work
 def test_a_finished_run_is_not_resumed(finished: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     assert finished.resume() == 2
     assert "is done: there is nothing to resume" in capsys.readouterr().err
+
+
+def assert_equal_but_for_a_comparison_grid(longer: Workplace, whole: Workplace) -> None:
+    """The shorter run has shown its last epoch in TensorBoard, which is not the last one of the longer."""
+    found, expected = content_of(longer.run), content_of(whole.run)
+    for content in (found, expected):
+        del content["events"], content["tensorboard"]["images"]
+    assert found == expected
+    assert longer.read("status.json")["config_hash"] == whole.read("status.json")["config_hash"]
+    assert read_config(longer.run) == read_config(whole.run) | {"paths": read_config(longer.run)["paths"]}
+    settings = [hparams_of(place.run) for place in (longer, whole)]
+    assert settings[0] == settings[1] == [6]
+
+
+def hparams_of(run: Path) -> list[float]:
+    """Return the epochs in TensorBoard's settings of a run, once for each time that they are written."""
+    (events,) = run.glob(PATTERN)
+    return [
+        HParamsPluginData.FromString(value.metadata.plugin_data.content)
+        .session_start_info.hparams["set/epochs"]
+        .number_value
+        for record in read_records(events)
+        for value in record.event.summary.value
+        if value.tag == metadata.SESSION_START_INFO_TAG
+    ]
+
+
+LONGER_RUNS = {
+    "constant": (),
+    "plateau": (*SCHEDULERS["plateau"], "data.num_workers=1"),
+    "averages": ("callbacks=[default,ema]", "data.color=rgb"),
+}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        LONGER_RUNS["constant"],
+        *(pytest.param(LONGER_RUNS[name], marks=pytest.mark.slow) for name in ("plateau", "averages")),
+    ],
+)
+def test_a_run_that_is_made_longer_equals_one_that_was_as_long_from_the_start(
+    tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]
+) -> None:
+    small = (*without(SMALL, "trainer.max_epochs"), *overrides)
+    whole, longer = (Workplace(tmp_path / name, cache_root) for name in ("whole", "longer"))
+    assert whole.train(*small, "trainer.max_epochs=6") == 0
+    assert longer.train(*small, "trainer.max_epochs=3") == 0
+    assert longer.resume("trainer.max_epochs=6") == 0
+    assert_equal_but_for_a_comparison_grid(longer, whole)
+
+
+def test_a_longer_run_of_other_images_leaves_the_finished_one(
+    finished: Workplace, workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_interrupted(finished, workplace, data="others", state="done")
+    kept = ("config.yaml", "metrics.json", "images.csv", "history.csv", "checkpoints/last.ckpt")
+    before = [(workplace.run / name).read_bytes() for name in kept], workplace.read("status.json")
+    assert workplace.resume("trainer.max_epochs=6") == 2
+    assert "The images have changed" in capsys.readouterr().err
+    assert ([(workplace.run / name).read_bytes() for name in kept], workplace.read("status.json")) == before
+
+
+def test_a_cosine_is_not_made_longer(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    short = (*without(SMALL, "trainer.max_epochs"), "trainer.max_epochs=1")
+    assert workplace.train(*short, "scheduler=cosine", "logger=none") == 0
+    assert workplace.resume("trainer.max_epochs=2") == 2
+    error = capsys.readouterr().err
+    assert "its schedule CosineAnnealingLR is laid out over its 1 epoch, and over 2 " in error
+    assert error.endswith(f"weights={workplace.run}.\n")
+    assert (
+        workplace.train(*short, f"weights={workplace.run}", "logger=none", "seed=1") == 0
+    )  # which the sentence advises

@@ -3,6 +3,8 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from run_settings import CONFIG, changed, enter, refusal
 from deblur.config.identity import config_hash
 from deblur.errors import UserError
 from deblur.reading import read_json
+from deblur.runs import folder
 from deblur.runs.folder import RunFolder, RunIsAlive, RunIsDone
 from deblur.runs.records import damage_in, read_config
 from deblur.runs.states import differing_keys, state_of
@@ -345,3 +348,91 @@ def test_a_run_of_a_sweep_sees_the_images_of_the_others(tmp_path: Path) -> None:
         assert refusal(run.refuse_other_data, "second").startswith("The images have changed since a was trained")
     with RunFolder(tmp_path / "d", config | {"data": {"root": "/others", "num_workers": 0}}) as run:
         run.refuse_other_data("second")  # a sweep may go through folders
+
+
+LONGER = changed("trainer.max_epochs", 60)
+RESULTS = ("metrics.json", "images.csv", "samples")
+
+
+def finish(folder: Path) -> dict[str, bytes]:
+    """Leave a finished run with its results, and return the content of its files."""
+    with RunFolder(folder, CONFIG) as run:
+        run.report_epoch(20)
+        (folder / "samples").mkdir()
+        for name in ("metrics.json", "images.csv", "samples/a.png"):
+            (folder / name).write_text("{}")
+    return content_of(folder)
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def test_a_finished_run_becomes_the_longer_one(tmp_path: Path) -> None:
+    finish(tmp_path)
+    with RunFolder(tmp_path, LONGER, lengthen=True) as run:
+        assert run.is_shorter
+        assert read_config(tmp_path) == CONFIG
+        run.lengthen()
+        assert not run.is_shorter
+        assert read_json(tmp_path / "status.json")["config_hash"] == config_hash(LONGER)
+    assert state_of(tmp_path) == "done"
+    assert read_config(tmp_path) == LONGER
+    assert not any((tmp_path / name).exists() for name in RESULTS)  # of the shorter run
+    with pytest.raises(RunIsDone):
+        RunFolder(tmp_path, LONGER, lengthen=True).refuse_if_done()
+
+
+def test_a_run_that_cannot_be_made_longer_after_all_stays_as_it_was(tmp_path: Path) -> None:
+    before = finish(tmp_path)
+    with pytest.raises(UserError), RunFolder(tmp_path, LONGER, lengthen=True):
+        raise UserError("The images have changed.")
+    assert content_of(tmp_path) == before
+
+
+def test_a_longer_run_that_breaks_off_is_the_longer_one(tmp_path: Path) -> None:
+    finish(tmp_path)
+    with suppress(KeyboardInterrupt), RunFolder(tmp_path, LONGER, lengthen=True) as run:
+        run.lengthen()
+        raise KeyboardInterrupt
+    assert (state_of(tmp_path), damage_in(tmp_path)) == ("interrupted", None)
+    assert differing_keys(tmp_path, LONGER) == []
+
+
+@pytest.mark.parametrize("written", [0, 1, 2, 3])
+def test_a_run_that_is_killed_while_it_becomes_longer_is_one_of_the_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """The process ends, as if it had been killed, before it has written its files so often."""
+    finish(tmp_path)
+    run = RunFolder(tmp_path, LONGER, lengthen=True).__enter__()
+    left = iter(range(written))
+
+    def killed(write: Callable[..., None]) -> Callable[..., None]:
+        def last(*arguments: Any) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            write(*arguments)
+
+        return last
+
+    for name in ("write_json", "write_text"):
+        monkeypatch.setattr(folder, name, killed(getattr(folder, name)))
+    with suppress(KeyboardInterrupt):
+        run.lengthen()
+    run._lock.release()
+    monkeypatch.undo()
+    assert (state_of(tmp_path), damage_in(tmp_path)) == ("interrupted", None)
+    resumed = RunFolder(tmp_path, LONGER if written > 1 else CONFIG)
+    resumed.refuse_if_done()
+    with resumed:
+        pass
+    assert state_of(tmp_path) == "done"
+
+
+def test_other_configurations_are_not_made_longer(tmp_path: Path) -> None:
+    finish(tmp_path)
+    other = changed("optimizer.lr", 0.5) | {"trainer": LONGER["trainer"]}
+    for config in (other, changed("trainer.max_epochs", 10)):
+        with pytest.raises(UserError, match="was made with another configuration"):
+            RunFolder(tmp_path, config, lengthen=True).__enter__()

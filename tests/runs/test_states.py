@@ -24,7 +24,64 @@ def test_a_resumed_run_uses_its_own_configuration(tmp_path: Path, state: str | N
 def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
     with RunFolder(tmp_path, CONFIG):
         pass
-    assert refusal(resumed_config, tmp_path, CONFIG, []) == f"The run {tmp_path} is done: there is nothing to resume."
+    assert refusal(resumed_config, tmp_path, CONFIG, []) == (
+        f"The run {tmp_path} is done: there is nothing to resume. trainer.max_epochs=N, above its 20, trains it longer."
+    )
+
+
+def finished(folder: Path, key: str = "seed", value: object = 0, epoch: int = 20) -> Path:
+    """Leave a finished run with one key changed."""
+    with RunFolder(folder, changed(key, value)) as run:
+        run.report_epoch(epoch)
+    return folder
+
+
+LONGER = changed("trainer.max_epochs", 60)
+MORE = ["trainer.max_epochs=60"]
+TORCH = "torch.optim.lr_scheduler."
+
+
+@pytest.mark.parametrize("schedule", [None, "ReduceLROnPlateau", "StepLR"])
+def test_a_finished_run_is_made_longer_if_its_schedule_has_no_end(tmp_path: Path, schedule: str | None) -> None:
+    scheduler = schedule and {"_target_": f"{TORCH}{schedule}"}
+    finished(tmp_path, "scheduler", scheduler)
+    assert resumed_config(tmp_path, LONGER, MORE) == LONGER | {"scheduler": scheduler}
+
+
+@pytest.mark.parametrize("schedule", [f"{TORCH}CosineAnnealingLR", f"{TORCH}OneCycleLR", "my_nets.Schedule"])
+def test_a_schedule_that_is_laid_out_over_the_epochs_is_refused(tmp_path: Path, schedule: str) -> None:
+    finished(tmp_path, "scheduler", {"_target_": schedule})
+    sentence = refusal(resumed_config, tmp_path, LONGER, MORE)
+    assert f"its schedule {schedule.rpartition('.')[2]} is laid out over its 20 epochs" in sentence
+    assert sentence.endswith(f"trains its network further with weights={tmp_path}.")
+
+
+def test_a_run_of_a_sweep_is_not_made_longer(tmp_path: Path) -> None:
+    finished(tmp_path, "sweep", "grid")
+    assert "it belongs to the sweep grid, whose runs are compared" in refusal(resumed_config, tmp_path, LONGER, MORE)
+
+
+def test_a_run_that_ended_by_itself_is_not_made_longer(tmp_path: Path) -> None:
+    finished(tmp_path, epoch=12)
+    assert "it ended by itself after epoch 12 of 20, and so it would of 60" in refusal(
+        resumed_config, tmp_path, LONGER, MORE
+    )
+
+
+def test_an_average_of_the_last_epochs_is_not_made_longer(tmp_path: Path) -> None:
+    average = {"_target_": "lightning.pytorch.callbacks.StochasticWeightAveraging"}
+    finished(tmp_path, "callbacks.average", average)
+    assert "averages the last of its 20 epochs" in refusal(resumed_config, tmp_path, LONGER, MORE)
+
+
+@pytest.mark.parametrize("epochs", [1, 19])
+def test_a_run_is_not_made_shorter(tmp_path: Path, epochs: int) -> None:
+    enter(tmp_path)
+    asked = changed("trainer.max_epochs", epochs)
+    assert refusal(resumed_config, tmp_path, asked, [f"trainer.max_epochs={epochs}"]) == (
+        f"trainer.max_epochs={epochs} is not allowed: the run {tmp_path} has 20 epochs, and a run is only ever made "
+        "longer. Give more, or leave it out."
+    )
 
 
 @pytest.mark.parametrize("word", ["optimizer.lr=1", "+optimizer.x=1", "model=srcnn_9315", "~data.root", "seed=0"])
