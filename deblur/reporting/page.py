@@ -67,13 +67,16 @@ def findings_of(sweeps: list[Sweep]) -> Findings:
     return Findings(sweeps, table, [found for one in table.test_settings if (found := answer(one)) is not None])
 
 
-def write_findings(findings: Findings, output: Path, *, grids: bool) -> tuple[Path, list[str]]:
+def write_findings(
+    findings: Findings, output: Path, *, grids: bool, vector: bool = False
+) -> tuple[Path, list[str]]:
     """Write the report of what has been read.
 
     Args:
         findings: one sweep, or several side by side.
         output: the folder of results.csv, report.md, report.html, table.tex and the figures.
         grids: whether comparison grids of test images are part of it.
+        vector: whether each figure is also a PDF and an SVG file, which takes as long as all the rest.
 
     Returns:
         The path of report.html, and a sentence for each file that could not be used; its content is left out.
@@ -82,7 +85,7 @@ def write_findings(findings: Findings, output: Path, *, grids: bool) -> tuple[Pa
 
     damages = [damage for sweep in findings.sweeps for damage in sweep.damages]
     figures = _figures(findings, grids, damages)
-    content = _texts(findings, damages) | figures | {"has_figures": any(figures.values())}
+    content = _texts(findings, damages) | figures | {"has_vector": vector and any(figures.values())}
     remove_partial_files(output)
     write_csv(output / RESULTS_FILE, _rows(findings))
     if (output / PAGE_FILE).is_file():  # of an earlier report, whose images may be others
@@ -92,7 +95,11 @@ def write_findings(findings: Findings, output: Path, *, grids: bool) -> tuple[Pa
     for figure_file in (figure_file for figure_files in figures.values() for figure_file in figure_files):
         write_bytes(output / figure_file.file, figure_file.png)
         for kind in VECTOR_KINDS:
-            write_bytes((output / figure_file.file).with_suffix(f".{kind}"), figure_file.vector(kind))
+            path = (output / figure_file.file).with_suffix(f".{kind}")
+            if vector:
+                write_bytes(path, figure_file.vector(kind))
+            else:  # one of an earlier report may show other numbers
+                path.unlink(missing_ok=True)
     write_text(output / LATEX_FILE, latex_tables(findings.answers, [sweep.name for sweep in findings.sweeps]))
     write_text(output / MARKDOWN_FILE, markdown_environment().get_template("report.md.jinja").render(content))
     write_text(output / PAGE_FILE, _page_environment().get_template("report.html.jinja").render(content))
