@@ -67,9 +67,7 @@ def findings_of(sweeps: list[Sweep]) -> Findings:
     return Findings(sweeps, table, [found for one in table.test_settings if (found := answer(one)) is not None])
 
 
-def write_findings(
-    findings: Findings, output: Path, *, grids: bool, vector: bool = False
-) -> tuple[Path, list[str]]:
+def write_findings(findings: Findings, output: Path, *, grids: bool, vector: bool = False) -> tuple[Path, list[str]]:
     """Write the report of what has been read.
 
     Args:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from chromium import NEEDS_CHROMIUM, chromium
 from run_files import write_report, write_samples
 

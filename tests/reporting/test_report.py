@@ -70,7 +70,9 @@ def test_figures_are_vector_files_if_asked_for(sweep: Path) -> None:
     assert main(["grid", "--vector"]) == 0
     folder = sweep / "report"
     stems = {path.stem for path in folder.glob("*.png")}
-    assert {path.stem for path in folder.glob("*.pdf")} == {path.stem for path in folder.glob("*.svg")} == stems != set()
+    assert (
+        {path.stem for path in folder.glob("*.pdf")} == {path.stem for path in folder.glob("*.svg")} == stems != set()
+    )
     assert main(["grid"]) == 0
     assert [path for path in folder.iterdir() if path.suffix in (".pdf", ".svg")] == []  # of other numbers
 

@@ -49,8 +49,8 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 FULL = (
-    "Data: folder faces; seed 3; 40 images to train, 5 to validate, 2 to test; symmetric boundary; center crop of 64 px; "
-    "fingerprint abcdef01."
+    "Data: folder faces; seed 3; 40 images to train, 5 to validate, 2 to test; symmetric boundary; "
+    "center crop of 64 px; fingerprint abcdef01."
 )
 
 
