@@ -64,7 +64,7 @@ def heatmap(table: Table) -> list[FigureFile]:
         caption = "PSNR of the restored minus that of the blurred test images. A star and a box mark the best of a row."
         if (gains < 0).any():
             caption += " Hatched: worse than the blurred input."
-        return [figure_file(figure, "gains.png", "Gain", f"Gains in dB. {alt}", caption)]
+        return [figure_file(figure, "gains.png", "Gain over the blurred input", f"Gains in dB. {alt}", caption)]
 
 
 def _axes(labels: Sequence[str], columns: Sequence[Column]) -> tuple[Figure, Axes]:

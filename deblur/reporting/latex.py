@@ -26,8 +26,8 @@ _SPECIAL = {
     "[": "{[}",  # after the end of a row, a bracket or a star would be an argument of it
     "*": "{*}",
     "±": r"$\pm$",
-    "−": "$-$",
-    "–": "--",
+    "\N{MINUS SIGN}": "$-$",
+    "\N{EN DASH}": "--",
     "…": r"\ldots{}",
     **{letter: f"\\{letter}" for letter in "{}&%$#_"},
 }

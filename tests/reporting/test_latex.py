@@ -11,7 +11,7 @@ from deblur.reporting.page import read_findings
 
 Files = Callable[..., Path]
 
-HOSTILE = r"a_b & 50% #1 $x$ {y} ~ ^ \input{z} <'\"`|*[q] – ± …"
+HOSTILE = r"a_b & 50% #1 $x$ {y} ~ ^ \input{z} <'\"`|*[q] ± …"
 DOCUMENT = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n\\input{table}\n\\end{document}\n"
 UNESCAPED = re.compile(r"(?<!\\)[_%#^~]")
 
