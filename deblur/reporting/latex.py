@@ -20,9 +20,8 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     "`": r"\textasciigrave{}",
-    "'": r"\textquotesingle{}",
     "[": "{[}",  # after the end of a row, a bracket or a star would be an argument of it
     "*": "{*}",
     "±": r"$\pm$",

@@ -71,8 +71,7 @@ def test_the_history_has_a_row_an_epoch_and_the_best_one_is_in_the_metrics(finis
 def test_epochs_are_counted_from_1_wherever_they_are_shown(
     workplace: Workplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    csv_logger = ("+logger.csv._target_=lightning.pytorch.loggers.CSVLogger", "+logger.csv.name=''")
-    assert workplace.train(*SMALL, *csv_logger) == 0
+    assert workplace.train(*SMALL, "+logger.csv._target_=lightning.pytorch.loggers.CSVLogger") == 0
     history, log = workplace.rows("history.csv"), (workplace.run / "train.log").read_text()
     best = max(history, key=lambda row: float(row["val/psnr"]))["epoch"]
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
@@ -81,7 +80,7 @@ def test_epochs_are_counted_from_1_wherever_they_are_shown(
         assert f"the best epoch, {best}:" in shown
     assert workplace.read("status.json")["epoch"] == 3
     assert workplace.read("metrics.json")["val"]["epoch"] == int(best)
-    logged = workplace.rows("version_0/metrics.csv")
+    logged = workplace.rows("lightning_logs/version_0/metrics.csv")
     for column in ("train/loss", "val/psnr"):
         theirs = {row["epoch"].removesuffix(".0"): float(row[column]) for row in logged if row[column]}
         assert theirs == pytest.approx({row["epoch"]: float(row[column]) for row in history})
