@@ -66,7 +66,8 @@ def latex_tables(answers: Sequence[Answer], names: Sequence[str]) -> str:
 
 
 def _table(groups: Sequence[tuple[Answer, list[str]]], infos: Sequence[MetricInfo], label: str) -> str:
-    columns = ["configuration", "MACs per pixel", *(info.heading for info in infos), "gain [dB]"]
+    metrics = (latex(info.quantity) + ("" if info.higher_is_better else r" $\downarrow$") for info in infos)
+    columns = ["configuration", "MACs per pixel", *metrics, latex("gain [dB]")]
     lines = [
         r"\begin{table}",
         r"  \centering",
@@ -74,7 +75,7 @@ def _table(groups: Sequence[tuple[Answer, list[str]]], infos: Sequence[MetricInf
         rf"  \label{{tab:{label}}}",
         rf"  \begin{{tabular}}{{@{{}}l{'r' * (len(columns) - 1)}@{{}}}}",
         r"    \toprule",
-        rf"    {' & '.join(map(latex, columns))} \\",
+        rf"    {' & '.join(columns)} \\",
     ]
     for found, rows in groups:
         lines.append(r"    \midrule")

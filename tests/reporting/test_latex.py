@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 import subprocess
@@ -45,6 +46,14 @@ def test_a_table_has_the_inputs_and_all_configurations(make_measured: Files, swe
     assert re.findall(r"\\(\w+rule)", text) == ["toprule", "midrule", "midrule", "bottomrule"]
     assert r"\begin{tabular}{@{}lrrrr@{}}" in text
     assert r"\label{tab:grid}" in text
+
+
+def test_an_arrow_marks_metrics_of_which_less_is_better(make_measured: Files, sweep: Path) -> None:
+    folder = make_measured("a", [1.0, 2.0])
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["test"] |= {"mse": 0.004, "input_mse": 0.01}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert rows(tables(sweep))[0][2:] == ["PSNR {[}dB]", "SSIM", r"MSE $\downarrow$", "gain {[}dB]"]
 
 
 def test_deviations_over_seeds_are_in_the_table(make_measured: Files, sweep: Path) -> None:
