@@ -16,7 +16,8 @@ Examples:
   python -m deblur.report grid          writes outputs/sweeps/grid/report/report.html
   python -m deblur.report grid other    two or more sweeps side by side, in outputs/reports/grid+other/
   python -m deblur.report --list        all runs and sweeps with their states
-  python -m deblur.report grid --list   the runs of one sweep"""
+  python -m deblur.report grid --list   the runs of one sweep
+  python -m deblur.report grid --vector every figure as PDF and SVG too; table.tex, for LaTeX, is always written"""
 
 app = command_app()
 
@@ -33,6 +34,9 @@ def report(
     grids: Annotated[
         bool, typer.Option("--grids/--no-grids", help="Whether the report holds comparison grids of test images.")
     ] = True,
+    vector: Annotated[
+        bool, typer.Option("--vector", help="Write each figure also as a PDF and an SVG file, for papers.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -67,7 +71,7 @@ def report(
     else:
         together = output_root / "reports" / "+".join(names)
         usual = folders[0] / "report" if len(folders) == 1 else together
-        _write(folders, usual if output is None else output, grids=grids)
+        _write(folders, usual if output is None else output, grids=grids, vector=vector)
 
 
 def _list(folders: Sequence[Path], root: Path) -> None:
@@ -82,21 +86,22 @@ def _list(folders: Sequence[Path], root: Path) -> None:
         raise UserError(f"The list could not be written to standard output ({lost.strerror}).")
 
 
-def _write(folders: Sequence[Path], output: Path, *, grids: bool) -> None:
+def _write(folders: Sequence[Path], output: Path, *, grids: bool, vector: bool) -> None:
     from deblur.console import say
     from deblur.reporting.listing import sweep_table
-    from deblur.reporting.page import RESULTS_FILE, read_findings, write_findings
+    from deblur.reporting.page import LATEX_FILE, RESULTS_FILE, read_findings, write_findings
     from deblur.text import lines, paragraphs
 
     findings = read_findings(folders)
     try:
-        page, damages = write_findings(findings, output, grids=grids)
+        page, damages = write_findings(findings, output, grids=grids, vector=vector)
     except OSError as error:
         raise disk_error(
             error, f"{output} cannot be written ({error.strerror}): choose another with --output DIR."
         ) from error
     parts = [*map(sweep_table, findings.sweeps), *(found.sentence for found in findings.answers)]
-    parts.append(lines(f"The report is {page}", f"All numbers are in {page.with_name(RESULTS_FILE)}"))
+    numbers = f"All numbers are in {page.with_name(RESULTS_FILE)}, a LaTeX table in {page.with_name(LATEX_FILE)}"
+    parts.append(lines(f"The report is {page}", numbers))
     say(paragraphs(*parts))
     if damages:
         raise UserError(" ".join(damages))

@@ -100,7 +100,7 @@ class Answer:
     @property
     def sentence(self) -> str:
         """The answer in words."""
-        parts = [f"{self.test_setting.label}: {self._best_text()}{self._gain_text()}."]
+        parts = [f"{self.test_setting.heading}: {self._best_text()}{self._gain_text()}."]
         if not self.competitors:
             parts.append("There is no other finished configuration to compare with.")
         elif len(self.best.images) < 2 and not any(competitor.is_significant for competitor in self.competitors):
@@ -110,9 +110,11 @@ class Answer:
             others = "; ".join(competitor.text for competitor in self.not_significant)
             parts.append(f"Not significantly different: {others}.")
         else:
-            count = len(self.competitors)
-            others = "the other configuration" if count == 1 else f"each of the {count} other configurations"
-            parts.append(f"It is significantly better than {others}.")
+            count, closest = len(self.competitors), self.competitors[0].text
+            if count == 1:
+                parts.append(f"It is significantly better than {closest}.")
+            else:
+                parts.append(f"It is significantly better than all {count} others; the closest is {closest}.")
         if self.test_setting.left_out:
             parts.append(f"{counted(self.test_setting.left_out, 'test image')} with an infinite PSNR left out.")
         return " ".join(parts)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.reporting.labels import (
+    LONGEST_LABEL,
     blur_settings,
     describe,
     frozen,
@@ -105,6 +106,16 @@ class TestSetting:
         """What is known of the test images and their blur, in words; less of runs without a result."""
         runs = [run for configuration in self.configurations for run in configuration.runs]
         return common_conditions([run.measured_on for run in runs])[0]
+
+    @property
+    def heading(self) -> str:
+        """The label with the strength of the blur, such as `gaussian (sigma 3 px)`, if the label does not name it."""
+        described = self.measured_on.get("blur", "")
+        name = described.partition(" (")[0]
+        rest = self.label.removeprefix(name)
+        if len(described) > LONGEST_LABEL or rest == self.label or (rest and not rest.startswith(", ")):
+            return self.label
+        return described + rest
 
     @property
     def left_out(self) -> int:

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from textwrap import fill
@@ -19,6 +19,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from deblur.reading import MissingFile, damaged, read_csv
 from deblur.reporting.configurations import Configuration, Table, TestSetting
 from deblur.text import kept_lines
+
+VectorKind = Literal["pdf", "svg"]
+VECTOR_KINDS: tuple[VectorKind, ...] = ("pdf", "svg")
 
 DOTS_PER_INCH = 150
 PIXELS_PER_INCH = 96  # of a browser
@@ -70,6 +73,15 @@ class FigureFile:
     caption: str
     png: bytes
     width: int  # in the page [px]
+    figure: Figure = field(repr=False, compare=False)
+
+    def vector(self, kind: VectorKind) -> bytes:
+        """Draw the figure as a vector file, whose texts are texts: searchable, in a PDF with their fonts."""
+        content = io.BytesIO()
+        metadata = {"CreationDate": None, "Producer": None} if kind == "pdf" else {"Date": None}
+        with styled():
+            self.figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
+        return content.getvalue()
 
 
 def line_styles(labels: Sequence[str]) -> dict[str, LineStyle]:
@@ -91,8 +103,9 @@ def figure_file(figure: Figure, file: str, title: str, alt: str, caption: str) -
         text.set_text(kept_lines(text.get_text()))
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    figure.set_layout_engine("none")  # other files of the figure keep this layout
     width = round(figure.get_size_inches()[0] * PIXELS_PER_INCH)
-    return FigureFile(file, title, alt, caption, content.getvalue(), width)
+    return FigureFile(file, title, alt, caption, content.getvalue(), width, figure)
 
 
 def tradeoff(table: Table) -> list[FigureFile]:
@@ -116,19 +129,19 @@ def tradeoff(table: Table) -> list[FigureFile]:
             axes.set_xscale("log")
             axes.margins(0.15)
             axes.set_ylabel("PSNR [dB]")
-            axes.set_title(fill(test_setting.label, TITLE), loc="left", fontweight="bold")
+            axes.set_title(fill(test_setting.heading, TITLE), loc="left", fontweight="bold")
             axes.xaxis.set_major_locator(FixedLocator([costs[0], costs[-1]]))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.0f}"))
             axes.xaxis.set_minor_locator(NullLocator())
             networks = (f"{one.name} {one.mean('psnr'):.2f} at {one.average(COST):,.0f}" for one in known)
-            alts.append(f"{test_setting.label}: PSNR in dB at MACs per pixel: {', '.join(networks)}.")
+            alts.append(f"{test_setting.heading}: PSNR in dB at MACs per pixel: {', '.join(networks)}.")
         for axes in panels[len(shown) :]:
             axes.set_axis_off()
         figure.supxlabel("MACs per pixel", fontsize="medium")
         handles = [axes.get_legend_handles_labels() for axes in panels]
         entries = {label: line for lines, labels in handles for line, label in zip(lines, labels, strict=True)}
         figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=2)
-        return [figure_file(figure, "tradeoff.png", "Quality against cost", " ".join(alts), COST_CAPTION)]
+        return [figure_file(figure, "tradeoff.png", "PSNR over MACs per pixel", " ".join(alts), COST_CAPTION)]
 
 
 def _of_known_cost(test_setting: TestSetting) -> list[Configuration]:
@@ -177,7 +190,7 @@ def filter_figures(sweep: Path, test_settings: Sequence[TestSetting]) -> list[Fi
             and (psnr := configuration.mean("psnr")) is not None
         ]
         file = f"filters_{re.sub(r'[^A-Za-z0-9._-]+', '_', sweep.name)}_{len(figures) + 1}.png"
-        figures.append(filter_figure(filters, networks, of_run[name].label, file))
+        figures.append(filter_figure(filters, networks, of_run[name].heading, file))
     return figures
 
 

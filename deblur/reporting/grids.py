@@ -94,8 +94,9 @@ def _figure(answer: Answer, samples: Sequence[_Sample], number: int) -> FigureFi
         caption += f" Only the {len(configurations)} best networks are shown."
     slug = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")[:40]
     file = f"grid_{number}_{slug}.png" if slug else f"grid_{number}.png"
-    alt = f"Test images blurred by {label}. {' '.join(alts)}"
-    return figure_file(figure, file, f"Test images: {label}", alt, caption)
+    heading = answer.test_setting.heading
+    alt = f"Test images blurred by {heading}. {' '.join(alts)}"
+    return figure_file(figure, file, f"Test images: {heading}", alt, caption)
 
 
 def _best_of_each_model(answer: Answer) -> list[Configuration]:

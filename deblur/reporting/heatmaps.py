@@ -55,12 +55,12 @@ def heatmap(table: Table) -> list[FigureFile]:
     if not np.isfinite(gains).any():
         return []
     with styled():
-        figure, axes = _axes([test_setting.label for test_setting in table.test_settings], columns)
+        figure, axes = _axes([test_setting.heading for test_setting in table.test_settings], columns)
         best = [int(np.nanargmax(line)) if np.isfinite(line).any() else None for line in gains]
         paint(axes, gains, float(np.nanmax(gains)))
         for (row, place), gain in np.ndenumerate(gains):
             _write(axes, found.get((row, columns[place])), float(gain), (row, place), best[row] == place)
-        alt = " ".join(_words(one.label, line, columns) for one, line in zip(table.test_settings, gains, strict=True))
+        alt = " ".join(_words(one.heading, line, columns) for one, line in zip(table.test_settings, gains, strict=True))
         caption = "PSNR of the restored minus that of the blurred test images. A star and a box mark the best of a row."
         if (gains < 0).any():
             caption += " Hatched: worse than the blurred input."
@@ -217,5 +217,5 @@ def matrix(rows: Sequence[Row], file: str, sweep: str | None = None) -> FigureFi
         items = [item for item in IMAGE_ITEMS if item != "images"]  # a row has their number
         tests = condition_sentences([{item: row[item] for item in items if row.get(item)} for row in rows])
         caption = " ".join([MATRIX_CAPTION, *tests])
-        title = "Other blurs, noise and JPEG" if sweep is None else f"Other blurs, noise and JPEG, sweep {sweep}"
+        title = "Cross-degradation matrix" if sweep is None else f"Cross-degradation matrix of sweep {sweep}"
         return figure_file(figure, file, title, f"Gains in dB. {'; '.join(alts)}.", caption)

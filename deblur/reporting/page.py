@@ -1,4 +1,4 @@
-"""The report of one or more sweeps: results.csv, report.md, report.html and the figures."""
+"""The report of one or more sweeps: results.csv, report.md, report.html, table.tex and the figures."""
 
 import base64
 import re
@@ -13,6 +13,7 @@ from deblur.files import remove_partial_files, write_bytes, write_csv, write_tex
 from deblur.reading import UnusableFile
 from deblur.reporting.answers import Answer, answer
 from deblur.reporting.configurations import Table, arrange
+from deblur.reporting.latex import latex_tables
 from deblur.reporting.results import Row, Sweep, read_sweep, rows_of
 from deblur.reporting.tables import (
     TextTable,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # matplotlib and jinja2 are loaded when a report is written
 RESULTS_FILE = "results.csv"
 MARKDOWN_FILE = "report.md"
 PAGE_FILE = "report.html"
+LATEX_FILE = "table.tex"
 
 
 @dataclass(frozen=True)
@@ -65,27 +67,38 @@ def findings_of(sweeps: list[Sweep]) -> Findings:
     return Findings(sweeps, table, [found for one in table.test_settings if (found := answer(one)) is not None])
 
 
-def write_findings(findings: Findings, output: Path, *, grids: bool) -> tuple[Path, list[str]]:
+def write_findings(findings: Findings, output: Path, *, grids: bool, vector: bool = False) -> tuple[Path, list[str]]:
     """Write the report of what has been read.
 
     Args:
         findings: one sweep, or several side by side.
-        output: the folder of results.csv, report.md, report.html and the figures.
+        output: the folder of results.csv, report.md, report.html, table.tex and the figures.
         grids: whether comparison grids of test images are part of it.
+        vector: whether each figure is also a PDF and an SVG file, which takes as long as all the rest.
 
     Returns:
         The path of report.html, and a sentence for each file that could not be used; its content is left out.
     """
+    from deblur.reporting.figures import VECTOR_KINDS
+
     damages = [damage for sweep in findings.sweeps for damage in sweep.damages]
     figures = _figures(findings, grids, damages)
-    content = _texts(findings, damages) | figures
+    content = _texts(findings, damages) | figures | {"has_vector": vector and any(figures.values())}
     remove_partial_files(output)
     write_csv(output / RESULTS_FILE, _rows(findings))
     if (output / PAGE_FILE).is_file():  # of an earlier report, whose images may be others
-        for old in output.glob("grid_*.png"):
-            old.unlink()
+        for old in output.glob("grid_*"):
+            if old.suffix in (".png", *(f".{kind}" for kind in VECTOR_KINDS)):
+                old.unlink()
     for figure_file in (figure_file for figure_files in figures.values() for figure_file in figure_files):
         write_bytes(output / figure_file.file, figure_file.png)
+        for kind in VECTOR_KINDS:
+            path = (output / figure_file.file).with_suffix(f".{kind}")
+            if vector:
+                write_bytes(path, figure_file.vector(kind))
+            else:  # one of an earlier report may show other numbers
+                path.unlink(missing_ok=True)
+    write_text(output / LATEX_FILE, latex_tables(findings.answers, [sweep.name for sweep in findings.sweeps]))
     write_text(output / MARKDOWN_FILE, markdown_environment().get_template("report.md.jinja").render(content))
     write_text(output / PAGE_FILE, _page_environment().get_template("report.html.jinja").render(content))
     return output / PAGE_FILE, damages
@@ -109,7 +122,7 @@ def _figures(findings: Findings, with_grids: bool, damages: list[str]) -> dict[s
     filters: list[FigureFile] = []
     for number, sweep in enumerate(findings.sweeps, 1):
         name = sweep.name if len(findings.sweeps) > 1 else None
-        matrices += drawn(partial(matrices_of, sweep.folder, f"crossing_{number}.png", name))
+        matrices += drawn(partial(matrices_of, sweep.folder, f"matrix_{number}.png", name))
         filters += drawn(partial(filter_figures, sweep.folder, findings.table.test_settings))
     return {
         "curves": curves(findings.table),
@@ -131,13 +144,15 @@ def _texts(findings: Findings, damages: Sequence[str]) -> dict[str, Any]:
         "notices": [*notices(sweeps, test_settings), *damages],
         "sentences": [found.sentence for found in answers],
         "answers": answer_table(answers),
-        "comparisons": [(found.test_setting.label, configuration_table(found)) for found in compared],
+        "comparisons": [(found.test_setting.heading, configuration_table(found)) for found in compared],
         "extremes": extremes_table(answers),
         "cost": cost_table(test_settings),
         "unfinished": unfinished_table(sweeps),
         "origins": origin_table(sweeps),
         "commands": [command for sweep in sweeps for command in sweep.commands],
         "runs": run_table(sweeps),
+        "latex_file": LATEX_FILE,
+        "results_file": RESULTS_FILE,
         "has_seeds": any(len(configuration.done) > 1 for configuration in findings.table.configurations),
     }
 

@@ -52,7 +52,8 @@ def seconds(value: float | None) -> str:
     return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 
-def _over_seeds(configuration: Configuration, key: str, digits: str) -> str:
+def over_seeds(configuration: Configuration, key: str, digits: str) -> str:
+    """Return the mean over test images and seeds, with the deviation of several seeds."""
     text, deviation = number(configuration.mean(key), digits), configuration.deviation(key)
     return text if deviation is None else f"{text} ± {deviation:{digits.lstrip('+')}}"
 
@@ -62,17 +63,18 @@ def answer_table(answers: Sequence[Answer]) -> TextTable:
     others = _others([one.best for one in answers])
     columns = (
         "blur", "best", PSNR.info.heading, "95 % interval", *(info.heading for info in others), "gain [dB]",
-        "95 % interval", "not significantly different",
+        "95 % interval", "above the second [dB]", "95 % interval", "not significantly different",
     )  # fmt: skip
     rows = [
         (
-            one.test_setting.label,
+            one.test_setting.heading,
             one.best.name,
-            _over_seeds(one.best, "psnr", PSNR.info.digits),
+            over_seeds(one.best, "psnr", PSNR.info.digits),
             interval(one.psnr),
-            *(_over_seeds(one.best, info.name, info.digits) for info in others),
-            _over_seeds(one.best, "gain", "+.2f"),
+            *(over_seeds(one.best, info.name, info.digits) for info in others),
+            over_seeds(one.best, "gain", "+.2f"),
             interval(one.gain, "+.2f"),
+            *_above_the_second(one),
             "; ".join(competitor.configuration.name for competitor in one.not_significant) or NOTHING,
         )
         for one in answers
@@ -80,22 +82,34 @@ def answer_table(answers: Sequence[Answer]) -> TextTable:
     return TextTable(columns, rows, texts=2)
 
 
+def _above_the_second(found: Answer) -> tuple[str, str]:
+    if not found.competitors:
+        return NOTHING, NOTHING
+    second = found.competitors[0]
+    return number(second.difference, ".2f"), interval(second.interval)
+
+
 def test_setting_table(test_settings: Sequence[TestSetting]) -> TextTable:
-    """Return on what the configurations of each test setting were tested, as far as the test settings differ in it."""
+    """Return on what the configurations of each test setting were tested, as far as the test settings differ in it.
+
+    If the headings of the test settings name all blurs, the table has no blurs.
+    """
     tests = [test_setting.measured_on for test_setting in test_settings]
     differing = common_conditions(tests)[1]
+    if all(one.heading.startswith(test.get("blur", "")) for one, test in zip(test_settings, tests, strict=True)):
+        differing = [item for item in differing if item != "blur"]
     rows = [
-        (test_setting.label, *(test.get(item, NOTHING) for item in differing))
+        (test_setting.heading, *(test.get(item, NOTHING) for item in differing))
         for test_setting, test in zip(test_settings, tests, strict=True)
     ]
-    columns = ("tables and figures", *differing)
+    columns = ("test setting", *differing)
     return TextTable(columns, rows if differing else [], texts=len(columns))
 
 
 def configuration_table(found: Answer) -> TextTable:
     """Return all finished configurations of a test setting, the best first."""
     infos = [PSNR.info, *_others([found.best, *(competitor.configuration for competitor in found.competitors)])]
-    columns = ("network and settings", "seeds", *(info.heading for info in infos), "gain [dB]", "degraded",
+    columns = ("configuration", "seeds", *(info.heading for info in infos), "gain [dB]", "degraded",
                "below the best [dB]", "95 % interval", "significant")  # fmt: skip
     rows = [(*_means(found.best, infos), NOTHING, NOTHING, "best")]
     rows += [
@@ -119,26 +133,26 @@ def _means(configuration: Configuration, infos: Sequence[MetricInfo]) -> tuple[s
     return (
         configuration.name,
         str(len(configuration.done)),
-        *(_over_seeds(configuration, info.name, info.digits) for info in infos),
-        _over_seeds(configuration, "gain", "+.2f"),
+        *(over_seeds(configuration, info.name, info.digits) for info in infos),
+        over_seeds(configuration, "gain", "+.2f"),
         number(configuration.average("test.degraded"), ".1%"),
     )
 
 
 def extremes_table(answers: Sequence[Answer]) -> TextTable:
-    """Return the test images that the best configuration of each test setting helps most and least."""
+    """Return the test images that the best configuration of each test setting has its largest and smallest gains on."""
     rows = []
     for one in answers:
         configuration = one.best
         gains = configuration.per_image("gain")
         known = [int(index) for index in np.argsort(-gains, kind="stable") if np.isfinite(gains[index])]
         count = min(EXTREMES, len(known) // 2) or len(known)
-        chosen = [("most", index) for index in known[:count]]
-        chosen += [("least", index) for index in known[::-1][:count] if len(known) > 1]
+        chosen = [("largest", index) for index in known[:count]]
+        chosen += [("smallest", index) for index in known[::-1][:count] if len(known) > 1]
         for kind, index in chosen:
             shown = [f"{configuration.per_image(key)[index]:.2f}" for key in ("input_psnr", "psnr")]
-            rows.append((one.test_setting.label, kind, configuration.images[index], *shown, f"{gains[index]:+.2f}"))
-    columns = ("blur", "gains", "test image", "blurred [dB]", "restored [dB]", "gain [dB]")
+            rows.append((one.test_setting.heading, kind, configuration.images[index], *shown, f"{gains[index]:+.2f}"))
+    columns = ("blur", "gain", "test image", "blurred [dB]", "restored [dB]", "gain [dB]")
     return TextTable(columns, rows, texts=3)
 
 
@@ -218,12 +232,12 @@ def run_table(sweeps: Sequence[Sweep]) -> TextTable:
 def origin_table(sweeps: Sequence[Sweep]) -> TextTable:
     """Return versions, commit, device and images of the finished runs, a row for each."""
     runs = _measured(sweeps)
-    splits = ("train", "val", "test")
+    splits = {"train": "training", "val": "validation", "test": "test"}
     names = _versions(runs)
     names |= {"git.commit": "git commit", "git.changed": "uncommitted changes", "data.fingerprint": "data fingerprint"}
-    names |= {f"data.counts.{split}": f"{split} images" for split in splits}
+    names |= {f"data.counts.{split}": f"{name} images" for split, name in splits.items()}
     names |= {"data.left_out": "unreadable images left out"}
-    names |= {f"data.too_small.{split}": f"{split} images too small for the run" for split in splits}
+    names |= {f"data.too_small.{split}": f"{name} images too small for the run" for split, name in splits.items()}
     names |= {"device.accelerator": "accelerator", "device.name": "device", "device.devices": "devices per run"}
     names |= {"threads": "threads", "precision": "precision of the training"}
     rows = []
@@ -263,7 +277,7 @@ def notices(sweeps: Sequence[Sweep], test_settings: Sequence[TestSetting]) -> li
         found.append("Some runs were made from a checkout with uncommitted changes, which the commit does not contain.")
     labels: dict[str, list[str]] = {}
     for test_setting in test_settings:
-        labels.setdefault(test_setting.blur, []).append(test_setting.label)
+        labels.setdefault(test_setting.blur, []).append(test_setting.heading)
     found += [
         f"The runs on {blur} were tested on different images, or on images degraded differently; they are compared "
         f"only if both are the same: {'; '.join(alike)}."

@@ -46,7 +46,7 @@ def conditions_of(
         f"seed {data['seed']}" if "seed" in data else "",
         _counts(counts or {}),
         f"{data.get('boundary', 'symmetric')} boundary" if data else "",  # the only one of older versions
-        ("" if "eval_crop" not in data else f"middle {crop} px" if crop else "whole images"),
+        ("" if "eval_crop" not in data else f"center crop of {crop} px" if crop else "whole images"),
         f"fingerprint {fingerprint[:_FINGERPRINT_DIGITS]}" if fingerprint else "",
         "as the pairs are" if "blurred" in data and blur.get("name") == "none" else blur_text(blur),
         camera,

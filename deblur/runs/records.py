@@ -3,6 +3,7 @@
 import math
 import posixpath
 import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -157,8 +158,14 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """Read the metrics.json of a run."""
-    return _read_record(folder / METRICS_FILE, _Metrics, CURE, MEBIBYTE)
+    """Read the metrics.json of a run; the best epoch is counted from 1, as of `read_history`."""
+    content = _read_record(folder / METRICS_FILE, _Metrics, CURE, MEBIBYTE)
+    best = content.get("val", {}).get("epoch")
+    if best is not None:
+        with suppress(UnusableFile):  # which readers of the history report
+            if _is_from_zero(_history(folder)):
+                content["val"]["epoch"] = best + 1
+    return content
 
 
 def read_sweep_file(folder: Path) -> dict[str, Any]:
@@ -194,7 +201,19 @@ def config_of_run(folder: Path) -> dict[str, Any]:
 
 
 def read_history(folder: Path) -> list[dict[str, int | float | None]]:
-    """Read the history.csv of a run, one row per epoch; empty and infinite values are None."""
+    """Read the history.csv of a run, one row per epoch; empty and infinite values are None.
+
+    Epochs are counted from 1, also those of early versions, which counted from 0.
+    """
+    rows = _history(folder)
+    return [{**row, "epoch": (row["epoch"] or 0) + 1} for row in rows] if _is_from_zero(rows) else rows
+
+
+def _is_from_zero(rows: Sequence[Mapping[str, int | float | None]]) -> bool:
+    return bool(rows) and rows[0]["epoch"] == 0
+
+
+def _history(folder: Path) -> list[dict[str, int | float | None]]:
     path = folder / HISTORY_FILE
     rows = [
         {name: _number(text, path) for name, text in row.items()}

@@ -31,7 +31,7 @@ from deblur.runs.states import earlier_status, state_of
 from deblur.sweeps.dry_run import listing
 from deblur.sweeps.progress import current_watch, processes
 from deblur.sweeps.sweep import ISSUED, Job, Sweep, known_status
-from deblur.text import counted, lines
+from deblur.text import counted, lines, paragraphs
 from deblur.training.starting import refuse_unfit_weights
 
 EXIT_INCOMPLETE = 1
@@ -216,7 +216,10 @@ def _report(sweep: Sweep, code: int) -> int:
     try:
         found = read_sweep(sweep.folder)
         say(sweep_table(found))
-        page, damages = write_findings(findings_of([found]), sweep.folder / "report", grids=True)
+        findings = findings_of([found])
+        if findings.answers:
+            say(lines("", paragraphs(*(one.sentence for one in findings.answers))))
+        page, damages = write_findings(findings, sweep.folder / "report", grids=True)
     except KeyboardInterrupt:
         say_stopped(f"Stopped. The report can be made with: python -m deblur.report {sweep.folder.name}")
         return EXIT_INTERRUPTED

@@ -89,7 +89,7 @@ class History(Checkpoint):
         self.rows.append(row)
         for logger in trainer.loggers:
             # At the step of the last batch, as Lightning does.
-            metrics = {TRAIN_LOSS: logged[TRAIN_LOSS], "epoch": float(trainer.current_epoch)}
+            metrics = {TRAIN_LOSS: logged[TRAIN_LOSS], "epoch": float(trainer.current_epoch + 1)}
             logger.log_metrics(metrics, trainer.global_step - 1)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:

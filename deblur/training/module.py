@@ -188,6 +188,10 @@ class DeblurModule(L.LightningModule):
                 mean.update(measured[name.removeprefix("val/")])
                 self.log(name, mean, on_step=False, on_epoch=True)
 
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch, counted from 1: Lightning would give loggers one that is counted from 0."""
+        self.log("epoch", float(self.current_epoch + 1), sync_dist=True)
+
     def on_test_start(self) -> None:
         """Forget the rows of an earlier test."""
         self.test_rows.clear()

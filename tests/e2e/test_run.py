@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,28 @@ def test_the_history_has_a_row_an_epoch_and_the_best_one_is_in_the_metrics(finis
     best = max(rows, key=lambda row: float(row["val/psnr"]))
     assert finished.read("metrics.json")["val"]["epoch"] == int(best["epoch"])
     assert finished.read("metrics.json")["val"]["psnr"] == float(best["val/psnr"])
+
+
+def test_epochs_are_counted_from_1_wherever_they_are_shown(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert workplace.train(*SMALL, "+logger.csv._target_=lightning.pytorch.loggers.CSVLogger") == 0
+    history, log = workplace.rows("history.csv"), (workplace.run / "train.log").read_text()
+    best = max(history, key=lambda row: float(row["val/psnr"]))["epoch"]
+    assert [row["epoch"] for row in history] == ["1", "2", "3"]
+    for shown in (capsys.readouterr().out, log):
+        assert re.findall(r"epoch (\d/3)", shown) == ["1/3", "2/3", "3/3"]
+        assert f"the best epoch, {best}:" in shown
+    assert workplace.read("status.json")["epoch"] == 3
+    assert workplace.read("metrics.json")["val"]["epoch"] == int(best)
+    logged = workplace.rows("lightning_logs/version_0/metrics.csv")
+    for column in ("train/loss", "val/psnr"):
+        theirs = {row["epoch"].removesuffix(".0"): float(row[column]) for row in logged if row[column]}
+        assert theirs == pytest.approx({row["epoch"]: float(row[column]) for row in history})
+    # Lightning's own file counts the finished epochs before this one, which a resume relies on.
+    for name, epoch in (("best", best), ("last", "3")):
+        stored = torch.load(workplace.run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert (stored["epoch"] + 1, stored["progress"]["rows"][-1]["epoch"]) == (int(epoch), int(epoch))
 
 
 def test_checkpoints_load_alone_and_hold_no_place_of_this_machine(finished: Workplace) -> None:

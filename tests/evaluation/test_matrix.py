@@ -110,7 +110,7 @@ def test_a_sweep_is_crossed_and_its_report_shows_it(copied: Path, cache_root: Pa
     assert inputs["size 7"] > inputs["noise 2"] > inputs["noise 8"]
     assert report.main(["two", "--no-grids", f"--output-root={copied}"]) == 0
     page = (sweep / "report" / "report.html").read_text()
-    assert "On other blurs" in page
+    assert "Cross-degradation matrix" in page
     assert "trained on box, tested on gaussian: " in page
 
 

@@ -7,7 +7,7 @@ import pytest
 from deblur.reporting.answers import Answer, answer, mean_interval
 from deblur.reporting.configurations import arrange
 from deblur.reporting.results import read_sweep
-from deblur.reporting.tables import notices
+from deblur.reporting.tables import answer_table, notices
 
 Files = Callable[..., Path]
 
@@ -103,6 +103,18 @@ def test_equal_differences_are_significant_and_equal_results_are_not(make_measur
         "lr 0.01": True,
         "lr 0.1": False,
     }
+
+
+def test_the_lead_of_the_best_is_stated(make_measured: Files, sweep: Path) -> None:
+    make_measured("a", [2.0, 3.0])
+    make_measured("b", [1.0, 2.0], lr=0.01)
+    closest = "srcnn_915, lr 0.01 (1.00 dB below, 95 % interval 1.00 to 1.00)."
+    assert answers(sweep)[0].sentence.endswith(f"It is significantly better than {closest}")
+    make_measured("c", [0.0, 1.0], lr=0.1)
+    (found,) = answers(sweep)
+    assert found.sentence.endswith(f"It is significantly better than all 2 others; the closest is {closest}")
+    row = dict(zip(answer_table([found]).columns, answer_table([found]).rows[0], strict=True))
+    assert row["above the second [dB]"] == "1.00"
 
 
 def test_degradation_is_called_so(make_measured: Files, sweep: Path) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from run_files import write_history, write_samples
+from run_files import write_history, write_samples, write_table
 
 from deblur.files import write_json
 from deblur.reading import read_json
@@ -172,3 +173,64 @@ def test_one_cost_alone_is_no_trade(make_measured: Files, sweep: Path) -> None:
     costing(make_measured("a", [1.0], model="m1"), 8_000)
     costing(make_measured("b", [2.0], model="m2"), 8_000)
     assert drawn(sweep) == []
+
+
+def with_losses(folder: Path, losses: list[tuple[float, float]], loss: str = "mse") -> None:
+    rows = [
+        {"epoch": epoch, "val/psnr": 21.0, "val/gain": 1.0, "train/loss": training, "val/loss": validation}
+        for epoch, (training, validation) in enumerate(losses, 1)
+    ]
+    write_table(folder / "history.csv", rows)
+    config = yaml.safe_load((folder / "config.yaml").read_text()) | {"loss": loss}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def test_the_training_loss_is_drawn_beside_that_of_the_validation(make_measured: Files, sweep: Path) -> None:
+    with_losses(make_measured("a", [1.0]), [(0.02, 0.01), (0.004, 0.005)])
+    with_losses(make_measured("b", [1.0], lr=0.01), [(0.02, 0.01), (0.001, 0.002)])
+    _, loss = curves(read(sweep))
+    assert loss.file == "curves_loss.png"
+    assert "box, srcnn_915: lr 0.001 training 0.004, validation 0.005, lr 0.01 training 0.001, validation 0.002" in (
+        loss.alt
+    )
+    axes = loss.figure.axes[0]
+    assert axes.get_ylabel() == "box\nloss (mse)"
+    assert [line.get_ydata().tolist() for line in axes.lines[:2]] == [[0.02, 0.004], [0.01, 0.005]]
+    assert [text.get_text() for text in loss.figure.legends[0].get_texts()] == [
+        "lr 0.001",
+        "lr 0.01",
+        "training",
+        "validation",
+    ]
+
+
+def test_different_losses_have_no_common_name(make_measured: Files, sweep: Path) -> None:
+    with_losses(make_measured("a", [1.0]), [(0.02, 0.01)])
+    with_losses(make_measured("b", [1.0], lr=0.01), [(-20.0, -21.0)], "psnr")
+    _, loss = curves(read(sweep))
+    assert loss.figure.axes[0].get_ylabel() == "box\nloss"
+    assert "Values of different losses cannot be compared." in loss.caption
+    assert "logarithmic" not in loss.caption  # of which some are negative
+
+
+def test_texts_of_vector_files_are_texts(make_measured: Files, sweep: Path) -> None:
+    make_measured("a", [1.0, 2.0], model="my_network")
+    (figure,) = heatmap(read(sweep))
+    drawing = figure.vector("svg").decode()
+    assert re.search(r"<text[^>]*>my_network</text>", drawing)
+    page = figure.vector("pdf")
+    assert page.startswith(b"%PDF")
+    assert b"/FontFile2" in page  # an embedded TrueType font
+    assert b"/Type3" not in page  # which journals refuse
+    assert figure.vector("pdf") == page
+
+
+def test_headings_state_the_strength_of_a_blur(make_measured: Files, sweep: Path) -> None:
+    for name, blur in (("a", {"size": 7}), ("b", {"size": 9})):
+        folder = make_measured(name, [1.0], model=name)
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config["blur"] |= blur
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        settings = read(sweep).test_settings
+        expected = ["box (size 7 px)"] if name == "a" else ["box size 7", "box size 9"]
+        assert [one.heading for one in settings] == expected

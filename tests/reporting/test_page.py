@@ -101,7 +101,7 @@ def test_the_answer_comes_first(grid: Path, tmp_path: Path) -> None:
     text = Page(write_report([grid], tmp_path / "out")).text
     notice = "3 of 5 runs are done; the answer can change (1 failed, 1 missing)."
     answer = "box: srcnn_915, lr 0.001 restores best, 22.00 dB, 2.00 dB above the blurred input (95 % interval"
-    places = [text.index(part) for part in (notice, answer, "Gains", "Curves", "Cost", "Failed or missing", "All runs")]
+    places = [text.index(part) for part in (notice, answer, "Gains", "Curves", "Cost", "Unfinished runs", "All runs")]
     assert places == sorted(places)
     assert "Hatched: worse than the blurred input." in text
 
@@ -109,8 +109,8 @@ def test_the_answer_comes_first(grid: Path, tmp_path: Path) -> None:
 def test_the_worst_and_the_best_images_are_named(grid: Path, tmp_path: Path) -> None:
     write_report([grid], tmp_path / "out")
     lines = (tmp_path / "out" / "report.md").read_text().splitlines()
-    assert "| box | most | three.png | 20.00 | 23.00 | +3.00 |" in lines
-    assert "| box | least | one.png | 20.00 | 21.00 | +1.00 |" in lines
+    assert "| box | largest | three.png | 20.00 | 23.00 | +3.00 |" in lines
+    assert "| box | smallest | one.png | 20.00 | 21.00 | +1.00 |" in lines
 
 
 def test_cost_and_origin_are_told(grid: Path, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_files_of_others_stay(grid: Path, tmp_path: Path) -> None:
 def test_a_complete_sweep_misses_nothing(make_measured: Files, sweep: Path, tmp_path: Path) -> None:
     make_measured("a", [1.0, 2.0])
     text = Page(write_report([sweep], tmp_path / "out")).text
-    assert "Failed or missing Nothing." in text
+    assert "Unfinished runs None." in text
     assert "the answer can change" not in text
     assert "±" not in text
 

@@ -45,7 +45,8 @@ def test_a_sweep_is_shown_and_written(sweep: Path, capsys: pytest.CaptureFixture
     assert "box: srcnn_915, 25.43 dB, 3.20 dB above the blurred input." in said.out
     assert said.out.endswith(
         "The report is outputs/sweeps/grid/report/report.html\n"
-        "All numbers are in outputs/sweeps/grid/report/results.csv\n"
+        "All numbers are in outputs/sweeps/grid/report/results.csv, a LaTeX table in "
+        "outputs/sweeps/grid/report/table.tex\n"
     )
     rows = table(sweep / "report" / "results.csv")
     assert [row["run"] for row in rows] == ["a_failed", "b_done", "c_interrupted", "d_running", "e_perfect"]
@@ -62,6 +63,18 @@ def test_a_second_report_is_the_same(sweep: Path, capsys: pytest.CaptureFixture[
         files = {path.name: path.read_bytes() for path in (sweep / "report").iterdir()}
         outputs.append((capsys.readouterr().out, files))
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.usefixtures("runs")
+def test_figures_are_vector_files_if_asked_for(sweep: Path) -> None:
+    assert main(["grid", "--vector"]) == 0
+    folder = sweep / "report"
+    stems = {path.stem for path in folder.glob("*.png")}
+    assert (
+        {path.stem for path in folder.glob("*.pdf")} == {path.stem for path in folder.glob("*.svg")} == stems != set()
+    )
+    assert main(["grid"]) == 0
+    assert [path for path in folder.iterdir() if path.suffix in (".pdf", ".svg")] == []  # of other numbers
 
 
 @pytest.mark.usefixtures("runs")

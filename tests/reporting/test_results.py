@@ -164,6 +164,17 @@ def test_a_damaged_history_is_named(make_measured: Files, sweep: Path, content: 
     assert damage(sweep).startswith(f"{path} is damaged ({reason}")
 
 
+def test_epochs_of_early_versions_are_counted_from_1_as_well(make_measured: Files, sweep: Path) -> None:
+    for name, first in (("early", 0), ("new", 1)):
+        folder = make_measured(name, [1.0])
+        (folder / "history.csv").write_text(f"epoch,val/psnr\n{first},20.5\n{first + 1},21\n")
+        metrics = json.loads((folder / "metrics.json").read_text())
+        (folder / "metrics.json").write_text(json.dumps(metrics | {"val": {"psnr": 21.0, "epoch": first + 1}}))
+    for run in read_sweep(sweep).runs:
+        assert [row["epoch"] for row in run.history] == [1, 2]
+        assert run.number("val.epoch") == 2
+
+
 def test_a_run_without_its_configuration_is_named(make_run: Files, sweep: Path) -> None:
     folder = make_run("run", "done")
     (folder / "config.yaml").unlink()

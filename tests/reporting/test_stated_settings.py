@@ -49,8 +49,8 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 FULL = (
-    "Data: folder faces; seed 3; 40 images to train, 5 to validate, 2 to test; symmetric boundary; middle 64 px; "
-    "fingerprint abcdef01."
+    "Data: folder faces; seed 3; 40 images to train, 5 to validate, 2 to test; symmetric boundary; "
+    "center crop of 64 px; fingerprint abcdef01."
 )
 
 
@@ -62,7 +62,7 @@ def test_what_all_runs_share_stands_in_the_first_lines(make: Files, sweep: Path,
     assert (tmp_path / "out" / "report.md").read_text().splitlines()[:5] == ["# Report of grid", "", FULL, "", blur]
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.index(FULL) < page.index(blur) < page.index("<h2>")
-    assert "Test images and blurs" not in page
+    assert "What the test settings differ in" not in page
     above, _, rows = state_table(sweep).partition("\n\n")
     assert " ".join(above.splitlines()) == f"sweep grid, PSNR in dB {FULL} {blur}"
     assert max(map(len, [*above.splitlines(), *rows.splitlines()])) <= 80
@@ -76,8 +76,8 @@ def test_what_runs_differ_in_stands_in_columns(make: Files, sweep: Path, tmp_pat
     written = (tmp_path / "out" / "report.md").read_text()
     blur = "Blur: box (size 7 px) or box (size 9 px); no noise or noise of 2 gray levels; no JPEG."
     assert written.splitlines()[2:5] == [FULL, "", blur]
-    table = written[written.index("### Test images and blurs") :].splitlines()
-    assert table[2] == "| tables and figures | blur | noise |"
+    table = written[written.index("### What the test settings differ in") :].splitlines()
+    assert table[2] == "| test setting | blur | noise |"
     assert "| box noise_sigma 2, size 9 | box (size 9 px) | noise of 2 gray levels |" in table
     runs = written[written.index("## All runs") :].splitlines()
     assert runs[2].startswith("| run | state | blur | noise | blurred")

@@ -37,7 +37,10 @@ def sweep(tmp_path: Path) -> Sweep:
 def test_a_finished_sweep_ends_well(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     assert conclude(sweep, 0) == 0
     assert (sweep.folder / "report" / "report.html").is_file()
-    assert f"The report is {sweep.folder / 'report' / 'report.html'}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"The report is {sweep.folder / 'report' / 'report.html'}" in said
+    assert "box: srcnn_915, 26.00 dB, 5.00 dB above the blurred input" in said
+    assert (sweep.folder / "report" / "table.tex").is_file()
 
 
 @pytest.mark.parametrize("state", ["failed", "interrupted", "running"])
