@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from deblur.config import check
 from deblur.config.command_line import run
+from deblur.config.extras import refuse_absent_loggers
 from deblur.config.sweeps import SweepRefused
 from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UserError, disk_error
@@ -67,6 +68,7 @@ def _task(composed: DictConfig) -> float | None:
         if launcher in LOCAL_LAUNCHERS:
             end_with_command()
         return train_job(config, folder, alone=launcher == "BasicLauncher")
+    refuse_absent_loggers(config)
     refuse_too_large_patch(config)
     try:
         refuse_unwritable(folder)

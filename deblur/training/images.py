@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from deblur.blur.images import AnyImage, image_of
+from deblur.blur.images import AnyImage, image_of, most_blurred
 from deblur.data.datasets import Sample, as_float, collate_images
 
 if TYPE_CHECKING:
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 ERROR_GAIN = 4  # the error's levels are shown this much brighter
 PAPER = 255  # level around images that are smaller than their place
+INK = 0  # level of letters
+COLUMNS = ("blurred", "restored", "sharp", f"error x{ERROR_GAIN}")
+LEAST_CELL = 128  # px; smaller images are enlarged to about this side
+GAP = 4  # px between images
+LABEL = 22  # px, height of a line of letters
+FONT_SIZE = 15  # px
 
 
 class Restoration(NamedTuple):
@@ -48,17 +55,69 @@ def error_map(restored: AnyImage, sharp: AnyImage) -> AnyImage:
     return np.asarray(np.minimum(difference, 255), dtype=np.uint8)
 
 
-def comparison_grid(restorations: Sequence[Restoration], with_error: bool = False) -> AnyImage:
-    """Return an image with one image a row: blurred | restored | sharp, and the error if wanted.
+def comparison_grid(restorations: Sequence[Restoration]) -> AnyImage:
+    """Return an image with one image a row: blurred | restored | sharp.
 
     Args:
         restorations: all gray, or all RGB.
-        with_error: whether the error is shown.
     """
     height, width, *channels = np.max([one.sharp.shape for one in restorations], axis=0)
-    rows = [[*one, error_map(one.restored, one.sharp)] if with_error else list(one) for one in restorations]
-    page = np.full((len(rows) * height, len(rows[0]) * width, *channels), PAPER, np.uint8)
-    for y, row in enumerate(rows):
+    page = np.full((len(restorations) * height, 3 * width, *channels), PAPER, np.uint8)
+    for y, row in enumerate(restorations):
         for x, image in enumerate(row):
             page[y * height :, x * width :][: image.shape[0], : image.shape[1]] = image
     return page
+
+
+def detailed_grid(restorations: Sequence[Restoration]) -> AnyImage:
+    """Return an image with one image a row, blurred | restored | sharp | error, labeled, and a detail below each row.
+
+    The detail is where the blurred image differs most from the sharp one: the same one whatever the network. A frame
+    marks it in the image. Images and details are enlarged by whole numbers, without interpolation.
+
+    Args:
+        restorations: all gray, or all RGB.
+    """
+    height, width, *channels = (int(size) for size in np.max([one.sharp.shape for one in restorations], axis=0))
+    zoom = max(1, LEAST_CELL // max(height, width))
+    high, wide = zoom * height + GAP, zoom * width + GAP
+    each = 2 * high + LABEL
+    page = np.full((LABEL + len(restorations) * each - GAP, 4 * wide - GAP, *channels), PAPER, np.uint8)
+    _write(page, COLUMNS, wide, top=0)
+    for y, one in enumerate(restorations):
+        top, left, side = most_blurred(one.blurred, one.sharp)
+        times = zoom * min(height, width) // side
+        start = LABEL + y * each
+        for x, image in enumerate((*one, error_map(one.restored, one.sharp))):
+            detail = image[top : top + side, left : left + side]
+            framed = _framed(_enlarged(image, zoom), zoom * top, zoom * left, zoom * side)
+            for row, shown in ((start, framed), (start + high + LABEL - GAP, _enlarged(detail, times))):
+                page[row:, x * wide :][: shown.shape[0], : shown.shape[1]] = shown
+        _write(page, (f"framed detail x{times}",), wide, top=start + high - GAP)
+    return page
+
+
+def _enlarged(image: AnyImage, times: int) -> AnyImage:
+    return image.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _framed(image: AnyImage, top: int, left: int, side: int) -> AnyImage:
+    """Return an image with a white and a black line around a square, or within it at the edge of the image."""
+    framed = image.copy()
+    for distance, level in ((1, PAPER), (2, INK)):
+        first = (max(top - distance, 0), max(left - distance, 0))
+        last = (min(top + side - 1 + distance, image.shape[0] - 1), min(left + side - 1 + distance, image.shape[1] - 1))
+        rows, columns = slice(first[0], last[0] + 1), slice(first[1], last[1] + 1)
+        for line in ((first[0], columns), (last[0], columns), (rows, first[1]), (rows, last[1])):
+            framed[line] = level
+    return framed
+
+
+def _write(page: AnyImage, labels: Sequence[str], step: int, top: int) -> None:
+    """Write labels into a line of a page, one every `step` pixels."""
+    line = Image.new("L", (page.shape[1], LABEL), PAPER)
+    draw, font = ImageDraw.Draw(line), ImageFont.load_default(FONT_SIZE)
+    for place, label in enumerate(labels):
+        draw.text((place * step + GAP, LABEL / 2), label, INK, font, anchor="lm")
+    letters = np.asarray(line)
+    page[top : top + LABEL] = letters if page.ndim == 2 else letters[..., None]

@@ -188,6 +188,11 @@ class DeblurModule(L.LightningModule):
                 mean.update(measured[name.removeprefix("val/")])
                 self.log(name, mean, on_step=False, on_epoch=True, prog_bar=name in ("val/psnr", "val/gain"))
 
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """Names of what is measured on validation images, such as `psnr`; the loss comes first."""
+        return tuple(name.removeprefix("val/") for name in self._validated)
+
     def on_test_start(self) -> None:
         """Forget the rows of an earlier test."""
         self.test_rows.clear()
