@@ -17,8 +17,8 @@ from deblur.runs.records import CURE, State, config_of_run, damage_in, read_conf
 LOCK_FILE = ".lock"
 LONGEST_SILENCE = 300.0  # [s] without a heartbeat, after which a run whose lock cannot be seen is dead
 
-# Built from a stored configuration without `trusted`: these write nothing, or into the run's folder, or, as MLflow, into
-# a file of the output folder. For each logger, the values that keys with which it would write elsewhere may have.
+# Built from a stored configuration without `trusted`: these write nothing, or into the run's folder, or, as MLflow,
+# into a file of the output folder. For each logger, the values that keys with which it would write elsewhere may have.
 _LOGGERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "deblur.training.loggers.TensorBoard": {},
     "deblur.training.loggers.CSV": {},

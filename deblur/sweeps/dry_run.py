@@ -25,7 +25,7 @@ _USUAL_STATES: Final = 2
 _BYTES_OF_PIXEL: Final = 0.8  # of a gray image as PNG
 _USUAL_SIDE: Final = 256  # [px] of a test image that is not cropped
 _SAMPLE_IMAGES: Final = 24  # in samples/: four test images three times, and once more in one comparison grid
-_PANELS: Final = 4  # in a row of a comparison grid: blurred, restored, sharp, error
+_PANELS: Final = 4.5  # in a row of a comparison grid: blurred, restored, sharp, error; enlarged details take little
 
 
 def listing(folder: Path, jobs: Sequence[Job], at_once: int = 1) -> Lines:

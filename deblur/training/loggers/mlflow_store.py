@@ -88,7 +88,9 @@ class MLflow(HeldBackLogger):
         with self._errors_as_user_errors():
             for start in range(0, len(metrics), _MOST_AT_ONCE):
                 self._client.log_batch(self._run_id, metrics=metrics[start : start + _MOST_AT_ONCE])
-            stored = [Path(one.path).name for one in self._client.list_artifacts(self._run_id, "images")] if images else []
+            stored = (
+                [Path(one.path).name for one in self._client.list_artifacts(self._run_id, "images")] if images else []
+            )
             for (name, step), image in images.items():
                 beginning = f"{name.replace('/', '~')}+step+{step}+"  # as MLflow names the file
                 if not any(file.startswith(beginning) for file in stored):
@@ -154,9 +156,7 @@ class MLflow(HeldBackLogger):
         from mlflow.entities import Param
 
         stored = self._client.get_run(self._run_id).data.params
-        params = [
-            Param(name, str(value)[:_LONGEST_SETTING]) for name, value in settings.items() if name not in stored
-        ]
+        params = [Param(name, str(value)[:_LONGEST_SETTING]) for name, value in settings.items() if name not in stored]
         for start in range(0, len(params), _MOST_SETTINGS):
             self._client.log_batch(self._run_id, params=params[start : start + _MOST_SETTINGS])
 

@@ -129,7 +129,7 @@ class WandB(HeldBackLogger):
         """Wait until all is in the folder, and remove the folders before it."""
         if self._run is None:
             return
-        self._run.finish(exit_code=0 if state == "done" else 1, quiet=True)
+        self._run.finish(exit_code=0 if state == "done" else 1)
         self._run = None
         if self._mode == "offline":
             for path in self._earlier:
@@ -146,7 +146,8 @@ class WandB(HeldBackLogger):
                     rows.setdefault(step, {}).update(_with_files(logged, folder))
         for step in sorted(rows):
             shown = {
-                name: wandb.Image(str(value)) if isinstance(value, Path) else value for name, value in rows[step].items()
+                name: wandb.Image(str(value)) if isinstance(value, Path) else value
+                for name, value in rows[step].items()
             }
             self._run.log(shown, step=step, commit=True)
         return {(name, step) for step, logged in rows.items() for name in logged}
