@@ -31,9 +31,15 @@ def refuse_absent_loggers(config: TrainConfig) -> None:
     """
     for node in (config.logger or {}).values():
         extra = None if node is None else _LOGGERS.get(node.target)
-        absent = next((module for module in extra.modules if find_spec(module) is None), None) if extra else None
+        absent = next((module for module in extra.modules if not _is_installed(module)), None) if extra else None
         if extra is not None and absent is not None:
             raise UserError(
                 f"{extra.option} needs the package {absent}, which is not installed: pip install "
                 f'"deblur-lab[{extra.name}]", or choose another logger.'
             )
+
+
+def _is_installed(module: str) -> bool:
+    """Return whether a package is installed; a folder of its name, as W&B makes one, is none."""
+    found = find_spec(module)
+    return found is not None and found.origin is not None

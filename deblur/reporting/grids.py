@@ -115,8 +115,9 @@ def _draw(sample: _Sample, configurations: Sequence[Configuration], grid: NDArra
         psnr = shown.images.get(sample.name, {}).get("psnr", np.nan)
         columns.append((configuration.name.replace(", ", "\n"), _read(shown, sample, "restored"), psnr))
     columns.append(("sharp", sharp, np.nan))
-    is_pair = blurred is not None and sharp is not None and blurred.shape == sharp.shape
-    crop = most_blurred(blurred, sharp) if is_pair else None
+    crop = None
+    if blurred is not None and sharp is not None and blurred.shape == sharp.shape:
+        crop = most_blurred(blurred, sharp)
     numbers = []
     for (title, image, psnr), whole, detail in zip(columns, *grid, strict=True):
         whole.set_title(f"{title} {psnr:.2f}" if np.isfinite(psnr) else title, fontsize=8)

@@ -95,7 +95,7 @@ def bytes_of_run(config: TrainConfig, parameters: int) -> float:
     checkpoint = parameters * copies * _BYTES_OF_PARAMETER + _BYTES_OF_CHECKPOINT
     image = (config.data.eval_crop or _USUAL_SIDE) ** 2 * _BYTES_OF_PIXEL
     grids = callbacks.get("comparison_grids") if config.logger else None
-    images = _SAMPLE_IMAGES
+    images: float = _SAMPLE_IMAGES
     if isinstance(grids, ComparisonGrids):
         times = 2 + config.trainer.max_epochs // grids.every_n_epochs
         images += times * grids.images * _PANELS
