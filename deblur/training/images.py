@@ -20,8 +20,10 @@ INK = 0  # level of letters
 COLUMNS = ("blurred", "restored", "sharp", f"error x{ERROR_GAIN}")
 LEAST_CELL = 128  # px; smaller images are enlarged to about this side
 GAP = 4  # px between images
-LABEL = 22  # px, height of a line of letters
-FONT_SIZE = 15  # px
+# Parts of an image's width: TensorBoard shows the grid at a third of its size.
+FONT_SIZE = 1 / 9
+LABEL = 1 / 7  # height of a line of letters
+LINE = 1 / 85  # width of a line of the frame
 
 
 class Restoration(NamedTuple):
@@ -81,19 +83,20 @@ def detailed_grid(restorations: Sequence[Restoration]) -> AnyImage:
     height, width, *channels = (int(size) for size in np.max([one.sharp.shape for one in restorations], axis=0))
     zoom = max(1, LEAST_CELL // max(height, width))
     high, wide = zoom * height + GAP, zoom * width + GAP
-    each = 2 * high + LABEL
-    page = np.full((LABEL + len(restorations) * each - GAP, 4 * wide - GAP, *channels), PAPER, np.uint8)
-    _write(page, COLUMNS, wide, top=0)
+    label, line = round(LABEL * wide), max(1, round(LINE * wide))
+    each = 2 * high + label
+    page = np.full((label + len(restorations) * each - GAP, 4 * wide - GAP, *channels), PAPER, np.uint8)
+    _write(page[:label], COLUMNS, wide)
     for y, one in enumerate(restorations):
         top, left, side = most_blurred(one.blurred, one.sharp)
         times = zoom * min(height, width) // side
-        start = LABEL + y * each
+        start = label + y * each
         for x, image in enumerate((*one, error_map(one.restored, one.sharp))):
             detail = image[top : top + side, left : left + side]
-            framed = _framed(_enlarged(image, zoom), zoom * top, zoom * left, zoom * side)
-            for row, shown in ((start, framed), (start + high + LABEL - GAP, _enlarged(detail, times))):
+            framed = _framed(_enlarged(image, zoom), zoom * top, zoom * left, zoom * side, line)
+            for row, shown in ((start, framed), (start + high + label - GAP, _enlarged(detail, times))):
                 page[row:, x * wide :][: shown.shape[0], : shown.shape[1]] = shown
-        _write(page, (f"framed detail x{times}",), wide, top=start + high - GAP)
+        _write(page[start + high - GAP :][:label], (f"framed detail x{times}",), wide)
     return page
 
 
@@ -101,23 +104,22 @@ def _enlarged(image: AnyImage, times: int) -> AnyImage:
     return image.repeat(times, axis=0).repeat(times, axis=1)
 
 
-def _framed(image: AnyImage, top: int, left: int, side: int) -> AnyImage:
-    """Return an image with a white and a black line around a square, or within it at the edge of the image."""
-    framed = image.copy()
-    for distance, level in ((1, PAPER), (2, INK)):
-        first = (max(top - distance, 0), max(left - distance, 0))
-        last = (min(top + side - 1 + distance, image.shape[0] - 1), min(left + side - 1 + distance, image.shape[1] - 1))
-        rows, columns = slice(first[0], last[0] + 1), slice(first[1], last[1] + 1)
-        for line in ((first[0], columns), (last[0], columns), (rows, first[1]), (rows, last[1])):
-            framed[line] = level
+def _framed(image: AnyImage, top: int, left: int, side: int, line: int) -> AnyImage:
+    """Return an image with a white line and a black one around a square, both `line` px wide."""
+    framed, inner = image.copy(), image[top : top + side, left : left + side]
+    for distance, level in ((2 * line, INK), (line, PAPER)):
+        first_row, first_column = max(top - distance, 0), max(left - distance, 0)
+        framed[first_row : top + side + distance, first_column : left + side + distance] = level
+    framed[top : top + side, left : left + side] = inner
     return framed
 
 
-def _write(page: AnyImage, labels: Sequence[str], step: int, top: int) -> None:
-    """Write labels into a line of a page, one every `step` pixels."""
-    line = Image.new("L", (page.shape[1], LABEL), PAPER)
-    draw, font = ImageDraw.Draw(line), ImageFont.load_default(FONT_SIZE)
+def _write(strip: AnyImage, labels: Sequence[str], step: int) -> None:
+    """Write labels into a strip of a page, one every `step` pixels."""
+    height, width = strip.shape[:2]
+    line = Image.new("L", (width, height), PAPER)
+    draw, font = ImageDraw.Draw(line), ImageFont.load_default(FONT_SIZE * step)
     for place, label in enumerate(labels):
-        draw.text((place * step + GAP, LABEL / 2), label, INK, font, anchor="lm")
+        draw.text((place * step + GAP, height / 2), label, INK, font, anchor="lm")
     letters = np.asarray(line)
-    page[top : top + LABEL] = letters if page.ndim == 2 else letters[..., None]
+    strip[:] = letters if strip.ndim == 2 else letters[..., None]

@@ -151,7 +151,7 @@ def test_a_resumed_run_goes_on_in_the_same_run_of_each_logger(
         assert sorted(step for step, _ in found["images"]) == list(at)
         shown = dict(found["images"])
         assert all((shown[step] == image).all() for step, image in earlier["images"])
-        assert {image.shape for image in shown.values()} == {(1210, 524)}
+        assert {image.shape for image in shown.values()} == {(581, 524)}  # two images of 64 px, twice as large
     assert after[0]["status"] == "FINISHED"
     assert after[0]["settings"]["lr"] == "0.001"
     assert after[1]["settings"]["lr"] == 0.001

@@ -9,7 +9,6 @@ from deblur.blur.images import Crop, image_of, most_blurred
 from deblur.data.datasets import EvaluationDataset
 from deblur.training.images import (
     GAP,
-    LABEL,
     Restoration,
     comparison_grid,
     detailed_grid,
@@ -97,25 +96,27 @@ def test_a_detail_is_enlarged_where_the_blurred_image_differs_most(channels: tup
     assert side == 16
     assert top <= 40
     assert left <= 50
-    assert min(top, left) + side > 44
+    assert top + side >= 44
+    assert left + side >= 54
     page = detailed_grid([one, one])
     cell = 128 + GAP  # 64 px, enlarged twice
-    assert page.shape == (LABEL + 2 * (2 * cell + LABEL) - GAP, 4 * cell - GAP, *channels)
+    label, line = 19, 2  # px
+    assert page.shape == (label + 2 * (2 * cell + label) - GAP, 4 * cell - GAP, *channels)
     shown = (*one, error_map(one.restored, one.sharp))
     for row in range(2):
-        start = LABEL + row * (2 * cell + LABEL)
+        start = label + row * (2 * cell + label)
         for column, image in enumerate(shown):
             whole = page[start:, column * cell :][:128:2, :128:2]
-            detail = page[start + 128 + LABEL :, column * cell :][: 8 * side, : 8 * side]
-            np.testing.assert_array_equal(whole[: top - 1], image[: top - 1])
+            detail = page[start + 128 + label :, column * cell :][: 8 * side, : 8 * side]
+            np.testing.assert_array_equal(whole[: top - line], image[: top - line])
             inner = image[top : top + side, left : left + side]
             np.testing.assert_array_equal(whole[top : top + side, left : left + side], inner)
             np.testing.assert_array_equal(detail, inner.repeat(8, axis=0).repeat(8, axis=1))
             assert (
                 page[start + 2 * top - 1, column * cell + 2 * left : column * cell + 2 * (left + side)] == 255
             ).all()
-    for line in (page[:LABEL], page[LABEL + 128 : LABEL + 128 + LABEL]):
-        assert (line < 128).any()  # letters
+    for letters in (page[:label], page[label + 128 : label + 128 + label]):
+        assert (letters < 128).any()
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 200), (17, 9), (300, 200)])

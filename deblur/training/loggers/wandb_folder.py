@@ -110,6 +110,7 @@ class WandB(HeldBackLogger):
                 f"W&B cannot record the run ({reason}): log in with `wandb login`, or leave out logger.wandb.mode, "
                 "which is offline then."
             ) from error
+        self._remove_links()
         if is_online:
             sent = int(self._run.step)
             return {(name, row["step"] - 1) for row in self._rows for name in row if row["step"] - 1 < sent}
@@ -124,16 +125,24 @@ class WandB(HeldBackLogger):
             rows.setdefault(max(step - 1, 0), {})[name] = wandb.Image(Image.fromarray(np.ascontiguousarray(image)))
         for step in sorted(rows):
             self._run.log(rows[step], step=step, commit=True)
+        self._remove_links()
 
     def end(self, state: str) -> None:
         """Wait until all is in the folder, and remove the folders before it."""
         if self._run is None:
             return
         self._run.finish(exit_code=0 if state == "done" else 1)
+        self._remove_links()
         self._run = None
         if self._mode == "offline":
             for path in self._earlier:
                 shutil.rmtree(path, ignore_errors=True)
+
+    def _remove_links(self) -> None:
+        """Remove W&B's links to files in the user's cache: a run with a link out of its folder is not resumed."""
+        for path in (self.folder / FOLDER).rglob("*"):
+            if path.is_symlink():
+                path.unlink(missing_ok=True)
 
     def _copied(self) -> set[tuple[str, int]]:
         """Log again what earlier folders hold of the steps before the checkpoint, and return what that is."""
@@ -171,9 +180,11 @@ def _history(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the steps of a folder of W&B with what was logged, up to the end or the first damaged record."""
     from wandb.proto import wandb_internal_pb2
 
+    definitions: Any = wandb_internal_pb2  # made when it is imported
+
     for path in folder.glob("run-*.wandb"):
         for content in _records(path.read_bytes()):
-            record = wandb_internal_pb2.Record()
+            record = definitions.Record()
             try:
                 record.ParseFromString(content)
             except Exception:  # protobuf's own kinds, of which there are several
@@ -191,7 +202,8 @@ def _history(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _records(content: bytes) -> Iterator[bytes]:
     """Yield the records of a log in the format of LevelDB, up to the first that is cut off."""
-    place, parts = _FILE_HEADER, []
+    place = _FILE_HEADER
+    parts: list[bytes] = []
     while place + _PART.size <= len(content):
         left = _BLOCK - place % _BLOCK
         if left < _PART.size:
