@@ -302,10 +302,12 @@ def fit(config: "TrainConfig | Overrides") -> Path:
         raise UserError(f"{given[0]} belongs to the command: leave it out, or run python -m deblur.train.")
     if checked.trainer.devices != 1:
         raise UserError("deblur.fit trains on one device: leave out trainer.devices, or run python -m deblur.train.")
+    from deblur.config.extras import refuse_absent_loggers
     from deblur.data.sizes import refuse_too_large_patch
     from deblur.runs.paths import naming_overrides, refuse_unwritable, run_folder
 
     folder = run_folder(checked, [] if isinstance(config, TrainConfig) else naming_overrides(config, None))
+    refuse_absent_loggers(checked)
     refuse_too_large_patch(checked)
     try:
         refuse_unwritable(folder)

@@ -49,6 +49,7 @@ def _task(composed: "DictConfig") -> float | None:
     from hydra.types import RunMode
 
     from deblur.config import check
+    from deblur.config.extras import refuse_absent_loggers
     from deblur.data.sizes import refuse_too_large_patch
     from deblur.runs.paths import naming_overrides, near_place, refuse_unwritable, run_folder
     from deblur.runs.states import is_lengthened, resumed_config
@@ -79,6 +80,7 @@ def _task(composed: "DictConfig") -> float | None:
         if launcher in LOCAL_LAUNCHERS:
             end_with_command()
         return train_job(config, folder, alone=launcher == "BasicLauncher")
+    refuse_absent_loggers(config)
     refuse_too_large_patch(config)
     try:
         refuse_unwritable(folder)

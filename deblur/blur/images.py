@@ -57,6 +57,26 @@ class Crop:
         return image[top : top + height, left : left + width]
 
 
+DETAIL: Final = 4  # a detail's side is this part of the image's shorter side
+LEAST_DETAIL: Final = 16  # [px]
+
+
+def most_blurred(blurred: NDArray[Any], sharp: NDArray[Any]) -> tuple[int, int, int]:
+    """Return top, left and side of the square in which a blurred image differs most from the sharp one [px].
+
+    Args:
+        blurred: (H, W) or (H, W, 3).
+        sharp: of the same shape.
+    """
+    height, width = sharp.shape[:2]
+    side = min(max(min(height, width) // DETAIL, LEAST_DETAIL), height, width)
+    error = (blurred.astype(np.float64) - sharp) ** 2
+    sums = cv2.integral(error if error.ndim == 2 else error.sum(axis=2))  # exact for levels
+    energy = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    top, left = np.unravel_index(int(np.argmax(energy)), energy.shape)
+    return int(top), int(left), side
+
+
 WHOLE: Final = Crop()
 
 

@@ -301,6 +301,22 @@ class ComparisonGrids(Target):
     every_n_epochs: int = Field(ge=1)
 
 
+class MLflow(Target):
+    """Schema of `deblur.training.loggers.MLflow`."""
+
+    tracking_uri: str | None = Field(
+        None, min_length=1, description="the address of a server or store, or null for a file in paths.output_root"
+    )
+
+
+class WandB(Target):
+    """Schema of `deblur.training.loggers.WandB`."""
+
+    project: str = Field("deblur", min_length=1, description="the name of a project of W&B")
+    entity: str | None = Field(None, min_length=1, description="a user or team of W&B, or null for yours")
+    mode: Literal["offline", "online"] = "offline"
+
+
 def _folder_name(name: str | None) -> str | None:
     """Refuse the names that Windows gives to no folder: a sweep may be copied there."""
     if name is not None and (name.endswith(".") or re.fullmatch(_DEVICES, name.partition(".")[0], re.IGNORECASE)):
@@ -369,6 +385,8 @@ BY_TARGET: dict[str, type[Target]] = {
     "deblur.data.PhotosData": PhotosData,
     "deblur.data.AnimeFacesData": AnimeFacesData,
     "deblur.training.callbacks.ComparisonGrids": ComparisonGrids,
+    "deblur.training.loggers.MLflow": MLflow,
+    "deblur.training.loggers.WandB": WandB,
 }
 
 BY_GROUP: dict[str, type[Target]] = {

@@ -12,8 +12,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from scipy.ndimage import uniform_filter  # type: ignore[import-untyped] # it has no types
 
+from deblur.blur.images import most_blurred
 from deblur.reading import MissingFile, UnusableFile, damaged, read_bytes, reason_of
 from deblur.reporting.answers import Answer
 from deblur.reporting.configurations import Configuration
@@ -24,8 +24,6 @@ from deblur.runs.records import SAMPLES_FOLDER, sample_folder
 CURE = "delete the file"
 LARGEST_SAMPLE = 2**26  # pixels
 MOST_MODELS = 5  # images of more do not fit side by side
-DETAIL = 4  # a detail's side is this part of the image's shorter side
-LEAST_DETAIL = 16  # [px]
 TILE = 1.75  # [inch]
 CROP = "#D55E00"
 
@@ -118,7 +116,9 @@ def _draw(sample: _Sample, configurations: Sequence[Configuration], grid: NDArra
         psnr = shown.images.get(sample.name, {}).get("psnr", np.nan)
         columns.append((configuration.name.replace(", ", "\n"), _read(shown, sample, "restored"), psnr))
     columns.append(("sharp", sharp, np.nan))
-    crop = _detail(blurred, sharp) if blurred is not None and sharp is not None else None
+    crop = None
+    if blurred is not None and sharp is not None and blurred.shape == sharp.shape:
+        crop = most_blurred(blurred, sharp)
     numbers = []
     for (title, image, psnr), whole, detail in zip(columns, *grid, strict=True):
         whole.set_title(f"{title} {psnr:.2f}" if np.isfinite(psnr) else title, fontsize=8)
@@ -144,20 +144,6 @@ def _imshow(axes: Axes, image: Pixels, interpolation: str) -> None:
         axes.imshow(image / 255, interpolation=interpolation)
     else:
         axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation=interpolation)
-
-
-def _detail(blurred: Pixels, sharp: Pixels) -> tuple[int, int, int] | None:
-    """Return top, left and side of the square in which two images differ most [px]; None if their sizes differ."""
-    if blurred.shape != sharp.shape:
-        return None
-    height, width = sharp.shape[:2]
-    side = min(max(min(height, width) // DETAIL, LEAST_DETAIL), height, width)
-    error = (blurred - sharp) ** 2
-    energy = uniform_filter(error if error.ndim == 2 else error.sum(axis=2), size=side, mode="constant")
-    before = side // 2  # the filter's window starts this far before its center
-    inner = energy[before : height - side + before + 1, before : width - side + before + 1]
-    top, left = np.unravel_index(int(np.argmax(inner)), inner.shape)
-    return int(top), int(left), side
 
 
 def _read(run: Run, sample: _Sample, kind: str) -> Pixels | None:

@@ -26,6 +26,8 @@ LONGEST_RUN_ID = 120  # characters; file systems allow 255 bytes in a name
 _PLAIN = re.compile(
     r"(?!(?:null|true|false|nan|inf)$)(?:[A-Za-z][A-Za-z0-9._]*|[A-Za-z][A-Za-z0-9.]*(?:-[A-Za-z0-9.]+)+)"
 )
+_RUNS, _SWEEPS = "runs", "sweeps"  # folders in the output folder
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")
 _DEVICES = {("trainer", name) for name in ("default", "cpu", "gpu")}  # which cannot change the result
 _IN_EVERY_ID = ("model", "blur", "optimizer.lr", "seed")
 
@@ -73,8 +75,19 @@ def run_folder(config: TrainConfig, overrides: Sequence[str]) -> Path:
     root = Path(os.path.realpath(config.paths.output_root))  # Path.resolve raises for links in a circle
     name = run_id(config, overrides)
     if config.sweep is not None:
-        return root / "sweeps" / config.sweep / name
-    return root / "runs" / name / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+        return root / _SWEEPS / config.sweep / name
+    return root / _RUNS / name / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def run_name(folder: Path) -> str:
+    """Return the run id that the folder of a run bears: its name, or that of the folder of a timestamp."""
+    return folder.parent.name if _TIMESTAMP.fullmatch(folder.name) else folder.name
+
+
+def output_root_of(folder: Path) -> Path | None:
+    """Return the folder of all runs and sweeps in which a run lies; None if the run was moved elsewhere."""
+    above = folder.parent.parent
+    return above.parent if above.name in (_RUNS, _SWEEPS) else None
 
 
 def naming_overrides(overrides: Sequence[str], axes: Mapping[str, Any] | None) -> list[str]:

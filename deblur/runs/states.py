@@ -18,8 +18,15 @@ from deblur.text import counted
 LOCK_FILE = ".lock"
 LONGEST_SILENCE = 300.0  # [s] without a heartbeat, after which a run whose lock cannot be seen is dead
 
-# Built from a stored configuration without `trusted`: these write nothing, or into the run's folder.
-_LOGGER: Final = {"_target_": "deblur.training.loggers.TensorBoard"}
+# Built from a stored configuration without `trusted`: these write nothing, or into the run's folder, or, as MLflow,
+# into a file of the output folder. For each logger, the values that keys with which it would write elsewhere may have.
+_LOGGERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "deblur.training.loggers.TensorBoard": {},
+    "deblur.training.loggers.CSV": {},
+    "deblur.training.loggers.MLflow": {"tracking_uri": None},
+    "deblur.training.loggers.WandB": {"mode": "offline"},
+}
+_LABELS: Final = ("project", "entity")  # of a logger: where the user would upload its files to
 _LIGHTNING_CALLBACKS: Final = (
     "DeviceStatsMonitor EMAWeightAveraging EarlyStopping GradientAccumulationScheduler LearningRateMonitor "
     "ModelSummary RichModelSummary StochasticWeightAveraging ThroughputMonitor Timer"
@@ -187,7 +194,7 @@ def resumed_config(folder: Path, config: Mapping[str, Any], overrides: Sequence[
     path = folder / CONFIG_FILE
     if any(is_within(key, ("logger",)) for key in keys):
         stored["logger"] = config["logger"]
-    elif any(node not in (None, _LOGGER) for node in (stored.get("logger") or {}).values()):
+    elif not all(node is None or _writes_at_home(node) for node in (stored.get("logger") or {}).values()):
         raise UserError(
             f"{path} configures loggers, which can write anywhere: add your own to the command, or logger=none."
         )
@@ -229,6 +236,14 @@ def _refuse_to_lengthen(folder: Path, stored: Mapping[str, Any], epochs: int) ->
             f"{folder} cannot be made longer: it ended by itself after epoch {read_status(folder).get('epoch')} of "
             f"{before}, and so it would of {epochs}. Instead, {instead}"
         )
+
+
+def _writes_at_home(logger: Any) -> bool:
+    """Return whether a stored logger writes nowhere but into the folder of the run and into that of all runs."""
+    if not isinstance(logger, Mapping) or logger.get("_target_") not in _LOGGERS:
+        return False
+    usual = {"_target_": logger["_target_"], **_LOGGERS[logger["_target_"]]}
+    return all(key in _LABELS or (key in usual and value == usual[key]) for key, value in logger.items())
 
 
 def _refuse_writers(stored: Mapping[str, Any], path: Path, trusted: Sequence[str]) -> None:

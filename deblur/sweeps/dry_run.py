@@ -25,7 +25,7 @@ _USUAL_STATES: Final = 2
 _BYTES_OF_PIXEL: Final = 0.8  # of a gray image as PNG
 _USUAL_SIDE: Final = 256  # [px] of a test image that is not cropped
 _SAMPLE_IMAGES: Final = 24  # in samples/: four test images three times, and once more in one comparison grid
-_PANELS: Final = 4  # in a row of a comparison grid: blurred, restored, sharp, error
+_PANELS: Final = 4.5  # in a row of a comparison grid: blurred, restored, sharp, error; enlarged details take little
 
 
 def listing(folder: Path, jobs: Sequence[Job], at_once: int = 1) -> Lines:
@@ -97,7 +97,7 @@ def bytes_of_run(config: TrainConfig, parameters: int) -> float:
     checkpoint = parameters * copies * _BYTES_OF_PARAMETER + _BYTES_OF_CHECKPOINT
     image = (config.data.eval_crop or _USUAL_SIDE) ** 2 * _BYTES_OF_PIXEL
     grids = callbacks.get("comparison_grids") if config.logger else None
-    images = _SAMPLE_IMAGES
+    images: float = _SAMPLE_IMAGES
     if isinstance(grids, ComparisonGrids):
         times = 2 + config.trainer.max_epochs // grids.every_n_epochs
         images += times * grids.images * _PANELS

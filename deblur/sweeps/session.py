@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from deblur.cli import EXIT_INTERRUPTED
 from deblur.config import TrainConfig
 from deblur.config.chosen import build_loss, build_metrics
+from deblur.config.extras import refuse_absent_loggers
 from deblur.config.signatures import refuse_unfit_arguments
 from deblur.config.sweeps import SweepListed, SweepRefused, checked_jobs
 from deblur.console import is_terminal, say, say_error, say_stopped
@@ -61,6 +63,8 @@ class SweepStart(Callback):
         ]
         for job in jobs:
             try:
+                _refuse_loggers_in_turn(jobs)
+                refuse_absent_loggers(job.config)
                 refuse_too_large_patch(job.config)
                 build_loss(job.config.loss, job.config.trusted)
                 build_metrics(job.config.metrics, job.config.trusted)
@@ -95,6 +99,17 @@ class SweepStart(Callback):
                 # By default one process per processor core: those without a run would wait for minutes.
                 with read_write(config), open_dict(config):
                     config.hydra.launcher.n_jobs = at_once
+
+
+def _refuse_loggers_in_turn(jobs: Sequence[Job]) -> None:
+    """Refuse one run per logger: they would be the same run, which is trained once."""
+    chosen = list(dict.fromkeys(word for job in jobs for word in job.overrides if word.startswith("logger=")))
+    if len(chosen) > 1:
+        names = ",".join(word.partition("=")[2] for word in chosen)
+        raise UserError(
+            f"logger={names} would train each run once per logger, and to the same result: write "
+            f'"logger=[{names}]" for all of them at once.'
+        )
 
 
 def train_job(config: TrainConfig, folder: Path, *, alone: bool) -> float:

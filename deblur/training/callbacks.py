@@ -19,8 +19,8 @@ from deblur.runs.folder import RunFolder
 from deblur.runs.records import HISTORY_FILE
 from deblur.text import counted
 from deblur.training.checkpoints import PROGRESS
-from deblur.training.images import comparison_grid, restore_sample
-from deblur.training.loggers import TensorBoard
+from deblur.training.images import detailed_grid, restore_sample
+from deblur.training.loggers import RunLogger
 from deblur.training.module import DeblurModule
 
 TRAIN_LOSS: Final = "train/loss"
@@ -31,6 +31,7 @@ _SHOWN: Final = {
     "val/gain": ("gain", "+.2f"),
 }
 """Columns of history.csv in the line of an epoch: label and format."""
+COMPARISON: Final = "val/comparison"
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +94,9 @@ class History(Checkpoint):
             logger.log_metrics(metrics, trainer.global_step - 1)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Store the rows, and how long the event file is once all events are on the disk."""
-        lengths = [logger.sync() for logger in trainer.loggers if isinstance(logger, TensorBoard)]
-        checkpoint[PROGRESS] = {"rows": self.rows, "events": next(iter(lengths), None)}
+        """Store the rows, and how long the event file is once all that was logged is on the disk."""
+        lengths = [logger.sync() for logger in trainer.loggers if isinstance(logger, RunLogger)]
+        checkpoint[PROGRESS] = {"rows": self.rows, "events": next(filter(None, lengths), None)}
 
     def publish(self, trainer: L.Trainer) -> None:
         """Write history.csv and the finished epochs in status.json; log how the last one went."""
@@ -209,7 +210,7 @@ class TimeLeft(Callback):
 
 
 class ComparisonGrids(Checkpoint):
-    """Shows fixed validation images in TensorBoard: blurred | restored | sharp | error, one image a row.
+    """Shows fixed validation images in each logger that can: blurred, restored, sharp, error, and a detail of each.
 
     It is a kind of checkpoint callback for its place: before the checkpoints are written, and after what may end the
     training with this epoch.
@@ -242,11 +243,13 @@ class ComparisonGrids(Checkpoint):
         samples = data.evaluation_dataset(data.splits.val[: self._images])
         with _validated_weights(trainer, module):
             restored = [restore_sample(module, samples[index]) for index in range(len(samples))]
-        shown = comparison_grid(restored, with_error=True)
-        layout = "HW" if shown.ndim == 2 else "HWC"
+        shown = detailed_grid(restored)
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("val/blurred, restored, sharp, error", shown, step, dataformats=layout)
+            if isinstance(logger, RunLogger):
+                logger.log_image(COMPARISON, shown, step)
+            elif isinstance(logger, TensorBoardLogger):  # the user's own
+                layout = "HW" if shown.ndim == 2 else "HWC"
+                logger.experiment.add_image(COMPARISON, shown, step, dataformats=layout)
 
 
 @contextmanager

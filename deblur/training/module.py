@@ -192,6 +192,11 @@ class DeblurModule(L.LightningModule):
         """Log the epoch, counted from 1: Lightning would give loggers one that is counted from 0."""
         self.log("epoch", float(self.current_epoch + 1), sync_dist=True)
 
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """Names of what is measured on validation images, such as `psnr`; the loss comes first."""
+        return tuple(name.removeprefix("val/") for name in self._validated)
+
     def on_test_start(self) -> None:
         """Forget the rows of an earlier test."""
         self.test_rows.clear()

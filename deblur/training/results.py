@@ -121,7 +121,7 @@ def write_samples(folder: Path, module: DeblurModule, data: DeblurDataModule) ->
 
 
 def flat_settings(config: TrainConfig, accelerator: str) -> dict[str, Any]:
-    """Return the settings that TensorBoard's HPARAMS tab shows and filters by.
+    """Return the settings that loggers show; TensorBoard's HPARAMS tab filters by them.
 
     The tab sorts them by name and shows the first few columns: what tells runs apart has the short names.
     """

@@ -2,9 +2,10 @@
 
 import logging
 import math
+import os
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,10 +32,11 @@ from deblur.models.protocol import traits_of
 from deblur.processes import end_with_first_process, shared_run_folder, sharing
 from deblur.reading import UnusableFile
 from deblur.runs.folder import RunFolder, RunIsDone
+from deblur.runs.paths import output_root_of, run_name
 from deblur.runs.records import LOG_FILE, METRICS_FILE, damage_in, read_metrics, read_status
 from deblur.training.callbacks import EpochBar, FolderGuard, History, PublishedHistory, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
-from deblur.training.loggers import TensorBoard
+from deblur.training.loggers import RunLogger, RunPlace, TensorBoard
 from deblur.training.parts import build_parts
 from deblur.training.results import (
     best_validation,
@@ -129,6 +131,20 @@ def _settled(trainer: Trainer, folder: Path) -> Trainer:
 
 
 def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
+    loggers: list[Logger] = []
+    try:
+        return _trained(config, run, device, progress_bar, loggers)
+    except BaseException as error:
+        for logger in loggers:
+            if isinstance(logger, RunLogger):
+                logger.abandon(is_stopped=isinstance(error, KeyboardInterrupt | SystemExit))
+        raise
+
+
+def _trained(
+    config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool, loggers: list[Logger]
+) -> dict[str, Any]:
+    """Train; the loggers are added to `loggers` when they are built."""
     seconds: dict[str, float] = {}
     if run.is_held:
         remove_partial_files(run.path, is_held=True)
@@ -150,7 +166,8 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
         KeptCheckpoint(run.path, "last"),
         PublishedHistory(history),
     ]
-    trainer = _build_trainer(config, run, device, callbacks)
+    loggers += [_build_logger(node, run, config) for node in (config.logger or {}).values() if node]
+    trainer = _build_trainer(config, run, device, callbacks, loggers)
     log.info(f"{'run':<9} {run.path}")
     with stopwatch(seconds, "data"):
         data.setup()
@@ -169,7 +186,7 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
         module.origins, module.seen_before = start.origins, start.seen or frozenset()
         leave_out_seen(start, config.weights, data)
     _resume(run, history, trainer, last, is_longer=is_longer)
-    _log_settings(trainer, config, device)
+    _log_settings(trainer, config, device, module.validated)
     log.info(start_summary(config, module.network, degradation, data.images, data.splits, device))
     note = psnr_note(config.metrics)
     if note:
@@ -244,11 +261,14 @@ def _resume(run: RunFolder, history: History, trainer: L.Trainer, last: LastEpoc
         return
     history.resume(last.rows)
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoard) and run.is_held and Path(logger.log_dir) == run.path:
+        is_elsewhere = isinstance(logger, TensorBoard) and Path(logger.log_dir) != run.path
+        if isinstance(logger, RunLogger) and run.is_held and not is_elsewhere:
             logger.resume(last.events, last.steps, last.rows, new_settings=is_longer)
 
 
-def _build_trainer(config: TrainConfig, run: RunFolder, device: Device, callbacks: list[Callback]) -> L.Trainer:
+def _build_trainer(
+    config: TrainConfig, run: RunFolder, device: Device, callbacks: list[Callback], loggers: list[Logger]
+) -> L.Trainer:
     settings = config.trainer.plain()
     plugins = settings.get("plugins") or []
     settings |= {
@@ -259,7 +279,7 @@ def _build_trainer(config: TrainConfig, run: RunFolder, device: Device, callback
         "default_root_dir": run.path,
         "callbacks": callbacks,
         "plugins": [*([plugins] if isinstance(plugins, str) else plugins), CheckpointFiles()],
-        "logger": [_build_logger(node, run, config) for node in (config.logger or {}).values() if node],
+        "logger": loggers,
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
         "enable_model_summary": False,
         "use_distributed_sampler": False,  # the data module shares the images out itself
@@ -268,21 +288,27 @@ def _build_trainer(config: TrainConfig, run: RunFolder, device: Device, callback
 
 
 def _build_logger(node: Target, run: RunFolder, config: TrainConfig) -> Logger:
-    return build({"save_dir": str(run.path), **node.plain()}, Logger, trusted=config.trusted)
+    logger = build({"save_dir": str(run.path), **node.plain()}, Logger, trusted=config.trusted)
+    if isinstance(logger, RunLogger):
+        root = output_root_of(run.path) or Path(os.path.realpath(config.paths.output_root))
+        logger.enter(RunPlace(run_name(run.path), config.sweep, root))
+    return logger
 
 
-def _log_settings(trainer: L.Trainer, config: TrainConfig, device: Device) -> None:
+def _log_settings(trainer: L.Trainer, config: TrainConfig, device: Device, metrics: Sequence[str]) -> None:
     settings = flat_settings(config, device.accelerator)
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoard):
+        if isinstance(logger, RunLogger):
             logger.log_settings(settings)
         else:
             logger.log_hyperparams(settings)
+        if isinstance(logger, TensorBoard):
+            logger.log_charts(metrics)
 
 
 def _finish_loggers(trainer: L.Trainer) -> None:
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoard):
+        if isinstance(logger, RunLogger):
             logger.finish(trainer.global_step)
 
 

@@ -22,6 +22,7 @@ CHANGES = (
     "data.cache_memory=0.00001",
     "data.num_workers=2",
     "fail_fast=true",
+    "logger=many_loggers",
     "logger=none",
     "model.cpu_ops=auto",
     "+logger.csv._target_=lightning.pytorch.loggers.CSVLogger",

@@ -16,7 +16,7 @@ from deblur.config import check
 from deblur.config.schema import ComparisonGrids
 from deblur.evaluation.opening import opened
 from deblur.runs.records import read_config
-from deblur.training.images import comparison_grid, restore_sample
+from deblur.training.images import detailed_grid, restore_sample
 from deblur.training.module import DeblurModule
 
 AVERAGED = ("callbacks.ema.decay=0.9",)
@@ -79,9 +79,7 @@ def test_grids_show_the_weights_that_are_stored(workplace: Workplace) -> None:
     grids = (config.callbacks or {})["comparison_grids"]
     assert isinstance(grids, ComparisonGrids)
     samples = data.evaluation_dataset(data.division.val[: grids.images])
-    expected = comparison_grid(
-        [restore_sample(module, samples[index]) for index in range(len(samples))], with_error=True
-    )
-    *_, last = EventAccumulator(str(workplace.run)).Reload().Images("val/blurred, restored, sharp, error")
+    expected = detailed_grid([restore_sample(module, samples[index]) for index in range(len(samples))])
+    *_, last = EventAccumulator(str(workplace.run)).Reload().Images("val/comparison")
     with Image.open(io.BytesIO(last.encoded_image_string)) as shown:
         np.testing.assert_array_equal(np.asarray(shown.convert("L")), expected)

@@ -1,5 +1,7 @@
 """Callbacks that stop trainings, or watch them."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +53,15 @@ class MoveRun(Callback):
             if self.replaced:
                 place.mkdir()
                 (place / "theirs").touch()
+
+
+class KillOnce(Callback):
+    """Kills the process in the second epoch, as long as the file is there."""
+
+    def __init__(self, flag: str) -> None:
+        self.flag = Path(flag)
+
+    def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, _batch: Any, batch_idx: int) -> None:
+        if trainer.current_epoch == 1 and batch_idx == 1 and self.flag.exists():
+            self.flag.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -126,6 +126,9 @@ def test_a_resumed_run_writes_where_this_command_says(tmp_path: Path) -> None:
         {"_target_": "lightning.pytorch.loggers.CSVLogger", "save_dir": "/evil"},
         {"_target_": "lightning.pytorch.loggers.CSVLogger"},
         {"_target_": "my_loggers.Mine"},
+        {"_target_": "deblur.training.loggers.CSV", "save_dir": "/evil"},
+        {"_target_": "deblur.training.loggers.MLflow", "tracking_uri": "http://evil"},
+        {"_target_": "deblur.training.loggers.WandB", "mode": "online"},
     ],
 )
 def test_a_stored_logger_is_not_obeyed(tmp_path: Path, logger: dict[str, Any]) -> None:
@@ -138,6 +141,19 @@ def test_a_stored_logger_is_not_obeyed(tmp_path: Path, logger: dict[str, Any]) -
     for word in ("logger=csv", "+logger.csv.save_dir=/mine"):
         assert resumed_config(tmp_path, asked, [word])["logger"] == asked["logger"]
     assert resumed_config(tmp_path, CONFIG | {"logger": None}, ["logger=none"])["logger"] is None
+
+
+@pytest.mark.parametrize(
+    "logger",
+    [
+        {"_target_": "deblur.training.loggers.CSV"},
+        {"_target_": "deblur.training.loggers.MLflow", "tracking_uri": None},
+        {"_target_": "deblur.training.loggers.WandB", "project": "mine", "entity": None, "mode": "offline"},
+    ],
+)
+def test_a_stored_logger_that_writes_at_home_goes_on(tmp_path: Path, logger: dict[str, Any]) -> None:
+    enter(tmp_path, CONFIG | {"logger": {"one": logger, "other": None}})
+    assert resumed_config(tmp_path, CONFIG, [])["logger"] == {"one": logger, "other": None}
 
 
 @pytest.mark.parametrize(

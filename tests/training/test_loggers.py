@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG, SESSION_START_INFO_TAG
 
@@ -157,6 +159,25 @@ def test_curves_come_first(tmp_path: Path) -> None:
             (e.step, e.value) for e in events.Scalars(f"curves/{tag}")
         ]
     assert [event.step for event in events.Scalars("test/psnr")] == [20]
+
+
+CHARTS = {"loss": ["train/loss$", "val/loss$", "test/loss$"], "psnr": ["train/psnr$", "val/psnr$", "test/psnr$"]}
+
+
+def test_a_chart_shows_a_metric_of_training_and_validation(tmp_path: Path) -> None:
+    for _ in range(2):  # interrupted and resumed
+        logger = TensorBoard(tmp_path)
+        logger.resume(None, 10, [])
+        logger.log_charts(list(CHARTS))
+        logger.log_metrics({"train/loss": 0.1, "val/loss": 0.2}, 9)
+        logger.close()
+    events = EventAccumulator(str(tmp_path)).Reload()
+    (stored,) = events.Tensors("custom_scalars__config__")
+    layout = layout_pb2.Layout.FromString(stored.tensor_proto.string_val[0])
+    (category,) = layout.category
+    assert {chart.title: list(chart.multiline.tag) for chart in category.chart} == CHARTS
+    shown = [tag for tag in events.Tags()["scalars"] if any(re.match(found, tag) for found in CHARTS["loss"])]
+    assert sorted(shown) == ["train/loss", "val/loss"]  # as the tab matches them: without those of the group `curves`
 
 
 def told(folder: Path) -> list[tuple[str, int]]:

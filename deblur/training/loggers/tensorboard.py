@@ -1,5 +1,6 @@
 """TensorBoard, with a run's event file in the run's own folder."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -10,11 +11,14 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
+from deblur.blur.images import AnyImage
 from deblur.training.events import EventWriter, keep_events, new_event_file, remove_other_event_files
+from deblur.training.loggers.run_logger import EACH_EPOCH, RunLogger, Settings
 
 CURVES: Final = "curves/"
 """The group of tags that repeats what is logged each epoch.
@@ -22,10 +26,11 @@ CURVES: Final = "curves/"
 TensorBoard opens the first two groups of the alphabet. Without this one that would be `test`, single dots, and `train`,
 before `val`.
 """
-_EACH_EPOCH: Final = ("train/", "val/")
+_CHARTS: Final = "training"
+"""Name of the group of charts in the tab Custom Scalars."""
 
 
-class TensorBoard(TensorBoardLogger):
+class TensorBoard(RunLogger, TensorBoardLogger):
     """Lightning's TensorBoard logger for one run folder: TensorBoard shows the folder's name as the run's."""
 
     def __init__(self, save_dir: str | Path) -> None:
@@ -37,6 +42,7 @@ class TensorBoard(TensorBoardLogger):
         super().__init__(save_dir, name="", version="", default_hp_metric=False)
         self._path: Path | None = None
         self._has_settings = False
+        self._has_charts = False
         self._has_emptied = False
 
     def resume(
@@ -58,9 +64,10 @@ class TensorBoard(TensorBoardLogger):
         self._path = kept.path
         self._has_emptied = True
         self._has_settings = any(tag == metadata.SESSION_START_INFO_TAG for tag, _ in kept.tags)
+        self._has_charts = any(tag == CONFIG_SUMMARY_TAG for tag, _ in kept.tags)
         for row in rows:
             step = row["step"] - 1
-            logged = {name: value for name, value in row.items() if name.startswith(_EACH_EPOCH) and value is not None}
+            logged = {name: value for name, value in row.items() if name.startswith(EACH_EPOCH) and value is not None}
             lacking = {name: value for name, value in logged.items() if (name, step) not in kept.tags}
             if lacking:
                 self.log_metrics(lacking, step)
@@ -86,14 +93,14 @@ class TensorBoard(TensorBoardLogger):
         The number of the epoch, which Lightning adds, is left out: it is a ramp.
         """
         shown = {name: value for name, value in metrics.items() if name != "epoch"}
-        shown |= {f"{CURVES}{name}": value for name, value in shown.items() if name.startswith(_EACH_EPOCH)}
+        shown |= {f"{CURVES}{name}": value for name, value in shown.items() if name.startswith(EACH_EPOCH)}
         for name, value in shown.items():
             add = self.experiment.add_scalars if isinstance(value, Mapping) else self.experiment.add_scalar
             add(name, value, step)
         self.experiment.flush()
 
     @rank_zero_only
-    def log_settings(self, settings: Mapping[str, bool | int | float | str]) -> None:
+    def log_settings(self, settings: Settings) -> None:
         """Write the settings of the run for the HPARAMS tab, unless a resumed run has them already.
 
         No experiment is described besides them: TensorBoard would take the first run's for all runs. Without one it
@@ -106,6 +113,26 @@ class TensorBoard(TensorBoardLogger):
             kind = "string" if isinstance(value, str) else "bool" if isinstance(value, bool) else "number"
             setattr(info.hparams[name], f"{kind}_value", value)
         self._write_session(metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=info), 0)
+
+    @rank_zero_only
+    def log_charts(self, metrics: Sequence[str]) -> None:
+        """Describe the charts of the tab Custom Scalars, unless a resumed run has them already.
+
+        Each shows one metric of training, validation and test.
+
+        Args:
+            metrics: names such as `psnr`, in the order of the charts.
+        """
+        if self._has_charts:
+            return
+        parts = ("train", "val", "test")
+        charts = {name: ["Multiline", [f"{part}/{re.escape(name)}$" for part in parts]] for name in metrics}
+        self.experiment.add_custom_scalars({_CHARTS: charts})
+
+    @rank_zero_only
+    def log_image(self, name: str, image: AnyImage, step: int) -> None:
+        """Show an image in the tab Images."""
+        self.experiment.add_image(name, image, step, dataformats="HW" if image.ndim == 2 else "HWC")
 
     @rank_zero_only
     def _log_success(self, step: int) -> None:

@@ -1,0 +1,182 @@
+"""All loggers at once: what they hold of a run that was interrupted, and of a sweep, is that of undisturbed runs."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from forked_commands import Start, run_forked
+from PIL import Image
+from workplaces import SMALL, Workplace
+
+mlflow = pytest.importorskip("mlflow", reason="needs the extra [mlflow]")
+pytest.importorskip("wandb", reason="needs the extra [wandb]")
+
+pytestmark = pytest.mark.slow
+
+TEST = ("test/psnr", "test/ssim", "test/gain", "test/input_psnr", "test/input_ssim")
+LAST_STEP = 9  # three epochs of three steps
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store, which takes seconds to make."""
+    place = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{place}").search_experiments()
+    return place
+
+
+@pytest.fixture
+def place(tmp_path: Path, cache_root: Path, store: Path) -> Workplace:
+    root = tmp_path / "outputs"
+    root.mkdir()
+    shutil.copy(store, root)
+    return Workplace(root, cache_root)
+
+
+def wandb_records(folder: Path) -> Iterator[Any]:
+    """Yield the records of a W&B folder as W&B's own definitions read them."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    from deblur.training.loggers.wandb_folder import _records
+
+    (path,) = folder.glob("run-*.wandb")
+    for content in _records(path.read_bytes()):
+        yield Record.FromString(content)
+
+
+def in_wandb(run: Path) -> dict[str, Any]:
+    """Return what `wandb sync` would upload of a run."""
+    (folder,) = (run / "wandb").glob("*run-*")
+    found: dict[str, Any] = {"rows": [], "images": [], "settings": {}}
+    for record in wandb_records(folder):
+        if record.HasField("run"):
+            about = record.run
+            found |= {"id": about.run_id, "group": about.run_group, "name": about.display_name}
+            found["settings"] |= {
+                item.key or item.nested_key[0]: json.loads(item.value_json) for item in about.config.update
+            }
+        for item in record.history.item:
+            name, value = "/".join(item.nested_key) or item.key, json.loads(item.value_json)
+            if isinstance(value, dict):
+                found["images"].append(
+                    (record.history.step.num, np.asarray(Image.open(folder / "files" / value["path"])))
+                )
+            elif not name.startswith("_"):
+                found["rows"].append((name, record.history.step.num, value))
+    return found
+
+
+def in_mlflow(place: Workplace) -> dict[str, Any]:
+    """Return what MLflow's client says of the only run in the store."""
+    client = mlflow.MlflowClient(f"sqlite:///{place.root / 'mlflow.db'}")
+    names = {one.experiment_id: one.name for one in client.search_experiments()}
+    (run,) = client.search_runs(list(names))
+    histories = [client.get_metric_history(run.info.run_id, name) for name in run.data.metrics]
+    files = [file.path for file in client.list_artifacts(run.info.run_id, "images") if file.path.endswith(".png")]
+    return {
+        "id": run.info.run_id,
+        "status": run.info.status,
+        "name": run.info.run_name,
+        "group": names[run.info.experiment_id],
+        "settings": run.data.params,
+        "rows": [(one.key, one.step, one.value) for history in histories for one in history],
+        "images": [
+            (int(file.split("+")[2]), np.asarray(Image.open(client.download_artifacts(run.info.run_id, file))))
+            for file in files
+        ],
+    }
+
+
+def in_table(place: Workplace) -> list[tuple[str, int, float]]:
+    rows = place.rows("metrics.csv")
+    return [
+        (name, int(row["step"]), float(text)) for row in rows for name, text in row.items() if text and name != "step"
+    ]
+
+
+def expected_rows(place: Workplace) -> dict[tuple[str, int], float]:
+    rows = {
+        (name, int(row["step"]) - 1): float(text)
+        for row in place.rows("history.csv")
+        for name, text in row.items()
+        if name.startswith(("train/", "val/"))
+    }
+    test = place.read("metrics.json")["test"]
+    return rows | {(name, LAST_STEP): test[name.removeprefix("test/")] for name in TEST}
+
+
+def without_other_tests(rows: list[tuple[str, int, float]]) -> dict[tuple[str, int], float]:
+    """Return numbers by name and step, of which none may come twice."""
+    kept = [row for row in rows if not row[0].startswith("test/") or row[0] in TEST]
+    found = {(name, step): value for name, step, value in kept}
+    assert len(found) == len(kept)
+    return found
+
+
+@pytest.mark.parametrize("how", ["StopOnce", "KillOnce"])
+def test_a_resumed_run_goes_on_in_the_same_run_of_each_logger(
+    place: Workplace, tmp_path: Path, cache_root: Path, finished: Workplace, how: str
+) -> None:
+    flag = tmp_path / "flag"
+    flag.touch()
+    stop = (f"+callbacks.stop.flag='{flag}'", f"+callbacks.stop._target_=watchers.{how}", "trusted=[watchers]")
+    places = (f"paths.output_root={place.root}", f"paths.cache_root={cache_root}")
+    words = (*SMALL, "logger=many_loggers", "callbacks.comparison_grids.every_n_epochs=1", *stop, *places)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(
+            [*os.environ.get("PYTHONPATH", "").split(os.pathsep), str(Path(__file__).parent)]
+        ),
+    }
+    done = run_forked(Start("deblur.train", words, environment=environment))
+    assert done.returncode == (130 if how == "StopOnce" else -signal.SIGKILL), done.stderr
+    before = in_mlflow(place), in_wandb(place.run)
+    assert before[0]["status"] == ("KILLED" if how == "StopOnce" else "RUNNING")
+    assert {step for _, step, _ in in_table(place)} == {2}
+
+    assert place.resume("trusted=[watchers]") == 0
+    after = in_mlflow(place), in_wandb(place.run)
+    expected = expected_rows(place)
+    for found, earlier, at in zip(after, before, ((0, 3, 6, 9), (0, 2, 5, 8)), strict=True):
+        assert found["id"] == earlier["id"]
+        assert found["name"] == place.run.parent.name
+        assert found["settings"].items() >= earlier["settings"].items()
+        assert without_other_tests(found["rows"]) == pytest.approx(expected)
+        assert sorted(step for step, _ in found["images"]) == list(at)
+        shown = dict(found["images"])
+        assert all((shown[step] == image).all() for step, image in earlier["images"])
+        assert {image.shape for image in shown.values()} == {(581, 524)}  # two images of 64 px, twice as large
+    assert after[0]["status"] == "FINISHED"
+    assert after[0]["settings"]["lr"] == "0.001"
+    assert after[1]["settings"]["lr"] == 0.001
+    assert after[0]["settings"]["model.kernel_sizes"] == "[5, 3]"
+    assert without_other_tests(in_table(place)) == pytest.approx(expected)
+    assert place.read("metrics.json")["test"] == finished.read("metrics.json")["test"]
+
+
+def test_runs_of_a_sweep_are_grouped_by_its_name(place: Workplace) -> None:
+    words = ("-m", "blur=box,none", "sweep=two", *SMALL, "trainer.max_epochs=1", "logger=[csv,mlflow,wandb]")
+    assert place.train(*words) == 0
+    client = mlflow.MlflowClient(f"sqlite:///{place.root / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("two")
+    runs = client.search_runs([experiment.experiment_id])
+    folders = sorted((place.root / "sweeps" / "two").glob("*/"))
+    names = sorted(path.name for path in folders if (path / "status.json").exists())
+    assert sorted(run.info.run_name for run in runs) == names
+    found = [in_wandb(place.root / "sweeps" / "two" / name) for name in names]
+    assert [(one["group"], one["name"]) for one in found] == [("two", name) for name in names]
+    assert len({one["id"] for one in found}) == 2
+
+
+def test_a_store_that_cannot_be_used_is_a_sentence(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    (place.root / "mlflow.db").write_bytes(b"no database" * 100)
+    assert place.train(*SMALL, "logger=mlflow", "trainer.max_epochs=1") == 2
+    said = capsys.readouterr().err
+    assert f"The MLflow store {place.root / 'mlflow.db'} cannot be used (" in said
+    assert "Traceback" not in said
