@@ -20,6 +20,7 @@ from deblur.runs.paths import naming_overrides, near_place, refuse_unwritable, r
 from deblur.runs.states import resumed_config
 from deblur.streams import guarded_output
 from deblur.sweeps.progress import LOCAL_LAUNCHERS, current_watch, watching
+from deblur.sweeps.search import search
 from deblur.sweeps.session import conclude, launcher_failed, train_job
 from deblur.sweeps.sweep import Job, join, refuse_conflict
 from deblur.training.starting import refuse_unfit_weights
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     raise
                 # Each run keeps its own troubles to itself, so this is the launcher's.
                 code = launcher_failed(error)
+        if watch.search is not None:
+            return watch.search.conclude(code)
         return code if watch.sweep is None else conclude(watch.sweep, code)
 
 
@@ -53,6 +56,9 @@ def _task(composed: DictConfig) -> float | None:
 
         # The number decides how large a step's batch is: a run that is resumed elsewhere needs the same.
         config.trainer.devices = all_devices(config.trainer.accelerator)
+    if config.search is not None:
+        search(config)
+        return None
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
     if config.resume is not None:

@@ -19,6 +19,7 @@ WITHOUT_EFFECT = (
     "overwrite",
     "paths",
     "resume",
+    "search",  # a run is one training; `deblur.sweeps.search` is about many
     "sweep",
     "trainer.accelerator",
     "trainer.log_every_n_steps",

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from deblur.choices import PRETRAINED, DataColor, listed_names
+from deblur.config.search import Search
 from deblur.config.sections import CHECKED_APART, Number, OpenTarget, Place, Section, Target, allowed, shown
 from deblur.losses import LOSSES
 from deblur.metrics.registry import METRICS
@@ -362,6 +363,9 @@ class TrainConfig(Section):
         None,
         min_length=1,
         description=f"{', '.join(PRETRAINED)}, a run folder, a checkpoint, an exported .safetensors file, or null",
+    )
+    search: Annotated[Search, CHECKED_APART] | None = Field(
+        None, description="a search over ranges of keys: experiment=search, or null"
     )
     resume: Place | None = Field(min_length=1, description="a run folder, or null")
     overwrite: bool = False

@@ -29,10 +29,10 @@ from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.metrics.measuring import mean_results
 from deblur.models.protocol import traits_of
 from deblur.reading import UnusableFile
-from deblur.runs.folder import RunFolder, RunIsDone, end_with_first_process, shared_run_folder, sharing
+from deblur.runs.folder import RunFolder, RunIsDone, RunIsPaused, end_with_first_process, shared_run_folder, sharing
 from deblur.runs.records import LOG_FILE, METRICS_FILE, damage_in, read_metrics, read_status
 from deblur.text import lines
-from deblur.training.callbacks import EpochBar, FolderGuard, History, PublishedHistory, TimeLeft
+from deblur.training.callbacks import EpochBar, FolderGuard, History, Pause, PublishedHistory, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
 from deblur.training.loggers import TensorBoard
 from deblur.training.parts import build_parts
@@ -60,7 +60,9 @@ from deblur.training.summary import (
 log = logging.getLogger(__name__)
 
 
-def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True) -> dict[str, Any]:
+def train(
+    config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True, until: int | None = None
+) -> dict[str, Any]:
     """Train a network, test its best checkpoint, and write everything into the run's folder.
 
     A run that an earlier process left unfinished there resumes from its last checkpoint; a finished one stays as it is.
@@ -71,9 +73,10 @@ def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress
         in_sweep: whether the run tells nothing on the console, and everything in its own files: also that there is no
             such device.
         progress_bar: whether a terminal shows one.
+        until: pause the run after so many epochs; None trains to the end.
 
     Returns:
-        What metrics.json holds; nothing in the further processes of a training on several devices.
+        What metrics.json holds; nothing of a paused run, and in the further processes of a training on several devices.
 
     Raises:
         UserError: for what the user can fix.
@@ -89,7 +92,7 @@ def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress
             logging.disable(logging.WARNING)  # the first process of the run says it all
             end_with_first_process()
             with taken_device(_settled(config.trainer, folder)) as device, _known_warnings_ignored():
-                return _train(config, run, device, bar)
+                return _train(config, run, device, bar, until)
         # Leaving the run folder and closing the log write files as well.
         as_user_errors = partial(_disk_errors_as_user_errors, folder, in_sweep)
         with (
@@ -103,13 +106,15 @@ def train(config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress
             _known_warnings_ignored(),
         ):
             run.note_precision(device.precision)
-            return _train(config, run, device, bar)
+            return _train(config, run, device, bar, until)
     except RunIsDone:
         damage = damage_in(folder)
         if damage is not None:
             raise damage from None
         log.info(f"{folder} is done already.")
         return read_metrics(folder)
+    except RunIsPaused:
+        return {}
     except KeyboardInterrupt as stop:
         again = shlex.quote(f"resume={folder}")
         raise KeyboardInterrupt(f"Stopped. Resume with: python -m deblur.train {again}") from stop
@@ -125,7 +130,9 @@ def _settled(trainer: Trainer, folder: Path) -> Trainer:
         return trainer
 
 
-def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
+def _train(
+    config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool, until: int | None
+) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     if run.is_held:
         remove_partial_files(run.path, is_held=True)
@@ -147,6 +154,8 @@ def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bo
         KeptCheckpoint(run.path, "last"),
         PublishedHistory(history),
     ]
+    if until is not None and until < config.trainer.max_epochs:
+        callbacks.append(Pause(until))
     trainer = _build_trainer(config, run, device, callbacks)
     log.info(f"{'run':<9} {run.path}")
     with stopwatch(seconds, "data"):
