@@ -157,8 +157,8 @@ def _no_range(key: str, content: Any) -> UserError:
     if near:
         return UserError(f"{place}={shown(content)} is no range. Did you mean {above}.{near[0]}?")
     return UserError(
-        f"{place}={shown(content)} is no range: give {place}.log=[1e-4,1e-2], {place}.linear=[0,0.5], {place}.int=[1,8] "
-        f"or {place}.choice=[a,b]."
+        f"{place}={shown(content)} is no range: give {place}.log=[1e-4,1e-2], {place}.linear=[0,0.5], "
+        f"{place}.int=[1,8] or {place}.choice=[a,b]."
     )
 
 

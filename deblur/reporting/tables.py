@@ -181,12 +181,12 @@ def _images_per_second(run: Run) -> float | None:
 
 
 def unfinished_table(sweeps: Sequence[Sweep]) -> TextTable:
-    """Return the runs without a result, and why."""
+    """Return the runs without a result, and why; those that a search has paused are not to have one."""
     rows = [
         (run.sweep, run.name, run.state, str(run.status.get("epoch") or NOTHING), _reason(run))
         for sweep in sweeps
         for run in sweep.runs
-        if not run.measured
+        if not run.measured and run.state != "paused"
     ]
     return TextTable(("sweep", "run", "state", "epochs finished", "error"), rows, texts=5).of_sweeps(sweeps)
 
@@ -252,6 +252,7 @@ def _shown(value: object) -> str:
 def notices(sweeps: Sequence[Sweep], test_settings: Sequence[TestSetting]) -> list[str]:
     """Return what a reader must know before the answer."""
     states = sum((sweep.states for sweep in sweeps), Counter())
+    del states["paused"]  # by a search, which goes on with better ones
     total, runs = states.total(), _measured(sweeps)
     found = []
     if len(runs) < total:

@@ -59,8 +59,8 @@ class RunFolder:
     """The folder of a run that is alive in this process.
 
     As a context manager, it locks the folder, sets the state `running` in status.json and refreshes the heartbeat in
-    a thread. It ends as `done`, `failed`, `interrupted` or `paused`. The operating system releases the lock of a killed process.
-    If the folder is moved, deleted or replaced meanwhile, nothing more is written there.
+    a thread. It ends as `done`, `failed`, `interrupted` or `paused`. The operating system releases the lock of a killed
+    process. If the folder is moved, deleted or replaced meanwhile, nothing more is written there.
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], *, overwrite: bool = False) -> None:

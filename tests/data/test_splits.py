@@ -333,5 +333,4 @@ def test_a_cap_of_a_fold_leaves_training_as_it_is() -> None:
 )
 def test_too_many_folds_are_refused(digests: str, folds: int, groups: str | None, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        for fold in range(folds):
-            split_fold(list(digests), 0, fold, folds, groups=groups)
+        folds_of(list(digests), 0, folds, groups=groups)
