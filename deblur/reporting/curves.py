@@ -73,7 +73,9 @@ def _panels(table: Table, info: MetricInfo) -> FigureFile:
         if is_logarithmic:
             caption += " The scale is logarithmic."
         if any(len(configuration.runs) > 1 for configuration in table.configurations):
-            caption += " Lines are means over the seeds, bands reach from the lowest to the highest seed."
+            repeated = "folds" if any(one.folds is not None for one in table.configurations) else "seeds"
+            extremes = f"from the lowest to the highest {repeated.removesuffix('s')}"
+            caption += f" Lines are means over the {repeated}, bands reach {extremes}."
         what = f"Validation {info.label}"
         alt = f"{what} at the last epoch. {' '.join(alts)}"
         return figure_file(figure, f"curves_{safe_name(info.name)}.png", f"{what} over the epochs", alt, caption)

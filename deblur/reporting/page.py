@@ -144,7 +144,8 @@ def _texts(findings: Findings, searches: Sequence[Search], damages: Sequence[str
         "origins": origin_table(sweeps),
         "commands": [command for sweep in sweeps for command in sweep.commands],
         "runs": run_table(sweeps),
-        "has_seeds": any(len(configuration.done) > 1 for configuration in findings.table.configurations),
+        "has_seeds": any(configuration.seeds > 1 for configuration in findings.table.configurations),
+        "has_folds": any(configuration.folds is not None for configuration in findings.table.configurations),
     }
 
 

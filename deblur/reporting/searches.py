@@ -1,5 +1,6 @@
 """Searches: their trials over the rungs, and over each hyper-parameter."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ PANEL = (2.6, 2.3)  # of a hyper-parameter [inch]
 COLUMNS = 3
 RUNGS_SIZE = (6.0, 3.4)  # [inch]
 LEAST_WIDTH = 5.0  # [inch], which the legend needs
+MARGIN = 0.05  # of a logarithmic axis, beyond each end of the range
 LONGEST_CHOICE = 14  # characters of a tick
 JITTER = 0.08  # of the distance between two choices, by which the points of one are spread
 
@@ -213,7 +215,7 @@ def _over_settings(search: Search) -> "FigureFile":
                 axes.set_xticks(range(len(choices)), labels, rotation=20)
                 axes.set_xlim(-0.5, len(choices) - 0.5)
             elif kind == "log":
-                axes.set_xscale("log")
+                _log_axis(axes, *given)
             axes.set_xlabel(key)
         for axes in panels[len(keys) :]:
             axes.set_axis_off()
@@ -232,6 +234,18 @@ def _over_settings(search: Search) -> "FigureFile":
         )
         name = f"search_{safe_name(search.sweep.name)}_settings.png"
         return figure_file(figure, name, "The value against each hyper-parameter", alt, caption)
+
+
+def _log_axis(axes: Any, low: float, high: float) -> None:
+    """Make an axis logarithmic, with ticks at the powers of ten in its range, or at the ends of a short one."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    powers = [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
+    axes.set_xscale("log")
+    axes.set_xlim(low / (high / low) ** MARGIN, high * (high / low) ** MARGIN)
+    axes.xaxis.set_major_locator(FixedLocator(powers if len(powers) > 1 else [low, high]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _style(search: Search, trial: Trial) -> tuple[str, str]:

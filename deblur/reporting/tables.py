@@ -95,7 +95,8 @@ def test_setting_table(test_settings: Sequence[TestSetting]) -> TextTable:
 def configuration_table(found: Answer) -> TextTable:
     """Return all finished configurations of a test setting, the best first."""
     infos = [PSNR.info, *_others([found.best, *(competitor.configuration for competitor in found.competitors)])]
-    columns = ("network and settings", "seeds", *(info.heading for info in infos), "gain [dB]", "degraded",
+    folds = ("folds",) if found.best.folds is not None else ()
+    columns = ("network and settings", "seeds", *folds, *(info.heading for info in infos), "gain [dB]", "degraded",
                "below the best [dB]", "95 % interval", "significant")  # fmt: skip
     rows = [(*_means(found.best, infos), NOTHING, NOTHING, "best")]
     rows += [
@@ -118,7 +119,8 @@ def _others(configurations: Iterable[Configuration]) -> list[MetricInfo]:
 def _means(configuration: Configuration, infos: Sequence[MetricInfo]) -> tuple[str, ...]:
     return (
         configuration.name,
-        str(len(configuration.done)),
+        str(configuration.seeds),
+        *(() if configuration.folds is None else (f"{configuration.folds[0]} of {configuration.folds[1]}",)),
         *(_over_seeds(configuration, info.name, info.digits) for info in infos),
         _over_seeds(configuration, "gain", "+.2f"),
         number(configuration.average("test.degraded"), ".1%"),
