@@ -122,10 +122,10 @@ class Search(Section):
         """
         found = [self.first_rung]
         if self.first_rung != epochs and self.first_rung * self.eta > epochs:
+            shorter = f"at most {epochs // self.eta}, or " if epochs >= self.eta else ""
             raise UserError(
                 f"search.first_rung={self.first_rung} with search.eta={self.eta} does not fit "
-                f"trainer.max_epochs={epochs}: give {f'at most {epochs // self.eta}, or ' if epochs >= self.eta else ''}"
-                f"{epochs} for trials that all have the full length."
+                f"trainer.max_epochs={epochs}: give {shorter}{epochs} for trials that all have the full length."
             )
         while found[-1] * self.eta <= epochs:
             found.append(found[-1] * self.eta)
