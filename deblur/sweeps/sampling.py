@@ -71,8 +71,10 @@ def _distribution(one: Range) -> "BaseDistribution":
     if isinstance(one, Choice):
         return CategoricalDistribution([shown(value) for value in one.values])  # it takes no lists
     if isinstance(one, LogRange | LinearRange):
-        return FloatDistribution(*map(float, one.values), log=isinstance(one, LogRange))
-    return IntDistribution(*one.values)
+        low, high = map(float, one.values)
+        return FloatDistribution(low, high, log=isinstance(one, LogRange))
+    low, high = one.values
+    return IntDistribution(low, high)
 
 
 def _rounded(value: Any, one: Range) -> Any:

@@ -113,7 +113,7 @@ def test_the_ends_of_all_ranges_are_tried_before_the_first_trial(
     refused: Callable[..., str], override: str, sentence: str
 ) -> None:
     shown = refused("experiment=search", override)
-    assert shown.startswith("The job optimizer.lr=0.0001 model=")
+    assert shown.startswith("The job optimizer.lr=0.0001 ")
     assert sentence in shown
 
 
