@@ -58,17 +58,16 @@ class Configuration:
     @cached_property
     def _by_fold(self) -> list[list[Run]]:
         """The runs that have a result, those of each fold together; without folds, in one list."""
-        found: dict[int, list[Run]] = {}
+        found: dict[tuple[int, int], list[Run]] = {}
         for run in self.done:
-            fold = fold_of(run)
-            found.setdefault(-1 if fold is None else fold, []).append(run)
+            found.setdefault(fold_of(run) or (0, 1), []).append(run)
         return [found[fold] for fold in sorted(found)]
 
     @property
     def folds(self) -> tuple[int, int] | None:
         """How many folds have a result, and into how many the images are divided; None without folds."""
-        of = self.done[0].config.get("data.folds") if self.done else None
-        return None if of is None else (len(self._by_fold), int(of))
+        fold = fold_of(self.done[0]) if self.done else None
+        return None if fold is None else (len(self._by_fold), fold[1])
 
     @property
     def seeds(self) -> int:
@@ -232,10 +231,10 @@ def _by_test_setting(runs: Sequence[Run]) -> list[list[Run]]:
     return sorted(groups, key=lambda group: places[group[0]])
 
 
-def fold_of(run: Run) -> int | None:
-    """Return the fold that a run was tested on; None without folds."""
-    fold = run.config.get("data.fold")
-    return fold if isinstance(fold, int) and run.config.get("data.folds") is not None else None
+def fold_of(run: Run) -> tuple[int, int] | None:
+    """Return the fold that a run was tested on, and how many there are; None without folds."""
+    fold, folds = run.config.get("data.fold"), run.config.get("data.folds")
+    return (fold, folds) if isinstance(fold, int) and isinstance(folds, int) and folds > 1 else None
 
 
 def _fits(group: Sequence[Run], run: Run) -> bool:

@@ -106,7 +106,7 @@ def test_a_search_has_a_name_and_is_no_sweep(refused: Callable[..., str]) -> Non
             "+search.space.model.dropout.linear=[0,2]",
             "model.dropout=2 is not allowed: give a number from 0 to below 1.",
         ),
-        ("search.space.model.choice=[srcnn_915,srcnn_916]", "model=srcnn_916 does not exist"),
+        ("search.space.model.choice=[srcnn_915,srcnn_916]", "srcnn_9535, unrolled. Did you mean srcnn_915?"),
     ],
 )
 def test_the_ends_of_all_ranges_are_tried_before_the_first_trial(

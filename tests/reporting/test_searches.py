@@ -10,6 +10,7 @@ from run_files import write_history, write_report
 
 from deblur.reporting import listing, read_sweep
 from deblur.reporting.searches import read_searches
+from deblur.reporting.tables import NOTHING
 
 Files = Callable[..., Path]
 TRIALS: list[dict[str, Any]] = [
@@ -44,8 +45,8 @@ def test_the_report_has_the_trials_and_the_best_settings(searched: Path, tmp_pat
     assert "- Best settings of grid: optimizer.lr=0.001 model=a, 23.50 dB on the validation images." in text
     assert "- 3 trials, trained until the epochs of the rungs: 2 to 2, 1 to 4; 1 trial failed." in text
     assert "| **1** | **0.001** | **a** | **full length** | **21.00** | **23.50** | **22.50** |" in text
-    assert "| 2 | 0.01 | b | after 2 epochs | 20.00 | – | – |" in text
-    assert "| 3 | 0.1 | a | failed: diverged | – | – | – |" in text
+    assert f"| 2 | 0.01 | b | after 2 epochs | 20.00 | {NOTHING} | {NOTHING} |" in text
+    assert f"| 3 | 0.1 | a | failed: diverged | {NOTHING} | {NOTHING} | {NOTHING} |" in text
     assert "trial 1: 21.00 after 2, 23.50 after 4; trial 2: 20.00 after 2" in text
     for name in ("rungs", "settings"):
         assert (page.parent / f"search_grid_{name}.png").read_bytes().startswith(b"\x89PNG")
