@@ -257,7 +257,7 @@ class SearchRun:
     def _train(self, command: str) -> None:
         wanted, eta = self._search.trials, self._search.eta
         rungs = ", ".join(map(str, self.rungs))
-        say(f"{counted(wanted, 'trial')} in {self.folder}, compared after {rungs} epochs.")
+        say(f"{counted(wanted, 'trial')} in {self.folder}. Rungs [epochs]: {rungs}. Each writes its train.log there.")
         for number in range(wanted):
             if number == len(self.trials):
                 told = [Told(one.settings, one.values.get(self.rungs[0])) for one in self.trials]
@@ -267,7 +267,7 @@ class SearchRun:
         trials = self.trials[:wanted]
         for before, epochs in pairwise(self.rungs):
             kept = self._kept(trials, before, eta)
-            say(f"The best {len(kept)} of {len(trials)} trials after {before} epochs go on to {epochs}.")
+            say(f"Rung of {counted(before, 'epoch')}: the best {len(kept)} of {len(trials)} go on to {epochs} epochs.")
             for trial in kept:
                 self._advance(self.trials.index(trial), epochs, command)
             trials = kept

@@ -49,9 +49,7 @@ def same(first: list[dict[str, torch.Tensor]], second: list[dict[str, torch.Tens
 def searched(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Sweeps:
     """A search that was never interrupted."""
     found = Sweeps(tmp_path_factory.mktemp("searched"), cache_root)
-    code, out, err = found.run(*SEARCH)
-    assert code == 0, err
-    assert "Best of 3 trials: optimizer.lr=" in out
+    assert Workplace(found.place / "outputs", cache_root).train(*SEARCH) == 0
     return found
 
 
@@ -94,19 +92,23 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(searched: Sweeps, tm
     assert killed.files(name) == before
 
 
-def test_failed_trials_do_not_end_a_search(tmp_path: Path, cache_root: Path) -> None:
-    place = Sweeps(tmp_path, cache_root)
-    steep = tuple(word.replace("lr.log=[1e-3,10]", "lr.choice=[1e-3,1e30]") for word in SEARCH)
-    code, out, err = place.run(*steep)
-    assert code == 0, err
-    trials = record(place.folder)["trials"]
+def test_failed_trials_do_not_end_a_search(
+    tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Workplace(tmp_path, cache_root)
+    steep = tuple(
+        word.replace("search.space.optimizer.lr.log=[1e-3,10]", "+search.space.optimizer.lr.choice=[1e-3,1e30]")
+        for word in SEARCH
+    )
+    assert place.train(*steep, "~search.space.optimizer.lr.log") == 0
+    trials = record(tmp_path / "sweeps" / "four")["trials"]
     failed = [one for one in trials if one["settings"]["optimizer.lr"] == "1e+30"]
-    assert failed
-    assert len(failed) < len(trials)
+    assert 0 < len(failed) < len(trials)
     for one in failed:
         assert "The training has diverged" in one["error"]
         assert one["values"] == {}
-    assert "  failed: The training has diverged" in out
-    code, _, err = place.run(*(word.replace("eta=2", "eta=3") for word in steep))
-    assert code == 2
-    assert "was made with other settings (rungs, eta differ)" in err
+    said = capsys.readouterr().out
+    assert "  failed: The training has diverged" in said
+    assert "Best of 3 trials: optimizer.lr=0.001 " in said
+    assert place.train(*steep, "~search.space.optimizer.lr.log", "search.seed=1") == 2
+    assert "was made with other settings (seed differ)" in capsys.readouterr().err
