@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     raise
                 # Each run keeps its own troubles to itself, so this is the launcher's.
                 code = launcher_failed(error)
+        if watch.search is not None:
+            return watch.search.conclude(code)
         return code if watch.sweep is None else conclude(watch.sweep, code)
 
 
@@ -64,6 +66,11 @@ def _task(composed: "DictConfig") -> float | None:
 
         # The number decides how large a step's batch is: a run that is resumed elsewhere needs the same.
         config.trainer.devices = all_devices(config.trainer.accelerator)
+    if config.search is not None:
+        from deblur.sweeps.search import search
+
+        search(config)
+        return None
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
     lengthens = False

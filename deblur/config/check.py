@@ -20,6 +20,7 @@ from deblur.config.build import find_class, path_arguments, refuse_by_name
 from deblur.config.chosen import refuse_unknown_names, refuse_unmeasured_monitors
 from deblur.config.keys import COMMANDS, NEAR, TEXT_KEYS, did_you_mean, nearest, options, question
 from deblur.config.schema import TrainConfig
+from deblur.config.search import RANGES, Search, leaves, refuse_unsearchable
 from deblur.config.sections import OpenTarget, Section, Target, allowed, shown
 from deblur.errors import UserError
 
@@ -73,6 +74,8 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
             f"trainer.devices={train.trainer.devices} is not allowed in a sweep: its runs take one device each, "
             "since every further process of a run would start the whole sweep again. Leave out trainer.devices."
         )
+    if config.get("search") is not None:
+        train.search = _checked_search(config["search"], train)
     _refuse_unknown_kernels(train, degradation)
     if for_training:
         train.model = _with_channels(train.model, train.data)
@@ -91,6 +94,32 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
     train.data = _with_absolute_paths(train.data, trusted)
     train.blur = _identified(train.blur)
     return train
+
+
+def _checked_search(section: Any, train: TrainConfig) -> Search:
+    """Check the settings of a search, and that its trials can be compared.
+
+    Raises:
+        UserError: for a range that is none, a key of the images or the blur, and rungs that do not fit the training.
+    """
+    search = checked_section("search", section, Search)
+    for key, kind, given in leaves(search.space):
+        checked_section(f"search.space.{key}", {kind: given}, RANGES[kind])
+        refuse_unsearchable(key)
+    if not search.space:
+        raise UserError(f"search.space is empty: give {allowed(Search.model_fields['space'])}.")
+    every = train.trainer.check_val_every_n_epoch
+    rungs = search.rungs(train.trainer.max_epochs)
+    if any(rung % every for rung in rungs):
+        raise UserError(
+            f"search.first_rung={search.first_rung} is no multiple of trainer.check_val_every_n_epoch={every}: trials "
+            "are compared after epochs with a validation. Change one of the two."
+        )
+    if train.sweep is None:
+        raise UserError("A search needs a name for its folder: give one with sweep=NAME.")
+    if train.resume is not None:
+        raise UserError("resume=DIR continues one run: leave it out; the same command resumes a search.")
+    return search
 
 
 def _with_absolute_paths(data: schema.Data, trusted: Sequence[str]) -> schema.Data:

@@ -237,11 +237,11 @@ def _quote_text(override: str) -> str:
     if not (key_alone in TEXT_KEYS or is_own) or not equals or _QUOTED.fullmatch(value):
         return override
     if key_alone == "weights" and not os.path.lexists(os.path.expanduser(value)):  # noqa: PTH111 # as below
-        return f"{key}={','.join(_quoted(each, is_path=True) for each in value.split(','))}"
-    return f"{key}={_quoted(value, is_path=key_alone in PATH_KEYS or is_own)}"
+        return f"{key}={','.join(quoted(each, is_path=True) for each in value.split(','))}"
+    return f"{key}={quoted(value, is_path=key_alone in PATH_KEYS or is_own)}"
 
 
-def _quoted(value: str, *, is_path: bool) -> str:
+def quoted(value: str, *, is_path: bool) -> str:
     """Return a text in quotes of Hydra's grammar; null, and what stands in quotes already, as it is."""
     if value == "null" or _QUOTED.fullmatch(value):
         return value

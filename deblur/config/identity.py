@@ -19,6 +19,7 @@ WITHOUT_EFFECT = (
     "overwrite",
     "paths",
     "resume",
+    "search",  # a run is one training; `deblur.sweeps.search` is about many
     "sweep",
     "trainer.accelerator",
     "trainer.log_every_n_steps",
@@ -36,6 +37,8 @@ DEVICES = "trainer.devices"
 _AS_BEFORE: Mapping[str, Sequence[Any]] = {
     "blur.camera": (None,),
     "data.color": ("gray",),
+    "data.fold": (None,),
+    "data.folds": (None,),
     "data.fresh": (False,),
     "model.channels": (None, 1),
     "model.linear_light": (None, False),
@@ -43,6 +46,8 @@ _AS_BEFORE: Mapping[str, Sequence[Any]] = {
 }
 # A family of mixtures that those of earlier versions do not have; without a weight it is never drawn.
 _ADDED_FAMILY = "blur.families.varying"
+
+_FOLDS = ("data.fold", "data.folds")
 
 # How training images are cut and loaded, how many are validated on, and how many may be unreadable; all other keys of
 # the group decide which images are tested on.
@@ -92,7 +97,8 @@ def data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that decide which images a run is tested on, flat: {"data.seed": 0, ...}."""
     data = flatten(config.get("data") or {}, "data.")
     found = {key: value for key, value in data.items() if is_data_setting(key)}
-    return found | {"data.color": color_of(config)} if data else found
+    folds = {key: data.get(key) for key in _FOLDS}  # runs of earlier versions do not have them
+    return found | folds | {"data.color": color_of(config)} if data else found
 
 
 def color_of(config: Mapping[str, Any]) -> str:

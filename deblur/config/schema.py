@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from deblur.choices import PRETRAINED, DataColor, listed_names
+from deblur.config.search import Search
 from deblur.config.sections import CHECKED_APART, Number, OpenTarget, Place, Section, Target, allowed, shown
 from deblur.losses import LOSSES
 from deblur.metrics.registry import METRICS
@@ -126,6 +127,8 @@ class DataSettings(Section):
     """The settings that all data sets share; conf/train.yaml explains them."""
 
     seed: int = Field(ge=0, lt=2**32)
+    folds: int | None = Field(None, ge=2, description="a whole number from 2 up, or null for one division")
+    fold: int | None = Field(None, ge=0, description="a whole number from 0 to data.folds - 1, or null")
     max_bad_fraction: Number = Field(ge=0, le=1)
     patch_size: int | None = Field(ge=1, description="a whole number from 1 up [px], or null for whole images")
     patches_per_image: int = Field(ge=1)
@@ -151,6 +154,25 @@ class DataSettings(Section):
             raise ValueError(
                 f"data.batch_size={self.batch_size} is no multiple of data.patches_per_image={self.patches_per_image}: "
                 "a batch holds all patches of its images. Change one of the two."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fold_of_folds(self) -> "DataSettings":
+        if self.folds is None and self.fold is not None:
+            raise ValueError(
+                f"data.fold={self.fold} needs the number of folds: add data.folds=5, for one, or leave out data.fold."
+            )
+        if self.folds is not None and self.fold is None:
+            every = ",".join(map(str, range(self.folds)))
+            raise ValueError(
+                f"data.folds={self.folds} needs the fold to test on: data.fold=0 takes one, and -m data.fold={every} "
+                "trains one run for each."
+            )
+        if self.folds is not None and self.fold is not None and self.fold >= self.folds:
+            raise ValueError(
+                f"data.fold={self.fold} is not allowed with data.folds={self.folds}: give a whole number from 0 to "
+                f"{self.folds - 1}."
             )
         return self
 
@@ -357,6 +379,9 @@ class TrainConfig(Section):
         None,
         min_length=1,
         description=f"{', '.join(PRETRAINED)}, a run folder, a checkpoint, an exported .safetensors file, or null",
+    )
+    search: Annotated[Search, CHECKED_APART] | None = Field(
+        None, description="a search over ranges of keys: experiment=search, or null"
     )
     resume: Place | None = Field(min_length=1, description="a run folder, or null")
     overwrite: bool = False

@@ -9,6 +9,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -126,6 +127,8 @@ def checked_jobs(config: DictConfig) -> list[tuple[list[str], TrainConfig]]:
             _refuse_sweep_within(config, merged)
             composed = check(merged)
             refuse_trust_in_files(composed.trusted, job)
+            if composed.search is not None:
+                raise UserError("A search is a sweep itself: leave out -m, and give one command for each.")
             if composed.resume is not None:
                 raise UserError("resume=DIR continues one run: leave out -m.")
             if composed.sweep is None:
@@ -134,6 +137,24 @@ def checked_jobs(config: DictConfig) -> list[tuple[list[str], TrainConfig]]:
             raise SweepRefused(" ".join(job), error) from error
         jobs.append((job, composed))
     return jobs
+
+
+def checked_trial(overrides: Sequence[str]) -> TrainConfig:
+    """Compose and check the configuration of the running command with further overrides, as a run alone.
+
+    Args:
+        overrides: of one trial of its search.
+
+    Raises:
+        Exception: of the user's mistakes, as `checked_jobs` wraps them.
+    """
+    hydra = HydraConfig.get()
+    given = [*hydra.overrides.hydra, *hydra.overrides.task, *overrides]
+    config = check(
+        GlobalHydra.instance().config_loader().load_configuration(str(hydra.job.config_name), given, RunMode.RUN)
+    )
+    config.search = None
+    return config
 
 
 def _refuse_sweep_within(sweep: DictConfig, job: DictConfig) -> None:

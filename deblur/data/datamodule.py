@@ -31,7 +31,7 @@ from deblur.data.pairs import open_images
 from deblur.data.patches import EpochSampler, TrainingDataset, collate_patches
 from deblur.data.sizes import fitting, large_enough, nothing_left
 from deblur.data.sources import ImageSource, source_of
-from deblur.data.splits import Kind, Splits, split
+from deblur.data.splits import Kind, Splits, split, split_fold
 from deblur.errors import UserError
 from deblur.text import counted
 
@@ -128,12 +128,19 @@ class DeblurDataModule(L.LightningDataModule):
         Raises:
             UserError: There are too few images.
         """
-        return split(
-            self.images.digests,
-            self._settings.seed,
-            max_val=self._settings.max_val_images,
-            max_test=self._settings.max_test_images,
-            groups=self.source.groups(self.images.names),
+        settings, digests = self._settings, self.images.digests
+        max_val, max_test = settings.max_val_images, settings.max_test_images
+        groups = self.source.groups(self.images.names)
+        if settings.fold is None or settings.folds is None:
+            return split(digests, settings.seed, max_val=max_val, max_test=max_test, groups=groups)
+        return split_fold(
+            digests,
+            settings.seed,
+            settings.fold,
+            settings.folds,
+            max_val=max_val,
+            max_test=max_test,
+            groups=groups,
         )
 
     @property

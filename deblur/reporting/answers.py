@@ -59,6 +59,34 @@ def mean_interval(values: NDArray[np.float64]) -> Interval | None:
     return Interval(float(found.low), float(found.high))
 
 
+def fold_interval(means: Sequence[float], folds: int) -> Interval | None:
+    """Return the 95 % interval of the mean over folds by Student's distribution, corrected for shared training images.
+
+    Args:
+        means: one number per fold that has a result.
+        folds: into how many the images are divided. Two trainings share most of their images, so that the variance of
+            the mean is larger than that of independent ones: by the ratio of test to other images, as Nadeau and
+            Bengio (2003, Inference for the generalization error) estimate it.
+
+    Returns:
+        None with fewer than two folds.
+    """
+    from scipy.stats import t
+
+    count = len(means)
+    if count < 2:
+        return None
+    half = t.ppf((1 + CONFIDENCE) / 2, count - 1) * math.sqrt((1 / count + 1 / (folds - 1)) * np.var(means, ddof=1))
+    return Interval(float(np.mean(means) - half), float(np.mean(means) + half))
+
+
+def _interval_of(configuration: Configuration, values: Values) -> Interval | None:
+    """Return the interval of a mean of one number per test image, over the folds if there are any."""
+    if configuration.folds is None:
+        return mean_interval(values)
+    return fold_interval(configuration.each_fold(values), configuration.folds[1]) if values.size else None
+
+
 @dataclass(frozen=True)
 class Competitor:
     """Another configuration than the best, compared with it image by image."""
@@ -145,13 +173,14 @@ def answer(test_setting: TestSetting) -> Answer | None:
     best = _best(test_setting.done)
     competitors = [_competitor(best, configuration) for configuration in test_setting.done if configuration is not best]
     competitors.sort(key=lambda competitor: math.inf if competitor.difference is None else competitor.difference)
-    psnr, gain = (mean_interval(best.per_image(key)) for key in ("psnr", "gain"))
+    psnr, gain = (_interval_of(best, best.per_image(key)) for key in ("psnr", "gain"))
     return Answer(test_setting, best, psnr, gain, competitors)
 
 
 def _best(configurations: Sequence[Configuration]) -> Configuration:
     """Return the configuration of the highest mean PSNR over images finite in all configurations, else over its own."""
-    if len({configuration.images for configuration in configurations}) == 1:
+    has_folds = any(configuration.folds is not None for configuration in configurations)
+    if not has_folds and len({configuration.images for configuration in configurations}) == 1:
         values = np.array([configuration.per_image("psnr") for configuration in configurations])
         common = np.isfinite(values).all(axis=0)
         if common.any():
@@ -161,6 +190,9 @@ def _best(configurations: Sequence[Configuration]) -> Configuration:
 
 def _competitor(best: Configuration, configuration: Configuration) -> Competitor:
     differences = paired(best, configuration)
+    if differences.size and best.folds is not None:
+        every = best.per_image("psnr") - configuration.per_image("psnr")
+        return Competitor(configuration, float(np.mean(best.each_fold(every))), _interval_of(best, every))
     if differences.size:
         return Competitor(configuration, float(np.mean(differences)), mean_interval(differences))
     means = best.mean("psnr"), configuration.mean("psnr")

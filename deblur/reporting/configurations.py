@@ -32,7 +32,10 @@ SAME_INPUT = 0.01  # [dB] by which the blurred images of two runs may differ and
 
 @dataclass(frozen=True)
 class Configuration:
-    """A network trained in one way, on one test setting; its runs differ in their seeds."""
+    """A network trained in one way, on one test setting; its runs differ in their seeds, and in their folds.
+
+    With folds, each fold has test images of its own, and means are over the folds.
+    """
 
     model: str
     hyperparameters: str  # the other settings that vary, such as `lr 0.001`; may be empty
@@ -50,22 +53,52 @@ class Configuration:
 
     @cached_property
     def images(self) -> tuple[str, ...]:
-        """The names of the test images."""
-        return tuple(self.done[0].images) if self.done else ()
+        """The names of the test images, fold by fold."""
+        return tuple(name for runs in self._by_fold for name in runs[0].images)
+
+    @cached_property
+    def _by_fold(self) -> list[list[Run]]:
+        """The runs that have a result, those of each fold together; without folds, in one list."""
+        found: dict[tuple[int, int], list[Run]] = {}
+        for run in self.done:
+            found.setdefault(fold_of(run) or (0, 1), []).append(run)
+        return [found[fold] for fold in sorted(found)]
+
+    @property
+    def folds(self) -> tuple[int, int] | None:
+        """How many folds have a result, and into how many the images are divided; None without folds."""
+        fold = fold_of(self.done[0]) if self.done else None
+        return None if fold is None else (len(self._by_fold), fold[1])
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds have a result; with folds, the largest number of a fold."""
+        return max(map(len, self._by_fold), default=0)
 
     def per_image(self, key: str) -> Values:
         """Return the value of each test image, averaged over the seeds; nan if one was infinite."""
-        values = self._each_seed(key)
-        return values.mean(axis=0) if values.size else np.empty(0)
+        each = [self._each_seed(key, runs) for runs in self._by_fold]
+        if not each or not all(values.size for values in each):
+            return np.empty(0)
+        return np.concatenate([values.mean(axis=0) for values in each])
 
-    def _each_seed(self, key: str) -> Values:
-        """Return the value of each test image with each seed; none if a run has not measured it."""
-        values = [[run.images[name].get(key) for name in self.images] for run in self.done if run.images]
+    def _each_seed(self, key: str, runs: Sequence[Run]) -> Values:
+        """Return the value of each test image of a fold with each seed; none if a run has not measured it."""
+        values = [[run.images[name].get(key) for name in runs[0].images] for run in runs if run.images]
         return np.empty(0) if any(None in seed for seed in values) else np.array(values)
 
+    def each_fold(self, values: Values) -> list[float]:
+        """Return the mean of each fold of one number per test image; those that are not finite are left out."""
+        ends = np.cumsum([len(runs[0].images) for runs in self._by_fold])
+        parts = [part[np.isfinite(part)] for part in np.split(values, ends[:-1])]
+        return [float(np.mean(part)) for part in parts if part.size]
+
     def mean(self, key: str) -> float | None:
-        """Return the mean over test images and seeds."""
+        """Return the mean over test images and seeds; with folds, over the means of the folds."""
         values = self.per_image(key)
+        if self.folds is not None and values.size:
+            means = self.each_fold(values)
+            return float(np.mean(means)) if means else self.average(f"test.{key}")
         finite = values[np.isfinite(values)]
         return float(np.mean(finite)) if finite.size else self.average(f"test.{key}")
 
@@ -80,9 +113,12 @@ class Configuration:
     def deviation(self, key: str) -> float | None:
         """Return the standard deviation over seeds of the means; None with fewer than two seeds.
 
-        The means are those of `mean`, over the images that are finite for all seeds.
+        The means are those of `mean`, over the images that are finite for all seeds. With folds, it is that over folds.
         """
-        values = self._each_seed(key)
+        if self.folds is not None:
+            means = self.each_fold(self.per_image(key)) if self.per_image(key).size else []
+            return float(np.std(means, ddof=1)) if len(means) > 1 else None
+        values = self._each_seed(key, self.done)
         finite = np.isfinite(values).all(axis=0) if values.size else np.empty(0)
         known = list(values[:, finite].mean(axis=1)) if finite.any() else self._numbers(f"test.{key}")
         return float(np.std(known, ddof=1)) if len(known) > 1 else None
@@ -194,9 +230,8 @@ def _order(sweeps: Sequence[Sweep]) -> Callable[[Run], tuple[Any, ...]]:
 def _by_test_setting(runs: Sequence[Run]) -> list[list[Run]]:
     groups: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: not run.images):  # those with images first: they define a test setting
-        fits = have_same_images if run.images else _may_have_same_images
         for group in groups:
-            if not varying([blur_settings(group[0]), blur_settings(run)]) and fits(group[0], run):
+            if not varying([blur_settings(group[0]), blur_settings(run)]) and _fits(group, run):
                 group.append(run)
                 break
         else:
@@ -205,6 +240,28 @@ def _by_test_setting(runs: Sequence[Run]) -> list[list[Run]]:
     for group in groups:
         group.sort(key=places.__getitem__)
     return sorted(groups, key=lambda group: places[group[0]])
+
+
+def fold_of(run: Run) -> tuple[int, int] | None:
+    """Return the fold that a run was tested on, and how many there are; None without folds."""
+    fold, folds = run.config.get("data.fold"), run.config.get("data.folds")
+    return (fold, folds) if isinstance(fold, int) and isinstance(folds, int) and folds > 1 else None
+
+
+def _fits(group: Sequence[Run], run: Run) -> bool:
+    """Return whether a run belongs to a test setting: it has its images, or another fold of them."""
+    same_fold = next((one for one in group if fold_of(one) == fold_of(run)), None)
+    if same_fold is None:
+        return _are_folds(group[0], run)
+    return (have_same_images if run.images else _may_have_same_images)(same_fold, run)
+
+
+def _are_folds(one: Run, other: Run) -> bool:
+    """Return whether two runs were tested on folds of one division of the same images."""
+    if fold_of(one) is None or fold_of(other) is None or len({one.fingerprint, other.fingerprint} - {None}) > 1:
+        return False
+    each = [{key: value for key, value in image_settings(run).items() if key != "data.fold"} for run in (one, other)]
+    return not varying(each)
 
 
 def have_same_images(one: Run, other: Run) -> bool:
@@ -228,7 +285,15 @@ def _test_setting_labels(labels: Sequence[str], groups: Sequence[Sequence[Run]])
     for label in {label for label in labels if labels.count(label) > 1}:
         alike = [index for index, other in enumerate(labels) if other == label]
         images = [image_settings(groups[index][0]) for index in alike]
-        shown = ("data.color", "data.max_images", "data.seed", "data.boundary", "data.eval_crop", "data.name")
+        shown = (
+            "data.color",
+            "data.max_images",
+            "data.seed",
+            "data.folds",
+            "data.boundary",
+            "data.eval_crop",
+            "data.name",
+        )
         varied = [key for key in varying(images) if key in shown]
         ways = (
             [describe(one, varied) for one in images],

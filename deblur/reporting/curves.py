@@ -117,7 +117,9 @@ def _panels(table: Table, shown: _Quantity) -> FigureFile:
         if is_logarithmic:
             caption += " The scale is logarithmic."
         if any(len(configuration.runs) > 1 for configuration in table.configurations):
-            caption += " Lines are means over the seeds, bands reach from the lowest to the highest seed."
+            repeated = "folds" if any(one.folds is not None for one in table.configurations) else "seeds"
+            extremes = f"from the lowest to the highest {repeated.removesuffix('s')}"
+            caption += f" Lines are means over the {repeated}, bands reach {extremes}."
         alt = f"{shown.title} at the last epoch. {' '.join(alts)}"
         file = f"curves_{safe_name(shown.name)}.png"
         return figure_file(figure, file, f"{shown.title} over the epochs", alt, caption)

@@ -108,11 +108,11 @@ def _best_of_each_model(answer: Answer) -> list[Configuration]:
 
 def _draw(sample: _Sample, configurations: Sequence[Configuration], grid: NDArray[np.object_], kind: str) -> str:
     """Draw an image and its details, and return its numbers in words."""
-    run = configurations[0].done[0]
+    run = _run_with(configurations[0], sample)
     blurred, sharp = _read(run, sample, "blurred"), _read(run, sample, "sharp")
     columns = [("blurred", blurred, run.images[sample.name]["input_psnr"])]
     for configuration in configurations:
-        shown = configuration.done[0]
+        shown = _run_with(configuration, sample)
         psnr = shown.images.get(sample.name, {}).get("psnr", np.nan)
         columns.append((configuration.name.replace(", ", "\n"), _read(shown, sample, "restored"), psnr))
     columns.append(("sharp", sharp, np.nan))
@@ -128,6 +128,11 @@ def _draw(sample: _Sample, configurations: Sequence[Configuration], grid: NDArra
             _show(whole, detail, image, crop)
     grid[0, 0].set_title(f"{sample.name[:40]}\n{grid[0, 0].get_title()}", fontsize=8)
     return f"{sample.name}, {kind} gain ({sample.gain:+.2f} dB): {', '.join(numbers)}."
+
+
+def _run_with(configuration: Configuration, sample: _Sample) -> Run:
+    """Return the first run that was tested on an image: with folds, not every run was."""
+    return next((run for run in configuration.done if sample.name in run.images), configuration.done[0])
 
 
 def _show(whole: Axes, detail: Axes, image: Pixels, crop: tuple[int, int, int] | None) -> None:

@@ -19,6 +19,8 @@ _IMAGES = (
     "data.boundary",
     "data.color",
     "data.eval_crop",
+    "data.fold",
+    "data.folds",
     "data.group_by",
     "data.leaves",
     "data.max_bad_fraction",

@@ -53,7 +53,8 @@ def listing(root: Path) -> Lines:
         columns = ("run", "state", "restored [dB]", "gain [dB]", "ended (UTC)")
         parts.append(fitted_table("single runs", columns, [_run_row(run) for run in runs]))
     if sweeps:
-        states = [state for state in STATES if state != "damaged" or any(sweep.states["damaged"] for sweep in sweeps)]
+        rare = ("damaged", "paused")
+        states = [state for state in STATES if state not in rare or any(sweep.states[state] for sweep in sweeps)]
         rows = [
             (sweep.name, *(str(sweep.states[state] or NOTHING) for state in states), _ended(sweep.runs))
             for sweep in sweeps

@@ -15,6 +15,7 @@ from deblur.reporting.answers import Answer, answer
 from deblur.reporting.configurations import Table, arrange
 from deblur.reporting.latex import latex_tables
 from deblur.reporting.results import Row, Sweep, read_sweep, rows_of
+from deblur.reporting.searches import Search, read_searches, search_figures
 from deblur.reporting.tables import (
     TextTable,
     answer_table,
@@ -82,8 +83,9 @@ def write_findings(findings: Findings, output: Path, *, grids: bool, vector: boo
     from deblur.reporting.figures import VECTOR_KINDS
 
     damages = [damage for sweep in findings.sweeps for damage in sweep.damages]
-    figures = _figures(findings, grids, damages)
-    content = _texts(findings, damages) | figures | {"has_vector": vector and any(figures.values())}
+    searches = read_searches(findings.sweeps, damages)
+    figures = _figures(findings, searches, grids, damages)
+    content = _texts(findings, searches, damages) | figures | {"has_vector": vector and any(figures.values())}
     remove_partial_files(output)
     write_csv(output / RESULTS_FILE, _rows(findings))
     if (output / PAGE_FILE).is_file():  # of an earlier report, whose images may be others
@@ -104,7 +106,9 @@ def write_findings(findings: Findings, output: Path, *, grids: bool, vector: boo
     return output / PAGE_FILE, damages
 
 
-def _figures(findings: Findings, with_grids: bool, damages: list[str]) -> dict[str, list["FigureFile"]]:
+def _figures(
+    findings: Findings, searches: Sequence[Search], with_grids: bool, damages: list[str]
+) -> dict[str, list["FigureFile"]]:
     """Draw all figures; those of damaged files are left out, and `damages` gets a sentence for each."""
     from deblur.reporting.curves import curves
     from deblur.reporting.figures import filter_figures, tradeoff
@@ -125,6 +129,7 @@ def _figures(findings: Findings, with_grids: bool, damages: list[str]) -> dict[s
         matrices += drawn(partial(matrices_of, sweep.folder, f"matrix_{number}.png", name))
         filters += drawn(partial(filter_figures, sweep.folder, findings.table.test_settings))
     return {
+        "search_figures": search_figures(searches),
         "curves": curves(findings.table),
         "gains": heatmap(findings.table),
         "tradeoff": tradeoff(findings.table),
@@ -134,7 +139,7 @@ def _figures(findings: Findings, with_grids: bool, damages: list[str]) -> dict[s
     }
 
 
-def _texts(findings: Findings, damages: Sequence[str]) -> dict[str, Any]:
+def _texts(findings: Findings, searches: Sequence[Search], damages: Sequence[str]) -> dict[str, Any]:
     sweeps, test_settings, answers = findings.sweeps, findings.table.test_settings, findings.answers
     compared = [found for found in answers if found.competitors]
     return {
@@ -144,6 +149,7 @@ def _texts(findings: Findings, damages: Sequence[str]) -> dict[str, Any]:
         "notices": [*notices(sweeps, test_settings), *damages],
         "sentences": [found.sentence for found in answers],
         "answers": answer_table(answers),
+        "searches": searches,
         "comparisons": [(found.test_setting.heading, configuration_table(found)) for found in compared],
         "extremes": extremes_table(answers),
         "cost": cost_table(test_settings),
@@ -153,7 +159,8 @@ def _texts(findings: Findings, damages: Sequence[str]) -> dict[str, Any]:
         "runs": run_table(sweeps),
         "latex_file": LATEX_FILE,
         "results_file": RESULTS_FILE,
-        "has_seeds": any(len(configuration.done) > 1 for configuration in findings.table.configurations),
+        "has_seeds": any(configuration.seeds > 1 for configuration in findings.table.configurations),
+        "has_folds": any(configuration.folds is not None for configuration in findings.table.configurations),
     }
 
 

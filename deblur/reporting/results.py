@@ -30,7 +30,7 @@ from deblur.runs.states import state_of
 Row = dict[str, Any]
 RunState = State | Literal["missing", "damaged"]
 
-STATES: tuple[RunState, ...] = ("done", "running", "interrupted", "failed", "missing", "damaged")
+STATES: tuple[RunState, ...] = ("done", "running", "interrupted", "failed", "missing", "damaged", "paused")
 _NEEDED = ("model._target_", "blur._target_", "optimizer.lr", "seed")  # of a configuration
 
 

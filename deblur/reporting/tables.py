@@ -109,7 +109,8 @@ def test_setting_table(test_settings: Sequence[TestSetting]) -> TextTable:
 def configuration_table(found: Answer) -> TextTable:
     """Return all finished configurations of a test setting, the best first."""
     infos = [PSNR.info, *_others([found.best, *(competitor.configuration for competitor in found.competitors)])]
-    columns = ("configuration", "seeds", *(info.heading for info in infos), "gain [dB]", "degraded",
+    folds = ("folds",) if found.best.folds is not None else ()
+    columns = ("configuration", "seeds", *folds, *(info.heading for info in infos), "gain [dB]", "degraded",
                "below the best [dB]", "95 % interval", "significant")  # fmt: skip
     rows = [(*_means(found.best, infos), NOTHING, NOTHING, "best")]
     rows += [
@@ -132,7 +133,8 @@ def _others(configurations: Iterable[Configuration]) -> list[MetricInfo]:
 def _means(configuration: Configuration, infos: Sequence[MetricInfo]) -> tuple[str, ...]:
     return (
         configuration.name,
-        str(len(configuration.done)),
+        str(configuration.seeds),
+        *(() if configuration.folds is None else (f"{configuration.folds[0]} of {configuration.folds[1]}",)),
         *(over_seeds(configuration, info.name, info.digits) for info in infos),
         over_seeds(configuration, "gain", "+.2f"),
         number(configuration.average("test.degraded"), ".1%"),
@@ -195,12 +197,12 @@ def _images_per_second(run: Run) -> float | None:
 
 
 def unfinished_table(sweeps: Sequence[Sweep]) -> TextTable:
-    """Return the runs without a result, and why."""
+    """Return the runs without a result, and why; those that a search has paused are not to have one."""
     rows = [
         (run.sweep, run.name, run.state, str(run.status.get("epoch") or NOTHING), _reason(run))
         for sweep in sweeps
         for run in sweep.runs
-        if not run.measured
+        if not run.measured and run.state != "paused"
     ]
     return TextTable(("sweep", "run", "state", "epochs finished", "error"), rows, texts=5).of_sweeps(sweeps)
 
@@ -266,6 +268,7 @@ def _shown(value: object) -> str:
 def notices(sweeps: Sequence[Sweep], test_settings: Sequence[TestSetting]) -> list[str]:
     """Return what a reader must know before the answer."""
     states = sum((sweep.states for sweep in sweeps), Counter())
+    del states["paused"]  # by a search, which goes on with better ones
     total, runs = states.total(), _measured(sweeps)
     found = []
     if len(runs) < total:

@@ -10,7 +10,7 @@ from deblur.text import counted
 PLACES: Final = ("data.root", "data.sharp", "data.blurred", "blur.path")
 """Settings that are paths on one machine, of which texts show the last name only."""
 
-ITEMS: Final = ("data", "seed", "images", "boundary", "crop", "fingerprint", "blur", "camera", "noise", "JPEG")
+ITEMS: Final = ("data", "seed", "fold", "images", "boundary", "crop", "fingerprint", "blur", "camera", "noise", "JPEG")
 """The items of `conditions_of`, in this order."""
 BLUR_ITEMS: Final = ("blur", "camera", "noise", "JPEG")
 IMAGE_ITEMS: Final = tuple(item for item in ITEMS if item not in BLUR_ITEMS)
@@ -44,6 +44,7 @@ def conditions_of(
     texts = (
         _data_text(data) if data else "",
         f"seed {data['seed']}" if "seed" in data else "",
+        f"fold {data['fold']} of {data['folds']}" if data.get("folds") else "",
         _counts(counts or {}),
         f"{data.get('boundary', 'symmetric')} boundary" if data else "",  # the only one of older versions
         ("" if "eval_crop" not in data else f"center crop of {crop} px" if crop else "whole images"),

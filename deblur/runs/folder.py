@@ -48,12 +48,16 @@ class RunIsDone(Exception):
     """The run is finished already."""
 
 
+class RunIsPaused(Exception):
+    """The run has finished as many epochs as it was asked for, and can be resumed."""
+
+
 class RunFolder:
     """The folder of a run that is alive in this process.
 
     As a context manager, it locks the folder, sets the state `running` in status.json and refreshes the heartbeat in
-    a thread. It ends as `done`, `failed` or `interrupted`. The operating system releases the lock of a killed process.
-    If the folder is moved, deleted or replaced meanwhile, nothing more is written there.
+    a thread. It ends as `done`, `failed`, `interrupted` or `paused`. The operating system releases the lock of a killed
+    process. If the folder is moved, deleted or replaced meanwhile, nothing more is written there.
     """
 
     def __init__(
@@ -124,6 +128,8 @@ class RunFolder:
         self._heart.join()
         is_stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         state: State = "done" if error is None else "interrupted" if is_stopped else "failed"
+        if isinstance(error, RunIsPaused):
+            state = "paused"
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         self._status |= {"state": state, "ended": _now(), "heartbeat": _now()}
         self._status["error"] = reason if state == "failed" else None

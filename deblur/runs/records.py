@@ -25,13 +25,15 @@ from deblur.reading import (
     read_yaml,
 )
 
-State = Literal["running", "done", "failed", "interrupted"]
+State = Literal["running", "done", "failed", "interrupted", "paused"]
 
 STATUS_FILE = "status.json"
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 IMAGES_FILE = "images.csv"
 SWEEP_FILE = "sweep.json"  # in the folder of a sweep
+SEARCH_FOLDER = "search"  # in the folder of a sweep that is a search
+SEARCH_FILE = "search.json"  # in that folder
 LOG_FILE = "train.log"
 SAMPLES_FOLDER = "samples"
 
@@ -40,6 +42,7 @@ INPUT = "input_"  # prefix of a metric's name for its value of the blurred image
 _MOST_EPOCHS = 10**9
 CURE = "restore the file from a copy, or train the run again (in a sweep: with overwrite=true)"
 CURE_OF_SWEEP = "delete the file, and the sweep's command writes it again"
+CURE_OF_SEARCH = "delete the file, and the search's command writes it again from its runs"
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Scalar = _Number | bool | str | None
@@ -112,6 +115,24 @@ class _Sweep(_Record):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
+class _Trial(_Record):
+    settings: dict[str, _Scalar]
+    run: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
+    values: dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], _Number] = Field(default_factory=dict)
+    error: str | None = None
+
+
+class _Search(_Record):
+    trials: list[_Trial]
+    rungs: list[Annotated[int, Field(ge=1, lt=_MOST_EPOCHS)]] = Field(min_length=1)
+    eta: Annotated[int, Field(ge=2)]
+    wanted: Annotated[int, Field(ge=1)]
+    seed: int
+    space: dict[str, dict[str, list[Any]]]
+    common: dict[str, Any]
+    optuna: str | None = None
+
+
 class _Group(_Record):
     target: str | None = Field(None, alias="_target_")
     name: str | None = None
@@ -176,6 +197,11 @@ def read_sweep_file(folder: Path) -> dict[str, Any]:
         if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
             raise damaged(path, f"{name} is no name of a run", CURE_OF_SWEEP)
     return content
+
+
+def read_search_file(sweep: Path) -> dict[str, Any]:
+    """Read the search.json of a sweep that is a search."""
+    return _read_record(sweep / SEARCH_FOLDER / SEARCH_FILE, _Search, CURE_OF_SEARCH)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from statistics import mean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deblur.console import duration, say
 from deblur.processes import command_environment
@@ -14,6 +14,9 @@ from deblur.reading import UnusableFile
 from deblur.runs.records import read_history, read_metrics
 from deblur.sweeps.sweep import ISSUED, Job, Sweep, known_status
 from deblur.text import counted
+
+if TYPE_CHECKING:
+    from deblur.sweeps.search import SearchRun
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _ENDED = ("done", "failed", "interrupted")
@@ -27,12 +30,14 @@ class Watch:
     Attributes:
         argv: of the command.
         sweep: None until it starts.
+        search: that the command runs in place of a sweep; it is not watched.
     """
 
     def __init__(self, argv: Sequence[str]) -> None:
         """Wait for a sweep to start."""
         self.argv = argv
         self.sweep: Sweep | None = None
+        self.search: SearchRun | None = None
         self._still: dict[Job, Mapping[str, Any]] = {}  # the last status of each run that has not ended
         self._at_once = 1
         self._over = threading.Event()

@@ -203,7 +203,7 @@ def conclude(sweep: Sweep, code: int) -> int:
             say(f"{alive}: jobs of a cluster end by themselves, or with scancel.")
         return code
     if states["missing"] < len(sweep.jobs):  # else no run could start, and the reason has been shown
-        code = _report(sweep, code)
+        code = write_report(sweep.folder, code)
     if states["running"]:
         alive = counted(states["running"], "run is alive in another process", "runs are alive in other processes")
         say(f"{alive}; this command did not wait for {'it' if states['running'] == 1 else 'them'}.")
@@ -225,18 +225,27 @@ def _state(job: Job) -> str:
     return state_of(job.folder) or "missing"
 
 
-def _report(sweep: Sweep, code: int) -> int:
+def write_report(folder: Path, code: int) -> int:
+    """Show the runs of a sweep and write its report.
+
+    Args:
+        folder: of the sweep.
+        code: the exit code so far.
+
+    Returns:
+        The exit code: the one so far, or 1 if that is 0 and the report could not be written; 130 after Ctrl-C.
+    """
     from deblur.reporting import findings_of, read_sweep, sweep_table, write_findings  # drawing is slow to import
 
     try:
-        found = read_sweep(sweep.folder)
+        found = read_sweep(folder)
         say(sweep_table(found))
         findings = findings_of([found])
         if findings.answers:
             say(lines("", paragraphs(*(one.sentence for one in findings.answers))))
-        page, damages = write_findings(findings, sweep.folder / "report", grids=True)
+        page, damages = write_findings(findings, folder / "report", grids=True)
     except KeyboardInterrupt:
-        say_stopped(f"Stopped. The report can be made with: python -m deblur.report {sweep.folder.name}")
+        say_stopped(f"Stopped. The report can be made with: python -m deblur.report {folder.name}")
         return EXIT_INTERRUPTED
     except Exception as error:  # which must not hide that the runs are done
         reason = str(error) if isinstance(error, UserError) else repr(error)
@@ -246,5 +255,5 @@ def _report(sweep: Sweep, code: int) -> int:
         return code or EXIT_INCOMPLETE
     for damage in damages:
         say_error(damage)
-    say(lines(f"The report is {page}", f"Curves and images: tensorboard --logdir {sweep.folder}"))
+    say(lines(f"The report is {page}", f"Curves and images: tensorboard --logdir {folder}"))
     return code

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from deblur.console import duration
 from deblur.data.datamodule import DeblurDataModule
 from deblur.files import write_csv
-from deblur.runs.folder import RunFolder
+from deblur.runs.folder import RunFolder, RunIsPaused
 from deblur.runs.records import HISTORY_FILE
 from deblur.text import counted
 from deblur.training.checkpoints import PROGRESS
@@ -136,6 +136,27 @@ class PublishedHistory(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write them."""
         self._history.publish(trainer)
+
+
+class Pause(Checkpoint):
+    """Pauses a run after some of its epochs. It comes last: the epoch's checkpoints and files are written by then.
+
+    The trainer knows nothing of it, so that learning-rate schedules are laid out for the full length.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        """Choose after how many epochs."""
+        self._epochs = epochs
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """End the training, unless it ends with this epoch by itself.
+
+        Raises:
+            RunIsPaused: after the last of these epochs.
+        """
+        if trainer.current_epoch + 1 >= self._epochs and not trainer.should_stop:
+            log.info(f"Paused after epoch {trainer.current_epoch + 1} of {trainer.max_epochs}.")
+            raise RunIsPaused
 
 
 class FolderGuard(Callback):

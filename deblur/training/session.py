@@ -31,10 +31,10 @@ from deblur.metrics.measuring import mean_results
 from deblur.models.protocol import traits_of
 from deblur.processes import end_with_first_process, shared_run_folder, sharing
 from deblur.reading import UnusableFile
-from deblur.runs.folder import RunFolder, RunIsDone
+from deblur.runs.folder import RunFolder, RunIsDone, RunIsPaused
 from deblur.runs.paths import output_root_of, run_name
 from deblur.runs.records import LOG_FILE, METRICS_FILE, damage_in, read_metrics, read_status
-from deblur.training.callbacks import EpochBar, FolderGuard, History, PublishedHistory, TimeLeft
+from deblur.training.callbacks import EpochBar, FolderGuard, History, Pause, PublishedHistory, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
 from deblur.training.loggers import RunLogger, RunPlace, TensorBoard
 from deblur.training.parts import build_parts
@@ -63,7 +63,13 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    config: TrainConfig, folder: Path, *, in_sweep: bool = False, progress_bar: bool = True, lengthen: bool = False
+    config: TrainConfig,
+    folder: Path,
+    *,
+    in_sweep: bool = False,
+    progress_bar: bool = True,
+    lengthen: bool = False,
+    until: int | None = None,
 ) -> dict[str, Any]:
     """Train a network, test its best checkpoint, and write everything into the run's folder.
 
@@ -76,9 +82,10 @@ def train(
             such device.
         progress_bar: whether a terminal shows one.
         lengthen: whether the run in the folder, which differs in having fewer epochs, is made longer.
+        until: pause the run after so many epochs; None trains to the end.
 
     Returns:
-        What metrics.json holds; nothing in the further processes of a training on several devices.
+        What metrics.json holds; nothing of a paused run, and in the further processes of a training on several devices.
 
     Raises:
         UserError: for what the user can fix.
@@ -94,7 +101,7 @@ def train(
             logging.disable(logging.WARNING)  # the first process of the run says it all
             end_with_first_process()
             with taken_device(_settled(config.trainer, folder)) as device, _known_warnings_ignored():
-                return _train(config, run, device, bar)
+                return _train(config, run, device, bar, until)
         # Leaving the run folder and closing the log write files as well.
         as_user_errors = partial(_disk_errors_as_user_errors, folder, in_sweep)
         with (
@@ -108,13 +115,15 @@ def train(
             _known_warnings_ignored(),
         ):
             run.note_precision(device.precision)
-            return _train(config, run, device, bar)
+            return _train(config, run, device, bar, until)
     except RunIsDone:
         damage = damage_in(folder)
         if damage is not None:
             raise damage from None
         log.info(f"{folder} is done already.")
         return read_metrics(folder)
+    except RunIsPaused:
+        return {}
     except KeyboardInterrupt as stop:
         again = shlex.quote(f"resume={folder}")
         raise KeyboardInterrupt(f"Stopped. Resume with: python -m deblur.train {again}") from stop
@@ -130,19 +139,21 @@ def _settled(trainer: Trainer, folder: Path) -> Trainer:
         return trainer
 
 
-def _train(config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool) -> dict[str, Any]:
+def _train(
+    config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool, until: int | None
+) -> dict[str, Any]:
     loggers: list[Logger] = []
     try:
-        return _trained(config, run, device, progress_bar, loggers)
+        return _trained(config, run, device, progress_bar, loggers, until)
     except BaseException as error:
         for logger in loggers:
             if isinstance(logger, RunLogger):
-                logger.abandon(is_stopped=isinstance(error, KeyboardInterrupt | SystemExit))
+                logger.abandon(is_stopped=isinstance(error, KeyboardInterrupt | SystemExit | RunIsPaused))
         raise
 
 
 def _trained(
-    config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool, loggers: list[Logger]
+    config: TrainConfig, run: RunFolder, device: Device, progress_bar: bool, loggers: list[Logger], until: int | None
 ) -> dict[str, Any]:
     """Train; the loggers are added to `loggers` when they are built."""
     seconds: dict[str, float] = {}
@@ -166,6 +177,8 @@ def _trained(
         KeptCheckpoint(run.path, "last"),
         PublishedHistory(history),
     ]
+    if until is not None and until < config.trainer.max_epochs:
+        callbacks.append(Pause(until))
     loggers += [_build_logger(node, run, config) for node in (config.logger or {}).values() if node]
     trainer = _build_trainer(config, run, device, callbacks, loggers)
     log.info(f"{'run':<9} {run.path}")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deblur.data.splits import Splits, split
+from deblur.data.splits import Splits, split, split_fold
 from deblur.errors import UserError
 
 FRACTIONS = (0.75, 0.10, 0.15)
@@ -259,3 +259,78 @@ def test_too_few_groups_are_refused(digests: str, groups: str, start: str) -> No
         split(digests, 0, groups=groups)
     assert str(caught.value).startswith(start)
     assert ("set data.group_by=null" in str(caught.value)) == start.startswith("data.group_by")
+
+
+# Folds
+
+
+def folds_of(digests: list[str], seed: int, folds: int, **more: object) -> list[Splits]:
+    return [split_fold(digests, seed, fold, folds, **more) for fold in range(folds)]
+
+
+@given(few_distinct, seeds, st.integers(3, 6))
+def test_folds_are_disjoint_and_hold_every_image(digests: list[str], seed: int, folds: int) -> None:
+    if len(set(digests)) < folds:
+        return
+    divisions = folds_of(digests, seed, folds)
+    assert sorted(index for one in divisions for index in one.test) == list(range(len(digests)))
+    for one in divisions:
+        assert all(sets(one))
+        homes = set_of_each(one)
+        assert sorted(homes) == list(range(len(digests)))
+        for index, digest in enumerate(digests):
+            assert homes[index] == homes[digests.index(digest)]
+
+
+def test_folds_have_the_sizes_of_a_cross_validation() -> None:
+    for folds in (2, 3, 5, 7, 10):
+        sizes = [[len(part) for part in sets(one)] for one in folds_of(distinct(1000), 0, folds)]
+        assert all(abs(test - 1000 / folds) < 1 for _, _, test in sizes)
+        assert all(abs(val - (1000 - test) * 0.1 / 0.85) < 1 for _, val, test in sizes)
+
+
+@given(grouped.filter(lambda images: len(components(images)) >= 4), seeds)
+def test_groups_share_a_fold(images: list[tuple[int, str]], seed: int) -> None:
+    digests, groups = [str(digest) for digest, _ in images], [group for _, group in images]
+    for one in folds_of(digests, seed, 3, groups=groups):
+        homes = set_of_each(one)
+        assert all(len({homes[index] for index in joined}) == 1 for joined in components(images))
+
+
+@given(few_distinct.filter(lambda digests: len(set(digests)) >= 4), seeds, st.randoms(use_true_random=False))
+def test_folds_depend_on_the_pixels_and_the_seed_alone(digests: list[str], seed: int, random: object) -> None:
+    order = list(range(len(digests)))
+    random.shuffle(order)
+    shuffled = [digests[index] for index in order]
+    pixels = [
+        [[sorted(given[index] for index in part) for part in sets(one)] for one in folds_of(given, seed, 3)]
+        for given in (digests, shuffled)
+    ]
+    assert pixels[0] == pixels[1]
+    assert folds_of(distinct(30), 0, 3) != folds_of(distinct(30), 1, 3)
+
+
+def test_the_folds_of_a_seed_never_change() -> None:
+    # Published results depend on them.
+    assert split_fold(distinct(12), 7, 0, 3) == Splits(train=(0, 1, 5, 7, 8, 9, 11), val=(10,), test=(2, 3, 4, 6))
+
+
+def test_a_cap_of_a_fold_leaves_training_as_it_is() -> None:
+    whole, capped = split_fold(distinct(100), 0, 1, 5), split_fold(distinct(100), 0, 1, 5, max_val=3, max_test=4)
+    assert capped.train == whole.train
+    assert (len(capped.val), len(capped.test)) == (3, 4)
+    assert set(capped.val) < set(whole.val)
+    assert set(capped.test) < set(whole.test)
+
+
+@pytest.mark.parametrize(
+    ("digests", "folds", "groups", "sentence"),
+    [
+        ("abcd", 5, None, "4 images, 4 of them distinct, cannot be divided into data.folds=5 folds"),
+        ("aabc" * 9 + "b" * 40, 2, None, "of data.folds=2 leaves images that have to stay together"),
+        ("abcdef", 5, "ppqqrr", "in 3 folders and cannot be divided into data.folds=5 folds"),
+    ],
+)
+def test_too_many_folds_are_refused(digests: str, folds: int, groups: str | None, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        folds_of(list(digests), 0, folds, groups=groups)

@@ -49,6 +49,7 @@ def test_an_option_trains(option: str, images: Path, tmp_path: Path, cache_root:
         # Sweeps, narrowed to two runs each
         "experiment=grid": ["model=srcnn_915", "blur=box"],
         "experiment=original_grid": ["model=original_915", "blur=box", "data.batch_size=1"],
+        "experiment=search": ["search.trials=2", "search.first_rung=1"],
         "experiment=claims": ["model=larger_935", "blur=box", "seed=0"],
     }
     overrides = [

@@ -1,0 +1,114 @@
+"""Searches in processes of their own: rungs are resumed runs, and a killed search goes on."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_trainings import SMALLEST_DATA
+from sweep_processes import Sweeps
+from workplaces import Workplace
+
+pytestmark = pytest.mark.slow
+
+NETWORK = ("model.kernel_sizes=[5,3]", "model.widths=[6]")
+TRAINING = ("data.max_images=16", "trainer.max_epochs=4", "scheduler=onecycle", *NETWORK, *SMALLEST_DATA)
+SEARCH = (
+    "experiment=search",
+    "sweep=four",
+    "search.trials=3",
+    "search.first_rung=1",
+    "search.eta=2",
+    "search.space.optimizer.lr.log=[1e-3,10]",
+    "~search.space.model",
+    "+search.space.model.dropout.linear=[0,0.5]",
+    *TRAINING,
+)
+
+
+def record(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "search" / "search.json").read_text())
+
+
+def weights(run: Path) -> list[dict[str, torch.Tensor]]:
+    names = ("best", "last")
+    return [torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"] for name in names]
+
+
+def same(first: list[dict[str, torch.Tensor]], second: list[dict[str, torch.Tensor]]) -> bool:
+    return all(
+        one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+        for one, other in zip(first, second, strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Sweeps:
+    """A search that was never interrupted."""
+    found = Sweeps(tmp_path_factory.mktemp("searched"), cache_root)
+    assert Workplace(found.place / "outputs", cache_root).train(*SEARCH) == 0
+    return found
+
+
+def test_a_survivor_equals_a_plain_run_of_the_full_length(searched: Sweeps, tmp_path: Path, cache_root: Path) -> None:
+    trials = record(searched.folder)["trials"]
+    assert [sum(str(rung) in one["values"] for one in trials) for rung in (1, 2, 4)] == [3, 1, 1]
+    assert sorted(searched.states().values()) == ["done", "paused", "paused"]
+    (survivor,) = (one for one in trials if "4" in one["values"])
+    run = searched.folder / survivor["run"]
+    plain = Workplace(tmp_path, cache_root)
+    chosen = [f"{key}={value}" for key, value in survivor["settings"].items()]
+    assert plain.train(*TRAINING, *chosen) == 0
+    assert same(weights(run), weights(plain.run))
+    assert json.loads((run / "metrics.json").read_text())["test"] == plain.read("metrics.json")["test"]
+    assert searched.has_a_report()
+    assert (searched.folder / "report" / "search_four_settings.png").is_file()
+
+
+def test_a_killed_search_goes_on_as_if_nothing_had_happened(searched: Sweeps, tmp_path: Path, cache_root: Path) -> None:
+    killed = Sweeps(tmp_path, cache_root)
+    for epochs in ("1", "2"):  # in the first rung, and after its end
+        process = killed.start(*SEARCH)
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline:
+            path = killed.folder / "search" / "search.json"
+            if path.is_file() and any(epochs in one["values"] for one in record(killed.folder)["trials"]):
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    assert "4" not in {rung for one in record(killed.folder)["trials"] for rung in one["values"]}
+    code, _, err = killed.run(*SEARCH)
+    assert code == 0, err
+    assert record(killed.folder)["trials"] == record(searched.folder)["trials"]
+    for name in (one["run"] for one in record(searched.folder)["trials"]):
+        assert same(weights(killed.folder / name), weights(searched.folder / name))
+    before = killed.files(name)
+    assert killed.run(*SEARCH)[0] == 0  # nothing is left to do
+    assert killed.files(name) == before
+
+
+def test_failed_trials_do_not_end_a_search(
+    tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Workplace(tmp_path, cache_root)
+    steep = tuple(
+        word.replace("search.space.optimizer.lr.log=[1e-3,10]", "+search.space.optimizer.lr.choice=[1e-3,1e30]")
+        for word in SEARCH
+    )
+    assert place.train(*steep, "~search.space.optimizer.lr.log") == 0
+    trials = record(tmp_path / "sweeps" / "four")["trials"]
+    failed = [one for one in trials if one["settings"]["optimizer.lr"] == "1e+30"]
+    assert 0 < len(failed) < len(trials)
+    for one in failed:
+        assert "The training has diverged" in one["error"]
+        assert one["values"] == {}
+    said = capsys.readouterr().out
+    assert "  failed: The training has diverged" in said
+    assert "Best of 3 trials: optimizer.lr=0.001 " in said
+    assert place.train(*steep, "~search.space.optimizer.lr.log", "search.seed=1") == 2
+    assert "was made with other settings (seed differ)" in capsys.readouterr().err
