@@ -39,9 +39,7 @@ class NodeKernels(KernelField):
 
     def within(self, rows: slice, columns: slice) -> Self:
         """Return the field of a part of the image, in whose pixels the places are counted."""
-        down, across = (
-            _reached(places, part) for places, part in ((self.rows, rows), (self.columns, columns))
-        )
+        down, across = (_reached(places, part) for places, part in ((self.rows, rows), (self.columns, columns)))
         return type(self)(self.rows[down] - rows.start, self.columns[across] - columns.start, self.psfs[down, across])
 
 

@@ -1,20 +1,22 @@
 """The kernels of a photo whose blur varies, from overlapping windows on a grid."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, product
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.node_kernels import NodeKernels
 from deblur.estimation.blind import (
+    AGREEMENT,
     DISAGREE,
     LEAST_EXPLAINED,
     LEAST_OF_WIDTH,
     LEAST_SIZE,
+    LEAST_WIDTH,
     SIZE_BEYOND_WIDTH,
     SIZE_PER_WIDTH,
     WINDOW_PER_SIZE,
@@ -27,13 +29,15 @@ from deblur.estimation.blind import (
     unsaturated,
 )
 from deblur.estimation.coarse_to_fine import resized
-from deblur.estimation.estimate import estimate, luma_of
+from deblur.estimation.estimate import BlurEstimate, estimate, luma_of
 from deblur.estimation.network import Floats
 
 Node: TypeAlias = tuple[int, int]  # row and column of the grid
+Key = TypeVar("Key")  # of a kernel: its node, or a number
 
 LEAST_WINDOW, LARGEST_WINDOW = 240, 480  # px a side
 MOST_NODES: Final = 4  # along a side of the photo
+LEAST_RATIO: Final = 2.0  # of the widest blur of a window to the narrowest, from which on it varies
 TOLERANCE: Final = 1.0  # px, least sigma of the gaussian under which neighboring kernels are compared
 TOLERANCE_OF_WIDTH: Final = 0.1  # that sigma, by the median width of the kernels
 NEIGHBORS: Final = 0.7  # least correlation of the kernels of two neighboring windows that agree
@@ -49,64 +53,108 @@ WITHOUT_PATTERN: Final = (
 def estimate_kernels(pixels: NDArray[Any], *, is_linear: bool | None = None) -> KernelEstimate:
     """Estimate the kernel of a photo, or a field of kernels if its windows show several.
 
-    A photo whose windows agree, or that is declined for another reason, has the result of `estimate_kernel`. The
-    windows of a field overlap by half, as long as the photo is not too large for that. Its kernels have their centers of
-    mass in the middle: each is known up to a shift alone, and shifts that differ would show as ghosts where the
-    restored windows are blended.
+    A field is looked for if the windows of `estimate_kernel` disagree, or if the spectrum shows twice the width of the
+    blur in one window as in another: strong edges where the photo is sharpest can make all windows agree. It is
+    estimated from windows that overlap by half, as long as the photo is not too large for that. Its kernels have their
+    centers of mass in the middle: each is known up to a shift alone, and shifts that differ would show as ghosts where
+    the restored windows are blended.
 
     A window has no kernel of its own if it shows no edges, or if its kernel is cut, or far narrower than its blur. A
     kernel that disagrees with all its neighbors while most of these agree with one another is an outlier. Both are
-    replaced by the mean of their neighbors. The photo is declined if more than 40 % of the windows are replaced, if
-    more than 10 % of the pairs of neighbors among the others disagree, or if the kernels do not explain the windows.
+    replaced by the mean of their neighbors. There is no field if more than 40 % of the windows are replaced, if more
+    than 10 % of the pairs of neighbors among the others disagree, or if the kernels do not explain their windows; and
+    none is needed if the kernels are those of the whole photo.
 
     Args:
         pixels: as in `estimate_kernel`.
         is_linear: as there.
 
     Returns:
-        With a field, `kernel` is None, `confidence` the mean correlation of neighboring kernels and `explained` the
-        median of the windows.
+        Without a field, the result of `estimate_kernel`. With one, `kernel` is None, `confidence` the mean correlation
+        of neighboring kernels and `explained` the median of the windows.
     """
     one = estimate_kernel(pixels, is_linear=is_linear)
-    return _of_windows(pixels, one) if one.refusal == DISAGREE else one
+    if one.kernel is None:
+        return one
+    rows, columns = _grid(pixels, one.blur)
+    disagree = one.refusal == DISAGREE
+    if not disagree and _width_ratio(one.blur, _windows(rows, columns).values()) < LEAST_RATIO:
+        return one
+    found = _of_windows(pixels, one, rows, columns)
+    if found is not None:
+        return found
+    return replace(one, refusal=WITHOUT_PATTERN) if disagree else one
 
 
-def _of_windows(pixels: NDArray[Any], one: KernelEstimate) -> KernelEstimate:
-    """Return the estimate of a photo with a field, or that of one kernel with the reason why there is none."""
-    plane, is_usable = luma_of(pixels), unsaturated(pixels)
-    width = 0.0 if one.blur is None else one.blur.width
-    side = round(min(max(WINDOW_PER_SIZE * _first_size(width), LEAST_WINDOW), LARGEST_WINDOW))
-    rows, columns = (_parts(length, side) for length in plane.shape)
-    windows = {
-        (down, across): (rows[down], columns[across])
-        for down, across in product(range(len(rows)), range(len(columns)))
-    }
+def _of_windows(
+    pixels: NDArray[Any], one: KernelEstimate, rows: Sequence[slice], columns: Sequence[slice]
+) -> KernelEstimate | None:
+    """Return the estimate of a photo with a field; None if there is none, or if none is needed."""
+    plane, is_usable, windows = luma_of(pixels), unsaturated(pixels), _windows(rows, columns)
     found = {
         node: tried
         for node, window in windows.items()
         if (tried := _measured(Photo(pixels, plane, is_usable, (window,), LEAST_SIZE), one.is_linear)) is not None
     }
-    declined = replace(one, refusal=WITHOUT_PATTERN)
     if len(found) < LEAST_MEASURED * len(windows):
-        return declined
+        return None
     kernels = _aligned({node: tried.found.kernel for node, tried in found.items()})
-    tolerance = max(TOLERANCE, TOLERANCE_OF_WIDTH * float(np.median([tried.width for tried in found.values()])))
-    kept, correlations = _without_outliers(_Compared(kernels, tolerance))
+    width = float(np.median([tried.width for tried in found.values()]))
+    kept, correlations = _without_outliers(_Compared(kernels, max(TOLERANCE, TOLERANCE_OF_WIDTH * width)))
     agreeing = np.mean([value >= NEIGHBORS for value in correlations]) if correlations else 0.0
-    if len(kept) < LEAST_MEASURED * len(windows) or agreeing < LEAST_AGREEING:
-        return declined
     explained = float(np.median([found[node].explained for node in kept]))
-    if explained < LEAST_EXPLAINED:
-        return declined
-    filled = _filled(kernels, kept, (len(rows), len(columns)))
-    field = NodeKernels(_middles(rows), _middles(columns), filled)
-    return KernelEstimate(
-        None, float(np.mean(correlations)), explained, "", one.is_linear, tuple(windows.values()), one.blur, field
-    )
+    if len(kept) < LEAST_MEASURED * len(windows) or agreeing < LEAST_AGREEING or explained < LEAST_EXPLAINED:
+        return None
+    if not one.refusal and _is_one([found[node].found.kernel for node in kept], one):
+        return None
+    field = NodeKernels(_middles(rows), _middles(columns), _filled(kernels, kept, (len(rows), len(columns))))
+    places = tuple(windows.values())
+    return KernelEstimate(None, float(np.mean(correlations)), explained, "", one.is_linear, places, one.blur, field)
+
+
+def _is_one(kernels: Sequence[Floats], one: KernelEstimate) -> bool:
+    """Return whether nearly all kernels are that of the whole photo."""
+    if one.kernel is None:
+        return False
+    aligned = _aligned(dict(enumerate([np.asarray(one.kernel, np.float32), *kernels])))
+    compared = _Compared(aligned, TOLERANCE)
+    same = [compared.correlation(0, number) >= AGREEMENT for number in range(1, len(aligned))]
+    return float(np.mean(same)) >= LEAST_AGREEING
+
+
+def _width_ratio(blur: BlurEstimate | None, windows: Iterable[Window]) -> float:
+    """Return the width of the blur in the window where it is widest, by that where it is narrowest; 1 if unknown.
+
+    Windows in which little shows the blur do not count.
+    """
+    if blur is None:
+        return 1.0
+    seen = blur.map
+    rows, columns = (seen.first + seen.step * np.arange(count) for count in seen.widths.shape)
+    logs, sums = [], []
+    for down, across in windows:
+        inside = np.ix_((rows >= down.start) & (rows < down.stop), (columns >= across.start) & (columns < across.stop))
+        weights, widths = seen.weights[inside], np.maximum(seen.widths[inside], LEAST_WIDTH)
+        if weights.size:
+            logs.append(float(np.average(np.log(widths), weights=weights)))
+            sums.append(float(weights.mean()))
+    shown = [log for log, total in zip(logs, sums, strict=True) if total >= float(np.mean(sums)) / 2]
+    return math.exp(max(shown) - min(shown)) if shown else 1.0
 
 
 def _first_size(width: float) -> float:
     return max(SIZE_BEYOND_WIDTH + SIZE_PER_WIDTH * width, LEAST_SIZE)
+
+
+def _grid(pixels: NDArray[Any], blur: BlurEstimate | None) -> tuple[list[slice], list[slice]]:
+    """Return the rows and the columns of the windows."""
+    size = _first_size(0.0 if blur is None else blur.width)
+    side = round(min(max(WINDOW_PER_SIZE * size, LEAST_WINDOW), LARGEST_WINDOW))
+    return _parts(pixels.shape[0], side), _parts(pixels.shape[1], side)
+
+
+def _windows(rows: Sequence[slice], columns: Sequence[slice]) -> dict[Node, Window]:
+    return {(down, across): (rows[down], columns[across]) for down, across in np.ndindex(len(rows), len(columns))}
 
 
 def _parts(length: int, side: int) -> list[slice]:
@@ -131,16 +179,16 @@ def _measured(photo: Photo, is_linear: bool) -> Tried | None:
     return None if tried is None or tried.found.is_cut or tried.width < LEAST_OF_WIDTH * width else tried
 
 
-def _aligned(kernels: Mapping[Node, Floats]) -> dict[Node, Floats]:
+def _aligned(kernels: Mapping[Key, Floats]) -> dict[Key, Floats]:
     """Return kernels of one size, the center of mass of each in the middle."""
     side = max(map(len, kernels.values())) + 2  # moving by parts of a pixel takes room
     return {node: resized(np.pad(kernel, (side - len(kernel)) // 2), side) for node, kernel in kernels.items()}
 
 
-class _Compared:
+class _Compared(Generic[Key]):
     """Aligned kernels, and how much those of two windows correlate under a tolerance [px]."""
 
-    def __init__(self, kernels: Mapping[Node, Floats], tolerance: float) -> None:
+    def __init__(self, kernels: Mapping[Key, Floats], tolerance: float) -> None:
         import cv2
 
         margin = math.ceil(3 * tolerance)
@@ -151,16 +199,16 @@ class _Compared:
         self._units = {node: kernel / np.linalg.norm(kernel) for node, kernel in smooth.items()}
 
     @property
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> list[Key]:
         """All nodes."""
         return list(self._units)
 
-    def correlation(self, one: Node, other: Node) -> float:
+    def correlation(self, one: Key, other: Key) -> float:
         """Return the correlation of two kernels."""
         return float(np.vdot(self._units[one], self._units[other]))
 
 
-def _without_outliers(compared: _Compared) -> tuple[list[Node], list[float]]:
+def _without_outliers(compared: _Compared[Node]) -> tuple[list[Node], list[float]]:
     """Return the nodes that are no outliers, and the correlation of each pair of neighbors among them."""
     kept = compared.nodes
     while True:
@@ -176,7 +224,7 @@ def _without_outliers(compared: _Compared) -> tuple[list[Node], list[float]]:
         kept.remove(worst)
 
 
-def _agree(nodes: Sequence[Node], compared: _Compared) -> bool:
+def _agree(nodes: Sequence[Node], compared: _Compared[Node]) -> bool:
     """Return whether most of several kernels agree with one another."""
     correlations = [compared.correlation(*pair) for pair in combinations(nodes, 2)]
     return bool(correlations) and float(np.median(correlations)) >= NEIGHBORS

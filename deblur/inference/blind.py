@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deblur.blur.kernel_file import kernel_levels
 from deblur.blur.kernels import Psf
+from deblur.blur.node_kernels import NodeKernels
 from deblur.choices import Color
 from deblur.estimation import KernelEstimate, estimate_kernels, explained_fraction
+from deblur.estimation.blind import Window
 from deblur.estimation.estimate import luma_of
 from deblur.inference.field_restoring import restored_by_field
 from deblur.inference.gating import gated, pretrained_gate
@@ -27,6 +30,8 @@ MOST_OF_CHANNELS: Final = 4_000_000  # px of a photo, up to which red, green and
 
 LEAST_APPLIED: Final = 0.1
 """Least fraction of the correction that the gate has to let through."""
+
+FRAME: Final = 2**14  # gray level around each kernel of a sheet
 
 UNEXPLAINED: Final = "Blurred again by the estimated kernel, the restored image is not the photo."
 WORSE: Final = "The restored image looks worse than the photo: the kernel does not fit it."
@@ -63,7 +68,7 @@ def restored_by(
     noise_sigma: float | None = None,
     strength: float | None = None,
 ) -> Pixels:
-    """Restore a photo by an estimated kernel: in linear light if the kernel is of that.
+    """Restore a photo by an estimated kernel, or by a field of them: in linear light if they are of that.
 
     Red, green and blue are then restored one by one, as long as that does not take too long: each is the convolution
     of its own light, while the luma of the encoded values is none.
@@ -129,6 +134,29 @@ def _kernel_in(window: Window, estimate: KernelEstimate) -> Psf | NodeKernels:
     return estimate.kernel
 
 
+def kernel_text(estimate: KernelEstimate, checked: Checked) -> str:
+    """Return the text on the kernel or the field of a photo that was restored by it.
+
+    Args:
+        estimate: of a kernel or a field, which it has.
+        checked: of the restored photo.
+    """
+    psf = estimate.kernel if estimate.field is None else estimate.field.psfs[0, 0]
+    if psf is None:
+        raise ValueError("there is no kernel that could be described")
+    size = f"{psf.shape[1]}x{psf.shape[0]} px"
+    space = " in linear light" if estimate.is_linear else ""
+    sure = f"confidence {estimate.confidence:.2f}"
+    share = f"the result explains {checked.explained:.0%} of the image."
+    if estimate.field is None:
+        return f"Kernel of {size}{space}, {sure}; with it, {share}"
+    down, across = estimate.field.psfs.shape[:2]
+    return (
+        f"The blur varies: kernels at {across}x{down} places, of {size}{space}, {sure}; with them, {share} The image of "
+        "the kernels is for looking at them: --kernel reads a single one."
+    )
+
+
 def kernel_image(estimate: KernelEstimate) -> NDArray[np.uint16]:
     """Return an estimated kernel as a gray image of 16 bits, from which `read_kernel` reads it.
 
@@ -142,5 +170,9 @@ def kernel_image(estimate: KernelEstimate) -> NDArray[np.uint16]:
         if estimate.kernel is None:
             raise ValueError("there is no kernel that could be shown")
         return kernel_levels(estimate.kernel)
-    framed = (np.pad(kernel_levels(psf), SHEET_GAP, constant_values=SHEET_GRAY) for psf in estimate.field.psfs)
-    return framed
+    rows = [np.concatenate([_framed(psf) for psf in row], axis=1) for row in estimate.field.psfs]
+    return np.concatenate(rows).repeat(2, axis=0).repeat(2, axis=1)
+
+
+def _framed(psf: Psf) -> NDArray[np.uint16]:
+    return np.pad(kernel_levels(psf), 1, constant_values=FRAME)
