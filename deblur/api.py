@@ -233,8 +233,8 @@ def estimate_kernel(image: Any, *, linear: bool | None = None) -> "KernelEstimat
 
     Returns:
         The kernel, with its `confidence`, the fraction of the photo that it has `explained`, and a `refusal`, a
-        sentence if it is not to be relied on. Of a photo whose blur varies, `kernel` is None and `field` has the kernels
-        at the nodes of a grid.
+        sentence if it is not to be relied on. If the blur of the photo varies, `kernel` is None, and `field` has the
+        kernels at the nodes of a grid.
 
     Raises:
         ValueError: as in `estimate_blur`.

@@ -213,6 +213,7 @@ def _refused(refusal: str, blur: BlurEstimate | None = None) -> KernelEstimate:
 
 
 def unsaturated(pixels: NDArray[Any]) -> Bools:
+    """Return where no channel of a photo is saturated, (H, W)."""
     white = 1 if np.issubdtype(pixels.dtype, np.floating) else np.iinfo(pixels.dtype).max
     is_below = pixels < SATURATED * white
     return np.asarray(is_below if pixels.ndim == 2 else is_below.all(axis=2))

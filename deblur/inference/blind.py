@@ -152,8 +152,8 @@ def kernel_text(estimate: KernelEstimate, checked: Checked) -> str:
         return f"Kernel of {size}{space}, {sure}; with it, {share}"
     down, across = estimate.field.psfs.shape[:2]
     return (
-        f"The blur varies: kernels at {across}x{down} places, of {size}{space}, {sure}; with them, {share} The image of "
-        "the kernels is for looking at them: --kernel reads a single one."
+        f"The blur varies: kernels of {size}{space} at {across}x{down} places, {sure}; with them, {share} Their image "
+        "shows them side by side, and cannot be given to --kernel, which reads a single one."
     )
 
 
