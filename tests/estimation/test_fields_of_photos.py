@@ -89,3 +89,34 @@ def test_a_photo_of_one_kernel_keeps_its_result() -> None:
     assert found.field is None
     np.testing.assert_array_equal(found.kernel, one.kernel)
     assert (found.confidence, found.explained, found.refusal) == (one.confidence, one.explained, one.refusal)
+
+
+@pytest.mark.slow
+def test_a_blur_that_varies_is_recovered_at_the_nodes() -> None:
+    settings = {"kind": "rotation", "extent": 17, "variation": 0.8, "shake": 0.5, "noise_sigma": 1}
+    sharp = scene(2, 2)
+    found = estimate_kernels(deblur.degrade(sharp, "varying", seed=4, **settings))
+    assert (found.refusal, found.kernel) == ("", None)
+    assert found.field is not None
+    field = deblur.degradation("varying", **settings).sample(np.random.default_rng(4)).kernel
+    assert isinstance(field, KernelField)
+    true = field.kernels(sharp.shape, found.field.rows, found.field.columns)
+    side = 2 * max(true.shape[-1], found.field.psfs.shape[-1]) + 1
+    correlations = [
+        _Compared({number: square(psf, side) for number, psf in enumerate(pair)}, 1.0).correlation(0, 1)
+        for pair in zip(true.reshape(-1, *true.shape[2:]), np.concatenate(list(found.field.psfs)), strict=True)
+    ]
+    assert np.median(correlations) > 0.85
+    assert min(correlations) > 0.5
+
+
+@pytest.mark.slow
+def test_a_collage_of_unrelated_kernels_is_declined() -> None:
+    collage = scene(2, 4).astype(np.float32)
+    for number, (row, column) in enumerate(np.ndindex(2, 4)):
+        part = slice(256 * row, 256 * row + 256), slice(256 * column, 256 * column + 256)
+        psf = deblur.kernel("trajectory", seed=20 + number, extent=(9, 21)[number % 2], shake=0.6)
+        collage[part] = convolve(np.ascontiguousarray(collage[part]), Kernel(psf))
+    found = estimate_kernels(np.rint(collage).clip(0, 255).astype(np.uint8))
+    assert found.field is None
+    assert found.refusal == kernel_field.WITHOUT_PATTERN
