@@ -223,7 +223,7 @@ def estimate_kernel(image: Any, *, linear: bool | None = None) -> "KernelEstimat
     """Estimate the kernel that blurred a photo, up to a shift, and how far it can be relied on.
 
         found = deblur.estimate_kernel(photo)
-        if not found.refusal:
+        if found.kernel is not None and not found.refusal:
             sharper = deblur.load("unrolled")(photo, kernel=found.kernel)
 
     Args:
@@ -233,14 +233,15 @@ def estimate_kernel(image: Any, *, linear: bool | None = None) -> "KernelEstimat
 
     Returns:
         The kernel, with its `confidence`, the fraction of the photo that it has `explained`, and a `refusal`, a
-        sentence if it is not to be relied on.
+        sentence if it is not to be relied on. If the blur of the photo varies, `kernel` is None, and `field` has the
+        kernels at the nodes of a grid.
 
     Raises:
         ValueError: as in `estimate_blur`.
     """
-    from deblur.estimation import estimate_kernel as estimate
+    from deblur.estimation import estimate_kernels
 
-    return estimate(_seen(image), is_linear=linear)
+    return estimate_kernels(_seen(image), is_linear=linear)
 
 
 def metric(name: str) -> Metric:

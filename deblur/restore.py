@@ -126,8 +126,9 @@ def restore(
         bool,
         typer.Option(
             "--blind",
-            help=f"Estimate the kernel of each image, restore it by a non-blind network [{NON_BLIND}], and write the "
-            "kernel to NAME-kernel.png. An image that this does not improve is left as it is, with the reason.",
+            help=f"Estimate the kernel of each image, or several if its blur varies, restore it by a non-blind network "
+            f"[{NON_BLIND}], and write the kernel to NAME-kernel.png. An image that this does not improve is left as "
+            "it is, with the reason.",
         ),
     ] = False,
     save_kernel: Annotated[
@@ -137,7 +138,7 @@ def restore(
             parser=place,
             metavar="PATH",
             help="With --blind and one image, the file of the kernel: a gray image of 16 bits, .png or .tif, which "
-            "--kernel reads.",
+            "--kernel reads. Of blur that varies, it shows the kernels side by side, and --kernel refuses it.",
         ),
     ] = None,
     noise_sigma: Annotated[

@@ -62,6 +62,11 @@ class KernelField(ABC):
             shape: Height and width of the image [px].
         """
 
+    def nodes(self, shape: Shape) -> tuple[Psf, Psf]:
+        """Return the vertical and the horizontal places of the nodes in an image of a shape [px]."""
+        rows, columns = (_nodes(size, change) for size, change in zip(shape, self.changes(shape), strict=True))
+        return rows, columns
+
     def grid(self, shape: Shape) -> "_Grid":
         """Return the kernels at the nodes for an image of a shape; those of the last shape are kept, for its planes."""
         if self._kept is None or self._kept[0] != shape:
@@ -70,7 +75,7 @@ class KernelField(ABC):
 
     def _made(self, shape: Shape) -> "_Grid":
         spanned = self._crop.shape(shape)
-        rows, columns = (_nodes(size, change) for size, change in zip(spanned, self.changes(spanned), strict=True))
+        rows, columns = self.nodes(spanned)
         # Row by row, because the kernels of all nodes are large before their empty margins are cut off.
         taps = [_taps(self.kernels(spanned, rows[index : index + 1], columns)[0]) for index in range(len(rows))]
         top, left = ((size - inner) // 2 for size, inner in zip(shape, spanned, strict=True))

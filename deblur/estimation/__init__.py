@@ -3,6 +3,7 @@
 from deblur.estimation.blind import KernelEstimate, estimate_kernel, explained_fraction
 from deblur.estimation.detail import most_blurred
 from deblur.estimation.estimate import BlurEstimate, Kind, estimate
+from deblur.estimation.kernel_field import estimate_kernels
 from deblur.estimation.training import trained_widths
 from deblur.estimation.visibility import visibility, visible_spread
 from deblur.estimation.wording import blur_text
@@ -14,6 +15,7 @@ __all__ = [
     "blur_text",
     "estimate",
     "estimate_kernel",
+    "estimate_kernels",
     "explained_fraction",
     "most_blurred",
     "trained_widths",

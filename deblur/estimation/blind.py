@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft  # type: ignore[import-untyped] # it has no types
 
-from deblur.blur.kernels import Kernel, Psf, convolve
+from deblur.blur.kernel_fields import KernelField, blurred
+from deblur.blur.kernels import Kernel, Psf
+from deblur.blur.node_kernels import NodeKernels
 from deblur.estimation.coarse_to_fine import WindowKernel, kernel_of, trimmed
 from deblur.estimation.estimate import LENGTH, BlurEstimate, estimate, luma_of
 from deblur.estimation.kernel_steps import Bools, canvas, centroid, sketch, tidied
@@ -68,7 +70,7 @@ class KernelEstimate:
 
     Attributes:
         kernel: of odd sides, at least 0, of sum 1, its center of mass within half a pixel of the middle; None if none
-            was found. It is known up to a shift alone.
+            was found, or a field of them. It is known up to a shift alone.
         confidence: the least correlation of the estimates of several windows, or of several estimates of one window,
             with the one that explains the photo best, in [0, 1].
         explained: the fraction of the energy of the photo's gradients, without noise, that a sketch of few edges
@@ -77,6 +79,7 @@ class KernelEstimate:
         is_linear: whether the kernel blurred linear light, and not the encoded values.
         windows: the parts of the photo that were used, each as rows and columns.
         blur: kind and width of the blur; None for an image that is too small for it.
+        field: the kernels of a photo whose windows show several, in place of one; see `estimate_kernels`.
     """
 
     kernel: Psf | None
@@ -86,6 +89,7 @@ class KernelEstimate:
     is_linear: bool
     windows: tuple[Window, ...] = field(default=(), repr=False)
     blur: BlurEstimate | None = field(default=None, repr=False)
+    field: NodeKernels | None = None
 
 
 def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> KernelEstimate:
@@ -103,14 +107,14 @@ def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> K
     if min(pixels.shape[:2]) < LEAST_SIDE:
         return _refused(TOO_SMALL)
     plane = luma_of(pixels)
-    is_usable = _unsaturated(pixels)
-    if not _shows_edges(plane):
+    is_usable = unsaturated(pixels)
+    if not shows_edges(plane):
         return _refused(FLAT)
     blur = estimate(pixels) if min(plane.shape) >= FIELD else None
     if blur is not None and blur.kind == "none" and blur.probability >= SHARP_SURE:
         return _refused(SHARP, blur)
     size = max(SIZE_BEYOND_WIDTH + SIZE_PER_WIDTH * (0.0 if blur is None else blur.width), LEAST_SIZE)
-    photo = _Photo(pixels, plane, is_usable, _windows(plane, is_usable, size), size)
+    photo = Photo(pixels, plane, is_usable, _windows(plane, is_usable, size), size)
     spaces = (False, True) if is_linear is None else (is_linear,)
     firsts = [one for space in spaces if (one := photo.tried(0, space)) is not None]
     if not firsts:
@@ -148,7 +152,7 @@ def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> K
 
 
 @dataclass(frozen=True, eq=False)
-class _Tried:
+class Tried:
     """An estimate from one window.
 
     Attributes:
@@ -170,7 +174,7 @@ class _Tried:
 
 
 @dataclass(frozen=True, eq=False)
-class _Photo:
+class Photo:
     """A photo whose kernel is estimated several times.
 
     Attributes:
@@ -187,7 +191,7 @@ class _Photo:
     windows: Sequence[Window]
     size: float
 
-    def tried(self, place: int, is_linear: bool) -> _Tried | None:
+    def tried(self, place: int, is_linear: bool) -> Tried | None:
         """Return the estimate of a number, in linear light or not; None if the window shows no kernel."""
         window = self.windows[place % len(self.windows)]
         plane = self._plane(window, is_linear)
@@ -197,18 +201,19 @@ class _Photo:
     def _plane(self, window: Window, is_linear: bool) -> Floats:
         return decoded(self.plane[window]) if is_linear else self.plane[window]
 
-    def _explaining(self, found: WindowKernel, window: Window, plane: Floats, is_linear: bool) -> _Tried:
+    def _explaining(self, found: WindowKernel, window: Window, plane: Floats, is_linear: bool) -> Tried:
         weights = found.kernel / found.kernel.sum(dtype=np.float64)
         image = _sketched(plane, found.kernel)
         share = explained_fraction(self.pixels[window], image, weights, is_linear=is_linear)
-        return _Tried(found, window, is_linear, share)
+        return Tried(found, window, is_linear, share)
 
 
 def _refused(refusal: str, blur: BlurEstimate | None = None) -> KernelEstimate:
     return KernelEstimate(None, 0.0, 0.0, refusal, is_linear=False, windows=(), blur=blur)
 
 
-def _unsaturated(pixels: NDArray[Any]) -> Bools:
+def unsaturated(pixels: NDArray[Any]) -> Bools:
+    """Return where no channel of a photo is saturated, (H, W)."""
     white = 1 if np.issubdtype(pixels.dtype, np.floating) else np.iinfo(pixels.dtype).max
     is_below = pixels < SATURATED * white
     return np.asarray(is_below if pixels.ndim == 2 else is_below.all(axis=2))
@@ -223,7 +228,7 @@ def _smooth_energy(plane: Floats) -> Floats:
     return np.asarray(across * across + down * down, np.float32)
 
 
-def _shows_edges(plane: Floats) -> bool:
+def shows_edges(plane: Floats) -> bool:
     """Return whether some gradients stand out of white noise, whose smoothed ones have a known mean."""
     from deblur.wiener.noise import white_noise
 
@@ -308,13 +313,15 @@ def _correlation(one: Floats, other: Floats) -> tuple[float, tuple[int, int]]:
     return float(products[down, right]) / math.sqrt(math.prod(float(norm) for norm in norms)), (down, right)
 
 
-def explained_fraction(pixels: NDArray[Any], image: Floats, kernel: Psf, *, is_linear: bool = False) -> float:
+def explained_fraction(
+    pixels: NDArray[Any], image: Floats, kernel: Psf | KernelField, *, is_linear: bool = False
+) -> float:
     """Return how much of a photo an image explains if the kernel blurs it.
 
     Args:
         pixels: of the photo, as in `estimate_kernel`.
         image: luma or linear light of an image that may be sharp, (H, W).
-        kernel: of odd sides and of sum 1.
+        kernel: of odd sides and of sum 1, or a field of them.
         is_linear: as in `estimate_kernel`.
 
     Returns:
@@ -324,9 +331,12 @@ def explained_fraction(pixels: NDArray[Any], image: Floats, kernel: Psf, *, is_l
     from deblur.wiener.noise import white_noise
 
     plane = decoded(luma_of(pixels)) if is_linear else luma_of(pixels)
-    again = convolve(np.ascontiguousarray(image, np.float32), Kernel(kernel))
-    reaches = [size // 2 for size in kernel.shape]
-    counts = _apart_from_saturated(_unsaturated(pixels), reaches)[:-1, :-1]
+    given = np.ascontiguousarray(image, np.float32)
+    if isinstance(kernel, KernelField):
+        again, reaches = blurred(given, kernel), [kernel.grid((given.shape[0], given.shape[1])).reach] * 2
+    else:
+        again, reaches = blurred(given, Kernel(kernel)), [size // 2 for size in kernel.shape]
+    counts = _apart_from_saturated(unsaturated(pixels), reaches)[:-1, :-1]
     missed, whole = (
         float((np.square(np.diff(one, axis=1)[:-1]) + np.square(np.diff(one, axis=0)[:, :-1]))[counts].sum())
         for one in (plane - again, plane)

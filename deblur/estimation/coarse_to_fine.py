@@ -74,7 +74,7 @@ def _through_levels(window: Floats, is_usable: Bools, size: int, edge_weight: fl
         scale = LEVEL_RATIO**level
         plane, shown = _reduced(window, is_usable, scale)
         side = max(_odd(size * scale), 3)
-        found = _on_level(plane, shown, _resized(kernel, side), weight)
+        found = _on_level(plane, shown, resized(kernel, side), weight)
         if found is None:
             return None
         kernel, weight = found
@@ -117,7 +117,7 @@ def _reduced(window: Floats, is_usable: Bools, scale: float) -> tuple[Floats, Bo
     return np.asarray(plane, np.float32), np.asarray(shown > 1 - 1e-3)
 
 
-def _resized(kernel: Floats, side: int) -> Floats:
+def resized(kernel: Floats, side: int) -> Floats:
     """Return a kernel at another size, its center of mass in the middle: that moves by parts of a pixel."""
     import cv2
 

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from deblur.blur.kernel_file import kernel_levels
+from deblur.blur.kernels import Psf
+from deblur.blur.node_kernels import NodeKernels
 from deblur.choices import Color
-from deblur.estimation import KernelEstimate, estimate_kernel, explained_fraction
+from deblur.estimation import KernelEstimate, estimate_kernels, explained_fraction
+from deblur.estimation.blind import Window
 from deblur.estimation.estimate import luma_of
+from deblur.inference.field_restoring import restored_by_field
 from deblur.inference.gating import gated, pretrained_gate
 from deblur.inference.levels import Pixels, as_levels, as_unit
 from deblur.inference.pixels import visible
@@ -24,6 +30,8 @@ MOST_OF_CHANNELS: Final = 4_000_000  # px of a photo, up to which red, green and
 
 LEAST_APPLIED: Final = 0.1
 """Least fraction of the correction that the gate has to let through."""
+
+FRAME: Final = 2**14  # gray level around each kernel of a sheet
 
 UNEXPLAINED: Final = "Blurred again by the estimated kernel, the restored image is not the photo."
 WORSE: Final = "The restored image looks worse than the photo: the kernel does not fit it."
@@ -46,8 +54,8 @@ class Checked:
 
 
 def blind_kernel(pixels: Pixels, alpha: Pixels | None = None) -> KernelEstimate:
-    """Estimate the kernel of what is visible of an image."""
-    return estimate_kernel(visible(pixels, alpha))
+    """Estimate the kernel of what is visible of an image, or a field of kernels if its blur varies."""
+    return estimate_kernels(visible(pixels, alpha))
 
 
 def restored_by(
@@ -60,7 +68,7 @@ def restored_by(
     noise_sigma: float | None = None,
     strength: float | None = None,
 ) -> Pixels:
-    """Restore a photo by an estimated kernel: in linear light if the kernel is of that.
+    """Restore a photo by an estimated kernel, or by a field of them: in linear light if they are of that.
 
     Red, green and blue are then restored one by one, as long as that does not take too long: each is the convolution
     of its own light, while the luma of the encoded values is none.
@@ -69,7 +77,7 @@ def restored_by(
         restorer: a non-blind network.
         pixels: as in `check`.
         alpha: (H, W); colors that it hides are kept. None hides none.
-        estimate: of the kernel, which it has.
+        estimate: of the kernel or of the field of kernels, which it has.
         color: see `Restorer`; None chooses.
         advance: see there.
         noise_sigma: see there.
@@ -83,7 +91,10 @@ def restored_by(
     if color is None and estimate.is_linear and restorer.channels == 1 and not many:
         color = "channels"
     given = decoded(as_unit(shown)) if estimate.is_linear else shown
-    restored = restorer(given, color, advance, estimate.kernel, noise_sigma, strength=strength)
+    if estimate.field is None:
+        restored = restorer(given, color, advance, estimate.kernel, noise_sigma, strength=strength)
+    else:
+        restored = restored_by_field(restorer, given, estimate.field, color, advance, noise_sigma, strength)
     if estimate.is_linear:
         restored = as_levels(encoded(restored), pixels)
     if alpha is not None:
@@ -97,20 +108,71 @@ def check(pixels: Pixels, restored: Pixels, estimate: KernelEstimate) -> Checked
     Args:
         pixels: of the photo, (H, W) or (H, W, 3), uint8 or uint16 of full range, or floating point in [0, 1].
         restored: of the same shape and type.
-        estimate: of its kernel, which it has.
+        estimate: of its kernel, or of the field of its kernels, which it has.
 
     Raises:
         ValueError: if no kernel was estimated.
     """
-    if estimate.kernel is None:
-        raise ValueError("there is no kernel that could be checked")
     explained, applied = [], []
     gate = pretrained_gate()
     for window in estimate.windows:
         before, after = pixels[window], restored[window]
         image = decoded(luma_of(after)) if estimate.is_linear else luma_of(after)
-        explained.append(explained_fraction(before, image, estimate.kernel, is_linear=estimate.is_linear))
+        kernel = _kernel_in(window, estimate)
+        explained.append(explained_fraction(before, image, kernel, is_linear=estimate.is_linear))
         applied.append(gated(before, after, gate)[1])
     shares = float(np.median(explained)), float(np.median(applied))
     refusal = UNEXPLAINED if shares[0] < LEAST_EXPLAINED else WORSE if shares[1] < LEAST_APPLIED else ""
     return Checked(*shares, refusal)
+
+
+def _kernel_in(window: Window, estimate: KernelEstimate) -> Psf | NodeKernels:
+    if estimate.field is not None:
+        return estimate.field.within(*window)
+    if estimate.kernel is None:
+        raise ValueError("there is no kernel that could be checked")
+    return estimate.kernel
+
+
+def kernel_text(estimate: KernelEstimate, checked: Checked) -> str:
+    """Return the text on the kernel or the field of a photo that was restored by it.
+
+    Args:
+        estimate: of a kernel or a field, which it has.
+        checked: of the restored photo.
+    """
+    psf = estimate.kernel if estimate.field is None else estimate.field.psfs[0, 0]
+    if psf is None:
+        raise ValueError("there is no kernel that could be described")
+    size = f"{psf.shape[1]}x{psf.shape[0]} px"
+    space = " in linear light" if estimate.is_linear else ""
+    sure = f"confidence {estimate.confidence:.2f}"
+    share = f"the result explains {checked.explained:.0%} of the image."
+    if estimate.field is None:
+        return f"Kernel of {size}{space}, {sure}; with it, {share}"
+    down, across = estimate.field.psfs.shape[:2]
+    return (
+        f"The blur varies: kernels of {size}{space} at {across}x{down} places, {sure}; with them, {share} Their image "
+        "shows them side by side, and cannot be given to --kernel, which reads a single one."
+    )
+
+
+def kernel_image(estimate: KernelEstimate) -> NDArray[np.uint16]:
+    """Return an estimated kernel as a gray image of 16 bits, from which `read_kernel` reads it.
+
+    The kernels of a field are shown side by side, each with its largest weight in white. The sides of such a sheet are
+    even, so that `read_kernel` refuses it.
+
+    Args:
+        estimate: of a kernel or a field, which it has.
+    """
+    if estimate.field is None:
+        if estimate.kernel is None:
+            raise ValueError("there is no kernel that could be shown")
+        return kernel_levels(estimate.kernel)
+    rows = [np.concatenate([_framed(psf) for psf in row], axis=1) for row in estimate.field.psfs]
+    return np.concatenate(rows).repeat(2, axis=0).repeat(2, axis=1)
+
+
+def _framed(psf: Psf) -> NDArray[np.uint16]:
+    return np.pad(kernel_levels(psf), 1, constant_values=FRAME)

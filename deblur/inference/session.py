@@ -241,13 +241,12 @@ class _Blind:
 
     def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> _Restored | None:
         """Return a photo restored, with its kernel; None if it is better left as it is."""
-        from deblur.blur.kernel_file import kernel_levels
         from deblur.inference import blind
 
         estimate = blind.blind_kernel(image.pixels, image.alpha)
         refusal = estimate.refusal
         seen = "" if estimate.blur is None else f"{blur_text(estimate.blur)}. "
-        if estimate.kernel is not None and not refusal:
+        if not refusal:
             pixels = blind.restored_by(
                 self._restorer,
                 image.pixels,
@@ -261,15 +260,9 @@ class _Blind:
             checked = blind.check(image.pixels, pixels, estimate)
             refusal = checked.refusal
             if not refusal:
-                height, width = estimate.kernel.shape
-                space = " in linear light" if estimate.is_linear else ""
-                self._said[task.name] = (
-                    f"{seen}Kernel of {width}x{height} px{space}, confidence {estimate.confidence:.2f}; "
-                    f"with it, the result explains {checked.explained:.0%} of the image."
-                )
-                return _Restored(
-                    replace(image, pixels=pixels), DecodedImage(kernel_levels(estimate.kernel), None, "PNG")
-                )
+                self._said[task.name] = f"{seen}{blind.kernel_text(estimate, checked)}"
+                shown = DecodedImage(blind.kernel_image(estimate), None, "PNG")
+                return _Restored(replace(image, pixels=pixels), shown)
         self.declined += 1
         self._said[task.name] = f"{seen}Left as it is. {refusal}"
         return None
