@@ -1,4 +1,4 @@
-"""The versions of requirements.lock go together, those of the demo included."""
+"""The versions of requirements.lock go together, those of the demo included; requirements-oldest.lock has the oldest."""
 
 import re
 import tomllib
@@ -13,10 +13,16 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-LOCK = {
-    canonicalize_name(name): Version(version)
-    for name, version in re.findall(r"^(.+)==(.+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-}
+
+
+def pinned(name: str) -> dict[str, Version]:
+    """Return the versions of a lock."""
+    pins = re.findall(r"^(.+)==(.+)$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+    return {canonicalize_name(package): Version(version) for package, version in pins}
+
+
+LOCK = pinned("requirements.lock")
+OLDEST = pinned("requirements-oldest.lock")
 INSTALLED = ("dev", "demo")  # extras, by `make`
 
 
@@ -46,4 +52,15 @@ def test_what_a_locked_package_requires_is_locked_in_an_allowed_version(name: st
         for one in demands(found)
         if (key := canonicalize_name(one.name)) in LOCK and LOCK[key] not in one.specifier
     ]
+    assert wrong == []
+
+
+def test_the_oldest_lock_has_the_lower_bound_of_each_requirement_of_the_project() -> None:
+    extras = PROJECT["optional-dependencies"].values()
+    wrong = []
+    for one in map(Requirement, [*PROJECT["dependencies"], *(each for extra in extras for each in extra)]):
+        (bound,) = (Version(part.version) for part in one.specifier if part.operator in (">=", "=="))
+        version = OLDEST[canonicalize_name(one.name)]
+        if version not in one.specifier or version.release[: len(bound.release)] != bound.release:
+            wrong.append(f"{one}: the lock has {version}")
     assert wrong == []

@@ -5,7 +5,7 @@ output channel, or three in color: it took half of the time of a gray 9-1-5. Eac
 activations, forward and backward.
 
 The functions call operators that torch does not document. A network uses them with `cpu_ops="auto"` if the installed
-torch has them all.
+torch has them all and takes the arguments that are given here: this is tried, whatever the version.
 """
 
 import functools
@@ -31,23 +31,33 @@ def uses_fast_operators(cpu_ops: str) -> bool:
     """Return whether a network with this setting uses these functions.
 
     Args:
-        cpu_ops: `auto` uses them if the installed torch has their operators, `torch` never does.
+        cpu_ops: `auto` uses them if the installed torch has their operators and takes their arguments, `torch` never
+            does.
 
     Raises:
         ValueError: for another setting.
     """
     if cpu_ops not in CHOICES:
         raise ValueError(f"cpu_ops={cpu_ops} is not allowed: give {' or '.join(CHOICES)}.")
-    return cpu_ops == "auto" and not _missing_operators()
+    return cpu_ops == "auto" and _has_operators()
 
 
 @functools.cache
-def _missing_operators() -> list[str]:
+def _has_operators() -> bool:
     needed = (*OPERATORS, *FUSED_OPERATORS) if _FUSES else OPERATORS
-    missing = [name for name in needed if not _has_operator(name)]
-    if missing:
-        _log.info("torch %s lacks %s: model.cpu_ops=auto uses torch's own layers.", torch.__version__, missing[0])
-    return missing
+    missing = next((name for name in needed if not _has_operator(name)), None)
+    if missing is not None:
+        _log.info("torch %s lacks %s: model.cpu_ops=auto uses torch's own layers.", torch.__version__, missing)
+        return False
+    try:
+        _try_operators()
+    except (RuntimeError, TypeError) as error:  # of torch.ops, for other arguments
+        reason = " ".join(str(error).split())[:200]
+        _log.info(
+            "torch %s refuses an operator (%s): model.cpu_ops=auto uses torch's own layers.", torch.__version__, reason
+        )
+        return False
+    return True
 
 
 def _has_operator(name: str) -> bool:
@@ -56,6 +66,14 @@ def _has_operator(name: str) -> bool:
     except AttributeError:
         return False
     return True
+
+
+def _try_operators() -> None:
+    one = torch.ones(1, 1, 1, 1, device="cpu")
+    if _FUSES:
+        _fused(one, one, one.flatten(), (1, 1))
+        _takes_bfloat16()
+    _gradients(_rectified_gradient(one.clone(), one), one, one, (True, True, True))
 
 
 def is_fast_for(features: Tensor) -> bool:
@@ -113,8 +131,7 @@ class _ConvolutionReLU(torch.autograd.Function):
         if features.shape[1] == RGB and dilation[1] == 1:  # the columns as channels: 0.8 of the time at 9x9
             given, filters = _columns(features, weight.shape[3]), _as_columns(weight)
         if _FUSES:
-            fused: Any = torch.ops.mkldnn._convolution_pointwise
-            rectified: Tensor = fused(given, filters, bias, [0, 0], [1, 1], dilation, 1, "relu", [], "")
+            rectified = _fused(given, filters, bias, dilation)
         else:
             rectified = F.conv2d(given, filters, bias, dilation=dilation).relu_()
         context.save_for_backward(features, weight, rectified)
@@ -126,7 +143,7 @@ class _ConvolutionReLU(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         features, weight, rectified = context.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)  # an expanded one cannot be overwritten
-        gradient = torch.ops.aten.threshold_backward.grad_input(gradient, rectified, 0, grad_input=gradient)
+        gradient = _rectified_gradient(gradient, rectified)
         wanted = (context.needs_input_grad[0], True, True)
         return *_gradients(gradient, features, weight, wanted, context.dilation), None
 
@@ -166,6 +183,20 @@ class _ConvolutionToImage(torch.autograd.Function):
         assert for_columns is not None  # it is wanted
         for_weight = for_columns.reshape(count, outputs, inputs, rows).permute(1, 2, 3, 0).flip(3)
         return for_features, for_weight, gradient.sum((0, 2, 3))
+
+
+def _fused(features: Tensor, weight: Tensor, bias: Tensor, dilation: tuple[int, int]) -> Tensor:
+    """Return the rectified convolution, computed in one pass."""
+    rectified: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        features, weight, bias, [0, 0], [1, 1], dilation, 1, "relu", [], ""
+    )
+    return rectified
+
+
+def _rectified_gradient(gradient: Tensor, rectified: Tensor) -> Tensor:
+    """Overwrite the gradient of a ReLU's result with that of what the ReLU was given."""
+    result: Tensor = torch.ops.aten.threshold_backward.grad_input(gradient, rectified, 0, grad_input=gradient)
+    return result
 
 
 def _columns(planes: Tensor, count: int) -> Tensor:

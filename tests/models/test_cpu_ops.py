@@ -149,9 +149,9 @@ NETWORKS: list[Callable[[str], nn.Module]] = [
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Check again which operators torch has."""
-    cpu_ops._missing_operators.cache_clear()
+    cpu_ops._has_operators.cache_clear()
     yield monkeypatch
-    cpu_ops._missing_operators.cache_clear()
+    cpu_ops._has_operators.cache_clear()
 
 
 def uses_ours(network: nn.Module, monkeypatch: pytest.MonkeyPatch, blurred: Tensor) -> bool:
@@ -195,6 +195,20 @@ def test_a_torch_without_an_operator_uses_its_own_layers(
     assert not any(uses_ours(network, installed, torch.rand(1, 1, 9, 9)) for network in networks)
     sentence = f"torch {torch.__version__} lacks {name}_of_old: model.cpu_ops=auto uses torch's own layers."
     assert caplog.messages == [sentence]
+
+
+@pytest.mark.parametrize("name", ["_gradients", "_rectified_gradient"])
+def test_a_torch_whose_operator_takes_other_arguments_uses_its_own_layers(
+    name: str, installed: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with installed.context() as patch, caplog.at_level(logging.INFO, "deblur"):
+        patch.setattr(cpu_ops, name, lambda *_: torch.ops.aten.convolution_backward(torch.ones(1), "another argument"))
+        network = SRCNN((5, 3), (4,))
+    assert not uses_ours(network, installed, torch.rand(1, 1, 9, 9))
+    (message,) = caplog.messages
+    assert message.startswith(f"torch {torch.__version__} refuses an operator (")
+    assert "aten::convolution_backward" in message
+    assert message.endswith("): model.cpu_ops=auto uses torch's own layers.")
 
 
 @pytest.mark.parametrize("fuses", [True, False])
