@@ -4,7 +4,7 @@ from deblur.estimation.blind import KernelEstimate, estimate_kernel, explained_f
 from deblur.estimation.detail import most_blurred
 from deblur.estimation.estimate import BlurEstimate, Kind, estimate
 from deblur.estimation.training import trained_widths
-from deblur.estimation.wording import blur_text
+from deblur.estimation.wording import blur_text, kernel_text
 
 __all__ = [
     "BlurEstimate",
@@ -14,6 +14,7 @@ __all__ = [
     "estimate",
     "estimate_kernel",
     "explained_fraction",
+    "kernel_text",
     "most_blurred",
     "trained_widths",
 ]

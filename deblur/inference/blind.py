@@ -1,7 +1,7 @@
 """A photo restored without its kernel, which is estimated first, and the checks that the result has to pass."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -9,13 +9,14 @@ import numpy as np
 from deblur.choices import Color
 from deblur.estimation import KernelEstimate, estimate_kernel, explained_fraction
 from deblur.estimation.estimate import luma_of
+from deblur.image_io.images import DecodedImage
 from deblur.inference.gating import gated, pretrained_gate
 from deblur.inference.levels import Pixels, as_levels, as_unit
 from deblur.inference.pixels import visible
 from deblur.srgb import decoded, encoded
 
 if TYPE_CHECKING:
-    from deblur.inference.restorer import Restorer
+    from deblur.inference.restorer import Advance, Restorer
 
 LEAST_EXPLAINED: Final = 0.9
 """Least fraction of the energy of the photo's gradients that the restored image has to explain."""
@@ -43,6 +44,64 @@ class Checked:
     explained: float
     applied: float
     refusal: str
+
+
+@dataclass(frozen=True, eq=False)
+class BlindResult:
+    """A photo whose kernel was estimated, restored if that improves it.
+
+    Attributes:
+        estimate: of the kernel.
+        restored: the photo, restored by the kernel; None if it is better left as it is.
+        color: how a network for gray images restores the colors, see `Restorer`; None is its own choice.
+        explained: as in `Checked`; 0 if there is nothing to check.
+        refusal: a sentence on why the photo is left as it is; empty if it is restored.
+    """
+
+    estimate: KernelEstimate
+    restored: DecodedImage | None
+    color: Color | None
+    explained: float
+    refusal: str
+
+
+def restore_blindly(
+    restorer: "Restorer",
+    image: DecodedImage,
+    color: Color | None = None,
+    begin: "Callable[[int], Advance | None] | None" = None,
+    noise_sigma: float | None = None,
+    strength: float | None = None,
+) -> BlindResult:
+    """Estimate the kernel of a photo, restore it by that, and check the result.
+
+    Args:
+        restorer: a non-blind network.
+        image: the photo.
+        color: see `restored_by`.
+        begin: called with the number of tiles before the first of them; returns what to call after each.
+        noise_sigma: see `Restorer`.
+        strength: see there.
+    """
+    estimate = blind_kernel(image.pixels, image.alpha)
+    color = color_for(restorer, image.pixels, estimate, color)
+    if estimate.kernel is None or estimate.refusal:
+        return BlindResult(estimate, None, color, 0.0, estimate.refusal)
+    advance = None if begin is None else begin(restorer.count(image, color))
+    pixels = restored_by(restorer, image.pixels, image.alpha, estimate, color, advance, noise_sigma, strength)
+    checked = check(image.pixels, pixels, estimate)
+    restored = None if checked.refusal else replace(image, pixels=pixels)
+    return BlindResult(estimate, restored, color, checked.explained, checked.refusal)
+
+
+def color_for(
+    restorer: "Restorer", pixels: Pixels, estimate: KernelEstimate, color: Color | None = None
+) -> Color | None:
+    """Return how the colors of a photo are restored by an estimated kernel; for arguments see `restored_by`."""
+    many = pixels.shape[0] * pixels.shape[1] > MOST_OF_CHANNELS
+    if color is None and estimate.is_linear and restorer.channels == 1 and not many:
+        return "channels"
+    return color
 
 
 def blind_kernel(pixels: Pixels, alpha: Pixels | None = None) -> KernelEstimate:
@@ -79,9 +138,7 @@ def restored_by(
         New pixels of the same shape and type.
     """
     shown = visible(pixels, alpha)
-    many = pixels.shape[0] * pixels.shape[1] > MOST_OF_CHANNELS
-    if color is None and estimate.is_linear and restorer.channels == 1 and not many:
-        color = "channels"
+    color = color_for(restorer, pixels, estimate, color)
     given = decoded(as_unit(shown)) if estimate.is_linear else shown
     restored = restorer(given, color, advance, estimate.kernel, noise_sigma, strength=strength)
     if estimate.is_linear:
