@@ -35,7 +35,7 @@ def kernel_panel(psf: NDArray[np.float64], times: int) -> NDArray[np.uint8]:
 
     The largest weight is white, and the others are as bright as that fraction of its light.
     """
-    levels = np.rint(255 * encoded(psf / psf.max())).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(255 * encoded(psf / psf.max())).astype(np.uint8)
     return levels.repeat(times, axis=0).repeat(times, axis=1)
 
 
