@@ -38,13 +38,13 @@ DETAIL_SIDE: Final = 512  # px, of the detail that is shown at full size beside 
 KERNEL_SIDE: Final = 240  # px, least side of a kernel on the screen
 _OWN: Final = "own"  # name of the user's network among the others
 _KERNEL: Final = "kernel"  # what messages of `read_kernel` call a file before its name is put there
+_ANY: Final = "any blur"
 _LABELS: Final = {  # of the pretrained networks
-    "default": "any blur",
+    "default": _ANY,
     "defocus": "defocus: blur without a direction",
     "motion": "motion along a straight line",
-    "unrolled": "any blur whose kernel is known",
+    "unrolled": f"{_ANY} whose kernel is known",
 }
-_ESTIMATED: Final = "any blur whose kernel is estimated (blind)"
 _DRAWN_FOR: Final = "demo"  # one name for all images: what is drawn changes with the settings alone
 _FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
 _SHIFTED: Final = "The kernel is known up to a shift, so that the result can be moved by some pixels."
@@ -95,11 +95,9 @@ class Networks:
     @property
     def blind_choices(self) -> list[tuple[str, str]]:
         """What the page shows for each non-blind network that is given an estimated kernel, and the network's name."""
-        non_blind = [(name, network) for name, network in self._loaded.items() if network.needs_kernel]
-        return [
-            (f"{shortened(network.name)}, its kernel estimated (blind)" if name == _OWN else _ESTIMATED, name)
-            for name, network in non_blind
-        ]
+        non_blind = {name: network for name, network in self._loaded.items() if network.needs_kernel}
+        whose = {name: _network_label(name, network) if name == _OWN else _ANY for name, network in non_blind.items()}
+        return [(f"{label}, kernel estimated (blind)", name) for name, label in whose.items()]
 
     def get(self, name: str) -> Restorer:
         """Return a network by its name.

@@ -117,6 +117,8 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
                 if outputs[task][path]:
                     refuse_unfit(image, path, outputs[task][path])
             if blind is not None:
+                # A bar while the kernel is estimated, on which the number of tiles depends.
+                bar.tiles(task.name, restorer.count(image, asked.color))
                 results = blind.of(task, image, partial(bar.tiles, task.name))
                 if not results:
                     return

@@ -256,7 +256,7 @@ def test_a_photo_is_restored_by_its_estimated_kernel_or_left_as_it_is(page: Any,
     Image.new("L", (128, 128), 90).save(tmp_path / "flat.png")
     kernel = visible(page, ".kernel img")
     page.get_by_label("Network").first.click()
-    page.get_by_role("option", name="any blur whose kernel is estimated (blind)").click()
+    page.get_by_role("option", name="any blur, kernel estimated (blind)").click()
     upload(page, tmp_path / "shaken.png")
     restore_button(page).click()
     page.get_by_text("shaken.png was restored by the network unrolled, with a kernel estimated from it.").wait_for()
