@@ -27,7 +27,7 @@ QUIETLY: Final[dict[str, Any]] = {
 _NOTHING: Final = "Nothing was restored."
 _TRY_AGAIN: Final = "Press {button} to try again, and reload the page if that does not help."
 _WAITING: Final = "Press {button} to see before and after here."
-_KERNEL_WIDTH: Final = 220  # px
+_KERNEL_WIDTH, _KERNEL_HEIGHT = 220, 248  # px, with its caption
 _ONE_AT_A_TIME: Final = "restoring"
 _PROGRESS: Final = gr.Progress()
 
@@ -70,7 +70,7 @@ class Results:
         with gr.Row():
             with gr.Column(scale=0, min_width=_KERNEL_WIDTH, visible=False) as self._kernel_column:
                 self._kernel = gr.Image(
-                    type="filepath", interactive=False, buttons=[], height=_KERNEL_WIDTH, elem_classes="kernel"
+                    type="filepath", interactive=False, buttons=[], height=_KERNEL_HEIGHT, elem_classes="kernel"
                 )
                 self._kernel_download = gr.DownloadButton("Download the kernel")
             with gr.Column(scale=1, min_width=320):
