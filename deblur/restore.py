@@ -189,7 +189,12 @@ def restore(
         ),
     ] = None,
     side_by_side: Annotated[
-        bool, typer.Option("--side-by-side", help="Write before | after as well, to NAME-side-by-side.")
+        bool,
+        typer.Option(
+            "--side-by-side",
+            help="Write before | after as well, to NAME-side-by-side; with --blind, the enlarged kernel is in the "
+            "corner.",
+        ),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that exist; without it they are skipped.")

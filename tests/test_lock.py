@@ -1,4 +1,4 @@
-"""The versions of requirements.lock go together, those of the demo included; requirements-oldest.lock has the oldest."""
+"""The versions of requirements.lock go together, those of the demo too; requirements-oldest.lock has the oldest."""
 
 import re
 import tomllib

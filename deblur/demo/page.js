@@ -11,6 +11,9 @@
         image.alt = place ? "After: the output of the network" : "Before: the input of the network";
       });
     });
+    document.querySelectorAll(".kernel img").forEach((image) => {
+      image.alt = "The kernel that was estimated, enlarged";
+    });
     document.querySelectorAll(".prose.numbers").forEach((text) => text.setAttribute("aria-live", "polite"));
   };
   new MutationObserver(describe).observe(document.body, {childList: true, subtree: true});

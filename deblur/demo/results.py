@@ -10,8 +10,8 @@ from typing import Any, Final
 import gradio as gr
 
 from deblur.demo.visitors import Visitor, Visitors
-from deblur.demo.wording import paragraphs
-from deblur.demo.work import Outcome, details, preview
+from deblur.demo.wording import kernel_label, paragraphs
+from deblur.demo.work import LeftAlone, Outcome, details, kernel_images, preview
 from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
 from deblur.image_io.writing import write_image
@@ -27,12 +27,13 @@ QUIETLY: Final[dict[str, Any]] = {
 _NOTHING: Final = "Nothing was restored."
 _TRY_AGAIN: Final = "Press {button} to try again, and reload the page if that does not help."
 _WAITING: Final = "Press {button} to see before and after here."
+_KERNEL_WIDTH, _KERNEL_HEIGHT = 220, 248  # px, with its caption
 _ONE_AT_A_TIME: Final = "restoring"
 _PROGRESS: Final = gr.Progress()
 
 _log = logging.getLogger(__name__)
 
-Shown = tuple[dict[str, Any], dict[str, Any], str, dict[str, Any]]  # both sliders, the text, the download
+Shown = tuple[Any, ...]  # both sliders, the text, the download, the kernel's column, image and download
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,16 @@ class Answer:
     """What a press of the button gives.
 
     Attributes:
-        outcome: the image before and after.
+        outcome: the image before and after, or why it is left as it is.
         texts: sentences about it, the first of which is the most important.
-        download: the file of the restored image, in a folder of its own.
+        download: the file of the restored image, in a folder of its own; None if there is none.
+        kernel: the file of the estimated kernel, in the same folder, if there is one.
     """
 
-    outcome: Outcome
+    outcome: Outcome | LeftAlone
     texts: Sequence[str]
-    download: Path
+    download: Path | None = None
+    kernel: Path | None = None
 
 
 Work = Callable[[Visitor, gr.Progress, Sequence[Any]], Answer]
@@ -64,10 +67,17 @@ class Results:
         """
         self._button = button
         self._slider = _slider("Before (left) and after (right)", visible=True)
-        # Its text may come from a file: nothing in it is rendered as a formula.
-        waiting = _WAITING.format(button=button)
-        self._text = gr.Markdown(waiting, elem_classes="numbers", latex_delimiters=[])
-        self._download = gr.DownloadButton("Download the restored image", interactive=False)
+        with gr.Row():
+            with gr.Column(scale=0, min_width=_KERNEL_WIDTH, visible=False) as self._kernel_column:
+                self._kernel = gr.Image(
+                    type="filepath", interactive=False, buttons=[], height=_KERNEL_HEIGHT, elem_classes="kernel"
+                )
+                self._kernel_download = gr.DownloadButton("Download the kernel")
+            with gr.Column(scale=1, min_width=320):
+                # Its text may come from a file: nothing in it is rendered as a formula.
+                waiting = _WAITING.format(button=button)
+                self._text = gr.Markdown(waiting, elem_classes="numbers", latex_delimiters=[])
+                self._download = gr.DownloadButton("Download the restored image", interactive=False)
         self._detail = _slider("A detail at full size, before (left) and after (right)", visible=False)
         self._of = gr.Textbox(visible=False)  # the values that the results belong to
 
@@ -94,6 +104,7 @@ class Results:
             return _key([values[place] for place in places]), *_answered(work, request, progress, values, visitors)
 
         shown = [self._slider, self._detail, self._text, self._download]
+        shown += [self._kernel_column, self._kernel, self._kernel_download]
         clicked = button.click(
             answer,
             [*inputs],
@@ -117,7 +128,12 @@ class Results:
 
 def report(progress: gr.Progress, image: DecodedImage, restorer: Restorer, scale: float = FULL) -> Callable[[], None]:
     """Show the progress of a restoration at a scale; return what to call after each tile."""
-    done, count = 0, restorer.count(image, scale=scale)
+    return report_tiles(progress, restorer.count(image, scale=scale))
+
+
+def report_tiles(progress: gr.Progress, count: int) -> Callable[[], None]:
+    """Show the progress of as many tiles; return what to call after each."""
+    done = 0
     progress((done, count), desc="Restoring", unit="tiles")
 
     def advance() -> None:
@@ -162,14 +178,35 @@ def store(path: Path, image: DecodedImage) -> tuple[str, ...]:
 
 
 def _shown(answer: Answer) -> Shown:
-    before, after, folder = answer.outcome.before, answer.outcome.after, answer.download.parent
-    detail = details(answer.outcome)
+    outcome = answer.outcome
+    said = paragraphs([answer.texts[0], *outcome.remarks, *answer.texts[1:]])
+    if isinstance(outcome, LeftAlone) or answer.download is None:
+        return _nothing(said)
+    before, after, folder = outcome.before, outcome.after, answer.download.parent
+    detail = details(outcome)
     return (
         gr.update(value=_pair(folder / "whole", (preview(before), preview(after)))),
         gr.update(value=None if detail is None else _pair(folder / "detail", detail), visible=detail is not None),
-        paragraphs([answer.texts[0], *answer.outcome.remarks, *answer.texts[1:]]),
+        said,
         gr.update(value=str(answer.download), interactive=True),
+        *_shown_kernel(outcome, answer.kernel),
     )
+
+
+def _shown_kernel(outcome: Outcome, download: Path | None) -> Shown:
+    """Store the kernel of an outcome, if there is one, and return what is shown of it."""
+    if outcome.kernel is None or download is None:
+        return _no_kernel()
+    enlarged, levels = kernel_images(outcome.kernel)
+    shown = download.parent / "kernel" / "enlarged.png"
+    store(shown, enlarged)
+    store(download, levels)
+    label = kernel_label(*outcome.kernel.shape)
+    return gr.update(visible=True), gr.update(value=str(shown), label=label), gr.update(value=str(download))
+
+
+def _no_kernel() -> Shown:
+    return gr.update(visible=False), gr.update(value=None), gr.update(value=None)
 
 
 def _pair(folder: Path, images: tuple[DecodedImage, DecodedImage]) -> tuple[str, str]:
@@ -181,21 +218,27 @@ def _pair(folder: Path, images: tuple[DecodedImage, DecodedImage]) -> tuple[str,
 
 
 def _usage_error(sentence: str) -> Shown:
-    said = paragraphs([_NOTHING, sentence], is_usage_error=True)
+    return _nothing(paragraphs([_NOTHING, sentence], is_usage_error=True))
+
+
+def _nothing(said: str) -> Shown:
+    """Return results without images."""
     return (
         gr.update(value=None),
         gr.update(value=None, visible=False),
         said,
         gr.update(value=None, interactive=False),
+        *_no_kernel(),
     )
 
 
 def _emptied(said: str) -> str:
     """Return results without images, in JavaScript."""
-    slider, detail, download = (
+    empty, detail, download = (
         f"{{__type__: 'update', value: null{more}}}" for more in ("", ", visible: false", ", interactive: false")
     )
-    return f"[{slider}, {detail}, {json.dumps(said)}, {download}]"
+    column = "{__type__: 'update', visible: false}"
+    return f"[{empty}, {detail}, {json.dumps(said)}, {download}, {column}, {empty}, {empty}]"
 
 
 def _key(values: Sequence[Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from deblur.blur import NoBlur
 from deblur.blur.families import parameter_units
+from deblur.choices import Color
 from deblur.inference.simulation import Gain
 from deblur.runs.conditions import camera_text
 
@@ -43,6 +44,23 @@ def restored_text(name: str, network: str) -> str:
     return f"{shortened(name)} was restored by the network {shortened(network)}."
 
 
+def estimated_text(name: str, network: str) -> str:
+    """Return a sentence on a photo that was restored by its estimated kernel, by a network of a name."""
+    return f"{shortened(name)} was restored by the network {shortened(network)}, with a kernel estimated from it."
+
+
+def left_text(name: str) -> str:
+    """Return a sentence on a photo that was not restored."""
+    return f"{shortened(name)} was left as it is."
+
+
+def kernel_label(height: int, width: int) -> str:
+    """Return the caption of a kernel of a size [px], or of a sheet of kernels, whose sides are even."""
+    if height % 2 == 0:
+        return "Kernels over the photo, enlarged"
+    return f"Kernel of {width}x{height} px, enlarged"
+
+
 def simulated_text(name: str, blur: str | None, network: str) -> str:
     """Return a sentence on a simulation.
 
@@ -55,13 +73,16 @@ def simulated_text(name: str, blur: str | None, network: str) -> str:
     return f"{shortened(name)} {done}, then restored by the network {shortened(network)}."
 
 
-def color_text(channels: int, *, is_color: bool) -> str:
+def color_text(channels: int, *, is_color: bool, color: Color | None = None) -> str:
     """Return a sentence on what was restored of the colors; empty for a gray image and a network for gray images.
 
     Args:
         channels: of the network's images, 1 or 3.
         is_color: whether the image is a color image.
+        color: how a network for gray images restored the colors; None is `luma`.
     """
+    if channels == 1 and is_color and color == "channels":
+        return "The network is for gray images: red, green and blue were restored one by one."
     if channels == 1:
         return "The network is for gray images: the luma was restored, the colors were kept." if is_color else ""
     if is_color:

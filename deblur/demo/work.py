@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from deblur.blur import FAMILIES, Degradation, Slider
 from deblur.blur.degradation import SHARED_PARAMETERS
-from deblur.blur.kernel_file import read_kernel
+from deblur.blur.kernel_file import kernel_levels, read_kernel
 from deblur.blur.kernels import Psf
-from deblur.choices import PRETRAINED, Accelerator
+from deblur.choices import PRETRAINED, Accelerator, Color
 from deblur.demo.wording import shortened
 from deblur.errors import UserError
-from deblur.estimation import BlurEstimate, estimate, most_blurred
+from deblur.estimation import BlurEstimate, blur_text, estimate, kernel_text, most_blurred
 from deblur.image_io.decoding import eight_bits, printable
 from deblur.image_io.images import DecodedImage, Levels, Metadata, refuse_unfit
 from deblur.image_io.reading import read_image
 from deblur.inference.advice import Examined, applied_text, examine
-from deblur.inference.panels import detail_around
+from deblur.inference.blind import restore_blindly, shown_kernel
+from deblur.inference.panels import detail_around, kernel_panel
 from deblur.inference.pixels import visible
 from deblur.inference.places import plan
 from deblur.inference.pretrained import pretrained_file
@@ -34,16 +35,19 @@ from deblur.synthesis.faces import draw
 FACES: Final = 100  # to choose from
 PREVIEW_MEGAPIXELS: Final = 2.0  # of an image on the screen; the download has all pixels
 DETAIL_SIDE: Final = 512  # px, of the detail that is shown at full size beside a reduced preview
+KERNEL_SIDE: Final = 240  # px, least side of a kernel on the screen
 _OWN: Final = "own"  # name of the user's network among the others
 _KERNEL: Final = "kernel"  # what messages of `read_kernel` call a file before its name is put there
+_ANY: Final = "any blur"
 _LABELS: Final = {  # of the pretrained networks
-    "default": "any blur",
+    "default": _ANY,
     "defocus": "defocus: blur without a direction",
     "motion": "motion along a straight line",
-    "unrolled": "any blur whose kernel is known",
+    "unrolled": f"{_ANY} whose kernel is known",
 }
 _DRAWN_FOR: Final = "demo"  # one name for all images: what is drawn changes with the settings alone
 _FACES_SEED: Final = 1_000_003  # of a collection that no training of this project draws from
+_SHIFTED: Final = "The kernel is known up to a shift, so that the result can be moved by some pixels."
 _BYTES_PER_PIXEL: Final = 8  # four channels of 16 bits, not compressed
 _BYTES_BESIDE_PIXELS: Final = 2**20  # metadata
 
@@ -88,6 +92,13 @@ class Networks:
         """What the page shows for each network, and its name."""
         return [(_network_label(name, network), name) for name, network in self._loaded.items()]
 
+    @property
+    def blind_choices(self) -> list[tuple[str, str]]:
+        """What the page shows for each non-blind network that is given an estimated kernel, and the network's name."""
+        non_blind = {name: network for name, network in self._loaded.items() if network.needs_kernel}
+        whose = {name: _network_label(name, network) if name == _OWN else _ANY for name, network in non_blind.items()}
+        return [(f"{label}, kernel estimated (blind)", name) for name, label in whose.items()]
+
     def get(self, name: str) -> Restorer:
         """Return a network by its name.
 
@@ -115,12 +126,27 @@ class Outcome:
         after: its output.
         remarks: sentences about the result.
         blur: of the image before, if it has been estimated.
+        kernel: of that blur, or a sheet of its kernels (of even sides), if it has been estimated.
+        color: how the colors were restored by a network for gray images; None is its own choice.
     """
 
     before: DecodedImage
     after: DecodedImage
     remarks: tuple[str, ...]
     blur: BlurEstimate | None = None
+    kernel: Psf | None = None
+    color: Color | None = None
+
+
+@dataclass(frozen=True)
+class LeftAlone:
+    """A photo that is better left as it is.
+
+    Attributes:
+        remarks: sentences on why.
+    """
+
+    remarks: tuple[str, ...]
 
 
 def largest_upload(max_megapixels: float) -> int:
@@ -214,6 +240,12 @@ def _for_screen(image: DecodedImage, shown: Callable[[Levels], NDArray[np.uint8]
     return replace(image, pixels=shown(image.pixels), alpha=alpha, metadata=of_colors)
 
 
+def kernel_images(kernel: Psf) -> tuple[DecodedImage, DecodedImage]:
+    """Return a kernel enlarged for the screen, and as the file that restores with it."""
+    panel = kernel_panel(kernel, -(-KERNEL_SIDE // min(kernel.shape)))
+    return DecodedImage(panel, None, "PNG"), DecodedImage(kernel_levels(kernel), None, "PNG")
+
+
 def download_place(upload: Path, image: DecodedImage, folder: Path) -> tuple[Path, str]:
     """Return the file for a restored image, named as by `deblur restore`, and a sentence about its format.
 
@@ -226,6 +258,11 @@ def download_place(upload: Path, image: DecodedImage, folder: Path) -> tuple[Pat
         reason = str(error).replace(printable(str(target)), printable(target.name)).rpartition("; ")[0]
         return target.with_suffix(".png"), f"The download is a PNG file: {reason}."
     return target, ""
+
+
+def kernel_place(upload: Path, folder: Path) -> Path:
+    """Return the file for the kernel of a photo, named as by `deblur restore --blind`."""
+    return folder / plan([upload], None)[0].sibling("kernel", ".png").name
 
 
 def families() -> dict[str, dict[str, Slider]]:
@@ -314,9 +351,38 @@ def restore(
     applied: list[float] = []
     scale = FULL if seen is None else seen.scale
     after = restorer.restore_image(image, advance=advance, kernel=kernel, scale=scale, applied=applied.append)
-    said = "" if seen is None else f"{seen.text[0].upper()}{seen.text[1:]}"
+    said = "" if seen is None else _sentence(seen.text)
     remarks = tuple(filter(None, [said, *map(applied_text, applied), restorer.caveat]))
     return Outcome(image, after, remarks, None if seen is None else seen.blur)
+
+
+def restore_estimated(
+    image: DecodedImage, restorer: Restorer, begin: Callable[[int], Advance | None] | None = None
+) -> Outcome | LeftAlone:
+    """Restore a photo by the kernel that is estimated from it, if that improves it.
+
+    Args:
+        image: to restore, of any size.
+        restorer: a non-blind network.
+        begin: as in `restore_blindly`.
+
+    Returns:
+        Both images, with the metadata of the given one, and the kernel; or why the photo is left as it is.
+    """
+    found = restore_blindly(restorer, image, begin=begin)
+    estimate = found.estimate
+    seen = "" if estimate.blur is None else f"{_sentence(blur_text(estimate.blur))}."
+    if found.restored is None:
+        return LeftAlone(tuple(filter(None, [found.refusal, seen])))
+    said = f"{kernel_text(estimate)}; the result explains {found.explained:.0%} of the photo."
+    return Outcome(
+        image,
+        found.restored,
+        (*filter(None, [seen]), said, _SHIFTED),
+        estimate.blur,
+        shown_kernel(estimate),
+        found.color,
+    )
 
 
 def blur_and_restore(
@@ -350,6 +416,10 @@ def blur_and_restore(
     compared_with = sharp if blur is None else reference(sharp, blur, _DRAWN_FOR)
     of_luma = restorer.channels == 1
     return outcome, gain(eight_bits(before.pixels), eight_bits(outcome.after.pixels), compared_with, of_luma=of_luma)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _blurred(image: DecodedImage, blur: Degradation) -> DecodedImage:

@@ -6,7 +6,7 @@ from deblur.estimation.estimate import BlurEstimate, Kind, estimate
 from deblur.estimation.kernel_field import estimate_kernels
 from deblur.estimation.training import trained_widths
 from deblur.estimation.visibility import visibility, visible_spread
-from deblur.estimation.wording import blur_text
+from deblur.estimation.wording import blur_text, kernel_text
 
 __all__ = [
     "BlurEstimate",
@@ -17,6 +17,7 @@ __all__ = [
     "estimate_kernel",
     "estimate_kernels",
     "explained_fraction",
+    "kernel_text",
     "most_blurred",
     "trained_widths",
     "visibility",

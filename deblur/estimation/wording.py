@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from deblur.estimation.blind import KernelEstimate
 from deblur.estimation.estimate import BlurEstimate, Kind
 
 KIND_NAMES: Final[Mapping[Kind, str]] = {
@@ -12,6 +13,7 @@ KIND_NAMES: Final[Mapping[Kind, str]] = {
     "shake": "camera shake",
 }
 WHOLE_FROM: Final = 10  # px, from which on a width is given without decimals
+CLOSE_FROM: Final = 0.9  # confidence, from which on estimates of a kernel agree closely
 
 
 def blur_text(estimate: BlurEstimate) -> str:
@@ -24,6 +26,25 @@ def blur_text(estimate: BlurEstimate) -> str:
     else:
         size += f" at {round(estimate.angle) % 180} degrees"
     return f"{KIND_NAMES[estimate.kind]}{size} ({100 * estimate.probability:.0f} % sure)"
+
+
+def kernel_text(estimate: KernelEstimate) -> str:
+    """Return the size of an estimated kernel, or of a field of kernels, and how well its estimates agree.
+
+    Raises:
+        ValueError: if no kernel was estimated.
+    """
+    space = " in linear light" if estimate.is_linear else ""
+    agreement = "closely" if estimate.confidence >= CLOSE_FROM else "roughly"
+    sure = f"agree {agreement} (confidence {estimate.confidence:.2f})"
+    if estimate.field is not None:
+        down, across, height, width = estimate.field.psfs.shape
+        places = f"at {across}x{down} places"
+        return f"The blur varies: kernels of {width}x{height} px{space} {places}, of which neighbors {sure}"
+    if estimate.kernel is None:
+        raise ValueError("there is no kernel")
+    height, width = estimate.kernel.shape
+    return f"Kernel of {width}x{height} px{space}, of which several estimates {sure}"
 
 
 def px(width: float) -> str:

@@ -1,19 +1,18 @@
 """A photo restored without its kernel, which is estimated first, and the checks that the result has to pass."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deblur.blur.kernel_file import kernel_levels
 from deblur.blur.kernels import Psf
 from deblur.blur.node_kernels import NodeKernels
 from deblur.choices import Color
 from deblur.estimation import KernelEstimate, estimate_kernels, explained_fraction
 from deblur.estimation.blind import Window
 from deblur.estimation.estimate import luma_of
+from deblur.image_io.images import DecodedImage
 from deblur.inference.field_restoring import restored_by_field
 from deblur.inference.gating import gated, pretrained_gate
 from deblur.inference.levels import Pixels, as_levels, as_unit
@@ -21,7 +20,7 @@ from deblur.inference.pixels import visible
 from deblur.srgb import decoded, encoded
 
 if TYPE_CHECKING:
-    from deblur.inference.restorer import Restorer
+    from deblur.inference.restorer import Advance, Restorer
 
 LEAST_EXPLAINED: Final = 0.9
 """Least fraction of the energy of the photo's gradients that the restored image has to explain."""
@@ -31,7 +30,7 @@ MOST_OF_CHANNELS: Final = 4_000_000  # px of a photo, up to which red, green and
 LEAST_APPLIED: Final = 0.1
 """Least fraction of the correction that the gate has to let through."""
 
-FRAME: Final = 2**14  # gray level around each kernel of a sheet
+FRAME: Final = 0.25  # around each kernel of a sheet, by its largest weight
 
 UNEXPLAINED: Final = "Blurred again by the estimated kernel, the restored image is not the photo."
 WORSE: Final = "The restored image looks worse than the photo: the kernel does not fit it."
@@ -51,6 +50,64 @@ class Checked:
     explained: float
     applied: float
     refusal: str
+
+
+@dataclass(frozen=True, eq=False)
+class BlindResult:
+    """A photo whose kernel was estimated, restored if that improves it.
+
+    Attributes:
+        estimate: of the kernel.
+        restored: the photo, restored by the kernel; None if it is better left as it is.
+        color: how a network for gray images restores the colors, see `Restorer`; None is its own choice.
+        explained: as in `Checked`; 0 if there is nothing to check.
+        refusal: a sentence on why the photo is left as it is; empty if it is restored.
+    """
+
+    estimate: KernelEstimate
+    restored: DecodedImage | None
+    color: Color | None
+    explained: float
+    refusal: str
+
+
+def restore_blindly(
+    restorer: "Restorer",
+    image: DecodedImage,
+    color: Color | None = None,
+    begin: "Callable[[int], Advance | None] | None" = None,
+    noise_sigma: float | None = None,
+    strength: float | None = None,
+) -> BlindResult:
+    """Estimate the kernel of a photo, restore it by that, and check the result.
+
+    Args:
+        restorer: a non-blind network.
+        image: the photo.
+        color: see `restored_by`.
+        begin: called with the number of tiles before the first of them; returns what to call after each.
+        noise_sigma: see `Restorer`.
+        strength: see there.
+    """
+    estimate = blind_kernel(image.pixels, image.alpha)
+    color = color_for(restorer, image.pixels, estimate, color)
+    if estimate.refusal:
+        return BlindResult(estimate, None, color, 0.0, estimate.refusal)
+    advance = None if begin is None else begin(restorer.count(image, color))
+    pixels = restored_by(restorer, image.pixels, image.alpha, estimate, color, advance, noise_sigma, strength)
+    checked = check(image.pixels, pixels, estimate)
+    restored = None if checked.refusal else replace(image, pixels=pixels)
+    return BlindResult(estimate, restored, color, checked.explained, checked.refusal)
+
+
+def color_for(
+    restorer: "Restorer", pixels: Pixels, estimate: KernelEstimate, color: Color | None = None
+) -> Color | None:
+    """Return how the colors of a photo are restored by an estimated kernel; for arguments see `restored_by`."""
+    many = pixels.shape[0] * pixels.shape[1] > MOST_OF_CHANNELS
+    if color is None and estimate.is_linear and restorer.channels == 1 and not many:
+        return "channels"
+    return color
 
 
 def blind_kernel(pixels: Pixels, alpha: Pixels | None = None) -> KernelEstimate:
@@ -87,9 +144,7 @@ def restored_by(
         New pixels of the same shape and type.
     """
     shown = visible(pixels, alpha)
-    many = pixels.shape[0] * pixels.shape[1] > MOST_OF_CHANNELS
-    if color is None and estimate.is_linear and restorer.channels == 1 and not many:
-        color = "channels"
+    color = color_for(restorer, pixels, estimate, color)
     given = decoded(as_unit(shown)) if estimate.is_linear else shown
     if estimate.field is None:
         restored = restorer(given, color, advance, estimate.kernel, noise_sigma, strength=strength)
@@ -134,34 +189,11 @@ def _kernel_in(window: Window, estimate: KernelEstimate) -> Psf | NodeKernels:
     return estimate.kernel
 
 
-def kernel_text(estimate: KernelEstimate, checked: Checked) -> str:
-    """Return the text on the kernel or the field of a photo that was restored by it.
+def shown_kernel(estimate: KernelEstimate) -> Psf:
+    """Return the weights of an estimated kernel, or of a sheet of the kernels of a field.
 
-    Args:
-        estimate: of a kernel or a field, which it has.
-        checked: of the restored photo.
-    """
-    psf = estimate.kernel if estimate.field is None else estimate.field.psfs[0, 0]
-    if psf is None:
-        raise ValueError("there is no kernel that could be described")
-    size = f"{psf.shape[1]}x{psf.shape[0]} px"
-    space = " in linear light" if estimate.is_linear else ""
-    sure = f"confidence {estimate.confidence:.2f}"
-    share = f"the result explains {checked.explained:.0%} of the image."
-    if estimate.field is None:
-        return f"Kernel of {size}{space}, {sure}; with it, {share}"
-    down, across = estimate.field.psfs.shape[:2]
-    return (
-        f"The blur varies: kernels of {size}{space} at {across}x{down} places, {sure}; with them, {share} Their image "
-        "shows them side by side, and cannot be given to --kernel, which reads a single one."
-    )
-
-
-def kernel_image(estimate: KernelEstimate) -> NDArray[np.uint16]:
-    """Return an estimated kernel as a gray image of 16 bits, from which `read_kernel` reads it.
-
-    The kernels of a field are shown side by side, each with its largest weight in white. The sides of such a sheet are
-    even, so that `read_kernel` refuses it.
+    The kernels of a sheet lie side by side, each with its largest weight as 1. Its sides are even, so that
+    `read_kernel` refuses it.
 
     Args:
         estimate: of a kernel or a field, which it has.
@@ -169,10 +201,10 @@ def kernel_image(estimate: KernelEstimate) -> NDArray[np.uint16]:
     if estimate.field is None:
         if estimate.kernel is None:
             raise ValueError("there is no kernel that could be shown")
-        return kernel_levels(estimate.kernel)
+        return estimate.kernel
     rows = [np.concatenate([_framed(psf) for psf in row], axis=1) for row in estimate.field.psfs]
     return np.concatenate(rows).repeat(2, axis=0).repeat(2, axis=1)
 
 
-def _framed(psf: Psf) -> NDArray[np.uint16]:
-    return np.pad(kernel_levels(psf), 1, constant_values=FRAME)
+def _framed(psf: Psf) -> Psf:
+    return np.pad(psf / psf.max(), 1, constant_values=FRAME)

@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from deblur.image_io.images import DecodedImage
+from deblur.srgb import encoded
 
 Pixels = NDArray[Any]
 
 DETAIL: Final = 160  # px, side of the detail on a contact sheet
 ENLARGED: Final = 2  # times
 COLUMNS: Final = 3
+INSET: Final = 4  # an inset has at most this part of the shorter side of an image, unless its kernel is larger
+_FRAME: Final = 2  # px, around an inset
 _LABEL: Final = 28  # px, height of the line below a panel
 _GAP: Final = 8  # px
 _FONT_SIZE: Final = 18  # px
@@ -25,6 +28,32 @@ def side_by_side(before: DecodedImage, after: DecodedImage) -> DecodedImage:
     """Return an image before and after, side by side, as one image."""
     alpha = None if before.alpha is None else np.concatenate([before.alpha, before.alpha], axis=1)
     return replace(after, pixels=np.concatenate([before.pixels, after.pixels], axis=1), alpha=alpha)
+
+
+def kernel_panel(psf: NDArray[np.float64], times: int) -> NDArray[np.uint8]:
+    """Return a kernel as an image of 8 bits for the eye, each weight a square of as many px a side.
+
+    The largest weight is white, and the others are as bright as that fraction of its light.
+    """
+    levels: NDArray[np.uint8] = np.rint(255 * encoded(psf / psf.max())).astype(np.uint8)
+    return levels.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def with_inset(image: DecodedImage, psf: NDArray[np.float64]) -> DecodedImage:
+    """Return an image with a kernel in its upper right corner, enlarged and framed, if there is room for it."""
+    room = min(image.pixels.shape[:2])
+    panel = np.pad(kernel_panel(psf, max(1, room // INSET // max(psf.shape))), _FRAME, constant_values=255)
+    if max(panel.shape) > room:
+        return image
+    white = np.iinfo(image.pixels.dtype).max
+    corner = slice(0, panel.shape[0]), slice(image.pixels.shape[1] - panel.shape[1], None)
+    pixels, alpha = image.pixels.copy(), image.alpha
+    levels = panel.astype(pixels.dtype) * (white // 255)
+    pixels[corner] = levels if pixels.ndim == 2 else levels[..., None]
+    if alpha is not None:
+        alpha = alpha.copy()
+        alpha[corner] = np.iinfo(alpha.dtype).max
+    return replace(image, pixels=pixels, alpha=alpha)
 
 
 def row(images: Sequence[Pixels]) -> DecodedImage:

@@ -3,10 +3,10 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from deblur.choices import (
     BLIND,
@@ -23,14 +23,14 @@ from deblur.config.build import build
 from deblur.config.sections import shown
 from deblur.console import say_error, table
 from deblur.errors import UserError
-from deblur.estimation import blur_text, estimate, most_blurred
+from deblur.estimation import blur_text, estimate, kernel_text, most_blurred
 from deblur.image_io.decoding import eight_bits, printable
 from deblur.image_io.images import DecodedImage, refuse_unfit
 from deblur.image_io.reading import read_image
 from deblur.image_io.writing import write_image
 from deblur.inference.advice import Report, examine
 from deblur.inference.batch import progress, restore_all
-from deblur.inference.panels import DETAIL, contact_sheet, detail_around, row, side_by_side
+from deblur.inference.panels import DETAIL, contact_sheet, detail_around, row, side_by_side, with_inset
 from deblur.inference.pixels import visible
 from deblur.inference.places import Task, refuse_losses
 from deblur.inference.restorer import Restorer, load
@@ -116,31 +116,32 @@ def restore_images(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
             for path in missing[task]:
                 if outputs[task][path]:
                     refuse_unfit(image, path, outputs[task][path])
-            examined = None
-            if simulation is None and not restorer.needs_kernel:
-                examined = examine(image, restorer.name, restorer.settings, asked.scale)
-            scale = asked.scale or FULL if examined is None else examined.scale
-            advance = bar.tiles(task.name, restorer.count(image, asked.color, scale=scale))
-            if simulation is not None:
-                results = [simulation.of(task, image, advance)]
-            elif blind is not None:
-                found = blind.of(task, image, advance)
-                if found is None:
+            if blind is not None:
+                # A bar while the kernel is estimated, on which the number of tiles depends.
+                bar.tiles(task.name, restorer.count(image, asked.color))
+                results = blind.of(task, image, partial(bar.tiles, task.name))
+                if not results:
                     return
-                results = [found.restored, *([side_by_side(image, found.restored)] if asked.side_by_side else [])]
-                results.append(found.kernel)
             else:
-                restored = restorer.restore_image(
-                    image,
-                    asked.color,
-                    advance,
-                    kernel,
-                    asked.noise_sigma,
-                    scale=scale,
-                    strength=asked.strength,
-                    applied=None if examined is None else partial(report.add, task.name, examined),
-                )
-                results = [restored, side_by_side(image, restored)] if asked.side_by_side else [restored]
+                examined = None
+                if simulation is None and not restorer.needs_kernel:
+                    examined = examine(image, restorer.name, restorer.settings, asked.scale)
+                scale = asked.scale or FULL if examined is None else examined.scale
+                advance = bar.tiles(task.name, restorer.count(image, asked.color, scale=scale))
+                if simulation is not None:
+                    results = [simulation.of(task, image, advance)]
+                else:
+                    restored = restorer.restore_image(
+                        image,
+                        asked.color,
+                        advance,
+                        kernel,
+                        asked.noise_sigma,
+                        scale=scale,
+                        strength=asked.strength,
+                        applied=None if examined is None else partial(report.add, task.name, examined),
+                    )
+                    results = [restored, side_by_side(image, restored)] if asked.side_by_side else [restored]
             yield from (pair for pair in zip(outputs[task], results, strict=True) if pair[0] in missing[task])
 
         restore_all(todo, work, failed, asked.max_megapixels, bar.done)
@@ -214,13 +215,6 @@ def _outputs(task: Task, asked: RestoreOptions) -> dict[Path, int]:
     return outputs
 
 
-class _Restored(NamedTuple):
-    """A restored photo, and the kernel that was estimated, as images."""
-
-    restored: DecodedImage
-    kernel: DecodedImage
-
-
 class _Blind:
     """Restores photos by estimated kernels, leaves alone those that it cannot improve, and keeps what it saw.
 
@@ -239,33 +233,26 @@ class _Blind:
         self._said: dict[str, str] = {}
         self.declined = 0
 
-    def of(self, task: Task, image: DecodedImage, advance: Advance | None) -> _Restored | None:
-        """Return a photo restored, with its kernel; None if it is better left as it is."""
-        from deblur.inference import blind
+    def of(self, task: Task, image: DecodedImage, begin: Callable[[int], Advance | None]) -> list[DecodedImage]:
+        """Return the images of a photo's files; none if it is better left as it is."""
+        from deblur.blur.kernel_file import kernel_levels
+        from deblur.inference.blind import restore_blindly, shown_kernel
 
-        estimate = blind.blind_kernel(image.pixels, image.alpha)
-        refusal = estimate.refusal
+        asked = self._asked
+        found = restore_blindly(self._restorer, image, asked.color, begin, asked.noise_sigma, asked.strength)
+        estimate = found.estimate
         seen = "" if estimate.blur is None else f"{blur_text(estimate.blur)}. "
-        if not refusal:
-            pixels = blind.restored_by(
-                self._restorer,
-                image.pixels,
-                image.alpha,
-                estimate,
-                self._asked.color,
-                advance,
-                self._asked.noise_sigma,
-                self._asked.strength,
-            )
-            checked = blind.check(image.pixels, pixels, estimate)
-            refusal = checked.refusal
-            if not refusal:
-                self._said[task.name] = f"{seen}{blind.kernel_text(estimate, checked)}"
-                shown = DecodedImage(blind.kernel_image(estimate), None, "PNG")
-                return _Restored(replace(image, pixels=pixels), shown)
-        self.declined += 1
-        self._said[task.name] = f"{seen}Left as it is. {refusal}"
-        return None
+        if found.restored is None:
+            self.declined += 1
+            self._said[task.name] = f"{seen}Left as it is. {found.refusal}"
+            return []
+        said = f"{seen}{kernel_text(estimate)}; the result explains {found.explained:.0%} of the image."
+        if estimate.field is not None:
+            said += " Their image shows them side by side, and cannot be given to --kernel, which reads a single one."
+        self._said[task.name] = said
+        psf = shown_kernel(estimate)
+        compared = [side_by_side(image, with_inset(found.restored, psf))] if asked.side_by_side else []
+        return [found.restored, *compared, DecodedImage(kernel_levels(psf), None, "PNG")]
 
     def lines(self) -> Lines:
         """Return a line for each of a few photos, or for each that was left as it is."""

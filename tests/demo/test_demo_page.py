@@ -17,11 +17,14 @@ from network_files import write_rgb_network, write_unrolled_network
 from PIL import Image, ImageCms
 from running_demo import REPOSITORY, Demo
 
+import deblur
+from deblur.blur.kernel_file import read_kernel
 from deblur.demo.wording import UNKNOWN_GAIN, result_text
 from deblur.demo.work import blur_and_restore, blur_of, sample_face
 from deblur.inference.restorer import load
 from deblur.inference.weights import read_weights, write_weights
 from deblur.restore import main
+from deblur.synthesis.leaves import draw
 
 pytestmark = [
     *NEEDS_CHROMIUM,
@@ -245,6 +248,43 @@ def test_a_non_blind_network_is_given_the_kernel_in_a_file(browser: Any, tmp_pat
         restore_button(page).click()
         page.get_by_text("photo of mine.png was restored by the network defocus.").wait_for()
     context.close()
+
+
+def test_a_photo_is_restored_by_its_estimated_kernel_or_left_as_it_is(page: Any, tmp_path: Path) -> None:
+    photo = deblur.degrade(draw(9003, 1), "trajectory", seed=4, noise_sigma=1, extent=13, shake=0.5)
+    Image.fromarray(photo).save(tmp_path / "shaken.png")
+    Image.new("L", (128, 128), 90).save(tmp_path / "flat.png")
+    kernel = visible(page, ".kernel img")
+    page.get_by_label("Network").first.click()
+    page.get_by_role("option", name="any blur, kernel estimated (blind)").click()
+    upload(page, tmp_path / "shaken.png")
+    restore_button(page).click()
+    page.get_by_text("shaken.png was restored by the network unrolled, with a kernel estimated from it.").wait_for()
+    page.get_by_text("of which several estimates agree closely").wait_for()
+    kernel.wait_for()
+    page.wait_for_function("image => image.naturalWidth >= 160", arg=kernel.element_handle())
+    assert kernel.get_attribute("alt") == "The kernel that was estimated, enlarged"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the kernel").click()
+    download.value.save_as(tmp_path / "psf.png")
+    assert download.value.suggested_filename == "shaken-kernel.png"
+    psf = read_kernel(tmp_path / "psf.png", "--kernel").psf
+    page.get_by_text(f"Kernel of {len(psf)}x{len(psf)} px, enlarged").wait_for()
+    name, restored = downloaded(page, tmp_path / "restored.png")
+    assert name == "shaken-restored.png"
+    again = load("unrolled", accelerator="cpu")(photo, kernel=psf)
+    assert np.abs(np.asarray(restored).astype(int) - again).max() <= 2  # the kernel's file is rounded to 16 bits
+    clear(page)
+    wait_until_empty(page)
+    assert kernel.count() == 0
+    upload(page, tmp_path / "flat.png")
+    restore_button(page).click()
+    page.get_by_text("flat.png was left as it is.").wait_for()
+    page.get_by_text("The image shows no edges, from which a kernel could be estimated.").wait_for()
+    assert outputs_are_empty(page)
+    assert kernel.count() == page.locator(".usage_error").count() == 0
+    clear(page)
+    wait_until_empty(page)
 
 
 def test_an_rgb_network_restores_a_color_image_and_measures_on_a_blurred_one(browser: Any, tmp_path: Path) -> None:

@@ -63,6 +63,11 @@ def test_what_becomes_of_colors_is_told(channels: int, is_color: bool, told: str
     assert color_text(channels, is_color=is_color) == told
 
 
+def test_colors_that_are_restored_one_by_one_are_not_kept() -> None:
+    assert color_text(1, is_color=True, color="channels").endswith("red, green and blue were restored one by one.")
+    assert color_text(1, is_color=False, color="channels") == ""
+
+
 MIXED = {
     "name": "mixed",
     "_target_": "deblur.blur.Mixed",

@@ -14,6 +14,7 @@ from deblur.blur import Box, Disk, Gaussian, Motion, Trajectory
 from deblur.choices import PRETRAINED
 from deblur.demo.work import (
     FACES,
+    LeftAlone,
     Networks,
     Outcome,
     blur_and_restore,
@@ -22,11 +23,14 @@ from deblur.demo.work import (
     download_place,
     examined,
     families,
+    kernel_images,
+    kernel_place,
     largest_upload,
     preview,
     read_kernel_file,
     read_upload,
     restore,
+    restore_estimated,
     sample_face,
 )
 from deblur.errors import UserError
@@ -188,6 +192,27 @@ def test_what_is_wrong_with_a_kernel_is_told_without_the_place_on_the_server(
         read_kernel_file(tmp_path / name)
     assert str(refused.value).startswith(sentence)
     assert str(tmp_path) not in str(refused.value)
+
+
+def test_a_photo_without_edges_is_left_as_it_is() -> None:
+    flat = DecodedImage(np.full((128, 128), 90, np.uint8), None, "PNG")
+    found = restore_estimated(flat, by_unrolled())
+    assert isinstance(found, LeftAlone)
+    assert found.remarks == ("The image shows no edges, from which a kernel could be estimated.",)
+
+
+@pytest.mark.parametrize("side", [3, 31, 301])
+def test_a_kernel_is_enlarged_for_the_screen_and_exact_in_its_file(tmp_path: Path, side: int) -> None:
+    kernel = np.random.default_rng(0).random((side, side))
+    kernel /= kernel.sum()
+    enlarged, levels = kernel_images(kernel)
+    assert min(enlarged.pixels.shape) >= 160
+    assert enlarged.pixels.max() == 255
+    (tmp_path / "my photo.jpg").touch()
+    path = kernel_place(tmp_path / "my photo.jpg", tmp_path)
+    assert path.name == "my photo-kernel.png"
+    write_image(path, levels)
+    np.testing.assert_allclose(read_kernel_file(path), kernel, atol=kernel.max() / 65535)
 
 
 def test_sixteen_bits_stay_where_nothing_is_blurred() -> None:
@@ -413,7 +438,8 @@ def test_all_that_are_pretrained_can_be_chosen(folder: Path, network_at: Network
     assert [name for _, name in networks.choices] == list(PRETRAINED)
     assert networks.missing == ""
     assert [networks.get(name).name for _, name in networks.choices] == list(PRETRAINED)
-    assert len({label for label, _ in networks.choices}) == len(PRETRAINED)  # none is to be taken for another
+    labels = {label for label, _ in [*networks.choices, *networks.blind_choices]}
+    assert len(labels) == len(networks.choices) + len(networks.blind_choices)  # none is to be taken for another
 
 
 def test_a_network_of_ones_own_comes_first(folder: Path, tmp_path: Path, network_at: NetworkAt) -> None:

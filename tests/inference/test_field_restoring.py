@@ -9,7 +9,7 @@ from PIL import Image
 
 import deblur
 from deblur.blur.kernel_fields import blurred
-from deblur.blur.kernel_file import read_kernel
+from deblur.blur.kernel_file import kernel_levels, read_kernel
 from deblur.blur.kernels import gaussian
 from deblur.blur.node_kernels import NodeKernels
 from deblur.errors import UserError
@@ -75,7 +75,7 @@ def test_equal_kernels_restore_as_one(restorer: Restorer, sharp: np.ndarray) -> 
 
 
 def test_the_image_of_a_field_is_no_kernel(tmp_path: Path) -> None:
-    sheet = blind.kernel_image(estimate_of(field_of((1, 2, 3))))
+    sheet = kernel_levels(blind.shown_kernel(estimate_of(field_of((1, 2, 3)))))
     assert sheet.dtype == np.uint16
     assert sheet.shape == (3 * 54, 3 * 54)
     assert sheet[2 + 24, 2 + 24] == 65535  # the middle of the first kernel

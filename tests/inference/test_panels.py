@@ -6,7 +6,7 @@ from decoded_files import noise
 
 from deblur.image_io.decoding import eight_bits
 from deblur.image_io.images import DecodedImage
-from deblur.inference.panels import contact_sheet, detail_around, side_by_side
+from deblur.inference.panels import contact_sheet, detail_around, kernel_panel, side_by_side, with_inset
 
 
 def test_before_and_after_keep_their_alpha() -> None:
@@ -18,6 +18,40 @@ def test_before_and_after_keep_their_alpha() -> None:
     np.testing.assert_array_equal(both.pixels, np.concatenate([before.pixels, after.pixels], axis=1))
     assert both.alpha is not None
     assert both.alpha.shape == (4, 10)
+
+
+KERNEL = np.array([[0.0, 0.25, 0.0], [0.25, 0.01, 0.25], [0.0, 0.24, 0.0]])
+
+
+def test_faint_weights_of_a_kernel_can_be_seen() -> None:
+    panel = kernel_panel(KERNEL, 4)
+    assert panel.shape == (12, 12)
+    squares = panel.reshape(3, 4, 3, 4).swapaxes(1, 2).reshape(9, 16)
+    assert (squares == squares[:, :1]).all()
+    assert squares[:, 0].tolist() == [0, 255, 0, 255, 56, 255, 0, 250, 0]  # sRGB of 1/25 of white is 0.22
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("colors", [(), (3,)])
+def test_a_kernel_is_in_the_corner_alone(kind: type, colors: tuple[int, ...]) -> None:
+    white = np.iinfo(kind).max
+    image = DecodedImage(np.full((80, 100, *colors), 7, kind), np.full((80, 100), 9, kind), "PNG")
+    shown = with_inset(image, KERNEL)
+    side = 3 * 6 + 2 * 2  # px: a quarter of the image, and the frame
+    corner = shown.pixels[:side, -side:] // (white // 255)
+    assert (corner.reshape(side, side, -1) == np.pad(kernel_panel(KERNEL, 6), 2, constant_values=255)[..., None]).all()
+    assert shown.alpha is not None
+    assert (shown.alpha[:side, -side:] == white).all()
+    for before, after in ((image.pixels, shown.pixels), (image.alpha, shown.alpha)):
+        assert before is not None
+        assert (before == before.flat[0]).all()  # not written to
+        assert (after[side:] == before[side:]).all()
+        assert (after[:, :-side] == before[:, :-side]).all()
+
+
+def test_an_image_smaller_than_the_kernel_has_no_inset() -> None:
+    image = DecodedImage(noise(6, 50), None, "PNG")
+    assert with_inset(image, KERNEL) is image
 
 
 @pytest.mark.parametrize(
