@@ -9,13 +9,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from deblur.choices import PRETRAINED
 from deblur.config import EvaluateConfig, check
 from deblur.config.command_line import run
 from deblur.config.commands import check_evaluate
 from deblur.errors import PartlyDone, disk_errors_as_user_errors
 from deblur.evaluation.protocols.protocol import PROTOCOLS
-from deblur.runs.paths import refuse_no_run, refuse_unwritable, sweep_folder
+from deblur.inference.hub import refuse_no_network
+from deblur.runs.paths import refuse_unwritable, sweep_folder
 from deblur.text import Lines, as_bytes
 
 
@@ -47,8 +47,7 @@ def _task(composed: DictConfig) -> None:
     try:
         with disk_errors_as_user_errors():
             for each in config.runs:
-                if each not in PRETRAINED:
-                    refuse_no_run(Path(each))
+                refuse_no_network(each)
             if config.protocol is not None:
                 PROTOCOLS[config.protocol.name].root(config.data)
             refuse_unwritable(Path(config.output or config.paths.output_root))  # measuring can take long

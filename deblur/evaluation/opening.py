@@ -19,8 +19,8 @@ from deblur.errors import PartlyDone, UserError
 from deblur.evaluation.restorers import ExportedRestorer, NetworkRestorer, Restorer
 from deblur.inference.checkpoints import digest_of
 from deblur.inference.description import SEEN, checked_seen
-from deblur.inference.onnx_network import open_onnx
 from deblur.inference.foreign import load_network
+from deblur.inference.onnx_network import open_onnx
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.restorer import place_of as place_of_network
 from deblur.inference.trained import Trained
@@ -32,6 +32,9 @@ from deblur.runs.states import state_of
 from deblur.text import Lines
 
 SELF_ENSEMBLE_NOTE: Final = "the mean of its restorations of eight orientations of each image (self_ensemble=true)."
+UNKNOWN_TRAINING_NOTE: Final = (
+    "which images it was trained on is not known: if they are among these, its numbers flatter it."
+)
 _DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and torch's
 
 

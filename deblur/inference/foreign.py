@@ -123,9 +123,9 @@ class ForeignNetwork(nn.Module):
             self._chosen[height, width] = needed <= SHARE * free
             if not self._chosen[height, width]:
                 _log.warning(
-                    "%s would take about %.1f GiB for an image of %dx%d px, and %.1f GiB are free: it is restored in %d "
-                    "tiles of at most %d px that overlap by at least %d px. This differs from the result of the whole "
-                    "image.",
+                    "%s would take about %.1f GiB for an image of %dx%d px, and %.1f GiB are free: it is restored in "
+                    "%d tiles of at most %d px that overlap by at least %d px. This differs from the result of the "
+                    "whole image.",
                     self.name,
                     needed / 2**30,
                     width,
@@ -228,8 +228,8 @@ def _weights(place: Path, canonicalized: Callable[[Any], Any]) -> Mapping[str, T
     found = canonicalized(held) if isinstance(held, dict) and all(isinstance(key, str) for key in held) else None
     if not found or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in found.items()):
         raise UserError(
-            f"{place} holds no weights by name: give a file with the weights of a network alone, as torch.save writes a "
-            "state_dict()."
+            f"{place} holds no weights by name: give a file with the weights of a network alone, as torch.save writes "
+            "a state_dict()."
         )
     weights: Mapping[str, Tensor] = found
     return weights

@@ -1,4 +1,4 @@
-"""Networks in repositories of the Hugging Face Hub: `hf://USER/NAME`, pulled and pushed by huggingface_hub, an extra."""
+"""Networks in repositories of the Hugging Face Hub, `hf://USER/NAME`; huggingface_hub is an extra."""
 
 import functools
 import importlib.util
@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from deblur.choices import HUB, PRETRAINED
 from deblur.errors import UserError
-
-HUB: Final = "hf://"
-"""How the address of a network on the Hub begins."""
+from deblur.runs.paths import refuse_no_run
 
 _NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _REPOSITORY: Final = re.compile(rf"{_NAME}/{_NAME}")
@@ -40,13 +39,16 @@ def is_on_hub(network: str | Path) -> bool:
     return str(network).startswith(HUB)
 
 
-def refuse_no_address(network: str) -> None:
-    """Refuse a malformed address, and a missing huggingface_hub, before anything is imported or downloaded.
+def refuse_no_network(network: str) -> None:
+    """Refuse a name, path or address without a network, before torch is imported or anything is downloaded.
 
     Raises:
-        UserError: naming what is wrong.
+        UserError: if nothing is there, or the address is malformed or huggingface_hub is missing.
     """
-    _address(network)
+    if is_on_hub(network):
+        _address(network)
+    elif network not in PRETRAINED:
+        refuse_no_run(Path(network))
 
 
 @functools.cache
@@ -186,8 +188,8 @@ def _explained(what: str) -> Iterator[None]:
         raise UserError(f"{what}: the repository has no such file on {server}.") from error
     except errors.RepositoryNotFoundError as error:
         raise UserError(
-            f"{what}: {server} has no such repository, or it is private: check the name; for a private one, {token} that "
-            "may read it."
+            f"{what}: {server} has no such repository, or it is private: check the name; for a private one, {token} "
+            "that may read it."
         ) from error
     except (httpx2.TransportError, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
         raise UserError(

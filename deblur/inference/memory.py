@@ -38,7 +38,7 @@ class _Use(TorchDispatchMode):
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],
-        types: Sequence[Any],  # noqa: ARG002 # torch's
+        types: Sequence[Any],  # torch's
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.choices import DEFAULT_COLOR, DEFAULT_NETWORK, PRETRAINED, Accelerator, Color, Precision, refusal
+from deblur.choices import DEFAULT_COLOR, DEFAULT_NETWORK, HUB, PRETRAINED, Accelerator, Color, Precision, refusal
 from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
 from deblur.inference.blending import blended
-from deblur.inference.hub import HUB, is_on_hub, pulled
+from deblur.inference.hub import is_on_hub, pulled
 from deblur.inference.levels import Pixels
 from deblur.inference.pixels import as_pixels, plane_count, restore_pixels, restore_rgb, restore_visible
 from deblur.inference.pretrained import pretrained_file
@@ -354,8 +354,8 @@ def load(
     if isinstance(built, ForeignNetwork):
         if precision == "bf16-mixed":
             raise UserError(
-                f"precision=bf16-mixed is for networks of this program, and {trained.name} is computed in float32: leave "
-                "it out."
+                f"precision=bf16-mixed is for networks of this program, and {trained.name} is computed in float32: "
+                "leave it out."
             )
         return Restorer(trained.name, trained.config, ForeignTorchNetwork(built, device))
     exact, fast = (TorchNetwork(built, device, bfloat16) for bfloat16 in (False, True))
