@@ -69,11 +69,12 @@ def pulled(network: str) -> Path:
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    with _explained(network):
+    with _explained(network, "cannot be reached, and it was not downloaded before"):
         file = address.file
         if file is None:
             try:
-                names = HfApi().list_repo_files(address.repository, revision=address.revision)
+                found = HfApi().model_info(address.repository, revision=address.revision)
+                names = [each.rfilename for each in found.siblings or ()]
             except (httpx2.TransportError, OfflineModeIsEnabled) as error:
                 try:
                     there = Path(
@@ -119,7 +120,7 @@ def push(repository: str, files: Mapping[str, Path | bytes]) -> str:
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    with _explained(f"--push {repository}"):
+    with _explained(f"--push {repository}", "cannot be reached"):
         api = HfApi()
         page = api.create_repo(repository, private=True, exist_ok=True)
         operations = [
@@ -167,11 +168,12 @@ def _only_network(names: Sequence[str], network: str) -> str:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explained(what: str, unreachable: str) -> Iterator[None]:
     """Turn the errors of huggingface_hub into sentences.
 
     Args:
         what: was asked for, as the user wrote it.
+        unreachable: what is said of the server without a connection.
     """
     import httpx2
     from huggingface_hub import constants, errors
@@ -192,10 +194,7 @@ def _explained(what: str) -> Iterator[None]:
             "that may read it."
         ) from error
     except (httpx2.TransportError, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
-        raise UserError(
-            f"{what}: {server} cannot be reached, and it was not downloaded before: connect this computer, unset "
-            "HF_HUB_OFFLINE, or give the path of a file."
-        ) from error
+        raise UserError(f"{what}: {server} {unreachable}: connect this computer, or unset HF_HUB_OFFLINE.") from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403):
