@@ -1,13 +1,13 @@
 """Memory that a network takes for an image, and memory that is free."""
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 UNKNOWN: Final = 4 * 2**30  # bytes that count as free on a system that does not say
@@ -21,13 +21,17 @@ def highest_use(compute: Callable[[], object]) -> int:
     Tensors that are there before count only while something is a view of them. What an operator takes for itself until
     it returns does not count.
     """
-    with torch.inference_mode(), _Use() as use:
+    use = _Use()
+    with torch.inference_mode(), use:
         compute()
     return use.highest
 
 
-class _Use(TorchDispatchMode):
-    """Follows the memory of the tensors that operators return, of which views share theirs."""
+class _Use(TorchFunctionMode):
+    """Follows the memory of the tensors that functions of torch return, of which views share theirs.
+
+    A `TorchDispatchMode` would also see those within a function, but loads torch's compiler for seconds.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,10 +39,10 @@ class _Use(TorchDispatchMode):
         self._now = 0
         self._tensors: dict[int, int] = {}  # how many there are of each piece of memory
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: Sequence[Any],  # torch's
+        types: Iterable[type],  # torch's
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
