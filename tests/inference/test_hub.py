@@ -68,16 +68,16 @@ def test_networks_are_pulled_or_refused_with_a_sentence(server: HubStandIn, tmp_
     found = python(environment | {"HF_HUB_OFFLINE": "1"}, "-c", PULL, "hf://me/one", "hf://me/two/a.safetensors")
     assert found.stdout.splitlines() == [
         "newest",
-        f"hf://me/two/a.safetensors: {server.address} cannot be reached, and it was not downloaded before: connect this "
-        "computer, or unset HF_HUB_OFFLINE.",
+        f"hf://me/two/a.safetensors: {server.address} cannot be reached, and it was not downloaded before: connect "
+        "this computer, or unset HF_HUB_OFFLINE.",
     ]
 
 
 def test_only_a_token_that_may_write_pushes(server: HubStandIn, tmp_path: Path) -> None:
     said = python(server.environment(tmp_path, "hf_reader"), "-c", PUSH, "me/new").stdout
     assert said == (
-        f"--push me/new: {server.address} does not allow it (status 401): run hf auth login, or set HF_TOKEN to a token "
-        "that has the right.\n"
+        f"--push me/new: {server.address} does not allow it (status 401): run hf auth login, or set HF_TOKEN to a "
+        "token that has the right.\n"
     )
     assert "me/new" not in server.repositories
     assert python(server.environment(tmp_path, TOKEN), "-c", PUSH, "me/new").stdout == f"{server.address}/me/new\n"
