@@ -110,7 +110,8 @@ class ForeignNetwork(nn.Module):
         return restored
 
     def _computed(self, image: Tensor) -> Tensor:
-        restored: Tensor = self._descriptor(image)
+        # A copy: the strides of an image of one pixel can be those of another layout, which other operators compute.
+        restored: Tensor = self._descriptor(torch.empty(image.shape, device=image.device).copy_(image))
         return restored
 
     def _is_whole(self, height: int, width: int) -> bool:

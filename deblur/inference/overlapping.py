@@ -38,7 +38,7 @@ def restored_in_tiles(
     total, weights = torch.zeros_like(image), image.new_zeros(height, width)
     for rows, columns in tiles_of(height, width, tile, overlap):
         weight = _ramp(rows, height, overlap).to(image)[:, None] * _ramp(columns, width, overlap).to(image)
-        total[..., rows, columns] += weight * restore(image[..., rows, columns].contiguous())
+        total[..., rows, columns] += weight * restore(image[..., rows, columns])
         weights[rows, columns] += weight
         if advance is not None:
             advance()

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from foreign_weights import SPANDREL, nafnet, randomized, saved
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import deblur
-from deblur import evaluate, restore
+from deblur import restore
 from deblur.errors import UserError
 from deblur.inference import foreign
 from deblur.inference.foreign import ForeignNetwork, load_network
 from deblur.inference.memory import UNKNOWN, free_memory, highest_use
 from deblur.inference.overlapping import restored_in_tiles, tiles_of
 
-SPANDREL = "spandrel is not installed (pip install deblur-lab[spandrel])"
 SIZES = [(1, 1), (3, 5), (17, 23), (40, 33)]
 WEIGHTS = {"layer.weight": torch.ones(2, 1, 3, 3), "layer.bias": torch.zeros(2)}
 
@@ -112,22 +112,6 @@ def test_memory_is_the_most_at_once() -> None:
 # From here on with spandrel.
 
 
-def randomized(network: nn.Module) -> nn.Module:
-    """Return a network with random weights, all of which matter."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
-    return network.eval()
-
-
-def nafnet(channels: int = 3) -> nn.Module:
-    pytest.importorskip("spandrel", reason=SPANDREL)
-    from spandrel.architectures.NAFNet import NAFNet
-
-    return randomized(NAFNet(img_channel=channels, width=4, middle_blk_num=1, enc_blk_nums=[1], dec_blk_nums=[1]))
-
-
 def restormer() -> nn.Module:
     pytest.importorskip("spandrel_extra_arches", reason="spandrel_extra_arches, which has Restormer, is not installed")
     from spandrel_extra_arches.architectures.Restormer import Restormer
@@ -147,12 +131,7 @@ def drunet() -> nn.Module:
     pytest.importorskip("spandrel", reason=SPANDREL)
     from spandrel.architectures.DRUNet import DRUNet
 
-    return randomized(DRUNet(in_nc=4, out_nc=3, nc=[8, 8, 8, 8], nb=1))
-
-
-def saved(network: nn.Module, path: Path) -> Path:
-    torch.save({"params": network.state_dict()}, path)  # as BasicSR does
-    return path
+    return randomized(DRUNet(in_nc=4, out_nc=3, nc=[8, 8, 8, 8], nb=2))
 
 
 def direct(path: Path, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -243,9 +222,9 @@ def test_a_batch_is_restored_image_by_image(tmp_path: Path) -> None:
 
 def test_what_cannot_be_taken_is_refused_with_a_sentence(tmp_path: Path) -> None:
     pytest.importorskip("spandrel", reason=SPANDREL)
-    from spandrel.architectures.Compact import SRVGGNetCompact
+    from spandrel.architectures.Compact import Compact
 
-    path = saved(SRVGGNetCompact(num_feat=4, num_conv=1, upscale=2), tmp_path / "larger.pth")
+    path = saved(Compact(num_feat=4, num_conv=1, upscale=2), tmp_path / "larger.pth")
     assert refused(path) == (
         f"{path} is a network RealESRGAN Compact that enlarges images 2 times: give one that keeps their size (scale "
         "1)."
@@ -288,19 +267,3 @@ def test_a_simulation_of_an_unknown_training_is_refused(tmp_path: Path, capsys: 
     assert restore.main(words) == 0
     assert "restored by the network NAFNet net.pth" in capsys.readouterr().out
     assert (tmp_path / "sharp-restored.png").exists()
-
-
-@pytest.mark.slow
-def test_an_evaluation_measures_it_on_rgb_images(
-    tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = saved(nafnet(), tmp_path / "net.pth")
-    places = (f"paths.cache_root={cache_root}", f"output={tmp_path / 'out'}", "accelerator=cpu", "data.max_images=8")
-    assert evaluate.main([f"run={path}", *places]) == 2
-    assert "NAFNet net.pth is a network for RGB images" in capsys.readouterr().err
-    assert evaluate.main([f"run={path}", "data.color=rgb", "gate=true", *places]) == 2
-    assert "NAFNet net.pth is none: leave it out" in capsys.readouterr().err
-    assert evaluate.main([f"run={path}", "data.color=rgb", *places]) == 0
-    said = capsys.readouterr().out
-    assert "NAFNet net.pth" in said
-    assert "which images it was trained on is not known" in " ".join(said.split())
