@@ -52,14 +52,13 @@ def test_other_networks_stand_beside_those_of_a_matrix(
 
 @pytest.mark.slow
 def test_a_network_of_another_program_stands_beside_those_of_a_matrix(
-    trained: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, cache_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = saved(nafnet(channels=1), tmp_path / "net.pth")
     other = write_network(tmp_path / "identity.safetensors", (3, 1))
     words = ["sweep=two", "matrix=true", f"run=[{path},{other}]", "accelerator=cpu"]
     assert evaluate.main([*words, f"paths.output_root={trained}", f"paths.cache_root={cache_root}"]) == 0
-    said = capsys.readouterr()
-    assert "which images it was trained on is not known" in " ".join((said.out + said.err).split())
+    assert "NAFNet net.pth: which images it was trained on is not known" in caplog.text
     found = gains(trained / "sweeps" / "two")
     assert [*found] == ["box", "gaussian", "an unknown blur: NAFNet net.pth", "box: identity"]
     assert all(gain < 0 for gain in found["an unknown blur: NAFNet net.pth"])  # of random weights
