@@ -328,7 +328,8 @@ def measure(run: str | os.PathLike[str], overrides: Overrides = ()) -> dict[str,
     """Measure a trained network on test images, as `python -m deblur.evaluate` does, and write the same files.
 
     Args:
-        run: the folder of a run, a checkpoint, an exported file, or the name of a pretrained network.
+        run: the folder of a run, a checkpoint, an exported file, the name of a pretrained network, a file with the
+            weights of another program, or a repository of the Hugging Face Hub.
         overrides: further arguments of the command, such as `["blur=motion", "baseline=[wiener]"]`.
 
     Returns:
@@ -343,12 +344,12 @@ def measure(run: str | os.PathLike[str], overrides: Overrides = ()) -> dict[str,
             f"protocol={asked.protocol.name} belongs to the command line, python -m deblur.evaluate: its table has "
             "several methods and levels of noise."
         )
-    from deblur.choices import PRETRAINED
-    from deblur.runs.paths import refuse_no_run, refuse_unwritable
+    from deblur.inference.hub import refuse_no_network
+    from deblur.runs.paths import refuse_unwritable
 
     with disk_errors_as_user_errors():
-        if asked.run is not None and asked.run not in PRETRAINED:
-            refuse_no_run(Path(asked.run))
+        if asked.run is not None:
+            refuse_no_network(asked.run)
         refuse_unwritable(Path(asked.output or asked.paths.output_root))
         from deblur.evaluation.session import measured
 

@@ -17,6 +17,8 @@ BLIND: Final = (DEFAULT_NETWORK, "defocus", "motion")
 NON_BLIND: Final = "unrolled"
 """The pretrained network that takes the kernel of each image."""
 PRETRAINED: Final = (*BLIND, NON_BLIND)
+HUB: Final = "hf://"
+"""How the address of a network on the Hugging Face Hub begins: `hf://USER/NAME`."""
 DEFAULT_MAX_MEGAPIXELS: Final = 100.0  # beyond it, some gigabytes of memory and many minutes
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deblur.announcing import announce_measuring
-from deblur.choices import PRETRAINED
 from deblur.errors import PartlyDone, disk_errors_as_user_errors
 from deblur.streams import guarded_output
 from deblur.text import Lines, as_bytes
@@ -47,15 +46,15 @@ def _task(composed: "DictConfig") -> None:
     from deblur.config.commands import check_evaluate
     from deblur.console import say
     from deblur.evaluation.protocols.protocol import PROTOCOLS
-    from deblur.runs.paths import refuse_no_run, refuse_unwritable
+    from deblur.inference.hub import refuse_no_network
+    from deblur.runs.paths import refuse_unwritable
 
     config = check_evaluate(composed)
 
     try:
         with disk_errors_as_user_errors():
             for each in config.runs:
-                if each not in PRETRAINED:
-                    refuse_no_run(Path(each))
+                refuse_no_network(each)
             if config.protocol is not None:
                 PROTOCOLS[config.protocol.name].root(config.data)
             refuse_unwritable(Path(config.output or config.paths.output_root))  # measuring can take long

@@ -35,6 +35,7 @@ Examples:
   python -m deblur.restore photo.jpg                          writes photo-restored.jpg
   python -m deblur.restore images/ -o restored/ -n motion     a folder, with the network for motion blur
   python -m deblur.restore a.png b.png -o restored/ -n outputs/sweeps/NAME/RUN
+  python -m deblur.restore photo.jpg -n NAFNet.pth            a network of another program
   python -m deblur.restore photo.jpg --compare-networks       every blind pretrained network on one detail
   python -m deblur.restore photo.jpg --scale 0.5              restored at half its size, for a wide blur
   python -m deblur.restore photo.jpg --blind                  the kernel is estimated from the image itself
@@ -79,8 +80,10 @@ def restore(
             "-n",
             parser=not_empty,
             metavar="NAME_OR_PATH",
-            help=f"A pretrained network ({', '.join(PRETRAINED)}), a run's folder, a checkpoint, or an "
-            f"exported .safetensors or .onnx file. [default: {DEFAULT_NETWORK}; {NON_BLIND} with --blind]",
+            help=f"A pretrained network ({', '.join(PRETRAINED)}), a run's folder, a checkpoint, an exported "
+            ".safetensors or .onnx file, the weights of another program's network (.pth or .safetensors, with "
+            "deblur-lab[spandrel]), or a repository hf://USER/NAME (with deblur-lab[hub]). "
+            f"[default: {DEFAULT_NETWORK}; {NON_BLIND} with --blind]",
         ),
     ] = None,
     compare_networks: Annotated[
@@ -176,7 +179,8 @@ def restore(
             parser=fraction,
             metavar="X",
             help="The fraction of the network's correction that is applied: 1 is the network alone, 0 the image as it "
-            "is. [default: chosen at each place, so that sharp images hardly change; 1 for networks with known kernel]",
+            "is. [default: chosen at each place, so that sharp images hardly change; 1 for networks with known "
+            "kernel, and for those of other programs]",
         ),
     ] = None,
     simulate: Annotated[

@@ -28,7 +28,9 @@ class EvaluateConfig(Section):
     blur: dict[str, Any] = Field(description="a group: blur=NAME")
     protocol: Annotated[ProtocolSettings, CHECKED_APART] | None = Field(None, description="a group: protocol=NAME")
     run: Place | None = Field(
-        min_length=1, description="a run folder, a checkpoint, an exported file, a network that is pretrained, or null"
+        min_length=1,
+        description="a run folder, a checkpoint, an exported file, a network that is pretrained, one of another "
+        "program (.pth, .safetensors), hf://USER/NAME, or null",
     )
     sweep: str | None = Field(min_length=1, description="the name of a sweep, or null")
     baseline: list[Literal["none", "wiener", "richardson_lucy", "dct_wiener"]] = Field(
@@ -56,10 +58,10 @@ class EvaluateConfig(Section):
 
     @property
     def runs(self) -> list[str]:
-        """The networks of `run`: one, or several as `run=[DIR,DIR]`, which a protocol puts into one table."""
+        """The networks of `run`: one, or several as `run=[DIR,DIR]`, which a protocol or a matrix puts into a table."""
         if self.run is None:
             return []
-        if self.protocol is None or not self._is_list(self.run):
+        if not (self.protocol is not None or self.matrix) or not self._is_list(self.run):
             return [self.run]
         names = (each.strip() for each in self.run[1:-1].split(","))
         return [os.path.expanduser(name) for name in names]  # noqa: PTH111 # Path.expanduser raises for a user that does not exist
@@ -75,7 +77,8 @@ class EvaluateConfig(Section):
             raise ValueError(
                 "A protocol needs methods to measure: give run=DIR, run=[DIR,DIR], sweep=NAME or baseline=[...]."
             )
-        if sum(asked) > 1 or not (any(asked) or self.baseline or self.optimal_linear):
+        is_beside = self.matrix and asked == [True, True, False]  # networks beside those of the sweep
+        if (sum(asked) > 1 and not is_beside) or not (any(asked) or self.baseline or self.optimal_linear):
             raise ValueError(
                 "Give one of run=DIR, sweep=NAME, compare=[DIR,DIR], or baseline=[...] or optimal_linear=true alone."
             )
@@ -97,10 +100,10 @@ class EvaluateConfig(Section):
     def _refuse_no_list_of_runs(self) -> None:
         if self.run is None or not self._is_list(self.run) or Path(self.run).exists():
             return
-        if self.protocol is None:
+        if self.protocol is None and not self.matrix:
             raise ValueError(
-                f"run={self.run} is a list, and only a protocol puts several networks into one table: give one "
-                "run=DIR, or add protocol=NAME."
+                f"run={self.run} is a list, and only a protocol or a matrix puts several networks into one table: give "
+                "one run=DIR, or add protocol=NAME, or sweep=NAME matrix=true."
             )
         if not all(self.runs):
             raise ValueError(f"run={self.run} names a run by nothing: give run=DIR or run=[DIR,DIR].")

@@ -107,8 +107,10 @@ def training_text(settings: Mapping[str, Any]) -> str:
     """Return a sentence on the blur that a network was trained on.
 
     Args:
-        settings: of its training, with the section `blur`.
+        settings: of its training, with the section `blur`; empty if they are not known.
     """
+    if "blur" not in settings:
+        return "On which blur the network was trained is not known."
     blur = settings["blur"]
     families: Mapping[str, Any] = blur.get("families") or {}
     chosen = {name: family for name, family in families.items() if family is not None and family.get("weight", 1) > 0}

@@ -24,13 +24,24 @@ from deblur.data.loading import loader_errors_as_user_errors
 from deblur.device import DeviceRequest, keep_freed_memory, taken_device
 from deblur.errors import UserError
 from deblur.evaluation.assumptions import differing_assumptions
-from deblur.evaluation.opening import finished_runs, metrics_of, opened, seen_images, torch_device, with_problems
-from deblur.evaluation.restorers import ROUTES, GatedRestorer, GrayRestorer, NetworkRestorer, Restorer, for_images
+from deblur.evaluation.opening import (
+    UNKNOWN_TRAINING_NOTE,
+    Subject,
+    accelerator_for,
+    finished_runs,
+    metrics_of,
+    open_subject,
+    opened,
+    place_of,
+    seen_images,
+    torch_device,
+    with_problems,
+)
+from deblur.evaluation.restorers import ROUTES, GatedRestorer, GrayRestorer, Restorer, for_images
 from deblur.evaluation.settings import different_values, evaluation_config
 from deblur.evaluation.tables import matrix_figure_table
 from deblur.files import write_csv
 from deblur.inference.restorer import is_gated
-from deblur.inference.trained import load_trained
 from deblur.metrics import PSNR
 from deblur.metrics.images import psnr
 from deblur.metrics.measuring import mean_results
@@ -38,7 +49,7 @@ from deblur.reporting.heatmaps import MATRIX_FILE
 from deblur.reporting.labels import describe, frozen, plain, varying
 from deblur.runs.conditions import conditions_of
 from deblur.runs.records import config_of_run
-from deblur.text import Lines, paragraphs
+from deblur.text import Lines, one_line, paragraphs
 
 MIXTURE = Mixed.family
 NOISE_SIGMAS = (2.0, 8.0)  # [gray levels]
@@ -199,6 +210,8 @@ def distinct_labels(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
 def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
 
+    Networks that the command names stand beside them.
+
     Args:
         asked: the checked configuration of the evaluation.
         defaults: a training's configuration, for what a run does not tell.
@@ -213,7 +226,8 @@ def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     keep_freed_memory()
     sweep = Path(asked.paths.output_root) / "sweeps" / str(asked.sweep)
     runs, problems = finished_runs(sweep)
-    with taken_device(DeviceRequest(asked.accelerator, "32-true")) as device:
+    places = [place_of(run) for run in asked.runs]
+    with taken_device(DeviceRequest(accelerator_for(asked.accelerator, places), "32-true")) as device:
         rows = matrix_table(runs, asked, torch_device(device), defaults)
     write_csv(sweep / MATRIX_FILE, rows)
     note = f"All numbers are in {sweep / MATRIX_FILE}; the report of the sweep shows them."
@@ -253,12 +267,13 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     refuse_different_images(configs, is_named=bool(asked.data))
     chosen = best_runs(configs)
     settings = evaluation_config(configs[next(iter(chosen.values()))], defaults, asked).data
-    networks = {label: load_trained(run, asked.trusted) for label, run in chosen.items()}
+    networks = {label: open_subject(run, asked.trusted) for label, run in chosen.items()}
+    networks |= _beside(asked)
     color = asked.color or DEFAULT_COLOR
     restorers: dict[str, Restorer] = {}
     by_planes = False
     for label, one in networks.items():
-        restorer = for_images(NetworkRestorer(one.name, one.network), settings.channels, color)
+        restorer = for_images(one.restorer, settings.channels, color)
         restorer.to(device)
         route = f" ({ROUTES[color]})" if isinstance(restorer, GrayRestorer) else ""
         by_planes = by_planes or bool(route)
@@ -305,9 +320,22 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
             )
     if not rows:
         raise UserError("matrix=true measures nothing: a valid boundary leaves nothing of any test image.")
+    unknown = (f"{one.restorer.name}: {UNKNOWN_TRAINING_NOTE}" for one in networks.values() if not one.config)
+    for sentence in unknown:
+        log.warning(sentence)
     for sentence in differing:
         log.warning(f"Under some conditions: {sentence}")
     return rows
+
+
+def _beside(asked: EvaluateConfig) -> dict[str, Subject]:
+    """Return the networks that the command names, each by the blur of its training and its name."""
+    found = {}
+    for run in asked.runs:
+        subject = open_subject(place_of(run), asked.trusted)
+        blur = subject.config.get("blur", {}).get("name") or "an unknown blur"
+        found[f"{blur}: {one_line(subject.restorer.name)}"] = subject
+    return found
 
 
 def refuse_different_images(configs: Mapping[Path, Settings], *, is_named: bool) -> None:

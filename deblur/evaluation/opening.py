@@ -19,10 +19,11 @@ from deblur.errors import PartlyDone, UserError
 from deblur.evaluation.restorers import ExportedRestorer, NetworkRestorer, Restorer
 from deblur.inference.checkpoints import digest_of
 from deblur.inference.description import SEEN, checked_seen
+from deblur.inference.foreign import load_network
 from deblur.inference.onnx_network import open_onnx
-from deblur.inference.pretrained import pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
-from deblur.inference.trained import Trained, load_trained
+from deblur.inference.restorer import place_of as place_of_network
+from deblur.inference.trained import Trained
 from deblur.models.protocol import traits_of
 from deblur.models.self_ensemble import SelfEnsemble
 from deblur.reading import MissingFile, UnusableFile
@@ -31,6 +32,9 @@ from deblur.runs.states import state_of
 from deblur.text import Lines
 
 SELF_ENSEMBLE_NOTE: Final = "the mean of its restorations of eight orientations of each image (self_ensemble=true)."
+UNKNOWN_TRAINING_NOTE: Final = (
+    "which images it was trained on is not known: if they are among these, its numbers flatter it."
+)
 _DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and torch's
 
 
@@ -57,8 +61,12 @@ def is_exported(place: Path) -> bool:
 
 
 def place_of(run: str) -> Path:
-    """Return the path of a network: that of a pretrained one if it is named and no file has this name."""
-    return pretrained_file(run) if run in PRETRAINED and not Path(run).exists() else Path(run)
+    """Return the path of a network; a file with the name of a pretrained one comes before that.
+
+    Raises:
+        UserError: if it is on the Hub, and cannot be downloaded.
+    """
+    return Path(run) if run in PRETRAINED and Path(run).exists() else place_of_network(run)
 
 
 def accelerator_for(accelerator: str, places: Iterable[Path | None]) -> str:
@@ -97,7 +105,7 @@ def refuse_without_network(asked: EvaluateConfig) -> None:
 def open_subject(
     place: Path, trusted: Sequence[str], noise_sigma: float | None = None, self_ensemble: bool = False
 ) -> Subject:
-    """Open the network of a run, of a checkpoint alone, or of an exported file.
+    """Open the network of a run, of a checkpoint alone, of an exported file, or of another program.
 
     Args:
         place: the run, checkpoint or file.
@@ -106,11 +114,11 @@ def open_subject(
         self_ensemble: take the mean of a non-blind network's restorations of the eight orientations of each image.
 
     Raises:
-        UserError: if there is none, it is damaged, of another program, or its class is not allowed, or it is a blind
-            network and noise or `self_ensemble` is given.
+        UserError: if there is none, it is damaged, its class is not allowed, or it is of another program and nothing
+            knows it, or it is a blind network and noise or `self_ensemble` is given.
     """
     if not is_exported(place):
-        trained = load_trained(place, trusted)
+        trained = load_network(place, trusted)
         if not traits_of(trained.network).takes_kernel:
             _refuse_non_blind(noise_sigma, self_ensemble, trained.name)
         whole = SelfEnsemble(trained.network) if self_ensemble else trained.network

@@ -20,6 +20,7 @@ from deblur.evaluation.assumptions import differing_assumptions, dropped_camera
 from deblur.evaluation.measuring import Row, measure_restorers
 from deblur.evaluation.opening import (
     SELF_ENSEMBLE_NOTE,
+    UNKNOWN_TRAINING_NOTE,
     Subject,
     accelerator_for,
     finished_runs,
@@ -140,8 +141,8 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
             restorer = GatedRestorer(restorer, network.config["blur"])
         elif asked.sweep is None:
             raise UserError(
-                f"gate=true is for networks that remove a blur without its kernel, and {network.restorer.name} is "
-                "none: leave it out."
+                f"gate=true is for networks that are known to remove a blur without its kernel, and "
+                f"{network.restorer.name} is none: leave it out."
             )
     if asked.color is not None and not is_by_planes and asked.sweep is None:
         raise UserError(
@@ -222,6 +223,8 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
         notes.append(f"{network.restorer.name}: assumes noise of {asked.noise_sigma:g} gray levels.")
     if network is not None and asked.self_ensemble:
         notes.append(f"{network.restorer.name}: {SELF_ENSEMBLE_NOTE}")
+    if network is not None and not network.config:
+        notes.append(f"{network.restorer.name}: {UNKNOWN_TRAINING_NOTE}")
     if network is not None:
         notes += dropped_camera(network.config.get("blur", {}), settings["blur"])
         notes += differing_assumptions(network.restorer, crops, data.space)

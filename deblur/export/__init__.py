@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from deblur.choices import DEFAULT_NETWORK, PRETRAINED, ExportFormat, ExportPrecision
+from deblur.choices import DEFAULT_NETWORK, HUB, PRETRAINED, ExportFormat, ExportPrecision
 from deblur.cli import PlainCommand, Trusted, command_app, not_empty, place, run_app
 from deblur.errors import UserError
 from deblur.files import kind_of
@@ -17,7 +17,8 @@ Examples:
   python -m deblur.export outputs/runs/RUN/TIME --format onnx           runs without torch, in onnxruntime
   python -m deblur.export outputs/runs/RUN/TIME --format safetensors    weights and settings, for torch
   python -m deblur.export {DEFAULT_NETWORK} --format onnx --precision float16     half the size
-  python -m deblur.export NETWORK.safetensors --format onnx -o networks/"""
+  python -m deblur.export NETWORK.safetensors --format onnx -o networks/
+  python -m deblur.export outputs/runs/RUN/TIME --format safetensors --push USER/NAME     to the Hugging Face Hub"""
 
 LARGE_LOSS: Final = 0.1  # dB, of PSNR by layers of 8 bits, from which on another precision is advised
 
@@ -64,6 +65,16 @@ def export(
             "about a third of the size, faster on CPUs, with a loss that the file states; for onnx alone.",
         ),
     ] = "float32",
+    push: Annotated[
+        str | None,
+        typer.Option(
+            parser=not_empty,
+            metavar="USER/NAME",
+            help="Also write the file into this repository of the Hugging Face Hub, with its model card as README.md. "
+            "A repository that is not there is made, a private one. Needs deblur-lab[hub] and a token "
+            "(hf auth login, or HF_TOKEN).",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     trusted: Trusted = None,
 ) -> None:
@@ -74,12 +85,17 @@ def export(
 
     if output is not None:
         names_a_file(output, file_format)
+    if push is not None:
+        from deblur.inference.hub import refuse_no_push
+
+        refuse_no_push(push)
     announce(f"Exporting {network} as {file_format}")
     from deblur.runs.paths import refuse_no_run
 
     if network not in PRETRAINED:
         refuse_no_run(Path(network))
     from deblur.export.session import export as write  # seconds of imports
+    from deblur.export.session import publish
 
     exported = write(
         network, file_format, output=output, precision=precision, overwrite=overwrite, trusted=trusted or ()
@@ -90,6 +106,8 @@ def export(
         advice = ", which float16 does not lose: see --precision" if exported.loss > LARGE_LOSS else ""
         say(f"With 8 bits, the PSNR of restored drawn images is {exported.loss:.3f} dB lower than in float32{advice}")
     say(lines(f"The network is {exported.file}", f"Its model card is {exported.card}"))
+    if push is not None:
+        say(f"It is pushed to {publish(exported, push)}, and pulled with --network {HUB}{push}")
 
 
 def names_a_file(output: Path, file_format: ExportFormat) -> bool:

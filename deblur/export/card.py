@@ -63,6 +63,17 @@ def model_card(
     return made.get_template("card.md.jinja").render(content) + "\n"
 
 
+def hub_card(card: str, repository: str) -> str:
+    """Return the README.md of a repository of the Hugging Face Hub: a model card, and how to pull the network.
+
+    Args:
+        card: what `model_card` returned.
+        repository: USER/NAME.
+    """
+    template = markdown_environment("deblur.export").get_template("hub.md.jinja")
+    return template.render(card=Markup(card), repository=Markup(repository))
+
+
 def _section(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """Return a section, or an empty one if the file has none, or something else in its place."""
     section = config.get(key)

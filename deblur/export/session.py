@@ -10,10 +10,11 @@ from deblur.choices import PRETRAINED, ExportFormat, ExportPrecision
 from deblur.config.identity import config_without_paths
 from deblur.errors import UserError
 from deblur.export import names_a_file
-from deblur.export.card import model_card
+from deblur.export.card import hub_card, model_card
 from deblur.export.samples import drawn_samples
 from deblur.files import safe_name, write_output
 from deblur.inference.description import ORIGINS, PRECISION, SEEN
+from deblur.inference.hub import push
 from deblur.inference.pretrained import pretrained_file
 from deblur.inference.restorer import ONNX_SUFFIX
 from deblur.inference.trained import SETTINGS, Trained, load_trained
@@ -84,6 +85,23 @@ def export(
         raise UserError(
             f"{error.filename or 'The output'} cannot be written ({error.strerror}): choose another --output."
         ) from error
+
+
+def publish(exported: Exported, repository: str) -> str:
+    """Write an exported network into a repository of the Hugging Face Hub, with its model card as README.md.
+
+    Args:
+        exported: what `export` has written.
+        repository: USER/NAME.
+
+    Returns:
+        The address of its page.
+
+    Raises:
+        UserError: if the connection or the right to write is missing; the files on this computer stay.
+    """
+    readme = hub_card(exported.card.read_text(encoding="utf-8"), repository)
+    return push(repository, {exported.file.name: exported.file, "README.md": readme.encode()})
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def examine(image: DecodedImage, network: str, settings: Mapping[str, Any], scal
     Args:
         image: of any size.
         network: the name of the network that is to restore it.
-        settings: of its training, with the section `blur`.
+        settings: of its training, with the section `blur`; empty if they are not known.
         scale: at which the image is to be restored; None chooses one for its blur.
     """
     if min(image.pixels.shape[:2]) < FIELD:
@@ -73,7 +73,7 @@ def scale_for(blur: BlurEstimate, settings: Mapping[str, Any]) -> float:
         1 unless the blur is wider than that of the training, then the largest 1/2, 1/3, ... 1/16 at which it is not; 1
         as well if the blur of the training is not known.
     """
-    trained = trained_widths(settings["blur"])
+    trained = trained_widths(settings.get("blur", {}))
     if blur.kind == "none" or not trained:
         return FULL
     widest = _widest(blur.kind, trained)
@@ -100,7 +100,7 @@ def _scale_text(blur: BlurEstimate, settings: Mapping[str, Any], scale: float, i
     if scale == FULL:
         return ""
     said = f"Restored at {scale_name(scale)} of its size"
-    trained = trained_widths(settings["blur"])
+    trained = trained_widths(settings.get("blur", {}))
     if not is_chosen or not trained or blur.kind == "none":
         return f"{said}."
     return f"{said}, where it is as wide as the blur of the training, {px(_widest(blur.kind, trained))} at most."
@@ -108,7 +108,7 @@ def _scale_text(blur: BlurEstimate, settings: Mapping[str, Any], scale: float, i
 
 def _advice(blur: BlurEstimate, network: str, settings: Mapping[str, Any], scale: float) -> str:
     """Return sentences on why a network will not help, and on what would; empty if it may."""
-    trained = trained_widths(settings["blur"])
+    trained = trained_widths(settings.get("blur", {}))
     kind = blur.kind
     if kind == "none":
         return "It is sharp already: a network can hardly improve it."
@@ -185,5 +185,5 @@ def _widest(kind: Kind, trained: Widths) -> float:
 
 
 def _covers(settings: Mapping[str, Any], kind: Kind) -> bool:
-    trained = trained_widths(settings["blur"])
+    trained = trained_widths(settings.get("blur", {}))
     return trained is not None and kind in trained

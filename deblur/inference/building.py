@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -54,8 +55,8 @@ def rebuild_network(
     Raises:
         UserError: if the settings are not allowed, or the weights are those of another network.
     """
-    _refuse_sizes(weights, path)
-    with _no_more_parameters_than(len(weights)):
+    refuse_sizes(weights, path)
+    with no_more_parameters_than(len(weights)):
         outline = _outlined(settings, trusted)
     if outline is not None:
         _fill(outline, {name: torch.empty_like(weight, device="meta") for name, weight in weights.items()}, path)
@@ -76,8 +77,12 @@ def damaged(path: Path, error: Exception) -> UserError:
     return UserError(f"{path} does not fit its network ({reason[:200]}): it is damaged.")
 
 
-def _refuse_sizes(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse weights of a small file that make a network of gigabytes."""
+def refuse_sizes(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights of a small file that make a network of gigabytes.
+
+    Raises:
+        UserError: naming what is too large.
+    """
     if len(weights) > MOST_WEIGHTS:
         raise UserError(f"{path} holds {len(weights)} arrays of weights: {MOST_WEIGHTS} are allowed.")
     held = sum(weight.numel() * weight.element_size() for weight in weights.values())
@@ -95,14 +100,29 @@ def _refuse_sizes(weights: Mapping[str, Tensor], path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _no_more_parameters_than(most: int) -> Iterator[None]:
-    """Stop building a network of more parameters than a file holds, such as one of a billion layers."""
-    made: set[tuple[int, str]] = set()
+def no_more_parameters_than(arrays: int, numbers: float = math.inf) -> Iterator[None]:
+    """Stop building a network of more parameters than a file holds, such as one of a billion layers.
 
-    def counted(module: nn.Module, name: str, _: nn.Parameter) -> None:
-        made.add((id(module), name))  # a parameter that is changed in place is registered again
-        if len(made) > most:
-            raise ValueError(f"it has more parameters than the {most} arrays of weights that the file holds")
+    Args:
+        arrays: how many parameters the network may have.
+        numbers: how many elements they may have in total. They are counted before a layer initializes them, so that
+            none of their memory has been taken.
+
+    Raises:
+        ValueError: within the block, as soon as there are more.
+    """
+    made: dict[tuple[int, str], int] = {}
+    total = 0
+
+    def counted(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal total
+        place = id(module), name
+        total += parameter.numel() - made.get(place, 0)  # a parameter that is changed in place is registered again
+        made[place] = parameter.numel()
+        if len(made) > arrays:
+            raise ValueError(f"it has more parameters than the {arrays} arrays of weights that the file holds")
+        if total > numbers:
+            raise ValueError("it has more parameters than the file holds")
 
     hook = nn.modules.module.register_module_parameter_registration_hook(counted)
     try:

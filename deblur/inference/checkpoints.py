@@ -4,6 +4,7 @@ import pickletools
 import re
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -11,10 +12,14 @@ import torch
 from torch import Tensor
 
 from deblur.errors import UserError
+from deblur.inference.description import ForeignFile
 from deblur.reading import UnusableFile, refuse_special_file, unicode_name, unreadable
+from deblur.text import one_line
 
 CHECKPOINTS = "checkpoints"  # folder in a run's folder
 BEST, LAST = "best.ckpt", "last.ckpt"  # of the best and of the last epoch
+_BEFORE_ARCHIVES: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how files of torch before 1.6 begin
+_LONGEST_CALL: Final = 60  # characters of the name of a function that are shown
 _PICKLE: Final = "data.pkl"  # of the archive: all values but the tensors' numbers
 _LARGEST_PICKLE: Final = 64 * 2**20  # bytes; the digests of a million images have 30
 # Functions that reading a checkpoint calls. torch itself allows more, such as `bytearray(10**11)`.
@@ -38,14 +43,31 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         Its content: `epoch` and `global_step`, from 0 up, `state_dict`, the weights by name, and more.
 
     Raises:
-        UserError: if it is missing, cannot be read, is damaged, or holds anything else.
+        ForeignFile: if it holds anything else.
+        UserError: if it is missing, cannot be read, or is damaged.
     """
+    content = load_values(path)
+    if not isinstance(content, dict) or not {"epoch", "global_step", "state_dict"} <= content.keys():
+        raise ForeignFile(f"{path} is no checkpoint of a training.")
+    flaw = _flaw(content)
+    if flaw is not None:
+        raise UserError(f"{path} is damaged: {flaw}.")
+    return dict(content)
+
+
+def load_values(path: Path) -> Any:
+    """Load the plain values and tensors of a file that `torch.save` has written; no code in it can run.
+
+    Raises:
+        UserError: if it is missing, cannot be read, is damaged, or would call a function.
+    """
+    content: Any = None
     try:
         _refuse_traps(path)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")  # in a pickle, which is then refused
             with unicode_name(path) as name:
-                content: Any = torch.load(name, map_location="cpu", weights_only=True, mmap=True)
+                content = torch.load(name, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing: no epoch was validated, so there is nothing to test. Leave out what shortens the "
@@ -61,10 +83,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is no checkpoint of this program, or is damaged ({reason}): give a run's folder, a checkpoint, or "
             "an exported .safetensors or .onnx file."
         ) from error
-    flaw = _flaw(content)
-    if flaw is not None:
-        raise UserError(f"{path} {flaw}.")
-    return dict(content)
+    return content
 
 
 def mismatch(expected: Any, found: Any, where: str) -> str | None:
@@ -101,18 +120,16 @@ def mismatch(expected: Any, found: Any, where: str) -> str | None:
     return None if fits else f"{where} is {found!r}"[:200]
 
 
-def _flaw(content: Any) -> str | None:
-    """Return why a value is not the content of a checkpoint, for the end of a sentence; None if it is."""
-    if not isinstance(content, dict) or not {"epoch", "global_step", "state_dict"} <= content.keys():
-        return "is no checkpoint of a training"
+def _flaw(content: Mapping[str, Any]) -> str | None:
+    """Return why the content of a checkpoint is damaged, for the end of a sentence; None if it is not."""
     for key in ("epoch", "global_step"):
         if type(content[key]) is not int or content[key] < 0:  # True is an int as well
-            return f"is damaged: its {key} is no whole number from 0 up"
+            return f"its {key} is no whole number from 0 up"
     weights = content["state_dict"]
     if not isinstance(weights, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
     ):
-        return "is damaged: it holds no weights by name"
+        return "it holds no weights by name"
     return None
 
 
@@ -123,6 +140,9 @@ class _Trap(Exception):
 def _refuse_traps(path: Path) -> None:
     """Refuse a file that is no archive as torch writes it, before it is loaded."""
     refuse_special_file(path, path.stat().st_mode)
+    with path.open("rb") as file:
+        if file.read(len(_BEFORE_ARCHIVES)) == _BEFORE_ARCHIVES:
+            raise _Trap("it is of torch before 1.6; torch.save(torch.load(OLD, weights_only=True), NEW) makes it new")
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
@@ -143,6 +163,7 @@ def _refuse_calls(file: IO[bytes]) -> None:
     """Refuse a pickle that calls other functions than a checkpoint does."""
     for code, value, _ in pickletools.genops(file):
         if code.name in ("GLOBAL", "INST") and not _CALLED.fullmatch(str(value)):
-            raise _Trap("it calls what no training leaves behind")
+            called = one_line(str(value))[:_LONGEST_CALL].replace(" ", ".")
+            raise _Trap(f"it calls {called}, which no weights need")
         if code.name == "STACK_GLOBAL":
             raise _Trap("it is of a later protocol")

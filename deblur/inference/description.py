@@ -28,6 +28,10 @@ LONGEST_TEXT: Final = 10_000  # characters of a text in the settings
 _FORMAT: Final = 1  # raised when the JSON changes its meaning
 
 
+class ForeignFile(UserError):
+    """A file of another program, which may hold the weights of a network all the same; see `inference.foreign`."""
+
+
 def _plain(section: Any) -> Any:
     """Return a section if it holds plain values alone, in a number that is soon visited."""
     count, values = 0, [section]
@@ -160,7 +164,8 @@ def read_description(text: str | None, path: Path) -> dict[str, Any]:
         path: of the file, for the error.
 
     Raises:
-        UserError: if it is missing or invalid.
+        ForeignFile: if there is none.
+        UserError: if it is invalid.
     """
     try:
         description = _parsed(text) if text and text.strip() else None
@@ -172,7 +177,8 @@ def read_description(text: str | None, path: Path) -> dict[str, Any]:
             "this program."
         ) from error
     if not isinstance(description, dict) or not has_settings(description.get("settings")):
-        raise UserError(f"{path} was not exported by this program: it lacks the settings of its network.")
+        kind = ForeignFile if text is None else UserError
+        raise kind(f"{path} was not exported by this program: it lacks the settings of its network.")
     if description.get("format") != _FORMAT:
         raise UserError(f"{path} is of the format {description.get('format')}, of another version of this program.")
     _refuse_unfit(_Description, description, path)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deblur.choices import DEFAULT_COLOR, DEFAULT_NETWORK, PRETRAINED, Accelerator, Color, Precision, refusal
+from deblur.choices import DEFAULT_COLOR, DEFAULT_NETWORK, HUB, PRETRAINED, Accelerator, Color, Precision, refusal
 from deblur.errors import UserError
 from deblur.image_io.images import DecodedImage
 from deblur.inference.blending import blended
+from deblur.inference.hub import is_on_hub, pulled
 from deblur.inference.levels import Pixels
 from deblur.inference.pixels import as_pixels, plane_count, restore_pixels, restore_rgb, restore_visible
 from deblur.inference.pretrained import pretrained_file
@@ -242,13 +243,15 @@ class Restorer:
 def is_gated(settings: Mapping[str, Any], needs_kernel: bool) -> bool:
     """Return whether the gate decides how much of a network's correction is applied.
 
-    It does for networks that remove a blur without knowing it, not for those of noise and compression alone.
+    It does for networks that remove a blur without knowing it, not for those of noise and compression alone, nor for
+    those of other programs: what these remove is not known.
 
     Args:
         settings: of the network's training.
         needs_kernel: whether the network is non-blind.
     """
-    return not needs_kernel and settings.get("blur", {}).get("name") != _NO_BLUR
+    blur = settings.get("blur")
+    return not needs_kernel and blur is not None and blur.get("name") != _NO_BLUR
 
 
 class _Blend:
@@ -296,8 +299,9 @@ def load(
         sharper = restorer(image)  # a NumPy array (H, W) or (H, W, 3), uint8, uint16 or in [0, 1]
 
     Args:
-        network: the name of a pretrained network (default, defocus, motion, unrolled), or the path of a run's folder, a
-            checkpoint, or an exported .safetensors or .onnx file.
+        network: the name of a pretrained network (default, defocus, motion, unrolled), the path of a run's folder, a
+            checkpoint, an exported .safetensors or .onnx file, or the weights of another program in a .pth or
+            .safetensors file, or a repository of the Hugging Face Hub (hf://USER/NAME).
         accelerator: auto takes a GPU if there is one.
         precision: auto computes 8-bit images in bfloat16 if the hardware multiplies it, all others in float32.
         self_ensemble: of a non-blind network, take the mean of its restorations of the eight orientations of the
@@ -314,7 +318,7 @@ def load(
             raise UserError(refused)
     if isinstance(trusted, str):
         raise UserError(f"trusted={trusted} is not allowed: give a list of module names, such as ['{trusted}'].")
-    place = pretrained_file(str(network)) if str(network) in PRETRAINED else Path(network)
+    place = place_of(network)
     if place.suffix == ONNX_SUFFIX:
         from deblur.inference.onnx_network import open_onnx
 
@@ -330,18 +334,19 @@ def load(
     if not place.exists():
         raise UserError(
             f"There is no network {network}: give {', '.join(PRETRAINED)}, a run's folder, a checkpoint, or an "
-            f"exported .safetensors or {ONNX_SUFFIX} file.{_near(network)}"
+            f"exported .safetensors or {ONNX_SUFFIX} file, the weights of another program, or {HUB}USER/NAME."
+            f"{_near(network)}"
         )
     if place.is_dir():
         refuse_no_run(place)
     import torch  # two seconds, which an .onnx file does without
 
     from deblur.device import accelerator_of, multiplies_bfloat16
+    from deblur.inference.foreign import ForeignNetwork, ForeignTorchNetwork, load_network
     from deblur.inference.torch_network import TorchNetwork
-    from deblur.inference.trained import load_trained
     from deblur.models.protocol import traits_of
 
-    trained = load_trained(place, trusted)
+    trained = load_network(place, trusted)
     found = accelerator_of(accelerator)
     device = torch.device({"gpu": "cuda"}.get(found, found))
     is_fast = precision == "bf16-mixed" or (precision == "auto" and multiplies_bfloat16(found, 0))
@@ -352,8 +357,26 @@ def load(
         from deblur.models.self_ensemble import SelfEnsemble
 
         built = SelfEnsemble(built)
+    if isinstance(built, ForeignNetwork):
+        if precision == "bf16-mixed":
+            raise UserError(
+                f"precision=bf16-mixed is for networks of this program, and {trained.name} is computed in float32: "
+                "leave it out."
+            )
+        return Restorer(trained.name, trained.config, ForeignTorchNetwork(built, device))
     exact, fast = (TorchNetwork(built, device, bfloat16) for bfloat16 in (False, True))
     return Restorer(trained.name, trained.config, exact, fast if is_fast else None)
+
+
+def place_of(network: str | Path) -> Path:
+    """Return the path of a network: of a pretrained one by its name, and of one on the Hub once it is downloaded.
+
+    Raises:
+        UserError: if it cannot be downloaded.
+    """
+    if str(network) in PRETRAINED:
+        return pretrained_file(str(network))
+    return pulled(str(network)) if is_on_hub(network) else Path(network)
 
 
 def _no_self_ensemble(name: str) -> str:

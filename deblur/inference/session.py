@@ -263,6 +263,11 @@ class _Simulation:
     """Blurs sharp images, and keeps the gain of the network on each."""
 
     def __init__(self, restorer: Restorer, blur: AskedBlur, asked: RestoreOptions) -> None:
+        if blur.family == TRAINING and "blur" not in restorer.settings:
+            raise UserError(
+                f"--simulate {TRAINING} blurs as the network's training did, and that of {restorer.name} is not known: "
+                'name a blur, such as --simulate "gaussian sigma=2".'
+            )
         own = restorer.settings["blur"] if blur.family == TRAINING else None
         settings = blur.settings(own, asked.trusted)
         self._degradation = _built(blur, settings, asked.trusted)

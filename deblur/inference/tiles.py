@@ -61,21 +61,25 @@ class TileNetwork(ABC):
         """Whether the network needs the kernel that blurred each image."""
         return self.stages is not None
 
+    def steps(self, height: int, width: int) -> int | None:  # noqa: ARG002 # of a network that divides images itself
+        """Return how often `restore_whole` calls `advance` for an image; None if the network is given tiles."""
+        return self.stages
+
     def restore_whole(self, image: Pixels, known: KnownBlur, advance: Advance | None = None) -> Planes:
-        """Restore a whole image by a network that takes the kernel.
+        """Restore a whole image by a network that has steps.
 
         Args:
             image: (H, W, channels).
-            known: the kernel and the noise.
-            advance: called after each stage.
+            known: the kernel and the noise, for a network that takes them.
+            advance: called after each step.
 
         Returns:
             (channels, H, W), not clamped.
 
         Raises:
-            ValueError: if there is no kernel.
+            ValueError: if the network needs a kernel, and there is none.
         """
-        raise NotImplementedError("only a network with stages takes the kernel")
+        raise NotImplementedError("only a network that has steps restores whole images")
 
     @abstractmethod
     def __call__(self, surrounded: Planes, /) -> Planes:
@@ -121,7 +125,7 @@ class TiledNetwork:
 
     def count(self, height: int, width: int) -> int:
         """Return the number of tiles of an image, for a progress bar."""
-        return self._network.stages or len(list(self._places(height, width)))
+        return self._network.steps(height, width) or len(list(self._places(height, width)))
 
     def restore(
         self, image: Pixels, advance: Advance | None = None, known: KnownBlur = UNKNOWN_BLUR
@@ -143,12 +147,12 @@ class TiledNetwork:
 
         Args:
             image: (H, W), or (H, W, 3) for a network of three channels, from 1x1.
-            advance: called after each tile, or each stage of a network that takes the kernel.
+            advance: called after each tile, or each step of a network that has steps.
             known: the kernel for a non-blind network, and the noise for one that takes it.
 
         Yields:
             The rows and columns of a tile, which may overlap, and its result (channels, rows, columns), not clamped. A
-            network that takes the kernel restores the whole image as one.
+            network that has steps restores the whole image as one.
 
         Raises:
             UserError: if the network returns NaN or infinite values, or an image of another size.
@@ -156,7 +160,7 @@ class TiledNetwork:
         """
         height, width = image.shape[:2]
         channels = image.reshape(height, width, self._network.channels)
-        if self._network.stages is not None:
+        if self._network.steps(height, width) is not None:
             restored = self._network.restore_whole(channels, known, advance)
             _refuse_no_numbers(restored)
             yield slice(0, height), slice(0, width), restored

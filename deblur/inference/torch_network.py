@@ -18,7 +18,11 @@ KNOWN_KERNEL_TILE: Final = 512  # px; of the priors of a network that takes the 
 
 
 class TorchNetwork(TileNetwork):
-    """A trained network of torch, on a device."""
+    """A trained network of torch, on a device.
+
+    Attributes:
+        device: where it computes.
+    """
 
     def __init__(self, network: nn.Module, device: torch.device, bfloat16: bool = False) -> None:
         """Move a network to the device, lay its weights out for speed, and end its training mode.
@@ -35,7 +39,7 @@ class TorchNetwork(TileNetwork):
         super().__init__(traits.channels, traits.halo, traits.size_divisor)
         self._refuse_large_parts(network)
         self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload] # missing in torch's stub
-        self._device = device
+        self.device = device
         self._bfloat16 = bfloat16
         self.stages = traits.stages
         self.is_circular = traits.is_circular and traits.takes_kernel
@@ -49,16 +53,16 @@ class TorchNetwork(TileNetwork):
         planes = np.ascontiguousarray(np.moveaxis(as_unit(image), 2, 0))
         sigma = noise_sigma_of(planes, known.kernel) if known.noise_sigma is None else known.noise_sigma
         kernel = np.ascontiguousarray(known.kernel, np.float32)  # torch takes no mirrored view
-        with self._computing():
-            given = (torch.from_numpy(array).to(self._device)[None] for array in (planes, kernel))
-            noise = torch.tensor([sigma], dtype=torch.float32, device=self._device)
+        with self.computing():
+            given = (torch.from_numpy(array).to(self.device)[None] for array in (planes, kernel))
+            noise = torch.tensor([sigma], dtype=torch.float32, device=self.device)
             restored = self._network(*given, noise, tile=KNOWN_KERNEL_TILE, advance=advance)
             return np.asarray(restored[0].float().numpy(force=True), np.float32)
 
     def __call__(self, surrounded: Planes) -> Planes:
         """Restore a part of an image; see `TileNetwork`."""
-        with self._computing():
-            blurred = torch.from_numpy(surrounded).to(self._device)[None]
+        with self.computing():
+            blurred = torch.from_numpy(surrounded).to(self.device)[None]
             if self.halo is None:
                 restored = self._network(blurred)
             else:
@@ -67,10 +71,11 @@ class TorchNetwork(TileNetwork):
         return tile
 
     @contextmanager
-    def _computing(self) -> Iterator[None]:
+    def computing(self) -> Iterator[None]:
+        """Compute in the precision of the network, without what only a training needs."""
         with (
             torch.inference_mode(),
-            torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16),
             torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # float32 means float32, on a GPU too
         ):
             yield

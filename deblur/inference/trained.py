@@ -12,7 +12,15 @@ from deblur.config.places import CONFIG_FILE
 from deblur.errors import UserError
 from deblur.inference.building import rebuild_network
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
-from deblur.inference.description import ORIGINS, SEEN, check_settings, checked_origins, checked_seen, has_settings
+from deblur.inference.description import (
+    ORIGINS,
+    SEEN,
+    ForeignFile,
+    check_settings,
+    checked_origins,
+    checked_seen,
+    has_settings,
+)
 from deblur.inference.weights import SUFFIX, read_weights
 from deblur.models.protocol import traits_of
 from deblur.reading import MissingFile
@@ -57,7 +65,8 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
     Only classes of `deblur.models` and of `trusted` modules are built; no code in a file can run.
 
     Raises:
-        UserError: if it is missing, damaged or of another program, or its network is not allowed.
+        ForeignFile: if it is of another program.
+        UserError: if it is missing or damaged, or its network is not allowed.
     """
     refuse_no_run(place)
     source, metrics = place, {}
@@ -81,7 +90,7 @@ def load_trained(place: Path, trusted: Sequence[str] = ()) -> Trained:
         name, content = place.stem, load_checkpoint(place)
         settings: Any = content.get("hyper_parameters")
         if not has_settings(settings):
-            raise UserError(f"{place} is no checkpoint of this program: it holds no settings of a network.")
+            raise ForeignFile(f"{place} is no checkpoint of this program: it holds no settings of a network.")
         check_settings(settings, place)
         config = {key: settings[key] for key in SETTINGS if key in settings}
         weights = _weights(content)

@@ -44,7 +44,18 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a network's weights and its description; no code in the file can run.
 
     Raises:
-        UserError: if it is damaged, or of another program.
+        ForeignFile: if it is of another program.
+        UserError: if it is damaged.
+    """
+    weights, header = load_tensors(path)
+    return weights, read_description(header, path)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
+    """Load the arrays of a safetensors file of any program, and the JSON of the description; None if it has none.
+
+    Raises:
+        UserError: if it is damaged.
     """
     try:
         _refuse_long_header(path)
@@ -53,7 +64,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 # it is no mapping
     except (SafetensorError, OSError, RuntimeError) as error:  # the last of torch, which maps the file into memory
         raise UserError(f"{path} is no safetensors file, or is damaged ({error}).") from error
-    return weights, read_description(header, path)
+    return weights, header
 
 
 def _refuse_long_header(path: Path) -> None:

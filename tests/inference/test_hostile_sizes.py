@@ -143,7 +143,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "legacy.ckpt": (_legacy, "is no checkpoint of this program, or is damaged"),
     "called.ckpt": (
         lambda: checkpoint(SMALL, more=_Called(bytearray, 6 * 10**9)),
-        "or is damaged (it calls what no training leaves behind)",
+        "or is damaged (it calls __builtin__.bytearray, which no weights need)",
     ),
     "laughs.ckpt": (
         lambda: checkpoint(SMALL | {"widths": _billion_laughs()}),

@@ -18,6 +18,7 @@ from deblur.errors import UserError
 from deblur.evaluation.assumptions import differing_assumptions
 from deblur.evaluation.opening import (
     SELF_ENSEMBLE_NOTE,
+    UNKNOWN_TRAINING_NOTE,
     Subject,
     accelerator_for,
     finished_runs,
@@ -297,6 +298,8 @@ def _notes(
     boundary: Boundary = "circular" if protocol.boundary == "circular" else "valid"
     for network in networks:
         name = network.restorer.name
+        if not network.subject.config:
+            notes.append(f"{name}: {UNKNOWN_TRAINING_NOTE}")
         if seen[name]:
             notes.append(f"{name} was trained or validated on {len(seen[name])} of these images, which flatters it.")
         if protocol.has_kernels:
