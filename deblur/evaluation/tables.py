@@ -92,7 +92,7 @@ def matrix_figure_table(rows: Sequence[Mapping[str, Any]]) -> Lines:
     items = [item for item in IMAGE_ITEMS if item != "images"]  # of those a row has the number
     tests = condition_sentences([{item: row[item] for item in items if item in row} for row in rows])
     images = {row["images"] for row in rows if "images" in row}
-    tests += [f"{counted(count, 'test image')}, none of which a network was trained on." for count in images]
+    tests += [f"{counted(count, 'test image')}, none of which a network is known to be trained on." for count in images]
     title = lines("Gain [dB], and the share of images that are degraded", *tests)
     return table(title, columns, list(rows_by_condition.values()))
 
