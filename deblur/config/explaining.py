@@ -140,6 +140,7 @@ def _explain_unknown_key(error: OmegaConfBaseException, config_name: str, overri
     if not names:
         group = above.replace(".", "/")
         chosen = [f"{group}={name}" for name in options(group) if name != "none"]  # such as those of blur/camera
+        chosen = chosen or [f"experiment={name}" for name in options("experiment") if name == above]
         without = f" without {listed_names(chosen)}" if chosen else ""
         return f"{error.full_key} is unknown: {above} has no keys{without}."
     if not asked and not is_known:

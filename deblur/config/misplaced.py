@@ -94,7 +94,8 @@ def _meaning(place: int, overrides: Sequence[str], config_name: str) -> str:
         return question([f"--{argument.lower()}"])
     name, colon, value = argument.partition(":")
     value = value.strip() if colon else follower if is_bare(follower) else ""
-    if name in known_keys(config_name) or name in top_keys(config_name):
+    is_key = name in known_keys(config_name) or name in top_keys(config_name)
+    if is_key and (value or not _choices(argument, config_name)):  # search is an option and a section
         return question([shlex.quote(f"{name}={value or 'VALUE'}")])
     key, given = _BARE_KEYS.get(config_name), {override.partition("=")[0] for override in overrides}
     if key and key not in given and not any(map(is_bare, overrides[:place])):

@@ -88,6 +88,10 @@ def test_wrong_settings_are_sentences(changed: Change, changes: dict[str, Any], 
     assert sentence in refusal(changed, **changes)
 
 
+def test_a_search_is_chosen_before_it_is_changed(explained: Callable[..., str]) -> None:
+    assert explained("search.trials=3") == "search.trials is unknown: search has no keys without experiment=search."
+
+
 def test_rungs_are_validated(changed: Change) -> None:
     sentence = refusal(changed, "trainer.check_val_every_n_epoch=4")
     assert sentence.startswith("search.first_rung=2 is no multiple of trainer.check_val_every_n_epoch=4: ")

@@ -16,7 +16,7 @@ STUDENT = 4.302653  # 97.5 % quantile of Student's distribution with two degrees
 
 
 @pytest.fixture
-def folded(make_measured: Files, sweep: Path) -> Path:
+def crossed(make_measured: Files, sweep: Path) -> Path:
     """Two settings on three folds of two images each; gains 1, 2 and 3 dB, and half a dB less."""
     for lr, less in ((0.001, 0.0), (0.0001, 0.5)):
         for fold in range(3):
@@ -29,8 +29,8 @@ def folded(make_measured: Files, sweep: Path) -> Path:
     return sweep
 
 
-def test_folds_are_averaged(folded: Path) -> None:
-    findings = read_findings([folded])
+def test_folds_are_averaged(crossed: Path) -> None:
+    findings = read_findings([crossed])
     (answer,) = findings.answers
     assert answer.test_setting.label == "box"
     assert [one.hyperparameters for one in findings.table.configurations] == ["lr 0.0001", "lr 0.001"]
@@ -47,24 +47,24 @@ def test_folds_are_averaged(folded: Path) -> None:
     assert other.interval == pytest.approx((0.5, 0.5))
 
 
-def test_a_missing_fold_is_counted_and_not_compared(folded: Path) -> None:
-    status = folded / "lr_0.0001-fold_1" / "status.json"
+def test_a_missing_fold_is_counted_and_not_compared(crossed: Path) -> None:
+    status = crossed / "lr_0.0001-fold_1" / "status.json"
     status.write_text(json.dumps({"state": "failed", "epoch": 1, "error": "boom"}))
-    (answer,) = read_findings([folded]).answers
+    (answer,) = read_findings([crossed]).answers
     table = configuration_table(answer)
     assert [row[table.columns.index("folds")] for row in table.rows] == ["3 of 3", "2 of 3"]
     assert answer.competitors[0].interval is None
 
 
-def test_other_numbers_of_folds_are_other_images(folded: Path) -> None:
-    for run in folded.glob("lr_0.0001-*"):
+def test_other_numbers_of_folds_are_other_images(crossed: Path) -> None:
+    for run in crossed.glob("lr_0.0001-*"):
         text = (run / "config.yaml").read_text()
         (run / "config.yaml").write_text(text.replace("folds: 3", "folds: 4"))
-    assert [one.label for one in read_findings([folded]).table.test_settings] == ["box, folds 4", "box, folds 3"]
+    assert [one.label for one in read_findings([crossed]).table.test_settings] == ["box, folds 4", "box, folds 3"]
 
 
-def test_the_page_says_how_folds_are_averaged(folded: Path, tmp_path: Path) -> None:
-    page = write_report([folded], tmp_path / "report").read_text()
+def test_the_page_says_how_folds_are_averaged(crossed: Path, tmp_path: Path) -> None:
+    page = write_report([crossed], tmp_path / "report").read_text()
     assert "with the correction of\nNadeau and Bengio (2003)" in page
     assert "Lines are means over the folds" in page
     assert "22.00 ± 1.00" in page
