@@ -84,8 +84,8 @@ class EvaluateConfig(Section):
             )
         if self.gate and self.run is None and self.sweep is None:
             raise ValueError("gate=true decides about the correction of a network: add run=DIR, or leave it out.")
-        if self.matrix and self.sweep is None:
-            raise ValueError("matrix=true needs the networks of a sweep: add sweep=NAME.")
+        if self.matrix and self.sweep is None and self.run is None:
+            raise ValueError("matrix=true needs networks: add sweep=NAME, run=DIR or run=[DIR,DIR].")
         self._refuse_no_list_of_runs()
         self._refuse_words_without_effect()
         if self.compare and len(self.compare) != 2:
@@ -103,7 +103,7 @@ class EvaluateConfig(Section):
         if self.protocol is None and not self.matrix:
             raise ValueError(
                 f"run={self.run} is a list, and only a protocol or a matrix puts several networks into one table: give "
-                "one run=DIR, or add protocol=NAME, or sweep=NAME matrix=true."
+                "one run=DIR, or add protocol=NAME or matrix=true."
             )
         if not all(self.runs):
             raise ValueError(f"run={self.run} names a run by nothing: give run=DIR or run=[DIR,DIR].")
@@ -115,7 +115,6 @@ class EvaluateConfig(Section):
                 "baseline",
                 "both_boundaries",
                 "blur",
-                "split",
                 "output",
                 "metrics",
                 *_NON_BLIND,

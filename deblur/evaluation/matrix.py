@@ -1,5 +1,7 @@
 """Cross-degradation matrix: the best networks of a sweep on every blur, stronger, weaker, noisy, and on none."""
 
+import hashlib
+import json
 import logging
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -49,7 +51,7 @@ from deblur.reporting.heatmaps import MATRIX_FILE
 from deblur.reporting.labels import describe, frozen, plain, varying
 from deblur.runs.conditions import conditions_of
 from deblur.runs.records import config_of_run
-from deblur.text import Lines, one_line, paragraphs
+from deblur.text import Lines, as_bytes, one_line, paragraphs
 
 MIXTURE = Mixed.family
 NOISE_SIGMAS = (2.0, 8.0)  # [gray levels]
@@ -210,7 +212,8 @@ def distinct_labels(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
 def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
 
-    Networks that the command names stand beside them.
+    Networks that the command names stand beside them. Without a sweep they are measured on the blurs of their own
+    trainings, and the table is kept among the evaluations.
 
     Args:
         asked: the checked configuration of the evaluation.
@@ -224,13 +227,19 @@ def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
         UserError: if there is no such network, or they have no test images in common.
     """
     keep_freed_memory()
-    sweep = Path(asked.paths.output_root) / "sweeps" / str(asked.sweep)
-    runs, problems = finished_runs(sweep)
+    root = Path(asked.paths.output_root)
+    runs, problems = ([], []) if asked.sweep is None else finished_runs(root / "sweeps" / asked.sweep)
     places = [place_of(run) for run in asked.runs]
     with taken_device(DeviceRequest(accelerator_for(asked.accelerator, places), "32-true")) as device:
         rows = matrix_table(runs, asked, torch_device(device), defaults)
-    write_csv(sweep / MATRIX_FILE, rows)
-    note = f"All numbers are in {sweep / MATRIX_FILE}; the report of the sweep shows them."
+    if asked.sweep is None:
+        digest = hashlib.sha256(as_bytes(json.dumps([str(asked.run), rows], sort_keys=True))).hexdigest()[:6]
+        file = root / "evaluations" / f"matrix-{digest}" / MATRIX_FILE
+        note = f"All numbers are in {file}"
+    else:
+        file = root / "sweeps" / asked.sweep / MATRIX_FILE
+        note = f"All numbers are in {file}; the report of the sweep shows them."
+    write_csv(file, rows)
     return with_problems(paragraphs(matrix_figure_table(rows), note), problems)
 
 
@@ -243,7 +252,7 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     networks was trained or validated on is among them.
 
     Args:
-        runs: the finished runs of a sweep.
+        runs: the finished runs of a sweep; none without one.
         asked: the checked configuration of the evaluation.
         device: where networks run.
         defaults: a training's configuration, for what a run does not tell.
@@ -259,16 +268,20 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     """
     import_families(asked.trusted)
     configs: dict[Path, Settings] = {run: config for run in runs if _can_enter_matrix(config := config_of_run(run))}
+    beside = _beside(asked)
+    if not runs:
+        own = {Path(run): one.config for run, one in zip(asked.runs, beside.values(), strict=True)}
+        configs = {run: config for run, config in own.items() if config and _can_enter_matrix(config)}
     if not configs:
         known = ", ".join(_known())
         raise UserError(f"matrix=true needs networks that were trained on one of {known}: there is none.")
     if asked.data:
         configs = {run: evaluation_config(config, defaults, asked).plain() for run, config in configs.items()}
     refuse_different_images(configs, is_named=bool(asked.data))
-    chosen = best_runs(configs)
-    settings = evaluation_config(configs[next(iter(chosen.values()))], defaults, asked).data
-    networks = {label: open_subject(run, asked.trusted) for label, run in chosen.items()}
-    networks |= _beside(asked)
+    chosen = best_runs(configs) if runs else {}
+    first_config = configs[next(iter(chosen.values()))] if runs else next(iter(configs.values()))
+    settings = evaluation_config(first_config, defaults, asked).data
+    networks = {label: open_subject(run, asked.trusted) for label, run in chosen.items()} | beside
     color = asked.color or DEFAULT_COLOR
     restorers: dict[str, Restorer] = {}
     by_planes = False
@@ -291,14 +304,16 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     differing: dict[str, None] = {}  # sentences, each once, in order
     first: DeblurDataModule | None = None  # opens the images for all conditions, and says once what is wrong with them
     blurred = (
-        condition for run in chosen.values() for condition in conditions(configs[run]["blur"], settings.boundary)
+        condition
+        for run in (chosen.values() if runs else configs)
+        for condition in conditions(configs[run]["blur"], settings.boundary)
     )
     for condition in _distinct([*blurred, *unblurred_conditions()]):
         cut = settings.model_copy(update={"boundary": condition.boundary or settings.boundary})
         data = opened(cut, check_blur(condition.blur, asked.trusted)[0], asked, like=first)
         first = first or data
         seen = frozenset[int]().union(*(seen_images(network, data) for network in networks.values()))
-        images = tuple(index for index in data.division.test if index not in seen)
+        images = tuple(index for index in _asked_images(data, asked) if index not in seen)
         if not images:
             raise UserError(
                 "Each of these images was trained or validated on by one of the networks, which would flatter it: "
@@ -328,13 +343,23 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     return rows
 
 
+def _asked_images(data: DeblurDataModule, asked: EvaluateConfig) -> Sequence[int]:
+    if asked.split == "all":
+        return range(len(data.images))
+    chosen: Sequence[int] = getattr(data.division, asked.split or "test")
+    return chosen
+
+
 def _beside(asked: EvaluateConfig) -> dict[str, Subject]:
     """Return the networks that the command names, each by the blur of its training and its name."""
     found = {}
     for run in asked.runs:
         subject = open_subject(place_of(run), asked.trusted)
         blur = subject.config.get("blur", {}).get("name") or "an unknown blur"
-        found[f"{blur}: {one_line(subject.restorer.name)}"] = subject
+        label = f"{blur}: {one_line(subject.restorer.name)}"
+        if label in found:
+            raise UserError(f"run={asked.run} names {one_line(subject.restorer.name)} twice: name each network once.")
+        found[label] = subject
     return found
 
 

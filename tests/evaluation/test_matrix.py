@@ -161,8 +161,25 @@ def test_a_damaged_table_is_a_sentence(copied: Path, capsys: pytest.CaptureFixtu
     assert (copied / "sweeps" / "two" / "report" / "report.html").is_file()
 
 
-def test_cross_needs_a_sweep(refused: Callable[..., str], run: Path) -> None:
-    assert refused(f"run={run}", "matrix=true") == "matrix=true needs the networks of a sweep: add sweep=NAME."
+def test_a_matrix_needs_networks(refused: Callable[..., str]) -> None:
+    said = "matrix=true needs networks: add sweep=NAME, run=DIR or run=[DIR,DIR]."
+    assert refused("baseline=[wiener]", "matrix=true") == said
+
+
+def test_named_networks_are_measured_on_their_own_blurs(
+    copied: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = sorted(path.parent for path in (copied / "sweeps" / "two").glob("*/status.json"))
+    places = (f"paths.output_root={copied}", f"paths.cache_root={cache_root}")
+    assert evaluate.main([f"run=[{runs[0]},{runs[1]}]", "matrix=true", "accelerator=cpu", *places]) == 0
+    (file,) = (copied / "evaluations").glob("matrix-*/matrix.csv")
+    assert evaluate.main(["sweep=two", "matrix=true", "accelerator=cpu", *places]) == 0
+    found, of_sweep = (list(csv.DictReader(path.open(newline=""))) for path in (file, copied / "sweeps/two/matrix.csv"))
+    assert {(row["family"], row["condition"], row["gain"]) for row in found} == {
+        (row["family"], row["condition"], row["gain"]) for row in of_sweep
+    }
+    assert evaluate.main([f"run=[{runs[0]},{runs[0]}]", "matrix=true", *places]) == 2
+    assert "twice: name each network once." in " ".join(capsys.readouterr().err.split())
 
 
 def changed(run: Path, folder: Path, **sections: dict[str, Any]) -> Path:
