@@ -62,12 +62,12 @@ def in_wandb(run: Path) -> dict[str, Any]:
                 item.key or item.nested_key[0]: json.loads(item.value_json) for item in about.config.update
             }
         for item in record.history.item:
-            name, value = "/".join(item.nested_key) or item.key, json.loads(item.value_json)
-            if isinstance(value, dict):
+            name, value = item.nested_key[0], json.loads(item.value_json)
+            if item.nested_key[1:] == ["path"]:
                 found["images"].append(
                     (record.history.step.num, np.asarray(Image.open(folder / "files" / value["path"])))
                 )
-            elif not name.startswith("_"):
+            elif not name.startswith("_") and len(item.nested_key) == 1:
                 found["rows"].append((name, record.history.step.num, value))
     return found
 
@@ -128,12 +128,8 @@ def test_a_resumed_run_goes_on_in_the_same_run_of_each_logger(
     stop = (f"+callbacks.stop.flag='{flag}'", f"+callbacks.stop._target_=watchers.{how}", "trusted=[watchers]")
     places = (f"paths.output_root={place.root}", f"paths.cache_root={cache_root}")
     words = (*SMALL, "logger=many_loggers", "callbacks.comparison_grids.every_n_epochs=1", *stop, *places)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(
-            [*os.environ.get("PYTHONPATH", "").split(os.pathsep), str(Path(__file__).parent)]
-        ),
-    }
+    # With it, processes share the process of W&B that writes, which another shell does not.
+    environment = {name: text for name, text in os.environ.items() if name != "WANDB_SERVICE"}
     done = run_forked(Start("deblur.train", words, environment=environment))
     assert done.returncode == (130 if how == "StopOnce" else -signal.SIGKILL), done.stderr
     before = in_mlflow(place), in_wandb(place.run)

@@ -163,10 +163,11 @@ class MLflow(HeldBackLogger):
     @contextmanager
     def _errors_as_user_errors(self) -> Iterator[None]:
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
-        except MlflowException as error:
+        except (MlflowException, SQLAlchemyError) as error:
             reason = " ".join(str(error).split())[:300].rstrip(".")
             store = self._given or self.place.root / STORE_FILE
             raise UserError(

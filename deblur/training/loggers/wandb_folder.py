@@ -104,11 +104,13 @@ class WandB(HeldBackLogger):
                 reinit="create_new",
                 settings=quiet,
             )
-        except wandb.errors.Error as error:
+        except OSError:
+            raise
+        except Exception as error:  # W&B's own kinds, of which there are several
             reason = " ".join(str(error).split()).rstrip(".")
             raise UserError(
-                f"W&B cannot record the run ({reason}): log in with `wandb login`, or leave out logger.wandb.mode, "
-                "which is offline then."
+                f"W&B cannot record the run ({reason}): if logger.wandb.mode is online, log in with `wandb login` or "
+                "leave it out, otherwise choose another logger."
             ) from error
         self._remove_links()
         if is_online:
@@ -193,9 +195,13 @@ def _history(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 continue
             logged: dict[str, Any] = {}
             for item in record.history.item:
-                name = "/".join(item.nested_key) or item.key
-                with suppress(ValueError):
-                    logged[name] = json.loads(item.value_json)
+                name, *parts = item.nested_key or [item.key]
+                with suppress(ValueError, TypeError):
+                    value = json.loads(item.value_json)
+                    if parts:  # one of the properties of an image
+                        logged.setdefault(name, {})[parts[0]] = value
+                    else:
+                        logged[name] = value
             step = record.history.step.num if record.history.HasField("step") else logged.get("_step", 0)
             yield int(step), {name: value for name, value in logged.items() if not name.startswith("_")}
 
