@@ -274,7 +274,7 @@ def test_the_command_may_name_the_images(
     seed = next(word[-1] for word in overrides if word.startswith("data.seed="))
     said = capsys.readouterr().out
     assert f"Data: synthetic; seed {seed};" in said
-    assert "test images, none of which a network was trained on." in said
+    assert "test images, none of which a network is known to be trained on." in said
     with (copied / "sweeps" / "two" / "matrix.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["seed"] for row in rows} == {f"seed {seed}"}
