@@ -71,54 +71,62 @@ async function localSpreads(windows, layers) {
   const spreads = new Float32Array(rows * columns);
   const logs = Array.from({ length: Math.min(SIDE, rows) }, () => new Float32Array(columns * INPUTS)); // of the last rows
   let next = 0; // row
-  for (let row = 0, measured = 0; row < rows; row += 1, measured += columns) {
-    if (measured >= BLOCK) {
+  const totals = new Float64Array(columns * INPUTS);
+  const shares = new Float64Array(columns);
+  const mean = new Float64Array(INPUTS);
+  for (let row = 0, count = 0; row < rows; row += 1, count += columns) {
+    if (count >= BLOCK) {
       await new Promise((resolve) => setTimeout(resolve));
-      measured = 0;
+      count = 0;
     }
     const [first, stop] = [Math.max(0, row - AROUND), Math.min(row + AROUND + 1, rows)];
     for (; next < stop; next += 1) {
       windows.measure(next, logs[next % SIDE], contrasts.subarray(next * columns, (next + 1) * columns));
     }
-    const totals = new Float64Array(columns * INPUTS);
-    const shares = new Float64Array(columns);
+    totals.fill(0);
+    shares.fill(0);
     for (let one = first; one < stop; one += 1) {
-      for (let column = 0, at = 0; column < columns; column += 1) {
-        const weight = contrasts[one * columns + column];
-        shares[column] += weight;
-        for (const end = at + INPUTS; at < end; at += 1) totals[at] += weight * logs[one % SIDE][at];
-      }
+      add(logs[one % SIDE], contrasts.subarray(one * columns, (one + 1) * columns), totals, shares);
     }
     for (let column = 0; column < columns; column += 1) {
-      spreads[row * columns + column] = Math.exp(output(layers, meanAround(totals, shares, column)));
+      averageAround(totals, shares, column, mean);
+      spreads[row * columns + column] = Math.exp(output(layers, mean));
     }
   }
   return { spreads, weights: smoothed(contrasts, rows, columns) };
 }
 
-/** Return the weighted mean of the spectra around a column; beyond the first and the last one, they are mirrored. */
-function meanAround(totals, shares, column) {
-  const mean = new Float64Array(INPUTS);
-  let share = 0;
-  for (let offset = -AROUND; offset <= AROUND; offset += 1) {
-    const one = mirrorIndex(column + offset, shares.length);
-    share += shares[one];
-    for (let at = 0, from = one * INPUTS; at < INPUTS; at += 1, from += 1) mean[at] += totals[from];
+/** Add the spectra of a row of windows to totals, times their weights, and the weights to shares. */
+function add(logs, weights, totals, shares) {
+  for (let column = 0, at = 0; column < weights.length; column += 1) {
+    const weight = weights[column];
+    shares[column] += weight;
+    for (const end = at + INPUTS; at < end; at += 1) totals[at] += weight * logs[at];
   }
-  return mean.map((value) => value / share);
+}
+
+/** Write the weighted mean of the spectra around a column; beyond the first and the last one, they are mirrored. */
+function averageAround(totals, shares, column, mean) {
+  const around = Array.from({ length: SIDE }, (_, index) => mirrorIndex(column + index - AROUND, shares.length));
+  const share = around.reduce((sum, one) => sum + shares[one], 0);
+  mean.fill(0);
+  for (const one of around) {
+    for (let at = 0, from = one * INPUTS; at < INPUTS; at += 1, from += 1) mean[at] += totals[from] / share;
+  }
 }
 
 /** Return the only output of a network. */
 function output(layers, inputs) {
   let values = inputs;
   layers.forEach(({ weights, biases }, layer) => {
-    const found = Float64Array.from(biases);
+    const found = new Float64Array(biases.length);
+    const isLast = layer === layers.length - 1;
     for (let one = 0, at = 0; one < found.length; one += 1) {
-      let sum = 0;
+      let sum = biases[one];
       for (let input = 0; input < values.length; input += 1, at += 1) sum += values[input] * weights[at];
-      found[one] += sum;
+      found[one] = isLast ? sum : Math.max(sum, 0);
     }
-    values = layer < layers.length - 1 ? found.map((value) => Math.max(value, 0)) : found;
+    values = found;
   });
   return values[0];
 }
