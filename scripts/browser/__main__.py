@@ -10,6 +10,8 @@ from typing import Any, Final, get_args
 from deblur.choices import DEFAULT_NETWORK, ExportPrecision
 from deblur.console import say
 from deblur.errors import UserError
+from deblur.estimation import visible_spread
+from deblur.estimation.network import KINDS, LAYERS, Floats, pretrained_weights
 from deblur.export.gate import gate_as_onnx
 from deblur.export.onnx import INPUT
 from deblur.export.session import export
@@ -23,6 +25,7 @@ PACKAGES: Final = SOURCES / "node_modules/onnxruntime-web/dist"
 RUNTIME: Final = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 NETWORK: Final = "network.onnx"
 GATE: Final = "gate.onnx"
+ESTIMATOR: Final = "estimator.bin"
 MANIFEST: Final = "network.json"
 MOST_MEGAPIXELS: Final = 24
 """Largest photo: the page holds it three times with 4 bytes per pixel, beside the canvases of the browser."""
@@ -72,6 +75,8 @@ def build(network: str, output: Path, precision: ExportPrecision) -> None:
         shutil.copyfile(path, output / path.name)
     if manifest["gate"]:
         write_output(output / GATE, gate_as_onnx())
+    if manifest["visibility"]:
+        write_output(output / ESTIMATOR, b"".join(one.tobytes() for one in estimator()))
     write_json(output / MANIFEST, manifest)
 
 
@@ -89,7 +94,10 @@ def manifest_of(description: dict[str, Any], network: OnnxNetwork) -> dict[str, 
     loss = description.get("precision_loss")
     lost = "" if loss is None else f"; its PSNR on drawn images is {loss:.2f} dB lower than in float32"
     kind = "color" if network.channels == 3 else "gray"
-    is_weighed = is_gated(description["settings"], needs_kernel=False)
+    settings = description["settings"]
+    is_weighed = is_gated(settings, needs_kernel=False)
+    spread = visible_spread(settings.get("blur", {})) if is_weighed else None
+    sizes = [estimator()[0].shape[1], *(len(biases) for biases in estimator()[1::2])]
     return {
         "about": f"Network: {description.get('name')}, for {kind} images, {description.get('precision')}{lost}.",
         "file": NETWORK,
@@ -99,7 +107,20 @@ def manifest_of(description: dict[str, Any], network: OnnxNetwork) -> dict[str, 
         "sizeDivisor": network.size_divisor,
         "maxMegapixels": MOST_MEGAPIXELS,
         "gate": {"file": GATE, "cell": CELL, "halo": Gate.halo} if is_weighed else None,
+        "visibility": None if spread is None else {"file": ESTIMATOR, "sizes": sizes, "spread": spread},
     }
+
+
+def estimator() -> list[Floats]:
+    """Return the part of the network of `deblur.estimation` that estimates the spread in the widest direction.
+
+    Returns:
+        The weights of each layer, (outputs, inputs), each followed by its biases, in float32 of little-endian order.
+    """
+    weights = pretrained_weights()
+    layers = [weights[f"layer{number}.{kind}"] for number in range(LAYERS) for kind in ("weight", "bias")]
+    widest = slice(len(KINDS), len(KINDS) + 1)  # of the outputs
+    return [one.astype("<f4") for one in (*layers[:-2], layers[-2][widest], layers[-1][widest])]
 
 
 if __name__ == "__main__":

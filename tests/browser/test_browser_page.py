@@ -1,9 +1,10 @@
 """The static page in a real browser, from a server of files alone, gives what the library does."""
 
+import base64
 import functools
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,10 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import deblur
+from deblur.estimation import visibility
+from deblur.estimation.estimate import luma_of
+from deblur.estimation.visibility import VISIBLE
 from deblur.inference.restorer import Restorer
 from deblur.inference.simulation import degraded
 from deblur.inference.weights import write_weights
 from deblur.models import ResNet
+from deblur.models.gate import CELL
 from deblur.synthesis import leaves
 from scripts.browser.__main__ import PACKAGES, build, main
 
@@ -30,6 +35,14 @@ pytestmark = [
 
 PATIENCE = 300_000  # ms
 WIDE, NARROW = 1280, 390  # px
+SLIGHTLY, BLURRED = 1.0, 1.5  # px, standard deviations
+VISIBILITY = """async ([text, height, width]) => {
+    const { visibility } = await import("./visibility.js");
+    const network = await (await fetch("network.json")).json();
+    const levels = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+    const image = { height, width, luma: (index) => levels[index] / 255 };
+    return Array.from(await visibility(image, network.visibility, network.gate.cell));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -115,16 +128,30 @@ def downloaded(page: Any, folder: Path, kind: str = "PNG") -> tuple[str, NDArray
     return path.name, np.asarray(Image.open(path).convert("RGB"))
 
 
-def blurred_image(folder: Path, color: str, height: int = 256, width: int = 256) -> tuple[Path, NDArray[np.uint8]]:
-    """Draw an image of several drawings, blur it, and write it."""
+def drawn_image(color: str, height: int, width: int, sigma: float = BLURRED) -> NDArray[np.uint8]:
+    """Draw an image of several drawings, and blur it."""
     tiles = [
         [leaves.draw(7, 3 * row + column, color) for column in range(-(-width // 256))]
         for row in range(-(-height // 256))
     ]
     drawn = np.concatenate([np.concatenate(row, axis=1) for row in tiles])[:height, :width]
-    blurred = degraded(drawn, deblur.degradation("gaussian", sigma=1.5), "page")
-    Image.fromarray(blurred).save(folder / "photo.png")
-    return folder / "photo.png", blurred
+    return degraded(drawn, deblur.degradation("gaussian", sigma=sigma), "page") if sigma else drawn
+
+
+def half_blurred_image(height: int, width: int) -> NDArray[np.uint8]:
+    """Draw an image whose left half is sharp."""
+    return np.concatenate([drawn_image("gray", height, width // 2, sigma) for sigma in (0, 2.5)], axis=1)
+
+
+def blurred_image(folder: Path, color: str, height: int = 256, width: int = 256) -> tuple[Path, NDArray[np.uint8]]:
+    """Draw an image of several drawings, blur it, and write it."""
+    image = drawn_image(color, height, width)
+    return written(folder, image), image
+
+
+def written(folder: Path, image: NDArray[np.uint8]) -> Path:
+    Image.fromarray(image).save(folder / "photo.png")
+    return folder / "photo.png"
 
 
 def differences(found: NDArray[np.uint8], restorer: Restorer, image: NDArray[np.uint8], **options: Any) -> NDArray[Any]:
@@ -154,6 +181,37 @@ def test_a_photo_is_restored_as_by_the_library(
     page.locator("#after[data-shown='0.5 false']").wait_for()
     _, half = downloaded(page, tmp_path)
     assert differences(half, restorer, image, strength=0.5).mean() < 0.1
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: drawn_image("gray", 256, 300, 0),
+        lambda: drawn_image("rgb", 300, 410, SLIGHTLY),
+        lambda: half_blurred_image(400, 1000),
+    ],
+    ids=["sharp", "slightly blurred", "half blurred"],
+)
+def test_only_a_visible_blur_is_removed_as_by_the_library(
+    draw: Callable[[], NDArray[np.uint8]], opened: Any, default_page: Path, tmp_path: Path
+) -> None:
+    image = draw()
+    page = opened(default_page)
+    restored_by(page, written(tmp_path, image))
+    _, found = downloaded(page, tmp_path)
+    assert differences(found, deblur.load(default_page / "network.onnx"), image).mean() < 0.1
+
+
+def test_a_blur_is_as_visible_as_to_the_library(opened: Any, default_page: Path) -> None:
+    half = half_blurred_image(400, 1000)
+    images = [half, drawn_image("gray", 300, 410, VISIBLE), half[:37, 480:503], half[:1, :1]]
+    images.append(np.tile(half, (6, 3))[:2100, :2100])  # its windows lie further apart
+    page = opened(default_page)
+    for image in images:
+        text = base64.b64encode(image.tobytes()).decode()
+        found = np.array(page.evaluate(VISIBILITY, [text, *image.shape]))
+        expected = visibility(luma_of(image), VISIBLE, CELL)
+        assert np.abs(found.reshape(expected.shape) - expected).mean() < 0.001
 
 
 @pytest.mark.parametrize("color", ["rgb", "gray"])

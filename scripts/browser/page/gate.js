@@ -1,5 +1,6 @@
 // The gate, which decides at each place how much of the correction is applied: as deblur/inference/gating.py.
 
+import { between, interpolated } from "./interpolation.js";
 import { inTurn } from "./pool.js";
 
 const STRIP_PIXELS = 2 ** 19; // weighed at once, without their surroundings
@@ -42,19 +43,7 @@ export async function weigh({ height, width, before, after }, gate, pool, done) 
 
 /** Write the weights of the pixels of a row into an array, interpolated between the centers of the cells. */
 export function interpolate({ weights, columns }, cell, y, row) {
-  const rows = weights.length / columns;
-  const [upper, lower, down] = between(y, cell, rows);
-  for (let x = 0; x < row.length; x += 1) {
-    const [left, right, across] = between(x, cell, columns);
-    const above = weights[upper * columns + left] * (1 - across) + weights[upper * columns + right] * across;
-    const below = weights[lower * columns + left] * (1 - across) + weights[lower * columns + right] * across;
-    row[x] = above * (1 - down) + below * down;
-  }
-}
-
-/** Return the two cells between whose centers a pixel lies, and how far it is from the first to the second. */
-function between(position, cell, count) {
-  const place = Math.max((position + 0.5) / cell - 0.5, 0);
-  const first = Math.min(Math.floor(place), count - 1);
-  return [first, Math.min(first + 1, count - 1), place - first];
+  const place = (position, count) => between((position + 0.5) / cell - 0.5, count);
+  const down = place(y, weights.length / columns);
+  for (let x = 0; x < row.length; x += 1) row[x] = interpolated(weights, columns, down, place(x, columns));
 }

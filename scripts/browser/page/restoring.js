@@ -3,6 +3,7 @@
 import { interpolate, weigh } from "./gate.js";
 import { inTurn, Pool } from "./pool.js";
 import { cut, tilesOf } from "./tiles.js";
+import { visibility } from "./visibility.js";
 
 const TILE = 512; // px; larger ones have less surroundings that are computed twice, and need more memory
 const BT601 = [0.299, 0.587, 0.114];
@@ -22,7 +23,7 @@ onmessage = async ({ data: { kind, ...content } }) => {
   }
 };
 
-/** Restore an image by the network, and weigh the correction by the gate. */
+/** Restore an image by the network, and weigh the correction by the gate and by how visible the blur is. */
 async function restore({ width, height, pixels, network, workers }) {
   pool ??= new Pool(workers);
   const before = new Uint8ClampedArray(pixels);
@@ -34,16 +35,28 @@ async function restore({ width, height, pixels, network, workers }) {
     postMessage({ kind: "progress", fraction });
   };
   const share = network.gate ? 1 - GATE_SHARE : 1;
-  await inTurn(tiles, pool.size, async (tile) => {
+  const restored = inTurn(tiles, pool.size, async (tile) => {
     const surrounded = cut(planesOf(network.channels), height, width, tile, network.halo);
     const size = surrounded.shape.slice(2);
     paint(await pool.run(network.file, { [network.input]: surrounded }), size, tile, network);
     advance(share / tiles.length);
   });
+  // Meanwhile, this worker has nothing else to do.
+  const [visible] = await Promise.all([network.visibility ? visibilityOf(network) : null, restored]);
   if (network.gate) {
     const image = { width, height, before: lumaOf(current.before), after: lumaOf(current.after) };
     current.cells = await weigh(image, network.gate, pool, (part) => advance(GATE_SHARE * part));
+    const { weights } = current.cells;
+    visible?.forEach((factor, at) => {
+      weights[at] *= factor;
+    });
   }
+}
+
+/** Return how visible the blur of the image is in each cell of the gate. */
+function visibilityOf(network) {
+  const { width, height, before } = current;
+  return visibility({ width, height, luma: lumaOf(before) }, network.visibility, network.gate.cell);
 }
 
 function isGray(pixels) {
