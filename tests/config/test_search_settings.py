@@ -64,7 +64,7 @@ def test_the_last_rung_is_the_full_length(first: int, eta: int, epochs: int, run
         ),
         ({"space": {}}, "search.space is empty: give ranges of keys"),
         ({"space": {"optimizer": 3}}, "search.space.optimizer=3 is no range: give search.space.optimizer.log="),
-        ({"space": {"loss": {"choise": ["a", "b"]}}}, "no range. Did you mean search.space.loss.choice?"),
+        ({"space": {"loss": {"choic": ["a", "b"]}}}, "no range. Did you mean search.space.loss.choice?"),
         ({"space": {"loss": {"choice": ["l1"]}}}, "search.space.loss.choice=[l1] is not allowed: give a list of at "),
         ({"space": {"loss": {"choice": ["l1", "l1"]}}}, "search.space.loss.choice=[l1,l1] is not allowed"),
         (
