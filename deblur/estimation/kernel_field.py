@@ -238,7 +238,7 @@ def _around(node: Node, nodes: Sequence[Node]) -> list[Node]:
 def _filled(kernels: Mapping[Node, Floats], kept: Sequence[Node], shape: tuple[int, int]) -> NDArray[np.float64]:
     """Return the kernels of all nodes, (R, C, size, size): a missing one is the mean of its neighbors."""
     known = {node: kernels[node].astype(np.float64) for node in kept}
-    nodes = list(product(*map(range, shape)))
+    nodes = list(product(range(shape[0]), range(shape[1])))
     while len(known) < len(nodes):
         means = {
             node: np.mean([known[one] for one in around], axis=0)
