@@ -335,7 +335,9 @@ class WandB(Target):
     """Schema of `deblur.training.loggers.WandB`."""
 
     project: str = Field("deblur", min_length=1, description="the name of a project of W&B")
-    entity: str | None = Field(None, min_length=1, description="a user or team of W&B, or null for yours")
+    entity: str | None = Field(
+        None, min_length=1, description="a user or team of W&B, or null for the default of the account"
+    )
     mode: Literal["offline", "online"] = "offline"
 
 

@@ -123,7 +123,7 @@ def test_tensorboard_shows_scalars_grids_and_hyperparameters(finished: Workplace
         assert [event.step for event in events.Scalars(tag)] == [2, 5, 8]
     assert min(tags["scalars"]).startswith("curves/")  # TensorBoard opens the first two groups
     assert [event.step for event in events.Images(tags["images"][0])] == [0, 9]
-    assert events.Images(tags["images"][0])[0].width == 4 * 64
+    assert events.Images(tags["images"][0])[0].width == 4 * 132 - 4  # four images of 64 px, enlarged twice
 
     def plugin(tag: str) -> plugin_data_pb2.HParamsPluginData:
         content = events.SummaryMetadata(tag).plugin_data.content

@@ -64,9 +64,7 @@ def in_wandb(run: Path) -> dict[str, Any]:
         for item in record.history.item:
             name, value = item.nested_key[0], json.loads(item.value_json)
             if item.nested_key[1:] == ["path"]:
-                found["images"].append(
-                    (record.history.step.num, np.asarray(Image.open(folder / "files" / value["path"])))
-                )
+                found["images"].append((record.history.step.num, np.asarray(Image.open(folder / "files" / value))))
             elif not name.startswith("_") and len(item.nested_key) == 1:
                 found["rows"].append((name, record.history.step.num, value))
     return found
