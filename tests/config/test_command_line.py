@@ -28,7 +28,7 @@ def options(group: str) -> str:
 MODELS, BLURS, LOGGERS = options("model"), options("blur"), options("logger")
 TOP = (
     "the keys at the top are blur, callbacks, data, debug, dry_run, experiment, fail_fast, logger, loss, metrics, "
-    "model, optimizer, overwrite, paths, resume, scheduler, seed, sweep, trainer, trusted, weights"
+    "model, optimizer, overwrite, paths, resume, scheduler, search, seed, sweep, trainer, trusted, weights"
 )
 # One of each kind, tried with the whole command
 COMMANDS = [

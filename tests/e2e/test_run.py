@@ -77,7 +77,7 @@ def test_epochs_are_counted_from_1_wherever_they_are_shown(
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
     for shown in (capsys.readouterr().out, log):
         assert re.findall(r"epoch (\d/3)", shown) == ["1/3", "2/3", "3/3"]
-        assert f"the best epoch, {best}:" in shown
+        assert f"the best epoch, {best}" in shown
     assert workplace.read("status.json")["epoch"] == 3
     assert workplace.read("metrics.json")["val"]["epoch"] == int(best)
     logged = workplace.rows("lightning_logs/version_0/metrics.csv")

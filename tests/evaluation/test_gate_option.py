@@ -10,6 +10,7 @@ from network_files import write_unrolled_network
 from torch import Tensor
 
 from deblur.evaluation.restorers import GatedRestorer, Kernels, Restorer
+from deblur.estimation.visibility import VISIBLE
 from deblur.inference.gating import pretrained_gate
 from deblur.models.gate import CELL
 
@@ -28,11 +29,11 @@ class Brighter(Restorer):
 def test_a_correction_is_clamped_and_weighed(channels: int) -> None:
     torch.manual_seed(0)
     blurred = torch.rand(2, channels, 2 * CELL + 3, CELL - 5)
-    restorer = GatedRestorer(Brighter())
+    restorer = GatedRestorer(Brighter(), {"_target_": "deblur.blur.Gaussian", "sigma": 2.0})
     with torch.inference_mode():
         restored = restorer.restore(blurred, [])
         brighter = (blurred + 0.5).clamp(0, 1)
-        weights = pretrained_gate().weights(blurred, brighter)
+        weights = pretrained_gate().weights(blurred, brighter, VISIBLE)
     torch.testing.assert_close(restored, blurred + weights * (brighter - blurred))
     assert restorer.name == "brighter (gated)"
     assert restorer.channels == 3
@@ -63,5 +64,5 @@ def test_the_gate_needs_a_network(refused: Callable[..., str], overrides: list[s
 def test_a_network_with_known_kernel_has_no_gate(refused: Callable[..., str], tmp_path: Path) -> None:
     network = write_unrolled_network(tmp_path / "known.safetensors")
     assert refused(f"run={network}", "data=synthetic", "gate=true") == (
-        "gate=true is for networks that remove a blur without its kernel, and known is none: leave it out."
+        "gate=true is for networks that are known to remove a blur without its kernel, and known is none: leave it out."
     )

@@ -162,7 +162,7 @@ def test_a_custom_class_states_its_channels(attribute: str, tmp_path: Path, monk
         pixels = np.random.default_rng(0).random((5, 6, 3), dtype=np.float32)
         with torch.inference_mode():
             expected = layer(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
-        restored = deblur.load(path, trusted=[module], accelerator="cpu")(pixels)
+        restored = deblur.load(path, trusted=[module], accelerator="cpu")(pixels, strength=1)
         np.testing.assert_allclose(restored, expected.clip(0, 1), rtol=0, atol=1e-6)
         return
     with pytest.raises(UserError) as caught:

@@ -223,7 +223,10 @@ def test_levins_photographs_are_measured_up_to_a_shift(levin: Path, measured: Me
             ("protocol=hide", "data.root=ROOT", "run=[default,,default]"),
             "run=[default,,default] names a run by nothing",
         ),
-        (("run=[default,default]",), "only a protocol puts several networks into one table: give one run=DIR, or add"),
+        (
+            ("run=[default,default]",),
+            "only a protocol or a matrix puts several networks into one table: give one run=DIR",
+        ),
         (("protocol=hid", "data.root=ROOT", "run=default"), "Did you mean hide?"),
         (
             ("protocol=circular", "data.root=ROOT", "run=default"),
