@@ -37,8 +37,8 @@ MAINS = {"demo": demo, "evaluate": evaluate, "export": export, "report": report,
         ("restore a.png --input b.png", "No such option: --input"),
         (
             "evaluate run=",
-            "run= is not allowed: give a run folder, a checkpoint, an exported file, a network that is pretrained, one of "
-            "another program (.pth, .safetensors), hf://USER/NAME, or null.",
+            "run= is not allowed: give a run folder, a checkpoint, an exported file, a network that is pretrained, one "
+            "of another program (.pth, .safetensors), hf://USER/NAME, or null.",
         ),
         ("evaluate sweep=", "sweep= is not allowed: give the name of a sweep, or null."),
         ("evaluate compare=a,b", "compare=a,b stands for several values: write a list as [a,b]."),

@@ -9,8 +9,8 @@ import torch
 from network_files import write_unrolled_network
 from torch import Tensor
 
-from deblur.evaluation.restorers import GatedRestorer, Kernels, Restorer
 from deblur.estimation.visibility import VISIBLE
+from deblur.evaluation.restorers import GatedRestorer, Kernels, Restorer
 from deblur.inference.gating import pretrained_gate
 from deblur.models.gate import CELL
 
