@@ -37,7 +37,7 @@ def announce_training(argv: Sequence[str]) -> None:
     if folder is not None:
         announce(f"Resuming {folder}{f' with {others}' if others else ''}")
         return
-    doing = "Checking" if "dry_run=true" in overrides else "Training"
+    doing = "Checking" if "dry_run=true" in map(str.lower, overrides) else "Training"
     what = " a sweep" if {"-m", "--multirun"} & set(argv) else ""
     announce(f"{doing}{what} with {others or 'the default settings'}")
 
@@ -53,4 +53,4 @@ def _overrides(argv: Sequence[str]) -> list[str] | None:
     """Return the arguments besides the flags; None if the command shows a text."""
     if any(_SHOWING.fullmatch(argument) for argument in argv):
         return None
-    return [argument for argument in argv if not argument.startswith("-")]
+    return [argument for argument in argv if "=" in argument.lstrip("-+~") and not argument.startswith("-")]

@@ -61,8 +61,13 @@ def is_terminal(*, of_errors: bool = False) -> bool:
 
 
 @contextmanager
-def logging_to(path: Path, *, console_too: bool = True) -> Iterator[None]:
-    """Log this package and the warnings of the libraries to a file, which is appended to, and to the console."""
+def logging_to(
+    path: Path, *, console_too: bool = True, expected: tuple[type[BaseException], ...] = ()
+) -> Iterator[None]:
+    """Log this package and the warnings of the libraries to a file, which is appended to, and to the console.
+
+    An exception ends the file with its text, unless it is expected.
+    """
     console: logging.Handler = _Console(sys.stdout)
     if is_terminal():
         console = _Terminal()
@@ -82,6 +87,8 @@ def logging_to(path: Path, *, console_too: bool = True) -> Iterator[None]:
         logging.captureWarnings(True)
         try:
             yield
+        except expected:
+            raise
         except BaseException as error:
             # Not to the console: the caller that catches it prints it.
             trace = None if isinstance(error, UserError | KeyboardInterrupt) else sys.exc_info()

@@ -59,7 +59,7 @@ UNBLURRED: Final[Mapping[str, tuple[str, ...]]] = {
 OWN: Final = "its own blur"
 PHOTOS: Final = ("data=photos", "data.eval_crop=512")
 FACES: Final = 60  # real faces that are measured
-DRAWN: Final = ("data.seed=7", "data.max_images=400")  # others than those of the trainings, on every machine
+DRAWN: Final = ("data.seed=7", "data.max_images=60")  # others than those of the trainings, on every machine
 GATES: Final = {"network alone": "gate=false", "with the gate": "gate=true"}
 Sets: TypeAlias = Mapping[str, tuple[str, ...]]  # overrides by the label of the images
 

@@ -134,7 +134,7 @@ def _of_file(sweep: Sweep, stored: Mapping[str, Any]) -> Search:
             {int(epochs): value for epochs, value in one.get("values", {}).items()},
             one.get("error"),
         )
-        for place, one in enumerate(stored["trials"], 1)
+        for place, one in enumerate(stored["trials"][: stored["wanted"]], 1)
     ]
     trials.sort(key=lambda one: (one.error is not None, -one.epochs, -one.values.get(one.epochs, 0.0), one.number))
     return Search(sweep, tuple(stored["rungs"]), stored["wanted"], stored["space"], tuple(trials))

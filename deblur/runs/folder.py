@@ -268,10 +268,10 @@ class RunFolder:
             self._write_status()
 
     def _is_comparable(self, other: Path) -> bool:
-        """Return whether a run is undamaged, done, and has the same settings of the images."""
+        """Return whether a run is undamaged, done or paused, and has the same settings of the images."""
         try:
-            is_done = read_status(other)["state"] == "done"
-            return is_done and data_settings(read_config(other)) == data_settings(self._config)
+            has_results = read_status(other)["state"] in ("done", "paused")
+            return has_results and data_settings(read_config(other)) == data_settings(self._config)
         except UnusableFile:
             return False
 

@@ -18,6 +18,7 @@ from deblur.config import TrainConfig
 from deblur.config.chosen import build_loss, build_metrics
 from deblur.config.command_line import USAGE_ERRORS, quoted
 from deblur.config.explaining import explain
+from deblur.config.extras import refuse_absent_loggers
 from deblur.config.identity import is_within, what_matters
 from deblur.config.search import Choice, Range, Search
 from deblur.config.sections import shown
@@ -159,6 +160,7 @@ class SearchRun:
             overrides = _as_overrides(one)
             try:
                 job = self._job(one)
+                refuse_absent_loggers(job.config)
                 refuse_too_large_patch(job.config)
                 build_loss(job.config.loss, job.config.trusted)
                 build_metrics(job.config.metrics, job.config.trusted)

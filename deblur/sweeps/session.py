@@ -61,9 +61,12 @@ class SweepStart(Callback):
             Job(tuple(overrides), checked, run_folder(checked, naming_overrides(overrides, axes)))
             for overrides, checked in checked_jobs(config)
         ]
+        try:
+            _refuse_loggers_in_turn(jobs)
+        except UserError as error:
+            raise SweepRefused("", error) from error
         for job in jobs:
             try:
-                _refuse_loggers_in_turn(jobs)
                 refuse_absent_loggers(job.config)
                 refuse_too_large_patch(job.config)
                 build_loss(job.config.loss, job.config.trusted)

@@ -108,7 +108,7 @@ def train(
             as_user_errors(),
             run,
             as_user_errors(),
-            logging_to(folder / LOG_FILE, console_too=not in_sweep),
+            logging_to(folder / LOG_FILE, console_too=not in_sweep, expected=(RunIsPaused,)),
             as_user_errors(),
             sharing(folder),
             taken_device(_settled(config.trainer, folder)) as device,

@@ -26,8 +26,6 @@ _MOST_SETTINGS: Final = 100  # in a request
 _LONGEST_SETTING: Final = 6000  # characters
 _STATUS: Final = {"done": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
-log = logging.getLogger(__name__)
-
 
 class MLflow(HeldBackLogger):
     """Records each run as a run of MLflow; those of a sweep are an experiment of its name."""
@@ -61,6 +59,7 @@ class MLflow(HeldBackLogger):
         Raises:
             UserError: if the store cannot be used.
         """
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before its import: it reports its use to a server
         with self._errors_as_user_errors():
             experiment = self._opened_experiment()
             self._known = self._continued(experiment)
@@ -109,7 +108,6 @@ class MLflow(HeldBackLogger):
 
     def _opened_experiment(self) -> str:
         """Open the store, made by one process at a time, and return the id of the experiment."""
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reports its use to a server
         from mlflow.tracking import MlflowClient
 
         for library in ("mlflow", "alembic"):

@@ -1,7 +1,6 @@
 """Weights & Biases, with a folder in that of the run, from which `wandb sync` uploads it."""
 
 import json
-import logging
 import os
 import re
 import secrets
@@ -25,8 +24,6 @@ _FILE_HEADER: Final = 7  # bytes before the first record
 _BLOCK: Final = 32_768  # bytes; a record may continue in the next block
 _PART: Final = struct.Struct("<IHB")  # before each part of a record: checksum, length, kind
 _WHOLE, _FIRST, _LAST = 1, 2, 4  # kinds of parts; 0 fills a block up
-
-log = logging.getLogger(__name__)
 
 
 class WandB(HeldBackLogger):
