@@ -38,7 +38,7 @@ test: $(INSTALLED) ## run the fast tests
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
 
 test-slow: $(INSTALLED) ## run the slow tests: real processes, real faces
-	@$(BIN)/python -m pytest -m slow -n auto --maxprocesses 4 $(ARGS)
+	@$(BIN)/python -m pytest -m "slow and not exhaustive" -n auto --maxprocesses 4 $(ARGS)
 
 test-all: $(INSTALLED) ## run all tests
 	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)

@@ -197,6 +197,7 @@ def test_a_command_works_in_every_encoding(place: Place, name: str, encoding: st
 SILENT = ("faces",)  # a sheet that is written needs no word
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "redirect"), in_turn(REDIRECTS, 2))
 def test_a_command_works_whatever_becomes_of_what_it_prints(place: Place, name: str, redirect: str) -> None:
     overrides, check = COMMANDS[name]
@@ -208,6 +209,7 @@ def test_a_command_works_whatever_becomes_of_what_it_prints(place: Place, name: 
     check(place.folder)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("name", ["train", "sweep", "restore"])
 def test_progress_bars_are_drawn_in_every_encoding(place: Place, name: str, encoding: str) -> None:

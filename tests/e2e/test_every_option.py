@@ -35,6 +35,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_option_trains(option: str, images: Path, tmp_path: Path, cache_root: Path) -> None:
     if option in REASONS:

@@ -65,6 +65,7 @@ def test_every_key_is_tried() -> None:
     assert left == ["dry_run", "resume", "search"]  # which have tests of their own
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("word", CHANGES)
 def test_a_key_without_effect_changes_no_bit(
     trained: tuple[tuple[str, ...], dict[str, Any]],

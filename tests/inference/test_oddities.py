@@ -36,6 +36,7 @@ def test_some_of_the_campaign(tmp_path: Path, odd: Odd, capfd: pytest.CaptureFix
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("odd", ALL, ids=lambda odd: odd.name)
 def test_all_of_the_campaign(tmp_path: Path, odd: Odd, capfd: pytest.CaptureFixture[str]) -> None:
     check(tmp_path, odd)
