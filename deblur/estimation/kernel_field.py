@@ -98,6 +98,8 @@ def _of_windows(
     }
     if len(found) < LEAST_MEASURED * len(windows):
         return None
+    if np.median([tried.width for tried in found.values()]) < LEAST_WIDTH:  # kernels of a pixel explain any photo
+        return None
     kernels = _aligned({node: tried.found.kernel for node, tried in found.items()})
     width = float(np.median([tried.width for tried in found.values()]))
     kept, correlations = _without_outliers(_Compared(kernels, max(TOLERANCE, TOLERANCE_OF_WIDTH * width)))

@@ -295,6 +295,11 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
         if asked.gate and is_gated(one.config, restorer.takes_kernel):
             restorer, gate = GatedRestorer(restorer, one.config["blur"]), " (gated)"
         restorers[f"{label}{route}{space}{gate}"] = restorer
+    if asked.gate and not any(isinstance(one, GatedRestorer) for one in restorers.values()):
+        raise UserError(
+            "gate=true is for networks that are known to remove a blur without its kernel, and there is none here: "
+            "leave it out."
+        )
     if asked.color is not None and not by_planes:
         raise UserError(
             f"color={asked.color} is for gray networks on RGB images, and there is none here: leave it out, or add "

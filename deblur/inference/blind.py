@@ -13,6 +13,7 @@ from deblur.estimation import KernelEstimate, estimate_kernels, explained_fracti
 from deblur.estimation.blind import Window
 from deblur.estimation.estimate import luma_of
 from deblur.image_io.images import DecodedImage
+from deblur.inference.blending import blended
 from deblur.inference.field_restoring import restored_by_field
 from deblur.inference.gating import gated, pretrained_gate
 from deblur.inference.levels import Pixels, as_levels, as_unit
@@ -87,15 +88,17 @@ def restore_blindly(
         color: see `restored_by`.
         begin: called with the number of tiles before the first of them; returns what to call after each.
         noise_sigma: see `Restorer`.
-        strength: see there.
+        strength: see there; the whole correction is checked.
     """
     estimate = blind_kernel(image.pixels, image.alpha)
     color = color_for(restorer, image.pixels, estimate, color)
     if estimate.refusal:
         return BlindResult(estimate, None, color, 0.0, estimate.refusal)
     advance = None if begin is None else begin(restorer.count(image, color))
-    pixels = restored_by(restorer, image.pixels, image.alpha, estimate, color, advance, noise_sigma, strength)
-    checked = check(image.pixels, pixels, estimate)
+    pixels = restored_by(restorer, image.pixels, image.alpha, estimate, color, advance, noise_sigma)
+    checked = check(visible(image.pixels, image.alpha), visible(pixels, image.alpha), estimate)
+    if strength is not None:
+        pixels = blended(image.pixels, pixels, strength)
     restored = None if checked.refusal else replace(image, pixels=pixels)
     return BlindResult(estimate, restored, color, checked.explained, checked.refusal)
 

@@ -195,6 +195,8 @@ def _explained(what: str, unreachable: str) -> Iterator[None]:
         ) from error
     except (httpx2.TransportError, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
         raise UserError(f"{what}: {server} {unreachable}: connect this computer, or unset HF_HUB_OFFLINE.") from error
+    except errors.HFValidationError as error:
+        raise UserError(f"{what} names no repository: {error}") from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403):
