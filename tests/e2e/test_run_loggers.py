@@ -70,11 +70,12 @@ def wandb_records(folder: Path) -> Iterator[Any]:
 def in_wandb(run: Path) -> dict[str, Any]:
     """Return what `wandb sync` would upload of a run."""
     (folder,) = (run / "wandb").glob("*run-*")
-    found: dict[str, Any] = {"rows": [], "images": [], "settings": {}}
+    found: dict[str, Any] = {"rows": [], "images": [], "settings": {}, "id": folder.name.rpartition("-")[2]}
     for record in wandb_records(folder):
         if record.HasField("run"):
             about = record.run
-            found |= {"id": about.run_id, "group": about.run_group, "name": about.display_name}
+            assert about.run_id == found["id"]
+            found |= {"group": about.run_group, "name": about.display_name}
             found["settings"] |= {
                 item.key or item.nested_key[0]: json.loads(item.value_json) for item in about.config.update
             }
