@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ mlflow = pytest.importorskip("mlflow", reason="needs the extra [mlflow]")
 pytest.importorskip("wandb", reason="needs the extra [wandb]")
 
 pytestmark = pytest.mark.slow
+
+FILE_HEADER = 7  # bytes before the first record
+BLOCK = 32_768  # bytes; a record may continue in the next block
+PART = struct.Struct("<IHB")  # before each part of a record: checksum, length, kind
+WHOLE, FIRST, LAST = 1, 2, 4  # kinds of parts
 
 TEST = ("test/psnr", "test/ssim", "test/gain", "test/input_psnr", "test/input_ssim")
 LAST_STEP = 9  # three epochs of three steps
@@ -40,24 +46,36 @@ def place(tmp_path: Path, cache_root: Path, store: Path) -> Workplace:
 
 
 def wandb_records(folder: Path) -> Iterator[Any]:
-    """Yield the records of a W&B folder as W&B's own definitions read them."""
+    """Yield the records of a W&B folder, a log in the format of LevelDB, as W&B's own definitions read them."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    from deblur.training.loggers.wandb_folder import _records
-
     (path,) = folder.glob("run-*.wandb")
-    for content in _records(path.read_bytes()):
-        yield Record.FromString(content)
+    content, place, parts = path.read_bytes(), FILE_HEADER, []
+    while place + PART.size <= len(content):
+        left = BLOCK - place % BLOCK
+        if left < PART.size:
+            place += left
+            continue
+        _, length, kind = PART.unpack_from(content, place)
+        place += PART.size
+        if place + length > len(content):  # a killed process has not written the rest
+            return
+        parts = [] if kind in (WHOLE, FIRST) else parts
+        parts.append(content[place : place + length])
+        place += length
+        if kind in (WHOLE, LAST):
+            yield Record.FromString(b"".join(parts))
 
 
 def in_wandb(run: Path) -> dict[str, Any]:
     """Return what `wandb sync` would upload of a run."""
     (folder,) = (run / "wandb").glob("*run-*")
-    found: dict[str, Any] = {"rows": [], "images": [], "settings": {}}
+    found: dict[str, Any] = {"rows": [], "images": [], "settings": {}, "id": folder.name.rpartition("-")[2]}
     for record in wandb_records(folder):
         if record.HasField("run"):
             about = record.run
-            found |= {"id": about.run_id, "group": about.run_group, "name": about.display_name}
+            assert about.run_id == found["id"]
+            found |= {"group": about.run_group, "name": about.display_name}
             found["settings"] |= {
                 item.key or item.nested_key[0]: json.loads(item.value_json) for item in about.config.update
             }
@@ -147,6 +165,7 @@ def test_a_resumed_run_goes_on_in_the_same_run_of_each_logger(
         assert all((shown[step] == image).all() for step, image in earlier["images"])
         assert {image.shape for image in shown.values()} == {(581, 524)}  # two images of 64 px, twice as large
     assert after[0]["status"] == "FINISHED"
+    assert [path.name[:11] for path in (place.run / "wandb").iterdir() if path.is_dir()] == ["offline-run"]
     assert after[0]["settings"]["lr"] == "0.001"
     assert after[1]["settings"]["lr"] == 0.001
     assert after[0]["settings"]["model.kernel_sizes"] == "[5, 3]"

@@ -1,36 +1,36 @@
 """Weights & Biases, with a folder in that of the run, from which `wandb sync` uploads it."""
 
-import json
+import math
 import os
 import re
 import secrets
 import shutil
-import struct
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from PIL import Image
 
 from deblur.blur.images import AnyImage
 from deblur.errors import UserError
+from deblur.files import safe_name, write_json, write_png
+from deblur.reading import read_json
 from deblur.training.loggers.run_logger import HeldBackLogger, Settings
 
 FOLDER: Final = "wandb"
+COPY: Final = "until_done"
+"""A folder in FOLDER with a copy of what was logged: W&B writes from time to time, and a killed run loses the rest."""
+_COPIED_ROWS: Final = "rows.json"
 _ID: Final = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-([a-z0-9]+)")
-_FILE_HEADER: Final = 7  # bytes before the first record
-_BLOCK: Final = 32_768  # bytes; a record may continue in the next block
-_PART: Final = struct.Struct("<IHB")  # before each part of a record: checksum, length, kind
-_WHOLE, _FIRST, _LAST = 1, 2, 4  # kinds of parts; 0 fills a block up
+
+_Rows = dict[int, dict[str, float | str]]  # by step and name; a text is the file of an image
 
 
 class WandB(HeldBackLogger):
     """Records each run as a run of Weights & Biases; those of a sweep are a group of its name.
 
     Nothing is sent unless `mode` is online. W&B begins a new folder whenever a run is resumed, and a server would be
-    given the rows of both: the new folder gets the rows and images of the old one, which is then removed.
+    given the rows of both: all is logged again into the new folder, and the old one is then removed.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class WandB(HeldBackLogger):
         self._project, self._entity, self._mode = project, entity, mode
         self._run: Any = None
         self._earlier: list[Path] = []
+        self._rows_until_now: _Rows = {}
 
     @property
     def version(self) -> str | None:
@@ -113,29 +114,70 @@ class WandB(HeldBackLogger):
         if is_online:
             sent = int(self._run.step)
             return {(name, row["step"] - 1) for row in self._rows for name in row if row["step"] - 1 < sent}
-        return self._copied()
+        return self._log_again()
 
     def write(self, values: Mapping[int, Mapping[str, float]], images: Mapping[tuple[str, int], AnyImage]) -> None:
-        """Add numbers and images; steps never go back, so an image counts as of the last step that was taken."""
-        import wandb
+        """Add numbers and images; steps never go back, so an image counts as of the last step that was taken.
 
-        rows: dict[int, dict[str, Any]] = {step: dict(numbers) for step, numbers in values.items()}
+        Raises:
+            OSError: if a file cannot be written.
+        """
+        rows: _Rows = {step: dict(numbers) for step, numbers in values.items()}
         for (name, step), image in images.items():
-            rows.setdefault(max(step - 1, 0), {})[name] = wandb.Image(Image.fromarray(np.ascontiguousarray(image)))
-        for step in sorted(rows):
-            self._run.log(rows[step], step=step, commit=True)
-        self._remove_links()
+            file = f"{step}-{safe_name(name)}.png"
+            write_png(self._copy / file, np.ascontiguousarray(image))
+            rows.setdefault(max(step - 1, 0), {})[name] = file
+        self._log(rows)
 
     def end(self, state: str) -> None:
-        """Wait until all is in the folder, and remove the folders before it."""
+        """Wait until W&B has written all, and remove what was kept for a resumed run."""
         if self._run is None:
             return
         self._run.finish(exit_code=0 if state == "done" else 1)
         self._remove_links()
         self._run = None
-        if self._mode == "offline":
-            for path in self._earlier:
-                shutil.rmtree(path, ignore_errors=True)
+        obsolete = [*(self._earlier if self._mode == "offline" else []), *([self._copy] if state == "done" else [])]
+        for folder in obsolete:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def _copy(self) -> Path:
+        return self.folder / FOLDER / COPY
+
+    def _log(self, rows: _Rows) -> None:
+        """Copy rows, then hand them to W&B."""
+        import wandb
+
+        for step, row in rows.items():
+            self._rows_until_now.setdefault(step, {}).update(row)
+        # JSON has no numbers that are not finite.
+        stored = {
+            step: {
+                name: {"number": str(value)} if isinstance(value, float) and not math.isfinite(value) else value
+                for name, value in row.items()
+            }
+            for step, row in self._rows_until_now.items()
+        }
+        write_json(self._copy / _COPIED_ROWS, stored)
+        for step in sorted(rows):
+            shown = {
+                name: wandb.Image(str(self._copy / value)) if isinstance(value, str) else value
+                for name, value in rows[step].items()
+            }
+            self._run.log(shown, step=step, commit=True)
+        self._remove_links()
+
+    def _log_again(self) -> set[tuple[str, int]]:
+        """Log again what was logged before the checkpoint, and return what that is."""
+        rows: _Rows = {}
+        if self.steps:
+            try:
+                rows = _copied_rows(self._copy, self.steps)
+            except (UserError, ValueError, TypeError, AttributeError):  # damaged: the checkpoint has the numbers
+                rows = {}
+        if rows:
+            self._log(rows)
+        return {(name, step) for step, row in rows.items() for name in row}
 
     def _remove_links(self) -> None:
         """Remove W&B's links to files in the user's cache: a run with a link out of its folder is not resumed."""
@@ -143,84 +185,24 @@ class WandB(HeldBackLogger):
             if path.is_symlink():
                 path.unlink(missing_ok=True)
 
-    def _copied(self) -> set[tuple[str, int]]:
-        """Log again what earlier folders hold of the steps before the checkpoint, and return what that is."""
-        import wandb
 
-        rows: dict[int, dict[str, Any]] = {}
-        for folder in self._earlier:
-            for step, logged in _history(folder):
-                if step < self.steps:
-                    rows.setdefault(step, {}).update(_with_files(logged, folder))
-        for step in sorted(rows):
-            shown = {
-                name: wandb.Image(str(value)) if isinstance(value, Path) else value
-                for name, value in rows[step].items()
-            }
-            self._run.log(shown, step=step, commit=True)
-        return {(name, step) for step, logged in rows.items() for name in logged}
+def _copied_rows(folder: Path, steps: int) -> _Rows:
+    """Read the rows before a step, with those images whose files are there.
 
-
-def _with_files(logged: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the numbers of a row, and the files of its images; what leads out of the folder is left out."""
-    files = Path(os.path.realpath(folder / "files"))
-    found: dict[str, Any] = {}
-    for name, value in logged.items():
-        if isinstance(value, int | float):
-            found[name] = value
-        elif isinstance(value, dict) and isinstance(value.get("path"), str):
-            path = Path(os.path.realpath(files / value["path"]))
-            if path.is_relative_to(files) and path.is_file():
-                found[name] = path
-    return found
-
-
-def _history(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the steps of a folder of W&B with what was logged, up to the end or the first damaged record."""
-    from wandb.proto import wandb_internal_pb2
-
-    definitions: Any = wandb_internal_pb2  # made when it is imported
-
-    for path in folder.glob("run-*.wandb"):
-        for content in _records(path.read_bytes()):
-            record = definitions.Record()
-            try:
-                record.ParseFromString(content)
-            except Exception:  # protobuf's own kinds, of which there are several
-                return
-            if not record.HasField("history"):
-                continue
-            logged: dict[str, Any] = {}
-            for item in record.history.item:
-                name, *parts = item.nested_key or [item.key]
-                with suppress(ValueError, TypeError):
-                    value = json.loads(item.value_json)
-                    if parts:  # one of the properties of an image
-                        logged.setdefault(name, {})[parts[0]] = value
-                    else:
-                        logged[name] = value
-            step = record.history.step.num if record.history.HasField("step") else logged.get("_step", 0)
-            yield int(step), {name: value for name, value in logged.items() if not name.startswith("_")}
-
-
-def _records(content: bytes) -> Iterator[bytes]:
-    """Yield the records of a log in the format of LevelDB, up to the first that is cut off."""
-    place = _FILE_HEADER
-    parts: list[bytes] = []
-    while place + _PART.size <= len(content):
-        left = _BLOCK - place % _BLOCK
-        if left < _PART.size:
-            place += left
+    Raises:
+        UserError, ValueError, TypeError, AttributeError: if they are damaged.
+    """
+    rows: _Rows = {}
+    for text, row in read_json(folder / _COPIED_ROWS).items():
+        step = int(text)
+        if step >= steps:
             continue
-        _, length, kind = _PART.unpack_from(content, place)
-        place += _PART.size
-        if place + length > len(content):
-            return
-        if kind == 0:
-            place += left - _PART.size
-            continue
-        parts = [] if kind in (_WHOLE, _FIRST) else parts
-        parts.append(content[place : place + length])
-        place += length
-        if kind in (_WHOLE, _LAST):
-            yield b"".join(parts)
+        rows[step] = {}
+        for name, value in row.items():
+            if isinstance(value, str):
+                # The folder may be a stranger's: no name leads out of it.
+                if (folder / safe_name(value)).is_file():
+                    rows[step][name] = safe_name(value)
+            else:
+                rows[step][name] = float(value["number"] if isinstance(value, dict) else value)
+    return rows
