@@ -43,6 +43,7 @@ TOLERANCE_OF_WIDTH: Final = 0.1  # that sigma, by the median width of the kernel
 NEIGHBORS: Final = 0.7  # least correlation of the kernels of two neighboring windows that agree
 LEAST_AGREEING: Final = 0.9  # of the pairs of neighbors, that have to agree
 LEAST_MEASURED: Final = 0.6  # of the windows, whose own kernels have to be kept
+LEAST_LIKE_ONE: Final = 0.5  # of the windows, whose own kernels have to resemble that of the whole photo
 
 WITHOUT_PATTERN: Final = (
     "Parts of the image show different kernels, and those of neighboring parts do not resemble one another: the blur "
@@ -58,6 +59,9 @@ def estimate_kernels(pixels: NDArray[Any], *, is_linear: bool | None = None) -> 
     estimated from windows that overlap by half, as long as the photo is not too large for that. Its kernels have their
     centers of mass in the middle: each is known up to a shift alone, and shifts that differ would show as ghosts where
     the restored windows are blended.
+
+    The estimate is refused if the kernels of the windows resemble neither one another nor, most of them, the kernel of
+    the whole photo.
 
     A window has no kernel of its own if it shows no edges, or if its kernel is cut, or far narrower than its blur. A
     kernel that disagrees with all its neighbors while most of these agree with one another is an outlier. Both are
@@ -89,7 +93,10 @@ def estimate_kernels(pixels: NDArray[Any], *, is_linear: bool | None = None) -> 
 def _of_windows(
     pixels: NDArray[Any], one: KernelEstimate, rows: Sequence[slice], columns: Sequence[slice]
 ) -> KernelEstimate | None:
-    """Return the estimate of a photo with a field; None if there is none, or if none is needed."""
+    """Return the estimate of a photo with a field; None if none can be measured, or if none is needed.
+
+    It is refused if the windows show neither a field nor the kernel of the whole photo.
+    """
     plane, is_usable, windows = luma_of(pixels), unsaturated(pixels), _windows(rows, columns)
     found = {
         node: tried
@@ -105,23 +112,25 @@ def _of_windows(
     kept, correlations = _without_outliers(_Compared(kernels, max(TOLERANCE, TOLERANCE_OF_WIDTH * width)))
     agreeing = np.mean([value >= NEIGHBORS for value in correlations]) if correlations else 0.0
     explained = float(np.median([found[node].explained for node in kept]))
-    if len(kept) < LEAST_MEASURED * len(windows) or agreeing < LEAST_AGREEING or explained < LEAST_EXPLAINED:
+    if len(kept) < LEAST_MEASURED * len(windows) or explained < LEAST_EXPLAINED:
         return None
-    if not one.refusal and _is_one([found[node].found.kernel for node in kept], one):
+    own = [found[node].found.kernel for node in kept]
+    if agreeing < LEAST_AGREEING:
+        return replace(one, refusal=WITHOUT_PATTERN) if _like_one(own, one, NEIGHBORS) < LEAST_LIKE_ONE else None
+    if not one.refusal and _like_one(own, one, AGREEMENT) >= LEAST_AGREEING:
         return None
     field = NodeKernels(_middles(rows), _middles(columns), _filled(kernels, kept, (len(rows), len(columns))))
     places = tuple(windows.values())
     return KernelEstimate(None, float(np.mean(correlations)), explained, "", one.is_linear, places, one.blur, field)
 
 
-def _is_one(kernels: Sequence[Floats], one: KernelEstimate) -> bool:
-    """Return whether nearly all kernels are that of the whole photo."""
+def _like_one(kernels: Sequence[Floats], one: KernelEstimate, least: float) -> float:
+    """Return the fraction of kernels whose correlation with that of the whole photo is at least `least`."""
     if one.kernel is None:
-        return False
+        return 0.0
     aligned = _aligned(dict(enumerate([np.asarray(one.kernel, np.float32), *kernels])))
     compared = _Compared(aligned, TOLERANCE)
-    same = [compared.correlation(0, number) >= AGREEMENT for number in range(1, len(aligned))]
-    return float(np.mean(same)) >= LEAST_AGREEING
+    return float(np.mean([compared.correlation(0, number) >= least for number in range(1, len(aligned))]))
 
 
 def _width_ratio(blur: BlurEstimate | None, windows: Iterable[Window]) -> float:

@@ -7,7 +7,7 @@ import deblur
 from deblur.blur import Kernel, KernelField, convolve
 from deblur.blur.kernels import Psf, motion
 from deblur.estimation import KernelEstimate, estimate_kernel, estimate_kernels, kernel_field
-from deblur.estimation.kernel_field import _aligned, _Compared, _filled, _is_one, _parts, _without_outliers
+from deblur.estimation.kernel_field import _aligned, _Compared, _filled, _like_one, _parts, _without_outliers
 from deblur.estimation.kernel_steps import centroid
 from deblur.synthesis.leaves import draw
 
@@ -74,8 +74,8 @@ def test_a_missing_kernel_is_the_mean_of_its_neighbors() -> None:
 
 def test_the_kernel_of_the_whole_photo_needs_no_field() -> None:
     one = KernelEstimate(motion(13, 10), 1.0, 1.0, "", False)
-    assert _is_one([line(angle) for angle in (8, 10, 12)], one)
-    assert not _is_one([line(angle) for angle in (8, 10, 40)], one)
+    assert _like_one([line(angle) for angle in (8, 10, 12)], one, 0.9) == 1
+    assert _like_one([line(angle) for angle in (8, 10, 40)], one, 0.9) == pytest.approx(2 / 3)
 
 
 def scene(rows: int, columns: int) -> np.ndarray:

@@ -367,8 +367,8 @@ def test_a_matrix_of_both_colors_is_measured_on_rgb_images(gray: Path, rgb: Path
 def test_a_report_keeps_both_colors_apart(colored: Path, tmp_path: Path) -> None:
     assert report.main(["colors", f"--output-root={colored}", f"--output={tmp_path / 'report'}"]) == 0
     written = (tmp_path / "report" / "report.md").read_text()
-    assert "box, color gray" in written
-    assert "box, color rgb" in written
+    assert "box (size 7 px), color gray" in written
+    assert "box (size 7 px), color rgb" in written
     with (tmp_path / "report" / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert sorted(row["data.color"] for row in rows) == ["gray", "rgb"]

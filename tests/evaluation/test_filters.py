@@ -52,7 +52,7 @@ def test_all_blurs_of_a_sweep_are_studied_and_shown_in_its_report(
     assert {row["run"].split("-")[1] for row in rows} == {"box", "gaussian"}
     assert report.main(["two", f"--output-root={root}"]) == 0
     page = (root / "sweeps" / "two" / "report" / "report.md").read_text()
-    for blur in ("box", "gaussian"):
+    for blur in ("box (size 7 px)", "gaussian (sigma 3 px)"):
         assert f"*{blur}: the optimal linear filters." in page
     assert page.count("Networks: srcnn_915 (7 px)") == 2  # each beside the filters of its own blur
     path.write_text(path.read_text().replace("psnr", "PSNR"))
