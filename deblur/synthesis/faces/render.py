@@ -97,7 +97,8 @@ def _expose(image: Field, rng: np.random.RandomState) -> Field:
         image += rng.normal(0, grain, image.shape)
     image /= 255
     np.clip(image, 0, 1, out=image)
-    image **= rng.uniform(0.6, 1.1)
+    # In double precision: NumPy's powers of single precision differ between processors.
+    image[:] = image.astype(np.float64) ** rng.uniform(0.6, 1.1)
     image *= 255
     return image
 
