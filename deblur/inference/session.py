@@ -46,7 +46,8 @@ if TYPE_CHECKING:  # OpenCV is loaded for a kernel
 UNKNOWN_GAIN = (
     "The gain cannot be measured without the sharp image: look at the result, or try --simulate on a sharp image."
 )
-AROUND = 32  # px that are restored around the detail of a sheet: more than the halo of the pretrained networks
+AROUND = 384  # px around the detail of a sheet, in which detail decides whether a blur is visible; beyond them, nothing
+GRID = 64  # px; a part of an image that begins at a multiple of it has the windows and cells of the whole
 
 Advance = Callable[[], object]
 
@@ -175,7 +176,7 @@ def compare_networks(tasks: Sequence[Task], asked: RestoreOptions) -> Lines:
     middle = most_blurred(seen.map, DETAIL) if asked.detail is None else _middle(asked.detail, image)
     rows, columns = detail_around(*middle, image.pixels.shape)
     restorers = {name: _loaded(name, asked) for name in BLIND}
-    above, left = max(rows.start - AROUND, 0), max(columns.start - AROUND, 0)
+    above, left = (max(side.start - AROUND, 0) // GRID * GRID for side in (rows, columns))
     part = eight_bits(image.pixels[above : rows.stop + AROUND, left : columns.stop + AROUND])
     inner = (slice(rows.start - above, rows.stop - above), slice(columns.start - left, columns.stop - left))
     panels = {"as it is": part[inner]}
