@@ -4,11 +4,11 @@ SWEEP is the folder of a sweep that trains one network on dead leaves without on
 
     python -m deblur.train -m sweep=ingredients data._target_=studies.ingredients.LeavesData data.max_images=400 \
       "+data.without=nothing,smooth_shapes,materials,micro_textures,waves,shading,depth_of_field,lens,thin_structures" \
-      "~data.leaves" "~data.fresh" blur=motion "trusted=[studies.ingredients]"
+      "~data.leaves" "~data.fresh" blur=motion seed=0,1 "trusted=[studies.ingredients]"
 
 `marks`, the last of `PARTS`, can be added. Each network is measured on all photographs of the folder, blurred as in its
-training. The differences are those to the network trained on complete images, means over the photographs with half of
-their 95 % intervals. The intervals do not contain what another seed changes.
+training. The differences are those to the networks trained on complete images from the same seeds: means over the
+seeds and the photographs with half of their 95 % intervals over the photographs, and the mean of each seed.
 """
 
 import hashlib
@@ -76,12 +76,21 @@ class LeavesData(ImageSource):
 def main(sweep: Path, overrides: Sequence[str]) -> None:
     """Measure the networks of a sweep over `data.without`, and write a table."""
     runs = [path.parent for path in sorted(sweep.glob("*/status.json"))]
-    found = {str(read_config(run)["data"].get("without")): run for run in runs}
+    found: dict[str, dict[int, Path]] = {}
+    for run in runs:
+        settings = read_config(run)
+        found.setdefault(str(settings["data"].get("without")), {})[int(settings["seed"])] = run
     if COMPLETE not in found:
         raise UserError(f"{sweep} has no run with data.without={COMPLETE}: add it to the sweep.")
-    values = {without: _values(run, overrides) for without, run in found.items()}
+    seeds = found[COMPLETE]
+    if any(of_part.keys() != seeds.keys() for of_part in found.values()):
+        raise UserError(f"The runs of {sweep} are not all of the same seeds: train what is missing.")
+    values = {
+        without: np.stack([_values(of_part[seed], overrides) for seed in sorted(seeds)])
+        for without, of_part in found.items()
+    }
     rows = [_row(without, values[without], values[COMPLETE]) for without in (COMPLETE, *PARTS) if without in values]
-    write_table("ingredients", f"Trained without one part, PSNR on {len(values[COMPLETE])} photographs", rows)
+    write_table("ingredients", f"Trained without one part, PSNR on {values[COMPLETE].shape[1]} photographs", rows)
 
 
 def _values(run: Path, overrides: Sequence[str]) -> NDArray[np.float64]:
@@ -93,13 +102,16 @@ def _values(run: Path, overrides: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _row(without: str, values: NDArray[np.float64], complete: NDArray[np.float64]) -> Row:
-    differences = values - complete
+    """Return a row of the table from PSNR of seeds and photographs, (S, P) [dB]."""
+    of_seeds = values - complete
+    differences = of_seeds.mean(axis=0)
     half = NORMAL_95 * float(differences.std(ddof=1)) / math.sqrt(len(differences))
     is_complete = without == COMPLETE
     return {
         "without": without,
         "PSNR [dB]": f"{values.mean():.2f}",
         "difference": None if is_complete else f"{differences.mean():+.2f} ± {half:.2f}",
+        "of each seed": None if is_complete else ", ".join(f"{one:+.2f}" for one in of_seeds.mean(axis=1)),
         "complete is better on": None if is_complete else f"{int((differences < 0).sum())} of {len(differences)}",
     }
 

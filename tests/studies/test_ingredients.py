@@ -33,16 +33,25 @@ def test_an_unknown_part_is_refused() -> None:
 
 
 def test_differences_are_those_of_the_same_photographs() -> None:
-    complete = np.array([20.0, 30.0, 25.0, 27.0])
-    row = _row("lens", complete - [0.1, 0.3, 0.1, -0.1], complete)
+    complete = np.array([[20.0, 30.0, 25.0, 27.0]])
+    row = _row("lens", complete - [[0.1, 0.3, 0.1, -0.1]], complete)
     # A mean of -0.1 and a standard deviation of sqrt(0.08 / 3)
     assert row == {
         "without": "lens",
         "PSNR [dB]": "25.40",
         "difference": "-0.10 ± 0.16",
+        "of each seed": "-0.10",
         "complete is better on": "3 of 4",
     }
     assert _row("nothing", complete, complete)["difference"] is None
+
+
+def test_the_photographs_of_several_seeds_are_not_counted_twice() -> None:
+    complete = np.array([[20.0, 30.0, 25.0, 27.0], [21.0, 31.0, 24.0, 27.0]])
+    changes = np.array([[-0.1, -0.3, -0.1, 0.1], [-0.3, -0.1, -0.3, 0.3]])
+    row = _row("lens", complete + changes, complete)
+    assert row["difference"] == "-0.10 ± 0.20"  # of the means over the seeds: -0.2, -0.2, -0.2 and 0.2
+    assert row["of each seed"] == "-0.10, -0.10"
 
 
 @pytest.mark.slow
@@ -65,7 +74,7 @@ def test_a_sweep_makes_a_table(tmp_path: Path, cache_root: Path) -> None:
         "model.widths=[4]",
     ]
     paths = [f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}"]
-    sweep = ["-m", "sweep=ingredients", f"+data.without=nothing,{PARTS[-1]}"]
+    sweep = ["-m", "sweep=ingredients", f"+data.without=nothing,{PARTS[-1]}", "seed=0,1"]
     assert train([*sweep, *own, *small, *paths]) == 0
     command = [sys.executable, "-m", "studies.ingredients"]
     given = [str(tmp_path / "sweeps" / "ingredients"), f"data.root={images}"]
