@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from prepared import prepare_argv
+from sampling import exhaustive
 
 from deblur import evaluate, train
 from deblur.config.arguments import read_arguments
@@ -67,7 +68,7 @@ def test_a_preset_of_ones_own_names_its_sweep(own: Path) -> None:  # noqa: ARG00
         (("seed=3", "--run"), []),
     ],
 )
-@pytest.mark.parametrize("place", [pytest.param(0, marks=pytest.mark.slow), -1])
+@pytest.mark.parametrize("place", [exhaustive(0), -1])
 def test_the_configuration_of_a_sweeps_first_job_is_shown(
     own: Path,  # noqa: ARG001
     capsys: Shown,
@@ -97,7 +98,7 @@ def test_the_configuration_of_a_sweeps_first_job_is_shown(
     [
         ("--info", "defaults"),
         ("--hydra-help",),
-        *(pytest.param(flag, marks=pytest.mark.slow) for flag in [("--info", "searchpath"), ("-i",), ("--help",)]),
+        *(exhaustive(flag, is_one=True) for flag in [("--info", "searchpath"), ("-i",), ("--help",)]),
     ],
 )
 @pytest.mark.parametrize(
@@ -105,11 +106,11 @@ def test_the_configuration_of_a_sweeps_first_job_is_shown(
     [
         ("-m", "seed=1,2"),
         ("experiment=grid",),
-        pytest.param(("seed=1",), marks=pytest.mark.slow),
-        pytest.param(("-m", "blur=glob(m*)"), marks=pytest.mark.slow),
+        exhaustive(("seed=1",), is_one=True),
+        exhaustive(("-m", "blur=glob(m*)"), is_one=True),
     ],
 )
-@pytest.mark.parametrize("is_last", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("is_last", [exhaustive(False), True])
 def test_what_shows_a_text_goes_with_a_sweep(
     workplace: Path, capsys: Shown, flag: tuple[str, ...], overrides: tuple[str, ...], is_last: bool
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from damages import copy, damage
+from sampling import sampled
 from small_trainings import SMALLEST
 
 from deblur import evaluate, report, train
@@ -32,7 +33,7 @@ def runs(root: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("file", "way"), CASES)
+@pytest.mark.parametrize(("file", "way"), sampled(CASES, 4))
 def test_the_others_are_trained_and_reported(
     trained: Path, cache_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, way: str
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sampling import exhaustive
 from sweep_processes import AXES, SMALL, Sweeps
 
 pytestmark = pytest.mark.slow
@@ -72,7 +73,7 @@ def epochs(folder: Path) -> list[int]:
     "launcher",
     [
         ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
-        ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10"),
+        exhaustive(("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10"), is_one=True),
     ],
 )
 def test_runs_end_with_their_command_and_resume_to_the_same_results(

@@ -10,6 +10,7 @@ import pytest
 from forked_commands import Start, run_forked
 from hindered import watch_changes
 from run_content import content_of
+from sampling import sampled
 from workplaces import SMALL
 
 pytestmark = pytest.mark.slow
@@ -46,7 +47,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> t
     return found, changes
 
 
-@pytest.mark.parametrize("number", range(KILLS))
+@pytest.mark.parametrize("number", sampled(range(KILLS), 3))
 def test_a_killed_sweep_ends_as_if_nothing_had_happened(
     tmp_path: Path, cache_root: Path, undisturbed: tuple[dict[str, Any], int], number: int
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from sampling import exhaustive
 from small_trainings import without
 from sweep_processes import AXES, BOMB, SMALL, Sweeps
 
@@ -37,7 +38,7 @@ def test_launchers_train_the_same_runs(sweeps: Sweeps, one_by_one: Sweeps, launc
     assert sweeps.has_a_report()
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["joblib", exhaustive("submitit_local")])
 def test_launchers_report_failures(sweeps: Sweeps, tmp_path: Path, launcher: str) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
     (tmp_path / "bombs.py").write_text(BOMB)
@@ -48,7 +49,7 @@ def test_launchers_report_failures(sweeps: Sweeps, tmp_path: Path, launcher: str
     assert out.count("failed: RuntimeError: boom") == 2
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["joblib", exhaustive("submitit_local")])
 def test_launchers_share_the_cores_among_their_processes(sweeps: Sweeps, launcher: str) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
     sweeps.environment.pop("OMP_NUM_THREADS")

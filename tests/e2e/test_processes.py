@@ -11,6 +11,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from sampling import exhaustive
 
 from deblur.runs.states import state_of
 
@@ -54,7 +55,7 @@ def epochs_done(root: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, exhaustive(signal.SIGTERM), exhaustive(signal.SIGKILL)])
 def test_a_stopped_process_resumes_to_the_same_result(tmp_path: Path, cache_root: Path, how: signal.Signals) -> None:
     overrides = (*SMALL, "trainer.max_epochs=6", "model.dropout=0.2")
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
@@ -158,7 +159,7 @@ def test_the_console_script_answers_without_torch(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("color", ["gray", "rgb"])
+@pytest.mark.parametrize("color", ["gray", exhaustive("rgb")])
 def test_two_processes_share_a_run(color: str, tmp_path: Path, cache_root: Path) -> None:
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     overrides = (*SMALL, f"data.color={color}", "trainer.max_epochs=1", "data.eval_batch_size=1", "data.flips=false")
@@ -189,7 +190,7 @@ def test_a_compiled_network_leaves_plain_checkpoints(tmp_path: Path, cache_root:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [exhaustive(0), 2])
 def test_a_cache_that_is_cut_while_it_trains_ends_the_run_with_a_sentence(tmp_path: Path, workers: int) -> None:
     overrides = [
         *SMALL,

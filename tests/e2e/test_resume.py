@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from run_content import content_of, tensorboard_of
+from sampling import exhaustive
 from small_trainings import SEEDS, SMALLEST_DATA, STEEP, UNROLLED_MODEL, without
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -105,7 +106,7 @@ def test_schedules_and_averages_resume(tmp_path: Path, cache_root: Path, overrid
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("workers", [0, exhaustive(1), exhaustive(2)])
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("more", [(), EVERY_SECOND_STEP], ids=["each step", "every second step"])
 def test_every_schedule_resumes_with_any_number_of_loader_processes(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sampling import exhaustive
 from small_trainings import without
 from sweep_processes import AXES, BOMB, SMALL, Sweeps
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -153,7 +154,7 @@ def test_fail_fast_starts_no_run_after_a_failure(sweeps: Sweeps, tmp_path: Path)
     assert list(sweeps.states().values()) == ["done"] * 4
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [exhaustive(signal.SIGKILL), signal.SIGINT])
 def test_a_stopped_sweep_resumes_to_the_same_results(
     sweeps: Sweeps, undisturbed: Sweeps, stopped: list[subprocess.Popen[str]], how: signal.Signals
 ) -> None:
