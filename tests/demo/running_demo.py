@@ -30,7 +30,8 @@ class Demo:
             text=True,
         )
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        starting, line = self.process.stdout.readline(), self.process.stdout.readline()
+        assert starting.startswith("Starting the page "), starting
         assert line.startswith("The page is at http://"), self.process.communicate(timeout=10)
         self.address = line.split()[-1]
 
