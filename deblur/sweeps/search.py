@@ -323,7 +323,7 @@ class SearchRun:
         every, is_last = job.config.trainer.check_val_every_n_epoch, epochs == self.rungs[-1]
         try:
             value = value_after(job.folder, epochs, every)
-            if value is None or (is_last and state_of(job.folder) != "done"):
+            if value is None or state_of(job.folder) not in (("done",) if is_last else ("done", "paused")):
                 if is_terminal():
                     say(f"training {job.folder.name}")
                 from deblur.training.session import train  # seconds of imports

@@ -34,7 +34,7 @@ from deblur.reading import UnusableFile
 from deblur.runs.folder import RunFolder, RunIsDone, RunIsPaused
 from deblur.runs.paths import output_root_of, run_name
 from deblur.runs.records import LOG_FILE, METRICS_FILE, damage_in, read_metrics, read_status
-from deblur.training.callbacks import EpochBar, FolderGuard, History, Pause, PublishedHistory, TimeLeft
+from deblur.training.callbacks import EpochBar, FolderGuard, History, Pause, PublishedHistory, StaysStopped, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
 from deblur.training.loggers import RunLogger, RunPlace, TensorBoard
 from deblur.training.parts import build_parts
@@ -170,6 +170,7 @@ def _trained(
     callbacks += [
         *own_callbacks,
         FolderGuard(run),
+        StaysStopped(),
         TimeLeft(),
         history,
         KeptCheckpoint(run.path, "best", monitor="val/psnr"),

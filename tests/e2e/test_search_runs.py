@@ -1,6 +1,7 @@
 """Searches in processes of their own: rungs are resumed runs, and a killed search goes on."""
 
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -90,6 +91,31 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(searched: Sweeps, tm
     before = killed.files(name)
     assert killed.run(*SEARCH)[0] == 0  # nothing is left to do
     assert killed.files(name) == before
+
+
+@pytest.mark.parametrize("written", ["checkpoint", "history"])
+def test_a_trial_killed_at_the_end_of_a_rung_is_paused_there(
+    searched: Sweeps, tmp_path: Path, cache_root: Path, written: str
+) -> None:
+    shutil.copytree(searched.folder, tmp_path / "sweeps" / "four")
+    folder = tmp_path / "sweeps" / "four"
+    content = record(folder)
+    trial = next(one for one in content["trials"] if one["values"].keys() == {"1"})
+    trial["values"] = {}
+    (folder / "search" / "search.json").write_text(json.dumps(content))
+    run = folder / trial["run"]
+    status = json.loads((run / "status.json").read_text()) | {"state": "running", "process": 2**31 - 1}
+    if written == "checkpoint":  # the last thing that was written
+        status["epoch"] = 0
+        rows = (run / "history.csv").read_text().splitlines(keepends=True)
+        (run / "history.csv").write_text("".join(rows[:-1]))
+    (run / "status.json").write_text(json.dumps(status))
+    assert Workplace(tmp_path, cache_root).train(*SEARCH) == 0
+    assert record(folder) == record(searched.folder)
+    assert json.loads((run / "status.json").read_text())["state"] == "paused"
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 0
+    assert len((run / "history.csv").read_text().splitlines()) == 2
+    assert same(weights(run), weights(searched.folder / trial["run"]))
 
 
 def test_failed_trials_do_not_end_a_search(
