@@ -26,13 +26,12 @@ from deblur.config.signatures import refuse_unfit_arguments
 from deblur.config.sweeps import SweepRefused, checked_trial
 from deblur.console import duration, is_terminal, say, table
 from deblur.data.sizes import refuse_too_large_patch
-from deblur.errors import NoRoomError, UserError, disk_errors_as_user_errors
+from deblur.errors import UnfitSettings, UserError, disk_errors_as_user_errors
 from deblur.files import remove_partial_files, write_json
 from deblur.reading import MissingFile
-from deblur.runs.folder import RunIsAlive
 from deblur.runs.locking import FolderIsLocked, FolderLock
 from deblur.runs.paths import naming_overrides, refuse_unwritable, run_folder
-from deblur.runs.records import SEARCH_FILE, SEARCH_FOLDER, read_history, read_search_file
+from deblur.runs.records import HISTORY_FILE, SEARCH_FILE, SEARCH_FOLDER, read_history, read_search_file
 from deblur.runs.states import state_of
 from deblur.sweeps.progress import current_watch
 from deblur.sweeps.sampling import Told, next_settings, refuse_without_optuna
@@ -293,8 +292,14 @@ class SearchRun:
         start = time.perf_counter()
         try:
             value = self._trained(trial, epochs, command)
-        except _TrialFailed as failure:
-            trial.error = " ".join(str(failure).split())
+        except Exception as error:
+            if not isinstance(error, _TrialFailed | UnfitSettings):
+                say(
+                    f"trial {number + 1}/{self._search.trials} is not finished: the same command resumes the search "
+                    "with it."
+                )
+                raise
+            trial.error = " ".join(str(error).split())
             outcome = f"failed: {trial.error}"
         else:
             trial.values[epochs] = value
@@ -309,14 +314,10 @@ class SearchRun:
         """Return the value of a trial after some epochs, which are trained if they have not been.
 
         Raises:
-            _TrialFailed: if it cannot be trained, or its training fails.
-            UserError: if it may not be trained now.
+            _TrialFailed, UnfitSettings: if its settings are refused, or its training fails because of them.
+            Exception: for all other errors: those of the machine or of files say nothing about the settings.
         """
-        try:
-            job = self._job(trial.settings)
-        except Exception as error:
-            reason = explain(error, "train", []) if isinstance(error, USAGE_ERRORS) else str(error)
-            raise _TrialFailed(reason) from error
+        job = self._accepted(trial.settings)
         trial.run = job.folder.name
         refuse_conflict(job)
         Sweep(self.folder, (job,)).write_file(command)
@@ -326,19 +327,52 @@ class SearchRun:
             if value is None or state_of(job.folder) not in (("done",) if is_last else ("done", "paused")):
                 if is_terminal():
                     say(f"training {job.folder.name}")
+                self._refuse_unbuildable(job)
                 from deblur.training.session import train  # seconds of imports
 
                 train(job.config, job.folder, in_sweep=True, until=None if is_last else epochs)
                 value = value_after(job.folder, epochs, every)
-        except (_TrialFailed, NoRoomError, RunIsAlive):
-            raise
-        except Exception as error:
-            raise _TrialFailed(str(error) if isinstance(error, UserError) else repr(error)) from error
         finally:
             gc.collect()  # trainers and modules are reference cycles, which would fill the memory run by run
         if value is None:
-            raise _TrialFailed(f"{job.folder} has no history of {counted(epochs, 'epoch')}.")
+            raise UserError(
+                f"{job.folder / HISTORY_FILE} has fewer than {counted(epochs, 'epoch')}, though they were trained: "
+                "leave the files of a search alone while it is alive, and issue its command again."
+            )
         return value
+
+    def _accepted(self, settings: Mapping[str, Any]) -> Job:
+        """Return the run of a trial, checked.
+
+        Raises:
+            _TrialFailed: if its settings are refused.
+            SweepRefused: if so are ends of ranges that were accepted before: a file or folder has changed.
+        """
+        try:
+            return self._job(settings)
+        except Exception as error:
+            try:
+                self.check()
+            except SweepRefused as refusal:
+                raise SweepRefused("", refusal.usage_error) from None
+            reason = explain(error, "train", []) if isinstance(error, USAGE_ERRORS) else str(error)
+            raise _TrialFailed(reason) from error
+
+    def _refuse_unbuildable(self, job: Job) -> None:
+        """Refuse a trial whose parts cannot be built, if those of an end of a range can.
+
+        Raises:
+            _TrialFailed: for such a trial.
+            Exception: if none can be built.
+        """
+        from deblur.training.parts import build_parts  # seconds of imports
+
+        try:
+            build_parts(job.config)
+        except Exception as error:
+            if not any(_can_be_built(other.config) for other in self.check()):
+                raise
+            raise _TrialFailed(str(error) if isinstance(error, UserError) else repr(error)) from error
 
     def _job(self, settings: Mapping[str, Any]) -> Job:
         """Return the run of a trial, checked.
@@ -438,6 +472,16 @@ def search(config: TrainConfig) -> None:
     if watch is not None:
         watch.search = found
     found.train(f"python -m deblur.train {shlex.join(sys.argv[1:] if watch is None else watch.argv)}")
+
+
+def _can_be_built(config: TrainConfig) -> bool:
+    from deblur.training.parts import build_parts  # seconds of imports
+
+    try:
+        build_parts(config)
+    except Exception:
+        return False
+    return True
 
 
 def _texts(one: Range) -> list[Any]:

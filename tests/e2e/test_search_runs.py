@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from small_trainings import SMALLEST_DATA
+from noise_images import Noise
+from small_trainings import SMALLEST_DATA, without
 from sweep_processes import Sweeps
 from workplaces import Workplace
+
+from deblur.files import write_png
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +119,56 @@ def test_a_trial_killed_at_the_end_of_a_rung_is_paused_there(
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 0
     assert len((run / "history.csv").read_text().splitlines()) == 2
     assert same(weights(run), weights(searched.folder / trial["run"]))
+
+
+SHORT = (
+    "experiment=search",
+    "sweep=four",
+    "search.trials=2",
+    "search.first_rung=1",
+    "search.eta=2",
+    "~search.space.model",
+    *without(TRAINING, "trainer.max_epochs", "scheduler", "data.max_images"),
+    "trainer.max_epochs=2",
+    "trusted=[watchers]",
+)
+
+
+def test_a_lack_of_memory_fails_no_trial(tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flag = tmp_path / "flag"
+    flag.touch()
+    watched = (f"+callbacks.watch.flag='{flag}'", "+callbacks.watch._target_=watchers.AskForMemory")
+    place = Workplace(tmp_path / "outputs", cache_root)
+    assert place.train(*SHORT, *watched, "data.max_images=16") == 2
+    said = capsys.readouterr()
+    assert "The memory does not suffice" in said.err
+    assert "trial 1/2 is not finished: the same command resumes the search with it." in said.out
+    flag.unlink()
+    assert place.train(*SHORT, *watched, "data.max_images=16") == 0
+    assert [one["error"] for one in record(place.root / "sweeps" / "four")["trials"]] == [None, None]
+
+
+def test_a_folder_that_vanishes_fails_no_trial(
+    tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, flag = tmp_path / "images", tmp_path / "flag"
+    images.mkdir()
+    flag.touch()
+    pixels = Noise(16, (80, 80))
+    for number in range(16):
+        write_png(images / f"{number}.png", pixels[number])
+    watched = [f"+callbacks.watch.{key}='{value}'" for key, value in (("flag", flag), ("folder", images))]
+    watched += [f"+callbacks.watch.to='{tmp_path / 'away'}'", "+callbacks.watch._target_=watchers.RenameOnce"]
+    words = (*SHORT, *watched, "data=folder", f"data.root={images}")
+    place = Workplace(tmp_path / "outputs", cache_root)
+    assert place.train(*words) == 2
+    assert f"data.root={images} does not exist" in capsys.readouterr().err
+    folder = place.root / "sweeps" / "four"
+    assert [one["error"] for one in record(folder)["trials"]] == [None, None]
+    (tmp_path / "away").rename(images)
+    assert place.train(*words) == 0
+    assert [one["error"] for one in record(folder)["trials"]] == [None, None]
+    assert [len(one["values"]) for one in record(folder)["trials"]].count(2) == 1
 
 
 def test_failed_trials_do_not_end_a_search(

@@ -65,3 +65,28 @@ class KillOnce(Callback):
         if trainer.current_epoch == 1 and batch_idx == 1 and self.flag.exists():
             self.flag.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class RenameOnce(Callback):
+    """Gives a folder another name when the first epoch ends, as long as the file is there."""
+
+    def __init__(self, flag: str, folder: str, to: str) -> None:
+        self.flag = Path(flag)
+        self.folder = folder
+        self.to = to
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        if self.flag.exists():
+            self.flag.unlink()
+            Path(self.folder).rename(self.to)
+
+
+class AskForMemory(Callback):
+    """Asks for more memory than there is, as long as the file is there."""
+
+    def __init__(self, flag: str) -> None:
+        self.flag = Path(flag)
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        if self.flag.exists():
+            torch.empty(2**60)
