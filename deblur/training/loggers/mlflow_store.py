@@ -212,8 +212,8 @@ class MLflow(HeldBackLogger):
             kind = NoRoomError if _FULL_STORE in str(error) else UserError
             raise kind(self._sentence(error)) from error
         except OSError as error:
-            if error.filename is not None and self.folder in Path(os.fsdecode(error.filename)).parents:
-                raise  # of the run's own files
+            if self.is_of_run(error):
+                raise
             raise disk_error(error, self._sentence(error)) from error
 
     def _sentence(self, error: Exception) -> str:
