@@ -130,9 +130,9 @@ def _of_file(sweep: Sweep, stored: Mapping[str, Any]) -> Search:
         Trial(
             place,
             one["settings"],
-            one.get("run"),
-            {int(epochs): value for epochs, value in one.get("values", {}).items()},
-            one.get("error"),
+            one["run"],
+            {int(epochs): value for epochs, value in one["values"].items()},
+            one["error"],
         )
         for place, one in enumerate(stored["trials"][: stored["wanted"]], 1)
     ]

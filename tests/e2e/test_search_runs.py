@@ -96,6 +96,23 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(searched: Sweeps, tm
     assert killed.files(name) == before
 
 
+def test_a_damaged_file_is_a_sentence_and_its_cure_works(
+    searched: Sweeps, tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweeps" / "four"
+    shutil.copytree(searched.folder, folder)
+    path = folder / "search" / "search.json"
+    place = Workplace(tmp_path, cache_root)
+    path.write_bytes(path.read_bytes()[:200])
+    assert place.train(*SEARCH) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{path} is damaged" in said
+    assert "delete the file, and the search's command writes it again from its runs." in said
+    path.unlink()
+    assert place.train(*SEARCH) == 0
+    assert record(folder) == record(searched.folder)
+
+
 @pytest.mark.parametrize("written", ["checkpoint", "history"])
 def test_a_trial_killed_at_the_end_of_a_rung_is_paused_there(
     searched: Sweeps, tmp_path: Path, cache_root: Path, written: str
