@@ -15,30 +15,26 @@ from typing import Any, Final
 from hydra.core.hydra_config import HydraConfig
 
 from deblur.config import TrainConfig
-from deblur.config.chosen import build_loss, build_metrics
 from deblur.config.command_line import USAGE_ERRORS, quoted
 from deblur.config.explaining import explain
-from deblur.config.extras import refuse_absent_loggers
 from deblur.config.identity import is_within, what_matters
 from deblur.config.search import Choice, Range, Search
 from deblur.config.sections import shown
-from deblur.config.signatures import refuse_unfit_arguments
 from deblur.config.sweeps import SweepRefused, checked_trial
 from deblur.console import duration, is_terminal, say, table
-from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UnfitSettings, UserError, disk_errors_as_user_errors
 from deblur.files import remove_partial_files, write_json
 from deblur.reading import MissingFile
 from deblur.runs.locking import FolderIsLocked, FolderLock
-from deblur.runs.paths import naming_overrides, refuse_unwritable, run_folder
+from deblur.runs.paths import naming_overrides, run_folder
 from deblur.runs.records import HISTORY_FILE, SEARCH_FILE, SEARCH_FOLDER, read_history, read_search_file
 from deblur.runs.states import state_of
+from deblur.sweeps.checks import refuse_unfit_classes, refuse_untrainable
 from deblur.sweeps.progress import current_watch
 from deblur.sweeps.sampling import Told, next_settings, refuse_without_optuna
 from deblur.sweeps.session import write_report
 from deblur.sweeps.sweep import Job, Sweep, refuse_conflict
 from deblur.text import Lines, counted, lines, paragraphs
-from deblur.training.starting import refuse_unfit_weights
 
 _LOCK_FILE: Final = ".lock"
 _VALUE: Final = "val/psnr"  # which the best epoch of a run is chosen by as well
@@ -156,19 +152,11 @@ class SearchRun:
         settings += [first | {key: text} for key, one in self.ranges.items() for text in _texts(one)[1:]]
         jobs = []
         for one in settings:
-            overrides = _as_overrides(one)
             try:
-                job = self._job(one)
-                refuse_absent_loggers(job.config)
-                refuse_too_large_patch(job.config)
-                build_loss(job.config.loss, job.config.trusted)
-                build_metrics(job.config.metrics, job.config.trusted)
-                refuse_conflict(job)
-                refuse_unfit_weights(job.config, job.folder)
+                jobs.append(self._job(one))
             except Exception as error:
-                raise SweepRefused(" ".join(overrides), error) from error
-            jobs.append(job)
-        refuse_unwritable(self.folder)
+                raise SweepRefused(" ".join(_as_overrides(one)), error) from error
+        refuse_untrainable(self.folder, jobs)
         common = what_matters(jobs[0].config.plain())
         self._common = {key: value for key, value in common.items() if not is_within(key, list(self.ranges))}
         return jobs
@@ -459,12 +447,7 @@ def search(config: TrainConfig) -> None:
     if config.dry_run:
         say(found.listing(jobs))
         return
-    known: set[str] = set()
-    for job in jobs:  # after all that can be refused without torch
-        try:
-            refuse_unfit_arguments(job.config, known)
-        except UserError as error:
-            raise job.refused(error) from error
+    refuse_unfit_classes(jobs)  # after all that can be refused without torch
     from deblur.device import refuse_absent_device  # seconds of imports
 
     refuse_absent_device(config.trainer)
