@@ -188,6 +188,24 @@ def test_a_folder_that_vanishes_fails_no_trial(
     assert [len(one["values"]) for one in record(folder)["trials"]].count(2) == 1
 
 
+def test_a_trial_whose_parts_cannot_be_built_fails(tmp_path: Path, cache_root: Path) -> None:
+    place = Workplace(tmp_path, cache_root)
+    space = ("+search.space.model.dropout.choice=[0,0.1]", "+search.space.model.residual.choice=[false,true]")
+    fixed = ("optimizer.lr=1e-3", "data.batch_size=8", "model._target_=watchers.Picky", "data.max_images=16")
+    words = (*without(SHORT, "search.trials"), "search.trials=6", *space, *fixed)
+    assert place.train(*words) == 0
+    trials = record(tmp_path / "sweeps" / "four")["trials"]
+    refused = [one for one in trials if one["settings"] == {"model.dropout": "0.1", "model.residual": "true"}]
+    assert 0 < len(refused) < len(trials)
+    assert {one["error"] for one in refused} == {"ValueError('dropout and residual are too much for me')"}
+    assert not any(one["error"] for one in trials if one not in refused)
+    # If no settings at all can be built, that is no fault of a trial.
+    none = ("model._target_=watchers.Picky", "model.dropout=0.1", "model.residual=true", "data.max_images=16")
+    with pytest.raises(ValueError, match="too much"):
+        place.train(*without(SHORT, "sweep"), "sweep=none", *none)
+    assert [one["error"] for one in record(tmp_path / "sweeps" / "none")["trials"]] == [None]
+
+
 def test_failed_trials_do_not_end_a_search(
     tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from deblur.models import SRCNN
+
 
 class StopOnce(Callback):
     """Presses Ctrl-C in the second epoch, as long as the file is there."""
@@ -90,3 +92,12 @@ class AskForMemory(Callback):
     def on_train_epoch_start(self, *_: Any) -> None:
         if self.flag.exists():
             torch.empty(2**60)
+
+
+class Picky(SRCNN):
+    """Takes each of two settings, but not both at once."""
+
+    def __init__(self, dropout: float = 0.0, residual: bool = False, **settings: Any) -> None:
+        if dropout and residual:
+            raise ValueError("dropout and residual are too much for me")
+        super().__init__(dropout=dropout, residual=residual, **settings)
