@@ -212,7 +212,7 @@ def distinct_labels(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
 def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
 
-    Networks that the command names stand beside them. Without a sweep they are measured on the blurs of their own
+    Networks that the command names are measured as well. Without a sweep they are measured on the blurs of their own
     trainings, and the table is kept among the evaluations.
 
     Args:

@@ -32,7 +32,7 @@ OVERLAP: Final = 64  # px, at least, that neighboring parts share
 SHARE: Final = 0.5  # of the free memory that an image may take: operators take more than their results
 _PROBES: Final = (128, 256)  # px; sides of the images on which the memory is measured
 _SPARE: Final = 2  # a network may have so many times the weights of its file, if some share their memory
-_BUFFERS: Final = 512 * 2**20  # bytes that what a network computes from its sizes may take beside its weights
+_BUFFERS: Final = 512 * 2**20  # bytes that what a network computes from its sizes may take besides its weights
 _EXTRA: Final = "spandrel_extra_arches"  # of spandrel's authors: architectures under licenses of their own
 _FAILURE: Final = 200  # characters of another program's error that are shown
 

@@ -31,7 +31,7 @@ from deblur.runs.records import HISTORY_FILE, SEARCH_FILE, SEARCH_FOLDER, read_h
 from deblur.runs.states import state_of
 from deblur.sweeps.checks import refuse_unfit_classes, refuse_untrainable
 from deblur.sweeps.progress import current_watch
-from deblur.sweeps.sampling import Told, next_settings, refuse_without_optuna
+from deblur.sweeps.sampling import Observation, next_settings, refuse_without_optuna
 from deblur.sweeps.session import write_report
 from deblur.sweeps.sweep import Job, Sweep, refuse_conflict
 from deblur.text import Lines, counted, lines, paragraphs
@@ -249,14 +249,17 @@ class SearchRun:
         say(f"{counted(wanted, 'trial')} in {self.folder}. Rungs [epochs]: {rungs}. Each writes its train.log there.")
         for number in range(wanted):
             if number == len(self.trials):
-                told = [Told(one.settings, one.values.get(self.rungs[0])) for one in self.trials]
-                self.trials.append(Trial(next_settings(self.ranges, self._search.seed, told)))
+                earlier = [Observation(one.settings, one.values.get(self.rungs[0])) for one in self.trials]
+                self.trials.append(Trial(next_settings(self.ranges, self._search.seed, earlier)))
                 self._save()
             self._advance(number, self.rungs[0], command)
         trials = self.trials[:wanted]
         for before, epochs in pairwise(self.rungs):
             kept = self._kept(trials, before, eta)
-            say(f"Rung of {counted(before, 'epoch')}: the best {len(kept)} of {len(trials)} go on to {epochs} epochs.")
+            say(
+                f"Rung of {counted(before, 'epoch')}: the best {len(kept)} of {len(trials)} continue to {epochs} "
+                "epochs."
+            )
             for trial in kept:
                 self._advance(self.trials.index(trial), epochs, command)
             trials = kept

@@ -73,7 +73,7 @@ class SweepStart(Callback):
         if watch is not None:
             at_once = watch.start(sweep, config.hydra.launcher)
             if str(config.hydra.launcher._target_).endswith(".JoblibLauncher"):
-                # By default one process per processor core: those without a run would wait for minutes.
+                # By default one process per CPU core: those without a run would wait for minutes.
                 with read_write(config), open_dict(config):
                     config.hydra.launcher.n_jobs = at_once
 

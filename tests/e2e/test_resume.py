@@ -1,4 +1,4 @@
-"""Runs that were interrupted, and go on."""
+"""Runs that were interrupted, and resume."""
 
 import json
 import shutil

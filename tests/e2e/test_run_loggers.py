@@ -92,7 +92,7 @@ def without_other_tests(rows: list[tuple[str, int, float]]) -> dict[tuple[str, i
 
 
 @pytest.mark.parametrize("how", ["StopOnce", "KillOnce"])
-def test_a_resumed_run_goes_on_in_the_same_run_of_each_logger(
+def test_a_resumed_run_continues_in_the_same_run_of_each_logger(
     place: Workplace, tmp_path: Path, cache_root: Path, finished: Workplace, how: str
 ) -> None:
     flag = tmp_path / "flag"

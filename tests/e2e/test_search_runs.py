@@ -1,4 +1,4 @@
-"""Searches in processes of their own: rungs are resumed runs, and a killed search goes on."""
+"""Searches in processes of their own: rungs are resumed runs, and a killed search resumes."""
 
 import json
 import shutil
@@ -72,7 +72,7 @@ def test_a_survivor_equals_a_plain_run_of_the_full_length(searched: Sweeps, tmp_
     assert (searched.folder / "report" / "search_four_settings.png").is_file()
 
 
-def test_a_killed_search_goes_on_as_if_nothing_had_happened(searched: Sweeps, tmp_path: Path, cache_root: Path) -> None:
+def test_a_killed_search_resumes_as_if_nothing_had_happened(searched: Sweeps, tmp_path: Path, cache_root: Path) -> None:
     killed = Sweeps(tmp_path, cache_root)
     for epochs in ("1", "2"):  # in the first rung, and after its end
         process = killed.start(*SEARCH)

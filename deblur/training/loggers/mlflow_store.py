@@ -150,7 +150,7 @@ class MLflow(HeldBackLogger):
         if images is not None and found.artifact_location != images:
             raise UserError(
                 f"{self.place.root / STORE_FILE} keeps the images of its experiment {name} in "
-                f"{found.artifact_location}, not beside it, as if it had been moved: move it back, or give "
+                f"{found.artifact_location}, not in its own folder, as if it had been moved: move it back, or give "
                 "logger.mlflow.tracking_uri=sqlite:///FILE."
             )
         return str(found.experiment_id)
