@@ -34,6 +34,13 @@ class NoRoomError(UserError):
     exit_code: ClassVar[int] = 1
 
 
+class UnfitSettings(UserError):
+    """A training failed because of its settings, not of the machine or of files: again, it would fail in the same way.
+
+    It has diverged, for example.
+    """
+
+
 def disk_error(error: OSError, sentence: str) -> UserError:
     """Return a sentence as a `NoRoomError` if the error of the system is a full disk, otherwise as a `UserError`."""
     return (NoRoomError if error.errno in NO_ROOM else UserError)(sentence)

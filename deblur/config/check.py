@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from deblur.choices import PRETRAINED
+from deblur.choices import HUB, PRETRAINED
 from deblur.config import schema
 from deblur.config.build import find_class, path_arguments, refuse_by_name
 from deblur.config.chosen import refuse_unknown_names, refuse_unmeasured_monitors
@@ -89,7 +89,7 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
             f"trainer.gradient_clip_val={clipped} at trainer.precision=16-mixed needs "
             "optimizer.fused=false: a fused optimizer sees the gradients only after they are clipped at their scale."
         )
-    if train.weights is not None and train.weights not in PRETRAINED:
+    if train.weights is not None and train.weights not in PRETRAINED and not train.weights.startswith(HUB):
         train.weights = os.path.realpath(train.weights)
     train.data = _with_absolute_paths(train.data, trusted)
     train.blur = _identified(train.blur)

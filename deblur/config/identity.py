@@ -101,6 +101,12 @@ def data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return found | folds | {"data.color": color_of(config)} if data else found
 
 
+def unstated_data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of `data_settings` that the configuration of a run of an earlier version does not state."""
+    stated = flatten(config.get("data") or {}, "data.")
+    return {key: value for key, value in data_settings(config).items() if key not in stated}
+
+
 def color_of(config: Mapping[str, Any]) -> str:
     """Return whether the images of a run are `gray` or `rgb`; those of earlier versions, which do not say it, are gray.
 

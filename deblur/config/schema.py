@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from deblur.choices import PRETRAINED, DataColor, listed_names
+from deblur.choices import HUB, PRETRAINED, DataColor, listed_names
 from deblur.config.search import Search
 from deblur.config.sections import CHECKED_APART, Number, OpenTarget, Place, Section, Target, allowed, shown
 from deblur.losses import LOSSES
@@ -380,7 +380,8 @@ class TrainConfig(Section):
     weights: Place | None = Field(
         None,
         min_length=1,
-        description=f"{', '.join(PRETRAINED)}, a run folder, a checkpoint, an exported .safetensors file, or null",
+        description=f"{', '.join(PRETRAINED)}, a run folder, a checkpoint, an exported .safetensors file, "
+        f"{HUB}USER/NAME, or null",
     )
     search: Annotated[Search, CHECKED_APART] | None = Field(
         None, description="a search over ranges of keys: experiment=search, or null"

@@ -57,6 +57,12 @@ class Range(Section):
         """The two bounds of an interval, or all choices."""
         return list(next(iter(self.plain().values())))
 
+    def has(self, value: Any) -> bool:
+        """Return whether a value can be drawn: a number of an interval."""
+        low, high = self.values
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and bool(low <= value <= high)
+
 
 class LogRange(Range):
     """Numbers whose logarithms are drawn evenly."""
@@ -84,6 +90,10 @@ class WholeRange(Range):
         alias="int", min_length=2, max_length=2, description="two whole numbers, the smaller one first, such as [1,8]"
     )
 
+    def has(self, value: Any) -> bool:
+        """Return whether a value can be drawn: a whole number of the interval."""
+        return isinstance(value, int) and super().has(value)
+
 
 class Choice(Range):
     """Some values, or options of a group."""
@@ -92,6 +102,10 @@ class Choice(Range):
     choice: Annotated[list[Any], PlainValidator(_of_different)] = Field(
         description="a list of at least two different values, such as [adam,adamw]"
     )
+
+    def has(self, value: Any) -> bool:
+        """Return whether a value can be drawn: the text of a choice."""
+        return value in [shown(one) for one in self.values]
 
 
 RANGES: Final[Mapping[str, type[Range]]] = {one.kind: one for one in (LogRange, LinearRange, WholeRange, Choice)}

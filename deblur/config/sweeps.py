@@ -27,11 +27,11 @@ class SweepRefused(SystemExit):
 
     Attributes:
         job: the overrides of the job that is refused.
-        usage_error: why it is: a mistake of the user, or what Hydra raised.
+        usage_error: why it is: a usage error, or what Hydra raised.
     """
 
     def __init__(self, job: str, usage_error: Exception) -> None:
-        """Keep the mistake."""
+        """Keep the usage error."""
         super().__init__(str(usage_error))
         self.job = job
         self.usage_error = usage_error

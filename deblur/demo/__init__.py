@@ -27,9 +27,10 @@ def demo(
             "--network",
             "-n",
             parser=not_empty,
-            metavar="PATH",
-            help="A network of your own besides the pretrained ones: a run's folder, a checkpoint, or an exported "
-            ".safetensors or .onnx file.",
+            metavar="NETWORK",
+            help="A network of your own besides the pretrained ones: a run's folder, a checkpoint, an exported "
+            ".safetensors or .onnx file, weights of another program (.pth, .safetensors; with "
+            "deblur-lab[spandrel]), or hf://USER/NAME (with deblur-lab[hub]).",
         ),
     ] = None,
     port: Annotated[

@@ -34,7 +34,7 @@ def serve(
     """Serve the page until Ctrl-C.
 
     Args:
-        network: the user's, besides the pretrained ones: a folder or a file.
+        network: the user's, besides the pretrained ones: a folder, a file or an address on the Hub.
         host: an address of this computer.
         port: of the page; 0 for a free one.
         open_browser: whether the page is opened in the browser.

@@ -68,7 +68,7 @@ class Networks:
         """Load the networks, so that an error in one is reported on the terminal, before there is a page.
 
         Args:
-            run: folder or file of the user's network.
+            run: folder, file or address on the Hub of the user's network.
             accelerator: where to compute.
             trusted: modules whose classes may be built.
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,7 @@ def distinct_labels(blurs: Sequence[tuple[str, Settings]]) -> list[str]:
 def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     """Measure the best network of each blur of a sweep on every blur, and leave the table to the sweep's report.
 
-    Networks that the command names stand beside them. Without a sweep they are measured on the blurs of their own
+    Networks that the command names are measured as well. Without a sweep they are measured on the blurs of their own
     trainings, and the table is kept among the evaluations.
 
     Args:
@@ -269,15 +269,18 @@ def matrix_table(runs: Sequence[Path], asked: EvaluateConfig, device: torch.devi
     import_families(asked.trusted)
     configs: dict[Path, Settings] = {run: config for run in runs if _can_enter_matrix(config := config_of_run(run))}
     beside = _beside(asked)
+    fingerprints = {metrics_of(run).get("data", {}).get("fingerprint") for run in configs}
     if not runs:
-        own = {Path(run): one.config for run, one in zip(asked.runs, beside.values(), strict=True)}
-        configs = {run: config for run, config in own.items() if config and _can_enter_matrix(config)}
+        own = {Path(run): one for run, one in zip(asked.runs, beside.values(), strict=True)}
+        own = {run: one for run, one in own.items() if one.config and _can_enter_matrix(one.config)}
+        configs = {run: one.config for run, one in own.items()}
+        fingerprints = {one.fingerprint for one in own.values()}
     if not configs:
         known = ", ".join(_known())
         raise UserError(f"matrix=true needs networks that were trained on one of {known}: there is none.")
     if asked.data:
         configs = {run: evaluation_config(config, defaults, asked).plain() for run, config in configs.items()}
-    refuse_different_images(configs, is_named=bool(asked.data))
+    refuse_different_images(configs, fingerprints - {None}, is_named=bool(asked.data))
     chosen = best_runs(configs) if runs else {}
     first_config = configs[next(iter(chosen.values()))] if runs else next(iter(configs.values()))
     settings = evaluation_config(first_config, defaults, asked).data
@@ -356,23 +359,48 @@ def _asked_images(data: DeblurDataModule, asked: EvaluateConfig) -> Sequence[int
 
 
 def _beside(asked: EvaluateConfig) -> dict[str, Subject]:
-    """Return the networks that the command names, each by the blur of its training and its name."""
-    found = {}
+    """Return the networks that the command names, each by the blur of its training and its name.
+
+    Equal ones, as those of the best checkpoints of two runs, have the ends of their paths as well.
+
+    Raises:
+        UserError: if a network is named twice.
+    """
+    subjects: list[Subject] = []
+    labels: list[str] = []
+    places: list[Path] = []
     for run in asked.runs:
-        subject = open_subject(place_of(run), asked.trusted)
+        place = place_of(run)
+        subject = open_subject(place, asked.trusted)
         blur = subject.config.get("blur", {}).get("name") or "an unknown blur"
-        label = f"{blur}: {one_line(subject.restorer.name)}"
-        if label in found:
+        places.append(place.resolve())
+        if places[-1] in places[:-1]:
             raise UserError(f"run={asked.run} names {one_line(subject.restorer.name)} twice: name each network once.")
-        found[label] = subject
+        subjects.append(subject)
+        labels.append(f"{blur}: {one_line(subject.restorer.name)}")
+    found = {}
+    for label, place, subject in zip(labels, places, subjects, strict=True):
+        equal = [other for one, other in zip(labels, places, strict=True) if one == label]
+        found[label if len(equal) == 1 else f"{label} ({_end_of(place, equal)})"] = subject
     return found
 
 
-def refuse_different_images(configs: Mapping[Path, Settings], *, is_named: bool) -> None:
+def _end_of(place: Path, places: Sequence[Path]) -> str:
+    """Return the last names of a path, as many as tell all of some paths apart."""
+    depth = next(
+        depth for depth in range(1, 1 + len(place.parts)) if len({one.parts[-depth:] for one in places}) == len(places)
+    )
+    return one_line("/".join(place.parts[-depth:]))
+
+
+def refuse_different_images(
+    configs: Mapping[Path, Settings], fingerprints: Collection[str | None], *, is_named: bool
+) -> None:
     """Refuse to cross runs that were tested on different images, or on images that are cut in different ways.
 
     Args:
         configs: of the runs, by their folders.
+        fingerprints: of the images that the runs were tested on, as far as they are known.
         is_named: whether the command named the images, so that it is no matter on which ones the runs were tested.
 
     Raises:
@@ -385,8 +413,7 @@ def refuse_different_images(configs: Mapping[Path, Settings], *, is_named: bool)
             f"matrix=true measures all networks on the same images, and these runs differ in {differing}: give "
             "the value for all of them in this command, or a sweep of one data set."
         )
-    found = {metrics_of(run).get("data", {}).get("fingerprint") for run in configs} - {None}
-    if len(found) > 1 and not is_named:
+    if len(fingerprints) > 1 and not is_named:
         raise UserError(
             "matrix=true measures all networks on the same images, and the images of these runs have different "
             "fingerprints, though their settings are the same: name images with data=folder data.root=DIR."

@@ -32,8 +32,8 @@ def export(
         typer.Argument(
             parser=not_empty,
             metavar="NETWORK",
-            help="A run's folder, a checkpoint, an exported .safetensors file, or a pretrained network "
-            f"({', '.join(PRETRAINED)}).",
+            help="A run's folder, a checkpoint, an exported .safetensors file, a pretrained network "
+            f"({', '.join(PRETRAINED)}), or {HUB}USER/NAME (with deblur-lab[hub]).",
             show_default=False,
         ),
     ],
@@ -54,7 +54,7 @@ def export(
             parser=place,
             metavar="PATH",
             help="A file or a folder. [default: export/ in the run's folder; of a file, its folder; of a pretrained "
-            "network, the working folder]",
+            "network or one of the Hub, the working folder]",
         ),
     ] = None,
     precision: Annotated[
@@ -90,10 +90,9 @@ def export(
 
         refuse_no_push(push)
     announce(f"Exporting {network} as {file_format}")
-    from deblur.runs.paths import refuse_no_run
+    from deblur.inference.hub import refuse_no_network
 
-    if network not in PRETRAINED:
-        refuse_no_run(Path(network))
+    refuse_no_network(network)
     from deblur.export.session import export as write  # seconds of imports
     from deblur.export.session import publish
 

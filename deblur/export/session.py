@@ -14,9 +14,8 @@ from deblur.export.card import hub_card, model_card
 from deblur.export.samples import drawn_samples
 from deblur.files import safe_name, write_output
 from deblur.inference.description import ORIGINS, PRECISION, SEEN
-from deblur.inference.hub import push
-from deblur.inference.pretrained import pretrained_file
-from deblur.inference.restorer import ONNX_SUFFIX
+from deblur.inference.hub import is_on_hub, push
+from deblur.inference.restorer import ONNX_SUFFIX, place_of
 from deblur.inference.trained import SETTINGS, Trained, load_trained
 from deblur.inference.weights import write_weights
 from deblur.models.protocol import LARGEST_HALO, traits_of
@@ -56,10 +55,11 @@ def export(
     """Write a trained network into one file, and a model card next to it.
 
     Args:
-        run: a run's folder, a checkpoint, an exported .safetensors file, or the name of a pretrained network.
+        run: a run's folder, a checkpoint, an exported .safetensors file, the name of a pretrained network, or its
+            address on the Hub, hf://USER/NAME.
         file_format: `onnx`, which runs without torch, or `safetensors`.
         output: a file or a folder; None is `export/` in the run's folder, the folder of the file that `run` is, and the
-            working folder for a pretrained network.
+            working folder for a pretrained network and one of the Hub.
         precision: `float32`; `float16` for rounded weights; `int8`, of ONNX alone, for layers of 8 bits.
         overwrite: replace files that exist.
         trusted: modules of the user's whose classes may be built.
@@ -72,12 +72,12 @@ def export(
         raise UserError(
             f"--precision int8 is for --format onnx, which onnxruntime computes, not for {file_format}: take float16."
         )
-    place = pretrained_file(run) if run in PRETRAINED else Path(run)
+    place = place_of(run)
     if place.suffix == ONNX_SUFFIX and place.is_file():
         raise UserError(f"{run} is exported already: give the run or the checkpoint that it was made from.")
     trained = load_trained(place, trusted)
     if output is None:
-        output = Path() if run in PRETRAINED else place / FOLDER if place.is_dir() else place.parent
+        output = Path() if run in PRETRAINED or is_on_hub(run) else place / FOLDER if place.is_dir() else place.parent
     try:
         file = _file(output, trained.name, file_format, precision)
         return _exported(_Job(trained, file_format, precision, trusted), file, place, overwrite)

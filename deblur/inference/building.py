@@ -100,19 +100,24 @@ def refuse_sizes(weights: Mapping[str, Tensor], path: Path) -> None:
 
 
 @contextlib.contextmanager
-def no_more_parameters_than(arrays: int, numbers: float = math.inf) -> Iterator[None]:
+def no_more_parameters_than(arrays: int, numbers: float = math.inf, buffers: float = math.inf) -> Iterator[None]:
     """Stop building a network of more parameters than a file holds, such as one of a billion layers.
+
+    Parameters are counted before a layer initializes them, so that none of their memory has been taken. Buffers, such
+    as the tables of positions that networks with attention compute, are counted once they are there: a single one may
+    take all of the memory.
 
     Args:
         arrays: how many parameters the network may have.
-        numbers: how many elements they may have in total. They are counted before a layer initializes them, so that
-            none of their memory has been taken.
+        numbers: how many elements they may have in total.
+        buffers: how many bytes all buffers may take.
 
     Raises:
         ValueError: within the block, as soon as there are more.
     """
     made: dict[tuple[int, str], int] = {}
-    total = 0
+    kept: dict[tuple[int, str], int] = {}
+    total = taken = 0
 
     def counted(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
         nonlocal total
@@ -124,11 +129,25 @@ def no_more_parameters_than(arrays: int, numbers: float = math.inf) -> Iterator[
         if total > numbers:
             raise ValueError("it has more parameters than the file holds")
 
-    hook = nn.modules.module.register_module_parameter_registration_hook(counted)
+    def weighed(module: nn.Module, name: str, buffer: Tensor | None) -> None:
+        nonlocal taken
+        if buffer is None:
+            return
+        place = id(module), name
+        taken += buffer.nbytes - kept.get(place, 0)
+        kept[place] = buffer.nbytes
+        if taken > buffers:
+            raise ValueError(f"its buffers take more than {buffers / 2**20:.0f} MiB")
+
+    hooks = (
+        nn.modules.module.register_module_parameter_registration_hook(counted),
+        nn.modules.module.register_module_buffer_registration_hook(weighed),
+    )
     try:
         yield
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
 
 
 def _outlined(settings: Mapping[str, Any], trusted: Sequence[str]) -> nn.Module | None:

@@ -6,6 +6,7 @@ spandrel is an extra. It tells the architecture and its sizes from the names and
 import importlib.util
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +30,9 @@ from deblur.models.protocol import is_channels
 TILE: Final = 512  # px; side of a part of an image for which there is not enough memory
 OVERLAP: Final = 64  # px, at least, that neighboring parts share
 SHARE: Final = 0.5  # of the free memory that an image may take: operators take more than their results
-_PROBE: Final = 128  # px; side of the image on which the memory is measured
+_PROBES: Final = (128, 256)  # px; sides of the images on which the memory is measured
 _SPARE: Final = 2  # a network may have so many times the weights of its file, if some share their memory
+_BUFFERS: Final = 512 * 2**20  # bytes that what a network computes from its sizes may take besides its weights
 _EXTRA: Final = "spandrel_extra_arches"  # of spandrel's authors: architectures under licenses of their own
 _FAILURE: Final = 200  # characters of another program's error that are shown
 
@@ -64,6 +66,8 @@ class ForeignNetwork(nn.Module):
     Its size requirements are met by spandrel, which continues an image by its mirror image to the right and below, and
     crops the result. If the free memory does not suffice for an image, it is restored in overlapping tiles, which is
     logged: where a network pools or attends over all of its input, the result then differs from that of the whole.
+    The memory that an image needs is extrapolated from two small images: a part that grows with the square of the
+    pixels, such as attention between all of them, is seen if it is in the maximum of these, and missed otherwise.
 
     Attributes:
         name: the architecture and the name of the file.
@@ -77,7 +81,7 @@ class ForeignNetwork(nn.Module):
         self.channels: int = descriptor.input_channels
         self.module: nn.Module = descriptor.model
         self._descriptor = descriptor
-        self._use: int | None = None
+        self._uses: list[float] = []  # per pixel of the small images
         self._chosen: dict[tuple[int, int], bool] = {}
 
     def to(self, *args: Any, **kwargs: Any) -> "ForeignNetwork":
@@ -120,7 +124,7 @@ class ForeignNetwork(nn.Module):
             return True
         if (height, width) not in self._chosen:
             device = next(self.module.parameters()).device
-            needed, free = height * width * self._use_per_pixel(device), free_memory(device)
+            needed, free = self._use_of(height * width, device), free_memory(device)
             self._chosen[height, width] = needed <= SHARE * free
             if not self._chosen[height, width]:
                 _log.warning(
@@ -138,12 +142,18 @@ class ForeignNetwork(nn.Module):
                 )
         return self._chosen[height, width]
 
-    def _use_per_pixel(self, device: torch.device) -> float:
-        """Return how much memory the network takes for each pixel, as measured on a small image [bytes]."""
-        if self._use is None:
-            probe = torch.zeros(1, self.channels, _PROBE, _PROBE, device=device)
-            self._use = highest_use(lambda: self._computed(probe))
-        return self._use / _PROBE**2
+    def _use_of(self, pixels: int, device: torch.device) -> float:
+        """Return how much memory the network takes for an image of so many pixels [bytes].
+
+        This is the multiple of the pixels and of their square that is measured on two small images.
+        """
+        if not self._uses:
+            for side in _PROBES:
+                probe = torch.zeros(1, self.channels, side, side, device=device)
+                self._uses.append(highest_use(partial(self._computed, probe)) / side**2)
+        (small, large), (first, second) = (side**2 for side in _PROBES), self._uses
+        slope = max(second - first, 0) / (large - small)
+        return pixels * (second + slope * (pixels - large))
 
 
 class ForeignTorchNetwork(TorchNetwork):
@@ -191,7 +201,9 @@ def _opened(place: Path) -> ForeignNetwork:
         )
     architecture = found.architecture
     try:
-        with no_more_parameters_than(_SPARE * len(weights), _SPARE * sum(map(torch.numel, weights.values()))):
+        numbers = _SPARE * sum(map(torch.numel, weights.values()))
+        held = sum(weight.nbytes for weight in weights.values())  # which may be buffers, too
+        with no_more_parameters_than(_SPARE * len(weights), numbers, _BUFFERS + held):
             descriptor = architecture.load(dict(weights))
     except Exception as error:  # of any kind: the architectures are by many authors
         reason = " ".join(str(error).split())[:_FAILURE]

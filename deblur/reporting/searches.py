@@ -99,7 +99,7 @@ class Search:
         return TextTable(columns, rows, texts=2 + len(keys), marked=marked)
 
     def outcome(self, trial: Trial) -> str:
-        """Return in words how far a trial came."""
+        """Return the outcome of a trial in words."""
         if trial.error is not None:
             return f"failed: {trial.error}"
         if trial.epochs == self.rungs[-1]:
@@ -130,9 +130,9 @@ def _of_file(sweep: Sweep, stored: Mapping[str, Any]) -> Search:
         Trial(
             place,
             one["settings"],
-            one.get("run"),
-            {int(epochs): value for epochs, value in one.get("values", {}).items()},
-            one.get("error"),
+            one["run"],
+            {int(epochs): value for epochs, value in one["values"].items()},
+            one["error"],
         )
         for place, one in enumerate(stored["trials"][: stored["wanted"]], 1)
     ]
@@ -249,7 +249,7 @@ def _log_axis(axes: Any, low: float, high: float) -> None:
 
 
 def _style(search: Search, trial: Trial) -> tuple[str, str]:
-    """Return color and marker of a trial by how far it came; gray is one that was stopped first."""
+    """Return color and marker of a trial by the last rung that it reached; gray is one that was stopped first."""
     from deblur.reporting.figures import COLORS, GRAY, MARKERS
 
     if trial.error is not None:

@@ -268,7 +268,7 @@ def _shown(value: object) -> str:
 def notices(sweeps: Sequence[Sweep], test_settings: Sequence[TestSetting]) -> list[str]:
     """Return what a reader must know before the answer."""
     states = sum((sweep.states for sweep in sweeps), Counter())
-    del states["paused"]  # by a search, which goes on with better ones
+    del states["paused"]  # by a search, which continues better ones
     total, runs = states.total(), _measured(sweeps)
     found = []
     if len(runs) < total:

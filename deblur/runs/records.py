@@ -3,14 +3,16 @@
 import math
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deblur.config.places import CONFIG_FILE
+from deblur.config.search import RANGES, Range
 from deblur.files import safe_name
 from deblur.metrics import MOST_DECIMALS
 from deblur.reading import (
@@ -117,9 +119,9 @@ class _Sweep(_Record):
 
 class _Trial(_Record):
     settings: dict[str, _Scalar]
-    run: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
-    values: dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], _Number] = Field(default_factory=dict)
-    error: str | None = None
+    run: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")] | None
+    values: dict[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")], _Number]
+    error: str | None
 
 
 class _Search(_Record):
@@ -130,7 +132,7 @@ class _Search(_Record):
     seed: int
     space: dict[str, dict[str, list[Any]]]
     common: dict[str, Any]
-    optuna: str | None = None
+    optuna: str
 
 
 class _Group(_Record):
@@ -200,8 +202,47 @@ def read_sweep_file(folder: Path) -> dict[str, Any]:
 
 
 def read_search_file(sweep: Path) -> dict[str, Any]:
-    """Read the search.json of a sweep that is a search."""
-    return _read_record(sweep / SEARCH_FOLDER / SEARCH_FILE, _Search, CURE_OF_SEARCH)
+    """Read the search.json of a sweep that is a search.
+
+    Its trials have values of its ranges, so that a stranger's file sets no other keys.
+    """
+    path = sweep / SEARCH_FOLDER / SEARCH_FILE
+    content = _read_record(path, _Search, CURE_OF_SEARCH)
+    contradiction = next(_contradictions(content), None)
+    if contradiction is not None:
+        raise damaged(path, contradiction, CURE_OF_SEARCH)
+    return content
+
+
+def _contradictions(search: Mapping[str, Any]) -> Iterator[str]:
+    """Yield in what a search.json contradicts itself, for the middle of a sentence."""
+    rungs, space = search["rungs"], search["space"]
+    if any(one >= following for one, following in pairwise(rungs)):
+        yield f"rungs: {rungs} are not ascending"
+    if not space:
+        yield "space: it has no range"
+    ranges: dict[str, Range] = {}
+    for key, content in space.items():
+        if len(content) != 1 or not content.keys() <= RANGES.keys():
+            yield f"space.{key}: it is none of the ranges {', '.join(RANGES)}"
+            return
+        (kind,) = content
+        try:
+            ranges[key] = RANGES[kind].model_validate(content)
+        except ValidationError:
+            yield f"space.{key}: {content[kind]} is no range {kind}"
+            return
+    for number, trial in enumerate(search["trials"]):
+        place = f"trials.{number}"
+        if trial["settings"].keys() != ranges.keys():
+            yield f"{place}.settings: its keys are not those of the space"
+        for key, value in trial["settings"].items():
+            if key in ranges and not ranges[key].has(value):
+                yield f"{place}.settings.{key}: {value!r} is outside its range"
+        if any(int(epochs) not in rungs for epochs in trial["values"]):
+            yield f"{place}.values: it has epochs that are no rung"
+        if trial["values"] and trial["run"] is None:
+            yield f"{place}.run: it has values without a run"
 
 
 def read_config(folder: Path) -> dict[str, Any]:

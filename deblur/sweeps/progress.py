@@ -44,7 +44,7 @@ class Watch:
         self._thread = threading.Thread(target=self._follow, daemon=True, name="watch")
 
     def start(self, sweep: Sweep, launcher: Mapping[str, Any]) -> int:
-        """Show the number of finished runs, share the processor among the others, and watch them.
+        """Show the number of finished runs, share the CPU cores among the others, and watch them.
 
         Args:
             sweep: that starts.
@@ -148,7 +148,7 @@ def processes(launcher: Mapping[str, Any], jobs: int) -> int:
 
 
 def _cores() -> int:
-    """Return the number of processor cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -18,8 +18,8 @@ DIGITS: Final = 4  # significant ones of a drawn number: it is part of a run's n
 Settings = Mapping[str, Any]
 
 
-class Told(NamedTuple):
-    """What the sampler is told of an earlier trial.
+class Observation(NamedTuple):
+    """An earlier trial, from which the sampler learns.
 
     Attributes:
         settings: values by key; a choice is the text that `shown` makes of it.
@@ -40,7 +40,7 @@ def refuse_without_optuna() -> None:
         raise UserError('A search needs Optuna, which is not installed: pip install "deblur-lab[search]".')
 
 
-def next_settings(ranges: Mapping[str, Range], seed: int, trials: Sequence[Told]) -> dict[str, Any]:
+def next_settings(ranges: Mapping[str, Range], seed: int, trials: Sequence[Observation]) -> dict[str, Any]:
     """Return the settings of the next trial.
 
     They depend on the arguments alone: each trial has a sampler of its own, whose random numbers come from the seed and

@@ -15,31 +15,26 @@ from typing import Any, Final
 from hydra.core.hydra_config import HydraConfig
 
 from deblur.config import TrainConfig
-from deblur.config.chosen import build_loss, build_metrics
 from deblur.config.command_line import USAGE_ERRORS, quoted
 from deblur.config.explaining import explain
-from deblur.config.extras import refuse_absent_loggers
 from deblur.config.identity import is_within, what_matters
 from deblur.config.search import Choice, Range, Search
 from deblur.config.sections import shown
-from deblur.config.signatures import refuse_unfit_arguments
 from deblur.config.sweeps import SweepRefused, checked_trial
 from deblur.console import duration, is_terminal, say, table
-from deblur.data.sizes import refuse_too_large_patch
-from deblur.errors import NoRoomError, UserError, disk_errors_as_user_errors
+from deblur.errors import UnfitSettings, UserError, disk_errors_as_user_errors
 from deblur.files import remove_partial_files, write_json
 from deblur.reading import MissingFile
-from deblur.runs.folder import RunIsAlive
 from deblur.runs.locking import FolderIsLocked, FolderLock
-from deblur.runs.paths import naming_overrides, refuse_unwritable, run_folder
-from deblur.runs.records import SEARCH_FILE, SEARCH_FOLDER, read_history, read_search_file
+from deblur.runs.paths import naming_overrides, run_folder
+from deblur.runs.records import HISTORY_FILE, SEARCH_FILE, SEARCH_FOLDER, read_history, read_search_file
 from deblur.runs.states import state_of
+from deblur.sweeps.checks import refuse_unfit_classes, refuse_untrainable
 from deblur.sweeps.progress import current_watch
-from deblur.sweeps.sampling import Told, next_settings, refuse_without_optuna
+from deblur.sweeps.sampling import Observation, next_settings, refuse_without_optuna
 from deblur.sweeps.session import write_report
 from deblur.sweeps.sweep import Job, Sweep, refuse_conflict
 from deblur.text import Lines, counted, lines, paragraphs
-from deblur.training.starting import refuse_unfit_weights
 
 _LOCK_FILE: Final = ".lock"
 _VALUE: Final = "val/psnr"  # which the best epoch of a run is chosen by as well
@@ -157,19 +152,11 @@ class SearchRun:
         settings += [first | {key: text} for key, one in self.ranges.items() for text in _texts(one)[1:]]
         jobs = []
         for one in settings:
-            overrides = _as_overrides(one)
             try:
-                job = self._job(one)
-                refuse_absent_loggers(job.config)
-                refuse_too_large_patch(job.config)
-                build_loss(job.config.loss, job.config.trusted)
-                build_metrics(job.config.metrics, job.config.trusted)
-                refuse_conflict(job)
-                refuse_unfit_weights(job.config, job.folder)
+                jobs.append(self._job(one))
             except Exception as error:
-                raise SweepRefused(" ".join(overrides), error) from error
-            jobs.append(job)
-        refuse_unwritable(self.folder)
+                raise SweepRefused(" ".join(_as_overrides(one)), error) from error
+        refuse_untrainable(self.folder, jobs)
         common = what_matters(jobs[0].config.plain())
         self._common = {key: value for key, value in common.items() if not is_within(key, list(self.ranges))}
         return jobs
@@ -262,14 +249,17 @@ class SearchRun:
         say(f"{counted(wanted, 'trial')} in {self.folder}. Rungs [epochs]: {rungs}. Each writes its train.log there.")
         for number in range(wanted):
             if number == len(self.trials):
-                told = [Told(one.settings, one.values.get(self.rungs[0])) for one in self.trials]
-                self.trials.append(Trial(next_settings(self.ranges, self._search.seed, told)))
+                earlier = [Observation(one.settings, one.values.get(self.rungs[0])) for one in self.trials]
+                self.trials.append(Trial(next_settings(self.ranges, self._search.seed, earlier)))
                 self._save()
             self._advance(number, self.rungs[0], command)
         trials = self.trials[:wanted]
         for before, epochs in pairwise(self.rungs):
             kept = self._kept(trials, before, eta)
-            say(f"Rung of {counted(before, 'epoch')}: the best {len(kept)} of {len(trials)} go on to {epochs} epochs.")
+            say(
+                f"Rung of {counted(before, 'epoch')}: the best {len(kept)} of {len(trials)} continue to {epochs} "
+                "epochs."
+            )
             for trial in kept:
                 self._advance(self.trials.index(trial), epochs, command)
             trials = kept
@@ -293,8 +283,14 @@ class SearchRun:
         start = time.perf_counter()
         try:
             value = self._trained(trial, epochs, command)
-        except _TrialFailed as failure:
-            trial.error = " ".join(str(failure).split())
+        except Exception as error:
+            if not isinstance(error, _TrialFailed | UnfitSettings):
+                say(
+                    f"trial {number + 1}/{self._search.trials} is not finished: the same command resumes the search "
+                    "with it."
+                )
+                raise
+            trial.error = " ".join(str(error).split())
             outcome = f"failed: {trial.error}"
         else:
             trial.values[epochs] = value
@@ -309,36 +305,65 @@ class SearchRun:
         """Return the value of a trial after some epochs, which are trained if they have not been.
 
         Raises:
-            _TrialFailed: if it cannot be trained, or its training fails.
-            UserError: if it may not be trained now.
+            _TrialFailed, UnfitSettings: if its settings are refused, or its training fails because of them.
+            Exception: for all other errors: those of the machine or of files say nothing about the settings.
         """
-        try:
-            job = self._job(trial.settings)
-        except Exception as error:
-            reason = explain(error, "train", []) if isinstance(error, USAGE_ERRORS) else str(error)
-            raise _TrialFailed(reason) from error
+        job = self._accepted(trial.settings)
         trial.run = job.folder.name
         refuse_conflict(job)
         Sweep(self.folder, (job,)).write_file(command)
         every, is_last = job.config.trainer.check_val_every_n_epoch, epochs == self.rungs[-1]
         try:
             value = value_after(job.folder, epochs, every)
-            if value is None or (is_last and state_of(job.folder) != "done"):
+            if value is None or state_of(job.folder) not in (("done",) if is_last else ("done", "paused")):
                 if is_terminal():
                     say(f"training {job.folder.name}")
+                self._refuse_unbuildable(job)
                 from deblur.training.session import train  # seconds of imports
 
                 train(job.config, job.folder, in_sweep=True, until=None if is_last else epochs)
                 value = value_after(job.folder, epochs, every)
-        except (_TrialFailed, NoRoomError, RunIsAlive):
-            raise
-        except Exception as error:
-            raise _TrialFailed(str(error) if isinstance(error, UserError) else repr(error)) from error
         finally:
             gc.collect()  # trainers and modules are reference cycles, which would fill the memory run by run
         if value is None:
-            raise _TrialFailed(f"{job.folder} has no history of {counted(epochs, 'epoch')}.")
+            raise UserError(
+                f"{job.folder / HISTORY_FILE} has fewer than {counted(epochs, 'epoch')}, though they were trained: "
+                "leave the files of a search alone while it is alive, and issue its command again."
+            )
         return value
+
+    def _accepted(self, settings: Mapping[str, Any]) -> Job:
+        """Return the run of a trial, checked.
+
+        Raises:
+            _TrialFailed: if its settings are refused.
+            SweepRefused: if so are ends of ranges that were accepted before: a file or folder has changed.
+        """
+        try:
+            return self._job(settings)
+        except Exception as error:
+            try:
+                self.check()
+            except SweepRefused as refusal:
+                raise SweepRefused("", refusal.usage_error) from None
+            reason = explain(error, "train", []) if isinstance(error, USAGE_ERRORS) else str(error)
+            raise _TrialFailed(reason) from error
+
+    def _refuse_unbuildable(self, job: Job) -> None:
+        """Refuse a trial whose parts cannot be built, if those of an end of a range can.
+
+        Raises:
+            _TrialFailed: for such a trial.
+            Exception: if none can be built.
+        """
+        from deblur.training.parts import build_parts  # seconds of imports
+
+        try:
+            build_parts(job.config)
+        except Exception as error:
+            if not any(_can_be_built(other.config) for other in self.check()):
+                raise
+            raise _TrialFailed(str(error) if isinstance(error, UserError) else repr(error)) from error
 
     def _job(self, settings: Mapping[str, Any]) -> Job:
         """Return the run of a trial, checked.
@@ -425,12 +450,7 @@ def search(config: TrainConfig) -> None:
     if config.dry_run:
         say(found.listing(jobs))
         return
-    known: set[str] = set()
-    for job in jobs:  # after all that can be refused without torch
-        try:
-            refuse_unfit_arguments(job.config, known)
-        except UserError as error:
-            raise job.refused(error) from error
+    refuse_unfit_classes(jobs)  # after all that can be refused without torch
     from deblur.device import refuse_absent_device  # seconds of imports
 
     refuse_absent_device(config.trainer)
@@ -438,6 +458,16 @@ def search(config: TrainConfig) -> None:
     if watch is not None:
         watch.search = found
     found.train(f"python -m deblur.train {shlex.join(sys.argv[1:] if watch is None else watch.argv)}")
+
+
+def _can_be_built(config: TrainConfig) -> bool:
+    from deblur.training.parts import build_parts  # seconds of imports
+
+    try:
+        build_parts(config)
+    except Exception:
+        return False
+    return True
 
 
 def _texts(one: Range) -> list[Any]:

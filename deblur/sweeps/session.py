@@ -18,23 +18,19 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from deblur.cli import EXIT_INTERRUPTED
 from deblur.config import TrainConfig
-from deblur.config.chosen import build_loss, build_metrics
-from deblur.config.extras import refuse_absent_loggers
-from deblur.config.signatures import refuse_unfit_arguments
 from deblur.config.sweeps import SweepListed, SweepRefused, checked_jobs
 from deblur.console import is_terminal, say, say_error, say_stopped
-from deblur.data.sizes import refuse_too_large_patch
 from deblur.errors import UserError
 from deblur.reading import UnusableFile
 from deblur.runs.folder import RunIsAlive
-from deblur.runs.paths import naming_overrides, refuse_unwritable, run_folder
+from deblur.runs.paths import naming_overrides, run_folder
 from deblur.runs.records import STATUS_FILE, damage_in, read_sweep_file
 from deblur.runs.states import earlier_status, state_of
+from deblur.sweeps.checks import refuse_unfit_classes, refuse_untrainable
 from deblur.sweeps.dry_run import listing
 from deblur.sweeps.progress import current_watch, processes
 from deblur.sweeps.sweep import ISSUED, Job, Sweep, known_status
 from deblur.text import counted, lines, paragraphs
-from deblur.training.starting import refuse_unfit_weights
 
 EXIT_INCOMPLETE = 1
 
@@ -65,41 +61,19 @@ class SweepStart(Callback):
             _refuse_loggers_in_turn(jobs)
         except UserError as error:
             raise SweepRefused("", error) from error
-        for job in jobs:
-            try:
-                refuse_absent_loggers(job.config)
-                refuse_too_large_patch(job.config)
-                build_loss(job.config.loss, job.config.trusted)
-                build_metrics(job.config.metrics, job.config.trusted)
-            except UserError as error:
-                raise job.refused(error) from error
         sweep = Sweep(jobs[0].folder.parent, tuple(jobs))
-        refuse_unwritable(sweep.folder)
-        conflict = sweep.first_conflict()
-        if conflict is not None:
-            raise conflict[0].refused(conflict[1])
-        fitting: set[str] = set()
-        for job in jobs:
-            try:
-                refuse_unfit_weights(job.config, job.folder, fitting)
-            except UserError as error:
-                raise job.refused(error) from error
+        refuse_untrainable(sweep.folder, jobs)
         if any(job.config.dry_run for job in jobs):
             say(listing(sweep.folder, jobs, processes(config.hydra.launcher, len(jobs))))
             raise SweepListed
-        known: set[str] = set()
-        for job in jobs:  # after all that can be refused without torch
-            try:
-                refuse_unfit_arguments(job.config, known)
-            except UserError as error:
-                raise job.refused(error) from error
+        refuse_unfit_classes(jobs)
         watch = current_watch()
         overrides = sys.argv[1:] if watch is None else watch.argv
         sweep.write_file(f"python -m deblur.train {shlex.join(overrides)}")
         if watch is not None:
             at_once = watch.start(sweep, config.hydra.launcher)
             if str(config.hydra.launcher._target_).endswith(".JoblibLauncher"):
-                # By default one process per processor core: those without a run would wait for minutes.
+                # By default one process per CPU core: those without a run would wait for minutes.
                 with read_write(config), open_dict(config):
                     config.hydra.launcher.n_jobs = at_once
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from deblur.config import TrainConfig
-from deblur.config.identity import data_settings, is_data_setting
+from deblur.config.identity import data_settings, is_data_setting, unstated_data_settings
+from deblur.config.sections import shown
 from deblur.config.sweeps import SweepRefused
 from deblur.console import say
 from deblur.errors import UserError
@@ -22,6 +23,7 @@ from deblur.runs.records import STATUS_FILE, SWEEP_FILE, damage_in, read_config,
 from deblur.runs.states import earlier_status
 
 ISSUED = "DEBLUR_SWEEP_ISSUED"  # the environment variable with the start time of the command
+_ADDED = frozenset({"data.color", "data.folds"})  # settings of the images that earlier versions did not have
 _LOCK_FILE = ".sweep.lock"
 _LONGEST_WAIT = 60.0  # [s] for another command to write sweep.json
 
@@ -65,7 +67,7 @@ class Sweep:
         when its turn comes, and the others are trained, unless `fail_fast` is set.
         """
         try:
-            known = read_sweep_file(self.folder).get("data", {})
+            known = self._complete(read_sweep_file(self.folder).get("data", {}))
         except UnusableFile:
             known = self._settings_of_runs()
         for job in self.jobs:
@@ -89,9 +91,22 @@ class Sweep:
         for key, value in known.items():
             if is_data_setting(key) and asked.get(key) != value:
                 raise UserError(
-                    f"the sweep {self.folder.name} was made with {key}={value}, and its runs could not be compared "
-                    f"with one on {key}={asked.get(key)}: choose another name with sweep=NAME."
+                    f"the sweep {self.folder.name} was made with {key}={shown(value)}, and its runs could not be "
+                    f"compared with one on {key}={shown(asked.get(key))}: choose another name with sweep=NAME."
                 )
+
+    def _complete(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of the images in a sweep.json, with those that an earlier version did not write.
+
+        A setting that the sweep goes through is lacking as well: a run of an earlier version tells the two apart.
+        """
+        if known and not _ADDED.issubset(known):
+            for name in self._runs_there():
+                with suppress(UnusableFile):
+                    unstated = unstated_data_settings(read_config(self.folder / name))
+                    if unstated:
+                        return {**unstated, **known}
+        return dict(known)
 
     def _settings_of_runs(self) -> dict[str, Any]:
         """Return the settings of the images that all runs in the folder share, if there is no usable sweep.json."""
@@ -121,7 +136,8 @@ class Sweep:
                     "issued": datetime.now(UTC).isoformat(timespec="seconds"),
                     "commands": list(dict.fromkeys([*stored.get("commands", []), command])),
                     "runs": list(dict.fromkeys([*stored.get("runs", []), *asked])),
-                    "data": stored.get("data") or _common([data_settings(job.config.plain()) for job in self.jobs]),
+                    "data": self._complete(stored.get("data", {}))
+                    or _common([data_settings(job.config.plain()) for job in self.jobs]),
                 }
                 write_json(self.folder / SWEEP_FILE, content)
         except FolderIsLocked:

@@ -148,15 +148,39 @@ class Pause(Checkpoint):
         """Choose after how many epochs."""
         self._epochs = epochs
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """End a resumed training that has these epochs already: it was killed before it could say so.
+
+        Raises:
+            RunIsPaused: if it has them.
+        """
+        self._pause_after(trainer.current_epoch, trainer)
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """End the training, unless it ends with this epoch by itself.
 
         Raises:
             RunIsPaused: after the last of these epochs.
         """
-        if trainer.current_epoch + 1 >= self._epochs and not trainer.should_stop:
-            log.info(f"Paused after epoch {trainer.current_epoch + 1} of {trainer.max_epochs}.")
+        self._pause_after(trainer.current_epoch + 1, trainer)
+
+    def _pause_after(self, finished: int, trainer: L.Trainer) -> None:
+        if finished >= self._epochs and not trainer.should_stop:
+            log.info(f"Paused after epoch {finished} of {trainer.max_epochs}.")
             raise RunIsPaused
+
+
+class StaysStopped(Callback):
+    """Ends a resumed training that early stopping had ended: it was killed before its test.
+
+    Lightning's `EarlyStopping` would let it train another epoch.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """End the training if its last finished epoch is the one after which it was stopped."""
+        stopped = [one.stopped_epoch for one in trainer.early_stopping_callbacks]
+        if trainer.current_epoch > 0 and any(0 < epoch == trainer.current_epoch - 1 for epoch in stopped):
+            trainer.should_stop = True
 
 
 class FolderGuard(Callback):

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from deblur.config import schema
 from deblur.config.chosen import build_loss, build_metrics
-from deblur.errors import UserError
+from deblur.errors import UnfitSettings
 from deblur.inference.building import build_network
 from deblur.inference.checkpoints import digest_of
 from deblur.inference.description import ORIGINS, SEEN
@@ -139,14 +139,15 @@ class DeblurModule(L.LightningModule):
         """Return the loss of a batch.
 
         Raises:
-            UserError: if the loss is no longer a finite number, or the images are smaller than the network's squares.
+            UnfitSettings: if the loss is no longer a finite number, or the images are smaller than the network's
+                squares.
         """
         sharp, given = batch["sharp"], self.inputs(batch)
         if self.context:
             # What lies beyond the last multiple of its size divisor a network computes with a part of the mirror image.
             squares = self._traits.size_divisor
             if min(sharp.shape[-2:]) < squares:
-                raise UserError(
+                raise UnfitSettings(
                     f"The network works on squares of {squares} px, and there are training images of "
                     f"{sharp.shape[-1]}x{sharp.shape[-2]} px: give a data.patch_size of at least {squares}."
                 )
@@ -257,7 +258,7 @@ class DeblurModule(L.LightningModule):
 
     def _refuse(self, loss: Tensor) -> NoReturn:
         rate = self._optimizer.lr
-        raise UserError(
+        raise UnfitSettings(
             f"The training has diverged: the loss became {loss.item():g} in epoch {self.current_epoch + 1} (step "
             f"{self.global_step}) at optimizer.lr={rate:g}. Try optimizer.lr={rate / 10:g}, "
             "+trainer.gradient_clip_val=1 or trainer.precision=32-true."

@@ -100,7 +100,7 @@ def find_last(run: RunFolder, config: TrainConfig, module: DeblurModule, trainer
         if run.is_held:
             _clear(run)
         return None
-    log.info(f"Going on after epoch {found.epochs}, from {found.path.name}")
+    log.info(f"Resuming after epoch {found.epochs}, from {found.path.name}")
     if found.path == best and run.is_held:
         write_bytes(last, best.read_bytes())
     return found

@@ -24,7 +24,7 @@ from deblur.config.sections import Target
 from deblur.console import is_terminal, logging_to
 from deblur.data.loading import loader_errors_as_user_errors
 from deblur.device import Device, keep_freed_memory, refuse_absent_device, taken_device
-from deblur.errors import NO_ROOM, UserError, disk_error
+from deblur.errors import NO_ROOM, UnfitSettings, disk_error
 from deblur.files import remove_partial_files, write_json
 from deblur.inference.checkpoints import BEST, CHECKPOINTS, load_checkpoint
 from deblur.metrics.measuring import mean_results
@@ -34,7 +34,7 @@ from deblur.reading import UnusableFile
 from deblur.runs.folder import RunFolder, RunIsDone, RunIsPaused
 from deblur.runs.paths import output_root_of, run_name
 from deblur.runs.records import LOG_FILE, METRICS_FILE, damage_in, read_metrics, read_status
-from deblur.training.callbacks import EpochBar, FolderGuard, History, Pause, PublishedHistory, TimeLeft
+from deblur.training.callbacks import EpochBar, FolderGuard, History, Pause, PublishedHistory, StaysStopped, TimeLeft
 from deblur.training.checkpoints import CheckpointFiles, KeptCheckpoint
 from deblur.training.loggers import RunLogger, RunPlace, TensorBoard
 from deblur.training.parts import build_parts
@@ -170,6 +170,7 @@ def _trained(
     callbacks += [
         *own_callbacks,
         FolderGuard(run),
+        StaysStopped(),
         TimeLeft(),
         history,
         KeptCheckpoint(run.path, "best", monitor="val/psnr"),
@@ -230,7 +231,7 @@ def _trained(
     if not trainer.is_global_zero:
         return {}
     if any(math.isnan(row["psnr"]) for row in module.test_rows):
-        raise UserError(
+        raise UnfitSettings(
             "The training has diverged: its restored test images are not numbers. Try a smaller optimizer.lr or "
             "+trainer.gradient_clip_val=1."
         )

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from deblur.choices import PRETRAINED, listed_names
+from deblur.choices import HUB, PRETRAINED, listed_names
 from deblur.config import TrainConfig
 from deblur.config.keys import nearest, option_settings, options, question
 from deblur.config.sections import Target, shown
 from deblur.errors import UserError
+from deblur.inference.hub import is_on_hub, pulled
 from deblur.inference.pretrained import pretrained_file
 from deblur.models.protocol import traits_of
 from deblur.reading import UnusableFile
@@ -154,8 +155,11 @@ def leave_out_seen(start: Start, weights: str, data: "DeblurDataModule") -> None
 
 
 def _place(weights: str) -> Path:
-    """Return the path of the trained network; torch is not imported."""
-    place = pretrained_file(weights) if weights in PRETRAINED else Path(weights)
+    """Return the path of the trained network, downloaded if it is on the Hub; torch is not imported."""
+    if is_on_hub(weights):
+        place = pulled(weights)
+    else:
+        place = pretrained_file(weights) if weights in PRETRAINED else Path(weights)
     if place.suffix == _WITHOUT_WEIGHTS:
         raise UserError(
             f"weights={weights} is a graph for onnxruntime, without weights that can be trained: give the run, the "
@@ -167,8 +171,8 @@ def _place(weights: str) -> Path:
         asked = "" if lacking else question([near]) if near else near_place(place)
         raise UserError(
             f"weights={weights} does not exist{lacking}: give the name of a "
-            f"pretrained network ({listed_names(PRETRAINED)}), a run's folder, a checkpoint, or an exported "
-            f"{_EXPORTED} file.{asked}"
+            f"pretrained network ({listed_names(PRETRAINED)}), a run's folder, a checkpoint, an exported "
+            f"{_EXPORTED} file, or {HUB}USER/NAME.{asked}"
         )
     refuse_no_run(place)
     return place

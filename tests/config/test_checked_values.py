@@ -85,7 +85,7 @@ REFUSED = {
     ("seed", SEED): "-1 4294967296 0.5 true null zero",
     ("sweep", SWEEP): "a/b ../b .hidden -x 3 a@b [a]",
     ("resume", "give a run folder, or null."): "3 true",
-    ("weights", "a run folder, a checkpoint, an exported .safetensors file, or null."): "3 true",
+    ("weights", "a run folder, a checkpoint, an exported .safetensors file, hf://USER/NAME, or null."): "3 true",
     ("trusted", MODULES): "my_nets [1] null",
 }
 REFUSED_IN = {

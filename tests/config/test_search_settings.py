@@ -1,6 +1,7 @@
 """The section `search`: its ranges and rungs, checked before anything is imported or trained."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,6 +120,16 @@ def test_the_ends_of_all_ranges_are_tried_before_the_first_trial(
     shown = refused("experiment=search", override)
     assert shown.startswith("The job optimizer.lr=0.0001 ")
     assert sentence in shown
+
+
+@pytest.mark.parametrize("preset", [("experiment=search",), ("-m", "optimizer.lr=1e-3,1e-2", "sweep=two")])
+def test_a_folder_that_cannot_be_written_is_a_sentence(
+    refused: Callable[..., str], workplace: Path, preset: tuple[str, ...]
+) -> None:
+    (workplace / "file").touch()
+    shown = refused(*preset, f"paths.output_root={workplace / 'file'}")
+    assert f"{workplace / 'file' / 'sweeps'}" in shown
+    assert "cannot be written (Not a directory)" in shown
 
 
 def test_a_key_that_the_command_sets_is_not_searched(refused: Callable[..., str]) -> None:

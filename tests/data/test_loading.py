@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,20 @@ def test_a_batch_that_is_not_handed_over_ends_the_waiting(reason: str, sentence:
     )  # type: ignore[arg-type, misc] # any data set
     with pytest.raises(UserError, match=sentence), loader_errors_as_user_errors(1):
         list(loader)
+
+
+def ask_for_memory() -> None:
+    torch.empty(2**60)
+
+
+def ask_a_gpu_for_memory() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+@pytest.mark.parametrize("ask", [ask_for_memory, ask_a_gpu_for_memory])
+def test_a_lack_of_memory_is_a_sentence(ask: Callable[[], None]) -> None:
+    with pytest.raises(UserError, match="The memory does not suffice"), loader_errors_as_user_errors(0):
+        ask()
 
 
 def test_other_errors_are_left_alone() -> None:

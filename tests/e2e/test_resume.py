@@ -1,4 +1,4 @@
-"""Runs that were interrupted, and go on."""
+"""Runs that were interrupted, and resume."""
 
 import json
 import shutil
@@ -73,6 +73,28 @@ def assert_resumed_equals_uninterrupted(tmp_path: Path, cache_root: Path, *overr
             weights = [content.get(part, {}) for content in held]
             assert weights[0].keys() == weights[1].keys()
             assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+STOPPED_EARLY = (
+    "callbacks=[default,early_stopping]",
+    "callbacks.early_stopping.patience=1",
+    "callbacks.early_stopping.min_delta=100",  # the second epoch is the last one
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epochs", [2, 4])
+def test_a_run_killed_after_its_early_stop_is_not_trained_on(workplace: Workplace, epochs: int) -> None:
+    assert workplace.train(*SMALL, *STOPPED_EARLY, f"trainer.max_epochs={epochs}") == 0
+    before = content_of(workplace.run)
+    assert before["status"] == ("done", 2, None)
+    for name in ("metrics.json", "images.csv"):
+        (workplace.run / name).unlink()
+    shutil.rmtree(workplace.run / "samples")
+    status = workplace.read("status.json") | {"state": "interrupted"}
+    (workplace.run / "status.json").write_text(json.dumps(status))
+    assert workplace.resume() == 0
+    assert content_of(workplace.run) == before
 
 
 EVERY_SECOND_STEP = ("+trainer.accumulate_grad_batches=2", "data.batch_size=8")

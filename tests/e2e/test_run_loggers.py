@@ -1,11 +1,8 @@
 """All loggers at once: what they hold of a run that was interrupted, and of a sweep, is that of undisturbed runs."""
 
-import json
 import os
 import shutil
 import signal
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +10,14 @@ import numpy as np
 import pytest
 from forked_commands import Start, run_forked
 from PIL import Image
+from small_trainings import without
+from wandb_folders import in_wandb
 from workplaces import SMALL, Workplace
 
 mlflow = pytest.importorskip("mlflow", reason="needs the extra [mlflow]")
 pytest.importorskip("wandb", reason="needs the extra [wandb]")
 
 pytestmark = pytest.mark.slow
-
-FILE_HEADER = 7  # bytes before the first record
-BLOCK = 32_768  # bytes; a record may continue in the next block
-PART = struct.Struct("<IHB")  # before each part of a record: checksum, length, kind
-WHOLE, FIRST, LAST = 1, 2, 4  # kinds of parts
 
 TEST = ("test/psnr", "test/ssim", "test/gain", "test/input_psnr", "test/input_ssim")
 LAST_STEP = 9  # three epochs of three steps
@@ -45,47 +39,9 @@ def place(tmp_path: Path, cache_root: Path, store: Path) -> Workplace:
     return Workplace(root, cache_root)
 
 
-def wandb_records(folder: Path) -> Iterator[Any]:
-    """Yield the records of a W&B folder, a log in the format of LevelDB, as W&B's own definitions read them."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    (path,) = folder.glob("run-*.wandb")
-    content, place, parts = path.read_bytes(), FILE_HEADER, []
-    while place + PART.size <= len(content):
-        left = BLOCK - place % BLOCK
-        if left < PART.size:
-            place += left
-            continue
-        _, length, kind = PART.unpack_from(content, place)
-        place += PART.size
-        if place + length > len(content):  # a killed process has not written the rest
-            return
-        parts = [] if kind in (WHOLE, FIRST) else parts
-        parts.append(content[place : place + length])
-        place += length
-        if kind in (WHOLE, LAST):
-            yield Record.FromString(b"".join(parts))
-
-
-def in_wandb(run: Path) -> dict[str, Any]:
-    """Return what `wandb sync` would upload of a run."""
+def only_folder(run: Path) -> Path:
     (folder,) = (run / "wandb").glob("*run-*")
-    found: dict[str, Any] = {"rows": [], "images": [], "settings": {}, "id": folder.name.rpartition("-")[2]}
-    for record in wandb_records(folder):
-        if record.HasField("run"):
-            about = record.run
-            assert about.run_id == found["id"]
-            found |= {"group": about.run_group, "name": about.display_name}
-            found["settings"] |= {
-                item.key or item.nested_key[0]: json.loads(item.value_json) for item in about.config.update
-            }
-        for item in record.history.item:
-            name, value = item.nested_key[0], json.loads(item.value_json)
-            if item.nested_key[1:] == ["path"]:
-                found["images"].append((record.history.step.num, np.asarray(Image.open(folder / "files" / value))))
-            elif not name.startswith("_") and len(item.nested_key) == 1:
-                found["rows"].append((name, record.history.step.num, value))
-    return found
+    return folder
 
 
 def in_mlflow(place: Workplace) -> dict[str, Any]:
@@ -136,7 +92,7 @@ def without_other_tests(rows: list[tuple[str, int, float]]) -> dict[tuple[str, i
 
 
 @pytest.mark.parametrize("how", ["StopOnce", "KillOnce"])
-def test_a_resumed_run_goes_on_in_the_same_run_of_each_logger(
+def test_a_resumed_run_continues_in_the_same_run_of_each_logger(
     place: Workplace, tmp_path: Path, cache_root: Path, finished: Workplace, how: str
 ) -> None:
     flag = tmp_path / "flag"
@@ -148,12 +104,12 @@ def test_a_resumed_run_goes_on_in_the_same_run_of_each_logger(
     environment = {name: text for name, text in os.environ.items() if name != "WANDB_SERVICE"}
     done = run_forked(Start("deblur.train", words, environment=environment))
     assert done.returncode == (130 if how == "StopOnce" else -signal.SIGKILL), done.stderr
-    before = in_mlflow(place), in_wandb(place.run)
+    before = in_mlflow(place), in_wandb(only_folder(place.run))
     assert before[0]["status"] == ("KILLED" if how == "StopOnce" else "RUNNING")
     assert {step for _, step, _ in in_table(place)} == {2}
 
     assert place.resume("trusted=[watchers]") == 0
-    after = in_mlflow(place), in_wandb(place.run)
+    after = in_mlflow(place), in_wandb(only_folder(place.run))
     expected = expected_rows(place)
     for found, earlier, at in zip(after, before, ((0, 3, 6, 9), (0, 2, 5, 8)), strict=True):
         assert found["id"] == earlier["id"]
@@ -173,6 +129,25 @@ def test_a_resumed_run_goes_on_in_the_same_run_of_each_logger(
     assert place.read("metrics.json")["test"] == finished.read("metrics.json")["test"]
 
 
+def test_a_run_that_is_made_longer_has_a_record_of_its_own(place: Workplace) -> None:
+    words = (*without(SMALL, "trainer.max_epochs"), "trainer.max_epochs=1", "logger=[mlflow,wandb]")
+    assert place.train(*words) == 0
+    shorter = in_mlflow(place)["id"]
+    assert place.resume("trainer.max_epochs=3") == 0
+    client = mlflow.MlflowClient(f"sqlite:///{place.root / 'mlflow.db'}")
+    longer = client.get_run(place.read("mlflow.json")["run_id"])
+    assert longer.data.params["epochs"] == "3"
+    assert longer.data.tags["deblur.continues"] == shorter
+    assert client.get_run(shorter).data.params["epochs"] == "1"
+    found = [in_wandb(path) for path in sorted((place.run / "wandb").glob("*run-*"))]
+    assert [one["settings"]["epochs"] for one in found] == [1, 3]
+    expected = expected_rows(place)
+    assert without_other_tests(found[1]["rows"]) == pytest.approx(expected)
+    histories = {name: client.get_metric_history(longer.info.run_id, name) for name in longer.data.metrics}
+    rows = [(name, one.step, one.value) for name, history in histories.items() for one in history]
+    assert without_other_tests(rows) == pytest.approx(expected)
+
+
 def test_runs_of_a_sweep_are_grouped_by_its_name(place: Workplace) -> None:
     words = ("-m", "blur=box,none", "sweep=two", *SMALL, "trainer.max_epochs=1", "logger=[csv,mlflow,wandb]")
     assert place.train(*words) == 0
@@ -182,7 +157,7 @@ def test_runs_of_a_sweep_are_grouped_by_its_name(place: Workplace) -> None:
     folders = sorted((place.root / "sweeps" / "two").glob("*/"))
     names = sorted(path.name for path in folders if (path / "status.json").exists())
     assert sorted(run.info.run_name for run in runs) == names
-    found = [in_wandb(place.root / "sweeps" / "two" / name) for name in names]
+    found = [in_wandb(only_folder(place.root / "sweeps" / "two" / name)) for name in names]
     assert [(one["group"], one["name"]) for one in found] == [("two", name) for name in names]
     assert len({one["id"] for one in found}) == 2
 

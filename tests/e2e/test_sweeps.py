@@ -184,7 +184,7 @@ def test_a_stopped_sweep_resumes_to_the_same_results(
     assert code == 0
     assert "1 done already" in out
     assert sweeps.files(done) == before
-    assert "Going on after epoch" in (sweeps.folder / interrupted / "train.log").read_text()
+    assert "Resuming after epoch" in (sweeps.folder / interrupted / "train.log").read_text()
     assert sweeps.tests() == undisturbed.tests()
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from deblur.models import SRCNN
+
 
 class StopOnce(Callback):
     """Presses Ctrl-C in the second epoch, as long as the file is there."""
@@ -65,3 +67,37 @@ class KillOnce(Callback):
         if trainer.current_epoch == 1 and batch_idx == 1 and self.flag.exists():
             self.flag.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class RenameOnce(Callback):
+    """Gives a folder another name when the first epoch ends, as long as the file is there."""
+
+    def __init__(self, flag: str, folder: str, to: str) -> None:
+        self.flag = Path(flag)
+        self.folder = folder
+        self.to = to
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        if self.flag.exists():
+            self.flag.unlink()
+            Path(self.folder).rename(self.to)
+
+
+class AskForMemory(Callback):
+    """Asks for more memory than there is, as long as the file is there."""
+
+    def __init__(self, flag: str) -> None:
+        self.flag = Path(flag)
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        if self.flag.exists():
+            torch.empty(2**60)
+
+
+class Picky(SRCNN):
+    """Takes each of two settings, but not both at once."""
+
+    def __init__(self, dropout: float = 0.0, residual: bool = False, **settings: Any) -> None:
+        if dropout and residual:
+            raise ValueError("dropout and residual are too much for me")
+        super().__init__(dropout=dropout, residual=residual, **settings)

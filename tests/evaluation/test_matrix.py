@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 import deblur
-from deblur import evaluate, report
+from deblur import evaluate, export, report
 from deblur.config import EvaluateConfig, TrainConfig, check
 from deblur.config.check import check_blur
 from deblur.config.schema import FolderData
@@ -234,6 +234,36 @@ def test_networks_of_other_images_are_refused(
         f"matrix=true measures all networks on the same images, and these runs differ in {told}: give the value for "
         "all of them in this command, or a sweep of one data set."
     )
+
+
+def test_checkpoints_of_one_name_are_told_apart_by_their_runs(box: Path, tmp_path: Path, cache_root: Path) -> None:
+    other = changed(box, tmp_path / "other", blur={"size": 9})
+    checkpoints = [run / "checkpoints" / "best.ckpt" for run in (box, other)]
+    named = deblur.compose("evaluate", ["matrix=true", f"paths.cache_root={cache_root}", f"run={_listed(checkpoints)}"])
+    rows = matrix_table([], named, torch.device("cpu"), deblur.compose("train"))
+    ends = [f"box: best ({run.name}/checkpoints/best.ckpt)" for run in (box, other)]
+    assert list(dict.fromkeys(row["trained_on"] for row in rows)) == ends
+
+
+def test_the_images_of_exported_networks_are_compared_as_well(
+    box: Path, tmp_path: Path, cache_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = changed(box, tmp_path / "other", blur={"size": 9})
+    metrics = json.loads((other / "metrics.json").read_text())
+    metrics["data"]["fingerprint"] = "0" * 64
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    files = [tmp_path / f"{name}.safetensors" for name in ("box", "other")]
+    for run, file in zip((box, other), files, strict=True):
+        assert export.main([str(run), "--format=safetensors", f"--output={file}"]) == 0
+    places = (f"paths.output_root={tmp_path}", f"paths.cache_root={cache_root}", "accelerator=cpu")
+    assert evaluate.main([f"run={_listed(files)}", "matrix=true", *places]) == 2
+    assert "have different fingerprints, though their settings are the same" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def _listed(places: list[Path]) -> str:
+    return f"[{','.join(map(str, places))}]"
 
 
 def test_images_that_have_changed_are_refused(box: Path, tmp_path: Path, cache_root: Path) -> None:

@@ -20,6 +20,7 @@ import deblur
 from deblur import restore
 from deblur.errors import UserError
 from deblur.inference import foreign
+from deblur.inference.building import no_more_parameters_than
 from deblur.inference.foreign import ForeignNetwork, load_network
 from deblur.inference.memory import UNKNOWN, free_memory, highest_use
 from deblur.inference.overlapping import restored_in_tiles, tiles_of
@@ -107,6 +108,55 @@ def test_memory_is_the_most_at_once() -> None:
 
     assert highest_use(compute) == 2 * 4000
     assert 0 < free_memory(torch.device("cpu")) != UNKNOWN or not Path("/proc/meminfo").exists()
+
+
+class Attention(nn.Module):
+    """Each pixel attends to some of the image, or to none; besides, there are some planes of its size."""
+
+    def __init__(self, *, attends: bool) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 16, 1)
+        self.attends = attends
+
+    def forward(self, image: Tensor) -> Tensor:
+        planes = self.layer(image)
+        if self.attends:
+            image.flatten() * image.flatten()[::4096, None]  # to a few of them
+        return planes[:, :1]
+
+
+class Descriptor:
+    """What `ForeignNetwork` needs of spandrel's."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.input_channels = model, 1
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return self.model(image)
+
+
+@pytest.mark.parametrize("attends", [False, True])
+def test_the_memory_of_a_large_image_is_extrapolated(attends: bool) -> None:
+    model = Attention(attends=attends)
+    network = ForeignNetwork(Descriptor(model), "net")
+    side = 512
+    with torch.inference_mode():
+        measured = highest_use(lambda: model(torch.zeros(1, 1, side, side)))
+    assert network._use_of(side**2, torch.device("cpu")) == pytest.approx(measured, rel=0.05)
+
+
+def test_buffers_of_gigabytes_are_refused() -> None:
+    class Tables(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for number in range(4):
+                self.register_buffer(f"table_{number}", torch.zeros(2**18), persistent=False)
+
+    with no_more_parameters_than(0, 0, 4 * 2**20):
+        Tables()
+    with pytest.raises(ValueError, match="its buffers take more than 3 MiB"), no_more_parameters_than(0, 0, 3 * 2**20):
+        Tables()
+    Tables()
 
 
 # From here on with spandrel.
@@ -253,6 +303,22 @@ def test_a_small_file_makes_no_network_of_gigabytes(tmp_path: Path) -> None:
     assert "does not fit its network, NAFNet (ValueError: it has more parameters than the file holds)" in refused(
         tmp_path / "hostile.pth"
     )
+
+
+@pytest.mark.slow
+def test_a_small_file_makes_no_tables_of_gigabytes(tmp_path: Path) -> None:
+    """Attention within windows of 64 px: each layer has a table of all pairs of their pixels, of 128 MiB."""
+    pytest.importorskip("spandrel", reason=SPANDREL)
+    from spandrel.architectures.SwinIR import SwinIR
+
+    network = SwinIR(embed_dim=8, depths=[6], num_heads=[2], window_size=2, img_size=2, upscale=1, upsampler="")
+    weights = network.state_dict()
+    for name in [name for name in weights if name.endswith("relative_position_bias_table")]:
+        weights[name] = torch.zeros(127**2, 2)
+        weights[name.replace("bias_table", "index")] = torch.zeros(64**2, 1).long()
+    torch.save(weights, tmp_path / "hostile.pth")
+    said = refused(tmp_path / "hostile.pth")
+    assert "does not fit its network, SwinIR (ValueError: its buffers take more than" in said
 
 
 def test_a_simulation_of_an_unknown_training_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -142,3 +142,18 @@ def test_a_network_is_exported_to_the_hub_and_restores_and_is_evaluated_from_the
     assert measured.returncode == 0, measured.stderr
     summary = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
     assert [*summary["boundaries"]["symmetric"]["restorers"]] == ["net"]
+    exported = python(
+        reader,
+        "-m",
+        "deblur.export",
+        "hf://me/net",
+        "--format=safetensors",
+        f"--output={tmp_path / 'again'}.safetensors",
+    )
+    assert exported.returncode == 0, exported.stderr
+    assert (tmp_path / "again.safetensors").is_file()
+    words = ("weights=hf://me/net", "model.kernel_sizes=[3,1]", "model.widths=[2]", f"paths.output_root={tmp_path}")
+    checked = python(reader, "-m", "deblur.train", *words, "data.max_images=12", "dry_run=true")
+    assert checked.returncode == 0, checked.stderr
+    shown = python(reader, "-c", "from deblur.demo.work import Networks; print(Networks('hf://me/net').choices[0])")
+    assert "net (your own network" in shown.stdout, shown.stderr

@@ -25,6 +25,7 @@ SEARCH = {
     "seed": 0,
     "space": {"optimizer.lr": {"log": [0.001, 0.1]}, "model": {"choice": ["a", "b"]}},
     "common": {},
+    "optuna": "4.5.0",
     "trials": TRIALS,
 }
 

@@ -6,7 +6,7 @@ import pytest
 from run_files import write_table
 
 from deblur.config.search import RANGES
-from deblur.sweeps.sampling import Told, next_settings
+from deblur.sweeps.sampling import Observation, next_settings
 from deblur.sweeps.search import Trial, _TrialFailed, promoted, value_after
 
 SPACE = {
@@ -17,13 +17,13 @@ SPACE = {
 }
 
 
-def drawn(seed: int, count: int) -> list[Told]:
+def drawn(seed: int, count: int) -> list[Observation]:
     """Draw trials whose value is larger the nearer their learning rate is to 1e-3; every fifth one fails."""
-    told: list[Told] = []
+    earlier: list[Observation] = []
     for number in range(count):
-        settings = next_settings(SPACE, seed, told)
-        told.append(Told(settings, None if number % 5 == 4 else -abs(settings["optimizer.lr"] - 1e-3)))
-    return told
+        settings = next_settings(SPACE, seed, earlier)
+        earlier.append(Observation(settings, None if number % 5 == 4 else -abs(settings["optimizer.lr"] - 1e-3)))
+    return earlier
 
 
 def test_settings_depend_on_the_seed_and_the_earlier_trials_alone() -> None:

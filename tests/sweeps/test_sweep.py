@@ -84,6 +84,33 @@ def test_a_sweep_may_go_through_a_setting_of_its_images(tmp_path: Path) -> None:
     assert "data.root" in str(conflict(Sweep(tmp_path, (job(tmp_path, "seed_2", data__root="/b"),))))
 
 
+@pytest.mark.parametrize("key", ["data.folds", "data.color"])
+def test_a_sweep_of_an_earlier_version_has_the_images_that_its_runs_had(tmp_path: Path, key: str) -> None:
+    first = job(tmp_path, "a")
+    with RunFolder(first.folder, first.config.plain()):
+        pass
+    Sweep(tmp_path, (first,)).write_file("first")
+    content = noted(tmp_path)
+    for added in ("data.color", "data.fold", "data.folds"):
+        del content["data"][added]
+    (tmp_path / "sweep.json").write_text(json.dumps(content))
+    asked, before = {"data.folds": (3, "null"), "data.color": ("rgb", "gray")}[key]
+    other = job(tmp_path, "b", **{key.replace(".", "__"): asked})
+    assert f"was made with {key}={before}, and" in str(conflict(Sweep(tmp_path, (other,))))
+    again = Sweep(tmp_path, (job(tmp_path, "b"),))
+    assert conflict(again) is None
+    again.write_file("second")
+    assert noted(tmp_path)["data"][key] == (None if before == "null" else before)
+
+
+def test_a_sweep_that_goes_through_numbers_of_folds_takes_another(tmp_path: Path) -> None:
+    jobs = tuple(job(tmp_path, f"of_{count}", data__folds=count, data__fold=0) for count in (3, 5))
+    with RunFolder(jobs[0].folder, jobs[0].config.plain()):
+        pass
+    Sweep(tmp_path, jobs).write_file("first")
+    assert conflict(Sweep(tmp_path, (*jobs, job(tmp_path, "of_4", data__folds=4, data__fold=0)))) is None
+
+
 def test_another_configuration_in_its_place_is_a_conflict_that_can_be_overwritten(tmp_path: Path) -> None:
     first = job(tmp_path, "a")
     with RunFolder(first.folder, first.config.plain()):

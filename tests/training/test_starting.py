@@ -130,7 +130,7 @@ def test_files_that_hold_no_usable_weights_are_refused(compose: Compose, tmp_pat
     write_weights(tmp_path / "theirs.safetensors", {}, {"name": "x", "settings": {"model": model, "blur": BOX}})
     assert of("nett.safetensors") == (
         f"weights={tmp_path / 'nett.safetensors'} does not exist: give the name of a pretrained network (default, "
-        "defocus, motion or unrolled), a run's folder, a checkpoint, or an exported .safetensors file. "
+        "defocus, motion or unrolled), a run's folder, a checkpoint, an exported .safetensors file, or hf://USER/NAME. "
         f"Did you mean {tmp_path / 'net.safetensors'}?"
     )
     assert of("motio").endswith(" Did you mean motion?")

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from deblur.blur.images import AnyImage
-from deblur.errors import UserError
+from deblur.errors import NoRoomError, UserError, disk_error
 from deblur.files import write_json
 from deblur.reading import read_json
 from deblur.training.loggers.run_logger import HeldBackLogger, Settings
@@ -20,7 +20,14 @@ STORE_FILE: Final = "mlflow.db"
 IMAGES_FOLDER: Final = "mlartifacts"
 RUN_FILE: Final = "mlflow.json"
 SINGLE_RUNS: Final = "single runs"
+CONTINUES: Final = "deblur.continues"
+"""Tag of a longer training: the MLflow run of the shorter one. MLflow changes no parameter of a run."""
+CONTINUED_AS: Final = "deblur.continued_as"
+"""Tag of a training that was made longer: the MLflow run of the longer one."""
+_EPOCHS: Final = "epochs"  # the setting that differs between the two
 _WAIT: Final = 60  # [s] for another process that writes into the store
+_NO_SUCH_RUN: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second one: not even an id
+_FULL_STORE: Final = "database or disk is full"  # SQLite's text
 _MOST_AT_ONCE: Final = 1000  # metrics in a request
 _MOST_SETTINGS: Final = 100  # in a request
 _LONGEST_SETTING: Final = 6000  # characters
@@ -28,7 +35,11 @@ _STATUS: Final = {"done": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
 
 class MLflow(HeldBackLogger):
-    """Records each run as a run of MLflow; those of a sweep are an experiment of its name."""
+    """Records each run as a run of MLflow; those of a sweep are an experiment of its name.
+
+    A run that is resumed continues its MLflow run. One that is made longer, or trained again from its start, begins a
+    new one: MLflow changes neither the parameters nor the numbers of a run.
+    """
 
     def __init__(self, save_dir: str | Path, tracking_uri: str | None = None) -> None:
         """Describe the store.
@@ -62,9 +73,12 @@ class MLflow(HeldBackLogger):
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before its import: it reports its use to a server
         with self._errors_as_user_errors():
             experiment = self._opened_experiment()
-            self._known = self._continued(experiment)
-            if self._run_id is None:
-                self._run_id = self._client.create_run(experiment, run_name=self.place.name).info.run_id
+            earlier = self._run_of_folder(experiment)
+            if earlier is not None and self._continues(earlier, settings):
+                self._run_id = earlier.info.run_id
+                self._client.update_run(self._run_id, status="RUNNING")
+            else:
+                self._run_id = self._begun(experiment, earlier)
                 write_json(self.folder / RUN_FILE, {"run_id": self._run_id})
             self._log_lacking(settings)
         return self._known
@@ -118,9 +132,16 @@ class MLflow(HeldBackLogger):
             return self._experiment_of(name, None)
         root = self.place.root
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f"{STORE_FILE}.lock"):
-            self._client = MlflowClient(f"sqlite:///{(root / STORE_FILE).as_posix()}?timeout={_WAIT}")
-            return self._experiment_of(name, (root / IMAGES_FOLDER / name.replace(" ", "_")).as_uri())
+        lock = root / f"{STORE_FILE}.lock"
+        try:
+            with FileLock(lock, timeout=_WAIT):
+                self._client = MlflowClient(f"sqlite:///{(root / STORE_FILE).as_posix()}?timeout={_WAIT}")
+                return self._experiment_of(name, (root / IMAGES_FOLDER / name.replace(" ", "_")).as_uri())
+        except Timeout:
+            raise UserError(
+                f"Another process has held {lock} for {_WAIT} s, as if it were making the MLflow store: end it, or "
+                "wait, and issue the command again."
+            ) from None
 
     def _experiment_of(self, name: str, images: str | None) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -129,26 +150,48 @@ class MLflow(HeldBackLogger):
         if images is not None and found.artifact_location != images:
             raise UserError(
                 f"{self.place.root / STORE_FILE} keeps the images of its experiment {name} in "
-                f"{found.artifact_location}, not beside it, as if it had been moved: move it back, or give "
+                f"{found.artifact_location}, not in its own folder, as if it had been moved: move it back, or give "
                 "logger.mlflow.tracking_uri=sqlite:///FILE."
             )
         return str(found.experiment_id)
 
-    def _continued(self, experiment: str) -> set[tuple[str, int]]:
-        """Continue the run that the run's folder names, if the store has it; return what it holds."""
+    def _run_of_folder(self, experiment: str) -> Any:
+        """Return the MLflow run that the run's folder names; None if the store does not have it."""
         from mlflow.exceptions import MlflowException
 
         try:
-            run_id = read_json(self.folder / RUN_FILE)["run_id"]
-            found = self._client.get_run(run_id)
-        except (UserError, KeyError, TypeError, MlflowException):
-            return set()
-        if (found.info.experiment_id, found.info.lifecycle_stage) != (experiment, "active"):
-            return set()
-        self._run_id = run_id
-        self._client.update_run(run_id, status="RUNNING")
-        histories = (self._client.get_metric_history(run_id, name) for name in found.data.metrics)
-        return {(metric.key, metric.step) for history in histories for metric in history}
+            found = self._client.get_run(read_json(self.folder / RUN_FILE)["run_id"])
+        except (UserError, KeyError, TypeError):
+            return None
+        except MlflowException as error:
+            if error.error_code not in _NO_SUCH_RUN:
+                raise
+            return None
+        is_there = (found.info.experiment_id, found.info.lifecycle_stage) == (experiment, "active")
+        return found if is_there else None
+
+    def _continues(self, earlier: Any, settings: Settings) -> bool:
+        """Return whether the training continues that of an MLflow run; if it does, its numbers are known then."""
+        stored = earlier.data.params.get(_EPOCHS)
+        if stored is not None and stored != str(settings.get(_EPOCHS)):
+            return False
+        histories = (self._client.get_metric_history(earlier.info.run_id, name) for name in earlier.data.metrics)
+        numbers = {(metric.key, metric.step) for history in histories for metric in history}
+        if numbers and not self.steps:  # from the start again: what it holds is of checkpoints that are lost
+            return False
+        self._known = numbers
+        return True
+
+    def _begun(self, experiment: str, earlier: Any) -> str:
+        """Begin an MLflow run, linked with that of the epochs which are finished already, and return its id."""
+        is_longer = earlier is not None and self.steps > 0
+        tags = {CONTINUES: earlier.info.run_id} if is_longer else None
+        run_id: str = self._client.create_run(experiment, run_name=self.place.name, tags=tags).info.run_id
+        if is_longer:
+            self._client.set_tag(earlier.info.run_id, CONTINUED_AS, run_id)
+        if earlier is not None and earlier.info.status == "RUNNING":  # it was killed
+            self._client.set_terminated(earlier.info.run_id, _STATUS["stopped"])
+        return run_id
 
     def _log_lacking(self, settings: Settings) -> None:
         from mlflow.entities import Param
@@ -166,9 +209,16 @@ class MLflow(HeldBackLogger):
         try:
             yield
         except (MlflowException, SQLAlchemyError) as error:
-            reason = " ".join(str(error).split())[:300].rstrip(".")
-            store = self._given or self.place.root / STORE_FILE
-            raise UserError(
-                f"The MLflow store {store} cannot be used ({reason}): make it usable and resume the run, or leave out "
-                "logger=mlflow."
-            ) from error
+            kind = NoRoomError if _FULL_STORE in str(error) else UserError
+            raise kind(self._sentence(error)) from error
+        except OSError as error:
+            if self.is_of_run(error):
+                raise
+            raise disk_error(error, self._sentence(error)) from error
+
+    def _sentence(self, error: Exception) -> str:
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        return (
+            f"The MLflow store {self._given or self.place.root / STORE_FILE} cannot be used ({reason}): make it usable "
+            "and resume the run, or leave out logger=mlflow."
+        )

@@ -1,5 +1,6 @@
 """What a training asks of its loggers, and what those have in common that follow its checkpoints."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -181,6 +182,10 @@ class HeldBackLogger(RunLogger):
         """End the record without what was held back, which a resumed run logs again."""
         with suppress(Exception):  # it must not hide why the run ends
             self.end("stopped" if is_stopped else "failed")
+
+    def is_of_run(self, error: OSError) -> bool:
+        """Return whether an error of the system is about a file of the run, which the training reports."""
+        return isinstance(error.filename, str | bytes) and self.folder in Path(os.fsdecode(error.filename)).parents
 
     @abstractmethod
     def open(self, settings: Settings) -> set[tuple[str, int]]:
