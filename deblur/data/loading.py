@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import cv2
+from torch import OutOfMemoryError
 from torch.utils.data import DataLoader
 
 from deblur.data.datasets import Sample
@@ -161,6 +162,11 @@ def _certain(error: BaseException, num_workers: int) -> str | None:
         return _full_shared_memory(num_workers)
     if (dead := _DEAD.search(text)) and dead[1]:
         return _full_shared_memory(num_workers) if dead[1] == "Bus error" else _unexpected_end(num_workers, dead[1])
+    if kind == OutOfMemoryError.__name__:
+        return (
+            "The memory of the GPU does not suffice: take a smaller data.batch_size or data.patch_size, for validation "
+            "and test a smaller data.eval_batch_size or data.eval_crop, or end other programs that use the GPU."
+        )
     if kind == MemoryError.__name__ or (caught and os.strerror(errno.ENOMEM) in text):
         return "The memory does not suffice: take smaller images, a smaller data.batch_size or data.eval_batch_size" + (
             f", or fewer loader processes than data.num_workers={num_workers}." if num_workers else "."

@@ -51,6 +51,12 @@ def test_a_batch_that_is_not_handed_over_ends_the_waiting(reason: str, sentence:
         list(loader)
 
 
+def test_a_gpu_without_enough_memory_is_a_sentence() -> None:
+    said = r"memory of the GPU does not suffice: take a smaller data\.batch_size"
+    with pytest.raises(UserError, match=said), loader_errors_as_user_errors(0):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
 def test_other_errors_are_left_alone() -> None:
     with pytest.raises(OSError, match="No space left"), loader_errors_as_user_errors(2):
         raise OSError(28, "No space left on device")  # such as of the disk that checkpoints are written to
