@@ -58,8 +58,9 @@ def test_a_training_removes_blur_and_no_step_waits_for_the_gpu(
     assert workplace.gain() > 0.3
 
 
-def test_a_compiled_network_trains_and_its_checkpoint_loads_plainly(workplace: WorkplaceOnGPU) -> None:
-    assert workplace.train(*ON_GPU, *SMALL, "model.compile=true") == 0
+@pytest.mark.parametrize("way", ["true", "reduce-overhead"])
+def test_a_compiled_network_trains_and_its_checkpoint_loads_plainly(workplace: WorkplaceOnGPU, way: str) -> None:
+    assert workplace.train(*ON_GPU, *SMALL, f"model.compile={way}") == 0
     assert workplace.gain() > 0.1
     (best,) = workplace.root.rglob("best.ckpt")
     DeblurModule.load_from_checkpoint(best, weights_only=True)
