@@ -1,14 +1,20 @@
 """Settings of what a device does besides a network's usual steps, and what does not fit them; imports no torch."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deblur.choices import CUDA_GRAPHS
 from deblur.config.schema import TrainConfig
 from deblur.config.sections import shown
 from deblur.errors import UserError
 
+if TYPE_CHECKING:
+    from deblur.blur import Degradation
+
 _UNROLLED: Final = "deblur.models.Unrolled"
 _WITHOUT_GRAPHS: Final = ("cpu", "mps")  # accelerators; what `auto` is on a machine, the training finds out
+
+DEGRADING: Final = ("data.degrade_on=device", "data.degrade_on=cpu")
+"""The setting, and what to take instead."""
 
 
 def refuse_unfit_compile(train: TrainConfig) -> None:
@@ -44,3 +50,18 @@ def refuse_unfit_compile(train: TrainConfig) -> None:
             f"{start} does not fit trainer.accumulate_grad_batches={shown(accumulated)}: a graph overwrites the "
             "gradients of the step before. Give model.compile=true, or a larger data.batch_size."
         )
+
+
+def refuse_unfit_degrading(train: TrainConfig, degradation: "Degradation | None") -> None:
+    """Refuse a blur that is not computed on the device.
+
+    Args:
+        train: the configuration.
+        degradation: its blur; None for a kernel in a file, which is looked at when it is read.
+
+    Raises:
+        UserError: if that is so.
+    """
+    if train.data.degrade_on == "device" and degradation is not None:
+        is_unrolled = train.model.target == _UNROLLED
+        degradation.require_tensors(*DEGRADING, noise_is_known=is_unrolled)

@@ -142,6 +142,7 @@ class DataSettings(Section):
     num_workers: int = Field(ge=0)
     color: DataColor = "gray"
     boundary: Literal["symmetric", "valid", "circular"] = "symmetric"
+    degrade_on: Literal["cpu", "device"] = "cpu"
     cache_memory: Number = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @property

@@ -17,6 +17,7 @@ from deblur.choices import CUDA_GRAPHS
 from deblur.config import TrainConfig, build
 from deblur.config.chosen import build_loss, build_metrics
 from deblur.config.identity import config_without_paths
+from deblur.config.on_device import DEGRADING
 from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import LIBRARIES
 from deblur.data.datamodule import DeblurDataModule, build_data_module
@@ -66,6 +67,8 @@ def build_parts(config: TrainConfig) -> Parts:
     network = build_network(config.model, trusted)
     _refuse_other_channels(network, config)
     _refuse_graphs(network, config)
+    if config.data.degrade_on == "device":  # of a kernel in a file or a custom network, `check` did not know
+        degradation.require_tensors(*DEGRADING, noise_is_known=traits_of(network).takes_kernel)
     refuse_unfit_output(network, partial(build_network, config.model, trusted), config.data)
     optimizer = build_optimizer(config.optimizer, network, trusted)
     if config.scheduler is not None:  # the module builds it when the number of steps is known: this one is a trial

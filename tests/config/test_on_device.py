@@ -4,6 +4,7 @@ import pytest
 from checking import Change, refusal
 
 from deblur.config import check
+from deblur.config.identity import config_hash, data_settings
 
 GRAPHS = "model.compile=reduce-overhead"
 
@@ -34,6 +35,42 @@ def test_cuda_graphs_are_refused_where_they_cannot_be(
     changed: Change, groups: str, overrides: list[str], sentence: str
 ) -> None:
     assert sentence in refusal(changed(groups, *overrides))
+
+
+@pytest.mark.parametrize(
+    ("groups", "override", "sentence"),
+    [
+        ("blur=box", "blur.jpeg_quality=[75,95]", "data.degrade_on=device has no JPEG, which the processor compresses"),
+        (
+            "blur=varying",
+            "seed=0",
+            "data.degrade_on=device needs one kernel for the whole image, and with blur=varying",
+        ),
+        ("blur=mixed", "blur.families.varying.weight=1", "data.degrade_on=device needs one kernel for the whole image"),
+        (
+            "model=unrolled blur=mixed blur/camera=photo",
+            "seed=0",
+            "does not fit a network that takes the noise of each",
+        ),
+        ("blur=box", "data.degrade_on=gpu", "data.degrade_on=gpu is not allowed: give cpu or device."),
+    ],
+)
+def test_blurs_that_the_device_does_not_compute_are_refused(
+    changed: Change, groups: str, override: str, sentence: str
+) -> None:
+    assert sentence in refusal(changed(groups, "data.degrade_on=device", override))
+
+
+@pytest.mark.parametrize("groups", ["blur=mixed blur/camera=photo", "model=unrolled blur=mixed"])
+def test_other_blurs_are_computed_on_the_device(changed: Change, groups: str) -> None:
+    assert check(changed(groups, "data.degrade_on=device")).data.degrade_on == "device"
+
+
+def test_where_images_are_degraded_is_part_of_a_run_but_not_of_its_test_images(changed: Change) -> None:
+    plain, there = (check(changed("blur=box", f"data.degrade_on={where}")).plain() for where in ("cpu", "device"))
+    before = {**plain, "data": {key: value for key, value in plain["data"].items() if key != "degrade_on"}}
+    assert config_hash(before) == config_hash(plain) != config_hash(there)
+    assert data_settings(plain) == data_settings(there)
 
 
 def test_of_a_custom_class_it_is_checked_as_well(changed: Change) -> None:

@@ -15,12 +15,17 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from noise_images import Noise
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from deblur.blur import Motion
+from deblur.blur.images import Crop
 from deblur.config import schema
 from deblur.config.keys import option_settings, options
+from deblur.data.device_blur import WindowDataset, degraded
+from deblur.data.patches import collate_patches
 from deblur.inference.gating import pretrained_gate
 from deblur.losses import LOSSES
 from deblur.metrics import METRICS
@@ -182,6 +187,17 @@ def test_a_validation_step_does_not_wait(metric: str, channels: int) -> None:
     batch = batch_of(module, 0, LARGEST_MIN_SIDE)
     with torch.no_grad():
         assert waits_of(lambda: module.validation_step(batch)) == []
+
+
+@pytest.mark.parametrize("camera", [None, {"linear": True, "shot_noise": [0, 0.01], "exposure": [0.5, 2]}])
+def test_blurring_a_batch_does_not_wait(camera: Mapping[str, Any] | None) -> None:
+    images = Noise(count=2)
+    blur = Motion([3, 9], [0, 180], noise_sigma=[0, 3], camera=camera)
+    settings: Mapping[str, Any] = {"patch_size": 16, "patches_per_image": 2, "flips": True, "memory_limit": 0}
+    dataset = WindowDataset(images, images, range(2), blur, seed=0, crop=Crop(), context=3, **settings)
+    batch = collate_patches(dataset.__getitems__([(0, 0), (0, 1)]))
+    there = {name: values.to("meta") for name, values in batch.items()}
+    assert waits_of(lambda: degraded(there, linear=camera is not None)) == []
 
 
 def test_a_gate_does_not_wait() -> None:
