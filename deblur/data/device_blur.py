@@ -17,7 +17,7 @@ from torch import Tensor
 from deblur.blur import exposed
 from deblur.blur.camera import WHITE, sensor_noise
 from deblur.blur.degradation import Sampled, encoded_noise
-from deblur.blur.images import AnyImage, padded, planes_of
+from deblur.blur.images import padded, planes_of
 from deblur.blur.kernels import Psf
 from deblur.config.on_device import DEGRADING
 from deblur.data.patches import EpochAndIndex, Patches, TrainingDataset, drawn_noise
@@ -61,17 +61,21 @@ class WindowDataset(TrainingDataset):
               `shot_noise` and `read_noise` (N,);
             - with known kernels, `psf` and `noise_sigma` as in the base class.
         """
-        drawn = [self._source(*position) for position in positions]
-        made = [self._windows(*position, *each) for position, each in zip(positions, drawn, strict=True)]
+        made: list[Patches] = []
+        samples: list[Sampled] = []
+        for position in positions:
+            sampled, windows = self._windows(*position)
+            samples.append(sampled)
+            made.append(windows)
         known: Patches = {}
         if self.known_kernels:
-            samples = [sampled for sampled, *_ in drawn]
             kernels = [sampled.psf for sampled in samples if sampled.psf is not None]
             known = self._known(kernels, [drawn_noise(sampled) for sampled in samples])
-        return {name: np.concatenate([each[name] for each in made]) for name in made[0]} | known
+        return {**{name: np.concatenate([each[name] for each in made]) for name in made[0]}, **known}
 
-    def _windows(self, epoch: int, index: int, sampled: Sampled, sharp: AnyImage, given: AnyImage) -> Patches:
-        """Return what one image contributes to a batch; the first axis is that of its patches, or of length 1."""
+    def _windows(self, epoch: int, index: int) -> tuple[Sampled, Patches]:
+        """Return what is drawn for an image, and what it adds to a batch, by patch or with a first axis of length 1."""
+        sampled, sharp, given = self._source(epoch, index)
         left_right, top_bottom = self._mirror(epoch, index)
         turn = (slice(None, None, -1 if top_bottom else 1), slice(None, None, -1 if left_right else 1))
         crop, context, reach = self.crop, self.context, self.degradation.reach
@@ -118,7 +122,7 @@ class WindowDataset(TrainingDataset):
                 made["sensor_noise"] = noise(sensor_noise, camera.has_noise)
                 made["shot_noise"] = np.array([camera.shot_noise], np.float32)
                 made["read_noise"] = np.array([camera.read_noise], np.float32)
-        return made
+        return sampled, made
 
     def _kernel(self, psf: Psf | None) -> NDArray[np.float32]:
         """Return a kernel as a correlation needs it, with zeros up to the largest size, (1, height, width)."""

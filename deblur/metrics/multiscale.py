@@ -33,14 +33,15 @@ def multiscale_ssim(restored: Tensor, sharp: Tensor) -> Tensor:
         (N,) from 0 to 1.
     """
     taps = gaussian_taps()
-    planes = [images.flatten(0, 1) for images in (restored, sharp)]
+    first, second = restored.flatten(0, 1), sharp.flatten(0, 1)
     *finer, coarsest = SSIM_EXPONENTS
-    product = torch.ones_like(planes[0][:, 0, 0])
+    product = torch.ones_like(first[:, 0, 0])
     for exponent in finer:
-        _, contrast = local_parts(*planes, taps)
+        _, contrast = local_parts(first, second, taps)
         product = product * contrast.mean(dim=(-2, -1)).relu() ** exponent
-        planes = [F.avg_pool2d(plane[:, None], 2)[:, 0] for plane in planes]
-    luminance, contrast = local_parts(*(F.pad(plane, [SSIM_RADIUS] * 4, mode="reflect") for plane in planes), taps)
+        first, second = (F.avg_pool2d(planes[:, None], 2)[:, 0] for planes in (first, second))
+    first, second = (F.pad(planes, [SSIM_RADIUS] * 4, mode="reflect") for planes in (first, second))
+    luminance, contrast = local_parts(first, second, taps)
     product = product * (luminance * contrast).mean(dim=(-2, -1)).relu() ** coarsest
     return product.reshape(sharp.shape[:2]).mean(dim=1)
 
