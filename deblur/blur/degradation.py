@@ -169,9 +169,7 @@ class Degradation(ABC):
                 would have to be estimated on the blurred image.
         """
         if self.jpeg_quality is not None:
-            raise UserError(
-                f"{needed_by} has no JPEG, which the processor compresses: take blur.jpeg_quality=null, or {instead}."
-            )
+            raise UserError(f"{needed_by} has no JPEG compression: take blur.jpeg_quality=null, or {instead}.")
         self.require_one_kernel(needed_by, instead)
         if self._is_custom:
             raise UserError(

@@ -129,6 +129,9 @@ class DeblurModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Compile the network if asked for; its weights keep their names, so checkpoints load plainly."""
+        if self._compile:
+            # torch compiles a piece of code eight times in a process at most, which the runs of a sweep would use up.
+            torch.compiler.reset()
         if self._compile == CUDA_GRAPHS:
             # In training alone: whole images have many shapes, and each would be recorded.
             self._recorded = torch.compile(self.network.forward, mode=CUDA_GRAPHS, dynamic=False)

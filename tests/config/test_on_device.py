@@ -40,7 +40,7 @@ def test_cuda_graphs_are_refused_where_they_cannot_be(
 @pytest.mark.parametrize(
     ("groups", "override", "sentence"),
     [
-        ("blur=box", "blur.jpeg_quality=[75,95]", "data.degrade_on=device has no JPEG, which the processor compresses"),
+        ("blur=box", "blur.jpeg_quality=[75,95]", "data.degrade_on=device has no JPEG compression: take"),
         (
             "blur=varying",
             "seed=0",

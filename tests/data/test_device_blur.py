@@ -193,7 +193,7 @@ class OwnWay(Box):
 @pytest.mark.parametrize(
     ("blur", "changes", "sentence"),
     [
-        (Box(3, jpeg_quality=80), {}, "data.degrade_on=device has no JPEG, which the processor compresses"),
+        (Box(3, jpeg_quality=80), {}, "data.degrade_on=device has no JPEG compression: take"),
         (Varying(5, 1, 1), {}, "data.degrade_on=device needs one kernel for the whole image"),
         (OwnWay(3), {}, "OwnWay has a method sample or apply of its own: take data.degrade_on=cpu"),
         (Box(3, camera={"linear": True}), {"known_kernels": True}, "does not fit a network that takes the noise"),
