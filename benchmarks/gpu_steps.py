@@ -131,8 +131,10 @@ class BareTraining:
             fused=True,
             memory_format=setting.memory_format,
         )
-        if setting.compiled:
-            network.compile(mode=None if setting.compiled is True else setting.compiled, dynamic=False)
+        if setting.compiled is True:
+            network.compile()
+        elif setting.compiled:
+            network.compile(mode=setting.compiled, dynamic=False)
         self._batch = {name: values.to(device) for name, values in random_batch(network.halo).items()}
         self._setting = setting
         self._device = device
