@@ -70,7 +70,11 @@ class Colors(Noise):
 
 
 def both_ways(
-    blur: Degradation, boundary: Any = "symmetric", images: Noise | None = None, **changes: Any
+    blur: Degradation,
+    boundary: Any = "symmetric",
+    images: Noise | None = None,
+    inputs: Noise | None = None,
+    **changes: Any,
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Return a batch as the processor blurs it, and as tensors do."""
     there = images or Noise(count=3, growth=4)
@@ -86,7 +90,7 @@ def both_ways(
     } | changes
     positions = [(epoch, index) for epoch in (0, 1) for index in range(3)]
     made = [
-        collate_patches(kind(there, there, range(3), **settings).__getitems__(positions))
+        collate_patches(kind(there, inputs or there, range(3), **settings).__getitems__(positions))
         for kind in (TrainingDataset, WindowDataset)
     ]
     expected = {name: as_float(values) for name, values in made[0].items()}
@@ -147,6 +151,14 @@ def test_a_kernel_in_a_file_with_jpeg_is_refused_before_images_are_read(
 
 def test_a_kernel_larger_than_the_image() -> None:
     assert_equal_but_for_rounding(*both_ways(Gaussian(9), images=Noise(count=3, shape=(20, 17)), patch_size=12))
+
+
+def test_given_blurred_images_are_blurred_further() -> None:
+    sharp, given = Noise(count=3, growth=4), Noise(count=3, growth=4)
+    given._images = [image[::-1].copy() for image in given._images]
+    expected, found = both_ways(WIDE, "valid", sharp, given)
+    assert_equal_but_for_rounding(expected, found)
+    assert not torch.equal(expected["blurred"], both_ways(WIDE, "valid", sharp)[0]["blurred"])
 
 
 def test_known_kernels_come_with_their_patches() -> None:
