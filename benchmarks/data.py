@@ -114,14 +114,14 @@ def waiting(root: Path, device: Device, names: Sequence[str], steps: int, worker
 
 def stepper(network: SRCNN, data: DeblurDataModule, device: Device) -> Callable[[Any], None]:
     """Return what makes one step of a training with a batch."""
-    kind = {"gpu": "cuda"}.get(device.accelerator, device.accelerator)
-    loop = BareLoop(network, kind, bfloat16=device.precision == "bf16-mixed")
+    place = device.place
+    loop = BareLoop(network, place, bfloat16=device.precision == "bf16-mixed")
 
     def step(batch: Any) -> None:
-        moved = {key: value.to(kind, non_blocking=True) for key, value in batch.items()}
+        moved = {key: value.to(place, non_blocking=True) for key, value in batch.items()}
         loop.step(data.on_after_batch_transfer(moved, 0))
-        if kind == "cuda":
-            torch.cuda.synchronize()  # or the wait for the device would count as one for data
+        if place.type == "cuda":
+            torch.cuda.synchronize(place)  # or the wait for the device would count as one for data
 
     return step
 

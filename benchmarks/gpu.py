@@ -38,6 +38,7 @@ SETTINGS = (
     Setting("bf16, contiguous", "bf16-mixed", channels_last=False),
     Setting("bf16, cudnn.benchmark", "bf16-mixed", benchmark=True),
     Setting("bf16, compiled", "bf16-mixed", compiled=True),
+    Setting("bf16, CUDA graphs", "bf16-mixed", compiled="reduce-overhead"),
 )
 WORKERS = (0, 2, 4)
 AT_A_TIME = (1, 2, 4)

@@ -26,7 +26,7 @@ class Setting:
         precision: Lightning's name.
         tf32: whether products of float32 may round their factors to TF32.
         channels_last: the layout of the weights.
-        compiled: whether torch.compile has the network.
+        compiled: whether torch.compile has the network, or `reduce-overhead` for its mode with CUDA graphs.
         benchmark: whether cuDNN tries its algorithms first.
     """
 
@@ -34,7 +34,7 @@ class Setting:
     precision: str
     tf32: bool = False
     channels_last: bool = True
-    compiled: bool = False
+    compiled: bool | str = False
     benchmark: bool = False
 
     @property
@@ -131,8 +131,10 @@ class BareTraining:
             fused=True,
             memory_format=setting.memory_format,
         )
-        if setting.compiled:
+        if setting.compiled is True:
             network.compile()
+        elif setting.compiled:
+            network.compile(mode=setting.compiled, dynamic=False)
         self._batch = {name: values.to(device) for name, values in random_batch(network.halo).items()}
         self._setting = setting
         self._device = device

@@ -27,6 +27,9 @@ def listed(choices: Any) -> str:
     return listed_names(map(str, get_args(choices)))
 
 
+CUDA_GRAPHS: Final = "reduce-overhead"  # of model.compile: torch's name of the mode that records CUDA graphs
+
+
 def listed_names(names: Iterable[str]) -> str:
     """Return names as text: `a, b or c`."""
     *others, last = names

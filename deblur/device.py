@@ -29,6 +29,12 @@ class Device:
     threads: int  # torch's threads on the CPU
     devices: int | str | list[int]  # number, or indices
 
+    @property
+    def place(self) -> torch.device:
+        """Return torch's name of the device; of one GPU of several, with its index."""
+        kind = {"gpu": "cuda"}.get(self.accelerator, self.accelerator)
+        return torch.device(kind, self.devices[0]) if isinstance(self.devices, list) else torch.device(kind)
+
 
 class AskedDevice(Protocol):
     """What a run asks for, in Lightning's words, such as the checked group `trainer`; `auto` is not resolved yet."""

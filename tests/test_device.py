@@ -31,13 +31,14 @@ def test_runs_at_a_time_share_the_gpus_evenly() -> None:
         assert [one.name for one in (first, second)] == ["number 0", "number 1"]
         assert [one.precision for one in (first, second)] == ["32-true", "bf16-mixed"]
         assert not first.deterministic
+        assert [one.place for one in (first, second)] == [torch.device("cuda", 0), torch.device("cuda", 1)]
 
 
 def test_runs_at_a_time_share_the_only_gpu(pretend: pytest.MonkeyPatch) -> None:
     pretend.setattr(torch.cuda, "device_count", lambda: 1)
     with taken_device(AUTO) as first, taken_device(AUTO) as second:
         assert first == second
-        assert (first.accelerator, first.devices) == ("gpu", 1)
+        assert (first.accelerator, first.devices, first.place) == ("gpu", 1, torch.device("cuda"))
 
 
 def test_float32_means_float32_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:

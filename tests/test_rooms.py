@@ -13,7 +13,7 @@ FLOORS = (
     ("text",),
     ("errors",),
     ("choices", "files", "luma", "mirroring", "processes", "srgb", "streams"),
-    ("reading",),
+    ("light", "reading"),
     ("console", "gpus"),
     ("announcing", "cli", "device"),
     ("blur",),

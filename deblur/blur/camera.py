@@ -107,6 +107,11 @@ class DrawnCamera:
     read_noise: float
 
     @property
+    def has_noise(self) -> bool:
+        """Whether the sensor adds noise."""
+        return self.shot_noise > 0 or self.read_noise > 0
+
+    @property
     def columns(self) -> dict[str, float]:
         """What was drawn, as columns of a table."""
         return {name: getattr(self, name) for name in CAMERA_PARAMETERS}
@@ -137,16 +142,14 @@ class DrawnCamera:
         Returns:
             Gray levels, not rounded.
         """
-        has_noise = self.shot_noise > 0 or self.read_noise > 0
-        if has_noise:
-            rng = np.random.default_rng([seed, _NOISE_STREAM])
+        if self.has_noise:
             deviation = np.maximum(light, 0)
             deviation *= np.float32(self.shot_noise * WHITE)
             deviation += np.float32((self.read_noise * WHITE) ** 2)
             np.sqrt(deviation, out=deviation)
-            deviation *= rng.standard_normal(light.shape, dtype=np.float32)
+            deviation *= sensor_noise(seed, light.shape)
             light += deviation
-        if has_noise or self.exposure * self.highlights > 1:  # else nothing is clipped, and the last bit is kept
+        if self.has_noise or self.exposure * self.highlights > 1:  # else nothing is clipped, and the last bit is kept
             light.clip(0, WHITE, out=light)
         return _encoded_levels(light) if self.linear else light
 
@@ -224,8 +227,12 @@ class Camera:
     @property
     def is_fixed(self) -> bool:
         """Whether an image is taken in the same way each time."""
-        has_noise = any(self.intervals[name].high > 0 for name in ("shot_noise", "read_noise"))
-        return self._draws_nothing and not has_noise
+        return self._draws_nothing and not self.has_noise
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether the sensor can add noise."""
+        return any(self.intervals[name].high > 0 for name in ("shot_noise", "read_noise"))
 
     @property
     def space(self) -> Space:
@@ -249,6 +256,16 @@ class Camera:
 
     def _camera_of(self, values: Mapping[str, float]) -> DrawnCamera:
         return DrawnCamera(linear=self.linear, saturation=self.saturation, **values)
+
+
+def sensor_noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Draw the noise of a sensor before it is scaled, of standard deviation 1.
+
+    Args:
+        seed: Of the noise of a plane.
+        shape: Of the plane.
+    """
+    return np.random.default_rng([seed, _NOISE_STREAM]).standard_normal(shape, dtype=np.float32)
 
 
 @cache

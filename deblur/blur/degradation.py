@@ -156,11 +156,42 @@ class Degradation(ABC):
                 f"the image: take another blur, or {instead}."
             )
 
+    def require_tensors(self, needed_by: str, instead: str, *, noise_is_known: bool = False) -> None:
+        """Refuse a degradation that `deblur.data.device_blur` does not compute.
+
+        Args:
+            needed_by: What needs that, to begin a sentence.
+            instead: What to do instead.
+            noise_is_known: Whether the network takes the noise of each image.
+
+        Raises:
+            UserError: It compresses, varies over the image, or is of a custom class with its own way; or the noise
+                would have to be estimated on the blurred image.
+        """
+        if self.jpeg_quality is not None:
+            raise UserError(f"{needed_by} has no JPEG compression: take blur.jpeg_quality=null, or {instead}.")
+        self.require_one_kernel(needed_by, instead)
+        if self._is_custom:
+            raise UserError(
+                f"{needed_by} computes the blurs of this program, and {type(self).__name__} has a method sample or "
+                f"apply of its own: take {instead}."
+            )
+        if noise_is_known and self.camera is not None:
+            raise UserError(
+                f"{needed_by} does not fit a network that takes the noise of each image, which with a camera is "
+                f"estimated on the blurred image: take blur/camera=none, or {instead}."
+            )
+
+    @property
+    def _is_custom(self) -> bool:
+        """Whether a custom class may draw or compute anything."""
+        return type(self).sample is not Degradation.sample or type(self).apply is not Degradation.apply
+
     @property
     def is_fixed(self) -> bool:
         """Whether nothing is drawn: an image is degraded in the same way each time."""
-        if type(self).sample is not Degradation.sample or type(self).apply is not Degradation.apply:
-            return False  # a custom class may draw anything there
+        if self._is_custom:
+            return False
         is_compression_fixed = self.jpeg_quality is None or self.jpeg_quality.is_fixed
         is_camera_fixed = self.camera is None or self.camera.is_fixed
         return self.fixed_kernel is not None and self.noise_sigma.high == 0 and is_compression_fixed and is_camera_fixed
@@ -226,8 +257,7 @@ class Degradation(ABC):
         if camera is not None:
             result = camera.developed(result, noise_seed)
         if sampled.noise_sigma > 0:
-            noise = np.random.default_rng(noise_seed).standard_normal(plane.shape, dtype=np.float32)
-            result += noise * np.float32(sampled.noise_sigma)
+            result += encoded_noise(noise_seed, plane.shape) * np.float32(sampled.noise_sigma)
         np.rint(result, out=result)  # in place: at this size, new arrays cost more than the arithmetic
         return result.clip(0, 255, out=result).astype(np.uint8)
 
@@ -272,6 +302,11 @@ def exposed(image: NDArray[np.uint8], degradation: Degradation, sampled: Sampled
     """
     camera = degradation.camera_of(sampled)
     return image if camera is None else camera.exposed(image)
+
+
+def encoded_noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Draw the noise of a plane's encoded values before it is scaled, of standard deviation 1."""
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
 class ParametricBlur(Degradation):

@@ -19,6 +19,7 @@ from deblur.config import schema
 from deblur.config.build import find_class, path_arguments, refuse_by_name
 from deblur.config.chosen import refuse_unknown_names, refuse_unmeasured_monitors
 from deblur.config.keys import COMMANDS, NEAR, TEXT_KEYS, did_you_mean, nearest, options, question
+from deblur.config.on_device import refuse_unfit_compile, refuse_unfit_degrading
 from deblur.config.schema import TrainConfig
 from deblur.config.search import RANGES, Search, leaves, refuse_unsearchable
 from deblur.config.sections import OpenTarget, Section, Target, allowed, shown
@@ -82,6 +83,8 @@ def check(cfg: DictConfig | Mapping[str, Any], *, for_training: bool = True, sto
         if train.model.target == _UNROLLED:
             train.model = _with_light(_with_boundary(train.model, train.data), degradation)
         _refuse_too_few_images(train.data)
+        refuse_unfit_compile(train)
+        refuse_unfit_degrading(train, degradation)
         refuse_unmeasured_monitors(train)
     clipped = train.trainer.arguments().get("gradient_clip_val")
     if train.trainer.precision == "16-mixed" and clipped and train.optimizer.arguments().get("fused"):

@@ -37,6 +37,7 @@ DEVICES = "trainer.devices"
 _AS_BEFORE: Mapping[str, Sequence[Any]] = {
     "blur.camera": (None,),
     "data.color": ("gray",),
+    "data.degrade_on": ("cpu",),
     "data.fold": (None,),
     "data.folds": (None,),
     "data.fresh": (False,),
@@ -56,6 +57,7 @@ _OF_TRAINING = frozenset(
     for key in (
         "batch_size",
         "cache_memory",
+        "degrade_on",
         "eval_batch_size",
         "flips",
         "fresh",

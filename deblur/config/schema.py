@@ -43,6 +43,7 @@ Channels = Annotated[
     BeforeValidator(_whole),
     Field(description="1 with data.color=gray, 3 with data.color=rgb, or null for what fits"),
 ]
+Compile = Annotated[bool | Literal["reduce-overhead"], Field(description="true, false or reduce-overhead")]
 PositiveInt = Annotated[int, Field(ge=1)]
 Odd = Annotated[int, BeforeValidator(_odd)]
 
@@ -58,7 +59,7 @@ class _Chain(Target):
         None, description="a list of positive whole numbers, one for each of model.kernel_sizes, or null for 1"
     )
     dropout: Number = Field(ge=0, lt=1)
-    compile: bool = False
+    compile: Compile = False
     cpu_ops: Literal["auto", "torch"] = "auto"
     channels: Channels = None
 
@@ -90,7 +91,7 @@ class ResNet(Target):
     width: int = Field(ge=1)
     unshuffle: int = Field(ge=1)
     end_kernel_size: Odd = Field(description="an odd whole number from 1 up")
-    compile: bool = False
+    compile: Compile = False
     cpu_ops: Literal["auto", "torch"] = "auto"
     channels: Channels = None
 
@@ -104,7 +105,7 @@ class Unrolled(Target):
     kernel_error: Number = Field(0.0, ge=0, le=1)
     boundary: Literal["unknown", "circular"] | None = None
     linear_light: bool | None = None
-    compile: bool = False
+    compile: Compile = False
     channels: Channels = None
 
 
@@ -141,6 +142,7 @@ class DataSettings(Section):
     num_workers: int = Field(ge=0)
     color: DataColor = "gray"
     boundary: Literal["symmetric", "valid", "circular"] = "symmetric"
+    degrade_on: Literal["cpu", "device"] = "cpu"
     cache_memory: Number = Field(1.0, ge=0, allow_inf_nan=False, description="a number from 0 up [GiB]")
 
     @property

@@ -26,6 +26,7 @@ from deblur.data.datasets import (
     batches_of_one_shape,
     collate_images,
 )
+from deblur.data.device_blur import WINDOWS, WindowDataset, degraded
 from deblur.data.loading import ImageLoader, single_thread_opencv, start_loader_process
 from deblur.data.pairs import open_images
 from deblur.data.patches import EpochSampler, TrainingDataset, collate_patches
@@ -43,7 +44,7 @@ class DeblurDataModule(L.LightningDataModule):
     """Batches {blurred, sharp} for training and {blurred, sharp, name, degradation} for evaluation.
 
     The loaders give uint8, which is cheap to move; on the device the images become float32 in [0, 1], (N, 1, H, W), or
-    (N, 3, H, W) with `data.color=rgb`.
+    (N, 3, H, W) with `data.color=rgb`. With `data.degrade_on=device`, training images are blurred there as well.
 
     Which images there are and which split each of them belongs to depends on the files and the seed alone. Images too
     small for one training, its patches or what its blur leaves within a valid boundary, are left out of that training.
@@ -200,7 +201,8 @@ class DeblurDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return batches of training patches; an epoch's order is that of the sampler's epoch at its first batch."""
         patch_size, patches_per_image = self._settings.patch_size, self._settings.patches_per_image
-        dataset = TrainingDataset(
+        kind = WindowDataset if self._settings.degrade_on == "device" else TrainingDataset
+        dataset = kind(
             self.images,
             self.inputs,
             self.splits.train,
@@ -249,7 +251,9 @@ class DeblurDataModule(L.LightningDataModule):
         return ImageLoader(dataset, batch_sampler=mine, collate_fn=collate_images, **self._loading())
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:  # noqa: ARG002
-        """Turn uint8 images into float32 in [0, 1], on the device."""
+        """Turn uint8 images into float32 in [0, 1], on the device, after blurring them there if that is set."""
+        if WINDOWS in batch:
+            batch = degraded(batch, linear=self.space.linear)
         return {key: as_float(value) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
 
     @property

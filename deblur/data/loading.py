@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import cv2
+from torch import OutOfMemoryError
 from torch.utils.data import DataLoader
 
 from deblur.data.datasets import Sample
@@ -22,7 +23,6 @@ from deblur.errors import UserError, too_many_files
 from deblur.processes import end_with_parent
 
 _NO_ROOM: Final = "No space left on device"  # torch's text for a full shared memory
-_NO_MEMORY: Final = (MemoryError.__name__, "OutOfMemoryError")  # the second one: of a GPU
 _NO_MEMORY_OF_TORCH: Final = "DefaultCPUAllocator: "
 _DEAD: Final = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) (?:is killed by signal: ([^.]+)|exited)")
 _CODE: Final = re.compile(r"exited unexpectedly with exit code (\d+)")
@@ -163,7 +163,12 @@ def _certain(error: BaseException, num_workers: int) -> str | None:
         return _full_shared_memory(num_workers)
     if (dead := _DEAD.search(text)) and dead[1]:
         return _full_shared_memory(num_workers) if dead[1] == "Bus error" else _unexpected_end(num_workers, dead[1])
-    lacks_memory = kind in _NO_MEMORY or _NO_MEMORY_OF_TORCH in text
+    if kind == OutOfMemoryError.__name__:
+        return (
+            "The memory of the GPU does not suffice: take a smaller data.batch_size or data.patch_size, for validation "
+            "and test a smaller data.eval_batch_size or data.eval_crop, or end other programs that use the GPU."
+        )
+    lacks_memory = kind == MemoryError.__name__ or _NO_MEMORY_OF_TORCH in text
     if lacks_memory or (caught and os.strerror(errno.ENOMEM) in text):
         return "The memory does not suffice: take smaller images, a smaller data.batch_size or data.eval_batch_size" + (
             f", or fewer loader processes than data.num_workers={num_workers}." if num_workers else "."

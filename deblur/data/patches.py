@@ -17,6 +17,7 @@ from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from deblur.blur import Degradation, Sampled, exposed
 from deblur.blur.images import AnyImage, Crop, as_float, pad_symmetric, planes_of
+from deblur.blur.kernels import Psf
 from deblur.blur.transforms import mirrored_and_degraded
 from deblur.data.datasets import Images, Sample, stacked_kernels
 
@@ -151,13 +152,18 @@ class TrainingDataset(Dataset[Sample]):
         whole = [self._image(*position) for position in positions]
         known: Patches = {}
         if self.known_kernels:
-            repeats = 1 if self.patch_size is None else self.patches_per_image
-            known = {
-                "psf": np.repeat(stacked_kernels([image["psf"] for image in whole]), repeats, axis=0),
-                "noise_sigma": np.repeat([image["noise_sigma"].item() for image in whole], repeats).astype(np.float32),
-            }
+            noise = [image["noise_sigma"].item() for image in whole]
+            known = self._known([image["psf"] for image in whole], noise)
             whole = [{name: image[name] for name in image if name not in known} for image in whole]
         return {**self._cut(positions, whole), **known}
+
+    def _known(self, kernels: Sequence[Psf], noise: Sequence[float]) -> Patches:
+        """Return the kernel and the noise [gray levels of 255] of each patch, from those of each image."""
+        repeats = 1 if self.patch_size is None else self.patches_per_image
+        return {
+            "psf": np.repeat(stacked_kernels(kernels), repeats, axis=0),
+            "noise_sigma": np.repeat(noise, repeats).astype(np.float32),
+        }
 
     def _cut(self, positions: Sequence[EpochAndIndex], whole: Sequence[Patches]) -> Patches:
         """Return the patches of whole images, (planes, H, W) by name."""
@@ -182,7 +188,7 @@ class TrainingDataset(Dataset[Sample]):
 
     def _image(self, epoch: int, index: int) -> Patches:
         """Return the whole crop of an image, mirrored as drawn; read-only."""
-        mirror = MIRRORS[self._drawn(epoch)[0][index] if self.flips else 0]
+        mirror = self._mirror(epoch, index)
         # If the blur treats both the same, the blurred image is mirrored: it serves twice.
         before, after = (
             (mirror[0] and self._commutes[0] is late, mirror[1] and self._commutes[1] is late) for late in (False, True)
@@ -195,10 +201,17 @@ class TrainingDataset(Dataset[Sample]):
         turn = (..., slice(None, None, -1 if after[1] else 1), slice(None, None, -1 if after[0] else 1))
         return {name: planes[turn] for name, planes in image.items()}
 
-    def _degraded(self, epoch: int, index: int, mirror: Mirror) -> Patches:
+    def _mirror(self, epoch: int, index: int) -> Mirror:
+        return MIRRORS[self._drawn(epoch)[0][index] if self.flips else 0]
+
+    def _source(self, epoch: int, index: int) -> tuple[Sampled, AnyImage, AnyImage]:
+        """Return what is drawn for an image, the sharp image, and what is degraded."""
         sampled = self.degradation.sample(np.random.default_rng(np.random.SeedSequence([self.seed, epoch, index])))
         sharp = self.images[index] if self.fresh is None else self.fresh(epoch, index)
-        given = sharp if self.inputs is self.images else self.inputs[index]  # read from the disk once
+        return sampled, sharp, sharp if self.inputs is self.images else self.inputs[index]  # read from the disk once
+
+    def _degraded(self, epoch: int, index: int, mirror: Mirror) -> Patches:
+        sampled, sharp, given = self._source(epoch, index)
         made = self._pipelines[mirror](image=given, sharp=sharp, sampled=sampled)
         blurred, sharp = made["image"], exposed(self.crop.cut(made["sharp"]), self.degradation, sampled)
         planes = {"blurred": pad_symmetric(planes_of(blurred), self.context), "sharp": planes_of(sharp)}
@@ -213,7 +226,7 @@ class TrainingDataset(Dataset[Sample]):
             from deblur.wiener.noise import noise_sigma_of  # SciPy
 
             return noise_sigma_of(planes_of(as_float(blurred)), sampled.psf)
-        return math.sqrt(sampled.noise_sigma**2 + ROUNDING_VARIANCE)
+        return drawn_noise(sampled)
 
     def _drawn(self, epoch: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         return _epoch_draws(self.seed, epoch, len(self.images.names), self.patches_per_image)
@@ -228,6 +241,11 @@ class TrainingDataset(Dataset[Sample]):
             around = (height + 2 * self.context) * (width + 2 * self.context)
             total += ways * around + copies * height * width
         return self.images.channels * total
+
+
+def drawn_noise(sampled: Sampled) -> float:
+    """Return the noise of an image without camera and JPEG, the rounding included [gray levels of 255]."""
+    return math.sqrt(sampled.noise_sigma**2 + ROUNDING_VARIANCE)
 
 
 def collate_patches(patches: Any) -> dict[str, torch.Tensor]:

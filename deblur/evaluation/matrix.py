@@ -36,7 +36,6 @@ from deblur.evaluation.opening import (
     opened,
     place_of,
     seen_images,
-    torch_device,
     with_problems,
 )
 from deblur.evaluation.restorers import ROUTES, GatedRestorer, GrayRestorer, Restorer, for_images
@@ -231,7 +230,7 @@ def matrix(asked: EvaluateConfig, defaults: TrainConfig) -> Lines:
     runs, problems = ([], []) if asked.sweep is None else finished_runs(root / "sweeps" / asked.sweep)
     places = [place_of(run) for run in asked.runs]
     with taken_device(DeviceRequest(accelerator_for(asked.accelerator, places), "32-true")) as device:
-        rows = matrix_table(runs, asked, torch_device(device), defaults)
+        rows = matrix_table(runs, asked, device.place, defaults)
     if asked.sweep is None:
         digest = hashlib.sha256(as_bytes(json.dumps([str(asked.run), rows], sort_keys=True))).hexdigest()[:6]
         file = root / "evaluations" / f"matrix-{digest}" / MATRIX_FILE

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-
 from deblur.baselines import Identity
 from deblur.blur import Degradation
 from deblur.choices import PRETRAINED
@@ -14,7 +12,6 @@ from deblur.config import EvaluateConfig, build
 from deblur.config.schema import Data
 from deblur.config.sections import Target
 from deblur.data.datamodule import DeblurDataModule, build_data_module
-from deblur.device import Device
 from deblur.errors import PartlyDone, UserError
 from deblur.evaluation.restorers import ExportedRestorer, NetworkRestorer, Restorer
 from deblur.inference.checkpoints import digest_of
@@ -35,7 +32,6 @@ SELF_ENSEMBLE_NOTE: Final = "the mean of its restorations of eight orientations 
 UNKNOWN_TRAINING_NOTE: Final = (
     "which images it was trained on is not known: if they are among these, its numbers flatter it."
 )
-_DEVICES = {"gpu": "cuda", "mps": "mps", "cpu": "cpu"}  # Lightning's names and torch's
 
 
 @dataclass(frozen=True)
@@ -237,8 +233,3 @@ def seen_images(network: Trained | Subject, data: DeblurDataModule) -> frozenset
     # A checkpoint of an earlier version: its own data set, if it is known to be that, is split as it was.
     is_other = network.fingerprint not in (None, data.images.fingerprint) or not data.can_be_divided
     return frozenset() if is_other else frozenset((*data.division.train, *data.division.val))
-
-
-def torch_device(device: Device) -> torch.device:
-    """Return torch's device of a taken one."""
-    return torch.device(_DEVICES[device.accelerator])

@@ -29,7 +29,6 @@ from deblur.evaluation.opening import (
     place_of,
     refuse_without_network,
     seen_images,
-    torch_device,
     with_problems,
 )
 from deblur.evaluation.restorers import BaselineRestorer, GatedRestorer, GrayRestorer, Restorer, for_images
@@ -168,9 +167,7 @@ def _evaluate_one(place: Path | None, asked: EvaluateConfig, defaults: TrainConf
     for crop in crops:
         baselines = [_fitted(name, data, crop) for name in asked.baseline]
         restorers: list[Restorer] = [*networks, *map(BaselineRestorer, baselines)]
-        found = measure_restorers(
-            restorers, data, images, crop, torch_device(device), metrics, kernel_error=asked.kernel_error
-        )
+        found = measure_restorers(restorers, data, images, crop, device.place, metrics, kernel_error=asked.kernel_error)
         rows += found
         boundaries[crop.boundary] = {
             "restorers": _means(found, infos, [each.name for each in restorers], [each.name for each in networks]),

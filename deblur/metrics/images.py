@@ -44,7 +44,7 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     Returns:
         (N,) from -1 to 1.
     """
-    taps = _gaussian_taps()
+    taps = gaussian_taps()
     first, second = restored.float().clamp(0, 1).flatten(0, 1), sharp.float().flatten(0, 1)
     if sharp.device.type != "cpu":
         of_channels = _ssim_of(first, second, taps)
@@ -65,7 +65,7 @@ def ssim_map(restored: Tensor, sharp: Tensor) -> Tensor:
         (N, C, H - 10, W - 10), for the windows that lie inside the image.
     """
     pair = restored.float().clamp(0, 1).flatten(0, 1), sharp.float().flatten(0, 1)
-    local = _local_ssim(*pair, _gaussian_taps())
+    local = _local_ssim(*pair, gaussian_taps())
     return local.reshape(*sharp.shape[:2], *local.shape[-2:])
 
 
@@ -88,33 +88,52 @@ def luma(images: Tensor) -> Tensor:
     return red + green + blue
 
 
+def local_parts(first: Tensor, second: Tensor, taps: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Return the two factors of the local structural similarity: of luminance, and of contrast with structure.
+
+    Args:
+        first: planes (N, H, W) in [0, 1].
+        second: of the same shape.
+        taps: weights of the window along each side.
+
+    Returns:
+        (N, H - len(taps) + 1, W - len(taps) + 1) each.
+    """
+    # Both factors by the difference, 2ab = a^2 + b^2 - (a - b)^2: four planes to smooth instead of five, and no
+    # cancellation in a flat window.
+    difference = first - second
+    planes = torch.stack([first, difference, first * first + second * second, difference * difference])
+    mean, mean_difference, mean_squares, mean_error = smooth(planes, taps)
+    squared_means = mean.square() + (mean - mean_difference).square()
+    squared_difference = mean_difference.square()
+    luminance = 1 - squared_difference / (squared_means + _SSIM_C1)
+    contrast = 1 - (mean_error - squared_difference) / (mean_squares - squared_means + _SSIM_C2)
+    return luminance, contrast
+
+
+def smooth(planes: Tensor, taps: Sequence[float]) -> Tensor:
+    """Convolve planes (..., H, W) along both sides with the same symmetric weights, without padding."""
+    return _smooth_along(_smooth_along(planes, -2, taps), -1, taps)
+
+
+def gaussian_taps(sigma: float = SSIM_SIGMA, radius: int = SSIM_RADIUS) -> list[float]:
+    """Return the weights of a gaussian window along one side, 2 radius + 1 of sum 1."""
+    weights = [math.exp(-0.5 * (x / sigma) ** 2) for x in range(-radius, radius + 1)]
+    return [weight / sum(weights) for weight in weights]
+
+
 def _ssim_of(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:
     return torch.mean(_local_ssim(first, second, taps), dim=(-2, -1))
 
 
 def _local_ssim(first: Tensor, second: Tensor, taps: Sequence[float]) -> Tensor:
-    # Both factors by the difference, 2ab = a^2 + b^2 - (a - b)^2: four planes to smooth instead of five, and no
-    # cancellation in a flat window.
-    difference = first - second
-    planes = torch.stack([first, difference, first * first + second * second, difference * difference])
-    mean, mean_difference, mean_squares, mean_error = _smooth(_smooth(planes, -2, taps), -1, taps)
-    squared_means = mean.square() + (mean - mean_difference).square()
-    squared_difference = mean_difference.square()
-    luminance = 1 - squared_difference / (squared_means + _SSIM_C1)
-    contrast = 1 - (mean_error - squared_difference) / (mean_squares - squared_means + _SSIM_C2)
-    local: Tensor = luminance * contrast
-    return local
+    luminance, contrast = local_parts(first, second, taps)
+    return luminance * contrast
 
 
-def _smooth(planes: Tensor, dimension: int, taps: Sequence[float]) -> Tensor:
-    """Convolve along one dimension without padding."""
+def _smooth_along(planes: Tensor, dimension: int, taps: Sequence[float]) -> Tensor:
     size = planes.shape[dimension] - len(taps) + 1
     total = planes.narrow(dimension, 0, size) * taps[0]
     for shift, tap in enumerate(taps[1:], start=1):
         total.add_(planes.narrow(dimension, shift, size), alpha=tap)
     return total
-
-
-def _gaussian_taps() -> list[float]:
-    weights = [math.exp(-0.5 * (x / SSIM_SIGMA) ** 2) for x in range(-SSIM_RADIUS, SSIM_RADIUS + 1)]
-    return [weight / sum(weights) for weight in weights]

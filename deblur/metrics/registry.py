@@ -1,9 +1,8 @@
 """The registry of metrics; torch is imported when one is computed."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from deblur.errors import UserError
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _INFO_KEYS: Final = ("label", "unit", "higher_is_better", "decimals")  # of the description of a metric in a file
-_VIF_GRAY_LEVELS: Final = 255  # the noise variance of VIF, 2, refers to images in [0, 255]
 
 
 @dataclass(frozen=True)
@@ -82,12 +80,6 @@ class Metric(ABC):
         return values.detach().float()
 
 
-def _mean_of_channels(compute: Callable[["Tensor", "Tensor"], "Tensor"], *images: "Tensor") -> "Tensor":
-    """Return the mean of the values of an image's channels, (N,), from a metric of gray images."""
-    values = compute(*(each.flatten(0, 1).unsqueeze(1) for each in images))
-    return values.reshape(images[0].shape[:2]).mean(dim=1)
-
-
 class _PSNR(Metric):
     """Of the mean squared error over all channels."""
 
@@ -133,33 +125,25 @@ class _LumaSSIM(Metric):
 
 
 class _MultiscaleSSIM(Metric):
-    """The mean of the channels.
-
-    Wang et al., "Multi-scale structural similarity for image quality assessment", Asilomar 2003.
-    """
+    """The mean of the channels."""
 
     info = MetricInfo("ms_ssim", "MS-SSIM", min_side=176)  # of which the fifth scale holds the window of 11 px
 
     def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
-        from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+        from deblur.metrics.multiscale import multiscale_ssim
 
-        measure = partial(multiscale_structural_similarity_index_measure, data_range=1.0, reduction="none")
-        return _mean_of_channels(measure, restored, sharp)
+        return multiscale_ssim(restored, sharp)
 
 
 class _VIF(Metric):
-    """The mean of the channels.
-
-    Sheikh and Bovik, "Image information and visual quality", IEEE TIP 2006, in the domain of pixels.
-    """
+    """The mean of the channels."""
 
     info = MetricInfo("vif", "VIF", min_side=41)
 
     def compute(self, restored: "Tensor", sharp: "Tensor") -> "Tensor":
-        from torchmetrics.functional.image import visual_information_fidelity
+        from deblur.metrics.multiscale import vif
 
-        measure = partial(visual_information_fidelity, sigma_n_sq=2.0, reduction="none")
-        return _mean_of_channels(measure, restored * _VIF_GRAY_LEVELS, sharp * _VIF_GRAY_LEVELS)
+        return vif(restored, sharp)
 
 
 class _MSE(Metric):

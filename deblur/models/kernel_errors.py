@@ -34,7 +34,8 @@ def with_errors(kernels: Tensor, errors: Tensor, generator: torch.Generator | No
     padded = F.pad(kernels, [MARGIN] * 4)[:, None]
     count, _, height, width = padded.shape
     size = 1 + SCALE * errors * normal(count)
-    shifts = SHIFT * errors[:, None] * normal(count, 2) * 2 / torch.tensor([width, height], device=device)
+    moves = SHIFT * errors[:, None] * normal(count, 2) * 2
+    shifts = torch.stack([moves[:, 0] / width, moves[:, 1] / height], dim=1)  # a tensor of both would make a GPU wait
     transform = torch.cat([torch.diag_embed((1 / size)[:, None].expand(-1, 2)), shifts[:, :, None]], dim=2)
     grid = F.affine_grid(transform, [count, 1, height, width], align_corners=False)
     moved = F.grid_sample(padded, grid, align_corners=False)

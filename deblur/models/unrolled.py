@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from deblur.light import contrast, decoded, encoded
 from deblur.mirroring import mirror_index
 from deblur.models.kernel_errors import with_errors
-from deblur.models.light import contrast, decoded, encoded
 from deblur.models.srcnn import refuse_channels
 
 UNSHUFFLE: Final = 2  # pixels of the outer layers of a prior, which the inner ones halve again

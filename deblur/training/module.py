@@ -1,6 +1,6 @@
 """The LightningModule: one network, trained to restore what one degradation blurred."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import lightning.pytorch as L
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from deblur.choices import CUDA_GRAPHS
 from deblur.config import schema
 from deblur.config.chosen import build_loss, build_metrics
 from deblur.errors import UnfitSettings
@@ -86,7 +87,9 @@ class DeblurModule(L.LightningModule):
         self.network = network or build_network(model, allowed=("deblur.models",))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
         self.test_rows: list[dict[str, Any]] = []
-        self._compile = bool(model.get("compile", False))
+        self._compile: bool | str = model.get("compile", False)
+        self._is_compiled = False
+        self._recorded: Callable[..., Tensor] | None = None  # the network's forward in CUDA graphs
         self._optimizer = schema.Optimizer.model_validate(optimizer)
         self._built_optimizer = built_optimizer
         self._scheduler = None if scheduler is None else schema.Scheduler.model_validate(scheduler)
@@ -127,12 +130,25 @@ class DeblurModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Compile the network if asked for; its weights keep their names, so checkpoints load plainly."""
-        if self._compile:
+        if not self._compile or self._is_compiled:
+            return
+        self._is_compiled = True
+        # torch compiles a piece of code eight times in a process at most, which the runs of a sweep would use up.
+        torch.compiler.reset()
+        if self._compile == CUDA_GRAPHS:
+            # In training alone: whole images have many shapes, and each would be recorded.
+            self._recorded = torch.compile(self.network.forward, mode=CUDA_GRAPHS, dynamic=False)
+        else:
             self.network.compile()
 
     def on_train_epoch_start(self) -> None:
-        """Seed torch's generator, which no checkpoint holds: a resumed run drops out the same activations."""
-        torch.manual_seed(int(np.random.SeedSequence([self._seed, self.current_epoch]).generate_state(1)[0]))
+        """Seed torch's generator, which no checkpoint holds: a resumed run drops out the same activations.
+
+        Processes that share a run drop out others.
+        """
+        further = [self.global_rank] if self.global_rank else []
+        sequence = np.random.SeedSequence([self._seed, self.current_epoch, *further])
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
         self._losses.clear()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -153,7 +169,8 @@ class DeblurModule(L.LightningModule):
                 )
             rest = (sharp.shape[-2] % squares, sharp.shape[-1] % squares)
             sharp, *given = (_without(rest, images) for images in (sharp, *given))
-        restored = self.network(*given, pad=False) if self.context else self.network(*given)
+        network = self._recorded or self.network
+        restored = network(*given, pad=False) if self.context else network(*given)
         loss = self._loss(restored.float(), sharp)
         if batch_idx % STEPS_BETWEEN_LOSS_CHECKS == 0:
             self._refuse_divergence(loss)

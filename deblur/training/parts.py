@@ -13,13 +13,15 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from deblur.blur import Degradation
+from deblur.choices import CUDA_GRAPHS
 from deblur.config import TrainConfig, build
 from deblur.config.chosen import build_loss, build_metrics
 from deblur.config.identity import config_without_paths
+from deblur.config.on_device import DEGRADING
 from deblur.config.signatures import refuse_unfit_arguments
 from deblur.console import LIBRARIES
 from deblur.data.datamodule import DeblurDataModule, build_data_module
-from deblur.device import refuse_absent_device
+from deblur.device import accelerator_of, refuse_absent_device
 from deblur.errors import UserError
 from deblur.inference.building import build_network
 from deblur.models.protocol import traits_of
@@ -64,6 +66,9 @@ def build_parts(config: TrainConfig) -> Parts:
     degradation = build(config.blur, Degradation, trusted=trusted)
     network = build_network(config.model, trusted)
     _refuse_other_channels(network, config)
+    _refuse_graphs(network, config)
+    if config.data.degrade_on == "device":  # of a kernel in a file or a custom network, `check` did not know
+        degradation.require_tensors(*DEGRADING, noise_is_known=traits_of(network).takes_kernel)
     refuse_unfit_output(network, partial(build_network, config.model, trusted), config.data)
     optimizer = build_optimizer(config.optimizer, network, trusted)
     if config.scheduler is not None:  # the module builds it when the number of steps is known: this one is a trial
@@ -109,6 +114,23 @@ def _refuse_other_channels(network: nn.Module, config: TrainConfig) -> None:
         f"data.color={config.data.color} gives images of {counted(wanted, 'channel')}, and {type(network).__name__} is "
         f"for {channels} (its attribute channels, or 1 without it): {change}, or data.color."
     )
+
+
+def _refuse_graphs(network: nn.Module, config: TrainConfig) -> None:
+    """Refuse CUDA graphs on what `trainer.accelerator=auto` is without a GPU, and of a custom non-blind network."""
+    if config.model.plain().get("compile") != CUDA_GRAPHS:
+        return
+    found = accelerator_of(config.trainer.accelerator)
+    if found != "gpu":
+        raise UserError(
+            f"model.compile={CUDA_GRAPHS} records CUDA graphs, and this machine has no CUDA GPU that torch sees "
+            f"(trainer.accelerator={config.trainer.accelerator} is {found}): give model.compile=true."
+        )
+    if traits_of(network).takes_kernel:
+        raise UserError(
+            f"model.compile={CUDA_GRAPHS} needs tensors of one shape, and the kernels that {type(network).__name__} "
+            "takes vary in size: give model.compile=true."
+        )
 
 
 def rehearse(config: TrainConfig) -> int:

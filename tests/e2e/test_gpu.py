@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from small_faces import drawn
 from small_trainings import without
 from sweep_processes import Sweeps
 from workplaces import Workplace
 
 import deblur
+from deblur.blur import Motion
+from deblur.data.device_blur import degraded
 from deblur.metrics.images import psnr, ssim
 from deblur.models import SRCNN
 from deblur.train import main
@@ -58,8 +61,27 @@ def test_a_training_removes_blur_and_no_step_waits_for_the_gpu(
     assert workplace.gain() > 0.3
 
 
-def test_a_compiled_network_trains_and_its_checkpoint_loads_plainly(workplace: WorkplaceOnGPU) -> None:
-    assert workplace.train(*ON_GPU, *SMALL, "model.compile=true") == 0
+def test_a_training_blurs_on_the_gpu_and_does_not_wait(workplace: WorkplaceOnGPU) -> None:
+    watch = ("+callbacks.watch._target_=watchers.NeverWaits", TRUSTED, "data.batch_size=4")
+    blur = ("data.degrade_on=device", "blur=motion_random", "blur.noise_sigma=[0,2]", "blur/camera=linear")
+    assert workplace.train(*ON_GPU, *without(SMALL, "callbacks"), *blur, *watch) == 0
+
+
+def test_patches_blurred_on_the_gpu_are_those_of_the_processor(
+    cache_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    blur = Motion([3, 15], [0, 180], noise_sigma=[0, 3], camera={"linear": True, "shot_noise": [0, 0.01]})
+    for batch in drawn(cache_root, blur, degrade_on="device").train_dataloader():
+        there = degraded({name: values.to("cuda") for name, values in batch.items()}, linear=True)
+        difference = 255 * (there["blurred"].cpu() - degraded(batch, linear=True)["blurred"]).abs()
+        assert difference.max() < 1.001
+        assert (difference > 0.5).float().mean() < 0.01
+
+
+@pytest.mark.parametrize("way", ["true", "reduce-overhead"])
+def test_a_compiled_network_trains_and_its_checkpoint_loads_plainly(workplace: WorkplaceOnGPU, way: str) -> None:
+    assert workplace.train(*ON_GPU, *SMALL, f"model.compile={way}") == 0
     assert workplace.gain() > 0.1
     (best,) = workplace.root.rglob("best.ckpt")
     DeblurModule.load_from_checkpoint(best, weights_only=True)

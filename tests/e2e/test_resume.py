@@ -121,6 +121,7 @@ SCHEDULERS: dict[str, tuple[str, ...]] = {
         (*SCHEDULERS["onecycle"], "data.num_workers=1"),
         (*SCHEDULERS["cosine"], "callbacks=[default,ema,early_stopping]", "data.num_workers=1"),
         (*SCHEDULERS["cosine"], "data.color=rgb", "data.num_workers=1"),
+        ("data.degrade_on=device", "blur=motion_random", "blur/camera=photo", "data.num_workers=1"),
     ],
 )
 def test_schedules_and_averages_resume(tmp_path: Path, cache_root: Path, overrides: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetrics_psnr
 
 from deblur.metrics import METRICS
-from deblur.metrics.images import _gaussian_taps, _ssim_of, psnr, ssim
+from deblur.metrics.images import _ssim_of, gaussian_taps, psnr, ssim
 
 
 def _pair(seed: int, shape: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -74,5 +74,5 @@ def test_images_below_the_window_have_no_similarity() -> None:
 def test_a_gpu_computes_all_images_at_once_to_the_same_values() -> None:
     pairs = [_pair(seed, (40, 33)) for seed in range(3)]
     restored, sharp = (torch.cat(images) for images in zip(*pairs, strict=True))
-    together = _ssim_of(restored.clamp(0, 1)[:, 0], sharp[:, 0], _gaussian_taps())
+    together = _ssim_of(restored.clamp(0, 1)[:, 0], sharp[:, 0], gaussian_taps())
     torch.testing.assert_close(together, ssim(restored, sharp))

@@ -158,6 +158,16 @@ def test_epochs_have_their_own_randomness() -> None:
     assert not np.array_equal(drawn[0], drawn[2])
 
 
+def test_processes_of_one_run_have_their_own_randomness(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    for rank in (0, 1, 2, 1):
+        monkeypatch.setattr(DeblurModule, "global_rank", rank)
+        module(seed=1).on_train_epoch_start()
+        drawn.append(tuple(torch.rand(4).tolist()))
+    assert len(set(drawn)) == 3
+    assert drawn[1] == drawn[3]
+
+
 @pytest.mark.parametrize(("size", "used"), [(8, 6), (9, 9), (10, 9), (3, 3)])
 def test_what_a_size_divisor_leaves_is_not_trained_on(size: int, used: int) -> None:
     """Beyond the last multiple the network would see a part of a mirror image instead of the image."""

@@ -25,7 +25,6 @@ from deblur.evaluation.opening import (
     open_subject,
     place_of,
     refuse_without_network,
-    torch_device,
     with_problems,
 )
 from deblur.evaluation.protocols import estimated
@@ -113,9 +112,7 @@ def evaluate(asked: EvaluateConfig) -> Lines:
             restorers = [*(network.restorer for network in networks), *map(BaselineRestorer, baselines)]
             seed = settings.seed if isinstance(settings, NoisyProtocol) else 0
             found: list[Row] = []
-            for digest, measured in measure_cases(
-                restorers, chosen, protocol, seed, torch_device(device), blind=is_blind
-            ):
+            for digest, measured in measure_cases(restorers, chosen, protocol, seed, device.place, blind=is_blind):
                 found += measured
                 _note_seen(seen, networks, digest)
             rows += found

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from deblur import srgb
+from deblur import light, srgb
 from deblur.blur.camera import Space
-from deblur.models import light
 
 VALUES = np.concatenate([np.linspace(-0.2, 1.3, 301), [0.0, srgb.KNEE, srgb.ENCODED_KNEE]])
 
