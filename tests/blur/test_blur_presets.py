@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
+from sampling import exhaustive
 from small_trainings import SMALLEST
 
 from deblur.blur import (
@@ -312,9 +313,9 @@ def filled(row: dict[str, str]) -> set[str]:
     ("name", "family", "parameters"),
     [
         ("disk", "disk", {"radius"}),
-        ("motion_random", "motion", {"length", "angle"}),
+        exhaustive(("motion_random", "motion", {"length", "angle"})),
         ("trajectory", "trajectory", {"extent", "shake"}),
-        ("varying blur.kind=rotation", "varying", {"extent", "variation", "shake", "kind"}),
+        exhaustive(("varying blur.kind=rotation", "varying", {"extent", "variation", "shake", "kind"})),
         ("varying blur.kind=defocus", "varying", {"extent", "variation", "kind"}),
     ],
 )

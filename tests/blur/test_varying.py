@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sampling import exhaustive
 from scipy import ndimage
 
 from deblur.blur import KernelField, Sampled, Trajectory, Varying, degrade, kernels
@@ -66,7 +67,7 @@ def test_kernels_made_at_once_are_those_made_one_by_one(count: int) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", ["rotation", "defocus"])
-@pytest.mark.parametrize("variation", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("variation", [exhaustive(0.0), 0.6, exhaustive(1.0)])
 def test_the_widest_kernel_of_an_image_of_any_size_has_the_extent(
     shape: tuple[int, int], kind: str, variation: float
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from sampling import exhaustive
 
 import deblur
 from deblur.blur import Box
@@ -40,7 +41,7 @@ def test_every_camera_sets_every_stage() -> None:
 
 
 @pytest.mark.parametrize("blur", [name for name in options("blur") if name != "kernel"])
-@pytest.mark.parametrize("words", ["blur/camera=photo", "blur.camera=photo"])
+@pytest.mark.parametrize("words", ["blur/camera=photo", exhaustive("blur.camera=photo")])
 def test_every_blur_takes_a_camera(accepted: Accepted, blur: str, words: str) -> None:
     assert cameras(accepted, f"blur={blur}", words) == [PHOTO]
 

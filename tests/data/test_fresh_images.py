@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from sampling import exhaustive
 from small_faces import SETTINGS, drawn
 
 from deblur.blur import Box
@@ -42,7 +43,7 @@ def test_fresh_images_in_color_have_the_luma_of_the_gray_ones() -> None:
         np.testing.assert_array_equal(luma(colors), source.fresh_image(1, index, "gray"))
 
 
-@pytest.mark.parametrize("color", ["gray", "rgb"])
+@pytest.mark.parametrize("color", [exhaustive("gray"), "rgb"])
 def test_patches_are_of_new_images_in_each_epoch_and_the_same_again(cache_root: Path, color: DataColor) -> None:
     # A blur that draws nothing, whose results would be kept otherwise
     data = drawn(cache_root, Box(3), fresh=True, flips=False, patch_size=None, color=color)

@@ -82,6 +82,7 @@ def scene(rows: int, columns: int) -> np.ndarray:
     return np.block([[draw(9003, columns * row + column) for column in range(columns)] for row in range(rows)])
 
 
+@pytest.mark.slow
 def test_a_photo_of_one_kernel_keeps_its_result() -> None:
     photo = deblur.degrade(scene(1, 1), "trajectory", seed=4, extent=13, shake=0.5, noise_sigma=1)
     one, found = estimate_kernel(photo), estimate_kernels(photo)

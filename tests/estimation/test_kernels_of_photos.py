@@ -55,6 +55,7 @@ def test_the_kernel_is_one(found: KernelEstimate) -> None:
     assert len(found.kernel) < 41
 
 
+@pytest.mark.slow
 def test_the_type_of_the_pixels_does_not_matter(shaken: np.ndarray) -> None:
     small = shaken[:128, :131]
     first = estimate_kernel(small)
@@ -102,6 +103,7 @@ def test_an_image_of_saturated_stripes_is_refused() -> None:
     assert estimate_kernel(stripes).refusal != ""
 
 
+@pytest.mark.slow
 def test_two_kernels_in_one_image_are_refused() -> None:
     sharp = scene(2, 4)
     left, right = (
