@@ -239,9 +239,9 @@ def estimate_kernel(image: Any, *, linear: bool | None = None) -> "KernelEstimat
     Raises:
         ValueError: as in `estimate_blur`.
     """
-    from deblur.estimation import estimate_kernels
+    from deblur.inference.refining import photo_kernel
 
-    return estimate_kernels(_seen(image), is_linear=linear)
+    return photo_kernel(_seen(image), is_linear=linear)
 
 
 def metric(name: str) -> Metric:

@@ -4,6 +4,7 @@ from deblur.estimation.blind import KernelEstimate, estimate_kernel, explained_f
 from deblur.estimation.detail import most_blurred
 from deblur.estimation.estimate import BlurEstimate, Kind, estimate
 from deblur.estimation.kernel_field import estimate_kernels
+from deblur.estimation.refinement import refined
 from deblur.estimation.training import trained_widths
 from deblur.estimation.visibility import visibility, visible_spread
 from deblur.estimation.wording import blur_text, kernel_text
@@ -19,6 +20,7 @@ __all__ = [
     "explained_fraction",
     "kernel_text",
     "most_blurred",
+    "refined",
     "trained_widths",
     "visibility",
     "visible_spread",

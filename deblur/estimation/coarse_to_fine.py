@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from deblur.estimation.kernel_steps import Bools, KernelFit, canvas, centered, centroid, sketch, strong_edges
+from deblur.estimation.kernel_steps import Bools, Canvas, KernelFit, canvas, centered, centroid, sketch, strong_edges
 from deblur.estimation.network import Floats
 
 LEVEL_RATIO: Final = math.sqrt(0.5)  # of the size of a level and of the next finer one
@@ -85,15 +85,11 @@ def _through_levels(window: Floats, is_usable: Bools, size: int, edge_weight: fl
 
 def _on_level(plane: Floats, is_usable: Bools, kernel: Floats, weight: float) -> tuple[Floats, float] | None:
     """Return the kernel after some rounds on one level, and the weight of edges of the next level."""
-    import cv2
-
     reach = len(kernel) // 2
     blurred = canvas(plane, reach)
     fit = KernelFit(blurred, reach)
-    reached = cv2.erode(is_usable.astype(np.uint8), np.ones(kernel.shape, np.uint8), borderValue=0) > 0
-    counts = np.zeros(blurred.plane.shape, np.bool_)
-    counts[blurred.rows, blurred.columns] = reached
-    if counts.sum() < LEAST_USABLE * counts.size:
+    counts = _counting(blurred, is_usable, reach)
+    if counts is None:
         return None
     threshold: float | None = None
     for _ in range(ROUNDS):
@@ -104,6 +100,39 @@ def _on_level(plane: Floats, is_usable: Bools, kernel: Floats, weight: float) ->
             return None
         kernel, weight = found, max(weight / RELAXATION, LEAST_EDGE_WEIGHT)
     return kernel, weight
+
+
+def _counting(blurred: Canvas, is_usable: Bools, reach: int) -> Bools | None:
+    """Return where the kernel reaches usable pixels alone, so that edges may count; None if hardly anywhere."""
+    import cv2
+
+    side = 2 * reach + 1
+    counts = np.zeros(blurred.plane.shape, np.bool_)
+    counts[blurred.rows, blurred.columns] = (
+        cv2.erode(is_usable.astype(np.uint8), np.ones((side, side), np.uint8), borderValue=0) > 0
+    )
+    return counts if counts.sum() >= LEAST_USABLE * counts.size else None
+
+
+def fitted(plane: Floats, sharp: Floats, is_usable: Bools, kernel: Floats) -> Floats | None:
+    """Fit a kernel to a blurred window and its restored image, by the strongest edges of that.
+
+    Args:
+        plane: of the window, (H, W) in [0, 1].
+        sharp: the restored image, (H, W).
+        is_usable: where pixels are not saturated, (H, W).
+        kernel: to begin with, (K, K), of sum 1.
+
+    Returns:
+        (K, K), of sum 1 and centered; None if too few edges show one.
+    """
+    reach = len(kernel) // 2
+    blurred = canvas(plane, reach)
+    counts = _counting(blurred, is_usable, reach)
+    if counts is None:
+        return None
+    across, down, _ = strong_edges(canvas(sharp, reach).plane, counts, reach, None)
+    return KernelFit(blurred, reach).kernel((across, down), kernel)
 
 
 def _reduced(window: Floats, is_usable: Bools, scale: float) -> tuple[Floats, Bools]:

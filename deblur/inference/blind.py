@@ -9,7 +9,7 @@ import numpy as np
 from deblur.blur.kernels import Psf
 from deblur.blur.node_kernels import NodeKernels
 from deblur.choices import Color
-from deblur.estimation import KernelEstimate, estimate_kernels, explained_fraction
+from deblur.estimation import KernelEstimate, explained_fraction
 from deblur.estimation.blind import Window
 from deblur.estimation.estimate import luma_of
 from deblur.image_io.images import DecodedImage
@@ -18,6 +18,7 @@ from deblur.inference.field_restoring import restored_by_field
 from deblur.inference.gating import gated, pretrained_gate
 from deblur.inference.levels import Pixels, as_levels, as_unit
 from deblur.inference.pixels import visible
+from deblur.inference.refining import photo_kernel
 from deblur.srgb import decoded, encoded
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def color_for(
 
 def blind_kernel(pixels: Pixels, alpha: Pixels | None = None) -> KernelEstimate:
     """Estimate the kernel of what is visible of an image, or a field of kernels if its blur varies."""
-    return estimate_kernels(visible(pixels, alpha))
+    return photo_kernel(visible(pixels, alpha))
 
 
 def restored_by(

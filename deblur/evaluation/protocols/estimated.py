@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from deblur.blur.kernels import Psf, identity
-from deblur.estimation import KernelEstimate, estimate_kernel
+from deblur.estimation import KernelEstimate
 from deblur.evaluation.protocols.cases import Pixels
+from deblur.inference.refining import one_kernel
 from deblur.reporting.figures import FigureFile, figure_file, line_styles, styled
 from deblur.text import counted
 
@@ -57,7 +58,7 @@ def estimated(blurred: Pixels) -> Estimated:
     A kernel that is not to be relied on is taken as well: the error ratios of the literature are of all images.
     """
     start = time.process_time()
-    found = estimate_kernel(np.clip(blurred, 0, 1))
+    found = one_kernel(np.clip(blurred, 0, 1))
     return Estimated(found, time.process_time() - start)
 
 
