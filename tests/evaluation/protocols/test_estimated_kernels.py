@@ -72,4 +72,4 @@ def test_levins_photographs_have_small_error_ratios(levin: Path, measured: Measu
     )
     ratios = [float(row["error_ratio"]) for row in found.rows if row["error_ratio"]]
     assert len(ratios) == 8
-    assert np.median(ratios) < 2
+    assert np.median(ratios) < 1.6
