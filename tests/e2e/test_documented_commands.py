@@ -28,8 +28,8 @@ PLACES = {
     "blur.path=FILE": "blur.path=kernel.npy",
     " --config-dir conf": f" --config-dir {EXAMPLES / 'conf'}",
 }
-# An existing run, a GPU, a cluster, and placeholders for a list of overrides
-ELSEWHERE = re.compile(r"resume=|--help|trainer=gpu|submitit|OVERRIDES|CHANGE")
+# An existing run, a GPU, a cluster, a repository of the Hub (tests/inference/test_hub.py), placeholders for overrides
+ELSEWHERE = re.compile(r"resume=|--help|trainer=gpu|submitit|hf://|OVERRIDES|CHANGE")
 
 
 def documented() -> list[str]:
