@@ -91,7 +91,7 @@ lint: $(INSTALLED) ## check format, style, types and spelling
 docs: $(INSTALLED) ## build the documentation site into outputs/docs
 	PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
-	@echo "The site is outputs/docs/index.html"
+	@echo "The site is outputs/docs/index.html; its search needs a server: python -m http.server --directory outputs/docs"
 
 dist: $(INSTALLED) ## build wheel and sdist into dist, and check them as an index would
 	@rm -rf dist

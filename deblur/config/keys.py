@@ -146,7 +146,7 @@ def _of_schema(prefix: str, known: type[Section]) -> dict[str, Any]:
 
 
 def candidates(key: str, config_name: str) -> list[str]:
-    """Return the keys that an unknown one may mean, the likeliest first.
+    """Return the keys or the group that an unknown key may mean, the likeliest first.
 
     A key of the same last segment is taken before one that is only spelled alike, unless that stands in the section
     that was named: `lr` and `model.lr` mean `optimizer.lr`, `blur.sizes` means `blur.size`.
@@ -174,9 +174,10 @@ def candidates(key: str, config_name: str) -> list[str]:
         return sorted(same, key=_by_depth)  # blur.sigma before blur.families.gaussian.sigma
     if _SYNONYMS.get(last) in known:
         return [_SYNONYMS[last]]
-    near = None if section else nearest(last, [one for one in usual if "." not in one], _VERY_NEAR)
+    groups = [name for name in sorted(top_keys(config_name)) if options(name)]
+    near = None if section else nearest(last, [*groups, *(one for one in usual if "." not in one)], _VERY_NEAR)
     if near:
-        return [near]  # weights before blur.families.box.weight
+        return [near]  # weights before blur.families.box.weight, and model before scheduler.mode
     names = [_last(one) for one in usual]
     parts = [name for name in names if f"_{last}_" in f"_{name}_"]  # batch is batch_size, and not path
     near = nearest(last, names, _VERY_NEAR) or nearest(last, parts) or nearest(last, names)
@@ -223,7 +224,7 @@ def _assignments(keys: Sequence[str], config_name: str, value: str | None) -> li
     for key in keys:
         group = key.partition(".")[0]
         # Most parameters of a blur are a number or a pair; any other list is always one.
-        wants_list = isinstance(known_keys(config_name)[key], list) and group != "blur"
+        wants_list = isinstance(known_keys(config_name).get(key), list) and group != "blur"
         text = key if value is None or (wants_list and not value.startswith("[")) else f"{key}={value}"
         having = owners(key)
         # An option is not chosen for the sake of a key that most of them have.

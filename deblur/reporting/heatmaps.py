@@ -20,7 +20,7 @@ from deblur.text import one_line
 
 COLORS = "cividis"
 DEGRADED_BELOW = "#F3C3B0"  # under the cells that are worse than their input
-DEGRADED_EDGE = "#A63603"
+DEGRADED_NUMBER = "#7F2704"  # the numbers in them: a contrast of 6
 UNKNOWN = "#F4F4F4"
 CELL = (1.05, 0.5)  # [inch]
 MATRIX_CELL = (0.82, 0.42)  # [inch]
@@ -123,7 +123,7 @@ def _write(axes: Axes, configuration: Configuration | None, gain: float, place: 
 
 def write_number(axes: Axes, place: tuple[int, int], gain: float, text: str, *, is_bold: bool = False) -> str:
     """Write a text into the cell of a gain [dB] in a painted grid, and return its color, which is legible there."""
-    color = DEGRADED_EDGE
+    color = DEGRADED_NUMBER
     if gain >= 0:
         red, green, blue, _ = axes.images[0].to_rgba(np.array([[gain]]))[0, 0]
         color = "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5 else "black"

@@ -110,6 +110,8 @@ def test_nothing_is_made_up() -> None:
     ("overrides", "sentence"),
     [
         ("lr=1e-3", "lr is unknown: the keys at the top are "),
+        ("modle=srcnn_915", "Did you mean model=srcnn_915?"),
+        ("blurr=box", "Did you mean blur=box?"),
         ("lr=1e-3", "Did you mean optimizer.lr=1e-3?"),
         ("+lr=1e-3", "Did you mean optimizer.lr?"),
         ("model.kernel_size=9", "Did you mean model.kernel_sizes?"),
