@@ -234,7 +234,8 @@ def estimate_kernel(image: Any, *, linear: bool | None = None) -> "KernelEstimat
     Returns:
         The kernel, with its `confidence`, the fraction of the photo that it has `explained`, and a `refusal`, a
         sentence if it is not to be relied on. If the blur of the photo varies, `kernel` is None, and `field` has the
-        kernels at the nodes of a grid.
+        kernels at the nodes of a grid. A kernel to be relied on is refined by the pretrained network `unrolled`;
+        `confidence` and `explained` are of the estimate before.
 
     Raises:
         ValueError: as in `estimate_blur`.

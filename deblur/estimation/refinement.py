@@ -32,6 +32,9 @@ def refined(estimate: KernelEstimate, pixels: NDArray[Any], restore: Restore) ->
         estimate: of the photo; one without a kernel is returned as it is.
         pixels: as in `estimate_kernel`.
         restore: a non-blind network; in linear light if the estimate is of that.
+
+    Returns:
+        The estimate with another kernel; `confidence` and `explained` are those of the first one.
     """
     from deblur.wiener.noise import white_noise
 
