@@ -66,3 +66,12 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store, which takes seconds to make; tests copy it."""
+    mlflow = pytest.importorskip("mlflow")
+    place = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{place}").search_experiments()
+    return place

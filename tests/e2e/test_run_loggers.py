@@ -23,19 +23,11 @@ TEST = ("test/psnr", "test/ssim", "test/gain", "test/input_psnr", "test/input_ss
 LAST_STEP = 9  # three epochs of three steps
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow store, which takes seconds to make."""
-    place = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{place}").search_experiments()
-    return place
-
-
 @pytest.fixture
-def place(tmp_path: Path, cache_root: Path, store: Path) -> Workplace:
+def place(tmp_path: Path, cache_root: Path, empty_store: Path) -> Workplace:
     root = tmp_path / "outputs"
     root.mkdir()
-    shutil.copy(store, root)
+    shutil.copy(empty_store, root)
     return Workplace(root, cache_root)
 
 

@@ -21,13 +21,6 @@ pytestmark = pytest.mark.slow  # MLflow takes seconds to be imported, and so doe
 ROWS = [{"epoch": epoch, "step": epoch * 10, "train/loss": 0.5, "val/psnr": 20.0 + epoch} for epoch in (1, 2)]
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{place}").search_experiments()
-    return place
-
-
 @pytest.fixture
 def run(tmp_path: Path, empty_store: Path) -> Path:
     """The folder of a run, within that of all runs."""
