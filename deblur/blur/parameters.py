@@ -123,7 +123,7 @@ class Parameter:
         choices[0] += f" [{self.unit}]" if self.unit else ""
         if self.may_be_pair:
             is_odd = self.numbers == "odd"
-            choices.append(f"a pair [lo,hi] {'between which the odd numbers are drawn' if is_odd else 'of them'}")
+            choices.append(f"a pair [lo,hi] {'between which the odd numbers are drawn' if is_odd else 'of them (lo <= hi)'}")
         if self.optional:
             choices.append("null")
         *first, last = choices

@@ -54,6 +54,7 @@ def heatmap(table: Table) -> list[FigureFile]:
         gains[row, columns.index(column)] = np.nan if gain is None else gain
     if not np.isfinite(gains).any():
         return []
+    gains = _as_shown(gains, 2)
     with styled():
         figure, axes = _axes([test_setting.heading for test_setting in table.test_settings], columns)
         best = [int(np.nanargmax(line)) if np.isfinite(line).any() else None for line in gains]
@@ -65,6 +66,11 @@ def heatmap(table: Table) -> list[FigureFile]:
         if (gains < 0).any():
             caption += " Hatched: worse than the blurred input."
         return [figure_file(figure, "gains.png", "Gain over the blurred input", f"Gains in dB. {alt}", caption)]
+
+
+def _as_shown(gains: Values, digits: int) -> Values:
+    """Return gains rounded to the digits that a cell shows, without a negative zero."""
+    return np.asarray(np.round(gains, digits) + 0.0, np.float64)
 
 
 def _axes(labels: Sequence[str], columns: Sequence[Column]) -> tuple[Figure, Axes]:
@@ -203,6 +209,7 @@ def matrix(rows: Sequence[Row], file: str, sweep: str | None = None) -> FigureFi
             for row in rows:
                 if row["family"] == family:
                     gains[trained.index(row["trained_on"]), conditions.index(row["condition"])] = _gain(row)
+            gains = _as_shown(gains, 1)
             paint(axes, gains, highest=float(np.nanmax([0.0, *map(_gain, rows)])))
             for (line, column), gain in np.ndenumerate(gains):
                 if np.isfinite(gain):

@@ -78,7 +78,7 @@ def refusal(config: TrainConfig, **changes: Any) -> str:
 def test_check_knows_what_a_new_family_allows(compose: Callable[..., TrainConfig]) -> None:
     config = check({**compose().plain(), "blur": RING, "trusted": [__name__]})
     assert config.blur.plain() == RING
-    allowed = "give a whole number from 1 to 40 [km], or a pair [lo,hi] of them."
+    allowed = "give a whole number from 1 to 40 [km], or a pair [lo,hi] of them (lo <= hi)."
     assert refusal(config, width=41) == f"blur.width=41 is not allowed: {allowed}"
     assert refusal(config, width=2.0) == f"blur.width=2.0 is not allowed: {allowed}"
     mixed = compose("blur=mixed")

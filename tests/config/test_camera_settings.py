@@ -123,19 +123,19 @@ def test_a_preset_chooses_a_camera(accepted: Accepted, workplace: Path) -> None:
         ),
         (
             "blur/camera=photo blur.camera.shot_noise=2",
-            "blur.camera.shot_noise=2 is not allowed: give a number from 0 to 1, or a pair [lo,hi] of them.",
+            "blur.camera.shot_noise=2 is not allowed: give a number from 0 to 1, or a pair [lo,hi] of them (lo <= hi).",
         ),
         (
             "blur/camera=photo blur.camera.exposure=[2,1]",
-            "blur.camera.exposure=[2,1] is not allowed: give a number from 0.05 to 20, or a pair [lo,hi] of them.",
+            "blur.camera.exposure=[2,1] is not allowed: give a number from 0.05 to 20, or a pair [lo,hi] of them (lo <= hi).",
         ),
         (
             "blur/camera=photo blur.camera.highlights=bright",
-            "blur.camera.highlights=bright is not allowed: give a number from 1 to 1000, or a pair [lo,hi] of them.",
+            "blur.camera.highlights=bright is not allowed: give a number from 1 to 1000, or a pair [lo,hi] of them (lo <= hi).",
         ),
         (
             "blur/camera=photo blur.camera.read_noise=null",
-            "blur.camera.read_noise=null is not allowed: give a number from 0 to 1, or a pair [lo,hi] of them.",
+            "blur.camera.read_noise=null is not allowed: give a number from 0 to 1, or a pair [lo,hi] of them (lo <= hi).",
         ),
         (
             "blur/camera=photo blur.camera.linear=1",
@@ -237,6 +237,6 @@ def test_help_lists_cameras_and_explains_their_keys(capsys: pytest.CaptureFixtur
     text = " ".join(capsys.readouterr().out.split())
     assert "blur/camera: linear, none, photo" in text
     assert "shot_noise: [0.0001,0.001] variance of white light, 1 over its photons" in text
-    assert "Allowed: a number from 0 to 1, or a pair [lo,hi] of them" in text
+    assert "Allowed: a number from 0 to 1, or a pair [lo,hi] of them (lo <= hi)" in text
     assert {f"blur.camera.{stage}" for stage in STAGES} <= known_keys("train").keys()
     assert {f"blur.camera.{stage}" for stage in STAGES} <= known_keys("evaluate").keys()

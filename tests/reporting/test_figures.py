@@ -85,6 +85,14 @@ def test_the_heat_map_marks_degradation(make_measured: Files, sweep: Path) -> No
     assert "srcnn_915 lr 0.01 -1.50" in degrading.alt
 
 
+def test_a_gain_that_is_shown_as_zero_is_no_degradation(make_measured: Files, sweep: Path) -> None:
+    make_measured("a", [-0.004, -0.004])
+    (found,) = heatmap(read(sweep))
+    assert "Hatched" not in found.caption
+    assert "+0.00" in found.alt
+    assert "-0.00" not in found.alt
+
+
 def test_the_detail_is_where_the_images_differ_most() -> None:
     sharp = np.zeros((64, 80))
     blurred = sharp.copy()
