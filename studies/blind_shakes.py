@@ -1,11 +1,13 @@
 """How much blind restoration gains on shaken photographs: `python -m studies.blind_shakes data.root=PHOTOS`.
 
+`--first-seed 1000` draws other shakes.
+
 The color photographs of a folder are blurred in linear light by random camera shakes, with noise and JPEG. Each is
 restored as `python -m deblur.restore --blind` does it: an image that is left as it is has a gain of 0. PSNR is that of
 RGB, with the best shift of the restored image, since a kernel is known up to a shift alone.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,15 +28,19 @@ NOISE: Final = (1.0, 3.0)  # gray levels of 255
 PROTOCOL: Final = replace(PROTOCOLS["levin2009"], color="rgb", rounds_result=True, alignment=ShiftAlignment(3, 2))
 
 
-def main(overrides: Sequence[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the gain of each photograph, with an estimated and with the true kernel."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--first-seed", type=int, default=0, help="of the first photograph; each has the next one")
+    asked, overrides = parser.parse_known_args(arguments)
     data = open_folder(["blur=none", "data.color=rgb", "data.eval_crop=null", *overrides])
     samples = data.evaluation_dataset(range(len(data.images)))
     restorer = deblur.load("unrolled", accelerator="cpu")
     rows: list[Row] = []
     for position in range(len(samples)):
         sharp = np.ascontiguousarray(np.moveaxis(np.asarray(samples[position]["sharp"]), 0, -1))
-        rng = np.random.default_rng(position)
+        seed = asked.first_seed + position
+        rng = np.random.default_rng(seed)
         extent, noise = float(rng.uniform(*EXTENT)), float(rng.uniform(*NOISE))
         settings = {
             "extent": extent,
@@ -43,7 +49,7 @@ def main(overrides: Sequence[str]) -> None:
             "jpeg_quality": 90,
             "camera": {"linear": True},
         }
-        blurred = deblur.degrade(sharp, "trajectory", seed=position, **settings)
+        blurred = deblur.degrade(sharp, "trajectory", seed=seed, **settings)
         start = time.process_time()
         estimate = deblur.estimate_kernel(blurred)
         seconds = time.process_time() - start
@@ -54,7 +60,7 @@ def main(overrides: Sequence[str]) -> None:
             refusal = refusal or blind.check(blurred, restored, estimate).refusal
             tried = _psnr(restored, sharp) - row["input"]
             gain = 0.0 if refusal else tried
-        true = replace(estimate, kernel=deblur.kernel("trajectory", seed=position, **settings), is_linear=True)
+        true = replace(estimate, kernel=deblur.kernel("trajectory", seed=seed, **settings), is_linear=True)
         known = _psnr(blind.restored_by(restorer, blurred, None, true), sharp) - row["input"]
         row |= {"gain": gain, "not declined": tried, "known kernel": known, "confidence": estimate.confidence}
         rows.append(row | {"seconds": seconds, "declined": refusal})
@@ -82,4 +88,4 @@ def _psnr(image: np.ndarray, sharp: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -122,8 +122,8 @@ class Parameter:
         choices = [f"{_KINDS[self.numbers]} from {self.lowest:g} to {self.highest:g}"]
         choices[0] += f" [{self.unit}]" if self.unit else ""
         if self.may_be_pair:
-            is_odd = self.numbers == "odd"
-            choices.append(f"a pair [lo,hi] {'between which the odd numbers are drawn' if is_odd else 'of them (lo <= hi)'}")
+            drawn = "between which the odd numbers are drawn" if self.numbers == "odd" else "of them (lo <= hi)"
+            choices.append(f"a pair [lo,hi] {drawn}")
         if self.optional:
             choices.append("null")
         *first, last = choices

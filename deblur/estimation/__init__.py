@@ -4,7 +4,7 @@ from deblur.estimation.blind import KernelEstimate, estimate_kernel, explained_f
 from deblur.estimation.detail import most_blurred
 from deblur.estimation.estimate import BlurEstimate, Kind, estimate
 from deblur.estimation.kernel_field import estimate_kernels
-from deblur.estimation.refinement import refined
+from deblur.estimation.refinement import refined, window_explained
 from deblur.estimation.training import trained_widths
 from deblur.estimation.visibility import visibility, visible_spread
 from deblur.estimation.wording import blur_text, kernel_text
@@ -24,4 +24,5 @@ __all__ = [
     "trained_widths",
     "visibility",
     "visible_spread",
+    "window_explained",
 ]

@@ -45,7 +45,7 @@ LEAST_OF_WIDTH: Final = 0.45  # of the width that is seen in the spectrum; kerne
 
 TOLERANCE: Final = 1.0  # px, sigma of the gaussian under which kernels are compared
 AGREEMENT: Final = 0.75  # least correlation of two kernels that are the same but for errors
-LEAST_EXPLAINED: Final = 0.5
+LEAST_EXPLAINED: Final = 0.35
 EXPLAINING_WEIGHT: Final = 1e-3  # of the edges of the image that has to explain the photo
 
 TOO_SMALL: Final = f"The image is too small for an estimate of its kernel, which needs {LEAST_SIDE} px a side."

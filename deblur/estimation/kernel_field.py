@@ -13,7 +13,6 @@ from deblur.blur.node_kernels import NodeKernels
 from deblur.estimation.blind import (
     AGREEMENT,
     DISAGREE,
-    LEAST_EXPLAINED,
     LEAST_OF_WIDTH,
     LEAST_SIZE,
     LEAST_WIDTH,
@@ -40,6 +39,7 @@ MOST_NODES: Final = 4  # along a side of the photo
 LEAST_RATIO: Final = 2.0  # of the widest blur of a window to the narrowest, from which on it varies
 TOLERANCE: Final = 1.0  # px, least sigma of the gaussian under which neighboring kernels are compared
 TOLERANCE_OF_WIDTH: Final = 0.1  # that sigma, by the median width of the kernels
+LEAST_EXPLAINED: Final = 0.5  # by the sketches of the windows, their median
 NEIGHBORS: Final = 0.7  # least correlation of the kernels of two neighboring windows that agree
 LEAST_AGREEING: Final = 0.9  # of the pairs of neighbors, that have to agree
 LEAST_MEASURED: Final = 0.6  # of the windows, whose own kernels have to be kept

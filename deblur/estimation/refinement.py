@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.kernels import Psf
-from deblur.estimation.blind import KernelEstimate, unsaturated
+from deblur.estimation.blind import KernelEstimate, explained_fraction, unsaturated
 from deblur.estimation.coarse_to_fine import fitted, trimmed
 from deblur.estimation.estimate import luma_of
 from deblur.estimation.network import Floats
@@ -36,15 +36,11 @@ def refined(estimate: KernelEstimate, pixels: NDArray[Any], restore: Restore) ->
     Returns:
         The estimate with another kernel; `confidence` and `explained` are those of the first one.
     """
-    from deblur.wiener.noise import white_noise
-
     if estimate.kernel is None:
         return estimate
-    window = estimate.windows[0]
-    plane = luma_of(pixels)[window]
-    plane = decoded(plane) if estimate.is_linear else plane
-    noise = max(255 * math.sqrt(white_noise(plane)), LEAST_NOISE)
-    is_usable = unsaturated(pixels)[window]
+    plane = _best_window(estimate, pixels)
+    noise = _noise(plane)
+    is_usable = unsaturated(pixels)[estimate.windows[0]]
     kernel = np.asarray(estimate.kernel, np.float32)
     for _ in range(ROUNDS):
         sharp = restore(plane, kernel / kernel.sum(dtype=np.float64), noise)
@@ -53,3 +49,34 @@ def refined(estimate: KernelEstimate, pixels: NDArray[Any], restore: Restore) ->
             break
         kernel = trimmed(found)
     return replace(estimate, kernel=kernel / kernel.sum(dtype=np.float64))
+
+
+def window_explained(estimate: KernelEstimate, pixels: NDArray[Any], restore: Restore) -> float:
+    """Return how much of a photo's best window its restored self explains if the kernel blurs it; 0 without a kernel.
+
+    Args:
+        estimate: as in `refined`.
+        pixels: see there.
+        restore: see there.
+
+    Returns:
+        See `explained_fraction`.
+    """
+    if estimate.kernel is None:
+        return 0.0
+    plane = _best_window(estimate, pixels)
+    sharp = restore(plane, estimate.kernel, _noise(plane))
+    return explained_fraction(pixels[estimate.windows[0]], sharp, estimate.kernel, is_linear=estimate.is_linear)
+
+
+def _best_window(estimate: KernelEstimate, pixels: NDArray[Any]) -> Floats:
+    """Return the luma of the window with the most edges, in linear light if the kernel is of that."""
+    plane = luma_of(pixels)[estimate.windows[0]]
+    return decoded(plane) if estimate.is_linear else plane
+
+
+def _noise(plane: Floats) -> float:
+    """Return the noise that a restoration assumes [gray levels]."""
+    from deblur.wiener.noise import white_noise
+
+    return max(255 * math.sqrt(white_noise(plane)), LEAST_NOISE)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from deblur.estimation.blind import KernelEstimate
+from deblur.estimation.blind import AGREEMENT, KernelEstimate
 from deblur.estimation.estimate import BlurEstimate, Kind
 
 KIND_NAMES: Final[Mapping[Kind, str]] = {
@@ -35,8 +35,10 @@ def kernel_text(estimate: KernelEstimate) -> str:
         ValueError: if no kernel was estimated.
     """
     space = " in linear light" if estimate.is_linear else ""
-    agreement = "closely" if estimate.confidence >= CLOSE_FROM else "roughly"
-    sure = f"agree {agreement} (confidence {estimate.confidence:.2f})"
+    agreement = "agree closely" if estimate.confidence >= CLOSE_FROM else "agree roughly"
+    if estimate.field is None and estimate.confidence < AGREEMENT:
+        agreement = "differ"
+    sure = f"{agreement} (confidence {estimate.confidence:.2f})"
     if estimate.field is not None:
         down, across, height, width = estimate.field.psfs.shape
         places = f"at {across}x{down} places"

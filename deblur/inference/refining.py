@@ -1,29 +1,47 @@
 """Kernels of photos as they are used: estimated, then refined by the pretrained non-blind network."""
 
 import functools
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deblur.blur.kernels import Psf
 from deblur.choices import NON_BLIND
-from deblur.estimation import KernelEstimate, estimate_kernel, estimate_kernels, refined
+from deblur.estimation import KernelEstimate, estimate_kernel, estimate_kernels, refined, window_explained
+from deblur.estimation.blind import CUT, UNSTABLE
 from deblur.estimation.network import Floats
 
 if TYPE_CHECKING:
     from deblur.inference.restorer import Restorer
 
 
+UNSURE: Final = (UNSTABLE, CUT)
+"""Refusals of a kernel that may be right."""
+
+LEAST_CONFIDENCE: Final = 0.4  # of these
+CONVINCING: Final = 0.95  # fraction of the gradients' energy that an image restored by one of them has to explain
+
+
 def photo_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> KernelEstimate:
     """Estimate the kernel of a photo, or a field of kernels if its blur varies; one to be relied on is refined.
+
+    So is one that fills the largest size, or of which several estimates differ: it is relied on after all if the image
+    that it then restores explains the photo.
 
     Args:
         pixels: as in `deblur.estimation.estimate_kernel`.
         is_linear: as there.
     """
     found = estimate_kernels(pixels, is_linear=is_linear)
-    return found if found.refusal else refined(found, pixels, _restored)
+    if not found.refusal:
+        return refined(found, pixels, _restored)
+    if found.refusal not in UNSURE or found.confidence < LEAST_CONFIDENCE:
+        return found
+    better = refined(found, pixels, _restored)
+    is_convincing = window_explained(better, pixels, _restored) >= CONVINCING
+    return replace(better, refusal="") if is_convincing else found
 
 
 def one_kernel(pixels: NDArray[Any]) -> KernelEstimate:

@@ -6,7 +6,8 @@ import pytest
 import deblur
 from deblur.blur import Kernel, convolve
 from deblur.blur.kernels import Psf, motion
-from deblur.estimation import KernelEstimate, estimate_kernel, refined
+from deblur.estimation import KernelEstimate, estimate_kernel, kernel_text, refined
+from deblur.estimation.blind import CUT, UNSTABLE
 from deblur.estimation.network import Floats
 from deblur.inference.refining import one_kernel, photo_kernel
 from deblur.srgb import decoded
@@ -65,6 +66,30 @@ def test_a_kernel_that_is_not_to_be_relied_on_is_not_refined() -> None:
     photo = SHARP[:100, :100]
     found, first = photo_kernel(photo), estimate_kernel(photo)
     assert found.refusal == first.refusal != ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "extent", "reason", "is_convincing"),
+    [(5, 20, UNSTABLE, True), (11, 26, CUT, False)],  # of the kernels found, one is right and one is wrong
+)
+def test_the_restored_image_decides_on_a_kernel_that_may_be_right(
+    seed: int, extent: int, reason: str, is_convincing: bool
+) -> None:
+    photo = deblur.degrade(draw(9005, seed), "trajectory", seed=seed, extent=extent, shake=0.5, noise_sigma=1.5)
+    first, found = estimate_kernel(photo), photo_kernel(photo)
+    assert first.refusal == reason
+    assert found.refusal == ("" if is_convincing else reason)
+    assert first.kernel is not None
+    assert found.kernel is not None
+    assert np.array_equal(found.kernel, first.kernel) is not is_convincing
+
+
+def test_a_text_says_that_estimates_differ() -> None:
+    kernel = motion(9, 0)
+    for confidence, words in ((0.5, "differ"), (0.8, "agree roughly"), (0.95, "agree closely")):
+        text = kernel_text(KernelEstimate(kernel, confidence, 0.8, "", False))
+        assert f"several estimates {words} (confidence {confidence:.2f})" in text
 
 
 @pytest.mark.slow
