@@ -9,7 +9,7 @@ from deblur.estimation.estimate import DIAMETER, LENGTH, local_spreads
 from deblur.estimation.network import Floats
 from deblur.estimation.training import trained_widths
 
-VISIBLE: Final = 1.2
+VISIBLE: Final = 1.35
 """Standard deviation of a kernel in its widest direction from which on its blur is visible [px]."""
 
 _INVISIBLE: Final = 2 / 3  # of the spread of a visible blur, up to which none is visible

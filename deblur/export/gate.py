@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from deblur.errors import UserError
 from deblur.export.onnx import LARGEST_DIFFERENCE, OPSET, quiet, remove_sources
 from deblur.export.samples import SEED
-from deblur.inference.gating import CalibratedGate, pretrained_gate, stretched
+from deblur.inference.gating import CalibratedGate, pretrained_gate
 from deblur.inference.levels import as_unit
 from deblur.models.gate import CELL
 from deblur.synthesis.leaves import draw
@@ -75,10 +75,10 @@ class _Weights(nn.Module):
 
     def __init__(self, calibrated: CalibratedGate) -> None:
         super().__init__()
-        self.gate, self.low, self.high = calibrated.gate, calibrated.low, calibrated.high
+        self.gate, self.calibrated = calibrated.gate, calibrated
 
     def forward(self, image: Tensor, correction: Tensor) -> Tensor:
-        return stretched(self.gate(image, correction), self.low, self.high)
+        return self.calibrated.of_padded(image, correction)
 
 
 def _planes(cells: tuple[int, int]) -> tuple[Tensor, Tensor]:

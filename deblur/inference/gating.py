@@ -23,6 +23,8 @@ from deblur.models.gate import CELL, Gate
 
 FILE: Final = FOLDER / "gate.safetensors"
 KEY: Final = "calibration"  # of the metadata in the file
+MOST: Final = 0.9
+"""Largest weight: networks that were trained on drawn images correct photographs somewhat too much."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class CalibratedGate:
     Attributes:
         gate: the network.
         low: weights up to it become 0.
-        high: weights from it on become 1; those between the two are stretched.
+        high: weights from it on become `MOST`; those between the two are stretched.
         share: of the sharp images of the calibration, that it was to leave alone.
     """
 
@@ -50,7 +52,7 @@ class CalibratedGate:
             spread: as in `gated`.
 
         Returns:
-            (N, 1, H, W) in [0, 1], interpolated between the centers of the gate's cells.
+            (N, 1, H, W) in [0, `MOST`], interpolated between the centers of the gate's cells.
         """
         height, width = image.shape[2:]
         gray = luma(image)
@@ -69,12 +71,16 @@ class CalibratedGate:
             restored: of the same shape.
 
         Returns:
-            (N, 1, H / CELL, W / CELL), rounded up, in [0, 1].
+            (N, 1, H / CELL, W / CELL), rounded up, in [0, `MOST`].
         """
         height, width = image.shape[2:]
         missing = (0, -width % CELL, 0, -height % CELL)
         whole, correction = (F.pad(plane, missing, mode="replicate") for plane in (image, restored - image))
-        return stretched(self.gate(whole, correction), self.low, self.high)
+        return self.of_padded(whole, correction)
+
+    def of_padded(self, image: Tensor, correction: Tensor) -> Tensor:
+        """Return the weight of each cell, (N, 1, H / CELL, W / CELL) in [0, `MOST`]; for arguments see `Gate`."""
+        return MOST * stretched(self.gate(image, correction), self.low, self.high)
 
 
 def stretched(weights: Tensor, low: float, high: float) -> Tensor:

@@ -15,7 +15,7 @@ from safetensors import safe_open
 import deblur
 from deblur.errors import UserError
 from deblur.inference import blending, gating
-from deblur.inference.gating import FILE, KEY, CalibratedGate, gated, pretrained_gate
+from deblur.inference.gating import FILE, KEY, MOST, CalibratedGate, gated, pretrained_gate
 from deblur.inference.simulation import degraded, gain, reference
 from deblur.inference.weights import read_weights, write_weights
 from deblur.models.gate import CELL, Gate
@@ -78,7 +78,7 @@ def test_weights_between_the_limits_are_stretched(low: float, high: float, weigh
     image, restored = (torch.rand(1, 1, CELL, CELL) for _ in range(2))
     with torch.inference_mode():
         found = CalibratedGate(Gate().eval(), low, high, 0.99).weights(image, restored)  # of 0.5, untrained
-    torch.testing.assert_close(found, torch.full_like(found, weight))
+    torch.testing.assert_close(found, torch.full_like(found, MOST * weight))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,7 +135,7 @@ def test_blurred_images_are_restored() -> None:
         blurred, sharp = (made(image, blur, str(index)) for made in (degraded, reference))
         restored = (restorer(blurred, strength=strength) for strength in (1, None))
         alone, found = (gain(blurred, one, sharp, of_luma=False).difference for one in restored)
-        assert found > 0.9 * alone > 0.5
+        assert found > 0.75 * alone > 0.5
 
 
 def test_the_file_is_small_and_says_how_it_was_calibrated() -> None:
