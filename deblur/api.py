@@ -228,8 +228,9 @@ def estimate_kernel(image: Any, *, linear: bool | None = None) -> "KernelEstimat
 
     Args:
         image: as in `estimate_blur`.
-        linear: whether the kernel blurred linear light, as in a camera, or the encoded values; None takes what explains
-            the photo better.
+        linear: whether the kernel blurred linear light, as in a camera, or the encoded values. None takes a color photo
+            for one of a camera, unless only the other kernel is to be relied on, and for a gray one what explains it
+            better.
 
     Returns:
         The kernel, with its `confidence`, the fraction of the photo that it has `explained`, and a `refusal`, a

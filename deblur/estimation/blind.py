@@ -13,10 +13,9 @@ from deblur.blur.kernel_fields import KernelField, blurred
 from deblur.blur.kernels import Kernel, Psf
 from deblur.blur.node_kernels import NodeKernels
 from deblur.estimation.coarse_to_fine import WindowKernel, kernel_of, trimmed
-from deblur.estimation.estimate import LENGTH, BlurEstimate, estimate, luma_of
+from deblur.estimation.estimate import LENGTH, BlurEstimate, estimate, light_of, luma_of, plane_of
 from deblur.estimation.kernel_steps import Bools, canvas, centroid, sketch, tidied
 from deblur.estimation.network import FIELD, Floats
-from deblur.srgb import decoded
 
 Window: TypeAlias = tuple[slice, slice]
 
@@ -42,6 +41,8 @@ FAINTEST_EDGE: Final = 1.0 / 255  # per px; the 99th percentile of the gradients
 SHARP_SURE: Final = 0.8  # probability of a sharp image, from which on no kernel is looked for
 LEAST_WIDTH: Final = 2.4  # px, as that of `BlurEstimate`; a narrower kernel hardly blurs
 LEAST_OF_WIDTH: Final = 0.45  # of the width that is seen in the spectrum; kernels below it are too narrow
+
+NARROWER: Final = 0.6  # of the kernel in linear light by that of encoded values, or the other way round: not the blur
 
 TOLERANCE: Final = 1.0  # px, sigma of the gaussian under which kernels are compared
 AGREEMENT: Final = 0.75  # least correlation of two kernels that are the same but for errors
@@ -101,9 +102,16 @@ def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> K
 
     Args:
         pixels: gray (H, W) or RGB (H, W, 3), uint8 or uint16 of full range, or floating point in [0, 1].
-        is_linear: whether the kernel blurred linear light, as a camera does, or the encoded values; None takes what
-            explains the photo better.
+        is_linear: whether the kernel blurred linear light, as a camera does, or the encoded values. None takes a color
+            photo for one of a camera, unless only the other kernel is to be relied on, and for a gray one, whose values
+            may be linear, what explains it better.
     """
+    if is_linear is None and _is_colored(pixels):
+        of_light = estimate_kernel(pixels, is_linear=True)
+        if not of_light.refusal or of_light.kernel is None:
+            return of_light
+        of_levels = estimate_kernel(pixels, is_linear=False)
+        return of_light if of_levels.refusal else of_levels
     if min(pixels.shape[:2]) < LEAST_SIDE:
         return _refused(TOO_SMALL)
     plane = luma_of(pixels)
@@ -120,7 +128,8 @@ def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> K
     if not firsts:
         return _refused(SATURATED_TEXT, blur)
     least = LEAST_OF_WIDTH * (0.0 if blur is None else blur.width)
-    first = max(firsts, key=lambda one: (one.width >= least, one.explained))
+    widest = max(one.width for one in firsts)
+    first = max(firsts, key=lambda one: (one.width >= max(least, NARROWER * widest), one.explained))
     others = [photo.tried(place, first.is_linear) for place in range(1, len(EDGE_WEIGHTS))]
     found = [first, *(one for one in others if one is not None)]
     if len(found) < LEAST_FOUND:
@@ -199,13 +208,17 @@ class Photo:
         return None if found is None else self._explaining(found, window, plane, is_linear)
 
     def _plane(self, window: Window, is_linear: bool) -> Floats:
-        return decoded(self.plane[window]) if is_linear else self.plane[window]
+        return light_of(self.pixels[window]) if is_linear else self.plane[window]
 
     def _explaining(self, found: WindowKernel, window: Window, plane: Floats, is_linear: bool) -> Tried:
         weights = found.kernel / found.kernel.sum(dtype=np.float64)
         image = _sketched(plane, found.kernel)
         share = explained_fraction(self.pixels[window], image, weights, is_linear=is_linear)
         return Tried(found, window, is_linear, share)
+
+
+def _is_colored(pixels: NDArray[Any]) -> bool:
+    return pixels.ndim == 3 and bool((pixels != pixels[..., :1]).any())
 
 
 def _refused(refusal: str, blur: BlurEstimate | None = None) -> KernelEstimate:
@@ -330,7 +343,7 @@ def explained_fraction(
     """
     from deblur.wiener.noise import white_noise
 
-    plane = decoded(luma_of(pixels)) if is_linear else luma_of(pixels)
+    plane = plane_of(pixels, is_linear=is_linear)
     given = np.ascontiguousarray(image, np.float32)
     if isinstance(kernel, KernelField):
         again, reaches = blurred(given, kernel), [kernel.grid((given.shape[0], given.shape[1])).reach] * 2

@@ -1,7 +1,7 @@
 """The blur of a whole image, from the outputs of the network at its places and at several scales of it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -19,6 +19,7 @@ from deblur.estimation.network import (
     spectra,
 )
 from deblur.luma import LUMA_WEIGHTS
+from deblur.srgb import decoded
 
 Kind: TypeAlias = Literal["none", "defocus", "motion", "shake"]
 
@@ -182,14 +183,28 @@ class _Measured:
 
 def luma_of(pixels: NDArray[Any]) -> Floats:
     """Return the luma of an image in [0, 1]."""
+    return _weighted(pixels, lambda levels: levels)
+
+
+def light_of(pixels: NDArray[Any]) -> Floats:
+    """Return the luma of the linear light of an image, in [0, 1]: a kernel of linear light blurs it like each color."""
+    return _weighted(pixels, decoded)
+
+
+def _weighted(pixels: NDArray[Any], curve: Callable[[Floats], Floats]) -> Floats:
     white = 1 if np.issubdtype(pixels.dtype, np.floating) else np.iinfo(pixels.dtype).max
-    weights = np.array(LUMA_WEIGHTS, np.float32) / np.float32(white)
-    luma = np.empty(pixels.shape[:2], np.float32)
-    for top in range(0, len(luma), _BLOCK_ROWS):
+    weights = np.array(LUMA_WEIGHTS, np.float32)
+    plane = np.empty(pixels.shape[:2], np.float32)
+    for top in range(0, len(plane), _BLOCK_ROWS):
         rows = slice(top, top + _BLOCK_ROWS)
-        block = pixels[rows].astype(np.float32)
-        luma[rows] = block @ weights if pixels.ndim == 3 else block / np.float32(white)
-    return luma
+        block = curve(pixels[rows].astype(np.float32) / np.float32(white))
+        plane[rows] = block @ weights if pixels.ndim == 3 else block
+    return plane
+
+
+def plane_of(pixels: NDArray[Any], *, is_linear: bool) -> Floats:
+    """Return the plane in which a kernel is estimated: the luma of an image or of its linear light, in [0, 1]."""
+    return light_of(pixels) if is_linear else luma_of(pixels)
 
 
 def _reduced(plane: Floats, level: int) -> Floats:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from deblur.blur.kernels import Psf
 from deblur.estimation.blind import KernelEstimate, explained_fraction, unsaturated
 from deblur.estimation.coarse_to_fine import fitted, trimmed
-from deblur.estimation.estimate import luma_of
+from deblur.estimation.estimate import plane_of
 from deblur.estimation.network import Floats
-from deblur.srgb import decoded
 
 ROUNDS: Final = 4  # of image and kernel
 MARGIN: Final = 2  # px on each side, by which the kernel may grow in a round
@@ -71,8 +70,7 @@ def window_explained(estimate: KernelEstimate, pixels: NDArray[Any], restore: Re
 
 def _best_window(estimate: KernelEstimate, pixels: NDArray[Any]) -> Floats:
     """Return the luma of the window with the most edges, in linear light if the kernel is of that."""
-    plane = luma_of(pixels)[estimate.windows[0]]
-    return decoded(plane) if estimate.is_linear else plane
+    return plane_of(pixels[estimate.windows[0]], is_linear=estimate.is_linear)
 
 
 def _noise(plane: Floats) -> float:

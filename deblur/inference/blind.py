@@ -11,7 +11,7 @@ from deblur.blur.node_kernels import NodeKernels
 from deblur.choices import Color
 from deblur.estimation import KernelEstimate, explained_fraction
 from deblur.estimation.blind import Window
-from deblur.estimation.estimate import luma_of
+from deblur.estimation.estimate import plane_of
 from deblur.image_io.images import DecodedImage
 from deblur.inference.blending import blended
 from deblur.inference.field_restoring import restored_by_field
@@ -176,7 +176,7 @@ def check(pixels: Pixels, restored: Pixels, estimate: KernelEstimate) -> Checked
     gate = pretrained_gate()
     for window in estimate.windows:
         before, after = pixels[window], restored[window]
-        image = decoded(luma_of(after)) if estimate.is_linear else luma_of(after)
+        image = plane_of(after, is_linear=estimate.is_linear)
         kernel = _kernel_in(window, estimate)
         explained.append(explained_fraction(before, image, kernel, is_linear=estimate.is_linear))
         applied.append(gated(before, after, gate)[1])
