@@ -229,7 +229,7 @@ def estimate_kernel(image: Any, *, linear: bool | None = None) -> "KernelEstimat
     Args:
         image: as in `estimate_blur`.
         linear: whether the kernel blurred linear light, as in a camera, or the encoded values. None takes a color photo
-            for one of a camera, unless only the other kernel is to be relied on, and for a gray one what explains it
+            for one of a camera, unless only the other kernel is found, and surely; and for a gray one what explains it
             better.
 
     Returns:

@@ -45,6 +45,8 @@ LEAST_OF_WIDTH: Final = 0.45  # of the width that is seen in the spectrum; kerne
 NARROWER: Final = 0.6  # of the kernel in linear light by that of encoded values, or the other way round: not the blur
 
 TOLERANCE: Final = 1.0  # px, sigma of the gaussian under which kernels are compared
+SURE: Final = 0.98  # confidence in a kernel of the encoded values of a color photo
+
 AGREEMENT: Final = 0.75  # least correlation of two kernels that are the same but for errors
 LEAST_EXPLAINED: Final = 0.35
 EXPLAINING_WEIGHT: Final = 1e-3  # of the edges of the image that has to explain the photo
@@ -103,15 +105,15 @@ def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> K
     Args:
         pixels: gray (H, W) or RGB (H, W, 3), uint8 or uint16 of full range, or floating point in [0, 1].
         is_linear: whether the kernel blurred linear light, as a camera does, or the encoded values. None takes a color
-            photo for one of a camera, unless only the other kernel is to be relied on, and for a gray one, whose values
-            may be linear, what explains it better.
+            photo for one of a camera, unless only the other kernel is found, and surely; and for a gray one, whose
+            values may be linear, what explains it better.
     """
     if is_linear is None and _is_colored(pixels):
         of_light = estimate_kernel(pixels, is_linear=True)
         if not of_light.refusal or of_light.kernel is None:
             return of_light
         of_levels = estimate_kernel(pixels, is_linear=False)
-        return of_light if of_levels.refusal else of_levels
+        return of_levels if not of_levels.refusal and of_levels.confidence >= SURE else of_light
     if min(pixels.shape[:2]) < LEAST_SIDE:
         return _refused(TOO_SMALL)
     plane = luma_of(pixels)
