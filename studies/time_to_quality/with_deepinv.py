@@ -156,7 +156,7 @@ def import_deepinv(packages: Path | None) -> Any:
     found = importlib.util.find_spec("torchvision")
     if found is not None and found.origin is not None:
         try:
-            torch.ops.load_library(Path(found.origin).parent / "_C.so")
+            torch.ops.load_library(Path(found.origin).parent / "_C.so")  # type: ignore[no-untyped-call] # of torch
         except OSError:
             for name in ("nms", "qnms"):
                 torch.library.define(
