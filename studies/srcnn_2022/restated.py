@@ -101,6 +101,11 @@ class Study:
         self._network = _build(NETWORKS[network]).to(self._device)
         self._loss = nn.MSELoss()
 
+    @property
+    def images(self) -> int:
+        """The number of training images, and of steps in an epoch."""
+        return len(self._training)
+
     def steps(self) -> Iterator[Step]:
         """Train without end; yield after each step."""
         while True:
@@ -129,22 +134,46 @@ class Study:
         ]
         return statistics.fmean(losses)
 
-    @torch.no_grad()
     def psnr(self) -> tuple[float, float]:
-        """Return the mean PSNR of the validation images, restored and blurred [dB].
+        """Return the mean PSNR of the validation images, restored and blurred [dB]."""
+        pairs = [
+            (psnr(restored, sharp).item(), psnr(blurred, sharp).item()) for restored, blurred, sharp in self._whole()
+        ]
+        restored, given = (statistics.fmean(values) for values in zip(*pairs, strict=True))
+        return restored, given
 
-        What is restored was not compressed, and the three channels are averaged: both can only help the study.
+    def quality(self) -> tuple[float, float]:
+        """Return the mean PSNR [dB] and the mean MSE of the restored validation images; the training can continue."""
+        was_training = self._network.training
+        pairs = [
+            (psnr(restored, sharp).item(), self._loss(restored, sharp).item()) for restored, _, sharp in self._whole()
+        ]
+        self._network.train(was_training)
+        decibels, losses = (statistics.fmean(values) for values in zip(*pairs, strict=True))
+        return decibels, losses
+
+    def given_quality(self) -> tuple[float, float]:
+        """Return the mean PSNR [dB] and the mean MSE of the blurred validation images."""
+        pairs = [
+            (psnr(one[:, :1], other[:, :1]).item(), self._loss(one, other).item()) for one, other in self._uncompressed
+        ]
+        decibels, losses = (statistics.fmean(values) for values in zip(*pairs, strict=True))
+        return decibels, losses
+
+    @torch.no_grad()
+    def _whole(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield the validation images, restored, blurred and sharp, (1, 1, H, W).
+
+        What is restored was not compressed and is clamped, and its three channels are averaged: all can only help the
+        study.
         """
         self._network.eval()
-        restored, given = [], []
         for blurred, sharp in self._uncompressed:
             gray = self._network(blurred.to(self._device)).clamp(0, 1).mean(dim=1, keepdim=True).cpu()
-            restored.append(psnr(gray, sharp[:, :1]).item())
-            given.append(psnr(blurred[:, :1], sharp[:, :1]).item())
-        return statistics.fmean(restored), statistics.fmean(given)
+            yield gray, blurred[:, :1], sharp[:, :1]
 
 
-def prepare(folder: Path, root: Path | None, count: int, blur: str) -> dict[str, int]:
+def prepare(folder: Path, root: Path | None, count: int, blur: str, *, lossless: bool = False) -> dict[str, int]:
     """Write the images as the study had them: gray JPEG files, the blurred ones made of the decoded sharp ones.
 
     Larger images are cut to their middle, smaller ones are left out. The division is that of our program, which reads
@@ -155,6 +184,7 @@ def prepare(folder: Path, root: Path | None, count: int, blur: str) -> dict[str,
         root: a folder of images; None draws faces.
         count: how many images at most.
         blur: box, gaussian or motion, of the study's strength.
+        lossless: write the sharp images as PNG files.
 
     Returns:
         How many images there are for training and validation.
@@ -172,11 +202,11 @@ def prepare(folder: Path, root: Path | None, count: int, blur: str) -> dict[str,
         if min(image.shape) < SIDE:
             continue
         top, left = ((size - SIDE) // 2 for size in image.shape)
-        name = f"{index:06d}.jpg"
+        name = f"{index:06d}.{'png' if lossless else 'jpg'}"
         cv2.imwrite(str(folder / SHARP / name), image[top : top + SIDE, left : left + SIDE])
         sharp = read_gray(folder / SHARP / name)
         blurred = degradation.apply(sharp, degradation.sample(rng))
-        cv2.imwrite(str(folder / BLURRED / name), blurred)
+        cv2.imwrite(str((folder / BLURRED / name).with_suffix(".jpg")), blurred)
         cv2.imwrite(str((folder / UNCOMPRESSED / name).with_suffix(".png")), blurred)
         names.append(name)
         digests.append(digest(sharp))
