@@ -1,7 +1,9 @@
 """Disk, memory, reading and hours of many images and runs: `python -m benchmarks.capacity --images 92219 --color rgb`.
 
-The parts are measured now, on a sample of the images; `benchmarks.needs` derives the rest. Hours on another processor
-or GPU are given for times per step that you pass with --step-ms. Further arguments are overrides of the training.
+The parts are measured now, on a sample of the images; `benchmarks.needs` derives the rest. Times are processor times of
+one thread, which other programs change little. For other processors and GPUs, pass times per step with --step-ms;
+without them nothing is said about their hours. Overrides of the training come first, as in
+`python -m benchmarks.capacity trainer.max_epochs=5 --step-ms 5 10`.
 """
 
 import argparse
@@ -38,15 +40,15 @@ from deblur.runs.records import IMAGES_FILE, METRICS_FILE, read_history
 NETWORKS = ("srcnn_915", "srcnn_9315", "srcnn_91115")  # of experiment=grid
 BLURS = ("gaussian", "box", "motion")  # likewise
 EPOCHS = (1, 3)  # of the two short trainings of each network
-FACES = 200  # drawn, of which the images of the sample are variants
+FACES = 50  # drawn, of which the images of the sample are variants
 
 
 def open_images(overrides: Sequence[str]) -> dict[str, float]:
     """Index and cache the images of a configuration; time it, and measure the files and the open index."""
-    start = time.perf_counter()
-    names = deblur.data_module(overrides).images.names
-    seconds = time.perf_counter() - start
     config = deblur.compose("train", overrides)
+    start = time.process_time()
+    names = deblur.data_module(config).images.names
+    seconds = time.process_time() - start
     root = Path(config.data.plain()["root"])
     pixels = pixel_file(overrides)
     tracemalloc.start()
@@ -66,10 +68,10 @@ def load(overrides: Sequence[str], *, cold: bool) -> dict[str, float]:
     data = deblur.data_module(overrides)
     if cold:
         forget(pixel_file(overrides).parent)
-    before, start, batches = read_from_disk(), time.perf_counter(), 0
+    before, start, batches = read_from_disk(), time.process_time(), 0
     for _ in data.train_dataloader():
         batches += 1
-    seconds, read = time.perf_counter() - start, read_from_disk() - before
+    seconds, read = time.process_time() - start, read_from_disk() - before
     return {"batch_ms": 1000 * seconds / batches, "read_per_image": read / len(data.splits.train)}
 
 
@@ -92,9 +94,9 @@ def measured_images(overrides: Sequence[str]) -> Images:
         return run("benchmarks.capacity", "--phase", name, *overrides, *more)
 
     built = phase("open")
-    alone = "data.num_workers=0"
-    cold, warm = (phase(name, alone).output["read_per_image"] for name in ("cold", "warm"))
-    batch_ms = [phase("warm", alone, f"blur={blur}").output["batch_ms"] for blur in BLURS]
+    from_disk = ("data.num_workers=0", "data.cache_memory=0")
+    cold, warm = (phase(name, *from_disk).output["read_per_image"] for name in ("cold", "warm"))
+    batch_ms = [phase("warm", *from_disk, f"blur={blur}").output["batch_ms"] for blur in BLURS]
     rest = {"build_mib": built.peak_mib, "read_per_image": cold, "read_again_per_image": warm}
     return Images(**built.output, **rest, batch_ms=statistics.mean(batch_ms))
 
@@ -124,15 +126,15 @@ def measured_training(network: str, overrides: Sequence[str], outputs: Path) -> 
 
 
 def times(made: Run, folder: Path) -> dict[str, float]:
-    """Return the seconds of the parts of a run: per step, image and epoch."""
-    parts, metrics = made["clock"]["seconds"], made["metrics"]
+    """Return the processor seconds of the parts of a run: per step, image and epoch."""
+    parts, metrics = made["clock"]["processor_seconds"], made["metrics"]
     epochs = read_history(folder)
     return {
         "step": (parts["steps"] + parts["waiting for data"]) / (epochs[-1]["step"] or 1),
         "val_image": parts["validation"] / len(epochs) / metrics["data"]["counts"]["val"],
-        "test_image": metrics["seconds"]["test"] / metrics["test"]["images"],
+        "test_image": parts["test"] / metrics["test"]["images"],
         "epoch_end": parts["epoch ends"] / len(epochs),
-        "start": made["clock"]["first_step"],
+        "start": parts["before the first step"],
     }
 
 
@@ -151,7 +153,7 @@ def part_rows(images: Images, trainings: Sequence[Training]) -> list[Row]:
         "bytes per image: open index, in memory": images.index_memory / images.count,
         "bytes read per training image, not in the page cache": images.read_per_image,
         "the same, by a second process": images.read_again_per_image,
-        "images per second, to index and cache": images.count / images.seconds,
+        "ms per image, to index and cache": 1000 * images.seconds / images.count,
         "MiB of that process": images.build_mib,
         "ms to prepare a batch on one core": images.batch_ms,
     }
@@ -181,7 +183,7 @@ def parsed(args: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--devices", type=int, default=8, help="runs at a time on one machine (default: 8)")
     parser.add_argument("--networks", nargs="+", default=NETWORKS, help="options of the group model")
     parser.add_argument("--step-ms", type=float, nargs="+", default=[], help="times per step on other hardware [ms]")
-    parser.add_argument("--sample", type=int, default=500, help="images that are measured (default: 500)")
+    parser.add_argument("--sample", type=int, default=200, help="images that are measured (default: 200)")
     parser.add_argument("--root", type=Path, help="a folder of images to take them from; without it they are drawn")
     parser.add_argument("--scratch", type=Path, help="folder to write to (default: a temporary one)")
     parser.add_argument("--phase", choices=("open", "cold", "warm"), help=argparse.SUPPRESS)
@@ -196,6 +198,7 @@ def main(args: Sequence[str] | None = None) -> None:
         is_open, words = options.phase == "open", options.overrides
         print(json.dumps(open_images(words) if is_open else load(words, cold=options.phase == "cold")))
         return
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that are started
     with tempfile.TemporaryDirectory(dir=options.scratch) as temporary:
         scratch = Path(temporary)
         root = options.root
@@ -219,7 +222,11 @@ def main(args: Sequence[str] | None = None) -> None:
     workers = config.data.num_workers
     write_table("capacity_memory", f"Memory: {what}", memory_rows(images, trainings, count, devices, workers))
     at_once = sorted({1, os.cpu_count() or 1, devices})
-    write_table("capacity_cpu", f"This processor: {steps}", cpu_rows(images, trainings, plan, count, runs, at_once))
+    write_table(
+        "capacity_cpu",
+        f"Hours of this processor, one core per run: {steps}",
+        cpu_rows(images, trainings, plan, count, runs, at_once),
+    )
     rows = device_rows(images, plan, runs, devices, options.step_ms)
     write_table("capacity_devices", f"By the time per step: {steps}", rows)
 

@@ -24,11 +24,11 @@ class Images:
         pixel_bytes: Of all their decoded pixels, in the cache.
         index_bytes: Of the other files of the cache.
         index_memory: What the open index takes in a process [bytes].
-        seconds: To index the folder and build the cache.
+        seconds: Processor time to index the folder and build the cache.
         build_mib: Peak memory of that process beyond the page cache.
         read_per_image: What the disk reads for one training image that is not in the page cache [bytes].
         read_again_per_image: The same in the next process, which finds the pixels in the page cache [bytes].
-        batch_ms: To prepare one batch of training patches on one core, the mean of the blurs.
+        batch_ms: Processor time to prepare one batch of training patches, the mean of the blurs.
     """
 
     count: int
@@ -49,11 +49,11 @@ class Training:
 
     Attributes:
         network: Its name.
-        step: Seconds per training step, the wait for data included.
-        val_image: Seconds per validation image.
-        test_image: Seconds per test image.
-        epoch_end: Seconds per epoch besides steps and validation.
-        start: Seconds from the start of the process to the first step.
+        step: Processor seconds per training step, its data included.
+        val_image: The same per validation image.
+        test_image: The same per test image.
+        epoch_end: The same per epoch besides steps and validation.
+        start: The same from the start of the process to the first step.
         process_mib: Peak memory beyond the page cache, without its loader processes.
         worker_mib: The same of its largest loader process; 0 without one.
         fixed_bytes: Files of a run, whatever its length and its images.
@@ -120,7 +120,7 @@ def plan_of(config: TrainConfig, images: int) -> Plan:
 
 
 def run_seconds(training: Training, plan: Plan) -> float:
-    """Return the duration of one run on the processor that was measured."""
+    """Return the duration of one run on one core of the processor that was measured."""
     epoch = plan.steps_per_epoch * training.step + plan.val * training.val_image + training.epoch_end
     return training.start + plan.epochs * epoch + plan.test * training.test_image
 

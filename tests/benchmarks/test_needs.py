@@ -3,6 +3,8 @@
 import math
 
 import pytest
+
+import deblur
 from benchmarks.needs import (
     GIB,
     HOUR,
@@ -20,8 +22,6 @@ from benchmarks.needs import (
     run_seconds,
     spread,
 )
-
-import deblur
 
 IMAGES = Images(
     count=10,

@@ -49,7 +49,7 @@ def sbatch(path: str) -> None:
     (queue() / f"script_{number}").write_bytes(Path(path).read_bytes())
     command = [sys.executable, __file__, "schedule", str(number)]
     subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    print(f"Submitted batch job {number}")
+    sys.stdout.write(f"Submitted batch job {number}\n")
 
 
 def schedule(number: str) -> None:
@@ -116,10 +116,10 @@ def scontrol(action: str, job: str) -> None:
 
 def sacct(*_: str) -> None:
     """Show the state of every job."""
-    print("JobID|State|NodeList")
+    sys.stdout.write("JobID|State|NodeList\n")
     for path in queue().glob("states_*[0-9]"):
         for job, state in json.loads(path.read_text()).items():
-            print(f"{job}|{state}|{socket.gethostname()}")
+            sys.stdout.write(f"{job}|{state}|{socket.gethostname()}\n")
 
 
 def jobs(state: Path) -> dict[str, int]:
