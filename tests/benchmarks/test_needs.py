@@ -1,6 +1,7 @@
 """The arithmetic that derives the needs of many images and runs from measured parts."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -128,3 +129,10 @@ def test_without_a_time_per_step_nothing_is_said_of_devices() -> None:
     [row] = device_rows(IMAGES, PLAN, 18, 8, [])
     assert row.pop("ms per step") == "not measured"
     assert set(row.values()) == {None}
+
+
+def test_the_counts_are_those_of_a_training(cache_root: Path) -> None:
+    config = deblur.compose("train", ["data.max_images=30", "data.batch_size=12", f"paths.cache_root={cache_root}"])
+    data, plan = deblur.data_module(config), plan_of(config, 30)
+    assert plan.steps_per_epoch == len(data.train_dataloader())
+    assert (plan.train, plan.val, plan.test) == tuple(map(len, (data.splits.train, data.splits.val, data.splits.test)))
