@@ -30,7 +30,9 @@ class Clock(Callback):
     def __init__(self) -> None:
         """Start with the first part."""
         self._seconds: dict[str, float] = defaultdict(float)
+        self._processor_seconds: dict[str, float] = defaultdict(float)  # the same in processor time, of all threads
         self._since = time.perf_counter()
+        self._processor_since = 0.0  # its clock starts with the process
         self._began = time.time()
         self._first_step: float | None = None  # its beginning and its end, since the process was started [s]
         self._first_step_made: float | None = None
@@ -70,11 +72,17 @@ class Clock(Callback):
         """The last epoch's end is over."""
         self._end("epoch ends")
 
+    def on_test_start(self, *_: Any) -> None:
+        """Forget what came between the training and its test."""
+        self._processor_since = time.process_time()
+
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 # Lightning's
         """Write everything down, with the memory of the process as Linux reports it."""
+        self._processor_seconds["test"] += time.process_time() - self._processor_since
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
         measured = {
             "seconds": {name: round(self._seconds[name], 3) for name in PARTS},
+            "processor_seconds": {name: round(seconds, 3) for name, seconds in self._processor_seconds.items()},
             "first_step": self._first_step,
             "first_step_made": self._first_step_made,
             "process": os.getpid(),
@@ -86,9 +94,10 @@ class Clock(Callback):
         write_json(Path(trainer.default_root_dir) / CLOCK_FILE, measured)
 
     def _end(self, part: str) -> None:
-        now = time.perf_counter()
+        now, processor_now = time.perf_counter(), time.process_time()
         self._seconds[part] += now - self._since
-        self._since = now
+        self._processor_seconds[part] += processor_now - self._processor_since
+        self._since, self._processor_since = now, processor_now
 
 
 def runs_in(folder: Path) -> list[Run]:
