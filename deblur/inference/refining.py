@@ -21,7 +21,7 @@ UNSURE: Final = (UNSTABLE, CUT)
 """Refusals of a kernel that may be right."""
 
 LEAST_CONFIDENCE: Final = 0.5  # of these
-CONVINCING: Final = 0.92  # fraction of the gradients' energy that an image restored by one of them has to explain
+CONVINCING: Final = 0.94  # fraction of the gradients' energy that an image restored by one of them has to explain
 
 
 def photo_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> KernelEstimate:

@@ -199,7 +199,11 @@ def test_the_network_that_is_pretrained_can_be_trained_on_the_mixture_that_it_wa
         ("trajectory", "blur.extent=[9,5]", "blur.extent=[9,5] is not allowed: give a number from 1 to 250 [px]"),
         ("trajectory", "blur.shake=1.5", "blur.shake=1.5 is not allowed: give a number from 0 to 1, or a pair [lo,hi]"),
         ("trajectory", "blur.shake=[-1,1]", "blur.shake=[-1,1] is not allowed: give a number from 0 to 1, or a pair"),
-        ("trajectory", "~blur.shake", "blur.shake is missing: give a number from 0 to 1, or a pair [lo,hi] of them (lo <= hi)."),
+        (
+            "trajectory",
+            "~blur.shake",
+            "blur.shake is missing: give a number from 0 to 1, or a pair [lo,hi] of them (lo <= hi).",
+        ),
         (
             "trajectory",
             "+blur.angle=3",
@@ -208,7 +212,8 @@ def test_the_network_that_is_pretrained_can_be_trained_on_the_mixture_that_it_wa
         (
             "mixed",
             "blur.families.trajectory.shake=2",
-            "blur.families.trajectory.shake=2 is not allowed: give a number from 0 to 1, or a pair [lo,hi] of them (lo <= hi).",
+            "blur.families.trajectory.shake=2 is not allowed: give a number from 0 to 1, "
+            "or a pair [lo,hi] of them (lo <= hi).",
         ),
         ("mixed", "blur.families.box.size=4", "blur.families.box.size=4 is not allowed: give an odd whole number"),
         ("mixed", "blur.families.box=3", "blur.families.box=3 is not allowed: give the parameters of the family"),

@@ -127,15 +127,18 @@ def test_a_preset_chooses_a_camera(accepted: Accepted, workplace: Path) -> None:
         ),
         (
             "blur/camera=photo blur.camera.exposure=[2,1]",
-            "blur.camera.exposure=[2,1] is not allowed: give a number from 0.05 to 20, or a pair [lo,hi] of them (lo <= hi).",
+            "blur.camera.exposure=[2,1] is not allowed: give a number from 0.05 to 20, "
+            "or a pair [lo,hi] of them (lo <= hi).",
         ),
         (
             "blur/camera=photo blur.camera.highlights=bright",
-            "blur.camera.highlights=bright is not allowed: give a number from 1 to 1000, or a pair [lo,hi] of them (lo <= hi).",
+            "blur.camera.highlights=bright is not allowed: give a number from 1 to 1000, "
+            "or a pair [lo,hi] of them (lo <= hi).",
         ),
         (
             "blur/camera=photo blur.camera.read_noise=null",
-            "blur.camera.read_noise=null is not allowed: give a number from 0 to 1, or a pair [lo,hi] of them (lo <= hi).",
+            "blur.camera.read_noise=null is not allowed: give a number from 0 to 1, "
+            "or a pair [lo,hi] of them (lo <= hi).",
         ),
         (
             "blur/camera=photo blur.camera.linear=1",
