@@ -43,6 +43,7 @@ LEAST_WIDTH: Final = 2.4  # px, as that of `BlurEstimate`; a narrower kernel har
 LEAST_OF_WIDTH: Final = 0.45  # of the width that is seen in the spectrum; kernels below it are too narrow
 
 NARROWER: Final = 0.6  # of the kernel in linear light by that of encoded values, or the other way round: not the blur
+WIDER: Final = 1.5  # of the width that is seen in the spectrum; a kernel beyond it does not make another one narrow
 
 TOLERANCE: Final = 1.0  # px, sigma of the gaussian under which kernels are compared
 SURE: Final = 0.98  # confidence in a kernel of the encoded values of a color photo
@@ -123,15 +124,16 @@ def estimate_kernel(pixels: NDArray[Any], *, is_linear: bool | None = None) -> K
     blur = estimate(pixels) if min(plane.shape) >= FIELD else None
     if blur is not None and blur.kind == "none" and blur.probability >= SHARP_SURE:
         return _refused(SHARP, blur)
-    size = max(SIZE_BEYOND_WIDTH + SIZE_PER_WIDTH * (0.0 if blur is None else blur.width), LEAST_SIZE)
+    seen = 0.0 if blur is None else blur.width
+    size = max(SIZE_BEYOND_WIDTH + SIZE_PER_WIDTH * seen, LEAST_SIZE)
     photo = Photo(pixels, plane, is_usable, _windows(plane, is_usable, size), size)
     spaces = (False, True) if is_linear is None else (is_linear,)
     firsts = [one for space in spaces if (one := photo.tried(0, space)) is not None]
     if not firsts:
         return _refused(SATURATED_TEXT, blur)
-    least = LEAST_OF_WIDTH * (0.0 if blur is None else blur.width)
-    widest = max(one.width for one in firsts)
-    first = max(firsts, key=lambda one: (one.width >= max(least, NARROWER * widest), one.explained))
+    least = LEAST_OF_WIDTH * seen
+    wider = max((one.width for one in firsts if one.width <= WIDER * seen), default=0.0)
+    first = max(firsts, key=lambda one: (one.width >= max(least, NARROWER * wider), one.explained))
     others = [photo.tried(place, first.is_linear) for place in range(1, len(EDGE_WEIGHTS))]
     found = [first, *(one for one in others if one is not None)]
     if len(found) < LEAST_FOUND:
