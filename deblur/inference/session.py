@@ -47,7 +47,7 @@ UNKNOWN_GAIN = (
     "The gain cannot be measured without the sharp image: look at the result, or try --simulate on a sharp image."
 )
 AROUND = 384  # px around the detail of a sheet, in which detail decides whether a blur is visible; beyond them, nothing
-GRID = 64  # px; a part of an image that begins at a multiple of it has the windows and cells of the whole
+GRID = 192  # px; a part of an image that begins at a multiple of it has the same windows, cells and unshuffled pixels
 
 Advance = Callable[[], object]
 
