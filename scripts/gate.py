@@ -29,7 +29,7 @@ from deblur.config import build
 from deblur.console import say
 from deblur.files import write_output, write_text
 from deblur.image_io.decoding import luma
-from deblur.inference.gating import FILE, KEY, stretched
+from deblur.inference.gating import FILE, KEY, MOST, stretched
 from deblur.inference.restorer import load
 from deblur.metrics.measuring import DEGRADED_BELOW
 from deblur.models.gate import CELL, Gate, features
@@ -314,6 +314,8 @@ def _card(gated: Tensor, low: float, high: float, examples: Examples) -> str:
         "the luma of the image and of the correction. It was trained and calibrated on drawn images (dead leaves and",
         "some faces), sharp, nearly sharp and blurred, which the pretrained networks",
         f"({', '.join(BLIND)}) in turn had restored.",
+        "",
+        f"`restore` multiplies all weights by {MOST:g}; the figures here are of the weights before that.",
         "",
         f"Weights up to {low:.2f} become 0, those from {high:.2f} on 1: the limits with the largest gain on blurred",
         f"images at which {SHARE:.0%} of the sharp images of the calibration change by less than 1 gray level of 255",

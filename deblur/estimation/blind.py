@@ -47,7 +47,6 @@ WIDER: Final = 1.5  # of the width that is seen in the spectrum; a kernel beyond
 
 TOLERANCE: Final = 1.0  # px, sigma of the gaussian under which kernels are compared
 SURE: Final = 0.98  # confidence in a kernel of the encoded values of a color photo
-
 AGREEMENT: Final = 0.75  # least correlation of two kernels that are the same but for errors
 LEAST_EXPLAINED: Final = 0.35
 EXPLAINING_WEIGHT: Final = 1e-3  # of the edges of the image that has to explain the photo

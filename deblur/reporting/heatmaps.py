@@ -54,10 +54,10 @@ def heatmap(table: Table) -> list[FigureFile]:
         gains[row, columns.index(column)] = np.nan if gain is None else gain
     if not np.isfinite(gains).any():
         return []
+    best = [int(np.nanargmax(line)) if np.isfinite(line).any() else None for line in gains]
     gains = _as_shown(gains, 2)
     with styled():
         figure, axes = _axes([test_setting.heading for test_setting in table.test_settings], columns)
-        best = [int(np.nanargmax(line)) if np.isfinite(line).any() else None for line in gains]
         paint(axes, gains, float(np.nanmax(gains)))
         for (row, place), gain in np.ndenumerate(gains):
             _write(axes, found.get((row, columns[place])), float(gain), (row, place), best[row] == place)

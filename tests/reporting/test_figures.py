@@ -93,6 +93,14 @@ def test_a_gain_that_is_shown_as_zero_is_no_degradation(make_measured: Files, sw
     assert "-0.00" not in found.alt
 
 
+def test_the_star_is_at_the_best_gain_before_it_is_rounded(make_measured: Files, sweep: Path) -> None:
+    make_measured("a", [1.001, 1.001])
+    make_measured("b", [1.004, 1.004], lr=0.01)
+    (found,) = heatmap(read(sweep))
+    (axes,) = found.figure.axes
+    assert [text.get_text() for text in axes.texts] == ["+1.00", "+1.00 ★"]
+
+
 def test_the_detail_is_where_the_images_differ_most() -> None:
     sharp = np.zeros((64, 80))
     blurred = sharp.copy()
