@@ -6,10 +6,10 @@ import pytest
 import deblur
 from deblur.blur import Kernel, convolve
 from deblur.blur.kernels import Psf, motion
-from deblur.estimation import KernelEstimate, estimate_kernel, kernel_text, refined
+from deblur.estimation import KernelEstimate, estimate_kernel, kernel_text, refined, window_explained
 from deblur.estimation.blind import CUT, UNSTABLE
 from deblur.estimation.network import Floats
-from deblur.inference.refining import one_kernel, photo_kernel
+from deblur.inference.refining import CONVINCING, one_kernel, photo_kernel
 from deblur.srgb import decoded
 from deblur.synthesis.leaves import draw
 
@@ -71,7 +71,7 @@ def test_a_kernel_that_is_not_to_be_relied_on_is_not_refined() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "extent", "reason", "is_convincing"),
-    [(5, 20, UNSTABLE, True), (11, 26, CUT, False)],  # of the kernels found, one is right and one is wrong
+    [(5, 20, UNSTABLE, True), (11, 26, CUT, False)],  # the second one is too unsure to be tried
 )
 def test_the_restored_image_decides_on_a_kernel_that_may_be_right(
     seed: int, extent: int, reason: str, is_convincing: bool
@@ -83,6 +83,22 @@ def test_the_restored_image_decides_on_a_kernel_that_may_be_right(
     assert first.kernel is not None
     assert found.kernel is not None
     assert np.array_equal(found.kernel, first.kernel) is not is_convincing
+
+
+@pytest.mark.slow
+def test_the_image_of_a_wrong_kernel_does_not_convince() -> None:
+    true = motion(15, 30)
+    photo = deblur.degrade(SHARP, "motion", seed=0, length=15, angle=30, noise_sigma=1)
+    network = deblur.load("unrolled", accelerator="cpu")
+
+    def restore(plane: Floats, kernel: Psf, noise_sigma: float) -> Floats:
+        return np.asarray(network(plane, kernel=kernel, noise_sigma=noise_sigma), np.float32)
+
+    right, wrong = (
+        window_explained(KernelEstimate(kernel, 0.6, 0.8, UNSTABLE, False, (WINDOW,)), photo, restore)
+        for kernel in (true, motion(15, 120))
+    )
+    assert right > CONVINCING > wrong
 
 
 def test_a_text_says_that_estimates_differ() -> None:
